@@ -12,8 +12,14 @@ export const ONE_PIECE: Pieces = { begin: async () => {}, pause: async () => {} 
 /** Work about more items than this is large. */
 export const MAX_ITEMS_AT_ONCE = 10_000;
 
-/** Items that are handled between two pauses; they take less than a few milliseconds. */
-export const ITEMS_PER_PIECE = 250;
+/**
+ * Work about rows with more characters than this is large too: ten thousand ordinary files have fewer. With the longest names and as
+ * many warnings as a file can have, they have fifty million, which in one piece would take seconds and hundreds of megabytes.
+ */
+export const MAX_CHARACTERS_AT_ONCE = 4 * 1024 * 1024;
+
+/** Items that are handled between two pauses; they take less than a few milliseconds, also if each has kilobytes of text. */
+export const ITEMS_PER_PIECE = 50;
 
 /** As `items.map(work)`, with pauses. */
 export async function mapInPieces<T, R>(items: readonly T[], { pause }: Pieces, work: (item: T) => R): Promise<R[]> {
@@ -23,6 +29,16 @@ export async function mapInPieces<T, R>(items: readonly T[], { pause }: Pieces, 
     if (results.push(work(item)) % ITEMS_PER_PIECE === 0) await pause();
   }
   return results;
+}
+
+/** As `mapInPieces`. The results take the places of the items, so that not all of both are in memory at once. */
+export async function replaceInPieces<T, R>(items: T[], { pause }: Pieces, work: (item: T) => R): Promise<R[]> {
+  const places: (T | R)[] = items;
+  for (const [i, item] of items.entries()) {
+    places[i] = work(item);
+    if (i % ITEMS_PER_PIECE === ITEMS_PER_PIECE - 1) await pause();
+  }
+  return places as R[];
 }
 
 /** Runs a computation that yields where there may be a pause. */

@@ -95,9 +95,9 @@ export class RevisionCompletion {
     const states = new Map<number, RevisionState>();
     for (const state of revisionStates(files, { numbers, role })) {
       if (state !== undefined) states.set(state.number, state);
-      // Large work has its turns already.
-      if (files.length > MAX_ITEMS_AT_ONCE) await range.pieces.pause();
-      else if (state !== undefined) await this.#takeTurn(accountId);
+      await range.pieces.pause();
+      // Larger work has its turns already.
+      if (state !== undefined && files.length <= MAX_ITEMS_AT_ONCE) await this.#takeTurn(accountId);
     }
     await kept.saveFindings(
       datasetId,

@@ -1,25 +1,35 @@
 import type { Pieces } from '../../pieces.js';
 import { TimeSlice } from '../../storage/time-slice.js';
-import { AccountQueue } from './account-queue.js';
+import { AccountSlots } from './account-slots.js';
 
 /** The longest that a request of another account waits in each turn of the event loop. */
 const MAX_SLICE_MS = 5;
 
+/** Small tasks at once: each holds up to some megabytes that it has read, also while it waits for its turn. */
+const MAX_SMALL_TASKS = 8;
+
 /**
- * Runs tasks about many files in slices of time, one task at a time, of one account after the other: a dataset of fifty thousand
- * files would block the event loop for a second, and several at once would need the memory of each.
+ * Runs tasks about files: small ones a few at a time, and large ones one at a time, in slices of time; of one account after the
+ * other. A dataset of fifty thousand files would block the event loop for a second, and several at once would need the memory of each.
  */
 export class LargeWork {
-  readonly #waiting = new AccountQueue();
-  #isBusy = false;
+  readonly #small: AccountSlots;
+  readonly #large = new AccountSlots(1);
+
+  constructor({ smallAtOnce = MAX_SMALL_TASKS } = {}) {
+    this.#small = new AccountSlots(smallAtOnce);
+  }
 
   /** Runs a task, which counts as large once it has called `begin`. It must not wait for another task of this kind. */
   readonly run = async <T>(accountId: string, task: (pieces: Pieces) => Promise<T>): Promise<T> => {
     let slice: TimeSlice | undefined;
+    let slots = this.#small;
+    await slots.take(accountId);
     const begin = async () => {
-      if (slice !== undefined) return;
-      if (this.#isBusy) await new Promise<void>((resolve) => this.#waiting.add(accountId, resolve));
-      this.#isBusy = true;
+      if (slots === this.#large) return;
+      slots.release();
+      slots = this.#large;
+      await slots.take(accountId);
       slice = new TimeSlice(MAX_SLICE_MS);
     };
     const pause = async () => {
@@ -28,14 +38,7 @@ export class LargeWork {
     try {
       return await task({ begin, pause });
     } finally {
-      if (slice !== undefined) this.#end();
+      slots.release();
     }
   };
-
-  /** Lets the next task begin. If there is one, `#isBusy` stays true, so that no other task begins before it. */
-  #end(): void {
-    const begin = this.#waiting.next();
-    if (begin === undefined) this.#isBusy = false;
-    else begin();
-  }
 }

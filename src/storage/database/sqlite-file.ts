@@ -113,3 +113,15 @@ export function objectOf(columns: readonly string[], row: readonly unknown[]): R
   for (let i = 0; i < columns.length; i++) object[columns[i]!] = row[i];
   return object;
 }
+
+/**
+ * Rolls back if a transaction is open. After some errors, such as a full disk, SQLite has already rolled back
+ * (https://sqlite.org/lang_transaction.html, section 3), and the error of a second rollback would hide the first error.
+ */
+export function rollBackIfOpen(file: Pick<SqliteFile, 'run'>): void {
+  try {
+    file.run('rollback');
+  } catch (error) {
+    if (!/no transaction is active/.test(String(error))) throw error;
+  }
+}

@@ -10,11 +10,12 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { ITEMS_PER_PIECE, MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
+import { MAX_CHARACTERS_AT_ONCE } from '../../pieces.js';
 import { BackendUnusable, isBusy, isDamaged } from '../backend-unusable.js';
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
-import { objectOf, openForReading, openSqliteFile, type SqliteFile, type SqliteFileOptions } from './sqlite-file.js';
+import { openSqliteFile, rollBackIfOpen, type SqliteFile, type SqliteFileOptions } from './sqlite-file.js';
+import { readInPieces, readSnapshot } from './sqlite-reads.js';
 
 /** How long a write waits for another process that holds the write lock. */
 const MAX_BUSY_MS = 10_000;
@@ -51,8 +52,8 @@ export async function openSqlite(
         query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
       ),
     read: async (statements, pieces) => {
-      const limit = pieces === undefined ? undefined : MAX_ITEMS_AT_ONCE;
-      const rows = await query.connection().execute(async () => readSnapshot(file, statements, limit));
+      const maxCharacters = pieces === undefined ? undefined : MAX_CHARACTERS_AT_ONCE;
+      const rows = await query.connection().execute(async () => readSnapshot(file, statements, maxCharacters));
       if (rows !== undefined || pieces === undefined) return rows as RowsOf<typeof statements>;
       await pieces.begin();
       return readInPieces(path, statements, pieces);
@@ -173,98 +174,7 @@ async function transact<T>(file: SqliteFile, work: (transaction: Transaction) =>
       },
     });
   } finally {
-    if (isOpen) rollBack(file);
-  }
-}
-
-/**
- * Reads in one transaction, which sees one snapshot while other processes write (https://sqlite.org/isolation.html).
- *
- * @returns `undefined` if a statement has more than `limit` rows
- */
-function readSnapshot<const S extends readonly Compilable<unknown>[]>(
-  file: SqliteFile,
-  statements: S,
-  limit: number | undefined,
-): RowsOf<S> | undefined {
-  file.run('begin');
-  try {
-    const answers: unknown[][] = [];
-    for (const statement of statements) {
-      const rows = rowsOf(file, statement.compile(), limit);
-      if (limit !== undefined && rows.length > limit) return undefined;
-      answers.push(rows);
-    }
-    return answers as RowsOf<S>;
-  } finally {
-    rollBack(file);
-  }
-}
-
-/**
- * Reads the rows of a statement as one JSON text, which for many rows takes half the time of fetching each value. JSON
- * represents the types of our columns, text, integers and null, without loss.
- *
- * @param limit of the rows; there is one more if it leaves out some. To count them first would take longer than most reads.
- */
-function rowsOf(file: SqliteFile, { sql, parameters }: CompiledQuery, limit: number | undefined): unknown[] {
-  const { columns } = file.prepare(sql);
-  const from = limit === undefined ? sql : `select * from (${sql}) limit ${limit + 1}`;
-  const asJson = file.prepare(`select json_group_array(${arrayOf(columns)}) as text from (${from})`);
-  const [{ text }] = asJson.all(parameters) as [{ text: string }];
-  return (JSON.parse(text) as unknown[][]).map((row) => objectOf(columns, row));
-}
-
-function arrayOf(columns: readonly string[]): string {
-  return `json_array(${columns.map((column) => `"${column}"`).join(', ')})`;
-}
-
-/**
- * Reads one snapshot with pauses, on a connection of its own: others read and write meanwhile, which WAL allows
- * (https://sqlite.org/wal.html#concurrency).
- */
-async function readInPieces<const S extends readonly Compilable<unknown>[]>(
-  path: string,
-  statements: S,
-  { pause }: Pieces,
-): Promise<RowsOf<S>> {
-  const file = openForReading(path);
-  try {
-    file.run('begin');
-    const answers: unknown[][] = [];
-    for (const statement of statements) {
-      const { sql, parameters } = statement.compile();
-      const { columns } = file.prepare(sql);
-      const texts: string[] = [];
-      const rows: unknown[] = [];
-      const parse = () => {
-        for (const row of JSON.parse(`[${texts.join()}]`) as unknown[][]) rows.push(objectOf(columns, row));
-        texts.length = 0;
-      };
-      for (const { text } of file.prepare(`select ${arrayOf(columns)} as text from (${sql})`).iterate(parameters)) {
-        texts.push(text as string);
-        if (texts.length < ITEMS_PER_PIECE) continue;
-        parse();
-        await pause();
-      }
-      parse();
-      answers.push(rows);
-    }
-    return answers as RowsOf<S>;
-  } finally {
-    file.close();
-  }
-}
-
-/**
- * Rolls back if a transaction is open. After some errors, such as a full disk, SQLite has already rolled back
- * (https://sqlite.org/lang_transaction.html, section 3), and the error of a second rollback would hide the first error.
- */
-function rollBack(file: SqliteFile): void {
-  try {
-    file.run('rollback');
-  } catch (error) {
-    if (!/no transaction is active/.test(String(error))) throw error;
+    if (isOpen) rollBackIfOpen(file);
   }
 }
 

@@ -58,3 +58,28 @@ test('other work goes on between the pieces, and small work waits for nothing', 
   expect(await small).toBe(0);
   expect(await large).toBeGreaterThanOrEqual(20);
 });
+
+test('small tasks run a few at a time, of one account after the other, and a large one takes none of their places', async () => {
+  const { run } = new LargeWork({ smallAtOnce: 2 });
+  const ended: string[] = [];
+  let running = 0;
+  const small = (account: string) =>
+    run(account, async () => {
+      expect(++running).toBeLessThanOrEqual(2);
+      for (let turns = 0; turns < 3; turns++) await turn();
+      running--;
+      ended.push(account);
+    });
+  let endLarge = () => {};
+  const large = run('a', async ({ begin }) => {
+    await begin();
+    await new Promise<void>((resolve) => {
+      endLarge = resolve;
+    });
+    ended.push('large');
+  });
+  await Promise.all(['a', 'a', 'a', 'a', 'b', 'c'].map(small));
+  endLarge();
+  await large;
+  expect(ended).toEqual(['a', 'a', 'b', 'c', 'a', 'a', 'large']);
+});

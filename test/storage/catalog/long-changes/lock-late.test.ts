@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { remove } from '../../../../src/dataset/upload-transitions.js';
+import { ITEMS_PER_PIECE } from '../../../../src/pieces.js';
 import { NO_LIMITS } from '../../../../src/storage/catalog/accounts/account-usage.js';
 import { checkCounts } from '../../../../src/storage/catalog/catalog-check.js';
 import { lockingLate } from '../../../../src/storage/catalog/long-changes/lock-late.js';
@@ -11,7 +12,8 @@ import { PairedDatasets } from '../../../harness/paired-datasets.js';
 
 /** So many that the restore pauses when it has read the past files, in its transaction, and after that. */
 const NAMES = Array.from({ length: 300 }, (_, i) => `${String(i).padStart(3, '0')}.jpg`);
-const PAUSE_IN_TRANSACTION = 2;
+/** There is one after each piece of the files of the revision, before the transaction. */
+const PAUSE_IN_TRANSACTION = NAMES.length / ITEMS_PER_PIECE + 2;
 
 /** Of the state of the new revision. The one before is of the files across links, the last of the transaction. */
 const READS_AFTER = 2;
