@@ -80,7 +80,8 @@ export async function openApp(config: Config, logger: Logger) {
   const { catalog, accounts, sessions, rechecks, now, machineTime } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
   const { take: takeTurn } = new AccountTurns();
-  const { run: inPieces } = new LargeWork();
+  // A read of Postgres may take until its deadline, and the others don't wait for it: its pool of connections limits them.
+  const { run: inPieces } = new LargeWork(isCatalogLocal ? {} : { smallAtOnce: Number.POSITIVE_INFINITY });
   const metrics = new Metrics();
   const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);

@@ -11,6 +11,8 @@ const MAX_ANSWER_MS = 20_000;
 /** Of each byte from and to Postgres. With the longest, transactions hold all connections of the pool until their deadline. */
 const DELAYS_MS = [200, 10_000];
 const WRITERS = 30;
+/** At once: more than the requests that hold files in memory with SQLite. */
+const POLLS = 20;
 const READS = 3;
 
 const leftOut = whyNoPostgres() ?? whyNoS3();
@@ -50,12 +52,13 @@ describe.skipIf(leftOut !== undefined)(
           ];
           for (let turn = writer; !isOver; turn++) await kinds[turn % kinds.length]!().catch(() => {});
         });
-        const polls = [
+        const paths = [
           `/${id}/status`,
           `/${id}/status`,
           `?name=${encodeURIComponent('a slow one')}`,
           `/${id}/manifest`,
         ];
+        const polls = Array.from({ length: POLLS }, (_, poll) => paths[poll % paths.length]!);
         const answers = await Promise.all(
           polls.map(async (path) => {
             const statuses: number[] = [];
