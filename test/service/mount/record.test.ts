@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import { ITEMS_PER_PIECE } from '../../../src/pieces.js';
 import { recordInPieces, recordText } from '../../../src/service/mount/mounted-folder.js';
 
-test.each([0, 1, 250, 251, 1000])(
+test.each([0, 1, ITEMS_PER_PIECE, ITEMS_PER_PIECE + 1, 4 * ITEMS_PER_PIECE])(
   'the record of %i files has the same bytes if it is written in pieces',
   async (count) => {
     const files = Array.from({ length: count }, (_, i) => {
@@ -15,6 +16,6 @@ test.each([0, 1, 250, 251, 1000])(
     };
     const written = await recordInPieces(record, { begin: async () => {}, pause });
     expect(written.toString()).toBe(recordText(record));
-    expect(pauses).toBe(count > 250 ? Math.ceil(count / 250) : 0);
+    expect(pauses).toBe(count > ITEMS_PER_PIECE ? Math.ceil(count / ITEMS_PER_PIECE) : 0);
   },
 );
