@@ -51,6 +51,9 @@ const THUMBNAIL_PIXELS = 320;
 /** So that some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
 
+/** Small tasks about files at once: each holds up to some megabytes that it has read, also while it waits for its turn. */
+const MAX_SMALL_TASKS = 8;
+
 /** How long an inspection may take after SIGTERM, or after its file has arrived. Its client then sends the file again. */
 const MAX_INSPECTION_STOP_MS = 5000;
 
@@ -81,7 +84,7 @@ export async function openApp(config: Config, logger: Logger) {
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
   const { take: takeTurn } = new AccountTurns();
   // A read of Postgres may take until its deadline, and the others don't wait for it: its pool of connections limits them.
-  const { run: inPieces } = new LargeWork(isCatalogLocal ? {} : { smallAtOnce: Number.POSITIVE_INFINITY });
+  const { run: inPieces } = new LargeWork(isCatalogLocal ? { smallAtOnce: MAX_SMALL_TASKS } : {});
   const metrics = new Metrics();
   const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);

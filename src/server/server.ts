@@ -118,7 +118,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   const maxConnections = connections.max;
   const filesInFlight = new FilesInFlight();
   metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.total);
-  const { run: batchInTurn } = new LargeWork({ smallAtOnce: Number.POSITIVE_INFINITY });
+  const { run: batchInTurn } = new LargeWork();
   const limiting = { maxConnections, failedLogins, filesInFlight, unsentAnswers, batchInTurn };
   const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
   onceAnswered(app, (request, reply) => {

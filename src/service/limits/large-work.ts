@@ -5,18 +5,15 @@ import { AccountSlots } from './account-slots.js';
 /** The longest that a request of another account waits in each turn of the event loop. */
 const MAX_SLICE_MS = 5;
 
-/** Small tasks at once: each holds up to some megabytes that it has read, also while it waits for its turn. */
-const MAX_SMALL_TASKS = 8;
-
 /**
- * Runs tasks about files: small ones a few at a time, and large ones one at a time, in slices of time; of one account after the
- * other. A dataset of fifty thousand files would block the event loop for a second, and several at once would need the memory of each.
+ * Runs tasks about files: small ones at once, as many as `smallAtOnce` allows, and large ones one at a time, in slices of time; of
+ * one account after the other. A dataset of fifty thousand files would block the event loop for a second, and several at once would need the memory of each.
  */
 export class LargeWork {
   readonly #small: AccountSlots;
   readonly #large = new AccountSlots(1);
 
-  constructor({ smallAtOnce = MAX_SMALL_TASKS } = {}) {
+  constructor({ smallAtOnce = Number.POSITIVE_INFINITY } = {}) {
     this.#small = new AccountSlots(smallAtOnce);
   }
 
