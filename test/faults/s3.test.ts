@@ -16,7 +16,7 @@ const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 const bytes = Buffer.alloc(12 * MIB, 'the bytes of a file');
 const limit = { bytes: bytes.length, message: '' };
-const timeouts: Timeouts = { connectMs: 1000, idleMs: 500, attempts: 3, totalMs: 30_000 };
+const timeouts: Timeouts = { connectMs: 1000, idleMs: 2000, attempts: 3, totalMs: 30_000 };
 
 /** A store behind a relay; `spoolBytes` decides whether `bytes` fit into the spool. */
 async function openAfar(spoolBytes = 20 * MIB, limits = timeouts) {

@@ -48,9 +48,13 @@ onEach(catalogs, (open) => {
     });
     const add = (file: PendingFile) =>
       catalog.change(change(file.datasetId, file.filename), (group) => reserve(group, file));
-    const events = watchAccount({ catalog, rules, now }, accountId, hangUp.signal);
+    let ahead = 0;
+    const advance = (seconds: number) => {
+      ahead += seconds * MICROS_PER_SECOND;
+    };
+    const events = watchAccount({ catalog, rules, now: () => now() + ahead }, accountId, hangUp.signal);
     const next = async (): Promise<AccountEvent | undefined> => (await events.next()).value;
-    return { accounts, accountId, catalog, changes, create, change, add, events, next };
+    return { accounts, accountId, catalog, changes, create, change, add, advance, events, next };
   };
 
   test('many changes in quick succession are reported as one, with the latest state', async () => {
@@ -84,13 +88,15 @@ onEach(catalogs, (open) => {
   });
 
   test('changes that only time causes are reported, for uploads reserved before and after connecting', async () => {
-    const { add, create, next } = await opened();
+    const { add, advance, create, next } = await opened();
     const [early, late] = [await create('early'), await create('late')];
-    await add(pendingUpload(early.id, 'a.txt', 0.5));
+    await add(pendingUpload(early.id, 'a.txt', 60));
     expect(await next()).toEqual({ type: 'open' });
+    advance(59.5);
     expect(await next()).toMatchObject({ summary: { dataset: { id: early.id }, status: 'FAILED' } });
-    await add(pendingUpload(late.id, 'a.txt', 0.5));
+    await add(pendingUpload(late.id, 'a.txt', 120));
     expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'UPLOADING' } });
+    advance(60);
     expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'FAILED' } });
   });
 

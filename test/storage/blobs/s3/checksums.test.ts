@@ -87,8 +87,8 @@ onS3(() => {
     ['falls silent', 'stall-answer'],
     ['breaks off', 'cut-answer'],
   ] as const)('a store that %s while its bytes are compared is unavailable', async (_, fault) => {
-    // Without a limit for the silence, the test would wait for the deadline.
-    const { proxy, stage } = await openFaulty({ timeouts: { ...TIMEOUTS, idleMs: 500, totalMs: 3_600_000 } });
+    // Without a limit for the silence, the test would wait for the deadline. The store is silent for a second on a busy machine.
+    const { proxy, stage } = await openFaulty({ timeouts: { ...TIMEOUTS, idleMs: 5000, totalMs: 3_600_000 } });
     const staged = await stage();
     proxy.rule(({ method, path }) => {
       if (!path.includes('d/a')) return undefined;
