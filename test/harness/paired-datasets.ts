@@ -34,15 +34,20 @@ export class PairedDatasets {
     return this.catalog.links.replace({ accountId: this.accountId, id: targetId }, rows, 40);
   }
 
-  /** Stores files in one change. */
+  /** Stores files in one change; one with a `changeId` begins a revision. */
   put(
     datasetId: string,
     filenames: readonly string[],
-    { size = [1024, 768], catalog = this.catalog }: { size?: Size; catalog?: Catalog } = {},
+    {
+      size = [1024, 768],
+      catalog = this.catalog,
+      changeId,
+    }: { size?: Size; catalog?: Catalog; changeId?: string } = {},
   ) {
     const files = stemGroupsOf(filenames.map((filename) => stored(datasetId, filename, size)));
     this.transitions.stems += files.size;
-    return catalog.change({ datasetId, filenames, now: 50, isActivity: true, author: laptop }, (group, stem) => {
+    const author = changeId === undefined ? laptop : { ...laptop, changeId };
+    return catalog.change({ datasetId, filenames, now: 50, isActivity: true, author }, (group, stem) => {
       this.transitions.runs++;
       const added = files.get(stem) ?? [];
       return added.reduce<StemGroup>((changed, file) => store(changed, file, undefined), group);

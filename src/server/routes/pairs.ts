@@ -33,7 +33,7 @@ export function registerPairRoutes(app: App, { datasets, pairs }: RouteContext):
       params: datasetParams,
       body: linksBody,
       response: { 200: wireLinkStates },
-      errors: ['wrong_role'],
+      errors: ['wrong_role', 'quota_exceeded'],
     }),
     async (request) => {
       const { accountId, params, body } = request;

@@ -230,7 +230,7 @@ function changeOnce(
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...(differences.some(({ isJudgedAgain }) => isJudgedAgain) ? [forgetReadiness(query, datasetId)] : []),
-      ...shifts.map((shift) => shiftUnpaired(query, shift)),
+      ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,

@@ -3,9 +3,15 @@ import { type FileKind, stemOf } from '../../../dataset/media.js';
 import { type PairFile, pairErrorsOf, pairFilesIn } from '../../../dataset/pairs/pair-faults.js';
 import type { StemGroup } from '../../../dataset/upload-transitions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
-import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
+import { TimeSlice } from '../../time-slice.js';
 import { type DatasetRow, factsReader, LINKED } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
+
+/** About as many files across links are read at once. */
+const FILES_PER_PAGE = 2000;
+
+/** Other requests are served between two pages. */
+const MAX_SLICE_MS = 5;
 
 /** The files of one stem before and after a change. */
 export interface StemChange {
@@ -28,9 +34,9 @@ interface PairedDataset {
 
 /**
  * Computes by how much the errors of pairs grow with a change of files in a dataset that has links, or is linked to. The row
- * of the dataset must be locked. This locks the targets that link to it, in the order of their ids, and reads the other side
- * of the changed pairs after that. A change of a target locks no other dataset, so that no two changes wait for each other; and
- * whichever of two concurrent changes gets the lock of the target last, reads what the other has written.
+ * of the dataset must be locked. This locks the targets that link to it, in the order of their ids, a page at a time, and reads
+ * the other side of the changed pairs after that. A change of a target locks no other dataset, so that no two changes wait for
+ * each other; and whichever of two concurrent changes gets the lock of the target last, reads what the other has written.
  */
 export async function unpairedShiftsOf(
   { query, hasRowLocks }: Database,
@@ -52,22 +58,32 @@ export async function unpairedShiftsOf(
     );
     return by === 0 ? [] : [{ datasetId: row.id, by }];
   }
-  const targets = query
-    .selectFrom('link')
-    .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
-    .select(['link.slot', 'link.dataset_id as other_id'])
-    .where('link.linked_id', '=', row.id)
-    .orderBy('link.dataset_id');
-  const [slots, ...files] = await send([
-    hasRowLocks ? targets.forNoKeyUpdate('dataset') : targets,
-    ...filesAcrossLinks(query, { from: 'linked_id', id: row.id, stems }),
-  ]);
-  return pairedDatasets(slots, files.flat()).flatMap(({ datasetId, slot, filesOf }) => {
-    const by = sum(paired, ({ stem, before, after }) =>
-      growth({ before, after }, (own) => pairErrorsOf(filesOf(stem), own, slot)),
-    );
-    return by === 0 ? [] : [{ datasetId, by }];
-  });
+  const shifts: UnpairedShift[] = [];
+  const limit = isWholeDataset ? 1 : Math.max(1, Math.floor(FILES_PER_PAGE / paired.length));
+  const slice = new TimeSlice(MAX_SLICE_MS);
+  for (let after = ''; ; ) {
+    await slice.pause();
+    const targets = query
+      .selectFrom('link')
+      .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
+      .select(['link.slot', 'link.dataset_id as other_id'])
+      .where('link.linked_id', '=', row.id)
+      .where('link.dataset_id', '>', after)
+      .orderBy('link.dataset_id')
+      .limit(limit);
+    const [slots, ...files] = await send([
+      hasRowLocks ? targets.forNoKeyUpdate('dataset') : targets,
+      ...filesAcrossLinks(query, { from: 'linked_id', id: row.id, stems, page: { after, limit } }),
+    ]);
+    for (const { datasetId, slot, filesOf } of pairedDatasets(slots, files.flat())) {
+      const by = sum(paired, ({ stem, before, after }) =>
+        growth({ before, after }, (own) => pairErrorsOf(filesOf(stem), own, slot)),
+      );
+      if (by !== 0) shifts.push({ datasetId, by });
+    }
+    if (slots.length < limit) return shifts;
+    after = slots.at(-1)!.other_id;
+  }
 }
 
 /** Renewed leases, reservations and captions change no pair. */
@@ -83,16 +99,21 @@ function growth(
   return errorsOf(pairFilesIn(after)) - errorsOf(pairFilesIn(before));
 }
 
+interface AcrossLinks {
+  readonly from: 'dataset_id' | 'linked_id';
+  readonly id: string;
+  readonly stems: readonly string[] | undefined;
+  /** Of the datasets that link to it, only as many as `limit`, by their ids, after this one. */
+  readonly page?: { readonly after: string; readonly limit: number };
+}
+
 /**
  * Selects the images and videos of these stems, or of all, that are across the links of a dataset: those of the datasets that
  * it links to (`from` is `dataset_id`), or of those that link to it (`linked_id`).
  */
-export function filesAcrossLinks(
-  query: Query,
-  { from, id, stems }: { from: 'dataset_id' | 'linked_id'; id: string; stems: readonly string[] | undefined },
-) {
+export function filesAcrossLinks(query: Query, { from, id, stems, page }: AcrossLinks) {
   const other = from === 'dataset_id' ? 'link.linked_id' : 'link.dataset_id';
-  const all = query
+  const ofAll = query
     .selectFrom('link')
     .innerJoin('file', 'file.dataset_id', other)
     .select([`${other} as other_id`, 'file.filename', 'file.kind', 'file.facts'])
@@ -100,6 +121,18 @@ export function filesAcrossLinks(
     .where('file.state', '=', 'stored')
     .where('file.kind', '<>', 'caption')
     .where('file.problem', 'is', null);
+  const all =
+    page === undefined
+      ? ofAll
+      : ofAll.where('link.dataset_id', 'in', (eb) =>
+          eb
+            .selectFrom('link as paged')
+            .select('paged.dataset_id')
+            .where('paged.linked_id', '=', id)
+            .where('paged.dataset_id', '>', page.after)
+            .orderBy('paged.dataset_id')
+            .limit(page.limit),
+        );
   if (stems === undefined) return [all];
   return rowChunksOf(stems).map((chunk) => all.where('file.stem', 'in', chunk));
 }
@@ -138,12 +171,23 @@ export function pairFileReader(): (row: Omit<PairFileRow, 'other_id'>) => PairFi
   return ({ filename, kind, facts }) => ({ filename, kind: kind as FileKind, upload: { facts: factsOf(facts) } });
 }
 
-export const shiftUnpaired = preparedStatement((query, parameter: ParameterOf<UnpairedShift>) =>
-  query
-    .updateTable('dataset')
-    .set((eb) => ({ unpaired: eb('unpaired', '+', parameter('by')) }))
-    .where('id', '=', parameter('datasetId')),
-);
+/** Writes how the errors of pairs grow: one change of a control mostly means the same for all datasets that link to it. */
+export function shiftUnpaired(query: Query, shifts: readonly UnpairedShift[]) {
+  const ids = new Map<number, string[]>();
+  for (const { datasetId, by } of shifts) {
+    const grown = ids.get(by);
+    if (grown === undefined) ids.set(by, [datasetId]);
+    else grown.push(datasetId);
+  }
+  return [...ids].flatMap(([by, grown]) =>
+    rowChunksOf(grown).map((chunk) =>
+      query
+        .updateTable('dataset')
+        .set((eb) => ({ unpaired: eb('unpaired', '+', by) }))
+        .where('id', 'in', chunk),
+    ),
+  );
+}
 
 function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
   return items.reduce((total, item) => total + numberOf(item), 0);

@@ -3,16 +3,19 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
-import type { Database } from '../../database/database.js';
+import type { Database, Query } from '../../database/database.js';
 import { LINKED } from '../rows.js';
 import { type LockedLinks, markLinkedTo, withLockedLinks } from './locked-links.js';
 import { countUnpaired, type NewLink } from './recount-pairs.js';
+
+/** Limit of the datasets that link to one: each change of its files is also one of theirs, in the same transaction. */
+const MAX_LINKING = 1000;
 
 /**
  * Replaces the links of a dataset, and proves its pairs.
  *
  * @returns the ids of the datasets that changed; `undefined` if the account has no such dataset
- * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
+ * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone; `quota_exceeded` if too many link to it
  */
 export function replaceLinks(
   db: Database,
@@ -25,6 +28,8 @@ export function replaceLinks(
     requireLinkable(locked, links);
     if (isSame(locked.links, links)) return [];
     const { id } = locked.row;
+    const added = links.filter(({ linkedId }) => !locked.links.some(({ linked_id }) => linked_id === linkedId));
+    requireRoom(locked, added, await send(added.map(({ linkedId }) => countLinking(query, linkedId))));
     const unpaired = await countUnpaired(query, send, { targetId: id, links });
     const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
     const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
@@ -51,6 +56,26 @@ function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]
       throw new ServiceError('dataset_not_found', `The ${slotText(slot)} does not exist: dataset ${linkedId}.`);
     }
     requireRoleOfSlot(slot, { name: found.name, role: found.role as Role });
+  }
+}
+
+function countLinking(query: Query, linkedId: string) {
+  return query
+    .selectFrom('link')
+    .select((eb) => eb.fn.countAll<number>().as('linking'))
+    .where('linked_id', '=', linkedId);
+}
+
+function requireRoom(
+  { linked }: LockedLinks,
+  links: readonly NewLink[],
+  counts: readonly (readonly { readonly linking: number }[])[],
+): void {
+  for (const [i, { slot, linkedId }] of links.entries()) {
+    const linking = counts[i]?.[0]?.linking ?? 0;
+    if (linking < MAX_LINKING) continue;
+    const message = `${linking} datasets link to the ${slotText(slot)} "${linked.get(linkedId)?.name}", which is the limit. Remove links that are not needed, or link to a dataset with a copy of its files.`;
+    throw new ServiceError('quota_exceeded', message);
   }
 }
 
