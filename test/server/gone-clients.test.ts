@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -79,6 +80,32 @@ test('the files of an archive that is not read are in flight until its connectio
   expect(await metric('trainyard_files_in_flight')).toBe(3);
   await unread.body?.cancel();
   await eventually(async () => (await metric('trainyard_files_in_flight')) === 0 || undefined);
+});
+
+/** Sends the request of its second argument to the port of its first, with the smallest buffers at both ends, and reads nothing. */
+const SILENT_CLIENT = `
+import socket, sys
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 100)
+client.connect(('127.0.0.1', int(sys.argv[1])))
+client.sendall(sys.argv[2].encode())
+sys.stdin.read()`;
+
+test('events that a client does not read are counted until its connection ends', async () => {
+  const id = await api.newDataset();
+  const request = headOf('GET', urlOf(`/${id}/events`), headers());
+  const client = spawn('/usr/bin/python3', ['-c', SILENT_CLIENT, new URL(server.url).port, request]);
+  try {
+    for (let i = 0; i < 100 && (await metric('trainyard_unsent_answer_bytes')) === 0; i++) {
+      const names = Array.from({ length: 5 }, (_, n) => `${'a long name '.repeat(15)}${i}-${n}.txt`);
+      await Promise.all(names.map((name) => api.upload(id, name, 'a caption')));
+    }
+    expect(await metric('trainyard_unsent_answer_bytes')).toBeGreaterThan(0);
+  } finally {
+    client.kill();
+  }
+  await eventually(async () => (await metric('trainyard_unsent_answer_bytes')) === 0 || undefined);
 });
 
 test('requests behind an unanswered one on the same connection are no longer counted as in flight', async () => {

@@ -86,7 +86,7 @@ async function stream(
 ): Promise<void> {
   reply.hijack();
   const { raw } = reply;
-  const { secret } = reply.request;
+  const { secret, accountId } = reply.request;
   raw.writeHead(200, {
     ...NOSNIFF,
     'content-type': 'text/event-stream; charset=utf-8',
@@ -111,8 +111,10 @@ async function stream(
   }, HEARTBEAT_MS);
   const send: Send = async (event, data) => {
     if (raw.writableEnded) return;
-    const isFlushed = raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
-    if (!isFlushed) await once(raw, 'drain', { signal });
+    if (raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) return;
+    context.unsentAnswers.hold(raw, { accountId, bytes: raw.writableLength });
+    await once(raw, 'drain', { signal });
+    context.unsentAnswers.hold(raw, { accountId, bytes: 0 });
   };
   try {
     await produce(send);
