@@ -1,11 +1,16 @@
+import { readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { COMBINATIONS, IS_QUICK, IS_WHOLE } from './test/harness/available.js';
 import { HANGS_AFTER_MS } from './test/harness/hangs-after.js';
-import { notToday, PARTS_OF_SLOW_TESTS } from './test/harness/slow-tests.js';
+import { ofToday, SLOW_TESTS } from './test/harness/slow-tests.js';
 
 /** Tests of the API, which run on every combination of database and blob store; on all but the default one, a part on each day. */
-const API_TESTS = ['test/server/*.test.ts', 'test/client/client.test.ts'];
-const PARTS_OF_API_TESTS = ['test/server/[a-d]*.test.ts', 'test/server/[e-p]*.test.ts', 'test/server/[q-z]*.test.ts'];
+const API_TESTS = [
+  ...readdirSync(new URL('test/server', import.meta.url))
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `test/server/${name}`),
+  'test/client/client.test.ts',
+];
 
 /** It takes a minute, so it runs on the default combination, and with `npm run test:whole` on one that shares nothing with it. */
 const HISTORY = { combination: IS_WHOLE ? 'postgres+s3' : undefined, test: 'test/fuzz/history/history.test.ts' };
@@ -23,7 +28,8 @@ const NOT_QUICK = [
   'test/fuzz/{fuzz,history/history}.test.ts',
 ];
 
-const slowTests = notToday(PARTS_OF_SLOW_TESTS).flat();
+const slowToday = ofToday(SLOW_TESTS);
+const notToday = SLOW_TESTS.filter((test) => !slowToday.includes(test));
 
 const [own, ...others] = COMBINATIONS;
 for (const { name, leftOut } of others)
@@ -46,7 +52,7 @@ export default defineConfig({
         test: {
           name: own?.name ?? '',
           include: ['test/**/*.test.ts'],
-          exclude: IS_QUICK ? NOT_QUICK : [FAULTS, ...slowTests],
+          exclude: IS_QUICK ? NOT_QUICK : [FAULTS, ...notToday],
         },
       },
       ...(IS_QUICK
@@ -57,7 +63,7 @@ export default defineConfig({
               test: {
                 name: 'faults',
                 include: [FAULTS],
-                exclude: slowTests,
+                exclude: notToday,
                 maxWorkers: 1,
                 sequence: { groupOrder: 1 },
               },
@@ -69,8 +75,7 @@ export default defineConfig({
           extends: true as const,
           test: {
             name,
-            include: name === HISTORY.combination ? [...API_TESTS, HISTORY.test] : API_TESTS,
-            exclude: notToday(PARTS_OF_API_TESTS),
+            include: [...ofToday(API_TESTS), ...(name === HISTORY.combination ? [HISTORY.test] : [])],
             env: { TRAINYARD_TEST_COMBINATION: name },
           },
         })),

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { SLOW_TESTS } from './harness/slow-tests.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -187,6 +188,11 @@ describe('the house', () => {
       perFolder.set(dirname(path), (perFolder.get(dirname(path)) ?? 0) + 1);
     }
     expect([...perFolder].filter(([, count]) => count > MAX_FILES_PER_FOLDER)).toEqual([]);
+  });
+
+  test('the list of slow tests names files, each once', () => {
+    expect(SLOW_TESTS.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    expect(new Set(SLOW_TESTS).size).toBe(SLOW_TESTS.length);
   });
 
   test('timeouts are not lost to the garbage collector', () => {

@@ -9,9 +9,10 @@ import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { ofToday } from '../../harness/slow-tests.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { COMMANDS, type CommandRun } from './commands.js';
-import { expectBeforeOrAfter, KILLS, ofToday, report, roundsOf, seed } from './rounds.js';
+import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
 
 let server: TestServer;
 beforeAll(async () => {
@@ -34,7 +35,7 @@ async function msOf(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAt;
 }
 
-test.each(ofToday(COMMANDS))(
+test.each(ofToday(Object.entries(COMMANDS)))(
   'trainyard %s that is killed at any moment has done its work, or none of it, and continues',
   async (name, prepare) => {
     const begins = await prepare({ api: await server.api(), dataFolder: server.dataFolder, folder: await newRoot() });
@@ -71,7 +72,9 @@ const { login, restore, 'migrate-data': migrateData } = COMMANDS;
 /** So many are those of `login`, and those by which a copy creates the catalog; of others, one in ten. */
 const FIRST_WRITES = 15;
 
-test.skipIf(whyNoCompiler() !== undefined).each(ofToday({ login, restore, 'migrate-data': migrateData }))(
+test
+  .skipIf(whyNoCompiler() !== undefined)
+  .each(ofToday(Object.entries({ login, restore, 'migrate-data': migrateData })))(
   'trainyard %s that is killed right before one of its writes has done its work, or none of it, and continues',
   async (_name, prepare) => {
     const folder = await newRoot();

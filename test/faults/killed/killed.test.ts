@@ -5,12 +5,13 @@ import { ApiDocument } from '../../fuzz/document.js';
 import { Api } from '../../harness/api.js';
 import { findingsOf } from '../../harness/checking.js';
 import type { TestServer } from '../../harness/server.js';
+import { ofToday } from '../../harness/slow-tests.js';
 import { faultsOf } from '../remains.js';
 import { ACCOUNT_CHANGES } from './account-changes.js';
 import type { Attempt } from './change.js';
 import { DATASET_CHANGES } from './dataset-changes.js';
 import { Instances } from './instances.js';
-import { expectBeforeOrAfter, KILLS, ofToday, report, roundsOf, seed } from './rounds.js';
+import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
 
 const SETTINGS = { 'blob-grace-seconds': 0, 'caption-grace-seconds': 0, 'webhook-allow': '127.0.0.1' };
 const CHANGES = { ...DATASET_CHANGES, ...ACCOUNT_CHANGES };
@@ -73,7 +74,7 @@ async function expectState(api: Api, { attempt, outcome, before }: Ended): Promi
 }
 
 describe('after a kill at any moment, what was acknowledged is there, and all else as before or as after:', () => {
-  test.each(ofToday(CHANGES))(
+  test.each(ofToday(Object.entries(CHANGES)))(
     '%s',
     async (name, { prepare }) => {
       const begin = await prepare(victim());

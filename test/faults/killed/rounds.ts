@@ -1,6 +1,4 @@
 import { expect } from 'vitest';
-import { IS_WHOLE } from '../../harness/available.js';
-import { partOfToday } from '../../harness/slow-tests.js';
 import { seededRandom } from '../random.js';
 
 /** `npm run faults -- killed --kills 20` sets another number, of each kind of change. */
@@ -8,13 +6,6 @@ export const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? 2);
 
 export const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
 const random = seededRandom(seed);
-
-const DAYS = 3;
-
-/** The kinds of change that run: in `npm test` a part on each day, otherwise all. */
-export function ofToday<Kind>(kinds: Readonly<Record<string, Kind>>): [string, Kind][] {
-  return Object.entries(kinds).filter((_, i) => IS_WHOLE || i % DAYS === partOfToday(DAYS));
-}
 
 export interface Round {
   readonly number: number;
