@@ -83,7 +83,7 @@ export class UnsentAnswers {
 /** Counts the answers of an app that were made as a whole. */
 export function countUnsentAnswers(app: App, answers: UnsentAnswers): void {
   app.addHook('onSend', async ({ accountId = '' }, { raw }, payload) => {
-    const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+    const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;
     if (bytes >= LARGE_BYTES) answers.hold(raw, { accountId, bytes });
   });
 }

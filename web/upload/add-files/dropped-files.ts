@@ -27,6 +27,9 @@ export function listPickedFiles(files: FileList): DroppedFile[] {
   return [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 }
 
+/** The input whose dialog was opened last. It is in no document: without a reference it may be collected, and the choice is lost. */
+let choosing: HTMLInputElement | undefined;
+
 /** Lets the user choose files, several with `multiple`. Call it within a click. Nothing happens if the user chooses none. */
 export function chooseFiles(
   { accept = '', multiple = false }: { accept?: string; multiple?: boolean },
@@ -35,7 +38,8 @@ export function chooseFiles(
   const input = document.createElement('input');
   Object.assign(input, { type: 'file', accept, multiple });
   input.onchange = () => onChosen([...(input.files ?? [])]);
-  input.click();
+  choosing = input;
+  choosing.click();
 }
 
 /** The name of the top folder that all files share; `''` if they share none. */
