@@ -194,6 +194,7 @@ export async function openApp(config: Config, logger: Logger) {
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
       takeTurn,
+      inPieces,
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
       watchAccount: (accountId, signal) => accountWatches.follow(accountId, signal),
       checkReady: async () => {

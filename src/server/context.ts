@@ -47,6 +47,7 @@ export interface ServerDependencies {
   readonly readLinks: ReadLinks;
   /** Resolves when the account may begin another piece of work. */
   readonly takeTurn: (accountId: string) => Promise<void>;
+  readonly inPieces: InPieces;
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;

@@ -15,10 +15,12 @@ import {
 } from '../../api/account/token-schemas.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { mapInPieces } from '../../pieces.js';
 import { type Grant, isExpired, type TokenRights, type TokenSummary } from '../../storage/catalog/accounts/grant.js';
 import type { RevocationOptions } from '../../storage/catalog/accounts/token-statements.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
+import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { timeOf } from '../to-wire.js';
 import { baseUrlOf } from './files.js';
 
@@ -26,7 +28,7 @@ const route = routesTagged('account');
 
 /** Routes to list, make and revoke the tokens of an account, and the shares of its datasets. */
 export function registerTokenRoutes(app: App, context: RouteContext): void {
-  const { accounts, datasets, now, publicUrl } = context;
+  const { accounts, datasets, inPieces, now, publicUrl } = context;
 
   const make = async (grant: Grant, rights: TokenRights) => {
     const made = await accounts.createToken(grant.accountName, now(), { ...rights, parentId: grant.tokenId });
@@ -44,14 +46,17 @@ export function registerTokenRoutes(app: App, context: RouteContext): void {
     route('The tokens, sessions and shares of the account that are not revoked, oldest first, without their secrets', {
       response: { 200: wireTokenList },
     }),
-    async (request) => {
+    async (request, reply) => {
       const grant = grantOf(request);
       const ids = grant.datasetIds === null ? undefined : [grant.tokenId, idOf(grant)];
-      const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, ...(ids && { ids }) });
-      const at = now();
-      // Each sign-in leaves a session, which is of no use once it has expired.
-      const listed = found.filter((token) => token.kind !== 'session' || !isExpired(token, at));
-      return { tokens: listed.map((token) => tokenToWire(token, grant)) };
+      const json = await inPieces(grant.accountId, async (pieces) => {
+        const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, ...(ids && { ids }) }, pieces);
+        const at = now();
+        // Each sign-in leaves a session, which is of no use once it has expired.
+        const listed = found.filter((token) => token.kind !== 'session' || !isExpired(token, at));
+        return largeJsonOf({ tokens: await mapInPieces(listed, pieces, (token) => tokenToWire(token, grant)) }, pieces);
+      });
+      return sendJson(reply, json);
     },
   );
 
@@ -97,8 +102,8 @@ export function registerTokenRoutes(app: App, context: RouteContext): void {
       const grant = grantOf(request);
       const { id } = request.params;
       await datasets.summary({ accountId: grant.accountId, id });
-      const found = await accounts.tokens(grant.accountName, { isUnrevoked: true });
-      const shares = found.filter(({ kind, datasets: bound }) => kind === 'share' && bound?.[0]?.id === id);
+      const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, kind: 'share' });
+      const shares = found.filter(({ datasets: bound }) => bound?.[0]?.id === id);
       return { tokens: shares.map((token) => tokenToWire(token, grant)) };
     },
   );

@@ -57,6 +57,24 @@ onEach(catalogs, (open) => {
     expect(await accounts.hasAccounts()).toBe(true);
   });
 
+  test('a list with the names of more than a thousand datasets is large work, and made in pieces', async () => {
+    const { accounts, catalog, accountId } = await open();
+    const ids = Array.from({ length: 100 }, (_, i) => `bound-${i}`);
+    for (const id of ids) await catalog.createDataset({ id, accountId, name: `name of ${id}`, createdAt: NOW });
+    const name = (await accounts.tokens())[0]!.account;
+    const calls: string[] = [];
+    const pieces = { begin: async () => void calls.push('begin'), pause: async () => void calls.push('pause') };
+    for (let i = 0; i < 10; i++) await accounts.createToken(name, NOW, { datasets: ids });
+    await accounts.tokens(name, {}, pieces);
+    expect(calls).not.toContain('begin');
+    for (let i = 0; i < 50; i++) await accounts.createToken(name, NOW + i, { datasets: ids });
+    calls.length = 0;
+    const last = (await accounts.tokens(name, {}, pieces)).at(-1);
+    expect(calls).toEqual(['begin', 'pause', 'pause']);
+    expect(last?.datasets).toEqual(ids.map((id) => ({ id, name: `name of ${id}` })));
+    expect(await accounts.tokens(name, { kind: 'share' })).toEqual([]);
+  });
+
   test('a share whose maker is no longer there is not valid', async () => {
     const { accounts, database, make } = await openAccounts();
     const maker = await make();

@@ -3,14 +3,15 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
+import type { Pieces } from '../../../pieces.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Transaction } from '../../database/database.js';
-import { IS_LIVE, rowChunksOf } from '../statements.js';
+import { rowChunksOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
-import type { Grant, TokenKind, TokenRights, TokenSummary } from './grant.js';
+import type { Grant, TokenRights, TokenSummary } from './grant.js';
+import { listTokens, type TokenFilter } from './list-tokens.js';
 import type { TokenCache } from './token-cache.js';
 import {
-  datasetIdsIn,
   digestOfSecret,
   earlier,
   grantByDigest,
@@ -206,59 +207,14 @@ export class Accounts {
     return (await select.executeTakeFirst())?.id;
   }
 
-  /**
-   * Lists all tokens, sessions and shares, or those of one account, oldest first.
-   *
-   * @param options.ids only these
-   * @param options.isUnrevoked without those that were revoked
-   * @throws ServiceError `account_not_found`
-   */
-  async tokens(
-    accountName?: string,
-    { ids, isUnrevoked = false }: { ids?: readonly string[]; isUnrevoked?: boolean } = {},
-  ): Promise<TokenSummary[]> {
-    let select = this.#db.query
-      .selectFrom('token')
-      .innerJoin('account', 'account.id', 'token.account_id')
-      .selectAll('token')
-      .select('account.name as account_name')
-      .where('kind', '<>', 'code')
-      .orderBy('token.created_at')
-      .orderBy('token.id');
-    if (accountName !== undefined) {
-      const accountId = await this.#accountIdOf(accountName);
-      if (accountId === undefined) {
-        throw new ServiceError('account_not_found', `There is no account named "${accountName}".`);
-      }
-      select = select.where('account_id', '=', accountId);
+  /** Lists all tokens, sessions and shares, or those of one account, as `listTokens` does. @throws ServiceError `account_not_found` */
+  async tokens(accountName?: string, filter: TokenFilter = {}, pieces?: Pieces): Promise<TokenSummary[]> {
+    if (accountName === undefined) return listTokens(this.#db.query, filter, pieces);
+    const accountId = await this.#accountIdOf(accountName);
+    if (accountId === undefined) {
+      throw new ServiceError('account_not_found', `There is no account named "${accountName}".`);
     }
-    if (ids !== undefined) select = select.where('token.id', 'in', ids);
-    if (isUnrevoked) select = select.where('revoked_at', 'is', null);
-    const rows = await select.execute();
-    const names = await this.#datasetNames(rows.flatMap((row) => datasetIdsIn(row.dataset_ids) ?? []));
-    return rows.map((row) => ({
-      id: row.id,
-      kind: row.kind as TokenKind,
-      parentId: row.parent_id,
-      account: row.account_name,
-      hint: row.hint,
-      name: row.name,
-      createdAt: row.created_at,
-      revokedAt: row.revoked_at,
-      expiresAt: row.expires_at,
-      lastUsedAt: row.last_used_at,
-      isReadOnly: row.is_read_only === 1,
-      datasets: datasetIdsIn(row.dataset_ids)?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
-    }));
-  }
-
-  async #datasetNames(ids: readonly string[]): Promise<Map<string, string>> {
-    const names = new Map<string, string>();
-    for (const chunk of rowChunksOf([...new Set(ids)])) {
-      const select = this.#db.query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk);
-      for (const { id, name } of await select.where(IS_LIVE).execute()) names.set(id, name);
-    }
-    return names;
+    return listTokens(this.#db.query, { ...filter, accountId }, pieces);
   }
 
   /**
