@@ -19,7 +19,7 @@ test('the documents, the setup and the checks of a commit name the versions of N
   expect(textOf('README.md')).toContain(`Node ${LOWEST} or later`);
   expect(textOf('docs/installing.md')).toContain(`Node ${LOWEST}, 22 or 24`);
   expect(textOf('scripts/setup.js')).toContain(`needs Node ${LOWEST} or later`);
-  expect(textOf('.ci/run')).toContain('test:node -- 22 24 ');
+  expect(textOf('.ci/run')).toContain('versions=(22 24)\n');
   expect(manifest.devDependencies['@types/node']).toMatch(new RegExp(`^${LOWEST}\\.`));
 });
 
