@@ -47,6 +47,7 @@ export interface ServerDependencies {
   readonly readLinks: ReadLinks;
   /** Resolves when the account may begin another piece of work. */
   readonly takeTurn: (accountId: string) => Promise<void>;
+  /** Runs reads that may be large: one of them at a time, of one account after the other. */
   readonly inPieces: InPieces;
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;

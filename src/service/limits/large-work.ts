@@ -7,7 +7,8 @@ const MAX_SLICE_MS = 5;
 
 /**
  * Runs tasks about files: small ones at once, as many as `smallAtOnce` allows, and large ones one at a time, in slices of time; of
- * one account after the other. A dataset of fifty thousand files would block the event loop for a second, and several at once would need the memory of each.
+ * one account after the other. A dataset of fifty thousand files would block the event loop for a second, and several at once would
+ * need the memory of each.
  */
 export class LargeWork {
   readonly #small: AccountSlots;

@@ -61,19 +61,19 @@ export async function unpairedShiftsOf(
   const shifts: UnpairedShift[] = [];
   const limit = isWholeDataset ? 1 : Math.max(1, Math.floor(FILES_PER_PAGE / paired.length));
   const slice = new TimeSlice(MAX_SLICE_MS);
-  for (let after = ''; ; ) {
+  for (let afterId = ''; ; ) {
     await slice.pause();
     const targets = query
       .selectFrom('link')
       .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
       .select(['link.slot', 'link.dataset_id as other_id'])
       .where('link.linked_id', '=', row.id)
-      .where('link.dataset_id', '>', after)
+      .where('link.dataset_id', '>', afterId)
       .orderBy('link.dataset_id')
       .limit(limit);
     const [slots, ...files] = await send([
       hasRowLocks ? targets.forNoKeyUpdate('dataset') : targets,
-      ...filesAcrossLinks(query, { from: 'linked_id', id: row.id, stems, page: { after, limit } }),
+      ...filesAcrossLinks(query, { from: 'linked_id', id: row.id, stems, page: { after: afterId, limit } }),
     ]);
     for (const { datasetId, slot, filesOf } of pairedDatasets(slots, files.flat())) {
       const by = sum(paired, ({ stem, before, after }) =>
@@ -82,7 +82,7 @@ export async function unpairedShiftsOf(
       if (by !== 0) shifts.push({ datasetId, by });
     }
     if (slots.length < limit) return shifts;
-    after = slots.at(-1)!.other_id;
+    afterId = slots.at(-1)!.other_id;
   }
 }
 
