@@ -156,6 +156,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
       await send('dataset d ["a.txt"]');
       return received.some((names) => names?.[0] === 'a.txt') || undefined;
     });
+    // Messages arrive in order: none of the ones above comes after this one.
+    await send('dataset d ["last.txt"]');
+    await eventually(() => received.some((names) => names?.[0] === 'last.txt') || undefined);
     received.length = 0;
     for (const payload of ['dataset d [', 'dataset d {"a":1}', 'dataset d [1]', 'dataset', '']) await send(payload);
     await send('dataset d ["b.txt"]');
