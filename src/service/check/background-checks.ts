@@ -33,6 +33,8 @@ export class BackgroundChecks {
   readonly #checks = new Map<string, Promise<void>>();
   /** Files whose check has failed, by id, with the time in milliseconds since 1970 from which it is retried. */
   readonly #retryAt = new Map<string, number>();
+  /** Ids of files whose bytes were lost when they were last read. */
+  readonly #lost = new Set<string>();
   #loop: WakeableLoop | undefined;
 
   constructor(dependencies: ServiceDependencies, options: BackgroundChecksOptions) {
@@ -101,7 +103,14 @@ export class BackgroundChecks {
     const { sizeBytes, contentType, facts, warnings } = upload;
     const proved = { ok: true, contentType, facts, warnings } as const;
     const fetched = await fetchIntact(blobs, file, signal);
-    if ('problem' in fetched) return { ok: false, problem: fetched.problem };
+    const isLost = 'problem' in fetched;
+    // The bytes of a rejected file are deleted, so that one wrong answer of the store must not be enough.
+    const isLostAgain = this.#lost.delete(file.id);
+    if (isLost && isLostAgain) return { ok: false, problem: fetched.problem };
+    if (isLost) {
+      this.#lost.add(file.id);
+      throw new ServiceError('unavailable', `${fetched.problem.message} It is read once more before that is certain.`);
+    }
     const { content, discard } = fetched.blob;
     try {
       // An earlier process had a decoder, or space for the bytes: the file keeps the warning that its frames are not proved.

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { ServiceError } from '../../dataset/errors.js';
 
 /**
  * Stores immutable blobs under keys that are never reused. Each blob that the catalog references is complete and durable;
@@ -33,7 +34,7 @@ export interface BlobStore {
   /** Finds which of these blobs of one dataset exist, by key; costs much less than reading them. */
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>>;
 
-  /** Deletes blobs; a missing one is not an error. */
+  /** Deletes blobs; a missing one is not an error. @throws BlobsNotDeleted if some of them can't be, once the others are */
   delete(keys: readonly string[]): Promise<void>;
 
   /** Rejects if the store can't store blobs at the moment. */
@@ -43,6 +44,9 @@ export interface BlobStore {
 
   /** The path of a blob, if the store keeps blobs as local files. */
   readonly pathOf?: (key: string) => string;
+
+  /** How many streams of `read` may be open for as long as their readers take. Absent if there is no limit. */
+  readonly maxSlowReads?: number;
 
   /** Present if clients can upload directly to the store. */
   readonly presigning?: Presigning;
@@ -172,6 +176,18 @@ export class BlobDamaged extends BlobChanged {
     super(key, `Of the object ${key}, the store ${reason}.`, options);
     this.name = 'BlobDamaged';
     this.reason = reason;
+  }
+}
+
+/** Blobs that the store keeps although it was told to delete them, such as one with a retention lock. */
+export class BlobsNotDeleted extends ServiceError {
+  readonly keys: readonly string[];
+
+  constructor(kept: readonly { readonly key: string; readonly reason: string }[], options?: ErrorOptions) {
+    const [first] = kept;
+    const cause = new Error(`${kept.length} can't be deleted, such as ${first?.key}: ${first?.reason}`, options);
+    super('unavailable', 'The file store could not delete a file.', { cause });
+    this.keys = kept.map(({ key }) => key);
   }
 }
 

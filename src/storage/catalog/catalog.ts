@@ -279,15 +279,16 @@ export class Catalog {
     await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
   }
 
-  /**
-   * Removes deleted blobs from the trash. Those that a client may have created again through a presigned link become due
-   * again: when the link has ended, and some times after, since an upload that began before may take long.
-   */
+  /** Removes deleted blobs from the trash. Those that a presigned link may create again become due again, see `endOfTrash`. */
   async removeFromTrash(blobKeys: readonly string[], now: Micros): Promise<void> {
-    const { query } = this.#db;
-    for (const chunk of rowChunksOf(blobKeys)) {
-      for (const statement of endOfTrash(query, chunk, now)) await query.executeQuery(statement.compile());
-    }
+    for (const keys of rowChunksOf(blobKeys))
+      for (const sql of endOfTrash(this.#db.query, keys, now)) await sql.execute();
+  }
+
+  /** Makes blobs in the trash due at another time. */
+  async postponeTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
+    const update = this.#db.query.updateTable('trash').set({ delete_after: deleteAfter });
+    for (const keys of rowChunksOf(blobKeys)) await update.where('blob_key', 'in', keys).execute();
   }
 
   /** Rejects if the database does not answer. */

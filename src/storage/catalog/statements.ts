@@ -237,7 +237,10 @@ export const writeCounts = preparedStatement(
 /** When the store is searched again for a blob in the trash, after the end of its presigned link. */
 const LOOKS_AFTER_LINK: readonly Micros[] = [0, 2 * 60, 3600, 24 * 3600].map((seconds) => seconds * MICROS_PER_SECOND);
 
-/** Schedules the next look for the blobs of the trash that a presigned link may have created again, and removes the others. */
+/**
+ * Schedules the next look for the blobs of the trash that a presigned link may have created again: when the link has ended, and
+ * some times after, since an upload that began before may take long. Removes the others.
+ */
 export function endOfTrash(query: Query, blobKeys: readonly string[], now: Micros) {
   const nextLooks = LOOKS_AFTER_LINK.map((delay) => sql`when link_until > ${now - delay} then link_until + ${delay}`);
   const nextLook = sql<number>`case ${sql.join(nextLooks, sql` `)} else delete_after end`;

@@ -190,6 +190,29 @@ for (const place of PLACES) {
       expect(findings.errors).toMatchObject([{ code: 'NO_MEDIA' }, { code: 'BYTES_LOST', filename: 'long.mp4' }]);
     });
 
+    test('whose bytes the store does not find once is read once more before it is rejected', async () => {
+      const { newInstance, becomes, blobs } = await open();
+      let isFound = false;
+      const store = Object.create(blobs, {
+        fetch: {
+          value: async (...args: Parameters<typeof blobs.fetch>) => {
+            const wasFound = isFound;
+            isFound = true;
+            return wasFound ? blobs.fetch(...args) : undefined;
+          },
+        },
+      }) as typeof blobs;
+      const first = newInstance();
+      await first.upload('long.mp4');
+      await first.upload('long.txt', 'a dog');
+      const { checks, decode, errors } = newInstance({ blobs: store });
+      checks.start();
+      const { clip, end } = await decode();
+      end(decoded(clip));
+      await becomes('READY');
+      expect(errors).toEqual([expect.stringMatching(/long\.mp4 disappeared .* read once more/)]);
+    });
+
     test('is stored with its warnings if there is no decoder any more', async () => {
       const { newInstance, becomes } = await open();
       await newInstance().upload('long.txt', 'a dog');

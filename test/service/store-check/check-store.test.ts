@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CreateMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { parseS3Url } from '../../../src/storage/blobs/s3/location.js';
+import { parseS3Url } from '../../../src/storage/blobs/s3/connection/location.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
 import { put, type Api } from '../../harness/api.js';

@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { cleanUp } from '../../../src/service/upload/cleanup.js';
@@ -6,15 +7,20 @@ import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { temporaryFolder } from '../../harness/server.js';
 
+async function openBlobs() {
+  const folder = await temporaryFolder();
+  const blobs = await DiskBlobs.open(folder);
+  onTestFinished(async () => {
+    await blobs.close();
+    await rm(folder, { recursive: true });
+  });
+  return { folder, blobs };
+}
+
 onEach(catalogs, (open) => {
   test('a server that stops does not wait until all of a large trash is deleted', async () => {
     const { catalog, database } = await open();
-    const folder = await temporaryFolder();
-    const blobs = await DiskBlobs.open(folder);
-    onTestFinished(async () => {
-      await blobs.close();
-      await rm(folder, { recursive: true });
-    });
+    const { blobs } = await openBlobs();
     const names = Array.from({ length: 1200 }, (_, i) => `d/${i.toString(16).padStart(32, '0')}`);
     await catalog.addToTrash(names, 5);
     const left = async () => (await database.query.selectFrom('trash').select('blob_key').execute()).length;
@@ -30,5 +36,27 @@ onEach(catalogs, (open) => {
     expect(await left()).toBe(700);
     await cleanUp({ ...dependencies, blobs });
     expect(await left()).toBe(0);
+  });
+
+  test("blobs that can not be deleted stay in the trash, and don't keep others in it", async () => {
+    const { catalog, database } = await open();
+    const { folder, blobs } = await openBlobs();
+    const names = Array.from(
+      { length: 1200 },
+      (_, i) => `d/${(i % 256).toString(16).padStart(2, '0')}${'0'.repeat(26)}${i}`,
+    );
+    await catalog.addToTrash(names, 5);
+    const left = async () =>
+      (await database.query.selectFrom('trash').select('blob_key').execute()).map((row) => row.blob_key);
+    // Nothing can be deleted below a file in place of a folder.
+    const shard = join(folder, '07');
+    await rm(shard, { recursive: true });
+    await writeFile(shard, '');
+    const dependencies = { catalog, blobs, now: () => 10 } as unknown as ServiceDependencies;
+    await expect(cleanUp(dependencies)).rejects.toMatchObject({ code: 'unavailable' });
+    expect((await left()).sort()).toEqual(names.filter((name) => name.startsWith('d/07')).sort());
+    await rm(shard);
+    await cleanUp({ ...dependencies, now: () => 11 });
+    expect(await left()).toEqual([]);
   });
 });

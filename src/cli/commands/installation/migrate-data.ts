@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Installation } from '../../../service/transfer/installation.js';
 import { postgresUrl } from '../../../setting-values.js';
-import { parseS3Url } from '../../../storage/blobs/s3/location.js';
+import { parseS3Url } from '../../../storage/blobs/s3/connection/location.js';
 import { addSettings, configFrom } from '../../settings.js';
 import { CommandError, EXIT } from '../../terminal/exit-codes.js';
 import { print, printJson } from '../../terminal/print.js';

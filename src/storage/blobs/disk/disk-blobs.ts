@@ -8,6 +8,7 @@ import { hasErrno } from '../../../dataset/errors.js';
 import { syncFolder } from '../../sync-folder.js';
 import {
   BlobDamaged,
+  BlobsNotDeleted,
   type BlobStore,
   type FetchedBlob,
   type FetchOptions,
@@ -165,12 +166,14 @@ export class DiskBlobs implements BlobStore {
   }
 
   async delete(keys: readonly string[]): Promise<void> {
+    const kept: { key: string; reason: string }[] = [];
     for (const key of keys) {
       await rm(this.pathOf(key), { force: true }).catch((error) => {
         // `check-store` reports a folder in place of a blob. What is in it is not the service's.
-        if (!hasErrno(error, 'ERR_FS_EISDIR')) throw error;
+        if (!hasErrno(error, 'ERR_FS_EISDIR')) kept.push({ key, reason: error.message });
       });
     }
+    if (kept.length > 0) throw new BlobsNotDeleted(kept);
   }
 
   pathOf(key: string): string {

@@ -1,9 +1,6 @@
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
-import type { S3Location } from './location.js';
-
-/** The error names, of the SDK and of stores, for a missing object. */
-const MISSING = ['NoSuchKey', 'NotFound'];
+import type { S3Location } from './connection/location.js';
 
 /** Incomplete, since responses to HEAD have no body and stores differ in names; `isTransient` checks the status too. */
 const TRANSIENT_NAMES = [
@@ -14,6 +11,10 @@ const TRANSIENT_NAMES = [
   'ConditionalRequestConflict',
   // The clock of this machine was set. The SDK has corrected its own by the time of the answer.
   'RequestTimeTooSkewed',
+  // The bytes were changed or cut short on their way.
+  'BadDigest',
+  'IncompleteBody',
+  'XAmzContentSHA256Mismatch',
 ];
 const TRANSIENT_ERRNOS = [
   'ECONNREFUSED',
@@ -23,8 +24,11 @@ const TRANSIENT_ERRNOS = [
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'ENETDOWN',
+  'EADDRNOTAVAIL',
   'ENOTFOUND',
   'EAI_AGAIN',
+  'EAI_FAIL',
   'ERR_STREAM_PREMATURE_CLOSE',
 ];
 
@@ -37,9 +41,9 @@ function hasName(error: unknown, names: readonly string[]): boolean {
   return error instanceof Error && names.includes(error.name);
 }
 
-/** True if the object does not exist. */
+/** True for a GET of an object that does not exist. A 404 without this name is that of a proxy or a load balancer. */
 export function isMissing(error: unknown): boolean {
-  return hasName(error, MISSING) || (statusOfError(error) === 404 && !hasName(error, ['NoSuchBucket', 'NoSuchUpload']));
+  return hasName(error, ['NoSuchKey']);
 }
 
 /** True if a condition of the request, such as `If-None-Match`, was not met. */
@@ -63,20 +67,31 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-/** The answer to a client for an error of the store. An error that is a bug of ours is returned unchanged. */
+/**
+ * The answer to a client for an error of the store, of what is between, or of the connection. An error that is a bug of ours is
+ * returned unchanged.
+ */
 export function storeError(error: unknown): unknown {
-  if (error instanceof ServiceError) return error;
+  if (error instanceof ServiceError || !(error instanceof Error)) return error;
   if (hasName(error, ['QuotaExceeded'])) {
     return new ServiceError('no_space', 'The store has no space left for this file. Free some and try again.', {
       cause: error,
     });
   }
-  // The operator has to restore a deleted bucket or renew expired credentials; the log has the cause.
-  const isDenied = hasName(error, ['NoSuchBucket', 'CredentialsProviderError']) || statusOfError(error) === 403;
-  if (isTransient(error) || isDenied) {
-    return new ServiceError('unavailable', 'The file store does not answer right now. Try again.', { cause: error });
-  }
-  return error;
+  // Node's errors of networks and TLS have a code, and so have some of its errors for wrong arguments.
+  const isOfConnection = 'code' in error && !(error instanceof TypeError || error instanceof RangeError);
+  const isOfStore = statusOfError(error) !== undefined || hasName(error, ['TimeoutError', 'CredentialsProviderError']);
+  return isOfStore || isOfConnection ? unavailable(error) : error;
+}
+
+/** The operator may have to restore a deleted bucket or renew credentials; the log has the cause. */
+function unavailable(cause: Error): ServiceError {
+  return new ServiceError('unavailable', 'The file store does not answer right now. Try again.', { cause });
+}
+
+/** For a successful answer that a store would not give, such as the login page of a proxy. */
+export function notOfStore(what: string): ServiceError {
+  return unavailable(new Error(`The answer to the ${what} is not that of an S3 store.`));
 }
 
 /**

@@ -4,16 +4,15 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  ListMultipartUploadsCommand,
-  ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { ByteLimit } from '../blobs.js';
 import { alreadyExists, ingestError } from '../ingest.js';
 import { isPreconditionFailed, statusOfError, storeError } from './errors.js';
+import { partsOfUpload, unfinishedUploads } from './listings.js';
 import type { PartBuffer, PartMemory } from './part-memory.js';
-import { hasMd5, otherBytes, type S3Bucket, type StoreCapabilities, versionOf } from './s3-bucket.js';
+import { hasMd5, otherBytes, type S3Bucket, type StoreCapabilities, taggedVersion } from './s3-bucket.js';
 
 const MIB = 1024 * 1024;
 
@@ -71,7 +70,7 @@ export async function uploadInParts(
       MultipartUpload: { Parts },
       ...(options.capabilities.keepsFirst && { IfNoneMatch: '*' }),
     });
-    const version = await writer.send(complete, { abortSignal: signal }).then(versionOf, async (error) => {
+    const version = await writer.send(complete, { abortSignal: signal }).then(taggedVersion, async (error) => {
       // If the response to the first attempt is lost, the retry finds no upload, or the object that it has completed.
       const isUnclear = isPreconditionFailed(error) || statusOfError(error) === 404;
       const existing = isUnclear ? await bucket.head(key) : undefined;
@@ -181,39 +180,25 @@ async function* partsOf(
 
 /** Aborts multipart uploads below our prefix without a new part for a day. Their parts are invisible but cost money. */
 export async function abortAbandoned(bucket: S3Bucket, openUploads: OpenUploadIds, now: () => number): Promise<void> {
-  const { reader } = bucket.connection;
-  const { Bucket, Key: Prefix } = bucket.target('');
   const isOld = (date: Date | undefined) => date !== undefined && date.getTime() < now() - ABANDONED_MS;
-  let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
-  for (;;) {
-    const command = new ListMultipartUploadsCommand({ Bucket, Prefix, ...definedOf(marker) });
-    const page = await reader.send(command);
-    for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-      if (!isOld(Initiated) || openUploads.has(UploadId ?? '')) continue;
-      const upload = { Bucket, Key, UploadId };
+  for await (const uploads of unfinishedUploads(bucket)) {
+    for (const { Key = '', UploadId = '', Initiated } of uploads) {
+      if (!isOld(Initiated) || openUploads.has(UploadId)) continue;
+      const upload = { Bucket: bucket.location.bucket, Key, UploadId };
       // An upload of another instance may be old and still in flight.
       if (await hasNewParts(bucket, upload, isOld)) continue;
-      await reader.send(new AbortMultipartUploadCommand(upload));
+      await bucket.connection.reader.send(new AbortMultipartUploadCommand(upload));
     }
-    if (!page.IsTruncated) return;
-    marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
   }
 }
 
 async function hasNewParts(
   bucket: S3Bucket,
-  upload: { Bucket: string; Key: string | undefined; UploadId: string | undefined },
+  upload: { Bucket: string; Key: string; UploadId: string },
   isOld: (date: Date | undefined) => boolean,
 ): Promise<boolean> {
-  for (let PartNumberMarker: string | undefined; ; ) {
-    const command = new ListPartsCommand({ ...upload, ...definedOf({ PartNumberMarker }) });
-    const page = await bucket.connection.reader.send(command);
-    if (page.Parts?.some(({ LastModified }) => LastModified !== undefined && !isOld(LastModified))) return true;
-    if (!page.IsTruncated) return false;
-    PartNumberMarker = page.NextPartNumberMarker;
+  for await (const parts of partsOfUpload(bucket, upload)) {
+    if (parts.some(({ LastModified }) => LastModified !== undefined && !isOld(LastModified))) return true;
   }
-}
-
-function definedOf<T extends object>(values: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+  return false;
 }

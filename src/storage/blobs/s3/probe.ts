@@ -12,7 +12,7 @@ import {
 import { isPreconditionFailed, isTransient, startError, statusOfError } from './errors.js';
 import { presigningOf } from './presigning.js';
 import { PROBE_LINK_SECONDS, putThrough } from './probe-links.js';
-import { withKnownHash } from './connection.js';
+import { withKnownHash } from './connection/connection.js';
 import { type S3Bucket, type StoreCapabilities, versionOf } from './s3-bucket.js';
 
 /** The prefix of the keys of test objects. */
@@ -56,8 +56,9 @@ export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
         () => undefined,
         (reason) => reason,
       );
+      if (error !== undefined && isExpected(error)) return true;
       if (isTransient(error)) throw startError(error, bucket.location, 's3:PutObject');
-      return error !== undefined && isExpected(error);
+      return false;
     };
     return {
       tagsAreMd5: versionOf(stored) === createHash('md5').update(BODY).digest('hex'),

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BlobDamaged } from '../blobs.js';
-import { timedOut, totalMsOf, withIdleTimeout } from './connection.js';
+import { timedOut, totalMsOf, withIdleTimeout } from './connection/timeouts.js';
 import { isTransient, storeError } from './errors.js';
 import type { OpenObject, S3Bucket } from './s3-bucket.js';
 

@@ -17,9 +17,11 @@ import {
   type StageOptions,
 } from '../blobs.js';
 import { alreadyExists, Md5Meter, measure } from '../ingest.js';
-import { connect, type S3Credentials, TIMEOUTS, type Timeouts } from './connection.js';
+import { connect, MAX_SLOW_READS, type S3Credentials } from './connection/connection.js';
+import type { S3Location } from './connection/location.js';
+import { TIMEOUTS, type Timeouts } from './connection/timeouts.js';
 import { storeError } from './errors.js';
-import type { S3Location } from './location.js';
+import { findObjects, listObjects } from './listings.js';
 import { abortAbandoned, type OpenUploadIds, uploadInParts } from './multipart.js';
 import { PartMemory } from './part-memory.js';
 import { presigningOf } from './presigning.js';
@@ -51,6 +53,7 @@ export type Log = (level: 'info' | 'warn', facts: object, message: string) => vo
  * on most stores, both may succeed and the later one stays; reads of the earlier version then throw `BlobChanged`.
  */
 export class S3Blobs implements BlobStore {
+  readonly maxSlowReads = MAX_SLOW_READS;
   readonly presigning?: Presigning;
   /** As detected when the store was opened. */
   readonly capabilities: StoreCapabilities;
@@ -232,11 +235,11 @@ export class S3Blobs implements BlobStore {
   }
 
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
-    return this.#bucket.find(keys);
+    return findObjects(this.#bucket, keys);
   }
 
   listObjects(datasetId: string, { after }: { after?: string | undefined } = {}): Promise<ObjectPage> {
-    return this.#bucket.list(`${datasetId}/`, after);
+    return listObjects(this.#bucket, `${datasetId}/`, after);
   }
 
   delete(keys: readonly string[]): Promise<void> {

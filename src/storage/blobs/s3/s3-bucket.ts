@@ -6,22 +6,22 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
-  ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
-import { withTimeout } from '../../../with-timeout.js';
-import { BlobChanged, BlobDamaged, type FoundBlob, type ObjectPage } from '../blobs.js';
+import { BlobChanged, BlobDamaged, BlobsNotDeleted } from '../blobs.js';
+import { type Connection, withKnownHash } from './connection/connection.js';
+import type { S3Location } from './connection/location.js';
+import { type Timeouts, totalMsOf, withDeadline, withIdleTimeout } from './connection/timeouts.js';
 import {
-  type Connection,
-  type Timeouts,
-  totalMsOf,
-  withDeadline,
-  withIdleTimeout,
-  withKnownHash,
-} from './connection.js';
-import { isMissing, isPreconditionFailed, isRefusedRead, isTransient, storeError } from './errors.js';
-import type { S3Location } from './location.js';
+  isMissing,
+  isPreconditionFailed,
+  isRefusedRead,
+  isTransient,
+  notOfStore,
+  statusOfError,
+  storeError,
+} from './errors.js';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
 const MAX_KEYS_PER_DELETE = 1000;
@@ -126,7 +126,7 @@ export class S3Bucket {
         // The SDK does not close a body that it has not read to the end.
         const answer = await sent.finally(() => Body.destroy());
         return hasMd5(answer, body.md5, capabilities)
-          ? versionOf(answer)
+          ? taggedVersion(answer)
           : await this.#readVersion(key, body.md5, deadline);
       });
     } catch (error) {
@@ -163,9 +163,10 @@ export class S3Bucket {
   async head(key: string): Promise<ObjectState | undefined> {
     try {
       const answer = await this.connection.reader.send(new HeadObjectCommand(this.target(key)));
-      return { sizeBytes: answer.ContentLength ?? 0, version: versionOf(answer), mark: answer.Metadata?.[MARK] };
+      return { sizeBytes: answer.ContentLength ?? 0, version: taggedVersion(answer), mark: answer.Metadata?.[MARK] };
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      // Such an answer has no body that would name the reason.
+      if (statusOfError(error) === 404) return undefined;
       throw storeError(error);
     }
   }
@@ -186,13 +187,18 @@ export class S3Bucket {
       ...(version && { IfMatch: `"${version}"` }),
     });
     try {
-      const answer = await this.connection.reader.send(command, signal === undefined ? {} : { abortSignal: signal });
+      const answer = await this.connection.downloader.send(
+        command,
+        signal === undefined ? {} : { abortSignal: signal },
+      );
       const body = answer.Body as Readable;
       const found = versionOf(answer);
+      const isOfStore = found !== '';
       const isOtherVersion = version && found !== version;
       // A server may ignore a range (RFC 9110, 14.2).
       const isOtherRange = range && range.start > 0 && !answer.ContentRange?.startsWith(`bytes ${range.start}-`);
-      if (isOtherVersion || isOtherRange) body.destroy();
+      if (!isOfStore || isOtherVersion || isOtherRange) body.destroy();
+      if (!isOfStore) throw notOfStore(`GET of ${key}`);
       if (isOtherVersion) throw new BlobChanged(key);
       if (isOtherRange) throw new BlobDamaged(key, `returned other bytes than those from ${range.start}`);
       return { body, version: found, answer };
@@ -205,58 +211,27 @@ export class S3Bucket {
     }
   }
 
+  /** @throws BlobsNotDeleted if the store keeps some of them */
   async delete(keys: readonly string[]): Promise<void> {
+    const kept: { key: string; reason: string }[] = [];
     for (let i = 0; i < keys.length; i += MAX_KEYS_PER_DELETE) {
-      const chunk = keys.slice(i, i + MAX_KEYS_PER_DELETE);
-      const Objects = chunk.map((key) => ({ Key: this.target(key).Key }));
+      const names = new Map(keys.slice(i, i + MAX_KEYS_PER_DELETE).map((key) => [this.target(key).Key, key]));
+      const Objects = [...names.keys()].map((Key) => ({ Key }));
       const command = new DeleteObjectsCommand({ Bucket: this.location.bucket, Delete: { Objects, Quiet: true } });
       const { Errors = [] } = await this.connection.reader.send(command).catch((error) => {
         throw storeError(error);
       });
-      const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey');
-      if (failed === undefined) continue;
-      const message = `${Errors.length} of ${chunk.length} objects could not be deleted: ${failed.Key}: ${failed.Code}`;
-      throw new ServiceError('unavailable', 'The file store could not delete a file.', { cause: new Error(message) });
+      for (const { Key = '', Code = '' } of Errors) {
+        if (Code !== 'NoSuchKey') kept.push({ key: names.get(Key) ?? Key, reason: Code });
+      }
     }
-  }
-
-  /** Lists up to 1000 objects with this prefix and keys after `after`, ordered by key; one request. */
-  async list(keyPrefix: string, after?: string): Promise<ObjectPage> {
-    const { Bucket, Key: Prefix } = this.target(keyPrefix);
-    const command = new ListObjectsV2Command({ Bucket, Prefix, ...(after && { StartAfter: this.target(after).Key }) });
-    const answer = await this.connection.reader.send(command).catch((error) => {
-      throw storeError(error);
-    });
-    const ours = this.target('').Key.length;
-    const objects = (answer.Contents ?? []).map((object) => ({
-      key: (object.Key ?? '').slice(ours),
-      sizeBytes: object.Size ?? 0,
-      version: versionOf(object),
-      lastModified: object.LastModified ?? new Date(0),
-    }));
-    return { objects, next: answer.IsTruncated ? objects.at(-1)?.key : undefined };
-  }
-
-  /** Finds which of these keys of one dataset exist, with listings: one request for up to 1000 keys. */
-  async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
-    const wanted = new Set(keys);
-    const found = new Map<string, FoundBlob>();
-    const [first, ...others] = keys.toSorted();
-    if (first === undefined) return found;
-    const last = others.at(-1) ?? first;
-    // The key without its last character sorts before the first key.
-    for (let after: string | undefined = first.slice(0, -1); after !== undefined && after < last; ) {
-      const { objects, next } = await this.list(first.slice(0, first.indexOf('/') + 1), after);
-      for (const { key, sizeBytes, version } of objects) if (wanted.has(key)) found.set(key, { sizeBytes, version });
-      after = next;
-    }
-    return found;
+    if (kept.length > 0) throw new BlobsNotDeleted(kept);
   }
 
   async ping(): Promise<void> {
     const command = new HeadBucketCommand({ Bucket: this.location.bucket });
     const ask = (abortSignal: AbortSignal) => this.connection.reader.send(command, { abortSignal });
-    await withTimeout(PING_TIMEOUT_MS, ask).catch((error) => {
+    await withDeadline(PING_TIMEOUT_MS, ask).catch((error) => {
       throw storeError(error);
     });
   }
@@ -280,6 +255,13 @@ export class S3Bucket {
 /** An ETag without quotes, which some stores omit. */
 export function versionOf({ ETag = '' }: { ETag?: string | undefined }): string {
   return ETag.replace(/^"|"$/g, '');
+}
+
+/** As `versionOf`. @throws ServiceError `unavailable` for an answer without one, such as the login page of a proxy */
+export function taggedVersion(answer: TaggedAnswer): string {
+  const version = versionOf(answer);
+  if (version === '') throw notOfStore('request for an object');
+  return version;
 }
 
 /** False if an ETag that should be the MD5 of the bytes is not. */

@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
-import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, ListPartsCommand } from '@aws-sdk/client-s3';
+import { AbortMultipartUploadCommand } from '@aws-sdk/client-s3';
 import type { FetchedBlob, FetchOptions } from '../blobs.js';
 import { measure } from '../ingest.js';
 import { type BlobInventory, parseBlobName, type StoredObject } from '../inventory.js';
-import { connect, TIMEOUTS } from './connection.js';
-import { startError, storeError } from './errors.js';
-import type { S3Location } from './location.js';
+import { connect } from './connection/connection.js';
+import type { S3Location } from './connection/location.js';
+import { TIMEOUTS } from './connection/timeouts.js';
+import { startError } from './errors.js';
+import { listObjects, partsOfUpload, undefinedIfEnded, unfinishedUploads } from './listings.js';
 import { PROBE_FOLDER } from './probe.js';
 import { resumingBody } from './read-object.js';
 import { S3Bucket } from './s3-bucket.js';
@@ -22,7 +24,7 @@ export class S3Inventory implements BlobInventory {
   static async open(location: S3Location): Promise<S3Inventory> {
     const connection = await connect(location, TIMEOUTS);
     const bucket = new S3Bucket(connection, location, TIMEOUTS);
-    await bucket.list('').catch((error) => {
+    await listObjects(bucket, '').catch((error) => {
       connection.close();
       throw startError(error instanceof Error ? (error.cause ?? error) : error, location, 's3:ListBucket');
     });
@@ -40,7 +42,7 @@ export class S3Inventory implements BlobInventory {
 
   async *objects({ after }: { after?: string | undefined } = {}): AsyncGenerator<readonly StoredObject[]> {
     for (let next = after, isFirst = true; isFirst || next !== undefined; isFirst = false) {
-      const page = await this.#bucket.list('', next);
+      const page = await listObjects(this.#bucket, '', next);
       const objects = page.objects.map(({ key, sizeBytes, lastModified }) => ({
         name: key,
         ...namesIn(key),
@@ -54,43 +56,31 @@ export class S3Inventory implements BlobInventory {
   }
 
   async *#unfinishedUploads(): AsyncGenerator<readonly StoredObject[]> {
-    const { Bucket, Key: Prefix } = this.#bucket.target('');
-    const { reader } = this.#bucket.connection;
-    for (let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}; marker !== undefined; ) {
-      const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket, Prefix, ...marker });
-      const page = await reader.send(command).catch(throwStoreError);
+    const ours = this.#bucket.target('').Key.length;
+    for await (const uploads of unfinishedUploads(this.#bucket)) {
       const found: StoredObject[] = [];
-      for (const { Key = '', UploadId = '', Initiated } of page.Uploads ?? []) {
-        const name = Key.slice(Prefix.length);
+      for (const { Key = '', UploadId = '', Initiated } of uploads) {
+        const name = Key.slice(ours);
         const facts = await this.#partsOf({ name, uploadId: UploadId });
         const changedAt = Math.max(facts?.changedAt ?? 0, Initiated?.getTime() ?? 0);
         if (facts === undefined) continue;
         found.push({ name, ...namesIn(name), kind: 'parts', uploadId: UploadId, ...facts, changedAt });
       }
       if (found.length > 0) yield found;
-      const { NextKeyMarker = '', NextUploadIdMarker = '' } = page;
-      marker = page.IsTruncated ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker } : undefined;
     }
   }
 
   /** The size of all parts and when the last one arrived; `undefined` if the upload has ended. */
   async #partsOf({ name, uploadId }: PartsId): Promise<Pick<StoredObject, 'sizeBytes' | 'changedAt'> | undefined> {
-    let [sizeBytes, changedAt] = [0, 0];
-    for (let PartNumberMarker: string | undefined = ''; PartNumberMarker !== undefined; ) {
-      const upload = { ...this.#bucket.target(name), UploadId: uploadId };
-      const command: ListPartsCommand = new ListPartsCommand({
-        ...upload,
-        ...(PartNumberMarker && { PartNumberMarker }),
-      });
-      const page = await this.#bucket.connection.reader.send(command).catch(undefinedIfEnded);
-      if (page === undefined) return undefined;
-      for (const { Size = 0, LastModified } of page.Parts ?? []) {
-        sizeBytes += Size;
-        changedAt = Math.max(changedAt, LastModified?.getTime() ?? 0);
+    let facts: { sizeBytes: number; changedAt: number } | undefined;
+    for await (const parts of partsOfUpload(this.#bucket, { ...this.#bucket.target(name), UploadId: uploadId })) {
+      facts ??= { sizeBytes: 0, changedAt: 0 };
+      for (const { Size = 0, LastModified } of parts) {
+        facts.sizeBytes += Size;
+        facts.changedAt = Math.max(facts.changedAt, LastModified?.getTime() ?? 0);
       }
-      PartNumberMarker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
     }
-    return { sizeBytes, changedAt };
+    return facts;
   }
 
   async has({ name, uploadId, sizeBytes }: StoredObject): Promise<boolean> {
@@ -117,13 +107,4 @@ function namesIn(key: string): Pick<StoredObject, 'kind' | 'fileId' | 'datasetId
   const isOurs = /^[0-9a-f]{32}$/.test(datasetId) && rest.length === 0;
   const parsed = isOurs ? parseBlobName(name) : undefined;
   return parsed === undefined ? { kind: 'foreign' } : { ...parsed, datasetId };
-}
-
-function throwStoreError(error: unknown): never {
-  throw storeError(error);
-}
-
-function undefinedIfEnded(error: unknown): undefined {
-  if (error instanceof Error && error.name === 'NoSuchUpload') return undefined;
-  throw storeError(error);
 }

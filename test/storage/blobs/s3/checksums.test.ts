@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
 import { BlobDamaged } from '../../../../src/storage/blobs/blobs.js';
-import { TIMEOUTS, type Timeouts } from '../../../../src/storage/blobs/s3/connection.js';
+import { TIMEOUTS, type Timeouts } from '../../../../src/storage/blobs/s3/connection/timeouts.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 import { type Fault, startProxy } from '../../../harness/proxy.js';
 

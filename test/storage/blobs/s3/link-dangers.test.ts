@@ -8,7 +8,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 import { documentedPolicy, linkCredentials, newClient } from '../../../harness/s3.js';

@@ -8,7 +8,7 @@ import {
   PutBucketPolicyCommand,
 } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3 } from '../../../harness/backends.js';
 import { documentedPolicy, linkCredentials, newClient } from '../../../harness/s3.js';

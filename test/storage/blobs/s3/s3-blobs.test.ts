@@ -12,8 +12,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { BlobChanged, type BlobContent } from '../../../../src/storage/blobs/blobs.js';
-import { connect, TIMEOUTS } from '../../../../src/storage/blobs/s3/connection.js';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { connect } from '../../../../src/storage/blobs/s3/connection/connection.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
+import { TIMEOUTS } from '../../../../src/storage/blobs/s3/connection/timeouts.js';
 import { abortAbandoned } from '../../../../src/storage/blobs/s3/multipart.js';
 import { S3Bucket } from '../../../../src/storage/blobs/s3/s3-bucket.js';
 import { onS3, openS3 } from '../../../harness/backends.js';

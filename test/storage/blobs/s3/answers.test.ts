@@ -1,0 +1,151 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { expect, onTestFinished, test } from 'vitest';
+import type { BlobStore } from '../../../../src/storage/blobs/blobs.js';
+import { onS3, openS3 } from '../../../harness/backends.js';
+import { type Fault, startProxy } from '../../../harness/proxy.js';
+
+const MIB = 1024 * 1024;
+const signal = new AbortController().signal;
+const bytes = Buffer.from('the bytes of a file');
+const limit = { bytes: 10_000_000, message: 'too much of it' };
+
+/** As a proxy or load balancer answers, not a store. */
+const page = (status: number, body = '<html><body>Please log in.</body></html>'): Fault => ({
+  status,
+  headers: { 'content-type': 'text/html' },
+  body,
+});
+const xmlError = (status: number, code: string): Fault => ({
+  status,
+  headers: { 'content-type': 'application/xml' },
+  body: `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`,
+});
+
+const STRANGE_ANSWERS: [string, Fault][] = [
+  ['404 of a proxy', page(404, '404 page not found\n')],
+  ['404 without a body', { status: 404 }],
+  ['a login page', page(200)],
+  ...[301, 307, 400, 401, 405, 407, 410, 413, 501].map((status): [string, Fault] => [`${status}`, page(status)]),
+  ['an expired token', xmlError(400, 'ExpiredToken')],
+  ['bytes that were changed on their way', xmlError(400, 'XAmzContentSHA256Mismatch')],
+  ['no upload of that id', xmlError(404, 'NoSuchUpload')],
+  ['a body beyond all measure', page(403, 'x'.repeat(9 * MIB))],
+  ['a header beyond all measure', { status: 200, headers: { 'x-long': 'x'.repeat(20_000) } }],
+];
+
+async function openBehindProxy() {
+  const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
+  onTestFinished(() => proxy.close());
+  const opened = await openS3({ parameters: { endpoint: proxy.url } });
+  return { ...opened, proxy, store: storeIn(opened.blobs) };
+}
+
+/** Stores an object, and returns its version. */
+function storeIn(blobs: BlobStore) {
+  return async (key: string, body = bytes) => {
+    const staged = await blobs.stage(Readable.from([body], { objectMode: false }), { key, limit, signal });
+    return (await staged.commit()).version;
+  };
+}
+
+const listing = (keys: readonly string[], { isLast = true, next = '' } = {}): Fault => ({
+  status: 200,
+  headers: { 'content-type': 'application/xml' },
+  body: `<?xml version="1.0"?><ListBucketResult><IsTruncated>${!isLast}</IsTruncated>
+    ${next && `<NextContinuationToken>${next}</NextContinuationToken>`}
+    ${keys.map((key) => `<Contents><Key>${key}</Key><Size>19</Size><ETag>"a"</ETag></Contents>`).join('')}
+    </ListBucketResult>`,
+});
+
+onS3(() => {
+  test.each(STRANGE_ANSWERS)(
+    'an answer that is not about the object, %s, says nothing of its bytes',
+    async (_, fault) => {
+      const { blobs, proxy, store } = await openBehindProxy();
+      const version = await store('d/a');
+      proxy.rule(() => fault);
+      const unavailable = { code: 'unavailable' };
+      await expect(blobs.read('d/a', { version })).rejects.toMatchObject(unavailable);
+      await expect(blobs.fetch('d/a', { limit, version, signal })).rejects.toMatchObject(unavailable);
+      await expect(blobs.fetch('d/a', { limit, signal })).rejects.toMatchObject(unavailable);
+      await expect(blobs.listObjects('d')).rejects.toMatchObject(unavailable);
+      await expect(blobs.find(['d/a'])).rejects.toMatchObject(unavailable);
+      await expect(store('d/b')).rejects.toMatchObject(unavailable);
+      proxy.rule();
+      expect(await buffer((await blobs.read('d/a', { version }))!)).toEqual(bytes);
+    },
+  );
+
+  test('an object that is gone is missing', async () => {
+    const { blobs } = await openBehindProxy();
+    expect([await blobs.read('d/a'), await blobs.fetch('d/a', { limit, signal })]).toEqual([undefined, undefined]);
+  });
+
+  test('an error with a long body is not read to its end', async () => {
+    const { blobs, proxy } = await openBehindProxy();
+    proxy.rule(() => page(403, 'x'.repeat(9 * MIB)));
+    const error = await blobs.read('d/a').catch((thrown) => thrown);
+    expect(error.cause.message).toMatch(/more than 8 MiB/);
+  });
+
+  test('what is logged of an answer that is not HTTP does not include its bytes', async () => {
+    const { blobs, proxy } = await openBehindProxy();
+    proxy.rule(() => ({ status: 200, headers: { 'x-long': 'x'.repeat(20_000) } }));
+    const error = await blobs.read('d/a').catch((thrown) => thrown);
+    expect(error.cause.code).toMatch(/^HPE_/);
+    expect(error.cause).not.toHaveProperty('rawPacket');
+  });
+
+  test('a page of a listing without keys is not its end', async () => {
+    const { blobs, bucket, proxy } = await openBehindProxy();
+    const prefix = new URL(bucket.url()).pathname.slice(1).replace(/\/$/, '');
+    const key = `${prefix}/d/a`;
+    proxy.rule(({ path }) =>
+      path.includes('continuation-token=more') ? listing([key]) : listing([], { isLast: false, next: 'more' }),
+    );
+    expect((await blobs.listObjects('d')).objects.map((object) => object.key)).toEqual(['d/a']);
+    expect([...(await blobs.find(['d/a', 'd/b'])).keys()]).toEqual(['d/a']);
+  });
+
+  test('a listing that repeats itself ends with an error', async () => {
+    const { blobs, bucket, proxy } = await openBehindProxy();
+    const prefix = new URL(bucket.url()).pathname.slice(1).replace(/\/$/, '');
+    proxy.rule(() => listing([`${prefix}/d/a`], { isLast: false }));
+    await expect(blobs.find(['d/a', 'd/b'])).rejects.toMatchObject({ code: 'unavailable' });
+    proxy.rule(() => listing([], { isLast: false, next: 'same' }));
+    await expect(blobs.listObjects('d')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('objects that the store keeps are named, and all others are deleted', async () => {
+    const { blobs, bucket, proxy, store } = await openBehindProxy();
+    for (const key of ['d/a', 'd/b']) await store(key);
+    const keys = ['d/a', ...Array.from({ length: 1500 }, (_, i) => `d/missing-${i}`), 'd/b'];
+    const prefix = new URL(bucket.url()).pathname.slice(1).replace(/\/$/, '');
+    const denied = `<Error><Key>${prefix}/d/a</Key><Code>AccessDenied</Code></Error>`;
+    let answers = 0;
+    proxy.rule(({ method }) =>
+      method === 'POST' && answers++ === 0
+        ? { status: 200, body: `<?xml version="1.0"?><DeleteResult>${denied}</DeleteResult>` }
+        : undefined,
+    );
+    await expect(blobs.delete(keys)).rejects.toMatchObject({ code: 'unavailable', keys: ['d/a'] });
+    expect(await bucket.keys()).toEqual(['d/a']);
+  });
+
+  test('readers that do not read leave connections for everything else', async () => {
+    const { blobs } = await openS3();
+    const store = storeIn(blobs);
+    const version = await store('d/large', Buffer.alloc(MIB));
+    const readers: (Readable | undefined)[] = [];
+    for (let i = 0; i < 150; i++) readers.push(await blobs.read('d/large', { version }));
+    onTestFinished(() => {
+      for (const reader of readers) reader?.destroy();
+    });
+    await blobs.ping();
+    await store('d/a');
+    expect((await blobs.listObjects('d')).objects.map(({ key }) => key)).toEqual(['d/a', 'd/large']);
+    expect(await buffer((await blobs.read('d/a'))!)).toEqual(bytes);
+    await blobs.delete(['d/a']);
+  });
+});
