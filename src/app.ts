@@ -43,6 +43,7 @@ import { installationSetting } from './storage/catalog/installation-setting.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
 import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
 import { lockFolder } from './storage/folder-lock.js';
+import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
@@ -143,7 +144,10 @@ export async function openApp(config: Config, logger: Logger) {
   const dependencies = { ...core, ...(pollPresignedUploads && { pollPresignedUploads }) };
   // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
   // Postgres catalog may hold live leases of other instances.
-  await releaseLeases(dependencies, { isLiveToo: isCatalogLocal });
+  await releaseLeases(dependencies, { isLiveToo: isCatalogLocal }).catch((err) => {
+    if (!(err instanceof BlobsNotDeleted)) throw err;
+    logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
+  });
   const retention = new Retention(openedCatalog.database, {
     rules: config.history,
     maxBytes: config.limits.account.bytes,
@@ -197,6 +201,7 @@ export async function openApp(config: Config, logger: Logger) {
       inPieces,
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
       watchAccount: (accountId, signal) => accountWatches.follow(accountId, signal),
+      maxDownloads: blobs.maxSlowReads ?? Number.POSITIVE_INFINITY,
       checkReady: async () => {
         await Promise.all([catalog.ping(), blobs.ping()]);
       },

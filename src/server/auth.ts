@@ -29,6 +29,8 @@ declare module 'fastify' {
     isRead?: boolean;
     /** Whether a request without a token may be one with a code that signs in. */
     acceptsCode?: boolean;
+    /** Whether the answer is the bytes of files, which may take as long as its client is slow. */
+    sendsFiles?: boolean;
     /** Whether clients poll the route: they don't expect to be rejected for it. */
     isPolled?: boolean;
   }
@@ -36,7 +38,15 @@ declare module 'fastify' {
 
 type AuthDependencies = Pick<
   RouteContext,
-  'accounts' | 'readLinks' | 'limits' | 'failedLogins' | 'sessionCookie' | 'takeTurn' | 'maxConnections' | 'now'
+  | 'accounts'
+  | 'readLinks'
+  | 'limits'
+  | 'failedLogins'
+  | 'sessionCookie'
+  | 'takeTurn'
+  | 'maxConnections'
+  | 'maxDownloads'
+  | 'now'
 >;
 
 /**
@@ -44,9 +54,19 @@ type AuthDependencies = Pick<
  * does not allow, before their body is read.
  */
 export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
-  const { accounts, readLinks, limits, failedLogins, sessionCookie, takeTurn, maxConnections, now } = dependencies;
+  const { accounts, readLinks, limits, failedLogins, sessionCookie, takeTurn, maxConnections, maxDownloads, now } =
+    dependencies;
   const requestRate = new RequestRate(limits.accountRequestsPerSecond);
-  const requestsInFlight = new RequestsInFlight(Math.ceil(maxConnections / 2));
+  const requestsInFlight = new RequestsInFlight({
+    ofAccount: Math.ceil(maxConnections / 2),
+    ofAll: Number.POSITIVE_INFINITY,
+    what: 'requests in flight, half of the connections that this server takes (--max-connections)',
+  });
+  const downloadsInFlight = new RequestsInFlight({
+    ofAccount: Math.ceil(maxDownloads / 2),
+    ofAll: maxDownloads,
+    what: `downloads in flight, each with a connection to the bucket, of which there are ${maxDownloads} for all accounts`,
+  });
   scope.decorateRequest('accountId', '');
   scope.decorateRequest('secret', '');
   scope.decorateRequest('grant', undefined);
@@ -93,6 +113,7 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     requestsInFlight.admit(request.accountId, reply.raw);
     await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
     await takeTurn(request.accountId);
+    if (config.sendsFiles === true) downloadsInFlight.admit(request.accountId, reply.raw);
     if (request.grant !== undefined) requireRight(request, request.grant);
     // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.
     if (credential?.isSession === true) reply.header('cache-control', 'private, no-cache');

@@ -52,6 +52,8 @@ export interface ServerDependencies {
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
+  /** Downloads that may be in flight at once. */
+  readonly maxDownloads: number;
   /** Rejects if the catalog or the blob store does not answer. */
   readonly checkReady: () => Promise<void>;
   readonly metrics: Metrics;

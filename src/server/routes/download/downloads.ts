@@ -81,7 +81,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
   app.get(
     '/:id/files/:filename',
     {
-      config: { acceptsReadLink: true },
+      config: { acceptsReadLink: true, sendsFiles: true },
       ...route('The bytes of a file; supports ranges and ETags', {
         params: fileParams,
         querystring: fileQuery,
@@ -135,7 +135,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
   app.post(
     '/:id/archive',
     {
-      config: { isRead: true },
+      config: { isRead: true, sendsFiles: true },
       ...route('Several files as one tar archive, in the order of the request', {
         params: datasetParams,
         querystring: revisionQuery,
@@ -157,7 +157,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
   app.get(
     '/:id/zip',
     {
-      config: { acceptsReadLink: true },
+      config: { acceptsReadLink: true, sendsFiles: true },
       ...route('All files as one uncompressed zip archive', {
         params: datasetParams,
         querystring: revisionQuery,

@@ -78,7 +78,7 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
   app.get(
     '/:id/tar',
     {
-      config: { acceptsTarLink: true },
+      config: { acceptsTarLink: true, sendsFiles: true },
       ...route('A READY state as a tar archive of the folder that a mount makes', {
         params: datasetParams,
         querystring: manifestQuery,
