@@ -56,7 +56,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   const bodyLimits = { ...timeouts, maxBufferedBytes: limits.bodyMemoryBytes };
   const app = fastify({
     loggerInstance: options.logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new BrokenAnswerLog({ disableRequestLogging: true }),
     trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
     bodyLimit: MAX_JSON_BYTES,
     return503OnClosing: false,
@@ -159,6 +159,17 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     { prefix: BASE_PATH },
   );
   return Object.assign(app, { drain });
+}
+
+/** Logs why an answer broke off after its first bytes: its client sees only that the connection closes. */
+class BrokenAnswerLog extends LogController {
+  override streamError(error: Error, request: FastifyRequest): void {
+    // The client has gone, which ends the stream too.
+    if (request.socket.destroyed) return;
+    request.failure = errorCodeOf(errorResponseOf(error, request).body.error_code);
+    const facts = { method: request.method, path: pathOf(request), error: request.failure };
+    request.log.warn({ ...facts, err: error }, 'an answer broke off');
+  }
 }
 
 function routeNotFound(request: FastifyRequest): ErrorResponse {

@@ -1,10 +1,11 @@
 import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { flipBit, pathOfBytes } from '../harness/transferring.js';
 
 let server: TestServer;
@@ -81,19 +82,34 @@ describe.each(LOST)('a file that %s', (what, damage) => {
   });
 });
 
+/** The lines of the log about answers of a dataset that broke off. */
+function brokenOff(id: string): Record<string, unknown>[] {
+  const lines = server.output().split('\n').slice(0, -1);
+  return lines
+    .filter((line) => line.includes('an answer broke off') && line.includes(id))
+    .map((line) => JSON.parse(line));
+}
+
+async function countOfReplaced(): Promise<number> {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  return Number(/^trainyard_error_responses_total\{error="bytes_replaced"\} (\d+)$/m.exec(text)?.[1] ?? 0);
+}
+
 describe.each([
-  ['zip archive', (id: string) => api.raw('GET', `/${id}/zip`)],
+  ['zip archive', 'GET zip', (id: string) => api.raw('GET', `/${id}/zip`)],
   [
     'tar archive',
+    'POST archive',
     (id: string) =>
       api.raw('POST', `/${id}/archive`, {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ filenames: ['a.txt', 'b.txt', 'c.txt'] }),
       }),
   ],
-])('a %s', (_, ask) => {
-  test.each(LOST)('with a file that %s breaks off before its announced end', async (what, damage) => {
+])('a %s', (_, route, ask) => {
+  test.each(LOST)('with a file that %s breaks off before its announced end, and is logged', async (what, damage) => {
     const id = await api.newDataset();
+    const countBefore = await countOfReplaced();
     // One that is read ahead, and one that is not.
     for (const text of [what, what.repeat(40_000)]) {
       await api.upload(id, 'a.txt', 'a sound dog');
@@ -105,6 +121,38 @@ describe.each([
       expect(response.status).toBe(200);
       await expect(response.arrayBuffer()).rejects.toThrow();
     }
+    const lines = await eventually(() => (brokenOff(id).length === 2 ? brokenOff(id) : undefined));
+    const [method, path] = route.split(' ');
+    const line = { level: 40, method, path: `${BASE_PATH}/${id}/${path}`, error: 'bytes_replaced' };
+    const err = expect.objectContaining({
+      message: expect.stringMatching(/^The bytes of b\.txt in the store |^The bytes of b\.txt disappeared /),
+    });
+    expect(lines).toEqual([1, 2].map(() => expect.objectContaining({ ...line, err })));
+    await eventually(async () => (await countOfReplaced()) === countBefore + 2 || undefined);
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
   });
+});
+
+test('of an answer that breaks off, neither a signature nor that a client left is in the log', async () => {
+  const id = await api.newDataset();
+  const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  // More than the buffers of the connection hold.
+  const image = media.bmp({ width: 2000, height: 2000 });
+  for (const name of ['a.bmp', 'b.bmp', 'c.bmp']) await api.upload(id, name, image);
+  await api.upload(id, 'd.txt', 'a lost dog');
+  const links = await client.links(id);
+  const filesInFlight = async () =>
+    Number(/^trainyard_files_in_flight (\d+)$/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]);
+  const left = await fetch(links.zip());
+  expect(await filesInFlight()).toBe(4);
+  await left.body!.cancel();
+  await eventually(async () => (await filesInFlight()) === 0 || undefined);
+  await rm(await pathOfBytes(server.dataFolder, 'a lost dog'));
+  await expect(fetch(links.zip()).then((response) => response.arrayBuffer())).rejects.toThrow();
+  const [line] = await eventually(() => (brokenOff(id).length > 0 ? brokenOff(id) : undefined));
+  expect(line).toMatchObject({ path: `${BASE_PATH}/${id}/zip` });
+  expect(brokenOff(id)).toHaveLength(1);
+  const signature = new URL(links.zip()).searchParams.get('signature') ?? '';
+  expect(signature).not.toBe('');
+  expect(server.output()).not.toContain(signature);
 });

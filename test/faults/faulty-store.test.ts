@@ -93,12 +93,14 @@ describe.skipIf(leftOut !== undefined)(
       expect(problem?.message).toMatch(reason);
     });
 
-    test('a download of which the store returns too few bytes breaks off before its announced end', async () => {
+    test('a download of which the store returns too few bytes breaks off before its announced end, and is logged', async () => {
       const { id, image } = await newPair();
       const ask = () => api.raw('GET', `/${id}/files/a.jpg`);
       expect((await (await ask()).arrayBuffer()).byteLength).toBe(image.length);
       readsWith(shortened, Number.POSITIVE_INFINITY);
       await expect(ask().then((response) => response.arrayBuffer())).rejects.toThrow();
+      const line = new RegExp(`"level":40,.*${id}/files/a.jpg","error":"bytes_replaced",.*an answer broke off`);
+      await eventually(() => line.test(server.output()) || undefined);
     });
 
     test('a download of which the store returns too many bytes ends where it was announced to', async () => {

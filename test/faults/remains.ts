@@ -69,13 +69,18 @@ export async function expectNothingAfterRestart(server: TestServer): Promise<voi
   }
 }
 
-/** Lines of the log about a fault of the server: every error but a 503 or 507 answer, warnings of Node, the stack of a dying process. */
+/**
+ * Lines of the log about a fault of the server: every error but a 503 or 507 answer or one that the store broke off, warnings
+ * of Node, the stack of a dying process.
+ */
 export function faultsOf(server: TestServer): string[] {
   return server
     .output()
     .split('\n')
     .filter(
-      (line) => /"level":[56]0|"status":500|^\s+at |Error:|^\(node:\d+\)/.test(line) && !/"status":50[37]/.test(line),
+      (line) =>
+        /"level":[56]0|"status":500|^\s+at |Error:|^\(node:\d+\)/.test(line) &&
+        !/"status":50[37]|"error":"(unavailable|bytes_replaced)"/.test(line),
     );
 }
 

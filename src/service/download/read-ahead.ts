@@ -1,4 +1,5 @@
 import type { Micros } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
 
 /** A file for an archive; a stored file is one. */
 export interface ArchivedFile {
@@ -75,5 +76,8 @@ async function* checkSize(
     if (remaining < 0) break;
     yield chunk;
   }
-  if (remaining !== 0) throw new Error(`${filename} (${id}) no longer has ${upload.sizeBytes} bytes in the store.`);
+  if (remaining !== 0) {
+    const message = `${filename} (${id}) no longer has ${upload.sizeBytes} bytes in the store.`;
+    throw new ServiceError('bytes_replaced', message);
+  }
 }

@@ -116,7 +116,8 @@ test.each([
   const all = (async () => {
     for await (const chunk of body) bytes += chunk.length;
   })();
-  await expect(all).rejects.toThrow(`b.txt (b.txt) no longer has ${known} bytes`);
+  const message = expect.stringContaining(`b.txt (b.txt) no longer has ${known} bytes`);
+  await expect(all).rejects.toMatchObject({ code: 'bytes_replaced', message });
   expect(bytes).toBeLessThan(sizeBytes);
 });
 
