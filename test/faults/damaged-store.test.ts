@@ -1,5 +1,6 @@
-import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import { TrainyardClient } from '../../src/client/client.js';
@@ -155,4 +156,30 @@ test('of an answer that breaks off, neither a signature nor that a client left i
   const signature = new URL(links.zip()).searchParams.get('signature') ?? '';
   expect(signature).not.toBe('');
   expect(server.output()).not.toContain(signature);
+});
+
+/** Of the last image with a thumbnail. */
+let seed = 0;
+
+test.each([
+  ['was cut short', (path: string) => truncate(path, 100)],
+  ['is the page of a proxy', (path: string) => writeFile(path, '<html>Please log in.</html>')],
+  ['has lost all its bytes', (path: string) => truncate(path, 0)],
+  ['is far too long', (path: string) => truncate(path, 64 * 1024 * 1024)],
+  ['became a folder', becomeFolder],
+])('a thumbnail that %s is made again', async (_, damage) => {
+  const id = await api.newDataset();
+  await api.upload(id, 'a.png', await media.png({ seed: ++seed, width: 200 }));
+  const ask = async () => {
+    const response = await api.raw('GET', `/${id}/files/a.png/thumbnail`);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    expect([response.status, response.headers.get('content-length')]).toEqual([200, String(bytes.length)]);
+    return bytes;
+  };
+  const thumbnail = await ask();
+  expect((await sharp(thumbnail).metadata()).format).toBe('webp');
+  const path = await pathOfBytes(server.dataFolder, thumbnail);
+  await damage(path);
+  expect((await ask()).equals(thumbnail)).toBe(true);
+  if (damage !== becomeFolder) expect((await readFile(path)).equals(thumbnail)).toBe(true);
 });

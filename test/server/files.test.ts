@@ -125,6 +125,7 @@ describe('a thumbnail', () => {
     expect(responses[0]!.headers.get('content-type')).toBe('image/webp');
     expect(await sharp(first!).metadata()).toMatchObject({ format: 'webp', width: 320, height: 200 });
     for (const other of others) expect(other.equals(first!)).toBe(true);
+    expect(responses[0]!.headers.get('content-length')).toBe(String(first!.length));
     const etag = responses[0]!.headers.get('etag')!;
     expect((await get('dog%201.jpg/thumbnail', { 'if-none-match': etag })).status).toBe(304);
   });

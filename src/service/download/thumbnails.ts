@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { blobKeyOf } from '../../storage/blobs/blobs.js';
+import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { fetchIntact } from '../check/fetch-intact.js';
 import { fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -11,9 +11,13 @@ import { SlotScheduler } from '../inspection/slot-scheduler.js';
 /** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
 type Thumbnailer = (image: { path: string; sizeBytes: number }, options: { accountId: string }) => Promise<Buffer>;
 
+/** A stored thumbnail of more bytes is damaged. That of an image of noise with transparency has 174 kB. */
+const MAX_BYTES = 512 * 1024;
+
 /** A thumbnail that is being made, or waits for it. */
 interface Making {
-  readonly stored: Promise<void>;
+  /** The thumbnail, once it is stored. */
+  readonly stored: Promise<Buffer>;
   /** Aborted when no request waits for a thumbnail that has not begun. */
   readonly abandoned: AbortController;
   requests: number;
@@ -40,27 +44,46 @@ export class Thumbnails {
   }
 
   /**
-   * Returns the WebP thumbnail of an image. Once it has begun to make one, it goes on when the signal is aborted.
+   * Returns the WebP thumbnail of an image. A stored one that is damaged is made again and replaced. Once it has begun to make
+   * one, it goes on when the signal is aborted.
    *
    * @throws ServiceError `thumbnail_unavailable`, `bytes_replaced`, `file_not_found`; the signal's reason
    */
-  async read(file: StoredFile, { accountId, signal }: { accountId: string; signal: AbortSignal }): Promise<Readable> {
-    const { blobs } = this.#dependencies;
+  async read(file: StoredFile, { accountId, signal }: { accountId: string; signal: AbortSignal }): Promise<Buffer> {
     const key = thumbnailKeyOf(blobKeyOf(file));
-    const existing = await blobs.read(key);
-    if (existing !== undefined) return existing;
+    const existing = await this.#stored(key, signal);
+    if (existing !== undefined && isWhole(existing)) return existing;
     signal.throwIfAborted();
     let making = this.#inFlight.get(key);
-    if (making === undefined || making.abandoned.signal.aborted) making = this.#begin(file, { key, accountId });
-    await waitFor(making, signal);
+    if (making === undefined || making.abandoned.signal.aborted) {
+      making = this.#begin(file, { key, accountId, replaces: existing !== undefined });
+    }
+    const thumbnail = await waitFor(making, signal);
     signal.throwIfAborted();
-    const thumbnail = await blobs.read(key);
-    // The file was deleted in the meantime.
-    if (thumbnail === undefined) throw fileNotFound(file.filename);
     return thumbnail;
   }
 
-  #begin(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Making {
+  /** Reads what is stored under a key until it is too long for a thumbnail. Returns no bytes of what the store has damaged. */
+  async #stored(key: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    try {
+      const body = await this.#dependencies.blobs.read(key, { signal });
+      if (body === undefined) return undefined;
+      for await (const chunk of body) {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes > MAX_BYTES) break;
+      }
+    } catch (error) {
+      if (!(error instanceof BlobChanged)) throw error;
+      return Buffer.alloc(0);
+    }
+    return Buffer.concat(chunks);
+  }
+
+  #begin(file: StoredFile, options: { key: string; accountId: string; replaces: boolean }): Making {
+    const { key, accountId } = options;
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
@@ -71,7 +94,7 @@ export class Thumbnails {
     const request = { accountId, expectedSeconds, signal: abandoned.signal };
     const store = () => {
       making.hasBegun = true;
-      return this.#store(file, { key, accountId });
+      return this.#store(file, options);
     };
     const stored = Promise.resolve()
       .then(() => this.#slots.run(request, store))
@@ -83,11 +106,15 @@ export class Thumbnails {
     return making;
   }
 
-  async #store(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Promise<void> {
+  async #store(
+    file: StoredFile,
+    { key, accountId, replaces }: { key: string; accountId: string; replaces: boolean },
+  ): Promise<Buffer> {
     const { blobs } = this.#dependencies;
     // It may have waited for long.
     if (await this.#isGone(file)) throw fileNotFound(file.filename);
     const thumbnail = await this.#makeOf(file, { accountId });
+    if (replaces) await blobs.delete([key]);
     const limit = { bytes: thumbnail.length, message: '' };
     const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, signal: new AbortController().signal });
     await staged.commit().catch((error) => {
@@ -95,7 +122,11 @@ export class Thumbnails {
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
     });
     // Cleanup may have run already and will not delete this thumbnail.
-    if (await this.#isGone(file)) await blobs.delete([key]);
+    if (await this.#isGone(file)) {
+      await blobs.delete([key]);
+      throw fileNotFound(file.filename);
+    }
+    return thumbnail;
   }
 
   async #isGone({ id }: StoredFile): Promise<boolean> {
@@ -121,8 +152,18 @@ export class Thumbnails {
   }
 }
 
+/**
+ * Whether these are all bytes of a WebP. Its header has the length of what follows the first 8 bytes
+ * (https://developers.google.com/speed/webp/docs/riff_container).
+ */
+function isWhole(bytes: Buffer): boolean {
+  if (bytes.length > MAX_BYTES) return false;
+  const [riff, webp] = [bytes.toString('latin1', 0, 4), bytes.toString('latin1', 8, 12)];
+  return riff === 'RIFF' && webp === 'WEBP' && bytes.readUInt32LE(4) === bytes.length - 8;
+}
+
 /** Waits as one of the requests for a thumbnail. */
-async function waitFor(making: Making, signal: AbortSignal): Promise<void> {
+async function waitFor(making: Making, signal: AbortSignal): Promise<Buffer> {
   making.requests++;
   const leave = () => {
     making.requests--;
@@ -130,7 +171,7 @@ async function waitFor(making: Making, signal: AbortSignal): Promise<void> {
   };
   signal.addEventListener('abort', leave, { once: true });
   try {
-    await making.stored;
+    return await making.stored;
   } finally {
     signal.removeEventListener('abort', leave);
   }

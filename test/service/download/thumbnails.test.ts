@@ -1,34 +1,53 @@
 import { getEventListeners } from 'node:events';
+import { readFile, truncate } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
-import { Thumbnails } from '../../../src/service/download/thumbnails.js';
+import { Thumbnails, thumbnailKeyOf } from '../../../src/service/download/thumbnails.js';
+import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
 import { openPlace, PLACES } from '../check/check-service.js';
 
 const GONE = new Error('the client has gone');
 
+/** A RIFF container of a WebP with these bytes. */
+function webpOf(content: string): Buffer {
+  const header = Buffer.from('RIFF____WEBP');
+  header.writeUInt32LE(4 + content.length, 4);
+  return Buffer.concat([header, Buffer.from(content)]);
+}
+
+function contentOf(webp: Buffer): string {
+  return webp.toString('latin1', 12);
+}
+
 /** Eight images, and a decoder that the test ends. Two thumbnails are made at once. */
-async function openThumbnails() {
-  const place = await openPlace(PLACES[0]!);
+async function openThumbnails(on = PLACES[0]!) {
+  const place = await openPlace(on);
   const { dependencies, upload } = place.newInstance();
   const files: StoredFile[] = [];
   for (let i = 0; i < 8; i++) {
     await upload(`${i}.png`, await media.png({ width: 64 + i, height: 64 }));
     files.push((await place.catalog.storedFile({ datasetId: place.key.id, filename: `${i}.png` }))!);
   }
-  const begun: { sizeBytes: number; accountId: string; end: (result: Buffer | Error) => void }[] = [];
+  const begun: { sizeBytes: number; accountId: string; end: (result: string | Error) => void }[] = [];
   const thumbnails = new Thumbnails(dependencies, {
     atOnce: 2,
     make: ({ sizeBytes }, { accountId }) =>
       new Promise((resolve, reject) => {
-        begun.push({ sizeBytes, accountId, end: (made) => (made instanceof Error ? reject(made) : resolve(made)) });
+        begun.push({
+          sizeBytes,
+          accountId,
+          end: (made) => (made instanceof Error ? reject(made) : resolve(webpOf(made))),
+        });
       }),
   });
+  /** Reads a thumbnail; what it is made of. */
   const read = (i: number, { accountId = 'a', client = new AbortController() } = {}) => {
-    const bytes = thumbnails.read(files[i]!, { accountId, signal: client.signal }).then(buffer).then(String);
+    const bytes = thumbnails.read(files[i]!, { accountId, signal: client.signal }).then(contentOf);
     bytes.catch(() => {});
     return bytes;
   };
@@ -40,11 +59,11 @@ test('two are made at once, and accounts take turns', async () => {
   const first = [0, 1, 2, 3, 4].map((i) => read(i));
   await begins(2);
   const other = read(5, { accountId: 'b' });
-  begun[0]!.end(Buffer.from('made'));
+  begun[0]!.end('made');
   expect(await first[0]).toBe('made');
   await begins(3);
   expect(begun.map(({ accountId }) => accountId)).toEqual(['a', 'a', 'b']);
-  for (let i = 1; i < 6; i++) (await begins(i + 1)).end(Buffer.from('made'));
+  for (let i = 1; i < 6; i++) (await begins(i + 1)).end('made');
   await Promise.all([...first, other]);
 });
 
@@ -60,7 +79,7 @@ test('one that waits is not begun once all of its clients have gone, and one tha
   for (const gone of waiting.filter((_, i) => i !== 3)) await expect(gone).rejects.toBe(GONE);
   // A client that comes later waits for one that is not given up.
   const later = read(3);
-  for (let i = 0; i < 4; i++) (await begins(i + 1)).end(Buffer.from(`made ${i}`));
+  for (let i = 0; i < 4; i++) (await begins(i + 1)).end(`made ${i}`);
   expect(await Promise.all([staying, later, running[1]])).toEqual(['made 2', 'made 3', 'made 1']);
   await expect(running[0]).rejects.toBe(GONE);
   expect(await read(0)).toBe('made 0');
@@ -73,7 +92,7 @@ test('of a file that was deleted while it waited, none is made', async () => {
   const reads = [0, 1, 2].map((i) => read(i));
   await begins(2);
   expect(await catalog.deleteDataset(key, now())).toBe(true);
-  for (const { end } of begun) end(Buffer.from('made'));
+  for (const { end } of begun) end('made');
   await expect(reads[2]).rejects.toMatchObject({ code: 'file_not_found' });
   expect(begun).toHaveLength(2);
 });
@@ -87,3 +106,56 @@ test('the reason of a server that could not make one is not taken for one of the
   const codes = [stopped, broken].map((outcome) => outcome.catch(({ code }) => code));
   expect((await Promise.all(codes)).sort()).toEqual(['shutting_down', 'thumbnail_unavailable']);
 });
+
+const WHOLE = webpOf('a thumbnail');
+const DAMAGED = [
+  ['was cut short', WHOLE.subarray(0, -1)],
+  ['has no header', WHOLE.subarray(0, 11)],
+  ['has lost all its bytes', Buffer.alloc(0)],
+  ['goes on after its end', Buffer.concat([WHOLE, Buffer.from('x')])],
+  ['is the page of a proxy', Buffer.from('<html>Please log in.</html>')],
+  ['is another RIFF file', Buffer.from(WHOLE.toString('latin1').replace('WEBP', 'WAVE'), 'latin1')],
+  ['is too long', webpOf('x'.repeat(512 * 1024))],
+] as const;
+
+for (const place of PLACES.filter(({ name }) => name.startsWith('SQLite'))) {
+  const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
+  describe.skipIf(place.leftOut !== undefined)(`on ${place.name}${suffix}`, () => {
+    place.prepare?.();
+
+    test.each(DAMAGED)('a stored one that %s is made again and replaced', async (_, damaged) => {
+      const { blobs, begins, begun, read, files } = await openThumbnails(place);
+      const key = thumbnailKeyOf(blobKeyOf(files[0]!));
+      await store(blobs, key, damaged);
+      const made = read(0);
+      (await begins(1)).end('made');
+      expect(await made).toBe('made');
+      expect(contentOf(await buffer((await blobs.read(key))!))).toBe('made');
+      expect(await read(0)).toBe('made');
+      expect(begun).toHaveLength(1);
+    });
+  });
+}
+
+async function store(blobs: BlobStore, key: string, bytes: Buffer): Promise<void> {
+  const limit = { bytes: bytes.length, message: '' };
+  const staged = await blobs.stage(Readable.from([bytes]), { key, limit, signal: new AbortController().signal });
+  await staged.commit();
+}
+
+test('a stored one of any length is read only until it is too long', async () => {
+  const { blobs, begins, read, files } = await openThumbnails();
+  const key = thumbnailKeyOf(blobKeyOf(files[0]!));
+  await store(blobs, key, WHOLE);
+  await truncate(blobs.pathOf!(key), 64 * 1024 * 1024);
+  const before = await bytesRead();
+  const made = read(0);
+  (await begins(1)).end('made');
+  expect(await made).toBe('made');
+  expect((await bytesRead()) - before).toBeLessThan(32 * 1024 * 1024);
+});
+
+/** The bytes that this process has read so far (https://docs.kernel.org/filesystems/proc.html, /proc/<pid>/io). */
+async function bytesRead(): Promise<number> {
+  return Number(/^rchar: (\d+)/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1]);
+}

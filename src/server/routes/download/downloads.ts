@@ -117,7 +117,10 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
         params: fileParams,
         querystring: thumbnailQuery,
         headers: thumbnailHeaders,
-        response: { 200: bytesOf('The image.', { types: ['image/webp'], headers: CACHE_HEADERS }), 304: NOT_MODIFIED },
+        response: {
+          200: bytesOf('The image.', { types: ['image/webp'], headers: { ...CACHE_HEADERS, ...LENGTH_HEADERS } }),
+          304: NOT_MODIFIED,
+        },
         errors: ['revision_not_found', 'file_not_found', 'thumbnail_unavailable', 'bytes_replaced', 'no_space'],
       }),
     },
