@@ -70,7 +70,9 @@ test('two are made at once, and accounts take turns', async () => {
 test('one that waits is not begun once all of its clients have gone, and one that has begun is stored', async () => {
   const { begun, begins, read, files } = await openThumbnails();
   const client = new AbortController();
-  const running = [read(0, { client }), read(1)];
+  const running = [read(0, { client })];
+  await begins(1);
+  running.push(read(1));
   await begins(2);
   const waiting = [2, 3, 3, 4, 5].map((i) => read(i, { client }));
   const staying = read(4);
