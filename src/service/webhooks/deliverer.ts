@@ -149,14 +149,15 @@ export class Deliverer {
     const renew = () => deliveries.renew(holder, leaseUntil());
     try {
       await whileRenewing({ leaseDuration: rules.leaseDuration, renew, signal: this.#stopping.signal }, (signal) =>
-        this.#attempt(webhook, signal),
+        this.#attempt({ webhook, token: holder.token }, signal),
       );
     } finally {
       await deliveries.renew(holder, null).catch(() => {});
     }
   }
 
-  async #attempt(webhook: Webhook, signal: AbortSignal): Promise<void> {
+  /** @throws LeaseLost if another process has the lease when the attempt ends, which may have sent the delivery too */
+  async #attempt({ webhook, token }: { webhook: Webhook; token: string }, signal: AbortSignal): Promise<void> {
     const { now } = this.#dependencies;
     const { webhooks, deliveries, allowed, userAgent, machineTime, onAttempt, onDisabled } = this.#options;
     const delivery = await deliveries.due(webhook.id, now());
@@ -170,11 +171,8 @@ export class Deliverer {
     };
     const posted = await post(new URL(webhook.url), { headers, body: delivery.payload, allowed, signal });
     const attempt = attemptOf(delivery, posted, now());
-    await deliveries.record(delivery, attempt);
-    if (attempt.answer === GONE) {
-      await webhooks.disable(webhook.id, now());
-      onDisabled(webhook);
-    }
+    if (!(await deliveries.record({ delivery, token }, attempt))) throw new LeaseLost();
+    if (attempt.answer === GONE && (await webhooks.disable(webhook, now()))) onDisabled(webhook);
     onAttempt(attempt.error === null ? 'delivered' : attempt.nextAt === null ? 'failed' : 'retried');
   }
 }

@@ -35,20 +35,23 @@ async function open({ database }: { database: Database }, ahead = 0) {
   const { query } = database;
   const account = await query.selectFrom('account').selectAll().executeTakeFirstOrThrow();
   const webhooks = new Webhooks(database);
+  const deliveries = new Deliveries(database);
   let ids = 0;
   const newId = () => `id${ids++}`;
   const now = () => Date.now() * 1000 + ahead;
   const errors: unknown[] = [];
+  const disabled: string[] = [];
   const dependencies = { now, newId, rules: { leaseDuration: 60_000_000 } } as unknown as ServiceDependencies;
   const deliverer = new Deliverer(dependencies, {
     ...{
       webhooks,
-      deliveries: new Deliveries(database),
+      deliveries,
       allowed: new AllowedAddresses(['127.0.0.1'], new Resolver()),
-      isAlone: true,
+      isAlone: false,
       machineTime: () => Date.now() * 1000,
     },
-    ...{ userAgent: 'test', onAttempt: () => {}, onDisabled: () => {}, onError: (error) => errors.push(error) },
+    ...{ userAgent: 'test', onAttempt: () => {}, onDisabled: ({ id }) => disabled.push(id) },
+    onError: (error) => errors.push(error),
   });
   onTestFinished(() => deliverer.stop());
   const secret = newWebhookSecret();
@@ -67,7 +70,7 @@ async function open({ database }: { database: Database }, ahead = 0) {
     for (const rows of rowChunksOf(hookRows)) await query.insertInto('webhook').values(rows).execute();
     for (const rows of rowChunksOf(deliveryRows)) await query.insertInto('webhook_delivery').values(rows).execute();
   };
-  return { deliverer, addAccounts, secret, errors };
+  return { deliverer, addAccounts, secret, errors, disabled, webhooks, deliveries };
 }
 
 onEach(catalogs, (openCatalog) => {
@@ -109,5 +112,40 @@ onEach(catalogs, (openCatalog) => {
     deliverer.start();
     await received(1);
     expect(receiver.received.map((request) => isSigned(request, secret))).toEqual([true]);
+  });
+
+  const openUnanswered = async () => {
+    const { database } = await openCatalog();
+    const opened = await open({ database });
+    await opened.addAccounts(['account'], { hooks: 1, waiting: 1 });
+    const unanswered: ServerResponse[] = [];
+    receiver.answer = (response) => unanswered.push(response);
+    opened.deliverer.start();
+    await received(1);
+    const hook = await database.query.selectFrom('webhook').selectAll().executeTakeFirstOrThrow();
+    const answer = async (status: number) => {
+      unanswered[0]?.writeHead(status).end();
+      await eventually(() => (opened.deliverer.inFlight === 0 ? true : undefined));
+    };
+    return { ...opened, key: { id: hook.id, accountId: hook.account_id }, answer };
+  };
+
+  test('an attempt that ends after another process has taken the lease is not recorded, which is no error', async () => {
+    const { deliveries, key, answer, errors } = await openUnanswered();
+    const lease = { expiredBy: Number.MAX_SAFE_INTEGER, until: Number.MAX_SAFE_INTEGER };
+    await deliveries.acquire({ webhookId: key.id, token: 'other' }, lease);
+    await answer(500);
+    expect([await deliveries.list(key.id), errors]).toMatchObject([[{ attempts: 0, answer: null }], []]);
+  });
+
+  test.each([
+    ['disables the webhook', undefined, 1],
+    ['does not disable a webhook that has another URL by then', 'https://queue.example/', 0],
+  ])('a receiver that answers that it is gone %s', async (_, url, count) => {
+    const { webhooks, key, answer, errors, disabled } = await openUnanswered();
+    if (url !== undefined) await webhooks.change(key, { url }, 1);
+    await answer(410);
+    const isDisabled = (await webhooks.find(key))?.disabledAt !== null;
+    expect([isDisabled, disabled.length, errors]).toEqual([count === 1, count, []]);
   });
 });

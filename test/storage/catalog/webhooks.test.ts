@@ -1,10 +1,15 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { copyCatalog, haveSameRows } from '../../../src/storage/catalog/copy-catalog.js';
 import { Announcements } from '../../../src/storage/catalog/webhooks/announcements.js';
-import { Deliveries, type Delivery, KEPT_DELIVERIES } from '../../../src/storage/catalog/webhooks/deliveries.js';
+import {
+  type Attempt,
+  Deliveries,
+  type Delivery,
+  KEPT_DELIVERIES,
+} from '../../../src/storage/catalog/webhooks/deliveries.js';
 import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
@@ -21,21 +26,24 @@ onEach(catalogs, (open) => {
     const add = (id: string, datasetId: string | null, createdAt: number, dueAt = createdAt) =>
       deliveries.add({ id, webhookId: 'hook', datasetId, event: 'dataset.ready', payload: '{}', createdAt, dueAt });
     const due = async (now: number) => (await deliveries.due('hook', now)) as Delivery;
-    return { accountId, database, webhooks, deliveries, add, due };
+    // Expired, so that others can acquire it.
+    await deliveries.acquire({ webhookId: 'hook', token: 'holder' }, { expiredBy: 0, until: 0 });
+    const record = (delivery: Delivery, attempt: Attempt) => deliveries.record({ delivery, token: 'holder' }, attempt);
+    return { accountId, database, webhooks, deliveries, add, due, record };
   };
 
   const DELIVERED = { at: 50, answer: 200, error: null, nextAt: null };
   const retryAt = (nextAt: number) => ({ at: 50, answer: 500, error: 'failed', nextAt });
 
   test('events of a dataset are due in their order, those of others meanwhile', async () => {
-    const { accountId, deliveries, add, due } = await openWebhook();
+    const { accountId, deliveries, add, due, record } = await openWebhook();
     await add('a1', 'a', 10);
     await add('a2', 'a', 20);
     await add('b1', 'b', 30);
     expect((await due(40)).id).toBe('a1');
-    await deliveries.record(await due(40), retryAt(100));
+    await record(await due(40), retryAt(100));
     expect((await due(60)).id).toBe('b1');
-    await deliveries.record(await due(60), DELIVERED);
+    await record(await due(60), DELIVERED);
     expect(await due(99)).toBeUndefined();
     expect(await deliveries.waitingAccounts()).toEqual([{ accountId, nextAt: 100 }]);
     expect(await deliveries.waitingOf([accountId])).toMatchObject([{ id: 'hook', nextAt: 100 }]);
@@ -44,7 +52,7 @@ onEach(catalogs, (open) => {
     const order: string[] = [];
     for (let next = await due(80); next !== undefined; next = await due(80)) {
       order.push(next.id);
-      await deliveries.record(next, DELIVERED);
+      await record(next, DELIVERED);
     }
     expect(order).toEqual(['a1', 'a2', 'a3']);
     expect(await deliveries.waitingAccounts()).toEqual([]);
@@ -64,12 +72,12 @@ onEach(catalogs, (open) => {
   });
 
   test('one that waits is kept, however many others end after it, and however far a clock was ahead of it', async () => {
-    const { deliveries, add, due } = await openWebhook();
+    const { deliveries, add, due, record } = await openWebhook();
     await add('waits', 'a', 1);
-    await deliveries.record(await due(1), retryAt(10_000));
+    await record(await due(1), retryAt(10_000));
     for (let i = 1; i <= KEPT_DELIVERIES; i++) {
       await add(`d${i}`, null, 5000 + i, 10);
-      await deliveries.record(await due(10), DELIVERED);
+      await record(await due(10), DELIVERED);
     }
     // The clock was ahead, and the server has been started again.
     await add('after the clock was set back', 'b', 20);
@@ -78,8 +86,35 @@ onEach(catalogs, (open) => {
     expect([kept.length, kept.slice(-2)]).toEqual([KEPT_DELIVERIES + 2, ['after the clock was set back', 'waits']]);
     await add('next', 'a', 6000, 30);
     expect((await due(30)).id).toBe('after the clock was set back');
-    await deliveries.record(await due(30), DELIVERED);
+    await record(await due(30), DELIVERED);
     expect((await due(30)).id).toBe('waits');
+  });
+
+  test('a process that has lost the lease while it sent a delivery records nothing', async () => {
+    const { deliveries, add, due, record } = await openWebhook();
+    await add('a1', 'a', 10);
+    await add('a2', 'a', 20);
+    const inFlight = await due(30);
+    await deliveries.acquire({ webhookId: 'hook', token: 'other' }, { expiredBy: 30, until: 90 });
+    const records = async () => deliveries.record({ delivery: await due(30), token: 'other' }, DELIVERED);
+    expect([await records(), await records()]).toEqual([true, true]);
+    const delivered = await deliveries.list('hook');
+    expect(await record(inFlight, retryAt(70))).toBe(false);
+    expect(await deliveries.list('hook')).toEqual(delivered);
+  });
+
+  test.each([
+    ['failed for good', { at: 50, answer: 410, error: 'gone', nextAt: null }],
+    ['failed', retryAt(100)],
+    ['succeeded', DELIVERED],
+  ])('a delivery that was made due again while its last attempt %s has new attempts', async (_, outcome) => {
+    const { deliveries, add, due, record } = await openWebhook();
+    await add('a1', 'a', 10);
+    await record(await due(10), retryAt(20));
+    const inFlight = await due(20);
+    await deliveries.resend({ webhookId: 'hook', id: 'a1' }, 40);
+    expect(await record(inFlight, outcome)).toBe(true);
+    expect(await due(40)).toMatchObject({ id: 'a1', attempts: 0, nextAt: 40, deliveredAt: null });
   });
 
   test('of two processes that notice an event, one records it; a copy of the catalog has it', async () => {
@@ -131,17 +166,10 @@ onEach(catalogs, (open) => {
   });
 });
 
-test.skipIf(whyNoPostgres() !== undefined)(
-  'a webhook that is deleted while an event is recorded is no error',
-  async () => {
+describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () => {
+  const openTwo = async () => {
     const { accountId, database, openAnother } = await catalogs.find(({ name }) => name === 'Postgres')!.open();
     const { database: beside } = await openAnother();
-    const webhook = { accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null };
-    for (const id of ['hook', 'other']) {
-      await new Webhooks(database).add({ ...webhook, id, events: ['dataset.ready'] }, 2);
-    }
-    const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
-    await new Announcements(database).begin([known]);
     const waitsForLock = async () => {
       const { rows } =
         await sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
@@ -149,6 +177,17 @@ test.skipIf(whyNoPostgres() !== undefined)(
         );
       return rows[0];
     };
+    return { accountId, database, beside, waitsForLock };
+  };
+
+  test('a webhook that is deleted while an event is recorded is no error', async () => {
+    const { accountId, database, beside, waitsForLock } = await openTwo();
+    const webhook = { accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null };
+    for (const id of ['hook', 'other']) {
+      await new Webhooks(database).add({ ...webhook, id, events: ['dataset.ready'] }, 2);
+    }
+    const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
+    await new Announcements(database).begin([known]);
     let removal: Promise<boolean> | undefined;
     const observed: Database = {
       ...database,
@@ -171,5 +210,55 @@ test.skipIf(whyNoPostgres() !== undefined)(
     expect(await removal).toBe(true);
     const deliveries = new Deliveries(database);
     expect([await deliveries.list('hook'), await deliveries.list('other')]).toMatchObject([[], [{ datasetId: 'a' }]]);
-  },
-);
+  });
+
+  test.each(['outcome', 'event'] as const)(
+    'an event stays behind an earlier one whose attempt fails while it is recorded, the %s first',
+    async (first) => {
+      const { accountId, database, beside, waitsForLock } = await openTwo();
+      const webhook = { accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null };
+      await new Webhooks(database).add({ ...webhook, id: 'hook', events: ['dataset.ready'] }, 1);
+      const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
+      await new Announcements(database).begin([known]);
+      const deliveries = new Deliveries(database);
+      const ready = { event: 'dataset.ready', payload: '{}' } as const;
+      await deliveries.add({ id: 'a1', webhookId: 'hook', datasetId: 'a', ...ready, createdAt: 10, dueAt: 10 });
+      await deliveries.acquire({ webhookId: 'hook', token: 'holder' }, { expiredBy: 0, until: 90 });
+      const delivery = (await deliveries.due('hook', 10))!;
+      const work = {
+        outcome: (on: Database) =>
+          new Deliveries(on).record(
+            { delivery, token: 'holder' },
+            { at: 20, answer: 500, error: 'failed', nextAt: 100 },
+          ),
+        event: (on: Database) =>
+          new Announcements(on).record(
+            known,
+            { status: 'READY', digest: 'd', seenAt: 6 },
+            { ...ready, at: 20, dueAt: 20, newId: () => 'a2' },
+          ),
+      };
+      const second = first === 'outcome' ? work.event : work.outcome;
+      let later: Promise<boolean> | undefined;
+      const pausing: Database = {
+        ...database,
+        transact: (options, work) =>
+          database.transact(options, ({ send, commit }) =>
+            work({
+              send,
+              commit: async (statements) => {
+                const rows = await send(statements);
+                later = second(beside);
+                await Promise.race([later, eventually(waitsForLock)]);
+                await commit([]);
+                return rows;
+              },
+            }),
+          ),
+      };
+      expect(await work[first](pausing)).toBe(true);
+      expect(await later).toBe(true);
+      expect(await deliveries.due('hook', 100)).toMatchObject({ id: 'a1' });
+    },
+  );
+});

@@ -178,8 +178,9 @@ export class Announcements {
     return transact({ isDurable: true }, async ({ send, commit }) => {
       const update = query.updateTable('announcement');
       const [webhooks, changed] = await send([
-        // The lock makes a deletion of a webhook wait, which itself locks the webhook before the announcements.
-        hasRowLocks ? enabled.forKeyShare() : enabled,
+        // The lock makes the outcome of an attempt wait, and a deletion of a webhook, which itself locks the webhook before the
+        // announcements. Two events of an account lock its webhooks in the same order, so that there is no deadlock.
+        hasRowLocks ? enabled.orderBy('id').forNoKeyUpdate() : enabled,
         // It locks the row. The name stays: the dataset may have been renamed since `before` was read.
         update
           .set({ announced_at: event.at, ...(after !== 'deleted' && findingColumnsOf(after)) })

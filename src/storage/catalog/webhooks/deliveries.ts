@@ -66,7 +66,7 @@ export class Deliveries {
     const { query, hasRowLocks, transact } = this.#db;
     const webhook = query.selectFrom('webhook').select('id').where('id', '=', delivery.webhookId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [found] = await send([hasRowLocks ? webhook.forKeyShare() : webhook]);
+      const [found] = await send([hasRowLocks ? webhook.forNoKeyUpdate() : webhook]);
       if (found.length === 0) return false;
       await commit(insertDeliveries(query, [delivery]));
       return true;
@@ -162,11 +162,20 @@ export class Deliveries {
     return row && deliveryOf(row);
   }
 
-  /** Records the outcome of an attempt. Later events of the same dataset wait until its next attempt. */
-  async record(delivery: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
-    const { query, transact } = this.#db;
+  /**
+   * Records the outcome of an attempt, unless `resend` has begun the attempts again meanwhile. Later events of the same dataset
+   * wait until its next attempt.
+   *
+   * @returns false if the lease was lost: nothing is recorded
+   */
+  async record(
+    { delivery, token }: { delivery: Delivery; token: string },
+    { at, answer, error, nextAt }: Attempt,
+  ): Promise<boolean> {
+    const { query, hasRowLocks, transact } = this.#db;
     const { id, webhookId, datasetId } = delivery;
-    const ofWebhook = query.updateTable('webhook_delivery').where('webhook_id', '=', webhookId);
+    const held = query.selectFrom('webhook').select('id').where('id', '=', webhookId).where('lease_token', '=', token);
+    const ofHeld = query.updateTable('webhook_delivery').where('webhook_id', 'in', held);
     const outcome = {
       attempts: delivery.attempts + 1,
       attempted_at: at,
@@ -175,14 +184,19 @@ export class Deliveries {
       answer,
       error,
     };
-    await transact({ isDurable: true }, ({ commit }) =>
-      commit([
-        ofWebhook.set(outcome).where('id', '=', id),
-        ...(nextAt === null || datasetId === null
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const [holders, recorded] = await send([
+        // Without the lock, an event that is recorded at the same time would not wait for the next attempt.
+        hasRowLocks ? held.forNoKeyUpdate() : held,
+        ofHeld.set(outcome).where('id', '=', id).where('attempts', '=', delivery.attempts).returning('id'),
+      ]);
+      await commit(
+        recorded.length === 0 || nextAt === null || datasetId === null
           ? []
-          : [ofWebhook.set({ next_at: nextAt }).where('dataset_id', '=', datasetId).where('next_at', '<', nextAt)]),
-      ]),
-    );
+          : [ofHeld.set({ next_at: nextAt }).where('dataset_id', '=', datasetId).where('next_at', '<', nextAt)],
+      );
+      return holders.length > 0;
+    });
   }
 }
 

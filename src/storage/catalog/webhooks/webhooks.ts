@@ -111,14 +111,21 @@ export class Webhooks {
     return removed.length > 0;
   }
 
-  /** Disables a webhook whose receiver has said that it is gone. */
-  async disable(id: string, now: Micros): Promise<void> {
-    await this.#db.query
+  /**
+   * Disables a webhook whose receiver has said that it is gone.
+   *
+   * @returns false if it is disabled already, or has another URL by now
+   */
+  async disable({ id, url }: Webhook, now: Micros): Promise<boolean> {
+    const row = await this.#db.query
       .updateTable('webhook')
       .set({ disabled_at: now })
       .where('id', '=', id)
+      .where('url', '=', url)
       .where('disabled_at', 'is', null)
-      .execute();
+      .returning('id')
+      .executeTakeFirst();
+    return row !== undefined;
   }
 }
 
