@@ -43,7 +43,7 @@ export function inSnapshot<T>(
         raw('set local statement_timeout = 0'),
       ]
     : [];
-  return transact({ isDurable: true }, async (transaction) => {
+  return transact({ isDurable: true, hasDeadline: false }, async (transaction) => {
     await transaction.send(settings);
     const run: RunStatement = async (statement) => (await transaction.send([statement]))[0];
     return work(run, transaction);

@@ -72,8 +72,9 @@ async function presentIds(query: Query, ids: readonly string[]): Promise<Set<str
   return present;
 }
 
-/** The number of blobs of received, stored and past files, and of their bytes. */
-export async function storedTotals({ query }: Database): Promise<{ files: number; bytes: number }> {
+/** The number of blobs of received, stored and past files, and of their bytes. Counting all of them may take long. */
+export async function storedTotals(db: Database): Promise<{ files: number; bytes: number }> {
+  const { query, hasRowLocks } = db;
   const past = query
     .selectFrom('past_file')
     .select(['id', 'size_bytes'])
@@ -89,11 +90,12 @@ export async function storedTotals({ query }: Database): Promise<{ files: number
     // Without duplicates.
     .union(past)
     .as('blob');
-  const totals = await query
+  const select = query
     .selectFrom(blobs)
-    .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')])
-    .executeTakeFirstOrThrow();
-  return { files: Number(totals.files), bytes: Number(totals.bytes ?? 0) };
+    .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')]);
+  // SQLite has no timeouts, and a transaction would block the writes of a server.
+  const [totals] = hasRowLocks ? await inSnapshot(db, (run) => run(select)) : await select.execute();
+  return { files: Number(totals?.files), bytes: Number(totals?.bytes ?? 0) };
 }
 
 /** True if no table has a row. A row of a file needs one of its dataset. */

@@ -22,8 +22,12 @@ export interface Database {
    *
    * @param options.isDurable false if the commit need not wait for the disk: a power cut may undo it, together with all
    * later commits that are not durable either
+   * @param options.hasDeadline false if it may take as long as it needs
    */
-  transact<T>(options: { isDurable: boolean }, work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  transact<T>(
+    options: { isDurable: boolean; hasDeadline?: boolean },
+    work: (transaction: Transaction) => Promise<T>,
+  ): Promise<T>;
 
   /**
    * Runs read-only statements on one snapshot of the database, in one round trip.

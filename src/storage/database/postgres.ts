@@ -28,8 +28,7 @@ const RESPONSE_TIMEOUT_MS = 15_000;
  * The longest that a read or a single statement takes, and a transaction, including the wait for a connection. A poll of a
  * status is two reads, so that it is answered within 15 s.
  */
-const READ_DEADLINE_MS = 7_000;
-const TRANSACTION_DEADLINE_MS = 25_000;
+const DEADLINES = { readMs: 7_000, transactionMs: 25_000 };
 /** Limits how long an instance that stalls within a transaction blocks others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
 /** The `application_name` of a serving process and of a command beside it, as the database lists it. */
@@ -66,9 +65,10 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
  *
  * @param url `postgres://user:password@host:port/database`, with `sslmode` and the other parameters of
  * https://node-postgres.com/features/connecting, and `pool_size`
+ * @param deadlines of reads and single statements, and of transactions
  * @throws BackendUnusable if it does not answer, rejects the credentials or is too old
  */
-export async function openPostgres(url: string): Promise<Database> {
+export async function openPostgres(url: string, { readMs, transactionMs } = DEADLINES): Promise<Database> {
   const connection = clientConfigOf(url);
   const settings = {
     statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -94,15 +94,16 @@ export async function openPostgres(url: string): Promise<Database> {
     max: Number(new URL(url).searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE),
     query_timeout: RESPONSE_TIMEOUT_MS,
   });
-  const query = queryOver(pool, READ_DEADLINE_MS);
+  const query = queryOver(pool, readMs);
   return {
     query,
     hasRowLocks: true,
-    transact: async (options, work) => {
+    transact: async ({ isDurable, hasDeadline = true }, work) => {
+      const begin = isDurable ? 'begin' : 'begin; set local synchronous_commit = off';
+      const deadlineMs = hasDeadline ? transactionMs : Number.POSITIVE_INFINITY;
       for (let attempt = 1; ; attempt++) {
         try {
-          const begin = options.isDurable ? 'begin' : 'begin; set local synchronous_commit = off';
-          return await transact(pool, { begin, deadlineMs: TRANSACTION_DEADLINE_MS }, work);
+          return await transact(pool, { begin, deadlineMs }, work);
         } catch (error) {
           if (attempt === MAX_ATTEMPTS || !isConflict(error)) throw error;
         }
@@ -110,10 +111,8 @@ export async function openPostgres(url: string): Promise<Database> {
     },
     // At the default isolation level, each statement would read its own snapshot.
     read: (statements) =>
-      transact(
-        pool,
-        { begin: 'begin isolation level repeatable read read only', deadlineMs: READ_DEADLINE_MS },
-        ({ commit }) => commit(statements),
+      transact(pool, { begin: 'begin isolation level repeatable read read only', deadlineMs: readMs }, ({ commit }) =>
+        commit(statements),
       ),
     // A server that does not answer would block the end of its connections forever.
     close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
