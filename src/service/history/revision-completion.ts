@@ -6,8 +6,10 @@ import { MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { type InPieces, inOnePiece, type ServiceDependencies } from '../dependencies.js';
 
-/** The files of so many revisions are read at once, and their digests computed. */
+/** The digests of so many revisions are computed together. */
 export const REVISIONS_PER_SEARCH = 200;
+/** The files of revisions are read at once while they have no more past files than this, besides the files of the newest. */
+const MAX_PAST_FILES_AT_ONCE = 50_000;
 
 /** Revisions that requests want to know the states of. */
 interface Batch {
@@ -71,14 +73,13 @@ export class RevisionCompletion {
       const page = { before: to + 1, limit: to - some.at(-1)! + 1 };
       const revisions = await this.#catalog.revisions.page(dataset.id, page);
       for (const revision of revisions) completed.set(revision.number, revision);
-      const unknown = revisions.filter(({ number, isReady }) => numbers.has(number) && isReady === null);
-      const [newest, oldest] = [unknown[0], unknown.at(-1)];
-      if (newest === undefined || oldest === undefined) continue;
-      const range = { from: oldest.number, to: newest.number };
-      const computed = await this.#inPieces(dataset.accountId, (pieces) =>
-        this.#computed(dataset, { ...range, pieces }),
-      );
-      for (const revision of computed) completed.set(revision.number, revision);
+      const isUnknown = ({ number, isReady }: Revision) => numbers.has(number) && isReady === null;
+      for (const range of rangesOf(revisions, isUnknown)) {
+        const computed = await this.#inPieces(dataset.accountId, (pieces) =>
+          this.#computed(dataset, { ...range, pieces }),
+        );
+        for (const revision of computed) completed.set(revision.number, revision);
+      }
     }
     return completed;
   }
@@ -105,4 +106,31 @@ export class RevisionCompletion {
     );
     return revisions.map((revision) => ({ ...revision, ...states.get(revision.number) }));
   }
+}
+
+/**
+ * Ranges that have all these revisions that are wanted. A range has no gap: of revisions that are no longer kept, past files may
+ * be left that retention has not deleted yet.
+ *
+ * @param revisions newest first
+ */
+function rangesOf(revisions: readonly Revision[], isWanted: (revision: Revision) => boolean) {
+  const ranges: { from: number; to: number }[] = [];
+  let range: { from: number; to: number } | undefined;
+  let pastFiles = 0;
+  let newer: Revision | undefined;
+  for (const revision of revisions) {
+    const { number } = revision;
+    if (newer !== undefined) pastFiles += newer.removed + newer.changed;
+    if (pastFiles > MAX_PAST_FILES_AT_ONCE || newer?.number !== number + 1) range = undefined;
+    newer = revision;
+    if (!isWanted(revision)) continue;
+    if (range === undefined) {
+      range = { from: number, to: number };
+      ranges.push(range);
+      pastFiles = 0;
+    }
+    range.from = number;
+  }
+  return ranges;
 }

@@ -54,7 +54,7 @@ onEach(catalogs, (open) => {
       const views = await manifests.viewsOf(dataset, await catalog.revisions.page('d', { limit: 100 }));
       return views.map(({ digest }) => digest);
     };
-    return { change, list, counts, failures };
+    return { change, list, counts, failures, database };
   };
   const digestsOf = (revisions: number) =>
     Array.from({ length: revisions }, (_, i) =>
@@ -78,6 +78,22 @@ onEach(catalogs, (open) => {
     for (const digests of lists) expect(digests).toEqual(digestsOf(REVISIONS + 1));
     expect(counts.digests).toBe(REVISIONS + 1);
     expect(counts.reads).toBe(2);
+  });
+
+  test('revisions with very many changes are read a few at a time', async () => {
+    const { list, counts, database } = await openMany();
+    // Revisions 7 to 12 have 50,000 past files; each one before has more than that besides the files of the next.
+    await database.query.updateTable('revision').set({ changed: 10_000 }).where('number', '>', 6).execute();
+    await database.query.updateTable('revision').set({ removed: 60_000 }).where('number', '<=', 6).execute();
+    expect(await list()).toEqual(digestsOf(REVISIONS));
+    expect(counts).toEqual({ digests: REVISIONS, reads: 7 });
+  });
+
+  test('revisions on both sides of one that is not kept are read on their own', async () => {
+    const { list, counts, database } = await openMany();
+    await database.query.deleteFrom('revision').where('number', '=', 5).execute();
+    expect(await list()).toEqual(digestsOf(REVISIONS).filter((_, i) => i !== REVISIONS - 5));
+    expect(counts).toEqual({ digests: REVISIONS - 1, reads: 2 });
   });
 
   test('a failure ends the requests that share it; those after it are answered', async () => {

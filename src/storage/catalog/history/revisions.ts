@@ -66,7 +66,7 @@ export class Revisions {
    * Kept revisions from number `from` to number `to`, newest first, and every file that is in one of them, unordered, from
    * one snapshot. Between kept revisions, files that were in none of them may be missing.
    *
-   * @param options.isDifference leaves out files that are in both `from` and `to`
+   * @param options.isDifference reads `from` and `to` alone, and the files that are in only one of them
    * @param options.pieces in which many files are read
    */
   async range(
@@ -79,7 +79,10 @@ export class Revisions {
     }: { from: number; to: number; isDifference?: boolean; pieces?: Pieces },
   ): Promise<{ revisions: Revision[]; files: VersionedFile[] }> {
     const { query } = this.#db;
-    const numbered = this.#ofDataset(datasetId).where('number', '>=', from).where('number', '<=', to);
+    const ofDataset = this.#ofDataset(datasetId);
+    const numbered = isDifference
+      ? ofDataset.where('number', 'in', [from, to])
+      : ofDataset.where('number', '>=', from).where('number', '<=', to);
     const files = query
       .selectFrom('file')
       .select(STORED_COLUMNS)
@@ -97,7 +100,12 @@ export class Revisions {
         numbered.orderBy('number', 'desc'),
         isDifference ? files.where('added_in', '>', from) : files,
         isDifference
-          ? pastFiles.where((eb) => eb.or([eb('added_in', '>', from), eb('removed_in', '<=', to)]))
+          ? pastFiles.where(({ eb, or, and }) =>
+              or([
+                and([eb('added_in', '<=', from), eb('removed_in', '<=', to)]),
+                and([eb('added_in', '>', from), eb('removed_in', '>', to)]),
+              ]),
+            )
           : pastFiles,
       ],
       pieces,

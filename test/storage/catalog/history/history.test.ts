@@ -113,6 +113,33 @@ class Subject {
   }
 }
 
+/** Compares what is read of each kept revision, and of each two of them, with all files. */
+async function expectReadable({ revisions }: Catalog, subject: Subject): Promise<void> {
+  const keyOf = ({ id, upload }: StoredFile) => `${id} ${upload.addedIn}`;
+  const keysOf = (files: readonly StoredFile[]) => files.map(keyOf).sort();
+  const kept = (await subject.revisions()).map(({ number }) => number);
+  const filesOf = new Map<number, PastFile[]>([[0, []]]);
+  for (const number of kept) {
+    filesOf.set(number, await subject.filesOf(number));
+    const found = await revisions.files({ datasetId: subject.id, number, filenames: NAMES.slice(1) });
+    const named = filesOf.get(number)!.filter(({ filename }) => filename !== NAMES[0]);
+    expect(keysOf(found)).toEqual(keysOf(named));
+  }
+  for (const [from, before] of filesOf) {
+    for (const [to, after] of filesOf) {
+      if (from > to || to === 0) continue;
+      const difference = await revisions.range(subject.id, { from, to, isDifference: true });
+      expect(difference.revisions.map(({ number }) => number)).toEqual([...new Set([to, from])].filter((n) => n > 0));
+      const both = [...keysOf(before), ...keysOf(after)];
+      expect(keysOf(difference.files)).toEqual(
+        both.filter((key, _, all) => all.indexOf(key) === all.lastIndexOf(key)).sort(),
+      );
+      const all = await revisions.range(subject.id, { from, to });
+      expect(keysOf(all.files)).toEqual(expect.arrayContaining(both));
+    }
+  }
+}
+
 const rulesOf = (count: number, lifetime: number) => ({ rules: { count, lifetime }, maxBytes: 1e12, blobGrace: GRACE });
 
 onEach(catalogs, (open) => {
@@ -432,6 +459,7 @@ onEach(catalogs, (open) => {
           await database.query.executeQuery(recountUsage(database.query).compile());
           expect(await historyBytes(database)).toBe(total);
         }
+        await expectReadable(catalog, subject);
       }),
       { numRuns: 60 },
     );
