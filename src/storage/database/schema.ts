@@ -6,6 +6,7 @@ import { addTokenKinds } from './migrations/add-token-kinds.js';
 import { addVersion } from './migrations/add-version.js';
 import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
 import { createInitialTables } from './migrations/create-initial-tables.js';
+import { indexAddedIn } from './migrations/index-added-in.js';
 
 /**
  * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
@@ -202,6 +203,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0009_webhooks': { up: addWebhooks },
   '0010_links': { up: addLinks },
   '0011_version': { up: addVersion },
+  '0012_added_in_index': { up: indexAddedIn },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

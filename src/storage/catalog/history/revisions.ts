@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Micros, StoredFile } from '../../../dataset/dataset.js';
 import type { RevisionState, VersionedFile } from '../../../dataset/history/revision-states.js';
 import type { Revision } from '../../../dataset/history/revisions.js';
@@ -136,7 +137,9 @@ export class Revisions {
           .where('dataset_id', '=', revision)
           .where('filename', 'in', names)
           .where('added_in', '<=', number)
-          .where('removed_in', '>', number),
+          // By the unary plus, SQLite looks the names up, and not all files that were removed since
+          // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
+          .where(sql<boolean>`+removed_in > ${number}`),
       ),
       ...filesOfStems(query, datasetId, stems).map((files) =>
         files.where('dataset_id', '=', revision).where('state', '=', 'stored').where('added_in', '<=', number),
