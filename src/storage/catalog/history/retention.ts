@@ -65,7 +65,7 @@ export class Retention {
         .limit(DATASETS_PER_PAGE)
         .execute();
       for (const { id } of page) {
-        await this.#expire(id, { now, through: 0 }, signal);
+        await this.#expire(id, now, signal);
         await turn();
       }
       after = page.at(-1)?.id ?? after;
@@ -74,40 +74,82 @@ export class Retention {
     await this.#limitBytes(now, signal);
   }
 
-  /** Deletes the oldest revisions of accounts whose history has too many bytes. Those that are pinned stay. */
+  /**
+   * Deletes the oldest revisions of accounts whose history has too many bytes. Those that are pinned stay. A deletion frees bytes
+   * only later, maybe in another process: until then its dataset is due, and no other revision of the account is deleted.
+   */
   async #limitBytes(now: Micros, signal?: AbortSignal): Promise<void> {
-    const { query } = this.#db;
-    const tooLarge = query.selectFrom('account').select('id').where('history_bytes', '>', this.#options.maxBytes);
-    for (const account of await tooLarge.execute()) {
-      while (!signal?.aborted && (await tooLarge.where('id', '=', account.id).execute()).length > 0) {
-        const oldest = await query
-          .selectFrom('revision')
-          .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
-          .select(['dataset_id', 'number'])
-          .where('account_id', '=', account.id)
-          .where('pinned_at', 'is', null)
-          .whereRef('number', '<', 'dataset.revision')
-          .orderBy('changed_at')
-          .limit(1)
-          .executeTakeFirst();
-        if (oldest === undefined) break;
-        await this.#expire(oldest.dataset_id, { now, through: oldest.number }, signal);
+    for (const { id: accountId } of await this.#tooLarge().execute()) {
+      while (!signal?.aborted) {
+        const [[large], [due], [oldest]] = await this.#db.read([
+          this.#tooLarge(accountId),
+          this.#dueOf(accountId, now),
+          this.#oldestOf(accountId),
+        ]);
+        if (large === undefined) break;
+        if (due !== undefined) await this.#expire(due.id, now, signal);
+        else if (oldest !== undefined) await this.#deleteOldest(oldest, { accountId, now });
+        else break;
         await turn();
       }
     }
   }
 
-  async #expire(datasetId: string, due: { now: Micros; through: number }, signal?: AbortSignal): Promise<void> {
-    await runWithPauses(() => this.#expireSlice(datasetId, due), signal);
+  #tooLarge(accountId?: string) {
+    const { maxBytes } = this.#options;
+    const select = this.#db.query.selectFrom('account').select('id').where('history_bytes', '>', maxBytes);
+    return accountId === undefined ? select : select.where('id', '=', accountId);
   }
 
-  /**
-   * Deletes some revisions, or else some past files.
-   *
-   * @returns whether there are more
-   * @param due.through revisions up to this number are due, unless they are pinned or the latest
-   */
-  #expireSlice(datasetId: string, { now, through }: { now: Micros; through: number }): Promise<boolean> {
+  /** A dataset of the account that is due. */
+  #dueOf(accountId: string, now: Micros) {
+    const select = this.#db.query.selectFrom('dataset').select('id').where('account_id', '=', accountId);
+    return select.where('history_due', '<=', now).limit(1);
+  }
+
+  #oldestOf(accountId: string) {
+    return this.#db.query
+      .selectFrom('revision')
+      .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
+      .select(['dataset_id', 'number'])
+      .where('account_id', '=', accountId)
+      .where('pinned_at', 'is', null)
+      .whereRef('number', '<', 'dataset.revision')
+      .orderBy('changed_at')
+      .limit(1);
+  }
+
+  /** Deletes a revision and those before it, unless their bytes need not be freed any more, or others are being freed. */
+  #deleteOldest(
+    { dataset_id: datasetId, number }: { dataset_id: string; number: number },
+    { accountId, now }: { accountId: string; now: Micros },
+  ): Promise<void> {
+    const { query, hasRowLocks, transact } = this.#db;
+    const large = this.#tooLarge(accountId);
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      // A change of files takes these locks in the same order.
+      const [[dataset], [account], [due]] = await send([
+        (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId }),
+        hasRowLocks ? large.forNoKeyUpdate() : large,
+        this.#dueOf(accountId, now),
+      ]);
+      if (dataset === undefined || account === undefined || due !== undefined) return;
+      const deletion = query.deleteFrom('revision').where('dataset_id', '=', datasetId).where('number', '<=', number);
+      await commit([deletion.where('pinned_at', 'is', null), this.#makeDue(datasetId)]);
+    });
+  }
+
+  /** Until the past files of deleted revisions are deleted too. */
+  #makeDue(datasetId: string) {
+    return this.#db.query.updateTable('dataset').set({ history_due: 0 }).where('id', '=', datasetId);
+  }
+
+  async #expire(datasetId: string, now: Micros, signal?: AbortSignal): Promise<void> {
+    await runWithPauses(() => this.#expireSlice(datasetId, now), signal);
+  }
+
+  /** Deletes some revisions, or else some past files. @returns whether there are more */
+  #expireSlice(datasetId: string, now: Micros): Promise<boolean> {
     const { query, hasRowLocks, transact } = this.#db;
     return transact({ isDurable: true }, async (transaction) => {
       const { send, commit } = transaction;
@@ -123,17 +165,12 @@ export class Retention {
           .orderBy('number')
           .limit(ROWS_PER_STATEMENT),
       ]);
-      const isDue = ({ number }: { number: number }, expiry: Micros | undefined) =>
-        (expiry !== undefined && expiry <= now) || (number <= through && number < latest);
       const expiries = rows.map((row) => expiryOf(revisionOf(row), { latest, rules: this.#options.rules }));
-      const kept = rows.findIndex((row, i) => !isDue(row, expiries[i]));
+      const kept = expiries.findIndex((expiry) => expiry === undefined || expiry > now);
       const expired = rows.slice(0, kept < 0 ? rows.length : kept).map(({ number }) => number);
       if (expired.length > 0) {
-        await commit([
-          query.deleteFrom('revision').where('dataset_id', '=', datasetId).where('number', 'in', expired),
-          // Until the past files of these revisions are deleted too.
-          query.updateTable('dataset').set({ history_due: 0 }).where('id', '=', datasetId),
-        ]);
+        const deletion = query.deleteFrom('revision').where('dataset_id', '=', datasetId);
+        await commit([deletion.where('number', 'in', expired), this.#makeDue(datasetId)]);
         return true;
       }
       const before = rows[0]?.number ?? latest;
