@@ -153,7 +153,6 @@ export async function openApp(config: Config, logger: Logger) {
     maxBytes: config.limits.account.bytes,
     blobGrace: config.blobGrace,
   });
-  await retention.start();
   const uploads = new Uploads(dependencies, uploadSlots);
   const makeLinkKey = () => randomBytes(32).toString('base64');
   const { query } = openedCatalog.database;

@@ -7,7 +7,7 @@ import { runWithPauses } from '../../time-slice.js';
 import { datasetById, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
 import { revisionOf } from './revision-rows.js';
 
-/** Datasets read at a time. */
+/** Datasets read, or made due, at a time. */
 const DATASETS_PER_PAGE = 100;
 
 /** The rules by which retention last marked datasets; others make it look at all of them again. */
@@ -29,32 +29,19 @@ export interface RetentionOptions {
 export class Retention {
   readonly #db: Database;
   readonly #options: RetentionOptions;
+  #hasAppliedRules = false;
 
   constructor(db: Database, options: RetentionOptions) {
     this.#db = db;
     this.#options = options;
   }
 
-  /** Makes every dataset due if the rules are not those of the last start. */
-  async start(): Promise<void> {
-    const { query, transact } = this.#db;
-    const { lifetime, count } = this.#options.rules;
-    const value = `${lifetime} ${count}`;
-    const select = query.selectFrom('setting').select('value').where('name', '=', RULES_SETTING);
-    if ((await select.executeTakeFirst())?.value === value) return;
-    await transact({ isDurable: true }, ({ commit }) =>
-      commit([
-        query.updateTable('dataset').set({ history_due: 0 }).where('revision', '>', 0),
-        query
-          .insertInto('setting')
-          .values({ name: RULES_SETTING, value })
-          .onConflict((conflict) => conflict.column('name').doUpdateSet({ value })),
-      ]),
-    );
-  }
-
-  /** Deletes everything that is due, or a part of it if the signal fires. */
+  /**
+   * Deletes everything that is due, or a part of it if the signal fires. If the rules are not those of the last process, every
+   * dataset becomes due first.
+   */
   async run(now: Micros, signal?: AbortSignal): Promise<void> {
+    if (!this.#hasAppliedRules) await this.#applyRules(signal);
     for (let after = ''; ; ) {
       const page = await this.#db.query
         .selectFrom('dataset')
@@ -72,6 +59,35 @@ export class Retention {
       if (page.length < DATASETS_PER_PAGE) break;
     }
     await this.#limitBytes(now, signal);
+  }
+
+  /** Makes every dataset due if the rules have changed, some datasets at a time. One that is interrupted is repeated. */
+  async #applyRules(signal?: AbortSignal): Promise<void> {
+    const { query, transact } = this.#db;
+    const { lifetime, count } = this.#options.rules;
+    const value = `${lifetime} ${count}`;
+    const select = query.selectFrom('setting').select('value').where('name', '=', RULES_SETTING);
+    if ((await select.executeTakeFirst())?.value !== value) {
+      let after = '';
+      const datasets = query.selectFrom('dataset').select('id').orderBy('id').limit(DATASETS_PER_PAGE);
+      await runWithPauses(async () => {
+        const ids = (await datasets.where('id', '>', after).execute()).map(({ id }) => id);
+        const [last] = ids.slice(-1);
+        if (last === undefined) return false;
+        const mark = query.updateTable('dataset').set({ history_due: 0 }).where('id', 'in', ids);
+        await transact({ isDurable: false }, ({ commit }) => commit([mark.where('revision', '>', 0)]));
+        after = last;
+        return true;
+      }, signal);
+      if (signal?.aborted) return;
+      const save = query
+        .insertInto('setting')
+        .values({ name: RULES_SETTING, value })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }));
+      await transact({ isDurable: true }, ({ commit }) => commit([save]));
+      await turn();
+    }
+    this.#hasAppliedRules = true;
   }
 
   /**

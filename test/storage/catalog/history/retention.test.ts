@@ -4,7 +4,7 @@ import type { Database } from '../../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
 import { Gate, pausedBeforeCommit, untilLockWait } from '../../../harness/paused-database.js';
 
-/* Several instances delete old revisions at once. */
+/* Several instances delete old revisions at once, and a new rule concerns many datasets. */
 
 const BLOB_BYTES = 100;
 const NOW = 1_000_000;
@@ -104,6 +104,44 @@ onEach(catalogs, (open) => {
       await new Retention(freeing, { ...KEEP_ALL, maxBytes: 4 * BLOB_BYTES }).run(NOW);
       expect(await numbersOf('d')).toEqual([1, 2, 3, 4, 5]);
     });
+  });
+
+  test('new rules make some datasets due at a time, and are saved when all are', async () => {
+    const { accountId, catalog, database } = await open();
+    const { query } = database;
+    await catalog.createDataset({ id: 'd0', accountId, name: 'd0', createdAt: 1 });
+    await query.updateTable('dataset').set({ revision: 1 }).execute();
+    const template = await query.selectFrom('dataset').selectAll().executeTakeFirstOrThrow();
+    const copies = Array.from({ length: 249 }, (_, i) => ({ ...template, id: `d${i + 1}`, name: `d${i + 1}` }));
+    await query.insertInto('dataset').values(copies).execute();
+    const due = query.selectFrom('dataset').select('id').where('history_due', '=', 0);
+    const rules = query.selectFrom('setting').select('value').where('name', '=', 'history-rules');
+    /** The number of datasets that are due, and of saved rules, after each of the first transactions of a run. */
+    const countedAfter = async (transactions: number) => {
+      const stopping = new AbortController();
+      const counts: [due: number, rules: number][] = [];
+      const watched: Database = {
+        ...database,
+        transact: async (options, work) => {
+          const result = await database.transact(options, work);
+          counts.push([(await due.execute()).length, (await rules.execute()).length]);
+          if (counts.length === transactions) stopping.abort();
+          return result;
+        },
+      };
+      await new Retention(watched, { ...KEEP_ALL, maxBytes: 1e12 }).run(NOW, stopping.signal);
+      return counts;
+    };
+    expect(await countedAfter(2)).toEqual([
+      [100, 0],
+      [200, 0],
+    ]);
+    expect(await countedAfter(4)).toEqual([
+      [200, 0],
+      [200, 0],
+      [250, 0],
+      [250, 1],
+    ]);
   });
 
   if (open !== catalogs[1]?.open) return;
