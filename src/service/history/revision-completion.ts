@@ -90,7 +90,7 @@ export class RevisionCompletion {
     range: { from: number; to: number; pieces: Pieces },
   ): Promise<Revision[]> {
     const kept = this.#catalog.revisions;
-    const { revisions, files } = await kept.range(datasetId, range);
+    const { revisions, files, readinessVersion } = await kept.range(datasetId, range);
     const unknown = revisions.filter(({ isReady }) => isReady === null);
     const numbers = unknown.map(({ number }) => number);
     const states = new Map<number, RevisionState>();
@@ -101,7 +101,7 @@ export class RevisionCompletion {
       if (state !== undefined && files.length <= MAX_ITEMS_AT_ONCE) await this.#takeTurn(accountId);
     }
     await kept.saveFindings(
-      datasetId,
+      { datasetId, role, readinessVersion },
       unknown.map(({ number, changedAt }) => ({ ...states.get(number)!, changedAt })),
     );
     return revisions.map((revision) => ({ ...revision, ...states.get(revision.number) }));

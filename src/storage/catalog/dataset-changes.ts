@@ -32,7 +32,7 @@ export async function addDataset(
 ): Promise<Dataset> {
   const counts = countColumns(countsOf([], createdAt));
   const names = { id, account_id: accountId, name, role, created_at: createdAt };
-  const row = { ...names, ...counts, ...NO_HISTORY, linked: LINKED.none, version: 0 };
+  const row = { ...names, ...counts, ...NO_HISTORY, linked: LINKED.none, version: 0, readiness_version: 0 };
   const statements = [
     query.insertInto('dataset').values(row),
     ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),
@@ -90,7 +90,7 @@ export async function changeDataset(
         ? [query.updateTable('announcement').set({ name: changes.name }).where('dataset_id', '=', key.id)]
         : []),
       // A control without captions is READY, a training dataset is not.
-      ...('role' in changes ? [forgetReadiness(query, key.id)] : []),
+      ...('role' in changes ? forgetReadiness(query, key.id) : []),
       ...(role !== undefined && isInspectedAgain(row.role as Role, role)
         ? [restartRecheck(query, { datasetId: key.id, now })]
         : []),

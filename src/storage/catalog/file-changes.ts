@@ -229,7 +229,7 @@ function changeOnce(
       ),
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...(differences.some(({ isJudgedAgain }) => isJudgedAgain) ? [forgetReadiness(query, datasetId)] : []),
+      ...(differences.some(({ isJudgedAgain }) => isJudgedAgain) ? forgetReadiness(query, datasetId) : []),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
       ...addUsage(query, { accountId, added, historyBytes, limits }),

@@ -2,6 +2,7 @@ import { type Kysely, type Migration, sql } from 'kysely';
 import { addHistory } from './migrations/add-history.js';
 import { addLinkUntil } from './migrations/add-link-until.js';
 import { addLinks, type LinkTables } from './migrations/add-links.js';
+import { addReadinessVersion } from './migrations/add-readiness-version.js';
 import { addTokenKinds } from './migrations/add-token-kinds.js';
 import { addVersion } from './migrations/add-version.js';
 import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
@@ -83,6 +84,8 @@ export interface Schema extends WebhookTables, LinkTables {
     linked: number;
     /** Grows with each change to its name, its role, its links or its files. */
     version: number;
+    /** Grows with each change of its role, or of which files are damaged: after it, revisions may be READY no longer, or again. */
+    readiness_version: number;
   };
   file: {
     id: string;
@@ -204,6 +207,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0010_links': { up: addLinks },
   '0011_version': { up: addVersion },
   '0012_added_in_index': { up: indexAddedIn },
+  '0013_readiness_version': { up: addReadinessVersion },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

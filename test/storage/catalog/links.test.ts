@@ -68,7 +68,8 @@ onEach(catalogs, (open) => {
     const { catalog, accountId, make } = await openAccount();
     const { id } = await make('depth', 'control');
     await upload(catalog, id, 'a.jpg');
-    await catalog.revisions.saveFindings(id, [{ number: 1, digest: 'ab'.repeat(32), isReady: true, changedAt: 5 }]);
+    const basis = { datasetId: id, role: 'control', readinessVersion: 0 } as const;
+    await catalog.revisions.saveFindings(basis, [{ number: 1, digest: 'ab'.repeat(32), isReady: true, changedAt: 5 }]);
     expect((await catalog.revisions.find(id, 1))?.isReady).toBe(true);
     await catalog.changeDataset({ accountId, id }, { name: 'other' }, 60);
     expect((await catalog.revisions.find(id, 1))?.isReady).toBe(true);

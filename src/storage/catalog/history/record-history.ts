@@ -130,10 +130,11 @@ export const writeRevision = preparedStatement((query, parameter: ParameterOf<Re
     ),
 );
 
-/** Whether the revisions of a dataset are READY is computed again when it is asked for. */
-export function forgetReadiness(query: Query, datasetId: string) {
+/** Whether the revisions of a dataset are READY is computed again when it is asked for. The row of the dataset must be locked. */
+export function forgetReadiness(query: Query, datasetId: string): Compilable<unknown>[] {
   const known = query.updateTable('revision').where('dataset_id', '=', datasetId).where('ready', 'is not', null);
-  return known.set({ ready: null });
+  const dataset = query.updateTable('dataset').where('id', '=', datasetId);
+  return [known.set({ ready: null }), dataset.set((eb) => ({ readiness_version: eb('readiness_version', '+', 1) }))];
 }
 
 const REVISION_COLUMNS = [

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Micros, StoredFile } from '../../../dataset/dataset.js';
+import type { Micros, Role, StoredFile } from '../../../dataset/dataset.js';
 import type { RevisionState, VersionedFile } from '../../../dataset/history/revision-states.js';
 import type { Revision } from '../../../dataset/history/revisions.js';
 import { stemOf } from '../../../dataset/media.js';
@@ -11,6 +11,14 @@ import { PAST_FILE_COLUMNS, pastFileOf, revisionOf } from './revision-rows.js';
 
 /** The state of a revision as it was after the change at this time. */
 export type RevisionFinding = RevisionState & Pick<Revision, 'changedAt'>;
+
+/** What the states of revisions were computed from, besides their files. */
+interface ReadinessBasis {
+  readonly datasetId: string;
+  readonly role: Role;
+  /** As `range` returned it with the files. */
+  readonly readinessVersion: number;
+}
 
 /** Reads and pins the revisions of datasets. Files of a revision are rows of `file` and `past_file`. */
 export class Revisions {
@@ -78,7 +86,7 @@ export class Revisions {
       isDifference = false,
       pieces = ONE_PIECE,
     }: { from: number; to: number; isDifference?: boolean; pieces?: Pieces },
-  ): Promise<{ revisions: Revision[]; files: VersionedFile[] }> {
+  ): Promise<{ revisions: Revision[]; files: VersionedFile[]; readinessVersion: number }> {
     const { query } = this.#db;
     const ofDataset = this.#ofDataset(datasetId);
     const numbered = isDifference
@@ -96,8 +104,9 @@ export class Revisions {
       .where('dataset_id', '=', datasetId)
       .where('removed_in', '>', from)
       .where('added_in', '<=', to);
-    const [revisions, stored, past] = await this.#db.read(
+    const [[dataset], revisions, stored, past] = await this.#db.read(
       [
+        query.selectFrom('dataset').select('readiness_version').where('id', '=', datasetId),
         numbered.orderBy('number', 'desc'),
         isDifference ? files.where('added_in', '>', from) : files,
         isDifference
@@ -115,6 +124,7 @@ export class Revisions {
     return {
       revisions: revisions.map(revisionOf),
       files: [...(await storedFilesOf(stored, datasetId, pieces)), ...(await mapInPieces(past, pieces, pastFileOf))],
+      readinessVersion: dataset?.readiness_version ?? 0,
     };
   }
 
@@ -159,18 +169,29 @@ export class Revisions {
     return (await select.limit(1).executeTakeFirst()) !== undefined;
   }
 
-  /** Stores what revisions were found to be, unless they have changed since. */
-  async saveFindings(datasetId: string, findings: readonly RevisionFinding[]): Promise<void> {
+  /**
+   * Stores what revisions were found to be, unless that has changed since: they themselves, the role of the dataset, or which files
+   * are damaged. Those that are not stored are computed again when they are asked for.
+   */
+  async saveFindings(
+    { datasetId, role, readinessVersion }: ReadinessBasis,
+    findings: readonly RevisionFinding[],
+  ): Promise<void> {
     if (findings.length === 0) return;
+    const { query, hasRowLocks, transact } = this.#db;
     const updates = findings.map(({ number, changedAt, digest, isReady }) =>
-      this.#db.query
+      query
         .updateTable('revision')
         .set({ digest, ready: isReady ? 1 : 0 })
         .where('dataset_id', '=', datasetId)
         .where('number', '=', number)
         .where('changed_at', '=', changedAt),
     );
-    await this.#db.transact({ isDurable: false }, ({ commit }) => commit(updates));
+    await transact({ isDurable: false }, async ({ send, commit }) => {
+      // `forgetReadiness` holds the same lock.
+      const [[dataset]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
+      if (dataset?.role === role && dataset.readiness_version === readinessVersion) await commit(updates);
+    });
   }
 
   /**

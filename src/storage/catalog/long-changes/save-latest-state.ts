@@ -9,9 +9,10 @@ export async function saveLatestState(
   { id, role, revision: number }: ChangedDataset,
   pieces: Pieces,
 ): Promise<void> {
-  const { revisions, files } = await kept.range(id, { from: number, to: number, pieces });
+  const { revisions, files, readinessVersion } = await kept.range(id, { from: number, to: number, pieces });
   const [latest] = revisions;
   if (latest === undefined || latest.isReady !== null) return;
   const state = await stateOfRevision(files, { number, role }, pieces);
-  if (state !== undefined) await kept.saveFindings(id, [{ ...state, changedAt: latest.changedAt }]);
+  if (state === undefined) return;
+  await kept.saveFindings({ datasetId: id, role, readinessVersion }, [{ ...state, changedAt: latest.changedAt }]);
 }

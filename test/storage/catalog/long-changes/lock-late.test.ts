@@ -16,7 +16,7 @@ const NAMES = Array.from({ length: 300 }, (_, i) => `${String(i).padStart(3, '0'
 const PAUSE_IN_TRANSACTION = NAMES.length / ITEMS_PER_PIECE + 2;
 
 /** Of the state of the new revision. The one before is of the files across links, the last of the transaction. */
-const READS_AFTER = 2;
+const READS_AFTER = 3;
 
 interface Meanwhile {
   readonly atPause?: (pause: number) => Promise<unknown>;

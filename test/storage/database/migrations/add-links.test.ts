@@ -88,7 +88,8 @@ onEach(databases, (openDatabase) => {
     const { database } = await openAfter(open);
     for (const [table, rows] of tables) {
       expect(rows, table).toHaveLength(FILLING[table].length);
-      const added = table === 'dataset' ? { role: 'training', unpaired: 0, linked: 0, version: 0 } : {};
+      const added =
+        table === 'dataset' ? { role: 'training', unpaired: 0, linked: 0, version: 0, readiness_version: 0 } : {};
       const expected = rows.map((row) => ({ ...row, ...added }));
       const found = await rowsOf(database, table);
       expect(found, table).toHaveLength(expected.length);
