@@ -53,7 +53,7 @@ export interface StoredDifference {
   readonly removed: readonly StoredFile[];
   readonly changed: readonly Replacement[];
   readonly identical: readonly Replacement[];
-  /** Whether a check found a file damaged, or sound again: revisions that have it may be READY no longer, or again. */
+  /** Whether a file was found damaged, or is sound again: revisions that have it may be READY no longer, or again. */
   readonly isJudgedAgain: boolean;
 }
 
@@ -73,9 +73,11 @@ export function storedDifference(before: StemGroup, after: StemGroup): StoredDif
     const from = left.get(to.filename);
     left.delete(to.filename);
     if (from === undefined) added.push(to);
-    else if (from.id === to.id) isJudgedAgain ||= isDamaged(from) !== isDamaged(to);
-    else if (from.upload.sha256 === to.upload.sha256) identical.push({ from, to });
-    else changed.push({ from, to });
+    else if (from.id !== to.id && from.upload.sha256 !== to.upload.sha256) changed.push({ from, to });
+    else {
+      if (from.id !== to.id) identical.push({ from, to });
+      isJudgedAgain ||= isDamaged(from) !== isDamaged(to);
+    }
   }
   return { added, removed: [...left.values()], changed, identical, isJudgedAgain };
 }

@@ -74,6 +74,16 @@ onEach(catalogs, (open) => {
     expect(await known()).toBe(false);
   });
 
+  test('is computed again when a damaged file is replaced by the same bytes', async () => {
+    const { catalog, damage, list, known } = await openControl();
+    await damage();
+    expect(await list()).toEqual([false]);
+    const change = { datasetId: 'd', filenames: ['a.jpg'], now: 3, isActivity: true, author: laptop };
+    await catalog.change(change, (group) => store(group, imageOf('sound'), undefined));
+    expect(await known()).toBe(null);
+    expect(await list()).toEqual([true]);
+  });
+
   test('is stored though other files change', async () => {
     const { catalog, known, list } = await openControl();
     await list(undefined, async () => {
