@@ -131,6 +131,19 @@ export class DatasetService {
     return inPieces(key.accountId, async (pieces) => use(await this.#view(key, scope, pieces), pieces));
   }
 
+  /** As `viewed`, for work that also reads the files of the linked datasets: it waits for other large work before it reads any. */
+  viewedWithLinks<T>(
+    key: DatasetKey,
+    scope: DatasetScope,
+    use: (view: DatasetView, pieces: Pieces) => Promise<T>,
+  ): Promise<T> {
+    const { inPieces = inOnePiece } = this.#dependencies;
+    return inPieces(key.accountId, async (pieces) => {
+      if ((await this.#findDataset(key)).links.length > 0) await pieces.begin();
+      return use(await this.#view(key, scope, pieces), pieces);
+    });
+  }
+
   async #view(key: DatasetKey, scope: DatasetScope, pieces: Pieces): Promise<DatasetView> {
     const found = await this.#judgedContents.read(key, pieces);
     if (found === undefined) throw datasetNotFound(key.id);

@@ -1,11 +1,18 @@
 import type { Author, Dataset } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { Pieces } from '../../pieces.js';
 import { WHOLE_ACCOUNT } from '../dataset-view.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
-import { manifestOf, RevisionManifests, type RevisionView, type UseManifest } from './revision-manifests.js';
+import {
+  manifestOf,
+  type RevisionManifest,
+  RevisionManifests,
+  type RevisionView,
+  type UseManifest,
+} from './revision-manifests.js';
 
 /** Lists, restores and pins the revisions of datasets. */
 export class HistoryService {
@@ -64,12 +71,21 @@ export class HistoryService {
   }
 
   /**
+   * Reads a revision without the states of its linked datasets, as a part of other work.
+   *
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`
+   */
+  async readOwnManifest(key: DatasetKey, number: number, pieces: Pieces): Promise<RevisionManifest> {
+    return this.#manifests.readOwn(await this.#findDataset(key), number, pieces);
+  }
+
+  /**
    * Uses the newest kept state with this digest that is READY.
    *
    * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
    */
   async manifestWithDigest<T>(key: DatasetKey, digest: string, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
-    const latest = await this.#datasets.viewed(key, WHOLE_ACCOUNT, async (view, pieces) => {
+    const latest = await this.#datasets.viewedWithLinks(key, WHOLE_ACCOUNT, async (view, pieces) => {
       return view.digest === digest ? { used: await use(manifestOf(view), pieces) } : { dataset: view.dataset };
     });
     return 'used' in latest ? latest.used : this.#manifests.withDigest(latest.dataset, digest, signal, use);

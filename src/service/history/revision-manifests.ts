@@ -2,7 +2,7 @@ import type { Dataset, LinkSlot, Status, StoredFile } from '../../dataset/datase
 import { ServiceError } from '../../dataset/errors.js';
 import { filesIn, stateOfRevision } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
-import { type LinkedHistory, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
+import { type KnownRevision, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
 import type { Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../dataset-view.js';
@@ -10,7 +10,7 @@ import { type InPieces, inOnePiece, type ServiceDependencies } from '../dependen
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 import { REVISIONS_PER_SEARCH, RevisionCompletion } from './revision-completion.js';
 
-type Moment = LinkedMoment<RevisionView>;
+type Moment = LinkedMoment<KnownRevision>;
 
 /** A revision whose state is known. */
 export interface RevisionView extends Revision {
@@ -47,6 +47,12 @@ export interface RevisionManifest {
 /** Makes something of a manifest. Of those with many files, there is one at a time until then. */
 export type UseManifest<T> = (manifest: RevisionManifest, pieces: Pieces) => Promise<T>;
 
+interface MomentSearch<T> {
+  readonly isWanted: (moment: Moment) => boolean;
+  /** @returns `undefined` to search on */
+  readonly use: (moment: Moment, pieces: Pieces) => Promise<T | undefined>;
+}
+
 /** The manifest of a dataset as it is now. */
 export function manifestOf(view: DatasetView): RevisionManifest {
   const { dataset, status, digest, filesDigest, files, links } = view;
@@ -80,21 +86,25 @@ export class RevisionManifests {
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
   async manifest<T>(dataset: Dataset, number: number, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
-    const moment = await this.#momentOf(dataset, number, signal);
-    return this.ownManifest(dataset, number, (own, pieces) => {
-      return use(own.digest === undefined || moment === undefined ? own : manifestAt(moment, own), pieces);
-    });
+    if (await this.#mayHaveMoments(dataset, number)) {
+      const found = await this.#atMoment(dataset, signal, {
+        isWanted: ({ target }) => target.number === number,
+        use: async (moment, pieces) => {
+          const own = await this.readOwn(dataset, number, pieces);
+          return { used: await use(own.digest === undefined ? own : manifestAt(moment, own), pieces) };
+        },
+      });
+      if (found !== undefined) return found.used;
+    }
+    return this.ownManifest(dataset, number, use);
   }
 
-  /** The newest moment of a revision; `undefined` without links, or if the revision is not READY. */
-  async #momentOf(dataset: Dataset, number: number, signal: AbortSignal): Promise<Moment | undefined> {
-    if (dataset.links.length === 0) return undefined;
-    // All revisions of several datasets are read for a moment, and their digests computed: first this one alone.
+  /** False without links, or if the revision is not READY: then not all revisions of several datasets need be read. */
+  async #mayHaveMoments(dataset: Dataset, number: number): Promise<boolean> {
+    if (dataset.links.length === 0) return false;
     const page = await this.#catalog.revisions.page(dataset.id, { before: number + 1, limit: 1 });
     const [own] = await this.viewsOf(dataset, page);
-    if (own?.number !== number || !own.isReady) return undefined;
-    for (const moment of await this.#momentsOf(dataset, signal)) if (moment.target.number === number) return moment;
-    return undefined;
+    return own?.number === number && own.isReady;
   }
 
   /**
@@ -105,15 +115,19 @@ export class RevisionManifests {
    */
   async withDigest<T>(dataset: Dataset, digest: string, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
     for await (const number of this.#numbersWithDigest(dataset, digest, signal)) {
-      const found = await this.#withOwnDigest(dataset, { number, digest }, use);
+      const found = await this.#inPieces(dataset.accountId, (pieces) =>
+        this.#withOwnDigest(dataset, { number, digest }, { use, pieces }),
+      );
       if (found !== undefined) return found.used;
     }
-    for (const moment of await this.#momentsOf(dataset, signal)) {
-      if (moment.digest !== digest) continue;
-      const useAt: UseManifest<T> = (own, pieces) => use(manifestAt(moment, own), pieces);
-      const found = await this.#withOwnDigest(dataset, moment.target, useAt);
-      if (found !== undefined) return found.used;
-    }
+    const found = await this.#atMoment(dataset, signal, {
+      isWanted: (moment) => moment.digest === digest,
+      use: (moment, pieces) => {
+        const atMoment: UseManifest<T> = (own) => use(manifestAt(moment, own), pieces);
+        return this.#withOwnDigest(dataset, moment.target, { use: atMoment, pieces });
+      },
+    });
+    if (found !== undefined) return found.used;
     const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
     const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
     const kept = await keptSentence(this.#catalog, dataset.id);
@@ -128,11 +142,16 @@ export class RevisionManifests {
    */
   ownManifest<T>(dataset: Dataset, number: number, use: UseManifest<T>): Promise<T> {
     return this.#inPieces(dataset.accountId, async (pieces) => {
-      return use(await this.#ownManifest(dataset, number, pieces), pieces);
+      return use(await this.readOwn(dataset, number, pieces), pieces);
     });
   }
 
-  async #ownManifest(dataset: Dataset, number: number, pieces: Pieces): Promise<RevisionManifest> {
+  /**
+   * Reads the files of a revision, without the states of linked datasets, as a part of other work.
+   *
+   * @throws ServiceError `revision_not_found`
+   */
+  async readOwn(dataset: Dataset, number: number, pieces: Pieces): Promise<RevisionManifest> {
     const { id } = dataset;
     const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number, pieces });
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
@@ -151,53 +170,81 @@ export class RevisionManifests {
   async #withOwnDigest<T>(
     dataset: Dataset,
     { number, digest }: { number: number; digest: string },
-    use: UseManifest<T>,
+    { use, pieces }: { use: UseManifest<T>; pieces: Pieces },
   ): Promise<{ used: T } | undefined> {
-    try {
-      return await this.ownManifest(dataset, number, async (own, pieces) => {
-        // A recheck may have found a damaged file since the digest was stored.
-        return own.digest === digest ? { used: await use(own, pieces) } : undefined;
-      });
-    } catch (error) {
+    const own = await this.readOwn(dataset, number, pieces).catch((error) => {
       // Retention has deleted it in the meantime.
       if (error instanceof ServiceError && error.code === 'revision_not_found') return undefined;
       throw error;
-    }
+    });
+    // A recheck may have found a damaged file since the digest was stored.
+    return own?.digest === digest ? { used: await use(own, pieces) } : undefined;
   }
 
-  /** The moments of a dataset with links, by the links that it has now, newest first. */
-  async #momentsOf(dataset: Dataset, signal: AbortSignal): Promise<Iterable<Moment>> {
-    if (dataset.links.length === 0) return [];
-    const target = await this.#allViewsOf(dataset, signal);
-    const links: LinkedHistory<RevisionView>[] = [];
-    for (const { slot, dataset: linked } of dataset.links) {
-      links.push({ slot, revisions: await this.#allViewsOf(linked, signal) });
+  /**
+   * Uses the wanted moments of a dataset with links, by the links that it has now, newest first, until one has a result. All
+   * revisions of several datasets are in memory until then, so there is one such search at a time.
+   *
+   * @throws the signal's reason, and what `use` throws
+   */
+  async #atMoment<T>(
+    dataset: Dataset,
+    signal: AbortSignal,
+    { isWanted, use }: MomentSearch<T>,
+  ): Promise<T | undefined> {
+    if (dataset.links.length === 0) return undefined;
+    const links = dataset.links.map(({ slot, dataset: linked }) => ({ slot, linked }));
+    for (const each of [dataset, ...links.map(({ linked }) => linked)]) {
+      for await (const _ of this.#unknownViews(each, signal));
     }
-    return linkedMoments(target, links);
+    return this.#inPieces(dataset.accountId, async (pieces) => {
+      await pieces.begin();
+      const target = await this.#knownRevisions(dataset, pieces, signal);
+      const histories = [];
+      for (const { slot, linked } of links) {
+        histories.push({ slot, revisions: await this.#knownRevisions(linked, pieces, signal) });
+      }
+      for (const moment of linkedMoments(target, histories)) {
+        await pieces.pause();
+        signal.throwIfAborted();
+        const result = moment && isWanted(moment) ? await use(moment, pieces) : undefined;
+        if (result !== undefined) return result;
+      }
+      return undefined;
+    });
   }
 
-  /** All kept revisions, newest first. */
-  async #allViewsOf(dataset: Dataset, signal: AbortSignal): Promise<RevisionView[]> {
-    const views: RevisionView[] = [];
+  /** All kept revisions, newest first. One that has changed since its state was computed counts as not READY. */
+  async #knownRevisions({ id }: Dataset, { pause }: Pieces, signal: AbortSignal): Promise<KnownRevision[]> {
+    const known: KnownRevision[] = [];
     for (let before: number | undefined; ; ) {
       signal.throwIfAborted();
-      const page = await this.#catalog.revisions.page(dataset.id, { before, limit: REVISIONS_PER_SEARCH });
-      views.push(...(await this.viewsOf(dataset, page)));
-      if (page.length < REVISIONS_PER_SEARCH) return views;
+      const page = await this.#catalog.revisions.page(id, { before, limit: REVISIONS_PER_SEARCH });
+      for (const { number, startedAt, changedAt, digest, isReady } of page) {
+        known.push({ number, startedAt, changedAt, digest: digest ?? '', isReady: isReady === true });
+      }
+      if (page.length < REVISIONS_PER_SEARCH) return known;
       before = page.at(-1)?.number;
+      await pause();
     }
   }
 
   /** Yields the revisions with a digest: first the one that is known, then those whose digests have to be computed. */
   async *#numbersWithDigest(dataset: Dataset, digest: string, signal: AbortSignal): AsyncGenerator<number> {
-    const { revisions } = this.#catalog;
-    const known = await revisions.withDigest(dataset.id, digest);
+    const known = await this.#catalog.revisions.withDigest(dataset.id, digest);
     if (known !== undefined) yield known.number;
+    for await (const views of this.#unknownViews(dataset, signal)) {
+      for (const view of views) if (view.isReady && view.digest === digest) yield view.number;
+    }
+  }
+
+  /** Yields the revisions whose states are not known, newest first, once these are computed and stored. */
+  async *#unknownViews(dataset: Dataset, signal: AbortSignal): AsyncGenerator<RevisionView[]> {
     for (let before: number | undefined; ; ) {
       signal.throwIfAborted();
-      const unknown = await revisions.page(dataset.id, { before, limit: REVISIONS_PER_SEARCH, isUnknown: true });
-      const views = await this.viewsOf(dataset, unknown);
-      for (const view of views) if (view.isReady && view.digest === digest) yield view.number;
+      const page = { before, limit: REVISIONS_PER_SEARCH, isUnknown: true };
+      const unknown = await this.#catalog.revisions.page(dataset.id, page);
+      yield await this.viewsOf(dataset, unknown);
       if (unknown.length < REVISIONS_PER_SEARCH) return;
       before = unknown.at(-1)?.number;
     }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
+import { type Dataset, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
 import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
@@ -26,14 +26,11 @@ export interface MountArchive {
   readonly folders: readonly ArchivedFolder[];
 }
 
+/** A dataset, whose name is that of the folder, and the files that are mounted. */
 interface ArchivedFolder {
-  /** The name of the dataset, and of the folder. */
-  readonly name: string;
+  readonly dataset: Dataset;
+  readonly digest: string;
   readonly files: readonly StoredFile[];
-  /** The content of the record of the mount. */
-  readonly record: Buffer;
-  /** In microseconds since 1970, for all of its files. */
-  readonly modifiedAt: Micros;
 }
 
 /** An entry of the archive. `stored` is missing in the record of a mount. */
@@ -57,28 +54,32 @@ export class MountArchives {
   }
 
   /**
-   * Finds the state that is wanted, with the folders of linked datasets before that of the dataset.
+   * Makes something of the state that is wanted, with the folders of linked datasets before that of the dataset. Of those with
+   * links, there is one at a time until then: a request that waits holds no files.
    *
-   * @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason
+   * @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason, and what `use` throws
    */
-  async find(key: DatasetKey, wanted: WantedState, signal: AbortSignal): Promise<MountArchive> {
-    const { state, own } = await this.#withState(key, wanted, signal, async (found, pieces) => {
-      return { state: found, own: await folderOf(found, togetherOf(found), pieces) };
-    });
-    const linked: ArchivedFolder[] = [];
-    for (const { dataset, revision, digest } of state.links ?? []) {
-      const linkedKey = { ...key, id: dataset.id };
-      const folder = await this.#services.history.manifest(linkedKey, revision, signal, (found, pieces) => {
+  find<T>(
+    key: DatasetKey,
+    wanted: WantedState,
+    signal: AbortSignal,
+    use: (archive: MountArchive, pieces: Pieces) => Promise<T>,
+  ): Promise<T> {
+    return this.#withState(key, wanted, signal, async (state, pieces) => {
+      const folders: ArchivedFolder[] = [];
+      for (const { dataset, revision, digest } of state.links ?? []) {
+        signal.throwIfAborted();
+        const linkedKey = { ...key, id: dataset.id };
+        const found = await this.#services.history.readOwnManifest(linkedKey, revision, pieces);
         if (found.digest === undefined || found.digest !== digest) {
           const message = `The files of "${dataset.name}" with which "${state.dataset.name}" was READY are no longer intact. Try again.`;
           throw new ServiceError('not_ready', message);
         }
         // Its name may have changed since.
-        return folderOf({ ...found, dataset, digest }, togetherOf(state), pieces);
-      });
-      linked.push(folder);
-    }
-    return { state, folders: [...linked, own] };
+        folders.push(folderOf({ dataset, digest, files: found.files }));
+      }
+      return use({ state, folders: [...folders, folderOf(state)] }, pieces);
+    });
   }
 
   /**
@@ -87,19 +88,25 @@ export class MountArchives {
    *
    * @returns `sha256` of the records, which name all that the archive has
    */
-  tar({ folders }: MountArchive): { sha256: string } & ReturnType<typeof tarOf> {
-    const entries = folders.flatMap(({ name, files, record, modifiedAt: finalizedAt }) => {
-      const stored = files.map((file): Entry => {
+  async tar({ state, folders }: MountArchive, pieces: Pieces): Promise<{ sha256: string } & ReturnType<typeof tarOf>> {
+    const together = togetherOf(state);
+    const hash = createHash('sha256');
+    const entries: Entry[] = [];
+    for (const { dataset, digest, files } of folders) {
+      const { name, createdAt } = dataset;
+      const finalizedAt = createdAt - BEFORE_CREATION;
+      const stored = await mapInPieces(files, pieces, (file): Entry => {
         const upload = { sizeBytes: file.upload.sizeBytes, finalizedAt };
         return { id: file.id, filename: `${name}/${mountedNameOf(file.filename)}`, upload, stored: file };
       });
+      for (const entry of stored) entries.push(entry);
+      const record = await recordOf({ dataset, digest, files }, { together, modifiedAt: finalizedAt, pieces });
       const upload = { sizeBytes: record.length, finalizedAt };
-      return [...stored, { id: '', filename: `${name}/${RECORD_NAME}`, upload, bytes: record }];
-    });
+      entries.push({ id: '', filename: `${name}/${RECORD_NAME}`, upload, bytes: record });
+      hash.update(record);
+    }
     const read = async ({ stored, bytes }: Entry) =>
       stored === undefined ? Readable.from([bytes]) : this.#services.downloads.intactBytes(stored);
-    const hash = createHash('sha256');
-    for (const { record } of folders) hash.update(record);
     return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
 
@@ -118,7 +125,7 @@ export class MountArchives {
     if (revision !== undefined) {
       return history.manifest(key, revision, signal, (found, pieces) => use(readyRevision(found), pieces));
     }
-    return datasets.viewed(key, WHOLE_ACCOUNT, (view, pieces) => {
+    return datasets.viewedWithLinks(key, WHOLE_ACCOUNT, (view, pieces) => {
       if (view.digest === undefined) throw notReady(view);
       return use({ ...manifestOf(view), digest: view.digest }, pieces);
     });
@@ -146,14 +153,18 @@ function togetherOf({ dataset: { id, name }, digest, links = [] }: ReadyState): 
 }
 
 /**
- * The lines that `sha256sum -c` reads, with the names of the archive. It escapes backslashes and line breaks only, which no
+ * Makes the lines that `sha256sum -c` reads, with the names of the archive. It escapes backslashes and line breaks only, which no
  * name has (`parseFilename`).
  */
-export function checksumsOf({ folders }: MountArchive): string {
-  const lines = folders.flatMap(({ name, files }) => {
-    return files.map(({ filename, upload }) => `${upload.sha256}  ${name}/${mountedNameOf(filename)}\n`);
-  });
-  return lines.join('');
+export async function checksumsOf({ folders }: MountArchive, pieces: Pieces): Promise<string> {
+  let lines = '';
+  for (const { dataset, files } of folders) {
+    const own = await mapInPieces(files, pieces, ({ filename, upload }) => {
+      return `${upload.sha256}  ${dataset.name}/${mountedNameOf(filename)}\n`;
+    });
+    lines += own.join('');
+  }
+  return lines;
 }
 
 function notReady({ dataset, status, findings }: DatasetView): ServiceError {
@@ -166,19 +177,19 @@ function notReady({ dataset, status, findings }: DatasetView): ServiceError {
   return new ServiceError('not_ready', message);
 }
 
-/** Of what differs between two downloads of one digest (time, version, boot), the record has nothing. */
-async function folderOf(
-  { dataset, digest, files: all }: ReadyState,
-  together: RecordedDataset[] | undefined,
-  pieces: Pieces,
-): Promise<ArchivedFolder> {
-  const { id, name, role } = dataset;
-  const modifiedAt = dataset.createdAt - BEFORE_CREATION;
-  const files = filesToMount({ role, files: all });
+function folderOf({ dataset, digest, files }: Pick<ReadyState, 'dataset' | 'digest' | 'files'>): ArchivedFolder {
+  return { dataset, digest, files: filesToMount({ role: dataset.role, files }) };
+}
+
+/** The record of a mount. Of what differs between two downloads of one digest (time, version, boot), it has nothing. */
+async function recordOf(
+  { dataset, digest, files }: ArchivedFolder,
+  { together, modifiedAt, pieces }: { together: RecordedDataset[] | undefined; modifiedAt: Micros; pieces: Pieces },
+): Promise<Buffer> {
   const mtimeMs = Math.floor(modifiedAt / 1_000_000) * 1000;
   const record = {
-    dataset_id: id,
-    name,
+    dataset_id: dataset.id,
+    name: dataset.name,
     digest,
     ...(together !== undefined && { mounted_with: together }),
     source: 'tar',
@@ -191,5 +202,5 @@ async function folderOf(
       mtime_ms: mtimeMs,
     })),
   };
-  return { name, files, record: await recordInPieces(record, pieces), modifiedAt };
+  return recordInPieces(record, pieces);
 }

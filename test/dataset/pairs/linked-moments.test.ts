@@ -20,10 +20,9 @@ const revision = (number: number, [startedAt, changedAt]: readonly [number, numb
 function numbersAt(target: readonly Kept[], ...linked: (readonly Kept[])[]): number[][] {
   const slots = ['control_1', 'control_2', 'mask'] as const;
   const links = linked.map((revisions, i) => ({ slot: slots[i]!, revisions }));
-  return [...linkedMoments(target, links)].map((moment) => [
-    moment.target.number,
-    ...moment.links.map((link) => link.revision.number),
-  ]);
+  return [...linkedMoments(target, links)].flatMap((moment) =>
+    moment === undefined ? [] : [[moment.target.number, ...moment.links.map((link) => link.revision.number)]],
+  );
 }
 
 describe('the moments of a dataset with links', () => {

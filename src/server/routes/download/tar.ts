@@ -8,6 +8,7 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
 import { checksumsOf, type MountArchive } from '../../../service/mount/mount-archive.js';
 import type { WantedState } from '../../../service/mount/mount-source.js';
+import type { Pieces } from '../../../pieces.js';
 import { disconnectSignal } from '../../connections/disconnect.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
@@ -31,14 +32,18 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
   const { mountArchives, readLinks, filesInFlight, now, publicUrl } = context;
 
   /** @throws ServiceError as `find`; `dataset_not_found` for a linked dataset that the token is not bound to */
-  const archiveOf = async (request: TarRequest, reply: FastifyReply): Promise<MountArchive> => {
-    const archive = await mountArchives.find(keyOf(request), request.query, disconnectSignal(reply));
-    const bound = request.grant?.datasetIds ?? undefined;
-    const other = archive.state.links?.find(({ dataset }) => bound?.includes(dataset.id) === false);
-    if (other === undefined) return archive;
-    const message = `"${archive.state.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
-    throw new ServiceError('dataset_not_found', message);
-  };
+  const withArchive = <T>(
+    request: TarRequest,
+    reply: FastifyReply,
+    use: (archive: MountArchive, pieces: Pieces) => Promise<T>,
+  ): Promise<T> =>
+    mountArchives.find(keyOf(request), request.query, disconnectSignal(reply), (archive, pieces) => {
+      const bound = request.grant?.datasetIds ?? undefined;
+      const other = archive.state.links?.find(({ dataset }) => bound?.includes(dataset.id) === false);
+      if (other === undefined) return use(archive, pieces);
+      const message = `"${archive.state.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
+      throw new ServiceError('dataset_not_found', message);
+    });
 
   app.get(
     '/:id/tar-link',
@@ -51,14 +56,12 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const { grant, query } = request;
       if (grant === undefined) throw new Error('No link leads to another.');
-      const { state, folders } = await archiveOf(request, reply);
-      const { dataset, digest, revision, links = [] } = state;
+      const { dataset, digest, revision, links, files, bytes } = await withArchive(request, reply, summaryOf);
       const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
       const tar = { digest, token: grant.tokenId };
       const link = readLinks.tarLinkFor(keyOf(request), tar, { expiresAt, until: grant.expiresAt });
       const base = baseUrlOf(request, publicUrl);
       const url = `${base}${BASE_PATH}/${dataset.id}`;
-      const files = folders.flatMap((folder) => folder.files);
       return {
         url: `${url}/tar?${link.query}`,
         sha256sums_url: `${url}/sha256sums?${link.query}`,
@@ -69,8 +72,8 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
         revision,
         digest,
         ...(links.length > 0 && { links: manifestLinksToWire(links) }),
-        files: files.length,
-        bytes: files.reduce((sum, { upload }) => sum + upload.sizeBytes, 0),
+        files,
+        bytes,
       };
     },
   );
@@ -95,11 +98,12 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
       }),
     },
     async (request, reply) => {
-      const archive = await archiveOf(request, reply);
-      const count = archive.folders.reduce((sum, { files }) => sum + files.length, 0);
-      filesInFlight.admit(request.accountId, count, reply.raw);
-      const { sizeBytes, sha256, open } = mountArchives.tar(archive);
-      const filename = `${archive.state.dataset.name}.tar`;
+      const { name, sizeBytes, sha256, open } = await withArchive(request, reply, async (archive, pieces) => {
+        const { dataset, files } = await summaryOf(archive);
+        filesInFlight.admit(request.accountId, files, reply.raw);
+        return { name: dataset.name, ...(await mountArchives.tar(archive, pieces)) };
+      });
+      const filename = `${name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
       const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };
       // A file is checked at its end, so a range that ends within one would send bytes unchecked.
@@ -119,10 +123,20 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
       }),
     },
     async (request, reply) => {
-      const lines = checksumsOf(await archiveOf(request, reply));
+      const lines = await withArchive(request, reply, checksumsOf);
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'private, no-cache').send(lines);
     },
   );
+}
+
+/** What a link says of an archive, without its files. */
+async function summaryOf({ state: { dataset, digest, revision, links = [] }, folders }: MountArchive) {
+  let [files, bytes] = [0, 0];
+  for (const folder of folders) {
+    files += folder.files.length;
+    for (const { upload } of folder.files) bytes += upload.sizeBytes;
+  }
+  return { dataset, digest, revision, links, files, bytes };
 }
 
 type TarRequest = FastifyRequest<{ Params: { id: string }; Querystring: WantedState }>;
