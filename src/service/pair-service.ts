@@ -3,16 +3,18 @@ import { type FieldProblem, ServiceError } from '../dataset/errors.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
 import type { NewLink } from '../storage/catalog/pairs/recount-pairs.js';
 import { type DatasetKey, datasetNotFound } from './datasets.js';
-import type { ServiceDependencies } from './dependencies.js';
+import { inOnePiece, type ServiceDependencies } from './dependencies.js';
 
 /** The id or name of a dataset for each slot; a slot without one has no link. */
 export type WantedLinks = Readonly<Partial<Record<LinkSlot, string | null | undefined>>>;
 
+type Dependencies = Pick<ServiceDependencies, 'catalog' | 'now' | 'inPieces'>;
+
 /** Links training datasets to their controls and masks. */
 export class PairService {
-  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>;
+  readonly #dependencies: Dependencies;
 
-  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>) {
+  constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
   }
 
@@ -27,7 +29,7 @@ export class PairService {
     wanted: WantedLinks,
     { boundIds }: { boundIds: readonly string[] | null },
   ): Promise<void> {
-    const { catalog, now } = this.#dependencies;
+    const { catalog, now, inPieces = inOnePiece } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const links: NewLink[] = [];
     for (const slot of LINK_SLOTS) {
@@ -42,7 +44,7 @@ export class PairService {
       const sentences = problems.map(({ path, message }) => `"${path}" ${message}.`);
       throw new ServiceError('invalid_field', `The links are not valid: ${sentences.join(' ')}`, { detail: problems });
     }
-    if (!(await catalog.links.replace(key, links, now()))) throw datasetNotFound(key.id);
+    if (!(await catalog.links.replace(key, { links, now: now(), inPieces }))) throw datasetNotFound(key.id);
   }
 
   /** The dataset with this id or, if there is none, with this name. */

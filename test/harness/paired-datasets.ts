@@ -31,7 +31,7 @@ export class PairedDatasets {
 
   link(targetId: string, links: Partial<Record<LinkSlot, string>>): Promise<boolean> {
     const rows = Object.entries(links).map(([slot, linkedId]) => ({ slot: slot as LinkSlot, linkedId }));
-    return this.catalog.links.replace({ accountId: this.accountId, id: targetId }, rows, 40);
+    return this.catalog.links.replace({ accountId: this.accountId, id: targetId }, { links: rows, now: 40 });
   }
 
   /** Stores files in one change; one with a `changeId` begins a revision. */

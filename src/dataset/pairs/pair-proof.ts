@@ -1,5 +1,5 @@
 import type { LinkSlot } from '../dataset.js';
-import { isPairError, PAIR_FAULTS, type PairFault, type PairFile, pairFaultOf } from './pair-faults.js';
+import { PAIR_FAULTS, type PairFault, type PairFile, pairFaultOf } from './pair-faults.js';
 
 /** The files of a dataset that may be in pairs, by stem. */
 export type PairGroups = ReadonlyMap<string, readonly PairFile[]>;
@@ -25,9 +25,4 @@ export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlo
   for (const stem of linked.keys()) if (!target.has(stem)) judge(stem);
   for (const fault of PAIR_FAULTS) proof[fault].sort();
   return proof;
-}
-
-/** The errors of a link, as `pairErrorsOf` counts them. */
-export function pairErrorsIn(proof: PairProof): number {
-  return PAIR_FAULTS.filter(isPairError).reduce((sum, fault) => sum + proof[fault].length, 0);
 }

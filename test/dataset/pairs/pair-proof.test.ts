@@ -3,9 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { stemGroupsOf } from '../../../src/dataset/counts.js';
 import type { LinkSlot, StoredFile } from '../../../src/dataset/dataset.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
-import { pairErrorsOf, pairFaultOf, pairFilesIn } from '../../../src/dataset/pairs/pair-faults.js';
+import {
+  isPairError,
+  PAIR_FAULTS,
+  pairErrorsOf,
+  pairFaultOf,
+  pairFilesIn,
+} from '../../../src/dataset/pairs/pair-faults.js';
 import { pairFindingsOf } from '../../../src/dataset/pairs/pair-findings.js';
-import { pairErrorsIn, provePairs } from '../../../src/dataset/pairs/pair-proof.js';
+import { type PairProof, provePairs } from '../../../src/dataset/pairs/pair-proof.js';
 import { LINK_SLOTS } from '../../../src/dataset/pairs/roles.js';
 import { errorIn, warningIn } from '../../../src/dataset/problems.js';
 
@@ -28,6 +34,11 @@ function stored(filename: string, { size = [1024, 768], isDamaged = false }: Opt
 const files = (...names: string[]) => names.map((name) => stored(name));
 
 const groupsOf = (all: readonly StoredFile[]) => stemGroupsOf(pairFilesIn(all));
+
+/** The errors of a link, as `pairErrorsOf` counts them. */
+function pairErrorsIn(proof: PairProof): number {
+  return PAIR_FAULTS.filter(isPairError).reduce((sum, fault) => sum + proof[fault].length, 0);
+}
 
 function findingsOf(target: StoredFile[], linked: StoredFile[], slot: LinkSlot = 'control_1') {
   const groups = groupsOf(linked);

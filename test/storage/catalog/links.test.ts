@@ -23,7 +23,7 @@ onEach(catalogs, (open) => {
     const find = async (id: string) => (await catalog.dataset({ accountId, id }))!;
     const link = (id: string, links: Partial<Record<LinkSlot, string>>, now = 50) => {
       const wanted = Object.entries(links).map(([slot, linkedId]) => ({ slot: slot as LinkSlot, linkedId }));
-      return catalog.links.replace({ accountId, id }, wanted, now);
+      return catalog.links.replace({ accountId, id }, { links: wanted, now });
     };
     return { catalog, accountId, database, make, find, link };
   };
@@ -143,7 +143,7 @@ onEach(catalogs, (open) => {
       await expect(link(target.id, { mask: depth.id })).rejects.toMatchObject(wrong);
       await expect(link(depth.id, { mask: mask.id })).rejects.toMatchObject(wrong);
       await expect(link(target.id, { control_1: 'none' })).rejects.toMatchObject({ code: 'dataset_not_found' });
-      expect(await catalog.links.replace({ accountId: 'stranger', id: target.id }, [], 50)).toBe(false);
+      expect(await catalog.links.replace({ accountId: 'stranger', id: target.id }, { links: [], now: 50 })).toBe(false);
       expect([(await find(target.id)).links, await catalog.links.linkingTo(mask.id, 5)]).toEqual([[], []]);
     });
 

@@ -137,7 +137,7 @@ async function run(subject: PairedDatasets, ids: readonly string[], step: Step):
         return to == null ? [] : [{ slot, linkedId: ids[to]! }];
       });
       const isOnce = new Set([id, ...links.map(({ linkedId }) => linkedId)]).size === links.length + 1;
-      if (isOnce) await unlessRejected(catalog.links.replace({ accountId, id }, links, 80));
+      if (isOnce) await unlessRejected(catalog.links.replace({ accountId, id }, { links, now: 80 }));
       return;
     }
     case 'rename':

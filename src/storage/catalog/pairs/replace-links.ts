@@ -2,50 +2,96 @@ import type { Micros, Role } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
+import { ONE_PIECE, type Pieces } from '../../../pieces.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
-import { LINKED } from '../rows.js';
+import { type DatasetRow, LINKED } from '../rows.js';
 import { type LockedLinks, markLinkedTo, withLockedLinks } from './locked-links.js';
-import { countUnpaired, type NewLink } from './recount-pairs.js';
+import { type CountedPairs, countPairs, countUnpaired, type NewLink } from './recount-pairs.js';
 
 /** Limit of the datasets that link to one: each change of its files is also one of theirs, in the same transaction. */
 const MAX_LINKING = 1000;
 
+/** Pairs of more files are proved before the datasets are locked: in one transaction, they would take tenths of a second. */
+const MAX_FILES_IN_TRANSACTION = 2000;
+
+/** How often they are proved without the lock, if files change meanwhile; then they are with it. */
+const MAX_ATTEMPTS = 3;
+
+/** What links are replaced by, and how. */
+export interface LinkReplacement {
+  readonly links: readonly NewLink[];
+  readonly now: Micros;
+  /** In which many pairs are proved. */
+  readonly inPieces?: <T>(accountId: string, work: (pieces: Pieces) => Promise<T>) => Promise<T>;
+}
+
 /**
- * Replaces the links of a dataset, and proves its pairs.
+ * Replaces the links of a dataset, and proves its pairs: if they are many, before the datasets are locked, and again if these
+ * have changed until then.
  *
  * @returns the ids of the datasets that changed; `undefined` if the account has no such dataset
  * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone; `quota_exceeded` if too many link to it
  */
-export function replaceLinks(
+export async function replaceLinks(
   db: Database,
   key: { accountId: string; id: string },
-  { links, now, notification }: { links: readonly NewLink[]; now: Micros; notification: NotifyInstances },
+  { links, now, inPieces = inOnePiece }: LinkReplacement,
+  notification: NotifyInstances,
 ): Promise<string[] | undefined> {
   const { query } = db;
+  const pairs = { targetId: key.id, links };
   const newIds = links.map(({ linkedId }) => linkedId);
-  return withLockedLinks(db, key, newIds, async (locked, { send, commit }) => {
-    requireLinkable(locked, links);
-    if (isSame(locked.links, links)) return [];
-    const { id } = locked.row;
-    const added = links.filter(({ linkedId }) => !locked.links.some(({ linked_id }) => linked_id === linkedId));
-    requireRoom(locked, added, await send(added.map(({ linkedId }) => countLinking(query, linkedId))));
-    const unpaired = await countUnpaired(query, send, { targetId: id, links });
-    const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
-    const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
-    const linked = links.length === 0 ? LINKED.none : LINKED.from;
-    await commit([
-      query.deleteFrom('link').where('dataset_id', '=', id),
-      ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
-      query
-        .updateTable('dataset')
-        .set((eb) => ({ linked, unpaired, updated_at: now, version: eb('version', '+', 1) }))
-        .where('id', '=', id),
-      ...markLinkedTo(query, touched),
-      ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
-    ]);
-    return [id, ...touched];
-  });
+  let counted: CountedPairs | undefined;
+  for (let attempts = 0; ; attempts++) {
+    const ids = await withLockedLinks(db, key, newIds, async (locked, { send, commit }) => {
+      requireLinkable(locked, links);
+      if (isSame(locked.links, links)) return [];
+      const { id } = locked.row;
+      const added = links.filter(({ linkedId }) => !locked.links.some(({ linked_id }) => linked_id === linkedId));
+      requireRoom(locked, added, await send(added.map(({ linkedId }) => countLinking(query, linkedId))));
+      const datasets = [locked.row, ...newIds.flatMap((linkedId) => locked.linked.get(linkedId) ?? [])];
+      const isCountedHere =
+        attempts > MAX_ATTEMPTS || links.length === 0 || filesIn(datasets) <= MAX_FILES_IN_TRANSACTION;
+      const unpaired = isCountedHere
+        ? await countUnpaired({ query, run: async (statement) => (await send([statement]))[0] }, pairs)
+        : unpairedIn(counted, datasets);
+      if (unpaired === undefined) return UNCOUNTED;
+      const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
+      const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
+      const linked = links.length === 0 ? LINKED.none : LINKED.from;
+      await commit([
+        query.deleteFrom('link').where('dataset_id', '=', id),
+        ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
+        query
+          .updateTable('dataset')
+          .set((eb) => ({ linked, unpaired, updated_at: now, version: eb('version', '+', 1) }))
+          .where('id', '=', id),
+        ...markLinkedTo(query, touched),
+        ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
+      ]);
+      return [id, ...touched];
+    });
+    if (ids !== UNCOUNTED) return ids;
+    if (attempts === MAX_ATTEMPTS) continue;
+    counted = await inPieces(key.accountId, async (pieces) => {
+      await pieces.begin();
+      return countPairs(query, pairs, pieces);
+    });
+  }
+}
+
+const inOnePiece: NonNullable<LinkReplacement['inPieces']> = (_accountId, work) => work(ONE_PIECE);
+
+const UNCOUNTED = Symbol('uncounted');
+
+function filesIn(datasets: readonly DatasetRow[]): number {
+  return datasets.reduce((sum, { images, videos }) => sum + images + videos, 0);
+}
+
+/** `undefined` if the datasets have changed since. */
+function unpairedIn(counted: CountedPairs | undefined, datasets: readonly DatasetRow[]): number | undefined {
+  return datasets.every(({ id, version }) => counted?.versions.get(id) === version) ? counted?.unpaired : undefined;
 }
 
 function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]): void {

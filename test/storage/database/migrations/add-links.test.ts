@@ -150,10 +150,10 @@ onEach(databases, (openDatabase) => {
     const { database, catalog } = await openAfter(open);
     await catalog.createDataset({ id: 'depth', accountId: 'studio', name: 'depth', role: 'control', createdAt: NOW });
     const key = { accountId: 'studio', id: 'railway' };
-    await catalog.links.replace(key, [{ slot: 'control_1', linkedId: 'depth' }], NOW);
+    await catalog.links.replace(key, { links: [{ slot: 'control_1', linkedId: 'depth' }], now: NOW });
     expect((await catalog.dataset(key))?.counts.unpaired).toBe(2);
     for (const id of ['railway', 'depth']) expect(await checkCounts(database, id, { corrects: false })).toBeUndefined();
-    await catalog.links.replace(key, [], NOW);
+    await catalog.links.replace(key, { links: [], now: NOW });
     expect(await catalog.dataset(key)).toMatchObject({ links: [], counts: { unpaired: 0 } });
     expect(await catalog.deleteDataset(key, NOW)).toBe(true);
   });
