@@ -9,6 +9,8 @@ import {
   type Upload,
   type WriteCondition,
 } from './dataset.js';
+import { ServiceError } from './errors.js';
+import { MEDIA } from './media.js';
 import { type ErrorProblem, warningIn } from './problems.js';
 import { requireCondition, storedFileIn } from './write-condition.js';
 
@@ -28,8 +30,31 @@ export interface LeaseHolder {
   readonly token: string;
 }
 
-/** Adds a pending upload. An upload by a link replaces the pending uploads by older links to the same filename. */
+/**
+ * The most names in a stem group: one for each extension. Names that differ in the case of their extension could be two hundred, and
+ * each change to a file reads its whole group.
+ */
+export const MAX_NAMES_PER_STEM = Object.keys(MEDIA).length;
+
+/** The error of a name that its group does not take. */
+export function tooManyNames(filename: string): ServiceError {
+  const message = `The dataset has ${MAX_NAMES_PER_STEM} names that differ from ${filename} only in the extension, and may not have more. Rename the file, or delete some of them.`;
+  return new ServiceError('invalid_name', message);
+}
+
+/** @throws ServiceError `invalid_name` if the name is new in a group that has `MAX_NAMES_PER_STEM` */
+function requireNameInStem(group: StemGroup, filename: string): void {
+  const names = new Set(group.map((file) => file.filename));
+  if (names.size >= MAX_NAMES_PER_STEM && !names.has(filename)) throw tooManyNames(filename);
+}
+
+/**
+ * Adds a pending upload. An upload by a link replaces the pending uploads by older links to the same filename.
+ *
+ * @throws ServiceError `invalid_name` if the stem has too many names
+ */
 export function reserve(group: StemGroup, file: PendingFile): StemGroup {
+  requireNameInStem(group, file.filename);
   const isReplaced = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
   return [...(isByLink(file) ? group.filter((other) => !isReplaced(other)) : group), file];
 }
@@ -105,10 +130,15 @@ export function receive(
   return complete(group, holder, { upload: received, now: received.receivedAt, isReplaced });
 }
 
-/** Adds a stored file that had no reservation. It replaces what `finalize` replaces. @throws PreconditionFailed */
+/**
+ * Adds a stored file that had no reservation. It replaces what `finalize` replaces.
+ *
+ * @throws PreconditionFailed; ServiceError `invalid_name` if the stem has too many names
+ */
 export function store(group: StemGroup, file: StoredFile, condition: WriteCondition | undefined): StemGroup {
   const { filename, upload } = file;
   requireCondition(condition, filename, storedFileIn(group, filename));
+  requireNameInStem(group, filename);
   const isReplaced = (other: DatasetFile) =>
     other.filename === filename && (other.upload.state !== 'pending' || isUnusedLink(other, upload.finalizedAt));
   return [...group.filter((other) => !isReplaced(other)), file];

@@ -69,8 +69,8 @@ export class CaptionWrites {
    * Saves captions, each if its condition is met.
    *
    * @returns what became of each, in the order given
-   * @throws ServiceError `dataset_not_found`; `invalid_name` and `invalid_field`, before any caption is saved; `no_space`,
-   * `unavailable` and the signal's reason: captions before the failure may be saved
+   * @throws ServiceError `dataset_not_found`; `invalid_name` and `invalid_field`, before any caption is saved; `invalid_name` of a
+   * stem with too many names, `no_space`, `unavailable` and the signal's reason: captions before the failure may be saved
    */
   async save(key: DatasetKey, captions: readonly CaptionWrite[], options: SaveOptions): Promise<SavedCaptions> {
     const parsed = parseCaptions(captions);

@@ -34,7 +34,6 @@ import {
   datasetsBy,
   endOfTrash,
   type FilePage,
-  filesOfStems,
   hasDataset,
   IS_PENDING,
   IS_PRESIGNED,
@@ -42,6 +41,7 @@ import {
   ROWS_PER_STATEMENT,
   rowChunksOf,
   storedAfter,
+  storedFilesNamed,
 } from './statements.js';
 
 export interface CatalogOptions {
@@ -128,13 +128,12 @@ export class Catalog {
 
   /** The stored files that have one of these names, unordered. Reads some at a time, with turns for requests. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
-    const wanted = new Set(key.filenames);
-    const found: DatasetFile[] = [];
-    for (const select of filesOfStems(this.#db.query, key.datasetId, [...new Set(key.filenames.map(stemOf))])) {
-      for (const row of await select.execute()) if (wanted.has(row.filename)) found.push(fileOf(row));
+    const found: StoredFile[] = [];
+    for (const select of storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)])) {
+      for (const row of await select.execute()) found.push(fileOf(row) as StoredFile);
       await turn();
     }
-    return found.filter((file): file is StoredFile => file.upload.state === 'stored');
+    return found;
   }
 
   /** A file in any state, by the id in links and blob keys. */
@@ -219,7 +218,7 @@ export class Catalog {
    * Adds the reservation of a direct upload, without durability.
    *
    * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
-   * @throws ServiceError `quota_exceeded`
+   * @throws ServiceError `quota_exceeded`; `invalid_name` if the stem has too many names
    */
   async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
     const dataset = await addReservation(this.#db, reservation, this.#changeOptions);

@@ -13,11 +13,11 @@ import {
 import { type StoredDifference, storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
-import { endReservations, type StemGroup } from '../../dataset/upload-transitions.js';
+import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
 import { ITEMS_PER_PIECE, mapInPieces, ONE_PIECE, type Pieces } from '../../pieces.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { NotifyInstances } from '../database/change-feed.js';
-import type { Database, RowsOf } from '../database/database.js';
+import { type Database, nullColumnOf, type RowsOf } from '../database/database.js';
 import {
   type AccountLimits,
   addDirectUpload,
@@ -186,11 +186,10 @@ function changeOnce(
       const old = before.get(stem) ?? [];
       const next = transition(old, stem);
       if (next === undefined) return undefined;
+      const known = new Map(old.map((file) => [file.id, file]));
       const remaining = new Map(next.map((file) => [file.id, file]));
-      const unchanged = new Set(old.filter((file) => next.includes(file)));
       removed.push(...old.filter((file) => !remaining.has(file.id)));
-      written.push(...next.filter((file) => !unchanged.has(file)));
-      const known = new Set(old.map(({ id }) => id));
+      written.push(...next.filter((file) => known.get(file.id) !== file));
       unreserved.push(
         ...next.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id)),
       );
@@ -199,7 +198,7 @@ function changeOnce(
       counts = recount(counts, old, next);
       stemChanges.push({ stem, before: old, after: next });
       differences.push(storedDifference(old, next));
-      author ??= authorOf(old, next);
+      author ??= authorOf(known, next);
       const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
       added.files += usedAfter.files - usedBefore.files;
       added.bytes += usedAfter.bytes - usedBefore.bytes;
@@ -247,9 +246,9 @@ function changeOnce(
 }
 
 /** The author of an upload that is finalized. */
-function authorOf(before: StemGroup, after: StemGroup): Author | undefined {
+function authorOf(before: ReadonlyMap<string, DatasetFile>, after: StemGroup): Author | undefined {
   for (const { id, upload } of after) {
-    const earlier = upload.state === 'stored' ? before.find((file) => file.id === id)?.upload : undefined;
+    const earlier = upload.state === 'stored' ? before.get(id)?.upload : undefined;
     if (earlier !== undefined && 'author' in earlier) return earlier.author;
   }
   return undefined;
@@ -274,7 +273,7 @@ function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
  * `dataset/upload-transitions.ts`). It is not durable: a crash ends the upload anyway.
  *
  * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
- * @throws ServiceError `quota_exceeded`
+ * @throws ServiceError `quota_exceeded`; `invalid_name` if the stem has too many names
  */
 export async function addReservation(
   db: Database,
@@ -289,10 +288,12 @@ export async function addReservation(
       commit([
         countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
         addDirectUpload(query, { accountId, file, limits }),
-        insertFile(query, { ...fileColumns(file), accountId }),
+        insertFile(query, { ...fileColumns(file), accountId, maxNames: MAX_NAMES_PER_STEM }),
         ...notification({ datasetId, filenames: [file.filename] }),
       ]),
     ),
-  );
+  ).catch((error) => {
+    throw nullColumnOf(error) === 'file.stem' ? tooManyNames(file.filename) : error;
+  });
   return row && datasetRecordOf(row);
 }

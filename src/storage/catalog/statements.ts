@@ -12,6 +12,7 @@ export const ROWS_PER_STATEMENT = 500;
 
 /** Literals, not parameters: SQLite uses a partial index only if the text of the statement contains its condition. */
 export const IS_PENDING = sql<string>`'pending'`;
+export const IS_STORED = sql<string>`'stored'`;
 export const IS_RECEIVED = sql<string>`'received'`;
 export const IS_PRESIGNED = sql<string>`'presigned'`;
 
@@ -92,6 +93,22 @@ export function filesOfStems(query: Query, datasetId: string, stems: readonly st
   );
 }
 
+/** Selects the stored files of a dataset that have one of these names, by the unique index of finalized names. */
+export function storedFilesNamed(query: Query, datasetId: string, filenames: readonly string[]) {
+  return rowChunksOf(filenames).map((chunk) => storedFilesOf(query, datasetId).where('filename', 'in', chunk));
+}
+
+/** Several indexes are partial: their conditions must be in the text, also if one follows from another. */
+function storedFilesOf(query: Query, datasetId: string) {
+  return query
+    .selectFrom('file')
+    .selectAll()
+    .where('dataset_id', '=', datasetId)
+    .where('state', '<>', IS_PENDING)
+    .where('state', '<>', IS_RECEIVED)
+    .where('state', '=', IS_STORED);
+}
+
 /** At most `limit` stored files of a dataset, with names after `after`. */
 export interface FilePage {
   readonly datasetId: string;
@@ -102,16 +119,7 @@ export interface FilePage {
 
 /** Selects a page of files ordered by name. The unique index of finalized names gives this order without a sort. */
 export function storedAfter(query: Query, { datasetId, after, kind, limit }: FilePage) {
-  const page = query
-    .selectFrom('file')
-    .selectAll()
-    .where('dataset_id', '=', datasetId)
-    .where('state', '<>', IS_PENDING)
-    .where('state', '<>', IS_RECEIVED)
-    .where('state', '=', 'stored')
-    .where('filename', '>', after)
-    .orderBy('filename')
-    .limit(limit);
+  const page = storedFilesOf(query, datasetId).where('filename', '>', after).orderBy('filename').limit(limit);
   return kind === undefined ? page : page.where('kind', '=', kind);
 }
 
@@ -175,18 +183,29 @@ function upsertRows(query: Query, rows: readonly FileRow[]) {
     );
 }
 
-/** Inserts a file if its dataset exists and belongs to the account. */
-export const insertFile = preparedStatement((query, parameter: ParameterOf<FileRow & { accountId: string }>) =>
-  query
-    .insertInto('file')
-    .columns(FILE_COLUMNS)
-    .expression((eb) =>
-      eb
-        .selectFrom('dataset')
-        .select(FILE_COLUMNS.map((name) => eb.val(parameter(name)).as(name)))
-        .where('id', '=', parameter('dataset_id'))
-        .where('account_id', '=', parameter('accountId')),
-    ),
+/**
+ * Inserts a file if its dataset exists and belongs to the account. Fails if the name is new and its stem has `maxNames`: the stem
+ * then becomes null, which the column rejects.
+ */
+export const insertFile = preparedStatement(
+  (query, parameter: ParameterOf<FileRow & { accountId: string; maxNames: number }>) =>
+    query
+      .insertInto('file')
+      .columns(FILE_COLUMNS)
+      .expression((eb) => {
+        const ofStem = eb
+          .selectFrom('file')
+          .where('dataset_id', '=', parameter('dataset_id'))
+          .where('stem', '=', parameter('stem'));
+        const names = ofStem.select(({ fn }) => fn.count<number>('filename').distinct().as('names'));
+        const hasName = eb.exists(ofStem.select('id').where('filename', '=', parameter('filename')));
+        const stem = sql`case when (${names}) < ${parameter('maxNames')} or ${hasName} then ${parameter('stem')} end`;
+        return eb
+          .selectFrom('dataset')
+          .select(FILE_COLUMNS.map((name) => (name === 'stem' ? stem.as(name) : eb.val(parameter(name)).as(name))))
+          .where('id', '=', parameter('dataset_id'))
+          .where('account_id', '=', parameter('accountId'));
+      }),
 );
 
 /** Adds one pending upload to the counts of a dataset; returns the dataset. */

@@ -81,6 +81,14 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && (/UNIQUE constraint failed/.test(error.message) || sqlStateOf(error) === '23505');
 }
 
+/** The table and column that reject the statement because they must not be null, such as `file.stem`; `undefined` of other errors. */
+export function nullColumnOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  // https://www.postgresql.org/docs/current/errcodes-appendix.html: not_null_violation
+  if (sqlStateOf(error) === '23502' && 'table' in error && 'column' in error) return `${error.table}.${error.column}`;
+  return /NOT NULL constraint failed: (\w+\.\w+)/.exec(error.message)?.[1];
+}
+
 /** The five-character SQLSTATE of an error that Postgres reported; `undefined` for other errors. */
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('severity' in error) || !('code' in error)) return undefined;

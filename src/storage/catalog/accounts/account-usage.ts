@@ -3,7 +3,7 @@ import type { Micros, PendingFile } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { stemOf } from '../../../dataset/media.js';
 import type { Usage } from '../../../dataset/counts.js';
-import { type Query, sqlStateOf } from '../../database/database.js';
+import { nullColumnOf, type Query } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import { IS_PENDING, ROWS_PER_STATEMENT } from '../statements.js';
 
@@ -216,11 +216,8 @@ export function quotaErrorOf(error: unknown, limits: AccountLimits): unknown {
 }
 
 function exceededTotal(error: unknown): keyof AccountUsage | undefined {
-  if (!(error instanceof Error)) return undefined;
-  // https://www.postgresql.org/docs/current/errcodes-appendix.html: not_null_violation
-  const isPostgres = sqlStateOf(error) === '23502' && 'table' in error && error.table === 'account';
-  const column = isPostgres
-    ? String('column' in error && error.column)
-    : /NOT NULL constraint failed: account\.(\w+)/.exec(error.message)?.[1];
-  return column !== undefined && column in SETTING_OF ? (column as keyof AccountUsage) : undefined;
+  const [table, column] = nullColumnOf(error)?.split('.') ?? [];
+  return table === 'account' && column !== undefined && column in SETTING_OF
+    ? (column as keyof AccountUsage)
+    : undefined;
 }
