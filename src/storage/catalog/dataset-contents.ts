@@ -7,6 +7,7 @@ import type { DatasetKeyOfAccount } from './dataset-changes.js';
 import { type LinkedFile, linkedFilesOf, selectLinkedFiles } from './pairs/linked-files.js';
 import { datasetLinksOf, linksOf } from './pairs/links.js';
 import { datasetRecordOf, fileOf, STORED_COLUMNS, storedFilesOf } from './rows.js';
+import { IS_STORED } from './statements.js';
 
 /** A dataset and its files at one moment. */
 export interface DatasetContents {
@@ -78,7 +79,7 @@ const otherRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyO
     .selectFrom('file')
     .selectAll()
     .where('dataset_id', '=', having.select('id'))
-    .where('state', '<>', 'stored');
+    .where('state', '<>', IS_STORED);
 });
 
 const linkRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>

@@ -1,4 +1,5 @@
 import { type Kysely, type Migration, sql } from 'kysely';
+import { addFileIndexes } from './migrations/add-file-indexes.js';
 import { addHistory } from './migrations/add-history.js';
 import { addLinkUntil } from './migrations/add-link-until.js';
 import { addLinks, type LinkTables } from './migrations/add-links.js';
@@ -208,6 +209,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0011_version': { up: addVersion },
   '0012_added_in_index': { up: indexAddedIn },
   '0013_readiness_version': { up: addReadinessVersion },
+  '0014_file_indexes': { up: addFileIndexes },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

@@ -1,0 +1,18 @@
+import { type Kysely, sql } from 'kysely';
+
+/** Indexes of files that may be few in a large dataset: damaged ones, those of a kind, and those that are not stored. */
+export async function addFileIndexes(db: Kysely<unknown>): Promise<void> {
+  const isStored = sql<boolean>`state = 'stored'`;
+  const indexes = [
+    {
+      name: 'file_damaged',
+      columns: ['dataset_id', 'filename'],
+      where: sql<boolean>`${isStored} and problem is not null`,
+    },
+    { name: 'file_kind', columns: ['dataset_id', 'kind', 'filename'], where: isStored },
+    { name: 'file_not_stored', columns: ['dataset_id'], where: sql<boolean>`state <> 'stored'` },
+  ];
+  for (const { name, columns, where } of indexes) {
+    await db.schema.createIndex(name).on('file').columns(columns).where(where).execute();
+  }
+}

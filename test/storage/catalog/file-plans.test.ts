@@ -1,0 +1,101 @@
+import { CompiledQuery, type RootOperationNode } from 'kysely';
+import { expect, test } from 'vitest';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
+import type { Database } from '../../../src/storage/database/database.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+
+/* A read of a few files of a large dataset must not look at the rows of all its files, nor at all those of their stems. */
+
+const CAPTIONS = 3000;
+
+const raw = (text: string, parameters: readonly unknown[] = []) => ({
+  compile: () => CompiledQuery.raw(text, [...parameters]),
+});
+
+onEach(catalogs, (open) => {
+  /** A large dataset of captions, with one video, one damaged file and one upload that was rejected. */
+  const openLarge = async () => {
+    const { catalog, accountId, database } = await open();
+    await catalog.createDataset({ id: 'd', accountId, name: 'd', createdAt: 1 });
+    const fill = `
+      with recursive number(n) as (select 1 union all select n + 1 from number where n < ${CAPTIONS})
+      insert into file (id, dataset_id, filename, stem, kind, state, created_at, settled_at, size_bytes, sha256, content_type, facts,
+        warnings, problem, added_in)
+      select 'f' || n, 'd', n || '.txt', cast(n as text), case n when 5 then 'video' else 'caption' end,
+        case n when 6 then 'rejected' else 'stored' end, 1, 1, 1, 'x', 'text/plain', '{}', '[]',
+        case when n in (6, 7) then '{}' end, 1
+      from number`;
+    await database.query.executeQuery(raw(fill).compile());
+    await database.query.updateTable('dataset').set({ rejected: 2 }).execute();
+    // Postgres keeps statistics by itself, some time after a change. Those of SQLite are not kept.
+    if (database.hasRowLocks) await database.query.executeQuery(raw('analyze file').compile());
+    return { database, accountId };
+  };
+  /** How the database finds the files of a read: the plans of the statements that it sends, of all files and of others. */
+  const plansOf = async (database: Database, read: (watched: Database) => Promise<unknown>) => {
+    const sent: CompiledQuery[] = [];
+    const transformQuery = ({ node, queryId }: { node: RootOperationNode; queryId: { queryId: string } }) => {
+      const compiled = database.query.getExecutor().compileQuery(node, queryId);
+      // The parameters of a prepared statement have values only when it is sent.
+      if (compiled.parameters.every((value) => typeof value !== 'object')) sent.push(compiled);
+      return node;
+    };
+    const query = database.query.withPlugin({ transformQuery, transformResult: async ({ result }) => result });
+    const watched: Database = {
+      ...database,
+      query,
+      read: (statements, pieces) => {
+        sent.push(...statements.map((each) => each.compile()));
+        return database.read(statements, pieces);
+      },
+    };
+    await read(watched);
+    const plans: string[] = [];
+    for (const { sql, parameters } of sent.filter((each) => each.sql.includes('from "file"'))) {
+      const explain = raw(`explain ${database.hasRowLocks ? '' : 'query plan'} ${sql}`, parameters);
+      // With so few rows, a sequential scan could be the best plan of Postgres.
+      const settings = raw(database.hasRowLocks ? 'set local enable_seqscan = off' : 'select 1');
+      const [, plan] = await database.transact({ isDurable: false }, ({ send }) => send([settings, explain]));
+      plans.push(JSON.stringify(plan));
+    }
+    return plans;
+  };
+  const catalogOver = (database: Database) => new Catalog(database, { blobGrace: 1 });
+
+  test('files of some names are found by their names', async () => {
+    const { database } = await openLarge();
+    const wanted = { datasetId: 'd', filenames: ['1.txt', '2.txt', '6.txt'] };
+    const plans = await plansOf(database, async (watched) => {
+      const found = await catalogOver(watched).storedFiles(wanted);
+      expect(found.map(({ filename }) => filename).toSorted()).toEqual(['1.txt', '2.txt']);
+    });
+    expect(plans).toEqual([expect.stringMatching(/file_one_settled.*filename\)? ?=/)]);
+  });
+
+  test('files of a kind are found by their kind, in the order of their names', async () => {
+    const { database } = await openLarge();
+    const page = { datasetId: 'd', after: '', kind: 'video', limit: 1 } as const;
+    const plans = await plansOf(database, async (watched) => {
+      expect(await catalogOver(watched).storedFilesAfter(page)).toMatchObject([{ filename: '5.txt' }]);
+    });
+    expect(plans).toEqual([expect.stringContaining('file_kind')]);
+    expect(plans[0]).not.toMatch(/sort|b-tree/i);
+  });
+
+  test('damaged files are found by an index of their own', async () => {
+    const { database } = await openLarge();
+    const plans = await plansOf(database, async (watched) => {
+      expect(await new Rechecks(watched).damagedFiles('d', 10)).toMatchObject([{ filename: '7.txt' }]);
+    });
+    expect(plans).toEqual([expect.stringContaining('file_damaged')]);
+  });
+
+  test('uploads that are not stored are found by an index of their own', async () => {
+    const { database, accountId } = await openLarge();
+    const plans = await plansOf(database, (watched) =>
+      catalogOver(watched).contents({ accountId, id: 'd' }, { isAlone: true }),
+    );
+    expect(plans.filter((plan) => plan.includes('file_not_stored'))).toHaveLength(1);
+  });
+});
