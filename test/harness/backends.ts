@@ -85,9 +85,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
   {
     name: 'disk',
     open: async () => {
-      const folder = await folderForTest();
-      const blobs = await DiskBlobs.open(folder);
-      onTestFinished(() => blobs.close());
+      const { folder, blobs } = await openDisk();
       return { blobs, keys: () => filesBelow(folder) };
     },
   },
@@ -105,6 +103,14 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
     },
   },
 ];
+
+/** A store in an empty folder. */
+export async function openDisk(): Promise<{ folder: string; blobs: DiskBlobs }> {
+  const folder = await folderForTest();
+  const blobs = await DiskBlobs.open(folder);
+  onTestFinished(() => blobs.close());
+  return { folder, blobs };
+}
 
 /** A store below an unused prefix of the bucket. */
 export async function openS3(

@@ -1,26 +1,14 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { cleanUp } from '../../../src/service/upload/cleanup.js';
-import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
-import { catalogs, onEach } from '../../harness/backends.js';
-import { temporaryFolder } from '../../harness/server.js';
-
-async function openBlobs() {
-  const folder = await temporaryFolder();
-  const blobs = await DiskBlobs.open(folder);
-  onTestFinished(async () => {
-    await blobs.close();
-    await rm(folder, { recursive: true });
-  });
-  return { folder, blobs };
-}
+import { catalogs, onEach, openDisk } from '../../harness/backends.js';
 
 onEach(catalogs, (open) => {
   test('a server that stops does not wait until all of a large trash is deleted', async () => {
     const { catalog, database } = await open();
-    const { blobs } = await openBlobs();
+    const { blobs } = await openDisk();
     const names = Array.from({ length: 1200 }, (_, i) => `d/${i.toString(16).padStart(32, '0')}`);
     await catalog.addToTrash(names, 5);
     const left = async () => (await database.query.selectFrom('trash').select('blob_key').execute()).length;
@@ -40,7 +28,7 @@ onEach(catalogs, (open) => {
 
   test("blobs that can not be deleted stay in the trash, and don't keep others in it", async () => {
     const { catalog, database } = await open();
-    const { folder, blobs } = await openBlobs();
+    const { folder, blobs } = await openDisk();
     const names = Array.from(
       { length: 1200 },
       (_, i) => `d/${(i % 256).toString(16).padStart(2, '0')}${'0'.repeat(26)}${i}`,

@@ -1,23 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { BlobDamaged } from '../../../../src/storage/blobs/blobs.js';
-import { DiskBlobs } from '../../../../src/storage/blobs/disk/disk-blobs.js';
-import { temporaryFolder } from '../../../harness/server.js';
-
-async function openBlobs() {
-  const folder = await temporaryFolder();
-  const blobs = await DiskBlobs.open(folder);
-  onTestFinished(async () => {
-    await blobs.close();
-    await rm(folder, { recursive: true });
-  });
-  return { folder, blobs };
-}
+import { openDisk } from '../../../harness/backends.js';
 
 test('a folder in place of a blob stays, and the blobs after it are deleted', async () => {
-  const { folder, blobs } = await openBlobs();
+  const { folder, blobs } = await openDisk();
   const other = join(blobs.pathOf('d/aa11'), 'other.txt');
   await mkdir(dirname(other));
   await writeFile(other, 'not of the service');
@@ -28,7 +17,7 @@ test('a folder in place of a blob stays, and the blobs after it are deleted', as
 });
 
 test('a pipe in place of a blob is damage, which reading it does not wait for', async () => {
-  const { blobs } = await openBlobs();
+  const { blobs } = await openDisk();
   execFileSync('mkfifo', [blobs.pathOf('d/aa11')]);
   const limit = { bytes: 10, message: 'too large' };
   const { signal } = new AbortController();
