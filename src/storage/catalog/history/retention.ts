@@ -42,21 +42,19 @@ export class Retention {
    */
   async run(now: Micros, signal?: AbortSignal): Promise<void> {
     if (!this.#hasAppliedRules) await this.#applyRules(signal);
-    for (let after = ''; ; ) {
-      const page = await this.#db.query
-        .selectFrom('dataset')
-        .select('id')
-        .where('history_due', '<=', now)
-        .where('id', '>', after)
-        .orderBy('id')
-        .limit(DATASETS_PER_PAGE)
-        .execute();
+    const due = this.#db.query
+      .selectFrom('dataset')
+      .select('id')
+      .where('history_due', '<=', now)
+      .limit(DATASETS_PER_PAGE);
+    while (!signal?.aborted) {
+      const page = await due.execute();
+      if (page.length === 0) break;
+      // None of them is due afterwards.
       for (const { id } of page) {
         await this.#expire(id, now, signal);
         await turn();
       }
-      after = page.at(-1)?.id ?? after;
-      if (page.length < DATASETS_PER_PAGE) break;
     }
     await this.#limitBytes(now, signal);
   }
