@@ -109,7 +109,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/faults/memory.test.ts',
   'test/faults/connections.test.ts',
   'test/faults/full-disk.test.ts',
-  'test/faults/full-postgres-disk.test.ts',
   'test/faults/memory-limit.test.ts',
   'test/faults/concurrency.test.ts',
   'test/faults/history.test.ts',
