@@ -38,12 +38,12 @@ import { Uploads } from './service/upload/uploads.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
+import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { installationSetting } from './storage/catalog/installation-setting.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
 import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
 import { lockFolder } from './storage/folder-lock.js';
-import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 

@@ -9,6 +9,12 @@ export interface Pieces {
 /** For a process that serves no one meanwhile. */
 export const ONE_PIECE: Pieces = { begin: async () => {}, pause: async () => {} };
 
+/** Runs work of an account in pieces, if it turns out to be large. */
+export type InPieces = <T>(accountId: string, work: (pieces: Pieces) => Promise<T>) => Promise<T>;
+
+/** For a process that serves no one meanwhile. */
+export const inOnePiece: InPieces = (_accountId, work) => work(ONE_PIECE);
+
 /** Work about more items than this is large. */
 export const MAX_ITEMS_AT_ONCE = 10_000;
 

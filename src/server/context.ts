@@ -6,7 +6,7 @@ import type { CaptionWrites } from '../service/bulk/caption-writes.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import type { RecheckService } from '../service/check/recheck-service.js';
 import type { DatasetKey, DatasetService } from '../service/datasets.js';
-import type { InPieces } from '../service/dependencies.js';
+import type { InPieces } from '../pieces.js';
 import type { Downloads } from '../service/download/downloads.js';
 import type { Thumbnails } from '../service/download/thumbnails.js';
 import type { ReadLinks } from '../service/download/read-links.js';

@@ -4,7 +4,7 @@ import { ServiceError } from '../dataset/errors.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
-import type { Pieces } from '../pieces.js';
+import { inOnePiece, type Pieces } from '../pieces.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import {
@@ -16,7 +16,7 @@ import {
   viewStateOf,
   WHOLE_ACCOUNT,
 } from './dataset-view.js';
-import { inOnePiece, type ServiceDependencies } from './dependencies.js';
+import type { ServiceDependencies } from './dependencies.js';
 import { JudgedContentsReader } from './pairs/judged-contents.js';
 
 /** Datasets of a list that are read at once. SQLite is read on the thread that answers requests. */

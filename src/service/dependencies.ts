@@ -1,7 +1,7 @@
 import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
-import { ONE_PIECE, type Pieces } from '../pieces.js';
+import type { InPieces } from '../pieces.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 
 export interface InspectorOptions {
@@ -45,11 +45,6 @@ export interface ServiceRules extends StatusRules {
   /** A clip whose decode is expected to take longer is answered before it, and decoded in the background. */
   readonly maxInlineDecodeSeconds: number;
 }
-
-export type InPieces = <T>(accountId: string, work: (pieces: Pieces) => Promise<T>) => Promise<T>;
-
-/** For a process that serves no one meanwhile. */
-export const inOnePiece: InPieces = (_accountId, work) => work(ONE_PIECE);
 
 /** The catalog, the blob store, and every source of time and randomness that the service uses. */
 export interface ServiceDependencies {

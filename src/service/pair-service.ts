@@ -1,9 +1,10 @@
 import type { Dataset, LinkSlot } from '../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../dataset/errors.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
+import { inOnePiece } from '../pieces.js';
 import type { NewLink } from '../storage/catalog/pairs/recount-pairs.js';
 import { type DatasetKey, datasetNotFound } from './datasets.js';
-import { inOnePiece, type ServiceDependencies } from './dependencies.js';
+import type { ServiceDependencies } from './dependencies.js';
 
 /** The id or name of a dataset for each slot; a slot without one has no link. */
 export type WantedLinks = Readonly<Partial<Record<LinkSlot, string | null | undefined>>>;

@@ -8,12 +8,12 @@ import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import type { Pieces } from '../../pieces.js';
+import { inOnePiece, type Pieces } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
-import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
 
 /** With a remote store, reading a caption takes one request. */

@@ -1,9 +1,9 @@
 import type { Author, Dataset } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { Pieces } from '../../pieces.js';
+import { inOnePiece, type Pieces } from '../../pieces.js';
 import { WHOLE_ACCOUNT } from '../dataset-view.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
-import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
 import {

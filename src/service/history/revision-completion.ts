@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dataset } from '../../dataset/dataset.js';
 import { type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
-import { MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
+import { inOnePiece, type InPieces, MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { type InPieces, inOnePiece, type ServiceDependencies } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
 
 /** The digests of so many revisions are computed together. */
 export const REVISIONS_PER_SEARCH = 200;

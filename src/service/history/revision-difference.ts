@@ -1,9 +1,8 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import { differencesBetween, type FileDifference, filesIn } from '../../dataset/history/revision-states.js';
-import type { Pieces } from '../../pieces.js';
+import type { InPieces, Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetKey } from '../datasets.js';
-import type { InPieces } from '../dependencies.js';
 import { revisionNotFound } from '../find-revision.js';
 
 /** A client holds the captions of one page in memory. */

@@ -3,10 +3,10 @@ import { ServiceError } from '../../dataset/errors.js';
 import { filesIn, stateOfRevision } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
 import { type KnownRevision, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
-import type { Pieces } from '../../pieces.js';
+import { inOnePiece, type InPieces, type Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../dataset-view.js';
-import { type InPieces, inOnePiece, type ServiceDependencies } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 import { REVISIONS_PER_SEARCH, RevisionCompletion } from './revision-completion.js';
 

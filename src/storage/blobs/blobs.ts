@@ -183,9 +183,9 @@ export class BlobDamaged extends BlobChanged {
 export class BlobsNotDeleted extends ServiceError {
   readonly keys: readonly string[];
 
-  constructor(kept: readonly { readonly key: string; readonly reason: string }[], options?: ErrorOptions) {
+  constructor(kept: readonly { readonly key: string; readonly reason: string }[]) {
     const [first] = kept;
-    const cause = new Error(`${kept.length} can't be deleted, such as ${first?.key}: ${first?.reason}`, options);
+    const cause = new Error(`${kept.length} can't be deleted, such as ${first?.key}: ${first?.reason}`);
     super('unavailable', 'The file store could not delete a file.', { cause });
     this.keys = kept.map(({ key }) => key);
   }

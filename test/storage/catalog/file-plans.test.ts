@@ -1,17 +1,14 @@
-import { CompiledQuery, type RootOperationNode } from 'kysely';
+import type { CompiledQuery, RootOperationNode } from 'kysely';
 import { expect, test } from 'vitest';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { planOf, raw } from '../../harness/query-plans.js';
 
 /* A read of a few files of a large dataset must not look at the rows of all its files, nor at all those of their stems. */
 
 const CAPTIONS = 3000;
-
-const raw = (text: string, parameters: readonly unknown[] = []) => ({
-  compile: () => CompiledQuery.raw(text, [...parameters]),
-});
 
 onEach(catalogs, (open) => {
   /** A large dataset of captions, with one video, one damaged file and one upload that was rejected. */
@@ -52,13 +49,7 @@ onEach(catalogs, (open) => {
     };
     await read(watched);
     const plans: string[] = [];
-    for (const { sql, parameters } of sent.filter((each) => each.sql.includes('from "file"'))) {
-      const explain = raw(`explain ${database.hasRowLocks ? '' : 'query plan'} ${sql}`, parameters);
-      // With so few rows, a sequential scan could be the best plan of Postgres.
-      const settings = raw(database.hasRowLocks ? 'set local enable_seqscan = off' : 'select 1');
-      const [, plan] = await database.transact({ isDurable: false }, ({ send }) => send([settings, explain]));
-      plans.push(JSON.stringify(plan));
-    }
+    for (const each of sent) if (each.sql.includes('from "file"')) plans.push(await planOf(database, each));
     return plans;
   };
   const catalogOver = (database: Database) => new Catalog(database, { blobGrace: 1 });

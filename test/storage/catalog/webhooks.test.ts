@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { copyCatalog, haveSameRows } from '../../../src/storage/catalog/copy-catalog.js';
 import { Announcements } from '../../../src/storage/catalog/webhooks/announcements.js';
@@ -15,7 +14,8 @@ import type { Database } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { eventually, temporaryFolder } from '../../harness/server.js';
+import { pausedBeforeCommit, untilLockWait } from '../../harness/paused-database.js';
+import { temporaryFolder } from '../../harness/server.js';
 
 onEach(catalogs, (open) => {
   const openWebhook = async () => {
@@ -170,18 +170,11 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () =
   const openTwo = async () => {
     const { accountId, database, openAnother } = await catalogs.find(({ name }) => name === 'Postgres')!.open();
     const { database: beside } = await openAnother();
-    const waitsForLock = async () => {
-      const { rows } =
-        await sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
-          database.query,
-        );
-      return rows[0];
-    };
-    return { accountId, database, beside, waitsForLock };
+    return { accountId, database, beside };
   };
 
   test('a webhook that is deleted while an event is recorded is no error', async () => {
-    const { accountId, database, beside, waitsForLock } = await openTwo();
+    const { accountId, database, beside } = await openTwo();
     const webhook = { accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null };
     for (const id of ['hook', 'other']) {
       await new Webhooks(database).add({ ...webhook, id, events: ['dataset.ready'] }, 2);
@@ -197,7 +190,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () =
             send,
             commit: async (statements) => {
               removal ??= new Webhooks(beside).remove({ accountId, id: 'hook' });
-              await Promise.race([removal, eventually(waitsForLock)]);
+              await untilLockWait(database, removal);
               return commit(statements);
             },
           }),
@@ -215,7 +208,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () =
   test.each(['outcome', 'event'] as const)(
     'an event stays behind an earlier one whose attempt fails while it is recorded, the %s first',
     async (first) => {
-      const { accountId, database, beside, waitsForLock } = await openTwo();
+      const { accountId, database, beside } = await openTwo();
       const webhook = { accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null };
       await new Webhooks(database).add({ ...webhook, id: 'hook', events: ['dataset.ready'] }, 1);
       const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
@@ -239,24 +232,13 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () =
           ),
       };
       const second = first === 'outcome' ? work.event : work.outcome;
-      let later: Promise<boolean> | undefined;
-      const pausing: Database = {
-        ...database,
-        transact: (options, work) =>
-          database.transact(options, ({ send, commit }) =>
-            work({
-              send,
-              commit: async (statements) => {
-                const rows = await send(statements);
-                later = second(beside);
-                await Promise.race([later, eventually(waitsForLock)]);
-                await commit([]);
-                return rows;
-              },
-            }),
-          ),
-      };
-      expect(await work[first](pausing)).toBe(true);
+      const paused = pausedBeforeCommit(database, /./);
+      const earlier = work[first](paused.database);
+      await paused.reached;
+      const later = second(beside);
+      await untilLockWait(database, later);
+      paused.resume();
+      expect(await earlier).toBe(true);
       expect(await later).toBe(true);
       expect(await deliveries.due('hook', 100)).toMatchObject({ id: 'a1' });
     },

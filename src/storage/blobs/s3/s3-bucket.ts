@@ -186,23 +186,21 @@ export class S3Bucket {
       ...(range && { Range: `bytes=${range.start}-${range.end === undefined ? '' : range.end - 1}` }),
       ...(version && { IfMatch: `"${version}"` }),
     });
+    let body: Readable | undefined;
     try {
       const answer = await this.connection.downloader.send(
         command,
         signal === undefined ? {} : { abortSignal: signal },
       );
-      const body = answer.Body as Readable;
-      const found = versionOf(answer);
-      const isOfStore = found !== '';
-      const isOtherVersion = version && found !== version;
+      body = answer.Body as Readable;
+      const found = taggedVersion(answer);
+      if (version && found !== version) throw new BlobChanged(key);
       // A server may ignore a range (RFC 9110, 14.2).
       const isOtherRange = range && range.start > 0 && !answer.ContentRange?.startsWith(`bytes ${range.start}-`);
-      if (!isOfStore || isOtherVersion || isOtherRange) body.destroy();
-      if (!isOfStore) throw notOfStore(`GET of ${key}`);
-      if (isOtherVersion) throw new BlobChanged(key);
       if (isOtherRange) throw new BlobDamaged(key, `returned other bytes than those from ${range.start}`);
       return { body, version: found, answer };
     } catch (error) {
+      body?.destroy();
       signal?.throwIfAborted();
       if (isMissing(error)) return undefined;
       if (isPreconditionFailed(error)) throw new BlobChanged(key);

@@ -2,9 +2,10 @@ import type { Micros, Role } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
-import { ONE_PIECE, type Pieces } from '../../../pieces.js';
+import { type InPieces, inOnePiece } from '../../../pieces.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
+import { runWith } from '../catalog-rows.js';
 import { type DatasetRow, LINKED } from '../rows.js';
 import { type LockedLinks, markLinkedTo, withLockedLinks } from './locked-links.js';
 import { type CountedPairs, countPairs, countUnpaired, type NewLink } from './recount-pairs.js';
@@ -23,7 +24,7 @@ export interface LinkReplacement {
   readonly links: readonly NewLink[];
   readonly now: Micros;
   /** In which many pairs are proved. */
-  readonly inPieces?: <T>(accountId: string, work: (pieces: Pieces) => Promise<T>) => Promise<T>;
+  readonly inPieces?: InPieces;
 }
 
 /**
@@ -54,7 +55,7 @@ export async function replaceLinks(
       const isCountedHere =
         attempts > MAX_ATTEMPTS || links.length === 0 || filesIn(datasets) <= MAX_FILES_IN_TRANSACTION;
       const unpaired = isCountedHere
-        ? await countUnpaired({ query, run: async (statement) => (await send([statement]))[0] }, pairs)
+        ? await countUnpaired({ query, run: runWith(send) }, pairs)
         : unpairedIn(counted, datasets);
       if (unpaired === undefined) return UNCOUNTED;
       const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
@@ -80,8 +81,6 @@ export async function replaceLinks(
     });
   }
 }
-
-const inOnePiece: NonNullable<LinkReplacement['inPieces']> = (_accountId, work) => work(ONE_PIECE);
 
 const UNCOUNTED = Symbol('uncounted');
 

@@ -1,17 +1,14 @@
-import { CompiledQuery } from 'kysely';
+import type { CompiledQuery } from 'kysely';
 import { expect, test } from 'vitest';
 import { Revisions } from '../../../../src/storage/catalog/history/revisions.js';
 import type { Database } from '../../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
+import { planOf, raw } from '../../../harness/query-plans.js';
 
 /* With hundreds of revisions of thousands of files, a read of one of them must not look at the rows of all past files. */
 
 const FILES = 50;
 const REVISIONS = 100;
-
-const raw = (text: string, parameters: readonly unknown[] = []) => ({
-  compile: () => CompiledQuery.raw(text, [...parameters]),
-});
 
 onEach(catalogs, (open) => {
   /** A dataset of which each revision has replaced all files. */
@@ -44,11 +41,7 @@ onEach(catalogs, (open) => {
     for (const { sql, parameters } of statements.filter((each) => each.sql.includes('"past_file"'))) {
       // Without other columns, SQLite says whether the index has all columns of the conditions.
       const ofConditions = sql.replace(/^select .* from "past_file"/, 'select 1 from "past_file"');
-      const explain = raw(`explain ${database.hasRowLocks ? '' : 'query plan'} ${ofConditions}`, parameters);
-      // With so few rows, a sequential scan could be the best plan of Postgres.
-      const settings = raw(database.hasRowLocks ? 'set local enable_seqscan = off' : 'select 1');
-      const [, plan] = await database.transact({ isDurable: false }, ({ send }) => send([settings, explain]));
-      plans.push(JSON.stringify(plan));
+      plans.push(await planOf(database, { sql: ofConditions, parameters }));
     }
     return plans;
   };
