@@ -110,6 +110,6 @@ export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]):
   const rankOf = ({ filename }: F) => EXTENSIONS.indexOf(extensionOf(filename));
   const [first] = linked
     .filter((file) => file.kind === 'image' && rankOf(file) >= 0)
-    .sort((a, b) => rankOf(a) - rankOf(b));
+    .sort((a, b) => rankOf(a) - rankOf(b) || (a.filename < b.filename ? -1 : 1));
   return first;
 }

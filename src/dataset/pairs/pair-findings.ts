@@ -1,7 +1,7 @@
 import { nearestName } from '../../nearest-name.js';
 import type { LinkSlot, Status } from '../dataset.js';
 import { type ErrorProblem, listedNames, type Problem, type Warning } from '../problems.js';
-import { imageThatTrainerTakes, PAIR_FAULTS, type PairFault } from './pair-faults.js';
+import { imageThatTrainerTakes, PAIR_FAULTS, type PairFault, type PairFile } from './pair-faults.js';
 import type { PairGroups, PairProof } from './pair-proof.js';
 import { MAX_CONTROL_ASPECT, MIN_CONTROL_SIDE } from './pair-sizes.js';
 import { slotText } from './roles.js';
@@ -25,7 +25,7 @@ export interface JudgedLink {
   readonly warnings: readonly Warning[];
 }
 
-/** The errors and warnings of a target's pairs: one for each link and kind. */
+/** The errors and warnings of a target's pairs: one for each link and kind. They don't depend on the order of the files. */
 export function pairFindingsOf(targetName: string, links: readonly JudgedLink[]): Problem[] {
   return links.flatMap((link) => [
     ...notReady(link),
@@ -95,21 +95,20 @@ function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Prob
 
 function ofMaskFiles(link: JudgedLink): Warning[] {
   const shown = link.warnings.filter(({ code }) => SHOWN_FOR_TARGET.has(code));
+  shown.sort((a, b) => (a.filename === b.filename ? 0 : (a.filename ?? '') < (b.filename ?? '') ? -1 : 1));
   return shown.map(({ code, message }) => ({ severity: 'warning', code, message: `${textOf(link)}: ${message}` }));
 }
 
 /** What may be meant where a control or mask is missing: a file that the trainer does not read, or one of a similar name. */
 function hintsOf({ groups, proof }: JudgedLink): string[] {
-  const unread = proof.missing.flatMap((stem) => groups.get(stem)?.slice(0, 1) ?? []);
+  const unread = proof.missing.flatMap((stem) => namesOf(groups.get(stem)).slice(0, 1));
   const similar = proof.missing.slice(0, MAX_SUGGESTIONS).flatMap((stem) => {
     const near = groups.has(stem) ? undefined : nearestName(stem, proof.extra, Math.min(2, stem.length / 2));
-    const file = near === undefined ? undefined : groups.get(near)?.[0];
-    return file === undefined ? [] : [`${file.filename} for ${stem}`];
+    const name = near === undefined ? undefined : namesOf(groups.get(near))[0];
+    return name === undefined ? [] : [`${name} for ${stem}`];
   });
   return [
-    ...(unread.length > 0
-      ? [`The trainer does not read ${listedNames(unread.map((file) => file.filename))} there.`]
-      : []),
+    ...(unread.length > 0 ? [`The trainer does not read ${listedNames(unread)} there.`] : []),
     ...(similar.length > 0
       ? [`Perhaps these were meant: ${listedNames(similar)}. Names must be equal in every letter.`]
       : []),
@@ -120,8 +119,13 @@ function hintsOf({ groups, proof }: JudgedLink): string[] {
 function choiceOf(stem: string, { groups }: JudgedLink): string {
   const images = (groups.get(stem) ?? []).filter(({ kind }) => kind === 'image');
   const taken = imageThatTrainerTakes(images);
-  const others = images.filter((file) => file !== taken).map(({ filename }) => filename);
+  const others = namesOf(images.filter((file) => file !== taken));
   return `${taken?.filename ?? stem} (not ${listedNames(others, ' or ')})`;
+}
+
+/** Sorted: the files of a stem are in any order. */
+function namesOf(files: readonly PairFile[] = []): string[] {
+  return files.map(({ filename }) => filename).sort();
 }
 
 /** `"railway-depth" (control 1)`. */

@@ -18,14 +18,19 @@ import { errorIn, warningIn } from '../../../src/dataset/problems.js';
 interface Options {
   readonly size?: readonly [width: number, height: number] | undefined;
   readonly isDamaged?: boolean;
+  readonly isBlack?: boolean;
 }
 
-function stored(filename: string, { size = [1024, 768], isDamaged = false }: Options = {}): StoredFile {
+function stored(
+  filename: string,
+  { size = [1024, 768], isDamaged = false, isBlack = false }: Options = {},
+): StoredFile {
   const { kind } = mediaTypeOf(filename)!;
   const [width, height] = size;
   const facts =
     kind === 'caption' ? ({ kind, characters: 1 } as const) : ({ kind, format: 'x', width, height } as const);
-  const bytes = { sizeBytes: 1, sha256: 'ab'.repeat(32), contentType: 'x', facts, warnings: [], blobVersion: null };
+  const warnings = isBlack ? [warningIn(filename, 'BLACK_MASK', 'black')] : [];
+  const bytes = { sizeBytes: 1, sha256: 'ab'.repeat(32), contentType: 'x', facts, warnings, blobVersion: null };
   const problem = isDamaged ? { problem: errorIn(filename, 'IMAGE_CORRUPT', 'broken') } : {};
   const upload = { state: 'stored', ...bytes, finalizedAt: 1, ...problem } as const;
   return { id: filename, datasetId: 'dataset', filename, kind, createdAt: 1, upload };
@@ -43,7 +48,8 @@ function pairErrorsIn(proof: PairProof): number {
 function findingsOf(target: StoredFile[], linked: StoredFile[], slot: LinkSlot = 'control_1') {
   const groups = groupsOf(linked);
   const proof = provePairs(groupsOf(target), groups, slot);
-  const link = { slot, name: 'railway-depth', status: 'READY', groups, proof, warnings: [] } as const;
+  const warnings = linked.flatMap(({ upload }) => upload.warnings);
+  const link = { slot, name: 'railway-depth', status: 'READY', groups, proof, warnings } as const;
   return pairFindingsOf('railway', [link]);
 }
 
@@ -61,7 +67,9 @@ const anyFiles = fc
   .chain((names) =>
     fc.tuple(
       ...names.map((name) =>
-        fc.record({ size: fc.constantFrom(...SIZES), isDamaged: fc.boolean() }).map((options) => stored(name, options)),
+        fc
+          .record({ size: fc.constantFrom(...SIZES), isDamaged: fc.boolean(), isBlack: fc.boolean() })
+          .map((options) => stored(name, options)),
       ),
     ),
   );
@@ -89,6 +97,17 @@ describe('the proof of pairs', () => {
         const count = pairErrorsIn(provePairs(groupsOf(target), groupsOf(linked), slot));
         const errors = findingsOf(target, linked, slot).filter(({ severity }) => severity === 'error');
         expect(errors.length > 0).toBe(count > 0);
+      }),
+    );
+  });
+
+  test('finds the same in every order of the files', () => {
+    const inTwoOrders = anyFiles.chain((all) =>
+      fc.tuple(fc.constant(all), fc.shuffledSubarray([...all], { minLength: all.length })),
+    );
+    fc.assert(
+      fc.property(inTwoOrders, inTwoOrders, anySlot, ([target, sameTarget], [linked, sameLinked], slot) => {
+        expect(findingsOf(sameTarget, sameLinked, slot)).toEqual(findingsOf(target, linked, slot));
       }),
     );
   });
@@ -203,7 +222,7 @@ describe('the findings of pairs', () => {
   test('say which of several images the trainer takes', () => {
     const linked = files('a.webp', 'a.png', 'a.JPG');
     expect(findingsOf(files('a.jpg'), linked, 'mask')).toMatchObject([
-      { severity: 'error', code: 'AMBIGUOUS_MASK', message: expect.stringContaining('a.JPG (not a.webp or a.png).') },
+      { severity: 'error', code: 'AMBIGUOUS_MASK', message: expect.stringContaining('a.JPG (not a.png or a.webp).') },
     ]);
   });
 
