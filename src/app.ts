@@ -58,6 +58,9 @@ const MAX_SMALL_TASKS = 8;
 /** How long an inspection may take after SIGTERM, or after its file has arrived. Its client then sends the file again. */
 const MAX_INSPECTION_STOP_MS = 5000;
 
+/** For uploads that are cut off at the end of `stopSeconds`, to remove what they have stored. */
+const CUT_OFF_MS = 1000;
+
 /**
  * Starts the server and its background work. The server listens when this resolves.
  *
@@ -232,10 +235,12 @@ export async function openApp(config: Config, logger: Logger) {
     database: openedCatalog.database,
   });
 
-  /** Rejects new requests, gives those in flight `stopSeconds` to finish, then closes everything. */
+  /** Rejects new requests, gives those in flight and background work `stopSeconds` to finish, then closes everything. */
   const stop = async () => {
     const stopMs = config.stopSeconds * 1000;
     const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
+    // What the calls leave undone, the next process repeats or removes, as after a crash.
+    const abortTimer = setTimeout(() => blobs.abort?.(), stopMs + CUT_OFF_MS);
     pool.hurry(MAX_INSPECTION_STOP_MS);
     await Promise.all([
       server.drain(stopMs),
@@ -247,6 +252,7 @@ export async function openApp(config: Config, logger: Logger) {
     await server.close();
     clearTimeout(timer);
     await Promise.all([stopPeriodicWork(), presignedUploads?.stop()]);
+    clearTimeout(abortTimer);
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();
     await pool.close();

@@ -9,8 +9,9 @@ import type { Timeouts } from '../../src/storage/blobs/s3/connection/timeouts.js
 import { resumingBody } from '../../src/storage/blobs/s3/read-object.js';
 import { S3Bucket } from '../../src/storage/blobs/s3/s3-bucket.js';
 import { onS3, openS3 } from '../harness/backends.js';
+import { startProxy } from '../harness/proxy.js';
 import { newBucket } from '../harness/s3.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { discardServer, eventually, NO_HISTORY, startServer } from '../harness/server.js';
 import { type TcpLink, tcpLinkTo } from '../harness/tcp-link.js';
 
 const MIB = 1024 * 1024;
@@ -88,6 +89,52 @@ onS3(() => {
     ]);
     await link.mend();
     await blobs.ping();
+  });
+
+  test('every call to a silent store ends when the store is aborted, and later ones are rejected', async () => {
+    // Without the abort, each call would outlast the test.
+    const hour = 3_600_000;
+    const { link, blobs } = await openAfar(20 * MIB, { connectMs: hour, idleMs: hour, attempts: 3, totalMs: hour });
+    const small = bytes.subarray(0, 1000);
+    const staged = await blobs.stage(Readable.from([small]), { key: 'd/new', limit, atMostBytes: 1000, signal });
+    link.stall();
+    const calls = () => [
+      blobs.read('d/kept'),
+      blobs.fetch('d/kept', { limit, signal }),
+      blobs.find(['d/kept']),
+      blobs.delete(['d/kept']),
+      blobs.listObjects('d'),
+      blobs.ping(),
+    ];
+    const areRejected = (ended: Promise<unknown>[]) =>
+      Promise.all(ended.map((call) => expect(call).rejects.toMatchObject({ code: 'shutting_down' })));
+    const inFlight = areRejected([staged.commit(), ...calls()]);
+    blobs.abort();
+    await inFlight;
+    await areRejected(calls());
+  });
+
+  test('a stop does not wait for background work that a silent store holds up', async () => {
+    const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
+    onTestFinished(() => proxy.close());
+    const env = { BLOBS_URL: newBucket().url({ endpoint: proxy.url }) };
+    const settings = { ...NO_HISTORY, 'blob-grace-seconds': 0, 'lease-seconds': 2, 'stop-seconds': 1 };
+    const server = await startServer(settings, { env });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const id = await api.newDataset();
+    await api.upload(id, 'a.txt', 'a dog');
+    await api.link(id, 'b.txt', 5);
+    const silent = new Set<string>();
+    proxy.rule(({ method, path }) => {
+      silent.add(`${method} ${/list-type|delete/.exec(path)}`);
+      return new Promise(() => {});
+    });
+    expect((await api.request('DELETE', `/${id}/files/a.txt`)).status).toBe(200);
+    await eventually(() => (silent.has('GET list-type') && silent.has('POST delete')) || undefined);
+    expect(await server.stop()).toBe(0);
+    expect(server.output()).toContain('The server is shutting down');
+    expect(server.output()).not.toContain('no answer within');
   });
 
   test('the status is answered from what is known while the store is silent', async () => {

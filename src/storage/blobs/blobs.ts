@@ -40,6 +40,12 @@ export interface BlobStore {
   /** Rejects if the store can't store blobs at the moment. */
   ping(): Promise<void>;
 
+  /**
+   * Rejects all calls, those in flight too, with ServiceError `shutting_down`; not reads that have begun. Only a store on another
+   * machine has it, since its calls may take as long as their deadline.
+   */
+  abort?(): void;
+
   close(): Promise<void>;
 
   /** The path of a blob, if the store keeps blobs as local files. */

@@ -250,6 +250,10 @@ export class S3Blobs implements BlobStore {
     return this.#bucket.ping();
   }
 
+  abort(): void {
+    this.#bucket.connection.abort();
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#spool.close();

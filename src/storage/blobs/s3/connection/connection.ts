@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -7,6 +8,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
+import { ServiceError } from '../../../../dataset/errors.js';
 import { BackendUnusable } from '../../../backend-unusable.js';
 import type { S3Location } from './location.js';
 import { limitAnswers } from './short-answers.js';
@@ -39,6 +41,8 @@ export interface Connection {
   readonly signer: S3Client;
   /** As `signer`, with the endpoint of this service, which may not reach that of the clients. */
   readonly probeSigner: S3Client;
+  /** Rejects all calls, those in flight too, with ServiceError `shutting_down`; not reads of objects that have begun. */
+  abort(): void;
   close(): void;
 }
 
@@ -75,13 +79,17 @@ export async function connect(
   };
   const handler = { ...agents, connectionTimeout, logger: QUIET };
   const readHandler = { ...handler, socketTimeout: 0, requestTimeout: idleMs, throwOnRequestTimeout: true };
-  const writer = limit(new S3Client({ ...config, requestHandler: { ...handler, socketTimeout: idleMs } }), timeouts);
+  const closing = new AbortController();
+  // Every call adds a listener.
+  setMaxListeners(0, closing.signal);
+  const limits = { timeouts, closing: closing.signal };
+  const writer = limit(new S3Client({ ...config, requestHandler: { ...handler, socketTimeout: idleMs } }), limits);
   // The clients share one provider, which refreshes credentials before they expire.
   const { credentials } = writer.config;
-  const reader = limit(new S3Client({ ...config, credentials, requestHandler: readHandler }), timeouts);
+  const reader = limit(new S3Client({ ...config, credentials, requestHandler: readHandler }), limits);
   const downloader = limit(
     new S3Client({ ...config, credentials, requestHandler: { ...readHandler, ...downloadAgents } }),
-    timeouts,
+    limits,
   );
   const { publicEndpoint } = location;
   const probeSigner = new S3Client({ ...config, credentials: linkCredentials ?? credentials });
@@ -90,6 +98,7 @@ export async function connect(
     credentials: linkCredentials ?? credentials,
     ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }),
   });
+  const abort = () => closing.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.'));
   const close = () => {
     for (const client of [writer, reader, downloader, signer, probeSigner]) client.destroy();
     for (const { httpAgent, httpsAgent } of [agents, downloadAgents]) {
@@ -97,7 +106,7 @@ export async function connect(
       httpsAgent.destroy();
     }
   };
-  return { writer, reader, downloader, signer, probeSigner, close };
+  return { writer, reader, downloader, signer, probeSigner, abort, close };
 }
 
 async function agentsOf({ caFile }: S3Location, maxSockets: number) {
@@ -114,9 +123,10 @@ async function agentsOf({ caFile }: S3Location, maxSockets: number) {
 }
 
 /**
- * Fails a call that takes longer than `totalMsOf`, or whose answer is too long. Reading the bytes of an object does not count.
+ * Fails a call that takes longer than `totalMsOf` or until `closing` fires, or whose answer is too long. Reading the bytes of an
+ * object does not count.
  */
-function limit(client: S3Client, timeouts: Timeouts): S3Client {
+function limit(client: S3Client, { timeouts, closing }: { timeouts: Timeouts; closing: AbortSignal }): S3Client {
   type Command = { readonly input: { readonly ContentLength?: number | undefined } };
   type Options = { readonly abortSignal?: AbortSignal };
   limitAnswers(client);
@@ -124,10 +134,11 @@ function limit(client: S3Client, timeouts: Timeouts): S3Client {
   const sendInTime = (command: Command, { abortSignal, ...options }: Options = {}): Promise<unknown> => {
     const isCompletion = command instanceof CompleteMultipartUploadCommand;
     const ms = totalMsOf(timeouts, command.input.ContentLength ?? 0) + (isCompletion ? COMPLETE_MS : 0);
-    return withDeadline(ms, (deadline) => {
+    const sendBefore = (deadline: AbortSignal) => {
       const either = abortSignal === undefined ? deadline : AbortSignal.any([abortSignal, deadline]);
       return send(command, { ...options, abortSignal: either });
-    });
+    };
+    return withDeadline(ms, sendBefore, closing);
   };
   return Object.assign(client, { send: sendInTime });
 }

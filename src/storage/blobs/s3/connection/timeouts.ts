@@ -22,9 +22,21 @@ export function totalMsOf({ totalMs }: Timeouts, sizeBytes: number): number {
   return totalMs + (sizeBytes / MIN_BYTES_PER_SECOND) * 1000;
 }
 
-/** Fires the signal after this time. @throws Error that `isTransient` accepts */
-export async function withDeadline<T>(ms: number, work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
+/**
+ * Fires the signal after this time, or once `closing` fires.
+ *
+ * @throws Error that `isTransient` accepts; the reason of `closing`
+ */
+export async function withDeadline<T>(
+  ms: number,
+  work: (deadline: AbortSignal) => Promise<T>,
+  closing?: AbortSignal,
+): Promise<T> {
+  closing?.throwIfAborted();
   const deadline = new AbortController();
+  const onClosing = () => deadline.abort(closing?.reason);
+  // `AbortSignal.any` would keep memory for every call until `closing` fires: https://github.com/nodejs/node/issues/64476
+  closing?.addEventListener('abort', onClosing);
   const timer = setTimeout(() => {
     deadline.abort(Object.assign(new Error(`no answer within ${Math.round(ms)} ms`), { name: 'TimeoutError' }));
   }, ms);
@@ -35,6 +47,7 @@ export async function withDeadline<T>(ms: number, work: (deadline: AbortSignal) 
     return await Promise.race([late, work(deadline.signal)]);
   } finally {
     clearTimeout(timer);
+    closing?.removeEventListener('abort', onClosing);
   }
 }
 
