@@ -109,7 +109,9 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     const whole = { headers, body: options.isContractOnly ? contractOnly(body) : body };
     const altered = typeof fault === 'object' && 'alter' in fault ? fault.alter(whole) : whole;
     const sent = altered.body;
-    response.writeHead(incoming.statusCode ?? 502, { ...altered.headers, 'content-length': sent.length });
+    // The answer to a HEAD has no body, but the length of the one to a GET.
+    const length = request.method === 'HEAD' ? {} : { 'content-length': sent.length };
+    response.writeHead(incoming.statusCode ?? 502, { ...altered.headers, ...length });
     if (fault === 'stall-answer') return void response.write(sent.subarray(0, sent.length >> 1));
     if (fault !== 'cut-answer') return void response.end(sent);
     // Not with a reset, which would discard bytes that have arrived and are not read yet.

@@ -43,7 +43,8 @@ export type OpenUploadIds = Set<string>;
 /**
  * Streams a body into a multipart upload, with bounded memory. The object appears only when the upload is completed.
  *
- * @throws ServiceError `upload_finalized` if the key already exists, and as `BlobStore.stage`
+ * @throws ServiceError `upload_finalized` if the key already exists, `unavailable` if the store has stored other bytes than it was
+ * sent, and as `BlobStore.stage`
  */
 export async function uploadInParts(
   bucket: S3Bucket,
@@ -77,6 +78,7 @@ export async function uploadInParts(
       if (existing?.mark === mark) return existing.version;
       throw existing === undefined ? error : alreadyExists();
     });
+    await requireWhole(bucket, key, { version, sizeBytes: facts.sizeBytes });
     return { version, ...facts };
   } catch (error) {
     await writer.send(new AbortMultipartUploadCommand(upload)).catch(() => {
@@ -87,6 +89,23 @@ export async function uploadInParts(
   } finally {
     openUploads.delete(UploadId ?? '');
   }
+}
+
+/**
+ * Deletes an object that the store has combined from fewer parts than it was sent.
+ *
+ * @throws ServiceError `unavailable` then, and as `S3Bucket.head` and `delete`
+ */
+async function requireWhole(
+  bucket: S3Bucket,
+  key: string,
+  { version, sizeBytes }: { version: string; sizeBytes: number },
+): Promise<void> {
+  const stored = await bucket.head(key);
+  // An object of another version is that of another upload.
+  if (stored?.version !== version || stored.sizeBytes === undefined || stored.sizeBytes === sizeBytes) return;
+  await bucket.delete([key]);
+  throw otherBytes(`${key} should have ${sizeBytes} bytes, but has ${stored.sizeBytes}`, { ETag: version });
 }
 
 async function sendParts(

@@ -49,7 +49,8 @@ export interface StoreCapabilities {
 }
 
 export interface ObjectState {
-  readonly sizeBytes: number;
+  /** `undefined` if the answer has no length, which a proxy may leave out (RFC 9110, 8.6). */
+  readonly sizeBytes: number | undefined;
   readonly version: string;
   readonly mark: string | undefined;
 }
@@ -163,7 +164,7 @@ export class S3Bucket {
   async head(key: string): Promise<ObjectState | undefined> {
     try {
       const answer = await this.connection.reader.send(new HeadObjectCommand(this.target(key)));
-      return { sizeBytes: answer.ContentLength ?? 0, version: taggedVersion(answer), mark: answer.Metadata?.[MARK] };
+      return { sizeBytes: answer.ContentLength, version: taggedVersion(answer), mark: answer.Metadata?.[MARK] };
     } catch (error) {
       // Such an answer has no body that would name the reason.
       if (statusOfError(error) === 404) return undefined;

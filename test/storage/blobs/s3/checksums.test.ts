@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { AbortMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
 import { BlobDamaged } from '../../../../src/storage/blobs/blobs.js';
 import { TIMEOUTS, type Timeouts } from '../../../../src/storage/blobs/s3/connection/timeouts.js';
@@ -107,6 +107,23 @@ onS3(() => {
     await bucket.empty();
     inject(retagged, { method: 'PUT', times: 2, part: 'partNumber=1' });
     await expect(stage(large)).rejects.toMatchObject({ code: 'unavailable' });
+    expect([await bucket.keys(), await bucket.unfinished()]).toEqual([[], []]);
+  });
+
+  test('a file of which the store has combined only some parts is deleted, and its client is told to send it again', async () => {
+    const { bucket, proxy, stage } = await openFaulty({ spoolBytes: MIB });
+    const large = Buffer.alloc(9 * MIB, 'x');
+    proxy.rule(async ({ method, path }) => {
+      const UploadId = new URLSearchParams(path.split('?')[1]).get('uploadId');
+      if (method !== 'POST' || UploadId === null) return undefined;
+      // Ceph itself combines all parts or none.
+      const object = bucket.target('d/a');
+      await bucket.client.send(new AbortMultipartUploadCommand({ ...object, UploadId }));
+      const { ETag } = await bucket.client.send(new PutObjectCommand({ ...object, Body: large.subarray(0, 8 * MIB) }));
+      const result = `<CompleteMultipartUploadResult><ETag>${ETag}</ETag></CompleteMultipartUploadResult>`;
+      return { status: 200, headers: { 'content-type': 'application/xml' }, body: result };
+    });
+    await expect(stage(large)).rejects.toMatchObject({ code: 'unavailable', message: /other bytes than it was sent/ });
     expect([await bucket.keys(), await bucket.unfinished()]).toEqual([[], []]);
   });
 
