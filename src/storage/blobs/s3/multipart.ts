@@ -197,16 +197,24 @@ async function* partsOf(
   }
 }
 
-/** Aborts multipart uploads below our prefix without a new part for a day. Their parts are invisible but cost money. */
+/**
+ * Aborts multipart uploads below our prefix without a new part for a day. Their parts are invisible but cost money.
+ *
+ * @throws Error of the SDK, and as `unfinishedUploads`
+ */
 export async function abortAbandoned(bucket: S3Bucket, openUploads: OpenUploadIds, now: () => number): Promise<void> {
-  const isOld = (date: Date | undefined) => date !== undefined && date.getTime() < now() - ABANDONED_MS;
+  const { reader } = bucket.connection;
+  // The store's clock made these dates, and that of this machine may be days off. The SDK takes the offset from the `Date` header
+  // of each answer, such as the listing of the uploads. A duration that this process measures would begin again at each restart.
+  const storeNow = () => now() + reader.config.systemClockOffset;
+  const isOld = (date: Date | undefined) => date !== undefined && date.getTime() < storeNow() - ABANDONED_MS;
   for await (const uploads of unfinishedUploads(bucket)) {
     for (const { Key = '', UploadId = '', Initiated } of uploads) {
       if (!isOld(Initiated) || openUploads.has(UploadId)) continue;
       const upload = { Bucket: bucket.location.bucket, Key, UploadId };
       // An upload of another instance may be old and still in flight.
       if (await hasNewParts(bucket, upload, isOld)) continue;
-      await bucket.connection.reader.send(new AbortMultipartUploadCommand(upload));
+      await reader.send(new AbortMultipartUploadCommand(upload));
     }
   }
 }

@@ -10,7 +10,7 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { BlobChanged, type BlobContent } from '../../../../src/storage/blobs/blobs.js';
 import { connect } from '../../../../src/storage/blobs/s3/connection/connection.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
@@ -195,6 +195,21 @@ onS3(() => {
     await abortAt(begun + aDay + 60_000);
     expect(await bucket.unfinished()).toEqual(['d/ours']);
     connection.close();
+  });
+
+  test('the age of a multipart upload is told by the clock of the store', async () => {
+    const { bucket } = await openS3();
+    const { client, target } = bucket;
+    await client.send(new CreateMultipartUploadCommand(target('d/theirs')));
+    const location = parseS3Url(bucket.url());
+    const connection = await connect(location, TIMEOUTS);
+    onTestFinished(() => connection.close());
+    const twoDays = 2 * 24 * 60 * 60 * 1000;
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + twoDays });
+    onTestFinished(() => void vi.useRealTimers());
+    await abortAbandoned(new S3Bucket(connection, location, TIMEOUTS), new Set(), Date.now);
+    vi.useRealTimers();
+    expect(await bucket.unfinished()).toEqual(['d/theirs']);
   });
 });
 
