@@ -85,7 +85,7 @@ export async function uploadInParts(
       // `abortAbandoned` aborts it later.
     });
     signal.throwIfAborted();
-    throw storeError(ingestError(error));
+    throw storeError(error);
   } finally {
     openUploads.delete(UploadId ?? '');
   }
@@ -164,7 +164,11 @@ async function sendParts(
   return { Parts, sizeBytes, sha256: hash?.digest('hex') ?? options.sha256 ?? '' };
 }
 
-/** Combines chunks into filled parts of equal size, the last one smaller. Acquires memory before it reads a part. */
+/**
+ * Combines chunks into filled parts of equal size, the last one smaller. Acquires memory before it reads a part.
+ *
+ * @throws as `ingestError` for an error of the body, here, since one of the store has the same code
+ */
 async function* partsOf(
   body: Readable,
   options: { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void; signal: AbortSignal },
@@ -189,7 +193,7 @@ async function* partsOf(
       }
     } catch (error) {
       part.release();
-      throw error;
+      throw ingestError(error);
     }
     if (filled === 0 && !isFirst) return part.release();
     yield { ...part, bytes: part.bytes.subarray(0, filled) };

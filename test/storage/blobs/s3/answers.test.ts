@@ -34,10 +34,10 @@ const STRANGE_ANSWERS: [string, Fault][] = [
   ['a header beyond all measure', { status: 200, headers: { 'x-long': 'x'.repeat(20_000) } }],
 ];
 
-async function openBehindProxy() {
+async function openBehindProxy(options: { spoolBytes?: number } = {}) {
   const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
   onTestFinished(() => proxy.close());
-  const opened = await openS3({ parameters: { endpoint: proxy.url } });
+  const opened = await openS3({ parameters: { endpoint: proxy.url }, ...options });
   return { ...opened, proxy, store: storeIn(opened.blobs) };
 }
 
@@ -74,6 +74,18 @@ onS3(() => {
       await expect(store('d/b')).rejects.toMatchObject(unavailable);
       proxy.rule();
       expect(await buffer((await blobs.read('d/a', { version }))!)).toEqual(bytes);
+    },
+  );
+
+  test.each([
+    { what: 'in one piece', spoolBytes: 20 * MIB },
+    { what: 'in parts', spoolBytes: 0 },
+  ])(
+    'a connection that the store breaks while a file is sent $what is not that of the client',
+    async ({ spoolBytes }) => {
+      const { proxy, store } = await openBehindProxy({ spoolBytes });
+      proxy.rule(({ method }) => (method === 'PUT' ? { resetAfterBytes: 0 } : undefined));
+      await expect(store('d/a')).rejects.toMatchObject({ code: 'unavailable' });
     },
   );
 
