@@ -29,3 +29,32 @@ export function isBusy(error: unknown): boolean {
 export function sqliteCodeOf(error: unknown): number | undefined {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
 }
+
+/** The five-character SQLSTATE of an error that Postgres reported; `undefined` for other errors. */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('severity' in error) || !('code' in error)) return undefined;
+  return String(error.code);
+}
+
+/**
+ * The SQLSTATEs of temporary failures (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection
+ * exceptions (08), insufficient resources (53), operator intervention (57), system errors (58), a lock timeout (55P03), an
+ * idle transaction timeout (25P03) or one of a transaction (25P04), a read-only server after a failover (25006), serialization
+ * failures and deadlocks (40).
+ */
+const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25P04|25006|40001|40P01)/;
+/**
+ * The SQLSTATEs by which Postgres turns the service away until its operator changes something: the role or its password (28), no
+ * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501).
+ */
+const POSTGRES_REJECTED = /^(28|3D000|55000|42501)/;
+
+/** True if Postgres turns the service away, and will until its operator changes something. */
+export function isRejected(error: unknown): error is Error {
+  return POSTGRES_REJECTED.test(sqlStateOf(error) ?? '');
+}
+
+/** True for a failure that Postgres reported, and that may be over when the caller tries again. */
+export function isUnavailable(error: unknown): error is Error {
+  return POSTGRES_UNAVAILABLE.test(sqlStateOf(error) ?? '');
+}

@@ -1,5 +1,5 @@
-import { type Compilable, type Selectable, sql } from 'kysely';
-import type { Database, Query, Transaction } from '../database/database.js';
+import { type Compilable, type RawBuilder, type Selectable, sql } from 'kysely';
+import { type Database, type Query, type Transaction, WITHOUT_TIMEOUTS } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import type { DatasetRow } from './rows.js';
 
@@ -39,14 +39,10 @@ export function inSnapshot<T>(
   { hasRowLocks, query, transact }: Database,
   work: (run: RunStatement, transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  const raw = (text: string): Compilable<unknown> => ({ compile: () => sql.raw(text).compile(query) });
+  const compilable = (builder: RawBuilder<unknown>): Compilable<unknown> => ({ compile: () => builder.compile(query) });
   // SQLite needs no settings. On Postgres the transaction must not time out while the other database works.
   const settings = hasRowLocks
-    ? [
-        raw('set transaction isolation level repeatable read'),
-        raw('set local idle_in_transaction_session_timeout = 0'),
-        raw('set local statement_timeout = 0'),
-      ]
+    ? [compilable(sql`set transaction isolation level repeatable read`), compilable(WITHOUT_TIMEOUTS)]
     : [];
   return transact({ isDurable: true, hasDeadline: false }, async (transaction) => {
     await transaction.send(settings);

@@ -1,7 +1,7 @@
-import { type Compilable, type Kysely, Migrator } from 'kysely';
+import { type Compilable, type Kysely, Migrator, sql } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Pieces } from '../../pieces.js';
-import { isBusy, isDamaged, sqliteCodeOf } from '../backend-unusable.js';
+import { isBusy, isDamaged, isRejected, isUnavailable, sqliteCodeOf, sqlStateOf } from '../backend-unusable.js';
 import { MIGRATIONS, type Schema } from './schema.js';
 
 /** Builds statements. Executed directly, each statement is its own transaction. */
@@ -58,13 +58,18 @@ export type RowsOf<S extends readonly Compilable<unknown>[]> = {
   -readonly [I in keyof S]: S[I] extends Compilable<infer Row> ? Row[] : never;
 };
 
+/** Ends the timeouts of a Postgres transaction, also those of its role. `transaction_timeout` is new in Postgres 17. */
+export const WITHOUT_TIMEOUTS = sql<unknown>`select set_config(name, '0', true) from pg_settings where name in
+  ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
+
 /**
  * Creates or upgrades the tables. If several processes call it at once, one migrates and the others wait.
  *
+ * @param migrations all of `MIGRATIONS`
  * @throws Error that completes "the catalog can't be used: "
  */
-export async function migrateSchema(query: Query): Promise<void> {
-  const migrator = new Migrator({ db: query, provider: { getMigrations: async () => MIGRATIONS } });
+export async function migrateSchema(query: Query, migrations = MIGRATIONS): Promise<void> {
+  const migrator = new Migrator({ db: query, provider: { getMigrations: async () => migrations } });
   const { error } = await migrator.migrateToLatest();
   const [, unknown] = /previously executed migration (\S+) is missing/.exec(String(error)) ?? [];
   if (unknown !== undefined) {
@@ -89,29 +94,11 @@ export function nullColumnOf(error: unknown): string | undefined {
   return /NOT NULL constraint failed: (\w+\.\w+)/.exec(error.message)?.[1];
 }
 
-/** The five-character SQLSTATE of an error that Postgres reported; `undefined` for other errors. */
-export function sqlStateOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('severity' in error) || !('code' in error)) return undefined;
-  return String(error.code);
-}
-
 const SQLITE_READONLY = 8;
 const SQLITE_IOERR = 10;
 const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 
-/**
- * The SQLSTATEs of temporary failures (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection
- * exceptions (08), insufficient resources (53), operator intervention (57), system errors (58), a lock timeout (55P03), an
- * idle transaction timeout (25P03) or one of a transaction (25P04), a read-only server after a failover (25006), serialization
- * failures and deadlocks (40).
- */
-const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25P04|25006|40001|40P01)/;
-/**
- * The SQLSTATEs by which Postgres turns the service away until its operator changes something: the role or its password (28), no
- * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501).
- */
-const POSTGRES_REJECTED = /^(28|3D000|55000|42501)/;
 const POSTGRES_DISK_FULL = '53100';
 
 /** The answer to a client for an error of the database; `undefined` if the error is a bug of ours. */
@@ -134,15 +121,10 @@ export function databaseError(error: unknown): ServiceError | undefined {
     const message = 'The database rejects the server. Its log has the reason.';
     return new ServiceError('unavailable', message, { cause: error });
   }
-  if (isBusy(error) || POSTGRES_UNAVAILABLE.test(postgres)) {
+  if (isBusy(error) || isUnavailable(error)) {
     return catalogUnavailable(error);
   }
   return undefined;
-}
-
-/** True if Postgres turns the service away, and will until its operator changes something. */
-export function isRejected(error: unknown): boolean {
-  return POSTGRES_REJECTED.test(sqlStateOf(error) ?? '');
 }
 
 export function catalogUnavailable(cause: unknown): ServiceError {

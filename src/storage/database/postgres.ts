@@ -2,18 +2,17 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Compilable, CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
 import pg from 'pg';
 import { ServiceError } from '../../dataset/errors.js';
-import { BackendUnusable } from '../backend-unusable.js';
+import { BackendUnusable, isRejected, sqlStateOf } from '../backend-unusable.js';
 import {
   catalogUnavailable,
   type Database,
   databaseError,
-  isRejected,
   migrateSchema,
   type RowsOf,
-  sqlStateOf,
   type Transaction,
+  WITHOUT_TIMEOUTS,
 } from './database.js';
-import type { Schema } from './schema.js';
+import { MIGRATIONS, type Schema } from './schema.js';
 import { sendPipelined } from './send-pipelined.js';
 import { withoutNul } from './without-nul.js';
 
@@ -99,7 +98,8 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
     query,
     hasRowLocks: true,
     transact: async ({ isDurable, hasDeadline = true }, work) => {
-      const begin = isDurable ? 'begin' : 'begin; set local synchronous_commit = off';
+      // A transaction reads again what it has locked; the role may have another default.
+      const begin = `begin isolation level read committed${isDurable ? '' : '; set local synchronous_commit = off'}`;
       const deadlineMs = hasDeadline ? transactionMs : Number.POSITIVE_INFINITY;
       for (let attempt = 1; ; attempt++) {
         try {
@@ -119,7 +119,18 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
   };
 }
 
-/** Checks the version and migrates the tables, without the statement timeout of requests. */
+/** The migrations, which end the timeouts of their transaction first. */
+const MIGRATIONS_WITHOUT_TIMEOUTS = Object.fromEntries(
+  Object.entries(MIGRATIONS).map(([name, { up }]) => {
+    const migrate = async (db: Kysely<unknown>) => {
+      await WITHOUT_TIMEOUTS.execute(db);
+      await up(db);
+    };
+    return [name, { up: migrate }];
+  }),
+);
+
+/** Checks the version and migrates the tables, without timeouts. */
 async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): Promise<void> {
   const version = await versionOf({ ...connection, ...settings });
   if (version < MIN_VERSION) {
@@ -127,7 +138,7 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
   }
   const query = queryOver(poolOf({ ...connection, max: 1 }), Number.POSITIVE_INFINITY);
   try {
-    await migrateSchema(query);
+    await migrateSchema(query, MIGRATIONS_WITHOUT_TIMEOUTS);
   } finally {
     await query.destroy();
   }

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
+import { whyNoPostgres } from '../../harness/available.js';
+import { databaseForTest, onDatabase } from '../../harness/postgres.js';
+import { eventually } from '../../harness/server.js';
+
+/** A database, and its URL for a role of its own that may create tables. */
+async function databaseWithRole(): Promise<{ url: string; role: string; ownUrl: string }> {
+  const url = await databaseForTest();
+  const role = `role_${randomUUID().replaceAll('-', '')}`;
+  await onDatabase(url, `create role ${role} login password 'own'`, `grant create on schema public to ${role}`);
+  onTestFinished(async () => {
+    await onDatabase(url, `drop owned by ${role}`, `drop role ${role}`);
+  });
+  const own = new URL(url);
+  [own.username, own.password] = [role, 'own'];
+  return { url, role, ownUrl: own.href };
+}
+
+describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
+  test('a migration may take longer than the timeouts of the role', async () => {
+    const { url, role, ownUrl } = await databaseWithRole();
+    for (const name of ['statement_timeout', 'lock_timeout']) {
+      await onDatabase(url, `alter role ${role} set ${name} = '100ms'`);
+    }
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    onTestFinished(() => other.end());
+    // The migration waits until it knows whether this table will exist.
+    await other.query('begin');
+    await other.query('create table account (id text)');
+    const opening = openPostgres(ownUrl);
+    const isLate = eventually(async () => {
+      const [result] = await onDatabase(
+        url,
+        `select 1 from pg_stat_activity where usename = '${role}' and wait_event_type = 'Lock'
+         and clock_timestamp() - query_start > interval '300ms'`,
+      );
+      return result?.rowCount === 1 ? true : undefined;
+    });
+    await Promise.race([isLate, opening]);
+    await other.query('rollback');
+    await (await opening).close();
+  });
+
+  test('transactions are READ COMMITTED, whatever is the default', async () => {
+    const { url, role, ownUrl } = await databaseWithRole();
+    await onDatabase(url, `alter role ${role} set default_transaction_isolation = 'serializable'`);
+    const database = await openPostgres(ownUrl);
+    onTestFinished(() => database.close());
+    for (const isDurable of [true, false]) {
+      const level = { compile: () => sql`show transaction_isolation`.compile(database.query) };
+      const [rows] = await database.transact({ isDurable }, ({ commit }) => commit([level]));
+      expect(rows).toEqual([{ transaction_isolation: 'read committed' }]);
+    }
+  });
+});
