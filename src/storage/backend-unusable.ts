@@ -45,9 +45,10 @@ export function sqlStateOf(error: unknown): string | undefined {
 const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25P04|25006|40001|40P01)/;
 /**
  * The SQLSTATEs by which Postgres turns the service away until its operator changes something: the role or its password (28), no
- * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501).
+ * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501), no tables in the
+ * schemas of the search path (42P01, 3F000).
  */
-const POSTGRES_REJECTED = /^(28|3D000|55000|42501)/;
+const POSTGRES_REJECTED = /^(28|3D000|55000|42501|42P01|3F000)/;
 
 /** True if Postgres turns the service away, and will until its operator changes something. */
 export function isRejected(error: unknown): error is Error {

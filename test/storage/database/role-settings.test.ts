@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
-import { eventually } from '../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 
 /** A database, and its URL for a role of its own that may create tables. */
 async function databaseWithRole(): Promise<{ url: string; role: string; ownUrl: string }> {
@@ -56,5 +56,25 @@ describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
       const [rows] = await database.transact({ isDurable }, ({ commit }) => commit([level]));
       expect(rows).toEqual([{ transaction_isolation: 'read committed' }]);
     }
+  });
+
+  test('another search path is answered with 503 and the reason, until it is the one with the tables', async () => {
+    const { url, role, ownUrl } = await databaseWithRole();
+    const server = await startServer({}, { env: { DATABASE_URL: ownUrl } });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const id = await api.newDataset();
+    const breakAll = `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role}'`;
+    await onDatabase(url, `alter role ${role} set search_path = nowhere`, breakAll);
+    await eventually(async () => {
+      const answers = await Promise.all([api.status(id), api.upload(id, 'a.txt', 'a'), api.list()]);
+      const isRejected = ({ status, body }: (typeof answers)[number]) =>
+        status === 503 && body.error_message?.includes('rejects the server') === true;
+      return answers.every(isRejected) ? true : undefined;
+    });
+    expect(server.output()).toMatch(/relation \\"\w+\\" does not exist/);
+    await onDatabase(url, `alter role ${role} reset search_path`, breakAll);
+    await eventually(async () => ((await api.upload(id, 'a.txt', 'a')).status === 200 ? true : undefined));
+    expect(server.output()).not.toMatch(/"status":500/);
   });
 });
