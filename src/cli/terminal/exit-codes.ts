@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
-import { BackendUnusable, isDamaged } from '../../storage/backend-unusable.js';
+import { BackendUnusable, isDamaged, isRejected, isUnavailable } from '../../storage/backend-unusable.js';
 import { printJson, printMessage } from './print.js';
 import { printable } from './text.js';
 
@@ -124,6 +124,10 @@ export function endingOf(error: unknown): { code: number; message: string } {
   }
   if (error instanceof BackendUnusable) {
     return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
+  }
+  if (isRejected(error) || isUnavailable(error)) {
+    const code = isRejected(error) ? EXIT.configError : EXIT.temporaryFailure;
+    return { code, message: `the database can't be used: ${error.message}` };
   }
   // The AbortError of `fetch` is a DOMException, that of Node is not; both are Errors.
   if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'interrupted' };

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
+import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 
@@ -76,5 +77,29 @@ describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
     await onDatabase(url, `alter role ${role} reset search_path`, breakAll);
     await eventually(async () => ((await api.upload(id, 'a.txt', 'a')).status === 200 ? true : undefined));
     expect(server.output()).not.toMatch(/"status":500/);
+  });
+
+  test('a command that the database stops says so in one line, and whether to try again', async () => {
+    const { url, role, ownUrl } = await databaseWithRole();
+    await (await openPostgres(ownUrl)).close();
+    const listTokens = async () => {
+      const { code, stderr } = await trainyard(['token', 'list'], { env: { DATABASE_URL: ownUrl } });
+      return [code, stderr];
+    };
+    await onDatabase(url, `revoke select on token from ${role}`);
+    expect(await listTokens()).toEqual([
+      78,
+      "trainyard: the database can't be used: permission denied for table token\n",
+    ]);
+    await onDatabase(url, `grant select on token to ${role}`, `alter role ${role} set lock_timeout = '100ms'`);
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    onTestFinished(() => other.end());
+    await other.query('begin');
+    await other.query('lock table token');
+    expect(await listTokens()).toEqual([
+      75,
+      "trainyard: the database can't be used: canceling statement due to lock timeout\n",
+    ]);
   });
 });
