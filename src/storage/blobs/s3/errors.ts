@@ -121,6 +121,11 @@ export function startError(error: unknown, { bucket, endpoint }: S3Location, per
     return unusable(`the bucket "${bucket}" is in another region (${reason}). Set region= in BLOBS_URL.`);
   }
   if (/region is missing/i.test(reason)) return unusable('the region of S3 is not known. Set region= in BLOBS_URL.');
-  if (isTransient(error)) return unusable(`the file store${where} does not answer (${reason}).`, true);
+  if (isTransient(error)) {
+    const status = statusOfError(error);
+    // The answer to a HEAD has no body that names the error.
+    const failure = status !== undefined && status >= 500 ? `fails with ${status}` : `does not answer (${reason})`;
+    return unusable(`the file store${where} ${failure}.`, true);
+  }
   return unusable(`the bucket "${bucket}"${where} can't be used: ${reason} (during ${permission}).`);
 }
