@@ -247,29 +247,43 @@ interface UnneededFile {
   readonly link_until: Micros | null;
 }
 
-/** Past files that no revision has, removed in or before the first revision that is not pinned. */
+/**
+ * Past files that no revision has, removed in or before the first revision that is not pinned. Of those that one revision removed,
+ * these are the ones that were added after the last kept revision before it. So they are found in the index without a look at the
+ * others, of which pinned revisions may have millions (a loose index scan, https://wiki.postgresql.org/wiki/Loose_indexscan).
+ */
 async function unneededPastFiles(
   query: Query,
   { send }: Transaction,
   { datasetId, before }: { datasetId: string; before: number },
 ): Promise<UnneededFile[]> {
+  const past = query.selectFrom('past_file').where('dataset_id', '=', datasetId);
+  const firstRemoval = past
+    .select(({ fn }) => fn.min<number | null>('removed_in').as('number'))
+    .where('removed_in', '<=', before);
   const [rows] = await send([
     query
-      .selectFrom('past_file')
-      .select(['id', 'dataset_id', 'added_in', 'size_bytes', 'link_until'])
-      .where('dataset_id', '=', datasetId)
-      .where('removed_in', '<=', before)
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom('revision')
-              .select('number')
-              .where('dataset_id', '=', datasetId)
-              .whereRef('number', '>=', 'past_file.added_in')
-              .whereRef('number', '<', 'past_file.removed_in'),
-          ),
+      .withRecursive('removal', (db) =>
+        firstRemoval.unionAll(
+          db
+            .selectFrom('removal')
+            .select(({ ref }) => firstRemoval.where('removed_in', '>', ref('removal.number')).as('number'))
+            .where('removal.number', 'is not', null),
         ),
       )
+      .selectFrom('removal')
+      // SQLite keeps this order of a cross join (https://sqlite.org/lang_select.html); the other would look at all past files.
+      .crossJoin('past_file')
+      .select(['id', 'past_file.dataset_id', 'added_in', 'size_bytes', 'link_until'])
+      .where('past_file.dataset_id', '=', datasetId)
+      .whereRef('removed_in', '=', 'removal.number')
+      .where(({ eb, fn, selectFrom, val }) => {
+        const keptBefore = selectFrom('revision')
+          .select((of) => of.fn.max('revision.number').as('number'))
+          .where('revision.dataset_id', '=', datasetId)
+          .whereRef('revision.number', '<', 'removal.number');
+        return eb('added_in', '>', fn.coalesce(keptBefore, val(0)));
+      })
       .limit(ROWS_PER_STATEMENT),
   ]);
   return rows;
