@@ -1,12 +1,13 @@
 import type { Compilable, CompiledQuery } from 'kysely';
-import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
+import { ITEMS_PER_PIECE, MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
 import type { RowsOf } from './database.js';
 import { objectOf, openForReading, rollBackIfOpen, type SqliteFile } from './sqlite-file.js';
 
 /**
  * Reads in one transaction, which sees one snapshot while other processes write (https://sqlite.org/isolation.html).
  *
- * @returns `undefined` if the rows have more than `maxCharacters` as JSON
+ * @param maxCharacters of all rows as JSON; also limits the rows of each statement to `MAX_ITEMS_AT_ONCE`
+ * @returns `undefined` if there are more
  */
 export function readSnapshot<const S extends readonly Compilable<unknown>[]>(
   file: SqliteFile,
@@ -48,7 +49,7 @@ function rowsOf(file: SqliteFile, { sql, parameters }: CompiledQuery): unknown[]
   return parsed({ columns, json });
 }
 
-/** Reads no more rows than have `maxCharacters`; `undefined` if there are more. */
+/** Reads no more rows than `MAX_ITEMS_AT_ONCE`, and none after `maxCharacters`; `undefined` if there are more. */
 function shortTextOf(
   file: SqliteFile,
   { sql, parameters }: CompiledQuery,
@@ -60,7 +61,7 @@ function shortTextOf(
   for (const { text } of file.prepare(`select ${arrayOf(columns)} as text from (${sql})`).iterate(parameters)) {
     texts.push(text as string);
     characters += (text as string).length;
-    if (characters > maxCharacters) return undefined;
+    if (characters > maxCharacters || texts.length > MAX_ITEMS_AT_ONCE) return undefined;
   }
   return { columns, json: `[${texts.join()}]` };
 }
