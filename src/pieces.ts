@@ -47,6 +47,35 @@ export async function replaceInPieces<T, R>(items: T[], { pause }: Pieces, work:
   return places as R[];
 }
 
+/** Items that are sorted at once; they take a few milliseconds. */
+const SORTED_AT_ONCE = 1000;
+
+/** As `items.toSorted(compare)`: a merge sort. Yields where other work may run. */
+export function* sortSteps<T>(items: readonly T[], compare: (a: T, b: T) => number): Generator<undefined, T[]> {
+  let runs: T[][] = [];
+  for (let from = 0; from < items.length; from += SORTED_AT_ONCE) {
+    runs.push(items.slice(from, from + SORTED_AT_ONCE).sort(compare));
+    yield;
+  }
+  while (runs.length > 1) {
+    const merged: T[][] = [];
+    for (let i = 0; i < runs.length; i += 2) merged.push(yield* mergeSteps(runs[i] ?? [], runs[i + 1] ?? [], compare));
+    runs = merged;
+  }
+  return runs[0] ?? [];
+}
+
+function* mergeSteps<T>(a: readonly T[], b: readonly T[], compare: (a: T, b: T) => number): Generator<undefined, T[]> {
+  // Quick if they are sorted already.
+  if (b.length === 0 || compare(a.at(-1) as T, b[0] as T) <= 0) return [...a, ...b];
+  const merged: T[] = [];
+  for (let i = 0, j = 0; i < a.length || j < b.length; ) {
+    const isOfA = j === b.length || (i < a.length && compare(a[i] as T, b[j] as T) <= 0);
+    if (merged.push((isOfA ? a[i++] : b[j++]) as T) % SORTED_AT_ONCE === 0) yield;
+  }
+  return merged;
+}
+
 /** Runs a computation that yields where there may be a pause. */
 export async function finishInPieces<T>(steps: Generator<void, T>, { pause }: Pieces): Promise<T> {
   for (;;) {

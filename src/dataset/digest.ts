@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { finish, ITEMS_PER_PIECE, sortSteps } from '../pieces.js';
 import type { LinkSlot } from './dataset.js';
 
 /**
@@ -6,18 +7,26 @@ import type { LinkSlot } from './dataset.js';
  * order of the filenames. In the C locale, `sha256sum * | sha256sum` in a mounted folder gives the same digest, unless
  * extensions were changed to lower case.
  */
-export function digestOf(
-  files: readonly { readonly filename: string; readonly upload: { readonly sha256: string } }[],
-): string {
-  const lines = linesOf([...files].sort(byCodeUnits));
-  const hasSurrogates = /[\ud800-\udfff]/.test(lines);
-  return sha256Of(hasSurrogates ? linesOf([...files].sort(byBytes)) : lines);
+export function digestOf(files: readonly DigestFile[]): string {
+  return finish(digestSteps(files));
 }
 
-type DigestFile = Parameters<typeof digestOf>[0][number];
+interface DigestFile {
+  readonly filename: string;
+  readonly upload: { readonly sha256: string };
+}
 
-function linesOf(files: readonly DigestFile[]): string {
-  return files.map(({ filename, upload }) => `${upload.sha256}  ${filename}\n`).join('');
+/** As `digestOf`. Yields where other work may run. */
+export function* digestSteps(files: readonly DigestFile[]): Generator<undefined, string> {
+  const hasSurrogates = files.some(({ filename }) => /[\ud800-\udfff]/.test(filename));
+  const sorted = yield* sortSteps(files, hasSurrogates ? byBytes : byCodeUnits);
+  const hash = createHash('sha256');
+  for (let from = 0; from < sorted.length; from += ITEMS_PER_PIECE) {
+    const piece = sorted.slice(from, from + ITEMS_PER_PIECE);
+    hash.update(piece.map(({ filename, upload }) => `${upload.sha256}  ${filename}\n`).join(''));
+    yield;
+  }
+  return hash.digest('hex');
 }
 
 function sha256Of(text: string): string {

@@ -1,8 +1,8 @@
-import { stemGroupsOf } from './counts.js';
+import { stemGroupsOf, stemGroupSteps } from './counts.js';
 import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
-import { finish, ITEMS_PER_PIECE } from '../pieces.js';
+import { finish, ITEMS_PER_PIECE, sortSteps } from '../pieces.js';
 import { type ErrorProblem, errorIn, listedNames, type Problem, type Warning, warningIn } from './problems.js';
 
 /** All errors and warnings about the files of a dataset. */
@@ -73,8 +73,9 @@ function* allFindingSteps(
   );
   const ofStems = role === 'training' ? yield* pairFindings(stored, uploadedStems) : imageFindings(stored, role);
   yield;
-  const findings = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
-  findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
+  const unsorted = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
+  yield;
+  const findings = yield* sortSteps(unsorted, (a, b) => compare(a.filename ?? '', b.filename ?? ''));
   return {
     errors: findings.filter((finding) => finding.severity === 'error'),
     warnings: findings.filter((finding) => finding.severity === 'warning'),
@@ -99,7 +100,7 @@ function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonl
 
 function* pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<string>): Generator<void, Problem[]> {
   const findings: Problem[] = [];
-  const groups = stemGroupsOf(stored);
+  const groups = yield* stemGroupSteps(stored);
   const orphans: NamedFile[] = [];
   const mediaByStem = new Map<string, string>();
   let judged = 0;
@@ -118,8 +119,9 @@ function* pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
   }
+  const ofOrphans = yield* orphanFindings(orphans, [...mediaByStem.keys()]);
   yield;
-  return [...findings, ...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem)];
+  return [...findings, ...ofOrphans, ...similarStems(mediaByStem)];
 }
 
 /** The findings of a control or mask dataset: its images and videos have no captions. */
@@ -186,14 +188,17 @@ function collisions(group: readonly NamedFile[]): ErrorProblem[] {
   return findings;
 }
 
-function orphanFindings(orphans: readonly NamedFile[], mediaStems: readonly string[]): Warning[] {
-  return orphans.map(({ filename }, index) => {
+function* orphanFindings(orphans: readonly NamedFile[], mediaStems: readonly string[]): Generator<void, Warning[]> {
+  const findings: Warning[] = [];
+  for (const [index, { filename }] of orphans.entries()) {
+    if (index % ITEMS_PER_PIECE === 0) yield;
     const stem = stemOf(filename);
     const near = index < MAX_SUGGESTIONS ? nearestName(stem, mediaStems, Math.max(2, stem.length / 2)) : undefined;
     const hint = near === undefined ? '' : ` The nearest name is ${near}.`;
     const message = `${filename} belongs to no image or video, so the trainer ignores it.${hint}`;
-    return warningIn(filename, 'ORPHAN_CAPTION', message);
-  });
+    findings.push(warningIn(filename, 'ORPHAN_CAPTION', message));
+  }
+  return findings;
 }
 
 /** Finds stems that differ only in case. They are the same on file systems that ignore case, as on macOS and Windows. */

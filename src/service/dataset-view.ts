@@ -10,11 +10,11 @@ import {
   type StatusRules,
   type StoredFile,
 } from '../dataset/dataset.js';
-import { digestOf, digestWithLinks } from '../dataset/digest.js';
+import { digestSteps, digestWithLinks } from '../dataset/digest.js';
 import { type Findings, findingSteps, withFindings } from '../dataset/findings.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import type { LinkView } from '../dataset/pairs/links.js';
-import { finishInPieces, type Pieces } from '../pieces.js';
+import { finishInPieces, type Pieces, sortSteps } from '../pieces.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
 import { type JudgedContents, stateOf } from './pairs/judged-contents.js';
@@ -72,13 +72,13 @@ export async function datasetViewOf(
   { catalog, rules, pieces }: Pick<ServiceDependencies, 'catalog' | 'rules'> & { pieces: Pieces },
 ): Promise<DatasetView> {
   const status = datasetStatusOf(dataset, at, rules);
-  const allStored = storedFilesIn(files);
+  const allStored = await finishInPieces(sortSteps(files.filter(isStored), byName), pieces);
   const stored = allStored.filter(({ upload }) => upload.problem === undefined);
   // By name, so that the findings do not depend on the order of the rows.
   const others = files.filter(({ upload }) => upload.state !== 'stored');
   const own = await finishInPieces(findingSteps([...allStored, ...others], at, dataset.role), pieces);
   await pieces.pause();
-  const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
+  const filesDigest = status === 'READY' ? await finishInPieces(digestSteps(stored), pieces) : undefined;
   const linkDigests = links.views.map(({ slot, digest = '' }) => ({ slot, digest }));
   const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
   const linkedFrom = async () => {
@@ -115,7 +115,11 @@ export function viewStateOf({ dataset, at }: { dataset: Dataset; at: Micros }, r
 
 /** The stored files among `files`, by name. */
 export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
-  return files.filter((file): file is StoredFile => file.upload.state === 'stored').sort(byName);
+  return files.filter(isStored).sort(byName);
+}
+
+function isStored(file: DatasetFile): file is StoredFile {
+  return file.upload.state === 'stored';
 }
 
 function byName(a: DatasetFile, b: DatasetFile): number {

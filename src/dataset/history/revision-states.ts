@@ -1,7 +1,7 @@
-import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf } from '../counts.js';
+import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf, stemGroupSteps } from '../counts.js';
 import { type Role, type StoredFile, statusOf } from '../dataset.js';
 import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
-import { digestOf } from '../digest.js';
+import { digestSteps } from '../digest.js';
 import { stemOf } from '../media.js';
 import type { PastFile } from './revisions.js';
 
@@ -41,7 +41,7 @@ export function* revisionStates(
   if (newest === undefined) return;
   const files = new Map(filesIn(versions, newest).map((file) => [file.filename, file]));
   yield;
-  const stems = stemGroupsOf([...files.values()]);
+  const stems = yield* stemGroupSteps([...files.values()]);
   let counts: StemCounts = countsOfStem([]);
   let counted = 0;
   for (const group of stems.values()) {
@@ -68,8 +68,8 @@ export function* revisionStates(
       stems.set(stem, after);
       counts = recount(counts, before, after);
     }
-    yield;
-    yield { number, digest: digestOf([...files.values()]), isReady: isReady(countsInRole(counts, role)) };
+    const digest = yield* digestSteps([...files.values()]);
+    yield { number, digest, isReady: isReady(countsInRole(counts, role)) };
     previous = number;
   }
 }

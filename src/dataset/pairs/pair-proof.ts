@@ -1,4 +1,5 @@
 import type { LinkSlot } from '../dataset.js';
+import { finish, ITEMS_PER_PIECE } from '../../pieces.js';
 import { PAIR_FAULTS, type PairFault, type PairFile, pairFaultOf } from './pair-faults.js';
 
 /** The files of a dataset that may be in pairs, by stem. */
@@ -9,6 +10,15 @@ export type PairProof = { readonly [Fault in PairFault]: readonly string[] };
 
 /** Judges all stems of a link. */
 export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlot): PairProof {
+  return finish(provePairSteps(target, linked, slot));
+}
+
+/** As `provePairs`. Yields where other work may run. */
+export function* provePairSteps(
+  target: PairGroups,
+  linked: PairGroups,
+  slot: LinkSlot,
+): Generator<undefined, PairProof> {
   const proof: Record<PairFault, string[]> = {
     missing: [],
     ambiguous: [],
@@ -17,12 +27,13 @@ export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlo
     clip: [],
     extra: [],
   };
-  const judge = (stem: string) => {
+  const stems = new Set([...target.keys(), ...linked.keys()]);
+  let judged = 0;
+  for (const stem of stems) {
+    if (++judged % ITEMS_PER_PIECE === 0) yield;
     const fault = pairFaultOf(target.get(stem) ?? [], linked.get(stem) ?? [], slot);
     if (fault !== undefined) proof[fault].push(stem);
-  };
-  for (const stem of target.keys()) judge(stem);
-  for (const stem of linked.keys()) if (!target.has(stem)) judge(stem);
+  }
   for (const fault of PAIR_FAULTS) proof[fault].sort();
   return proof;
 }

@@ -1,4 +1,4 @@
-import { stemGroupsOf } from '../../dataset/counts.js';
+import { stemGroupSteps } from '../../dataset/counts.js';
 import {
   type Dataset,
   type LinkSlot,
@@ -7,11 +7,11 @@ import {
   type StoredFile,
   statusOf,
 } from '../../dataset/dataset.js';
-import { digestOf } from '../../dataset/digest.js';
+import { digestSteps } from '../../dataset/digest.js';
 import type { LinkView } from '../../dataset/pairs/links.js';
 import { isPairFile, type PairFile } from '../../dataset/pairs/pair-faults.js';
 import { type JudgedLink, pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
-import { provePairs } from '../../dataset/pairs/pair-proof.js';
+import { provePairSteps } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
 import type { LinkedFile } from '../../storage/catalog/pairs/linked-files.js';
 
@@ -40,19 +40,19 @@ export function* judgeLinks(
 ): Generator<void, JudgedLinks> {
   const { dataset, files, linkedFiles } = contents;
   if (dataset.links.length === 0) return NO_LINKS;
-  const target = stemGroupsOf<PairFile>(files.filter(isPairFile));
+  const target = yield* stemGroupSteps<PairFile>(files.filter(isPairFile));
   const judged: { view: LinkView; link: JudgedLink }[] = [];
   for (const { slot, dataset: linked } of dataset.links) {
     yield;
     const all = linkedFiles.get(slot) ?? [];
     const sound = all.filter(({ upload }) => !upload.isDamaged);
-    const groups = stemGroupsOf<PairFile>(sound.filter(isPairFile));
+    const groups = yield* stemGroupSteps<PairFile>(sound.filter(isPairFile));
     yield;
     const status = statusOf(linked.counts, at, rules);
     const warnings = slot === 'mask' ? sound.flatMap(({ upload }) => upload.warnings) : [];
-    const proof = provePairs(target, groups, slot);
+    const proof = yield* provePairSteps(target, groups, slot);
     yield;
-    const digest = status === 'READY' ? digestOf(sound) : undefined;
+    const digest = status === 'READY' ? yield* digestSteps(sound) : undefined;
     judged.push({
       view: { slot, dataset: linked, status, digest, proof },
       link: { slot, name: linked.name, status, groups, proof, warnings },
