@@ -11,6 +11,9 @@ const MAX_CONCURRENT_FINALIZATIONS = 4;
 
 const MAX_CONCURRENT_LISTINGS = 4;
 
+/** Pending uploads that are looked for in one page of a store, which has as many objects. */
+const IDS_PER_PAGE = 1000;
+
 /** `pollAll` skips uploads that expired longer ago than this. `poll` still finds them. */
 const POLL_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 
@@ -44,8 +47,8 @@ export class PresignedUploads {
   readonly #stopping = new AbortController();
   /** Polls in flight, by dataset. */
   readonly #polls = new Map<string, Promise<void>>();
-  /** The start of a dataset's next poll: the key of the first pending upload that the last poll did not reach. */
-  readonly #nextKeys = new Map<string, string>();
+  /** The start of a dataset's next poll: the id of the last pending upload that the last poll reached. */
+  readonly #reachedIds = new Map<string, string>();
   /** When `pollAll` polls a dataset next. */
   readonly #nextPollAt = new Map<string, Micros>();
   /** Ids of files that are queued or being finalized. */
@@ -94,18 +97,18 @@ export class PresignedUploads {
   /** Lists one page of a dataset's objects, from where the last poll ended, and queues the uploads in it. */
   async #pollPage(datasetId: string): Promise<'more' | 'all'> {
     const { catalog, now } = this.#dependencies;
-    const pendingIds = await catalog.pendingPresignedIds({ now: now(), datasetId });
-    const idsByKey = new Map(pendingIds.map((id) => [blobKeyOf({ id, datasetId }), id]));
-    // The keys are sorted: the catalog returns sorted ids, and keys sort in the order of their ids.
-    const keys = [...idsByKey.keys()];
-    const from = this.#nextKeys.get(datasetId) ?? '';
-    const first = keys.find((key) => key >= from) ?? keys[0];
-    this.#nextKeys.delete(datasetId);
+    const after = this.#reachedIds.get(datasetId) ?? '';
+    const ids = await catalog.pendingPresignedIds({ now: now(), datasetId, after, limit: IDS_PER_PAGE });
+    this.#reachedIds.delete(datasetId);
+    const [first] = ids;
     if (first === undefined) return 'all';
+    // Sorted, since keys sort in the order of their ids.
+    const idsByKey = new Map(ids.map((id) => [blobKeyOf({ id, datasetId }), id]));
     // A listing begins after a key that need not exist. This prefix of the first pending key sorts before it.
-    const page = await this.#options.listObjects(datasetId, { after: first.slice(0, -1) });
+    const from = blobKeyOf({ id: first, datasetId }).slice(0, -1);
+    const { objects, next } = await this.#options.listObjects(datasetId, { after: from });
     const sizes = new Map(
-      page.objects.flatMap(({ key, sizeBytes }) => {
+      objects.flatMap(({ key, sizeBytes }) => {
         const id = idsByKey.get(key);
         return id === undefined ? [] : [[id, sizeBytes] as const];
       }),
@@ -114,10 +117,12 @@ export class PresignedUploads {
       const files = await catalog.pendingPresignedUploads({ now: now(), ids: [...sizes.keys()] });
       for (const file of files) this.#enqueue({ file, sizeBytes: sizes.get(file.id) });
     }
-    const { next } = page;
-    const nextKey = next === undefined ? undefined : keys.find((key) => key > next);
-    if (nextKey === undefined) return 'all';
-    this.#nextKeys.set(datasetId, nextKey);
+    const lastKey = objects.at(-1)?.key ?? '';
+    const reached = ids.findLast((id) => blobKeyOf({ id, datasetId }) <= lastKey) ?? first;
+    // There may be more ids after the last one, but no more objects after the last page.
+    const isAll = reached === ids.at(-1) ? ids.length < IDS_PER_PAGE : next === undefined;
+    if (isAll) return 'all';
+    this.#reachedIds.set(datasetId, reached);
     return 'more';
   }
 

@@ -165,10 +165,11 @@ export class Catalog {
     return rows.map((row) => fileOf(row) as ReceivedFile);
   }
 
-  /** The ids, in order, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
-  async pendingPresignedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
-    const select = this.#pendingPresigned(now).select('id').where('dataset_id', '=', datasetId).orderBy('id');
-    return (await select.execute()).map(({ id }) => id);
+  /** A page of the ids, in order, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
+  async pendingPresignedIds(page: { now: Micros; datasetId: string; after: string; limit: number }): Promise<string[]> {
+    const { now, datasetId, after, limit } = page;
+    const select = this.#pendingPresigned(now).select('id').where('dataset_id', '=', datasetId).where('id', '>', after);
+    return (await select.orderBy('id').limit(limit).execute()).map(({ id }) => id);
   }
 
   /** The pending presigned uploads that have one of these ids and that no lease holds at `now`. */

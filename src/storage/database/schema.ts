@@ -9,6 +9,7 @@ import { addVersion } from './migrations/add-version.js';
 import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
 import { createInitialTables } from './migrations/create-initial-tables.js';
 import { indexAddedIn } from './migrations/index-added-in.js';
+import { indexPresigned } from './migrations/index-presigned.js';
 
 /**
  * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
@@ -210,6 +211,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0012_added_in_index': { up: indexAddedIn },
   '0013_readiness_version': { up: addReadinessVersion },
   '0014_file_indexes': { up: addFileIndexes },
+  '0015_presigned_index': { up: indexPresigned },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

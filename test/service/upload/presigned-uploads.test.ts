@@ -80,6 +80,20 @@ for (const { name, leftOut } of BACKENDS) {
       expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
     });
 
+    test('the uploads of a few among thousands of links are found', async () => {
+      const id = await api.newDataset();
+      const urls: string[] = [];
+      for (let from = 0; from < 2100; from += 700) {
+        const names = Array.from({ length: 700 }, (_, i) => `${from + i}.txt`);
+        const { body } = await api.links(id, Object.fromEntries(names.map((name) => [name, 1])));
+        urls.push(...Object.values(body.uploads).map(({ upload_url }) => upload_url));
+      }
+      // In the order of their keys, which are read in pages.
+      urls.sort();
+      for (const place of [0, 1050, 2099]) expect((await putTo(urls[place]!, 'a')).status).toBe(200);
+      await eventually(async () => ((await api.status(id)).body.files.length === 3 ? true : undefined));
+    });
+
     test('a mask that goes directly to the bucket is read as one', async () => {
       const { body: dataset } = await api.json<WireDatasetWithFiles>('POST', '', { role: 'mask' });
       const black = maskPng({ width: 9, height: 9, colour: 0, depth: 8, pixel: () => [0] });

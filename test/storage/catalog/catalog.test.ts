@@ -445,8 +445,12 @@ onEach(catalogs, (open) => {
     const idsOf = async (now: number, files: PendingFile[]) =>
       (await catalog.pendingPresignedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
     const sorted = (...files: PendingFile[]) => files.map(({ id }) => id).sort();
-    expect(await catalog.pendingPresignedIds({ now: 69, datasetId })).toEqual(sorted(early, late));
-    expect(await catalog.pendingPresignedIds({ now: 70, datasetId })).toEqual(sorted(early, late, withLease));
+    const pendingIds = (now: number, { after = '', limit = 10 } = {}) =>
+      catalog.pendingPresignedIds({ now, datasetId, after, limit });
+    expect(await pendingIds(69)).toEqual(sorted(early, late));
+    const ids = sorted(early, late, withLease);
+    expect(await pendingIds(70)).toEqual(ids);
+    expect(await pendingIds(70, { after: ids[0]!, limit: 1 })).toEqual([ids[1]]);
     expect(await idsOf(69, [late, withLease, inOtherDataset, byLink])).toEqual(sorted(late, inOtherDataset));
     expect(await idsOf(69, [])).toEqual([]);
     const datasetsAt = async (now: number, expiringFrom: number) =>

@@ -89,4 +89,16 @@ onEach(catalogs, (open) => {
     );
     expect(plans.filter((plan) => plan.includes('file_not_stored'))).toHaveLength(1);
   });
+
+  test('pending presigned uploads are found in the order of their ids', async () => {
+    const { database } = await openLarge();
+    const presigned = { state: 'pending', via: 'presigned', expires_at: 9 };
+    await database.query.updateTable('file').set(presigned).where('id', 'like', 'f1%').execute();
+    const plans = await plansOf(database, async (watched) => {
+      const page = { now: 5, datasetId: 'd', after: 'f11', limit: 2 };
+      expect(await catalogOver(watched).pendingPresignedIds(page)).toEqual(['f110', 'f1100']);
+    });
+    expect(plans).toEqual([expect.stringContaining('file_presigned')]);
+    expect(plans[0]).not.toMatch(/sort|b-tree/i);
+  });
 });
