@@ -70,7 +70,8 @@ export async function expectNothingAfterRestart(server: TestServer): Promise<voi
 }
 
 /**
- * Lines of the log about a fault of the server: every error but a 503 or 507 answer or one that the store broke off, warnings
+ * Lines of the log about a fault of the server: every error but a 503 or 507 answer, one that the store broke off, or work in the
+ * background that a full disk stopped; warnings
  * of Node, the stack of a dying process.
  */
 export function faultsOf(server: TestServer): string[] {
@@ -80,7 +81,7 @@ export function faultsOf(server: TestServer): string[] {
     .filter(
       (line) =>
         /"level":[56]0|"status":500|^\s+at |Error:|^\(node:\d+\)/.test(line) &&
-        !/"status":50[37]|"error":"(unavailable|bytes_replaced)"/.test(line),
+        !/"status":50[37]|"error":"(unavailable|bytes_replaced)"|SQLITE_FULL.*it will be retried/.test(line),
     );
 }
 

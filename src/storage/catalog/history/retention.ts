@@ -4,7 +4,7 @@ import type { Micros } from '../../../dataset/dataset.js';
 import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import { runWithPauses } from '../../time-slice.js';
-import { datasetById, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
+import { datasetById, IS_LIVE, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
 import { revisionOf } from './revision-rows.js';
 
 /** Datasets read, or made due, at a time. */
@@ -46,6 +46,7 @@ export class Retention {
       .selectFrom('dataset')
       .select('id')
       .where('history_due', '<=', now)
+      .where(IS_LIVE)
       .limit(DATASETS_PER_PAGE);
     while (!signal?.aborted) {
       const page = await due.execute();
@@ -282,7 +283,8 @@ async function unneededPastFiles(
           .select((of) => of.fn.max('revision.number').as('number'))
           .where('revision.dataset_id', '=', datasetId)
           .whereRef('revision.number', '<', 'removal.number');
-        return eb('added_in', '>', fn.coalesce(keptBefore, val(0)));
+        // Files from before the history were added in 0.
+        return eb('added_in', '>', fn.coalesce(keptBefore, val(-1)));
       })
       .limit(ROWS_PER_STATEMENT),
   ]);

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Retention } from '../../../../src/storage/catalog/history/retention.js';
 import type { Database } from '../../../../src/storage/database/database.js';
@@ -142,6 +143,50 @@ onEach(catalogs, (open) => {
       [250, 0],
       [250, 1],
     ]);
+  });
+
+  test('exactly the past files stay that a revision has, those from before the history too', async () => {
+    const { add, database } = await openAccount();
+    const { query } = database;
+    const latest = 6;
+    const span = fc.tuple(fc.integer({ min: 0, max: latest - 1 }), fc.integer({ min: 1, max: latest }));
+    const spans = fc.array(
+      span.filter(([addedIn, removedIn]) => addedIn < removedIn),
+      { maxLength: 12 },
+    );
+    let datasets = 0;
+    await fc.assert(
+      fc.asyncProperty(spans, fc.subarray([1, 2, 3, 4, 5]), async (past, pinned) => {
+        const id = `d${++datasets}`;
+        await add(id, { since: 0, revisions: latest });
+        const revisions = query.updateTable('revision').where('dataset_id', '=', id);
+        if (pinned.length > 0) await revisions.set({ pinned_at: 1 }).where('number', 'in', pinned).execute();
+        const files = query.selectFrom('past_file').selectAll().where('dataset_id', '=', id);
+        const template = (await files.execute())[0]!;
+        await query.deleteFrom('past_file').where('dataset_id', '=', id).execute();
+        const rows = past.map(([added_in, removed_in], i) => ({
+          ...template,
+          ...{ id: `${id}-of-${i}`, added_in, removed_in },
+        }));
+        if (rows.length > 0) await query.insertInto('past_file').values(rows).execute();
+        await query.updateTable('dataset').set({ history_due: 0 }).where('id', '=', id).execute();
+        await new Retention(database, { rules: { count: 0, lifetime: 0 }, blobGrace: 0, maxBytes: 1e12 }).run(NOW);
+        const kept = [...pinned, latest];
+        const needed = rows.filter((row) => kept.some((n) => row.added_in <= n && n < row.removed_in));
+        const names = (all: readonly { id: string }[]) => all.map((row) => row.id).sort();
+        expect(names(await files.execute())).toEqual(names(needed));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('a dataset that was deleted, and whose files are still removed, is not due', async () => {
+    const { accountId, add, catalog, database } = await openAccount();
+    await add('d', { since: 0, revisions: 2 });
+    await catalog.deleteDataset({ accountId, id: 'd' }, NOW);
+    await new Retention(database, { ...KEEP_ALL, maxBytes: 1e12 }).run(NOW);
+    await catalog.trashDeleted();
+    expect(await catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).toEqual(['d/d-2']);
   });
 
   if (open !== catalogs[1]?.open) return;
