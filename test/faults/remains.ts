@@ -71,8 +71,7 @@ export async function expectNothingAfterRestart(server: TestServer): Promise<voi
 
 /**
  * Lines of the log about a fault of the server: every error but a 503 or 507 answer, one that the store broke off, or work in the
- * background that a full disk stopped; warnings
- * of Node, the stack of a dying process.
+ * background that a full disk stopped; warnings of Node, the stack of a dying process.
  */
 export function faultsOf(server: TestServer): string[] {
   return server
