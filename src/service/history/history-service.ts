@@ -146,11 +146,13 @@ export class HistoryService {
     number: number,
     pin: { by: string; note: string | null } | null,
   ): Promise<RevisionView> {
-    await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const isSet = await catalog.revisions.setPin(key.id, number, pin && { at: now(), ...pin });
+    // Read before: retention may delete a revision as soon as it is not pinned.
+    const view = await this.revision(key, number);
+    const changed = pin && { at: now(), ...pin };
+    const isSet = await catalog.revisions.setPin(key.id, number, changed);
     if (!isSet) throw await revisionNotFound(catalog, key.id, number);
-    return this.revision(key, number);
+    return { ...view, pin: changed };
   }
 
   async #findDataset(key: DatasetKey): Promise<Dataset> {
