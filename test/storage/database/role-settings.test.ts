@@ -24,8 +24,9 @@ async function databaseWithRole(): Promise<{ url: string; role: string; ownUrl: 
 describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
   test('a migration may take longer than the timeouts of the role', async () => {
     const { url, role, ownUrl } = await databaseWithRole();
+    // Long enough for the statements around a migration, even on a busy machine.
     for (const name of ['statement_timeout', 'lock_timeout']) {
-      await onDatabase(url, `alter role ${role} set ${name} = '100ms'`);
+      await onDatabase(url, `alter role ${role} set ${name} = '2s'`);
     }
     const other = new pg.Client({ connectionString: url });
     await other.connect();
@@ -38,7 +39,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
       const [result] = await onDatabase(
         url,
         `select 1 from pg_stat_activity where usename = '${role}' and wait_event_type = 'Lock'
-         and clock_timestamp() - query_start > interval '300ms'`,
+         and clock_timestamp() - query_start > interval '2.5s'`,
       );
       return result?.rowCount === 1 ? true : undefined;
     });
