@@ -235,7 +235,10 @@ onS3(() => {
     test.each([
       [
         'is not there',
-        () => newBucket().url().replace('trainyard-test', 'no-such-bucket'),
+        () =>
+          newBucket()
+            .url()
+            .replace(/^s3:\/\/[^/]+/, 's3://no-such-bucket'),
         {},
         'no bucket "no-such-bucket"',
       ],
