@@ -48,7 +48,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
     await (await opening).close();
   });
 
-  test('transactions are READ COMMITTED, whatever is the default', async () => {
+  test('transactions are READ COMMITTED, though the role has another default', async () => {
     const { url, role, ownUrl } = await databaseWithRole();
     await onDatabase(url, `alter role ${role} set default_transaction_isolation = 'serializable'`);
     const database = await openPostgres(ownUrl);
