@@ -39,10 +39,11 @@ export function sqlStateOf(error: unknown): string | undefined {
 /**
  * The SQLSTATEs of temporary failures (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection
  * exceptions (08), insufficient resources (53), operator intervention (57), system errors (58), a lock timeout (55P03), an
- * idle transaction timeout (25P03) or one of a transaction (25P04), a read-only server after a failover (25006), serialization
- * failures and deadlocks (40).
+ * idle transaction timeout (25P03) or one of a transaction (25P04), a read-only server (25006), serialization failures and
+ * deadlocks (40).
  */
 const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25P04|25006|40001|40P01)/;
+const POSTGRES_READ_ONLY = '25006';
 /**
  * The SQLSTATEs by which Postgres turns the service away until its operator changes something: the role or its password (28), no
  * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501), no tables in the
@@ -53,6 +54,11 @@ const POSTGRES_REJECTED = /^(28|3D000|55000|42501|42P01|3F000)/;
 /** True if Postgres turns the service away, and will until its operator changes something. */
 export function isRejected(error: unknown): error is Error {
   return POSTGRES_REJECTED.test(sqlStateOf(error) ?? '');
+}
+
+/** True if Postgres refuses to write: it became a standby in a failover, or the role or the database is set to read only. */
+export function isReadOnlyServer(error: unknown): error is Error {
+  return sqlStateOf(error) === POSTGRES_READ_ONLY;
 }
 
 /** True for a failure that Postgres reported, and that may be over when the caller tries again. */

@@ -1,7 +1,15 @@
 import { type Compilable, type Kysely, Migrator, sql } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Pieces } from '../../pieces.js';
-import { isBusy, isDamaged, isRejected, isUnavailable, sqliteCodeOf, sqlStateOf } from '../backend-unusable.js';
+import {
+  isBusy,
+  isDamaged,
+  isReadOnlyServer,
+  isRejected,
+  isUnavailable,
+  sqliteCodeOf,
+  sqlStateOf,
+} from '../backend-unusable.js';
 import { MIGRATIONS, type Schema } from './schema.js';
 
 /** Builds statements. Executed directly, each statement is its own transaction. */
@@ -115,6 +123,10 @@ export function databaseError(error: unknown): ServiceError | undefined {
   }
   if (isDamaged(error)) {
     const message = "The server's catalog is damaged. Its log has the reason. Restore a backup.";
+    return new ServiceError('unavailable', message, { cause: error });
+  }
+  if (isReadOnlyServer(error)) {
+    const message = 'The database is read-only now: nothing can be changed until it is the primary server again.';
     return new ServiceError('unavailable', message, { cause: error });
   }
   if (isRejected(error)) {

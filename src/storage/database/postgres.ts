@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Compilable, CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
 import pg from 'pg';
 import { ServiceError } from '../../dataset/errors.js';
-import { BackendUnusable, isRejected, sqlStateOf } from '../backend-unusable.js';
+import { BackendUnusable, isReadOnlyServer, isRejected, sqlStateOf } from '../backend-unusable.js';
 import {
   catalogUnavailable,
   type Database,
@@ -60,7 +60,8 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
 
 /**
  * Opens a Postgres database with a pool of connections. Statements are pipelined, so that a transaction costs one round
- * trip for each group of statements. A broken connection is replaced when the next one is needed.
+ * trip for each group of statements. A broken connection is replaced when the next one is needed, and so is one to a server that
+ * is read-only: after a failover, a new one may lead to the primary.
  *
  * @param url `postgres://user:password@host:port/database`, with `sslmode` and the other parameters of
  * https://node-postgres.com/features/connecting, and `pool_size`
@@ -197,10 +198,14 @@ function queryOver(pool: pg.Pool, deadlineMs: number): Kysely<Schema> {
   const connect = async () => {
     const deadline = performance.now() + deadlineMs;
     const client = await checkOut(pool, deadline);
+    let isReadOnly = false;
     return {
       query: (text: string, values: readonly unknown[]) =>
-        send(client, { text, values: values.map(withoutNul) }, deadline),
-      release: (isBroken: boolean) => client.release(isBroken),
+        send(client, { text, values: values.map(withoutNul) }, deadline).catch((error) => {
+          isReadOnly ||= isReadOnlyServer(error);
+          throw error;
+        }),
+      release: (isBroken: boolean) => client.release(isBroken || isReadOnly),
     } as unknown as PostgresPoolClient;
   };
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end() } }) });
@@ -269,7 +274,7 @@ async function transact<T>(
     });
   } catch (error) {
     // A silent server would not answer the rollback either. It rolls back when the connection ends.
-    isBroken = error instanceof ServiceError && error.code === 'unavailable';
+    isBroken = (error instanceof ServiceError && error.code === 'unavailable') || isReadOnlyServer(error);
     throw error;
   } finally {
     if ((state as string) === 'open' && !isBroken) {

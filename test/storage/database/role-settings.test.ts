@@ -80,6 +80,28 @@ describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
     expect(server.output()).not.toMatch(/"status":500/);
   });
 
+  test('a database that is read-only is answered with 503 and the reason, also by /readyz, until it is the primary again', async () => {
+    const { url, role, ownUrl } = await databaseWithRole();
+    const server = await startServer({}, { env: { DATABASE_URL: ownUrl } });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const id = await api.newDataset();
+    const ready = async () => (await fetch(`${server.url}/readyz`)).status;
+    const breakAll = `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role}'`;
+    await onDatabase(url, `alter role ${role} set default_transaction_read_only = on`, breakAll);
+    await eventually(async () => {
+      const { status, body } = await api.upload(id, 'a.txt', 'a');
+      return status === 503 && body.error_message?.includes('The database is read-only') ? true : undefined;
+    });
+    await eventually(async () => ((await ready()) === 503 ? true : undefined));
+    expect((await api.status(id)).status).toBe(200);
+    // The open connections stay read-only, as those to a server that became a standby.
+    await onDatabase(url, `alter role ${role} reset default_transaction_read_only`);
+    await eventually(async () => ((await ready()) === 200 ? true : undefined));
+    await eventually(async () => ((await api.upload(id, 'a.txt', 'a')).status === 200 ? true : undefined));
+    expect(server.output()).not.toMatch(/"status":500/);
+  });
+
   test('a command that the database stops says so in one line, and whether to try again', async () => {
     const { url, role, ownUrl } = await databaseWithRole();
     await (await openPostgres(ownUrl)).close();
