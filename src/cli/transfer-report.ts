@@ -1,6 +1,8 @@
+import { hasErrno, ServiceError } from '../dataset/errors.js';
 import type { CopyProgress, LostBlob } from '../service/transfer/copy-blobs.js';
 import { TransferError, type TransferErrorCode } from '../service/transfer/installation.js';
 import type { Migrated } from '../service/transfer/migrate.js';
+import { BackendUnusable, isDatabaseFull } from '../storage/backend-unusable.js';
 import { firstLines } from './folder/report.js';
 import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
 import { print } from './terminal/print.js';
@@ -16,9 +18,14 @@ const EXIT_OF: Record<TransferErrorCode, number> = {
   lost: EXIT.dataError,
 };
 
-/** Runs a backup, restore or migration with its progress on standard error. Ctrl-C aborts its signal. @throws CommandError */
+/**
+ * Runs a backup, restore or migration with its progress on standard error. Ctrl-C aborts its signal.
+ *
+ * @param options.to the folder that it fills, if it fills no other place
+ * @throws CommandError
+ */
 export async function withTransferProgress<T>(
-  options: { isQuiet: boolean },
+  options: { isQuiet: boolean; to?: string | undefined },
   work: (tools: {
     signal: AbortSignal;
     onProgress: (progress: CopyProgress) => void;
@@ -30,6 +37,10 @@ export async function withTransferProgress<T>(
   try {
     return await interruptible((signal) => work({ signal, onProgress, display }));
   } catch (error) {
+    if (options.to !== undefined && isOfFullDisk(error)) {
+      const message = `the disk of ${printable(options.to)} is full. Free some space, and run the same command again to go on.`;
+      throw new CommandError(EXIT.ioError, message, { cause: error });
+    }
     if (!(error instanceof TransferError)) throw error;
     const { code, message, lost } = error;
     const details = { reason: code.toUpperCase(), ...(lost.length > 0 && { lost: lost.map(lostDocument) }) };
@@ -37,6 +48,12 @@ export async function withTransferProgress<T>(
   } finally {
     display.clear();
   }
+}
+
+function isOfFullDisk(error: unknown): boolean {
+  if (error instanceof ServiceError) return error.code === 'no_space';
+  if (error instanceof BackendUnusable) return isDatabaseFull(error.cause);
+  return isDatabaseFull(error) || hasErrno(error, 'ENOSPC', 'EDQUOT');
 }
 
 function lostLines(lost: readonly LostBlob[]): string[] {

@@ -11,8 +11,23 @@ export class BackendUnusable extends Error {
 }
 
 const SQLITE_BUSY = 5;
+export const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+export const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
+
+/** The driver gives no result code with what fails while rows are read, only the text of https://sqlite.org/c3ref/errcode.html. */
+const CODE_OF_MESSAGE = new Map([
+  ['database is locked', SQLITE_BUSY],
+  ['attempt to write a readonly database', SQLITE_READONLY],
+  ['disk I/O error', SQLITE_IOERR],
+  ['database disk image is malformed', SQLITE_CORRUPT],
+  ['database or disk is full', SQLITE_FULL],
+  ['unable to open database file', SQLITE_CANTOPEN],
+  ['file is not a database', SQLITE_NOTADB],
+]);
 
 /** True if SQLite found that its file is damaged, or no database. */
 export function isDamaged(error: unknown): error is Error {
@@ -25,9 +40,24 @@ export function isBusy(error: unknown): boolean {
   return sqliteCodeOf(error) === SQLITE_BUSY;
 }
 
-/** The primary result code (https://sqlite.org/rescode.html) of an error that SQLite reported. */
+/** True if the disk of the SQLite file reports an error. */
+export function isIoError(error: unknown): error is Error {
+  return sqliteCodeOf(error) === SQLITE_IOERR;
+}
+
+/** True if the disk of the database is full. */
+export function isDatabaseFull(error: unknown): error is Error {
+  return sqliteCodeOf(error) === SQLITE_FULL || sqlStateOf(error) === POSTGRES_DISK_FULL;
+}
+
+/**
+ * The primary result code (https://sqlite.org/rescode.html) of an error that SQLite reported; `undefined` for other errors, and
+ * for those of constraints.
+ */
 export function sqliteCodeOf(error: unknown): number | undefined {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+  if (!(error instanceof Error)) return undefined;
+  if ('errcode' in error) return Number(error.errcode) & 0xff;
+  return 'code' in error && error.code === 'ERR_SQLITE_ERROR' ? CODE_OF_MESSAGE.get(error.message) : undefined;
 }
 
 /** The five-character SQLSTATE of an error that Postgres reported; `undefined` for other errors. */
@@ -44,6 +74,7 @@ export function sqlStateOf(error: unknown): string | undefined {
  */
 const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25P04|25006|40001|40P01)/;
 const POSTGRES_READ_ONLY = '25006';
+const POSTGRES_DISK_FULL = '53100';
 /**
  * The SQLSTATEs by which Postgres turns the service away until its operator changes something: the role or its password (28), no
  * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501), no tables in the

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
-import { type Api, put } from '../harness/api.js';
+import { Api, put } from '../harness/api.js';
 import { whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
@@ -120,9 +120,18 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
 
   test('during a read serves no wrong bytes, and serves again by itself', async () => {
     await failing('read');
-    const statuses = [(await api.raw('GET', `/${id}/files/kept.txt`)).status];
-    expect(statuses.every((status) => status === 503)).toBe(true);
+    expect((await api.raw('GET', `/${id}/files/kept.txt`)).status).toBe(503);
     await mend('read');
+    expect(await (await api.raw('GET', `/${id}/files/kept.txt`)).text()).toBe('a caption');
+    // A new process has no page of the catalog in memory.
+    const { dataFolder } = server;
+    await server.stop();
+    server = await startServer(SETTINGS, { dataFolder, env: { LD_PRELOAD: library, FAILING_DISK: dataFolder } });
+    api = new Api(server.url, api.token);
+    await failing('read');
+    expect([(await api.status(id)).status, (await api.list()).status]).toEqual([503, 503]);
+    await mend('read');
+    expect((await api.status(id)).status).toBe(200);
     expect(await (await api.raw('GET', `/${id}/files/kept.txt`)).text()).toBe('a caption');
     expect(await findingsOf(server)).toEqual([]);
   });

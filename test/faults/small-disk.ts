@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../harness/server.js';
@@ -8,8 +8,8 @@ import { temporaryFolder } from '../harness/server.js';
 export interface SmallDisk {
   readonly folder: string;
   readonly freeBytes: () => number;
-  /** Fills the file system until `release`. */
-  readonly fill: () => void;
+  /** Fills the file system until `release`, apart from `leftBytes`. */
+  readonly fill: (leftBytes?: number) => void;
   readonly release: () => void;
   readonly unmount: () => Promise<void>;
 }
@@ -34,7 +34,10 @@ export async function mountSmallDisk(
       const { bavail, bsize } = statfsSync(folder);
       return bavail * bsize;
     },
-    fill: () => fillUp(filler),
+    fill: (leftBytes = 0) => {
+      fillUp(filler);
+      truncateSync(filler, statSync(filler).size - leftBytes);
+    },
     release: () => rmSync(filler, { force: true }),
     unmount: async () => {
       // Lazily, since a server left by a failed test would keep it busy.

@@ -3,7 +3,14 @@ import { CommanderError } from 'commander';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
-import { BackendUnusable, isDamaged, isRejected, isUnavailable } from '../../storage/backend-unusable.js';
+import {
+  BackendUnusable,
+  isBusy,
+  isDamaged,
+  isRejected,
+  isUnavailable,
+  sqliteCodeOf,
+} from '../../storage/backend-unusable.js';
 import { printJson, printMessage } from './print.js';
 import { printable } from './text.js';
 
@@ -121,6 +128,12 @@ export function endingOf(error: unknown): { code: number; message: string } {
   if (error instanceof ServiceError) return { code: exitCodeOfService(error), message: error.message };
   if (isDamaged(error)) {
     return { code: EXIT.dataError, message: `the catalog is damaged: ${error.message}. Restore a backup.` };
+  }
+  if (sqliteCodeOf(error) !== undefined && error instanceof Error) {
+    return {
+      code: isBusy(error) ? EXIT.temporaryFailure : EXIT.ioError,
+      message: `the catalog can't be used: ${error.message}`,
+    };
   }
   if (error instanceof BackendUnusable) {
     return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };

@@ -4,9 +4,13 @@ import type { Pieces } from '../../pieces.js';
 import {
   isBusy,
   isDamaged,
+  isDatabaseFull,
+  isIoError,
   isReadOnlyServer,
   isRejected,
   isUnavailable,
+  SQLITE_CANTOPEN,
+  SQLITE_READONLY,
   sqliteCodeOf,
   sqlStateOf,
 } from '../backend-unusable.js';
@@ -102,22 +106,14 @@ export function nullColumnOf(error: unknown): string | undefined {
   return /NOT NULL constraint failed: (\w+\.\w+)/.exec(error.message)?.[1];
 }
 
-const SQLITE_READONLY = 8;
-const SQLITE_IOERR = 10;
-const SQLITE_FULL = 13;
-const SQLITE_CANTOPEN = 14;
-
-const POSTGRES_DISK_FULL = '53100';
-
 /** The answer to a client for an error of the database; `undefined` if the error is a bug of ours. */
 export function databaseError(error: unknown): ServiceError | undefined {
   if (!(error instanceof Error)) return undefined;
   const sqlite = sqliteCodeOf(error);
-  const postgres = sqlStateOf(error) ?? '';
-  if (sqlite === SQLITE_FULL || postgres === POSTGRES_DISK_FULL) {
+  if (isDatabaseFull(error)) {
     return new ServiceError('no_space', 'The server has no space left. Free some and try again.', { cause: error });
   }
-  if (sqlite === SQLITE_READONLY || sqlite === SQLITE_IOERR || sqlite === SQLITE_CANTOPEN) {
+  if (sqlite === SQLITE_READONLY || isIoError(error) || sqlite === SQLITE_CANTOPEN) {
     const message = "The disk of the server's catalog can't be read or written. Its log has the reason.";
     return new ServiceError('unavailable', message, { cause: error });
   }

@@ -11,7 +11,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import { MAX_CHARACTERS_AT_ONCE } from '../../pieces.js';
-import { BackendUnusable, isBusy, isDamaged } from '../backend-unusable.js';
+import { BackendUnusable, isBusy, isDamaged, isDatabaseFull, isIoError } from '../backend-unusable.js';
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 import { openSqliteFile, rollBackIfOpen, type SqliteFile, type SqliteFileOptions } from './sqlite-file.js';
@@ -40,7 +40,7 @@ export async function openSqlite(
     const reason = isDamaged(error) ? `it is damaged (${error.message}). Restore a backup.` : error.message;
     throw new BackendUnusable(`The catalog ${path} can't be used: ${reason}`, {
       cause: error,
-      isTemporary: isBusy(error),
+      isTemporary: isBusy(error) || isDatabaseFull(error) || isIoError(error),
     });
   });
   return {
@@ -124,6 +124,10 @@ class ImmediateSqliteDriver extends SqliteDriver {
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+
+  override async rollbackTransaction(): Promise<void> {
+    rollBackIfOpen(this.#file);
   }
 }
 

@@ -54,17 +54,27 @@ async function openThumbnails(on = PLACES[0]!) {
   return { ...place, files, begun, read, begins: (count: number) => eventually(() => begun[count - 1]) };
 }
 
+/** The requests of a client that wait for a thumbnail to be made. */
+function waitingOf(client: AbortController): number {
+  return getEventListeners(client.signal, 'abort').length;
+}
+
 test('two are made at once, and accounts take turns', async () => {
   const { begun, begins, read } = await openThumbnails();
-  const first = [0, 1, 2, 3, 4].map((i) => read(i));
+  const first = read(0);
+  await begins(1);
+  const second = read(1);
   await begins(2);
-  const other = read(5, { accountId: 'b' });
+  const client = new AbortController();
+  const others = [2, 3, 4].map((i) => read(i, { client }));
+  others.push(read(5, { accountId: 'b', client }));
+  await eventually(() => waitingOf(client) === 4 || undefined);
   begun[0]!.end('made');
-  expect(await first[0]).toBe('made');
+  expect(await first).toBe('made');
   await begins(3);
   expect(begun.map(({ accountId }) => accountId)).toEqual(['a', 'a', 'b']);
   for (let i = 1; i < 6; i++) (await begins(i + 1)).end('made');
-  await Promise.all([...first, other]);
+  await Promise.all([second, ...others]);
 });
 
 test('one that waits is not begun once all of its clients have gone, and one that has begun is stored', async () => {
@@ -75,8 +85,9 @@ test('one that waits is not begun once all of its clients have gone, and one tha
   running.push(read(1));
   await begins(2);
   const waiting = [2, 3, 3, 4, 5].map((i) => read(i, { client }));
-  const staying = read(4);
-  await eventually(() => getEventListeners(client.signal, 'abort').length === 6 || undefined);
+  const patient = new AbortController();
+  const staying = read(4, { client: patient });
+  await eventually(() => (waitingOf(client) === 6 && waitingOf(patient) === 1) || undefined);
   client.abort(GONE);
   for (const gone of waiting.filter((_, i) => i !== 3)) await expect(gone).rejects.toBe(GONE);
   // A client that comes later waits for one that is not given up.
@@ -91,8 +102,9 @@ test('one that waits is not begun once all of its clients have gone, and one tha
 
 test('of a file that was deleted while it waited, none is made', async () => {
   const { begun, begins, read, catalog, key, now } = await openThumbnails();
-  const reads = [0, 1, 2].map((i) => read(i));
+  const reads = [read(0), read(1)];
   await begins(2);
+  reads.push(read(2));
   expect(await catalog.deleteDataset(key, now())).toBe(true);
   for (const { end } of begun) end('made');
   await expect(reads[2]).rejects.toMatchObject({ code: 'file_not_found' });

@@ -55,7 +55,8 @@ export function addBackupCommands(program: Command): void {
 async function backUpTo(dir: string, { json, ...options }: Options): Promise<void> {
   const { dataFolder } = requireFolderOnly(configFrom(options), 'backup');
   const folder = resolve(dir);
-  const backedUp = await withTransferProgress({ isQuiet: json === true }, async ({ signal, onProgress, display }) => {
+  const shown = { isQuiet: json === true, to: folder };
+  const backedUp = await withTransferProgress(shown, async ({ signal, onProgress, display }) => {
     // Imported late, so that other commands start without loading the database code.
     const { backUp } = await import('../../../service/transfer/backup.js');
     const onRound = () => display.note('Files were removed meanwhile. Starting again with a newer catalog …');
@@ -79,7 +80,8 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
   const config = requireFolderOnly(configFrom(settings), 'restore');
   const { dataFolder, spoolFolder, spoolBytes } = config;
   const folderOnly = { databaseUrl: undefined, blobs: { kind: 'disk' } as const };
-  const restored = await withTransferProgress({ isQuiet: json === true }, async ({ signal, onProgress }) => {
+  const shown = { isQuiet: json === true, to: dataFolder };
+  const restored = await withTransferProgress(shown, async ({ signal, onProgress }) => {
     const { migrate } = await import('../../../service/transfer/migrate.js');
     const from = { dataFolder: resolve(dir), ...folderOnly };
     const to = { dataFolder, ...folderOnly };

@@ -42,7 +42,10 @@ export function addMigrateDataCommand(program: Command): void {
 
 async function migrateData({ json, from, to, ...options }: Options): Promise<void> {
   const ends = { from: installationOf('--from', from), to: installationOf('--to', to) };
-  const migrated = await withTransferProgress({ isQuiet: json === true }, async ({ signal, onProgress, display }) => {
+  const { dataFolder, databaseUrl, blobs } = ends.to;
+  const isFolderOnly = databaseUrl === undefined && blobs.kind === 'disk';
+  const shown = { isQuiet: json === true, to: isFolderOnly ? dataFolder : undefined };
+  const migrated = await withTransferProgress(shown, async ({ signal, onProgress, display }) => {
     const { migrate } = await import('../../../service/transfer/migrate.js');
     const spool = await spoolOf(options, ends);
     try {
