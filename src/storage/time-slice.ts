@@ -1,5 +1,36 @@
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as endOfTurn, setTimeout as wait } from 'node:timers/promises';
 import type { Pieces } from '../pieces.js';
+
+/** The longest that work waits for connections, of which there may always be more. */
+const MAX_ACCEPTING_MS = 25;
+
+let hasAccepted = false;
+
+/** To be called when the process has accepted a connection. */
+export function noteConnection(): void {
+  hasAccepted = true;
+}
+
+let next: Promise<void> | undefined;
+
+/**
+ * Resolves in a later turn of the event loop, so that others are served in between. The loop of Node 20 accepts one connection in
+ * each turn: if it has, it may turn again before work goes on. Else a hundred new connections would wait for a hundred pieces of work.
+ */
+export function turn(): Promise<void> {
+  next ??= afterConnections().finally(() => {
+    next = undefined;
+  });
+  return next;
+}
+
+async function afterConnections(): Promise<void> {
+  const deadline = performance.now() + MAX_ACCEPTING_MS;
+  do {
+    hasAccepted = false;
+    await endOfTurn();
+  } while (hasAccepted && performance.now() < deadline);
+}
 
 /** Divides long work into slices of time: other requests are served between two of them. */
 export class TimeSlice {

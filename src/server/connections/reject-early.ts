@@ -10,9 +10,8 @@ const MAX_PAUSE_MS = 5000;
 /** Connections whose whole body is discarded at one time. */
 const MAX_DISCARDING = 64;
 
-/** The limits for other connections, and for bodies that are too large to be discarded. */
+/** The limit for other connections, and for bodies that are too large to be discarded. */
 const SHORT_BYTES = 8 * 1024 * 1024;
-const SHORT_MS = 2000;
 
 let discarding = 0;
 
@@ -47,7 +46,7 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
     reply.raw.end();
     raw.socket.destroySoon();
   };
-  const timer = setTimeout(end, isDiscarded ? MAX_DISCARD_MS : SHORT_MS);
+  const timer = setTimeout(end, MAX_DISCARD_MS);
   const pauseTimer = setTimeout(end, MAX_PAUSE_MS);
   let discardedBytes = 0;
   raw.unpipe();

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ServiceError } from '../../dataset/errors.js';
 import { hasFreeDescriptor, openFileLimit } from '../../open-file-limit.js';
+import { noteConnection } from '../../storage/time-slice.js';
 import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
@@ -38,6 +39,7 @@ export function limitConnections(app: App, limit: number): Connections {
   let open = 0;
   app.server.maxConnections = max + MAX_REJECTED;
   app.server.on('connection', (socket: Socket) => {
+    noteConnection();
     open++;
     socket.once('close', () => open--);
     idle.add(socket);

@@ -14,6 +14,7 @@ import type { WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MAX_ITEMS_AT_ONCE } from '../../pieces.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
+import { TimeSlice } from '../../storage/time-slice.js';
 import { authorOf } from '../author.js';
 import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { conditionOf, etagOf, expectedConditionOf } from '../conditions.js';
@@ -27,6 +28,9 @@ const route = routesTagged('files');
 
 /** A size and a condition for each file of the largest batch. */
 const MAX_BATCH_VALUES = 2 * MAX_BATCH_FILES + 1000;
+
+/** The longest that others wait for the check of conditions. */
+const MAX_SLICE_MS = 5;
 
 const DIRECT_LIMIT = {
   bytes: MAX_DIRECT_BODY_BYTES,
@@ -71,7 +75,8 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
       request.audited = { files: sizes.size };
-      const options = { author: authorOf(request, 'upload'), conditions: conditionsIn(body), signal: context.stopping };
+      const conditions = await conditionsIn(body);
+      const options = { author: authorOf(request, 'upload'), conditions, signal: context.stopping };
       const linkToWire = ({ url, headers, expiresAt }: UploadLink) => ({
         upload_url: url.startsWith('/') ? `${base}${url}` : url,
         method: 'PUT' as const,
@@ -174,10 +179,12 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
   );
 }
 
-/** The conditions of a batch of links. @throws ServiceError `invalid_field` */
-function conditionsIn({ filenameToByteSize, ifMatch = {} }: z.infer<typeof uploadLinksBody>) {
+/** The conditions of a batch of links; there may be as many as files. @throws ServiceError `invalid_field` */
+async function conditionsIn({ filenameToByteSize, ifMatch = {} }: z.infer<typeof uploadLinksBody>) {
   const conditions = new Map<string, WriteCondition>();
+  const slice = new TimeSlice(MAX_SLICE_MS);
   for (const [filename, etag] of Object.entries(ifMatch)) {
+    await slice.pause();
     const path = `ifMatch.${filename}`;
     if (!Object.hasOwn(filenameToByteSize, filename)) {
       const message = 'names a file that is not in filenameToByteSize';

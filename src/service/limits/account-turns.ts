@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { turn } from '../../storage/time-slice.js';
 import { AccountQueue } from './account-queue.js';
 
 /** An account whose last piece of work began longer ago waits for nothing. */
@@ -33,7 +34,7 @@ export class AccountTurns {
     this.#remember(accountId);
     if (!this.#isTaken) {
       this.#isTaken = true;
-      setImmediate(() => this.#next());
+      void turn().then(() => this.#next());
       return;
     }
     await new Promise<void>((begin) => this.#waiting.add(accountId, begin));
@@ -51,14 +52,13 @@ export class AccountTurns {
     if (this.#latest.size > 2 && oldest !== undefined) this.#latest.delete(oldest);
   }
 
-  /** A callback that `setImmediate` is given within another one runs after the loop has looked for connections and timers. */
   #next(): void {
     const begin = this.#waiting.next();
     if (begin === undefined) {
       this.#isTaken = false;
       return;
     }
-    setImmediate(() => this.#next());
+    void turn().then(() => this.#next());
     begin();
   }
 }

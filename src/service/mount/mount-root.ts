@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { type Dataset, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf } from '../../dataset/pairs/linked-status.js';
-import { timeSliced } from '../../storage/time-slice.js';
+import { timeSliced, turn } from '../../storage/time-slice.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { catalogSource } from './catalog-source.js';
 import { mountDataset, unmountDataset } from './mount.js';

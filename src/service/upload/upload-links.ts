@@ -1,7 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { DETECTION_MARGIN, MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { blobKeyOf, type Presigning } from '../../storage/blobs/blobs.js';
 import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
+import { turn } from '../../storage/time-slice.js';
 
 /** A URL to which a client sends the bytes of a file with PUT. */
 export interface UploadLink {

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import {
@@ -23,6 +22,7 @@ import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-up
 import { UnreleasedLeases } from './unreleased-leases.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from './upload-links.js';
+import { turn } from '../../storage/time-slice.js';
 
 /** A transaction blocks all other writes, so a large batch is reserved in several; one takes some 10 ms. */
 const FILES_PER_TRANSACTION = 100;

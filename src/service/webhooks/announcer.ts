@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Dataset, Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
@@ -13,6 +12,7 @@ import type { DatasetService } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { deletedPayload, readyOrFailedPayload } from './payloads.js';
+import { turn } from '../../storage/time-slice.js';
 
 /** Datasets that are read at once. SQLite is read on the thread that answers requests, which have a turn after each page. */
 const PAGE_DATASETS = 200;

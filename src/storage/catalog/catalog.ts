@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Dataset, DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
@@ -43,6 +42,7 @@ import {
   storedAfter,
   storedFilesNamed,
 } from './statements.js';
+import { turn } from '../time-slice.js';
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */

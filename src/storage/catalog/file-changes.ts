@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { countsInRole, recount, type StemCounts, stemGroupsOf, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
@@ -49,6 +48,7 @@ import {
   writeCounts,
   writeFiles,
 } from './statements.js';
+import { turn } from '../time-slice.js';
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
@@ -21,6 +20,7 @@ import {
   revocation,
   validTokens,
 } from './token-statements.js';
+import { turn } from '../../time-slice.js';
 
 /** Tokens and shares of an account that its tokens make. The operator of the server may make more. */
 const MAX_TOKENS = 1000;

@@ -1,7 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
+import { turn } from '../../time-slice.js';
 
 /** How long `token list` shows a token after its end; longer than any link of a token is valid. */
 export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;

@@ -1,9 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
-import { runWithPauses } from '../../time-slice.js';
+import { runWithPauses, turn } from '../../time-slice.js';
 import { datasetById, IS_LIVE, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
 import { revisionOf } from './revision-rows.js';
 
