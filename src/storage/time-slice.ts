@@ -12,6 +12,7 @@ export function noteConnection(): void {
 }
 
 let next: Promise<void> | undefined;
+let resumedAt = 0;
 
 /**
  * Resolves in a later turn of the event loop, so that others are served in between. The loop of Node 20 accepts one connection in
@@ -24,12 +25,17 @@ export function turn(): Promise<void> {
   return next;
 }
 
+/** Waits for connections as long as the work before took, so that endless ones leave half of the time to work. */
 async function afterConnections(): Promise<void> {
-  const deadline = performance.now() + MAX_ACCEPTING_MS;
-  do {
+  hasAccepted = false;
+  await endOfTurn();
+  const waitingSince = performance.now();
+  const maxMs = Math.min(waitingSince - resumedAt, MAX_ACCEPTING_MS);
+  while (hasAccepted && performance.now() - waitingSince < maxMs) {
     hasAccepted = false;
     await endOfTurn();
-  } while (hasAccepted && performance.now() < deadline);
+  }
+  resumedAt = performance.now();
 }
 
 /** Divides long work into slices of time: other requests are served between two of them. */
