@@ -377,6 +377,27 @@ describe('a mount over HTTP', () => {
     expect((await readdir(root)).filter((name) => name === 'railway' || name === 'a.jpg')).toEqual([]);
   });
 
+  test.each([
+    ['mount', 200],
+    ['pull', 206],
+  ])('%s ends where each answer, with %i, begins at the first byte and breaks', async (command, status) => {
+    const { 'a.jpg': bytes } = DATASET.files;
+    let requests = 0;
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      // A client that goes on is let go after a while.
+      if (!path.includes('/files/a.jpg') || requests >= 20) return false;
+      const part = bytes.subarray(0, requests++ % 2 === 0 ? 1000 : 2000);
+      const range = status === 206 && { 'content-range': `bytes 0-${bytes.length - 1}/${bytes.length}` };
+      response.writeHead(status, { 'content-length': bytes.length, ...range });
+      response.write(part, () => response.destroy());
+    });
+    const root = await newRoot();
+    const ended = await run([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], service);
+    expect([ended.code, ended.stderr]).toEqual([69, AFTER_PROGRESS]);
+    // At most two that got further, and five that did not.
+    expect(requests).toBeLessThanOrEqual(7);
+  });
+
   test('of an id replaces no folder of another dataset, unless that is asked for by its name', async () => {
     // The dataset that was asked for by its id calls itself like another folder of the root.
     const service = await startScriptedService({ ...DATASET, id: 'railway-id', name: 'victim' });

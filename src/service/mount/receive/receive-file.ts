@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { DatasetChanged, type HttpSource, MountError, type MountFile } from '../mount-source.js';
 import type { PartialFile } from './partial-file.js';
 
@@ -9,8 +10,11 @@ export interface ReceiveOptions {
   readonly signal: AbortSignal;
 }
 
-/** Consecutive connections that break without delivering a byte. */
+/** Consecutive connections that break without delivering a byte beyond those of the earlier ones. */
 const MAX_EMPTY_READS = 5;
+
+/** Before the connection after one that delivered bytes; twice as long after each that did not. */
+const FIRST_PAUSE_MS = 100;
 
 /**
  * Downloads a file, resumes after the bytes of an earlier attempt, and checks size and SHA-256.
@@ -39,8 +43,10 @@ export async function receiveFile(read: Read, file: MountFile, options: ReceiveO
   }
 }
 
-/** Reads until the file has its full size, over new connections if one breaks. */
+/** Reads until the file has its full size, over new connections with pauses between them if one breaks. */
 async function receiveRest(read: Read, part: PartialFile, { signal }: ReceiveOptions): Promise<void> {
+  // A source without ranges sends all bytes again.
+  let mostBytes = part.bytes;
   for (let emptyReads = 0; part.bytes < part.file.sizeBytes; ) {
     signal.throwIfAborted();
     const before = part.bytes;
@@ -58,8 +64,11 @@ async function receiveRest(read: Read, part: PartialFile, { signal }: ReceiveOpt
       signal.throwIfAborted();
       // A broken body is a TypeError of fetch. Without any answer ("fetch failed"), `read` has retried already.
       if (!(error instanceof TypeError) || error.message === 'fetch failed') throw error;
-      emptyReads = part.bytes > before ? 0 : emptyReads + 1;
+      emptyReads = part.bytes > mostBytes ? 0 : emptyReads + 1;
       if (emptyReads >= MAX_EMPTY_READS) throw error;
+      mostBytes = Math.max(mostBytes, part.bytes);
+      // An abort ends the pause; the loop then throws its reason.
+      await wait(FIRST_PAUSE_MS * 2 ** emptyReads, undefined, { signal }).catch(() => {});
     }
   }
 }
