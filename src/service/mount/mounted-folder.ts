@@ -160,6 +160,20 @@ async function conditionOf(
   return isUntouched && !isSameBoot ? 'half-written' : 'changed';
 }
 
+/** What was done to a mounted folder by something that is neither a mount nor a trainer, for a person. */
+export function foreignChangesIn(existing: FolderState & { state: 'mounted' }): string[] {
+  const added = [...existing.unexpected, ...existing.unexpectedHidden];
+  return [
+    ...(existing.changed.length > 0 ? [`changed or removed: ${listOf(existing.changed)}`] : []),
+    ...(added.length > 0 ? [`added: ${listOf(added)}`] : []),
+  ];
+}
+
+function listOf(names: readonly string[]): string {
+  const shown = names.slice(0, 3).map((name) => JSON.stringify(name));
+  return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
+}
+
 /** Reads the record of a folder; `undefined` if the folder has none of this format. */
 export async function readRecord(folder: string): Promise<MountRecord | undefined> {
   const path = join(folder, RECORD_NAME);

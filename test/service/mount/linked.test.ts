@@ -165,6 +165,29 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     expect(await readFile(join(root, names[1]!, 'mine.txt'), 'utf8')).toBe('mine');
   });
 
+  test('a changed folder of an earlier dataset with the name of a mask is replaced only if it is named', async () => {
+    const { target, mask, names } = await edit(named('recreated'));
+    const root = await newRoot();
+    const mount = (...args: string[]) => run(['mount', ...args, '--into', root, ...sourceArgs()]);
+    expect((await mount(names[2]!)).code).toBe(0);
+    const notes = join(root, names[2]!, 'notes.md');
+    await writeFile(notes, 'mine');
+    const link = async (links: object) =>
+      expect((await api.request('PUT', `/${target}/links`, jsonOf(links))).status).toBe(200);
+    await link({ control_1: names[1] });
+    expect((await api.request('DELETE', `/${mask}`)).status).toBe(200);
+    const later = await newDataset(names[2]!, 'mask');
+    for (let i = 0; i < PAIRS; i++) await api.upload(later, `${i}.png`, await media.png({ seed: 50 + i }));
+    await link({ control_1: names[1], mask: names[2] });
+    for (const more of [[], ['--replace']]) {
+      const { code, stderr } = await mount(names[0]!, ...more);
+      expect([code, stderr]).toEqual([73, expect.stringContaining('"notes.md"')]);
+      expect([await mountedIn(root), await readFile(notes, 'utf8')]).toEqual([[names[2]], 'mine']);
+    }
+    expect((await mount(names[0]!, names[2]!, '--replace')).code).toBe(0);
+    expect([(await recordOf(root, names[2]!)).dataset_id, existsSync(notes)]).toEqual([later, false]);
+  });
+
   test('the folder follows a renamed dataset, with its caches', async () => {
     const { control, names } = await edit(named('before'));
     const root = await newRoot();

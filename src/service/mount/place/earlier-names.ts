@@ -1,8 +1,7 @@
 import { rename } from 'node:fs/promises';
 import { type MountPaths, markForRemoval, mountPathsOf, removeLeftovers } from '../mount-paths.js';
-import { folderStateOf, readRecord, writeRecord } from '../mounted-folder.js';
+import { folderStateOf, foreignChangesIn, readRecord, writeRecord } from '../mounted-folder.js';
 import { discardStaging } from '../staging/staging-folder.js';
-import { foreignChangesIn } from './replaceable.js';
 import type { RecordedFolder } from './root-records.js';
 
 /** The folders in which a dataset was mounted before it was renamed. */
