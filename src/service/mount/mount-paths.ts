@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
-import { readRecord, UNFINISHED_RECORD_NAME } from './mounted-folder.js';
+import { folderStateOf, foreignChangesIn, readRecord, UNFINISHED_RECORD_NAME } from './mounted-folder.js';
 import { swapFolders } from './swap-folders.js';
 
 /** The paths of one dataset in a root. Those beside `folder` are hidden, and removed by the end of a mount. */
@@ -64,20 +64,28 @@ export async function markForRemoval({ root, name }: MountPaths, folder: string)
   return marked;
 }
 
+/** Renames a folder with files that no mount wrote, so that no later mount uses or removes it. @returns a warning for a person */
+export async function keepUnderOtherName({ root, name }: MountPaths, folder: string): Promise<string> {
+  const kept = join(root, `.${name}.kept-${randomUUID()}`);
+  await rename(folder, kept);
+  return `${folder} has files that trainyard did not write. They are now in ${kept}.`;
+}
+
 const REMOVING = /^\.removing-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Cleans up after an earlier process that was killed: restores an old folder without a successor, and removes folders that
- * are marked for removal.
+ * are marked for removal. An old folder with files of a person is kept under another name.
  *
- * @returns a warning for each folder that could not be removed
+ * @returns a warning for each folder that was kept or could not be removed
  */
 export async function removeLeftovers(paths: MountPaths): Promise<string[]> {
   const { root, folder, aside } = paths;
   const warnings: string[] = [];
   if (await isMounted(aside, paths)) {
-    if (await exists(folder)) await markForRemoval(paths, aside);
-    else await rename(aside, folder);
+    if (!(await exists(folder))) await rename(aside, folder);
+    else if (await hasForeignChanges(aside)) warnings.push(await keepUnderOtherName(paths, aside));
+    else await markForRemoval(paths, aside);
   } else if (await exists(aside)) {
     warnings.push(`${aside} was not written by trainyard, and is left as it is.`);
   }
@@ -109,6 +117,11 @@ async function foldersToRemove({ root, name }: MountPaths): Promise<string[]> {
 async function isMounted(path: string, { name }: MountPaths): Promise<boolean> {
   const stats = await lstat(path).catch(() => undefined);
   return stats?.isDirectory() === true && (await readRecord(path))?.name === name;
+}
+
+async function hasForeignChanges(folder: string): Promise<boolean> {
+  const existing = await folderStateOf(folder);
+  return existing.state === 'mounted' && foreignChangesIn(existing).length > 0;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -167,6 +167,27 @@ describe('files of a person are kept', () => {
       expect((await mount(...flags)).code).toBe(0);
       expect(await readFile(join(root, '.railway.aside', 'mine.txt'), 'utf8')).toBe(mine);
     }
+  });
+
+  test.each([
+    ['added to', 'mine.txt'],
+    ['changed in', 'a.txt'],
+  ])('that were %s an old folder beside its successor', async (_, name) => {
+    expect((await mount()).code).toBe(0);
+    const aside = join(root, '.railway.aside');
+    await cp(join(root, 'railway'), aside, { recursive: true });
+    await writeFile(join(aside, name), mine);
+    const { code, json } = await mount('--json');
+    expect(code).toBe(0);
+    const [kept] = (await readdir(root)).filter((entry) => entry.includes('.kept-'));
+    expect(json().mounts[0].warnings).toEqual([expect.stringContaining(kept ?? '?')]);
+    expect(await readFile(join(root, kept!, name), 'utf8')).toBe(mine);
+    expect((await mountedIn(root)).sort()).toEqual([kept, 'railway']);
+    // The old folder as a kill leaves it.
+    await cp(join(root, 'railway'), aside, { recursive: true });
+    await mkdir(join(aside, '_latent_cache'));
+    expect((await mount('--json')).json().mounts[0].warnings).toEqual([]);
+    expect((await mountedIn(root)).sort()).toEqual([kept, 'railway']);
   });
 
   test('behind a link in the place of the dataset', async () => {

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../../dataset/errors.js';
 import { readRegularFile } from '../../../storage/regular-file.js';
-import type { MountPaths } from '../mount-paths.js';
+import { keepUnderOtherName, type MountPaths } from '../mount-paths.js';
 import { isTrainerFile, MAX_RECORD_BYTES, RECORD_NAMES, readRecord, replaceFile } from '../mounted-folder.js';
 
 /** Lists the files that a mount writes into its staging folder, until the folder is complete. */
@@ -44,16 +43,14 @@ export async function closeStaging({ staging }: MountPaths): Promise<void> {
 
 /** Removes the staging folder. If it has files that no mount wrote, keeps it under another name. @returns warnings */
 export async function discardStaging(paths: MountPaths): Promise<string[]> {
-  const { root, name, staging } = paths;
+  const { staging } = paths;
   const found = await entriesOf(paths);
   if (found === undefined) return [];
   if (!found.hasOthers) {
     await rm(staging, { recursive: true, force: true });
     return [];
   }
-  const kept = join(root, `.${name}.kept-${randomUUID()}`);
-  await rename(staging, kept);
-  return [`${staging} has files that trainyard did not write. They are now in ${kept}.`];
+  return [await keepUnderOtherName(paths, staging)];
 }
 
 /** `undefined` without a staging folder. `written` are names that a mount wrote, or the trainer into a mounted folder. */
