@@ -1,3 +1,4 @@
+import { fstatSync, type Stats } from 'node:fs';
 import { appendFile, rename, rm, stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { hasErrno } from '../../dataset/errors.js';
@@ -107,18 +108,40 @@ export class AuditLog {
   }
 }
 
-/** Appends one line. @throws the error of the file system */
+/** Appends one line. @throws the error of the file system; Error for a named pipe */
 export async function appendAuditEntry(path: string, entry: AuditEntry): Promise<void> {
+  await requireAppendable(path);
   await appendFile(path, lineOf(entry), { mode: 0o600 });
 }
 
+/** Creates the file if there is none. @throws the error of the file system; Error for a named pipe */
+export async function requireAppendable(path: string): Promise<void> {
+  await sizeOf(path);
+  await appendFile(path, '', { mode: 0o600 });
+}
+
+/**
+ * The size of the file; 0 if there is none.
+ *
+ * @throws the error of the file system; Error for a named pipe, since opening it blocks until another program reads it (fifo(7))
+ */
 async function sizeOf(path: string): Promise<number> {
   try {
-    return (await stat(path)).size;
+    const stats = await stat(path);
+    if (stats.isFIFO() && !isOwnOutput(stats)) throw new Error(`${path} is a named pipe. Use a file.`);
+    return stats.size;
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return 0;
     throw error;
   }
+}
+
+/** Whether it is the standard output or error of this process, as `/dev/stdout` in a pipeline. */
+function isOwnOutput({ dev, ino }: Stats): boolean {
+  return [1, 2].some((descriptor) => {
+    const own = fstatSync(descriptor);
+    return own.dev === dev && own.ino === ino;
+  });
 }
 
 /** Characters that control a terminal or the direction of text are escaped. */

@@ -1,6 +1,5 @@
-import { appendFile } from 'node:fs/promises';
 import { BackendUnusable } from '../../storage/backend-unusable.js';
-import { AuditLog, type AuditLogOptions } from './audit-log.js';
+import { AuditLog, type AuditLogOptions, requireAppendable } from './audit-log.js';
 
 /** Where failures of the audit log are reported; a pino logger and the metrics of the server can be passed. */
 interface AuditReporters {
@@ -13,7 +12,7 @@ export async function openAuditLog(
   options: Omit<AuditLogOptions, 'onStateChange'>,
   { logger, metrics }: AuditReporters,
 ): Promise<AuditLog> {
-  await appendFile(options.path, '', { mode: 0o600 }).catch((error) => {
+  await requireAppendable(options.path).catch((error) => {
     throw new BackendUnusable(`The audit log can't be written: ${error.message}`, { cause: error, isTemporary: false });
   });
   const auditLog = new AuditLog({

@@ -1,11 +1,13 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/base-path.js';
 import { put } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
-import { trainyard } from '../../harness/command.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
+import { startCommand, trainyard } from '../../harness/command.js';
+import { HANGS_AFTER_MS } from '../../harness/hangs-after.js';
+import { COMMAND, discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
 import { newWorld } from '../../harness/world.js';
 
 test('no log, error, metric or audit line has a secret, also of a client that sends it in a wrong place', async () => {
@@ -150,4 +152,29 @@ test('commands that change tokens write to the audit log, and an impossible one 
   ]);
   expect([code, stderr]).toEqual([78, expect.stringContaining("The audit log can't be written")]);
   await discardServer(server);
+});
+
+test('a named pipe is no audit log, but standard output is one also in a pipeline', async () => {
+  const server = await startServer();
+  onTestFinished(() => discardServer(server));
+  await server.stop();
+  const pipe = join(await temporaryFolder(), 'audit.jsonl');
+  execFileSync('mkfifo', [pipe]);
+  const say = expect.stringContaining(`The audit log can't be written: ${pipe} is a named pipe`);
+  for (const [args, expected] of [
+    [['serve', '--port', '0'], 78],
+    [['token', 'create'], 0],
+  ] as const) {
+    const running = startCommand([...args, '--data', server.dataFolder, '--audit-log', pipe]);
+    // A process that waits for a pipe does not even end by SIGTERM.
+    const timer = setTimeout(() => running.process.kill('SIGKILL'), HANGS_AFTER_MS);
+    const { code, stderr } = await running.ended.finally(() => clearTimeout(timer));
+    expect([code, stderr]).toEqual([expected, say]);
+  }
+  const args = ['token', 'create', '--data', server.dataFolder, '--audit-log', '/dev/stdout'];
+  const { stdout } = spawnSync('sh', ['-c', '"$@" | cat', 'sh', process.execPath, COMMAND, ...args], {
+    env: { PATH: process.env.PATH },
+    encoding: 'utf8',
+  });
+  expect(stdout).toContain('"action":"token.create"');
 });
