@@ -53,6 +53,9 @@ const UPLOAD_ERRORS = [
   'too_many_uploads',
 ] as const;
 
+/** Uploads of a batch whose ids are in its line of the audit log; a larger batch has their number alone. */
+const MAX_AUDITED_UPLOADS = 20;
+
 /** Routes to upload files, to request upload links, and to delete files and uploads. */
 export function registerFileRoutes(app: App, context: RouteContext): void {
   const { datasets, uploads, links, timeouts, metrics } = context;
@@ -86,6 +89,9 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const reserved = uploads.reserveBatch({ accountId, id: params.id }, sizes, options);
       const linked = async function* () {
         for await (const files of reserved) {
+          if (sizes.size <= MAX_AUDITED_UPLOADS) {
+            request.audited = { files: sizes.size, uploads: [...files.values()].map(({ id }) => id) };
+          }
           const made = await links.linksFor(files, context.now());
           yield Object.fromEntries([...made].map(([name, link]) => [name, linkToWire(link)]));
         }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { wireBytes, wireUploadedFile } from '../../api/schemas.js';
+import type { DatasetFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { bodyOf, contentLengthOf, uploadSignal } from '../bodies.js';
 import { etagOf } from '../conditions.js';
@@ -55,14 +56,16 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
         throw new ServiceError('length_required', 'Send the PUT with a Content-Length of the exact file size.');
       }
       const signal = uploadSignal(request, reply, { idleSeconds: timeouts.idleSeconds });
-      const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal });
+      const onFile = ({ datasetId, filename }: DatasetFile) => {
+        request.audited = { upload: link.fileId, dataset: datasetId, filename };
+      };
+      const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal, onFile });
       const file = await received.catch((error) => {
         metrics.rejected('link');
         throw error;
       });
       metrics.uploaded('link', file.upload.sizeBytes);
       reply.header('etag', etagOf(file.upload));
-      request.audited = { upload: link.fileId, dataset: file.datasetId, filename: file.filename };
       return uploadedToWire(file);
     },
   );

@@ -3,6 +3,7 @@ import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import {
   type Author,
+  type DatasetFile,
   DETECTION_MARGIN,
   type Micros,
   type PendingFile,
@@ -41,6 +42,11 @@ export interface IncomingBody {
 export interface DirectBody extends IncomingBody {
   readonly author: Author;
   readonly condition?: WriteCondition | undefined;
+}
+
+export interface LinkBody extends IncomingBody {
+  /** Called with the file of the link before its bytes are received, also where the upload then fails. */
+  readonly onFile?: (file: DatasetFile) => void;
 }
 
 /** Reserves, receives and finalizes uploads. */
@@ -208,7 +214,7 @@ export class Uploads {
    * @throws ServiceError `link_withdrawn`, `upload_finalized`, `wrong_size`, `too_large`, and as `receiveDirect`. The link
    * can be used again, except after `invalid_content`.
    */
-  async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: IncomingBody): Promise<FinalizedFile> {
+  async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal, onFile }: LinkBody): Promise<FinalizedFile> {
     const { catalog } = this.#dependencies;
     const earlier = this.#linkUploads.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_finalized', 'A newer request uploads the same file.'));
@@ -219,6 +225,7 @@ export class Uploads {
       const reason = 'This upload link was replaced by a newer one, or its file was deleted.';
       throw new ServiceError('link_withdrawn', `${reason} Call get-upload-endpoint again.`);
     }
+    onFile?.(file);
     if (file.upload.state !== 'pending') {
       const reason = `${file.filename} was already uploaded through this link.`;
       throw new ServiceError('upload_finalized', `${reason} Call get-upload-endpoint again to replace the file.`);

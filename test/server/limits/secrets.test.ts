@@ -63,13 +63,14 @@ test('no log, error, metric or audit line has a secret, also of a client that se
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
+  const upload = new URL(link).pathname.split('/').at(-1);
   const mine = { account: 'studio', token: expect.any(String), address: '127.0.0.1' };
   for (const entry of [
     { action: 'dataset.create', outcome: 'done', dataset: id, name: 'dogs', ...mine },
     { action: 'file.upload', outcome: 'done', dataset: id, filename: 'a.txt', ...mine },
-    { action: 'upload.reserve', outcome: 'done', dataset: id, files: 1, ...mine },
-    { action: 'file.upload', outcome: 'done', dataset: id, filename: 'b.txt', upload: expect.any(String) },
-    { action: 'file.upload', outcome: 'failed', error: 'upload_finalized', upload: expect.any(String) },
+    { action: 'upload.reserve', outcome: 'done', dataset: id, files: 1, uploads: [upload], ...mine },
+    { action: 'file.upload', outcome: 'done', dataset: id, filename: 'b.txt', upload },
+    { action: 'file.upload', outcome: 'failed', error: 'upload_finalized', dataset: id, filename: 'b.txt', upload },
     { action: 'dataset.create', outcome: 'failed', error: 'invalid_name', ...mine },
     { action: 'dataset.delete', outcome: 'failed', error: 'dataset_not_found', ...mine },
     { action: 'file.delete', outcome: 'done', dataset: id, filename: 'a.txt', ...mine },
