@@ -60,7 +60,7 @@ export class CheckJournal {
 
   async *findings(): AsyncGenerator<StoreFinding> {
     for await (const { line } of linesOf(this.path)) {
-      const parsed = JSON.parse(line) as Line | Head;
+      const parsed = parseLine(line);
       if ('finding' in parsed) yield parsed.finding;
     }
   }
@@ -79,15 +79,22 @@ async function readEnd(handle: FileHandle, path: string) {
   let bytes = 0;
   try {
     for await (const { line, end } of linesOf(path)) {
-      const parsed = JSON.parse(line) as Line | Head;
+      const parsed = parseLine(line);
       if ('trainyard_check' in parsed && parsed.trainyard_check === 1) head = parsed;
       else if ('state' in parsed) [state, bytes] = [parsed.state, end];
     }
   } catch (error) {
-    // A crash cut the last line short.
+    // A crash cut the last line short, or something else wrote the file.
     if (!(error instanceof SyntaxError)) throw error;
   }
   return head && state && { head, state, bytes };
+}
+
+/** @throws SyntaxError if the line is not a JSON object */
+function parseLine(line: string): Line | Head {
+  const parsed: unknown = JSON.parse(line);
+  if (typeof parsed !== 'object' || parsed === null) throw new SyntaxError(`${line} is not an object`);
+  return parsed as Line | Head;
 }
 
 /** The lines of a file of JSON, with the number of bytes up to the end of each. */

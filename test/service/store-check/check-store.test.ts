@@ -232,6 +232,15 @@ describe('check-store', () => {
     expect(await findingsOf(server)).toEqual([]);
   });
 
+  test('begins again where its journal is of another program', async () => {
+    await api.upload(await api.newDataset(), 'a.txt', 'a wagon');
+    for (const text of ['1\n', 'null\n{}\n', '"a"', '[]\n1\n', 'a: 1\n']) {
+      await writeFile(journalOf(server), text);
+      const { code, json } = await checkStoreOf(server);
+      expect([text, code, json()]).toMatchObject([text, 0, { clean: true, files: 1 }]);
+    }
+  });
+
   test('of a folder without datasets ends with 66', async () => {
     const { code, stderr } = await startCommand(['check-store', '--data', join(server.dataFolder, 'nothing')]).ended;
     expect([code, stderr]).toEqual([66, expect.stringContaining('No trainyard data in')]);
