@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
 import { type ClientOptions, TrainyardClient } from '../client/client.js';
+import { isToken, NO_TOKEN } from '../client/requests.js';
 import { shellWord } from '../command-line.js';
 import { hasErrno } from '../dataset/errors.js';
 import { wholeNumber } from '../setting-values.js';
@@ -52,12 +53,13 @@ export function concurrencyOption(help: string): Option {
  * Finds the service and token to use. Flags win over the environment, and the environment wins over what `login` saved. A
  * token that is not a flag is sent only to the service that it was set or saved for.
  *
- * @throws CommandError with 78 if either is not set
+ * @throws CommandError with 78 if either is not set, or a header can't carry the token; with 64 for that of `--token`
  */
 export function remoteFrom({ url, token }: RemoteOptions): Remote {
   const saved = readSaved();
   // An empty variable counts as not set, since a compose file can't remove a variable.
   const wanted = url ?? (process.env.TRAINYARD_URL || saved.url);
+  if (token) requireSendableToken(token, { exitCode: EXIT.usage, origin: 'the token of --token' });
   const found = { url: wanted && serviceUrl(wanted), token: token ?? knownTokenFor(wanted, saved) };
   if (!found.url || !found.token) {
     const missing = found.url ? `token for ${found.url}` : 'service URL';
@@ -70,7 +72,16 @@ export function remoteFrom({ url, token }: RemoteOptions): Remote {
       : `Run "${login}", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
     throw new CommandError(EXIT.configError, `no ${missing} is set.${known} ${advice}`);
   }
+  if (token === undefined) {
+    const origin = found.token === saved.token ? 'the saved token' : 'the token of TRAINYARD_TOKEN';
+    requireSendableToken(found.token, { exitCode: EXIT.configError, origin });
+  }
   return { url: found.url, token: found.token };
+}
+
+/** @throws CommandError if a header can't carry a token */
+export function requireSendableToken(token: string, { exitCode, origin }: { exitCode: number; origin: string }): void {
+  if (!isToken(token)) throw new CommandError(exitCode, `${origin} ${NO_TOKEN}. It was not sent.`);
 }
 
 /** The addresses of the page and of the API documentation, as copied from a browser. */

@@ -58,7 +58,7 @@ export class TrainyardClient {
   readonly shares: ShareCalls;
   readonly #requests: Requests;
 
-  /** @throws TypeError if `baseUrl` is not a URL */
+  /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
     this.rechecks = new RecheckCalls(this.#requests);

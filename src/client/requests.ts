@@ -27,6 +27,14 @@ type Credential =
    */
   | { readonly session: string; readonly token?: never };
 
+/** Whether a header can carry this token. `fetch` removes white space at its end (https://fetch.spec.whatwg.org/#concept-header-value-normalize). */
+export function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+[\t\n\r ]*$/.test(text);
+}
+
+/** What is wrong with a text that is no token. It is not quoted, since a part of it may be one. */
+export const NO_TOKEN = 'is empty, or has a space, a line end or a character that is not ASCII';
+
 /** Writes that belong together: the service records them as one revision as far as it can. */
 export interface ChangeGroup {
   readonly how: 'edit' | 'bulk' | 'push' | 'upload';
@@ -80,10 +88,12 @@ export class Requests {
   readonly #answerSeconds: number;
   readonly #changeHeaders: Record<string, string>;
 
-  /** @throws TypeError if `baseUrl` is not a URL */
+  /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
   constructor(options: ClientOptions) {
     const { baseUrl, attempts = 5, answerSeconds = 120, change, fetch = globalThis.fetch } = options;
     const { origin, pathname } = new URL(baseUrl);
+    // The error of `fetch` would quote the token.
+    if (options.token !== undefined && !isToken(options.token)) throw new TypeError(`The token ${NO_TOKEN}.`);
     this.#base = origin + pathname.replace(/\/+$/, '').replace(new RegExp(`${BASE_PATH}$`), '') + BASE_PATH;
     this.#credential =
       options.token === undefined ? { [PAGE_HEADER]: options.session } : { authorization: `Bearer ${options.token}` };

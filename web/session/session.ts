@@ -65,7 +65,7 @@ async function takeFromAddress(): Promise<void> {
   }
   const offered =
     'token' in credential
-      ? await accountOf(new TrainyardClient({ ...HERE, token: credential.token })).catch(() => undefined)
+      ? await accountOfToken(credential.token).catch(() => undefined)
       : { tokenId: token, account: undefined };
   if (offered === undefined || offered.tokenId === current.tokenId) return;
   change({ offered: { credential, account: offered.account } });
@@ -143,6 +143,11 @@ const HERE = { baseUrl: location.origin, attempts: 2 };
 
 function clientOf(id: string): TrainyardClient {
   return new TrainyardClient({ ...HERE, session: id });
+}
+
+/** @throws as the client does, also TypeError for a text that is no token */
+async function accountOfToken(token: string): Promise<SignedIn> {
+  return accountOf(new TrainyardClient({ ...HERE, token }));
 }
 
 async function accountOf(client: TrainyardClient): Promise<SignedIn> {

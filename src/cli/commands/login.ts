@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { TrainyardClient, TrainyardError } from '../../client/client.js';
 import { fetchOnceReached } from '../reach.js';
-import { saveRemote, serviceUrl } from '../remote.js';
+import { requireSendableToken, saveRemote, serviceUrl } from '../remote.js';
 import { warningOfVersion } from '../version-warning.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson } from '../terminal/print.js';
@@ -30,12 +30,13 @@ export function addLoginCommand(program: Command): void {
 
 async function login(text: string, options: { token?: string; json?: true }, signal: AbortSignal): Promise<void> {
   const url = serviceUrl(text);
-  const token = options.token ?? (canAsk() ? await askSecret(`Token for ${url}: `, signal) : await readInput());
+  const token = options.token ?? (canAsk() ? await askSecret(`Token for ${url}: `, signal) : await readInput(signal));
   if (token === '')
     throw new CommandError(
       EXIT.usage,
       'no token given. To create one, run on the machine of the service: trainyard token create (in a clone: npx trainyard token create)',
     );
+  requireSendableToken(token, { exitCode: EXIT.usage, origin: 'the token' });
   const client = new TrainyardClient({
     baseUrl: url,
     token,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
+import { addAbortSignal } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { printableLines } from './text.js';
 
@@ -68,7 +69,7 @@ export async function askSecret(prompt: string, signal: AbortSignal): Promise<st
   }
 }
 
-/** Reads standard input to its end, and trims it. */
-export async function readInput(): Promise<string> {
-  return (await text(process.stdin)).trim();
+/** Reads standard input to its end, and trims it. @throws AbortError once the signal aborts */
+export async function readInput(signal: AbortSignal): Promise<string> {
+  return (await text(addAbortSignal(signal, process.stdin))).trim();
 }
