@@ -2,6 +2,7 @@ import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
 import type { WireCaption } from '../../api/schemas.js';
 import type { WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../../api/bulk-schemas.js';
 import { CAPTIONS, REMOVED_FILES, SAVED_CAPTIONS, WITHDRAWN_UPLOADS } from '../answer/answer-shape.js';
+import { invalidAnswer } from '../trainyard-error.js';
 import { type CallOptions, path, queryOf, type RevisionOptions, type Requests } from '../requests.js';
 
 /** A caption to save. */
@@ -31,7 +32,7 @@ export class BulkCalls {
     for (const slice of slicesOf(filenames)) {
       const request = { body: { filenames: slice }, ...options };
       const answer = await this.#requests.json('POST', target, CAPTIONS, request);
-      captions.push(...answer.captions);
+      captions.push(...resultsOf(slice, answer.captions));
     }
     return captions;
   }
@@ -58,7 +59,8 @@ export class BulkCalls {
     const saved: WireSavedCaptions['captions'] = [];
     for (const slice of slicesOf(captions)) {
       const request = { body: { captions: slice }, ...options };
-      saved.push(...(await this.#requests.json('PUT', `${path(id)}/captions`, SAVED_CAPTIONS, request)).captions);
+      const answer = await this.#requests.json('PUT', `${path(id)}/captions`, SAVED_CAPTIONS, request);
+      saved.push(...resultsOf(slice, answer.captions));
     }
     return saved;
   }
@@ -76,7 +78,8 @@ export class BulkCalls {
     for (const slice of slicesOf(filenames)) {
       const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
       const request = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
-      removed.push(...(await this.#requests.json('DELETE', `${path(id)}/files`, REMOVED_FILES, request)).files);
+      const answer = await this.#requests.json('DELETE', `${path(id)}/files`, REMOVED_FILES, request);
+      removed.push(...resultsOf(slice, answer.files));
     }
     return removed;
   }
@@ -94,10 +97,16 @@ export class BulkCalls {
     for (const slice of slicesOf(filenames)) {
       const request = { body: { filenames: slice }, ...options };
       const answer = await this.#requests.json('DELETE', `${path(id)}/uploads`, WITHDRAWN_UPLOADS, request);
-      withdrawn.push(...answer.uploads);
+      withdrawn.push(...resultsOf(slice, answer.uploads));
     }
     return withdrawn;
   }
+}
+
+/** @throws TrainyardError if there are more results than names were sent, which could be more than a call takes as arguments */
+function resultsOf<T>(slice: readonly unknown[], results: readonly T[]): readonly T[] {
+  if (results.length > slice.length) throw invalidAnswer(200, 'it has more results than names were sent.');
+  return results;
 }
 
 function slicesOf<T>(items: readonly T[]): T[][] {

@@ -1,5 +1,6 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../../../api/limits.js';
 import type { Dataset, DatasetFile, RevisionDiff, TrainyardClient } from '../../../client/client.js';
+import { invalidAnswer } from '../../../client/trainyard-error.js';
 import { differenceOf } from '../../../dataset/history/word-difference.js';
 import { clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
 import { type Painter, painterOf, print, printJson } from '../../terminal/print.js';
@@ -61,32 +62,45 @@ export async function firstDifferencePage(
   throw new Error('A difference has at least one page.');
 }
 
-/** Yields the difference of two revisions in pages, which are ordered by filename. */
+/**
+ * Yields the difference of two revisions in pages, which are ordered by filename.
+ *
+ * @throws TrainyardError also if a page does not advance, or there are more files than the first page says: the pages could
+ * have no end
+ */
 async function* differencePages(
   client: TrainyardClient,
   { id }: { id: string },
   { from, to, signal }: Range,
 ): AsyncGenerator<RevisionDiff> {
+  let awaited: number | undefined;
   for (let after: string | undefined; ; ) {
     const query = { from, to, limit: PAGE_SIZE, ...(after !== undefined && { after }) };
     const page = await client.history.diff(id, query, { signal }).catch(explainNoHistory);
+    awaited = (awaited ?? sum(page.total)) - page.added.length - page.removed.length - page.changed.length;
+    if (awaited < 0) throw invalidAnswer(200, 'its pages have more files than its total.');
+    if (page.next_after !== null && page.next_after <= (after ?? '')) {
+      throw invalidAnswer(200, 'its next_after is not after that of the page before.');
+    }
     yield page;
     if (page.next_after === null) return;
     after = page.next_after;
   }
 }
 
+function sum({ added, removed, changed }: RevisionDiff['total']): number {
+  return added + removed + changed;
+}
+
 async function wholeDifference(client: TrainyardClient, dataset: { id: string }, range: Range): Promise<RevisionDiff> {
-  let whole: RevisionDiff | undefined;
-  for await (const page of differencePages(client, dataset, range)) {
-    whole = {
-      ...page,
-      added: [...(whole?.added ?? []), ...page.added],
-      removed: [...(whole?.removed ?? []), ...page.removed],
-      changed: [...(whole?.changed ?? []), ...page.changed],
-    };
-  }
-  return whole!;
+  const pages: RevisionDiff[] = [];
+  for await (const page of differencePages(client, dataset, range)) pages.push(page);
+  return {
+    ...pages[0]!,
+    added: pages.flatMap(({ added }) => added),
+    removed: pages.flatMap(({ removed }) => removed),
+    changed: pages.flatMap(({ changed }) => changed),
+  };
 }
 
 function headingOf({ name }: Dataset, { from, to, total }: RevisionDiff): string {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Revision } from '../../../client/client.js';
+import { invalidAnswer } from '../../../client/trainyard-error.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
 import { interruptible } from '../../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../../terminal/print.js';
@@ -103,8 +104,13 @@ async function showLog(name: string, options: RemoteOptions & { limit: number },
   for (let before: number | undefined; revisions.length < options.limit; ) {
     const query = { limit: Math.min(100, options.limit - revisions.length), ...(before !== undefined && { before }) };
     const page = await client.history.revisions(dataset.id, query, { signal }).catch(explainNoHistory);
+    if (page.revisions.length > query.limit)
+      throw invalidAnswer(200, 'its page has more revisions than were asked for.');
     revisions.push(...page.revisions);
     if (page.next_before === null || page.revisions.length === 0) break;
+    if (before !== undefined && page.next_before >= before) {
+      throw invalidAnswer(200, 'its next_before is not smaller than that of the page before.');
+    }
     before = page.next_before;
   }
   if (options.json) return printJson({ id: dataset.id, name: dataset.name, revisions });
