@@ -86,12 +86,12 @@ async function list({ status: wanted, role, ...options }: ListOptions, signal: A
   const hasRoles = datasets.some((dataset) => roleOf(dataset) !== 'training');
   const rows = datasets.map((dataset) => [
     printable(dataset.name),
-    ...(hasRoles ? [roleOf(dataset)] : []),
+    ...(hasRoles ? [printable(roleOf(dataset))] : []),
     dataset.status,
     contentOf(dataset),
     dataset.size_bytes === undefined ? '' : formatBytes(dataset.size_bytes),
     dataset.updated_at.slice(0, 16).replace('T', ' '),
-    dataset.id,
+    printable(dataset.id),
   ]);
   const paint = painterOf(process.stdout);
   const titles = ['NAME', ...(hasRoles ? ['ROLE'] : []), 'STATUS', 'FILES', 'SIZE', 'CHANGED (UTC)', 'ID'];
@@ -145,7 +145,7 @@ function printStatus(dataset: DatasetWithFiles): void {
   const open = pending === 0 ? '' : `, ${counted(pending, 'pending upload')}`;
   const unproved = unchecked === 0 ? '' : `, ${counted(unchecked, 'file')} being checked`;
   const failed = rejected === 0 ? '' : `, ${counted(rejected, 'rejected upload')}`;
-  const role = roleOf(dataset) === 'training' ? '' : `${roleOf(dataset)} dataset, `;
+  const role = roleOf(dataset) === 'training' ? '' : `${printable(roleOf(dataset))} dataset, `;
   print(
     `${paint('bold', printable(dataset.name))}  ${role}${content}, ${formatBytes(bytes)}${open}${unproved}${failed}`,
   );

@@ -71,7 +71,7 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
     for (const line of lines) print(truncated(line, columns));
   }
   const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
-  const role = (dataset.role ?? 'training') === 'training' ? '' : `${dataset.role} dataset, `;
+  const role = (dataset.role ?? 'training') === 'training' ? '' : `${printable(dataset.role)} dataset, `;
   print(`${role}${counted(dataset.files.length, 'file')}, ${formatBytes(bytes)}`);
   for (const line of [...linkLines(dataset, paint), ...statusLines(dataset, paint)]) print(line);
 }
@@ -148,7 +148,7 @@ async function openPage(name: string | undefined, options: RemoteOptions, signal
   const page = `${url}/${id === undefined ? '' : `datasets/${encodeURIComponent(id)}`}${signIn.fragment}`;
   const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));
   if (options.json) printJson({ ...(id !== undefined && { id }), url: page, expires_at: signIn.expiresAt });
-  else print(isOpened ? `Opened ${page}` : page);
+  else print(printable(isOpened ? `Opened ${page}` : page));
 }
 
 /** The part of the address that signs in; empty for a service that has no such links. */

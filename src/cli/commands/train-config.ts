@@ -101,7 +101,7 @@ function datasetsToTrain<D extends TrainingDataset & { readonly role?: Role | un
   const trained = datasets.filter(({ name }) => !linked.has(name));
   const other = trained.find(({ role = 'training' }) => role !== 'training');
   if (other === undefined) return trained;
-  const message = `"${printable(other.name)}" is a ${other.role} dataset. Name the dataset that links to it: the settings have both.`;
+  const message = `"${printable(other.name)}" is a ${printable(String(other.role))} dataset. Name the dataset that links to it: the settings have both.`;
   throw new CommandError(EXIT.dataError, message);
 }
 

@@ -106,7 +106,10 @@ export function addWebhookCommands(program: Command): void {
 
 const addWebhook: Work = async (client, [url = ''], { event: events, json }, signal) => {
   const added = await client.webhooks.add(url, { events, signal });
-  if (!json) printMessage(`made webhook ${added.id} for ${added.events.join(', ')}. Its secret is not shown again:`);
+  if (!json) {
+    const made = printable(`made webhook ${added.id} for ${added.events.join(', ')}`);
+    printMessage(`${made}. Its secret is not shown again:`);
+  }
   return { lines: [printable(added.secret)], document: added };
 };
 

@@ -79,7 +79,7 @@ export function wrongRole({ id, name, role }: Dataset, wanted: Role): CommandErr
   const message =
     role === undefined
       ? `this service has no ${wanted} datasets, and ${shown} is an ordinary one.`
-      : `${shown} is a ${role} dataset. To make it a ${wanted} dataset, run: trainyard role ${word} ${wanted}`;
+      : `${shown} is a ${printable(role)} dataset. To make it a ${wanted} dataset, run: trainyard role ${word} ${wanted}`;
   return new CommandError(EXIT.dataError, message);
 }
 

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Token, TrainyardClient } from '../../../client/client.js';
+import { shellWord } from '../../../command-line.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../../terminal/print.js';
@@ -57,12 +58,9 @@ async function share(name: string, options: ShareOptions, signal: AbortSignal): 
   if (options.json)
     return printJson({ id: made.id, dataset_id: dataset.id, url: made.url, expires_at: made.expires_at });
   const end = made.expires_at === null ? '' : `, until ${minuteOf(made.expires_at)} UTC`;
-  process.stderr.write(
-    `Who has this link sees "${printable(dataset.name)}" and can download it${end}. It is not shown again.\n`,
-  );
-  process.stderr.write(
-    `To revoke it: trainyard share ${JSON.stringify(printable(dataset.name))} --revoke ${made.id}\n`,
-  );
+  const message = `Who has this link sees "${printable(dataset.name)}" and can download it${end}. It is not shown again.`;
+  const [word, id] = [dataset.name, made.id].map((text) => shellWord(printable(text)));
+  print(`${message}\nTo revoke it: trainyard share ${word} --revoke ${id}`, process.stderr);
   print(printable(made.url));
 }
 
@@ -79,7 +77,13 @@ async function list(
 
 function rowOf({ id, name, created_at, last_used_at, expires_at }: Token): string[] {
   const used = last_used_at === null ? 'never' : minuteOf(last_used_at);
-  return [id, printable(name ?? ''), minuteOf(created_at), used, expires_at === null ? '' : minuteOf(expires_at)];
+  return [
+    printable(id),
+    printable(name ?? ''),
+    minuteOf(created_at),
+    used,
+    expires_at === null ? '' : minuteOf(expires_at),
+  ];
 }
 
 /** `2025-07-22 13:05` */

@@ -1,4 +1,5 @@
 import type { RevisionDiff } from '../../../client/client.js';
+import { shellWord } from '../../../command-line.js';
 import { firstLines } from '../../folder/report.js';
 import { clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
 import { CommandError, EXIT } from '../../terminal/exit-codes.js';
@@ -44,7 +45,7 @@ export async function rollBack(
   if (options.json) return printJson(answer);
   const { restored, revision: made } = answer;
   if (!restored) return print(`"${title}" has exactly the files of revision ${revision} already.`);
-  const back = withOwnCommand(`To go back, run: trainyard undo ${JSON.stringify(title)} ${made.number}`);
+  const back = withOwnCommand(`To go back, run: trainyard undo ${shellWord(title)} ${made.number}`);
   print(`Restored revision ${revision} of "${title}" as revision ${made.number}: ${changeCounts(made)}. ${back}`);
 }
 

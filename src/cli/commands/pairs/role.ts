@@ -38,12 +38,14 @@ async function showOrChange(
   const found = await mustFind(client, nameOrId, signal);
   if (role === undefined) {
     if (options.json) return printJson(found);
-    return print(`"${printable(found.name)}" is a ${found.role ?? 'training'} dataset.`);
+    return print(`"${printable(found.name)}" is a ${printable(found.role ?? 'training')} dataset.`);
   }
   const dataset = await client.datasets.change(found.id, { role }, { signal });
   if (options.json) return printJson({ ...dataset, previous_role: found.role });
   const already = found.role === dataset.role ? ' already' : '';
-  print(`"${printable(dataset.name)}" is a ${dataset.role} dataset${already}.${adviceFor(dataset, found.role)}`);
+  print(
+    `"${printable(dataset.name)}" is a ${printable(dataset.role)} dataset${already}.${adviceFor(dataset, found.role)}`,
+  );
 }
 
 function adviceFor({ role, counts }: Dataset, before: Role): string {
