@@ -1,5 +1,6 @@
 import type { WireDatasetChange } from '../api/event-schema.js';
 import type { WireDataset } from '../api/schemas.js';
+import { parseJson } from './parse-json.js';
 import { invalidAnswer } from './trainyard-error.js';
 
 /** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
@@ -56,7 +57,7 @@ export async function* datasetEventsIn(response: Response): AsyncGenerator<Datas
 
 function dataOf(text: string, { status }: Response): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     throw invalidAnswer(status, 'an event is not JSON.');
   }

@@ -1,5 +1,6 @@
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
+import { parseJson } from './parse-json.js';
 
 /** An answer that is not a success, or an answer that does not come from a dataset service. */
 export class TrainyardError extends Error {
@@ -30,12 +31,11 @@ export class TrainyardError extends Error {
 
 /** The error of an answer with this body. A body that has no `error_code`, such as that of a proxy, is quoted. */
 export function errorFor(response: Response, text: string): TrainyardError {
-  const { status, statusText, headers } = response;
+  const { status, headers } = response;
   const excerpt = text.slice(0, 2000).trim().replace(/\s+/g, ' ').slice(0, 200) || 'its answer is empty';
-  const answer = `${status} ${statusText}`.trim();
   const message = isRedirection(response)
     ? `The server redirects to ${headers.get('location') ?? 'another address'}. Redirects are not followed, since they could send the token to another server.`
-    : `The server answered ${answer}, but not as a dataset service: ${excerpt}`;
+    : `The server answered ${status}, but not as a dataset service: ${excerpt}`;
   const seconds = Number(headers.get('retry-after') ?? Number.NaN);
   const body = parseErrorBody(text) ?? { error_code: status, error_message: message };
   return new TrainyardError(status, body, Number.isFinite(seconds) ? seconds : undefined);
@@ -57,7 +57,7 @@ function isRedirection({ status, type }: Response): boolean {
 
 function parseErrorBody(text: string): WireErrorBody | undefined {
   try {
-    const { error_code, error_message, detail, current } = JSON.parse(text);
+    const { error_code, error_message, detail, current } = parseJson(text);
     if (typeof error_code !== 'number' || typeof error_message !== 'string') return undefined;
     const fields = Array.isArray(detail) ? detail.filter(isFieldProblem) : [];
     return { error_code, error_message, detail: fields, ...(isCurrentFile(current) && { current }) };

@@ -134,7 +134,7 @@ describe('the client', () => {
     expect(proxy.seen).toHaveLength(2);
     proxy.rule(() => ({ status: 400, body: '' }));
     await expect(clientAt(proxy.url).list()).rejects.toThrow(
-      '400 Bad Request, but not as a dataset service: its answer is empty',
+      'answered 400, but not as a dataset service: its answer is empty',
     );
     expect(() => clientAt('nonsense')).toThrow('URL');
   });

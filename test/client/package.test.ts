@@ -43,6 +43,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
     'client/client.js',
     'client/dataset-links.js',
     'client/event-stream.js',
+    'client/parse-json.js',
     'client/push-file.js',
     'client/push-progress.js',
     'client/push.js',

@@ -72,6 +72,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/web/account/account.test.ts',
   'test/service/instances.test.ts',
   'test/cli/sync/locked-folder.test.ts',
+  'test/cli/hostile-answers.test.ts',
   'test/web/links/links.test.ts',
   'test/corpus/slice.test.ts',
   'test/storage/blobs/blobs.test.ts',

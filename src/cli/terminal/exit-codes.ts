@@ -11,6 +11,7 @@ import {
   isUnavailable,
   sqliteCodeOf,
 } from '../../storage/backend-unusable.js';
+import { UnreadableFile } from '../../storage/regular-file.js';
 import { printJson, printMessage } from './print.js';
 import { printable } from './text.js';
 
@@ -126,6 +127,9 @@ export function endingOf(error: unknown): { code: number; message: string } {
   }
   if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
   if (error instanceof ServiceError) return { code: exitCodeOfService(error), message: error.message };
+  if (error instanceof UnreadableFile) {
+    return { code: EXIT.cannotCreate, message: `${printable(error.message)}. Move it away.` };
+  }
   if (isDamaged(error)) {
     return { code: EXIT.dataError, message: `the catalog is damaged: ${error.message}. Restore a backup.` };
   }

@@ -52,7 +52,9 @@ export function truncated(text: string, columns: number): string {
 
 /** Aligns cells in columns, each as wide as its widest cell. @returns a line for each row */
 export function tableOf(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ''))));
+  const widths = (rows[0] ?? []).map((_, column) =>
+    rows.reduce((width, row) => Math.max(width, widthOf(row[column] ?? '')), 0),
+  );
   const padded = (cell: string, column: number) =>
     cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell)));
   return rows.map((row) => row.map(padded).join('  ').trimEnd());

@@ -1,4 +1,5 @@
 import { withTimeout } from '../../with-timeout.js';
+import { parseJson } from '../parse-json.js';
 import { errorFor, invalidAnswer, type TrainyardError } from '../trainyard-error.js';
 
 /** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
@@ -33,7 +34,7 @@ export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | 
  */
 export function abortable(response: Response, signal: AbortSignal | undefined): Response {
   if (signal === undefined || response.body === null) return response;
-  const { status, statusText, headers } = response;
+  const { status, headers } = response;
   // `fetch` of Node passes on any three digits, which no Response may be made of (https://fetch.spec.whatwg.org/#dom-response).
   if (status > 599) throw invalidAnswer(200, `its status is ${status}.`);
   const reader = response.body.getReader();
@@ -67,7 +68,8 @@ export function abortable(response: Response, signal: AbortSignal | undefined): 
     },
     { highWaterMark: 0 },
   );
-  return new Response(body, { status, statusText, headers });
+  // The reason phrase is left out: one that is not ASCII is an error here, and clients ignore it (RFC 9112, 4).
+  return new Response(body, { status, headers });
 }
 
 /** Parses the body of a successful answer. @throws TrainyardError if it is not JSON, such as a page of another web server */
@@ -80,7 +82,7 @@ export async function jsonOf(response: Response): Promise<unknown> {
     );
   }
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     throw errorFor(response, text);
   }
