@@ -61,6 +61,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/cli/pairs/links.test.ts',
   'test/cli/link.test.ts',
   'test/storage/catalog/trash.test.ts',
+  'test/service/bulk/unsaved-captions.test.ts',
   'test/storage/catalog/random-pairs.test.ts',
   'test/web/upload/upload.test.ts',
   'test/cli/history.test.ts',

@@ -16,10 +16,10 @@ import { type StemGroup, store } from '../../dataset/upload-transitions.js';
 import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
+import type { ChangedDataset } from '../../storage/catalog/file-changes.js';
 import { inspectFile } from '../check/inspect-file.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { unmetConditions } from '../unmet-conditions.js';
 
 /** Each waits for the disk or the bucket most of the time. */
 const MAX_CONCURRENT_WRITES = 16;
@@ -27,7 +27,10 @@ const MAX_CONCURRENT_WRITES = 16;
 /** A transaction blocks all other writes, so many captions are saved in several. */
 const CAPTIONS_PER_TRANSACTION = 250;
 
-/** How long new bytes may stay in the trash until a row refers to them, and how much of that must be left at that moment. */
+/**
+ * How long new bytes may stay in the trash until a row refers to them, and how much of that must be left at that moment: longer
+ * than any transaction takes.
+ */
 const TRASH_LIFETIME: Micros = 3600 * MICROS_PER_SECOND;
 const TRASH_MARGIN: Micros = 600 * MICROS_PER_SECOND;
 
@@ -49,6 +52,12 @@ export interface SavedCaptions {
   readonly revision: number | undefined;
 }
 
+/** A caption whose bytes are stored, and whose row is not. */
+interface StoredCaption {
+  readonly file: StoredFile;
+  readonly condition: WriteCondition | undefined;
+}
+
 interface SaveOptions {
   readonly author: Author;
   readonly signal: AbortSignal;
@@ -56,7 +65,8 @@ interface SaveOptions {
 
 /**
  * Saves many captions in one request. Unlike an upload, a caption is not reserved first, so that the dataset never shows
- * UPLOADING: until its row exists, its bytes are listed in the trash, so that a crash leaves no untracked ones.
+ * UPLOADING: until its row exists, its bytes are listed in the trash, so that a crash leaves no untracked ones. A request that fails
+ * leaves none.
  */
 export class CaptionWrites {
   readonly #dependencies: ServiceDependencies;
@@ -70,7 +80,7 @@ export class CaptionWrites {
    *
    * @returns what became of each, in the order given
    * @throws ServiceError `dataset_not_found`; `invalid_name` and `invalid_field`, before any caption is saved; `invalid_name` of a
-   * stem with too many names, `no_space`, `unavailable` and the signal's reason: captions before the failure may be saved
+   * stem with too many names, `quota_exceeded`, `no_space`, `unavailable` and the signal's reason: captions before the failure may be saved
    */
   async save(key: DatasetKey, captions: readonly CaptionWrite[], options: SaveOptions): Promise<SavedCaptions> {
     const parsed = parseCaptions(captions);
@@ -93,11 +103,9 @@ export class CaptionWrites {
     { author, signal }: SaveOptions,
   ): Promise<SavedCaptions> {
     const { catalog, now, newId } = this.#dependencies;
-    const conflicts = await unmetConditions(this.#dependencies, key.id, slice);
-    const results = [...conflicts].map(
-      ([filename, current]): CaptionResult => ({ filename, outcome: 'conflict', current }),
-    );
-    const captions = slice.filter(({ filename }) => !conflicts.has(filename));
+    const tried = await this.#try(key, slice, author);
+    const captions = slice.filter(({ filename }) => !tried.has(filename));
+    const results = [...tried.values()];
     if (captions.length === 0) return { captions: results, revision: undefined };
     const ids = captions.map(() => newId());
     const trashedUntil = now() + TRASH_LIFETIME;
@@ -105,18 +113,68 @@ export class CaptionWrites {
       ids.map((id) => blobKeyOf({ id, datasetId: key.id })),
       trashedUntil,
     );
-    const written: { file: StoredFile; condition: WriteCondition | undefined }[] = [];
-    await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
-      // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
-      const file = await this.#write(key, { ...caption, id: ids[i]! }, AbortSignal.any([signal]));
-      if ('upload' in file) written.push({ file, condition: caption.condition });
-      else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
-    });
-    if (now() > trashedUntil - TRASH_MARGIN) {
-      throw new ServiceError('unavailable', 'Saving took too long and was ended. Save the captions again.');
+    /** Without those that the store failed to store: it may still do so, and they stay in the trash. */
+    const stored: StoredCaption[] = [];
+    let recorded: SavedCaptions = { captions: [], revision: undefined };
+    try {
+      await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
+        // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
+        const file = await this.#write(key, { ...caption, id: ids[i]! }, AbortSignal.any([signal]));
+        if ('upload' in file) stored.push({ file, condition: caption.condition });
+        else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
+      });
+      if (now() > trashedUntil - TRASH_MARGIN) {
+        throw new ServiceError('unavailable', 'Saving took too long and was ended. Save the captions again.');
+      }
+      recorded = await this.#record(key, stored, author);
+    } finally {
+      const saved = new Set(recorded.captions.flatMap((each) => (each.outcome === 'saved' ? [each.file.id] : [])));
+      const unsaved = stored.map(({ file }) => file).filter(({ id }) => !saved.has(id));
+      // Otherwise the cleanup deletes them when their time in the trash is over.
+      await this.#deleteUnsaved(unsaved, trashedUntil).catch(() => {});
     }
-    const recorded = await this.#record(key, written, author);
     return { captions: [...results, ...recorded.captions], revision: recorded.revision };
+  }
+
+  /**
+   * Finds the captions that are in conflict now, so that their bytes are not stored in vain. `#record` decides.
+   *
+   * @throws ServiceError `invalid_name` and `quota_exceeded`, as `#record` would
+   */
+  async #try(key: DatasetKey, slice: readonly CaptionWrite[], author: Author): Promise<Map<string, CaptionResult>> {
+    const at = this.#dependencies.now();
+    const captions = slice.map(({ filename, text, condition }) => {
+      // Only its name and its size count.
+      const upload: StoredFile['upload'] = {
+        state: 'stored',
+        sizeBytes: Buffer.byteLength(text),
+        sha256: '',
+        contentType: '',
+        facts: { kind: 'caption', characters: 0 },
+        warnings: [],
+        blobVersion: null,
+        finalizedAt: at,
+      };
+      const file: StoredFile = { id: filename, datasetId: key.id, filename, kind: 'caption', createdAt: at, upload };
+      return { file, condition };
+    });
+    const { results } = await this.#change(key, captions, { author, isTrial: true });
+    return new Map([...results].filter(([, { outcome }]) => outcome === 'conflict'));
+  }
+
+  /** Deletes the bytes of captions that have no row. */
+  async #deleteUnsaved(files: readonly StoredFile[], trashedUntil: Micros): Promise<void> {
+    const [first] = files;
+    if (first === undefined) return;
+    const { catalog, blobs, now } = this.#dependencies;
+    const { datasetId, filename } = first;
+    const time = now();
+    // An error can hide a commit that succeeded or is still to come. A change of the same dataset waits until it has ended, and the
+    // bytes that are then in the trash as before have no row.
+    await catalog.change({ datasetId, filenames: [filename], now: time, isActivity: false }, () => undefined);
+    const keys = await catalog.rescheduleTrash(files.map(blobKeyOf), { from: trashedUntil, to: time });
+    await blobs.delete(keys);
+    await catalog.removeFromTrash(keys, time);
   }
 
   /** Stores the bytes of a caption. @returns the file without a row, or what is wrong with the text */
@@ -162,12 +220,18 @@ export class CaptionWrites {
   }
 
   /** Adds the rows of captions whose conditions are met, in one transaction. */
-  async #record(
-    key: DatasetKey,
-    captions: readonly { file: StoredFile; condition: WriteCondition | undefined }[],
-    author: Author,
-  ): Promise<SavedCaptions> {
+  async #record(key: DatasetKey, captions: readonly StoredCaption[], author: Author): Promise<SavedCaptions> {
     if (captions.length === 0) return { captions: [], revision: undefined };
+    const { changed, results } = await this.#change(key, captions, { author });
+    if (changed === undefined) throw datasetNotFound(key.id);
+    return { captions: [...results.values()], revision: changed.recordedIn };
+  }
+
+  async #change(
+    key: DatasetKey,
+    captions: readonly StoredCaption[],
+    options: { author: Author; isTrial?: boolean },
+  ): Promise<{ changed: ChangedDataset | undefined; results: ReadonlyMap<string, CaptionResult> }> {
     const { catalog, now } = this.#dependencies;
     const conditions = new Map(captions.map(({ file, condition }) => [file.id, condition]));
     const byStem = stemGroupsOf(captions.map(({ file }) => file)) as ReadonlyMap<string, readonly StoredFile[]>;
@@ -177,7 +241,7 @@ export class CaptionWrites {
       filenames: captions.map(({ file }) => file.filename),
       now: now(),
       isActivity: true,
-      author,
+      ...options,
     };
     const changed = await catalog.change(change, (group, stem) =>
       (byStem.get(stem) ?? []).reduce<StemGroup>((files, file) => {
@@ -193,8 +257,7 @@ export class CaptionWrites {
         }
       }, group),
     );
-    if (changed === undefined) throw datasetNotFound(key.id);
-    return { captions: [...results.values()], revision: changed.recordedIn };
+    return { changed, results };
   }
 }
 

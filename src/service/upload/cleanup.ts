@@ -38,7 +38,7 @@ export async function cleanUp(dependencies: ServiceDependencies, options: Cleanu
       time,
     );
     // Not due for the rest of this cleanup.
-    await catalog.postponeTrash(due.filter(isKept), time + 1);
+    await catalog.rescheduleTrash(due.filter(isKept), { to: time + 1 });
   }
   if (failures[0] !== undefined) throw failures[0];
 }

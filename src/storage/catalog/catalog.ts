@@ -83,13 +83,10 @@ export class Catalog {
     return created;
   }
 
-  async dataset(key: DatasetKeyOfAccount): Promise<Dataset | undefined> {
-    const rows = await this.#selectDataset(key).selectAll().execute();
-    return (await withLinks(this.#db.query, rows))[0];
-  }
-
-  #selectDataset({ accountId, id }: DatasetKeyOfAccount) {
-    return this.#db.query.selectFrom('dataset').where('id', '=', id).where('account_id', '=', accountId);
+  async dataset({ accountId, id }: DatasetKeyOfAccount): Promise<Dataset | undefined> {
+    const { query } = this.#db;
+    const select = query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
+    return (await withLinks(query, await select.execute()))[0];
   }
 
   /** The datasets that match a filter, newest first. */
@@ -285,10 +282,13 @@ export class Catalog {
       for (const sql of endOfTrash(this.#db.query, keys, now)) await sql.execute();
   }
 
-  /** Makes blobs in the trash due at another time. */
-  async postponeTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const update = this.#db.query.updateTable('trash').set({ delete_after: deleteAfter });
-    for (const keys of rowChunksOf(blobKeys)) await update.where('blob_key', 'in', keys).execute();
+  /** Makes blobs in the trash due at another time, only those due at `from` if it is given. @returns their keys */
+  async rescheduleTrash(blobKeys: readonly string[], { from, to }: { from?: Micros; to: Micros }): Promise<string[]> {
+    const all = this.#db.query.updateTable('trash').set({ delete_after: to }).returning('blob_key');
+    const update = from === undefined ? all : all.where('delete_after', '=', from);
+    const rows: { blob_key: string }[] = [];
+    for (const keys of rowChunksOf(blobKeys)) rows.push(...(await update.where('blob_key', 'in', keys).execute()));
+    return rows.map((row) => row.blob_key);
   }
 
   /** Rejects if the database does not answer, or only to reads. */

@@ -59,6 +59,8 @@ export interface FileChange {
   readonly isActivity: boolean;
   /** As in `Database.transact`; true by default. */
   readonly isDurable?: boolean;
+  /** True if the change only finds out whether it may be made: it throws as it would otherwise, and writes nothing. */
+  readonly isTrial?: boolean;
   /** False if the caller has discarded the bytes of the leased uploads that the change removes; true by default. */
   readonly mayHaveBlobs?: boolean;
   /** Who changes stored files; without it, the author of the upload that the change finalizes. */
@@ -104,7 +106,7 @@ export interface ChangeOptions {
  * has links or is linked to, and pairs change, another one between them reads the other side of the pairs.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
- * `undefined` for one of the stems, or the revision that a restore needs is gone
+ * `undefined` for one of the stems, the revision that a restore needs is gone, or the change is a trial
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
@@ -203,29 +205,25 @@ function changeOnce(
       added.files += usedAfter.files - usedBefore.files;
       added.bytes += usedAfter.bytes - usedBefore.bytes;
     }
+    const accountId = row.account_id;
+    if (change.isTrial) return send(addUsage(query, { accountId, added, limits })).then(() => undefined);
     if (isActivity) lastActivity = now;
     const { isWholeDataset = false } = change;
     const shifts = await unpairedShiftsOf(db, send, { row, changes: stemChanges, isWholeDataset });
     unpaired += shifts.find((shift) => shift.datasetId === datasetId)?.by ?? 0;
-    const accountId = row.account_id;
-    const restoredFrom = restore?.restoredFrom ?? null;
-    const history = historyChangeOf(row, differences, { author, now, restoredFrom });
+    const history = historyChangeOf(row, differences, { author, now, restoredFrom: restore?.restoredFrom ?? null });
     const countsUpdate = writeCounts(query, { ...counts, ...history.columns, datasetId, lastActivity });
     const past = new Set(history.past.map(({ id }) => id));
+    const unneeded = trashed.filter(({ id }) => !past.has(id));
     const restored = restore === undefined ? [] : unreserved;
     const historyBytes = bytesOf(history.past) - bytesOf(restored);
-    const role = row.role as Role;
-    const startsRecheck = needsRecheck({ role, inspectedAs: change.inspectedAs, restored });
+    const startsRecheck = needsRecheck({ role: row.role as Role, inspectedAs: change.inspectedAs, restored });
     const answers = await commit([
       ...notification(change.isWholeDataset ? { datasetId } : { datasetId, filenames }),
       ...moveToPast(query, history.past, history.columns.revision),
       ...writeFiles(query, { removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
       ...reclaimBlobs(query, unreserved.map(blobKeyOf)),
-      ...trashBlobs(
-        query,
-        trashed.filter(({ id }) => !past.has(id)),
-        { now, blobGrace },
-      ),
+      ...trashBlobs(query, unneeded, { now, blobGrace }),
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...(differences.some(({ isJudgedAgain }) => isJudgedAgain) ? forgetReadiness(query, datasetId) : []),

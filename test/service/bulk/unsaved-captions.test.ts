@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { PendingFile } from '../../../src/dataset/dataset.js';
+import { inspect } from '../../../src/dataset/inspect/inspect.js';
+import { MEDIA } from '../../../src/dataset/media.js';
+import { reserve } from '../../../src/dataset/upload-transitions.js';
+import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
+import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
+import { NO_LIMITS } from '../../../src/storage/catalog/accounts/account-usage.js';
+import { Accounts } from '../../../src/storage/catalog/accounts/accounts.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { catalogUnavailable, type Database } from '../../../src/storage/database/database.js';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
+import { laptop } from '../../harness/author.js';
+import { whyNoPostgres } from '../../harness/available.js';
+import { catalogs, onEach, openDisk } from '../../harness/backends.js';
+import { findingsOf } from '../../harness/checking.js';
+import { Gate, untilLockWait } from '../../harness/paused-database.js';
+import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
+import { discardServer, startServer } from '../../harness/server.js';
+
+const NEW = { ifNoneMatch: '*' } as const;
+
+const NOW = 1_000_000;
+const COUNT = 40;
+const captions = Array.from({ length: COUNT }, (_, i) => ({
+  filename: `${i}.txt`,
+  text: `train ${i}`,
+  condition: NEW,
+}));
+
+/** A service that calls `beforeLast` before the last caption is inspected. More than are written at once are stored by then. */
+async function openService({ catalog, accountId }: { catalog: Catalog; accountId: string }) {
+  const { folder, blobs } = await openDisk();
+  const aborting = new AbortController();
+  const last = { before: async () => {} };
+  let inspected = 0;
+  const inspectLast: Inspector = async (file, { signal }) => {
+    inspected++;
+    if (file.filename === captions.at(-1)?.filename) await last.before();
+    signal.throwIfAborted();
+    if (!('path' in file)) throw new Error('The bytes are not in a local file.');
+    return inspect(file);
+  };
+  const newId = () => randomUUID().replaceAll('-', '');
+  const dependencies = { catalog, blobs, inspect: inspectLast, newId, now: () => NOW };
+  const writes = new CaptionWrites(dependencies as unknown as ServiceDependencies);
+  const key = { accountId, id: newId() };
+  await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
+  return {
+    key,
+    last,
+    aborting,
+    inspected: () => inspected,
+    save: (texts = captions) => writes.save(key, texts, { author: laptop, signal: aborting.signal }),
+    keys: async () => {
+      const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+      return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    },
+    ids: async () => (await catalog.files(key.id)).map(({ id }) => id),
+  };
+}
+
+const reservation = (datasetId: string, filename: string, expectedBytes = 1): PendingFile => ({
+  ...{ id: randomUUID(), datasetId, filename, kind: 'caption', createdAt: NOW },
+  upload: { state: 'pending', via: 'link', expectedBytes, expiresAt: NOW + 1, leaseUntil: null, leaseToken: null },
+});
+
+onEach(catalogs, (open) => {
+  const openLimited = async (bytes = 10_000) => {
+    const { database, accountId } = await open();
+    const accountLimits = { ...NO_LIMITS, bytes };
+    const catalog = new Catalog(database, { blobGrace: 1000, accountLimits });
+    const reserveFor = (file: PendingFile) => {
+      const change = { datasetId: file.datasetId, filenames: [file.filename], now: NOW, isActivity: true };
+      return catalog.change(change, (group) => reserve(group, file));
+    };
+    return { ...(await openService({ catalog, accountId })), catalog, reserveFor };
+  };
+
+  test('captions that exceed a limit of the account are not stored', async () => {
+    const service = await openLimited(100);
+    await expect(service.save()).rejects.toMatchObject({ code: 'quota_exceeded' });
+    expect(service.inspected()).toBe(0);
+    expect(await service.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).toEqual([]);
+  });
+
+  test('captions with a name that its stem has no place for are not stored', async () => {
+    const service = await openLimited();
+    for (const extension of Object.keys(MEDIA).map((each) => each.toUpperCase())) {
+      await service.reserveFor(reservation(service.key.id, `0${extension}`));
+    }
+    await expect(service.save()).rejects.toMatchObject({ code: 'invalid_name' });
+    expect(service.inspected()).toBe(0);
+    expect(await service.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).toEqual([]);
+  });
+
+  test.each<[string, (service: Awaited<ReturnType<typeof openLimited>>) => Promise<unknown>, string]>([
+    ['the client goes', async ({ aborting }) => aborting.abort({ code: 'gone' }), 'gone'],
+    ['the dataset is deleted', ({ catalog, key }) => catalog.deleteDataset(key, NOW), 'dataset_not_found'],
+    [
+      'the account reaches its limit',
+      ({ key, reserveFor }) => reserveFor(reservation(key.id, 'large.txt', 10_000)),
+      'quota_exceeded',
+    ],
+  ])('if %s while captions are stored, their bytes are deleted at once', async (_what, happen, code) => {
+    const service = await openLimited();
+    let storedBefore = 0;
+    service.last.before = async () => {
+      storedBefore = (await service.keys()).length;
+      await happen(service);
+    };
+    await expect(service.save()).rejects.toMatchObject({ code });
+    expect(storedBefore).toBeGreaterThan(0);
+    expect(await service.keys()).toEqual([]);
+  });
+
+  test('the bytes of a caption that another one overtakes are deleted at once', async () => {
+    const service = await openLimited();
+    service.last.before = async () => {
+      await service.save([{ filename: '0.txt', text: 'theirs', condition: NEW }]);
+    };
+    const saved = await service.save();
+    expect(saved.captions.map(({ outcome }) => outcome)).toEqual(['conflict', ...Array(COUNT - 1).fill('saved')]);
+    expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
+    expect(await service.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).toEqual([]);
+  });
+});
+
+describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response from Postgres is lost', () => {
+  const LAST_TRIP = /insert into "file"[\s\S]*update "dataset"[\s\S]*commit/;
+
+  async function openOver(databaseOf: (database: Database) => Database, url: string) {
+    const database = await openPostgres(url);
+    onTestFinished(() => database.close());
+    const accounts = new Accounts(database);
+    const { accountId } = (await accounts.grantOf((await accounts.createToken('tester', 1)).token))!;
+    const catalog = new Catalog(databaseOf(database), { blobGrace: 1000 });
+    return { ...(await openService({ catalog, accountId })), database };
+  }
+
+  test.each([
+    ['keep their bytes if it stored them', /COMMIT/, COUNT],
+    ['leave none if it did not receive them', undefined, 0],
+  ])('%s', async (_what, answer, count) => {
+    const { url, proxy } = await proxiedForTest(await databaseForTest());
+    const service = await openOver((database) => database, url);
+    service.last.before = async () => proxy.breakAt(LAST_TRIP, answer);
+    await expect(service.save()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await service.ids()).toHaveLength(count);
+    expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
+  });
+
+  test('keep their bytes if it stores them later', async () => {
+    const later = new Gate();
+    /** Gives up a transaction that stores files before its last statements, which follow later. */
+    const impatient = (database: Database): Database => ({
+      ...database,
+      transact: (options, work) =>
+        new Promise((resolve, reject) => {
+          database
+            .transact(options, ({ send, commit }) =>
+              work({
+                send,
+                commit: async (statements) => {
+                  if (statements.some((each) => /insert into "file"/.test(each.compile().sql))) {
+                    reject(catalogUnavailable(undefined));
+                    await later.opened;
+                  }
+                  return commit(statements);
+                },
+              }),
+            )
+            .then(resolve, reject);
+        }),
+    });
+    const service = await openOver(impatient, await databaseForTest());
+    const saving = service.save();
+    const ended = expect(saving).rejects.toMatchObject({ code: 'unavailable' });
+    await untilLockWait(service.database, saving);
+    later.open();
+    await ended;
+    expect(await service.ids()).toHaveLength(COUNT);
+    expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
+  });
+});
+
+test('captions that a server refuses leave nothing that check-store finds', async () => {
+  const server = await startServer({ 'account-bytes': 100 });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api();
+  const texts = captions.map(({ filename, text }) => ({ filename, text }));
+  const { status } = await api.json('PUT', `/${await api.newDataset()}/captions`, { captions: texts });
+  expect(status).toBe(507);
+  expect(await findingsOf(server)).toEqual([]);
+});
