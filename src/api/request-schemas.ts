@@ -10,7 +10,10 @@ import {
 import { fileKind } from './schemas.js';
 import { storedText, wireRole, wireStatus } from './values.js';
 
-/* The schemas of requests. The server validates requests with them and generates the OpenAPI document from them. */
+/*
+ * The schemas of requests. The server validates requests with them and generates the OpenAPI document from them. A body of our own
+ * routes has no other fields, since a misspelt restriction or condition would be ignored; clients of the hosted API may send more.
+ */
 
 /** A name in a request, before it is normalized. */
 const rawName = z.string().max(MAX_RAW_NAME_LENGTH);
@@ -55,17 +58,17 @@ export const uploadLinksBody = z.object({
   }),
 });
 
-export const namesBody = z.object({
+export const namesBody = z.strictObject({
   filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST).meta({ description: 'Filenames in the dataset.' }),
 });
 
 /** Like the sizes of links, checked one by one. */
 const etagOrNull = z.unknown().meta({ type: ['string', 'null'] });
 
-export const captionsBody = z.object({
+export const captionsBody = z.strictObject({
   captions: z
     .array(
-      z.object({
+      z.strictObject({
         filename: rawName,
         text: z.string().meta({ description: 'At most 65,536 bytes of UTF-8.' }),
         ifMatch: etagOrNull.optional().meta({
@@ -78,7 +81,7 @@ export const captionsBody = z.object({
     .max(MAX_NAMES_PER_REQUEST),
 });
 
-export const removalBody = z.object({
+export const removalBody = z.strictObject({
   filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST),
   ifMatch: z.record(rawName, etagOrNull).optional().meta({
     description: 'The ETag that a file must have, by filename. Files that are not named here are deleted in any case.',
@@ -149,7 +152,7 @@ export const revisionDiffQuery = z.object({
 });
 
 export const pinBody = z
-  .object({
+  .strictObject({
     note: storedText(MAX_PIN_NOTE_LENGTH).nullish().meta({ description: 'Why the revision is kept.' }),
   })
   .nullish();

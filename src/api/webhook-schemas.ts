@@ -24,8 +24,8 @@ const enabled = z.boolean().meta({
   description: 'False: no event is recorded for it, and none is sent. An answer of 410 disables a webhook.',
 });
 
-export const webhookBody = z.object({ url, events: events.optional() });
-export const webhookChangeBody = z.object({
+export const webhookBody = z.strictObject({ url, events: events.optional() });
+export const webhookChangeBody = z.strictObject({
   url: url.optional(),
   events: events.optional(),
   enabled: enabled.optional(),

@@ -3,6 +3,10 @@ import type { WireCurrentFile } from '../api/schemas.js';
 import type { Tags, WriteCondition } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import type { CurrentFile } from '../dataset/write-condition.js';
+import { TimeSlice } from '../storage/time-slice.js';
+
+/** The longest that others wait for the check of conditions. */
+const MAX_SLICE_MS = 5;
 
 /** The entity tag of a file: strong, and the same for the same bytes. */
 export function etagOf({ sha256 }: { readonly sha256: string }): string {
@@ -46,6 +50,28 @@ export function expectedConditionOf(etag: unknown, path: string): WriteCondition
   return { ifMatch: tagsOf(path, etag, { acceptsWeak: false, maxTags: MAX_ETAGS }) };
 }
 
+/**
+ * The conditions in the `ifMatch` of a request for several files, by filename; there may be as many as files.
+ *
+ * @param hasName whether the request is for a file
+ * @param namesIn names the field with the files in the error
+ * @throws ServiceError `invalid_field`
+ */
+export async function expectedConditionsOf(
+  ifMatch: Readonly<Record<string, unknown>> = {},
+  { hasName, namesIn }: { hasName: (filename: string) => boolean; namesIn: string },
+): Promise<Map<string, WriteCondition>> {
+  const conditions = new Map<string, WriteCondition>();
+  const slice = new TimeSlice(MAX_SLICE_MS);
+  for (const [filename, etag] of Object.entries(ifMatch)) {
+    await slice.pause();
+    const path = `ifMatch.${filename}`;
+    if (!hasName(filename)) throw invalidField(path, `names a file that is not in ${namesIn}`);
+    conditions.set(filename, expectedConditionOf(etag, path));
+  }
+  return conditions;
+}
+
 /** One entity tag of a list, and the comma after it. */
 const LISTED_TAG = /\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/y;
 
@@ -66,7 +92,10 @@ function tagsOf(
 }
 
 function malformedTags(path: string): ServiceError {
-  const message = 'must be * or an ETag in quotation marks, as answers have it';
+  return invalidField(path, 'must be * or an ETag in quotation marks, as answers have it');
+}
+
+function invalidField(path: string, message: string): ServiceError {
   return new ServiceError('invalid_field', `The request is not valid. ${path}: ${message}`, {
     detail: [{ path, message }],
   });

@@ -46,9 +46,11 @@ export function errorResponse(
   return { status, headers, body };
 }
 
-/** Zod's message for a missing field speaks of `undefined`, which JSON does not have. */
+/** Zod's message for a missing field speaks of `undefined`, which JSON does not have, and that for an unknown one of a key. */
 function explained(message: string): string {
-  return message.replace(/^Invalid input: expected (\w+), received undefined$/, 'is missing; it must be of type $1');
+  return message
+    .replace(/^Invalid input: expected (\w+), received undefined$/, 'is missing; it must be of type $1')
+    .replace(/^Unrecognized key(s?):/, 'Unknown field$1:');
 }
 
 function shownProblem({ path, message }: FieldProblem): FieldProblem {

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { wireTime } from '../schemas.js';
 
 export const sessionBody = z
-  .object({ code: z.string().max(200).meta({ description: 'The code of a link that `POST /session/codes` made.' }) })
+  .strictObject({
+    code: z.string().max(200).meta({ description: 'The code of a link that `POST /session/codes` made.' }),
+  })
   .nullish();
 
 export const wireSession = z

@@ -50,7 +50,7 @@ export const wireRevokedToken = z
 const expiresIn = z.int().min(1).meta({ description: 'Seconds until it expires.' });
 
 export const tokenBody = z
-  .object({
+  .strictObject({
     name: rawName.nullish().meta({ description: 'Who or what uses it. It is in the history of datasets.' }),
     read_only: z.boolean().default(false),
     datasets: z.array(rawName).min(1).max(MAX_BOUND_DATASETS).nullish().meta({
@@ -65,7 +65,7 @@ export const tokenBody = z
   .nullish();
 
 export const shareBody = z
-  .object({
+  .strictObject({
     name: rawName.nullish().meta({ description: 'For whom the link is.' }),
     expires_in: expiresIn.max(MAX_SHARE_SECONDS).nullish().meta({ description: 'Seconds; by default 7 days.' }),
   })

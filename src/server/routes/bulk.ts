@@ -11,7 +11,7 @@ import { normalizedFilename } from '../../dataset/names.js';
 import type { RemovedFile } from '../../service/bulk/bulk-removals.js';
 import type { CaptionResult } from '../../service/bulk/caption-writes.js';
 import { authorOf } from '../author.js';
-import { currentToWire, expectedConditionOf } from '../conditions.js';
+import { currentToWire, expectedConditionOf, expectedConditionsOf } from '../conditions.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
@@ -60,12 +60,10 @@ export function registerBulkRoutes(app: App, { captionWrites, bulkRemovals }: Ro
     async (request) => {
       const { accountId, params, body } = request;
       const filenames = namesOf(body);
-      const conditions = new Map(
-        Object.entries(body.ifMatch ?? {}).map(([name, etag]) => [
-          normalizedFilename(name),
-          expectedConditionOf(etag, `ifMatch.${name}`),
-        ]),
-      );
+      const named = new Set(filenames);
+      const hasName = (name: string) => named.has(normalizedFilename(name));
+      const given = await expectedConditionsOf(body.ifMatch, { hasName, namesIn: 'filenames' });
+      const conditions = new Map([...given].map(([name, condition]) => [normalizedFilename(name), condition]));
       const options = { author: authorOf(request, 'delete'), conditions };
       const removed = await bulkRemovals.files({ accountId, id: params.id }, filenames, options);
       return { files: removed.files.map(removedToWire), revision: removed.revision };

@@ -10,14 +10,12 @@ import {
   wireUploadLinks,
   wireWithdrawnUpload,
 } from '../../api/schemas.js';
-import type { WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MAX_ITEMS_AT_ONCE } from '../../pieces.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
-import { TimeSlice } from '../../storage/time-slice.js';
 import { authorOf } from '../author.js';
 import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
-import { conditionOf, etagOf, expectedConditionOf } from '../conditions.js';
+import { conditionOf, etagOf, expectedConditionsOf } from '../conditions.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
@@ -28,9 +26,6 @@ const route = routesTagged('files');
 
 /** A size and a condition for each file of the largest batch. */
 const MAX_BATCH_VALUES = 2 * MAX_BATCH_FILES + 1000;
-
-/** The longest that others wait for the check of conditions. */
-const MAX_SLICE_MS = 5;
 
 const DIRECT_LIMIT = {
   bytes: MAX_DIRECT_BODY_BYTES,
@@ -78,7 +73,10 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
       request.audited = { files: sizes.size };
-      const conditions = await conditionsIn(body);
+      const conditions = await expectedConditionsOf(body.ifMatch, {
+        hasName: (filename) => sizes.has(filename),
+        namesIn: 'filenameToByteSize',
+      });
       const options = { author: authorOf(request, 'upload'), conditions, signal: context.stopping };
       const linkToWire = ({ url, headers, expiresAt }: UploadLink) => ({
         upload_url: url.startsWith('/') ? `${base}${url}` : url,
@@ -183,24 +181,6 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       return { filename, withdrawn: true as const };
     },
   );
-}
-
-/** The conditions of a batch of links; there may be as many as files. @throws ServiceError `invalid_field` */
-async function conditionsIn({ filenameToByteSize, ifMatch = {} }: z.infer<typeof uploadLinksBody>) {
-  const conditions = new Map<string, WriteCondition>();
-  const slice = new TimeSlice(MAX_SLICE_MS);
-  for (const [filename, etag] of Object.entries(ifMatch)) {
-    await slice.pause();
-    const path = `ifMatch.${filename}`;
-    if (!Object.hasOwn(filenameToByteSize, filename)) {
-      const message = 'names a file that is not in filenameToByteSize';
-      throw new ServiceError('invalid_field', `The request is not valid. ${path}: ${message}`, {
-        detail: [{ path, message }],
-      });
-    }
-    conditions.set(filename, expectedConditionOf(etag, path));
-  }
-  return conditions;
 }
 
 /** The public URL of the service; if none is set, the host that the client used for this request. */
