@@ -1,6 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Limits } from '../service/limits/limits.js';
 
+/**
+ * A text is sent again for this many times as long as it took to make, and at most for a second: requests for it need no token, and
+ * others wait while it is made.
+ */
+const TEXT_AGE_FACTOR = 20;
+const MAX_TEXT_AGE_MS = 1000;
+
 /** The metrics for Prometheus. Labels are routes and outcomes, never names or ids. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -42,7 +49,12 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  constructor() {
+  readonly #nowMs: () => number;
+  #latest: { readonly text: Promise<string>; untilMs: number } | undefined;
+
+  /** @param nowMs a clock that never goes back */
+  constructor(nowMs = () => performance.now()) {
+    this.#nowMs = nowMs;
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -96,7 +108,18 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
+  /** The text of all metrics, which may be up to a second old. Calls at the same time get one text. */
   text(): Promise<string> {
-    return this.#registry.metrics();
+    if (this.#latest === undefined || this.#latest.untilMs <= this.#nowMs()) {
+      const beganAt = this.#nowMs();
+      const latest = { text: this.#registry.metrics(), untilMs: Number.POSITIVE_INFINITY };
+      const expire = () => {
+        const madeAt = this.#nowMs();
+        latest.untilMs = madeAt + Math.min(TEXT_AGE_FACTOR * (madeAt - beganAt), MAX_TEXT_AGE_MS);
+      };
+      latest.text.then(expire, expire);
+      this.#latest = latest;
+    }
+    return this.#latest.text;
   }
 }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { afterEach, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import type { Api } from '../harness/api.js';
+import { metricsOf } from '../harness/metrics.js';
 import { COMMAND, discardServer, eventually, type Host, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
 import { gatherCrowd } from './crowd.js';
@@ -26,7 +27,7 @@ afterEach(async () => {
 });
 
 async function connections(): Promise<number> {
-  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  const metrics = await metricsOf(server);
   return Number(/^trainyard_connections (\d+)$/m.exec(metrics)?.[1]);
 }
 

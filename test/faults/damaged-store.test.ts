@@ -6,6 +6,7 @@ import { BASE_PATH } from '../../src/api/base-path.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
+import { metricsOf } from '../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { flipBit, pathOfBytes } from '../harness/transferring.js';
 
@@ -92,7 +93,7 @@ function brokenOff(id: string): Record<string, unknown>[] {
 }
 
 async function countOfReplaced(): Promise<number> {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const text = await metricsOf(server);
   return Number(/^trainyard_error_responses_total\{error="bytes_replaced"\} (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
@@ -142,8 +143,7 @@ test('of an answer that breaks off, neither a signature nor that a client left i
   for (const name of ['a.bmp', 'b.bmp', 'c.bmp']) await api.upload(id, name, image);
   await api.upload(id, 'd.txt', 'a lost dog');
   const links = await client.links(id);
-  const filesInFlight = async () =>
-    Number(/^trainyard_files_in_flight (\d+)$/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]);
+  const filesInFlight = async () => Number(/^trainyard_files_in_flight (\d+)$/m.exec(await metricsOf(server))?.[1]);
   const left = await fetch(links.zip());
   expect(await filesInFlight()).toBe(4);
   await left.body!.cancel();

@@ -6,6 +6,7 @@ import { BASE_PATH } from '../../src/api/base-path.js';
 import * as media from '../fixtures/media.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
 import type { Api } from '../harness/api.js';
+import { metricsOf } from '../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 
 /* What is left of a request whose client resets the connection before it is answered. */
@@ -24,7 +25,7 @@ const urlOf = (path: string) => new URL(`${server.url}${BASE_PATH}${path}`);
 const headers = () => ({ Authorization: `Bearer ${api.token}` });
 
 async function metric(name: string): Promise<number> {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const text = await metricsOf(server);
   return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
@@ -136,7 +137,7 @@ test('files are closed that were opened for requests behind others', async () =>
   await api.upload(id, 'a.png', await media.png());
   const path = `/${id}/files/a.png`;
   const answered = async () => {
-    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const text = await metricsOf(server);
     return [...text.matchAll(/^trainyard_http_request_duration_seconds_count{.*} (\d+)$/gm)].reduce(
       (sum, [, count]) => sum + Number(count),
       0,

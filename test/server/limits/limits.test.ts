@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/base-path.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
+import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 
 async function serverWith(settings: Record<string, string | number>): Promise<{ server: TestServer; api: Api }> {
@@ -9,8 +10,6 @@ async function serverWith(settings: Record<string, string | number>): Promise<{ 
   onTestFinished(() => discardServer(server));
   return { server, api: await server.api() };
 }
-
-const metricsOf = async (server: TestServer) => (await fetch(`${server.url}/metrics`)).text();
 
 describe('a limit', () => {
   test('of an account is 507 with the name of its setting, and leaves everything as it was', async () => {

@@ -7,6 +7,7 @@ import { put } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
 import { startCommand, trainyard } from '../../harness/command.js';
 import { HANGS_AFTER_MS } from '../../harness/hangs-after.js';
+import { metricsOf } from '../../harness/metrics.js';
 import { COMMAND, discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
 import { newWorld } from '../../harness/world.js';
 
@@ -50,7 +51,7 @@ test('no log, error, metric or audit line has a secret, also of a client that se
   }
   await api.request('DELETE', `/${id}/files/a.txt`);
   await api.request('DELETE', `/${id}`);
-  told.push(await (await fetch(`${server.url}/metrics`)).text());
+  told.push(await metricsOf(server));
   await server.stop();
 
   const files = (await readdir(folder)).filter((name) => name.startsWith('audit'));
@@ -117,7 +118,7 @@ test('an audit log that can not be written is said loudly, blocks nothing, and g
   await writeFile(join(folder, 'logs'), '');
   expect((await api.create('dogs')).status).toBe(200);
   await eventually(() => server.output().includes('THE AUDIT LOG CAN NOT BE WRITTEN') || undefined);
-  expect(await (await fetch(`${server.url}/metrics`)).text()).toContain('trainyard_audit_log_writable 0');
+  expect(await metricsOf(server)).toContain('trainyard_audit_log_writable 0');
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
   await rm(join(folder, 'logs'));
   await rename(join(folder, 'away'), join(folder, 'logs'));
