@@ -95,6 +95,25 @@ describeInBrowser('a file with another extension', (site) => {
     expect((await site.api.status(id)).body).toMatchObject({ status: 'READY', counts: { rejected: 0 } });
   });
 
+  test('that fails can be sent again while its upload is withdrawn', async () => {
+    const { id, page } = await withRejected();
+    let sendAgain = (): void => {};
+    const isSentAgain = new Promise<undefined>((resolve) => {
+      sendAgain = () => resolve(undefined);
+    });
+    let puts = 0;
+    proxy.rule(({ method }) => {
+      if (method === 'PUT' && ++puts === 1) return { status: 422 };
+      return method === 'DELETE' ? isSentAgain : undefined;
+    });
+    await replaceFile(page, 'a.jpg', png);
+    await eventually(() => proxy.requests('DELETE', id).length > 0 || undefined);
+    await dockOf(page).getByRole('button', { name: 'Retry a.png' }).click();
+    sendAgain();
+    await dockOf(page).getByText('1 file uploaded', { exact: true }).waitFor();
+    expect((await site.api.status(id)).body).toMatchObject({ status: 'READY', counts: { rejected: 0 } });
+  });
+
   test('that is cancelled leaves the old entry', async () => {
     const { page, statusOf } = await withRejected();
     const upload = holdNextUpload();

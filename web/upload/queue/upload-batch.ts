@@ -116,14 +116,17 @@ export class UploadBatch {
    */
   async send(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
-      while (this.#remaining.size > 0) {
-        const wasDisconnected = await this.#push(client, signal).then(
-          () => [...this.#remaining.values()].some(({ brokenConnections }) => brokenConnections > 0),
-          (error) => throwUnlessTemporary(error, signal),
-        );
-        if (wasDisconnected) await this.#waitForService(client, signal);
-      }
-      if (this.#failures.size > 0) await this.#withdraw(client, [...this.#failures.keys()], signal);
+      do {
+        while (this.#remaining.size > 0) {
+          const wasDisconnected = await this.#push(client, signal).then(
+            () => [...this.#remaining.values()].some(({ brokenConnections }) => brokenConnections > 0),
+            (error) => throwUnlessTemporary(error, signal),
+          );
+          if (wasDisconnected) await this.#waitForService(client, signal);
+        }
+        if (this.#failures.size > 0) await this.#withdraw(client, [...this.#failures.keys()], signal);
+        // A failed file may have been queued again meanwhile.
+      } while (this.#remaining.size > 0);
       this.#enter({ state: this.#replacing.size > 0 ? 'replacing' : 'done' });
     } finally {
       this.inFlight = [];
@@ -265,7 +268,8 @@ export class UploadBatch {
         // 404: it was withdrawn by another client, or it was uploaded after all.
         if (!(error instanceof TrainyardError && error.status === 404)) throw error;
       });
-      this.#remaining.delete(file);
+      // Otherwise it is to be sent again.
+      if (this.phase.state === 'cancelling') this.#remaining.delete(file);
       this.#onChange();
     };
     for (let hasMore = true; hasMore; ) {
