@@ -19,10 +19,10 @@ export const inOnePiece: InPieces = (_accountId, work) => work(ONE_PIECE);
 export const MAX_ITEMS_AT_ONCE = 10_000;
 
 /**
- * Work about rows with more characters than this is large too: ten thousand ordinary files have fewer. With the longest names and as
- * many warnings as a file can have, they have fifty million, which in one piece would take seconds and hundreds of megabytes.
+ * Work about rows with more bytes of text than this is large too: ten thousand ordinary files have fewer. With the longest names and
+ * as many warnings as a file can have, they have fifty million, which in one piece would take seconds and hundreds of megabytes.
  */
-export const MAX_CHARACTERS_AT_ONCE = 4 * 1024 * 1024;
+export const MAX_TEXT_BYTES_AT_ONCE = 3 * 1024 * 1024;
 
 /** Items that are handled between two pauses; they take less than a few milliseconds, also if each has kilobytes of text. */
 export const ITEMS_PER_PIECE = 50;

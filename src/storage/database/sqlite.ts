@@ -10,7 +10,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { MAX_CHARACTERS_AT_ONCE } from '../../pieces.js';
+import { MAX_TEXT_BYTES_AT_ONCE } from '../../pieces.js';
 import { BackendUnusable, isBusy, isDamaged, isDatabaseFull, isIoError } from '../backend-unusable.js';
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
@@ -52,8 +52,8 @@ export async function openSqlite(
         query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
       ),
     read: async (statements, pieces) => {
-      const maxCharacters = pieces === undefined ? undefined : MAX_CHARACTERS_AT_ONCE;
-      const rows = await query.connection().execute(async () => readSnapshot(file, statements, maxCharacters));
+      const maxTextBytes = pieces === undefined ? undefined : MAX_TEXT_BYTES_AT_ONCE;
+      const rows = await query.connection().execute(async () => readSnapshot(file, statements, maxTextBytes));
       if (rows !== undefined || pieces === undefined) return rows as RowsOf<typeof statements>;
       await pieces.begin();
       return readInPieces(path, statements, pieces);
