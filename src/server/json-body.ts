@@ -2,7 +2,6 @@ import type { FastifyRequest } from 'fastify';
 import { MAX_BATCH_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
 import { type BodyTimeouts, connectionClosed, contentLengthOf } from './bodies.js';
-import { turn } from '../storage/time-slice.js';
 
 /** The lowest rate at which a body must arrive, after a grace period of `requestSeconds`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
@@ -141,15 +140,20 @@ declare module 'fastify' {
 /**
  * Parses a JSON body; an empty body is `undefined`. A request without a content type is taken as JSON.
  *
+ * @param turn resolves when the next piece of a large body may be parsed
  * @throws ServiceError `unsupported_body`, `malformed_body`
  */
-export async function parseJsonBody({ headers, routeOptions }: FastifyRequest, body: Buffer): Promise<unknown> {
+export async function parseJsonBody(
+  { headers, routeOptions }: FastifyRequest,
+  body: Buffer,
+  turn: () => Promise<void>,
+): Promise<unknown> {
   const contentType = headers['content-type'];
   if (body.length === 0) return undefined;
   if (contentType !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)) {
     throw new ServiceError('unsupported_body', `The body must be application/json, not ${contentType.slice(0, 100)}.`);
   }
-  await checkStructure(body, routeOptions.config.maxValues ?? MAX_VALUES);
+  await checkStructure(body, routeOptions.config.maxValues ?? MAX_VALUES, turn);
   const isLarge = body.length > BYTES_PER_TURN;
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
@@ -169,7 +173,7 @@ export async function parseJsonBody({ headers, routeOptions }: FastifyRequest, b
  *
  * @throws ServiceError `malformed_body`
  */
-async function checkStructure(body: Buffer, maxValues: number): Promise<void> {
+async function checkStructure(body: Buffer, maxValues: number, turn: () => Promise<void>): Promise<void> {
   let depth = 0;
   let values = 1;
   let isInString = false;

@@ -27,6 +27,8 @@ export function turn(): Promise<void> {
 
 /** Waits for connections as long as the work before took, so that endless ones leave half of the time to work. */
 async function afterConnections(): Promise<void> {
+  await endOfTurn();
+  // If a connection called this, that was the end of the same turn. Others are accepted in the next one.
   hasAccepted = false;
   await endOfTurn();
   const waitingSince = performance.now();

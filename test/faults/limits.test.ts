@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { MAX_DIRECT_BYTES } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
 import { directHead, formOf, pourDirect, pourLink, RawClient } from './raw-client.js';
 import { faultsOf, peakMegabytes, remainsIn } from './remains.js';
@@ -74,6 +74,18 @@ test('a client that only sends is cut off soon after the limit, and finds the an
   await client.closed();
   expect(client.answer()).toMatchObject({ status: 413, body: { error_code: 413001 } });
   expect(bytesSent).toBeLessThan(MAX_DIRECT_BYTES + MAX_EXCESS_BYTES);
+});
+
+test.each([
+  ['a body that is far too large', (id: string) => directHead(api, id, { 'Content-Length': TWO_GIGABYTES }), 413],
+  ['what is not HTTP', () => 'nonsense\r\n\r\n', 400],
+])('a client that reads late finds the answer to %s', async (_, head, status) => {
+  const client = await RawClient.open(server.url);
+  await client.send(head(await api.newDataset()));
+  expect(await client.sendUntilFull(Buffer.alloc(MEGABYTE), 500)).toBe(true);
+  await eventually(() => client.answer());
+  expect(client.answer()?.status).toBe(status);
+  await client.hangUp();
 });
 
 function chunkOf(piece: Buffer): Buffer {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import type { Api } from '../harness/api.js';
 
@@ -49,6 +50,17 @@ export class RawClient {
       if (!isTaken) return false;
     }
     return true;
+  }
+
+  /** Reads nothing, and sends until the connection takes no more bytes for `ms`; false if it is closed before. Then reads again. */
+  async sendUntilFull(piece: Uint8Array, ms: number): Promise<boolean> {
+    this.#socket.pause();
+    for (;;) {
+      const outcome = await Promise.race([this.send(piece), wait(ms, undefined)]);
+      if (outcome === true) continue;
+      this.#socket.resume();
+      return outcome === undefined;
+    }
   }
 
   /** Closes the sending side only. */

@@ -116,7 +116,7 @@ function linger(socket: Socket): void {
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > LINGER_BYTES) socket.destroy();
+    if (bytes > LINGER_BYTES) socket.pause();
   });
   socket.once('end', () => socket.destroySoon());
   socket.resume();

@@ -4,13 +4,16 @@ import { type ErrorResponse, NOSNIFF } from '../errors.js';
 
 const MAX_DISCARD_MS = 20_000;
 
-/** A client that sends nothing for this long has read the answer, or has disconnected. */
+/** A client that sends nothing for this long, or can send no more, has read the answer or will never do so. */
 const MAX_PAUSE_MS = 5000;
 
 /** Connections whose whole body is discarded at one time. */
 const MAX_DISCARDING = 64;
 
-/** The limit for other connections, and for bodies that are too large to be discarded. */
+/**
+ * The limit for other connections, and for bodies that are too large to be discarded. Beyond it nothing is read, so that the client
+ * has to wait, and may read: an end of the connection at once would discard the answer where the client is slow.
+ */
 const SHORT_BYTES = 8 * 1024 * 1024;
 
 let discarding = 0;
@@ -53,7 +56,7 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
   raw.on('data', (chunk: Buffer) => {
     discardedBytes += chunk.length;
     pauseTimer.refresh();
-    if (discardedBytes > maxBytes) end();
+    if (discardedBytes > maxBytes) raw.pause();
   });
   raw.once('end', end);
   raw.once('close', end);
