@@ -53,8 +53,8 @@ export interface StoredDifference {
   readonly removed: readonly StoredFile[];
   readonly changed: readonly Replacement[];
   readonly identical: readonly Replacement[];
-  /** Whether a file was found damaged, or is sound again: revisions that have it may be READY no longer, or again. */
-  readonly isJudgedAgain: boolean;
+  /** Files that were found damaged, or are sound again: revisions that have them may be READY no longer, or again. */
+  readonly judgedAgain: readonly StoredFile[];
 }
 
 interface Replacement {
@@ -67,7 +67,7 @@ export function storedDifference(before: StemGroup, after: StemGroup): StoredDif
   const added: StoredFile[] = [];
   const changed: Replacement[] = [];
   const identical: Replacement[] = [];
-  let isJudgedAgain = false;
+  const judgedAgain: StoredFile[] = [];
   const left = new Map(before.filter(isStored).map((file) => [file.filename, file]));
   for (const to of after.filter(isStored)) {
     const from = left.get(to.filename);
@@ -76,10 +76,10 @@ export function storedDifference(before: StemGroup, after: StemGroup): StoredDif
     else if (from.id !== to.id && from.upload.sha256 !== to.upload.sha256) changed.push({ from, to });
     else {
       if (from.id !== to.id) identical.push({ from, to });
-      isJudgedAgain ||= isDamaged(from) !== isDamaged(to);
+      if (isDamaged(from) !== isDamaged(to)) judgedAgain.push(to);
     }
   }
-  return { added, removed: [...left.values()], changed, identical, isJudgedAgain };
+  return { added, removed: [...left.values()], changed, identical, judgedAgain };
 }
 
 /**

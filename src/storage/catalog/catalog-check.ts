@@ -4,6 +4,7 @@ import { type CompleteFile, type DatasetFile, liveUntil, type Micros } from '../
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database, Query } from '../database/database.js';
 import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
+import { judgePastFiles } from './history/record-history.js';
 import { pastFileOf } from './history/revision-rows.js';
 import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from './rows.js';
@@ -78,13 +79,18 @@ export async function pastDatasetIds({ query }: Database, ids: readonly string[]
   return found;
 }
 
-/** Records in the history that the bytes of a file are lost, so that the file has this problem also when it is restored. */
-export async function markPastFile({ query }: Database, id: string, problem: ErrorProblem): Promise<void> {
-  await query
-    .updateTable('past_file')
-    .set({ problem: JSON.stringify(problem) })
-    .where('id', '=', id)
-    .execute();
+/**
+ * Records in the history that the bytes of a file are lost, so that the file has this problem also when it is restored, and
+ * its revisions are READY no longer.
+ */
+export async function markPastFile(db: Database, id: string, problem: ErrorProblem): Promise<void> {
+  const { query, hasRowLocks, transact } = db;
+  const datasetId = (await pastDatasetIds(db, [id])).get(id);
+  if (datasetId === undefined) return;
+  await transact({ isDurable: true }, async ({ send, commit }) => {
+    await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
+    await commit(judgePastFiles(query, datasetId, [{ id, upload: { problem } }]));
+  });
 }
 
 /** The files in any state that have one of these ids, by id. */

@@ -25,8 +25,8 @@ import {
   quotaErrorOf,
 } from './accounts/account-usage.js';
 import {
-  forgetReadiness,
   historyChangeOf,
+  judgePastFiles,
   keepNamedBlobs,
   moveToPast,
   revisionByNumber,
@@ -86,6 +86,8 @@ export interface Restore {
   readonly needs: number | null;
   /** The revision that the dataset then equals; `null` if it equals none. */
   readonly restoredFrom: number | null;
+  /** As `Revisions.range` returned it with the past files: none was found damaged since. */
+  readonly readinessVersion: number;
 }
 
 /** Computes the files of a stem after a change; `undefined` cancels the whole change. */
@@ -106,7 +108,7 @@ export interface ChangeOptions {
  * has links or is linked to, and pairs change, another one between them reads the other side of the pairs.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
- * `undefined` for one of the stems, the revision that a restore needs is gone, or the change is a trial
+ * `undefined` for one of the stems, the revision that a restore needs is gone or judged again, or the change is a trial
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
@@ -170,7 +172,7 @@ function changeOnce(
       lock,
       ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
-    if (row === undefined) return undefined;
+    if (row === undefined || (restore && row.readiness_version !== restore.readinessVersion)) return undefined;
     const before = stemGroupsOf(await mapInPieces(groups.flat(), pieces, fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
@@ -226,7 +228,7 @@ function changeOnce(
       ...trashBlobs(query, unneeded, { now, blobGrace }),
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...(differences.some(({ isJudgedAgain }) => isJudgedAgain) ? forgetReadiness(query, datasetId) : []),
+      ...judgePastFiles(query, datasetId, history.judgedAgain),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
       ...addUsage(query, { accountId, added, historyBytes, limits }),

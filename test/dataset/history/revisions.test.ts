@@ -28,7 +28,7 @@ describe('the difference of a change', () => {
       removed: [removed],
       changed: [{ from: old, to: next }],
       identical: [],
-      isJudgedAgain: false,
+      judgedAgain: [],
     });
   });
 
@@ -39,7 +39,7 @@ describe('the difference of a change', () => {
       removed: [],
       changed: [],
       identical: [{ from, to }],
-      isJudgedAgain: false,
+      judgedAgain: [],
     });
   });
 
@@ -47,10 +47,10 @@ describe('the difference of a change', () => {
     const file = stored('a.txt', '1');
     const marked = { ...file, upload: { ...file.upload, problem: {} as never } };
     const nothing = { added: [], removed: [], changed: [], identical: [] };
-    const judged = { ...nothing, isJudgedAgain: true };
-    expect(storedDifference([file, rejected('b.txt')], [marked, rejected('c.txt')])).toEqual(judged);
-    expect(storedDifference([marked], [file])).toEqual(judged);
-    expect(storedDifference([marked], [{ ...marked }])).toEqual({ ...nothing, isJudgedAgain: false });
+    const found = storedDifference([file, rejected('b.txt')], [marked, rejected('c.txt')]);
+    expect(found).toEqual({ ...nothing, judgedAgain: [marked] });
+    expect(storedDifference([marked], [file])).toEqual({ ...nothing, judgedAgain: [file] });
+    expect(storedDifference([marked], [{ ...marked }])).toEqual({ ...nothing, judgedAgain: [] });
   });
 
   test('is an addition where the name was rejected before', () => {

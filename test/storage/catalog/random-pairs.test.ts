@@ -109,10 +109,10 @@ async function run(subject: PairedDatasets, ids: readonly string[], step: Step):
     case 'restore': {
       const latest = (await catalog.dataset({ accountId, id }))?.revision ?? 0;
       const number = latest - step.back;
-      const { revisions, files } = await catalog.revisions.range(id, { from: number, to: number });
+      const { revisions, files, readinessVersion } = await catalog.revisions.range(id, { from: number, to: number });
       if (revisions.length === 0) return;
       const target = filesIn(files, number);
-      const restore = { needs: number, restoredFrom: number };
+      const restore = { needs: number, restoredFrom: number, readinessVersion };
       const filenames = target.map(({ filename }) => filename);
       const change = {
         datasetId: id,

@@ -1,6 +1,7 @@
 import { type Compilable, sql } from 'kysely';
 import type { Author, DatasetFile, Micros, StoredFile } from '../../../dataset/dataset.js';
 import { historyAfter, type StoredDifference } from '../../../dataset/history/revisions.js';
+import type { ErrorProblem } from '../../../dataset/problems.js';
 import type { Query } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
@@ -18,6 +19,8 @@ export interface HistoryChange {
   readonly past: readonly StoredFile[];
   /** Replaced by the same bytes under another id: the history may name their blobs because they were restored once. */
   readonly identical: readonly StoredFile[];
+  /** Found damaged, or sound again. */
+  readonly judgedAgain: readonly StoredFile[];
   /** The revision that added a file, by the id of each file that the change stores. */
   readonly addedIn: ReadonlyMap<string, number>;
   /** `undefined` if the set of stored files stays as it is. */
@@ -43,7 +46,8 @@ export function historyChangeOf(
   const identical = differences.flatMap((difference) => difference.identical);
   const past = [...removed, ...changed.map(({ from }) => from)];
   const addedIn = new Map(identical.map(({ from, to }) => [to.id, from.upload.addedIn ?? latest]));
-  const unchanged = { past, identical: identical.map(({ from }) => from), addedIn };
+  const judgedAgain = differences.flatMap((difference) => difference.judgedAgain);
+  const unchanged = { past, identical: identical.map(({ from }) => from), judgedAgain, addedIn };
   if (added.length + past.length === 0) {
     return {
       ...unchanged,
@@ -129,6 +133,23 @@ export const writeRevision = preparedStatement((query, parameter: ParameterOf<Re
       })),
     ),
 );
+
+/**
+ * Records in the history which files were found damaged, or are sound again: a file that was restored shares its blob with
+ * its copies there. The row of the dataset must be locked.
+ */
+export function judgePastFiles(
+  query: Query,
+  datasetId: string,
+  judged: readonly { id: string; upload: { problem?: ErrorProblem } }[],
+): Compilable<unknown>[] {
+  if (judged.length === 0) return [];
+  const past = query.updateTable('past_file');
+  const updates = judged.map(({ id, upload: { problem } }) =>
+    past.set({ problem: problem === undefined ? null : JSON.stringify(problem) }).where('id', '=', id),
+  );
+  return [...updates, ...forgetReadiness(query, datasetId)];
+}
 
 /** Whether the revisions of a dataset are READY is computed again when it is asked for. The row of the dataset must be locked. */
 export function forgetReadiness(query: Query, datasetId: string): Compilable<unknown>[] {

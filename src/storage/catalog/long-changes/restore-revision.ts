@@ -22,19 +22,25 @@ export async function restoreRevision(
 ): Promise<ChangedDataset | undefined> {
   const kept = new Revisions(db);
   const { pieces = ONE_PIECE } = options;
-  const { revisions, files } = await kept.range(datasetId, { from: number, to: number, pieces });
-  if (revisions.length === 0) return undefined;
-  const target = stemGroupsOf(filesIn(files, number));
-  const change = {
-    datasetId,
-    filenames: [...target.values()].flatMap((group) => group.map(({ filename }) => filename)),
-    now,
-    isActivity: true,
-    author,
-    isWholeDataset: true,
-    restore: { needs: number, restoredFrom: number },
-  };
-  const changed = await changeFiles(db, change, (group, stem) => restoreStem(group, target.get(stem) ?? []), options);
-  if (changed !== undefined) await saveLatestState(kept, changed, pieces);
-  return changed;
+  for (let earlier: number | undefined; ; ) {
+    const { revisions, files, readinessVersion } = await kept.range(datasetId, { from: number, to: number, pieces });
+    if (revisions.length === 0 || readinessVersion === earlier) return undefined;
+    const target = stemGroupsOf(filesIn(files, number));
+    const change = {
+      datasetId,
+      filenames: [...target.values()].flatMap((group) => group.map(({ filename }) => filename)),
+      now,
+      isActivity: true,
+      author,
+      isWholeDataset: true,
+      restore: { needs: number, restoredFrom: number, readinessVersion },
+    };
+    const changed = await changeFiles(db, change, (group, stem) => restoreStem(group, target.get(stem) ?? []), options);
+    if (changed !== undefined) {
+      await saveLatestState(kept, changed, pieces);
+      return changed;
+    }
+    // A file may have been found damaged since it was read.
+    earlier = readinessVersion;
+  }
 }

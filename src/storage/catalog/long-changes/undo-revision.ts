@@ -34,30 +34,37 @@ export async function undoRevision(
   const before = number - 1;
   const kept = new Revisions(db);
   const { pieces = ONE_PIECE } = options;
-  const range = { from: before, to: number, isDifference: true, pieces };
-  const { revisions, files } = await kept.range(datasetId, range);
-  const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
-  for (const needed of [number, before]) if (!isKept(needed)) return { missing: needed };
-  const differences = differencesBetween(filesIn(files, before), filesIn(files, number));
-  const byStem = stemGroupsOf(differences);
-  const filenames = differences.map(({ filename }) => filename);
-  const outcomes = new Map<string, boolean>();
-  const change = {
-    ...{ datasetId, filenames, now, isActivity: true, author },
-    restore: { needs: before === 0 ? null : before, restoredFrom: number },
-  };
-  const transition = (group: StemGroup, stem: string) =>
-    (byStem.get(stem) ?? []).reduce<StemGroup>((current, difference) => {
-      const next = reverse(current, difference);
-      outcomes.set(difference.filename, next !== undefined);
-      return next ?? current;
-    }, group);
-  const dataset = await changeFiles(db, change, transition, options);
-  if (dataset === undefined) return undefined;
-  await saveLatestState(kept, dataset, pieces);
-  return {
-    dataset,
-    undone: filenames.filter((filename) => outcomes.get(filename)),
-    kept: filenames.filter((filename) => !outcomes.get(filename)),
-  };
+  for (let earlier: number | undefined; ; ) {
+    const range = { from: before, to: number, isDifference: true, pieces };
+    const { revisions, files, readinessVersion } = await kept.range(datasetId, range);
+    const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
+    for (const needed of [number, before]) if (!isKept(needed)) return { missing: needed };
+    if (readinessVersion === earlier) return undefined;
+    const differences = differencesBetween(filesIn(files, before), filesIn(files, number));
+    const byStem = stemGroupsOf(differences);
+    const filenames = differences.map(({ filename }) => filename);
+    const outcomes = new Map<string, boolean>();
+    const change = {
+      ...{ datasetId, filenames, now, isActivity: true, author },
+      restore: { needs: before === 0 ? null : before, restoredFrom: number, readinessVersion },
+    };
+    const transition = (group: StemGroup, stem: string) =>
+      (byStem.get(stem) ?? []).reduce<StemGroup>((current, difference) => {
+        const next = reverse(current, difference);
+        outcomes.set(difference.filename, next !== undefined);
+        return next ?? current;
+      }, group);
+    const dataset = await changeFiles(db, change, transition, options);
+    if (dataset === undefined) {
+      // A file may have been found damaged since it was read.
+      earlier = readinessVersion;
+      continue;
+    }
+    await saveLatestState(kept, dataset, pieces);
+    return {
+      dataset,
+      undone: filenames.filter((filename) => outcomes.get(filename)),
+      kept: filenames.filter((filename) => !outcomes.get(filename)),
+    };
+  }
 }

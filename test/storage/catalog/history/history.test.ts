@@ -65,7 +65,9 @@ class Subject {
 
   async restore(number: number, now: number) {
     const wanted = new Map((await this.filesOf(number)).map((file) => [file.filename, file]));
-    const restore = { needs: number, restoredFrom: number };
+    const range = { from: number, to: number };
+    const { readinessVersion } = await this.#catalog.revisions.range(this.id, range);
+    const restore = { needs: number, restoredFrom: number, readinessVersion };
     const author: Author = { ...laptop, how: 'restore' };
     const filenames = [...wanted.keys()];
     const change = { datasetId: this.id, filenames, now, isActivity: true, author, isWholeDataset: true, restore };
