@@ -32,7 +32,7 @@ export interface MigrateOptions {
   /** Temporary folder for uploads into a bucket; holds at most `spoolBytes`. */
   readonly spoolFolder: string;
   readonly spoolBytes: number;
-  /** Continues without lost files: they are rejected files in the target, and their datasets are FAILED. */
+  /** Continues without files that are found lost: they have the problem `BYTES_LOST` in the target, and their datasets are FAILED. */
   readonly skipsLost: boolean;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: CopyProgress) => void;
@@ -113,8 +113,11 @@ async function copyAll(opened: OpenInstallations, hasCatalog: boolean, options: 
     from === undefined
       ? { copiedFiles: 0, copiedBytes: 0, lost: [] }
       : await copyBlobs(referencedBlobs(source), { from, to }, { extent, signal, onProgress });
-  if (copy.lost.length > 0 && !skipsLost) {
-    throw new TransferError('lost', 'The catalog was not copied, because these of its files are lost:', copy);
+  const found = copy.lost.filter(({ isKnownLost }) => !isKnownLost);
+  if (found.length > 0 && !skipsLost) {
+    throw new TransferError('lost', 'The catalog was not copied, because these of its files are lost:', {
+      lost: found,
+    });
   }
   const lost = new Map(copy.lost.map((blob) => [blob.fileId, { datasetId: blob.datasetId, problem: problemOf(blob) }]));
   const rows = { find: to.find.bind(to), isSameStore: from === undefined, lost, signal };

@@ -3,7 +3,6 @@ import { countsOf } from '../../dataset/counts.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
-import { recountUsage } from './accounts/account-usage.js';
 import {
   datasetPagesOf,
   inSnapshot,
@@ -14,7 +13,7 @@ import {
   runOn,
 } from './catalog-rows.js';
 import { recountUnpaired } from './pairs/recount-pairs.js';
-import { countColumns, type DatasetRow, type FileRow, fileColumns, fileOf } from './rows.js';
+import { countColumns, type DatasetRow, type FileRow, fileOf } from './rows.js';
 import { hasDataset, rowChunksOf } from './statements.js';
 
 /** The blob of a received or stored file, or of a past one. */
@@ -27,6 +26,8 @@ export interface ReferencedBlob {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
+  /** Whether the catalog has recorded already that the bytes are lost. */
+  readonly isKnownLost: boolean;
 }
 
 /** The store lacks a blob that the catalog references: it is lost, or the catalog has changed since the copy. */
@@ -38,8 +39,8 @@ export interface CatalogCopyOptions {
   /** Both catalogs use one store, so that the versions of blobs stay. */
   readonly isSameStore: boolean;
   /**
-   * The lost files, by id: the target has them as rejected files with this problem. A lost received file stays, and the
-   * background check rejects it.
+   * The lost files, by id: the target has them with this problem, as a recheck leaves them, and their datasets are FAILED. A lost
+   * received file stays, and the background check rejects it.
    */
   readonly lost: ReadonlyMap<string, { readonly datasetId: string; readonly problem: ErrorProblem }>;
   readonly signal: AbortSignal;
@@ -156,19 +157,22 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
       }
       for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'file')) {
         signal.throwIfAborted();
-        const kept = rows.map((row) => rejectedIfLost(row, lost));
-        for (const chunk of rowChunksOf(await withVersions(kept, dataset, options))) {
+        const marked = rows.map((row) => markedIfLost(row, lost));
+        for (const chunk of rowChunksOf(await withVersions(marked, dataset, options))) {
           await run(to.query.insertInto('file').values(chunk));
         }
       }
       for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'past_file')) {
         signal.throwIfAborted();
-        for (const chunk of rowChunksOf(await withVersions(rows, dataset, options))) {
-          await run(to.query.insertInto('past_file').values(chunk.map((row) => markedIfLost(row, lost))));
+        const marked = rows.map((row) => markedIfLost(row, lost));
+        for (const chunk of rowChunksOf(await withVersions(marked, dataset, options))) {
+          await run(to.query.insertInto('past_file').values(chunk));
         }
       }
-      for await (const { rows } of datasetPagesOf(from.query, read, 'revision')) {
-        for (const chunk of rowChunksOf(rows)) await run(to.query.insertInto('revision').values(chunk));
+      for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'revision')) {
+        // Those that have a lost file are READY no longer.
+        const kept = damagedDatasets.has(dataset.id) ? rows.map((row) => ({ ...row, ready: null })) : rows;
+        for (const chunk of rowChunksOf(kept)) await run(to.query.insertInto('revision').values(chunk));
       }
       const damagedTargets = new Set<string>();
       for await (const { rows } of datasetPagesOf(from.query, read, 'link')) {
@@ -181,8 +185,7 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         const unpaired = await recountUnpaired(to.query, run, id);
         await run(to.query.updateTable('dataset').set({ unpaired }).where('id', '=', id));
       }
-      // A lost file has no bytes in the copy.
-      await commit(lost.size === 0 ? [] : [recountUsage(to.query)]);
+      await commit([]);
     }),
   );
 }
@@ -207,21 +210,24 @@ export async function rewriteVersions(catalog: Database, options: CatalogCopyOpt
 }
 
 /** A row of a file, or of a past one, which has no state. */
-type BlobRow = Pick<FileRow, 'id' | 'filename' | 'size_bytes' | 'sha256' | 'blob_version'> & { state?: string };
+type BlobRow = Pick<FileRow, 'id' | 'filename' | 'size_bytes' | 'sha256' | 'blob_version' | 'problem'> & {
+  state?: string;
+};
 
 function hasBlob({ state = 'stored' }: BlobRow): boolean {
   return state === 'received' || state === 'stored';
 }
 
 function namedBlobOf(row: BlobRow, dataset: DatasetRow): ReferencedBlob {
-  const { id, filename, size_bytes, sha256 } = row;
+  const { id, filename, size_bytes, sha256, problem } = row;
   if (size_bytes === null || sha256 === null) throw new Error(`The catalog has no SHA-256 of ${filename} (${id}).`);
   const key = blobKeyOf({ id, datasetId: dataset.id });
   const names = { filename, datasetId: dataset.id, datasetName: dataset.name };
-  return { fileId: id, key, ...names, sizeBytes: size_bytes, sha256 };
+  const isKnownLost = problem !== null && (JSON.parse(problem) as ErrorProblem).code === 'BYTES_LOST';
+  return { fileId: id, key, ...names, sizeBytes: size_bytes, sha256, isKnownLost };
 }
 
-/** The rows with the versions of their blobs in the store. @throws BlobMissing */
+/** The rows with the versions of their blobs in the store. @throws BlobMissing unless the row says that the blob is lost */
 async function withVersions<Row extends BlobRow>(
   rows: readonly Row[],
   dataset: DatasetRow,
@@ -230,33 +236,21 @@ async function withVersions<Row extends BlobRow>(
   const keyOf = ({ id }: BlobRow) => blobKeyOf({ id, datasetId: dataset.id });
   const found = await options.find(rows.filter(hasBlob).map(keyOf));
   return rows.map((row) => {
-    // A lost file that is stored has become a rejected one.
-    if (!hasBlob(row) || (row.state !== 'stored' && options.lost.has(row.id))) return row;
+    if (!hasBlob(row)) return row;
     const blob = found.get(keyOf(row));
     if (blob?.sizeBytes !== row.size_bytes) {
+      if (row.problem !== null || (row.state === 'received' && options.lost.has(row.id))) return row;
       throw new BlobMissing(`${row.filename} of "${dataset.name}" is missing in the blob store of the target.`);
     }
     return options.isSameStore ? row : { ...row, blob_version: blob.version };
   });
 }
 
-/** Turns a lost file into a rejected one, so that the status of its dataset reports it. */
-function rejectedIfLost(row: FileRow, lost: CatalogCopyOptions['lost']): FileRow {
+/** Gives a lost stored or past file its problem, unless it has one already. */
+function markedIfLost<Row extends BlobRow>(row: Row, lost: CatalogCopyOptions['lost']): Row {
   const problem = lost.get(row.id)?.problem;
-  if (problem === undefined) return row;
-  const file = fileOf(row);
-  if (file.upload.state !== 'stored') return row;
-  const { finalizedAt } = file.upload;
-  return fileColumns({ ...file, upload: { state: 'rejected', problem, finalizedAt } });
-}
-
-/** Gives a lost past file its problem, which it has still when it is restored. */
-function markedIfLost<Row extends { id: string; problem: string | null }>(
-  row: Row,
-  lost: CatalogCopyOptions['lost'],
-): Row {
-  const problem = lost.get(row.id)?.problem;
-  return problem === undefined ? row : { ...row, problem: JSON.stringify(problem) };
+  if (problem === undefined || row.problem !== null || row.state === 'received') return row;
+  return { ...row, problem: JSON.stringify(problem) };
 }
 
 /** Counts the files of the damaged datasets again. */
@@ -274,7 +268,7 @@ async function withCounts(
   for (const row of rows) {
     if (damagedDatasets.has(row.id)) {
       const files = await read(from.query.selectFrom('file').selectAll().where('dataset_id', '=', row.id));
-      const kept = files.map((file) => fileOf(rejectedIfLost(file, lost)));
+      const kept = files.map((file) => fileOf(markedIfLost(file, lost)));
       counted.push({ ...row, ...countColumns(countsOf(kept, row.updated_at)) });
     } else counted.push(row);
   }

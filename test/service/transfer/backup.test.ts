@@ -281,6 +281,10 @@ describe('restoring', () => {
     // Without the file, its dataset is FAILED and says why.
     const partial = await restore(dir, restored, '--skip-damaged');
     expect([partial.code, partial.json().lost]).toMatchObject([0, [{ filename: '02.jpg' }]]);
+    // A backup of that can be restored too, since the file is known to be lost.
+    const [next, third] = [await newFolder(), await newFolder()];
+    expect((await trainyard(['backup', next, '--data', restored])).code).toBe(65);
+    expect(await restore(next, third)).toMatchObject({ code: 0 });
     const again = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder: restored });
     onTestFinished(() => discardServer(again));
     const its = await again.api();
@@ -318,7 +322,7 @@ describe('restoring', () => {
       counts: { unpaired: 1 },
       links: { control_1: { status: 'FAILED' } },
     });
-    expect(await findingsOf({ dataFolder: partial })).toEqual([]);
+    expect(await findingsOf({ dataFolder: partial })).toMatchObject([{ kind: 'missing', filename: '02.jpg' }]);
   });
 
   test('needs a new or empty folder', async () => {

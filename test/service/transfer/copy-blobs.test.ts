@@ -29,7 +29,8 @@ async function keep(store: BlobStore, key: string, bytes: Buffer): Promise<Refer
   const staged = await store.stage(Readable.from([bytes]), { key, limit: { bytes: 1e8, message: '' }, signal });
   await staged.commit();
   const names = { fileId: key.slice(3), filename: `${key.slice(3)}.jpg`, datasetId: 'd1', datasetName: 'wagons' };
-  return { key, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex'), ...names };
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { key, sizeBytes: bytes.length, sha256, isKnownLost: false, ...names };
 }
 
 interface CopyOptions {

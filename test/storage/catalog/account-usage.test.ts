@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { DatasetFile, PendingFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { finalize, reject, releaseLease, remove, reserve } from '../../../src/dataset/upload-transitions.js';
 import { usageOf } from '../../../src/dataset/counts.js';
-import { NO_LIMITS, recountUsage } from '../../../src/storage/catalog/accounts/account-usage.js';
+import { NO_LIMITS } from '../../../src/storage/catalog/accounts/account-usage.js';
+import { recountUsage } from '../../harness/recount-usage.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 

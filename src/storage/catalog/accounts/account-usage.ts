@@ -154,7 +154,7 @@ export function usageOfDataset(query: Query, id: string) {
 }
 
 /** The size of the blobs that only the history names, among the past files of a condition. */
-function historyBytesOf(condition: RawBuilder<unknown>) {
+export function historyBytesOf(condition: RawBuilder<unknown>) {
   return sql<number>`
     select coalesce(sum(past.size_bytes), 0) from (
       select distinct id, size_bytes from past_file
@@ -178,29 +178,6 @@ export function expiredReservations(query: Query, { datasetId, now }: { datasetI
     .where('file.promised_bytes', '>', 0)
     .orderBy('file.dataset_id')
     .limit(ROWS_PER_STATEMENT);
-}
-
-/** Counts the files of all accounts again. */
-export function recountUsage(query: Query) {
-  const names = query
-    .selectFrom('file')
-    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
-    .select(['dataset.account_id', sql<number>`max(coalesce(size_bytes, promised_bytes, 0))`.as('bytes')])
-    .groupBy(['dataset.account_id', 'file.dataset_id', 'file.filename']);
-  return query
-    .with('file_name', () => names)
-    .updateTable('account')
-    .set((eb) => ({
-      files: eb
-        .selectFrom('file_name')
-        .select(({ fn }) => fn.countAll<number>().as('files'))
-        .whereRef('account_id', '=', 'account.id'),
-      bytes: eb
-        .selectFrom('file_name')
-        .select(sql<number>`coalesce(sum(file_name.bytes), 0)`.as('bytes'))
-        .whereRef('account_id', '=', 'account.id'),
-      history_bytes: sql<number>`(${historyBytesOf(sql`past_file.dataset_id in (select id from dataset where account_id = account.id)`)})`,
-    }));
 }
 
 /** The error to answer with if a total of an account would have exceeded its limit; otherwise the error itself. */

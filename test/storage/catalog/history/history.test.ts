@@ -4,7 +4,7 @@ import type { Author, DatasetFile, StoredFile } from '../../../../src/dataset/da
 import type { PastFile } from '../../../../src/dataset/history/revisions.js';
 import { remove, type StemGroup, store } from '../../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../../src/storage/blobs/blobs.js';
-import { recountUsage } from '../../../../src/storage/catalog/accounts/account-usage.js';
+import { recountUsage } from '../../../harness/recount-usage.js';
 import type { Catalog } from '../../../../src/storage/catalog/catalog.js';
 import { Retention } from '../../../../src/storage/catalog/history/retention.js';
 import { pastFileOf } from '../../../../src/storage/catalog/history/revision-rows.js';

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { fillCatalog } from '../../../../bench/fill.js';
-import { recountUsage } from '../../../../src/storage/catalog/accounts/account-usage.js';
+import { recountUsage } from '../../../harness/recount-usage.js';
 import { openCatalog } from '../../../../src/storage/catalog/open-catalog.js';
 import { discardServer, startServer, type TestServer, temporaryFolder } from '../../../harness/server.js';
 
