@@ -94,7 +94,8 @@ export class HistoryService {
   /**
    * Makes the stored files of a dataset those of a revision, as a new revision. Uploads in progress stay.
    *
-   * @returns the latest revision, and whether it is new; it is not if the dataset had these files already
+   * @returns whether there is a new revision, and that one; the latest one if the dataset had these files already, or if
+   * retention has deleted the new one since
    * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`
    */
   async restore(
@@ -104,19 +105,18 @@ export class HistoryService {
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const at = now();
-    const changed = await catalog.restore({ datasetId: key.id, number, author, now: at });
+    const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
     if (changed === undefined) throw await this.#vanished(key, number);
     if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
-    const revision = await this.revision(key, changed.revision);
-    return { isRestored: revision.restoredFrom === number && revision.startedAt === at, revision };
+    const revision = await this.#revisionOrLatest(key, changed.revision);
+    return { isRestored: changed.recordedIn !== undefined, revision };
   }
 
   /**
    * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
    *
-   * @returns the names of the files that are as before the revision, and of those that were kept; no revision if nothing
-   * was to be changed
+   * @returns the names of the files that are as before the revision, and of those that were kept; the new revision, or the
+   * latest one if retention has deleted that since; no revision if nothing was to be changed
    * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept
    */
   async undo(
@@ -126,8 +126,7 @@ export class HistoryService {
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const at = now();
-    const outcome = await catalog.undo({ datasetId: key.id, number, author, now: at });
+    const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
     if (outcome === undefined) throw await this.#vanished(key, number - 1);
     if ('missing' in outcome) {
       const isOwn = outcome.missing === number;
@@ -135,9 +134,9 @@ export class HistoryService {
     }
     const { dataset, undone, kept } = outcome;
     if (dataset.startsRecheck) this.#dependencies.wakeRechecks?.();
-    const latest = dataset.revision === 0 ? undefined : await this.revision(key, dataset.revision);
-    const isNew = latest?.restoredFrom === number && latest.startedAt === at;
-    return { revision: isNew ? latest : undefined, undone, kept };
+    const { recordedIn } = dataset;
+    const revision = recordedIn === undefined ? undefined : await this.#revisionOrLatest(key, recordedIn);
+    return { revision, undone, kept };
   }
 
   /** Pins a revision, or ends its pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
@@ -153,6 +152,18 @@ export class HistoryService {
     const isSet = await catalog.revisions.setPin(key.id, number, changed);
     if (!isSet) throw await revisionNotFound(catalog, key.id, number);
     return { ...view, pin: changed };
+  }
+
+  /** A revision that was kept a moment ago, or else the latest one, which is always kept. @throws ServiceError `dataset_not_found` */
+  async #revisionOrLatest(key: DatasetKey, number: number): Promise<RevisionView> {
+    const { revisions } = this.#dependencies.catalog;
+    for (;;) {
+      const dataset = await this.#findDataset(key);
+      const revision = await revisions.find(key.id, number);
+      const found = revision === undefined ? await revisions.page(key.id, { limit: 1 }) : [revision];
+      const [view] = await this.#manifests.viewsOf(dataset, found);
+      if (view !== undefined) return view;
+    }
   }
 
   async #findDataset(key: DatasetKey): Promise<Dataset> {

@@ -1,10 +1,11 @@
 import { sql } from 'kysely';
 import type { Micros, Role, StoredFile } from '../../../dataset/dataset.js';
+import { ServiceError } from '../../../dataset/errors.js';
 import type { RevisionState, VersionedFile } from '../../../dataset/history/revision-states.js';
 import type { Revision } from '../../../dataset/history/revisions.js';
 import { stemOf } from '../../../dataset/media.js';
 import { MAX_ITEMS_AT_ONCE, mapInPieces, ONE_PIECE, type Pieces } from '../../../pieces.js';
-import type { Database } from '../../database/database.js';
+import { type Database, databaseError } from '../../database/database.js';
 import { STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
 import { datasetById, filesOfStems, hasDataset, lockedDatasetById, rowChunksOf } from '../statements.js';
 import { PAST_FILE_COLUMNS, pastFileOf, revisionOf } from './revision-rows.js';
@@ -171,7 +172,8 @@ export class Revisions {
 
   /**
    * Stores what revisions were found to be, unless that has changed since: they themselves, the role of the dataset, or which files
-   * are damaged. Those that are not stored are computed again when they are asked for.
+   * are damaged. Those that are not stored are computed again when they are asked for, so that a failure of the database is
+   * ignored: revisions can be read while the disk is full.
    */
   async saveFindings(
     { datasetId, role, readinessVersion }: ReadinessBasis,
@@ -187,10 +189,13 @@ export class Revisions {
         .where('number', '=', number)
         .where('changed_at', '=', changedAt),
     );
-    await transact({ isDurable: false }, async ({ send, commit }) => {
+    const saving = transact({ isDurable: false }, async ({ send, commit }) => {
       // `forgetReadiness` holds the same lock.
       const [[dataset]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
       if (dataset?.role === role && dataset.readiness_version === readinessVersion) await commit(updates);
+    });
+    await saving.catch((error) => {
+      if (!(error instanceof ServiceError) && databaseError(error) === undefined) throw error;
     });
   }
 

@@ -3,16 +3,21 @@ import type { Pieces } from '../../../pieces.js';
 import type { ChangedDataset } from '../file-changes.js';
 import type { Revisions } from '../history/revisions.js';
 
-/** Computes the state of the latest revision, so that the answer to the client need not read all files again. */
+/**
+ * Computes the state of the latest revision, so that the answer to the client need not read all files again. A failure of the
+ * database is ignored: the change is committed, and the state is computed again when it is asked for.
+ */
 export async function saveLatestState(
   kept: Revisions,
   { id, role, revision: number }: ChangedDataset,
   pieces: Pieces,
 ): Promise<void> {
-  const { revisions, files, readinessVersion } = await kept.range(id, { from: number, to: number, pieces });
-  const [latest] = revisions;
-  if (latest === undefined || latest.isReady !== null) return;
-  const state = await stateOfRevision(files, { number, role }, pieces);
-  if (state === undefined) return;
-  await kept.saveFindings({ datasetId: id, role, readinessVersion }, [{ ...state, changedAt: latest.changedAt }]);
+  try {
+    const { revisions, files, readinessVersion } = await kept.range(id, { from: number, to: number, pieces });
+    const [latest] = revisions;
+    if (latest === undefined || latest.isReady !== null) return;
+    const state = await stateOfRevision(files, { number, role }, pieces);
+    if (state === undefined) return;
+    await kept.saveFindings({ datasetId: id, role, readinessVersion }, [{ ...state, changedAt: latest.changedAt }]);
+  } catch {}
 }
