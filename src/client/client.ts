@@ -11,7 +11,6 @@ import type {
 } from '../api/schemas.js';
 import type { WireTarLink } from '../api/tar-schema.js';
 import type { WireRole, WireStatus } from '../api/values.js';
-import { jsonOf } from './answer/answer-body.js';
 import * as shapes from './answer/answer-shape.js';
 import { BulkCalls } from './calls/bulk-calls.js';
 import { DatasetCalls } from './calls/dataset-calls.js';
@@ -28,8 +27,7 @@ import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
 import type { CallOptions, ClientOptions, EventOptions, RevisionOptions, WriteOptions } from './requests.js';
-import { conditionHeaders, filePath, path, queryOf, Requests } from './requests.js';
-import { withRetries } from './retry.js';
+import { filePath, path, queryOf, Requests } from './requests.js';
 import { TrainyardError } from './trainyard-error.js';
 import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
@@ -161,15 +159,8 @@ export class TrainyardClient {
    * Uploads one file of at most 150,000,000 bytes in one request. Use `ifMatch` to replace only the file that you have read.
    * @example await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']));
    */
-  async upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}): Promise<WireUploadedFile> {
-    const headers = conditionHeaders(options);
-    const send = async (signal: AbortSignal | undefined) => {
-      const form = new FormData();
-      form.append('file', bytes, filename);
-      const response = await this.#requests.once('POST', `${path(id)}/upload`, { headers, body: form, signal });
-      return shapes.parsed(shapes.UPLOADED_FILE, await jsonOf(response));
-    };
-    return withRetries(send, { attempts: this.#requests.attempts, signal: options.signal });
+  upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}): Promise<WireUploadedFile> {
+    return this.#requests.upload(`${path(id)}/upload`, { filename, bytes }, options);
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { WireFile } from '../api/schemas.js';
+import type { WireCurrentFile, WireFile } from '../api/schemas.js';
 
 /** Files up to this size are hashed here if the caller gives no SHA-256; Web Crypto needs all the bytes in memory. */
 const MAX_HASHED_BYTES = 64 * 1024 * 1024;
@@ -36,10 +36,19 @@ export async function compareContent(
   return sha256 === stored.sha256 ? 'same' : 'different';
 }
 
+/** Whether the file that is there has these bytes. False if their SHA-256 is not available. */
+export async function hasBytes({ size_bytes, etag }: WireCurrentFile, bytes: Blob): Promise<boolean> {
+  return size_bytes === bytes.size && etag === `"${await sha256Of(bytes)}"`;
+}
+
 async function hash(file: PushFile): Promise<string | undefined> {
+  return file.size > MAX_HASHED_BYTES ? undefined : sha256Of(await file.open());
+}
+
+async function sha256Of(bytes: Blob): Promise<string | undefined> {
   // Pages loaded over plain HTTP have no `subtle`, except from localhost (https://w3c.github.io/webcrypto/#Crypto-interface).
   const subtle = crypto.subtle as typeof crypto.subtle | undefined;
-  if (subtle === undefined || file.size > MAX_HASHED_BYTES) return undefined;
-  const digest = await subtle.digest('SHA-256', await (await file.open()).arrayBuffer());
+  if (subtle === undefined) return undefined;
+  const digest = await subtle.digest('SHA-256', await bytes.arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,8 +1,10 @@
 import { BASE_PATH, PAGE_HEADER } from '../api/base-path.js';
+import type { WireUploadedFile } from '../api/schemas.js';
 import { abortable, errorOf, jsonOf, untilAborted } from './answer/answer-body.js';
-import { parsed, type Shape } from './answer/answer-shape.js';
+import { parsed, type Shape, UPLOADED_FILE } from './answer/answer-shape.js';
 import { withTimeout } from '../with-timeout.js';
-import { withRetries } from './retry.js';
+import { hasBytes } from './push-file.js';
+import { type RetryOptions, withRetries } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
 
 export type ClientOptions = Credential & {
@@ -67,16 +69,21 @@ export interface WriteOptions extends CallOptions {
 }
 
 /** The headers of a conditional write. */
-export function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
+function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
   if (ifMatch === undefined) return {};
   return ifMatch === null ? { 'if-none-match': '*' } : { 'if-match': ifMatch };
 }
 
-interface RequestOptions extends CallOptions {
+interface RequestOptions extends CallOptions, Pick<RetryOptions, 'isRepeatable' | 'onRepeat'> {
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
-  /** As `withRetries` takes it. */
-  readonly isRepeatable?: boolean;
+}
+
+/** The answer to a change that may be the second attempt at it. */
+interface ChangeAnswer<T> {
+  readonly answer: T;
+  /** True if an earlier attempt may have been carried out, and its answer was lost: this one then finds what it did. */
+  readonly isRepeated: boolean;
 }
 
 /** Sends requests with the token or as the page, and retries them. A target is the part of the URL after the API's base path. */
@@ -120,22 +127,60 @@ export class Requests {
     return withRetries(work, { ...options, attempts: this.attempts });
   }
 
+  /** Sends a change, and says whether it was repeated. @throws as `json` does */
+  async change<T>(method: string, target: string, shape: Shape<T>, options: RequestOptions): Promise<ChangeAnswer<T>> {
+    let isRepeated = false;
+    const answer = await this.json(method, target, shape, { ...options, onRepeat: () => (isRepeated = true) });
+    return { answer, isRepeated };
+  }
+
   response(method: string, target: string, options: RequestOptions): Promise<Response> {
     const request = requestOf(options);
     const work = (signal: AbortSignal | undefined) => this.once(method, target, { ...request, signal });
     return withRetries(work, { ...options, attempts: this.attempts });
   }
 
+  /**
+   * Uploads a file. If an earlier attempt stored it and its answer was lost, the condition is no longer met. The file is then
+   * sent once more to replace itself, which changes nothing and has the answer, without a revision.
+   *
+   * @throws TrainyardError, also a 412 if another client has changed the file
+   */
+  async upload(
+    target: string,
+    { filename, bytes }: { filename: string; bytes: Blob },
+    { signal, ...condition }: WriteOptions,
+  ): Promise<WireUploadedFile> {
+    let isRepeated = false;
+    const send = async (options: WriteOptions) => {
+      const body = new FormData();
+      body.append('file', bytes, filename);
+      const headers = conditionHeaders(options);
+      const response = await this.once('POST', target, { headers, body, signal: options.signal });
+      return parsed(UPLOADED_FILE, await jsonOf(response));
+    };
+    const work = async (attemptSignal: AbortSignal | undefined) => {
+      try {
+        return await send({ ...condition, signal: attemptSignal });
+      } catch (error) {
+        const current = isRepeated && error instanceof TrainyardError ? error.current : undefined;
+        if (!current || !(await hasBytes(current, bytes))) throw error;
+        return send({ ifMatch: current.etag, signal: attemptSignal });
+      }
+    };
+    return withRetries(work, { attempts: this.attempts, signal, onRepeat: () => (isRepeated = true) });
+  }
+
   async remove(target: string, { signal, ...options }: WriteOptions): Promise<void> {
     const headers = conditionHeaders(options);
-    let attempt = 0;
+    let isRepeated = false;
     const work = async (attemptSignal: AbortSignal | undefined) => {
-      attempt++;
       await (await this.once('DELETE', target, { headers, signal: attemptSignal })).body?.cancel();
     };
-    await withRetries(work, { attempts: this.attempts, signal }).catch((error) => {
-      // An earlier attempt may have deleted it and lost the answer.
-      if (attempt === 1 || !(error instanceof TrainyardError) || error.status !== 404) throw error;
+    await withRetries(work, { attempts: this.attempts, signal, onRepeat: () => (isRepeated = true) }).catch((error) => {
+      // An earlier attempt may have deleted it and lost the answer. With a condition, the answer is then a 412.
+      const isGone = error instanceof TrainyardError && (error.status === 404 || error.current === null);
+      if (!isRepeated || !isGone) throw error;
     });
   }
 

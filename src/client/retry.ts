@@ -5,6 +5,8 @@ export interface RetryOptions {
   readonly attempts: number;
   /** False if a second attempt could repeat what the first has done: then only 429 is retried, before which nothing was done. */
   readonly isRepeatable?: boolean | undefined;
+  /** Called before an attempt that repeats one which may have been carried out: its answer was lost, or a 5xx. */
+  readonly onRepeat?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,7 +27,7 @@ const MAX_RETRY_AFTER_MS = 60_000;
  */
 export async function withRetries<T>(
   work: (signal: AbortSignal | undefined) => Promise<T>,
-  { attempts, isRepeatable = true, signal }: RetryOptions,
+  { attempts, isRepeatable = true, onRepeat, signal }: RetryOptions,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
@@ -36,16 +38,22 @@ export async function withRetries<T>(
       if (attempt >= (isTimeout(error) ? Math.min(attempts, 2) : attempts) || !isTemporary(error, { isRepeatable }))
         throw error;
       await sleep(delayBefore(attempt, error), signal);
+      if (!isLimited(error)) onRepeat?.();
     }
   }
 }
 
 function isTemporary(error: unknown, { isRepeatable }: { isRepeatable: boolean }): boolean {
-  if (error instanceof TrainyardError && error.status === 429) return true;
+  if (isLimited(error)) return true;
   if (!isRepeatable) return false;
   if (error instanceof TrainyardError) return error.status >= 500 && error.status !== 501 && error.status !== 507;
   // fetch throws a TypeError if there was no answer (https://fetch.spec.whatwg.org/#fetch-method).
   return error instanceof TypeError || isTimeout(error);
+}
+
+/** True if nothing was done, since there were too many requests. */
+function isLimited(error: unknown): boolean {
+  return error instanceof TrainyardError && error.status === 429;
 }
 
 function isTimeout(error: unknown): boolean {

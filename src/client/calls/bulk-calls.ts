@@ -2,6 +2,7 @@ import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
 import type { WireCaption } from '../../api/schemas.js';
 import type { WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../../api/bulk-schemas.js';
 import { CAPTIONS, REMOVED_FILES, SAVED_CAPTIONS, WITHDRAWN_UPLOADS } from '../answer/answer-shape.js';
+import { hasBytes } from '../push-file.js';
 import { invalidAnswer } from '../trainyard-error.js';
 import { type CallOptions, path, queryOf, type RevisionOptions, type Requests } from '../requests.js';
 
@@ -58,11 +59,23 @@ export class BulkCalls {
   ): Promise<WireSavedCaptions['captions']> {
     const saved: WireSavedCaptions['captions'] = [];
     for (const slice of slicesOf(captions)) {
-      const request = { body: { captions: slice }, ...options };
-      const answer = await this.#requests.json('PUT', `${path(id)}/captions`, SAVED_CAPTIONS, request);
-      saved.push(...resultsOf(slice, answer.captions));
+      const { answer, isRepeated } = await this.#save(id, slice, options);
+      // An earlier attempt may have saved captions. As in an upload, these are sent once more, to replace themselves.
+      const own = isRepeated ? await ownOf(slice, answer) : new Map<number, CaptionToSave>();
+      if (own.size > 0) {
+        const again = await this.#save(id, [...own.values()], options);
+        const indexes = [...own.keys()];
+        for (const [k, result] of again.answer.entries()) answer[indexes[k]!] = result;
+      }
+      saved.push(...answer);
     }
     return saved;
+  }
+
+  async #save(id: string, captions: readonly CaptionToSave[], options: CallOptions) {
+    const request = { body: { captions }, ...options };
+    const changed = await this.#requests.change('PUT', `${path(id)}/captions`, SAVED_CAPTIONS, request);
+    return { ...changed, answer: resultsOf(captions, changed.answer.captions) };
   }
 
   /**
@@ -78,8 +91,12 @@ export class BulkCalls {
     for (const slice of slicesOf(filenames)) {
       const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
       const request = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
-      const answer = await this.#requests.json('DELETE', `${path(id)}/files`, REMOVED_FILES, request);
-      removed.push(...resultsOf(slice, answer.files));
+      const target = `${path(id)}/files`;
+      const { answer, isRepeated } = await this.#requests.change('DELETE', target, REMOVED_FILES, request);
+      const results = resultsOf(slice, answer.files);
+      // As in the removal of one file: an earlier attempt may have deleted it and lost the answer.
+      const isDeleted = ({ deleted, current }: (typeof results)[number]) => deleted || (isRepeated && !current);
+      removed.push(...results.map((file) => (isDeleted(file) ? { filename: file.filename, deleted: true } : file)));
     }
     return removed;
   }
@@ -96,15 +113,30 @@ export class BulkCalls {
     const withdrawn: WireWithdrawnUploads['uploads'] = [];
     for (const slice of slicesOf(filenames)) {
       const request = { body: { filenames: slice }, ...options };
-      const answer = await this.#requests.json('DELETE', `${path(id)}/uploads`, WITHDRAWN_UPLOADS, request);
-      withdrawn.push(...resultsOf(slice, answer.uploads));
+      const target = `${path(id)}/uploads`;
+      const { answer, isRepeated } = await this.#requests.change('DELETE', target, WITHDRAWN_UPLOADS, request);
+      const results = resultsOf(slice, answer.uploads);
+      withdrawn.push(...results.map((upload) => ({ ...upload, withdrawn: upload.withdrawn || isRepeated })));
     }
     return withdrawn;
   }
 }
 
+/** The captions of a request that were not saved because the dataset has exactly these texts, by index, to replace themselves. */
+async function ownOf(
+  captions: readonly CaptionToSave[],
+  results: WireSavedCaptions['captions'],
+): Promise<Map<number, CaptionToSave>> {
+  const own = new Map<number, CaptionToSave>();
+  for (const [i, { current }] of results.entries()) {
+    const { filename, text } = captions[i]!;
+    if (current && (await hasBytes(current, new Blob([text])))) own.set(i, { filename, text, ifMatch: current.etag });
+  }
+  return own;
+}
+
 /** @throws TrainyardError if there are more results than names were sent, which could be more than a call takes as arguments */
-function resultsOf<T>(slice: readonly unknown[], results: readonly T[]): readonly T[] {
+function resultsOf<T>(slice: readonly unknown[], results: T[]): T[] {
   if (results.length > slice.length) throw invalidAnswer(200, 'it has more results than names were sent.');
   return results;
 }

@@ -62,16 +62,25 @@ export class HistoryCalls {
    * pending stay.
    * @example const { restored, revision } = await client.history.restore(dataset.id, 11);
    */
-  restore(id: string, number: number, options: CallOptions = {}): Promise<WireRestored> {
-    return this.#requests.json('POST', `${revisionPath(id, number)}/restore`, RESTORED, options);
+  async restore(id: string, number: number, options: CallOptions = {}): Promise<WireRestored> {
+    const target = `${revisionPath(id, number)}/restore`;
+    const { answer, isRepeated } = await this.#requests.change('POST', target, RESTORED, options);
+    // An earlier attempt may have restored it and lost the answer.
+    const { how, restored_from } = answer.revision;
+    return isRepeated && how === 'restore' && restored_from === number ? { ...answer, restored: true } : answer;
   }
 
   /**
    * Reverses the changes of a revision, except those of files that were changed again since, which are in `kept`.
    * @example const { undone, kept } = await client.history.undo(dataset.id, 12);
    */
-  undo(id: string, number: number, options: CallOptions = {}): Promise<WireUndone> {
-    return this.#requests.json('POST', `${revisionPath(id, number)}/undo`, UNDONE, options);
+  async undo(id: string, number: number, options: CallOptions = {}): Promise<WireUndone> {
+    const target = `${revisionPath(id, number)}/undo`;
+    const { answer, isRepeated } = await this.#requests.change('POST', target, UNDONE, options);
+    if (!isRepeated || answer.revision !== null || answer.undone.length === 0) return answer;
+    // An earlier attempt may have made the revision and lost the answer.
+    const [latest] = (await this.revisions(id, { limit: 1 }, options)).revisions;
+    return latest?.how === 'undo' && latest.restored_from === number ? { ...answer, revision: latest } : answer;
   }
 
   /**

@@ -50,10 +50,11 @@ export async function replaceEntry(
     if (etag === undefined) await client.withdraw(datasetId, filename, { signal });
     else await client.removeFile(datasetId, filename, { ifMatch: etag, signal });
   } catch (error) {
-    const status = error instanceof TrainyardError ? error.status : undefined;
-    if (status === 412) return conflict;
-    // 404: the entry is gone already.
-    if (status !== 404) throw error;
+    if (!(error instanceof TrainyardError)) throw error;
+    // The entry is gone already: 404 of a rejected upload, 412 without a current file of a stored one.
+    if (error.status === 404 || error.current === null) return undefined;
+    if (error.status === 412) return conflict;
+    throw error;
   }
   return undefined;
 }
