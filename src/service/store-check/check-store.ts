@@ -168,7 +168,7 @@ async function report(
   const found = Object.fromEntries(FINDING_KINDS.map((kind) => [kind, 0])) as Record<StoreFindingKind, number>;
   for await (const { kind } of journal.findings()) found[kind]++;
   const doubt = repairs ? doubtOf(state, found) : undefined;
-  const context = { ...store, db: store.database, grace: blobGrace };
+  const context = { ...store, db: store.database, grace: blobGrace, signal };
   let unsolved = 0;
   for await (const finding of journal.findings()) {
     signal.throwIfAborted();

@@ -1,7 +1,8 @@
 import { recordRecheck } from '../../dataset/check-transitions.js';
 import type { Micros } from '../../dataset/dataset.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { checkCounts, markPastFile } from '../../storage/catalog/catalog-check.js';
+import { checkCounts, completeFile, markPastFile } from '../../storage/catalog/catalog-check.js';
+import { fetchIntact } from '../check/fetch-intact.js';
 import type { CheckState, StoreFinding, StoreFindingKind, LostFile, StrayObject } from './findings.js';
 import { type StrayContext, straysIn } from './find-strays.js';
 
@@ -10,13 +11,14 @@ const MIN_FILES_FOR_DOUBT = 10;
 
 /** What `repair` did with a finding: `solved`, or the reason why it is left. */
 export type Repaired =
-  | { readonly isSolved: true; readonly deed: 'removed' | 'corrected' | 'gone' }
+  | { readonly isSolved: true; readonly deed: 'removed' | 'corrected' | 'gone' | 'intact' }
   | { readonly isSolved: false; readonly deed: 'marked' | 'left'; readonly reason?: string };
 
 export interface RepairContext extends StrayContext {
   readonly catalog: Catalog;
   /** Objects that changed later are left. */
   readonly grace: Micros;
+  readonly signal: AbortSignal;
 }
 
 /** The reason why nothing can be repaired without guessing; `undefined` if it can. */
@@ -31,7 +33,11 @@ export function doubtOf(state: CheckState, totals: Record<StoreFindingKind, numb
   return undefined;
 }
 
-/** Repairs a finding, if that needs no guessing. Checks it again first, since a service may have changed it. */
+/**
+ * Repairs a finding, if that needs no guessing. Checks it again first, since a service may have changed it.
+ *
+ * @throws ServiceError if the catalog or the store can't be read or written; the signal's reason
+ */
 export async function repair(finding: StoreFinding, context: RepairContext): Promise<Repaired> {
   switch (finding.kind) {
     case 'missing':
@@ -48,12 +54,22 @@ export async function repair(finding: StoreFinding, context: RepairContext): Pro
   }
 }
 
-/** Makes the dataset FAILED, as a recheck does, and does so whenever the file is restored. The bytes stay. */
-async function markLost({ fileId, datasetId, filename, problem }: LostFile, context: RepairContext): Promise<Repaired> {
-  const { catalog, db, now } = context;
+/**
+ * Makes the dataset FAILED, as a recheck does, and does so whenever the file is restored. The bytes stay. Reads them again
+ * first: those of a store that was away during the check are back.
+ */
+async function markLost({ fileId, datasetId, filename }: LostFile, context: RepairContext): Promise<Repaired> {
+  const { catalog, db, inventory, now, signal } = context;
+  const file = await completeFile(db, fileId);
+  if (file === undefined) return { isSolved: true, deed: 'gone' };
+  const fetched = await fetchIntact(inventory, file, signal);
+  if ('blob' in fetched) {
+    await fetched.blob.discard();
+    return { isSolved: true, deed: 'intact' };
+  }
+  const { problem } = fetched;
   await markPastFile(db, fileId, problem);
-  const file = await catalog.file(fileId);
-  if (file?.upload.state === 'received') {
+  if (file.upload.state === 'received') {
     return { isSolved: false, deed: 'left', reason: 'the service rejects it when it checks it' };
   }
   const change = { datasetId, filenames: [filename], now: now(), isActivity: false };

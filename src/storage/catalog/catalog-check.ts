@@ -69,6 +69,16 @@ export async function pastFilesAfter({ query }: Database, { after, limit }: Chec
   return rows.map(({ dataset_name, ...row }) => ({ file: pastFileOf(row), datasetName: dataset_name }));
 }
 
+/** The received, stored or past file with this id; `undefined` if neither a dataset nor its history has it any more. */
+export async function completeFile({ query }: Database, id: string): Promise<CompleteFile | undefined> {
+  const select = query.selectFrom('file').selectAll().where('id', '=', id).where('state', 'in', ['received', 'stored']);
+  const row = await select.executeTakeFirst();
+  if (row !== undefined) return fileOf(row) as CompleteFile;
+  // After the files: a file moves from them to the history.
+  const past = await query.selectFrom('past_file').selectAll().where('id', '=', id).limit(1).executeTakeFirst();
+  return past && pastFileOf(past);
+}
+
 /** The dataset of each of these files that the history has, by the id of the file. */
 export async function pastDatasetIds({ query }: Database, ids: readonly string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();

@@ -4,6 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CreateMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { checkStore } from '../../../src/service/store-check/check-store.js';
 import { parseS3Url } from '../../../src/storage/blobs/s3/connection/location.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
@@ -163,6 +164,38 @@ for (const { name, leftOut } of COMBINATIONS) {
       await store.remove('notes of a person.md');
       await api.upload(datasetId, 'a.txt', 'a red wagon');
       await api.upload(datasetId, 'b.txt', 'a blue one');
+      expect((await api.status(datasetId)).body.status).toBe('READY');
+      expect(await findingsOf(server)).toEqual([]);
+    });
+
+    test('--repair leaves files whose bytes are back since the check was interrupted', async () => {
+      const past = store.nameOf(await keyOf('a.txt'));
+      await api.upload(datasetId, 'a.txt', 'a green wagon');
+      const live = store.nameOf(await keyOf('b.txt'));
+      await store.remove(past);
+      await store.remove(live);
+      const stop = new AbortController();
+      const checking = checkStore(
+        {
+          dataFolder: server.dataFolder,
+          databaseUrl: env.DATABASE_URL,
+          blobs: env.BLOBS_URL === undefined ? { kind: 'disk' } : parseS3Url(env.BLOBS_URL),
+        },
+        {
+          ...{ repairs: false, restarts: false, blobGrace: 0, signal: stop.signal },
+          onProgress: ({ findings }) => findings === 2 && stop.abort(new Error('ctrl-C')),
+          onContinue: () => {},
+          onFinding: () => {},
+        },
+      );
+      await expect(checking).rejects.toThrow('ctrl-C');
+      await store.write(past, 'a red wagon');
+      await store.write(live, 'a blue one');
+      const repaired = await checkStoreOf(server, '--repair');
+      expect([repaired.code, repaired.json()]).toMatchObject([
+        0,
+        { found: { missing: 2 }, unsolved: 0, repaired: { intact: 2 } },
+      ]);
       expect((await api.status(datasetId)).body.status).toBe('READY');
       expect(await findingsOf(server)).toEqual([]);
     });

@@ -144,6 +144,7 @@ function deedText(finding: StoreFinding, repaired: Repaired): string {
     return 'marked in the history; a dataset to which it is restored is FAILED';
   }
   if (repaired.deed === 'marked') return 'its dataset is FAILED until it is uploaded again';
+  if (repaired.deed === 'intact') return 'its bytes are intact now';
   if (repaired.deed === 'left') return `left: ${'reason' in repaired ? repaired.reason : ''}`;
   return repaired.deed;
 }
