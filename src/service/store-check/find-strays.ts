@@ -48,15 +48,32 @@ export async function checkObjects(
  * The objects that are strays. The store is read before the catalog, and a service writes the row of a file before its
  * bytes: so an object without a row is none of an upload that is beginning.
  */
-export async function straysIn(
+export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
+  const unnamed = await withoutFile(objects, context);
+  const trash = await trashOf(context.db, [...new Set(unnamed.flatMap(({ fileId }) => fileId ?? []))]);
+  const trashedIds = new Set([...trash].map((key) => key.slice(key.indexOf('/') + 1)));
+  const isTrashed = ({ fileId: id = '', datasetId }: StoredObject) =>
+    datasetId === undefined ? trashedIds.has(id) : trash.has(blobKeyOf({ id, datasetId }));
+  const untrashed = unnamed.filter((object) => object.kind === 'parts' || !isTrashed(object));
+  const strays: StrayObject[] = [];
+  // Once more after the trash: captions that are saved together move from it to the files.
+  for (const object of await withoutFile(untrashed, context)) {
+    // A service may have deleted it meanwhile.
+    if (await context.inventory.has(object)) strays.push({ kind: STRAY_KINDS[object.kind], object });
+  }
+  return strays;
+}
+
+/** The objects that no file names, neither of now nor of the history. */
+async function withoutFile(
   objects: readonly StoredObject[],
-  { db, inventory, now, isServed }: StrayContext,
-): Promise<StrayObject[]> {
+  { db, now, isServed }: StrayContext,
+): Promise<StoredObject[]> {
   const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
   const files = await filesById(db, ids);
   // After the files: a file moves from them to the history.
   const past = await pastDatasetIds(db, ids);
-  const unnamed = objects.filter((object) => {
+  return objects.filter((object) => {
     if (object.kind === 'temporary') return !isServed || object.changedAt < Date.now() - MAX_FLIGHT_MS;
     const { fileId = '', kind, datasetId } = object;
     const file = files.get(fileId);
@@ -64,17 +81,6 @@ export async function straysIn(
     if (pastDatasetId !== undefined && (datasetId ?? pastDatasetId) === pastDatasetId) return false;
     return file === undefined || !isNamedBy(object, file, now());
   });
-  const trash = await trashOf(db, [...new Set(unnamed.flatMap(({ fileId }) => fileId ?? []))]);
-  const trashedIds = new Set([...trash].map((key) => key.slice(key.indexOf('/') + 1)));
-  const isTrashed = ({ fileId: id = '', datasetId }: StoredObject) =>
-    datasetId === undefined ? trashedIds.has(id) : trash.has(blobKeyOf({ id, datasetId }));
-  const strays: StrayObject[] = [];
-  for (const object of unnamed) {
-    if (object.kind !== 'parts' && isTrashed(object)) continue;
-    // A service may have deleted it meanwhile.
-    if (await inventory.has(object)) strays.push({ kind: STRAY_KINDS[object.kind], object });
-  }
-  return strays;
 }
 
 const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
