@@ -67,13 +67,14 @@ async function markLost({ fileId, datasetId, filename }: LostFile, context: Repa
     await fetched.blob.discard();
     return { isSolved: true, deed: 'intact' };
   }
-  const { problem } = fetched;
-  await markPastFile(db, fileId, problem);
   if (file.upload.state === 'received') {
     return { isSolved: false, deed: 'left', reason: 'the service rejects it when it checks it' };
   }
+  const { problem } = fetched;
   const change = { datasetId, filenames: [filename], now: now(), isActivity: false };
   await catalog.change(change, (group) => recordRecheck(group, fileId, { ok: false, problem }));
+  // After the files: a file moves from them to the history.
+  await markPastFile(db, fileId, problem);
   return { isSolved: false, deed: 'marked' };
 }
 
