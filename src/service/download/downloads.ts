@@ -2,16 +2,15 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
-import type { Dataset, StoredFile } from '../../dataset/dataset.js';
+import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { inOnePiece, type Pieces } from '../../pieces.js';
+import { finishInPieces, inOnePiece, type Pieces, sortSteps } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
+import type { DownloadFile, HashedFile } from '../../storage/catalog/history/download-files.js';
 import { isUnreadable } from '../check/fetch-intact.js';
-import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
@@ -34,12 +33,21 @@ export class Downloads {
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
   async file(key: DatasetSource, filename: string): Promise<StoredFile> {
-    if (key.revision !== undefined) return (await this.files(key, [filename]))[0]!;
     const { catalog } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
-    const file = await catalog.storedFile({ datasetId: key.id, filename: filename.normalize('NFC') });
-    if (file === undefined) throw fileNotFound(filename);
+    const { id: datasetId, revision: number } = key;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
+    const name = normalizedFilename(filename);
+    const [file] =
+      number === undefined
+        ? [await catalog.storedFile({ datasetId, filename: name })]
+        : await catalog.revisions.files({ datasetId, number, filenames: [name] });
+    if (file === undefined) throw await this.#notFound(key, filename);
     return file;
+  }
+
+  async #notFound({ id, revision }: DatasetSource, filename: string): Promise<ServiceError> {
+    if (revision !== undefined) await findRevision(this.#dependencies.catalog, id, revision);
+    return fileNotFound(filename);
   }
 
   /**
@@ -47,41 +55,43 @@ export class Downloads {
    *
    * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`
    */
-  async files(key: DatasetSource, filenames: readonly string[]): Promise<StoredFile[]> {
+  async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
     const { catalog } = this.#dependencies;
+    const { downloadFiles } = catalog;
     const { id: datasetId, revision: number } = key;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
-    const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
+    const found =
+      number === undefined ? downloadFiles.named(wanted) : downloadFiles.namedInRevision({ ...wanted, number });
     const byName = new Map((await found).map((file) => [file.filename, file]));
     const missing = names.find((filename) => !byName.has(filename));
-    if (missing !== undefined) {
-      if (number !== undefined) await findRevision(catalog, datasetId, number);
-      throw fileNotFound(missing);
-    }
+    if (missing !== undefined) throw await this.#notFound(key, missing);
     return names.map((filename) => byName.get(filename)!);
   }
 
-  /** Returns a dataset with all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  all(key: DatasetSource): Promise<{ dataset: Dataset; files: StoredFile[] }> {
+  /** Returns the name of a dataset and all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
     const { inPieces = inOnePiece } = this.#dependencies;
-    return inPieces(key.accountId, (pieces) => this.#all(key, pieces));
+    return inPieces(key.accountId, async (pieces) => {
+      const { name, files } = await this.#all(key, pieces);
+      return { name, files: await finishInPieces(sortSteps(files, byName), pieces) };
+    });
   }
 
-  async #all(key: DatasetSource, pieces: Pieces): Promise<{ dataset: Dataset; files: StoredFile[] }> {
+  async #all(key: DatasetSource, pieces: Pieces): Promise<{ name: string; files: DownloadFile[] }> {
     const { catalog } = this.#dependencies;
     const { id, revision: number } = key;
     if (number === undefined) {
-      const found = await catalog.contents(key, { isAlone: true, pieces });
+      const found = await catalog.downloadFiles.ofDataset(key, pieces);
       if (found === undefined) throw datasetNotFound(id);
-      return { dataset: found.dataset, files: storedFilesIn(found.files) };
+      return found;
     }
     const dataset = await catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(id);
-    const { revisions, files } = await catalog.revisions.range(id, { from: number, to: number, pieces });
-    if (revisions.length === 0) throw await revisionNotFound(catalog, id, number);
-    return { dataset, files: filesIn(files, number) };
+    const files = await catalog.downloadFiles.ofRevision({ datasetId: id, number }, pieces);
+    if (files === undefined) throw await revisionNotFound(catalog, id, number);
+    return { name: dataset.name, files };
   }
 
   /**
@@ -105,7 +115,7 @@ export class Downloads {
    *
    * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`; `invalid_field` if a file is not a caption
    */
-  async captions(key: DatasetSource, filenames: readonly string[]): Promise<readonly StoredFile[]> {
+  async captions(key: DatasetSource, filenames: readonly string[]): Promise<readonly HashedFile[]> {
     const files = await this.files(key, filenames);
     const detail = files.flatMap(({ kind }, i) =>
       kind === 'caption' ? [] : [{ path: `filenames.${i}`, message: 'must name a caption' }],
@@ -122,7 +132,7 @@ export class Downloads {
    *
    * @throws ServiceError `bytes_replaced` unless such captions are left out too
    */
-  async texts<F extends StoredFile>(
+  async texts<F extends HashedFile>(
     files: readonly F[],
     { leavesOutDamaged = false }: { leavesOutDamaged?: boolean } = {},
   ): Promise<Map<F, string>> {
@@ -138,7 +148,7 @@ export class Downloads {
     return texts;
   }
 
-  async #textOf(file: StoredFile): Promise<string> {
+  async #textOf(file: HashedFile): Promise<string> {
     // A client may edit this text and save it. Then damaged bytes would become the file.
     return new TextDecoder().decode(await buffer(this.intactBytes(file)));
   }
@@ -149,7 +159,7 @@ export class Downloads {
    *
    * @throws ServiceError `bytes_replaced`
    */
-  async *intactBytes(file: StoredFile): AsyncGenerator<Buffer> {
+  async *intactBytes(file: HashedFile): AsyncGenerator<Buffer> {
     const hash = createHash('sha256');
     let last: Buffer | undefined;
     try {
@@ -166,7 +176,7 @@ export class Downloads {
   }
 
   /** Reads a file, or its bytes from `start` to before `end`. @throws ServiceError `bytes_replaced` */
-  async bytes(file: StoredFile, range?: { start: number; end: number }): Promise<Readable> {
+  async bytes(file: DownloadFile, range?: { start: number; end: number }): Promise<Readable> {
     const { sizeBytes, blobVersion: version } = file.upload;
     // With an explicit end, the stream needs no extra read to find the end of the file.
     const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
@@ -179,12 +189,16 @@ export class Downloads {
   }
 }
 
-function replaced({ filename }: StoredFile, cause?: unknown): ServiceError {
+function replaced({ filename }: DownloadFile, cause?: unknown): ServiceError {
   const message = `The bytes of ${filename} in the store were changed after they were checked. Upload the file again.`;
   return new ServiceError('bytes_replaced', message, { cause });
 }
 
-function disappeared({ filename }: StoredFile): ServiceError {
+function disappeared({ filename }: DownloadFile): ServiceError {
   const message = `The bytes of ${filename} disappeared from the store after they were checked. Upload the file again.`;
   return new ServiceError('bytes_replaced', message);
+}
+
+function byName(a: DownloadFile, b: DownloadFile): number {
+  return a.filename < b.filename ? -1 : 1;
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
-import type { Micros, StoredFile } from '../../dataset/dataset.js';
-import { readAhead } from './read-ahead.js';
+import type { Micros } from '../../dataset/dataset.js';
+import { type ArchivedFile, readAhead } from './read-ahead.js';
 
 /*
  * Written by hand, because no library streams this archive, states its exact size in advance, and keeps up:
@@ -36,7 +36,7 @@ const HEADERS_PER_CHUNK = 500;
 
 /** A file in an archive. */
 interface Entry {
-  readonly file: StoredFile;
+  readonly file: ArchivedFile;
   readonly nameBytes: number;
   readonly sizeBytes: number;
   /** The position of its local header in the archive. */
@@ -50,9 +50,9 @@ interface Entry {
  *
  * @param read opens the bytes of a file; if it fails, the stream is destroyed with its error before `sizeBytes` are sent
  */
-export function zipOf(
-  files: readonly StoredFile[],
-  read: (file: StoredFile) => Promise<Readable>,
+export function zipOf<F extends ArchivedFile>(
+  files: readonly F[],
+  read: (file: F) => Promise<Readable>,
 ): { sizeBytes: number; body: Readable } {
   const entries: Entry[] = [];
   let [offset, directoryBytes] = [0, 0];
@@ -64,17 +64,15 @@ export function zipOf(
     directoryBytes += centralHeaderBytes(entry);
   }
   const end = endOf(entries.length, { directoryBytes, directoryAt: offset });
-  const body = Readable.from(partsOf(entries, read, end), { objectMode: false });
+  const body = Readable.from(partsOf({ files, entries, end }, read), { objectMode: false });
   return { sizeBytes: offset + directoryBytes + end.length, body };
 }
 
-async function* partsOf(
-  entries: readonly Entry[],
-  read: (file: StoredFile) => Promise<Readable>,
-  end: Buffer,
+async function* partsOf<F extends ArchivedFile>(
+  { files, entries, end }: { files: readonly F[]; entries: readonly Entry[]; end: Buffer },
+  read: (file: F) => Promise<Readable>,
 ): AsyncGenerator<Buffer> {
   let i = 0;
-  const files = entries.map(({ file }) => file);
   for await (const { bytes } of readAhead(files, read)) {
     const entry = entries[i++]!;
     yield localHeaderOf(entry);

@@ -20,6 +20,7 @@ import {
   type FileChange,
   type Transition,
 } from './file-changes.js';
+import { DownloadFiles } from './history/download-files.js';
 import { Revisions } from './history/revisions.js';
 import type { restoreRevision } from './long-changes/restore-revision.js';
 import type { RevisionOfDataset } from './long-changes/revision-of-dataset.js';
@@ -62,6 +63,7 @@ export class Catalog {
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
+  readonly downloadFiles: DownloadFiles;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
   readonly #longChanges: LongChanges;
@@ -70,6 +72,7 @@ export class Catalog {
     const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
     this.revisions = new Revisions(db);
+    this.downloadFiles = new DownloadFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
@@ -183,10 +186,7 @@ export class Catalog {
    * The datasets with pending presigned uploads that expire at or after `expiringFrom` and that no lease holds at `now`, each
    * with the time of its last reservation.
    */
-  async datasetsWithPresignedUploads(query: {
-    now: Micros;
-    expiringFrom: Micros;
-  }): Promise<{ datasetId: string; reservedAt: Micros }[]> {
+  async datasetsWithPresignedUploads(query: { now: Micros; expiringFrom: Micros }) {
     const rows = await this.#pendingPresigned(query.now)
       .select(({ fn }) => ['dataset_id', fn.max('created_at').as('reserved_at')])
       .where('expires_at', '>=', query.expiringFrom)

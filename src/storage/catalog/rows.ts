@@ -180,7 +180,8 @@ function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>, read: FactsReader) {
 
 const NO_WARNINGS: readonly Warning[] = [];
 
-function required<T>(value: T | null): T {
+/** The value of a column that every file of the state has. */
+export function required<T>(value: T | null): T {
   if (value === null) throw new Error('The catalog has a file that lacks a column of its state.');
   return value;
 }

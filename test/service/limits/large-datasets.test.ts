@@ -77,7 +77,7 @@ test.each([
   expect(await healthDuring(asking)).toBeGreaterThan(5);
 });
 
-test.each(['status', 'manifest', 'pairs', 'zip', 'tar'])(
+test.each(['status', 'manifest', 'pairs', 'tar'])(
   'other requests are answered while a %s of fewer files with long texts is made',
   async (path) => {
     const asking = warned.api

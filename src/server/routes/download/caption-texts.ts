@@ -1,12 +1,12 @@
-import type { StoredFile } from '../../../dataset/dataset.js';
 import type { Downloads } from '../../../service/download/downloads.js';
+import type { HashedFile } from '../../../storage/catalog/history/download-files.js';
 import { etagOf } from '../../conditions.js';
 import { jsonElements, textPages } from './json-pages.js';
 
 /** The answer with the texts of at least one caption, as `sendJsonPages` takes it. @throws ServiceError `bytes_replaced` */
 export async function* captionTexts(
   downloads: Downloads,
-  files: readonly StoredFile[],
+  files: readonly HashedFile[],
 ): AsyncGenerator<() => string, void, void> {
   for (const [i, page] of textPages(files, ({ upload }) => upload.sizeBytes).entries()) {
     const texts = await downloads.texts(page);

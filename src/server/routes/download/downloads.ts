@@ -175,13 +175,13 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     },
     async ({ accountId, params, query, method }, reply) => {
       const { revision } = query;
-      const { dataset, files } = await downloads.all({ accountId, id: params.id, revision });
+      const { name, files } = await downloads.all({ accountId, id: params.id, revision });
       filesInFlight.admit(accountId, files.length, reply.raw);
       const zip = zipOf(files, (file) => downloads.bytes(file));
       reply.headers({
         'cache-control': CACHE_CONTROL,
         'content-disposition': contentDisposition(
-          revision === undefined ? `${dataset.name}.zip` : `${dataset.name} (revision ${revision}).zip`,
+          revision === undefined ? `${name}.zip` : `${name} (revision ${revision}).zip`,
         ),
         'content-length': zip.sizeBytes,
       });

@@ -5,7 +5,7 @@ import type { RevisionState, VersionedFile } from '../../../dataset/history/revi
 import type { Revision } from '../../../dataset/history/revisions.js';
 import { stemOf } from '../../../dataset/media.js';
 import { MAX_ITEMS_AT_ONCE, mapInPieces, ONE_PIECE, type Pieces } from '../../../pieces.js';
-import { type Database, databaseError } from '../../database/database.js';
+import { type Database, databaseError, type Query } from '../../database/database.js';
 import { STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
 import { datasetById, filesOfStems, hasDataset, lockedDatasetById, rowChunksOf } from '../statements.js';
 import { PAST_FILE_COLUMNS, pastFileOf, revisionOf } from './revision-rows.js';
@@ -130,33 +130,11 @@ export class Revisions {
   }
 
   /** The files of a revision that have one of these names, unordered; none if the revision is not kept. */
-  async files(key: { datasetId: string; number: number; filenames: readonly string[] }): Promise<StoredFile[]> {
-    const { datasetId, number, filenames } = key;
-    const { query } = this.#db;
-    const wanted = new Set(filenames);
-    const stems = [...new Set(filenames.map(stemOf))];
-    const revision = query
-      .selectFrom('revision')
-      .select('dataset_id')
-      .where('dataset_id', '=', datasetId)
-      .where('number', '=', number);
-    const answers = await this.#db.read([
-      ...rowChunksOf([...wanted]).map((names) =>
-        query
-          .selectFrom('past_file')
-          .select(PAST_FILE_COLUMNS)
-          .where('dataset_id', '=', revision)
-          .where('filename', 'in', names)
-          .where('added_in', '<=', number)
-          // By the unary plus, SQLite looks the names up, and not all files that were removed since
-          // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
-          .where(sql<boolean>`+removed_in > ${number}`),
-      ),
-      ...filesOfStems(query, datasetId, stems).map((files) =>
-        files.where('dataset_id', '=', revision).where('state', '=', 'stored').where('added_in', '<=', number),
-      ),
-    ]);
-    const found = answers.flat().map((row) => ('removed_in' in row ? pastFileOf(row) : storedFileOf(row, datasetId)));
+  async files(key: RevisionFileNames): Promise<StoredFile[]> {
+    const { past, current } = revisionFilesNamed(this.#db.query, key);
+    const wanted = new Set(key.filenames);
+    const rows = (await this.#db.read([...past, ...current])).flat();
+    const found = rows.map((row) => ('removed_in' in row ? pastFileOf(row) : storedFileOf(row, key.datasetId)));
     return found.filter(({ filename }) => wanted.has(filename));
   }
 
@@ -229,4 +207,35 @@ export class Revisions {
       return true;
     });
   }
+}
+
+/** Some files of a revision. */
+export interface RevisionFileNames {
+  readonly datasetId: string;
+  readonly number: number;
+  readonly filenames: readonly string[];
+}
+
+/** Selects the files of a revision by their names, and current ones that have the stem of one; none if the revision is not kept. */
+export function revisionFilesNamed(query: Query, { datasetId, number, filenames }: RevisionFileNames) {
+  const revision = query
+    .selectFrom('revision')
+    .select('dataset_id')
+    .where('dataset_id', '=', datasetId)
+    .where('number', '=', number);
+  const past = rowChunksOf([...new Set(filenames)]).map((names) =>
+    query
+      .selectFrom('past_file')
+      .select(PAST_FILE_COLUMNS)
+      .where('dataset_id', '=', revision)
+      .where('filename', 'in', names)
+      .where('added_in', '<=', number)
+      // By the unary plus, SQLite looks the names up, and not all files that were removed since
+      // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
+      .where(sql<boolean>`+removed_in > ${number}`),
+  );
+  const current = filesOfStems(query, datasetId, [...new Set(filenames.map(stemOf))]).map((files) =>
+    files.where('dataset_id', '=', revision).where('state', '=', 'stored').where('added_in', '<=', number),
+  );
+  return { past, current };
 }

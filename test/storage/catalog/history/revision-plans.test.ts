@@ -1,6 +1,8 @@
 import type { CompiledQuery } from 'kysely';
 import { expect, test } from 'vitest';
 import { Retention } from '../../../../src/storage/catalog/history/retention.js';
+import { ONE_PIECE } from '../../../../src/pieces.js';
+import { DownloadFiles } from '../../../../src/storage/catalog/history/download-files.js';
 import { Revisions } from '../../../../src/storage/catalog/history/revisions.js';
 import type { Database, Transaction } from '../../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
@@ -40,7 +42,10 @@ onEach(catalogs, (open) => {
   };
   const KEEP_ALL = { rules: { count: 1e6, lifetime: 1e15 }, maxBytes: 1e15, blobGrace: 0 };
   /** How the database finds the past files for a read. */
-  const plansOf = async (database: Database, read: (revisions: Revisions) => Promise<unknown>) => {
+  const plansOf = async (
+    database: Database,
+    read: (revisions: Revisions, downloadFiles: DownloadFiles) => Promise<unknown>,
+  ) => {
     const statements: CompiledQuery[] = [];
     const watched: Database = {
       ...database,
@@ -49,7 +54,7 @@ onEach(catalogs, (open) => {
         return database.read(sent, pieces);
       },
     };
-    await read(new Revisions(watched));
+    await read(new Revisions(watched), new DownloadFiles(watched));
     const plans: string[] = [];
     for (const { sql, parameters } of statements.filter((each) => each.sql.includes('"past_file"'))) {
       // Without other columns, SQLite says whether the index has all columns of the conditions.
@@ -62,8 +67,12 @@ onEach(catalogs, (open) => {
   test('files by name are found by their names', async () => {
     const database = await openLong();
     const wanted = { datasetId: 'd', number: REVISIONS / 2, filenames: ['1.txt', '2.txt', '3.txt'] };
-    const plans = await plansOf(database, (revisions) => revisions.files(wanted));
-    expect(plans).toEqual([expect.stringContaining('past_file_name')]);
+    for (const plans of [
+      await plansOf(database, (revisions) => revisions.files(wanted)),
+      await plansOf(database, (_, downloadFiles) => downloadFiles.namedInRevision(wanted)),
+    ]) {
+      expect(plans).toEqual([expect.stringContaining('past_file_name')]);
+    }
   });
 
   test('the files of a revision, and of the difference of two, are found in the index alone', async () => {
@@ -78,6 +87,10 @@ onEach(catalogs, (open) => {
       const plans = await plansOf(database, (revisions) => revisions.range('d', range));
       expect(plans).toEqual([expect.stringMatching(index)]);
     }
+    const plans = await plansOf(database, (_, downloadFiles) =>
+      downloadFiles.ofRevision({ datasetId: 'd', number: 2 }, ONE_PIECE),
+    );
+    expect(plans).toEqual([expect.stringMatching(index)]);
   });
 
   test('past files that no revision has are found without a look at those of pinned revisions', async () => {
