@@ -109,6 +109,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/faults/slow.test.ts',
   'test/faults/instances.test.ts',
   'test/faults/memory.test.ts',
+  'test/faults/unread-archives.test.ts',
   'test/faults/connections.test.ts',
   'test/faults/full-disk.test.ts',
   'test/faults/memory-limit.test.ts',

@@ -5,6 +5,7 @@ import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
 import { mapInPieces, type Pieces } from '../../pieces.js';
+import { type HashedFile, hashedFileOf } from '../../storage/catalog/history/download-files.js';
 import { type DatasetView, WHOLE_ACCOUNT } from '../dataset-view.js';
 import type { DatasetKey, DatasetService } from '../datasets.js';
 import type { Downloads } from '../download/downloads.js';
@@ -14,7 +15,7 @@ import type { HistoryService } from '../history/history-service.js';
 import { manifestOf, type RevisionManifest, type UseManifest } from '../history/revision-manifests.js';
 import { filesToMount, recordedDatasetsOf } from './folder-plans.js';
 import { statesUnknown, type WantedState } from './mount-source.js';
-import { RECORD_NAME, type RecordedDataset, recordInPieces } from './mounted-folder.js';
+import { RECORD_NAME, type RecordedDataset, recordParts } from './mounted-folder.js';
 
 interface ReadyState extends RevisionManifest {
   readonly digest: string;
@@ -33,10 +34,35 @@ interface ArchivedFolder {
   readonly files: readonly StoredFile[];
 }
 
-/** An entry of the archive. `stored` is missing in the record of a mount. */
-interface Entry extends ArchivedFile {
-  readonly bytes?: Buffer;
-  readonly stored?: StoredFile;
+/** An entry of the archive. */
+type Entry = FileEntry | RecordEntry;
+
+/** A file of a folder. Its name in the archive is made when it is read, since an archive holds its entries until it is sent. */
+class FileEntry implements ArchivedFile {
+  readonly file: HashedFile;
+  readonly #folder: ArchivedFolder['dataset'];
+
+  constructor(folder: ArchivedFolder['dataset'], file: HashedFile) {
+    this.file = file;
+    this.#folder = folder;
+  }
+
+  get id(): string {
+    return this.file.id;
+  }
+
+  get filename(): string {
+    return `${this.#folder.name}/${mountedNameOf(this.file.filename)}`;
+  }
+
+  get upload(): ArchivedFile['upload'] {
+    return { sizeBytes: this.file.upload.sizeBytes, finalizedAt: modifiedAt(this.#folder) };
+  }
+}
+
+/** The record of a mount. */
+interface RecordEntry extends ArchivedFile {
+  readonly parts: () => Iterable<Buffer>;
 }
 
 /**
@@ -93,20 +119,20 @@ export class MountArchives {
     const hash = createHash('sha256');
     const entries: Entry[] = [];
     for (const { dataset, digest, files } of folders) {
-      const { name, createdAt } = dataset;
-      const finalizedAt = createdAt - BEFORE_CREATION;
-      const stored = await mapInPieces(files, pieces, (file): Entry => {
-        const upload = { sizeBytes: file.upload.sizeBytes, finalizedAt };
-        return { id: file.id, filename: `${name}/${mountedNameOf(file.filename)}`, upload, stored: file };
-      });
-      for (const entry of stored) entries.push(entry);
-      const record = await recordOf({ dataset, digest, files }, { together, modifiedAt: finalizedAt, pieces });
-      const upload = { sizeBytes: record.length, finalizedAt };
-      entries.push({ id: '', filename: `${name}/${RECORD_NAME}`, upload, bytes: record });
-      hash.update(record);
+      const own = await mapInPieces(files, pieces, (file) => new FileEntry(dataset, hashedFileOf(file)));
+      for (const entry of own) entries.push(entry);
+      const parts = () => recordOf({ dataset, digest, together }, own);
+      let sizeBytes = 0;
+      for (const part of parts()) {
+        hash.update(part);
+        sizeBytes += part.length;
+        await pieces.pause();
+      }
+      const upload = { sizeBytes, finalizedAt: modifiedAt(dataset) };
+      entries.push({ id: '', filename: `${dataset.name}/${RECORD_NAME}`, upload, parts });
     }
-    const read = async ({ stored, bytes }: Entry) =>
-      stored === undefined ? Readable.from([bytes]) : this.#services.downloads.intactBytes(stored);
+    const read = async (entry: Entry) =>
+      entry instanceof FileEntry ? this.#services.downloads.intactBytes(entry.file) : Readable.from(entry.parts());
     return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
 
@@ -182,11 +208,15 @@ function folderOf({ dataset, digest, files }: Pick<ReadyState, 'dataset' | 'dige
 }
 
 /** The record of a mount. Of what differs between two downloads of one digest (time, version, boot), it has nothing. */
-async function recordOf(
-  { dataset, digest, files }: ArchivedFolder,
-  { together, modifiedAt, pieces }: { together: RecordedDataset[] | undefined; modifiedAt: Micros; pieces: Pieces },
-): Promise<Buffer> {
-  const mtimeMs = Math.floor(modifiedAt / 1_000_000) * 1000;
+function recordOf(
+  {
+    dataset,
+    digest,
+    together,
+  }: Pick<ArchivedFolder, 'dataset' | 'digest'> & { together: RecordedDataset[] | undefined },
+  entries: readonly FileEntry[],
+): Iterable<Buffer> {
+  const mtimeMs = Math.floor(modifiedAt(dataset) / MICROS_PER_SECOND) * 1000;
   const record = {
     dataset_id: dataset.id,
     name: dataset.name,
@@ -194,13 +224,17 @@ async function recordOf(
     ...(together !== undefined && { mounted_with: together }),
     source: 'tar',
     boot_id: null,
-    files: await mapInPieces(files, pieces, ({ filename, upload }) => ({
-      filename,
-      mounted_name: mountedNameOf(filename),
-      sha256: upload.sha256,
-      size_bytes: upload.sizeBytes,
-      mtime_ms: mtimeMs,
-    })),
   };
-  return recordInPieces(record, pieces);
+  return recordParts(record, entries, ({ file: { filename, upload } }) => ({
+    filename,
+    mounted_name: mountedNameOf(filename),
+    sha256: upload.sha256,
+    size_bytes: upload.sizeBytes,
+    mtime_ms: mtimeMs,
+  }));
+}
+
+/** When the files of a dataset in an archive were modified. */
+function modifiedAt({ createdAt }: Pick<Dataset, 'createdAt'>): Micros {
+  return createdAt - BEFORE_CREATION;
 }

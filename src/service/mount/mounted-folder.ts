@@ -6,7 +6,7 @@ import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
+import { ITEMS_PER_PIECE } from '../../pieces.js';
 import { bootId } from '../../storage/boot-id.js';
 import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 
@@ -218,18 +218,22 @@ const RECORD_END = ']\n}\n';
 const PART_BEGIN = '{\n "files": [';
 const PART_END = '\n ]\n}';
 
-/** As `recordText` of a record whose last field are its files, in UTF-8 and in pieces. */
-export async function recordInPieces(record: Omit<MountRecord, 'format'>, { pause }: Pieces): Promise<Buffer> {
-  const { files } = record;
-  if (files.length <= ITEMS_PER_PIECE) return Buffer.from(recordText(record));
-  const parts = [Buffer.from(recordText({ ...record, files: [] }).slice(0, -RECORD_END.length))];
-  for (let from = 0; from < files.length; from += ITEMS_PER_PIECE) {
-    const part = JSON.stringify({ files: files.slice(from, from + ITEMS_PER_PIECE) }, null, 1);
-    parts.push(Buffer.from(`${from === 0 ? '' : ','}${part.slice(PART_BEGIN.length, -PART_END.length)}`));
-    await pause();
+/** The text of `recordText` in UTF-8 and in parts, each made when it is read: that of ten thousand files takes megabytes. */
+export function* recordParts<F>(
+  record: Omit<MountRecord, 'format' | 'files'>,
+  files: readonly F[],
+  recorded: (file: F) => RecordedFile,
+): Generator<Buffer> {
+  if (files.length === 0) {
+    yield Buffer.from(recordText({ ...record, files: [] }));
+    return;
   }
-  parts.push(Buffer.from(`\n ${RECORD_END}`));
-  return Buffer.concat(parts);
+  yield Buffer.from(recordText({ ...record, files: [] }).slice(0, -RECORD_END.length));
+  for (let from = 0; from < files.length; from += ITEMS_PER_PIECE) {
+    const part = JSON.stringify({ files: files.slice(from, from + ITEMS_PER_PIECE).map(recorded) }, null, 1);
+    yield Buffer.from(`${from === 0 ? '' : ','}${part.slice(PART_BEGIN.length, -PART_END.length)}`);
+  }
+  yield Buffer.from(`\n ${RECORD_END}`);
 }
 
 /** Writes a file durably and atomically, through `PATH.new`. */
