@@ -1,6 +1,7 @@
 import type { DatasetFile, Micros, ReceivedFile, StoredFile, Upload } from './dataset.js';
 import type { Inspection } from './inspect/inspection.js';
-import { type LeaseHolder, type StemGroup, withRejectedReplacement } from './upload-transitions.js';
+import type { LeaseHolder, StemGroup } from './upload-transitions.js';
+import { withRejectedReplacement, withReplaced } from './uploads/replaced-uploads.js';
 import { changedMeanwhile, meetsCondition, storedFileIn } from './write-condition.js';
 
 /*
@@ -34,8 +35,8 @@ export function releaseCheck(group: StemGroup, holder: LeaseHolder): StemGroup |
 }
 
 /**
- * Stores the file. It replaces the stored or rejected file of the same name, and those received before it. If it has a
- * condition that is no longer met, it is rejected instead.
+ * Stores the file. It replaces the stored or rejected file of the same name, and those received before it, as `withReplaced` says.
+ * If it has a condition that is no longer met, it is rejected instead.
  */
 export function acceptReceived(
   group: StemGroup,
@@ -44,21 +45,21 @@ export function acceptReceived(
 ): StemGroup | undefined {
   const received = heldBy(group, holder);
   if (received === undefined) return undefined;
-  const { filename, createdAt } = received;
+  const { filename } = received;
   if (!meetsCondition(received.upload.condition, storedFileIn(group, filename))) {
     const { finalizedAt } = stored;
     return rejectReceived(group, holder, { state: 'rejected', problem: changedMeanwhile(filename), finalizedAt });
   }
-  const newer = group.find(
-    (file): file is DatasetFile<RejectedUpload> =>
-      file.filename === filename && file.upload.state === 'rejected' && file.createdAt > createdAt,
-  );
   // Of a presigned upload that was rejected during the check.
   const kept = received.upload.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
   const warned = { ...stored, warnings: [...stored.warnings, ...kept] };
-  const upload = newer === undefined ? warned : withRejectedReplacement(warned, filename, newer.upload.problem);
-  const others = group.filter((file) => file.filename !== filename || !isReplacedBy(file, received));
-  return withUpload(others, received, upload);
+  const isReplaced = (file: DatasetFile) => file.filename === filename && isReplacedBy(file, received);
+  const upload = withReplaced({ ...received, upload: warned }, group.filter(isReplaced));
+  return withUpload(
+    group.filter((file) => !isReplaced(file)),
+    received,
+    upload,
+  );
 }
 
 /**

@@ -1,4 +1,12 @@
-import { type DatasetCounts, type DatasetFile, liveUntil, type Micros, type Role, type Upload } from './dataset.js';
+import {
+  type DatasetCounts,
+  type DatasetFile,
+  isRetired,
+  liveUntil,
+  type Micros,
+  type Role,
+  type Upload,
+} from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { finish, ITEMS_PER_PIECE } from '../pieces.js';
 
@@ -28,6 +36,7 @@ export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   const counts = { ...ZERO };
   const mountedNames = new Set<string>();
   for (const { filename, kind, upload } of group) {
+    if (isRetired(upload)) continue;
     if (upload.state === 'pending') counts.pending++;
     else if (upload.state === 'received') counts.received++;
     else if (upload.state === 'rejected') counts.rejected++;
@@ -59,7 +68,7 @@ export function recount(counts: StemCounts, before: readonly DatasetFile[], afte
 export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   let latest: Micros | null = null;
   for (const { upload } of files) {
-    if (upload.state === 'pending') latest = Math.max(latest ?? 0, liveUntil(upload));
+    if (upload.state === 'pending' && !isRetired(upload)) latest = Math.max(latest ?? 0, liveUntil(upload));
   }
   return latest;
 }

@@ -84,6 +84,16 @@ export interface WriteCondition {
   readonly ifNoneMatch?: Tags | undefined;
 }
 
+/**
+ * A presigned upload whose name was uploaded again, or whose file was deleted. The store accepts its bytes until the link ends,
+ * and does not notify the service: its client may have uploaded them before, or may do so later.
+ */
+export interface Replaced {
+  readonly at: Micros;
+  /** The store was polled since and had no bytes. The dataset does not wait for such an upload, which is still polled for. */
+  readonly isRetired: boolean;
+}
+
 /** One attempt to upload a file: pending, received, stored or rejected. */
 export type Upload =
   | {
@@ -102,6 +112,7 @@ export type Upload =
       readonly leaseUntil: Micros | null;
       /** Identifies the holder of the lease, so that a holder who has lost it can't change the upload. */
       readonly leaseToken: string | null;
+      readonly replaced?: Replaced | undefined;
     }
   /** All bytes are in the blob store and their structure is proved. The frames are decoded after the client's answer. */
   | (InspectedBytes & {
@@ -141,16 +152,22 @@ export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 /** An upload that succeeded, although a check may follow. */
 export type CompleteFile = ReceivedFile | StoredFile;
 
+/** Whether the dataset does not wait for the upload. */
+export function isRetired(upload: Upload): boolean {
+  return upload.state === 'pending' && upload.replaced?.isRetired === true;
+}
+
 /** The longest time until cleanup removes a direct upload after its server has crashed. */
 const CLEANUP_DELAY: Micros = 60 * MICROS_PER_SECOND;
 
 /**
  * The moment at which a pending upload expires. A direct upload expires later than its lease: if its server crashes, its
- * client sees the connection break, so cleanup removes it before it counts as an error of the dataset.
+ * client sees the connection break, so cleanup removes it before it counts as an error of the dataset. So does a replaced one:
+ * it is retired at the next poll.
  */
-export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload']): Micros {
-  const until = Math.max(expiresAt, leaseUntil ?? expiresAt);
-  return via === 'direct' ? until + CLEANUP_DELAY : until;
+export function liveUntil({ via, expiresAt, leaseUntil, replaced }: PendingFile['upload']): Micros {
+  const until = Math.max(expiresAt, leaseUntil ?? expiresAt, replaced?.at ?? expiresAt);
+  return via === 'direct' || replaced !== undefined ? until + CLEANUP_DELAY : until;
 }
 
 /**
@@ -196,7 +213,7 @@ function unseenTime({ upload }: PendingFile): Micros {
 
 /** The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read. */
 export interface DatasetCounts {
-  /** Pending uploads, expired ones included. */
+  /** Pending uploads, expired ones included and retired ones not. */
   readonly pending: number;
   /** When the last of the pending uploads expires; `null` without any. */
   readonly pendingUntil: Micros | null;

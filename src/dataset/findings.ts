@@ -1,5 +1,5 @@
 import { stemGroupsOf, stemGroupSteps } from './counts.js';
-import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
+import { type DatasetFile, isRetired, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
 import { finish, ITEMS_PER_PIECE, sortSteps } from '../pieces.js';
@@ -40,6 +40,7 @@ export function* findingSteps(files: readonly DatasetFile[], now: Micros, role: 
   const uploads: DatasetFile[] = [];
   const ofFiles: Problem[] = [];
   for (const file of files) {
+    if (isRetired(file.upload)) continue;
     const others = file.upload.state === 'stored' ? stored : uploads;
     others.push(file);
     ofFiles.push(...uploadFindings(file, now));

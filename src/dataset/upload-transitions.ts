@@ -1,6 +1,7 @@
 import {
   type CompleteFile,
   type DatasetFile,
+  isRetired,
   liveUntil,
   type Micros,
   type PendingFile,
@@ -11,8 +12,8 @@ import {
 } from './dataset.js';
 import { ServiceError } from './errors.js';
 import { MEDIA } from './media.js';
-import { type ErrorProblem, warningIn } from './problems.js';
-import { requireCondition, storedFileIn } from './write-condition.js';
+import { replace, withoutSurplus, withRejectedReplacement, withReplaced } from './uploads/replaced-uploads.js';
+import { PreconditionFailed, requireCondition, storedFileIn } from './write-condition.js';
 
 /**
  * All files of one stem. A transition takes the group and returns the changed group; the catalog writes the difference and
@@ -49,14 +50,15 @@ function requireNameInStem(group: StemGroup, filename: string): void {
 }
 
 /**
- * Adds a pending upload. An upload by a link replaces the pending uploads by older links to the same filename.
+ * Adds a pending upload. An upload by a link replaces the pending uploads by older links to the same filename, as `replace` does.
  *
  * @throws ServiceError `invalid_name` if the stem has too many names
  */
 export function reserve(group: StemGroup, file: PendingFile): StemGroup {
   requireNameInStem(group, file.filename);
+  if (!isByLink(file)) return [...group, file];
   const isReplaced = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
-  return [...(isByLink(file) ? group.filter((other) => !isReplaced(other)) : group), file];
+  return [...withoutSurplus(replace(group, isReplaced, file.createdAt), isReplaced), file];
 }
 
 /** Pending by a signed or presigned link. Unlike a direct upload, it may never begin. */
@@ -84,7 +86,13 @@ export function acquireLease(
 ): StemGroup | undefined {
   const leaseUntil = pendingOf(group, id)?.upload.leaseUntil ?? null;
   if (leaseUntil !== null && leaseUntil > lease.now) return undefined;
-  return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
+  return replacePending(group, id, ({ replaced, ...upload }) => ({
+    ...upload,
+    leaseUntil: lease.until,
+    leaseToken: lease.token,
+    // The bytes of a retired one have arrived.
+    ...(replaced && { replaced: { ...replaced, isRetired: false } }),
+  }));
 }
 
 /** Extends the lease while the bytes are received. Returns `undefined` also if the lease has expired. */
@@ -109,7 +117,8 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
  * that name, unless they are being received. Returns `undefined` also if the lease has expired: cleanup may have removed
  * the bytes.
  *
- * @throws PreconditionFailed if the upload has a condition that is not met
+ * @throws PreconditionFailed if the upload has a condition that is not met; if it has none and was replaced, and a newer upload
+ * is complete
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const isReplaced = (other: DatasetFile) =>
@@ -139,23 +148,42 @@ export function store(group: StemGroup, file: StoredFile, condition: WriteCondit
   const { filename, upload } = file;
   requireCondition(condition, filename, storedFileIn(group, filename));
   requireNameInStem(group, filename);
+  const now = upload.finalizedAt;
   const isReplaced = (other: DatasetFile) =>
-    other.filename === filename && (other.upload.state !== 'pending' || isUnusedLink(other, upload.finalizedAt));
-  return [...group.filter((other) => !isReplaced(other)), file];
+    other.filename === filename && (other.upload.state !== 'pending' || isUnusedLink(other, now));
+  const stored = { ...file, upload: withReplaced(file, group.filter(isReplaced)) };
+  return [...replace(group, isReplaced, now), stored];
 }
 
-/** Ends the pending upload with `upload`, and removes the replaced files of its name. */
+/** Ends the pending upload with `upload`, and replaces other files of its name. */
 function complete(
   group: StemGroup,
   holder: LeaseHolder,
-  { upload, now, isReplaced }: { upload: Upload; now: Micros; isReplaced: (other: DatasetFile) => boolean },
+  {
+    upload,
+    now,
+    isReplaced,
+  }: { upload: CompleteFile['upload']; now: Micros; isReplaced: (other: DatasetFile) => boolean },
 ): StemGroup | undefined {
   const held = heldBy(group, holder);
   if (held === undefined || !holdsLiveLease(group, holder, now)) return undefined;
-  const { filename } = held;
-  requireCondition(held.upload.condition, filename, storedFileIn(group, filename));
-  const others = group.filter((file) => file.id === holder.id || file.filename !== filename || !isReplaced(file));
-  return replacePending(others, holder.id, () => upload);
+  const { filename, createdAt } = held;
+  const { condition, replaced } = held.upload;
+  requireCondition(condition, filename, storedFileIn(group, filename));
+  const newer = group.filter((file) => file.filename === filename && file.createdAt > createdAt);
+  const newerFile = replaced !== undefined && condition === undefined ? newer.find(isComplete) : undefined;
+  if (newerFile !== undefined) throw new PreconditionFailed(filename, newerFile.upload);
+  // A replaced upload ends none of the newer ones.
+  const isKept = (file: DatasetFile) =>
+    replaced !== undefined && newer.includes(file) && ['pending', 'received'].includes(file.upload.state);
+  const isGone = (file: DatasetFile) =>
+    file.id !== holder.id && file.filename === filename && isReplaced(file) && !isKept(file);
+  const next = upload.state === 'stored' ? withReplaced({ ...held, upload }, group.filter(isGone)) : upload;
+  return replacePending(replace(group, isGone, now), holder.id, () => next);
+}
+
+function isComplete(file: DatasetFile): file is CompleteFile {
+  return file.upload.state === 'received' || file.upload.state === 'stored';
 }
 
 /** Pending by a link through which no bytes are being received. */
@@ -197,30 +225,30 @@ function newestComplete(group: StemGroup, filename: string): CompleteFile | unde
   return received[0] ?? named.find((file): file is StoredFile => file.upload.state === 'stored');
 }
 
-/** Adds the warning that a newer upload was rejected to the file that stays. */
-export function withRejectedReplacement<U extends CompleteFile['upload']>(
-  upload: U,
-  filename: string,
-  problem: ErrorProblem,
-): U {
-  const message = `A newer upload of ${filename} was rejected, so the earlier file is kept: ${problem.message}`;
-  const others = upload.warnings.filter(({ code }) => code !== 'REPLACEMENT_REJECTED');
-  return { ...upload, warnings: [...others, warningIn(filename, 'REPLACEMENT_REJECTED', message)] };
-}
-
 /** Removes the pending upload. */
 export function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
   return heldBy(group, holder) === undefined ? undefined : group.filter((file) => file.id !== holder.id);
 }
 
 /**
- * Removes every file and upload of a name, except direct uploads, which are being received.
+ * Removes every file and upload of a name, except direct uploads, which are being received. With a condition, received and presigned
+ * uploads stay, since the client may not have seen them.
  *
  * @throws PreconditionFailed
  */
-export function remove(group: StemGroup, filename: string, condition?: WriteCondition): StemGroup | undefined {
-  requireCondition(condition, filename, storedFileIn(group, filename));
-  return without(group, (file) => file.filename === filename && (file.upload.state !== 'pending' || isByLink(file)));
+export function remove(
+  group: StemGroup,
+  filename: string,
+  conditional?: { condition: WriteCondition; now: Micros },
+): StemGroup | undefined {
+  const isNamed = (file: DatasetFile) =>
+    file.filename === filename && (file.upload.state !== 'pending' || isByLink(file));
+  if (conditional === undefined) return without(group, isNamed);
+  requireCondition(conditional.condition, filename, storedFileIn(group, filename));
+  const isRemoved = (file: DatasetFile) => isNamed(file) && file.upload.state !== 'received';
+  return group.some((file) => isRemoved(file) && !isRetired(file.upload))
+    ? replace(group, isRemoved, conditional.now)
+    : undefined;
 }
 
 /** Removes the rejected, received and pending uploads of a name as `remove` does, but not its stored file. */
@@ -231,7 +259,8 @@ export function withdrawUploads(group: StemGroup, filename: string): StemGroup |
 }
 
 function without(group: StemGroup, isRemoved: (file: DatasetFile) => boolean): StemGroup | undefined {
-  return group.some(isRemoved) ? group.filter((file) => !isRemoved(file)) : undefined;
+  const isAny = group.some((file) => isRemoved(file) && !isRetired(file.upload));
+  return isAny ? group.filter((file) => !isRemoved(file)) : undefined;
 }
 
 function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boolean {

@@ -46,8 +46,8 @@ export function meetsCondition(
   return (ifMatch === undefined || isAmong(ifMatch)) && (ifNoneMatch === undefined || !isAmong(ifNoneMatch));
 }
 
-/** The problem of an upload whose condition was no longer met when its bytes had been checked after the client's answer. */
+/** The problem of an upload that was answered with success, and then not stored because of another upload of its name. */
 export function changedMeanwhile(filename: string): ErrorProblem {
-  const message = `${filename} was changed by another upload in the meantime, and this upload was meant to replace only the earlier file. Upload it again to replace the new one.`;
+  const message = `${filename} was changed by another upload before this one was stored. Upload it again to replace the new file.`;
   return errorIn(filename, 'FILE_CHANGED', message);
 }

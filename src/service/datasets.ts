@@ -184,7 +184,8 @@ export class DatasetService {
   }
 
   /**
-   * Deletes a file, with any pending or rejected upload of its name.
+   * Deletes a file, with any pending or rejected upload of its name. With a condition, uploads that its client may not have seen
+   * stay, as `remove` says.
    *
    * @returns the revision without the file; `undefined` if none was stored
    * @throws ServiceError `dataset_not_found`, `file_not_found`; PreconditionFailed
@@ -194,7 +195,8 @@ export class DatasetService {
     filename: string,
     { author, condition }: { author: Author; condition?: WriteCondition | undefined },
   ): Promise<number | undefined> {
-    const removed = await this.#change(key, filename, (group) => remove(group, filename, condition), author);
+    const conditional = condition && { condition, now: this.#dependencies.now() };
+    const removed = await this.#change(key, filename, (group) => remove(group, filename, conditional), author);
     if (removed === undefined) throw fileNotFound(filename);
     return removed.recordedIn;
   }

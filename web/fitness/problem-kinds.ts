@@ -62,7 +62,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   NOT_FULLY_CHECKED: { title: 'Not fully checked' },
   MAY_BE_DAMAGED: { title: 'Ignored images that may be damaged' },
   WRONG_DURATION: { title: 'Clips of a wrong duration' },
-  REPLACEMENT_REJECTED: { title: 'Newer uploads that were rejected' },
+  REPLACEMENT_REJECTED: { title: 'Other uploads that were rejected' },
   ORPHAN_CAPTION: { title: 'Captions without media', filter: 'orphan' },
   SHARED_STEM: { title: 'Files that share a caption' },
   SIMILAR_STEM: { title: 'Names that differ only in case' },

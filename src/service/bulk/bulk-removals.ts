@@ -30,7 +30,7 @@ export class BulkRemovals {
   }
 
   /**
-   * Deletes files, each with any pending or rejected upload of its name, if its condition is met.
+   * Deletes files, each with any pending or rejected upload of its name as `remove` does, if its condition is met.
    *
    * @returns what became of each, in the order of `filenames`, and the last revision of these changes
    * @throws ServiceError `dataset_not_found`
@@ -40,7 +40,11 @@ export class BulkRemovals {
     filenames: readonly string[],
     { author, conditions }: { author: Author; conditions: ReadonlyMap<string, WriteCondition> },
   ): Promise<RemovedFiles> {
-    const removal: Removal = (group, filename) => remove(group, filename, conditions.get(filename));
+    const { now } = this.#dependencies;
+    const removal: Removal = (group, filename) => {
+      const condition = conditions.get(filename);
+      return remove(group, filename, condition && { condition, now: now() });
+    };
     return this.#removeEach(key, filenames, removal, author);
   }
 

@@ -1,8 +1,10 @@
 import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
+import { retire } from '../../dataset/uploads/replaced-uploads.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobDamaged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
+import type { SoughtUpload } from '../../storage/catalog/presigned/sought-uploads.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from './upload-lease.js';
 
@@ -11,10 +13,16 @@ const MAX_CONCURRENT_FINALIZATIONS = 4;
 
 const MAX_CONCURRENT_LISTINGS = 4;
 
+/** A transaction blocks all other writes, so that many uploads are retired in several. */
+const FILES_PER_TRANSACTION = 100;
+
 /** Pending uploads that are looked for in one page of a store, which has as many objects. */
 const IDS_PER_PAGE = 1000;
 
-/** `pollAll` skips uploads that expired longer ago than this. `poll` still finds them. */
+/**
+ * `pollAll` skips uploads that expired longer ago than this, and replaced ones are removed then: no transfer is likely to be in
+ * flight any more. `poll` still finds the others.
+ */
 const POLL_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 
 /** `pollAll` polls a dataset again after a tenth of the time since its reservation, within these bounds. */
@@ -79,7 +87,9 @@ export class PresignedUploads {
     const pending = await this.#dependencies.catalog.datasetsWithPresignedUploads(query);
     const ids = new Set(pending.map(({ datasetId }) => datasetId));
     for (const id of this.#nextPollAt.keys()) if (!ids.has(id)) this.#nextPollAt.delete(id);
-    const due = pending.filter(({ datasetId }) => (this.#nextPollAt.get(datasetId) ?? 0) <= now);
+    const isDue = (datasetId: string) => (this.#nextPollAt.get(datasetId) ?? 0) <= now;
+    // A dataset may be READY as soon as its replaced uploads are polled for.
+    const due = pending.filter(({ datasetId, hasReplaced }) => hasReplaced || isDue(datasetId));
     await forEachConcurrent(due, MAX_CONCURRENT_LISTINGS, async ({ datasetId, reservedAt }) => {
       const interval = Math.min(Math.max((now - reservedAt) / 10, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL);
       this.#nextPollAt.set(datasetId, now + interval);
@@ -98,7 +108,8 @@ export class PresignedUploads {
   async #pollPage(datasetId: string): Promise<'more' | 'all'> {
     const { catalog, now } = this.#dependencies;
     const after = this.#reachedIds.get(datasetId) ?? '';
-    const ids = await catalog.pendingPresignedIds({ now: now(), datasetId, after, limit: IDS_PER_PAGE });
+    const sought = await catalog.presignedPage({ now: now(), datasetId, after, limit: IDS_PER_PAGE });
+    const ids = sought.map(({ id }) => id);
     this.#reachedIds.delete(datasetId);
     const [first] = ids;
     if (first === undefined) return 'all';
@@ -115,15 +126,36 @@ export class PresignedUploads {
     );
     if (sizes.size > 0) {
       const files = await catalog.pendingPresignedUploads({ now: now(), ids: [...sizes.keys()] });
+      // Of uploads of one name, the older one should be stored first.
+      files.sort((a, b) => a.createdAt - b.createdAt);
       for (const file of files) this.#enqueue({ file, sizeBytes: sizes.get(file.id) });
     }
     const lastKey = objects.at(-1)?.key ?? '';
+    const isListed = ({ id }: SoughtUpload) => next === undefined || blobKeyOf({ id, datasetId }) <= lastKey;
+    await this.#retire(
+      datasetId,
+      sought.filter((upload) => isListed(upload) && !sizes.has(upload.id)),
+    );
     const reached = ids.findLast((id) => blobKeyOf({ id, datasetId }) <= lastKey) ?? first;
     // There may be more ids after the last one, but no more objects after the last page.
     const isAll = reached === ids.at(-1) ? ids.length < IDS_PER_PAGE : next === undefined;
     if (isAll) return 'all';
     this.#reachedIds.set(datasetId, reached);
     return 'more';
+  }
+
+  /** Retires replaced uploads whose bytes the store did not have when it was polled. */
+  async #retire(datasetId: string, missing: readonly SoughtUpload[]): Promise<void> {
+    const { catalog, now } = this.#dependencies;
+    const endedBy = now() - POLL_AFTER_EXPIRY;
+    const due = missing.filter((one) => one.isReplaced && (!one.isRetired || one.expiresAt <= endedBy));
+    for (let start = 0; start < due.length; start += FILES_PER_TRANSACTION) {
+      const slice = due.slice(start, start + FILES_PER_TRANSACTION);
+      const ids = new Set(slice.map(({ id }) => id));
+      const filenames = slice.map(({ filename }) => filename);
+      const change = { datasetId, filenames, now: now(), isActivity: false, isDurable: false };
+      await catalog.change(change, (group) => retire(group, ids, { now: change.now, endedBy }));
+    }
   }
 
   #enqueue(upload: ListedUpload): void {

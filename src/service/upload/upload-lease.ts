@@ -230,7 +230,11 @@ export class UploadLease {
     if (failure instanceof PreconditionFailed) {
       this.#isInConflict = true;
       // The client of a presigned upload has its answer from the store already, so the dataset tells of the conflict.
-      if (!this.#writesBytes) return this.reject(changedMeanwhile(this.file.filename));
+      if (!this.#writesBytes && failure.current?.sha256 !== upload.sha256) {
+        return this.reject(changedMeanwhile(this.file.filename));
+      }
+      // A client that uploads the same bytes again, since it did not see the answer, has what it wants.
+      if (!this.#writesBytes) return this.release().then(() => complete);
     }
     if (failure !== undefined) throw failure;
     // Cleanup removes a direct upload whose lease has expired, with its file.

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { COUNT_FIELDS, countsOfStem, recount, type StemCounts } from '../../dataset/counts.js';
-import { type CompleteFile, type DatasetFile, liveUntil, type Micros } from '../../dataset/dataset.js';
+import { type CompleteFile, type DatasetFile, isRetired, liveUntil, type Micros } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database, Query } from '../database/database.js';
 import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
@@ -231,7 +231,9 @@ async function countFiles(query: Query, run: RunStatement, datasetId: string) {
         [group, groupStem] = [[], row.stem];
       }
       group.push(file);
-      if (file.upload.state === 'pending') pendingUntil = Math.max(pendingUntil ?? 0, liveUntil(file.upload));
+      const { upload } = file;
+      if (upload.state === 'pending' && !isRetired(upload))
+        pendingUntil = Math.max(pendingUntil ?? 0, liveUntil(upload));
     }
     after = rows.at(-1);
     if (rows.length < FILES_PER_PAGE) return { counts: recount(counts, [], group), pendingUntil };

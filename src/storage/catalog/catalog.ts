@@ -28,6 +28,13 @@ import type { undoRevision } from './long-changes/undo-revision.js';
 import { LongChanges } from './long-changes/run-long-change.js';
 import { trashDeleted } from './long-changes/trash-deleted.js';
 import { Links, withLinks } from './pairs/links.js';
+import {
+  pendingPresigned,
+  presignedByDataset,
+  presignedPage,
+  type SoughtUpload,
+  soughtUploadOf,
+} from './presigned/sought-uploads.js';
 import { type DatasetRecord, fileOf } from './rows.js';
 import {
   type DatasetFilter,
@@ -36,7 +43,6 @@ import {
   type FilePage,
   hasDataset,
   IS_PENDING,
-  IS_PRESIGNED,
   IS_RECEIVED,
   ROWS_PER_STATEMENT,
   rowChunksOf,
@@ -165,41 +171,28 @@ export class Catalog {
     return rows.map((row) => fileOf(row) as ReceivedFile);
   }
 
-  /** A page of the ids, in order, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
-  async pendingPresignedIds(page: { now: Micros; datasetId: string; after: string; limit: number }): Promise<string[]> {
-    const { now, datasetId, after, limit } = page;
-    const select = this.#pendingPresigned(now).select('id').where('dataset_id', '=', datasetId).where('id', '>', after);
-    return (await select.orderBy('id').limit(limit).execute()).map(({ id }) => id);
+  /** A page, ordered by id, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
+  async presignedPage(page: { now: Micros; datasetId: string; after: string; limit: number }): Promise<SoughtUpload[]> {
+    return (await presignedPage(this.#db.query, page).execute()).map(soughtUploadOf);
   }
 
   /** The pending presigned uploads that have one of these ids and that no lease holds at `now`. */
   async pendingPresignedUploads({ now, ids }: { now: Micros; ids: readonly string[] }): Promise<PendingFile[]> {
     const files: PendingFile[] = [];
     for (const chunk of rowChunksOf(ids)) {
-      const rows = await this.#pendingPresigned(now).selectAll().where('id', 'in', chunk).execute();
+      const rows = await pendingPresigned(this.#db.query, now).selectAll().where('id', 'in', chunk).execute();
       files.push(...rows.map((row) => fileOf(row) as PendingFile));
     }
     return files;
   }
 
   /**
-   * The datasets with pending presigned uploads that expire at or after `expiringFrom` and that no lease holds at `now`, each
-   * with the time of its last reservation.
+   * The datasets with pending presigned uploads that are replaced or expire at or after `expiringFrom`, and that no lease holds
+   * at `now`, each with the time of its last reservation, and whether replaced ones are not retired yet.
    */
   async datasetsWithPresignedUploads(query: { now: Micros; expiringFrom: Micros }) {
-    const rows = await this.#pendingPresigned(query.now)
-      .select(({ fn }) => ['dataset_id', fn.max('created_at').as('reserved_at')])
-      .where('expires_at', '>=', query.expiringFrom)
-      .groupBy('dataset_id')
-      .execute();
-    return rows.map((row) => ({ datasetId: row.dataset_id, reservedAt: row.reserved_at }));
-  }
-
-  #pendingPresigned(now: Micros) {
-    return this.#files()
-      .where('state', '=', IS_PENDING)
-      .where('via', '=', IS_PRESIGNED)
-      .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', now)]));
+    const rows = await presignedByDataset(this.#db.query, query).execute();
+    return rows.map(({ replaced, ...row }) => ({ ...row, hasReplaced: Number(replaced) > 0 }));
   }
 
   /**

@@ -5,6 +5,7 @@ import {
   type Dataset,
   type DatasetCounts,
   type DatasetFile,
+  isRetired,
   liveUntil,
   type PendingFile,
   type ReceivedFile,
@@ -68,6 +69,7 @@ function uploadOf(row: FileRow): Upload {
         expiresAt: required(row.expires_at),
         leaseUntil: row.arriving_until,
         leaseToken: row.arriving_by,
+        ...(row.settled_at !== null && { replaced: { at: row.settled_at, isRetired: row.alive_until === null } }),
       };
     case 'received':
       return receivedUploadOf(row);
@@ -247,7 +249,8 @@ function uploadColumns(upload: Upload): UploadColumns {
         expires_at: upload.expiresAt,
         arriving_until: upload.leaseUntil,
         arriving_by: upload.leaseToken,
-        alive_until: liveUntil(upload),
+        alive_until: isRetired(upload) ? null : liveUntil(upload),
+        settled_at: upload.replaced?.at ?? null,
       };
     case 'received':
       return {

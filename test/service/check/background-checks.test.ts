@@ -4,6 +4,7 @@ import { ServiceError } from '../../../src/dataset/errors.js';
 import { CheckLease } from '../../../src/service/check/check-lease.js';
 import { cleanUp, releaseLeases } from '../../../src/service/upload/cleanup.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import { clip } from '../../fixtures/media.js';
 import { laptop } from '../../harness/author.js';
 import { eventually } from '../../harness/server.js';
 import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from './check-service.js';
@@ -151,10 +152,43 @@ for (const place of PLACES) {
       const replacement = await upload('long.mp4');
       const third = await decode(3);
       third.end(decoded(third.clip));
-      const { files } = await becomes('READY');
+      const { files, findings } = await becomes('READY');
       expect(files.map(({ id }) => id)).toContain(replacement.id);
+      // It has the same bytes.
+      expect(findings.warnings).toEqual([]);
       await eventually(() => second.signal.aborted || undefined);
       expect(await trash()).toEqual([removed, replaced].map(blobKeyOf).sort());
+    });
+
+    test('is replaced by another clip before it was checked, and the dataset says so', async () => {
+      const { newInstance, becomes } = await open();
+      const { checks, upload, decode } = newInstance();
+      checks.start();
+      await upload('long.txt', 'a dog');
+      await upload('long.mp4');
+      await decode(1);
+      const other = await upload('long.mp4', clip('moov-last.mp4'));
+      const { clip: decodedClip, end } = await decode(2);
+      end(decoded(decodedClip));
+      const { files, findings } = await becomes('READY');
+      expect(files.map(({ id }) => id)).toContain(other.id);
+      expect(findings.warnings).toMatchObject([{ code: 'REPLACEMENT_REJECTED', filename: 'long.mp4' }]);
+    });
+
+    test('stays when the stored file is deleted by a client that has read that, and not by a deletion without a condition', async () => {
+      const { newInstance, datasets, key, received, becomes } = await open();
+      const { checks, upload, decode } = newInstance();
+      checks.start();
+      const first = await upload('long.mp4');
+      const { clip: decodedClip, end } = await decode(1);
+      end(decoded(decodedClip));
+      await becomes('FAILED');
+      const second = await upload('long.mp4');
+      const ifMatch = first.upload.state === 'received' ? [first.upload.sha256] : [];
+      await datasets.removeFile(key, 'long.mp4', { author: laptop, condition: { ifMatch } });
+      expect((await received()).map(({ id }) => id)).toEqual([second.id]);
+      await datasets.removeFile(key, 'long.mp4', { author: laptop });
+      expect(await received()).toEqual([]);
     });
 
     test('keeps its bytes when leases and trash are cleaned up', async () => {

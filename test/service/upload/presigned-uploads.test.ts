@@ -195,18 +195,6 @@ for (const { name, leftOut } of BACKENDS) {
       expect((await api.raw('GET', `/${id}/files/a.jpg`)).status).toBe(200);
     });
 
-    test('an upload through a replaced link adds nothing to the dataset', async () => {
-      const id = await api.newDataset();
-      const image = await media.jpeg();
-      const first = await api.link(id, 'a.jpg', image.length);
-      const second = await api.link(id, 'a.jpg', image.length);
-      expect((await putTo(first, image)).status).toBe(200);
-      expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
-      await putTo(second, image);
-      await api.upload(id, 'a.txt', 'a');
-      expect((await finalized(id)).status).toBe('READY');
-    });
-
     test('the store rejects an expired link', async () => {
       const own = await newWorld(name);
       const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 }, { env: own.env });

@@ -445,8 +445,8 @@ onEach(catalogs, (open) => {
     const idsOf = async (now: number, files: PendingFile[]) =>
       (await catalog.pendingPresignedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
     const sorted = (...files: PendingFile[]) => files.map(({ id }) => id).sort();
-    const pendingIds = (now: number, { after = '', limit = 10 } = {}) =>
-      catalog.pendingPresignedIds({ now, datasetId, after, limit });
+    const pendingIds = async (now: number, { after = '', limit = 10 } = {}) =>
+      (await catalog.presignedPage({ now, datasetId, after, limit })).map(({ id }) => id);
     expect(await pendingIds(69)).toEqual(sorted(early, late));
     const ids = sorted(early, late, withLease);
     expect(await pendingIds(70)).toEqual(ids);
