@@ -14,6 +14,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/web/page.test.ts',
   'test/storage/database/postgres.test.ts',
   'test/service/upload/presigned-uploads.test.ts',
+  'test/service/upload/unseen-uploads.test.ts',
   'test/web/captions/captions-view.test.ts',
   'test/dataset/inspect/damage.test.ts',
   'test/service/mount/linked.test.ts',
