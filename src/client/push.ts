@@ -1,6 +1,6 @@
-import type { WireDatasetWithFiles, WireFile, WireUploadLink } from '../api/schemas.js';
+import type { WireDatasetWithFiles, WireFile, WireUploadedFile, WireUploadLink } from '../api/schemas.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
-import { abortable, errorOf, untilAborted } from './answer/answer-body.js';
+import { abortable, errorOf, shortJsonOf, untilAborted } from './answer/answer-body.js';
 import { compareContent, openFile, type PushFile } from './push-file.js';
 import { PushCounter, type PushListeners, type PushResult } from './push-progress.js';
 import type { CallOptions, WriteOptions } from './requests.js';
@@ -77,19 +77,20 @@ export async function pushFiles(
   };
   for (const [file, error] of rejected) finishFailed(file, error);
 
-  const sendOnce = async (file: PushFile, attemptSignal: AbortSignal | undefined): Promise<void> => {
+  /** @returns the SHA-256 of the stored file, as `onFileFinished` gets it */
+  const sendOnce = async (file: PushFile, attemptSignal: AbortSignal | undefined): Promise<string | undefined> => {
     progress.sent(file, 0);
     const body = await openFile(file);
     const link = links.get(file);
     if (link === undefined) {
-      await calls.upload(id, file.name, body, { ifMatch: ifMatch?.[file.name], signal: attemptSignal });
-      return;
+      const options = { ifMatch: ifMatch?.[file.name], signal: attemptSignal };
+      return storedSha256In(await calls.upload(id, file.name, body, options));
     }
     const onSent = (sentBytes: number) => progress.sent(file, sentBytes);
     const answer = send(link, body, { signal: attemptSignal, onSent });
     const response = abortable(await untilAborted(answer, attemptSignal), attemptSignal);
     if (!response.ok) throw await errorOf(response);
-    await response.body?.cancel();
+    return storedSha256In(await shortJsonOf(response));
   };
   const isStored = async (file: PushFile): Promise<boolean> => {
     const name = storedName(file);
@@ -97,7 +98,7 @@ export async function pushFiles(
     // Without a SHA-256, a stored file of the same size may be older than this push.
     return content === 'same' || (content === 'unknown' && stored.get(name)?.size_bytes !== file.size);
   };
-  const sendFile = async (file: PushFile): Promise<void> => {
+  const sendFile = async (file: PushFile): Promise<string | undefined> => {
     // `upload` retries by itself.
     if (!links.has(file)) return sendOnce(file, signal);
     for (let used = 1; ; used++) {
@@ -106,7 +107,7 @@ export async function pushFiles(
       } catch (error) {
         const status = error instanceof TrainyardError ? error.status : undefined;
         // An earlier attempt may have stored the file and lost the answer.
-        if (status === 409 && (await isStored(file))) return;
+        if (status === 409 && (await isStored(file))) return undefined;
         // 403: the link has expired or was replaced by a newer one. 409: it has been used.
         if ((status !== 403 && status !== 409) || used >= MAX_LINKS) throw error;
         // Another client uploads the same file: each new link ends the other's upload, so one of the two has to wait.
@@ -123,8 +124,7 @@ export async function pushFiles(
     if (progress.isFinished(file) || contested.has(file)) return;
     signal?.throwIfAborted();
     try {
-      await sendFile(file);
-      progress.finish(file, 'stored');
+      progress.finish(file, 'stored', await sendFile(file));
     } catch (error) {
       signal?.throwIfAborted();
       // Ends the push if the service does not answer or the dataset is gone; otherwise every file would fail in turn.
@@ -145,6 +145,12 @@ export async function pushFiles(
     }
   }
   return progress.result();
+}
+
+/** The SHA-256 in the answer to an upload, if the file is stored: its check does not go on, and no bucket has answered. */
+function storedSha256In(answer: unknown): string | undefined {
+  const { sha256, checking } = Object(answer) as Partial<WireUploadedFile>;
+  return checking === true ? undefined : sha256;
 }
 
 /** The service stores names in Unicode NFC. */

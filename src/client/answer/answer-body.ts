@@ -8,9 +8,9 @@ const MAX_JSON_BYTES = 64 * 1024 * 1024;
 /** More commas and brackets than in any such list; parsing them would take gigabytes. */
 const MAX_JSON_MARKS = 8_000_000;
 
-/** An answer that is not a success is quoted up to this length, and not at all if it takes longer. */
-const MAX_ERROR_BYTES = 64 * 1024;
-const MAX_ERROR_MS = 10_000;
+/** An error, or the answer to an upload, is read up to this length, and not at all if it takes longer. */
+const MAX_SHORT_BYTES = 64 * 1024;
+const MAX_SHORT_MS = 10_000;
 
 /** Waits for an answer until the signal aborts. `fetch` may miss the abort, see `abortable`. @throws the signal's reason */
 export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -90,9 +90,22 @@ export async function jsonOf(response: Response): Promise<unknown> {
 
 /** The error of an answer that is not a success. */
 export async function errorOf(response: Response): Promise<TrainyardError> {
-  const read = (signal: AbortSignal) => bodyTextOf(abortable(response, signal), MAX_ERROR_BYTES);
-  const { text } = await withTimeout(MAX_ERROR_MS, read).catch(() => ({ text: '' }));
-  return errorFor(response, text);
+  return errorFor(response, await shortTextOf(response));
+}
+
+/** Parses the body of an answer that may be that of a bucket, which has no JSON; `undefined` then. */
+export async function shortJsonOf(response: Response): Promise<unknown> {
+  try {
+    return parseJson(await shortTextOf(response));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The beginning of a body; empty if it does not arrive in time. */
+async function shortTextOf(response: Response): Promise<string> {
+  const read = (signal: AbortSignal) => bodyTextOf(abortable(response, signal), MAX_SHORT_BYTES);
+  return (await withTimeout(MAX_SHORT_MS, read).catch(() => ({ text: '' }))).text;
 }
 
 /** Reads a body as UTF-8. Cancels the rest of a longer one. `marks` are the commas and opening brackets. */
