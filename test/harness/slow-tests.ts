@@ -19,6 +19,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/dataset/inspect/damage.test.ts',
   'test/service/mount/linked.test.ts',
   'test/cli/sync/two-way.test.ts',
+  'test/cli/sync/stored.test.ts',
   'test/service/mount/kill.test.ts',
   'test/cli/push.test.ts',
   'test/service/mount/kill-linked.test.ts',

@@ -52,8 +52,9 @@ or those that NAME is linked to already, and are linked. Targets without a pair 
 
 ${FIX_HELP}
 
-Exit codes: 0 the dataset is READY, 1 it is FAILED, 65 the files have errors and nothing was sent, 66 no files found, 69 or
-75 the service is unavailable, 73 there are conflicts, 74 a file could not be read or sent, 130 interrupted by ctrl-C.`;
+Exit codes: 0 the dataset is READY, 1 it is FAILED, 65 the files have errors and nothing was sent, or the service rejected a file,
+66 no files found, 69 or 75 the service is unavailable, 73 there are conflicts, 74 a file could not be read or sent,
+130 interrupted by ctrl-C.`;
 
 /** `trainyard push` */
 export function addPushCommand(program: Command): void {

@@ -3,7 +3,8 @@ import type { PairPart } from '../../dataset/pairs/pair-folders.js';
 import { stemOf } from '../../dataset/media.js';
 import { askedPlan } from '../push/once.js';
 import type { PushPlan, PushProblem } from '../push/plan.js';
-import { findOrCreate, type PushReport, runPush, waitFor } from '../push/run.js';
+import type { PushReport } from '../push/push-report.js';
+import { endedReport, findOrCreate, runPush, waitFor } from '../push/run.js';
 import type { PushTools } from '../push/push-flags.js';
 import { printable } from '../terminal/text.js';
 import { type ComparedPairs, comparePairs } from './compare-pairs.js';
@@ -114,7 +115,7 @@ export async function waitForPairs(
     const report = reports.get(each.part);
     if (report === undefined) continue;
     const dataset = each.part === 'target' ? ended : await client.status(report.dataset.id, { signal });
-    parts.push({ ...each, report: { ...report, dataset } });
+    parts.push({ ...each, report: await endedReport(each.task, each.prepared.plan, { report, dataset }) });
   }
   return { target: ended, parts, linked };
 }
@@ -123,7 +124,7 @@ export async function waitForPairs(
 function withEarlier(earlier: PushReport | undefined, report: PushReport): PushReport {
   if (earlier === undefined) return report;
   const conflicts = [...new Set([...earlier.conflicts, ...report.conflicts])].sort();
-  return { ...report, result: earlier.result, conflicts };
+  return { ...report, result: earlier.result, conflicts, pending: earlier.pending };
 }
 
 /** Links the datasets of the folder; links in other places stay. @returns the names of those that were not linked before */

@@ -1,3 +1,4 @@
+import { kindsOf } from '../folder/report.js';
 import type { SyncPlan } from '../sync/compare.js';
 import { type Conflict, conflictDocument, printConflicts, readConflicts } from '../sync/conflicts.js';
 import { keptDocument, keptLines, namesOf } from '../sync/report.js';
@@ -40,10 +41,17 @@ export async function printLeftAlone(
 ): Promise<void> {
   const paint = painterOf(process.stdout);
   for (const line of keptLines(plan.kept, task.direction)) print(paint('yellow', line));
+  if (prepared.notStored.length > 0) print(paint('yellow', notStoredLine(prepared.notStored)));
   printConflicts(await pullConflicts(task, prepared, conflicts));
   if (prepared.notFiles.length === 0) return;
   const names = prepared.notFiles.map((name) => printable(JSON.stringify(name))).join(', ');
   printMessage(`not overwritten, because they are no files: ${names}. Move them away, and pull again.`);
+}
+
+function notStoredLine(names: readonly string[]): string {
+  const [are, them] = names.length === 1 ? ['is', 'it'] : ['are', 'them'];
+  const why = `which still receives or checks ${them}, has rejected ${them} or found ${them} damaged`;
+  return `${kindsOf(names)} ${are} not stored in the dataset, ${why}: ${namesOf(names)}. The folder keeps ${them}.`;
 }
 
 /** Both versions of files in conflict. */
@@ -72,7 +80,7 @@ export function pullDocument(prepared: PreparedPull, plan: SyncPlan, { report, t
 }
 
 function restDocument(
-  { manifest, local, state, notFiles }: PreparedPull,
+  { manifest, local, state, notFiles, notStored }: PreparedPull,
   { kept }: SyncPlan,
   { task, conflicts }: { task: PullTask; conflicts: readonly string[] },
 ) {
@@ -82,5 +90,6 @@ function restDocument(
     kept: keptDocument(kept, task.direction),
     conflicts: conflicts.map((name) => conflictDocument(name, sides)),
     not_files: notFiles,
+    not_stored: notStored,
   };
 }

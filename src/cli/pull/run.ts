@@ -9,7 +9,14 @@ import { type HttpSource, type MountFile, type MountManifest, nameTaken } from '
 import { receiveFiles } from '../../service/mount/receive/receive-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
-import { commonChanges, type Decisions, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
+import {
+  commonChanges,
+  type Decisions,
+  storedSince,
+  type SyncPlan,
+  type SyncRules,
+  syncPlanOf,
+} from '../sync/compare.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import type { SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -52,6 +59,8 @@ export interface PreparedPull {
   readonly local: ReadonlyMap<string, PulledFile>;
   /** Folders and links that have the names of files of the dataset. */
   readonly notFiles: readonly string[];
+  /** Files of the folder whose names the dataset has without a stored file. They are not in `plan`. */
+  readonly notStored: readonly string[];
   readonly state: CommonState | undefined;
   /** The plan once a person has chosen the winners for files in conflict. */
   readonly decide: (decisions: Decisions) => SyncPlan;
@@ -81,25 +90,38 @@ export async function intoLockedFolder(task: PullTask, pull: () => Promise<void>
   }
 }
 
-/** Reads the manifest and the folder, and compares the two. Changes nothing. */
+/**
+ * Reads the manifest and the folder, and compares the two. Changes nothing. A file of the folder that the dataset awaits, checks,
+ * has rejected or found damaged was not removed from it, and may be the only copy: it stays as it is.
+ */
 export async function preparePull(task: PullTask): Promise<PreparedPull> {
   const { source, folder, url, rules, inspector, signal } = task;
   const manifest = await source.manifest(signal);
   const dataset = hashesIn(manifest);
   const state = await stateOf(folder, { url, datasetId: manifest.datasetId });
-  const known = state?.files ?? new Map<string, string>();
+  const known = new Map([...(state?.files ?? []), ...storedSince(state?.sent ?? new Map(), dataset)]);
   const isCompared = (name: string) => dataset.has(name) || known.has(name);
   const { files: local, others } = await readLocalFiles(folder, { isCompared, inspector, signal });
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
   const available = new Map([...dataset].filter(([name]) => !others.has(name)));
-  const target = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
+  const unfinished = manifest.status === 'READY' ? new Set<string>() : await unfinishedIn(task, manifest.datasetId);
+  const notStored = [...local.keys()].filter((name) => !dataset.has(name) && unfinished.has(name)).sort();
+  const left = new Set(notStored);
+  const target = new Map([...local].flatMap(([name, { sha256 }]) => (left.has(name) ? [] : [[name, sha256]])));
   // A dataset that was emptied removes nothing, as a folder that was emptied does not.
   const replaces = rules.replaces && dataset.size > 0;
   const decide = (decisions: Decisions) =>
     syncPlanOf({ common, source: available, target }, { ...rules, replaces, decisions });
   const notFiles = [...others].filter((name) => dataset.has(name)).sort();
-  return { manifest, plan: decide(new Map()), local, notFiles, state, decide };
+  return { manifest, plan: decide(new Map()), local, notFiles, notStored, state, decide };
+}
+
+/** The names that a dataset has, the files included that it has stored since its manifest was read. */
+async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Promise<Set<string>> {
+  const { files, awaited = [], checking = [], damaged = [], error } = await client.status(datasetId, { signal });
+  const entries = [...files, ...awaited, ...checking, ...damaged, ...(error?.problems ?? [])];
+  return new Set(entries.flatMap(({ filename = [] }) => filename));
 }
 
 /** The files of a dataset. */
@@ -157,7 +179,9 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
     if (saved !== undefined) {
       await flushFiles(task.folder, { paths: pulled.map(pathOf), concurrency: CONNECTIONS });
-      await saved.change(commonChanges(saved.files, folder, hashesIn(manifest)));
+      const dataset = hashesIn(manifest);
+      const known = [...storedSince(saved.sent, dataset), ...commonChanges(saved.files, folder, dataset)];
+      await saved.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
     }
   }
   return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };

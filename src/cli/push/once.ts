@@ -10,7 +10,8 @@ import { dryRunDocument, dryRunExitCode, printDryRun } from './dry-run.js';
 import { conflictsOf, planLines, printKept, printPushReport, pushDocument, pushExitCode } from './output.js';
 import type { PushPlan } from './plan.js';
 import { type PreparedPush, type PushTask, preparePush } from './prepare.js';
-import { type PushReport, runPush, waitForEnd } from './run.js';
+import type { PushReport } from './push-report.js';
+import { runPush, waitForEnd } from './run.js';
 
 /** Pushes files to one dataset, and prints what was done. @throws CommandError with 65 if errors prevent it */
 export async function pushOnce(

@@ -1,4 +1,4 @@
-import type { DatasetWithFiles } from '../../client/client.js';
+import type { DatasetWithFiles, PushResult } from '../../client/client.js';
 import { firstLines, kindsOf, problemLines, problemsBeside, reportDocument } from '../folder/report.js';
 import { EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
@@ -8,7 +8,10 @@ import { type Conflict, conflictDocument, readConflicts } from '../sync/conflict
 import { keptDocument, keptLines, namesOf, type SyncDirection } from '../sync/report.js';
 import type { PushPlan } from './plan.js';
 import type { PreparedPush, PushTask } from './prepare.js';
-import type { PushReport } from './run.js';
+import type { PushReport } from './push-report.js';
+
+/** The codes of the warnings that only the service can give. */
+const PRINTED_WARNINGS = ['NOT_FULLY_CHECKED', 'REPLACEMENT_REJECTED'];
 
 /** Lists problems, files left out, and generated captions. */
 export function planLines({ report, leftOut, generated }: PushPlan, paint: Painter): string[] {
@@ -34,15 +37,21 @@ export function printPushReport({ report }: PushPlan, { dataset, result, removed
   const unchanged = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} unchanged`;
   const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
   print(`${sent} to "${printable(dataset.name)}"${unchanged}${gone}.`);
-  const failed = result.failed.map(({ name, error }) => paint('red', `✗ ${failureOf(name, error)}`));
-  for (const line of firstLines(failed, 'file not sent', 'files not sent')) print(line);
+  for (const line of failureLines(result, paint)) print(line);
   const unreadable = report.unreadable.length;
   if (unreadable > 0) print(paint('red', `${counted(unreadable, 'file')} could not be read.`));
-  const unchecked = (dataset.warnings ?? [])
-    .filter(({ code }) => code === 'NOT_FULLY_CHECKED')
+  const failed = new Set(result.failed.map(({ name }) => name));
+  const warnings = (dataset.warnings ?? [])
+    .filter(({ code, filename = '' }) => PRINTED_WARNINGS.includes(code) && !failed.has(filename))
     .map(({ message }) => paint('yellow', `! ${printable(message)}`));
-  for (const line of firstLines(unchecked, 'warning')) print(line);
+  for (const line of firstLines(warnings, 'warning')) print(line);
   for (const line of statusLines(dataset, paint)) print(line);
+}
+
+/** Lists the files that were not sent, and those that the service rejected after its answer. */
+export function failureLines({ failed }: PushResult, paint: Painter): string[] {
+  const lines = failed.map(({ name, error }) => paint('red', `✗ ${failureOf(name, error)}`));
+  return firstLines(lines, 'file not sent', 'files not sent');
 }
 
 /** `READY` with its digest, or `FAILED` with each problem: with a single one in the same line. */

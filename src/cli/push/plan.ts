@@ -31,7 +31,14 @@ export interface PushProblem {
 /** What folder and dataset have, and last had in common. */
 export interface PushSides {
   readonly folder: Hashes;
+  /** With the files that it has received and not stored yet, as far as their SHA-256 is known. */
   readonly dataset: Hashes;
+  /** The files that the dataset has stored; conditions of writes are about them. */
+  readonly stored: Hashes;
+  /** Files that an earlier push has sent to a bucket, where the service has not found them yet. They are not sent again. */
+  readonly awaited: ReadonlySet<string>;
+  /** Files that an earlier push has sent, and that the service still checks. A newer version takes their place. */
+  readonly checking: ReadonlySet<string>;
   /** Files of the dataset that a recheck found damaged; `dataset` has none of them. */
   readonly damaged: Hashes;
   readonly common: Hashes;

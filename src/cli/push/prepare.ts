@@ -1,3 +1,4 @@
+import { MAX_LISTED } from '../../api/limits.js';
 import type { Dataset, DatasetWithFiles, PushFile, TrainyardClient } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import type { Role } from '../../dataset/dataset.js';
@@ -5,7 +6,7 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { type LocalFile, requireStillThere } from '../folder/read-folder.js';
 import { CommonState, type SyncPair } from '../sync/common-state.js';
-import type { Decisions, Hashes } from '../sync/compare.js';
+import { type Decisions, type Hashes, storedSince } from '../sync/compare.js';
 import type { SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
@@ -100,17 +101,26 @@ async function sidesOf(
   display.clear();
   if ([...folder.values()].includes('')) await requireStillThere(paths);
   const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
-  const stored = dataset === undefined ? new Map() : hashesOf(dataset);
+  const stored = dataset === undefined ? new Map() : storedHashes(dataset);
   const damaged = new Map((dataset?.damaged ?? []).map(({ filename, sha256 = '' }) => [filename, sha256]));
-  const common = dataset === undefined ? new Map() : (await CommonState.open({ ...pair, datasetId: dataset.id })).files;
+  const state = dataset && (await CommonState.open({ ...pair, datasetId: dataset.id }));
+  const sent = state?.sent ?? new Map<string, string>();
+  const awaited = dataset === undefined ? new Map() : awaitedOf(dataset, storedSince(sent, folder));
+  const received = new Map<string, string>();
+  for (const { filename, sha256 } of dataset?.checking ?? []) if (sha256 !== undefined) received.set(filename, sha256);
+  const present = new Map([...stored, ...awaited, ...received]);
+  const common = new Map([...(state?.files ?? []), ...storedSince(sent, present)]);
   return {
     folder,
-    dataset: stored,
+    dataset: present,
+    stored,
+    awaited: new Set(awaited.keys()),
+    checking: new Set(storedSince(sent, received).keys()),
     damaged,
     // The folder's file repairs a damaged one. Otherwise, it would be one that was removed from the dataset.
     common: new Map([...common].filter(([name]) => !damaged.has(name))),
     unfinished: [
-      ...withProblems.filter((name) => !stored.has(name)),
+      ...withProblems.filter((name) => !present.has(name)),
       ...(dataset?.awaited ?? []).map(({ filename }) => filename),
     ],
     unusable: new Set([...faults, ...unreadable].map(({ filename }) => filename.normalize('NFC'))),
@@ -118,12 +128,16 @@ async function sidesOf(
   };
 }
 
-/** The files of a dataset, those that are still being checked included. */
-export function hashesOf({ files, checking = [] }: DatasetWithFiles): Hashes {
+/** The files that a dataset has stored. */
+export function storedHashes({ files }: DatasetWithFiles): Hashes {
   // A service that reports no SHA-256 has its files replaced in any case, as `rulesFor` says.
-  const hashes = new Map(files.map(({ filename, size_bytes, sha256 }) => [filename, sha256 ?? `size ${size_bytes}`]));
-  for (const { filename, sha256 } of checking) if (sha256 !== undefined) hashes.set(filename, sha256);
-  return hashes;
+  return new Map(files.map(({ filename, size_bytes, sha256 }) => [filename, sha256 ?? `size ${size_bytes}`]));
+}
+
+/** Of files of the folder that were sent, those that the service has yet to find in its bucket. */
+function awaitedOf({ awaited = [] }: DatasetWithFiles, sent: Hashes): Hashes {
+  const names = new Set(awaited.map(({ filename }) => filename));
+  return new Map([...sent].filter(([name]) => names.has(name) || names.size >= MAX_LISTED));
 }
 
 /** A service that has no ETags can't tell whether a file was changed there. */
@@ -136,11 +150,11 @@ export function isConditional({ counts }: Dataset): boolean {
   return counts !== undefined;
 }
 
-/** The ETags of files of the dataset, damaged ones included; null for names that it does not have. */
+/** The ETags of files that the dataset has stored, damaged ones included; null for names that it does not have. */
 export function etagsOf(
   files: readonly PushFile[],
-  { dataset, damaged }: Pick<PushSides, 'dataset' | 'damaged'>,
+  { stored, damaged }: Pick<PushSides, 'stored' | 'damaged'>,
 ): Record<string, string | null> {
   const etagOf = (sha256: string | undefined) => (sha256 === undefined ? null : `"${sha256}"`);
-  return Object.fromEntries(files.map(({ name }) => [name, etagOf(dataset.get(name) ?? damaged.get(name))]));
+  return Object.fromEntries(files.map(({ name }) => [name, etagOf(stored.get(name) ?? damaged.get(name))]));
 }

@@ -1,21 +1,22 @@
 import {
   type Dataset,
   type DatasetWithFiles,
-  type PushFile,
-  type PushOutcome,
   type PushProgress,
   type PushResult,
   type SendBody,
   TrainyardError,
 } from '../../client/client.js';
+import type { PushListeners } from '../../client/push-progress.js';
 import { requireStillThere } from '../folder/read-folder.js';
 import { CommonState } from '../sync/common-state.js';
-import { commonChanges } from '../sync/compare.js';
+import { commonChanges, storedSince } from '../sync/compare.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { percent, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { PushPlan } from './plan.js';
-import { etagsOf, hashesOf, isConditional, type PushTask, wrongRole } from './prepare.js';
+import { etagsOf, isConditional, type PushTask, storedHashes, wrongRole } from './prepare.js';
+import { laterReport, type PushReport, rememberStored } from './push-report.js';
 
 /** Smaller bodies are sent whole, which is faster; their progress is not counted. */
 const MIN_COUNTED_BYTES = 1024 * 1024;
@@ -23,17 +24,6 @@ const MIN_COUNTED_BYTES = 1024 * 1024;
 const MAX_FILES_SHOWN = 8;
 
 type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
-
-/** The result of a push. */
-export interface PushReport {
-  readonly dataset: DatasetWithFiles;
-  /** Without the files that are in conflict. */
-  readonly result: PushResult;
-  /** Files removed from the dataset. */
-  readonly removed: readonly string[];
-  /** Files that were left alone because both sides have changed them, some perhaps during the push. */
-  readonly conflicts: readonly string[];
-}
 
 /** Creates the dataset if it is new, sends missing files, and removes files as planned. */
 export async function runPush(task: PushTask, plan: PushPlan): Promise<PushReport> {
@@ -51,10 +41,15 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
     const ifMatch = isConditional(dataset) ? etagsOf(plan.files, plan.sides) : undefined;
     return await rememberingCommon(task, { dataset, plan }, async (onFileFinished) => {
       const options = { onProgress, onFileFinished, ifMatch, signal, send: sendCounted };
-      const pushed = await client.push(dataset, plan.files, {
-        ...options,
-        ...(concurrency !== undefined && { concurrency }),
-      });
+      const { awaited, checking } = plan.sides;
+      const superseded = plan.toSend.filter((file) => checking.has(file));
+      // Once it is stored, the condition of the newer version would not be met.
+      if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
+      const pushed = await client.push(
+        dataset,
+        plan.files.filter((file) => !awaited.has(file.name)),
+        { ...options, ...(concurrency !== undefined && { concurrency }) },
+      );
       const { result, changed } = withoutConflicts(pushed);
       const isComplete = result.failed.length === 0;
       if (!isComplete) await requireStillThere(task.paths);
@@ -62,7 +57,8 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
       display.clear();
       const ended = await client.status(dataset.id, { signal });
       const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
-      return { dataset: ended, result, removed: removal.removed, conflicts };
+      const unchanged = [...result.unchanged, ...awaited];
+      return { dataset: ended, result: { ...result, unchanged }, removed: removal.removed, conflicts };
     });
   } catch (error) {
     throw withAdvice(error, counts, name);
@@ -85,12 +81,27 @@ export async function waitForEnd(task: PushTask, plan: PushPlan, report: PushRep
     failedFiles: 0,
   };
   try {
-    return { ...report, dataset: await waitFor(task, report.dataset) };
+    return await endedReport(task, plan, { report, dataset: await waitFor(task, report.dataset) });
   } catch (error) {
     throw withAdvice(error, counts, task.name);
   } finally {
     task.display.clear();
   }
+}
+
+/** The report once the wait for the dataset has ended. Remembers which pending files are stored. */
+export async function endedReport(
+  task: PushTask,
+  plan: PushPlan,
+  { report, dataset }: { report: PushReport; dataset: DatasetWithFiles },
+): Promise<PushReport> {
+  if (report.pending.size > 0) {
+    await withLockedFolders(task.pair.folders, task, () => rememberStored(task, dataset)).catch((error) => {
+      // Nothing is remembered of a folder that was removed during the wait.
+      if (!(error instanceof CommandError) || error.exitCode !== EXIT.noInput) throw error;
+    });
+  }
+  return laterReport(plan, report, dataset);
 }
 
 /** Separates the files that another client has changed since the dataset was read. */
@@ -102,29 +113,41 @@ function withoutConflicts({ failed, ...result }: PushResult): { result: PushResu
   };
 }
 
-/** Remembers what folder and dataset have in common after the push; if it is interrupted, the files sent until then. */
+/**
+ * Remembers what folder and dataset have in common after the push, and which files it has sent that the dataset has not stored
+ * yet; if it is interrupted, of the files sent until then.
+ */
 async function rememberingCommon(
   { pair }: PushTask,
-  { dataset, plan: { sides } }: { dataset: Dataset; plan: PushPlan },
-  push: (onFileFinished: (file: PushFile, outcome: PushOutcome) => void) => Promise<PushReport>,
+  { dataset, plan }: { dataset: Dataset; plan: PushPlan },
+  push: (onFileFinished: NonNullable<PushListeners['onFileFinished']>) => Promise<Omit<PushReport, 'pending'>>,
 ): Promise<PushReport> {
-  if (!isConditional(dataset)) return push(() => {});
-  const { folder, unusable, isWholeFolder } = sides;
+  if (!isConditional(dataset)) return { ...(await push(() => {})), pending: new Map() };
+  const { folder, unusable, isWholeFolder } = plan.sides;
   const state = await CommonState.open({ ...pair, datasetId: dataset.id });
   const changes = new Map<string, string | undefined>();
+  const sent = new Map<string, string>();
   try {
-    const report = await push(({ name }, outcome) => {
+    const report = await push(({ name }, outcome, storedSha256) => {
       const sha256 = folder.get(name);
       // A generated caption is not in the folder.
-      if (outcome === 'stored' && sha256) changes.set(name, sha256);
+      if (outcome !== 'stored' || !sha256) return;
+      if (storedSha256 === undefined) sent.set(name, sha256);
+      // A file that was stored in another version was changed while it was sent.
+      if (storedSha256 === sha256) changes.set(name, sha256);
     });
-    for (const [name, sha256] of commonChanges(state.files, folder, hashesOf(report.dataset))) {
+    const stored = storedHashes(report.dataset);
+    const since = storedSince(new Map([...state.sent, ...sent]), stored);
+    for (const [name, sha256] of [...commonChanges(state.files, folder, stored), ...since]) {
       const isKnown = sha256 !== undefined || (isWholeFolder && !unusable.has(name));
       if (isKnown && !changes.has(name)) changes.set(name, sha256);
     }
-    return report;
+    const sentBefore = report.result.unchanged.filter((name) => folder.get(name) !== plan.sides.stored.get(name));
+    const accepted = [...sentBefore.map((name) => [name, folder.get(name) ?? ''] as const), ...sent];
+    const pending = new Map(accepted.filter(([name, sha256]) => stored.get(name) !== sha256));
+    return laterReport(plan, { ...report, pending }, report.dataset);
   } finally {
-    await state.change(changes);
+    await state.change(changes, sent);
   }
 }
 

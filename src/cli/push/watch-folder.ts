@@ -1,4 +1,4 @@
-import type { TrainyardClient } from '../../client/client.js';
+import { type DatasetWithFiles, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { DatasetChanged } from '../../service/mount/mount-source.js';
 import { isFolder } from '../folder/read-folder.js';
@@ -10,11 +10,13 @@ import { withLockedFolders } from '../sync/lock-folders.js';
 import { keptLines } from '../sync/report.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { painterOf, print } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
 import { jsonText } from '../../json-text.js';
-import { conflictsOf, planLines, printPushReport, pushDocument } from './output.js';
+import { conflictsOf, failureLines, planLines, printPushReport, pushDocument } from './output.js';
 import { type PreparedPush, type PushTask, preparePush } from './prepare.js';
-import type { PushPlan } from './plan.js';
-import { type PushReport, runPush } from './run.js';
+import type { PushPlan, PushProblem } from './plan.js';
+import { laterReport, type PushReport, rememberStored } from './push-report.js';
+import { endedReport, runPush } from './run.js';
 
 /** The pause before another attempt when the service does not answer. */
 const RETRY_MS = 5000;
@@ -67,6 +69,9 @@ class FolderWatch {
   /** Lines that have been printed and still hold. */
   #printed: ReadonlySet<string> = new Set();
   #conflicts = '';
+  #last: SentPush | undefined;
+  /** By filename, the version that the service has rejected, and why. It is not sent again: each event would send it once more. */
+  readonly #rejected = new Map<string, { sha256: string | undefined; problem: PushProblem }>();
 
   constructor(task: WatchTask, changes: Changes) {
     this.#task = task;
@@ -79,32 +84,60 @@ class FolderWatch {
     const task = { ...this.#task, client: newClient() };
     const sent = await withLockedFolders(task.pair.folders, task, () => this.#send(task));
     if (sent === undefined) return;
-    const { plan, report } = sent;
-    let { dataset } = report;
+    const { plan } = sent;
+    let { report } = sent;
     // Outside of the lock, since the next change ends it.
     if (pullOf === undefined) {
       const either = AbortSignal.any([signal, changed]);
-      dataset = await task.client.waitUntilReady(dataset.id, { signal: either }).catch((error) => {
+      const dataset = await task.client.waitUntilReady(report.dataset.id, { signal: either }).catch((error) => {
         if (signal.aborted || !changed.aborted) throw error;
-        return dataset;
+        return report.dataset;
       });
+      report = await endedReport(task, plan, { report, dataset });
     }
-    this.#dataset = dataset;
+    this.#dataset = report.dataset;
     this.#conflicts = conflictsIn(plan);
-    const ended = { ...report, dataset };
-    if (isJson) print(jsonText(pushDocument(plan, ended, task.directionTo(dataset))));
-    else printPushReport(plan, ended);
+    this.#last = { plan, report };
+    this.#noteRejected(this.#last);
+    if (isJson) print(jsonText(pushDocument(plan, report, task.directionTo(report.dataset))));
+    else printPushReport(plan, report);
+  }
+
+  /** Notes, and prints, what has become of the pending files of the last push. */
+  async #endLast(task: PushTask, dataset: DatasetWithFiles): Promise<void> {
+    if (this.#last === undefined || this.#last.report.pending.size === 0) return;
+    await rememberStored(task, dataset);
+    const { plan, report } = this.#last;
+    const ended = laterReport(plan, report, dataset);
+    this.#last = { plan, report: ended };
+    this.#noteRejected(this.#last);
+    if (ended.result.failed.length === report.result.failed.length) return;
+    if (this.#task.isJson) print(jsonText(pushDocument(plan, ended, task.directionTo(dataset))));
+    else for (const line of failureLines(ended.result, painterOf(process.stdout))) print(line);
+  }
+
+  #noteRejected({ plan: { sides }, report: { result } }: SentPush): void {
+    for (const { name, error } of result.failed) {
+      const problem = { code: 'REJECTED', filename: name, message: `${printable(name)} was rejected by the service.` };
+      if (isRejection(error)) this.#rejected.set(name, { sha256: sides.folder.get(name), problem });
+    }
   }
 
   /** @returns `undefined` if there is nothing to send or remove */
-  async #send(task: PushTask): Promise<{ plan: PushPlan; report: PushReport } | undefined> {
+  async #send(task: PushTask): Promise<SentPush | undefined> {
     const { isJson, pullOf } = this.#task;
     const prepared = await preparePush(task);
-    const { plan } = prepared;
     if (pullOf !== undefined && this.#dataset !== undefined && prepared.dataset?.id !== this.#dataset.id) {
       throw new DatasetDeleted(EXIT.noInput, `the dataset "${this.#dataset.name}" was deleted.`);
     }
-    if (!isJson) await this.#printPlan(prepared);
+    if (prepared.dataset !== undefined) await this.#endLast(task, prepared.dataset);
+    const { folder } = prepared.plan.sides;
+    const rejected = [...this.#rejected].filter(([name, { sha256 }]) => folder.get(name) === sha256);
+    const plan = prepared.decide(
+      new Map(),
+      rejected.map(([, { problem }]) => problem),
+    );
+    if (!isJson) await this.#printPlan({ ...prepared, plan });
     // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
     if (plan.blockers.length > 0) return undefined;
     const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
@@ -147,6 +180,17 @@ class FolderWatch {
     if (isJson) print(jsonText(pullDocument(prepared, plan, { report, task })));
     else printPullReport(prepared, plan, { report, task });
   }
+}
+
+interface SentPush {
+  readonly plan: PushPlan;
+  readonly report: PushReport;
+}
+
+/** Whether the service rejected a file because of its content, in its answer or after it. */
+function isRejection(error: Error): boolean {
+  if (error instanceof TrainyardError) return error.code === 'invalid_content' || error.code === 'too_large';
+  return error instanceof CommandError && error.exitCode === EXIT.dataError;
 }
 
 function conflictsIn({ sync }: PushPlan): string {

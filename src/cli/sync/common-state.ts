@@ -24,19 +24,19 @@ export interface SyncPair {
 }
 
 /**
- * What a folder and a dataset last had in common. It is a file beside the saved credentials and never inside the folder,
- * since trainers read the folder.
+ * What a folder and a dataset last had in common: a file is in common once the dataset has stored it. The state is a file beside
+ * the saved credentials and never inside the folder, since trainers read the folder.
  */
 export class CommonState {
   /** `undefined` if this user has no folder for it. */
   readonly #path: string | undefined;
   readonly #pair: SyncPair;
-  #files: Map<string, string>;
+  #saved: SavedState;
 
-  private constructor(pair: SyncPair, path: string | undefined, files: Map<string, string>) {
+  private constructor(pair: SyncPair, path: string | undefined, saved: SavedState) {
     this.#pair = pair;
     this.#path = path;
-    this.#files = files;
+    this.#saved = saved;
   }
 
   /** Reads the state. A file that is missing or damaged counts as no state. */
@@ -44,28 +44,38 @@ export class CommonState {
     const key = createHash('sha256').update(JSON.stringify([pair.folders, pair.url, pair.datasetId]));
     const folder = settingsFolder();
     const path = folder && join(folder, 'sync', `${key.digest('hex')}.json`);
-    return new CommonState(pair, path, await readFiles(path));
+    return new CommonState(pair, path, await readState(path));
   }
 
   get files(): Hashes {
-    return this.#files;
+    return this.#saved.files;
+  }
+
+  /** The versions that pushes have sent last, of files that the dataset was not known to have stored then. */
+  get sent(): Hashes {
+    return this.#saved.sent;
   }
 
   /**
    * Adds these files, and removes those that are `undefined`; atomically. If that is not possible, it warns: the next push or
    * pull then takes more differences for conflicts, and overwrites nothing.
+   *
+   * @param sent files to add to `sent`; those of `changes` are removed from it
    */
-  async change(changes: ReadonlyMap<string, string | undefined>): Promise<void> {
-    if (changes.size === 0) return;
+  async change(changes: ReadonlyMap<string, string | undefined>, sent: Hashes = new Map()): Promise<void> {
+    if (changes.size + sent.size === 0) return;
     // Another process may have changed it in the meantime.
-    const files = await readFiles(this.#path);
+    const saved = await readState(this.#path);
+    for (const [name, sha256] of sent) saved.sent.set(name, sha256);
     for (const [name, sha256] of changes) {
-      if (sha256 === undefined) files.delete(name);
-      else files.set(name, sha256);
+      saved.sent.delete(name);
+      if (sha256 === undefined) saved.files.delete(name);
+      else saved.files.set(name, sha256);
     }
-    this.#files = files;
+    this.#saved = saved;
     const { folders, url, datasetId } = this.#pair;
-    const document = { format: FORMAT, folders, url, dataset_id: datasetId, files: Object.fromEntries(files) };
+    const hashes = { files: Object.fromEntries(saved.files), sent: Object.fromEntries(saved.sent) };
+    const document = { format: FORMAT, folders, url, dataset_id: datasetId, ...hashes };
     try {
       if (this.#path === undefined) throw new Error(NO_HOME);
       await makeFolders(dirname(this.#path), { mode: 0o700 });
@@ -82,19 +92,28 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
   return [...new Set(await Promise.all(folders.map((folder) => realpath(folder))))].sort();
 }
 
-async function readFiles(path: string | undefined): Promise<Map<string, string>> {
-  if (path === undefined) return new Map();
+interface SavedState {
+  readonly files: Map<string, string>;
+  readonly sent: Map<string, string>;
+}
+
+async function readState(path: string | undefined): Promise<SavedState> {
+  const none = { files: new Map(), sent: new Map() };
+  if (path === undefined) return none;
   try {
-    if (!(await lstat(path)).isFile()) return new Map();
-    const { format, files } = JSON.parse(await readRegularFile(path, { maxBytes: MAX_BYTES }));
-    if (format !== FORMAT) return new Map();
-    const entries = Object.entries(files);
-    return entries.every(isHash) ? new Map(entries as [string, string][]) : new Map();
+    if (!(await lstat(path)).isFile()) return none;
+    // Earlier versions of this command did not write `sent`.
+    const { format, files, sent = {} } = JSON.parse(await readRegularFile(path, { maxBytes: MAX_BYTES }));
+    return format === FORMAT ? { files: hashesIn(files), sent: hashesIn(sent) } : none;
   } catch {
-    return new Map();
+    return none;
   }
 }
 
-function isHash([, sha256]: [string, unknown]): boolean {
-  return typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
+/** @throws TypeError if the values are not SHA-256 */
+function hashesIn(value: object): Map<string, string> {
+  const entries: [string, unknown][] = Object.entries(value);
+  const isHash = (sha256: unknown) => typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
+  if (!entries.every(([, sha256]) => isHash(sha256))) throw new TypeError('not a SHA-256');
+  return new Map(entries as [string, string][]);
 }

@@ -105,3 +105,8 @@ export function commonChanges(common: Hashes, one: Hashes, other: Hashes): Map<s
   }
   return changes;
 }
+
+/** Of the files that were sent, those that the dataset has in the same version: folder and dataset have had them in common. */
+export function storedSince(sent: Hashes, dataset: Hashes): Map<string, string> {
+  return new Map([...sent].filter(([name, sha256]) => dataset.get(name) === sha256));
+}

@@ -1,0 +1,262 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { whyNoFfmpeg, whyNoS3 } from '../../harness/available.js';
+import { startCommand, trainyard } from '../../harness/command.js';
+import { folderWith } from '../../harness/folder.js';
+import { newRoot } from '../../harness/mounting.js';
+import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, temporaryFolder, type TestServer } from '../../harness/server.js';
+import { flipBit, pathOfBytes } from '../../harness/transferring.js';
+import { newWorld, type World } from '../../harness/world.js';
+
+const WORLDS = [
+  { name: 'sqlite+disk', leftOut: whyNoFfmpeg() },
+  { name: 'sqlite+presigned', leftOut: whyNoFfmpeg() ?? whyNoS3() },
+];
+
+const [first, second, third] = [media.clip('faststart.mp4'), media.clip('moov-last.mp4'), media.clip('fragmented.mp4')];
+const [intact, corrupt] = [media.clip('old.avi'), media.damaged.clip()];
+
+let names = 0;
+
+for (const { name: combination, leftOut } of WORLDS) {
+  const title = `files that a dataset has not stored yet, on ${combination}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
+  describe.skipIf(leftOut !== undefined)(title, () => {
+    let world: World;
+    let server: TestServer;
+    let api: Api;
+    let proxy: BreakingProxy;
+    let gate: string;
+    beforeAll(async () => {
+      world = await newWorld(combination);
+      const folder = await temporaryFolder();
+      gate = join(folder, 'open');
+      const ffmpeg = join(folder, 'ffmpeg');
+      const real = execFileSync('which', ['ffmpeg'], { encoding: 'utf8' }).trim();
+      const wait = `case "$*" in *-version*) ;; *) until [ -e '${gate}' ]; do sleep 0.02; done ;; esac`;
+      await writeFile(ffmpeg, `#!/bin/sh\n${wait}\nexec '${real}' "$@"\n`);
+      await chmod(ffmpeg, 0o755);
+      // Every clip is decoded after its answer, once the gate is open.
+      const settings = { 'caption-grace-seconds': 0, 'inline-decode-seconds': 0, ffmpeg };
+      server = await startServer(settings, { env: world.env });
+      api = await server.api();
+      proxy = await startProxy(server.url);
+    });
+    afterAll(async () => {
+      await proxy?.close();
+      await discardServer(server);
+      await world?.discard();
+    });
+
+    const openGate = () => writeFile(gate, '');
+    const closeGate = () => rm(gate, { force: true });
+
+    /** A folder with an image, its caption and these files, on a machine of its own that has pushed it. */
+    async function pushed(files: Record<string, Buffer | string>, url = proxy.url) {
+      await openGate();
+      const name = `stored ${++names}`;
+      const folder = await folderWith({ '0.jpg': await media.jpeg({ seed: names }), '0.txt': 'v0', ...files }, name);
+      const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: await newRoot() };
+      const run = (...args: string[]) => trainyard(args, { env });
+      expect(await run('push', folder)).toMatchObject({ code: 0 });
+      const id = (await api.list()).body.datasets.find((dataset) => dataset.name === name)!.id;
+      await closeGate();
+      return {
+        id,
+        run,
+        start: (...args: string[]) => startCommand(args, { env }),
+        push: (...args: string[]) => run('push', folder, ...args),
+        pull: (...args: string[]) => run('pull', name, folder, ...args),
+        write: (file: string, bytes: Buffer | string) => writeFile(join(folder, file), bytes),
+        read: (file: string) => readFile(join(folder, file)),
+        list: async () => (await readdir(folder)).filter((file) => !file.startsWith('.')).sort(),
+        folder,
+      };
+    }
+
+    const isChecking = (id: string) =>
+      eventually(async () => {
+        const { pending, checking } = (await api.status(id)).body.counts;
+        return (pending === 0 && checking > 0) || undefined;
+      });
+    const isStored = (id: string) =>
+      eventually(async () => (await api.status(id)).body.status === 'READY' || undefined);
+    const bytesOf = async (id: string, file: string) =>
+      Buffer.from(await (await api.raw('GET', `/${id}/files/${file}`)).arrayBuffer());
+
+    test('stay in the folder, are not sent again, and are in common once they are accepted', async () => {
+      const { id, push, pull, write, read, list } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
+      await write('a.mp4', second);
+      await write('b.mp4', third);
+      await write('b.txt', 'another');
+      expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: ['a.mp4', 'b.mp4', 'b.txt'] });
+      await isChecking(id);
+      const pulled = await pull('--replace', '--theirs', '--dry-run');
+      expect(pulled.stdout).toMatch(/1 video is not stored in the dataset, .*: b\.mp4\. The folder keeps it\./);
+      expect((await pull('--replace', '--json')).json()).toMatchObject({
+        ...{ pulled: [], removed: [], conflicts: [], not_stored: ['b.mp4'] },
+        kept: { changed_in_folder: ['a.mp4'] },
+      });
+      expect(await list()).toEqual(['0.jpg', '0.txt', 'a.mp4', 'a.txt', 'b.mp4', 'b.txt']);
+      expect([await read('a.mp4'), await read('b.mp4')]).toEqual([second, third]);
+      expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: [], unchanged: { length: 6 } });
+      await openGate();
+      await isStored(id);
+      expect((await pull('--json')).json()).toMatchObject({ unchanged: { length: 6 }, not_stored: [] });
+      await api.json('DELETE', `/${id}/files`, { filenames: ['b.mp4', 'b.txt'] });
+      expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: ['b.mp4', 'b.txt'], conflicts: [] });
+    });
+
+    test('that the push waits for are in common then', async () => {
+      const { id, start, pull, write, read, list, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
+      await write('a.mp4', second);
+      await write('b.mp4', third);
+      await write('b.txt', 'another');
+      const running = start('push', folder, '--json');
+      await isChecking(id);
+      await openGate();
+      expect((await running.ended).code).toBe(0);
+      await api.upload(id, 'a.mp4', third);
+      await api.json('DELETE', `/${id}/files`, { filenames: ['b.mp4', 'b.txt'] });
+      await isStored(id);
+      expect((await pull('--replace', '--json')).json()).toMatchObject({ pulled: ['a.mp4'], conflicts: [] });
+      expect(await read('a.mp4')).toEqual(third);
+      expect(await list()).toEqual(['0.jpg', '0.txt', 'a.mp4', 'a.txt']);
+    });
+
+    test('are followed by a newer version of the same folder without a conflict', async () => {
+      const { id, push, write } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
+      await write('a.mp4', second);
+      expect((await push('--no-wait')).code).toBe(0);
+      await isChecking(id);
+      await write('a.mp4', third);
+      expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: ['a.mp4'], conflicts: [] });
+      await openGate();
+      await isStored(id);
+      await write('a.mp4', first);
+      expect((await push('--json')).json()).toMatchObject({ sent: ['a.mp4'], conflicts: [] });
+      expect(await bytesOf(id, 'a.mp4')).toEqual(first);
+    });
+
+    test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', async () => {
+      const { id, start, push, pull, write, read, folder } = await pushed({ 'a.avi': intact, 'a.txt': 'clip' });
+      await write('a.avi', corrupt);
+      const running = start('push', folder);
+      await isChecking(id);
+      await openGate();
+      const { code, stdout } = await running.ended;
+      expect([code, stdout]).toEqual([65, expect.stringMatching(/^✗ a\.avi: .*the earlier file is kept: .*damaged/m)]);
+      expect(stdout).toMatch(/^Sent nothing to .*3 files unchanged\.$/m);
+      expect((await pull('--replace')).stdout).toContain('1 video is newer in the folder: a.avi.');
+      expect(await read('a.avi')).toEqual(corrupt);
+      const again = await push('--json');
+      expect([again.code, again.json()]).toMatchObject([65, { sent: [], failed: [{ filename: 'a.avi' }] }]);
+      await write('a.avi', intact);
+      const fixed = await push();
+      expect([fixed.code, fixed.stdout]).toEqual([
+        0,
+        expect.stringMatching(/^! A newer upload of a\.avi was rejected/m),
+      ]);
+    });
+
+    test('and are rejected without an earlier one can be fixed and sent again', async () => {
+      const { id, start, pull, push, write, read, folder } = await pushed({});
+      await write('a.avi', corrupt);
+      await write('a.txt', 'clip');
+      const running = start('push', folder, '--json');
+      await isChecking(id);
+      await openGate();
+      const { code, json } = await running.ended;
+      expect([code, json()]).toMatchObject([
+        1,
+        { sent: ['a.txt'], failed: [{ filename: 'a.avi', code: 'DATA_ERROR' }] },
+      ]);
+      expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: [], not_stored: ['a.avi'] });
+      expect(await read('a.avi')).toEqual(corrupt);
+      await write('a.avi', intact);
+      expect((await push('--json')).json()).toMatchObject({ sent: ['a.avi'], conflicts: [], failed: [] });
+      expect(await bytesOf(id, 'a.avi')).toEqual(intact);
+    });
+
+    test('stay with push --watch --both, which sends a rejected one once, and its next version', async () => {
+      // The proxy forwards no events.
+      const { id, start, write, list, folder } = await pushed({}, server.url);
+      const running = start('push', folder, '--watch', '--both');
+      onTestFinished(() => void running.process.kill('SIGKILL'));
+      await eventually(() => running.stderr().includes('and the dataset for changes') || undefined);
+      const sent = () => running.stdout().match(/^Sent 1 video/gm) ?? [];
+      await write('a.txt', 'clip');
+      await write('a.avi', corrupt);
+      await isChecking(id);
+      // The pull after the push, and after each event of the dataset.
+      await eventually(() => sent().length > 0 || undefined);
+      await api.upload(id, '0.txt', 'edited on the page');
+      await eventually(() => running.stdout().includes('pulled 1 file') || undefined);
+      expect(await list()).toEqual(['0.jpg', '0.txt', 'a.avi', 'a.txt']);
+      await openGate();
+      await eventually(() => running.stdout().includes('- Left out: a.avi was rejected by the service.') || undefined);
+      expect(running.stdout()).toMatch(/^✗ a\.avi .*damaged/m);
+      await api.upload(id, '0.txt', 'edited once more');
+      await eventually(() => (running.stdout().match(/pulled 1 file/g) ?? []).length === 2 || undefined);
+      expect(await list()).toEqual(['0.jpg', '0.txt', 'a.avi', 'a.txt']);
+      expect(sent()).toHaveLength(1);
+      await write('a.avi', intact);
+      await isStored(id);
+      expect(await bytesOf(id, 'a.avi')).toEqual(intact);
+      running.process.kill('SIGINT');
+      await running.ended;
+      expect(await list()).toEqual(['0.jpg', '0.txt', 'a.avi', 'a.txt']);
+    });
+
+    test('and that another client replaces are in conflict, and stay in the folder', async () => {
+      const { id, start, pull, write, read, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
+      await write('a.mp4', second);
+      const running = start('push', folder);
+      await isChecking(id);
+      await api.upload(id, 'a.mp4', third);
+      await openGate();
+      const { code, stdout } = await running.ended;
+      expect([code, stdout]).toEqual([73, expect.stringContaining('✗ a.mp4 is in conflict')]);
+      expect((await pull()).code).toBe(73);
+      expect(await read('a.mp4')).toEqual(second);
+    });
+
+    test('a caption that another client edits after it was sent is not lost', async () => {
+      const { id, push, pull, write, read } = await pushed({});
+      await write('0.txt', 'a long edit');
+      let isEdited = false;
+      proxy.rule(async ({ method, pathname }) => {
+        // The status that ends the push.
+        const isSent = proxy.requests('POST', `/${id}/get-upload-endpoint`).length > 1;
+        if (!isEdited && isSent && method === 'GET' && pathname.endsWith('/status')) {
+          isEdited = true;
+          await api.upload(id, '0.txt', 'by another client');
+        }
+        return undefined;
+      });
+      onTestFinished(() => proxy.rule());
+      const { code } = await push();
+      expect(isEdited).toBe(true);
+      const stored = [code, (await pull()).code, String(await read('0.txt'))];
+      // Bytes that the service itself received were stored before, and are in the history.
+      expect(stored).toEqual(combination === 'sqlite+disk' ? [0, 0, 'by another client'] : [73, 73, 'a long edit']);
+    });
+
+    test.skipIf(combination !== 'sqlite+disk')('a file that a recheck found damaged stays in the folder', async () => {
+      const { id, pull, push, read, list } = await pushed({});
+      await flipBit(await pathOfBytes(server.dataFolder, await read('0.jpg')));
+      await api.raw('POST', `/${id}/recheck`);
+      await eventually(async () => (await api.status(id)).body.damaged?.length || undefined);
+      expect((await pull('--replace', '--theirs', '--json')).json()).toMatchObject({
+        removed: [],
+        not_stored: ['0.jpg'],
+      });
+      expect(await list()).toEqual(['0.jpg', '0.txt']);
+      expect((await push('--json')).json()).toMatchObject({ sent: ['0.jpg'], dataset: { status: 'READY' } });
+    });
+  });
+}
