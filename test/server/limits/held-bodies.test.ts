@@ -5,7 +5,7 @@ import type { Api } from '../../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 
 const FILES = 1000;
-const REQUESTS = 60;
+const REQUESTS = 200;
 
 let server: TestServer;
 let api: Api;
