@@ -5,7 +5,6 @@ import type { Api } from '../../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 
 const FILES = 1000;
-const REQUESTS = 200;
 
 let server: TestServer;
 let api: Api;
@@ -25,10 +24,10 @@ const unmet = () => ({
 });
 
 test.each([
-  ['GET', '/revisions/1', () => ({}), 200],
-  ['PUT', '/captions', unmet, 200],
+  ['GET', '/revisions/1', 200, () => ({})],
+  ['PUT', '/captions', 60, unmet],
 ] as const)('the last bytes of many bodies of %s %s that arrive together leave turns to others', async (...args) => {
-  const [method, path, bodyOf, status] = args;
+  const [method, path, requests, bodyOf] = args;
   const body = JSON.stringify(bodyOf());
   const url = new URL(`${server.url}${BASE_PATH}/${id}${path}`);
   const headers = {
@@ -37,7 +36,7 @@ test.each([
     Expect: '100-continue',
     'Content-Length': Buffer.byteLength(body),
   };
-  const clients = await Promise.all(Array.from({ length: REQUESTS }, () => RawClient.open(server.url)));
+  const clients = await Promise.all(Array.from({ length: requests }, () => RawClient.open(server.url)));
   for (const client of clients) await client.send(headOf(method, url, headers) + body.slice(0, -1));
   await eventually(() => clients.every(({ received }) => received.includes('100 Continue')) || undefined);
   // It has its turn after all of them.
@@ -48,7 +47,7 @@ test.each([
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
     answered++;
   }
-  for (const client of clients) expect(client.answer()?.status).toBe(status);
+  for (const client of clients) expect(client.answer()?.status).toBe(200);
   // Without turns, one or two.
   expect(answered).toBeGreaterThan(3);
   await Promise.all(clients.map((client) => client.hangUp()));
