@@ -149,7 +149,7 @@ for (const { name: combination, leftOut } of WORLDS) {
       await isChecking(id);
       await openGate();
       const { code, stdout } = await running.ended;
-      expect([code, stdout]).toEqual([65, expect.stringMatching(/^✗ a\.avi: .*the earlier file is kept: .*damaged/m)]);
+      expect([code, stdout]).toEqual([65, expect.stringMatching(/^✗ a\.avi: .*this file is kept: .*damaged/m)]);
       expect(stdout).toMatch(/^Sent nothing to .*3 files unchanged\.$/m);
       expect((await pull('--replace')).stdout).toContain('1 video is newer in the folder: a.avi.');
       expect(await read('a.avi')).toEqual(corrupt);

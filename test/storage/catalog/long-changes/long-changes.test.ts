@@ -11,7 +11,7 @@ const PAIRS = 12_000;
 const DELETED = 3000;
 
 /** Of a server that answers between the statements of a change, at least so many are answered during it. */
-const MIN_ANSWERS = 20;
+const MIN_ANSWERS = 5;
 
 /** A server on a dataset with many pairs, whose files have no bytes. */
 async function serveMany() {
