@@ -159,7 +159,7 @@ for (const { name: combination, leftOut } of WORLDS) {
       const fixed = await push();
       expect([fixed.code, fixed.stdout]).toEqual([
         0,
-        expect.stringMatching(/^! A newer upload of a\.avi was rejected/m),
+        expect.stringMatching(/^! Another upload of a\.avi was rejected/m),
       ]);
     });
 

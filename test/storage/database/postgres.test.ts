@@ -28,7 +28,7 @@ async function newDataset({ catalog, accounts, now }: OpenCatalog) {
 }
 
 function pendingFile(datasetId: string, filename: string, expiresAt: number): PendingFile {
-  const upload = { state: 'pending', via: 'signed', expectedBytes: 5, expiresAt } as const;
+  const upload = { state: 'pending', via: 'link', expectedBytes: 5, expiresAt } as const;
   const file = { id: `file-${++ids}`, datasetId, filename, kind: 'caption', createdAt: 1 } as const;
   return { ...file, upload: { ...upload, leaseUntil: null, leaseToken: null } };
 }
