@@ -129,6 +129,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/faults/torture.test.ts',
   'test/faults/inspection-processes.test.ts',
   'test/faults/hostile-verdicts.test.ts',
+  'test/cli/fix/foreign-files.test.ts',
 ];
 
 const DAY_MS = 86_400_000;

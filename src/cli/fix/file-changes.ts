@@ -6,7 +6,8 @@ import { hasErrno } from '../../dataset/errors.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { syncFolder } from '../../storage/sync-folder.js';
 import { type LocalFile, fileVersionOf } from '../folder/read-folder.js';
-import { errorMessage } from '../terminal/text.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { errorMessage, printable } from '../terminal/text.js';
 
 /** Why a file is left as it is, as the rest of a sentence that begins with its name. */
 export class FileLeftAlone extends Error {
@@ -93,12 +94,18 @@ export async function addName(from: string, to: string): Promise<void> {
 const taken = (path: string) =>
   `is left alone, since a file with the name ${path.slice(dirname(path).length + 1)} has appeared`;
 
-/** Makes a folder, unless it exists. @throws Error if a file or a link is in the way */
+/** Makes a folder, unless it exists. @throws CommandError with 73 if a file or a link is in the way; the system's errors */
 export async function makeRealFolder(path: string, mode: number): Promise<void> {
   await mkdir(path, { mode }).catch((error) => {
     if (!hasErrno(error, 'EEXIST')) throw error;
   });
-  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is in the way: it is not a folder. Move it away.`);
+  await requireRealFolder(path);
+}
+
+/** @throws CommandError with 73 if the path is not a folder itself, as a link to one; the system's errors */
+export async function requireRealFolder(path: string): Promise<void> {
+  if ((await lstat(path)).isDirectory()) return;
+  throw new CommandError(EXIT.cannotCreate, `${printable(path)} is in the way: it is not a folder. Move it away.`);
 }
 
 /** The folder that keeps the originals of a folder: beside it, since trainers read all that is inside. */
@@ -107,7 +114,7 @@ export function originalsFolderOf(folder: string): string {
 }
 
 /**
- * Keeps a file as `NAME.orig` in the folder of originals, or as `NAME.2.orig` if that is another file. A hard link where the file
+ * Keeps a file as `NAME.orig` in the folder of originals, or as `NAME.2.orig` if that is something else. A hard link where the file
  * system has them, else a copy.
  *
  * @returns its path. @throws FileLeftAlone if it can't be kept
@@ -124,7 +131,8 @@ export async function keepOriginal(folder: string, name: string): Promise<string
         await syncFolder(dirname(originals));
         return kept;
       }
-      if ((await sha256Of(kept)) === (await sha256Of(path))) return kept;
+      // A link may lead to the file itself.
+      if ((await lstat(kept)).isFile() && (await sha256Of(kept)) === (await sha256Of(path))) return kept;
     }
   } catch (error) {
     const message = `is left alone, since its original can't be kept in ${originals}: ${errorMessage(error)}. To keep none, add --in-place`;

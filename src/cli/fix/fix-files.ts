@@ -45,7 +45,8 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
 /**
  * Fixes files where that needs no guessing: lists what will be done, asks on a terminal, does it, and lists what was done.
  *
- * @throws CommandError with 66 if the paths contain no file for a dataset; the signal's reason
+ * @throws CommandError with 66 if the paths contain no file for a dataset, 73 if something else has the name of a folder or a lock
+ *   that it makes; the signal's reason
  */
 export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
   if (flags.dryRun) return fixUnlocked(paths, flags, task);
@@ -55,7 +56,8 @@ export async function fixFiles(paths: readonly string[], flags: FixFlags, task: 
 async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
   const { display, signal } = task;
   const isQuiet = flags.json === true;
-  if (!flags.dryRun) await Promise.all((await foldersOf(paths)).map(finishInterruptedFixes));
+  // One by one, since two paths may lead to one folder.
+  if (!flags.dryRun) for (const folder of await foldersOf(paths)) await finishInterruptedFixes(folder);
   const pool = new InspectionPool();
   try {
     const { inspected } = await inspectPaths(paths, task);

@@ -2,13 +2,16 @@ import { lstat, mkdtemp, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
-import { isSameFile, makeRealFolder } from './file-changes.js';
+import { isSameFile, makeRealFolder, requireRealFolder } from './file-changes.js';
 
 /** The folder of incomplete files within the folder that is fixed, where renaming is atomic. Trainers skip hidden folders. */
 const NAME = '.trainyard-fix';
 
 /** Its sub-folders, one for each file. */
 const PREFIX = 'file-';
+
+/** As `mkdtemp` names them. */
+const SUB_FOLDER = /^file-[0-9A-Za-z]{6}$/;
 
 /** @returns the path of a new, incomplete file for the file of that name, alone in its folder */
 export async function newPartialFile(folder: string, name: string): Promise<string> {
@@ -30,28 +33,40 @@ export async function closeWorkspace(folder: string): Promise<void> {
 }
 
 /**
- * Completes conversions that a killed process had written but not ended, and removes incomplete files.
+ * Completes conversions that a killed process had written but not ended, and removes incomplete files. Sub-folders of another
+ * name, or with other content than one file, are a person's, and stay.
  *
  * A partial file has the name of the original. If it is also the converted image, that is complete, and the original is kept: all
  * that is missing is to remove the original from the folder, unless it was written to since.
+ *
+ * @throws CommandError with 73 if something else has the name of the folder of incomplete files: a link could lead to files of a
+ *   person; the system's errors
  */
 export async function finishInterruptedFixes(folder: string): Promise<void> {
   const workspace = join(folder, NAME);
+  if ((await statsOf(workspace)) === undefined) return;
+  await requireRealFolder(workspace);
   const entries = await readdir(workspace, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries.filter((each) => each.isDirectory() && each.name.startsWith(PREFIX))) {
-    for (const name of await readdir(join(workspace, entry.name))) {
-      const [partial, source, target] = await Promise.all([
-        statsOf(join(workspace, entry.name, name)),
-        statsOf(join(folder, name)),
-        statsOf(join(folder, `${stemOf(name)}.png`)),
-      ]);
-      if (partial === undefined || source === undefined || target === undefined) continue;
-      const isPlaced = isSameFile(partial, target) && !isSameFile(source, target);
-      if (isPlaced && source.ctimeMs <= target.ctimeMs) await rm(join(folder, name));
+  for (const entry of entries.filter((each) => each.isDirectory() && SUB_FOLDER.test(each.name))) {
+    const subFolder = join(workspace, entry.name);
+    const content = await readdir(subFolder, { withFileTypes: true });
+    if (content.length > 1 || !content.every((each) => each.isFile())) continue;
+    for (const { name } of content) {
+      await finishConversion(folder, { name, partial: join(subFolder, name) });
+      await rm(join(subFolder, name));
     }
-    await rm(join(workspace, entry.name), { recursive: true, force: true });
+    await rmdir(subFolder);
   }
   if (entries.length > 0) await closeWorkspace(folder);
+}
+
+/** Removes the original from the folder if `partial` is the converted image, and in its place. */
+async function finishConversion(folder: string, { name, partial }: { name: string; partial: string }): Promise<void> {
+  const paths = [partial, join(folder, name), join(folder, `${stemOf(name)}.png`)];
+  const [written, source, target] = await Promise.all(paths.map(statsOf));
+  if (written === undefined || source === undefined || target === undefined) return;
+  const isPlaced = isSameFile(written, target) && !isSameFile(source, target);
+  if (isPlaced && source.ctimeMs <= target.ctimeMs) await rm(join(folder, name));
 }
 
 const statsOf = (path: string) => lstat(path).catch(() => undefined);
