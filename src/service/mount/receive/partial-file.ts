@@ -1,14 +1,31 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  read,
+  unlinkSync,
+  writeSync,
+  writevSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
 import { UnreadableFile } from '../../../storage/regular-file.js';
+import { turn } from '../../../storage/time-slice.js';
 import { DatasetChanged, type MountFile } from '../mount-source.js';
 
 /** Network chunks are buffered until about this size, so that most images are written by one call. */
 const WRITE_BYTES = 512 * 1024;
 
+/** Bytes that are hashed in one turn of the event loop, in a millisecond or two. */
+const RESUME_BYTES = 1024 * 1024;
+const readAsync = promisify(read);
+
 /**
- * A file received up to `bytes`, with the SHA-256 of these bytes. All calls are synchronous: most files of a dataset are
- * small, and passing five calls a file to Node's thread pool takes longer than the calls.
+ * A file received up to `bytes`, with the SHA-256 of these bytes. All calls but `resume` are synchronous: most files of a dataset
+ * are small, and passing five calls a file to Node's thread pool takes longer than the calls.
  */
 export class PartialFile {
   readonly file: MountFile;
@@ -20,13 +37,17 @@ export class PartialFile {
   readonly #onBytes: (bytes: number) => void;
 
   /**
-   * Opens the file at `path`, or creates it.
+   * Opens the file at `path`, or creates it; in place of a file that also has another name: a stored one that an earlier mount
+   * hard-linked, or one that a pull has installed.
    *
    * @param options.isNew fails with EEXIST if the file exists. A file system that ignores case may have it under another name.
    * @param options.onBytes called with the number of bytes added; negative if bytes are discarded
+   * @throws UnreadableFile if it is not a file; the system's errors
    */
   constructor(path: string, file: MountFile, { isNew, onBytes }: { isNew: boolean; onBytes: (bytes: number) => void }) {
     const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+    const existing = isNew ? undefined : lstatSync(path, { throwIfNoEntry: false });
+    if (existing?.isFile() && existing.nlink > 1) unlinkSync(path);
     this.#fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (isNew ? O_EXCL : 0), 0o666);
     if (!fstatSync(this.#fd).isFile()) {
       closeSync(this.#fd);
@@ -36,19 +57,25 @@ export class PartialFile {
     this.#onBytes = onBytes;
   }
 
-  /** Hashes the bytes that an earlier attempt received, to append after them. */
-  resume(): void {
+  /**
+   * Hashes the bytes that an earlier attempt received, to append after them. Requests are served meanwhile.
+   *
+   * @throws the signal's reason; the system's errors
+   */
+  async resume(signal: AbortSignal): Promise<void> {
     const { size } = fstatSync(this.#fd);
     if (size === 0) return;
     if (size > this.file.sizeBytes) {
       this.restart();
       return;
     }
-    const buffer = Buffer.allocUnsafe(Math.min(WRITE_BYTES, size));
+    const buffer = Buffer.allocUnsafe(Math.min(RESUME_BYTES, size));
     while (this.bytes < size) {
-      const length = readSync(this.#fd, buffer, 0, buffer.length, this.bytes);
-      if (length === 0) return;
-      this.#count(buffer.subarray(0, length));
+      const { bytesRead } = await readAsync(this.#fd, buffer, 0, buffer.length, this.bytes);
+      await turn();
+      signal.throwIfAborted();
+      if (bytesRead === 0) return;
+      this.#count(buffer.subarray(0, bytesRead));
     }
   }
 

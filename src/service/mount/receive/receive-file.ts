@@ -25,7 +25,7 @@ const FIRST_PAUSE_MS = 100;
 export async function receiveFile(read: Read, file: MountFile, options: ReceiveOptions): Promise<number> {
   const part = options.open(file);
   try {
-    part.resume();
+    await part.resume(options.signal);
     const isResumed = part.bytes > 0;
     await receiveRest(read, part, options);
     if (part.isComplete()) return part.mtimeMs();
