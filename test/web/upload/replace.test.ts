@@ -71,6 +71,15 @@ describeInBrowser('a file with another extension', (site) => {
     expect(browserErrors).toEqual([]);
   });
 
+  test('or with the same one takes the place of a damaged one', async () => {
+    const { page, statusOf, browserErrors } = await withDamaged();
+    await replaceFile(page, 'a.jpg', { name: 'any.jpg', buffer: await media.jpeg({ seed: 33 }) });
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    const { status, damaged } = await statusOf();
+    expect([status, damaged]).toEqual(['READY', undefined]);
+    expect(browserErrors).toEqual([]);
+  });
+
   test('that is rejected leaves the old entry, with its explanation, and the page says why', async () => {
     const { page, browserErrors } = await withRejected(site.server);
     await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: media.damaged.html() });

@@ -6,7 +6,7 @@ import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { uploadQueue } from '../queue/page-queue.js';
-import type { QueuedFile } from '../queue/replace-entry.js';
+import type { QueuedFile } from '../queue/queued-file.js';
 import { checkFiles } from './check-files.js';
 import { type ComparedFiles, compareFiles } from './compare-files.js';
 import type { DroppedFile } from './dropped-files.js';

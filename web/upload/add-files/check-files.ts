@@ -1,7 +1,7 @@
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { parseFilename } from '../../../src/dataset/names.js';
 import { countOf, messageOf } from '../../ui/format.js';
-import type { QueuedFile } from '../queue/replace-entry.js';
+import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
 
 /** The result of checking files before an upload. */
@@ -24,7 +24,10 @@ const FILES_PER_TASK = 250;
 
 const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx']);
 
-/** Applies the service's own rules, so that it rejects the files that the service would reject, and no others. */
+/**
+ * Applies the service's own rules, so that it rejects the files that the service would reject, and no others. The files are as for
+ * an empty dataset.
+ */
 export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
   const filesByName = new Map<string, ReadableFile[]>();
   const files: QueuedFile[] = [];
@@ -81,6 +84,7 @@ function queuedFileOf(name: string, { file, replaces }: ReadableFile): QueuedFil
   return {
     name,
     size: file.size,
+    etag: null,
     ...(replaces && { replaces }),
     open: () =>
       open().catch(() => {

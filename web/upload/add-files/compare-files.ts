@@ -1,6 +1,6 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { uploadQueue } from '../queue/page-queue.js';
-import type { QueuedFile } from '../queue/replace-entry.js';
+import { etagsIn, type QueuedFile } from '../queue/queued-file.js';
 import type { CheckedFiles } from './check-files.js';
 
 /** Checked files, compared with the dataset that they would be uploaded to. */
@@ -23,12 +23,16 @@ export async function compareFiles(
   if (dataset === undefined) return { rejected, hidden, added: files, overwriting: [], unchanged: 0 };
   const existing = new Set(dataset.files.map(({ filename }) => filename));
   const queued = new Set(uploadQueue.unsentNames(dataset.id));
-  const sameName = files.filter(({ name }) => existing.has(name));
+  const etags = etagsIn(dataset);
+  const etagOf = (name: string) => (etags.has(name) ? etags.get(name) : null);
+  // A file that replaces one in the queue finds it in the dataset when it is sent.
+  const versioned = files.map((file) => ({ ...file, etag: queued.has(file.name) ? undefined : etagOf(file.name) }));
+  const sameName = versioned.filter(({ name }) => existing.has(name));
   const different = new Set<QueuedFile>(
     sameName.length === 0 ? [] : await client.missing(dataset, sameName, { signal }),
   );
   const isUnchanged = (file: QueuedFile) => existing.has(file.name) && !different.has(file) && !queued.has(file.name);
-  const changed = files.filter((file) => !isUnchanged(file));
+  const changed = versioned.filter((file) => !isUnchanged(file));
   const isOverwriting = ({ name }: QueuedFile) => existing.has(name) || queued.has(name);
   return {
     rejected,

@@ -1,14 +1,4 @@
-import {
-  type DatasetWithFiles,
-  type PushFile,
-  type TrainyardClient,
-  TrainyardError,
-} from '../../../src/client/client.js';
-
-/** A file to upload, which may take the place of an entry of another name. */
-export interface QueuedFile extends PushFile {
-  readonly replaces?: ReplacedEntry;
-}
+import { type DatasetWithFiles, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 
 /** A stored file, or an upload that was rejected. */
 export interface ReplacedEntry {

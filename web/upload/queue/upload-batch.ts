@@ -1,20 +1,13 @@
-import { MAX_LISTED } from '../../../src/api/limits.js';
-import {
-  type PushOutcome,
-  type PushProgress,
-  type TrainyardClient,
-  TrainyardError,
-} from '../../../src/client/client.js';
-import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
-import { messageOf } from '../../ui/format.js';
-import { type QueuedFile, type ReplacedEntry, replaceEntry } from './replace-entry.js';
+import type { PushOutcome, PushProgress, TrainyardClient } from '../../../src/client/client.js';
+import { type UploadAttempt, type FailedAttempt, failedAttemptOf, versionsToReplace } from './attempts.js';
+import type { QueuedFile } from './queued-file.js';
+import { type ReplacedEntry, replaceEntry } from './replace-entry.js';
 import { send } from './send.js';
 import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
+import { withdrawAwaited } from './withdraw-awaited.js';
 
 /** A file whose connection breaks in this many pushes, while the service is reachable, counts as failed. */
 const MAX_BROKEN_CONNECTIONS = 3;
-
-const CONCURRENT_WITHDRAWALS = 5;
 
 /** The service reserves ten thousand uploads in less than this. */
 const RESERVING_MS = 3000;
@@ -48,10 +41,10 @@ export class UploadBatch {
   phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
   readonly uploaded = { files: 0, bytes: 0 };
-  readonly #remaining: Map<QueuedFile, { brokenConnections: number }>;
+  readonly #remaining: Map<QueuedFile, UploadAttempt>;
   /** Files that were uploaded, and what they replace once they are checked. */
   readonly #replacing = new Map<QueuedFile, ReplacedEntry>();
-  readonly #failures = new Map<QueuedFile, string>();
+  readonly #failures = new Map<QueuedFile, FailedAttempt>();
   /** Files that are stored beside the entry that they should have replaced, and why it was kept. */
   readonly #conflicts = new Map<QueuedFile, string>();
   #wasReserving = false;
@@ -65,7 +58,7 @@ export class UploadBatch {
   ) {
     this.dataset = { id: dataset.id, name: dataset.name };
     this.hidden = hidden;
-    this.#remaining = new Map(files.map((file) => [file, { brokenConnections: 0 }]));
+    this.#remaining = new Map(files.map((file) => [file, { brokenConnections: 0, etag: file.etag }]));
     this.#onChange = onChange;
     this.#onUploaded = onUploaded;
   }
@@ -97,7 +90,7 @@ export class UploadBatch {
   }
 
   get failures(): UploadFailure[] {
-    return [...this.#failures].map(([file, reason]) => ({ batch: this, file, reason }));
+    return [...this.#failures].map(([file, { reason }]) => ({ batch: this, file, reason }));
   }
 
   get conflicts(): UploadFailure[] {
@@ -189,7 +182,11 @@ export class UploadBatch {
   /** Queues a failed file again or, without one, all remaining files of a stopped batch. */
   retry(failed?: QueuedFile): void {
     if (this.phase.state === 'cancelling') return;
-    if (failed !== undefined && this.#failures.delete(failed)) this.#remaining.set(failed, { brokenConnections: 0 });
+    const failure = failed && this.#failures.get(failed);
+    if (failed !== undefined && failure !== undefined) {
+      this.#failures.delete(failed);
+      this.#remaining.set(failed, { brokenConnections: 0, etag: failure.etag });
+    }
     if (this.hasEnded || this.phase.state === 'stopped') this.phase = { state: 'queued' };
   }
 
@@ -210,7 +207,7 @@ export class UploadBatch {
       this.#replacing.delete(file);
       if (failed?.why === 'rejected') {
         this.#countUploaded(file, -1);
-        this.#fail(file, failed.reason);
+        this.#fail(file, { reason: failed.reason, etag: file.etag });
       } else {
         if (failed !== undefined) this.#conflicts.set(file, failed.reason);
         this.#onUploaded(file);
@@ -223,6 +220,7 @@ export class UploadBatch {
     await client.push(this.dataset, [...this.#remaining.keys()], {
       send,
       signal,
+      ifMatch: await versionsToReplace(client, this.dataset.id, { attempts: this.#remaining, signal }),
       onFileFinished: (file, outcome) => this.#finishFile(file, outcome),
       onProgress: ({ inFlight }) => {
         this.inFlight = inFlight;
@@ -232,13 +230,13 @@ export class UploadBatch {
   }
 
   #finishFile(file: QueuedFile, outcome: PushOutcome): void {
-    const state = this.#remaining.get(file);
-    if (state === undefined) return;
+    const attempt = this.#remaining.get(file);
+    if (attempt === undefined) return;
     // The connection may have broken because the network was down: try again, but not forever.
-    if (outcome instanceof TypeError && ++state.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
+    if (outcome instanceof TypeError && ++attempt.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
     this.#remaining.delete(file);
     if (outcome instanceof Error) {
-      this.#fail(file, messageOf(outcome));
+      this.#fail(file, failedAttemptOf(outcome, file, attempt));
     } else {
       this.#countUploaded(file, 1);
       if (file.replaces !== undefined) this.#replacing.set(file, file.replaces);
@@ -246,9 +244,9 @@ export class UploadBatch {
     }
   }
 
-  #fail(file: QueuedFile, reason: string): void {
+  #fail(file: QueuedFile, { reason, etag }: FailedAttempt): void {
     const kept = file.replaces === undefined ? '' : ` ${file.replaces.filename} was not replaced.`;
-    this.#failures.set(file, reason + kept);
+    this.#failures.set(file, { reason: reason + kept, etag });
   }
 
   #countUploaded({ size }: QueuedFile, files: 1 | -1): void {
@@ -263,22 +261,12 @@ export class UploadBatch {
 
   async #withdraw(client: TrainyardClient, files: readonly QueuedFile[], signal: AbortSignal): Promise<void> {
     const filesByName = new Map(files.map((file) => [file.name, file]));
-    const withdrawOne = async (file: QueuedFile) => {
-      await client.withdraw(this.dataset.id, file.name, { signal }).catch((error) => {
-        // 404: it was withdrawn by another client, or it was uploaded after all.
-        if (!(error instanceof TrainyardError && error.status === 404)) throw error;
-      });
+    const onWithdrawn = (name: string) => {
       // Otherwise it is to be sent again.
-      if (this.phase.state === 'cancelling') this.#remaining.delete(file);
+      if (this.phase.state === 'cancelling') this.#remaining.delete(filesByName.get(name)!);
       this.#onChange();
     };
-    for (let hasMore = true; hasMore; ) {
-      // Withdraws awaited names only: for any other name, this would clear the problem of an older upload.
-      const { awaited = [] } = await client.status(this.dataset.id, { signal });
-      const ours = awaited.flatMap(({ filename }) => filesByName.get(filename) ?? []);
-      hasMore = ours.length > 0 && awaited.length === MAX_LISTED;
-      await forEachConcurrent(ours, CONCURRENT_WITHDRAWALS, withdrawOne);
-    }
+    await withdrawAwaited(client, this.dataset.id, { names: new Set(filesByName.keys()), onWithdrawn, signal });
   }
 
   #enter(phase: BatchPhase): void {

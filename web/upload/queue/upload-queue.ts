@@ -1,7 +1,7 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { checkSession } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
-import type { QueuedFile } from './replace-entry.js';
+import type { QueuedFile } from './queued-file.js';
 import { Speed } from './speed.js';
 import { UploadBatch, type UploadFailure } from './upload-batch.js';
 import { snapshotOf, type UploadsSnapshot } from './uploads-snapshot.js';
