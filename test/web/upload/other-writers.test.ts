@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
+import { put } from '../../harness/api.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
@@ -84,5 +85,20 @@ describeInBrowser('uploads while others write', (site) => {
     await dock.getByText('2 files uploaded', { exact: true }).waitFor();
     expect(await textOf(id, 'first.txt')).toBe('a caption that was chosen later');
     expect(browserErrors).toEqual([]);
+  });
+
+  test('a retry of one failed file leaves the upload that another client has reserved for another', async () => {
+    const id = await site.api.newDataset();
+    const { page } = await site.open(`/datasets/${id}`, { at: proxy });
+    const dock = dockOf(page);
+    proxy.rule(({ method }) => (method === 'PUT' ? { status: 422 } : undefined));
+    await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a wagon'), bytesOf('b.txt', 'a train')]);
+    await dock.getByText('0 of 2 files uploaded').waitFor();
+    proxy.rule();
+    const link = await site.api.link(id, 'a.txt', 4);
+    await dock.getByRole('button', { name: 'Retry b.txt' }).click();
+    await dock.getByText('1 of 2 files uploaded').waitFor();
+    expect((await put(link, 'dusk')).status).toBe(200);
+    expect(await textOf(id, 'a.txt')).toBe('dusk');
   });
 });

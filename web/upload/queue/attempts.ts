@@ -45,6 +45,6 @@ export function failedAttemptOf(error: Error, { name }: QueuedFile, { etag }: Up
 }
 
 /** Whether the version in the dataset is not the one that the upload replaces. The upload has ended then. */
-function isOtherVersion(error: Error): boolean {
+export function isOtherVersion(error: Error): boolean {
   return error instanceof TrainyardError && error.status === 412;
 }

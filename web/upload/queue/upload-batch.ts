@@ -1,5 +1,11 @@
 import type { PushOutcome, PushProgress, TrainyardClient } from '../../../src/client/client.js';
-import { type UploadAttempt, type FailedAttempt, failedAttemptOf, versionsToReplace } from './attempts.js';
+import {
+  type UploadAttempt,
+  type FailedAttempt,
+  failedAttemptOf,
+  isOtherVersion,
+  versionsToReplace,
+} from './attempts.js';
 import type { QueuedFile } from './queued-file.js';
 import { type ReplacedEntry, replaceEntry } from './replace-entry.js';
 import { send } from './send.js';
@@ -45,6 +51,8 @@ export class UploadBatch {
   /** Files that were uploaded, and what they replace once they are checked. */
   readonly #replacing = new Map<QueuedFile, ReplacedEntry>();
   readonly #failures = new Map<QueuedFile, FailedAttempt>();
+  /** Failed files whose uploads may still be pending. Later, an upload of their name is that of another client. */
+  readonly #unwithdrawn = new Set<QueuedFile>();
   /** Files that are stored beside the entry that they should have replaced, and why it was kept. */
   readonly #conflicts = new Map<QueuedFile, string>();
   #wasReserving = false;
@@ -117,7 +125,8 @@ export class UploadBatch {
           );
           if (wasDisconnected) await this.#waitForService(client, signal);
         }
-        if (this.#failures.size > 0) await this.#withdraw(client, [...this.#failures.keys()], signal);
+        if (this.#unwithdrawn.size > 0) await this.#withdraw(client, [...this.#unwithdrawn], signal);
+        this.#unwithdrawn.clear();
         // A failed file may have been queued again meanwhile.
       } while (this.#remaining.size > 0);
       this.#enter({ state: this.#replacing.size > 0 ? 'replacing' : 'done' });
@@ -146,7 +155,7 @@ export class UploadBatch {
 
   /** Withdraws the pending uploads of a cancelled batch, so that the dataset does not wait for them. */
   async withdraw(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    const files = [...this.#remaining.keys(), ...this.#replacing.keys(), ...this.#failures.keys()];
+    const files = [...this.#remaining.keys(), ...this.#replacing.keys(), ...this.#unwithdrawn];
     await this.#withdraw(client, files, signal);
     if (this.#wasReserving) {
       // The request that reserves the uploads was aborted, but the service may still be executing it.
@@ -185,6 +194,7 @@ export class UploadBatch {
     const failure = failed && this.#failures.get(failed);
     if (failed !== undefined && failure !== undefined) {
       this.#failures.delete(failed);
+      this.#unwithdrawn.delete(failed);
       this.#remaining.set(failed, { brokenConnections: 0, etag: failure.etag });
     }
     if (this.hasEnded || this.phase.state === 'stopped') this.phase = { state: 'queued' };
@@ -236,6 +246,7 @@ export class UploadBatch {
     if (outcome instanceof TypeError && ++attempt.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
     this.#remaining.delete(file);
     if (outcome instanceof Error) {
+      if (!isOtherVersion(outcome)) this.#unwithdrawn.add(file);
       this.#fail(file, failedAttemptOf(outcome, file, attempt));
     } else {
       this.#countUploaded(file, 1);
