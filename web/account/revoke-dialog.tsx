@@ -33,9 +33,10 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
   const revoke = async () => {
     const { current } = await client.tokens.revoke(token.id, { withMade });
     if (current) {
-      return await checkSession(
+      await checkSession(
         isSession ? 'You signed this browser out.' : 'You revoked the token that you were signed in with.',
       );
+      return;
     }
     refetchTokens(queries);
     onClose();

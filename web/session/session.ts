@@ -106,8 +106,11 @@ export async function signOut(): Promise<void> {
 /**
  * Asks the service which session this browser has: another tab may have signed in again. If it has none, the sign-in page is
  * shown, with the reason.
+ *
+ * @returns whether the page has the session that it had before
  */
-export async function checkSession(reason?: string): Promise<void> {
+export async function checkSession(reason?: string): Promise<boolean> {
+  const before = session.current;
   const wasSignedIn = localStorage.getItem(SIGNED_IN) !== null || reason !== undefined;
   try {
     const current = await accountOf(clientOf('1'));
@@ -123,6 +126,7 @@ export async function checkSession(reason?: string): Promise<void> {
       });
     } else if (session.current === 'unknown') change({ current: undefined, reason: messageOf(error) });
   }
+  return typeof before === 'object' && session.current === before;
 }
 
 export function isUnauthorized(error: unknown): boolean {

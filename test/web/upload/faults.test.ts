@@ -23,6 +23,8 @@ const rejection = (status: number, message: string): Fault => ({
   body: JSON.stringify({ error_code: status * 1000, error_message: message }),
 });
 
+const NO_ROUTE: Fault = { status: 404, body: '404 page not found\n' };
+
 describeInBrowser('uploads with faults', (site) => {
   let proxy: BreakingProxy;
   beforeAll(async () => {
@@ -167,10 +169,45 @@ describeInBrowser('uploads with faults', (site) => {
     const { page, dock, id } = await blockedByProxy();
     await site.api.raw('DELETE', `/${id}`);
     proxy.release();
-    await dock.getByText('This dataset no longer exists. It may have been deleted.').waitFor();
+    await dock.getByText('Your account has no such dataset. It was deleted, or is in another account.').waitFor();
+    await dock.getByRole('button', { name: 'Cancel' }).click();
     await dock.getByRole('button', { name: 'Dismiss uploads' }).click();
     await dock.waitFor({ state: 'detached' });
     await page.context().close();
+  });
+
+  test('uploads wait while a proxy has no route to the service, and then continue', async () => {
+    const isCalled = /get-upload-endpoint|links/;
+    const { dock } = await uploading(({ path }) => (isCalled.test(path) ? NO_ROUTE : undefined));
+    await dock.getByText('Waiting for the network').waitFor();
+    proxy.rule();
+    await dock.getByText('3 files uploaded').waitFor();
+  });
+
+  test('uploads that stop in another account continue in that of the dataset', async () => {
+    const { page, dock, browserErrors } = await blockedByProxy();
+    const other = await site.server.api('another account');
+    const switchTo = async (token: string) => {
+      await page.evaluate((hash) => (location.hash = hash), `token=${token}`);
+      await page.getByRole('button', { name: 'Switch', exact: true }).click();
+    };
+    await switchTo(other.token);
+    await dock.getByText('Your account has no such dataset. It was deleted, or is in another account.').waitFor();
+    await dock.getByText('Stopped, 0 of 3 files').waitFor();
+    proxy.rule();
+    await switchTo(site.api.token);
+    await dock.getByRole('button', { name: 'Try again' }).click();
+    await dock.getByText('3 files uploaded').waitFor();
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('uploads continue after a 401 that did not end the session', async () => {
+    let answers = 0;
+    const { dock } = await uploading(({ path }) =>
+      path.includes('get-upload-endpoint') && ++answers === 1 ? { status: 401, body: 'no' } : undefined,
+    );
+    await dock.getByText('3 files uploaded').waitFor();
+    expect(answers).toBe(2);
   });
 
   test('a revoked token signs out and says why, and uploads continue after the next sign-in', async () => {

@@ -37,6 +37,12 @@ test('an entry is replaced although the answer to its removal is lost', async ()
   proxy.rule();
 });
 
+test('an answer of a proxy that has no route does not count as a removal', async () => {
+  proxy.rule(({ method }) => (method === 'DELETE' ? { status: 404, body: '404 page not found' } : undefined));
+  await expect(replaceAfter(async () => {})).rejects.toThrow('not as a dataset service');
+  proxy.rule();
+});
+
 test('an entry that another client has deleted is replaced; one that it has changed is kept', async () => {
   const deleted = await replaceAfter((id) => other().removeFile(id, 'old.txt'));
   expect(deleted).toEqual({ why: undefined, files: ['new.txt'] });

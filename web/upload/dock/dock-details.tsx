@@ -55,7 +55,7 @@ function BatchState({ batch, phase, files }: UploadsSnapshot['batches'][number])
     return (
       <>
         <span className="text-bad wrap-anywhere">{phase.reason}</span>
-        {phase.canRetry && <Button onClick={() => uploadQueue.retryBatch(batch)}>Try again</Button>}
+        <Button onClick={() => uploadQueue.retryBatch(batch)}>Try again</Button>
       </>
     );
   }

@@ -41,8 +41,8 @@ export async function replaceEntry(
     else await client.removeFile(datasetId, filename, { ifMatch: etag, signal });
   } catch (error) {
     if (!(error instanceof TrainyardError)) throw error;
-    // The entry is gone already: 404 of a rejected upload, 412 without a current file of a stored one.
-    if (error.status === 404 || error.current === null) return undefined;
+    // The entry is gone already: `file_not_found` of a rejected upload, 412 without a current file of a stored one.
+    if (error.code === 'file_not_found' || error.current === null) return undefined;
     if (error.status === 412) return conflict;
     throw error;
   }

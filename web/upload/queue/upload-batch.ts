@@ -21,7 +21,7 @@ const RESERVING_MS = 3000;
 export type BatchPhase =
   | { readonly state: 'queued' | 'checking' | 'sending' | 'replacing' | 'waiting' }
   | { readonly state: 'cancelling' | 'cancelled' | 'done' }
-  | { readonly state: 'stopped'; readonly reason: string; readonly canRetry: boolean };
+  | { readonly state: 'stopped'; readonly reason: string };
 
 let lastKey = 0;
 
@@ -182,10 +182,9 @@ export class UploadBatch {
     if (!this.hasEnded) this.#enter({ state: 'queued' });
   }
 
-  /** Stops the batch until the user retries it, or for good. */
-  stop(reason: string, { canRetry }: { canRetry: boolean }): void {
-    if (!canRetry) this.#clear();
-    this.#enter({ state: 'stopped', reason, canRetry });
+  /** Stops the batch until the user retries or cancels it. */
+  stop(reason: string): void {
+    this.#enter({ state: 'stopped', reason });
   }
 
   /** Queues a failed file again or, without one, all remaining files of a stopped batch. */

@@ -1,5 +1,5 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
-import { checkSession } from '../../session/session.js';
+import { checkSession, isUnauthorized } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
 import type { QueuedFile } from './queued-file.js';
 import { Speed } from './speed.js';
@@ -133,19 +133,23 @@ export class UploadQueue {
       else await batch.send(client, signal);
     } catch (error) {
       if (signal.aborted) return batch.requeue();
-      const status = error instanceof TrainyardError ? error.status : undefined;
-      if (status === 401) {
+      if (isUnauthorized(error)) {
         batch.requeue();
         // A failure of an old session must not stop the uploads of a user who has signed in again.
-        if (this.#client === client) this.#client = undefined;
-        void checkSession(`${messageOf(error)} Your uploads continue after you sign in again.`);
+        if (this.#client !== client) return;
+        this.#client = undefined;
+        const isSameSession = await checkSession(`${messageOf(error)} Your uploads continue after you sign in again.`);
+        if (!isSameSession || this.#client !== undefined) return;
+        // The answer was that of a proxy, or temporary: the page stays signed in.
+        this.setClient(client);
+        await waitForService(client, batch.dataset.id, signal).catch(() => {});
       } else if (batch.phase.state === 'cancelling') {
         if (!isTemporaryFailure(error)) return batch.endCancelled();
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
-      } else if (status === 404) {
-        batch.stop('This dataset no longer exists. It may have been deleted.', { canRetry: false });
+      } else if (error instanceof TrainyardError && error.code === 'dataset_not_found') {
+        batch.stop('Your account has no such dataset. It was deleted, or is in another account.');
       } else {
-        batch.stop(messageOf(error), { canRetry: true });
+        batch.stop(messageOf(error));
       }
     }
   }

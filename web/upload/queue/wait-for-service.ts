@@ -9,7 +9,9 @@ const TEMPORARY_STATUSES = new Set([429, 502, 503, 504]);
 /** Whether the service was unreachable, or answered with a temporary error. */
 export function isTemporaryFailure(error: unknown): boolean {
   // fetch throws TypeError if there is no response (https://fetch.spec.whatwg.org/#fetch-method).
-  return error instanceof TypeError || (error instanceof TrainyardError && TEMPORARY_STATUSES.has(error.status));
+  if (!(error instanceof TrainyardError)) return error instanceof TypeError;
+  // A proxy that has no route to the service for a moment answers 404, without a code of the service.
+  return TEMPORARY_STATUSES.has(error.status) || (error.status === 404 && error.code === undefined);
 }
 
 /**

@@ -22,8 +22,8 @@ export async function withdrawAwaited(
     hasMore = ours.length > 0 && awaited.length === MAX_LISTED;
     await forEachConcurrent(ours, CONCURRENT_WITHDRAWALS, async (name) => {
       await client.withdraw(datasetId, name, { signal }).catch((error) => {
-        // 404: it was withdrawn by another client, or it was uploaded after all.
-        if (!(error instanceof TrainyardError && error.status === 404)) throw error;
+        // It was withdrawn by another client, or it was uploaded after all.
+        if (!(error instanceof TrainyardError && error.code === 'file_not_found')) throw error;
       });
       onWithdrawn(name);
     });
