@@ -210,6 +210,24 @@ describeInBrowser('uploads with faults', (site) => {
     expect(answers).toBe(2);
   });
 
+  test('files are sent although the storage of the tab is full', async () => {
+    const id = await site.api.newDataset();
+    const { page, browserErrors } = await site.open(`/datasets/${id}`);
+    await page.getByRole('button', { name: 'Add files' }).waitFor();
+    await page.evaluate(() => {
+      for (let length = 2 ** 20; length > 0; ) {
+        try {
+          sessionStorage.setItem(`${sessionStorage.length}`, 'x'.repeat(length));
+        } catch {
+          length >>= 1;
+        }
+      }
+    });
+    await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption')]);
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(browserErrors).toEqual([]);
+  });
+
   test('a revoked token signs out and says why, and uploads continue after the next sign-in', async () => {
     const isRefused: Rule = ({ method, path }) => {
       if (method === 'PUT') return { resetAfterBytes: 1 };

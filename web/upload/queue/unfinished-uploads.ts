@@ -16,7 +16,11 @@ const interrupted = new Map(
 /** Records to which datasets this tab is sending files, so that it knows after a reload that they were not all sent. */
 export function recordUnfinished(datasetIds: readonly string[]): void {
   for (const id of datasetIds) interrupted.delete(id);
-  sessionStorage.setItem(KEY, JSON.stringify([...new Set([...datasetIds, ...interrupted.keys()])]));
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify([...new Set([...datasetIds, ...interrupted.keys()])]));
+  } catch {
+    // The storage is full or blocked. The uploads go on without the record.
+  }
 }
 
 /** Whether this tab was left while it was sending files to the dataset, and no client has changed the dataset since. */
