@@ -1,7 +1,14 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { signOutIfUnauthorized } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
-import { type CaptionName, type SavedCaption, displayText, saveCaption, textToSave } from './save-caption.js';
+import {
+  type CaptionName,
+  type SavedCaption,
+  checkCaption,
+  displayText,
+  saveCaption,
+  textToSave,
+} from './save-caption.js';
 import { storeDraft, storedDrafts } from './stored-drafts.js';
 import { rememberText } from './texts.js';
 
@@ -19,6 +26,7 @@ export type Draft = {
       readonly saveAgain: boolean;
       readonly reason: string | undefined;
     }
+  /** `isTransient`: the service may have stored the text although its answer was lost. */
   | { readonly state: 'failed'; readonly reason: string; readonly isTransient: boolean }
   /** The caption was changed or deleted elsewhere. The user has to choose between both versions. */
   | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined }
@@ -109,8 +117,7 @@ class Drafts {
   /** Records what was typed over a saved text. */
   edit(name: CaptionName, text: string, saved: SavedCaption | undefined): void {
     const draft = this.entry(name)?.draft ?? { state: 'editing', base: saved, text };
-    const isUnchanged =
-      (draft.state === 'editing' || draft.state === 'failed') && text === displayText(draft.base?.text ?? '');
+    const isUnchanged = canDrop(draft) && text === baseText(draft);
     this.#put(name, { draft: isUnchanged ? undefined : { ...draft, text } });
   }
 
@@ -125,13 +132,19 @@ class Drafts {
   /** Discards what was typed and shows the saved text. */
   revert(name: CaptionName): void {
     const draft = this.entry(name)?.draft;
-    if (draft?.state === 'conflict') this.takeTheirs(name);
-    else this.#put(name, { draft: draft?.state === 'saving' ? { ...draft, text: draft.sent } : undefined });
+    if (draft === undefined) return;
+    if (draft.state === 'conflict') this.takeTheirs(name);
+    else if (draft.state === 'saving') this.#put(name, { draft: { ...draft, text: draft.sent } });
+    else if (canDrop(draft)) this.#put(name, { draft: undefined });
+    else void this.#send(name, { ...draft, text: baseText(draft) });
   }
 
   keepMine(name: CaptionName): void {
-    const draft = this.entry(name)?.draft;
-    if (draft?.state === 'conflict') void this.#send(name, { ...draft, base: draft.theirs });
+    const entry = this.entry(name);
+    if (entry?.draft?.state !== 'conflict') return;
+    const { theirs, base } = entry.draft;
+    this.#put(name, { newer: newerOf(entry, { saved: theirs, over: base }) });
+    void this.#send(name, { ...entry.draft, base: theirs });
   }
 
   takeTheirs(name: CaptionName): void {
@@ -160,9 +173,12 @@ class Drafts {
     if (client === undefined) return;
     const { text, base } = draft;
     this.#put(name, { draft: { state: 'saving', text, base, sent: text, saveAgain: false, reason: failureOf(draft) } });
-    const written = textToSave(text, base);
+    // A lost save was taken back. To write the old text could add a blank caption, or change line ends.
+    const isTakenBack = draft.state === 'failed' && text === baseText(draft);
     try {
-      const result = await saveCaption(client, { ...nameOf(name), text: written, base });
+      const result = isTakenBack
+        ? await checkCaption(client, { ...nameOf(name), base })
+        : await saveCaption(client, { ...nameOf(name), text: textToSave(text, base), base });
       if (result.state === 'saved') this.#finishSave(name, result.saved, base);
       else this.#replaceDraft(name, { state: 'conflict', base, theirs: result.theirs });
     } catch (error) {
@@ -174,8 +190,8 @@ class Drafts {
     }
   }
 
-  #finishSave(name: CaptionName, saved: SavedCaption, over: SavedCaption | undefined): void {
-    rememberText(saved.sha256, saved.text);
+  #finishSave(name: CaptionName, saved: SavedCaption | undefined, over: SavedCaption | undefined): void {
+    if (saved !== undefined) rememberText(saved.sha256, saved.text);
     const entry = this.entry(name);
     const newer = newerOf(entry, { saved, over });
     const draft = entry?.draft;
@@ -238,6 +254,16 @@ class Drafts {
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 export const drafts = new Drafts();
+
+/** Whether a draft can be given up without a request: none of its texts can have been stored. */
+function canDrop(draft: Draft): boolean {
+  return draft.state === 'editing' || (draft.state === 'failed' && !draft.isTransient);
+}
+
+/** The text that was edited, as a field shows it. */
+function baseText({ base }: Draft): string {
+  return displayText(base?.text ?? '');
+}
 
 /** A unique key: no filename contains a slash. */
 function keyOf({ datasetId, filename }: CaptionName): string {

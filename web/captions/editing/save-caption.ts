@@ -13,13 +13,17 @@ export interface SavedCaption {
 }
 
 export type SaveResult =
-  | { readonly state: 'saved'; readonly saved: SavedCaption }
+  | { readonly state: 'saved'; readonly saved: SavedCaption | undefined }
   /** The caption was changed or deleted elsewhere since it was read. */
   | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined };
 
 const SAVE_TIMEOUT_MS = 30_000;
 
-/** Saves a text, if the caption on the service is still the version that was edited. */
+/**
+ * Saves a text, if the caption on the service is still the version that was edited.
+ *
+ * @throws TrainyardError; Error if the service rejects the text; DOMException TimeoutError after `SAVE_TIMEOUT_MS`
+ */
 export async function saveCaption(
   client: TrainyardClient,
   { datasetId, filename, text, base }: CaptionName & { text: string; base: SavedCaption | undefined },
@@ -32,6 +36,16 @@ export async function saveCaption(
   const theirs = saved?.current ? await currentCaption(client, { datasetId, filename, ...options }) : undefined;
   // An earlier attempt may have succeeded although its answer was lost.
   return theirs?.text === text ? { state: 'saved', saved: theirs } : { state: 'conflict', theirs };
+}
+
+/** Says whether the caption on the service is still the version that was edited. @throws as `saveCaption` does */
+export async function checkCaption(
+  client: TrainyardClient,
+  { datasetId, filename, base }: CaptionName & { base: SavedCaption | undefined },
+): Promise<SaveResult> {
+  const signal = AbortSignal.timeout(SAVE_TIMEOUT_MS);
+  const current = await currentCaption(client, { datasetId, filename, signal });
+  return current?.sha256 === base?.sha256 ? { state: 'saved', saved: current } : { state: 'conflict', theirs: current };
 }
 
 async function currentCaption(

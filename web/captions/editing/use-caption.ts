@@ -42,9 +42,11 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   );
 
   const isKnown = current.state === 'read' && newer === undefined;
+  // During a save the texts are not compared, so they are compared after it.
+  const isSaving = entry?.draft?.state === 'saving';
   useEffect(() => {
-    if (isKnown) drafts.compareWithDataset(name, saved);
-  }, [name, saved, isKnown]);
+    if (isKnown && !isSaving) drafts.compareWithDataset(name, saved);
+  }, [name, saved, isKnown, isSaving]);
   // A field that scrolls out of view saves its text, as it does when it loses the focus.
   useEffect(() => () => drafts.save(name), [name]);
 
