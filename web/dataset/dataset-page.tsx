@@ -1,12 +1,12 @@
 import { ArrowLeft } from 'lucide-react';
 import { Link } from 'wouter';
-import { type DatasetWithFiles, TrainyardError } from '../../src/client/client.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
 import { CaptionsView } from '../captions/captions-view.js';
 import { DatasetActions } from '../datasets/dataset-actions.js';
 import { FitnessView } from '../fitness/fitness-view.js';
 import { HistoryView } from '../history/history-view.js';
 import { DatasetViews, type DatasetViewsByName } from './dataset-views.js';
-import { useDataset } from '../live/dataset.js';
+import { isGone, useDataset } from '../live/dataset.js';
 import { contentsOf } from '../live/datasets.js';
 import { LinksLine } from '../links/links-line.js';
 import { PairsView } from '../pairs/pairs-view.js';
@@ -31,7 +31,7 @@ const VIEWS: DatasetViewsByName = {
 /** The page of one dataset: a header and one of its views. */
 export function DatasetPage({ id, view }: { id: string; view: string }) {
   const { data: dataset, error, refetch } = useDataset(id);
-  if (error instanceof TrainyardError && error.status === 404) return <NotFound />;
+  if (isGone(error)) return <NotFound />;
   if (dataset === undefined) {
     return error === null ? (
       <p aria-live="polite">Loading …</p>

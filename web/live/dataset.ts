@@ -1,6 +1,11 @@
 import { type QueryClient, queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
-import type { DatasetChange, DatasetWithFiles, TrainyardClient } from '../../src/client/client.js';
+import {
+  type DatasetChange,
+  type DatasetWithFiles,
+  type TrainyardClient,
+  TrainyardError,
+} from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 import { datasetAfter } from './dataset-after.js';
 
@@ -47,6 +52,11 @@ export function datasetQuery(client: TrainyardClient, queries: QueryClient, id: 
     // No event tells that a client has stopped to send.
     refetchInterval: ({ state: { data } }) => data !== undefined && isWaiting(data) && WAITING_MS,
   });
+}
+
+/** Whether the service says that a dataset does not exist. Any other 404 may be that of a proxy, and temporary. */
+export function isGone(error: unknown): boolean {
+  return error instanceof TrainyardError && error.code === 'dataset_not_found';
 }
 
 function isWaiting({ status, counts, interrupted }: DatasetWithFiles): boolean {

@@ -1,9 +1,9 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { useRoute } from 'wouter';
-import { type TrainyardClient, TrainyardError } from '../../src/client/client.js';
+import type { TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
-import { applyChange, refetchDatasetSoon } from './dataset.js';
+import { applyChange, isGone, refetchDatasetSoon } from './dataset.js';
 import { putDataset, refetchDatasets, removeDataset } from './datasets.js';
 
 /** The pause before the event stream is opened again; the polling interval where a proxy blocks event streams. */
@@ -47,17 +47,17 @@ export function Live() {
 /** Opens a stream again whenever it has ended, unless its dataset is gone. */
 async function follow(stream: () => Promise<void>, queries: QueryClient, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    let isGone = false;
+    let isOver = false;
     try {
       await stream();
     } catch (error) {
       // The refetch below fails with the same error, and the page shows it.
-      isGone = error instanceof TrainyardError && error.status === 404;
+      isOver = isGone(error);
     }
-    if (!isGone) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+    if (!isOver) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
     if (signal.aborted) return;
     refetchAll(queries);
-    if (isGone) return;
+    if (isOver) return;
   }
 }
 

@@ -1,9 +1,9 @@
 import { useMemo, useState } from 'react';
 import { Router } from 'wouter';
-import { type DatasetWithFiles, TrainyardError } from '../../src/client/client.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
 import { CaptionsView } from '../captions/captions-view.js';
 import { DatasetViews, type DatasetViewsByName } from '../dataset/dataset-views.js';
-import { useDataset, useLinks } from '../live/dataset.js';
+import { isGone, useDataset, useLinks } from '../live/dataset.js';
 import { contentsOf } from '../live/datasets.js';
 import { Live } from '../live/live.js';
 import { PairsView } from '../pairs/pairs-view.js';
@@ -43,7 +43,7 @@ function SharedDataset({ id, view }: { id: string; view: string }) {
   const { data: dataset, error } = useDataset(id);
   const links = useLinks(id);
   const alone = useMemo(() => dataset && withoutLinks(dataset), [dataset]);
-  if (error instanceof TrainyardError && error.status === 404) return <p role="alert">This dataset was deleted.</p>;
+  if (isGone(error)) return <p role="alert">This dataset was deleted.</p>;
   if (dataset === undefined || alone === undefined) {
     return error === null ? <p aria-live="polite">Loading …</p> : <p role="alert">{messageOf(error)}</p>;
   }
