@@ -26,7 +26,14 @@ import { changesIn, type DatasetEvent, datasetEventsIn } from './event-stream.js
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
-import type { CallOptions, ClientOptions, EventOptions, RevisionOptions, WriteOptions } from './requests.js';
+import type {
+  CallOptions,
+  ClientOptions,
+  EventOptions,
+  RevisionOptions,
+  StreamOptions,
+  WriteOptions,
+} from './requests.js';
 import { filePath, path, queryOf, Requests } from './requests.js';
 import { TrainyardError } from './trainyard-error.js';
 import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
@@ -142,7 +149,7 @@ export class TrainyardClient {
    */
   async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
     const target = `${path(id)}/events${queryOf({ linked: linked === true ? 'true' : undefined })}`;
-    yield* changesIn(await this.#requests.response('GET', target, options));
+    yield* changesIn((signal) => this.#requests.response('GET', target, { signal }), options);
   }
 
   /**
@@ -151,8 +158,8 @@ export class TrainyardClient {
    * trainyard only.
    * @example for await (const event of client.allEvents()) if (event.type === 'dataset') console.log(event.dataset.name);
    */
-  async *allEvents(options: CallOptions = {}): AsyncGenerator<DatasetEvent> {
-    yield* datasetEventsIn(await this.#requests.response('GET', '/events', options));
+  async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
+    yield* datasetEventsIn((signal) => this.#requests.response('GET', '/events', { signal }), options);
   }
 
   /**

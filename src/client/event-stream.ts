@@ -1,6 +1,7 @@
 import type { WireDatasetChange } from '../api/event-schema.js';
 import type { WireDataset } from '../api/schemas.js';
 import { parseJson } from './parse-json.js';
+import type { StreamOptions } from './requests.js';
 import { invalidAnswer } from './trainyard-error.js';
 
 /** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
@@ -12,17 +13,43 @@ export type DatasetEvent =
 /** More than the events of any dataset take. */
 const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;
 
+/** The service sends a comment every 15 s. */
+const MAX_SILENT_SECONDS = 40;
+
+/** Sends the request for a stream. */
+type Open = (signal: AbortSignal) => Promise<Response>;
+
 /**
- * Yields `open` at once, then the events of an answer as they arrive, until it ends. Parses only the form of server-sent
+ * Yields `open` once the answer begins, then its events as they arrive, until it ends. Parses only the form of server-sent
  * events (https://html.spec.whatwg.org/#server-sent-events) that this service sends.
+ *
+ * @throws what `open` throws; the signal's reason; TrainyardError for an answer that has no events; DOMException TimeoutError
+ * after `maxSilentSeconds`
  */
-async function* eventsIn(response: Response): AsyncGenerator<{ name: string; data: unknown }> {
+async function* eventsIn(
+  open: Open,
+  { signal, maxSilentSeconds = MAX_SILENT_SECONDS }: StreamOptions,
+): AsyncGenerator<{ name: string; data: unknown }> {
+  const silence = new AbortController();
+  /** Only while the stream is read: a caller may take longer for an event. */
+  const limited = async <T>(work: Promise<T>): Promise<T> => {
+    const reason = new DOMException(`Nothing has arrived for ${maxSilentSeconds} seconds.`, 'TimeoutError');
+    const timer = setTimeout(() => silence.abort(reason), maxSilentSeconds * 1000);
+    try {
+      return await work;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  const either = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
+  const response = await limited(open(either));
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (reader === undefined) return;
+  const read = () => limited(reader.read());
   try {
     yield { name: 'open', data: undefined };
     let text = '';
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    for (let part = await read(); !part.done; part = await read()) {
       const events = (text + part.value).split('\n\n');
       text = events.pop() ?? '';
       if (text.length > MAX_EVENT_CHARACTERS) throw invalidAnswer(response.status, 'an event has no end.');
@@ -38,17 +65,17 @@ async function* eventsIn(response: Response): AsyncGenerator<{ name: string; dat
   }
 }
 
-/** Yields the changes of one dataset, until it is deleted or the answer ends. */
-export async function* changesIn(response: Response): AsyncGenerator<WireDatasetChange> {
-  for await (const { name, data } of eventsIn(response)) {
+/** Yields the changes of one dataset, until it is deleted or the answer ends. @throws as `eventsIn` does */
+export async function* changesIn(open: Open, options: StreamOptions): AsyncGenerator<WireDatasetChange> {
+  for await (const { name, data } of eventsIn(open, options)) {
     if (name === 'deleted') return;
     if (name === 'dataset') yield data as WireDatasetChange;
   }
 }
 
-/** Yields the changes of all datasets of an account. */
-export async function* datasetEventsIn(response: Response): AsyncGenerator<DatasetEvent> {
-  for await (const { name, data } of eventsIn(response)) {
+/** Yields the changes of all datasets of an account. @throws as `eventsIn` does */
+export async function* datasetEventsIn(open: Open, options: StreamOptions): AsyncGenerator<DatasetEvent> {
+  for await (const { name, data } of eventsIn(open, options)) {
     if (name === 'open') yield { type: 'open' };
     if (name === 'dataset') yield { type: 'dataset', dataset: data as WireDataset };
     if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };

@@ -48,8 +48,17 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** For a stream of events. */
+export interface StreamOptions extends CallOptions {
+  /**
+   * The stream ends with a DOMException TimeoutError after so many seconds without a byte, its first one included: its connection
+   * may be broken, or a proxy may hold it back. 40 by default.
+   */
+  readonly maxSilentSeconds?: number | undefined;
+}
+
 /** For the events of a dataset. */
-export interface EventOptions extends CallOptions {
+export interface EventOptions extends StreamOptions {
   /** Also yields those of the controls and the mask that the dataset is linked to. */
   readonly linked?: boolean;
 }

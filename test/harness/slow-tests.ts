@@ -37,6 +37,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/storage/catalog/history/history.test.ts',
   'test/web/captions/caption-field.test.ts',
   'test/web/captions/lost-answer.test.ts',
+  'test/web/live/proxies.test.ts',
   'test/web/pairs/pairs-view.test.ts',
   'test/server/limits/secrets.test.ts',
   'test/storage/blobs/s3/s3-blobs.test.ts',

@@ -1,0 +1,47 @@
+import type { Page } from 'playwright-core';
+import { test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { soon } from '../pairs/pairs-page.js';
+
+describeInBrowser('the page behind a proxy', (site) => {
+  const fieldOf = (page: Page) => page.getByLabel('Caption of one.jpg', { exact: true });
+
+  async function newDataset(): Promise<string> {
+    const id = await site.api.newDataset();
+    await site.api.upload(id, 'one.jpg', await media.jpeg());
+    await site.api.upload(id, 'one.txt', 'before');
+    return id;
+  }
+
+  test('that answers 404 for a moment shows the dataset after it', async () => {
+    const id = await newDataset();
+    const { page } = await site.open();
+    const ofDataset = /\/(events|status)/;
+    await page.clock.install();
+    await page.route(ofDataset, (route) => route.fulfill({ status: 404, body: '404 page not found' }));
+    await page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await page.getByRole('alert').getByText('404 page not found').waitFor();
+    await page.unroute(ofDataset);
+    await soon(async () => {
+      await page.clock.fastForward(5000);
+      return fieldOf(page).count();
+    }).toBe(1);
+    await site.api.raw('DELETE', `/${id}`);
+    await page.getByText('This dataset does not exist').waitFor();
+  });
+
+  test('that holds the events back shows changes nevertheless', async () => {
+    const id = await newDataset();
+    const { page } = await site.open();
+    await page.clock.install();
+    await page.route(/\/events/, () => {});
+    await page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await soon(() => fieldOf(page).inputValue()).toBe('before');
+    await site.api.upload(id, 'one.txt', 'after');
+    await soon(async () => {
+      await page.clock.fastForward(20_000);
+      return fieldOf(page).inputValue();
+    }).toBe('after');
+  });
+});
