@@ -11,7 +11,8 @@ const RECONNECT_MS = 5000;
 
 /**
  * Keeps the page up to date by one event stream, of the dataset that it shows or else of all datasets, and by polling where
- * no stream can be opened, or one that is open is silent for longer than its heartbeats allow. A hidden tab closes its stream, because a browser allows few connections to a host.
+ * no stream can be opened, or an open one falls silent. A hidden tab closes its stream, because a browser allows few
+ * connections to a host.
  */
 export function Live() {
   const client = useClient();

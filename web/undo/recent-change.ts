@@ -11,6 +11,17 @@ export interface RecentChange {
   readonly kept: readonly string[];
   readonly made: MadeRevisions;
   readonly isUndo: boolean;
+  /** What an undo of this change had done when it failed. */
+  readonly partly?: PartialUndo;
+}
+
+interface PartialUndo {
+  /** The revisions that are not undone yet, newest first. */
+  readonly remaining: readonly number[];
+  readonly undone: readonly string[];
+  readonly kept: readonly string[];
+  /** The revisions that the undo has made, newest first. */
+  readonly made: readonly number[];
 }
 
 /** The revisions that a change made: by the id of the change, or by their numbers, newest first. */
@@ -19,6 +30,7 @@ export type MadeRevisions = { readonly changeId: string } | { readonly numbers: 
 interface Entry {
   readonly change: RecentChange;
   readonly isUndoing: boolean;
+  readonly isUnfinished?: boolean;
   /** Why the last attempt to undo failed. */
   readonly failure: string | undefined;
 }
@@ -40,8 +52,17 @@ export function useRecentChange(datasetId: string): Entry | undefined {
   return useSyncExternalStore(subscribe, () => entries.get(datasetId));
 }
 
-export function recordChange(datasetId: string, change: Pick<RecentChange, 'text' | 'made'>): void {
-  put(datasetId, { change: { kept: [], isUndo: false, ...change }, isUndoing: false, failure: undefined });
+/** With `isUnfinished`, the message is not shown before the next call, or before the page is loaded again. */
+export function recordChange(
+  datasetId: string,
+  { isUnfinished = false, ...change }: Pick<RecentChange, 'text' | 'made'> & { readonly isUnfinished?: boolean },
+): void {
+  put(datasetId, {
+    change: { kept: [], isUndo: false, ...change },
+    isUndoing: false,
+    isUnfinished,
+    failure: undefined,
+  });
 }
 
 export function forgetChange(datasetId: string): void {
@@ -53,32 +74,51 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
   const entry = entries.get(datasetId);
   if (entry === undefined || entry.isUndoing) return;
   const { change } = entry;
-  put(datasetId, { change, isUndoing: true, failure: undefined });
+  let { partly } = change;
+  const putPartly = (isUndoing: boolean, failure?: string) =>
+    put(datasetId, { change: { ...change, ...(partly && { partly }) }, isUndoing, failure });
+  putPartly(true);
   try {
-    const undone = await undoRevisions(client, datasetId, await revisionsOf(client, datasetId, change.made));
-    put(datasetId, { change: { ...undone, isUndo: !change.isUndo }, isUndoing: false, failure: undefined });
+    partly ??= notUndone(await revisionsOf(client, datasetId, change.made));
+    while (partly.remaining.length > 0) {
+      partly = await undoNext(client, datasetId, partly);
+      putPartly(true);
+    }
+    put(datasetId, { change: { ...outcomeOf(partly), isUndo: !change.isUndo }, isUndoing: false, failure: undefined });
   } catch (error) {
-    put(datasetId, { change, isUndoing: false, failure: messageOf(error) });
+    putPartly(false, messageOf(error));
     signOutIfUnauthorized(error);
   }
 }
 
-/** Undoes revisions, newest first. */
-export async function undoRevisions(
+/** Undoes one revision. @throws TrainyardError */
+export async function undoSingleRevision(
   client: TrainyardClient,
   datasetId: string,
-  numbers: readonly number[],
+  number: number,
 ): Promise<Pick<RecentChange, 'text' | 'kept' | 'made'>> {
-  const undone = new Set<string>();
-  const kept = new Set<string>();
-  const made: number[] = [];
-  for (const number of numbers) {
-    const answer = await client.history.undo(datasetId, number);
-    for (const name of answer.undone) undone.add(name);
-    for (const name of answer.kept) kept.add(name);
-    if (answer.revision !== null) made.unshift(answer.revision.number);
-  }
-  return { text: undoneText(undone.size, kept.size), kept: [...kept], made: { numbers: made } };
+  return outcomeOf(await undoNext(client, datasetId, notUndone([number])));
+}
+
+function notUndone(remaining: readonly number[]): PartialUndo {
+  return { remaining, undone: [], kept: [], made: [] };
+}
+
+/** Undoes the newest revision that remains. @throws TrainyardError */
+async function undoNext(client: TrainyardClient, datasetId: string, before: PartialUndo): Promise<PartialUndo> {
+  const [number, ...remaining] = before.remaining;
+  if (number === undefined) return before;
+  const { undone, kept, revision } = await client.history.undo(datasetId, number);
+  return {
+    remaining,
+    undone: [...new Set([...before.undone, ...undone])],
+    kept: [...new Set([...before.kept, ...kept])],
+    made: revision === null ? before.made : [revision.number, ...before.made],
+  };
+}
+
+function outcomeOf({ undone, kept, made }: PartialUndo): Pick<RecentChange, 'text' | 'kept' | 'made'> {
+  return { text: undoneText(undone.length, kept.length), kept, made: { numbers: made } };
 }
 
 function undoneText(undone: number, kept: number): string {

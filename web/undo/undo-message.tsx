@@ -17,7 +17,7 @@ export function UndoMessage() {
 function Message({ datasetId }: { datasetId: string }) {
   const client = useClient();
   const entry = useRecentChange(datasetId);
-  if (entry === undefined) return null;
+  if (entry === undefined || entry.isUnfinished) return null;
   const { change, isUndoing, failure } = entry;
   const { text, kept, made, isUndo } = change;
   const canUndo = 'changeId' in made || made.numbers.length > 0;

@@ -1,4 +1,4 @@
-import { recordChange, undoRevisions } from '../../undo/recent-change.js';
+import { recordChange, undoSingleRevision } from '../../undo/recent-change.js';
 import { ActionDialog, type RevisionDialogProps } from './action-dialog.js';
 import { countsInWords, howOf } from '../words.js';
 
@@ -11,7 +11,7 @@ export function UndoDialog({ client, dataset, revision, onClose }: RevisionDialo
       title={`Undo revision ${number}?`}
       label="Undo"
       busyLabel="Undoing …"
-      act={async () => recordChange(dataset.id, await undoRevisions(client, dataset.id, [number]))}
+      act={async () => recordChange(dataset.id, await undoSingleRevision(client, dataset.id, number))}
       onClose={onClose}
     >
       <p>

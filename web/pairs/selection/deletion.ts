@@ -40,6 +40,10 @@ const IDLE: Deletion = {
 const deletions = new Map<string, Deletion>();
 const listeners = new Set<() => void>();
 
+addEventListener('beforeunload', (event) => {
+  if ([...deletions.values()].some(({ isRunning }) => isRunning)) event.preventDefault();
+});
+
 export function useDeletion(datasetId: string): Deletion {
   return useSyncExternalStore(subscribe, () => deletions.get(datasetId) ?? IDLE);
 }
@@ -74,7 +78,11 @@ async function run(
   const report = (done: number, isRunning: boolean) => {
     const deleted = before + done - failures.length;
     put(datasetId, { changeId, stems, total: files.length, done, isRunning, deleted, failures: [...failures] });
-    return deleted;
+    // After each request, so that what was deleted can be undone after a reload too.
+    if (done > 0 && deleted > 0) {
+      const text = `${countOf(deleted, 'file')} deleted.`;
+      recordChange(datasetId, { text, made: { changeId }, isUnfinished: isRunning });
+    }
   };
   report(0, true);
   for (let start = 0; start < files.length; start += FILES_PER_REQUEST) {
@@ -91,8 +99,7 @@ async function run(
   }
   report(files.length, true);
   await refetch();
-  const deleted = report(files.length, false);
-  if (deleted > 0) recordChange(datasetId, { text: `${countOf(deleted, 'file')} deleted.`, made: { changeId } });
+  report(files.length, false);
 }
 
 async function deleteSlice(

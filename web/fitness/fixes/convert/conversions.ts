@@ -31,6 +31,10 @@ const IDLE: Conversion = { isRunning: false, done: 0, total: 0, faults: new Map(
 const conversions = new Map<string, Conversion>();
 const listeners = new Set<() => void>();
 
+addEventListener('beforeunload', (event) => {
+  if ([...conversions.values()].some(({ isRunning }) => isRunning)) event.preventDefault();
+});
+
 export function useConversion(datasetId: string): Conversion {
   return useSyncExternalStore(subscribe, () => conversions.get(datasetId) ?? IDLE);
 }
@@ -57,8 +61,14 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   // Read once: a file that another client adds meanwhile is not overwritten.
   const reading = client.status(datasetId).then((dataset) => ({ dataset, media: mediaByStem(dataset.files) }));
   let converted = 0;
-  const report = (done: number, isRunning: boolean) =>
+  const report = (done: number, isRunning: boolean) => {
     put(datasetId, { isRunning, done, total: images.length, faults: new Map(faults) });
+    // After each image, so that what was converted can be undone after a reload too.
+    if (converted > 0) {
+      const text = `${countOf(converted, 'image')} converted.`;
+      recordChange(datasetId, { text, made: { changeId }, isUnfinished: isRunning });
+    }
+  };
   report(0, true);
   for (const [index, image] of images.entries()) {
     try {
@@ -72,7 +82,6 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   }
   await refetch();
   report(images.length, false);
-  if (converted > 0) recordChange(datasetId, { text: `${countOf(converted, 'image')} converted.`, made: { changeId } });
 }
 
 /** The names of images and clips by their stems, in which upper and lower case are one: those of a stem share a caption. */
