@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../dataset/errors.js';
+import { turn } from '../../storage/time-slice.js';
 import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
@@ -51,7 +52,10 @@ export function registerDrain(app: App): Drain {
     stopping.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.'));
     const deadline = performance.now() + Math.min(maxMs, MAX_DRAIN_MS);
     for (;;) {
-      const remainingMs = Math.min(lastArrivalMs + QUIET_MS, deadline) - performance.now();
+      const now = performance.now();
+      // Accepts connections that arrived until now, since the process may have had no time for them.
+      await turn();
+      const remainingMs = Math.min(lastArrivalMs + QUIET_MS, deadline) - now;
       if (remainingMs <= 0) break;
       await wait(remainingMs);
     }
