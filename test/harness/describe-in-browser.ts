@@ -1,7 +1,8 @@
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe } from 'vitest';
 import type { Api } from './api.js';
 import { startBrowser, type Visit, type VisitOptions, visit, whyNoBrowser } from './browser.js';
+import { type BreakingProxy, startProxy } from './proxy.js';
 import { discardServer, startServer, type TestServer } from './server.js';
 
 /** A server and a browser, both running while the tests of one group run. */
@@ -47,4 +48,18 @@ export function describeInBrowser(title: string, ...rest: [Tests] | [Setup, Test
     });
     tests(site);
   });
+}
+
+/** Starts a proxy in front of the server before the tests of a group, and ends it after them. It has no rule when a test begins. */
+export function runProxy(site: Site, onStarted: (proxy: BreakingProxy) => void): void {
+  let proxy: BreakingProxy | undefined;
+  beforeAll(async () => {
+    proxy = await startProxy(site.server.url);
+    onStarted(proxy);
+  });
+  afterEach(() => {
+    proxy?.rule();
+    proxy?.release();
+  });
+  afterAll(() => proxy?.close());
 }

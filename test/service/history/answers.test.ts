@@ -11,7 +11,7 @@ import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { imageNamed } from '../../harness/stored-image.js';
 
-/* A restore or undo that is committed is answered so, whatever happens after it. */
+/* Once a restore or undo is committed, its answer says that it succeeded, whatever happens after the commit. */
 
 const by = (how: 'restore' | 'undo'): Author => ({ ...laptop, how });
 

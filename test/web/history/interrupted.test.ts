@@ -1,21 +1,16 @@
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
-import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
+import type { BreakingProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('a change that is interrupted', (site) => {
   let proxy: BreakingProxy;
-  beforeAll(async () => {
-    proxy = await startProxy(site.server.url);
+  runProxy(site, (started) => {
+    proxy = started;
   });
-  afterEach(() => {
-    proxy.rule();
-    proxy.release();
-  });
-  afterAll(() => proxy?.close());
   const messageOf = (page: Page) => page.getByRole('region', { name: 'Last change' });
   const textOf = async (id: string, name: string) => (await site.api.raw('GET', `/${id}/files/${name}`)).text();
 

@@ -3,11 +3,11 @@ import { createReadStream } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { writeMovie } from '../../../bench/movie.js';
 import * as media from '../../fixtures/media.js';
-import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { type BreakingProxy, type Fault, type Rule, startProxy } from '../../harness/proxy.js';
+import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
+import type { BreakingProxy, Fault, Rule } from '../../harness/proxy.js';
 import { eventually, temporaryFolder } from '../../harness/server.js';
 import { bytesOf, dockOf, FILES } from './drop-files.js';
 
@@ -27,14 +27,9 @@ const NO_ROUTE: Fault = { status: 404, body: '404 page not found\n' };
 
 describeInBrowser('uploads with faults', (site) => {
   let proxy: BreakingProxy;
-  beforeAll(async () => {
-    proxy = await startProxy(site.server.url);
+  runProxy(site, (started) => {
+    proxy = started;
   });
-  afterEach(() => {
-    proxy.rule();
-    proxy.release();
-  });
-  afterAll(() => proxy?.close());
 
   /** Starts to upload three captions to a dataset under the proxy rule. */
   const uploading = async (rule?: Rule) => {

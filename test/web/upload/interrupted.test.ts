@@ -1,20 +1,15 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
+import type { BreakingProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { bytesOf, dockOf, FILES, sendsOf } from './drop-files.js';
 
 describeInBrowser('an interrupted upload', (site) => {
   let proxy: BreakingProxy;
-  beforeAll(async () => {
-    proxy = await startProxy(site.server.url);
+  runProxy(site, (started) => {
+    proxy = started;
   });
-  afterEach(() => {
-    proxy.rule();
-    proxy.release();
-  });
-  afterAll(() => proxy?.close());
 
   const twoPairs = async () => [
     bytesOf('a.jpg', await media.jpeg()),

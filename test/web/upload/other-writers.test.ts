@@ -1,22 +1,17 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { put } from '../../harness/api.js';
-import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
+import type { BreakingProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { bytesOf, dockOf, FILES } from './drop-files.js';
 import { failureOf } from './replace-file.js';
 
 describeInBrowser('uploads while others write', (site) => {
   let proxy: BreakingProxy;
-  beforeAll(async () => {
-    proxy = await startProxy(site.server.url);
+  runProxy(site, (started) => {
+    proxy = started;
   });
-  afterEach(() => {
-    proxy.rule();
-    proxy.release();
-  });
-  afterAll(() => proxy?.close());
 
   const textOf = async (id: string, name: string) => (await site.api.raw('GET', `/${id}/files/${name}`)).text();
 

@@ -1,9 +1,9 @@
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
 import { folderWith } from '../../harness/folder.js';
-import { type BreakingProxy, type Seen, startProxy } from '../../harness/proxy.js';
+import type { BreakingProxy, Seen } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { controlsOf, datasetWith, linkDatasets, stemsTo, targetsOf } from '../linked-datasets.js';
 import { dockOf, FOLDER, sendsOf } from './drop-files.js';
@@ -11,14 +11,9 @@ import { folderOfPairs } from './folder-of-pairs.js';
 
 describeInBrowser('a folder of targets, controls and masks', (site) => {
   let proxy: BreakingProxy;
-  beforeAll(async () => {
-    proxy = await startProxy(site.server.url);
+  runProxy(site, (started) => {
+    proxy = started;
   });
-  afterEach(() => {
-    proxy.rule();
-    proxy.release();
-  });
-  afterAll(() => proxy?.close());
 
   const datasets = async () => new Map((await site.api.list()).body.datasets.map((each) => [each.name, each]));
   const ready = (id: string) =>

@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { WireRecheck } from '../../../src/api/recheck-schema.js';
 import * as media from '../../fixtures/media.js';
 import { whyNoFfmpeg } from '../../harness/available.js';
-import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
+import type { BreakingProxy } from '../../harness/proxy.js';
 import { eventually, startServer } from '../../harness/server.js';
 import { flipBit, pathOfBytes } from '../../harness/transferring.js';
 import { bytesOf, dockOf, FILES } from './drop-files.js';
@@ -12,15 +12,12 @@ import { failureOf, replaceButton, replaceFile } from './replace-file.js';
 describeInBrowser('a file with another extension', (site) => {
   let proxy: BreakingProxy;
   let png: { name: string; buffer: Buffer };
+  runProxy(site, (started) => {
+    proxy = started;
+  });
   beforeAll(async () => {
-    proxy = await startProxy(site.server.url);
     png = { name: 'any.png', buffer: await media.png() };
   });
-  afterEach(() => {
-    proxy.rule();
-    proxy.release();
-  });
-  afterAll(() => proxy?.close());
 
   // The proxy passes no events on. A page that has to follow the dataset needs the server itself.
   const open = async (id: string, at: { url: string } = proxy) => ({
