@@ -57,11 +57,14 @@ export function registerHistoryRoutes(app: App, context: RouteContext): void {
       errors: ['revision_not_found'],
     }),
     async (request, reply) => {
-      const { from, to, limit, after = '' } = request.query;
+      const {
+        accountId,
+        query: { from, to, limit, after = '' },
+      } = request;
       const query = { from, to, limit, after: after.normalize('NFC') };
       const difference = await history.difference(keyOf(request), query);
-      filesInFlight.admit(request.accountId, difference.files.length, reply.raw);
-      return sendJsonPages(reply, differenceTexts(downloads, query, difference), context);
+      filesInFlight.admit(accountId, difference.files.length, reply.raw);
+      return sendJsonPages(reply, differenceTexts(downloads, { ...query, accountId }, difference), context);
     },
   );
 

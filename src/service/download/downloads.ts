@@ -14,9 +14,17 @@ import { isUnreadable } from '../check/fetch-intact.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
+import { AccountSlots } from '../limits/account-slots.js';
+import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
-/** With a remote store, reading a caption takes one request. */
+/** Captions that one answer reads at a time. With a remote store, reading a caption takes one request. */
 const MAX_CONCURRENT_CAPTIONS = 16;
+
+/**
+ * Small files that are read whole at a time, for all requests. The process has four threads for files: an upload waits behind all
+ * reads that were begun before.
+ */
+const SMALL_FILES_AT_ONCE = 64;
 
 /** A dataset, or one of its revisions. */
 export interface DatasetSource extends DatasetKey {
@@ -26,6 +34,7 @@ export interface DatasetSource extends DatasetKey {
 /** Reads stored files: facts, bytes and captions. */
 export class Downloads {
   readonly #dependencies: ServiceDependencies;
+  readonly #smallFiles = new AccountSlots(SMALL_FILES_AT_ONCE);
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;
@@ -133,24 +142,45 @@ export class Downloads {
    * @throws ServiceError `bytes_replaced` unless such captions are left out too
    */
   async texts<F extends HashedFile>(
+    accountId: string,
     files: readonly F[],
     { leavesOutDamaged = false }: { leavesOutDamaged?: boolean } = {},
   ): Promise<Map<F, string>> {
     const texts = new Map<F, string>();
     const small = files.filter(({ kind, upload }) => kind === 'caption' && upload.sizeBytes <= MAX_CAPTION_TEXT_BYTES);
     await forEachConcurrent(small, MAX_CONCURRENT_CAPTIONS, async (file) => {
-      const text = await this.#textOf(file).catch((error) => {
+      // A client may edit this text and save it. Then damaged bytes would become the file.
+      const bytes = await this.#whole(accountId, () => this.intactBytes(file)).catch((error) => {
         if (leavesOutDamaged && error instanceof ServiceError && error.code === 'bytes_replaced') return undefined;
         throw error;
       });
-      if (text !== undefined) texts.set(file, text);
+      if (bytes !== undefined) texts.set(file, new TextDecoder().decode(bytes));
     });
     return texts;
   }
 
-  async #textOf(file: HashedFile): Promise<string> {
-    // A client may edit this text and save it. Then damaged bytes would become the file.
-    return new TextDecoder().decode(await buffer(this.intactBytes(file)));
+  /**
+   * Reads a file for an archive: a small one whole, so that its bytes are in memory when the promise resolves.
+   *
+   * @param open `bytes` by default
+   * @throws ServiceError as `open`
+   */
+  async archived(
+    accountId: string,
+    file: DownloadFile,
+    open: () => Promise<Readable> | AsyncIterable<Buffer> = () => this.bytes(file),
+  ): Promise<Chunks> {
+    return file.upload.sizeBytes > READ_AHEAD_BYTES ? open() : [await this.#whole(accountId, open)];
+  }
+
+  /** One account after the other. */
+  async #whole(accountId: string, open: () => Promise<Readable> | AsyncIterable<Buffer>): Promise<Buffer> {
+    await this.#smallFiles.take(accountId);
+    try {
+      return await buffer(await open());
+    } finally {
+      this.#smallFiles.release();
+    }
   }
 
   /**

@@ -8,8 +8,11 @@ export interface ArchivedFile {
   readonly upload: { readonly sizeBytes: number; readonly finalizedAt: Micros };
 }
 
+/** The bytes of a file. */
+export type Chunks = AsyncIterable<Buffer> | Iterable<Buffer>;
+
 /** Files up to this size are read ahead. */
-const SMALL_BYTES = 256 * 1024;
+export const READ_AHEAD_BYTES = 256 * 1024;
 
 /** Limits of what is read ahead. A megabyte may be a hundred thousand captions, and to open all of them takes seconds. */
 const MAX_AHEAD_BYTES = 1024 * 1024;
@@ -28,7 +31,7 @@ let archives = 0;
  */
 export async function* readAhead<F extends ArchivedFile>(
   files: readonly F[],
-  read: (file: F) => Promise<AsyncIterable<Buffer>>,
+  read: (file: F) => Promise<Chunks>,
 ): AsyncGenerator<{ file: F; bytes: AsyncIterable<Buffer> }> {
   const ahead = new Map<F, Promise<Buffer[]>>();
   let [next, aheadBytes] = [0, 0];
@@ -36,7 +39,7 @@ export async function* readAhead<F extends ArchivedFile>(
     const maxBytes = Math.min(MAX_AHEAD_BYTES, AHEAD_BUDGET_BYTES / archives);
     for (; next < files.length; next++) {
       const file = files[next]!;
-      if (file.upload.sizeBytes > SMALL_BYTES) continue;
+      if (file.upload.sizeBytes > READ_AHEAD_BYTES) continue;
       if (aheadBytes + file.upload.sizeBytes > maxBytes || ahead.size === MAX_AHEAD_FILES) return;
       aheadBytes += file.upload.sizeBytes;
       const bytes = readWhole(file, read);
@@ -59,17 +62,14 @@ export async function* readAhead<F extends ArchivedFile>(
   }
 }
 
-async function readWhole<F>(file: F, read: (file: F) => Promise<AsyncIterable<Buffer>>): Promise<Buffer[]> {
+async function readWhole<F>(file: F, read: (file: F) => Promise<Chunks>): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   for await (const chunk of await read(file)) chunks.push(chunk);
   return chunks;
 }
 
 /** Throws if the file does not have its recorded size. Opens the file only when iterated, so that no stream is left open. */
-async function* checkSize(
-  { id, filename, upload }: ArchivedFile,
-  open: () => Promise<Iterable<Buffer> | AsyncIterable<Buffer>>,
-): AsyncGenerator<Buffer> {
+async function* checkSize({ id, filename, upload }: ArchivedFile, open: () => Promise<Chunks>): AsyncGenerator<Buffer> {
   let remaining = upload.sizeBytes;
   for await (const chunk of await open()) {
     remaining -= chunk.length;

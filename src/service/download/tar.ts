@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Header } from 'tar/header';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
-import { type ArchivedFile, readAhead } from './read-ahead.js';
+import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
 
 /** A tar archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
@@ -15,7 +15,7 @@ const END = Buffer.alloc(2 * BLOCK_BYTES);
  */
 export function tarOf<F extends ArchivedFile>(
   files: readonly F[],
-  read: (file: F) => Promise<AsyncIterable<Buffer>>,
+  read: (file: F) => Promise<Chunks>,
 ): { sizeBytes: number; open: (from?: number) => Readable } {
   const sizes = files.map((file) => headerBytesOf(file) + paddedBytes(file.upload.sizeBytes));
   const sizeBytes = sizes.reduce((sum, size) => sum + size, END.length);
@@ -30,7 +30,7 @@ export function tarOf<F extends ArchivedFile>(
 
 async function* partsOf<F extends ArchivedFile>(
   files: readonly F[],
-  read: (file: F) => Promise<AsyncIterable<Buffer>>,
+  read: (file: F) => Promise<Chunks>,
 ): AsyncGenerator<Buffer> {
   for await (const { file, bytes } of readAhead(files, read)) {
     yield headerOf(file);

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { Micros } from '../../dataset/dataset.js';
-import { type ArchivedFile, readAhead } from './read-ahead.js';
+import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
 
 /*
  * Written by hand, because no library streams this archive, states its exact size in advance, and keeps up:
@@ -52,7 +52,7 @@ interface Entry {
  */
 export function zipOf<F extends ArchivedFile>(
   files: readonly F[],
-  read: (file: F) => Promise<Readable>,
+  read: (file: F) => Promise<Chunks>,
 ): { sizeBytes: number; body: Readable } {
   const entries: Entry[] = [];
   let [offset, directoryBytes] = [0, 0];
@@ -70,7 +70,7 @@ export function zipOf<F extends ArchivedFile>(
 
 async function* partsOf<F extends ArchivedFile>(
   { files, entries, end }: { files: readonly F[]; entries: readonly Entry[]; end: Buffer },
-  read: (file: F) => Promise<Readable>,
+  read: (file: F) => Promise<Chunks>,
 ): AsyncGenerator<Buffer> {
   let i = 0;
   for await (const { bytes } of readAhead(files, read)) {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { type Dataset, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
 import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -131,8 +130,11 @@ export class MountArchives {
       const upload = { sizeBytes, finalizedAt: modifiedAt(dataset) };
       entries.push({ id: '', filename: `${dataset.name}/${RECORD_NAME}`, upload, parts });
     }
+    const { downloads } = this.#services;
     const read = async (entry: Entry) =>
-      entry instanceof FileEntry ? this.#services.downloads.intactBytes(entry.file) : Readable.from(entry.parts());
+      entry instanceof FileEntry
+        ? downloads.archived(state.dataset.accountId, entry.file, () => downloads.intactBytes(entry.file))
+        : entry.parts();
     return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
 

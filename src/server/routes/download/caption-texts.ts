@@ -6,10 +6,11 @@ import { jsonElements, textPages } from './json-pages.js';
 /** The answer with the texts of at least one caption, as `sendJsonPages` takes it. @throws ServiceError `bytes_replaced` */
 export async function* captionTexts(
   downloads: Downloads,
+  accountId: string,
   files: readonly HashedFile[],
 ): AsyncGenerator<() => string, void, void> {
   for (const [i, page] of textPages(files, ({ upload }) => upload.sizeBytes).entries()) {
-    const texts = await downloads.texts(page);
+    const texts = await downloads.texts(accountId, page);
     const captions = page.map((file) => {
       const { filename, upload } = file;
       return { filename, sha256: upload.sha256, etag: etagOf(upload), text: texts.get(file) ?? null };

@@ -15,7 +15,7 @@ type Texts = ReadonlyMap<StoredFile, string>;
  */
 export async function* differenceTexts(
   downloads: Downloads,
-  { from, to }: { from: number; to: number },
+  { accountId, from, to }: { accountId: string; from: number; to: number },
   { total, files, isLast }: RevisionDifference,
 ): AsyncGenerator<() => string, void, void> {
   const lists: Record<List, FileDifference[]> = { added: [], removed: [], changed: [] };
@@ -25,7 +25,7 @@ export async function* differenceTexts(
     json += `,"${name}":[`;
     for (const [i, page] of textPages(list, textBytesOf).entries()) {
       const versions = page.flatMap((file) => [file.from, file.to]).filter((file) => file !== undefined);
-      const texts = await downloads.texts<StoredFile>(versions, { leavesOutDamaged: true });
+      const texts = await downloads.texts<StoredFile>(accountId, versions, { leavesOutDamaged: true });
       const before = i === 0 ? json : ',';
       yield () => before + jsonElements(page.map((file) => differenceToWire(file, texts)));
       json = '';

@@ -151,7 +151,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       const source = { accountId, id: params.id, revision: query.revision };
       const files = await downloads.files(source, body.filenames);
       filesInFlight.admit(accountId, files.length, reply.raw);
-      const archive = tarOf(files, (file) => downloads.bytes(file));
+      const archive = tarOf(files, (file) => downloads.archived(accountId, file));
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
       return reply.type('application/x-tar').send(archive.open());
     },
@@ -177,7 +177,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       const { revision } = query;
       const { name, files } = await downloads.all({ accountId, id: params.id, revision });
       filesInFlight.admit(accountId, files.length, reply.raw);
-      const zip = zipOf(files, (file) => downloads.bytes(file));
+      const zip = zipOf(files, (file) => downloads.archived(accountId, file));
       reply.headers({
         'cache-control': CACHE_CONTROL,
         'content-disposition': contentDisposition(
@@ -205,7 +205,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       const source = { accountId, id: params.id, revision: query.revision };
       const captions = await downloads.captions(source, body.filenames);
       filesInFlight.admit(accountId, captions.length, reply.raw);
-      return sendJsonPages(reply, captionTexts(downloads, captions), context);
+      return sendJsonPages(reply, captionTexts(downloads, accountId, captions), context);
     },
   );
 }
