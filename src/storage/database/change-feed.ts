@@ -14,9 +14,14 @@ export type InstanceMessage = AnnouncedChange | 'tokens';
 /** Makes the statements that send a message to the other processes when their transaction is committed. */
 export type NotifyInstances = (message: InstanceMessage) => readonly Compilable<unknown>[];
 
-/** The events besides those named by a dataset's id: a change to any dataset, and a gap in which changes may be missed. */
+/** The events besides those of one dataset: a change to any dataset, and a gap in which changes may be missed. */
 const ANY = Symbol('any');
 const GAP = Symbol('gap');
+
+/** The event of a change to a dataset. An id may be any text of a URL, and an emitter has events of its own, such as `newListener`. */
+function changeTo(datasetId: string): string {
+  return `change to ${datasetId}`;
+}
 
 /** Publishes changes to datasets to listeners in this process. */
 export class ChangeFeed {
@@ -27,8 +32,8 @@ export class ChangeFeed {
    * gap, until the returned function is called. Without names, any file may have changed.
    */
   onChange(datasetId: string, listener: (filenames?: readonly string[]) => void): () => void {
-    this.#events.on(datasetId, listener).on(GAP, listener);
-    return () => this.#events.off(datasetId, listener).off(GAP, listener);
+    this.#events.on(changeTo(datasetId), listener).on(GAP, listener);
+    return () => this.#events.off(changeTo(datasetId), listener).off(GAP, listener);
   }
 
   /** Calls `listener` with the id of each changed dataset, and `onGap` after a gap, until the returned function is called. */
@@ -38,7 +43,7 @@ export class ChangeFeed {
   }
 
   announce({ datasetId, filenames }: AnnouncedChange): void {
-    this.#events.emit(datasetId, filenames);
+    this.#events.emit(changeTo(datasetId), filenames);
     this.#events.emit(ANY, datasetId);
   }
 
