@@ -193,12 +193,13 @@ export class Requests {
     });
   }
 
-  /** Sends a request without retrying. @throws TrainyardError for an answer that is not a success */
+  /** Sends a request without retrying. @throws TrainyardError for an answer that is not a success, and as `requireSegments` */
   async once(
     method: string,
     target: string,
     { headers, body, signal }: CallOptions & { headers?: Record<string, string> | undefined; body?: FormData | string },
   ): Promise<Response> {
+    requireSegments(target);
     const answer = this.fetch(this.urlOf(target), {
       method,
       headers: {
@@ -215,6 +216,19 @@ export class Requests {
     if (!response.ok) throw await errorOf(response);
     return response;
   }
+}
+
+/**
+ * URL parsers drop the segments `.` and `..`, escaped ones too (https://url.spec.whatwg.org/#double-dot-path-segment): a request to
+ * delete the file `..` would be one to delete its dataset.
+ *
+ * @throws TrainyardError 404 for a target with such an id or filename, or an empty one
+ */
+function requireSegments(target: string): void {
+  const [, segment] = /\/(\.{0,2})(?=[/?]|$)/.exec(target) ?? [];
+  if (segment === undefined) return;
+  const message = `Nothing has the id or the filename ${JSON.stringify(segment)}.`;
+  throw new TrainyardError(404, { error_code: 404, error_message: message });
 }
 
 function requestOf({ body, headers }: RequestOptions): { headers?: Record<string, string> | undefined; body?: string } {

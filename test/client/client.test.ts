@@ -86,6 +86,20 @@ describe('the client', () => {
     expect(await eventually(async () => ((await events.next()).done ? 'ended' : undefined))).toBe('ended');
   });
 
+  test.each(['', '.', '..'])(
+    'sends no request about the file or the dataset %j, which would be about another',
+    async (name) => {
+      const client = clientAt(server.url);
+      const { id } = await client.create(`stays ${name}`);
+      const nothing = { status: 404, message: `Nothing has the id or the filename ${JSON.stringify(name)}.` };
+      await expect(client.removeFile(id, name)).rejects.toMatchObject(nothing);
+      await expect(client.withdraw(id, name)).rejects.toMatchObject(nothing);
+      await expect(client.remove(name)).rejects.toMatchObject(nothing);
+      await expect(client.thumbnail(id, name)).rejects.toMatchObject(nothing);
+      expect((await client.status(id)).id).toBe(id);
+    },
+  );
+
   test('throws the error of the service, with code and detail', async () => {
     const client = clientAt(server.url);
     const { id } = await client.create('taken');
