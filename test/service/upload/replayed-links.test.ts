@@ -44,7 +44,7 @@ describe.skipIf(leftOut !== undefined).each(['sqlite+presigned', 'postgres+presi
     const replayed = await Promise.all(
       ends.map(async (end) => {
         const { id, url } = await newFile();
-        await end(id);
+        expect(await end(id)).toMatchObject({ status: expect.toSatisfy((status: number) => status < 300) });
         const isThere = async () => (await keysBelow(world.env.BLOBS_URL!, `${id}/`)).some((key) => url.includes(key));
         // Not before cleanup has deleted the first object.
         await eventually(async () => ((await isThere()) ? undefined : true));
