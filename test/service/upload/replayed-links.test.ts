@@ -36,7 +36,7 @@ describe.skipIf(leftOut !== undefined).each(['sqlite+presigned', 'postgres+presi
       await eventually(async () => ((await api.status(id)).body.files.length === 1 ? true : undefined));
       return { id, url };
     };
-    const ends: ((id: string) => Promise<unknown>)[] = [
+    const ends: ((id: string) => Promise<{ status: number }>)[] = [
       (id) => api.request('DELETE', `/${id}/files/a.txt`),
       (id) => api.upload(id, 'a.txt', 'another dog'),
       (id) => api.request('DELETE', `/${id}`),
@@ -44,7 +44,8 @@ describe.skipIf(leftOut !== undefined).each(['sqlite+presigned', 'postgres+presi
     const replayed = await Promise.all(
       ends.map(async (end) => {
         const { id, url } = await newFile();
-        expect(await end(id)).toMatchObject({ status: expect.toSatisfy((status: number) => status < 300) });
+        // On a busy machine, the lease of an upload may end before it does.
+        await eventually(async () => ((await end(id)).status < 300 ? true : undefined));
         const isThere = async () => (await keysBelow(world.env.BLOBS_URL!, `${id}/`)).some((key) => url.includes(key));
         // Not before cleanup has deleted the first object.
         await eventually(async () => ((await isThere()) ? undefined : true));
