@@ -243,24 +243,23 @@ export function remove(
 ): StemGroup | undefined {
   const isNamed = (file: DatasetFile) =>
     file.filename === filename && (file.upload.state !== 'pending' || isByLink(file));
-  if (conditional === undefined) return without(group, isNamed);
+  const isAny = (isRemoved: (file: DatasetFile) => boolean) =>
+    group.some((file) => isRemoved(file) && !isRetired(file.upload));
+  if (conditional === undefined) return isAny(isNamed) ? group.filter((file) => !isNamed(file)) : undefined;
   requireCondition(conditional.condition, filename, storedFileIn(group, filename));
   const isRemoved = (file: DatasetFile) => isNamed(file) && file.upload.state !== 'received';
-  return group.some((file) => isRemoved(file) && !isRetired(file.upload))
-    ? replace(group, isRemoved, conditional.now)
-    : undefined;
+  return isAny(isRemoved) ? replace(group, isRemoved, conditional.now) : undefined;
 }
 
-/** Removes the rejected, received and pending uploads of a name as `remove` does, but not its stored file. */
+/**
+ * Removes the rejected, received and pending uploads of a name as `remove` does, but not its stored file. Retired uploads can be
+ * removed alone, since the bytes that they have reserved count.
+ */
 export function withdrawUploads(group: StemGroup, filename: string): StemGroup | undefined {
   const isWithdrawn = (file: DatasetFile) =>
     file.upload.state === 'rejected' || file.upload.state === 'received' || isByLink(file);
-  return without(group, (file) => file.filename === filename && isWithdrawn(file));
-}
-
-function without(group: StemGroup, isRemoved: (file: DatasetFile) => boolean): StemGroup | undefined {
-  const isAny = group.some((file) => isRemoved(file) && !isRetired(file.upload));
-  return isAny ? group.filter((file) => !isRemoved(file)) : undefined;
+  const remaining = group.filter((file) => file.filename !== filename || !isWithdrawn(file));
+  return remaining.length < group.length ? remaining : undefined;
 }
 
 function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boolean {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { acceptReceived, acquireCheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
-import { countsOf } from '../../../src/dataset/counts.js';
+import { countsOf, usageOf } from '../../../src/dataset/counts.js';
 import {
   type CompleteFile,
   type DatasetFile,
@@ -339,6 +339,16 @@ describe('after any history of asking for links, of uploads through old and new 
         model.settle();
         expect(storedFileIn(model.group, NAME)?.upload.sha256).toBe('the last');
         expect(countsOf(model.group, 0)).toMatchObject({ pending: 0, received: 0, rejected: 0, videos: 1 });
+      }),
+      runs,
+    );
+  });
+
+  test('withdrawing leaves a name with the bytes of its stored file alone', () => {
+    fc.assert(
+      fc.property(history, (steps) => {
+        const { group } = runAll([...steps, { do: 'withdraw' }]);
+        expect(usageOf(group)).toEqual(usageOf(group.filter(({ upload }) => upload.state === 'stored')));
       }),
       runs,
     );

@@ -59,6 +59,7 @@ for (const { name, leftOut } of BACKENDS) {
           return isMet(body) ? body : undefined;
         });
       const settled = (id: string) => statusWhen(id, ({ counts }) => counts.pending === 0);
+      const usage = async () => (await api.request<{ usage: { bytes: number } }>('GET', '/account')).body.usage;
       const textIn = async (id: string) => (await api.raw('GET', `/${id}/files/a.txt`)).text();
       const rejections = ({ warnings = [] }: WireDatasetWithFiles) =>
         warnings.flatMap(({ code, message }) => (code === 'REPLACEMENT_REJECTED' ? [message] : []));
@@ -126,6 +127,19 @@ for (const { name, leftOut } of BACKENDS) {
         expect(await putTo(await linkFor(id), 'last')).toBe(200);
         await settled(id);
         expect(await textIn(id)).toBe('last');
+      });
+
+      test('counts against the account, and can be withdrawn, though the name was uploaded again', async () => {
+        const id = await newDataset();
+        const before = (await usage()).bytes;
+        await api.links(id, { 'a.txt': 4_000_000_000 });
+        await api.upload(id, 'a.txt', 'new');
+        await settled(id);
+        expect((await usage()).bytes).toBe(before + 4_000_000_000);
+        const withdraw = () => api.request('DELETE', `/${id}/uploads/a.txt`);
+        expect((await withdraw()).status).toBe(200);
+        expect([(await usage()).bytes, await textIn(id)]).toEqual([before + 'new'.length, 'new']);
+        expect((await withdraw()).status).toBe(404);
       });
 
       test('of a file that another client deletes is not deleted with it, but with a deletion without a condition', async () => {

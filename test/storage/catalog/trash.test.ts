@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { acceptReceived } from '../../../src/dataset/check-transitions.js';
 import { DETECTION_MARGIN, type DatasetFile, type PendingFile, type Upload } from '../../../src/dataset/dataset.js';
-import { finalize, receive, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
+import {
+  finalize,
+  receive,
+  reject,
+  remove,
+  reserve,
+  type StemGroup,
+  withdrawUploads,
+} from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { catalogs, onEach } from '../../harness/backends.js';
@@ -60,6 +68,15 @@ const checkedBy = (group: StemGroup) =>
 /** The ways in which a file that came through a link stops being in the catalog. */
 const ENDS: [string, (context: Context) => Promise<unknown>][] = [
   ['withdrawn before it arrived', ({ change, file }) => change((group) => remove(group, file.filename))],
+  [
+    'replaced, retired and withdrawn',
+    async ({ change, file }) => {
+      const replaced = { at: NOW, isRetired: true };
+      const retired = { ...file, upload: { ...file.upload, leaseUntil: null, leaseToken: null, replaced } };
+      await change((group) => group.map((other) => (other.id === file.id ? retired : other)));
+      await change((group) => withdrawUploads(group, file.filename));
+    },
+  ],
   [
     'rejected',
     ({ change, file }) =>
