@@ -38,7 +38,8 @@ import { Uploads } from './service/upload/uploads.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
-import { BlobsNotDeleted } from './storage/blobs/blobs.js';
+import { BlobsNotDeleted, type BlobStore } from './storage/blobs/blobs.js';
+import type { Catalog } from './storage/catalog/catalog.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { installationSetting } from './storage/catalog/installation-setting.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
@@ -127,10 +128,11 @@ export async function openApp(config: Config, logger: Logger) {
   });
   const { presigning } = blobs;
   // Also if links are no longer presigned: clients may still hold earlier ones.
+  const listObjects = blobs.listObjects?.bind(blobs) ?? (await noObjects(catalog));
   const presignedUploads =
-    blobs.listObjects &&
+    listObjects &&
     new PresignedUploads(core, {
-      listObjects: blobs.listObjects.bind(blobs),
+      listObjects,
       onFinalized: (file, sizeBytes) => {
         metrics.uploaded('presigned', sizeBytes);
         recordPresignedUpload(auditLog, file, { now: now() });
@@ -263,6 +265,16 @@ export async function openApp(config: Config, logger: Logger) {
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
   return { accounts, now, port, databaseName: openedCatalog.databaseName, stop };
+}
+
+/**
+ * Lists no objects, for a folder whose catalog was migrated from a bucket and has presigned uploads: the folder has none of their
+ * bytes. `undefined` for a catalog without such uploads, which then gets none.
+ */
+async function noObjects(catalog: Catalog): Promise<BlobStore['listObjects']> {
+  const all = { now: Number.MAX_SAFE_INTEGER, expiringFrom: 0 };
+  const datasets = await catalog.datasetsWithPresignedUploads(all);
+  return datasets.length === 0 ? undefined : async () => ({ objects: [], next: undefined });
 }
 
 function openPool(config: Config, logger: Logger): InspectionPool {

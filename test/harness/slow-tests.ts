@@ -15,6 +15,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/storage/database/postgres.test.ts',
   'test/service/upload/presigned-uploads.test.ts',
   'test/service/upload/unseen-uploads.test.ts',
+  'test/service/transfer/presigned.test.ts',
   'test/web/captions/captions-view.test.ts',
   'test/dataset/inspect/damage.test.ts',
   'test/service/mount/linked.test.ts',
