@@ -200,6 +200,11 @@ describe('the house', () => {
     expect(users.map(({ path }) => path)).toEqual([]);
   });
 
+  test('signals that live as long as the process keep nothing of work that has ended', () => {
+    const users = files.filter(({ text }) => text.includes('AbortSignal.any('));
+    expect(users.map(({ path }) => path)).toEqual([]);
+  });
+
   test('no two exported things share a name', () => {
     const places = new Map<string, string[]>();
     for (const { path, text } of [...files, ...pageFiles]) {

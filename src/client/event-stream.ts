@@ -1,3 +1,4 @@
+import { anySignal } from '../abort-signals.js';
 import type { WireDatasetChange } from '../api/event-schema.js';
 import type { WireDataset } from '../api/schemas.js';
 import { parseJson } from './parse-json.js';
@@ -19,6 +20,9 @@ const MAX_SILENT_SECONDS = 40;
 /** Sends the request for a stream. */
 type Open = (signal: AbortSignal) => Promise<Response>;
 
+/** Fails work that takes too long. */
+type Limit = <T>(work: Promise<T>) => Promise<T>;
+
 /**
  * Yields `open` once the answer begins, then its events as they arrive, until it ends. Parses only the form of server-sent
  * events (https://html.spec.whatwg.org/#server-sent-events) that this service sends.
@@ -32,7 +36,7 @@ async function* eventsIn(
 ): AsyncGenerator<{ name: string; data: unknown }> {
   const silence = new AbortController();
   /** Only while the stream is read: a caller may take longer for an event. */
-  const limited = async <T>(work: Promise<T>): Promise<T> => {
+  const limited: Limit = async (work) => {
     const reason = new DOMException(`Nothing has arrived for ${maxSilentSeconds} seconds.`, 'TimeoutError');
     const timer = setTimeout(() => silence.abort(reason), maxSilentSeconds * 1000);
     try {
@@ -41,8 +45,15 @@ async function* eventsIn(
       clearTimeout(timer);
     }
   };
-  const either = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
-  const response = await limited(open(either));
+  const either = anySignal([signal, silence.signal]);
+  try {
+    yield* eventsOf(await limited(open(either.signal)), limited);
+  } finally {
+    either.release();
+  }
+}
+
+async function* eventsOf(response: Response, limited: Limit): AsyncGenerator<{ name: string; data: unknown }> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (reader === undefined) return;
   const read = () => limited(reader.read());

@@ -2,7 +2,7 @@ import { BASE_PATH, PAGE_HEADER } from '../api/base-path.js';
 import type { WireUploadedFile } from '../api/schemas.js';
 import { abortable, errorOf, jsonOf, untilAborted } from './answer/answer-body.js';
 import { parsed, type Shape, UPLOADED_FILE } from './answer/answer-shape.js';
-import { withTimeout } from '../with-timeout.js';
+import { withAnySignal, withTimeout } from '../abort-signals.js';
 import { hasBytes } from './push-file.js';
 import { type RetryOptions, withRetries } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
@@ -88,6 +88,13 @@ interface RequestOptions extends CallOptions, Pick<RetryOptions, 'isRepeatable' 
   readonly headers?: Record<string, string>;
 }
 
+interface OnceOptions extends CallOptions {
+  readonly headers?: Record<string, string> | undefined;
+  readonly body?: FormData | string;
+  /** Ends the body of the answer; `signal` if it is not given. */
+  readonly bodySignal?: AbortSignal | undefined;
+}
+
 /** The answer to a change that may be the second attempt at it. */
 interface ChangeAnswer<T> {
   readonly answer: T;
@@ -128,11 +135,12 @@ export class Requests {
   async json<T>(method: string, target: string, shape: Shape<T>, options: RequestOptions): Promise<T> {
     const request = requestOf(options);
     const work = (attemptSignal: AbortSignal | undefined) =>
-      withTimeout(this.#answerSeconds * 1000, async (timeout) => {
-        const signal = attemptSignal === undefined ? timeout : AbortSignal.any([attemptSignal, timeout]);
-        // The body is read within the attempt: a connection may break in the middle of an answer.
-        return parsed(shape, await jsonOf(await this.once(method, target, { ...request, signal })));
-      });
+      withTimeout(this.#answerSeconds * 1000, (timeout) =>
+        withAnySignal([attemptSignal, timeout], async (signal) => {
+          // The body is read within the attempt: a connection may break in the middle of an answer.
+          return parsed(shape, await jsonOf(await this.once(method, target, { ...request, signal })));
+        }),
+      );
     return withRetries(work, { ...options, attempts: this.attempts });
   }
 
@@ -145,7 +153,9 @@ export class Requests {
 
   response(method: string, target: string, options: RequestOptions): Promise<Response> {
     const request = requestOf(options);
-    const work = (signal: AbortSignal | undefined) => this.once(method, target, { ...request, signal });
+    const work = (signal: AbortSignal | undefined) =>
+      // The body is read after the attempt, and ends with the signal of the caller.
+      this.once(method, target, { ...request, signal, bodySignal: options.signal });
     return withRetries(work, { ...options, attempts: this.attempts });
   }
 
@@ -197,7 +207,7 @@ export class Requests {
   async once(
     method: string,
     target: string,
-    { headers, body, signal }: CallOptions & { headers?: Record<string, string> | undefined; body?: FormData | string },
+    { headers, body, signal, bodySignal = signal }: OnceOptions,
   ): Promise<Response> {
     requireSegments(target);
     const answer = this.fetch(this.urlOf(target), {
@@ -212,7 +222,7 @@ export class Requests {
       ...(body !== undefined && { body }),
       ...(signal !== undefined && { signal }),
     });
-    const response = abortable(await untilAborted(answer, signal), signal);
+    const response = abortable(await untilAborted(answer, signal), bodySignal);
     if (!response.ok) throw await errorOf(response);
     return response;
   }

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../abort-signals.js';
 import { TrainyardError } from './trainyard-error.js';
 
 export interface RetryOptions {
@@ -19,9 +20,9 @@ const MAX_RETRY_AFTER_MS = 60_000;
  * an answer that takes too long. Waits as long
  * as `Retry-After` says, up to 60 s; otherwise uses exponential backoff with jitter.
  *
- * Each attempt has a signal of its own. `fetch` releases its listener on a signal only at garbage collection, so a signal
- * shared by thousands of requests would collect thousands of listeners (https://github.com/nodejs/undici,
- * `lib/web/fetch/request.js`).
+ * Each attempt has a signal of its own, which does not fire after the attempt. `fetch` releases its listener on a signal only at
+ * garbage collection, so a signal shared by thousands of requests would collect thousands of listeners
+ * (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
  *
  * @throws the last error; the signal's reason
  */
@@ -32,7 +33,7 @@ export async function withRetries<T>(
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     try {
-      return await work(signal && AbortSignal.any([signal]));
+      return await (signal === undefined ? work(undefined) : withAnySignal([signal], work));
     } catch (error) {
       signal?.throwIfAborted();
       if (attempt >= (isTimeout(error) ? Math.min(attempts, 2) : attempts) || !isTemporary(error, { isRepeatable }))

@@ -16,24 +16,23 @@ export function runOnWake(
   work: () => Promise<unknown>,
   { pauseMs, onError }: { pauseMs: number; onError: (error: unknown) => void },
 ): WakeableLoop {
-  const stopping = new AbortController();
+  let isStopping = false;
   let wake = new AbortController();
   const run = async () => {
-    while (!stopping.signal.aborted) {
+    while (!isStopping) {
       // Made before the work, so that a call of `wake` meanwhile causes another run.
       wake = new AbortController();
       const next = await work().catch(onError);
       const nextMs = typeof next === 'number' ? Math.min(Math.max(next, 1), pauseMs) : pauseMs;
-      await wait(nextMs, undefined, {
-        signal: AbortSignal.any([stopping.signal, wake.signal]),
-      }).catch(() => {});
+      await wait(nextMs, undefined, { signal: wake.signal }).catch(() => {});
     }
   };
   const running = run();
   return {
     wake: () => wake.abort(),
     stop: () => {
-      stopping.abort();
+      isStopping = true;
+      wake.abort();
       return running;
     },
   };

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../abort-signals.js';
 import type { Micros } from '../dataset/dataset.js';
 
 const RENEWALS_PER_LEASE = 5;
@@ -31,7 +32,7 @@ export async function whileRenewing<T>(
     leaseDuration / 1000 / RENEWALS_PER_LEASE,
   );
   try {
-    return await work(signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]));
+    return await withAnySignal([signal, lost.signal], work);
   } finally {
     clearInterval(heartbeat);
   }

@@ -24,6 +24,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
   };
   await visit(join(dist, 'client/client.js'));
   expect([...visited].map((path) => relative(dist, path)).sort()).toEqual([
+    'abort-signals.js',
     'api/base-path.js',
     'api/error-codes.js',
     'api/limits.js',
@@ -53,7 +54,6 @@ test('the client imports nothing but its own files and the wire contract, so tha
     'client/wait-until-ready.js',
     'dataset/pairs/roles.js',
     'for-each-concurrent.js',
-    'with-timeout.js',
   ]);
 });
 

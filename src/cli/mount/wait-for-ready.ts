@@ -9,7 +9,7 @@ import {
 } from '../../client/client.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { MountError } from '../../service/mount/mount-source.js';
-import { withTimeout } from '../../with-timeout.js';
+import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import { secondsIn } from '../duration.js';
 import { firstLines, problemsBeside } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -99,8 +99,9 @@ export async function waitForReady(
     if (isFirst) display.note(line);
     display.update(() => [line]);
   };
-  const either = limit === undefined ? signal : AbortSignal.any([signal, limit.signal]);
-  const dataset = await client.waitUntilReady(id, { signal: either, onStatus }).catch((error) => {
+  const dataset = await withAnySignal([signal, limit?.signal], (either) =>
+    client.waitUntilReady(id, { signal: either, onStatus }),
+  ).catch((error) => {
     if (signal.aborted || !limit?.signal.aborted) throw error;
     const message = `"${name}" was not READY within ${limit.text}: ${reason || 'the service did not answer'}. Try again, or wait longer with --timeout.`;
     throw new CommandError(EXIT.temporaryFailure, message);

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../../abort-signals.js';
 import { type DatasetWithFiles, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { DatasetChanged } from '../../service/mount/mount-source.js';
@@ -88,8 +89,9 @@ class FolderWatch {
     let { report } = sent;
     // Outside of the lock, since the next change ends it.
     if (pullOf === undefined) {
-      const either = AbortSignal.any([signal, changed]);
-      const dataset = await task.client.waitUntilReady(report.dataset.id, { signal: either }).catch((error) => {
+      const dataset = await withAnySignal([signal, changed], (either) =>
+        task.client.waitUntilReady(report.dataset.id, { signal: either }),
+      ).catch((error) => {
         if (signal.aborted || !changed.aborted) throw error;
         return report.dataset;
       });

@@ -1,4 +1,5 @@
 import { watch } from 'node:fs';
+import { withAnySignal } from '../../abort-signals.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -64,8 +65,9 @@ export class Changes {
 
   /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
   async untilQuiet(): Promise<void> {
-    const either = AbortSignal.any([this.#signal, this.#changed.signal]);
-    if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
+    await withAnySignal([this.#signal, this.#changed.signal], async (either) => {
+      if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
+    });
     this.#signal.throwIfAborted();
     for (let ms = QUIET_MS; ms > 0; ms = this.#changedAt + QUIET_MS - performance.now()) await sleep(ms, this.#signal);
   }

@@ -1,4 +1,4 @@
-import { withTimeout } from '../../with-timeout.js';
+import { anySignal, withTimeout } from '../../abort-signals.js';
 import { parseJson } from '../parse-json.js';
 import { errorFor, invalidAnswer, type TrainyardError } from '../trainyard-error.js';
 
@@ -39,30 +39,31 @@ export function abortable(response: Response, signal: AbortSignal | undefined): 
   if (status > 599) throw invalidAnswer(200, `its status is ${status}.`);
   const reader = response.body.getReader();
   const cancel = (reason: unknown) => reader.cancel(reason).catch(() => {});
-  let onAbort = () => {};
-  const stopListening = () => signal.removeEventListener('abort', onAbort);
+  // The signal may be that of many answers.
+  const { signal: own, release } = anySignal([signal]);
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       start(controller) {
-        onAbort = () => {
-          controller.error(signal.reason);
-          void cancel(signal.reason);
+        const onAbort = () => {
+          release();
+          controller.error(own.reason);
+          void cancel(own.reason);
         };
-        if (signal.aborted) onAbort();
-        else signal.addEventListener('abort', onAbort, { once: true });
+        if (own.aborted) onAbort();
+        else own.addEventListener('abort', onAbort, { once: true });
       },
       async pull(controller) {
         const { done, value } = await reader.read().catch((error) => {
-          stopListening();
+          release();
           throw error;
         });
-        if (signal.aborted) return;
+        if (own.aborted) return;
         if (!done) return controller.enqueue(value);
-        stopListening();
+        release();
         controller.close();
       },
       cancel(reason) {
-        stopListening();
+        release();
         return cancel(reason);
       },
     },

@@ -19,7 +19,7 @@ import { mapInPieces, type Pieces } from '../../pieces.js';
 import type { DatasetView } from '../../service/dataset-view.js';
 import { manifestOf, type UseManifest } from '../../service/history/revision-manifests.js';
 import { StateCache } from '../../service/state-cache.js';
-import { withTimeout } from '../../with-timeout.js';
+import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import { disconnectSignal, hangUpSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
@@ -108,10 +108,11 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const { accountId, params, query } = request;
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
-        await withTimeout(Math.ceil(query.wait * 1000), (timeout) => {
-          const signal = AbortSignal.any([stopping, timeout, hangUpSignal(reply)]);
-          return waitForStatusChange(watchDataset(key, signal));
-        });
+        await withTimeout(Math.ceil(query.wait * 1000), (timeout) =>
+          withAnySignal([stopping, timeout, hangUpSignal(reply)], (signal) =>
+            waitForStatusChange(watchDataset(key, signal)),
+          ),
+        );
       }
       const scope = scopeOf(request);
       const answer = async (view: DatasetView, pieces: Pieces) => {

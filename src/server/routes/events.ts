@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
+import { withAnySignal } from '../../abort-signals.js';
 import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
@@ -35,40 +36,42 @@ export async function streamEvents(
   const { watchDataset, datasets, stopping } = context;
   const boundIds = reply.request.grant?.datasetIds;
   await datasets.summary(key);
-  const signal = AbortSignal.any([stopping, hangUpSignal(reply)]);
-  await stream(reply, { context, signal }, async (send) => {
-    const changes = withLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
-    for await (const change of changes) {
-      const { filenames, dataset } = change;
-      if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
-      const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
-      await send('dataset', changeToWire(change, files));
-      await waitUnlessAborted(PAUSE, { signal });
-    }
-    if (!signal.aborted) await send('deleted', { id: key.id });
-  });
+  await withAnySignal([stopping, hangUpSignal(reply)], (signal) =>
+    stream(reply, { context, signal }, async (send) => {
+      const changes = withLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
+      for await (const change of changes) {
+        const { filenames, dataset } = change;
+        if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
+        const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
+        await send('dataset', changeToWire(change, files));
+        await waitUnlessAborted(PAUSE, { signal });
+      }
+      if (!signal.aborted) await send('deleted', { id: key.id });
+    }),
+  );
 }
 
 /** Streams the events of an account: `dataset` for each dataset that changes, and `deleted`. */
 export async function streamAllEvents(reply: FastifyReply, accountId: string, context: RouteContext): Promise<void> {
   const { watchAccount, stopping } = context;
   const boundIds = reply.request.grant?.datasetIds;
-  const signal = AbortSignal.any([stopping, hangUpSignal(reply)]);
-  const events = watchAccount(accountId, signal);
-  try {
-    // Waits for `open`, so that a client misses no change that follows the response headers.
-    await events.next();
-    await stream(reply, { context, signal }, async (send) => {
-      for await (const event of events) {
-        if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
-        if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
-        else if (event.type === 'deleted') await send('deleted', { id: event.id });
-      }
-    });
-  } finally {
-    // The answer to HEAD takes no event, and the watch would continue.
-    void events.return(undefined);
-  }
+  await withAnySignal([stopping, hangUpSignal(reply)], async (signal) => {
+    const events = watchAccount(accountId, signal);
+    try {
+      // Waits for `open`, so that a client misses no change that follows the response headers.
+      await events.next();
+      await stream(reply, { context, signal }, async (send) => {
+        for await (const event of events) {
+          if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
+          if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
+          else if (event.type === 'deleted') await send('deleted', { id: event.id });
+        }
+      });
+    } finally {
+      // The answer to HEAD takes no event, and the watch would continue.
+      void events.return(undefined);
+    }
+  });
 }
 
 function idOf(event: Exclude<AccountEvent, { type: 'open' }>): string {

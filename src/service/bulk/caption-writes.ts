@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { withAnySignal } from '../../abort-signals.js';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import {
@@ -119,7 +120,7 @@ export class CaptionWrites {
     try {
       await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
         // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
-        const file = await this.#write(key, { ...caption, id: ids[i]! }, AbortSignal.any([signal]));
+        const file = await withAnySignal([signal], (own) => this.#write(key, { ...caption, id: ids[i]! }, own));
         if ('upload' in file) stored.push({ file, condition: caption.condition });
         else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
       });

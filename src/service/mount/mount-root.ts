@@ -61,6 +61,7 @@ export class MountRoot {
   async stop(): Promise<void> {
     this.#stopListening();
     this.#stopping.abort();
+    this.#wake.abort();
     await this.#running;
   }
 
@@ -93,9 +94,8 @@ export class MountRoot {
       }
       let next = nextFullAt;
       for (const at of this.#scheduled.values()) next = Math.min(next, at);
-      const stopOrWake = AbortSignal.any([signal, this.#wake.signal]);
       this.#sleepsUntil = next;
-      await wait(Math.max(next - Date.now(), 1), undefined, { signal: stopOrWake }).catch(() => {});
+      await wait(Math.max(next - Date.now(), 1), undefined, { signal: this.#wake.signal }).catch(() => {});
       this.#sleepsUntil = 0;
     }
   }

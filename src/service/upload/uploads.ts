@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { withAnySignal } from '../../abort-signals.js';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import {
@@ -238,9 +239,11 @@ export class Uploads {
       throw new ServiceError('upload_finalized', `Another request is uploading ${file.filename} through this link.`);
     }
     const replace = new AbortController();
-    const incoming = { body, signal: AbortSignal.any([signal, replace.signal]) };
-    const receive = () => this.#receive(lease, incoming, { bytes: link.sizeBytes, message });
-    const received = this.#slots.run(lease.accountId, receive).catch(async (error) => {
+    const received = withAnySignal([signal, replace.signal], (either) => {
+      const incoming = { body, signal: either };
+      const receive = () => this.#receive(lease, incoming, { bytes: link.sizeBytes, message });
+      return this.#slots.run(lease.accountId, receive);
+    }).catch(async (error) => {
       if (error instanceof ServiceError && error.code === 'too_many_uploads') await lease.release();
       throw error;
     });

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../../abort-signals.js';
 import type { Dataset, Micros, StatusRules } from '../../dataset/dataset.js';
 import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import type { DatasetSummary } from '../dataset-view.js';
@@ -98,7 +99,7 @@ export async function* watchAccount(
         nextChange = Math.min(nextChange, moment);
       }
       if (changed.size === 0) {
-        await waitUnlessAborted(nextChange - at, { signal: AbortSignal.any([signal, wake.signal]) });
+        await withAnySignal([signal, wake.signal], (either) => waitUnlessAborted(nextChange - at, { signal: either }));
         continue;
       }
       await takeTurn?.(accountId);

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { withAnySignal } from '../../abort-signals.js';
 import type { Micros } from '../../dataset/dataset.js';
 import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import type { DatasetSummary } from '../dataset-view.js';
@@ -70,7 +71,9 @@ export async function* watchDataset(
       lastFingerprint = fingerprint;
       const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;
       const maxMs = isPolling ? STORE_POLL_INTERVAL_MS : MAX_TIMEOUT_MS;
-      await waitUnlessAborted(nextChange - at, { maxMs, signal: AbortSignal.any([signal, wake.signal]) });
+      await withAnySignal([signal, wake.signal], (either) =>
+        waitUnlessAborted(nextChange - at, { maxMs, signal: either }),
+      );
     }
   } finally {
     unsubscribe();

@@ -1,3 +1,4 @@
+import { anySignal } from '../../abort-signals.js';
 import type { DatasetKey } from '../datasets.js';
 import type { DatasetChange } from './watch-dataset.js';
 
@@ -5,7 +6,8 @@ import type { DatasetChange } from './watch-dataset.js';
 interface Watch {
   readonly id: string;
   readonly changes: AsyncIterator<DatasetChange>;
-  readonly ending: AbortController;
+  /** Ends the watch. */
+  readonly stop: () => void;
 }
 
 /** What a watch has found. Without a change, it has ended, because of an error or not. */
@@ -42,14 +44,19 @@ export async function* watchWithLinked(
   };
   const begin = (id: string) => {
     const ending = new AbortController();
-    const changes = watchDataset({ ...key, id }, AbortSignal.any([signal, ending.signal]))[Symbol.asyncIterator]();
-    const watch = { id, changes, ending };
+    const either = anySignal([signal, ending.signal]);
+    const changes = watchDataset({ ...key, id }, either.signal)[Symbol.asyncIterator]();
+    const stop = () => {
+      ending.abort();
+      either.release();
+    };
+    const watch = { id, changes, stop };
     watches.set(id, watch);
     void advance(watch);
   };
-  const end = ({ id, ending, changes }: Watch) => {
+  const end = ({ id, stop, changes }: Watch) => {
     watches.delete(id);
-    ending.abort();
+    stop();
     // Without this, a watch whose change is not taken would continue to listen.
     void changes.return?.();
   };

@@ -1,7 +1,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { withTimeout } from '../../with-timeout.js';
+import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import { type Address, type AllowedAddresses, AddressNotAllowed } from './allowed-addresses.js';
 
 /** From the question to the name server to the status of the answer, and to the end of what is read of its body. */
@@ -33,14 +33,15 @@ export type Posted = { readonly status: number } | { readonly failure: string };
 export async function post(url: URL, options: PostOptions): Promise<Posted> {
   const { allowed, timeoutMs = POST_TIMEOUT_MS, signal } = options;
   return withTimeout(timeoutMs, async (timeout) => {
-    const ending = AbortSignal.any([signal, timeout]);
     let overdue = 'No answer';
     const onWaiting = (step: string) => {
       overdue = step;
     };
     try {
-      const addresses = await untilAborted(allowed.resolve(url), ending);
-      return { status: await statusOf(url, addresses, { ...options, signal: ending, onWaiting }) };
+      return await withAnySignal([signal, timeout], async (ending) => {
+        const addresses = await untilAborted(allowed.resolve(url), ending);
+        return { status: await statusOf(url, addresses, { ...options, signal: ending, onWaiting }) };
+      });
     } catch (error) {
       signal.throwIfAborted();
       if (timeout.aborted) return { failure: `${overdue} within ${timeoutMs / 1000} seconds.` };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
+import { withAnySignal } from '../../abort-signals.js';
 import type { InstanceMessage, NotifyInstances } from './change-feed.js';
 import type { Query } from './database.js';
 import { clientConfigOf } from './postgres.js';
@@ -104,7 +105,7 @@ export class Notifications {
     const arrived = new AbortController();
     this.#onSelfTest = () => arrived.abort();
     await sql`select pg_notify(${sql.lit(CHANNEL)}, ${`${this.#sender} ${SELF_TEST}`})`.execute(this.#query);
-    await pause(RESPONSE_TIMEOUT_MS, AbortSignal.any([arrived.signal, broken]));
+    await withAnySignal([arrived.signal, broken], (either) => pause(RESPONSE_TIMEOUT_MS, either));
     return arrived.signal.aborted;
   }
 

@@ -6,6 +6,7 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { anySignal } from '../../../abort-signals.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { ByteLimit } from '../blobs.js';
 import { alreadyExists, ingestError } from '../ingest.js';
@@ -116,7 +117,7 @@ async function sendParts(
   const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
   const hash = options.sha256 === undefined ? createHash('sha256') : undefined;
   const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
+  const { signal: either, release } = anySignal([signal, stop.signal]);
   const inFlight = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   let sizeBytes = 0;
@@ -158,7 +159,7 @@ async function sendParts(
     fail(error);
   }
   // A part that arrives after the upload was aborted would stay in the bucket.
-  await Promise.all(inFlight);
+  await Promise.all(inFlight).finally(release);
   signal.throwIfAborted();
   if (failure !== undefined) throw failure.error;
   return { Parts, sizeBytes, sha256: hash?.digest('hex') ?? options.sha256 ?? '' };

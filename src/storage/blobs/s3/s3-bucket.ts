@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import {
   DeleteObjectsCommand,
@@ -8,6 +8,7 @@ import {
   HeadObjectCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
+import { withAnySignal } from '../../../abort-signals.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BlobChanged, BlobDamaged, BlobsNotDeleted } from '../blobs.js';
 import { type Connection, withKnownHash } from './connection/connection.js';
@@ -121,9 +122,9 @@ export class S3Bucket {
           Body,
           ContentLength: body.sizeBytes,
         });
-        const sent = this.connection.writer.send(withKnownHash(command, body.sha256), {
-          abortSignal: AbortSignal.any([failed.signal, deadline]),
-        });
+        const sent = withAnySignal([failed.signal, deadline], (abortSignal) =>
+          this.connection.writer.send(withKnownHash(command, body.sha256), { abortSignal }),
+        );
         // The SDK does not close a body that it has not read to the end.
         const answer = await sent.finally(() => Body.destroy());
         return hasMd5(answer, body.md5, capabilities)
@@ -194,6 +195,8 @@ export class S3Bucket {
         signal === undefined ? {} : { abortSignal: signal },
       );
       body = answer.Body as Readable;
+      // The signal of the request does not fire once it is answered.
+      if (signal !== undefined) addAbortSignal(signal, body);
       const found = taggedVersion(answer);
       if (version && found !== version) throw new BlobChanged(key);
       // A server may ignore a range (RFC 9110, 14.2).

@@ -8,6 +8,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
+import { withAnySignal } from '../../../../abort-signals.js';
 import { ServiceError } from '../../../../dataset/errors.js';
 import { BackendUnusable } from '../../../backend-unusable.js';
 import type { S3Location } from './location.js';
@@ -134,10 +135,8 @@ function limit(client: S3Client, { timeouts, closing }: { timeouts: Timeouts; cl
   const sendInTime = (command: Command, { abortSignal, ...options }: Options = {}): Promise<unknown> => {
     const isCompletion = command instanceof CompleteMultipartUploadCommand;
     const ms = totalMsOf(timeouts, command.input.ContentLength ?? 0) + (isCompletion ? COMPLETE_MS : 0);
-    const sendBefore = (deadline: AbortSignal) => {
-      const either = abortSignal === undefined ? deadline : AbortSignal.any([abortSignal, deadline]);
-      return send(command, { ...options, abortSignal: either });
-    };
+    const sendBefore = (deadline: AbortSignal) =>
+      withAnySignal([abortSignal, deadline], (either) => send(command, { ...options, abortSignal: either }));
     return withDeadline(ms, sendBefore, closing);
   };
   return Object.assign(client, { send: sendInTime });

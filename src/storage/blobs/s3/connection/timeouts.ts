@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { withAnySignal } from '../../../../abort-signals.js';
 
 /** Timeouts and attempts of requests to a store. */
 export interface Timeouts {
@@ -33,21 +34,19 @@ export async function withDeadline<T>(
   closing?: AbortSignal,
 ): Promise<T> {
   closing?.throwIfAborted();
-  const deadline = new AbortController();
-  const onClosing = () => deadline.abort(closing?.reason);
-  // `AbortSignal.any` would keep memory for every call until `closing` fires: https://github.com/nodejs/node/issues/64476
-  closing?.addEventListener('abort', onClosing);
+  const timeout = new AbortController();
   const timer = setTimeout(() => {
-    deadline.abort(Object.assign(new Error(`no answer within ${Math.round(ms)} ms`), { name: 'TimeoutError' }));
+    timeout.abort(Object.assign(new Error(`no answer within ${Math.round(ms)} ms`), { name: 'TimeoutError' }));
   }, ms);
-  // Listens before the work does, whose requests reject with an error of their own once the signal fires.
-  const late = rejectionOf(deadline.signal);
   try {
-    // The race ends a pause between two attempts too.
-    return await Promise.race([late, work(deadline.signal)]);
+    return await withAnySignal([timeout.signal, closing], (deadline) => {
+      // Listens before the work does, whose requests reject with an error of their own once the signal fires.
+      const late = rejectionOf(deadline);
+      // The race ends a pause between two attempts too.
+      return Promise.race([late, work(deadline)]);
+    });
   } finally {
     clearTimeout(timer);
-    closing?.removeEventListener('abort', onClosing);
   }
 }
 
