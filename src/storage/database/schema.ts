@@ -9,6 +9,7 @@ import { addVersion } from './migrations/add-version.js';
 import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
 import { createInitialTables } from './migrations/create-initial-tables.js';
 import { indexAddedIn } from './migrations/index-added-in.js';
+import { indexAnnouncements } from './migrations/index-announcements.js';
 import { indexPresigned } from './migrations/index-presigned.js';
 
 /**
@@ -212,6 +213,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0013_readiness_version': { up: addReadinessVersion },
   '0014_file_indexes': { up: addFileIndexes },
   '0015_presigned_index': { up: indexPresigned },
+  '0016_announcement_index': { up: indexAnnouncements },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

@@ -15,6 +15,7 @@ import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { pausedBeforeCommit, untilLockWait } from '../../harness/paused-database.js';
+import { planOf } from '../../harness/query-plans.js';
 import { temporaryFolder } from '../../harness/server.js';
 
 onEach(catalogs, (open) => {
@@ -138,6 +139,100 @@ onEach(catalogs, (open) => {
     await copyCatalog(database, copy, { ...rows, signal: new AbortController().signal });
     expect(await haveSameRows(database, copy)).toBe(true);
     expect(await new Deliveries(copy).list('hook')).toEqual(await deliveries.list('hook'));
+  });
+
+  /** A webhook, and what was announced of many datasets. */
+  const openAnnounced = async () => {
+    const opened = await openWebhook();
+    const { accountId, database } = opened;
+    const announcements = new Announcements(database);
+    const state = { accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
+    const begin = (...datasetIds: string[]) =>
+      announcements.begin(datasetIds.map((datasetId) => ({ ...state, datasetId })));
+    await begin(...Array.from({ length: 450 }, (_, i) => `d${i}`));
+    const left = async () => {
+      const rows = await database.query.selectFrom('announcement').select('dataset_id').execute();
+      return rows.map((row) => row.dataset_id);
+    };
+    const another = { id: 'another', accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 2 };
+    const addAnother = () =>
+      opened.webhooks.add({ ...another, events: ['dataset.ready'] as const, disabledAt: null }, 2);
+    /** A database that calls `before` with the number of each transaction. */
+    const observed = (before: (number: number) => Promise<unknown>): Database => {
+      let number = 0;
+      return {
+        ...database,
+        transact: async (options, work) => {
+          await before(++number);
+          return database.transact(options, work);
+        },
+      };
+    };
+    return { ...opened, begin, left, addAnother, observed };
+  };
+
+  test('what was announced is deleted with the last webhook, not before', async () => {
+    const { accountId, webhooks, left, addAnother } = await openAnnounced();
+    await addAnother();
+    const removed = [];
+    for (const id of ['nope', 'hook', 'another']) {
+      removed.push([await webhooks.remove({ accountId, id }), (await left()).length]);
+    }
+    expect(removed).toEqual([
+      [false, 450],
+      [true, 450],
+      [true, 0],
+    ]);
+  });
+
+  test('a webhook that is added while this is deleted begins anew, and keeps what is announced then', async () => {
+    const { accountId, begin, left, addAnother, observed } = await openAnnounced();
+    const removing = new Webhooks(
+      observed(async (number) => {
+        // The first transaction deletes the webhook, and the second one a part of what was announced.
+        if (number !== 3) return;
+        expect((await left()).length).toBe(250);
+        expect(await addAnother()).toBe(true);
+        expect(await left()).toEqual([]);
+        await begin('d0');
+      }),
+    );
+    expect(await removing.remove({ accountId, id: 'hook' })).toBe(true);
+    expect(await left()).toEqual(['d0']);
+  });
+
+  test('what a failure has left of it is deleted before the next webhook is added', async () => {
+    const { accountId, left, addAnother, observed } = await openAnnounced();
+    const failing = new Webhooks(
+      observed((number) => (number === 3 ? Promise.reject(new Error('the database is away')) : Promise.resolve())),
+    );
+    expect(await failing.remove({ accountId, id: 'hook' })).toBe(true);
+    expect((await left()).length).toBe(250);
+    expect(await addAnother()).toBe(true);
+    expect(await left()).toEqual([]);
+  });
+
+  test('it is found by an index', async () => {
+    const { accountId, database } = await openAnnounced();
+    const plans: Promise<string>[] = [];
+    const observed: Database = {
+      ...database,
+      transact: (options, work) =>
+        database.transact(options, ({ send, commit }) =>
+          work({
+            send: (statements) => {
+              for (const each of statements.map((statement) => statement.compile())) {
+                if (each.sql.includes('announcement')) plans.push(planOf(database, each));
+              }
+              return send(statements);
+            },
+            commit,
+          }),
+        ),
+    };
+    await new Webhooks(observed).remove({ accountId, id: 'hook' });
+    expect(plans.length).toBe(3);
+    for (const plan of plans) expect(await plan).toContain('announcement_account');
   });
 
   test('a delivery of a webhook that was deleted is not added', async () => {

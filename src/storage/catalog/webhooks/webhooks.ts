@@ -3,6 +3,10 @@ import type { Micros } from '../../../dataset/dataset.js';
 import type { WebhookEvent } from '../../../api/webhook-schemas.js';
 import type { Database } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
+import { runWithPauses } from '../../time-slice.js';
+
+/** Announcements that one transaction deletes. SQLite runs on the thread that answers requests. */
+const ANNOUNCEMENTS_PER_PIECE = 200;
 
 export interface Webhook {
   readonly id: string;
@@ -32,14 +36,26 @@ export class Webhooks {
 
   /** Adds a webhook, unless the account has `max` already. @returns whether it was added */
   async add(webhook: Webhook, max: number): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
+    for (;;) {
+      const isAdded = await this.#tryAdd(webhook, max);
+      if (isAdded !== undefined) return isAdded;
+      await this.#deleteAnnouncements(webhook.accountId);
+    }
+  }
+
+  /** @returns `undefined` if it would be the first, and there are announcements from the time of an earlier one */
+  #tryAdd(webhook: Webhook, max: number): Promise<boolean | undefined> {
+    const { query, transact } = this.#db;
     const { id, accountId, url, secret } = webhook;
-    const account = query.selectFrom('account').select('id').where('id', '=', accountId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
       const own = query.selectFrom('webhook').select('id').where('account_id', '=', accountId);
-      // The lock makes concurrent calls run sequentially.
-      const [, others] = await send([hasRowLocks ? account.forUpdate() : account, own]);
+      const [, others, [stale]] = await send([
+        this.#lockedAccount(accountId),
+        own,
+        this.#staleAnnouncements(accountId, 1),
+      ]);
       if (others.length >= max) return false;
+      if (stale !== undefined) return undefined;
       const events = JSON.stringify(webhook.events);
       const times = { created_at: webhook.createdAt, disabled_at: webhook.disabledAt };
       const row = { id, account_id: accountId, url, events, secret, ...times, lease_until: null, lease_token: null };
@@ -98,17 +114,46 @@ export class Webhooks {
   async remove({ accountId, id }: WebhookKey): Promise<boolean> {
     const { query, transact } = this.#db;
     const [removed] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([
-        query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId).returning('id'),
-        query
-          .deleteFrom('announcement')
-          .where('account_id', '=', accountId)
-          .where(({ not, exists, selectFrom }) =>
-            not(exists(selectFrom('webhook').select('webhook.id').where('webhook.account_id', '=', accountId))),
-          ),
-      ]),
+      commit([query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId).returning('id')]),
     );
-    return removed.length > 0;
+    if (removed.length === 0) return false;
+    // What a failure leaves is deleted before the next webhook is added.
+    await this.#deleteAnnouncements(accountId).catch(() => {});
+    return true;
+  }
+
+  /** Deletes what was announced of the datasets of an account, in short transactions, while it has no webhook. */
+  #deleteAnnouncements(accountId: string): Promise<void> {
+    const { query, transact } = this.#db;
+    const stale = this.#staleAnnouncements(accountId, ANNOUNCEMENTS_PER_PIECE);
+    return runWithPauses(() =>
+      transact({ isDurable: false }, async ({ send, commit }) => {
+        const [, some] = await send([this.#lockedAccount(accountId), stale]);
+        if (some.length === 0) return false;
+        const ids = some.map((row) => row.dataset_id);
+        await commit([query.deleteFrom('announcement').where('dataset_id', 'in', ids)]);
+        return some.length === ANNOUNCEMENTS_PER_PIECE;
+      }),
+    );
+  }
+
+  /** The lock makes concurrent additions, and deletions of announcements, run sequentially. */
+  #lockedAccount(accountId: string) {
+    const { query, hasRowLocks } = this.#db;
+    const account = query.selectFrom('account').select('id').where('id', '=', accountId);
+    return hasRowLocks ? account.forUpdate() : account;
+  }
+
+  /** What was announced of the datasets of an account that has no webhook any more. A new one must not compare with it. */
+  #staleAnnouncements(accountId: string, limit: number) {
+    return this.#db.query
+      .selectFrom('announcement')
+      .select('dataset_id')
+      .where('account_id', '=', accountId)
+      .where(({ not, exists, selectFrom }) =>
+        not(exists(selectFrom('webhook').select('webhook.id').where('webhook.account_id', '=', accountId))),
+      )
+      .limit(limit);
   }
 
   /**
