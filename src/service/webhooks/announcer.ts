@@ -5,6 +5,7 @@ import type {
   Announcement,
   Announcements,
   EventToRecord,
+  WatchedAccount,
   WatchedDataset,
 } from '../../storage/catalog/webhooks/announcements.js';
 import type { DatasetView } from '../dataset-view.js';
@@ -45,6 +46,8 @@ export class Announcer {
   readonly #dependencies: ServiceDependencies;
   readonly #options: AnnouncerOptions;
   readonly #changed = new Set<string>();
+  /** Accounts that have got a webhook. */
+  readonly #added = new Set<string>();
   /** When a dataset is to be looked at again, by its id. */
   readonly #due = new Map<string, Micros>();
   #comparedAllAt = Number.NEGATIVE_INFINITY;
@@ -68,6 +71,12 @@ export class Announcer {
     this.#loop = runOnWake(() => this.#run(), { pauseMs: COMPARE_ALL_MS, onError });
   }
 
+  /** Looks at the datasets of an account soon, and returns at once. */
+  compareAccount(accountId: string): void {
+    this.#added.add(accountId);
+    this.#loop?.wake();
+  }
+
   /** Looks at all datasets soon, and returns at once. */
   compareAll(): void {
     this.#comparedAllAt = Number.NEGATIVE_INFINITY;
@@ -85,6 +94,8 @@ export class Announcer {
     const { announcements } = this.#options;
     const changed = [...this.#changed];
     this.#changed.clear();
+    const added = [...this.#added];
+    this.#added.clear();
     try {
       if (!(await announcements.hasWebhooks())) {
         this.#due.clear();
@@ -93,7 +104,10 @@ export class Announcer {
       const at = this.#dependencies.now();
       for (const [id, due] of this.#due) if (due <= at) changed.push(id);
       if (performance.now() - this.#comparedAllAt >= COMPARE_ALL_MS) await this.#compareAllNow();
-      else await this.#compare([...new Set([...changed, ...(await announcements.linkingTo(changed))])]);
+      else {
+        if (added.length > 0) await this.#compareAccounts(await announcements.watchedAccounts(added));
+        await this.#compare([...new Set([...changed, ...(await announcements.linkingTo(changed))])]);
+      }
     } catch (error) {
       this.#comparedAllAt = Number.NEGATIVE_INFINITY;
       this.#options.onError(error, 'recording events of webhooks failed; it will be retried');
@@ -108,12 +122,17 @@ export class Announcer {
     this.#comparedAllAt = performance.now();
     this.#due.clear();
     const { announcements } = this.#options;
-    for (const account of await announcements.watchedAccounts()) {
+    await this.#compareAccounts(await announcements.watchedAccounts());
+    const readDeleted = (after: string) => announcements.deletedAfter(after, PAGE_DATASETS);
+    for await (const { ids } of this.#pagesOf(readDeleted)) if (ids.length > 0) await this.#announceDeleted(ids);
+  }
+
+  async #compareAccounts(accounts: readonly WatchedAccount[]): Promise<void> {
+    const { announcements } = this.#options;
+    for (const account of accounts) {
       const read = (after: string) => announcements.watchedAfter(account, { after, limit: PAGE_DATASETS });
       for await (const { datasets } of this.#pagesOf(read)) await this.#look(datasets);
     }
-    const readDeleted = (after: string) => announcements.deletedAfter(after, PAGE_DATASETS);
-    for await (const { ids } of this.#pagesOf(readDeleted)) if (ids.length > 0) await this.#announceDeleted(ids);
   }
 
   /** Reads pages until the one after the last. Requests have a turn after each. */

@@ -29,7 +29,7 @@ export function openWebhooks(dependencies: ServiceDependencies, { database, allo
   const deliverer = new Deliverer(dependencies, { ...options, webhooks, deliveries, allowed });
   const onDue = () => deliverer.wake();
   const announcer = new Announcer(dependencies, { ...options, announcements, onRecorded: onDue });
-  const onAdded = () => announcer.compareAll();
+  const onAdded = (accountId: string) => announcer.compareAccount(accountId);
   return {
     service: new WebhookService(dependencies, { webhooks, deliveries, allowed, onAdded, onDue }),
     inFlight: () => deliverer.inFlight,

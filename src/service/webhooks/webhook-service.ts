@@ -14,8 +14,8 @@ export interface WebhookServiceOptions {
   readonly webhooks: Webhooks;
   readonly deliveries: Deliveries;
   readonly allowed: AllowedAddresses;
-  /** A webhook was made. */
-  readonly onAdded: () => void;
+  /** A webhook of this account was made. */
+  readonly onAdded: (accountId: string) => void;
   /** Deliveries may be due. */
   readonly onDue: () => void;
 }
@@ -51,7 +51,7 @@ export class WebhookService {
       const message = `The account has ${MAX_WEBHOOKS} webhooks, the most that it may have. Delete one first.`;
       throw new ServiceError('quota_exceeded', message);
     }
-    onAdded();
+    onAdded(accountId);
     return webhook;
   }
 

@@ -17,6 +17,8 @@ const MAX_DATASETS_A_TURN = 200;
 class ObservedAnnouncements extends Announcements {
   readonly read = new PerTurn();
   writes = 0;
+  /** The account of each page. */
+  readonly accounts: string[] = [];
   /** How often all datasets were compared. */
   rounds = 0;
   /** Whether the database is away for the next look. */
@@ -29,6 +31,7 @@ class ObservedAnnouncements extends Announcements {
   }
 
   override async watchedAfter(...page: Parameters<Announcements['watchedAfter']>) {
+    this.accounts.push(page[0].accountId);
     const found = await super.watchedAfter(...page);
     this.read.add(found.datasets.length);
     return found;
@@ -47,8 +50,8 @@ class ObservedAnnouncements extends Announcements {
   }
 }
 
-async function addHook(database: Database, accountId: string): Promise<void> {
-  const hook = { id: 'hook', accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1 };
+async function addHook(database: Database, accountId: string, id = 'hook'): Promise<void> {
+  const hook = { id, accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1 };
   await new Webhooks(database).add({ ...hook, events: ['dataset.deleted'], disabledAt: null }, 1);
 }
 
@@ -96,6 +99,29 @@ onEach(catalogs, (open) => {
     expect(announcements.read.max).toBeLessThanOrEqual(MAX_DATASETS_A_TURN);
     const sent = await query.selectFrom('webhook_delivery').select('event').distinct().execute();
     expect([sent, errors]).toEqual([[{ event: 'dataset.deleted' }], []]);
+  });
+
+  test('after a webhook was added, the datasets of its account are compared, and not those of all', async () => {
+    const { accounts, accountId, catalog, database } = await open();
+    const { token } = await accounts.createToken('other', 1);
+    const other = (await accounts.grantOf(token))!.accountId;
+    await addHook(database, accountId);
+    const { announcements, announcer, errors } = start({ catalog, database });
+    await eventually(() => (announcements.rounds === 1 ? true : undefined));
+    await catalog.createDataset({ id: 'cats', accountId: other, name: 'cats', createdAt: 1 });
+    await addHook(database, other, 'another');
+    announcements.accounts.length = 0;
+    announcer.compareAccount(other);
+    const known = () =>
+      database.query
+        .selectFrom('announcement')
+        .select('account_id')
+        .where('dataset_id', '=', 'cats')
+        .executeTakeFirst();
+    expect(await eventually(known)).toEqual({ account_id: other });
+    await eventually(() => (announcements.accounts.length > 1 ? true : undefined));
+    expect(new Set(announcements.accounts)).toEqual(new Set([other]));
+    expect([announcements.rounds, errors]).toEqual([1, []]);
   });
 
   test('a deletion is announced soon after a failure of the database, also if that was before the first read', async () => {

@@ -79,9 +79,10 @@ export class Announcements {
     return found.flat().map(({ dataset_id }) => dataset_id);
   }
 
-  /** The accounts that have webhooks. */
-  async watchedAccounts(): Promise<WatchedAccount[]> {
-    const rows = await watchers(this.#db.query).execute();
+  /** The accounts that have webhooks, of all or of these. */
+  async watchedAccounts(accountIds?: readonly string[]): Promise<WatchedAccount[]> {
+    const all = watchers(this.#db.query);
+    const rows = await (accountIds === undefined ? all : all.where('account_id', 'in', accountIds)).execute();
     return rows.map(({ watching, since }) => ({ accountId: watching, since }));
   }
 
