@@ -26,6 +26,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/service/mount/kill-linked.test.ts',
   'test/web/live/large-dataset.test.ts',
   'test/web/datasets/datasets.test.ts',
+  'test/service/transfer/occupied-target.test.ts',
   'test/web/upload/faults.test.ts',
   'test/web/upload/replace.test.ts',
   'test/web/upload/interrupted.test.ts',

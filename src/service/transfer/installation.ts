@@ -34,8 +34,9 @@ export interface Installation {
 
 const { catalog: CATALOG, blobs: BLOBS, spool: SPOOL, lock: LOCK, check: CHECK } = DATA_FOLDER_NAMES;
 
-/** Every name in a data folder. */
-const KNOWN_NAMES = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|${SPOOL}|${LOCK}(-journal)?|${CHECK})$`);
+/** The names of a catalog in a data folder, and those in every data folder. */
+const CATALOG_NAMES = new RegExp(`^${CATALOG}(-wal|-shm|-journal)?$`);
+const COMMON_NAMES = new RegExp(`^(${SPOOL}|${LOCK}(-journal)?|${CHECK})$`);
 
 /** Names an installation to a person, without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
@@ -55,13 +56,17 @@ export function requireExisting({ dataFolder, databaseUrl, blobs }: Installation
 }
 
 /**
- * Creates a missing folder, readable for its owner alone.
+ * Creates the missing folder of an installation, readable for its owner alone.
  *
- * @throws TransferError `occupied` if it holds anything but a data folder's files
+ * @throws TransferError `occupied` if it holds anything but the parts of the installation that belong there
  */
-export async function prepareDataFolder(folder: string): Promise<void> {
+export async function prepareDataFolder(folder: string, { databaseUrl, blobs }: Installation): Promise<void> {
   await makePrivateFolder(folder);
-  const other = (await readdir(folder)).find((name) => !KNOWN_NAMES.test(name));
+  const isOwn = (name: string) =>
+    COMMON_NAMES.test(name) ||
+    (databaseUrl === undefined && CATALOG_NAMES.test(name)) ||
+    (blobs.kind === 'disk' && name === BLOBS);
+  const other = (await readdir(folder)).find((name) => !isOwn(name));
   if (other === undefined) return;
   throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
 }
@@ -109,12 +114,9 @@ export function requireFolder(dataFolder: string | undefined): string {
   return dataFolder;
 }
 
-export function isSameCatalog(a: Installation, b: Installation): boolean {
-  if (a.databaseUrl === undefined || b.databaseUrl === undefined) {
-    return a.databaseUrl === b.databaseUrl && isSameFolder(a.dataFolder, b.dataFolder);
-  }
-  const [one, other] = [new URL(a.databaseUrl), new URL(b.databaseUrl)];
-  return one.host === other.host && one.pathname === other.pathname;
+/** True if both have one catalog, which is a file. */
+export function isSameCatalogFile(a: Installation, b: Installation): boolean {
+  return a.databaseUrl === undefined && b.databaseUrl === undefined && isSameFolder(a.dataFolder, b.dataFolder);
 }
 
 export function isSameStore(a: Installation, b: Installation): boolean {
@@ -125,8 +127,8 @@ export function isSameStore(a: Installation, b: Installation): boolean {
   return isDeepStrictEqual(locationOf(a.blobs), locationOf(b.blobs));
 }
 
-function isSameFolder(a: string | undefined, b: string | undefined): boolean {
-  return realpathOf(requireFolder(a)) === realpathOf(requireFolder(b));
+export function isSameFolder(a: string | undefined, b: string | undefined): boolean {
+  return a !== undefined && b !== undefined && realpathOf(a) === realpathOf(b);
 }
 
 function realpathOf(path: string): string {

@@ -4,6 +4,7 @@ import {
   BlobMissing,
   copyCatalog,
   haveSameRows,
+  haveSameTables,
   isEmptyCatalog,
   referencedBlobs,
   rewriteVersions,
@@ -18,7 +19,8 @@ import { type BlobCopy, type CopyProgress, copyBlobs, problemOf } from './copy-b
 import {
   displayNameOf,
   type Installation,
-  isSameCatalog,
+  isSameCatalogFile,
+  isSameFolder,
   isSameStore,
   lockFolders,
   openDatabase,
@@ -27,6 +29,7 @@ import {
   requireFolder,
   TransferError,
 } from './installation.js';
+import { requireNoOtherFiles } from './require-no-other-files.js';
 
 export interface MigrateOptions {
   /** Temporary folder for uploads into a bucket; holds at most `spoolBytes`. */
@@ -54,9 +57,8 @@ export interface Migrated extends BlobCopy {
  * @throws TransferError, ServiceError, BackendUnusable; the signal's reason
  */
 export async function migrate(from: Installation, to: Installation, options: MigrateOptions): Promise<Migrated> {
-  const same = { catalog: isSameCatalog(from, to), store: isSameStore(from, to) };
-  if (same.catalog && same.store)
-    throw new TransferError('same_place', `Source and target are the same: ${await displayNameOf(from)}.`);
+  const same = { catalog: isSameCatalogFile(from, to), store: isSameStore(from, to) };
+  if (same.catalog && same.store) throw await samePlace(from);
   requireExisting(from);
   await prepareFolder(from, to);
   const release = lockFolders([from.dataFolder, to.dataFolder].filter((folder) => folder !== undefined));
@@ -70,12 +72,15 @@ export async function migrate(from: Installation, to: Installation, options: Mig
     if (await isEmptyCatalog(source))
       throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
     const target = same.catalog ? source : closeLater(await openDatabase(to));
+    same.catalog ||= await haveSameTables(source, target);
+    if (same.catalog && same.store) throw await samePlace(from);
     // After a completed migration the target has the same catalog: a second run checks that its blobs are complete.
     const hasCatalog = same.catalog || (await haveSameRows(source, target));
     if (!hasCatalog && !(await isEmptyCatalog(target))) {
       const message = `${await displayNameOf(to)} already holds another catalog. Name an empty target.`;
       throw new TransferError('occupied', message);
     }
+    if (!same.store) await requireNoOtherFiles(source, to, options.signal);
     // The files of deleted datasets are not copied.
     await trashDeleted(source, { blobGrace: 0, signal: options.signal });
     options.signal.throwIfAborted();
@@ -92,9 +97,13 @@ export async function migrate(from: Installation, to: Installation, options: Mig
 }
 
 async function prepareFolder(from: Installation, to: Installation): Promise<void> {
-  if (to.dataFolder === undefined) return;
-  const isShared = from.dataFolder !== undefined && (isSameCatalog(from, to) || isSameStore(from, to));
-  if (!isShared) await prepareDataFolder(to.dataFolder);
+  // In a shared folder, the other part of the source may stay.
+  if (to.dataFolder === undefined || isSameFolder(from.dataFolder, to.dataFolder)) return;
+  await prepareDataFolder(to.dataFolder, to);
+}
+
+async function samePlace(from: Installation): Promise<TransferError> {
+  return new TransferError('same_place', `Source and target are the same: ${await displayNameOf(from)}.`);
 }
 
 /** Source and target, opened; `from` is `undefined` if both share the blob store. */

@@ -1,4 +1,6 @@
+import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { sql } from 'kysely';
 import { countsOf } from '../../dataset/counts.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
@@ -105,6 +107,25 @@ export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
     for await (const _ of pagesOf(query, runOn(query), table)) return false;
   }
   return true;
+}
+
+/**
+ * True if two connections to Postgres lead to the same tables, also through different URLs. An advisory lock is local to a
+ * database (https://www.postgresql.org/docs/current/view-pg-locks.html), in which each table has its own oid.
+ */
+export async function haveSameTables(one: Database, other: Database): Promise<boolean> {
+  if (!one.hasRowLocks || !other.hasRowLocks) return false;
+  const key = sql`'dataset'::regclass::oid::bigint + ${randomInt(2 ** 47)}::bigint`;
+  const lock = sql<unknown>`pg_advisory_xact_lock(${key})`.as('locked');
+  const attempt = sql<boolean>`pg_try_advisory_xact_lock(${key})`.as('locked');
+  const options = { isDurable: false };
+  return one.transact(options, async ({ send: sendOne }) => {
+    await sendOne([one.query.selectNoFrom(lock)]);
+    return other.transact(options, async ({ send }) => {
+      const [[row]] = await send([other.query.selectNoFrom(attempt)]);
+      return row?.locked === false;
+    });
+  });
 }
 
 /** True if two catalogs have the same rows: an earlier copy is complete. Ignores versions of blobs and the trash. */

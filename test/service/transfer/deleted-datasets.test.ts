@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { backUp } from '../../../src/service/transfer/backup.js';
@@ -36,6 +37,8 @@ test('a migration that is refused or interrupted leaves the deleted datasets of 
   const folder = await folderWithDeleted();
   const { signal } = new AbortController();
   const occupied = await folderWithDeleted();
+  await expect(migrateTo(occupied, folder, signal)).rejects.toMatchObject({ code: 'occupied' });
+  await rm(join(occupied, 'catalog.sqlite'));
   await expect(migrateTo(occupied, folder, signal)).rejects.toMatchObject({ code: 'occupied' });
   expect(await fileRowsIn(folder)).toBe(1);
   const target = await newFolder();

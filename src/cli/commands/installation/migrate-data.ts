@@ -25,7 +25,7 @@ Examples:
   $ trainyard migrate-data --from ./data --to ./data postgres://db/trainyard     the catalog moves, the files stay
   $ trainyard migrate-data --from postgres://db/trainyard s3://lora --to ./data
 
-Exit codes: 65 files are damaged or missing, and are listed; 73 the target already has a catalog; 75 an instance is running.`;
+Exit codes: 65 files are damaged or missing, and are listed; 73 the target has another catalog or other files; 75 an instance is running.`;
 
 /** `trainyard migrate-data` */
 export function addMigrateDataCommand(program: Command): void {

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { haveSameTables } from '../../../src/storage/catalog/copy-catalog.js';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
+import { Api } from '../../harness/api.js';
+import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { type Ended, trainyard } from '../../harness/command.js';
+import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
+import { startServer } from '../../harness/server.js';
+import { blobPathsIn, newFolder, pathOfBytes, servedHoldings } from '../../harness/transferring.js';
+import { newWorld } from '../../harness/world.js';
+
+/** Two installations that were served; each test gets a copy. The second has files in its folder alone. */
+let full: string;
+let token: string;
+let other: string;
+beforeAll(async () => {
+  const [server, second] = await Promise.all([startServer(), startServer()]);
+  const api = await server.api();
+  token = api.token;
+  const id = await captionsOf(api, { 'a.txt': 'a red wagon', 'b.txt': 'a blue one' }, 'wagons');
+  // The history has the replaced file.
+  await api.upload(id, 'b.txt', 'a green one');
+  await captionsOf(api, { 'c.txt': 'to be deleted' }, 'deleted later');
+  await captionsOf(await second.api(), { 'x.txt': 'of another installation' }, 'theirs');
+  await Promise.all([server.stop(), second.stop()]);
+  [full, other] = [server.dataFolder, second.dataFolder];
+});
+afterAll(async () => {
+  for (const folder of [full, other]) await rm(folder, { recursive: true, force: true });
+});
+
+async function captionsOf(api: Api, captions: Record<string, string>, name: string): Promise<string> {
+  const id = await api.newDataset(name);
+  for (const [filename, text] of Object.entries(captions)) await api.upload(id, filename, text);
+  return id;
+}
+
+async function copyOf(folder: string): Promise<string> {
+  const copy = await newFolder();
+  await cp(folder, copy, { recursive: true });
+  return copy;
+}
+
+function migrate(from: readonly string[], to: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return trainyard(['migrate-data', '--from', ...from, '--to', ...to, '--json'], { env });
+}
+
+function expectOccupied(ended: Ended, name: string): void {
+  expect([ended.code, ended.json().error.message]).toEqual([73, expect.stringContaining(name)]);
+}
+
+async function removeCatalog(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) if (name.startsWith('catalog')) await rm(join(folder, name));
+}
+
+test.each(['migrate-data', 'restore'])(
+  '%s copies nothing into a folder that has files of an installation with another catalog',
+  async (command) => {
+    const [from, to] = [await copyOf(full), await copyOf(other)];
+    await removeCatalog(to);
+    const theirs = await blobPathsIn(to);
+    const ended =
+      command === 'restore' ? await trainyard(['restore', from, '--data', to, '--json']) : await migrate([from], [to]);
+    expectOccupied(ended, theirs[0]!.split('/').at(-1)!);
+    expect(await blobPathsIn(to)).toEqual(theirs);
+  },
+);
+
+test.skipIf(whyNoS3() !== undefined)(
+  'a prefix with files of another installation is left unchanged',
+  async () => {
+    const world = await newWorld('sqlite+s3');
+    onTestFinished(world.discard);
+    const theirs = await startServer({}, { env: world.env });
+    onTestFinished(() => rm(theirs.dataFolder, { recursive: true, force: true }));
+    await captionsOf(await theirs.api(), { 'x.txt': 'of another installation' }, 'theirs');
+    const to = await newFolder();
+    expectOccupied(await migrate([await copyOf(full)], [to, world.env.BLOBS_URL!], world.env), to);
+    expect((await trainyard(['check-store', '--data', theirs.dataFolder], { env: world.env })).code).toBe(0);
+    await theirs.stop();
+  },
+  300_000,
+);
+
+test('an interrupted migration continues beside files that were removed in the source, as long as it names them', async () => {
+  const [from, to] = [await copyOf(full), await newFolder()];
+  expect((await migrate([from], [to])).json()).toMatchObject({ copied_files: 4 });
+  await removeCatalog(to);
+  const server = await startServer({}, { dataFolder: from });
+  const api = new Api(server.url, token);
+  const { datasets } = (await api.list()).body;
+  await api.request('DELETE', `/${datasets.find(({ name }) => name === 'deleted later')!.id}`);
+  await server.stop();
+  const id = randomUUID().replaceAll('-', '');
+  const forgotten = join(to, 'blobs', id.slice(0, 2), id);
+  await writeFile(forgotten, 'no longer in the catalog');
+  expectOccupied(await migrate([from], [to]), id);
+  await rm(forgotten);
+  expect((await migrate([from], [to])).json()).toMatchObject({ files: 3, copied_files: 0 });
+  expect(Object.keys(await servedHoldings(to, { token }))).toEqual(['wagons']);
+});
+
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a folder with the catalog of another installation is left unchanged if the target catalog is elsewhere',
+  async () => {
+    const to = await copyOf(other);
+    await rm(join(to, 'blobs'), { recursive: true });
+    const before = await readdir(to);
+    expectOccupied(await migrate([await copyOf(full)], [to, await databaseForTest()]), 'catalog.sqlite');
+    expect((await readdir(to)).filter((name) => name !== 'serving.lock')).toEqual(
+      before.filter((name) => name !== 'serving.lock'),
+    );
+  },
+);
+
+test.skipIf(whyNoPostgres() !== undefined)(
+  'files move to a new folder while their catalog stays in Postgres',
+  async () => {
+    const [url, first, second, occupied] = [
+      await databaseForTest(),
+      await newFolder(),
+      await newFolder(),
+      await newFolder(),
+    ];
+    expect((await migrate([await copyOf(full)], [first, url])).code).toBe(0);
+    await mkdir(occupied);
+    await writeFile(join(occupied, 'thesis.txt'), '');
+    expectOccupied(await migrate([url, first], [url, occupied]), 'thesis.txt');
+    expect((await migrate([url, first], [url, second])).json()).toMatchObject({ files: 4, copied_files: 4 });
+    await rm(first, { recursive: true });
+    const holdings = await servedHoldings(second, { token, env: { DATABASE_URL: url } });
+    expect(Object.keys(holdings).sort()).toEqual(['deleted later', 'wagons']);
+    expect(await pathOfBytes(second, 'a blue one')).toContain(second);
+  },
+);
+
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a catalog is the same under another host name, and not in another schema or database',
+  async () => {
+    const [url, folder] = [await databaseForTest(), await newFolder()];
+    expect((await migrate([await copyOf(full)], [folder, url])).code).toBe(0);
+    const { url: proxied } = await proxiedForTest(url);
+    const ended = await migrate([url, folder], [proxied, folder]);
+    expect([ended.code, ended.json().error.message]).toEqual([64, expect.stringContaining('are the same')]);
+
+    await onDatabase(url, COPY_TO_SECOND);
+    const inSecond = new URL(url);
+    inSecond.searchParams.set('options', '-csearch_path=second');
+    const opened = [];
+    for (const each of [url, proxied, inSecond.href, await databaseForTest()]) {
+      const database = await openPostgres(each);
+      onTestFinished(() => database.close());
+      opened.push(database);
+    }
+    const [one, ...others] = opened;
+    expect(await Promise.all(others.map((each) => haveSameTables(one!, each)))).toEqual([true, false, false]);
+  },
+);
+
+/** Copies the tables to another schema, as an administrator can. */
+const COPY_TO_SECOND = `do $$ declare name text; begin
+  create schema second;
+  for name in select tablename from pg_tables where schemaname = 'public' loop
+    execute format('create table second.%1$I (like public.%1$I including all)', name);
+    execute format('insert into second.%1$I overriding system value select * from public.%1$I', name);
+  end loop;
+end $$`;
