@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants, existsSync, mkdirSync } from 'node:fs';
+import { constants, existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -103,7 +103,7 @@ export class DiskBlobs implements BlobStore {
     const commit = async () => {
       try {
         await durable;
-        await link(path, this.pathOf(key));
+        await giveName(path, this.pathOf(key));
         await (await this.#shard(key)).sync();
         return { version: null };
       } catch (error) {
@@ -219,6 +219,19 @@ async function requireFile(handle: FileHandle, { key, bytes }: { key: string; by
   const stats = await handle.stat();
   if (!stats.isFile()) throw new BlobDamaged(key, 'has no file');
   if (stats.size < bytes) throw new BlobDamaged(key, `has only ${stats.size} bytes`);
+}
+
+/** Gives a staged file its name. @throws ServiceError `upload_finalized` or EEXIST if another file has it */
+async function giveName(staged: string, path: string): Promise<void> {
+  try {
+    await link(staged, path);
+  } catch (error) {
+    if (!hasErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
+    // FAT and exFAT have no hard links, nor have many network and FUSE file systems. A rename would replace another file. No other
+    // process writes here, and this one does nothing between the two calls.
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw alreadyExists();
+    renameSync(staged, path);
+  }
 }
 
 async function syncAndClose(handle: FileHandle): Promise<void> {
