@@ -1,3 +1,7 @@
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
+import { hasErrno } from '../dataset/errors.js';
+
 /** The database or the blob store can't be used as configured. The message names it, without its password, and says why. */
 export class BackendUnusable extends Error {
   /** It may become usable without a change to the settings. */
@@ -43,6 +47,20 @@ export function isBusy(error: unknown): boolean {
 /** True if the disk of the SQLite file reports an error. */
 export function isIoError(error: unknown): error is Error {
   return sqliteCodeOf(error) === SQLITE_IOERR;
+}
+
+/** The message for an error of SQLite that has the cause that the folder of its file can't be written; `undefined` for others. */
+export function readOnlyFolderIn(error: unknown, path: string): string | undefined {
+  const code = sqliteCodeOf(error);
+  if (code !== SQLITE_CANTOPEN && code !== SQLITE_READONLY) return undefined;
+  const folder = dirname(path);
+  try {
+    accessSync(folder, constants.W_OK);
+    return undefined;
+  } catch (cause) {
+    if (!hasErrno(cause, 'EROFS', 'EACCES')) return undefined;
+    return `${folder} can't be written, and SQLite needs that also to read. Make it writable, or copy the folder to another disk and name the copy.`;
+  }
 }
 
 /** True if the disk of the database is full. */

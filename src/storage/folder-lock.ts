@@ -1,5 +1,5 @@
-import { DatabaseSync } from '@photostructure/sqlite';
-import { isBusy } from './backend-unusable.js';
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import { BackendUnusable, isBusy, readOnlyFolderIn } from './backend-unusable.js';
 
 /** Another process holds the lock of the folder. */
 export class FolderInUse extends Error {}
@@ -8,18 +8,22 @@ export class FolderInUse extends Error {}
  * Locks a folder for one process, until `release` or the end of the process. The lock is an open exclusive transaction on a
  * SQLite database at `path`, which the kernel releases even if the process crashes.
  *
- * @throws FolderInUse
+ * @throws FolderInUse, BackendUnusable if the folder can't be written
  */
 export function lockFolder(path: string): { release: () => void } {
-  const db = new DatabaseSync(path);
+  let db: DatabaseSyncInstance | undefined;
   try {
+    db = new DatabaseSync(path);
     db.exec('begin exclusive');
   } catch (error) {
-    db.close();
+    db?.close();
+    const readOnly = readOnlyFolderIn(error, path);
+    if (readOnly !== undefined) throw new BackendUnusable(readOnly, { cause: error, isTemporary: false });
     if (!isBusy(error)) throw error;
     throw new FolderInUse(`Another process is serving the same data (${path} is locked). Stop it first.`, {
       cause: error,
     });
   }
-  return { release: () => db.close() };
+  const locked = db;
+  return { release: () => locked.close() };
 }

@@ -11,7 +11,14 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import { MAX_TEXT_BYTES_AT_ONCE } from '../../pieces.js';
-import { BackendUnusable, isBusy, isDamaged, isDatabaseFull, isIoError } from '../backend-unusable.js';
+import {
+  BackendUnusable,
+  isBusy,
+  isDamaged,
+  isDatabaseFull,
+  isIoError,
+  readOnlyFolderIn,
+} from '../backend-unusable.js';
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 import { openSqliteFile, rollBackIfOpen, type SqliteFile, type SqliteFileOptions } from './sqlite-file.js';
@@ -37,7 +44,9 @@ export async function openSqlite(
 ): Promise<Database> {
   const journalMode = isSingleFile ? 'delete' : 'wal';
   const { file, query } = await openMigrated(path, { journalMode, cacheMegabytes }).catch((error) => {
-    const reason = isDamaged(error) ? `it is damaged (${error.message}). Restore a backup.` : error.message;
+    const reason = isDamaged(error)
+      ? `it is damaged (${error.message}). Restore a backup.`
+      : (readOnlyFolderIn(error, path) ?? error.message);
     throw new BackendUnusable(`The catalog ${path} can't be used: ${reason}`, {
       cause: error,
       isTemporary: isBusy(error) || isDatabaseFull(error) || isIoError(error),
