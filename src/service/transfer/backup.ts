@@ -140,10 +140,18 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
     if (other === undefined) return undefined;
     throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
   }
-  const marker = Marker.safeParse(JSON.parse(text));
+  const marker = Marker.safeParse(parsedJson(text));
   if (marker.success) return marker.data;
-  const message = `${folder} was made by another version of trainyard. Name a new or empty folder.`;
+  const message = `${folder} was made by another version of trainyard, or its ${MARKER} is damaged. Name a new or empty folder.`;
   throw new TransferError('occupied', message);
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 async function writeMarker(folder: string, marker: Omit<Marker, 'trainyard_backup'>): Promise<void> {

@@ -252,6 +252,14 @@ describe('a backup', () => {
     }
   });
 
+  test.each(['', '{', 'null'])('is not continued if its marker is damaged: %j', async (text) => {
+    const dir = await newFolder();
+    await backUp(dir);
+    await writeFile(join(dir, 'backup.json'), text);
+    const ended = await backUp(dir);
+    expect([ended.code, ended.json().error.message]).toEqual([73, expect.stringContaining('is damaged')]);
+  });
+
   test('is for a data folder only, and names the command for other installations', async () => {
     const env = { DATABASE_URL: 'postgres://user:secret@host/db' };
     const ended = await trainyard(['backup', await newFolder(), '--data', server.dataFolder, '--json'], { env });

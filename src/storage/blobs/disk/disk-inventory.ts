@@ -1,4 +1,5 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../../dataset/errors.js';
 import type { FetchedBlob, FetchOptions } from '../blobs.js';
@@ -37,7 +38,7 @@ export class DiskInventory implements BlobInventory {
 
   async #namesIn(folder: string): Promise<string[]> {
     const names = await readdir(join(this.#root, folder)).catch((error) => {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return [];
       throw error;
     });
     return names.sort().map((name) => join(folder, name));
@@ -53,9 +54,17 @@ export class DiskInventory implements BlobInventory {
     return { ...common, ...((blob.startsWith(folder) && parseBlobName(blob)) || { kind: 'foreign' }) };
   }
 
-  async #statOf(name: string) {
-    return stat(join(this.#root, name)).catch((error) => {
+  /** Of a link that leads nowhere: of itself. */
+  async #statOf(name: string): Promise<Stats | undefined> {
+    const path = join(this.#root, name);
+    try {
+      return await stat(path);
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT', 'ELOOP')) throw error;
+    }
+    return lstat(path).catch((error) => {
       if (!hasErrno(error, 'ENOENT')) throw error;
+      return undefined;
     });
   }
 
