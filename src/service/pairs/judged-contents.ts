@@ -14,6 +14,9 @@ interface Dependencies extends Pick<ServiceDependencies, 'catalog' | 'now' | 'ta
 /** Stems and problems that are remembered, of all datasets; a few hundred bytes each. */
 const MAX_REMEMBERED = 100_000;
 
+/** What a link without problems counts: it takes a kilobyte or two. */
+const SIZE_OF_LINK = 10;
+
 /** A dataset and its files at one moment, and what is wrong with its pairs. */
 export interface JudgedContents extends Omit<DatasetContents, 'linkedFiles'> {
   /** At which its links were judged. */
@@ -79,7 +82,7 @@ export function stateOf({ dataset, at }: Pick<JudgedContents, 'dataset' | 'at'>,
 
 function sizeOf({ views, problems }: JudgedLinks): number {
   const stems = views.flatMap(({ proof }) => PAIR_FAULTS.map((fault) => proof[fault].length));
-  return stems.reduce((sum, count) => sum + count, 1 + problems.length);
+  return stems.reduce((sum, count) => sum + count, SIZE_OF_LINK * views.length + problems.length);
 }
 
 function isSound(file: DatasetFile): file is StoredFile {
