@@ -105,4 +105,21 @@ onEach(catalogs, (open) => {
     expect(plans).toEqual([expect.stringContaining('file_presigned')]);
     expect(plans[0]).not.toMatch(/sort|b-tree/i);
   });
+
+  test('pending presigned uploads of all datasets are found without a look at those that have expired', async () => {
+    const { database } = await openLarge();
+    const set = (values: object, ids: string) =>
+      database.query.updateTable('file').set(values).where('id', 'like', ids).execute();
+    await set({ state: 'pending', via: 'presigned', settled_at: null, expires_at: 1, alive_until: 1 }, 'f%');
+    await set({ expires_at: 9, alive_until: 9, created_at: 2 }, 'f11%');
+    await set({ settled_at: 5, created_at: 3 }, 'f222%');
+    if (database.hasRowLocks) await database.query.executeQuery(raw('analyze file').compile());
+    const plans = await plansOf(database, async (watched) => {
+      const found = await catalogOver(watched).datasetsWithPresignedUploads({ now: 5, expiringFrom: 4 });
+      expect(found).toEqual([{ datasetId: 'd', reservedAt: 3, hasReplaced: true }]);
+    });
+    // The plans of its parts come first.
+    expect(plans.at(-1)).toMatch(/file_awaited.*expires_at ?>.*file_replaced.*settled_at ?>/);
+    expect(plans.at(-1)).not.toMatch(/SCAN file|file_pending|file_presigned/);
+  });
 });

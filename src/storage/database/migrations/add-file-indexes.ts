@@ -16,3 +16,13 @@ export async function addFileIndexes(db: Kysely<unknown>): Promise<void> {
     await db.schema.createIndex(name).on('file').columns(columns).where(where).execute();
   }
 }
+
+/** Pending presigned uploads that are replaced are few, and every process polls for them every two seconds. */
+export async function indexReplaced(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createIndex('file_replaced')
+    .on('file')
+    .columns(['settled_at'])
+    .where(sql<boolean>`state = 'pending' and via = 'presigned' and settled_at is not null`)
+    .execute();
+}
