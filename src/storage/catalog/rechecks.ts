@@ -3,7 +3,7 @@ import type { Micros, Role, StoredFile } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { fileOf } from './rows.js';
-import { IS_LIVE, storedAfter } from './statements.js';
+import { IS_LIVE, IS_STORED, storedAfter } from './statements.js';
 
 /** The last recheck of a dataset. */
 export interface Recheck {
@@ -129,7 +129,7 @@ export class Rechecks {
       .selectFrom('file')
       .selectAll()
       .where('dataset_id', '=', datasetId)
-      .where('state', '=', 'stored')
+      .where('state', '=', IS_STORED)
       .where('settled_at', '<=', startedAt)
       .where('id', '>', afterId)
       .orderBy('id')
@@ -171,7 +171,7 @@ function startOf(query: Query, { datasetId, now }: { datasetId: string; now: Mic
     .expression((eb) =>
       eb
         .selectFrom('dataset')
-        .leftJoin('file', (join) => join.onRef('file.dataset_id', '=', 'dataset.id').on('file.state', '=', 'stored'))
+        .leftJoin('file', (join) => join.onRef('file.dataset_id', '=', 'dataset.id').on('file.state', '=', IS_STORED))
         .select((of) => [
           'dataset.id',
           of.fn.count<number>('file.id').as('total'),

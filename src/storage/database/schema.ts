@@ -1,5 +1,5 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { addFileIndexes, indexReplaced } from './migrations/add-file-indexes.js';
+import { addFileIndexes, indexBackgroundReads } from './migrations/add-file-indexes.js';
 import { addHistory } from './migrations/add-history.js';
 import { addLinkUntil } from './migrations/add-link-until.js';
 import { addLinks, type LinkTables } from './migrations/add-links.js';
@@ -214,7 +214,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0014_file_indexes': { up: addFileIndexes },
   '0015_presigned_index': { up: indexPresigned },
   '0016_announcement_index': { up: indexAnnouncements },
-  '0018_replaced_index': { up: indexReplaced },
+  '0018_background_indexes': { up: indexBackgroundReads },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

@@ -17,12 +17,19 @@ export async function addFileIndexes(db: Kysely<unknown>): Promise<void> {
   }
 }
 
-/** Pending presigned uploads that are replaced are few, and every process polls for them every two seconds. */
-export async function indexReplaced(db: Kysely<unknown>): Promise<void> {
+/** Indexes of files that are read in the background: by polls every two seconds, and by rechecks, in pages. */
+export async function indexBackgroundReads(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createIndex('file_replaced')
     .on('file')
     .columns(['settled_at'])
     .where(sql<boolean>`state = 'pending' and via = 'presigned' and settled_at is not null`)
+    .execute();
+  // The time is in it for the start of a recheck, which then reads no rows.
+  await db.schema
+    .createIndex('file_stored')
+    .on('file')
+    .columns(['dataset_id', 'id', 'settled_at'])
+    .where(sql<boolean>`state = 'stored'`)
     .execute();
 }
