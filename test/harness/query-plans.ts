@@ -1,5 +1,6 @@
-import { CompiledQuery } from 'kysely';
+import { CompiledQuery, type RootOperationNode } from 'kysely';
 import type { Database } from '../../src/storage/database/database.js';
+import type { Schema } from '../../src/storage/database/schema.js';
 
 /** A statement of this text. */
 export const raw = (text: string, parameters: readonly unknown[] = []) => ({
@@ -16,4 +17,33 @@ export async function planOf(
   const settings = raw(hasRowLocks ? 'set local enable_seqscan = off' : 'select 1');
   const [, plan] = await transact({ isDurable: false }, ({ send }) => send([settings, explain]));
   return JSON.stringify(plan);
+}
+
+/** How the database finds the rows of a table for some reads: the plans of the statements that they send. */
+export async function plansOfReads(
+  database: Database,
+  table: keyof Schema,
+  read: (watched: Database) => Promise<unknown>,
+): Promise<string[]> {
+  const sent: CompiledQuery[] = [];
+  const transformQuery = ({ node, queryId }: { node: RootOperationNode; queryId: { queryId: string } }) => {
+    const compiled = database.query.getExecutor().compileQuery(node, queryId);
+    // The parameters of a prepared statement have values only when it is sent.
+    if (compiled.parameters.every((value) => value === null || typeof value !== 'object')) sent.push(compiled);
+    return node;
+  };
+  const query = database.query.withPlugin({ transformQuery, transformResult: async ({ result }) => result });
+  const watched: Database = {
+    ...database,
+    query,
+    read: (statements, pieces) => {
+      sent.push(...statements.map((each) => each.compile()));
+      return database.read(statements, pieces);
+    },
+  };
+  await read(watched);
+  const plans: string[] = [];
+  const isOfTable = ({ sql }: CompiledQuery) => sql.includes(`from "${table}"`) || sql.includes(`join "${table}"`);
+  for (const each of sent.filter(isOfTable)) plans.push(await planOf(database, each));
+  return plans;
 }

@@ -1,10 +1,9 @@
-import type { CompiledQuery, RootOperationNode } from 'kysely';
 import { expect, test } from 'vitest';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { planOf, raw } from '../../harness/query-plans.js';
+import { plansOfReads, raw } from '../../harness/query-plans.js';
 
 /* A read of a few files of a large dataset must not look at the rows of all its files, nor at all those of their stems. */
 
@@ -29,29 +28,8 @@ onEach(catalogs, (open) => {
     if (database.hasRowLocks) await database.query.executeQuery(raw('analyze file').compile());
     return { database, accountId };
   };
-  /** How the database finds the files of a read: the plans of the statements that it sends, of all files and of others. */
-  const plansOf = async (database: Database, read: (watched: Database) => Promise<unknown>) => {
-    const sent: CompiledQuery[] = [];
-    const transformQuery = ({ node, queryId }: { node: RootOperationNode; queryId: { queryId: string } }) => {
-      const compiled = database.query.getExecutor().compileQuery(node, queryId);
-      // The parameters of a prepared statement have values only when it is sent.
-      if (compiled.parameters.every((value) => value === null || typeof value !== 'object')) sent.push(compiled);
-      return node;
-    };
-    const query = database.query.withPlugin({ transformQuery, transformResult: async ({ result }) => result });
-    const watched: Database = {
-      ...database,
-      query,
-      read: (statements, pieces) => {
-        sent.push(...statements.map((each) => each.compile()));
-        return database.read(statements, pieces);
-      },
-    };
-    await read(watched);
-    const plans: string[] = [];
-    for (const each of sent) if (/(from|join) "file"/.test(each.sql)) plans.push(await planOf(database, each));
-    return plans;
-  };
+  const plansOf = (database: Database, read: (watched: Database) => Promise<unknown>) =>
+    plansOfReads(database, 'file', read);
   const catalogOver = (database: Database) => new Catalog(database, { blobGrace: 1 });
 
   test('files of some names are found by their names', async () => {

@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { WebhookEvent } from '../../../api/webhook-schemas.js';
 import type { Dataset, Micros } from '../../../dataset/dataset.js';
-import type { Database, Query } from '../../database/database.js';
+import type { Database } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import { withLinks } from '../pairs/links.js';
 import type { DatasetRow } from '../rows.js';
@@ -66,7 +66,16 @@ export class Announcements {
 
   /** Those of these datasets that are watched. @param ids at most `ROWS_PER_STATEMENT` */
   async watched(ids: readonly string[]): Promise<WatchedDataset[]> {
-    return this.#complete(await watchedDatasets(this.#db.query).where('dataset.id', 'in', ids).execute());
+    const rows = await this.#db.query.selectFrom('dataset').selectAll().where('id', 'in', ids).execute();
+    if (rows.length === 0) return [];
+    // Not joined: from some ids on, SQLite would read all datasets of these accounts.
+    const accounts = await this.watchedAccounts([...new Set(rows.map((row) => row.account_id))]);
+    const since = new Map(accounts.map((account) => [account.accountId, account.since]));
+    const watched = rows.flatMap((row) => {
+      const from = since.get(row.account_id);
+      return from === undefined ? [] : [{ ...row, since: from }];
+    });
+    return this.#complete(watched);
   }
 
   /** The ids of the datasets that link to one of these, since their status may change with it. */
@@ -81,9 +90,11 @@ export class Announcements {
 
   /** The accounts that have webhooks, of all or of these. */
   async watchedAccounts(accountIds?: readonly string[]): Promise<WatchedAccount[]> {
-    const all = watchers(this.#db.query);
-    const rows = await (accountIds === undefined ? all : all.where('account_id', 'in', accountIds)).execute();
-    return rows.map(({ watching, since }) => ({ accountId: watching, since }));
+    const all = this.#db.query
+      .selectFrom('webhook')
+      .select(({ fn }) => ['account_id as accountId', fn.min<number>('created_at').as('since')])
+      .groupBy('account_id');
+    return (accountIds === undefined ? all : all.where('account_id', 'in', accountIds)).execute();
   }
 
   /** A page of the datasets of an account that has webhooks, and the last name; `null` after the end. */
@@ -200,23 +211,6 @@ export class Announcements {
       return true;
     });
   }
-}
-
-/** The accounts that have webhooks. */
-function watchers(query: Query) {
-  return query
-    .selectFrom('webhook')
-    .select(({ fn }) => ['account_id as watching', fn.min<number>('created_at').as('since')])
-    .groupBy('account_id');
-}
-
-/** The datasets of accounts that have webhooks. */
-function watchedDatasets(query: Query) {
-  return query
-    .selectFrom('dataset')
-    .innerJoin(watchers(query).as('watcher'), (join) => join.onRef('watcher.watching', '=', 'dataset.account_id'))
-    .selectAll('dataset')
-    .select('watcher.since');
 }
 
 function announcementOf(row: Selectable<Schema['announcement']>): Announcement {
