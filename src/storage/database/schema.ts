@@ -4,7 +4,7 @@ import { addHistory } from './migrations/add-history.js';
 import { addLinkUntil } from './migrations/add-link-until.js';
 import { addLinks, type LinkTables } from './migrations/add-links.js';
 import { addReadinessVersion } from './migrations/add-readiness-version.js';
-import { addTokenKinds } from './migrations/add-token-kinds.js';
+import { addTokenKinds, indexTokensOfAccounts } from './migrations/add-token-kinds.js';
 import { addVersion } from './migrations/add-version.js';
 import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
 import { createInitialTables } from './migrations/create-initial-tables.js';
@@ -214,6 +214,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0014_file_indexes': { up: addFileIndexes },
   '0015_presigned_index': { up: indexPresigned },
   '0016_announcement_index': { up: indexAnnouncements },
+  '0017_token_index': { up: indexTokensOfAccounts },
   '0018_background_indexes': { up: indexBackgroundReads },
 };
 

@@ -12,6 +12,7 @@ import { Sessions } from '../../../src/storage/catalog/accounts/sessions.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { plansOfReads, raw } from '../../harness/query-plans.js';
 import { databaseForTest } from '../../harness/postgres.js';
 import { eventually } from '../../harness/server.js';
 
@@ -70,9 +71,86 @@ onEach(catalogs, (open) => {
     for (let i = 0; i < 50; i++) await accounts.createToken(name, NOW + i, { datasets: ids });
     calls.length = 0;
     const last = (await accounts.tokens(name, {}, pieces)).at(-1);
-    expect(calls).toEqual(['begin', 'pause', 'pause']);
+    expect(calls).toEqual(['begin', 'pause', 'pause', 'pause']);
     expect(last?.datasets).toEqual(ids.map((id) => ({ id, name: `name of ${id}` })));
     expect(await accounts.tokens(name, { kind: 'share' })).toEqual([]);
+  });
+
+  test('so is a list with more than a hundred rows, which is read when it has its turn', async () => {
+    const { accounts, make } = await openAccounts();
+    const made: string[] = [];
+    for (let i = 0; i < 100; i++) made.push((await make()).id);
+    const pieces = { begin: async () => void made.push((await make()).id), pause: async () => {} };
+    expect((await accounts.tokens('yard', {}, pieces)).map(({ id }) => id).sort()).toEqual(made.sort());
+    expect(made).toHaveLength(100);
+    await make().then(({ id }) => made.push(id));
+    const listed = await accounts.tokens('yard', { isUnrevoked: true }, pieces);
+    expect(made).toHaveLength(102);
+    expect(listed.map(({ id }) => id).sort()).toEqual(made.sort());
+  });
+
+  test('an account has at most 1,000 sessions, and a further one ends the oldest of the token that has the most', async () => {
+    const { accounts, sessions, database, ids, make } = await openAccounts();
+    const { query } = database;
+    const countsOf = async () => {
+      const select = query.selectFrom('token').select(({ fn }) => ['parent_id', fn.countAll<number>().as('count')]);
+      const rows = await select.where('kind', '=', 'session').groupBy('parent_id').execute();
+      return new Map(rows.map(({ parent_id, count }) => [parent_id, Number(count)]));
+    };
+    const addSessions = async (parentId: string, { count, from }: { count: number; from: number }) => {
+      const parent = await query.selectFrom('token').selectAll().where('id', '=', parentId).executeTakeFirstOrThrow();
+      const rows = Array.from({ length: count }, (_, i) => ({
+        ...{ ...parent, kind: 'session', parent_id: parentId, expires_at: LATER },
+        ...{ id: `${parentId}-${from + i}`, digest: `${parentId}-${from + i}`, created_at: from + i },
+      }));
+      await query.insertInto('token').values(rows).execute();
+    };
+    const totalOf = (counts: Map<string | null, number>) => [...counts.values()].reduce((sum, count) => sum + count, 0);
+    const [owner, lesser, fewer] = [await make(), await make({ isReadOnly: true }), await make()];
+    const start = (now: number) => sessions.start(lesser.id, { now, name: null });
+    await addSessions(owner.id, { count: 10, from: 1 });
+    await addSessions(fewer.id, { count: 40, from: 100 });
+    const most: string[] = [];
+    for (let i = 1; i <= 19; i++) {
+      most.push((await make()).id);
+      await addSessions(most.at(-1)!, { count: 50, from: 1000 * i });
+    }
+    const other = await accounts.createToken('other', NOW);
+    await sessions.start(other.id, { now: 1, name: null });
+
+    const session = await start(NOW);
+    expect([...(await countsOf())].filter(([, count]) => count === 49)).toEqual([[most[0], 49]]);
+    expect(await ids()).not.toContain(`${most[0]}-1000`);
+    expect(await accounts.grantOf(session!.secret)).toBeDefined();
+    for (let i = 1; i < 60; i++) await start(NOW + i);
+    const counts = await countsOf();
+    expect([totalOf(counts), counts.get(owner.id), counts.get(fewer.id)]).toEqual([1001, 10, 40]);
+    for (const id of [...most, lesser.id]) expect([47, 48]).toContain(counts.get(id));
+
+    // A catalog of an earlier version has more.
+    for (let i = 1; i <= 5; i++) await addSessions((await make()).id, { count: 50, from: 100_000 * i });
+    for (const total of [1152, 1053, 1001]) {
+      await start(NOW + total);
+      expect(totalOf(await countsOf())).toBe(total);
+    }
+    expect((await countsOf()).get(owner.id)).toBe(10);
+  });
+
+  test('what is counted or listed of an account is found in an index alone', async () => {
+    const { database, make } = await openAccounts();
+    const { id } = await make();
+    if (database.hasRowLocks) await database.query.executeQuery(raw('vacuum analyze token').compile());
+    const plans = await plansOfReads(database, 'token', async (watched) => {
+      const accounts = new Accounts(watched);
+      await accounts.createToken('yard', NOW, { parentId: id });
+      await accounts.tokens('yard', { isUnrevoked: true });
+      await new Sessions(watched).start(id, { now: NOW, name: null });
+    });
+    const byAccount = plans.filter((plan) => plan.includes('token_account'));
+    for (const plan of byAccount)
+      expect(plan).toMatch(/COVERING INDEX token_account|Index Only Scan using token_account/);
+    // Tokens are counted, listed, and their sessions limited; the last two are subqueries, whose plans are here twice.
+    expect(byAccount).toHaveLength(5);
   });
 
   test('a share whose maker is no longer there is not valid', async () => {

@@ -1,5 +1,5 @@
 import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
-import type { Database } from '../../database/database.js';
+import type { Database, Query } from '../../database/database.js';
 import { newToken, digestOfSecret } from './token-statements.js';
 
 /** A page that stays open for longer than this asks to sign in again. */
@@ -10,6 +10,15 @@ const CODE_TIME: Micros = 60 * MICROS_PER_SECOND;
 
 /** Sessions and codes of one token; a further one ends the oldest. Otherwise they could fill the catalog. */
 const MAX_OF_TOKEN = 50;
+
+/**
+ * Sessions and codes of all tokens of an account. A further one ends the oldest of the token that has the most, so that a token
+ * with few rights can't end those of others.
+ */
+const MAX_OF_ACCOUNT = 1000;
+
+/** Beyond that limit, which an earlier version did not have, so many are ended at a time. */
+const MAX_ENDED_AT_ONCE = 100;
 
 /** A new session or code. The secret can't be read again. */
 export interface NewSession {
@@ -94,7 +103,42 @@ export class Sessions {
       .where(({ eb, or }) =>
         or([eb('revoked_at', 'is not', null), eb('expires_at', '<=', now), eb('id', 'not in', newest)]),
       );
-    await transact({ isDurable: true }, ({ commit }) => commit([query.insertInto('token').values(row), others]));
+    const excess = query
+      .deleteFrom('token')
+      .where('id', 'in', beyondLimit(query, { kind, accountId: token.account_id, now }));
+    await transact({ isDurable: true }, ({ commit }) =>
+      commit([query.insertInto('token').values(row), others, excess]),
+    );
     return { id: row.id, secret, expiresAt };
   }
+}
+
+/** Selects some of those beyond the limit. Kept are first the newest of each token, then the second newest of each, and so on. */
+function beyondLimit(
+  query: Query,
+  { kind, accountId, now }: { kind: 'session' | 'code'; accountId: string; now: Micros },
+) {
+  return query
+    .selectFrom((from) =>
+      from
+        .selectFrom('token')
+        .select(['id', 'created_at'])
+        .select(({ fn }) =>
+          fn
+            .agg<number>('row_number')
+            .over((over) => over.partitionBy('parent_id').orderBy('created_at', 'desc').orderBy('id'))
+            .as('position'),
+        )
+        .where('account_id', '=', accountId)
+        .where('kind', '=', kind)
+        .where('revoked_at', 'is', null)
+        .where('expires_at', '>', now)
+        .as('valid'),
+    )
+    .select('id')
+    .orderBy('position')
+    .orderBy('created_at', 'desc')
+    .orderBy('id')
+    .limit(MAX_ENDED_AT_ONCE)
+    .offset(MAX_OF_ACCOUNT);
 }

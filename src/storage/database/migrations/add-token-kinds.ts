@@ -15,3 +15,15 @@ export async function addTokenKinds(db: Kysely<unknown>): Promise<void> {
     .where(sql.ref('parent_id'), 'is not', null)
     .execute();
 }
+
+/**
+ * The tokens, sessions and shares of an account. With all columns by which they are counted and selected, since a row has kilobytes
+ * if it is bound to many datasets.
+ */
+export async function indexTokensOfAccounts(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createIndex('token_account')
+    .on('token')
+    .columns(['account_id', 'kind', 'revoked_at', 'expires_at', 'created_at', 'parent_id', 'id'])
+    .execute();
+}
