@@ -80,9 +80,13 @@ export class Catalog {
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
-    this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
     this.#longChanges = new LongChanges(db, this.#changeOptions);
+    this.links = new Links(db, {
+      changes: this.changes,
+      notification: notifyInstances,
+      replaceLocked: (key, replacement) => this.#longChanges.apply('replaceLinks', key.id, { key, replacement }),
+    });
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */

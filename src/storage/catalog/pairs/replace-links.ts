@@ -1,4 +1,4 @@
-import type { Micros, Role } from '../../../dataset/dataset.js';
+import type { Dataset, Micros, Role } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
@@ -19,12 +19,20 @@ const MAX_FILES_IN_TRANSACTION = 2000;
 /** How often they are proved without the lock, if files change meanwhile; then they are with it. */
 const MAX_ATTEMPTS = 3;
 
-/** What links are replaced by, and how. */
+type DatasetKey = Pick<Dataset, 'accountId' | 'id'>;
+
+/** What links are replaced by. */
 export interface LinkReplacement {
   readonly links: readonly NewLink[];
   readonly now: Micros;
+}
+
+export interface ReplacementOptions {
   /** In which many pairs are proved. */
-  readonly inPieces?: InPieces;
+  readonly inPieces?: InPieces | undefined;
+  readonly notification: NotifyInstances;
+  /** Runs `replaceLinksLocked`, which may take long. */
+  readonly replaceLocked: (key: DatasetKey, replacement: LinkReplacement) => Promise<readonly string[] | undefined>;
 }
 
 /**
@@ -36,50 +44,76 @@ export interface LinkReplacement {
  */
 export async function replaceLinks(
   db: Database,
-  key: { accountId: string; id: string },
-  { links, now, inPieces = inOnePiece }: LinkReplacement,
-  notification: NotifyInstances,
-): Promise<string[] | undefined> {
-  const { query } = db;
-  const pairs = { targetId: key.id, links };
-  const newIds = links.map(({ linkedId }) => linkedId);
+  key: DatasetKey,
+  replacement: LinkReplacement,
+  { inPieces = inOnePiece, notification, replaceLocked }: ReplacementOptions,
+): Promise<readonly string[] | undefined> {
+  const pairs = { targetId: key.id, links: replacement.links };
   let counted: CountedPairs | undefined;
   for (let attempts = 0; ; attempts++) {
-    const ids = await withLockedLinks(db, key, newIds, async (locked, { send, commit }) => {
-      requireLinkable(locked, links);
-      if (isSame(locked.links, links)) return [];
-      const { id } = locked.row;
-      const added = links.filter(({ linkedId }) => !locked.links.some(({ linked_id }) => linked_id === linkedId));
-      requireRoom(locked, added, await send(added.map(({ linkedId }) => countLinking(query, linkedId))));
-      const datasets = [locked.row, ...newIds.flatMap((linkedId) => locked.linked.get(linkedId) ?? [])];
-      const isCountedHere =
-        attempts > MAX_ATTEMPTS || links.length === 0 || filesIn(datasets) <= MAX_FILES_IN_TRANSACTION;
-      const unpaired = isCountedHere
-        ? await countUnpaired({ query, run: runWith(send) }, pairs)
-        : unpairedIn(counted, datasets);
-      if (unpaired === undefined) return UNCOUNTED;
-      const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
-      const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
-      const linked = links.length === 0 ? LINKED.none : LINKED.from;
-      await commit([
-        query.deleteFrom('link').where('dataset_id', '=', id),
-        ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
-        query
-          .updateTable('dataset')
-          .set((eb) => ({ linked, unpaired, updated_at: now, version: eb('version', '+', 1) }))
-          .where('id', '=', id),
-        ...markLinkedTo(query, touched),
-        ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
-      ]);
-      return [id, ...touched];
-    });
+    const unpairedOf = (datasets: readonly DatasetRow[]) => unpairedIn(counted, datasets);
+    const ids = await replaceOnce(db, key, { ...replacement, unpairedOf }, notification);
     if (ids !== UNCOUNTED) return ids;
-    if (attempts === MAX_ATTEMPTS) continue;
+    if (attempts === MAX_ATTEMPTS) return replaceLocked(key, replacement);
     counted = await inPieces(key.accountId, async (pieces) => {
       await pieces.begin();
-      return countPairs(query, pairs, pieces);
+      return countPairs(db.query, pairs, pieces);
     });
   }
+}
+
+/** As `replaceLinks`, but proves any number of pairs while the datasets are locked. */
+export async function replaceLinksLocked(
+  db: Database,
+  key: DatasetKey,
+  replacement: LinkReplacement,
+  notification: NotifyInstances,
+): Promise<readonly string[] | undefined> {
+  const ids = await replaceOnce(db, key, replacement, notification);
+  return ids === UNCOUNTED ? undefined : ids;
+}
+
+/** @param replacement.unpairedOf answers for many pairs, `undefined` if they are not counted; without it, they are counted here */
+async function replaceOnce(
+  db: Database,
+  key: DatasetKey,
+  {
+    links,
+    now,
+    unpairedOf,
+  }: LinkReplacement & { unpairedOf?: (datasets: readonly DatasetRow[]) => number | undefined },
+  notification: NotifyInstances,
+): Promise<string[] | typeof UNCOUNTED | undefined> {
+  const { query } = db;
+  const newIds = links.map(({ linkedId }) => linkedId);
+  return withLockedLinks(db, key, newIds, async (locked, { send, commit }) => {
+    requireLinkable(locked, links);
+    if (isSame(locked.links, links)) return [];
+    const { id } = locked.row;
+    const added = links.filter(({ linkedId }) => !locked.links.some(({ linked_id }) => linked_id === linkedId));
+    requireRoom(locked, added, await send(added.map(({ linkedId }) => countLinking(query, linkedId))));
+    const datasets = [locked.row, ...newIds.flatMap((linkedId) => locked.linked.get(linkedId) ?? [])];
+    const isCountedHere =
+      unpairedOf === undefined || links.length === 0 || filesIn(datasets) <= MAX_FILES_IN_TRANSACTION;
+    const unpaired = isCountedHere
+      ? await countUnpaired({ query, run: runWith(send) }, { targetId: id, links })
+      : unpairedOf(datasets);
+    if (unpaired === undefined) return UNCOUNTED;
+    const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
+    const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
+    const linked = links.length === 0 ? LINKED.none : LINKED.from;
+    await commit([
+      query.deleteFrom('link').where('dataset_id', '=', id),
+      ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
+      query
+        .updateTable('dataset')
+        .set((eb) => ({ linked, unpaired, updated_at: now, version: eb('version', '+', 1) }))
+        .where('id', '=', id),
+      ...markLinkedTo(query, touched),
+      ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
+    ]);
+    return [id, ...touched];
+  });
 }
 
 const UNCOUNTED = Symbol('uncounted');

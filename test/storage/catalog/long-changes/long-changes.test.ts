@@ -1,3 +1,6 @@
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { fillCatalog } from '../../../../bench/fill.js';
 import { recountUsage } from '../../../harness/recount-usage.js';
@@ -13,19 +16,18 @@ const DELETED = 3000;
 /** Of a server that answers between the statements of a change, at least so many are answered during it. */
 const MIN_ANSWERS = 5;
 
-/** A server on a dataset with many pairs, whose files have no bytes. */
-async function serveMany() {
+/** A server on datasets with many pairs, whose files have no bytes. */
+async function serveMany({ datasets = 1 } = {}) {
   const dataFolder = await temporaryFolder();
-  const [filled] = await fillCatalog({ dataFolder }, [
-    { account: 'many', datasets: 1, images: PAIRS, captions: PAIRS },
-  ]);
+  const [filled] = await fillCatalog({ dataFolder }, [{ account: 'many', datasets, images: PAIRS, captions: PAIRS }]);
   const { database, close } = await openCatalog({ dataFolder, blobGrace: 0 });
   await database.query.executeQuery(recountUsage(database.query).compile());
   await close();
   const server = await startServer({}, { dataFolder });
   onTestFinished(() => discardServer(server));
   const api = await server.api('many');
-  return { server, api, id: filled!.datasetIds[0]! };
+  const [id, otherId] = filled!.datasetIds as [string, string];
+  return { server, api, id, otherId };
 }
 
 /** Requests `/healthz` until the work has ended. @returns how often it was answered, and what the work returned */
@@ -146,4 +148,37 @@ test('a change in a thread fails with the error and the code that it has without
     error_message: expect.stringContaining('--account-files'),
   });
   expect((await again.status(id)).body.counts).toMatchObject({ images: PAIRS - 1000 });
+});
+
+test('while pairs of a dataset that changes all the time are proved with the lock, requests are answered', async () => {
+  const { server, api, id, otherId: control } = await serveMany({ datasets: 2 });
+  const database = new DatabaseSync(join(server.dataFolder, 'catalog.sqlite'), { timeout: 0 });
+  onTestFinished(() => database.close());
+  database.prepare("update dataset set role = 'control' where id = ?").run(control);
+  expect((await api.request('DELETE', `/${control}/files/image_7.jpg`)).status).toBe(200);
+  const change = database.prepare('update dataset set version = version + 1 where id = ?');
+  /** @returns false if a transaction of the server has the lock */
+  const tryToChange = () => {
+    try {
+      change.run(id);
+      return true;
+    } catch (error) {
+      expect(String(error)).toContain('locked');
+      return false;
+    }
+  };
+  let hasEnded = false;
+  const linking = api.json('PUT', `/${id}/links`, { control_1: control }).finally(() => {
+    hasEnded = true;
+  });
+  let answers = 0;
+  while (!hasEnded) {
+    await turn();
+    if (tryToChange()) continue;
+    await (await fetch(`${server.url}/healthz`)).arrayBuffer();
+    if (!tryToChange()) answers++;
+  }
+  expect((await linking).status).toBe(200);
+  expect((await api.status(id)).body.counts).toMatchObject({ images: PAIRS, unpaired: 1 });
+  expect(answers).toBeGreaterThan(0);
 });
