@@ -182,11 +182,31 @@ onEach(catalogs, (open) => {
     expect(transactions.total).toBeGreaterThan(3);
     expect(transactions.max).toBe(1);
     await addPast();
+    const none = { token_id: null, token_name: null, change_id: null, restored_from: null, digest: null, ready: null };
+    const revisions = Array.from({ length: 1200 }, (_, i) => ({
+      ...{
+        dataset_id: 'd',
+        number: i + 10,
+        started_at: 1,
+        changed_at: 1,
+        how: 'edit',
+        added: 0,
+        removed: 0,
+        changed: 1,
+      },
+      ...{ files: 1, bytes: 1, pinned_at: null, pinned_by: null, pin_note: null, ...none },
+    }));
+    for (let from = 0; from < revisions.length; from += 400) {
+      await query
+        .insertInto('revision')
+        .values(revisions.slice(from, from + 400))
+        .execute();
+    }
     await catalog.deleteDataset({ accountId, id: 'd' }, 20);
     const { database: trashing, transactions: pieces } = observed(database);
     await trashDeleted(trashing, { blobGrace: 0 });
     expect(await query.selectFrom('past_file').select('id').execute()).toEqual([]);
-    expect(pieces.total).toBeGreaterThan(10);
+    expect(pieces.total).toBeGreaterThan(20);
     // With a pause, the loop turns many times between two pieces.
     expect(transactions.turns / transactions.total).toBeGreaterThan(MIN_TURNS_A_PIECE);
     expect(pieces.turns / pieces.total).toBeGreaterThan(MIN_TURNS_A_PIECE);

@@ -2,12 +2,16 @@ import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
+import type { Schema } from '../../database/schema.js';
 import { runWithPauses, turn } from '../../time-slice.js';
 import { datasetById, IS_LIVE, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
 import { revisionOf } from './revision-rows.js';
 
 /** Datasets read, or made due, at a time. */
 const DATASETS_PER_PAGE = 100;
+
+/** To find them, all revisions of an account are sorted. */
+const OLDEST_AT_ONCE = 100;
 
 /** The rules by which retention last marked datasets; others make it look at all of them again. */
 const RULES_SETTING = 'history-rules';
@@ -94,16 +98,18 @@ export class Retention {
    */
   async #limitBytes(now: Micros, signal?: AbortSignal): Promise<void> {
     for (const { id: accountId } of await this.#tooLarge().execute()) {
+      let oldest: readonly RevisionKey[] = [];
       while (!signal?.aborted) {
-        const [[large], [due], [oldest]] = await this.#db.read([
+        const [[large], [due], found] = await this.#db.read([
           this.#tooLarge(accountId),
           this.#dueOf(accountId, now),
-          this.#oldestOf(accountId),
+          this.#oldestOf(accountId, oldest.length === 0 ? OLDEST_AT_ONCE : 0),
         ]);
+        const [first, ...others] = [...oldest, ...found];
         if (large === undefined) break;
         if (due !== undefined) await this.#expire(due.id, now, signal);
-        else if (oldest !== undefined) await this.#deleteOldest(oldest, { accountId, now });
-        else break;
+        else if (first === undefined) break;
+        else oldest = (await this.#deleteOldest(first, { accountId, now })) ? others : [];
         await turn();
       }
     }
@@ -121,7 +127,7 @@ export class Retention {
     return select.where('history_due', '<=', now).limit(1);
   }
 
-  #oldestOf(accountId: string) {
+  #oldestOf(accountId: string, limit: number) {
     return this.#db.query
       .selectFrom('revision')
       .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
@@ -130,15 +136,13 @@ export class Retention {
       .where('pinned_at', 'is', null)
       .whereRef('number', '<', 'dataset.revision')
       .orderBy('changed_at')
-      .limit(1);
+      .limit(limit);
   }
 
-  /** Deletes a revision and those before it, unless their bytes need not be freed any more, or others are being freed. */
-  #deleteOldest(
-    { dataset_id: datasetId, number }: { dataset_id: string; number: number },
-    { accountId, now }: { accountId: string; now: Micros },
-  ): Promise<void> {
+  /** Deletes a revision and those before it. @returns false if this need not be done any more, or others are being freed */
+  #deleteOldest(oldest: RevisionKey, { accountId, now }: { accountId: string; now: Micros }): Promise<boolean> {
     const { query, hasRowLocks, transact } = this.#db;
+    const { dataset_id: datasetId, number } = oldest;
     const large = this.#tooLarge(accountId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
       // A change of files takes these locks in the same order.
@@ -147,9 +151,10 @@ export class Retention {
         hasRowLocks ? large.forNoKeyUpdate() : large,
         this.#dueOf(accountId, now),
       ]);
-      if (dataset === undefined || account === undefined || due !== undefined) return;
+      if (dataset === undefined || account === undefined || due !== undefined) return false;
       const deletion = query.deleteFrom('revision').where('dataset_id', '=', datasetId).where('number', '<=', number);
       await commit([deletion.where('pinned_at', 'is', null), this.#makeDue(datasetId)]);
+      return true;
     });
   }
 
@@ -238,6 +243,8 @@ export class Retention {
     ];
   }
 }
+
+type RevisionKey = Readonly<Pick<Schema['revision'], 'dataset_id' | 'number'>>;
 
 interface UnneededFile {
   readonly id: string;

@@ -6,7 +6,7 @@ import { runWithPauses } from '../../time-slice.js';
 import { DELETED, IS_PRESIGNED } from '../statements.js';
 
 /** Other changes wait for a piece, and requests too: SQLite runs on the thread that answers them. */
-const FILES_PER_PIECE = 100;
+const ROWS_PER_PIECE = 100;
 
 interface TrashOptions {
   /** How long blobs stay after the deletion of their dataset. */
@@ -15,8 +15,8 @@ interface TrashOptions {
 }
 
 /**
- * Moves the blobs of deleted datasets to the trash, and removes the rows of their files and then their own, in short
- * transactions. Any number of processes may do so at once, and any of them may end at any moment.
+ * Moves the blobs of deleted datasets to the trash, and removes the rows of their files and revisions and then their own, in
+ * short transactions. Any number of processes may do so at once, and any of them may end at any moment.
  */
 export async function trashDeleted(db: Database, { blobGrace, signal }: TrashOptions): Promise<void> {
   const deleted = db.query.selectFrom('dataset').select('id').where('account_id', '=', DELETED);
@@ -31,21 +31,26 @@ function trashPiece({ query, hasRowLocks, transact }: Database, id: string, blob
   return transact({ isDurable: false }, async ({ send, commit }) => {
     const dataset = query.selectFrom('dataset').select('updated_at').where('id', '=', id);
     const fileRows = query.selectFrom('file').select('id').where('dataset_id', '=', id);
+    const revisionRows = query.selectFrom('revision').select('number').where('dataset_id', '=', id);
     const pastRows = query.selectFrom('past_file').select('id').where('dataset_id', '=', id);
     // The rows of a piece are close to each other, in the order of an index.
-    const [[deleted], files, past] = await send([
+    const [[deleted], files, past, revisions] = await send([
       hasRowLocks ? dataset.forUpdate() : dataset,
-      fileRows.orderBy('stem').limit(FILES_PER_PIECE),
-      pastRows.orderBy('filename').limit(FILES_PER_PIECE),
+      fileRows.orderBy('stem').limit(ROWS_PER_PIECE),
+      pastRows.orderBy('filename').limit(ROWS_PER_PIECE),
+      revisionRows.orderBy('number').limit(ROWS_PER_PIECE),
     ]);
     if (deleted === undefined) return false;
     const fileIds = files.map((file) => file.id);
-    const pastIds = past.slice(0, FILES_PER_PIECE - files.length).map((file) => file.id);
-    const isLast = files.length + past.length < FILES_PER_PIECE;
+    const pastIds = past.slice(0, ROWS_PER_PIECE - files.length).map((file) => file.id);
+    const isLast = files.length + past.length + revisions.length < ROWS_PER_PIECE;
+    const numbers = revisions.slice(0, ROWS_PER_PIECE - fileIds.length - pastIds.length).map(({ number }) => number);
+    const deletion = query.deleteFrom('revision').where('dataset_id', '=', id);
     const deleteAfter = deleted.updated_at + blobGrace;
     await commit([
       ...(fileIds.length === 0 ? [] : trashFiles(query, fileIds, deleteAfter)),
       ...(pastIds.length === 0 ? [] : trashPast(query, pastIds, deleteAfter)),
+      ...(numbers.length === 0 ? [] : [deletion.where('number', 'in', numbers)]),
       ...(isLast ? [query.deleteFrom('dataset').where('id', '=', id)] : []),
     ]);
     return !isLast;

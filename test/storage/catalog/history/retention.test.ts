@@ -107,6 +107,28 @@ onEach(catalogs, (open) => {
     });
   });
 
+  test('the oldest revisions of an account are looked for some at a time, and deleted one by one', async () => {
+    const { add, database, historyBytes, numbersOf } = await openAccount();
+    await add('d', { since: 0, revisions: 30 });
+    await add('newer', { since: 20, revisions: 30 });
+    let searches = 0;
+    const counting: Database = {
+      ...database,
+      read: async (statements, pieces) => {
+        const compiled = statements.map((statement) => statement.compile());
+        searches += compiled.filter(
+          ({ sql, parameters }) => /order by "changed_at"/.test(sql) && parameters.at(-1) !== 0,
+        ).length;
+        return database.read(statements, pieces);
+      },
+    };
+    await new Retention(counting, { ...KEEP_ALL, maxBytes: 28 * BLOB_BYTES }).run(NOW);
+    expect(await historyBytes()).toBe(28 * BLOB_BYTES);
+    const left = [await numbersOf('d'), await numbersOf('newer')];
+    expect(left.map((numbers) => numbers[0])).toEqual([26, 6]);
+    expect(searches).toBe(1);
+  });
+
   test('new rules make some datasets due at a time, and are saved when all are', async () => {
     const { accountId, catalog, database } = await open();
     const { query } = database;
