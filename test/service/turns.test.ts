@@ -124,15 +124,16 @@ onEach(catalogs, (open) => {
   });
 
   test('a mount root with many datasets that are not READY', async () => {
-    const { catalog, dependencies } = await openMany(100);
+    const { catalog, dependencies } = await openMany(250);
     const folder = await temporaryFolder();
     onTestFinished(() => rm(folder, { recursive: true }));
     const log = { info: () => {}, warn: () => {} };
     const mountRoot = new MountRoot(dependencies, { root: join(folder, 'root'), dataFolder: folder, log });
     mountRoot.start();
-    await eventually(() => (catalog.reads.total > 100 ? true : undefined));
+    await eventually(() => (catalog.reads.total > 250 ? true : undefined));
     await mountRoot.stop();
     expect(catalog.reads.max).toBeLessThanOrEqual(2);
+    expect(catalog.rows.max).toBeLessThan(110);
   });
 
   test('the last uses of many tokens, which are not written one by one; after a failure they are kept', async () => {

@@ -17,11 +17,17 @@ const QUIET: Micros = 2 * MICROS_PER_SECOND;
 /** All datasets are reconciled this often, to catch missed notifications and to retry failed mounts. */
 const FULL_INTERVAL_MS = 60_000;
 
+/** Read at a time, so that requests have a turn. */
+const DATASETS_PER_PAGE = 100;
+
 /** Targets that are reconciled when a dataset changes that they link to; the others are in the next full round. */
 const MAX_TARGETS = 1000;
 
 /** The longest that a request waits while a manifest is read and checked. */
 const MAX_SLICE_MS = 5;
+
+/** The fields of a record that are kept. */
+type RootRecord = Pick<MountRecord, 'dataset_id' | 'name' | 'digest' | 'mounted_with'>;
 
 /** Receives log lines; a pino logger can be passed. */
 export interface MountLog {
@@ -101,12 +107,16 @@ export class MountRoot {
   }
 
   async #reconcileAll(): Promise<void> {
-    const datasets = await this.#dependencies.catalog.datasets({});
-    const ids = new Set(datasets.map(({ id }) => id));
-    for (const record of await this.#records()) {
-      if (!ids.has(record.dataset_id)) await this.#unmount(record, 'deleted');
+    const { catalog } = this.#dependencies;
+    const records = await this.#records();
+    const ids = new Set<string>();
+    for (let page: Dataset[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
+      page = await catalog.datasets({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
+      for (const { id } of page) ids.add(id);
+      await turn();
     }
-    for (const { id } of datasets) if (!this.#scheduled.has(id)) this.#scheduled.set(id, 0);
+    for (const record of records) if (!ids.has(record.dataset_id)) await this.#unmount(record, 'deleted');
+    for (const id of ids) if (!this.#scheduled.has(id)) this.#scheduled.set(id, 0);
   }
 
   /** @param done the datasets that this round has reconciled: a target is due itself, and with each of its controls */
@@ -201,7 +211,7 @@ export class MountRoot {
     }
   }
 
-  async #unmount({ name, digest }: MountRecord, reason: 'deleted' | 'renamed'): Promise<void> {
+  async #unmount({ name, digest }: RootRecord, reason: 'deleted' | 'renamed'): Promise<void> {
     const { root, log } = this.#options;
     try {
       await unmountDataset(name, { root, signal: this.#stopping.signal, replaces: false });
@@ -215,18 +225,22 @@ export class MountRoot {
     }
   }
 
-  /** The records of folders that were mounted into this root from this data folder. */
-  async #records(): Promise<MountRecord[]> {
+  /** The records of folders that were mounted into this root from this data folder; one list of files is in memory at a time. */
+  async #records(): Promise<RootRecord[]> {
     const { root, dataFolder } = this.#options;
     const entries = await readdir(root, { withFileTypes: true }).catch((error) => {
       if (hasErrno(error, 'ENOENT')) return [];
       throw error;
     });
     const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
-    const records = await Promise.all(folders.map(({ name }) => readRecord(join(root, name))));
-    return records.flatMap((record, i) =>
-      record?.source === dataFolder && record.name === folders[i]?.name ? [record] : [],
-    );
+    const records: RootRecord[] = [];
+    for (const folder of folders) {
+      const record = await readRecord(join(root, folder.name));
+      if (record?.source !== dataFolder || record.name !== folder.name) continue;
+      const { dataset_id, name, digest, mounted_with } = record;
+      records.push({ dataset_id, name, digest, ...(mounted_with && { mounted_with }) });
+    }
+    return records;
   }
 
   #warnOnce({ id, name }: { id: string; name: string }, message: string): void {

@@ -39,11 +39,13 @@ export interface DatasetFilter {
   readonly role?: Role | undefined;
   /** Only datasets older than this one. */
   readonly after?: { readonly createdAt: Micros; readonly id: string } | undefined;
+  /** Only datasets with a greater id, in the order of the ids. */
+  readonly afterId?: string | undefined;
   readonly limit?: number | undefined;
 }
 
 /** Selects datasets, newest first. */
-export function datasetsBy(query: Query, { accountId, ids, name, role, after, limit }: DatasetFilter) {
+export function datasetsBy(query: Query, { accountId, ids, name, role, after, afterId, limit }: DatasetFilter) {
   let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
   // An expression has no index: from a few ids on, SQLite would read all datasets of the account in the order of theirs.
   const account = ids === undefined ? sql.ref<string>('account_id') : sql<string>`account_id || ''`;
@@ -56,6 +58,7 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, li
       eb(refTuple('created_at', 'id'), '<', tuple(after.createdAt, after.id)),
     );
   }
+  if (afterId !== undefined) select = select.where('id', '>', afterId).clearOrderBy().orderBy('id');
   return limit === undefined ? select : select.limit(limit);
 }
 

@@ -10,6 +10,7 @@ import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
 import { createInitialTables } from './migrations/create-initial-tables.js';
 import { indexAddedIn } from './migrations/index-added-in.js';
 import { indexAnnouncements } from './migrations/index-announcements.js';
+import { indexDatasetName } from './migrations/index-dataset-name.js';
 import { indexPresigned } from './migrations/index-presigned.js';
 
 /**
@@ -216,6 +217,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0016_announcement_index': { up: indexAnnouncements },
   '0017_token_index': { up: indexTokensOfAccounts },
   '0018_background_indexes': { up: indexBackgroundReads },
+  '0019_dataset_name_index': { up: indexDatasetName },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

@@ -220,7 +220,6 @@ describe('serve --mount-root', () => {
     await api.upload(control, '01.jpg', await media.jpeg({ seed: 8 }));
     const caption = 'a caption that no other file has';
     const files = { '01.jpg': await media.jpeg({ seed: 1 }), '01.txt': caption };
-    // The newest dataset has the first turn.
     const id = await datasetOf(api, files, 'unreadable');
     await api.json('PUT', `/${id}/links`, { control_1: control });
     expect(await server.stop()).toBe(0);

@@ -26,7 +26,8 @@ import {
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { installationSetting } from '../../../src/storage/catalog/installation-setting.js';
-import { storedAfter } from '../../../src/storage/catalog/statements.js';
+import { datasetsBy, storedAfter } from '../../../src/storage/catalog/statements.js';
+import { planOf } from '../../harness/query-plans.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 
 let ids = 0;
@@ -148,6 +149,11 @@ onEach(catalogs, (open) => {
     );
     expect(JSON.stringify(plan)).toContain('file_one_settled');
     expect(JSON.stringify(plan)).not.toMatch(/sort|b-tree/i);
+  });
+
+  test('finds the datasets of a name through an index', async () => {
+    const { database } = await openDataset();
+    expect(await planOf(database, datasetsBy(database.query, { name: 'a' }).compile())).toMatch(/dataset_name\b/);
   });
 
   test('reads a file as it was written, in every state', async () => {
