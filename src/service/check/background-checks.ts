@@ -66,6 +66,11 @@ export class BackgroundChecks {
     if (this.#checks.size >= MAX_CONCURRENT_CHECKS) return;
     const limit = MAX_CONCURRENT_CHECKS + this.#checks.size + this.#retryAt.size;
     const files = await this.#dependencies.catalog.receivedFiles({ until: expiredBy, limit });
+    if (files.length < limit) {
+      // The others were removed, or are checked by another instance.
+      const waiting = new Set(files.map(({ id }) => id));
+      for (const id of this.#lost) if (!waiting.has(id) && !this.#checks.has(id)) this.#lost.delete(id);
+    }
     for (const file of files) {
       if (this.#checks.size >= MAX_CONCURRENT_CHECKS || this.#stopping.signal.aborted) return;
       if (this.#checks.has(file.id) || this.#retryAt.has(file.id)) continue;

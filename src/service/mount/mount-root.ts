@@ -46,7 +46,7 @@ export class MountRoot {
   readonly #stopping = new AbortController();
   /** Datasets to reconcile, each with its earliest time in milliseconds since 1970. */
   readonly #scheduled = new Map<string, number>();
-  /** The last warning of each dataset, which is not logged twice. */
+  /** The last warning of each dataset, and of each folder of a deleted one, which is not logged twice. */
   readonly #lastWarnings = new Map<string, string>();
   #wake = new AbortController();
   #sleepsUntil = 0;
@@ -115,6 +115,8 @@ export class MountRoot {
       for (const { id } of page) ids.add(id);
       await turn();
     }
+    const folders = new Set(records.map(({ name }) => `folder ${name}`));
+    for (const key of this.#lastWarnings.keys()) if (!ids.has(key) && !folders.has(key)) this.#lastWarnings.delete(key);
     for (const record of records) if (!ids.has(record.dataset_id)) await this.#unmount(record, 'deleted');
     for (const id of ids) if (!this.#scheduled.has(id)) this.#scheduled.set(id, 0);
   }
@@ -200,6 +202,7 @@ export class MountRoot {
         ...mounted.linkedFolders,
       ]) {
         const details = { dataset: name, folder, digest, files };
+        this.#lastWarnings.delete(`folder ${name}`);
         if (renamedFrom !== undefined) log.info({ ...details, renamedFrom }, 'the folder was renamed with its dataset');
         if (outcome === 'mounted') log.info(details, 'mounted');
         for (const warning of warnings) log.warn({ dataset: name }, warning);

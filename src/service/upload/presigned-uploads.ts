@@ -29,6 +29,9 @@ const POLL_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 const MIN_POLL_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
 const MAX_POLL_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
 
+/** Datasets of which the start of the next poll is kept. Another dataset is polled from its beginning again. */
+const MAX_REACHED = 1000;
+
 export interface PresignedUploadsOptions {
   readonly listObjects: NonNullable<BlobStore['listObjects']>;
   readonly onFinalized: (file: PendingFile, sizeBytes: number) => void;
@@ -141,6 +144,8 @@ export class PresignedUploads {
     const isAll = reached === ids.at(-1) ? ids.length < IDS_PER_PAGE : next === undefined;
     if (isAll) return 'all';
     this.#reachedIds.set(datasetId, reached);
+    const [longestAgo] = this.#reachedIds.keys();
+    if (this.#reachedIds.size > MAX_REACHED && longestAgo !== undefined) this.#reachedIds.delete(longestAgo);
     return 'more';
   }
 

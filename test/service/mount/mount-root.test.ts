@@ -156,6 +156,15 @@ describe('serve --mount-root', () => {
     await warned('the dataset was deleted, but its folder is kept');
     expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
     expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
+    // The same warning about another folder.
+    const warnings = () => server.output().split('the dataset was deleted, but its folder is kept').length - 1;
+    const before = warnings();
+    await rm(join(root, 'shared'), { recursive: true });
+    const again = await datasetOf(api, await pairsOf(1), 'shared');
+    await currentStateMounted(again, 'shared');
+    await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
+    await api.request('DELETE', `/${again}`);
+    await eventually(() => (warnings() > before ? true : undefined));
   });
 
   test('edits in a mounted folder are not overwritten by a changed dataset', async () => {
