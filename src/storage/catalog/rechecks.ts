@@ -171,7 +171,13 @@ function startOf(query: Query, { datasetId, now }: { datasetId: string; now: Mic
     .expression((eb) =>
       eb
         .selectFrom('dataset')
-        .leftJoin('file', (join) => join.onRef('file.dataset_id', '=', 'dataset.id').on('file.state', '=', IS_STORED))
+        .leftJoin('file', (join) =>
+          join
+            .onRef('file.dataset_id', '=', 'dataset.id')
+            .on('file.state', '=', IS_STORED)
+            // As every stored file; for the index.
+            .on('file.settled_at', 'is not', null),
+        )
         .select((of) => [
           'dataset.id',
           of.fn.count<number>('file.id').as('total'),

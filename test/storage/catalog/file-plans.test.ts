@@ -86,6 +86,8 @@ onEach(catalogs, (open) => {
       catalogOver(watched).contents({ accountId, id: 'd' }, { isAlone: true }),
     );
     expect(plans.filter((plan) => plan.includes('file_not_stored'))).toHaveLength(1);
+    // The order of ids is that of no status.
+    expect(plans.filter((plan) => plan.includes('file_stored'))).toEqual([]);
   });
 
   test('pending presigned uploads are found in the order of their ids', async () => {
