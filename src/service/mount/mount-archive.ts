@@ -131,9 +131,11 @@ export class MountArchives {
       entries.push({ id: '', filename: `${dataset.name}/${RECORD_NAME}`, upload, parts });
     }
     const { downloads } = this.#services;
+    // Not from `state` when a file is read: the archive would hold all that is known of its files until it is sent.
+    const { accountId } = state.dataset;
     const read = async (entry: Entry) =>
       entry instanceof FileEntry
-        ? downloads.archived(state.dataset.accountId, entry.file, () => downloads.intactBytes(entry.file))
+        ? downloads.archived(accountId, entry.file, () => downloads.intactBytes(entry.file))
         : entry.parts();
     return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
