@@ -11,7 +11,7 @@ import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { imageNamed } from '../../harness/stored-image.js';
 
-/* Once a restore or undo is committed, its answer says that it succeeded, whatever happens after the commit. */
+/* A committed restore or undo does not throw, also if a read after its commit fails. */
 
 const by = (how: 'restore' | 'undo'): Author => ({ ...laptop, how });
 
