@@ -46,6 +46,8 @@ export interface Migrated extends BlobCopy {
   /** All stored files of the catalog. */
   readonly files: number;
   readonly bytes: number;
+  /** What the source and the target share, which was not copied; at most one of both. */
+  readonly shared: { readonly catalog: boolean; readonly store: boolean };
 }
 
 /**
@@ -86,10 +88,11 @@ export async function migrate(from: Installation, to: Installation, options: Mig
     options.signal.throwIfAborted();
     const targetBlobs = closeLater(await openStore(to, options));
     const sourceBlobs = same.store ? undefined : closeLater(await openForReading(from, options));
+    if (sourceBlobs !== undefined) await requireOtherBucket({ from, to, sourceBlobs, targetBlobs }, options.signal);
     const opened = { source, target, from: sourceBlobs, to: targetBlobs };
     const migrated = await copyAll(opened, hasCatalog, options);
     if (to.dataFolder !== undefined) await syncFolder(to.dataFolder);
-    return migrated;
+    return { ...migrated, shared: same };
   } finally {
     for (const resource of toClose.reverse()) await resource.close();
     release();
@@ -106,6 +109,29 @@ async function samePlace(from: Installation): Promise<TransferError> {
   return new TransferError('same_place', `Source and target are the same: ${await displayNameOf(from)}.`);
 }
 
+/**
+ * Requires that a bucket is not named in two ways: nothing would be copied, and the old files, which a person deletes after a
+ * migration, are the new ones.
+ *
+ * @throws TransferError `same_place`, ServiceError; the signal's reason
+ */
+async function requireOtherBucket(
+  {
+    from,
+    to,
+    sourceBlobs,
+    targetBlobs,
+  }: { from: Installation; to: Installation; sourceBlobs: Pick<BlobStore, 'find'>; targetBlobs: BlobStore },
+  signal: AbortSignal,
+): Promise<void> {
+  if (from.blobs.kind === 'disk' || to.blobs.kind === 'disk') return;
+  const { areOnePlace } = await import('../../storage/blobs/s3/probe.js');
+  if (!(await areOnePlace(targetBlobs, sourceBlobs, signal))) return;
+  const bucket = await displayNameOf({ dataFolder: undefined, databaseUrl: undefined, blobs: to.blobs });
+  const message = `Source and target name one bucket in two ways: what is stored in ${bucket} of the target is also in that of the source. To leave the files where they are, name it in the same way in both.`;
+  throw new TransferError('same_place', message);
+}
+
 /** Source and target, opened; `from` is `undefined` if both share the blob store. */
 interface OpenInstallations {
   readonly source: Database;
@@ -114,7 +140,11 @@ interface OpenInstallations {
   readonly to: BlobStore;
 }
 
-async function copyAll(opened: OpenInstallations, hasCatalog: boolean, options: MigrateOptions): Promise<Migrated> {
+async function copyAll(
+  opened: OpenInstallations,
+  hasCatalog: boolean,
+  options: MigrateOptions,
+): Promise<Omit<Migrated, 'shared'>> {
   const { source, target, from, to } = opened;
   const { skipsLost, signal, onProgress } = options;
   const extent = await storedTotals(source);

@@ -85,6 +85,25 @@ test.skipIf(whyNoS3() !== undefined)(
   300_000,
 );
 
+test.skipIf(whyNoS3() !== undefined)(
+  'a bucket with two names is one',
+  async () => {
+    const world = await newWorld('sqlite+s3');
+    onTestFinished(world.discard);
+    const [folder, to] = [await copyOf(full), await newFolder()];
+    const url = world.env.BLOBS_URL!;
+    const moved = await trainyard(['migrate-data', '--from', folder, '--to', folder, url], { env: world.env });
+    expect(moved.stdout).toContain('you can delete the old files, but not the catalog, which stays');
+    const other = url.replace('127.0.0.1', 'localhost');
+    expect(other).not.toBe(url);
+    const ended = await migrate([folder, url], [to, other], world.env);
+    expect([ended.code, ended.json().error]).toEqual([64, expect.objectContaining({ reason: 'SAME_PLACE' })]);
+    const check = await trainyard(['check-store', '--data', folder, '--json'], { env: world.env });
+    expect(check.code).toBe(0);
+  },
+  300_000,
+);
+
 test('an interrupted migration continues beside files that were removed in the source, as long as it names them', async () => {
   const [from, to] = [await copyOf(full), await newFolder()];
   expect((await migrate([from], [to])).json()).toMatchObject({ copied_files: 4 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Installation } from '../../../service/transfer/installation.js';
+import type { Migrated } from '../../../service/transfer/migrate.js';
 import { postgresUrl } from '../../../setting-values.js';
 import { parseS3Url } from '../../../storage/blobs/s3/connection/location.js';
 import { addSettings, configFrom } from '../../settings.js';
@@ -60,7 +61,16 @@ async function migrateData({ json, from, to, ...options }: Options): Promise<voi
   });
   if (json) printJson(copiedDocument(migrated));
   else
-    print(`migrated ${copiedText(migrated)}. Serve the new installation; once it works, you can delete the old one.`);
+    print(
+      `migrated ${copiedText(migrated)}. Serve the new installation; once it works, you can delete ${replacedOf(migrated)}.`,
+    );
+}
+
+/** What is no longer needed after a migration. */
+function replacedOf({ shared }: Migrated): string {
+  if (shared.catalog) return 'the old files, but not the catalog, which stays';
+  if (shared.store) return 'the old catalog, but not the files, which stay';
+  return 'the old one';
 }
 
 /** Parses the locations of an option. @throws CommandError with 64; its message contains no password */

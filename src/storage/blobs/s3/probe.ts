@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -9,6 +10,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import type { BlobStore } from '../blobs.js';
 import { isPreconditionFailed, isTransient, startError, statusOfError } from './errors.js';
 import { presigningOf } from './presigning.js';
 import { PROBE_LINK_SECONDS, putThrough } from './probe-links.js';
@@ -80,6 +82,28 @@ export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
       's3:DeleteObject',
       reader.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } })),
     );
+  }
+}
+
+/**
+ * Whether two places in buckets are one, although they are named differently, such as by two endpoints: whether the other has a
+ * test object that is stored in the one.
+ *
+ * @throws ServiceError `unavailable`; the signal's reason
+ */
+export async function areOnePlace(
+  one: BlobStore,
+  other: Pick<BlobStore, 'find'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const key = `${PROBE_FOLDER}${randomUUID()}`;
+  const limit = { bytes: BODY.length, message: 'The test object is longer than itself.' };
+  const staged = await one.stage(Readable.from([BODY]), { key, limit, signal });
+  try {
+    await staged.commit();
+    return (await other.find([key])).has(key);
+  } finally {
+    await one.delete([key]);
   }
 }
 
