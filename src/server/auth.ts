@@ -45,6 +45,7 @@ type AuthDependencies = Pick<
   | 'sessionCookie'
   | 'takeTurn'
   | 'maxConnections'
+  | 'keepConnection'
   | 'maxDownloads'
   | 'now'
 >;
@@ -54,8 +55,8 @@ type AuthDependencies = Pick<
  * does not allow, before their body is read.
  */
 export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
-  const { accounts, readLinks, limits, failedLogins, sessionCookie, takeTurn, maxConnections, maxDownloads, now } =
-    dependencies;
+  const { accounts, readLinks, limits, failedLogins, sessionCookie, takeTurn, now } = dependencies;
+  const { maxConnections, keepConnection, maxDownloads } = dependencies;
   const requestRate = new RequestRate(limits.accountRequestsPerSecond);
   const requestsInFlight = new RequestsInFlight({
     ofAccount: Math.ceil(maxConnections / 2),
@@ -111,6 +112,7 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     request.grant = credential && (await grantOf(request, credential));
     request.accountId = request.grant?.accountId ?? (await accountByLink(request));
     requestsInFlight.admit(request.accountId, reply.raw);
+    keepConnection(request.raw, reply.raw);
     await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
     await takeTurn(request.accountId);
     if (config.sendsFiles === true) downloadsInFlight.admit(request.accountId, reply.raw);

@@ -122,11 +122,11 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   );
   metrics.limits({ ...limits, maxConnections: connections.max });
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
-  const maxConnections = connections.max;
+  const { max: maxConnections, keep: keepConnection } = connections;
   const filesInFlight = new FilesInFlight();
   metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.total);
   const { run: batchInTurn } = new LargeWork();
-  const limiting = { maxConnections, failedLogins, filesInFlight, unsentAnswers, batchInTurn };
+  const limiting = { maxConnections, keepConnection, failedLogins, filesInFlight, unsentAnswers, batchInTurn };
   const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
   onceAnswered(app, (request, reply) => {
     releaseBody(request);

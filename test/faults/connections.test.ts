@@ -58,6 +58,46 @@ test('connections without a request make room for new ones', async () => {
   for (const client of clients) await client.hangUp();
 });
 
+/** More than a client has to send before it is answered, or than a rejected body may have. */
+const ENDLESS = { 'Content-Length': 100_000_000 };
+
+test.each([
+  ['without a token whose body is still discarded', () => headOf('POST', new URL(server.url + BASE_PATH), ENDLESS)],
+  [
+    'of a probe that never ends',
+    () => headOf('GET', new URL(`${server.url}/healthz`), { Expect: '100-continue', 'Content-Length': 1 }),
+  ],
+  [
+    'with a token whose body is rejected',
+    () => headOf('POST', new URL(server.url + BASE_PATH), { ...ENDLESS, Authorization: `Bearer ${api.token}` }),
+  ],
+])('requests %s make room for those with a token, and for uploads through links', async (_, head) => {
+  await start({ 'max-connections': MAX_CONNECTIONS });
+  const other = await server.api('other');
+  const id = await api.newDataset();
+  const content = Buffer.from('a caption that takes long to arrive');
+  const link = new URL(await api.link(id, 'link.txt', content.length));
+  const upload = await RawClient.open(server.url);
+  await upload.send(headOf('PUT', link, { 'Content-Length': content.length }));
+  await upload.send(content.subarray(0, 10));
+  const clients: RawClient[] = [];
+  for (let count = 1; count <= 3 * MAX_CONNECTIONS; count++) {
+    const client = await RawClient.open(server.url);
+    await client.send(head());
+    await eventually(() => (client.received !== '' || client.isClosed ? true : undefined));
+    clients.push(client);
+    if (count % MAX_CONNECTIONS > 0) continue;
+    const list = await RawClient.open(server.url);
+    await list.send(headOf('GET', new URL(server.url + BASE_PATH), { Authorization: `Bearer ${other.token}` }));
+    expect(await eventually(() => list.answer())).toMatchObject({ status: 200 });
+    await list.hangUp();
+  }
+  await eventually(() => (clients.filter(({ isClosed }) => isClosed).length >= 2 * MAX_CONNECTIONS ? true : undefined));
+  await upload.send(content.subarray(10));
+  expect(await eventually(() => upload.answer())).toMatchObject({ status: 200 });
+  for (const client of clients) await client.hangUp();
+});
+
 test('if every connection has a request, a further one is told so, until one ends', async () => {
   await start({ 'max-connections': MAX_CONNECTIONS });
   // One account may have half of the connections.

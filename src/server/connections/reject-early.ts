@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { contentLengthOf, MAX_DIRECT_BODY_BYTES } from '../bodies.js';
 import { type ErrorResponse, NOSNIFF } from '../errors.js';
+import { releaseConnection } from '../limits/connections.js';
 
 const MAX_DISCARD_MS = 20_000;
 
@@ -35,6 +36,7 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
     connection: 'close',
   });
   reply.raw.write(payload);
+  releaseConnection(reply.raw);
   const bodyBytes = remainingBytes(request);
   const isDiscarded = bodyBytes !== undefined && discarding < MAX_DISCARDING;
   const maxBytes = isDiscarded ? bodyBytes : SHORT_BYTES;

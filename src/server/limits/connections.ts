@@ -18,62 +18,80 @@ const CHECK_DESCRIPTORS_MS = 500;
 /** Asked by load balancers and monitoring, which must not take a busy server for a dead one. */
 const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics']);
 
+/** For each response for which a connection is kept. */
+const releases = new WeakMap<ServerResponse, () => void>();
+
+/** No longer keeps the connection of a response, because its client has the answer; not an error if it is not kept. */
+export function releaseConnection(response: ServerResponse): void {
+  const release = releases.get(response);
+  releases.delete(response);
+  release?.();
+}
+
 export interface Connections {
   /** The effective limit. */
   readonly max: number;
   readonly open: () => number;
+  /** Keeps the connection of a request until the response closes, because a client with a token or a link waits for it. */
+  readonly keep: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 /**
- * Limits the connections of an app that does not listen yet. Beyond the limit, the connection that has been without a request
- * for longest makes room. If each has one, a request on a further connection is answered with 503, and its connection closed.
- * Where the process has no free file descriptor, all connections without a request are closed.
+ * Limits the connections of an app that does not listen yet. Beyond the limit, one makes room that is not kept: it has no request,
+ * or one without a token or a link, whose client could keep out all others; of several, the one whose last request began first. If
+ * all are kept, a request on a further connection is answered with 503, and its connection closed. Where the process has no free
+ * file descriptor, all that are not kept are closed.
  */
 export function limitConnections(app: App, limit: number): Connections {
   const max = Math.min(limit, Math.max(1, openFileLimit() - OTHER_FILES));
   const rejected = new WeakSet<Socket>();
-  /** The connections without a request, beginning with the one that has been so for longest. */
-  const idle = new Set<Socket>();
-  /** Requests in progress; a client may send several at once. */
+  /** The connections that are not kept, in the order in which their last request began. */
+  const unkept = new Set<Socket>();
+  /** The requests in progress for which a connection is kept; a client may send several at once. */
   const requests = new WeakMap<Socket, number>();
+  const addRequests = (socket: Socket, count: number) => {
+    const sum = (requests.get(socket) ?? 0) + count;
+    requests.set(socket, sum);
+    if (sum > 0) unkept.delete(socket);
+    else if (!socket.destroyed) unkept.add(socket);
+  };
+  const keep = ({ socket }: IncomingMessage, response: ServerResponse) => {
+    addRequests(socket, 1);
+    releases.set(response, () => addRequests(socket, -1));
+    onceClosed(response, () => releaseConnection(response));
+  };
   let open = 0;
   app.server.maxConnections = max + MAX_REJECTED;
   app.server.on('connection', (socket: Socket) => {
     noteConnection();
     open++;
     socket.once('close', () => open--);
-    idle.add(socket);
-    socket.once('close', () => idle.delete(socket));
+    unkept.add(socket);
+    socket.once('close', () => unkept.delete(socket));
     if (open <= max) return;
-    const [longestIdle] = idle;
-    if (longestIdle !== socket) {
-      longestIdle?.destroy();
+    const [first] = unkept;
+    if (first !== socket) {
+      first?.destroy();
       return;
     }
     rejected.add(socket);
+    unkept.delete(socket);
     const timer = setTimeout(() => socket.destroy(), MAX_REJECTED_MS);
     socket.once('close', () => clearTimeout(timer));
   });
-  app.server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    idle.delete(socket);
-    const inProgress = (requests.get(socket) ?? 0) + 1;
-    requests.set(socket, inProgress);
-    onceClosed(response, () => {
-      const remaining = (requests.get(socket) ?? 0) - 1;
-      requests.set(socket, remaining);
-      if (remaining <= 0 && !socket.destroyed) idle.add(socket);
-    });
+  app.server.on('request', ({ socket }: IncomingMessage) => {
+    if (unkept.delete(socket)) unkept.add(socket);
   });
   // Without a free descriptor, Node neither accepts nor closes a connection that waits for it, and tries again in a busy loop.
-  let idleBefore: readonly Socket[] = [];
+  let unkeptBefore: readonly Socket[] = [];
   const timer = setInterval(() => {
     if (hasFreeDescriptor()) {
-      idleBefore = [];
+      unkeptBefore = [];
       return;
     }
-    // On a connection that has become idle since, a request may be arriving.
-    for (const socket of idleBefore) if (idle.has(socket)) socket.destroy();
-    idleBefore = [...idle];
+    // On one that was kept until now, the next request may be arriving.
+    for (const socket of unkeptBefore) if (unkept.has(socket)) socket.destroy();
+    unkeptBefore = [...unkept];
   }, CHECK_DESCRIPTORS_MS);
   timer.unref();
   app.addHook('onClose', async () => clearInterval(timer));
@@ -85,5 +103,5 @@ export function limitConnections(app: App, limit: number): Connections {
   app.addHook('onSend', async ({ raw }, reply) => {
     if (rejected.has(raw.socket)) reply.header('connection', 'close');
   });
-  return { max, open: () => open };
+  return { max, open: () => open, keep };
 }

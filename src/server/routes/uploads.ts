@@ -25,7 +25,8 @@ const LINK_ERRORS = [
 const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() });
 
 /** The route of signed upload links: PUT without a token, with any content type. */
-export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, metrics }: RouteContext): void {
+export function registerUploadRoutes(app: App, context: RouteContext): void {
+  const { uploads, links, timeouts, keepConnection, now, metrics } = context;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async () => undefined);
   app.addHook('onRequest', async ({ headers }) => {
@@ -58,6 +59,7 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
       const signal = uploadSignal(request, reply, { idleSeconds: timeouts.idleSeconds });
       const onFile = ({ datasetId, filename }: DatasetFile) => {
         request.audited = { upload: link.fileId, dataset: datasetId, filename };
+        keepConnection(request.raw, reply.raw);
       };
       const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal, onFile });
       const file = await received.catch((error) => {
