@@ -19,6 +19,8 @@ import { HealthLoop, MemoryLoop } from '../hostile/observers.js';
 import { faultsOf, isAlive, remainsIn, stagedIn } from './remains.js';
 
 const MAX_MEGABYTES = 500;
+/** Less than a server has without any work. */
+const MIN_MEGABYTES = 60;
 
 /**
  * The requirement is 250 ms on idle cores. On a busy machine it is a factor over the slowest answer before, and the slowest
@@ -124,7 +126,9 @@ test(`each ${selection} gets its verdict and costs only itself`, async () => {
     expect(steady.failures).toEqual([]);
     const slowest = Math.max(...steady.take().map(({ cpuSeconds }) => cpuSeconds));
     expect(slowest).toBeLessThan(Math.max(...verdicts.map(maxSecondsOf)));
-    expect(memory.take()).toBeLessThan(MAX_MEGABYTES);
+    const megabytes = memory.take();
+    expect(megabytes).toBeGreaterThan(MIN_MEGABYTES);
+    expect(megabytes).toBeLessThan(MAX_MEGABYTES);
   } finally {
     memory.stop();
     await Promise.all([health.stop(), control.stop(), steady.stop()]);

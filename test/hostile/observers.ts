@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-const PAGE_BYTES = 4096;
 const TICKS_PER_SECOND = 100;
 
 /** A server in a process of its own that only answers: what keeps it waiting is the machine. */
@@ -82,13 +81,23 @@ export function cpuSecondsOf(root: number): number {
   return [processState(root), ...descendantsOf(root)].reduce((sum, each) => sum + (each?.cpuSeconds ?? 0), 0);
 }
 
-/** Resident memory; memory that processes share counts for each of them. */
-function residentBytes(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;
-  } catch {
-    return 0;
+/** The resident memory of some processes. What they map of files, above all their program, counts once for each program. */
+function residentBytes(pids: readonly number[]): number {
+  const bytesOfPrograms = new Map<string, number>();
+  let bytes = 0;
+  for (const pid of pids) {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+      const of = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024;
+      const program = readlinkSync(`/proc/${pid}/exe`);
+      bytes += of('RssAnon') + of('RssShmem');
+      bytesOfPrograms.set(program, Math.max(bytesOfPrograms.get(program) ?? 0, of('RssFile')));
+    } catch {
+      // The process has ended.
+    }
   }
+  for (const ofProgram of bytesOfPrograms.values()) bytes += ofProgram;
+  return bytes;
 }
 
 /** Observes the memory of a server with its child processes. */
@@ -98,8 +107,8 @@ export class MemoryLoop {
 
   constructor(pid: number) {
     const look = () => {
-      const bytes = [pid, ...descendantsOf(pid).map((each) => each.pid)].map(residentBytes);
-      this.peakMegabytes = Math.max(this.peakMegabytes, bytes.reduce((sum, each) => sum + each, 0) / 1e6);
+      const bytes = residentBytes([pid, ...descendantsOf(pid).map((each) => each.pid)]);
+      this.peakMegabytes = Math.max(this.peakMegabytes, bytes / 1e6);
     };
     look();
     this.#timer = setInterval(look, 100);
