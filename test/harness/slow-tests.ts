@@ -134,6 +134,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/faults/inspection-processes.test.ts',
   'test/faults/hostile-verdicts.test.ts',
   'test/cli/fix/foreign-files.test.ts',
+  'test/faults/hostile-clips.test.ts',
 ];
 
 const DAY_MS = 86_400_000;

@@ -24,10 +24,10 @@ const MAX_FRAME_PIXELS = 4096 * 2304;
 const MAX_SMALL_FRAME_PIXELS = 1920 * 1088;
 
 /**
- * What ffmpeg may use for a clip of small frames, and of others. An honest clip of 1920 × 1080 needs less than 130 MB, one of
- * 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
+ * What ffmpeg may use for a clip of small frames, and of one that is decoded alone. An honest clip of 1920 × 1080 needs less than
+ * 130 MB, one of 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
  */
-const SMALL_MEGABYTES = 200;
+const SMALL_MEGABYTES = 150;
 const LARGE_MEGABYTES = 240;
 
 /** The budget of processor time, generous for a slow core and a codec that is expensive to decode. */
@@ -61,12 +61,18 @@ export function clipDecoder(
     if (pixelsOf(facts) > MAX_FRAME_PIXELS) return undecoded(clip, TOO_LARGE);
     const request = { accountId, isBackground, expectedSeconds, signal };
     const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
-    const prove = () =>
+    const prove = (maxMegabytes: number) =>
       runInSlot(request, (signal) =>
-        new ClipProof(ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds }).run(),
+        new ClipProof(ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds, maxMegabytes }).run(),
       );
-    return isSmall(facts) ? prove() : runAlone(signal, prove);
+    const proved = isSmall(facts) ? await prove(SMALL_MEGABYTES) : undefined;
+    return proved ?? (await runAlone(signal, () => prove(LARGE_MEGABYTES))) ?? tooLarge(clip, facts);
   };
+}
+
+/** The result for a clip that needs more memory than a decoder gets alone. */
+function tooLarge(clip: ClipToDecode, facts: VideoFacts): Inspection {
+  return isSmall(facts) ? failed(clip, `needs more than ${LARGE_MEGABYTES} MB`) : undecoded(clip, TOO_LARGE);
 }
 
 const TOO_LARGE = `they need more than the ${LARGE_MEGABYTES} MB of memory that a decoder may use`;
@@ -94,6 +100,7 @@ interface ProofOptions {
   readonly signal: AbortSignal;
   readonly expectedSeconds: number;
   readonly maxCpuSeconds: number;
+  readonly maxMegabytes: number;
 }
 
 /** An error that these decoders conceal in the picture, and that these demuxers skip. ffmpeg reports it and exits with 0. */
@@ -107,26 +114,27 @@ class ClipProof {
   readonly #clip: ClipToDecode;
   readonly #facts: VideoFacts;
   readonly #file: ClipFile;
-  readonly #signal: AbortSignal;
   readonly #expectedSeconds: number;
-  readonly #maxCpuSeconds: number;
+  readonly #limits: Pick<ProofOptions, 'maxCpuSeconds' | 'maxMegabytes' | 'signal'>;
 
-  constructor(ffmpeg: Ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds }: ProofOptions) {
+  constructor(ffmpeg: Ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds, maxMegabytes }: ProofOptions) {
     this.#ffmpeg = ffmpeg;
     this.#clip = clip;
     this.#facts = facts;
     this.#file = { path: clip.path, format: facts.format as VideoFormat };
-    this.#signal = signal;
     this.#expectedSeconds = expectedSeconds;
-    this.#maxCpuSeconds = maxCpuSeconds;
+    this.#limits = { maxCpuSeconds, maxMegabytes, signal };
   }
 
-  async run(): Promise<Inspection> {
+  /** `undefined` if it takes more memory than it may. */
+  async run(): Promise<Inspection | undefined> {
     const listed = WITHOUT_PARSER.includes(this.#facts.format) ? await this.#listedFacts() : this.#facts;
     const strict = await this.#decode('strict');
     if (strict.end.exitCode === 0 && !CONCEALED_ERROR.test(strict.end.errorText))
       return this.#judge(strict.frames, listed);
-    const exceeded = await this.#exceeded(strict.end);
+    const { ended, errorText } = strict.end;
+    if (ended === 'memory') return undefined;
+    const exceeded = await this.#exceeded(ended, errorText);
     if (exceeded !== undefined) return exceeded;
     // A clip that was cut from a longer one may begin with frames that need earlier ones. That is not damage.
     const mayBeH264 = /avc|h264/i.test(listed.codec ?? '');
@@ -172,21 +180,17 @@ class ClipProof {
   }
 
   /** The result if ffmpeg failed for another reason than damage. */
-  async #exceeded({ ended, errorText }: FfmpegEnd): Promise<Inspection | undefined> {
+  async #exceeded(ended: Exclude<FfmpegEnd['ended'], 'memory'>, errorText: string): Promise<Inspection | undefined> {
     // A file that is gone is not damaged.
     await access(this.#clip.path);
-    const budget = `takes more than ${formatCount(Math.ceil(this.#maxCpuSeconds))} s`;
+    const budget = `takes more than ${formatCount(Math.ceil(this.#limits.maxCpuSeconds))} s`;
     switch (ended) {
-      case 'memory':
-        return isSmall(this.#facts)
-          ? this.#failed(`needs more than ${SMALL_MEGABYTES} MB`)
-          : undecoded(this.#clip, TOO_LARGE);
       case 'time':
-        return this.#failed(budget);
+        return failed(this.#clip, budget);
       case 'hang':
-        return this.#failed('does not end');
+        return failed(this.#clip, 'does not end');
       case 'crash':
-        return this.#failed('crashes ffmpeg');
+        return failed(this.#clip, 'crashes ffmpeg');
       case undefined:
         break;
     }
@@ -244,21 +248,9 @@ class ClipProof {
     return this.#problem('VIDEO_CORRUPT', `has a codec${named} that ffmpeg does not know`, advice);
   }
 
-  #failed(reason: string): Inspection {
-    const { filename } = this.#clip;
-    const advice = 'It may be damaged: export it again and upload the new file.';
-    const message = `The decoding of ${shownFilename(filename)} ${reason}. ${advice}`;
-    return { ok: false, problem: errorIn(filename, 'INSPECTION_FAILED', message) };
-  }
-
   #problem(code: ErrorProblemCode, text: string, advice: string): Inspection {
     const { filename } = this.#clip;
     return { ok: false, problem: errorIn(filename, code, `${shownFilename(filename)} ${text}. ${advice}`) };
-  }
-
-  get #limits() {
-    const maxMegabytes = isSmall(this.#facts) ? SMALL_MEGABYTES : LARGE_MEGABYTES;
-    return { maxMegabytes, maxCpuSeconds: this.#maxCpuSeconds, signal: this.#signal };
   }
 }
 
@@ -267,6 +259,13 @@ function damageText(decoded: number | undefined, declared: number | undefined): 
   const isFewer = decoded !== undefined && declared !== undefined && decoded < declared;
   if (isFewer) return `only ${formatCount(decoded)} of its ${formatCount(declared)} frames can be decoded`;
   return 'not all of its frames can be decoded';
+}
+
+/** The inspection of a clip whose decoding exceeds a limit or crashes. */
+function failed({ filename }: ClipToDecode, reason: string): Inspection {
+  const advice = 'It may be damaged: export it again and upload the new file.';
+  const message = `The decoding of ${shownFilename(filename)} ${reason}. ${advice}`;
+  return { ok: false, problem: errorIn(filename, 'INSPECTION_FAILED', message) };
 }
 
 /** The inspection of a clip that can't be decoded here for a reason other than damage. */

@@ -238,7 +238,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
         filename: 'a.mov',
         inspection: claimed({ width: 96, height: 64 }),
       });
-      const problem = { code: 'INSPECTION_FAILED', message: expect.stringContaining('needs more than 200 MB') };
+      const problem = { code: 'INSPECTION_FAILED', message: expect.stringContaining('needs more than 240 MB') };
       expect(inspection).toMatchObject({ ok: false, problem });
     });
 
