@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sendFile } from '../hostile/attack.js';
 import { FAMILIES } from '../hostile/all.js';
 import { writeHostile } from '../hostile/hostile-file.js';
 import { MemoryLoop } from '../hostile/observers.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, startServer, temporaryFolder, type TestServer } from '../harness/server.js';
 import { faultsOf } from './remains.js';
 
 const MAX_MEGABYTES = 500;
@@ -15,7 +13,7 @@ const ROUNDS = 3;
 let folder: string;
 let server: TestServer;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'hostile-'));
+  folder = await temporaryFolder();
   server = await startServer();
 });
 afterAll(async () => {

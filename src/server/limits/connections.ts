@@ -38,14 +38,14 @@ export interface Connections {
 
 /**
  * Limits the connections of an app that does not listen yet. Beyond the limit, one makes room that is not kept: it has no request,
- * or one without a token or a link, whose client could keep out all others; of several, the one whose last request began first. If
- * all are kept, a request on a further connection is answered with 503, and its connection closed. Where the process has no free
- * file descriptor, all that are not kept are closed.
+ * or one without a token or a link, whose client could keep out all others; of several, the one that was used longest ago. If all
+ * are kept, a request on a further connection is answered with 503, and its connection closed. Where the process has no free file
+ * descriptor, all that are not kept are closed.
  */
 export function limitConnections(app: App, limit: number): Connections {
   const max = Math.min(limit, Math.max(1, openFileLimit() - OTHER_FILES));
   const rejected = new WeakSet<Socket>();
-  /** The connections that are not kept, in the order in which their last request began. */
+  /** The connections that are not kept, beginning with the one that was used longest ago. */
   const unkept = new Set<Socket>();
   /** The requests in progress for which a connection is kept; a client may send several at once. */
   const requests = new WeakMap<Socket, number>();
