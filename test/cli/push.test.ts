@@ -45,10 +45,9 @@ const textOf = async (name: string, filename: string) =>
 /** What `sha256sum * | sha256sum` prints in the folder. */
 function digestOf(folder: string): string {
   const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
-  const lines = readdirSync(folder).map((name) => ({
-    name,
-    line: `${sha256(readFileSync(join(folder, name)))}  ${name}\n`,
-  }));
+  // As `*` leaves out hidden files, such as the lock that a running command removes.
+  const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
+  const lines = names.map((name) => ({ name, line: `${sha256(readFileSync(join(folder, name)))}  ${name}\n` }));
   lines.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   return sha256(lines.map(({ line }) => line).join(''));
 }
