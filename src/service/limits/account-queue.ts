@@ -9,14 +9,19 @@ export class AccountQueue {
     else others.push(begin);
   }
 
-  /** Removes the next callback; `undefined` if none waits. */
-  next(): (() => void) | undefined {
-    const [first] = this.#waiting;
-    if (first === undefined) return undefined;
-    const [accountId, pieces] = first;
-    const begin = pieces.shift();
-    this.#waiting.delete(accountId);
-    if (pieces.length > 0) this.#waiting.set(accountId, pieces);
-    return begin;
+  /**
+   * Removes the next callback; `undefined` if none waits.
+   *
+   * @param mayBegin leaves out the accounts for which it returns false
+   */
+  next(mayBegin: (accountId: string) => boolean = () => true): (() => void) | undefined {
+    for (const [accountId, pieces] of this.#waiting) {
+      if (!mayBegin(accountId)) continue;
+      const begin = pieces.shift();
+      this.#waiting.delete(accountId);
+      if (pieces.length > 0) this.#waiting.set(accountId, pieces);
+      return begin;
+    }
+    return undefined;
   }
 }

@@ -6,10 +6,15 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobDamaged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
 import type { SoughtUpload } from '../../storage/catalog/presigned/sought-uploads.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { AccountQueue } from '../limits/account-queue.js';
 import { UploadLease } from './upload-lease.js';
 
-/** Decoding is bound by the processor, so more at once would not finish sooner. */
-const MAX_CONCURRENT_FINALIZATIONS = 4;
+/**
+ * Finalizations at once, of an account and of all. Decoding is bound by the processor, so more of an account would not finish
+ * sooner; the others have places when it has large objects.
+ */
+const MAX_OF_ACCOUNT = 4;
+const MAX_FINALIZATIONS = 16;
 
 const MAX_CONCURRENT_LISTINGS = 4;
 
@@ -64,8 +69,10 @@ export class PresignedUploads {
   readonly #nextPollAt = new Map<string, Micros>();
   /** Ids of files that are queued or being finalized. */
   readonly #unfinishedIds = new Set<string>();
-  readonly #queue: ListedUpload[] = [];
+  readonly #waiting = new AccountQueue();
   readonly #finalizations = new Set<Promise<void>>();
+  /** The number of finalizations in flight, by account. */
+  readonly #ofAccounts = new Map<string, number>();
 
   constructor(dependencies: ServiceDependencies, options: PresignedUploadsOptions) {
     this.#dependencies = dependencies;
@@ -103,7 +110,6 @@ export class PresignedUploads {
   /** Aborts finalizations. Another instance, or the next process, finalizes those uploads. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
-    this.#queue.length = 0;
     await Promise.all([...this.#polls.values(), ...this.#finalizations]);
   }
 
@@ -129,9 +135,13 @@ export class PresignedUploads {
     );
     if (sizes.size > 0) {
       const files = await catalog.pendingPresignedUploads({ now: now(), ids: [...sizes.keys()] });
+      const [dataset] = await catalog.datasets({ ids: [datasetId] });
       // Of uploads of one name, the older one should be stored first.
       files.sort((a, b) => a.createdAt - b.createdAt);
-      for (const file of files) this.#enqueue({ file, sizeBytes: sizes.get(file.id) });
+      // Without a dataset, it was deleted meanwhile.
+      if (dataset !== undefined) {
+        for (const file of files) this.#enqueue(dataset.accountId, { file, sizeBytes: sizes.get(file.id) });
+      }
     }
     const lastKey = objects.at(-1)?.key ?? '';
     const isListed = ({ id }: SoughtUpload) => next === undefined || blobKeyOf({ id, datasetId }) <= lastKey;
@@ -163,28 +173,40 @@ export class PresignedUploads {
     }
   }
 
-  #enqueue(upload: ListedUpload): void {
+  #enqueue(accountId: string, upload: ListedUpload): void {
     const { id } = upload.file;
     if (this.#unfinishedIds.has(id)) return;
     this.#unfinishedIds.add(id);
-    this.#queue.push(upload);
+    this.#waiting.add(accountId, () => this.#startFinalization(accountId, upload));
     this.#startFinalizations();
   }
 
   #startFinalizations(): void {
-    while (this.#finalizations.size < MAX_CONCURRENT_FINALIZATIONS && !this.#stopping.signal.aborted) {
-      const upload = this.#queue.shift();
-      if (upload === undefined) return;
-      const { file } = upload;
-      const finalization: Promise<void> = this.#finalize(upload)
-        .catch((error) => this.#onFailure(error, file))
-        .finally(() => {
-          this.#unfinishedIds.delete(file.id);
-          this.#finalizations.delete(finalization);
-          this.#startFinalizations();
-        });
-      this.#finalizations.add(finalization);
+    const mayBegin = (accountId: string) => (this.#ofAccounts.get(accountId) ?? 0) < MAX_OF_ACCOUNT;
+    while (this.#finalizations.size < MAX_FINALIZATIONS && !this.#stopping.signal.aborted) {
+      const begin = this.#waiting.next(mayBegin);
+      if (begin === undefined) return;
+      begin();
     }
+  }
+
+  #startFinalization(accountId: string, upload: ListedUpload): void {
+    const { file } = upload;
+    const count = (change: number) => {
+      const sum = (this.#ofAccounts.get(accountId) ?? 0) + change;
+      if (sum === 0) this.#ofAccounts.delete(accountId);
+      else this.#ofAccounts.set(accountId, sum);
+    };
+    count(1);
+    const finalization: Promise<void> = this.#finalize(upload)
+      .catch((error) => this.#onFailure(error, file))
+      .finally(() => {
+        count(-1);
+        this.#unfinishedIds.delete(file.id);
+        this.#finalizations.delete(finalization);
+        this.#startFinalizations();
+      });
+    this.#finalizations.add(finalization);
   }
 
   #onFailure(error: unknown, file: PendingFile): void {
