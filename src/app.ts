@@ -22,6 +22,8 @@ import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
 import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from './service/inspection/inspection-pool.js';
+import { runInTurns } from './service/inspection/run-in-turns.js';
+import { backgroundSlotsOf } from './service/inspection/slot-scheduler.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { AccountTurns } from './service/limits/account-turns.js';
 import { LargeWork } from './service/limits/large-work.js';
@@ -103,7 +105,7 @@ export async function openApp(config: Config, logger: Logger) {
     rules: config.rules,
     inspect: (file, options) => pool.inspect(file, options),
     ...(ffmpeg && {
-      decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) }),
+      decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => runInTurns(pool, request, work) }),
       expectedDecodeSeconds,
     }),
     takeTurn,
@@ -114,6 +116,7 @@ export async function openApp(config: Config, logger: Logger) {
   };
   const checks = new BackgroundChecks(core, {
     isAlone: isCatalogLocal,
+    ofAccount: backgroundSlotsOf(pool.size),
     onChecked: ({ filename, datasetId }, inspection) => {
       const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
       logger.info(facts, 'checked a file in the background');

@@ -2,20 +2,23 @@ import type { ReceivedFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { AccountShares } from './account-shares.js';
 import { CheckLease } from './check-lease.js';
 import { fetchIntact } from './fetch-intact.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost } from '../while-renewing.js';
 
-/** Few, since each holds a copy of a remote file. The pool decides how many decoders run. */
-const MAX_CONCURRENT_CHECKS = 2;
-
 /** The longest time until a failed check is retried, and until the file of an instance that died is taken over. */
 const MAX_PAUSE_MS = 30_000;
+
+/** A file whose bytes were lost and that was not checked again for this long was removed, or another instance has checked it. */
+const FORGET_LOST_MS = 3_600_000;
 
 export interface BackgroundChecksOptions {
   /** True if this process alone uses the catalog: then every other lease in it is from an earlier process. */
   readonly isAlone: boolean;
+  /** Files of an account that are checked at once. One more is, of another account, so that it has its turn. */
+  readonly ofAccount: number;
   readonly onChecked: (file: ReceivedFile, inspection: Inspection) => void;
   /** Reports a failure that will be retried. */
   readonly onError: (error: unknown, failure: string) => void;
@@ -30,11 +33,12 @@ export class BackgroundChecks {
   readonly #options: BackgroundChecksOptions;
   readonly #stopping = new AbortController();
   /** Checks in flight, by file id. */
-  readonly #checks = new Map<string, Promise<void>>();
-  /** Files whose check has failed, by id, with the time in milliseconds since 1970 from which it is retried. */
+  readonly #checks = new Map<string, { readonly accountId: string; readonly ended: Promise<void> }>();
+  readonly #shares = new AccountShares();
+  /** Files whose check has failed, by id, with the time from which it is retried, as `performance.now` has it. */
   readonly #retryAt = new Map<string, number>();
-  /** Ids of files whose bytes were lost when they were last read. */
-  readonly #lost = new Set<string>();
+  /** Files whose bytes were lost when they were last read, by id, with that time. */
+  readonly #lostAt = new Map<string, number>();
   #loop: WakeableLoop | undefined;
 
   constructor(dependencies: ServiceDependencies, options: BackgroundChecksOptions) {
@@ -57,35 +61,45 @@ export class BackgroundChecks {
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
     await this.#loop?.stop();
-    await Promise.all(this.#checks.values());
+    await Promise.all([...this.#checks.values()].map(({ ended }) => ended));
   }
 
   async #startChecks(retryPauseMs: number): Promise<void> {
+    const now = performance.now();
+    for (const [id, at] of this.#retryAt) if (at <= now) this.#retryAt.delete(id);
+    for (const [id, at] of this.#lostAt) if (at <= now - FORGET_LOST_MS) this.#lostAt.delete(id);
     const expiredBy = this.#options.isAlone ? Number.MAX_SAFE_INTEGER : this.#dependencies.now();
-    for (const [id, at] of this.#retryAt) if (at <= Date.now()) this.#retryAt.delete(id);
-    if (this.#checks.size >= MAX_CONCURRENT_CHECKS) return;
-    const limit = MAX_CONCURRENT_CHECKS + this.#checks.size + this.#retryAt.size;
-    const files = await this.#dependencies.catalog.receivedFiles({ until: expiredBy, limit });
-    if (files.length < limit) {
-      // The others were removed, or are checked by another instance.
-      const waiting = new Set(files.map(({ id }) => id));
-      for (const id of this.#lost) if (!waiting.has(id) && !this.#checks.has(id)) this.#lost.delete(id);
-    }
-    for (const file of files) {
-      if (this.#checks.size >= MAX_CONCURRENT_CHECKS || this.#stopping.signal.aborted) return;
-      if (this.#checks.has(file.id) || this.#retryAt.has(file.id)) continue;
-      const check = this.#check(file, expiredBy)
+    // Few, since each holds a copy of a remote file.
+    while (this.#checks.size <= this.#options.ofAccount) {
+      const next = await this.#next(expiredBy);
+      if (next === undefined || this.#stopping.signal.aborted) return;
+      const { file, accountId } = next;
+      const ended = this.#shares
+        .run(accountId, () => this.#check(file, expiredBy))
         .catch((error) => {
           if (this.#stopping.signal.aborted || error instanceof LeaseLost) return;
-          this.#retryAt.set(file.id, Date.now() + retryPauseMs);
+          this.#retryAt.set(file.id, performance.now() + retryPauseMs);
           this.#options.onError(error, `checking ${file.filename} of dataset ${file.datasetId} failed`);
         })
         .finally(() => {
           this.#checks.delete(file.id);
           this.wake();
         });
-      this.#checks.set(file.id, check);
+      this.#checks.set(file.id, { accountId, ended });
     }
+  }
+
+  async #next(expiredBy: number): Promise<{ file: ReceivedFile; accountId: string } | undefined> {
+    const { receivedFiles } = this.#dependencies.catalog;
+    const limit = 1 + this.#checks.size + this.#retryAt.size;
+    const inFlight = (id: string) => [...this.#checks.values()].filter(({ accountId }) => accountId === id).length;
+    for (const accountId of this.#shares.sorted(await receivedFiles.accounts())) {
+      if (inFlight(accountId) >= this.#options.ofAccount) continue;
+      const files = await receivedFiles.ofAccount({ accountId, until: expiredBy, limit });
+      const file = files.find(({ id }) => !this.#checks.has(id) && !this.#retryAt.has(id));
+      if (file !== undefined) return { file, accountId };
+    }
+    return undefined;
   }
 
   async #check(file: ReceivedFile, expiredBy: number): Promise<void> {
@@ -110,10 +124,10 @@ export class BackgroundChecks {
     const fetched = await fetchIntact(blobs, file, signal);
     const isLost = 'problem' in fetched;
     // The bytes of a rejected file are deleted, so that one wrong answer of the store must not be enough.
-    const isLostAgain = this.#lost.delete(file.id);
+    const isLostAgain = this.#lostAt.delete(file.id);
     if (isLost && isLostAgain) return { ok: false, problem: fetched.problem };
     if (isLost) {
-      this.#lost.add(file.id);
+      this.#lostAt.set(file.id, performance.now());
       throw new ServiceError('unavailable', `${fetched.problem.message} It is read once more before that is certain.`);
     }
     const { content, discard } = fetched.blob;

@@ -2,10 +2,11 @@ import { recordRecheck } from '../../dataset/check-transitions.js';
 import type { Role, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
-import type { AcquiredRecheck, Recheck, RecheckHolder, Rechecks } from '../../storage/catalog/rechecks.js';
+import type { AcquiredRecheck, Recheck, RecheckHolder, Rechecks } from '../../storage/catalog/background/rechecks.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost, whileRenewing } from '../while-renewing.js';
+import { AccountShares } from './account-shares.js';
 import { fetchIntact } from './fetch-intact.js';
 import { inspectFile } from './inspect-file.js';
 
@@ -15,6 +16,9 @@ const PAGE_FILES = 100;
 /** The least time between two records of progress. A crash repeats the files since the last one. */
 const SAVE_INTERVAL_MS = 1000;
 
+/** After this time, and the file in progress, another account has its turn. */
+const TURN_MS = 10_000;
+
 /** The longest pause after a failure, and until the recheck of an instance that died is taken over. */
 const MAX_PAUSE_MS = 30_000;
 
@@ -22,6 +26,8 @@ export interface BackgroundRechecksOptions {
   readonly rechecks: Rechecks;
   /** As that of `BackgroundChecks`. */
   readonly isAlone: boolean;
+  /** Only tests set it. */
+  readonly turnMs?: number;
   readonly onFinished: (recheck: Recheck) => void;
   /** Reports a failure that will be retried. */
   readonly onError: (error: unknown, failure: string) => void;
@@ -34,14 +40,22 @@ interface CheckOptions {
   readonly signal: AbortSignal;
 }
 
+interface RecheckOptions extends Omit<CheckOptions, 'role'> {
+  readonly holder: RecheckHolder;
+  readonly leaseUntil: () => number;
+  /** When the turn of the account ends, as `performance.now` has it. */
+  readonly endsAt: number;
+}
+
 /**
- * Inspects the stored files of datasets again, one file at a time, so that uploads continue. A lease on each recheck decides
- * which instance continues it. After a restart it continues with the next file.
+ * Inspects the stored files of datasets again, one file at a time, so that uploads continue; accounts take turns. A lease on each
+ * recheck decides which instance continues it. After a restart it continues with the next file.
  */
 export class BackgroundRechecks {
   readonly #dependencies: ServiceDependencies;
   readonly #options: BackgroundRechecksOptions;
   readonly #stopping = new AbortController();
+  readonly #shares = new AccountShares();
   #loop: WakeableLoop | undefined;
 
   constructor(dependencies: ServiceDependencies, options: BackgroundRechecksOptions) {
@@ -67,30 +81,54 @@ export class BackgroundRechecks {
   }
 
   async #recheckAll(): Promise<void> {
-    const { signal } = this.#stopping;
     const failed = new Set<string>();
-    while (!signal.aborted) {
-      const until = this.#options.isAlone ? Number.MAX_SAFE_INTEGER : this.#dependencies.now();
-      const found = await this.#options.rechecks.unfinished({ until, limit: failed.size + 1 });
-      const next = found.find(({ datasetId }) => !failed.has(datasetId));
-      if (next === undefined) return;
+    const hadTurn = async () => {
+      const accountIds = await this.#options.rechecks.accounts(this.#expiredBy());
+      for (const id of this.#shares.sorted(accountIds)) {
+        if (await this.#shares.run(id, () => this.#takeTurn(id, failed))) return true;
+      }
+      return false;
+    };
+    while (!this.#stopping.signal.aborted && (await hadTurn())) {}
+  }
+
+  /**
+   * Rechecks datasets of an account until its turn is over, or all are done.
+   *
+   * @param failed ids of datasets that are left out, with those that fail
+   * @returns false if all are left out
+   */
+  async #takeTurn(accountId: string, failed: Set<string>): Promise<boolean> {
+    const { signal } = this.#stopping;
+    const endsAt = performance.now() + (this.#options.turnMs ?? TURN_MS);
+    for (let hadOne = false; !hadOne || performance.now() < endsAt; hadOne = true) {
+      const expiredBy = this.#expiredBy();
+      const query = { accountId, until: expiredBy, limit: failed.size + 1 };
+      const found = await this.#options.rechecks.datasetsOfAccount(query);
+      const datasetId = found.find((id) => !failed.has(id));
+      if (datasetId === undefined || signal.aborted) return hadOne;
       try {
         // Another instance may have acquired it first. It is listed again if it is released.
-        if (!(await this.#recheck(next, until))) failed.add(next.datasetId);
+        if (!(await this.#recheck({ datasetId, accountId }, { expiredBy, endsAt }))) failed.add(datasetId);
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) return true;
         // Another instance has it, or it was restarted, as after a change of the role.
         if (error instanceof LeaseLost) continue;
-        failed.add(next.datasetId);
-        this.#options.onError(error, `the recheck of dataset ${next.datasetId} paused`);
+        failed.add(datasetId);
+        this.#options.onError(error, `the recheck of dataset ${datasetId} paused`);
       }
     }
+    return true;
+  }
+
+  #expiredBy(): number {
+    return this.#options.isAlone ? Number.MAX_SAFE_INTEGER : this.#dependencies.now();
   }
 
   /** @returns false if another instance has the lease */
   async #recheck(
     { datasetId, accountId }: { datasetId: string; accountId: string },
-    expiredBy: number,
+    { expiredBy, endsAt }: { expiredBy: number; endsAt: number },
   ): Promise<boolean> {
     const { now, newId, rules } = this.#dependencies;
     const { rechecks } = this.#options;
@@ -100,15 +138,16 @@ export class BackgroundRechecks {
     if (recheck === undefined) return false;
     const renew = () => rechecks.save(holder, { leaseUntil: leaseUntil() });
     const lease = { leaseDuration: rules.leaseDuration, renew, signal: this.#stopping.signal };
-    await whileRenewing(lease, (signal) => this.#checkFiles(recheck, { holder, accountId, leaseUntil, signal }));
+    await whileRenewing(lease, (signal) =>
+      this.#checkFiles(recheck, { holder, accountId, leaseUntil, endsAt, signal }),
+    );
     return true;
   }
 
   async #checkFiles(
     recheck: AcquiredRecheck,
-    options: { holder: RecheckHolder; accountId: string; leaseUntil: () => number; signal: AbortSignal },
+    { holder, leaseUntil, endsAt, ...options }: RecheckOptions,
   ): Promise<void> {
-    const { holder, accountId, leaseUntil, signal } = options;
     const { rechecks, onFinished } = this.#options;
     const { role } = recheck;
     let { checked, afterId } = recheck;
@@ -117,9 +156,13 @@ export class BackgroundRechecks {
       for (;;) {
         const files = await rechecks.nextFiles({ ...recheck, afterId }, PAGE_FILES);
         for (const file of files) {
-          await this.#checkFile(file, { accountId, role, signal });
+          await this.#checkFile(file, { ...options, role });
           checked++;
           afterId = file.id;
+          if (performance.now() >= endsAt) {
+            await rechecks.save(holder, { checked, afterId, leaseUntil: null });
+            return;
+          }
           if (performance.now() - savedAt < SAVE_INTERVAL_MS) continue;
           savedAt = performance.now();
           if (!(await rechecks.save(holder, { checked, afterId, leaseUntil: leaseUntil() }))) throw new LeaseLost();

@@ -1,6 +1,6 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { Recheck, Rechecks } from '../../storage/catalog/rechecks.js';
+import type { Recheck, Rechecks } from '../../storage/catalog/background/rechecks.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
@@ -40,9 +40,10 @@ export class RecheckService {
 
   /** @throws ServiceError `dataset_not_found` */
   async progress(key: DatasetKey): Promise<RecheckProgress> {
+    // Read first: what a finished one has found is in the dataset then.
+    const recheck = await this.#rechecks.of(key.id);
     const dataset = await this.#dependencies.catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(key.id);
-    const recheck = await this.#rechecks.of(key.id);
     // Clients poll this: most datasets have no rejected file, and then no file is read.
     const damaged = dataset.counts.rejected > 0 ? await this.#rechecks.damagedFiles(key.id, MAX_LISTED) : [];
     const problems = damaged.flatMap(({ upload }) => upload.problem ?? []);

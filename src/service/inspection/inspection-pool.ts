@@ -165,6 +165,11 @@ export class InspectionPool {
     }
   }
 
+  /** Whether a background task of another account waits for a slot. */
+  isAwaitedByOthers(accountId: string): boolean {
+    return this.#scheduler.isAwaitedByOthers(accountId);
+  }
+
   /** The number of files that are being inspected or wait for a process. */
   get queuedFiles(): number {
     return this.#scheduler.size;

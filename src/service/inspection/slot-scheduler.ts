@@ -16,11 +16,13 @@ export interface SlotRequest {
   readonly expectedSeconds: number;
   /** Waits until a slot stays free beside it. Few such tasks run at a time, and their accounts are not charged for them. */
   readonly isBackground?: boolean | undefined;
+  /** Runs only when no other such task does. */
+  readonly needsMuchMemory?: boolean | undefined;
   /** Removes the task from the queue. Ending a task that runs is up to the task. */
   readonly signal: AbortSignal;
 }
 
-interface QueuedTask extends Pick<SlotRequest, 'accountId' | 'expectedSeconds' | 'isBackground'> {
+interface QueuedTask extends Omit<SlotRequest, 'signal'> {
   readonly queuedAt: number;
   readonly start: () => void;
 }
@@ -59,6 +61,11 @@ export class SlotScheduler {
   /** The number of tasks that run or wait for a slot. */
   get size(): number {
     return this.#running.size + this.#queue.size;
+  }
+
+  /** Whether a background task of another account waits for a slot. */
+  isAwaitedByOthers(accountId: string): boolean {
+    return [...this.#queue].some((task) => task.isBackground && task.accountId !== accountId);
   }
 
   /** Runs `work` as soon as the task gets a slot. Rejects with the signal's reason if it is aborted before. */
@@ -151,7 +158,8 @@ export class SlotScheduler {
     const runningLong = running.filter((task) => !task.isBackground && this.#isLong(task)).length;
     const mayStartLong = runningLong < this.#slots - 1;
     const runningBackground = running.filter(({ isBackground }) => isBackground).length;
-    const mayStartBackground = runningBackground < Math.max(1, Math.floor(this.#slots / SLOTS_PER_BACKGROUND_TASK));
+    const mayStartBackground = runningBackground < backgroundSlotsOf(this.#slots);
+    const mayUseMuchMemory = !running.some(({ needsMuchMemory }) => needsMuchMemory);
     let best: { task: QueuedTask; rank: readonly number[] } | undefined;
     for (const task of this.#queue) {
       const isBackground = task.isBackground === true;
@@ -160,7 +168,7 @@ export class SlotScheduler {
       const isDue = !isLong || waited >= MAX_LONG_WAIT_SECONDS;
       const leavesSlotFree = running.length < this.#slots - 1;
       const mayStart = isBackground ? mayStartBackground && (leavesSlotFree || isDue) : !isLong || mayStartLong;
-      if (!mayStart) continue;
+      if (!mayStart || (task.needsMuchMemory && !mayUseMuchMemory)) continue;
       const { virtualSeconds } = this.#accounts.get(task.accountId) ?? { virtualSeconds: 0 };
       const rank = [
         isDue ? 0 : isBackground ? 2 : 1,
@@ -175,6 +183,11 @@ export class SlotScheduler {
   #isLong({ accountId, expectedSeconds }: QueuedTask): boolean {
     return expectedSeconds > LONG_SECONDS || (this.#accounts.get(accountId)?.distrustedUntil ?? 0) > this.#now();
   }
+}
+
+/** The number of background tasks that may run at once in so many slots. */
+export function backgroundSlotsOf(slots: number): number {
+  return Math.max(1, Math.floor(slots / SLOTS_PER_BACKGROUND_TASK));
 }
 
 /** Compares lexicographically. */

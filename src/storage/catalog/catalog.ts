@@ -1,8 +1,9 @@
-import type { Dataset, DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile } from '../../dataset/dataset.js';
+import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
+import { ReceivedFiles } from './background/received-files.js';
 import { type ContentsOptions, type DatasetContents, readContents } from './dataset-contents.js';
 import {
   addDataset,
@@ -43,7 +44,6 @@ import {
   type FilePage,
   hasDataset,
   IS_PENDING,
-  IS_RECEIVED,
   ROWS_PER_STATEMENT,
   rowChunksOf,
   storedAfter,
@@ -70,6 +70,7 @@ export class Catalog {
   readonly revisions: Revisions;
   readonly links: Links;
   readonly downloadFiles: DownloadFiles;
+  readonly receivedFiles: ReceivedFiles;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
   readonly #longChanges: LongChanges;
@@ -79,6 +80,7 @@ export class Catalog {
     this.#db = db;
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
+    this.receivedFiles = new ReceivedFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
     this.#longChanges = new LongChanges(db, this.#changeOptions);
@@ -160,19 +162,6 @@ export class Catalog {
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
     const select = this.#files().selectAll().where('arriving_until', '<=', until).where('state', '=', IS_PENDING);
     return (await select.execute()).map((row) => fileOf(row) as PendingFile);
-  }
-
-  /** Received files that no lease holds after `until`, oldest first, at most `limit`. */
-  async receivedFiles({ until, limit }: { until: Micros; limit: number }): Promise<ReceivedFile[]> {
-    const rows = await this.#files()
-      .selectAll()
-      .where('state', '=', IS_RECEIVED)
-      .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', until)]))
-      .orderBy('settled_at')
-      .orderBy('id')
-      .limit(limit)
-      .execute();
-    return rows.map((row) => fileOf(row) as ReceivedFile);
   }
 
   /** A page, ordered by id, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */

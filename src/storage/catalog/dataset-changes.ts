@@ -9,7 +9,7 @@ import type { ChangeOptions } from './file-changes.js';
 import { forgetReadiness } from './history/record-history.js';
 import { linkingTo } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
-import { restartRecheck } from './rechecks.js';
+import { restartRecheck } from './background/rechecks.js';
 import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
 import { DELETED, datasetById, lockedDatasetById } from './statements.js';
 

@@ -35,7 +35,7 @@ import {
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
-import { restartRecheck } from './rechecks.js';
+import { restartRecheck } from './background/rechecks.js';
 import {
   countReservation,
   datasetById,

@@ -14,7 +14,7 @@ import { Accounts } from './accounts/accounts.js';
 import { Sessions } from './accounts/sessions.js';
 import { TokenCache } from './accounts/token-cache.js';
 import { Catalog } from './catalog.js';
-import { Rechecks } from './rechecks.js';
+import { Rechecks } from './background/rechecks.js';
 
 export interface CatalogConfig {
   readonly dataFolder: string;

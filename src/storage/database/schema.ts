@@ -1,5 +1,5 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { addFileIndexes, indexBackgroundReads } from './migrations/add-file-indexes.js';
+import { addFileIndexes, indexBackgroundReads, indexReceived } from './migrations/add-file-indexes.js';
 import { addHistory } from './migrations/add-history.js';
 import { addLinkUntil } from './migrations/add-link-until.js';
 import { addLinks, type LinkTables } from './migrations/add-links.js';
@@ -218,6 +218,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0017_token_index': { up: indexTokensOfAccounts },
   '0018_background_indexes': { up: indexBackgroundReads },
   '0019_dataset_name_index': { up: indexDatasetName },
+  '0020_received_index': { up: indexReceived },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

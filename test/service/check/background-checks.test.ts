@@ -120,6 +120,29 @@ for (const place of PLACES) {
       expect(files.map(({ filename }) => filename)).toEqual(['long 2.mp4', 'long.mp4', 'long.txt']);
     });
 
+    test('waits for none of an account that has many', async () => {
+      const { newInstance, newNeighbour } = await open();
+      const { checks, upload, decode, decodes } = newInstance({ ofAccount: 1 });
+      for (const name of ['long a.mp4', 'long b.mp4', 'long c.mp4']) await upload(name);
+      checks.start();
+      await decode(1);
+      const neighbour = await newNeighbour();
+      for (const name of ['long d.mp4', 'long e.mp4']) await upload(name, undefined, neighbour);
+      // Meanwhile, the first one is being decoded.
+      for (const count of [2, 3]) {
+        const { clip: decodedClip, end } = await decode(count);
+        end(decoded(decodedClip));
+      }
+      const [first] = decodes;
+      first!.end(decoded(first!.clip));
+      for (const count of [4, 5]) {
+        const { clip: decodedClip, end } = await decode(count);
+        end(decoded(decodedClip));
+      }
+      const names = decodes.map(({ clip: { filename } }) => filename);
+      expect(names).toEqual(['long a.mp4', 'long d.mp4', 'long e.mp4', 'long b.mp4', 'long c.mp4']);
+    });
+
     test('is decoded by one of several instances', async () => {
       const { newInstance, becomes } = await open();
       const instances = [newInstance(), newInstance(), newInstance()];

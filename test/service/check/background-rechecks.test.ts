@@ -4,6 +4,7 @@ import { laptop } from '../../harness/author.js';
 import type { CompleteFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import type { Inspector } from '../../../src/service/dependencies.js';
+import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
@@ -82,6 +83,26 @@ for (const place of PLACES) {
       expect((await view()).status).toBe('READY');
       // The history keeps the damaged file.
       expect(await trash()).toEqual([]);
+    });
+
+    test('that ends while its progress is read is not finished without its problems', async () => {
+      const { newInstance, key, blobs, rechecks: stored } = await open();
+      const { rechecks, upload, startRecheck, rechecked, dependencies } = newInstance();
+      await blobs.delete([blobKeyOf(await upload('lost.txt', 'a dog'))]);
+      await startRecheck();
+      const catalog = Object.create(dependencies.catalog, {
+        dataset: {
+          value: async (...args: Parameters<typeof dependencies.catalog.dataset>) => {
+            const found = await dependencies.catalog.dataset(...args);
+            rechecks.start();
+            await rechecked();
+            return found;
+          },
+        },
+      }) as typeof dependencies.catalog;
+      const options = { rechecks: stored, onStarted: () => {} };
+      const { recheck, problems } = await new RecheckService({ ...dependencies, catalog }, options).progress(key);
+      expect([recheck?.finishedAt, problems]).toEqual([null, []]);
     });
 
     test('finds bytes that were changed or lost after the upload, and their return', async () => {
@@ -168,6 +189,28 @@ for (const place of PLACES) {
       expect(finished.sort()).toEqual(names);
       await eventually(() => suspended.signal.aborted || undefined);
       expect(suspended.clip.filename).toBe(interrupted.clip.filename);
+    });
+
+    test('of a large dataset, or of many, keeps that of another account waiting for a turn only', async () => {
+      const { newInstance, newNeighbour, rechecks: stored } = await open();
+      const { upload } = newInstance({ hasDecoder: false });
+      for (const number of [1, 2, 3]) await upload(`long ${number}.mp4`);
+      const neighbour = await newNeighbour();
+      await upload('long of neighbour.mp4', undefined, neighbour);
+      const { rechecks, startRecheck, rechecked, decode, decodes } = newInstance({ turnMs: 0 });
+      rechecks.start();
+      await startRecheck();
+      await decode(1);
+      await startRecheck(neighbour);
+      for (const count of [1, 2, 3, 4]) {
+        const { clip, end } = await decode(count);
+        end(decoded(clip));
+      }
+      expect((await rechecked()).recheck).toMatchObject({ total: 3, checked: 3 });
+      const names = decodes.map(({ clip: { filename } }) => filename);
+      expect(names.indexOf('long of neighbour.mp4')).toBe(1);
+      expect(new Set(names).size).toBe(4);
+      await eventually(async () => (await stored.of(neighbour.id))?.finishedAt ?? undefined);
     });
 
     test('by several instances inspects each file once', async () => {

@@ -80,7 +80,14 @@ export async function openPlace(place: Place) {
 
   /** An instance whose decoder the test drives. */
   const newInstance = (
-    options: { hasDecoder?: boolean; isAlone?: boolean; blobs?: BlobStore; inspect?: Inspector } = {},
+    options: {
+      hasDecoder?: boolean;
+      isAlone?: boolean;
+      blobs?: BlobStore;
+      inspect?: Inspector;
+      ofAccount?: number;
+      turnMs?: number;
+    } = {},
   ) => {
     const decodes: Decode[] = [];
     const errors: string[] = [];
@@ -116,6 +123,7 @@ export async function openPlace(place: Place) {
     };
     const checks = new BackgroundChecks(dependencies, {
       isAlone: options.isAlone === true,
+      ofAccount: options.ofAccount ?? 2,
       onChecked: () => {},
       onError: (error, failure) => errors.push(`${failure}: ${error}`),
     });
@@ -123,6 +131,7 @@ export async function openPlace(place: Place) {
     const rechecks = new BackgroundRechecks(dependencies, {
       rechecks: metadata.rechecks,
       isAlone: options.isAlone === true,
+      ...(options.turnMs !== undefined && { turnMs: options.turnMs }),
       onFinished: () => {},
       onError: (error, failure) => errors.push(`${failure}: ${error}`),
     });
@@ -135,7 +144,7 @@ export async function openPlace(place: Place) {
       datasets: new DatasetService(dependencies),
       checks,
       rechecks,
-      startRecheck: () => recheckService.start(key),
+      startRecheck: (of = key) => recheckService.start(of),
       progress: () => recheckService.progress(key),
       /** Waits until the recheck has finished. */
       rechecked: () =>
@@ -147,14 +156,22 @@ export async function openPlace(place: Place) {
       errors,
       /** Waits until the decoder has begun so many clips. */
       decode: (count = 1) => eventually(() => decodes[count - 1]),
-      upload: (filename: string, bytes: Uint8Array | string = clip('faststart.mp4')) =>
-        uploads.receiveDirect(key, filename, {
+      upload: (filename: string, bytes: Uint8Array | string = clip('faststart.mp4'), to = key) =>
+        uploads.receiveDirect(to, filename, {
           author: laptop,
           body: Readable.from([Buffer.from(bytes)]),
           signal: new AbortController().signal,
           atMostBytes: Buffer.byteLength(bytes),
         }),
     };
+  };
+  /** Adds a dataset of another account. */
+  const newNeighbour = async () => {
+    const made = await metadata.accounts.createToken('neighbour', 1);
+    const owner = (await metadata.accounts.grantOf(made.token))!.accountId;
+    const ofNeighbour = { accountId: owner, id: newId() };
+    await metadata.catalog.createDataset({ ...ofNeighbour, name: 'cats', createdAt: 1 });
+    return ofNeighbour;
   };
   const { dependencies } = newInstance();
   const datasets = new DatasetService(dependencies);
@@ -167,6 +184,7 @@ export async function openPlace(place: Place) {
     blobs,
     key,
     time,
+    newNeighbour,
     newInstance,
     datasets,
     view,
@@ -188,7 +206,7 @@ export async function openPlace(place: Place) {
       })();
       return statuses;
     },
-    received: async () => metadata.catalog.receivedFiles({ until: Number.MAX_SAFE_INTEGER, limit: 10 }),
+    received: () => metadata.catalog.receivedFiles.ofAccount({ accountId, until: Number.MAX_SAFE_INTEGER, limit: 10 }),
     trash: async () => (await metadata.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).sort(),
   };
 }

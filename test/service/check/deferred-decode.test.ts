@@ -85,7 +85,9 @@ test.skipIf(whyNoFfmpeg())(
       await eventually(async () => (await isDecoding(server.process.pid)) || undefined, 150_000);
       await server.stop(signal);
       const { catalog, close } = await openCatalog({ dataFolder, blobGrace: 0 });
-      const received = await catalog.receivedFiles({ until: Number.MAX_SAFE_INTEGER, limit: 5 }).finally(close);
+      const [accountId] = await catalog.receivedFiles.accounts();
+      const all = { accountId: accountId!, until: Number.MAX_SAFE_INTEGER, limit: 5 };
+      const received = await catalog.receivedFiles.ofAccount(all).finally(close);
       const isReleased = received.map(({ filename, upload }) => [filename, upload.leaseToken === null]);
       expect(isReleased).toEqual([['long.mp4', signal === 'SIGTERM']]);
       server = await startServer(SETTINGS, { dataFolder });

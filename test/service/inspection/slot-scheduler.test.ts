@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SlotScheduler } from '../../../src/service/inspection/slot-scheduler.js';
+import { eventually } from '../../harness/server.js';
 
 interface TaskPlan {
   readonly accountId: string;
@@ -10,6 +11,7 @@ interface TaskPlan {
   /** When it arrives; 0 by default. */
   readonly at?: number;
   readonly isBackground?: boolean;
+  readonly needsMuchMemory?: boolean;
 }
 
 interface Finished extends TaskPlan {
@@ -27,8 +29,8 @@ async function simulate(slots: number, plans: readonly TaskPlan[]): Promise<Fini
   const events = plans.map((plan) => ({ at: plan.at ?? 0, happen: () => arrive(plan) }));
   const ended: Promise<void>[] = [];
   const arrive = (plan: TaskPlan) => {
-    const { accountId, expectedSeconds, isBackground, seconds = expectedSeconds } = plan;
-    const request = { accountId, expectedSeconds, isBackground, signal: new AbortController().signal };
+    const { seconds = plan.expectedSeconds } = plan;
+    const request = { ...plan, signal: new AbortController().signal };
     const work = () => {
       const endedAt = clock.now + seconds;
       started.push({ ...plan, startedAt: clock.now, endedAt });
@@ -250,4 +252,62 @@ describe('background tasks', () => {
     expect(Math.max(...others.map(({ endedAt }) => endedAt))).toBeLessThan(107);
     expect(Math.max(...others.filter((task) => task.at === 7).map(({ endedAt }) => endedAt))).toBeLessThan(16);
   });
+});
+
+describe('tasks that need much memory', () => {
+  test('run one at a time, and keep no others waiting', async () => {
+    const plans = fc.array(
+      fc.record({
+        accountId: fc.constantFrom('a', 'b'),
+        expectedSeconds: fc.constantFrom(0.1, 1),
+        at: fc.integer({ min: 0, max: 20 }),
+        needsMuchMemory: fc.boolean(),
+      }),
+      { maxLength: 40 },
+    );
+    await fc.assert(
+      fc.asyncProperty(plans, async (tasks) => {
+        const finished = await simulate(2, tasks);
+        expect(finished).toHaveLength(tasks.length);
+        for (const { startedAt, at = 0, needsMuchMemory } of finished) {
+          const running = finished.filter((other) => other.startedAt <= startedAt && other.endedAt > startedAt);
+          expect(running.filter((other) => other.needsMuchMemory).length).toBeLessThanOrEqual(1);
+          // It waited until the moment at which another task ended.
+          if (!needsMuchMemory && startedAt > at) {
+            expect(finished.some(({ endedAt }) => endedAt === startedAt)).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('of an account that has many do not go before that of another account', async () => {
+    const large = { expectedSeconds: 1, needsMuchMemory: true };
+    const finished = await simulate(2, [
+      ...times(50, { ...large, accountId: 'a' }),
+      { ...large, accountId: 'b', at: 5.5 },
+    ]);
+    expect(only(finished, 'b')[0]?.startedAt).toBeLessThanOrEqual(7);
+  });
+});
+
+test('it is known whether a background task of another account waits', async () => {
+  const scheduler = new SlotScheduler({ slots: 2, now: () => 0 });
+  const { signal } = new AbortController();
+  const ends: (() => void)[] = [];
+  const begin = (accountId: string, isBackground: boolean) =>
+    scheduler.run(
+      { accountId, isBackground, expectedSeconds: 1, signal },
+      () => new Promise<void>((end) => ends.push(end)),
+    );
+  const running = [begin('a', true), begin('b', false), begin('b', false), begin('a', true)];
+  expect([scheduler.isAwaitedByOthers('a'), scheduler.isAwaitedByOthers('b')]).toEqual([false, true]);
+  running.push(begin('b', true));
+  expect(scheduler.isAwaitedByOthers('a')).toBe(true);
+  await eventually(() => {
+    for (const end of ends.splice(0)) end();
+    return scheduler.size === 0 || undefined;
+  });
+  await Promise.all(running);
 });

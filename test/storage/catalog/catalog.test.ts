@@ -328,8 +328,9 @@ onEach(catalogs, (open) => {
     expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
 
-  test('finds received files without a valid lease, oldest first', async () => {
-    const { catalog, datasetId } = await openDataset();
+  test('finds the accounts with received files, and those without a valid lease, oldest first', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    expect(await catalog.receivedFiles.accounts()).toEqual([]);
     const add = async (filename: string, upload: ReceivedFile['upload']) => {
       const file = { ...pending(datasetId, filename), upload };
       await catalog.change(at(datasetId, filename), (group) => [...group, file]);
@@ -341,7 +342,8 @@ onEach(catalogs, (open) => {
     await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, pending(datasetId, 'c.jpg')));
     await upload(catalog, datasetId, 'd.jpg');
     const found = async (until: number, limit = 9) =>
-      (await catalog.receivedFiles({ until, limit })).map(({ id }) => id);
+      (await catalog.receivedFiles.ofAccount({ accountId, until, limit })).map(({ id }) => id);
+    expect(await catalog.receivedFiles.accounts()).toEqual([accountId]);
     expect(await found(69)).toEqual([early, late]);
     expect(await found(70)).toEqual([held, early, late]);
     expect(await found(70, 2)).toEqual([held, early]);

@@ -114,7 +114,8 @@ onEach(catalogs, (open) => {
       await catalog.deleteDataset(key, DELETED_AT);
       for (const name of ['link', 'video', 'file10100']) expect(await catalog.file(`full-${name}`)).toBeUndefined();
       expect(await catalog.revisions.isPast('full-file10000')).toBe(false);
-      expect(await catalog.receivedFiles({ until: 100, limit: 10 })).toEqual([]);
+      expect(await catalog.receivedFiles.accounts()).toEqual([]);
+      expect(await catalog.receivedFiles.ofAccount({ ...key, until: 100, limit: 10 })).toEqual([]);
       expect(await catalog.presignedPage({ now: 100, datasetId: 'full', after: '', limit: 10 })).toEqual([]);
       expect(await catalog.datasetsWithPresignedUploads({ now: 100, expiringFrom: 0 })).toEqual([]);
     });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
+import { Rechecks } from '../../../src/storage/catalog/background/rechecks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { plansOfReads, raw } from '../../harness/query-plans.js';
@@ -118,5 +118,27 @@ onEach(catalogs, (open) => {
     // The plans of its parts come first.
     expect(plans.at(-1)).toMatch(/file_awaited.*expires_at ?>.*file_replaced.*settled_at ?>/);
     expect(plans.at(-1)).not.toMatch(/SCAN file|file_pending|file_presigned/);
+  });
+
+  test('received files of an account are found by its datasets that have some, in their order', async () => {
+    const { database, accountId } = await openLarge();
+    const received = { state: 'received', arriving_until: null };
+    await database.query.updateTable('file').set(received).where('id', 'in', ['f8', 'f9']).execute();
+    await database.query.updateTable('dataset').set({ received: 2 }).execute();
+    if (database.hasRowLocks) await database.query.executeQuery(raw('analyze file').compile());
+    const plans = await plansOf(database, async (watched) => {
+      const { receivedFiles } = catalogOver(watched);
+      const found = await receivedFiles.ofAccount({ accountId, until: 5, limit: 1 });
+      expect(found.map(({ id }) => id)).toEqual(['f8']);
+    });
+    expect(plans).toEqual([expect.stringContaining('file_received')]);
+    expect(plans[0]).not.toMatch(/sort|b-tree/i);
+    const ofDatasets = await plansOfReads(database, 'dataset', async (watched) => {
+      const { receivedFiles } = catalogOver(watched);
+      expect(await receivedFiles.accounts()).toEqual([accountId]);
+      await receivedFiles.ofAccount({ accountId, until: 5, limit: 1 });
+    });
+    const byIndex = expect.stringContaining('dataset_received');
+    expect(ofDatasets).toEqual([byIndex, byIndex]);
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { errorIn } from '../../../src/dataset/problems.js';
-import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
+import { Rechecks } from '../../../src/storage/catalog/background/rechecks.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 
 const PROBLEM = errorIn('b.txt', 'BYTES_LOST', 'gone');
@@ -61,10 +61,11 @@ onEach(catalogs, (open) => {
       { datasetId, token: 'two' },
     ] as const;
     await rechecks.start(datasetId, 10);
-    const unfinished = async (until: number) => rechecks.unfinished({ until, limit: 5 });
-    expect(await unfinished(0)).toEqual([{ datasetId, accountId }]);
+    const unfinished = async (until: number) => rechecks.datasetsOfAccount({ accountId, until, limit: 5 });
+    expect(await unfinished(0)).toEqual([datasetId]);
+    expect(await rechecks.accounts(0)).toEqual([accountId]);
     expect(await rechecks.acquire(one, { expiredBy: 10, until: 20 })).toBeDefined();
-    expect(await unfinished(19)).toEqual([]);
+    expect([await unfinished(19), await rechecks.accounts(19)]).toEqual([[], []]);
     expect(await rechecks.acquire(two, { expiredBy: 19, until: 40 })).toBeUndefined();
     expect(await unfinished(20)).toHaveLength(1);
     expect(await rechecks.acquire(two, { expiredBy: 20, until: 40 })).toBeDefined();

@@ -52,7 +52,6 @@ export function clipDecoder(
   ffmpeg: Ffmpeg,
   { runInSlot, baseSeconds = BASE_SECONDS }: { runInSlot: RunInSlot; baseSeconds?: number },
 ): ClipDecoder {
-  const runAlone = oneAtATime();
   return async (clip, { accountId, isBackground, signal }) => {
     const { facts } = clip.inspection;
     if (facts.kind !== 'video') return clip.inspection;
@@ -62,11 +61,11 @@ export function clipDecoder(
     const request = { accountId, isBackground, expectedSeconds, signal };
     const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
     const prove = (maxMegabytes: number) =>
-      runInSlot(request, (signal) =>
+      runInSlot({ ...request, needsMuchMemory: maxMegabytes > SMALL_MEGABYTES }, (signal) =>
         new ClipProof(ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds, maxMegabytes }).run(),
       );
     const proved = isSmall(facts) ? await prove(SMALL_MEGABYTES) : undefined;
-    return proved ?? (await runAlone(signal, () => prove(LARGE_MEGABYTES))) ?? tooLarge(clip, facts);
+    return proved ?? (await prove(LARGE_MEGABYTES)) ?? tooLarge(clip, facts);
   };
 }
 
@@ -79,19 +78,6 @@ const TOO_LARGE = `they need more than the ${LARGE_MEGABYTES} MB of memory that 
 
 function isSmall(facts: VideoFacts): boolean {
   return pixelsOf(facts) > 0 && pixelsOf(facts) <= MAX_SMALL_FRAME_PIXELS;
-}
-
-/** Makes a function that starts a piece of work when those before it have ended. */
-function oneAtATime(): <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (signal, work) => {
-    const result = last.then(() => {
-      signal.throwIfAborted();
-      return work();
-    });
-    last = result.catch(() => {});
-    return result;
-  };
 }
 
 interface ProofOptions {
@@ -140,6 +126,7 @@ class ClipProof {
     const mayBeH264 = /avc|h264/i.test(listed.codec ?? '');
     if (mayBeH264 && (await startsWithoutKeyFrame(this.#ffmpeg, this.#file, this.#limits))) {
       const lenient = await this.#decode('lenient');
+      if (lenient.end.ended === 'memory') return undefined;
       if (lenient.end.exitCode === 0) return this.#judge(lenient.frames, listed);
     }
     return this.#damaged(await this.#countIfShort());

@@ -1,9 +1,9 @@
 import type { ExpressionBuilder, Selectable } from 'kysely';
-import type { Micros, Role, StoredFile } from '../../dataset/dataset.js';
-import type { Database, Query } from '../database/database.js';
-import type { Schema } from '../database/schema.js';
-import { fileOf } from './rows.js';
-import { IS_LIVE, IS_STORED, storedAfter } from './statements.js';
+import type { Micros, Role, StoredFile } from '../../../dataset/dataset.js';
+import type { Database, Query } from '../../database/database.js';
+import type { Schema } from '../../database/schema.js';
+import { fileOf } from '../rows.js';
+import { IS_LIVE, IS_STORED, storedAfter } from '../statements.js';
 
 /** The last recheck of a dataset. */
 export interface Recheck {
@@ -58,25 +58,38 @@ export class Rechecks {
     return row && recheckOf(row);
   }
 
-  /** The unfinished rechecks that no lease holds after `until`, oldest first, at most `limit`, with their accounts. */
-  async unfinished({
+  /** The ids of the accounts that have an unfinished recheck which no lease holds after `until`. */
+  async accounts(until: Micros): Promise<string[]> {
+    const rows = await this.#unfinished(until).select('dataset.account_id').distinct().execute();
+    return rows.map((row) => row.account_id);
+  }
+
+  /** The ids of the datasets of an account with such rechecks, the oldest first, at most `limit`. */
+  async datasetsOfAccount({
+    accountId,
     until,
     limit,
   }: {
+    accountId: string;
     until: Micros;
     limit: number;
-  }): Promise<{ datasetId: string; accountId: string }[]> {
-    const rows = await this.#db.query
-      .selectFrom('recheck')
-      .innerJoin('dataset', 'dataset.id', 'recheck.dataset_id')
-      .select(['recheck.dataset_id', 'dataset.account_id'])
-      .where('finished_at', 'is', null)
-      .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', until)]))
+  }): Promise<string[]> {
+    const rows = await this.#unfinished(until)
+      .select('recheck.dataset_id')
+      .where('dataset.account_id', '=', accountId)
       .orderBy('started_at')
       .orderBy('recheck.dataset_id')
       .limit(limit)
       .execute();
-    return rows.map((row) => ({ datasetId: row.dataset_id, accountId: row.account_id }));
+    return rows.map((row) => row.dataset_id);
+  }
+
+  #unfinished(until: Micros) {
+    return this.#db.query
+      .selectFrom('recheck')
+      .innerJoin('dataset', 'dataset.id', 'recheck.dataset_id')
+      .where('finished_at', 'is', null)
+      .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', until)]));
   }
 
   /** Acquires the lease on an unfinished recheck; `undefined` if another holder has it. */

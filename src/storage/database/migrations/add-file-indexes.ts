@@ -34,3 +34,20 @@ export async function indexBackgroundReads(db: Kysely<unknown>): Promise<void> {
     .where(sql<boolean>`state = 'stored' and settled_at is not null`)
     .execute();
 }
+
+/** Received files are checked in turns, one account after the other: they are found by account and dataset. */
+export async function indexReceived(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createIndex('dataset_received')
+    .on('dataset')
+    .columns(['account_id', 'id'])
+    .where(sql<boolean>`received > 0`)
+    .execute();
+  await db.schema.dropIndex('file_received').execute();
+  await db.schema
+    .createIndex('file_received')
+    .on('file')
+    .columns(['dataset_id', 'settled_at', 'id'])
+    .where(sql<boolean>`state = 'received'`)
+    .execute();
+}

@@ -1,0 +1,58 @@
+import type { InspectionPool } from './inspection-pool.js';
+import type { SlotRequest } from './slot-scheduler.js';
+
+/** A background program that has run for this long is ended if that of another account waits. */
+const FIRST_TURN_MS = 60_000;
+const CHECK_MS = 1000;
+
+const TURN_OVER = new Error('Another account has its turn.');
+
+/**
+ * Runs a program in a slot of a pool, as `runInSlot` does. One in the background does not keep that of another account waiting until
+ * it ends, which may take hours: its turn is over after a minute, and it begins again in a later one. Each turn may be twice as long
+ * as the one before, so that it takes at most twice the time.
+ *
+ * @param options.firstTurnMs only tests set it
+ */
+export async function runInTurns<T>(
+  pool: InspectionPool,
+  request: SlotRequest,
+  work: (signal: AbortSignal) => Promise<T>,
+  { firstTurnMs = FIRST_TURN_MS } = {},
+): Promise<T> {
+  if (!request.isBackground) return pool.runInSlot(request, work);
+  for (let turnMs = firstTurnMs; ; turnMs *= 2) {
+    try {
+      return await pool.runInSlot(request, (signal) => {
+        const isOver = () => pool.isAwaitedByOthers(request.accountId);
+        return untilOver({ turnMs, isOver, signal }, work);
+      });
+    } catch (error) {
+      if (error !== TURN_OVER) throw error;
+    }
+  }
+}
+
+/** Runs `work` with a signal that is also aborted with `TURN_OVER` once the turn has taken its time and `isOver`. */
+async function untilOver<T>(
+  { turnMs, isOver, signal }: { turnMs: number; isOver: () => boolean; signal: AbortSignal },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const turn = new AbortController();
+  const onAbort = () => turn.abort(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  const endsAt = performance.now() + turnMs;
+  const timer = setInterval(
+    () => {
+      if (performance.now() >= endsAt && isOver()) turn.abort(TURN_OVER);
+    },
+    Math.min(CHECK_MS, turnMs),
+  );
+  try {
+    return await work(turn.signal);
+  } finally {
+    clearInterval(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
