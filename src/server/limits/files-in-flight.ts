@@ -11,6 +11,10 @@ const RETRY_AFTER_SECONDS = 10;
 /**
  * Limits the memory of archives, and of answers with many captions, whose clients do not read them: the bytes stream, but
  * which files follow is kept until the end. Also that of batches of upload links, which wait for each other.
+ *
+ * Accounts can't shut out each other: each of n accounts may have an nth of all files, however many the others have. So they
+ * together have at most MAX_FILES × (1 + 1/3 + … + 1/n), twice as many with 6 accounts and four times with 50, and what an
+ * account has in its only answer beyond MAX_FILES_OF_ACCOUNT.
  */
 export class FilesInFlight {
   readonly #ofAccounts = new Map<string, number>();
@@ -27,9 +31,11 @@ export class FilesInFlight {
   }
 
   /**
-   * Counts the files of an answer until the returned callback is called. The only one of an account may have any number.
+   * Counts the files of an answer until the returned callback is called. The only one of an account may have any number, of
+   * which MAX_FILES_OF_ACCOUNT count towards those of all accounts.
    *
-   * @throws ServiceError `too_many_requests`, `overloaded`
+   * @throws ServiceError `too_many_requests` if the account has too many; `overloaded` if all accounts have, and this one more
+   * than its share
    */
   hold(accountId: string, files: number): () => void {
     const inFlight = this.#ofAccounts.get(accountId) ?? 0;
@@ -38,8 +44,11 @@ export class FilesInFlight {
       const message = `The account has archives and batches of ${inFlight} files in flight, and this one has ${files}; the limit is ${MAX_FILES_OF_ACCOUNT}. Wait until one of them ends.`;
       throw new ServiceError('too_many_requests', message, { retryAfterSeconds });
     }
-    if (this.#total > 0 && this.#total + files > MAX_FILES) {
-      const message = `The server has archives and batches of ${this.#total} files in flight, and this one has ${files}; the limit is ${MAX_FILES}. Try again later.`;
+    const counts = new Map(this.#ofAccounts).set(accountId, inFlight + files);
+    const counted = [...counts.values()].reduce((sum, count) => sum + Math.min(count, MAX_FILES_OF_ACCOUNT), 0);
+    const share = Math.floor(MAX_FILES / counts.size);
+    if (counted > MAX_FILES && inFlight + files > share) {
+      const message = `The server has archives and batches of ${this.#total} files in flight, and this one has ${files}; the limit is ${MAX_FILES}, and ${share} for each account. Try again later.`;
       throw new ServiceError('overloaded', message, { retryAfterSeconds });
     }
     this.#add(accountId, files);
