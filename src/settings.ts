@@ -65,8 +65,9 @@ export const SETTINGS = {
     flag: '--spool-bytes <number>',
     env: 'TRAINYARD_SPOOL_BYTES',
     fallback: '8589934592',
-    help: 'maximum size of the spool; larger files bypass it',
-    parse: wholeNumber({ min: MAX_DIRECT_BYTES, max: Number.MAX_SAFE_INTEGER }),
+    help: 'maximum size of the spool; files larger than half of it bypass it',
+    // Direct uploads fit into the half of an account.
+    parse: wholeNumber({ min: 2 * MAX_DIRECT_BYTES, max: Number.MAX_SAFE_INTEGER }),
   },
   host: {
     flag: '--host <address>',

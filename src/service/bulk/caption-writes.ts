@@ -190,6 +190,7 @@ export class CaptionWrites {
     const staged = await this.#dependencies.blobs.stage(Readable.from([bytes], { objectMode: false }), {
       key: blobKey,
       limit,
+      accountId,
       signal,
     });
     const { sizeBytes, sha256, content } = staged;

@@ -121,7 +121,7 @@ export class BackgroundChecks {
     const { filename, upload } = file;
     const { sizeBytes, contentType, facts, warnings } = upload;
     const proved = { ok: true, contentType, facts, warnings } as const;
-    const fetched = await fetchIntact(blobs, file, signal);
+    const fetched = await fetchIntact(blobs, file, { accountId, signal });
     const isLost = 'problem' in fetched;
     // The bytes of a rejected file are deleted, so that one wrong answer of the store must not be enough.
     const isLostAgain = this.#lostAt.delete(file.id);

@@ -192,7 +192,7 @@ export class BackgroundRechecks {
 
   async #inspect(file: StoredFile, options: CheckOptions): Promise<Inspection> {
     const { filename, upload } = file;
-    const fetched = await fetchIntact(this.#dependencies.blobs, file, options.signal);
+    const fetched = await fetchIntact(this.#dependencies.blobs, file, options);
     if ('problem' in fetched) return { ok: false, problem: fetched.problem };
     const { content, discard } = fetched.blob;
     try {

@@ -14,7 +14,7 @@ const DISAPPEARED = 'disappeared from the store';
 export async function fetchIntact(
   blobs: Pick<BlobStore, 'fetch'>,
   file: CompleteFile,
-  signal: AbortSignal,
+  { accountId, signal }: { accountId?: string; signal: AbortSignal },
 ): Promise<{ blob: FetchedBlob } | { problem: ErrorProblem; isMissing: boolean }> {
   const { filename, upload } = file;
   const { sizeBytes, sha256, blobVersion: version } = upload;
@@ -25,7 +25,7 @@ export async function fetchIntact(
   const limit = { bytes: sizeBytes, message: `The blob of ${filename} has more than ${sizeBytes} bytes.` };
   let blob: FetchedBlob | undefined;
   try {
-    blob = await blobs.fetch(blobKeyOf(file), { limit, version, signal });
+    blob = await blobs.fetch(blobKeyOf(file), { limit, version, accountId, signal });
   } catch (error) {
     signal.throwIfAborted();
     const isLonger = error instanceof ServiceError && error.code === 'too_large';

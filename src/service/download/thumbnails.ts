@@ -116,7 +116,8 @@ export class Thumbnails {
     const thumbnail = await this.#makeOf(file, { accountId });
     if (replaces) await blobs.delete([key]);
     const limit = { bytes: thumbnail.length, message: '' };
-    const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, signal: new AbortController().signal });
+    const { signal } = new AbortController();
+    const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, accountId, signal });
     await staged.commit().catch((error) => {
       // Another instance stored the same thumbnail first.
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
@@ -134,13 +135,14 @@ export class Thumbnails {
     return (await catalog.file(id)) === undefined && !(await catalog.revisions.isPast(id));
   }
 
-  async #makeOf(file: StoredFile, options: { accountId: string }): Promise<Buffer> {
-    const fetched = await fetchIntact(this.#dependencies.blobs, file, new AbortController().signal);
+  async #makeOf(file: StoredFile, { accountId }: { accountId: string }): Promise<Buffer> {
+    const { signal } = new AbortController();
+    const fetched = await fetchIntact(this.#dependencies.blobs, file, { accountId, signal });
     if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
       const { content, sizeBytes } = fetched.blob;
       if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
-      return await this.#make({ path: content.path, sizeBytes }, options);
+      return await this.#make({ path: content.path, sizeBytes }, { accountId });
     } catch (error) {
       // The server stops, or could not start a process: the image itself may well have a thumbnail.
       if (error instanceof ServiceError) throw error;

@@ -61,7 +61,7 @@ async function lossOf(
   inventory: BlobInventory,
   signal: AbortSignal,
 ): Promise<Omit<LostFile, 'isPast'> | undefined> {
-  const fetched = await fetchIntact(inventory, file, signal);
+  const fetched = await fetchIntact(inventory, file, { signal });
   if ('blob' in fetched) {
     await fetched.blob.discard();
     return undefined;

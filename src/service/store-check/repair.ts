@@ -62,7 +62,7 @@ async function markLost({ fileId, datasetId, filename }: LostFile, context: Repa
   const { catalog, db, inventory, now, signal } = context;
   const file = await completeFile(db, fileId);
   if (file === undefined) return { isSolved: true, deed: 'gone' };
-  const fetched = await fetchIntact(inventory, file, signal);
+  const fetched = await fetchIntact(inventory, file, { signal });
   if ('blob' in fetched) {
     await fetched.blob.discard();
     return { isSolved: true, deed: 'intact' };

@@ -228,7 +228,8 @@ export class PresignedUploads {
       await lease.whileRenewing(async () => {
         const bytes = file.upload.expectedBytes ?? 0;
         const limit = { bytes, message: `The object of ${file.filename} is larger than ${bytes} bytes.` };
-        const fetched = await blobs.fetch(blobKeyOf(file), { limit, sizeBytes, signal }).catch((error) => {
+        const options = { limit, sizeBytes, accountId: lease.accountId, signal };
+        const fetched = await blobs.fetch(blobKeyOf(file), options).catch((error) => {
           if (error instanceof ServiceError && error.code === 'too_large') return 'too large' as const;
           if (error instanceof BlobDamaged) return lease.reject(unreadable(file.filename, error));
           throw error;

@@ -267,8 +267,8 @@ export class Uploads {
     try {
       return await lease.whileRenewing(async () => {
         await lease.requireCondition();
-        const key = blobKeyOf(lease.file);
-        const staged = await this.#dependencies.blobs.stage(body, { key, limit, atMostBytes, signal });
+        const options = { key: blobKeyOf(lease.file), limit, atMostBytes, accountId: lease.accountId, signal };
+        const staged = await this.#dependencies.blobs.stage(body, options);
         if (upload.expectedBytes !== null && upload.expectedBytes !== staged.sizeBytes) {
           await staged.discard();
           const message = `Only ${staged.sizeBytes} of ${upload.expectedBytes} bytes of ${filename} arrived. Send it again.`;

@@ -77,6 +77,8 @@ export interface StageOptions {
   readonly limit: ByteLimit;
   /** The largest size that the body can have, by default that of the limit. */
   readonly atMostBytes?: number | undefined;
+  /** The account that the bytes are for, which may use a part of the space for bytes in flight; absent for work of the operator. */
+  readonly accountId?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -87,7 +89,7 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface FetchOptions extends Pick<StageOptions, 'limit' | 'signal'> {
+export interface FetchOptions extends Pick<StageOptions, 'limit' | 'accountId' | 'signal'> {
   readonly version?: string | null | undefined;
   /** The size that the store has announced, if it is known. */
   readonly sizeBytes?: number | undefined;

@@ -9,6 +9,7 @@ import {
 import { anySignal } from '../../../abort-signals.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { ByteLimit } from '../blobs.js';
+import type { PermitOptions } from '../byte-budget.js';
 import { alreadyExists, ingestError } from '../ingest.js';
 import { isPreconditionFailed, statusOfError, storeError } from './errors.js';
 import { partsOfUpload, unfinishedUploads } from './listings.js';
@@ -27,7 +28,7 @@ const MAX_CONCURRENT_PARTS = 3;
 /** An upload without a new part for this long is abandoned. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
-export interface MultipartOptions {
+export interface MultipartOptions extends PermitOptions {
   readonly limit: ByteLimit;
   readonly atMostBytes: number;
   /** Shared by concurrent uploads. */
@@ -35,7 +36,6 @@ export interface MultipartOptions {
   /** Of the whole body, lower-case hexadecimal; computed if it is not given. */
   readonly sha256?: string | undefined;
   readonly capabilities: StoreCapabilities;
-  readonly signal: AbortSignal;
 }
 
 /** The ids of the multipart uploads of this process that are in flight. */
@@ -113,7 +113,7 @@ async function sendParts(
   bucket: S3Bucket,
   options: MultipartOptions & { upload: { Bucket: string; Key: string; UploadId: string | undefined }; body: Readable },
 ) {
-  const { upload, body, limit, atMostBytes, memory, capabilities, signal } = options;
+  const { upload, body, limit, atMostBytes, memory, accountId, capabilities, signal } = options;
   const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
   const hash = options.sha256 === undefined ? createHash('sha256') : undefined;
   const stop = new AbortController();
@@ -143,7 +143,7 @@ async function sendParts(
       hash?.update(chunk);
     };
     const bytes = Math.max(PART_BYTES, Math.ceil(atMostBytes / MAX_PARTS / MIB) * MIB);
-    const parts = partsOf(addAbortSignal(either, body), { bytes, memory, onChunk, signal: either });
+    const parts = partsOf(addAbortSignal(either, body), { bytes, memory, accountId, onChunk, signal: either });
     for await (const part of parts) {
       const sent = send(part, ++number)
         .catch(fail)
@@ -172,13 +172,13 @@ async function sendParts(
  */
 async function* partsOf(
   body: Readable,
-  options: { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void; signal: AbortSignal },
+  options: PermitOptions & { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void },
 ): AsyncGenerator<PartBuffer> {
-  const { bytes, memory, onChunk, signal } = options;
+  const { bytes, memory, onChunk } = options;
   const chunks = body.iterator({ destroyOnReturn: true });
   let rest: Buffer = Buffer.alloc(0);
   for (let isFirst = true; ; isFirst = false) {
-    const part = await memory.acquire(bytes, signal);
+    const part = await memory.acquire(bytes, options);
     let filled = 0;
     try {
       while (filled < bytes) {

@@ -1,4 +1,4 @@
-import { ByteBudget } from '../byte-budget.js';
+import { ByteBudget, type PermitOptions } from '../byte-budget.js';
 
 /** A buffer for one part, until it is released. */
 export interface PartBuffer {
@@ -19,8 +19,8 @@ export class PartMemory {
   }
 
   /** Waits for a buffer. @throws as `ByteBudget.acquire` */
-  async acquire(bytes: number, signal: AbortSignal): Promise<PartBuffer> {
-    const permit = await this.#budget.acquire(Math.min(bytes, this.#budget.bytes), signal);
+  async acquire(bytes: number, options: PermitOptions): Promise<PartBuffer> {
+    const permit = await this.#budget.acquire(Math.min(bytes, this.#budget.maxBytesOf(options.accountId)), options);
     // Only buffers of one size are kept, since other part sizes are rare.
     if (this.#unused[0]?.length !== bytes) this.#unused = [];
     const buffer = this.#unused.pop() ?? Buffer.allocUnsafeSlow(bytes);

@@ -47,7 +47,8 @@ export type Log = (level: 'info' | 'warn', facts: object, message: string) => vo
 
 /**
  * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or
- * inspected. A file that exceeds the spool is streamed into a multipart upload, and inspected in the bucket.
+ * inspected. A file that exceeds the spool, or the half of it that its account may use, is streamed into a multipart upload,
+ * and inspected in the bucket.
  *
  * If the store honours `If-None-Match` on PUT, one of two concurrent commits to a key wins. On other stores, and with parts
  * on most stores, both may succeed and the later one stays; reads of the earlier version then throw `BlobChanged`.
@@ -119,7 +120,8 @@ export class S3Blobs implements BlobStore {
 
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
     const atMostBytes = Math.min(options.atMostBytes ?? options.limit.bytes, options.limit.bytes);
-    if (atMostBytes > this.#spool.maxBytes) return this.#stageInStore(body, { ...options, atMostBytes });
+    if (atMostBytes > this.#spool.maxBytesOf(options.accountId))
+      return this.#stageInStore(body, { ...options, atMostBytes });
     const file = await this.#spool.receive(body, { ...options, atMostBytes });
     const { path, sizeBytes, sha256 } = file;
     const commit = async () => {
@@ -202,7 +204,7 @@ export class S3Blobs implements BlobStore {
   }
 
   async #fetchOnce(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
-    const { limit, signal } = options;
+    const { limit, accountId, signal } = options;
     // The request is sent once the spool has space: the store closes a connection if its body is not read.
     let opened: OpenObject | undefined;
     const bucket = this.#bucket;
@@ -214,8 +216,8 @@ export class S3Blobs implements BlobStore {
       { objectMode: false },
     );
     const file =
-      limit.bytes <= this.#spool.maxBytes
-        ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, signal })
+      limit.bytes <= this.#spool.maxBytesOf(accountId)
+        ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, accountId, signal })
         : await measureOnly(body, { limit, signal });
     const { path, sizeBytes, sha256, remove: discard } = file;
     if (opened === undefined) {

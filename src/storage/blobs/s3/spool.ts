@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { makePrivateFolder } from '../../data-folder.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
 import type { ByteLimit } from '../blobs.js';
-import { ByteBudget } from '../byte-budget.js';
+import { ByteBudget, type PermitOptions } from '../byte-budget.js';
 import { fileSink, ingestError, Md5Meter } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
@@ -58,9 +58,9 @@ export class Spool {
     }
   }
 
-  /** The size of the largest possible file. */
-  get maxBytes(): number {
-    return this.#budget.bytes;
+  /** The size of the largest possible file of an account. */
+  maxBytesOf(accountId: string | undefined): number {
+    return this.#budget.maxBytesOf(accountId);
   }
 
   /**
@@ -71,11 +71,11 @@ export class Spool {
    */
   async receive(
     body: Readable,
-    { limit, atMostBytes, signal }: { limit: ByteLimit; atMostBytes: number; signal: AbortSignal },
+    { limit, atMostBytes, accountId, signal }: PermitOptions & { limit: ByteLimit; atMostBytes: number },
   ): Promise<SpoolFile> {
     // Without a listener, an error of the body during the wait would end the process.
     body.on('error', () => {});
-    const permit = await this.#budget.acquire(atMostBytes, signal);
+    const permit = await this.#budget.acquire(atMostBytes, { accountId, signal });
     const path = join(this.#folder, randomUUID());
     const remove = async () => {
       await rm(path, { force: true });
