@@ -1,6 +1,7 @@
 import type { Dataset, Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
+import type { DatasetKeyOfAccount } from '../../storage/catalog/dataset-changes.js';
 import type {
   Announcement,
   Announcements,
@@ -17,6 +18,9 @@ import { turn } from '../../storage/time-slice.js';
 
 /** Datasets that are read at once. SQLite is read on the thread that answers requests, which have a turn after each page. */
 const PAGE_DATASETS = 200;
+
+/** Events of an account that are recorded in its turn, each in a durable transaction. */
+const EVENTS_PER_TURN = 20;
 
 /** From the first change to the round that takes it, so that an upload of thousands of files causes only a few rounds. */
 const PAUSE_MS = 250;
@@ -37,10 +41,18 @@ export interface AnnouncerOptions {
   readonly onError: (error: unknown, failure: string) => void;
 }
 
+/** A dataset that has another status than was announced, or other files. */
+interface DatasetToAnnounce {
+  readonly dataset: Dataset;
+  readonly known: Announcement;
+  readonly status: 'READY' | 'FAILED';
+}
+
 /**
  * Records events for webhooks when the status of a dataset differs from what was announced last. Nothing is done where a
  * dataset changes: it looks at those that the feed of changes names, at those whose status time may have changed, and at all of
- * them at the start. So a crash loses no event. Each process does this, and the first one records the event.
+ * them at the start. So a crash loses no event. Each process does this, and the first one records the event. In a round, each
+ * account has one turn, so that thousands of events of one account delay those of others by a few at a time.
  */
 export class Announcer {
   readonly #dependencies: ServiceDependencies;
@@ -49,7 +61,9 @@ export class Announcer {
   /** Accounts that have got a webhook. */
   readonly #added = new Set<string>();
   /** When a dataset is to be looked at again, by its id. */
-  readonly #due = new Map<string, Micros>();
+  readonly #due = new Map<string, { accountId: string; at: Micros }>();
+  /** The ids of the datasets to look at now, by account. */
+  readonly #waiting = new Map<string, Set<string>>();
   #comparedAllAt = Number.NEGATIVE_INFINITY;
   #loop: WakeableLoop | undefined;
   #unsubscribe = () => {};
@@ -99,23 +113,49 @@ export class Announcer {
     try {
       if (!(await announcements.hasWebhooks())) {
         this.#due.clear();
+        this.#waiting.clear();
         return COMPARE_ALL_MS;
       }
-      const at = this.#dependencies.now();
-      for (const [id, due] of this.#due) if (due <= at) changed.push(id);
       if (performance.now() - this.#comparedAllAt >= COMPARE_ALL_MS) await this.#compareAllNow();
       else {
         if (added.length > 0) await this.#compareAccounts(await announcements.watchedAccounts(added));
-        await this.#compare([...new Set([...changed, ...(await announcements.linkingTo(changed))])]);
+        for (const dataset of await announcements.changedBy(changed)) this.#wait(dataset);
+        const at = this.#dependencies.now();
+        for (const [id, { accountId, at: due }] of this.#due) if (due <= at) this.#wait({ accountId, id });
+      }
+      for (const accountId of [...this.#waiting.keys()]) {
+        if (this.#isStopping) break;
+        await this.#takeTurn(this.#nextPage(accountId));
       }
     } catch (error) {
       this.#comparedAllAt = Number.NEGATIVE_INFINITY;
       this.#options.onError(error, 'recording events of webhooks failed; it will be retried');
       return RETRY_MS;
     }
+    if (this.#waiting.size > 0) return 0;
     let next = Number.POSITIVE_INFINITY;
-    for (const due of this.#due.values()) next = Math.min(next, due);
+    for (const { at } of this.#due.values()) next = Math.min(next, at);
     return (next - this.#dependencies.now()) / 1000;
+  }
+
+  #wait({ accountId, id }: DatasetKeyOfAccount): void {
+    this.#due.delete(id);
+    const ids = this.#waiting.get(accountId);
+    if (ids === undefined) this.#waiting.set(accountId, new Set([id]));
+    else ids.add(id);
+  }
+
+  /** Removes the datasets that an account looks at in its turn. */
+  #nextPage(accountId: string): string[] {
+    const page: string[] = [];
+    const ids = this.#waiting.get(accountId) ?? new Set();
+    for (const id of ids) {
+      if (page.length === PAGE_DATASETS) return page;
+      page.push(id);
+      ids.delete(id);
+    }
+    this.#waiting.delete(accountId);
+    return page;
   }
 
   async #compareAllNow(): Promise<void> {
@@ -124,14 +164,16 @@ export class Announcer {
     const { announcements } = this.#options;
     await this.#compareAccounts(await announcements.watchedAccounts());
     const readDeleted = (after: string) => announcements.deletedAfter(after, PAGE_DATASETS);
-    for await (const { ids } of this.#pagesOf(readDeleted)) if (ids.length > 0) await this.#announceDeleted(ids);
+    for await (const { deleted } of this.#pagesOf(readDeleted)) for (const dataset of deleted) this.#wait(dataset);
   }
 
   async #compareAccounts(accounts: readonly WatchedAccount[]): Promise<void> {
     const { announcements } = this.#options;
     for (const account of accounts) {
       const read = (after: string) => announcements.watchedAfter(account, { after, limit: PAGE_DATASETS });
-      for await (const { datasets } of this.#pagesOf(read)) await this.#look(datasets);
+      for await (const { datasets } of this.#pagesOf(read)) {
+        for (const { dataset } of await this.#look(datasets)) this.#wait(dataset);
+      }
     }
   }
 
@@ -146,29 +188,35 @@ export class Announcer {
     }
   }
 
-  async #compare(ids: readonly string[]): Promise<void> {
-    for (let i = 0; i < ids.length && !this.#isStopping; i += PAGE_DATASETS) {
-      const page = ids.slice(i, i + PAGE_DATASETS);
-      for (const id of page) this.#due.delete(id);
-      await this.#look(await this.#options.announcements.watched(page));
-      await this.#announceDeleted(page);
+  /** Looks at some datasets of an account, and records a few events. Those with more events wait for its next turn. */
+  async #takeTurn(page: readonly string[]): Promise<void> {
+    const { announcements } = this.#options;
+    let left = EVENTS_PER_TURN;
+    for (const found of await this.#look(await announcements.watched(page))) {
+      if (this.#isStopping) return;
+      if (left-- > 0) await this.#announce(found);
+      else this.#wait(found.dataset);
+      await turn();
+    }
+    for (const known of await announcements.ofDeleted(page)) {
+      if (this.#isStopping) return;
+      if (left-- > 0) await this.#announceDeleted(known);
+      else this.#wait({ accountId: known.accountId, id: known.datasetId });
       await turn();
     }
   }
 
-  async #look(page: readonly WatchedDataset[]): Promise<void> {
+  /** @returns the datasets whose status is to be announced */
+  async #look(page: readonly WatchedDataset[]): Promise<DatasetToAnnounce[]> {
     const { announcements } = this.#options;
     const looked = page.map((watched) => ({ ...watched, known: watched.announcement ?? this.#beginningOf(watched) }));
     await announcements.begin(
       looked.filter(({ announcement }) => announcement === undefined).map(({ known }) => known),
     );
-    for (const { dataset, known } of looked) {
-      if (this.#isStopping) return;
+    return looked.flatMap(({ dataset, known }) => {
       const status = this.#dueStatus(dataset, known);
-      if (status === undefined) continue;
-      await this.#announce(dataset, known, status);
-      await turn();
-    }
+      return status === undefined ? [] : [{ dataset, known, status }];
+    });
   }
 
   /** The status to announce; `undefined` without one, or if it may be announced later. */
@@ -177,14 +225,14 @@ export class Announcer {
     const at = now();
     const status = datasetStatusOf(dataset, at, rules);
     const next = nextStatusChangeOf(dataset, at, rules);
-    if (next !== undefined) this.#due.set(dataset.id, next);
+    if (next !== undefined) this.#due.set(dataset.id, { accountId: dataset.accountId, at: next });
     if (status !== 'READY' && status !== 'FAILED') return undefined;
     const isSeen = status === 'FAILED' || known.seenAt === lastActivityOf(dataset);
     if (known.status === status && isSeen) return undefined;
     // Files that follow in quick succession are one event.
     const quietAt = lastActivityOf(dataset) + rules.captionGrace;
     if (at >= quietAt) return status;
-    this.#due.set(dataset.id, quietAt);
+    this.#due.set(dataset.id, { accountId: dataset.accountId, at: quietAt });
     return undefined;
   }
 
@@ -197,7 +245,7 @@ export class Announcer {
     return { datasetId: id, accountId, name, status, digest: null, seenAt, announcedAt: 0 };
   }
 
-  async #announce({ id, accountId }: Dataset, known: Announcement, status: 'READY' | 'FAILED'): Promise<void> {
+  async #announce({ dataset: { id, accountId }, known, status }: DatasetToAnnounce): Promise<void> {
     const { announcements, datasets, toWire } = this.#options;
     const view = await datasets.view({ accountId, id }).catch((error) => {
       // The change of a dataset that is deleted meanwhile is in the feed.
@@ -215,15 +263,10 @@ export class Announcer {
     if (await announcements.record(known, { status, digest, seenAt }, event)) this.#options.onRecorded();
   }
 
-  async #announceDeleted(ids: readonly string[]): Promise<void> {
-    const { announcements, onRecorded } = this.#options;
-    for (const known of await announcements.ofDeleted(ids)) {
-      if (this.#isStopping) return;
-      const next = this.#nextAfter(known);
-      const event = { event: 'dataset.deleted', payload: deletedPayload(known, next.at), ...next } as const;
-      if (await announcements.record(known, 'deleted', event)) onRecorded();
-      await turn();
-    }
+  async #announceDeleted(known: Announcement): Promise<void> {
+    const next = this.#nextAfter(known);
+    const event = { event: 'dataset.deleted', payload: deletedPayload(known, next.at), ...next } as const;
+    if (await this.#options.announcements.record(known, 'deleted', event)) this.#options.onRecorded();
   }
 
   /** An event is due now. Its time is later than that of the last one of the dataset, which a clock that is ahead may have. */

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import type { DatasetService } from '../../../src/service/datasets.js';
+import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Announcer } from '../../../src/service/webhooks/announcer.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
@@ -7,11 +7,13 @@ import { type Announcement, Announcements } from '../../../src/storage/catalog/w
 import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { PairedDatasets } from '../../harness/paired-datasets.js';
 import { eventually } from '../../harness/server.js';
 import { PerTurn } from '../../harness/turns.js';
 
 const DATASETS = 1000;
 const MAX_DATASETS_A_TURN = 200;
+const EVENTS_PER_TURN = 20;
 
 /** Counts the datasets that are read in each turn of the event loop. */
 class ObservedAnnouncements extends Announcements {
@@ -19,6 +21,10 @@ class ObservedAnnouncements extends Announcements {
   writes = 0;
   /** The account of each page. */
   readonly accounts: string[] = [];
+  /** The accounts of the events, in their order. */
+  readonly recorded: string[] = [];
+  /** Called before the first event is recorded. */
+  onFirstEvent = async () => {};
   /** How often all datasets were compared. */
   rounds = 0;
   /** Whether the database is away for the next look. */
@@ -44,6 +50,11 @@ class ObservedAnnouncements extends Announcements {
     return page;
   }
 
+  override async record(...event: Parameters<Announcements['record']>) {
+    if (this.recorded.push(event[0].accountId) === 1) await this.onFirstEvent();
+    return super.record(...event);
+  }
+
   override async begin(announcements: readonly Announcement[]) {
     if (announcements.length > 0) this.writes++;
     return super.begin(announcements);
@@ -51,19 +62,21 @@ class ObservedAnnouncements extends Announcements {
 }
 
 async function addHook(database: Database, accountId: string, id = 'hook'): Promise<void> {
-  const hook = { id, accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1 };
-  await new Webhooks(database).add({ ...hook, events: ['dataset.deleted'], disabledAt: null }, 1);
+  const hook = { id, accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 100 };
+  await new Webhooks(database).add({ ...hook, events: ['dataset.deleted', 'dataset.failed'], disabledAt: null }, 1);
 }
 
-/** An announcer of datasets without files, which have no events but that of their deletion. */
+/** An announcer of datasets that were changed last before the webhooks were made. */
 function start({ catalog, database }: { catalog: Catalog; database: Database }) {
   const announcements = new ObservedAnnouncements(database);
   const errors: unknown[] = [];
   let ids = 0;
-  const dependencies = { catalog, now: () => 1_000_000, newId: () => `${ids++}`, rules: { captionGrace: 0 } };
-  const announcer = new Announcer(dependencies as unknown as ServiceDependencies, {
+  const rules = { captionGrace: 0 };
+  const parts = { catalog, now: () => 1_000_000, newId: () => `${ids++}`, rules };
+  const dependencies = parts as unknown as ServiceDependencies;
+  const announcer = new Announcer(dependencies, {
     announcements,
-    datasets: {} as DatasetService,
+    datasets: new DatasetService(dependencies),
     toWire: () => ({}),
     onRecorded: () => {},
     onError: (error) => errors.push(error),
@@ -135,5 +148,41 @@ onEach(catalogs, (open) => {
     const sent = () => database.query.selectFrom('webhook_delivery').select('event').executeTakeFirst();
     expect(await eventually(sent)).toEqual({ event: 'dataset.deleted' });
     expect(errors).toHaveLength(1);
+  });
+
+  test('one change of a control causes events of many datasets, and an event of another account comes between them', async () => {
+    const { accounts, accountId, catalog, database } = await open();
+    const { token } = await accounts.createToken('other', 1);
+    const other = (await accounts.grantOf(token))!.accountId;
+    const pairs = new PairedDatasets({ catalog, accountId });
+    const control = await pairs.create('control');
+    await pairs.put(control, ['a.jpg']);
+    const targets = 3 * EVENTS_PER_TURN;
+    for (let i = 0; i < targets; i++) {
+      const id = await pairs.create('training');
+      await pairs.put(id, ['a.jpg', 'a.txt']);
+      await pairs.link(id, { control_1: control });
+    }
+    await catalog.createDataset({ id: 'cats', accountId: other, name: 'cats', createdAt: 1 });
+    await addHook(database, accountId);
+    await addHook(database, other, 'another');
+    const { announcements, errors } = start({ catalog, database });
+    await eventually(() => (announcements.rounds === 1 ? true : undefined));
+    announcements.onFirstEvent = async () => {
+      await catalog.deleteDataset({ accountId: other, id: 'cats' }, 70);
+    };
+    await pairs.remove(control, 'a.jpg');
+    await eventually(() => (announcements.recorded.length > targets ? true : undefined));
+    // The turn that has begun, and the next one.
+    expect(announcements.recorded.indexOf(other)).toBeLessThanOrEqual(2 * EVENTS_PER_TURN);
+    const failed = () =>
+      database.query
+        .selectFrom('webhook_delivery')
+        .select('dataset_id')
+        .where('event', '=', 'dataset.failed')
+        .execute();
+    await eventually(async () => ((await failed()).length === targets ? true : undefined));
+    expect(new Set((await failed()).map(({ dataset_id }) => dataset_id)).size).toBe(targets);
+    expect(errors).toEqual([]);
   });
 });

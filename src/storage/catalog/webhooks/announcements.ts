@@ -4,6 +4,7 @@ import type { Dataset, Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import { withLinks } from '../pairs/links.js';
+import type { DatasetKeyOfAccount } from '../dataset-changes.js';
 import type { DatasetRow } from '../rows.js';
 import { IS_LIVE, rowChunksOf } from '../statements.js';
 import { insertDeliveries } from './deliveries.js';
@@ -78,14 +79,38 @@ export class Announcements {
     return this.#complete(watched);
   }
 
-  /** The ids of the datasets that link to one of these, since their status may change with it. */
-  async linkingTo(ids: readonly string[]): Promise<string[]> {
+  /**
+   * Those of these datasets that are watched, also deleted ones, and the datasets that link to them, since their status may change
+   * with them. A dataset may be in the list twice.
+   */
+  async changedBy(ids: readonly string[]): Promise<DatasetKeyOfAccount[]> {
+    const { query } = this.#db;
     const found = await Promise.all(
-      rowChunksOf(ids).map((chunk) =>
-        this.#db.query.selectFrom('link').select('dataset_id').distinct().where('linked_id', 'in', chunk).execute(),
-      ),
+      rowChunksOf(ids).flatMap((chunk) => [
+        query
+          .selectFrom('dataset')
+          .select(['id', 'account_id as accountId'])
+          .where('id', 'in', chunk)
+          .where(IS_LIVE)
+          .execute(),
+        query
+          .selectFrom('announcement')
+          .select(['dataset_id as id', 'account_id as accountId'])
+          .where('dataset_id', 'in', chunk)
+          .execute(),
+        query
+          .selectFrom('link')
+          .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
+          .select(['dataset.id', 'dataset.account_id as accountId'])
+          .where('link.linked_id', 'in', chunk)
+          .execute(),
+      ]),
     );
-    return found.flat().map(({ dataset_id }) => dataset_id);
+    const datasets = found.flat();
+    if (datasets.length === 0) return [];
+    const accounts = await this.watchedAccounts([...new Set(datasets.map(({ accountId }) => accountId))]);
+    const watched = new Set(accounts.map(({ accountId }) => accountId));
+    return datasets.filter(({ accountId }) => watched.has(accountId));
   }
 
   /** The accounts that have webhooks, of all or of these. */
@@ -139,18 +164,19 @@ export class Announcements {
     return (await select.where('dataset_id', 'in', ids).execute()).map(announcementOf);
   }
 
-  /** A page of all announcements: the ids of those whose datasets are deleted, and the last id; `null` after the end. */
-  async deletedAfter(after: string, limit: number): Promise<{ ids: string[]; last: string | null }> {
+  /** A page of all announcements: the datasets of those that are deleted, and the last id; `null` after the end. */
+  async deletedAfter(after: string, limit: number): Promise<{ deleted: DatasetKeyOfAccount[]; last: string | null }> {
     const rows = await this.#db.query
       .selectFrom('announcement')
       .leftJoin('dataset', (join) => join.onRef('dataset.id', '=', 'announcement.dataset_id').on(IS_LIVE))
-      .select(['announcement.dataset_id', 'dataset.id'])
+      .select(['announcement.dataset_id', 'announcement.account_id', 'dataset.id'])
       .where('announcement.dataset_id', '>', after)
       .orderBy('announcement.dataset_id')
       .limit(limit)
       .execute();
-    const deleted = rows.filter(({ id }) => id === null).map(({ dataset_id }) => dataset_id);
-    return { ids: deleted, last: rows.at(-1)?.dataset_id ?? null };
+    const deleted = rows.filter(({ id }) => id === null);
+    const keys = deleted.map((row) => ({ accountId: row.account_id, id: row.dataset_id }));
+    return { deleted: keys, last: rows.at(-1)?.dataset_id ?? null };
   }
 
   /** Adds what is known of datasets without an event, except of those of which there is something already. */
