@@ -29,6 +29,13 @@ const MAX_SLICE_MS = 5;
 /** The fields of a record that are kept. */
 type RootRecord = Pick<MountRecord, 'dataset_id' | 'name' | 'digest' | 'mounted_with'>;
 
+/** Datasets of an account that were due at one moment. */
+interface Round {
+  readonly waiting: Set<string>;
+  /** Those that the round has reconciled: a target is due itself, and with each of its controls. */
+  readonly done: Set<string>;
+}
+
 /** Receives log lines; a pino logger can be passed. */
 export interface MountLog {
   readonly info: (details: object, message: string) => void;
@@ -38,7 +45,7 @@ export interface MountLog {
 /**
  * Reconciles a folder with the catalog: mounts each READY dataset together with its controls and its mask, mounts it again
  * after a change, and unmounts it after its deletion unless its folder was changed. Works on one dataset at a time with one
- * thread, while requests are served.
+ * thread, while requests are served; the accounts take turns, so that the many datasets of one don't delay those of others.
  */
 export class MountRoot {
   readonly #dependencies: ServiceDependencies;
@@ -46,6 +53,10 @@ export class MountRoot {
   readonly #stopping = new AbortController();
   /** Datasets to reconcile, each with its earliest time in milliseconds since 1970. */
   readonly #scheduled = new Map<string, number>();
+  /** The round of each account that has one. What is due in the meantime is in its next one. */
+  readonly #rounds = new Map<string, Round>();
+  /** The accounts of the datasets that there were at the last full reconciliation, and of those that have changed since. */
+  #accounts = new Map<string, string>();
   /** The last warning of each dataset, and of each folder of a deleted one, which is not logged twice. */
   readonly #lastWarnings = new Map<string, string>();
   #wake = new AbortController();
@@ -88,17 +99,16 @@ export class MountRoot {
           await this.#reconcileAll();
           nextFullAt = Date.now() + FULL_INTERVAL_MS;
         }
-        const done = new Set<string>();
-        for (const [id, at] of [...this.#scheduled]) {
+        await this.#beginRounds();
+        for (const [accountId, round] of [...this.#rounds]) {
           if (signal.aborted) break;
-          if (at > Date.now()) continue;
-          await this.#reconcile(id, done);
+          await this.#takeTurn(accountId, round);
           await turn();
         }
       } catch (err) {
         if (!signal.aborted) this.#options.log.warn({ err }, 'the mount root could not be updated');
       }
-      let next = nextFullAt;
+      let next = this.#rounds.size > 0 ? 0 : nextFullAt;
       for (const at of this.#scheduled.values()) next = Math.min(next, at);
       this.#sleepsUntil = next;
       await wait(Math.max(next - Date.now(), 1), undefined, { signal: this.#wake.signal }).catch(() => {});
@@ -109,19 +119,54 @@ export class MountRoot {
   async #reconcileAll(): Promise<void> {
     const { catalog } = this.#dependencies;
     const records = await this.#records();
-    const ids = new Set<string>();
+    const accounts = new Map<string, string>();
     for (let page: Dataset[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
       page = await catalog.datasets({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
-      for (const { id } of page) ids.add(id);
+      for (const { id, accountId } of page) accounts.set(id, accountId);
       await turn();
     }
     const folders = new Set(records.map(({ name }) => `folder ${name}`));
-    for (const key of this.#lastWarnings.keys()) if (!ids.has(key) && !folders.has(key)) this.#lastWarnings.delete(key);
-    for (const record of records) if (!ids.has(record.dataset_id)) await this.#unmount(record, 'deleted');
-    for (const id of ids) if (!this.#scheduled.has(id)) this.#scheduled.set(id, 0);
+    for (const key of this.#lastWarnings.keys())
+      if (!accounts.has(key) && !folders.has(key)) this.#lastWarnings.delete(key);
+    for (const record of records) if (!accounts.has(record.dataset_id)) await this.#unmount(record, 'deleted');
+    this.#accounts = accounts;
+    for (const [id, accountId] of accounts) {
+      if (!this.#scheduled.has(id) && !this.#rounds.has(accountId)) this.#scheduled.set(id, 0);
+    }
   }
 
-  /** @param done the datasets that this round has reconciled: a target is due itself, and with each of its controls */
+  /** Begins the round of each account that has none, of its datasets that are due. */
+  async #beginRounds(): Promise<void> {
+    const due = [...this.#scheduled].filter(([, at]) => at <= Date.now()).map(([id]) => id);
+    const unknown = due.filter((id) => !this.#accounts.has(id));
+    for (let i = 0; i < unknown.length; i += DATASETS_PER_PAGE) {
+      const page = await this.#dependencies.catalog.datasets({ ids: unknown.slice(i, i + DATASETS_PER_PAGE) });
+      for (const { id, accountId } of page) this.#accounts.set(id, accountId);
+      await turn();
+    }
+    const begun = new Map<string, Round>();
+    for (const id of due) {
+      // A dataset that was deleted before it was read has no account.
+      const accountId = this.#accounts.get(id) ?? '';
+      if (this.#rounds.has(accountId)) continue;
+      this.#scheduled.delete(id);
+      const round = begun.get(accountId) ?? { waiting: new Set(), done: new Set() };
+      begun.set(accountId, round);
+      round.waiting.add(id);
+    }
+    for (const [accountId, round] of begun) this.#rounds.set(accountId, round);
+  }
+
+  /** Reconciles the next dataset of the round of an account, or ends the round. */
+  async #takeTurn(accountId: string, { waiting, done }: Round): Promise<void> {
+    const [id] = waiting;
+    if (id === undefined) this.#rounds.delete(accountId);
+    else {
+      waiting.delete(id);
+      await this.#reconcile(id, done);
+    }
+  }
+
   async #reconcile(id: string, done: Set<string>): Promise<void> {
     if (done.has(id)) return;
     done.add(id);
