@@ -171,9 +171,10 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       response: { 200: wireDeletedDataset },
       errors: ['dataset_linked'],
     }),
-    async (request) => {
+    async (request, reply) => {
       const { accountId, params } = request;
-      await datasets.remove({ accountId, id: params.id }, scopeOf(request));
+      const options = { ...scopeOf(request), signal: disconnectSignal(reply) };
+      await datasets.remove({ accountId, id: params.id }, options);
       return { id: params.id, deleted: true as const };
     },
   );

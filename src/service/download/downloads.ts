@@ -14,7 +14,7 @@ import { isUnreadable } from '../check/fetch-intact.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
-import { AccountSlots } from '../limits/account-slots.js';
+import { AccountSlots } from '../../storage/account-slots.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
 /** Captions that one answer reads at a time. With a remote store, reading a caption takes one request. */
@@ -174,13 +174,8 @@ export class Downloads {
   }
 
   /** One account after the other. */
-  async #whole(accountId: string, open: () => Promise<Readable> | AsyncIterable<Buffer>): Promise<Buffer> {
-    await this.#smallFiles.take(accountId);
-    try {
-      return await buffer(await open());
-    } finally {
-      this.#smallFiles.release();
-    }
+  #whole(accountId: string, open: () => Promise<Readable> | AsyncIterable<Buffer>): Promise<Buffer> {
+    return this.#smallFiles.run(accountId, async () => buffer(await open()));
   }
 
   /**

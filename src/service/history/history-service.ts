@@ -14,6 +14,12 @@ import {
   type UseManifest,
 } from './revision-manifests.js';
 
+interface ChangeOptions {
+  readonly author: Author;
+  /** Ends a change that waits for others, and has not begun. */
+  readonly signal?: AbortSignal;
+}
+
 /** Lists, restores and pins the revisions of datasets. */
 export class HistoryService {
   readonly #dependencies: ServiceDependencies;
@@ -96,20 +102,23 @@ export class HistoryService {
    *
    * @returns whether there is a new revision, and that one; the latest one if the dataset had these files already, or if
    * retention has deleted the new one since
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`; the signal's reason
    */
   async restore(
     key: DatasetKey,
     number: number,
-    author: Author,
+    { author, signal }: ChangeOptions,
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
+    const revision = { datasetId: key.id, number, author, now: now() };
+    const changed = await catalog.restore(revision, { accountId: key.accountId, signal });
     if (changed === undefined) throw await this.#vanished(key, number);
     if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
-    const revision = await this.#revisionOrLatest(key, changed.revision);
-    return { isRestored: changed.recordedIn !== undefined, revision };
+    return {
+      isRestored: changed.recordedIn !== undefined,
+      revision: await this.#revisionOrLatest(key, changed.revision),
+    };
   }
 
   /**
@@ -117,16 +126,18 @@ export class HistoryService {
    *
    * @returns the names of the files that are as before the revision, and of those that were kept; the new revision, or the
    * latest one if retention has deleted that since; no revision if nothing was to be changed
-   * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept
+   * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept; the
+   * signal's reason
    */
   async undo(
     key: DatasetKey,
     number: number,
-    author: Author,
+    { author, signal }: ChangeOptions,
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
+    const reversed = { datasetId: key.id, number, author, now: now() };
+    const outcome = await catalog.undo(reversed, { accountId: key.accountId, signal });
     if (outcome === undefined) throw await this.#vanished(key, number - 1);
     if ('missing' in outcome) {
       const isOwn = outcome.missing === number;

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { turn } from '../../storage/time-slice.js';
-import { AccountQueue } from './account-queue.js';
+import { AccountQueue } from '../../storage/account-queue.js';
 
 /** An account whose last piece of work began longer ago waits for nothing. */
 const RECENT_MS = 1000;

@@ -3,10 +3,10 @@ import { ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
 import { retire } from '../../dataset/uploads/replaced-uploads.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { AccountQueue } from '../../storage/account-queue.js';
 import { BlobDamaged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
 import type { SoughtUpload } from '../../storage/catalog/presigned/sought-uploads.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { AccountQueue } from '../limits/account-queue.js';
 import { UploadLease } from './upload-lease.js';
 
 /**

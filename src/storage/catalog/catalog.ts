@@ -26,7 +26,7 @@ import { Revisions } from './history/revisions.js';
 import type { restoreRevision } from './long-changes/restore-revision.js';
 import type { RevisionOfDataset } from './long-changes/revision-of-dataset.js';
 import type { undoRevision } from './long-changes/undo-revision.js';
-import { LongChanges } from './long-changes/run-long-change.js';
+import { LongChanges, type LongChangeSignal, type LongChangeTurn } from './long-changes/run-long-change.js';
 import { trashDeleted } from './long-changes/trash-deleted.js';
 import { Links, withLinks } from './pairs/links.js';
 import {
@@ -87,7 +87,7 @@ export class Catalog {
     this.links = new Links(db, {
       changes: this.changes,
       notification: notifyInstances,
-      replaceLocked: (key, replacement) => this.#longChanges.apply('replaceLinks', key.id, { key, replacement }),
+      replaceLocked: (key, replacement) => this.#longChanges.apply('replaceLinks', key.id, { key, replacement }, key),
     });
   }
 
@@ -222,10 +222,13 @@ export class Catalog {
     return isChanged !== undefined;
   }
 
-  /** @returns false if the account has no such dataset @throws ServiceError `dataset_linked` if others link to it */
-  async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
+  /**
+   * @returns false if the account has no such dataset
+   * @throws ServiceError `dataset_linked` if others link to it; the signal's reason
+   */
+  async deleteDataset(key: ChangedDatasetKey, now: Micros, { signal }: LongChangeSignal = {}): Promise<boolean> {
     if ((await this.dataset(key)) === undefined) return false;
-    const ids = await this.#longChanges.apply('eraseDataset', key.id, { key, now });
+    const ids = await this.#longChanges.apply('eraseDataset', key.id, { key, now }, { ...key, signal });
     for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
     return ids !== undefined;
   }
@@ -235,16 +238,16 @@ export class Catalog {
     return trashDeleted(this.#db, { blobGrace: this.#changeOptions.blobGrace, signal });
   }
 
-  /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
-  async restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
-    const dataset = await this.#longChanges.apply('restoreRevision', revision.datasetId, { revision });
+  /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded`; the signal's reason */
+  async restore(revision: RevisionOfDataset, options: LongChangeTurn): ReturnType<typeof restoreRevision> {
+    const dataset = await this.#longChanges.apply('restoreRevision', revision.datasetId, { revision }, options);
     if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id });
     return dataset;
   }
 
-  /** Runs `undoRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
-  async undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
-    const outcome = await this.#longChanges.apply('undoRevision', revision.datasetId, { revision });
+  /** Runs `undoRevision`, and announces the change. @throws as `restore` */
+  async undo(revision: RevisionOfDataset, options: LongChangeTurn): ReturnType<typeof undoRevision> {
+    const outcome = await this.#longChanges.apply('undoRevision', revision.datasetId, { revision }, options);
     if (outcome !== undefined && 'dataset' in outcome) this.changes.announce({ datasetId: revision.datasetId });
     return outcome;
   }

@@ -13,7 +13,7 @@ import { imageNamed } from '../../harness/stored-image.js';
 
 /* A committed restore or undo does not throw, also if a read after its commit fails. */
 
-const by = (how: 'restore' | 'undo'): Author => ({ ...laptop, how });
+const by = (how: 'restore' | 'undo'): { author: Author } => ({ author: { ...laptop, how } });
 
 onEach(catalogs, (open) => {
   /** A dataset of which revision 1 has `a.jpg`, and revision 2 `b.jpg` besides. */

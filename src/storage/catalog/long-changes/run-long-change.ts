@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query } from '../../database/database.js';
+import { AccountSlots } from '../../account-slots.js';
 import { timeSliced } from '../../time-slice.js';
 import type { ChangeOptions } from '../file-changes.js';
 import {
@@ -18,27 +19,41 @@ const MANY_ROWS = 5000;
 /** The longest that another request waits in each turn of the event loop. */
 const MAX_SLICE_MS = 5;
 
+/** Removes a change that still waits for others. Once it has begun, it goes on. */
+export interface LongChangeSignal {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The account whose turn a change waits for. */
+export interface LongChangeTurn extends LongChangeSignal {
+  readonly accountId: string;
+}
+
 /**
  * Applies changes of all files of a dataset, each in one transaction. Those of Postgres leave turns to requests. SQLite runs on
  * the thread that sends statements, so that the change of a dataset with many files is applied in a thread of its own: requests
- * are answered meanwhile, and see the dataset as it was until the change is committed.
+ * are answered meanwhile, and see the dataset as it was until the change is committed. There is one such thread at a time, of one
+ * account after the other.
  */
 export class LongChanges {
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
-  /** Settles when the last change in a thread has ended. The next one waits for it. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #threads = new AccountSlots(1);
 
   constructor(db: Database, changeOptions: ChangeOptions) {
     this.#db = db;
     this.#changeOptions = changeOptions;
   }
 
-  /** @throws as the change does; Error if the thread ends early: the change is not applied then */
+  /**
+   * @throws as the change does; Error if the thread ends early, and the signal's reason if it fires before the change begins: the
+   * change is not applied then
+   */
   async apply<Name extends LongChangeName>(
     name: Name,
     datasetId: string,
     subject: Omit<LongChangeOptions<Name>, keyof ChangeOptions>,
+    { accountId, signal }: LongChangeTurn,
   ): Promise<LongChangeResult<Name>> {
     const { query, besideWriter } = this.#db;
     const options = { ...subject, ...this.#changeOptions };
@@ -47,9 +62,8 @@ export class LongChanges {
       return change(this.#db, besideWriter === undefined ? { ...options, pieces: timeSliced(MAX_SLICE_MS) } : options);
     }
     const { notification: _, ...passed } = options;
-    const applied = this.#last.then(() => besideWriter((path) => inThread({ path, name, datasetId, options: passed })));
-    this.#last = applied.catch(() => {});
-    return applied as Promise<LongChangeResult<Name>>;
+    const apply = () => besideWriter((path) => inThread({ path, name, datasetId, options: passed }));
+    return this.#threads.run(accountId, apply, signal) as Promise<LongChangeResult<Name>>;
   }
 }
 

@@ -37,7 +37,7 @@ onEach(catalogs, (open) => {
     }
     await catalog.change({ ...changeOf('a.jpg'), author: author() }, () => []);
     const restore = (number: number) =>
-      catalog.restore({ datasetId: 'd', number, author: { ...laptop, how: 'restore' }, now: ++now });
+      catalog.restore({ datasetId: 'd', number, author: { ...laptop, how: 'restore' }, now: ++now }, key);
     await restore(2);
     const recheck = (found: Inspection) =>
       catalog.change({ ...changeOf('a.jpg'), isActivity: false }, (group) => recordRecheck(group, 'a', found));
@@ -89,7 +89,7 @@ onEach(catalogs, (open) => {
   test.each(['restore', 'undo'] as const)(
     'a past file that is found damaged during its restore is damaged: %s',
     async (how) => {
-      const { restore, database, rejected } = await openRestored();
+      const { accountId, restore, database, rejected } = await openRestored();
       await restore(3);
       let isMarked = false;
       const read: Database['read'] = async (...args) => {
@@ -99,7 +99,8 @@ onEach(catalogs, (open) => {
         return rows;
       };
       const during = new Catalog({ ...database, read }, { blobGrace: 0 });
-      await during[how]({ datasetId: 'd', number: how === 'undo' ? 5 : 2, author: { ...laptop, how }, now: 100 });
+      const revision = { datasetId: 'd', number: how === 'undo' ? 5 : 2, author: { ...laptop, how }, now: 100 };
+      await during[how](revision, { accountId });
       expect(await rejected()).toBe(1);
     },
   );

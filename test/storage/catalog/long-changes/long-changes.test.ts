@@ -1,11 +1,14 @@
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { fillCatalog } from '../../../../bench/fill.js';
+import { BASE_PATH } from '../../../../src/api/base-path.js';
+import { metricsOf } from '../../../harness/metrics.js';
 import { recountUsage } from '../../../harness/recount-usage.js';
 import { openCatalog } from '../../../../src/storage/catalog/open-catalog.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../../../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../../harness/server.js';
 
 /** Enough that the change takes longer than many requests, and is applied in a thread of its own. */
 const PAIRS = 12_000;
@@ -26,8 +29,8 @@ async function serveMany({ datasets = 1 } = {}) {
   const server = await startServer({}, { dataFolder });
   onTestFinished(() => discardServer(server));
   const api = await server.api('many');
-  const [id, otherId] = filled!.datasetIds as [string, string];
-  return { server, api, id, otherId };
+  const [id, otherId, lastId] = filled!.datasetIds as [string, string, string];
+  return { server, api, id, otherId, lastId };
 }
 
 /** Requests `/healthz` until the work has ended. @returns how often it was answered, and what the work returned */
@@ -67,6 +70,27 @@ test('while a dataset of many files is deleted, requests are answered, and see a
   expect((await api.request('DELETE', `/${id}`)).status).toBe(404);
   const { body } = await api.request<{ usage: object }>('GET', '/account');
   expect(body.usage).toMatchObject({ files: 1, bytes: 9 });
+});
+
+test('a deletion that waits for another when its client goes is not begun', async () => {
+  const { server, api, id, otherId, lastId } = await serveMany({ datasets: 3 });
+  const lock = new DatabaseSync(join(server.dataFolder, 'catalog.sqlite'));
+  onTestFinished(() => lock.close());
+  lock.exec('begin immediate');
+  const deletion = api.request('DELETE', `/${id}`);
+  const connections = async () => Number(/^trainyard_connections (\d+)/m.exec(await metricsOf(server))?.[1]);
+  const before = await connections();
+  const leaving = connect(Number(new URL(server.url).port), '127.0.0.1');
+  const authorization = `Authorization: Bearer ${api.token}`;
+  leaving.write(`DELETE ${BASE_PATH}/${otherId} HTTP/1.1\r\nHost: yard\r\n${authorization}\r\n\r\n`);
+  await eventually(async () => ((await connections()) > before ? true : undefined));
+  expect((await api.request('GET', `/${otherId}/files?limit=1`)).status).toBe(200);
+  leaving.resetAndDestroy();
+  await eventually(async () => ((await connections()) === before ? true : undefined));
+  lock.exec('rollback');
+  expect((await deletion).status).toBe(200);
+  expect((await api.request('DELETE', `/${lastId}`)).status).toBe(200);
+  expect((await api.list()).body.datasets.map((dataset) => dataset.id)).toEqual([otherId]);
 });
 
 test('a dataset of many files whose deletion is killed is complete, and can be deleted', async () => {

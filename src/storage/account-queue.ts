@@ -1,12 +1,18 @@
 /** A queue of callbacks that takes from one account after the other. */
 export class AccountQueue {
   /** By account, the one whose turn is next first. */
-  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #waiting = new Map<string, Set<() => void>>();
 
   add(accountId: string, begin: () => void): void {
     const others = this.#waiting.get(accountId);
-    if (others === undefined) this.#waiting.set(accountId, [begin]);
-    else others.push(begin);
+    if (others === undefined) this.#waiting.set(accountId, new Set([begin]));
+    else others.add(begin);
+  }
+
+  remove(accountId: string, begin: () => void): void {
+    const others = this.#waiting.get(accountId);
+    others?.delete(begin);
+    if (others?.size === 0) this.#waiting.delete(accountId);
   }
 
   /**
@@ -15,11 +21,12 @@ export class AccountQueue {
    * @param mayBegin leaves out the accounts for which it returns false
    */
   next(mayBegin: (accountId: string) => boolean = () => true): (() => void) | undefined {
-    for (const [accountId, pieces] of this.#waiting) {
+    for (const [accountId, callbacks] of this.#waiting) {
       if (!mayBegin(accountId)) continue;
-      const begin = pieces.shift();
+      const [begin] = callbacks;
       this.#waiting.delete(accountId);
-      if (pieces.length > 0) this.#waiting.set(accountId, pieces);
+      callbacks.delete(begin!);
+      if (callbacks.size > 0) this.#waiting.set(accountId, callbacks);
       return begin;
     }
     return undefined;
