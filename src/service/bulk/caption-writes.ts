@@ -16,14 +16,18 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import { type StemGroup, store } from '../../dataset/upload-transitions.js';
 import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { AccountSlots } from '../../storage/account-slots.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { ChangedDataset } from '../../storage/catalog/file-changes.js';
 import { inspectFile } from '../check/inspect-file.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** Each waits for the disk or the bucket most of the time. */
+/** Of one request. Each waits for the disk or the bucket most of the time. */
 const MAX_CONCURRENT_WRITES = 16;
+
+/** Of all requests: other operations of the store wait behind those that were begun before. */
+const WRITES_AT_ONCE = 64;
 
 /** A transaction blocks all other writes, so many captions are saved in several. */
 const CAPTIONS_PER_TRANSACTION = 250;
@@ -71,6 +75,7 @@ interface SaveOptions {
  */
 export class CaptionWrites {
   readonly #dependencies: ServiceDependencies;
+  readonly #writes = new AccountSlots(WRITES_AT_ONCE);
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;
@@ -120,7 +125,9 @@ export class CaptionWrites {
     try {
       await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
         // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
-        const file = await withAnySignal([signal], (own) => this.#write(key, { ...caption, id: ids[i]! }, own));
+        const file = await withAnySignal([signal], (own) => {
+          return this.#writes.run(key.accountId, () => this.#write(key, { ...caption, id: ids[i]! }, own), own);
+        });
         if ('upload' in file) stored.push({ file, condition: caption.condition });
         else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
       });
