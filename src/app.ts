@@ -90,7 +90,7 @@ export async function openApp(config: Config, logger: Logger) {
   const { catalog, accounts, sessions, rechecks, now, machineTime } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
   const { take: takeTurn } = new AccountTurns();
-  // A read of Postgres may take until its deadline, and the others don't wait for it: its pool of connections limits them.
+  // A read of Postgres may take until its deadline, and a task that doesn't read need not wait for it: `openPostgres` limits reads.
   const { run: inPieces } = new LargeWork(isCatalogLocal ? { smallAtOnce: MAX_SMALL_TASKS } : {});
   const metrics = new Metrics();
   const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));

@@ -1,5 +1,7 @@
 /** Cooperative scheduling: work about many files runs in pieces, and other work runs between them. */
 export interface Pieces {
+  /** Whose request the work is a part of; missing if the process works of its own accord. */
+  readonly accountId?: string;
   /** Resolves when this work may continue as large work. Work that never calls it runs in one piece. */
   readonly begin: () => Promise<void>;
   /** Lets other work run, if this is large work and the piece has taken long enough. */

@@ -34,7 +34,7 @@ export class LargeWork {
       await slice?.pause();
     };
     try {
-      return await task({ begin, pause });
+      return await task({ accountId, begin, pause });
     } finally {
       slots.release();
     }

@@ -44,7 +44,8 @@ export interface Database {
   /**
    * Runs read-only statements on one snapshot of the database, in one round trip.
    *
-   * @param pieces are begun before many rows are read in a way that blocks this process
+   * @param pieces are begun before many rows are read in a way that blocks this process; those of accounts wait for connections in
+   * turns, and leave some to others
    * @returns the rows of each statement
    */
   read<const S extends readonly Compilable<unknown>[]>(statements: S, pieces?: Pieces): Promise<RowsOf<S>>;

@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Compilable, CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
 import pg from 'pg';
+import { withTimeout } from '../../abort-signals.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { AccountSlots } from '../account-slots.js';
 import { BackendUnusable, isReadOnlyServer, isRejected, sqlStateOf } from '../backend-unusable.js';
 import {
   catalogUnavailable,
@@ -95,6 +97,8 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
     query_timeout: RESPONSE_TIMEOUT_MS,
   });
   const query = queryOver(pool, readMs);
+  // The pool is first come, first served: the reads of many files of one account must not use all of it.
+  const readSlots = new AccountSlots(Math.max(1, Math.floor(pool.options.max / 2)));
   return {
     query,
     hasRowLocks: true,
@@ -104,17 +108,22 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
       const deadlineMs = hasDeadline ? transactionMs : Number.POSITIVE_INFINITY;
       for (let attempt = 1; ; attempt++) {
         try {
-          return await transact(pool, { begin, deadlineMs }, work);
+          return await transact(pool, { begin, deadline: performance.now() + deadlineMs }, work);
         } catch (error) {
           if (attempt === MAX_ATTEMPTS || !isConflict(error)) throw error;
         }
       }
     },
     // At the default isolation level, each statement would read its own snapshot.
-    read: (statements) =>
-      transact(pool, { begin: 'begin isolation level repeatable read read only', deadlineMs: readMs }, ({ commit }) =>
-        commit(statements),
-      ),
+    read: async (statements, pieces) => {
+      const begin = 'begin isolation level repeatable read read only';
+      const deadline = performance.now() + readMs;
+      const read = () => transact(pool, { begin, deadline }, ({ commit }) => commit(statements));
+      const accountId = pieces?.accountId;
+      if (accountId === undefined) return read();
+      await withTimeout(readMs, (signal) => readSlots.take(accountId, signal)).catch(throwUnavailable);
+      return read().finally(() => readSlots.release());
+    },
     // A server that does not answer would block the end of its connections forever.
     close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };
@@ -248,10 +257,9 @@ function isConflict(error: unknown): boolean {
 
 async function transact<T>(
   pool: pg.Pool,
-  { begin, deadlineMs }: { begin: string; deadlineMs: number },
+  { begin, deadline }: { begin: string; deadline: number },
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  const deadline = performance.now() + deadlineMs;
   const client = await checkOut(pool, deadline);
   let state: 'not begun' | 'open' | 'committed' = 'not begun';
   const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {

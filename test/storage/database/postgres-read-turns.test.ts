@@ -1,0 +1,64 @@
+import { CompiledQuery } from 'kysely';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ONE_PIECE } from '../../../src/pieces.js';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
+import { whyNoPostgres } from '../../harness/available.js';
+import { Gate } from '../../harness/paused-database.js';
+import { databaseForTest } from '../../harness/postgres.js';
+
+const POOL_SIZE = 4;
+const READS = 5 * POOL_SIZE;
+
+describe.skipIf(whyNoPostgres() !== undefined)('reads of many files in Postgres, of which a lock holds up some', () => {
+  async function openLocked(readMs: number) {
+    const url = new URL(await databaseForTest());
+    url.searchParams.set('pool_size', String(POOL_SIZE));
+    const database = await openPostgres(url.href, { readMs, transactionMs: 100_000 });
+    const other = await openPostgres(url.href);
+    const [locked, unlock] = [new Gate(), new Gate()];
+    const lock = other.transact({ isDurable: false }, async ({ send }) => {
+      await send([{ compile: () => CompiledQuery.raw('lock table file in access exclusive mode') }]);
+      locked.open();
+      await unlock.opened;
+    });
+    onTestFinished(async () => {
+      unlock.open();
+      await lock;
+      await Promise.all([database.close(), other.close()]);
+    });
+    await Promise.race([locked.opened, lock]);
+    const ended: string[] = [];
+    const read = async (accountId: string) => {
+      const statement = database.query.selectFrom('file').select('id');
+      await database.read([statement], { ...ONE_PIECE, accountId });
+      ended.push(accountId);
+    };
+    return { database, read, ended, unlock: () => unlock.open() };
+  }
+
+  test('leave connections to other statements', async () => {
+    const { database, read, unlock } = await openLocked(5_000);
+    const reads = Promise.all(Array.from({ length: READS }, () => read('many')));
+    reads.catch(() => {});
+    expect(await database.query.selectFrom('dataset').select('id').execute()).toEqual([]);
+    unlock();
+    await reads;
+  });
+
+  test('are those of one account after the other', async () => {
+    const { read, ended, unlock } = await openLocked(100_000);
+    const reads = [...Array<string>(READS).fill('many'), 'other'].map(read);
+    unlock();
+    await Promise.all(reads);
+    expect(ended.indexOf('other')).toBeLessThan(READS / 2);
+  });
+
+  test('that wait for their turn fail at the deadline of reads', async () => {
+    const { database, read } = await openLocked(300);
+    const reads = await Promise.allSettled(Array.from({ length: READS }, () => read('many')));
+    expect(reads.map((each) => each.status === 'rejected' && each.reason.code)).toEqual(
+      Array(READS).fill('unavailable'),
+    );
+    expect(await database.query.selectFrom('dataset').select('id').execute()).toEqual([]);
+  });
+});
