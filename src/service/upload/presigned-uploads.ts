@@ -34,6 +34,9 @@ const POLL_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 const MIN_POLL_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
 const MAX_POLL_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
 
+/** `pollAll` leaves datasets to its next call after this time, and begins no further one. */
+const MAX_POLL_MS = 10_000;
+
 /** Datasets of which the start of the next poll is kept. Another dataset is polled from its beginning again. */
 const MAX_REACHED = 1000;
 
@@ -90,17 +93,23 @@ export class PresignedUploads {
     this.#polls.set(datasetId, ended);
   }
 
-  /** Polls every dataset that has pending presigned uploads and is due. Rejects if the catalog or the store fails. */
+  /**
+   * Polls datasets that have pending presigned uploads and are due, of one account after the other: those that it does not reach
+   * are due at its next call too. Rejects if the catalog or the store fails.
+   */
   async pollAll(): Promise<void> {
     const now = this.#dependencies.now();
     const query = { now, expiringFrom: now - POLL_AFTER_EXPIRY };
     const pending = await this.#dependencies.catalog.datasetsWithPresignedUploads(query);
     const ids = new Set(pending.map(({ datasetId }) => datasetId));
     for (const id of this.#nextPollAt.keys()) if (!ids.has(id)) this.#nextPollAt.delete(id);
-    const isDue = (datasetId: string) => (this.#nextPollAt.get(datasetId) ?? 0) <= now;
+    const dueAt = ({ datasetId }: { datasetId: string }) => this.#nextPollAt.get(datasetId) ?? 0;
     // A dataset may be READY as soon as its replaced uploads are polled for.
-    const due = pending.filter(({ datasetId, hasReplaced }) => hasReplaced || isDue(datasetId));
-    await forEachConcurrent(due, MAX_CONCURRENT_LISTINGS, async ({ datasetId, reservedAt }) => {
+    const due = pending.filter((dataset) => dataset.hasReplaced || dueAt(dataset) <= now);
+    const sorted = inTurns(due.toSorted((a, b) => dueAt(a) - dueAt(b)));
+    const endsAt = performance.now() + MAX_POLL_MS;
+    await forEachConcurrent(sorted, MAX_CONCURRENT_LISTINGS, async ({ datasetId, reservedAt }) => {
+      if (performance.now() >= endsAt) return;
       const interval = Math.min(Math.max((now - reservedAt) / 10, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL);
       this.#nextPollAt.set(datasetId, now + interval);
       while (!this.#stopping.signal.aborted && (await this.#pollPage(datasetId)) === 'more');
@@ -255,6 +264,17 @@ export class PresignedUploads {
     const message = `The link of ${filename} was for ${upload.expectedBytes} bytes, but ${received} were uploaded. Upload it again.`;
     await lease.reject(errorIn(filename, 'WRONG_SIZE', message));
   }
+}
+
+/** Sorts what is of accounts: the first of each, the second of each, and so on. */
+function inTurns<T extends { readonly accountId: string }>(ofAccounts: readonly T[]): T[] {
+  const counts = new Map<string, number>();
+  const placed = ofAccounts.map((one) => {
+    const place = counts.get(one.accountId) ?? 0;
+    counts.set(one.accountId, place + 1);
+    return { one, place };
+  });
+  return placed.toSorted((a, b) => a.place - b.place).map(({ one }) => one);
 }
 
 function unreadable(filename: string, { reason }: BlobDamaged): ErrorProblem {

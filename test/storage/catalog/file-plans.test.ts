@@ -104,7 +104,7 @@ onEach(catalogs, (open) => {
   });
 
   test('pending presigned uploads of all datasets are found without a look at those that have expired', async () => {
-    const { database } = await openLarge();
+    const { database, accountId } = await openLarge();
     const set = (values: object, ids: string) =>
       database.query.updateTable('file').set(values).where('id', 'like', ids).execute();
     await set({ state: 'pending', via: 'presigned', settled_at: null, expires_at: 1, alive_until: 1 }, 'f%');
@@ -113,7 +113,7 @@ onEach(catalogs, (open) => {
     if (database.hasRowLocks) await database.query.executeQuery(raw('analyze file').compile());
     const plans = await plansOf(database, async (watched) => {
       const found = await catalogOver(watched).datasetsWithPresignedUploads({ now: 5, expiringFrom: 4 });
-      expect(found).toEqual([{ datasetId: 'd', reservedAt: 3, hasReplaced: true }]);
+      expect(found).toEqual([{ datasetId: 'd', accountId, reservedAt: 3, hasReplaced: true }]);
     });
     // The plans of its parts come first.
     expect(plans.at(-1)).toMatch(/file_awaited.*expires_at ?>.*file_replaced.*settled_at ?>/);

@@ -53,8 +53,10 @@ export function presignedByDataset(query: Query, { now, expiringFrom }: { now: M
   const found = all.where('expires_at', '>=', expiringFrom).unionAll(all.where('settled_at', '>=', 0));
   // Not retired. Some are found twice.
   const replaced = sql<number>`sum(case when settled_at is not null and alive_until is not null then 1 else 0 end)`;
+  const reservedAt = sql<number>`max(found.created_at)`.as('reservedAt');
   return query
     .selectFrom(found.as('found'))
-    .select(({ fn }) => ['dataset_id as datasetId', fn.max('created_at').as('reservedAt'), replaced.as('replaced')])
-    .groupBy('dataset_id');
+    .innerJoin('dataset', 'dataset.id', 'found.dataset_id')
+    .select(['found.dataset_id as datasetId', 'dataset.account_id as accountId', reservedAt, replaced.as('replaced')])
+    .groupBy(['found.dataset_id', 'dataset.account_id']);
 }
