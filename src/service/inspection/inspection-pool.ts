@@ -165,9 +165,9 @@ export class InspectionPool {
     }
   }
 
-  /** Whether a background task of another account waits for a slot. */
-  isAwaitedByOthers(accountId: string): boolean {
-    return this.#scheduler.isAwaitedByOthers(accountId);
+  /** As that of the scheduler. */
+  isAwaited(request: SlotRequest, options: { isTurnOver: boolean }): boolean {
+    return this.#scheduler.isAwaited(request, options);
   }
 
   /** The number of files that are being inspected or wait for a process. */

@@ -1,16 +1,16 @@
 import type { InspectionPool } from './inspection-pool.js';
 import type { SlotRequest } from './slot-scheduler.js';
 
-/** A background program that has run for this long is ended if that of another account waits. */
+/** A background program that has run for this long is ended if one of another account waits. */
 const FIRST_TURN_MS = 60_000;
 const CHECK_MS = 1000;
 
 const TURN_OVER = new Error('Another account has its turn.');
 
 /**
- * Runs a program in a slot of a pool, as `runInSlot` does. One in the background does not keep that of another account waiting until
- * it ends, which may take hours: its turn is over after a minute, and it begins again in a later one. Each turn may be twice as long
- * as the one before, so that it takes at most twice the time.
+ * Runs a program in a slot of a pool, as `runInSlot` does. One in the background does not keep another waiting until it ends, which
+ * may take hours. Its turn is over after a minute if one of another account waits, and at once if an upload needs the memory; it
+ * begins again in a later turn. Each may be twice as long as the one before, so that the accounts make it take at most twice the time.
  *
  * @param options.firstTurnMs only tests set it
  */
@@ -24,8 +24,9 @@ export async function runInTurns<T>(
   for (let turnMs = firstTurnMs; ; turnMs *= 2) {
     try {
       return await pool.runInSlot(request, (signal) => {
-        const isOver = () => pool.isAwaitedByOthers(request.accountId);
-        return untilOver({ turnMs, isOver, signal }, work);
+        const endsAt = performance.now() + turnMs;
+        const isOver = () => pool.isAwaited(request, { isTurnOver: performance.now() >= endsAt });
+        return untilOver({ isOver, checkMs: Math.min(CHECK_MS, turnMs), signal }, work);
       });
     } catch (error) {
       if (error !== TURN_OVER) throw error;
@@ -33,22 +34,18 @@ export async function runInTurns<T>(
   }
 }
 
-/** Runs `work` with a signal that is also aborted with `TURN_OVER` once the turn has taken its time and `isOver`. */
+/** Runs `work` with a signal that is also aborted with `TURN_OVER` once the turn is over. */
 async function untilOver<T>(
-  { turnMs, isOver, signal }: { turnMs: number; isOver: () => boolean; signal: AbortSignal },
+  { isOver, checkMs, signal }: { isOver: () => boolean; checkMs: number; signal: AbortSignal },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
   const turn = new AbortController();
   const onAbort = () => turn.abort(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
-  const endsAt = performance.now() + turnMs;
-  const timer = setInterval(
-    () => {
-      if (performance.now() >= endsAt && isOver()) turn.abort(TURN_OVER);
-    },
-    Math.min(CHECK_MS, turnMs),
-  );
+  const timer = setInterval(() => {
+    if (isOver()) turn.abort(TURN_OVER);
+  }, checkMs);
   try {
     return await work(turn.signal);
   } finally {

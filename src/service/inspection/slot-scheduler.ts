@@ -63,9 +63,14 @@ export class SlotScheduler {
     return this.#running.size + this.#queue.size;
   }
 
-  /** Whether a background task of another account waits for a slot. */
-  isAwaitedByOthers(accountId: string): boolean {
-    return [...this.#queue].some((task) => task.isBackground && task.accountId !== accountId);
+  /**
+   * Whether the end of a background task is awaited: by an upload that needs much memory as well, and once its turn is over, by a
+   * background task of another account.
+   */
+  isAwaited({ accountId, needsMuchMemory }: SlotRequest, { isTurnOver }: { isTurnOver: boolean }): boolean {
+    return [...this.#queue].some((task) =>
+      task.isBackground ? isTurnOver && task.accountId !== accountId : needsMuchMemory && task.needsMuchMemory,
+    );
   }
 
   /** Runs `work` as soon as the task gets a slot. Rejects with the signal's reason if it is aborted before. */

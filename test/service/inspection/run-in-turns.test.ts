@@ -75,3 +75,15 @@ test('work that a client waits for is not interrupted, and an abort has its own 
   stop.abort(new Error('stopped'));
   await expect(stopped).rejects.toThrow('stopped');
 });
+
+test('background work ends at once when an upload needs as much memory', async () => {
+  const pool = newPool();
+  const large = { needsMuchMemory: true } as const;
+  const background = new HeldWork();
+  const ended = runInTurns(pool, { ...requestOf('a'), ...large }, background.run);
+  const { signal } = await eventually(() => background.runs[0]);
+  const upload = { ...requestOf('a'), ...large, isBackground: false, expectedSeconds: 1 };
+  expect(await runInTurns(pool, upload, async () => signal.aborted)).toBe(true);
+  (await eventually(() => background.runs[1])).end();
+  expect(await ended).toBe('done');
+});

@@ -292,19 +292,23 @@ describe('tasks that need much memory', () => {
   });
 });
 
-test('it is known whether a background task of another account waits', async () => {
+test('it is known whether the end of a background task is awaited', async () => {
   const scheduler = new SlotScheduler({ slots: 2, now: () => 0 });
   const { signal } = new AbortController();
   const ends: (() => void)[] = [];
-  const begin = (accountId: string, isBackground: boolean) =>
-    scheduler.run(
-      { accountId, isBackground, expectedSeconds: 1, signal },
-      () => new Promise<void>((end) => ends.push(end)),
-    );
-  const running = [begin('a', true), begin('b', false), begin('b', false), begin('a', true)];
-  expect([scheduler.isAwaitedByOthers('a'), scheduler.isAwaitedByOthers('b')]).toEqual([false, true]);
+  const requestOf = (accountId: string, isBackground: boolean, needsMuchMemory = false) =>
+    ({ accountId, isBackground, needsMuchMemory, expectedSeconds: 1, signal }) as const;
+  const begin = (...request: Parameters<typeof requestOf>) =>
+    scheduler.run(requestOf(...request), () => new Promise<void>((end) => ends.push(end)));
+  const isAwaited = (accountId: string, { isTurnOver = true, needsMuchMemory = false } = {}) =>
+    scheduler.isAwaited(requestOf(accountId, true, needsMuchMemory), { isTurnOver });
+  const running = [begin('a', true, true), begin('b', false), begin('b', false), begin('a', true)];
+  expect([isAwaited('a'), isAwaited('b')]).toEqual([false, true]);
   running.push(begin('b', true));
-  expect(scheduler.isAwaitedByOthers('a')).toBe(true);
+  expect([isAwaited('a'), isAwaited('a', { isTurnOver: false })]).toEqual([true, false]);
+  running.push(begin('a', false, true));
+  const waitsForMemory = { isTurnOver: false, needsMuchMemory: true };
+  expect([isAwaited('a', waitsForMemory), isAwaited('a', { isTurnOver: false })]).toEqual([true, false]);
   await eventually(() => {
     for (const end of ends.splice(0)) end();
     return scheduler.size === 0 || undefined;
