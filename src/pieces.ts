@@ -4,6 +4,8 @@ export interface Pieces {
   readonly accountId?: string;
   /** Resolves when this work may continue as large work. Work that never calls it runs in one piece. */
   readonly begin: () => Promise<void>;
+  /** Whether `begin` may have to wait; missing if it never has. */
+  readonly mayWait?: () => boolean;
   /** Lets other work run, if this is large work and the piece has taken long enough. */
   readonly pause: () => Promise<void>;
 }
@@ -25,6 +27,30 @@ export const MAX_ITEMS_AT_ONCE = 10_000;
  * as many warnings as a file can have, they have fifty million, which in one piece would take seconds and hundreds of megabytes.
  */
 export const MAX_TEXT_BYTES_AT_ONCE = 3 * 1024 * 1024;
+
+/** Whether work about these rows is large. */
+function isMuch(tables: readonly (readonly unknown[])[]): boolean {
+  let [items, textBytes] = [0, 0];
+  for (const row of tables.flat()) {
+    items++;
+    for (const value of Object.values(row as object)) if (typeof value === 'string') textBytes += value.length;
+    if (items > MAX_ITEMS_AT_ONCE || textBytes > MAX_TEXT_BYTES_AT_ONCE) return true;
+  }
+  return false;
+}
+
+/**
+ * Reads rows for work in pieces. If they turn out to be many, it reads them again once the work may be large: hundreds of requests
+ * that wait for that would need gigabytes for the rows that they have.
+ */
+export async function readInTurn<R extends readonly (readonly unknown[])[]>(
+  pieces: Pieces | undefined,
+  read: () => Promise<R>,
+): Promise<R> {
+  if (!pieces?.mayWait?.()) return read();
+  const few = await read().then((rows) => (isMuch(rows) ? undefined : rows));
+  return few ?? pieces.begin().then(read);
+}
 
 /** Items that are handled between two pauses; they take less than a few milliseconds, also if each has kilobytes of text. */
 export const ITEMS_PER_PIECE = 50;

@@ -135,6 +135,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/faults/hostile-verdicts.test.ts',
   'test/cli/fix/foreign-files.test.ts',
   'test/faults/hostile-clips.test.ts',
+  'test/faults/large-reads.test.ts',
 ];
 
 const DAY_MS = 86_400_000;

@@ -34,7 +34,7 @@ export class LargeWork {
       await slice?.pause();
     };
     try {
-      return await task({ accountId, begin, pause });
+      return await task({ accountId, begin, mayWait: () => slots !== this.#large, pause });
     } finally {
       slots.release();
     }

@@ -3,6 +3,7 @@ import { type Compilable, CompiledQuery, Kysely, PostgresDialect, type PostgresP
 import pg from 'pg';
 import { withTimeout } from '../../abort-signals.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { readInTurn } from '../../pieces.js';
 import { AccountSlots } from '../account-slots.js';
 import { BackendUnusable, isReadOnlyServer, isRejected, sqlStateOf } from '../backend-unusable.js';
 import {
@@ -25,10 +26,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** The server cancels a statement after the first time; the client gives up on a silent server after the second. */
 const STATEMENT_TIMEOUT_MS = 12_000;
 const RESPONSE_TIMEOUT_MS = 15_000;
-/**
- * The longest that a read or a single statement takes, and a transaction, including the wait for a connection. A poll of a
- * status is two reads, so that it is answered within 15 s.
- */
+/** The longest that a read or a statement takes, and a transaction, with the wait for a connection. A poll is two reads: 15 s. */
 const DEADLINES = { readMs: 7_000, transactionMs: 25_000 };
 /** Limits how long an instance that stalls within a transaction blocks others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
@@ -115,15 +113,16 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
       }
     },
     // At the default isolation level, each statement would read its own snapshot.
-    read: async (statements, pieces) => {
-      const begin = 'begin isolation level repeatable read read only';
-      const deadline = performance.now() + readMs;
-      const read = () => transact(pool, { begin, deadline }, ({ commit }) => commit(statements));
-      const accountId = pieces?.accountId;
-      if (accountId === undefined) return read();
-      await withTimeout(readMs, (signal) => readSlots.take(accountId, signal)).catch(throwUnavailable);
-      return read().finally(() => readSlots.release());
-    },
+    read: (statements, pieces) =>
+      readInTurn(pieces, async () => {
+        const begin = 'begin isolation level repeatable read read only';
+        const deadline = performance.now() + readMs;
+        const read = () => transact(pool, { begin, deadline }, ({ commit }) => commit(statements));
+        const accountId = pieces?.accountId;
+        if (accountId === undefined) return read();
+        await withTimeout(readMs, (signal) => readSlots.take(accountId, signal)).catch(throwUnavailable);
+        return read().finally(() => readSlots.release());
+      }),
     // A server that does not answer would block the end of its connections forever.
     close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };

@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ONE_PIECE } from '../../../src/pieces.js';
+import { MAX_TEXT_BYTES_AT_ONCE, ONE_PIECE, type Pieces } from '../../../src/pieces.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { Gate } from '../../harness/paused-database.js';
@@ -61,4 +61,22 @@ describe.skipIf(whyNoPostgres() !== undefined)('reads of many files in Postgres,
     );
     expect(await database.query.selectFrom('dataset').select('id').execute()).toEqual([]);
   });
+});
+
+test.skipIf(whyNoPostgres())('many rows are read again when it is their turn, and not kept until then', async () => {
+  const database = await openPostgres(await databaseForTest());
+  onTestFinished(database.close);
+  const { query } = database;
+  const add = (name: string, value: string) => query.insertInto('setting').values({ name, value }).execute();
+  const settings = query.selectFrom('setting').select(['name', 'value']).where('name', 'like', 'test %');
+  const namesOf = async (pieces: Pieces) => (await database.read([settings], pieces))[0].map(({ name }) => name);
+  const inTurn = { ...ONE_PIECE, mayWait: () => true, begin: () => add('test waited', '').then(() => {}) };
+  await add('test few', '');
+  expect(await namesOf(inTurn)).toEqual(['test few']);
+  await add('test many', 'x'.repeat(MAX_TEXT_BYTES_AT_ONCE + 1));
+  expect(await namesOf(ONE_PIECE)).toEqual(['test few', 'test many']);
+  expect((await namesOf(inTurn)).sort()).toEqual(['test few', 'test many', 'test waited']);
+  // It has begun, or need not.
+  const begun = { ...inTurn, mayWait: () => false, begin: () => Promise.reject(new Error('begun twice')) };
+  expect(await namesOf(begun)).toHaveLength(3);
 });

@@ -1,0 +1,32 @@
+import { onTestFinished, expect, test } from 'vitest';
+import { fillCatalog } from '../../bench/fill.js';
+import { Api } from '../harness/api.js';
+import { whyNoPostgres } from '../harness/available.js';
+import { newWorld } from '../harness/world.js';
+import { discardServer, startServer, temporaryFolder } from '../harness/server.js';
+import { MemoryLoop } from '../hostile/observers.js';
+
+const PAIRS = 10_000;
+const REQUESTS = 60;
+const MAX_MEGABYTES = 500;
+
+test.skipIf(whyNoPostgres())(
+  'requests for many files that wait for their turn hold none of them in memory',
+  async () => {
+    const { env, discard } = await newWorld('postgres+disk');
+    onTestFinished(discard);
+    const dataFolder = await temporaryFolder();
+    const dataset = { account: 'railway', datasets: 1, images: PAIRS, captions: PAIRS };
+    const [filled] = await fillCatalog({ dataFolder, databaseUrl: env.DATABASE_URL! }, [dataset]);
+    const server = await startServer({}, { dataFolder, env });
+    onTestFinished(() => discardServer(server));
+    const api = new Api(server.url, filled!.token);
+    const [id] = filled!.datasetIds;
+    const memory = new MemoryLoop(server.process.pid!);
+    onTestFinished(() => memory.stop());
+    const answers = await Promise.all(Array.from({ length: REQUESTS }, () => api.manifest(id!)));
+    const peak = memory.take();
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(peak).toBeLessThan(MAX_MEGABYTES);
+  },
+);
