@@ -27,6 +27,6 @@ test.skipIf(whyNoPostgres())(
     const answers = await Promise.all(Array.from({ length: REQUESTS }, () => api.manifest(id!)));
     const peak = memory.take();
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-  expect(peak).toBeLessThan(MAX_MEGABYTES);
+    expect(peak).toBeLessThan(MAX_MEGABYTES);
   },
 );
