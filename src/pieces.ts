@@ -4,8 +4,8 @@ export interface Pieces {
   readonly accountId?: string;
   /** Resolves when this work may continue as large work. Work that never calls it runs in one piece. */
   readonly begin: () => Promise<void>;
-  /** Whether `begin` may have to wait; missing if it never has. */
-  readonly mayWait?: () => boolean;
+  /** Whether `begin` would have to wait now; missing if it never has. */
+  readonly mustWait?: () => boolean;
   /** Lets other work run, if this is large work and the piece has taken long enough. */
   readonly pause: () => Promise<void>;
 }
@@ -40,16 +40,22 @@ function isMuch(tables: readonly (readonly unknown[])[]): boolean {
 }
 
 /**
- * Reads rows for work in pieces. If they turn out to be many, it reads them again once the work may be large: hundreds of requests
- * that wait for that would need gigabytes for the rows that they have.
+ * Reads rows for work in pieces. If they turn out to be many, and the work must wait until it may be large, it reads them again then:
+ * hundreds of requests that wait would need gigabytes for the rows that they have.
  */
 export async function readInTurn<R extends readonly (readonly unknown[])[]>(
   pieces: Pieces | undefined,
   read: () => Promise<R>,
 ): Promise<R> {
-  if (!pieces?.mayWait?.()) return read();
-  const few = await read().then((rows) => (isMuch(rows) ? undefined : rows));
-  return few ?? pieces.begin().then(read);
+  if (pieces?.mustWait === undefined) return read();
+  const { begin, mustWait } = pieces;
+  const rows = await read().then(async (found) => {
+    if (!isMuch(found)) return found;
+    if (mustWait()) return undefined;
+    await begin();
+    return found;
+  });
+  return rows ?? begin().then(read);
 }
 
 /** Items that are handled between two pauses; they take less than a few milliseconds, also if each has kilobytes of text. */

@@ -9,6 +9,11 @@ export class AccountSlots {
     this.#free = slots;
   }
 
+  /** Whether a task would have to wait for a slot now. */
+  get areTaken(): boolean {
+    return this.#free === 0;
+  }
+
   /** Runs a task in a slot of its account. @throws what the task throws; the signal's reason if it fires before the task begins */
   async run<T>(accountId: string, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.take(accountId, signal);

@@ -34,7 +34,7 @@ export class LargeWork {
       await slice?.pause();
     };
     try {
-      return await task({ accountId, begin, mayWait: () => slots !== this.#large, pause });
+      return await task({ accountId, begin, mustWait: () => slots !== this.#large && this.#large.areTaken, pause });
     } finally {
       slots.release();
     }

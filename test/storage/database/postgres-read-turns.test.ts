@@ -63,20 +63,28 @@ describe.skipIf(whyNoPostgres() !== undefined)('reads of many files in Postgres,
   });
 });
 
-test.skipIf(whyNoPostgres())('many rows are read again when it is their turn, and not kept until then', async () => {
-  const database = await openPostgres(await databaseForTest());
-  onTestFinished(database.close);
-  const { query } = database;
-  const add = (name: string, value: string) => query.insertInto('setting').values({ name, value }).execute();
-  const settings = query.selectFrom('setting').select(['name', 'value']).where('name', 'like', 'test %');
-  const namesOf = async (pieces: Pieces) => (await database.read([settings], pieces))[0].map(({ name }) => name);
-  const inTurn = { ...ONE_PIECE, mayWait: () => true, begin: () => add('test waited', '').then(() => {}) };
-  await add('test few', '');
-  expect(await namesOf(inTurn)).toEqual(['test few']);
-  await add('test many', 'x'.repeat(MAX_TEXT_BYTES_AT_ONCE + 1));
-  expect(await namesOf(ONE_PIECE)).toEqual(['test few', 'test many']);
-  expect((await namesOf(inTurn)).sort()).toEqual(['test few', 'test many', 'test waited']);
-  // It has begun, or need not.
-  const begun = { ...inTurn, mayWait: () => false, begin: () => Promise.reject(new Error('begun twice')) };
-  expect(await namesOf(begun)).toHaveLength(3);
-});
+test.skipIf(whyNoPostgres())(
+  'many rows that must wait for their turn are read again then, and not kept until then',
+  async () => {
+    const database = await openPostgres(await databaseForTest());
+    onTestFinished(database.close);
+    const { query } = database;
+    const add = (name: string, value: string) => query.insertInto('setting').values({ name, value }).execute();
+    const settings = query.selectFrom('setting').select(['name', 'value']).where('name', 'like', 'test %');
+    const namesOf = async (pieces: Pieces) => (await database.read([settings], pieces))[0].map(({ name }) => name);
+    let begun = 0;
+    const begin = async () => {
+      begun++;
+      await add(`test begun ${begun}`, '');
+    };
+    const waiting = { ...ONE_PIECE, mustWait: () => true, begin };
+    const atOnce = { ...ONE_PIECE, mustWait: () => false, begin };
+    await add('test few', '');
+    expect([await namesOf(waiting), await namesOf(atOnce)]).toEqual([['test few'], ['test few']]);
+    await add('test many', 'x'.repeat(MAX_TEXT_BYTES_AT_ONCE + 1));
+    expect(await namesOf(ONE_PIECE)).toEqual(['test few', 'test many']);
+    expect(begun).toBe(0);
+    expect((await namesOf(atOnce)).sort()).toEqual(['test few', 'test many']);
+    expect((await namesOf(waiting)).sort()).toEqual(['test begun 1', 'test begun 2', 'test few', 'test many']);
+  },
+);
