@@ -30,13 +30,13 @@ export const MAX_TEXT_BYTES_AT_ONCE = 3 * 1024 * 1024;
 
 /** Whether work about these rows is large. */
 function isMuch(tables: readonly (readonly unknown[])[]): boolean {
-  let [items, textBytes] = [0, 0];
-  for (const row of tables.flat()) {
-    items++;
+  const rows = tables.flat();
+  if (rows.length > MAX_ITEMS_AT_ONCE) return true;
+  let textBytes = 0;
+  for (const row of rows) {
     for (const value of Object.values(row as object)) if (typeof value === 'string') textBytes += value.length;
-    if (items > MAX_ITEMS_AT_ONCE || textBytes > MAX_TEXT_BYTES_AT_ONCE) return true;
   }
-  return false;
+  return textBytes > MAX_TEXT_BYTES_AT_ONCE;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../../abort-signals.js';
 import type { InspectionPool } from './inspection-pool.js';
 import type { SlotRequest } from './slot-scheduler.js';
 
@@ -39,17 +40,13 @@ async function untilOver<T>(
   { isOver, checkMs, signal }: { isOver: () => boolean; checkMs: number; signal: AbortSignal },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  signal.throwIfAborted();
   const turn = new AbortController();
-  const onAbort = () => turn.abort(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
   const timer = setInterval(() => {
     if (isOver()) turn.abort(TURN_OVER);
   }, checkMs);
   try {
-    return await work(turn.signal);
+    return await withAnySignal([signal, turn.signal], work);
   } finally {
     clearInterval(timer);
-    signal.removeEventListener('abort', onAbort);
   }
 }

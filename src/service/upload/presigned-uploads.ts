@@ -73,9 +73,8 @@ export class PresignedUploads {
   /** Ids of files that are queued or being finalized. */
   readonly #unfinishedIds = new Set<string>();
   readonly #waiting = new AccountQueue();
-  readonly #finalizations = new Set<Promise<void>>();
-  /** The number of finalizations in flight, by account. */
-  readonly #ofAccounts = new Map<string, number>();
+  /** The finalizations in flight, each with its account. */
+  readonly #finalizations = new Map<Promise<void>, string>();
 
   constructor(dependencies: ServiceDependencies, options: PresignedUploadsOptions) {
     this.#dependencies = dependencies;
@@ -119,7 +118,7 @@ export class PresignedUploads {
   /** Aborts finalizations. Another instance, or the next process, finalizes those uploads. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
-    await Promise.all([...this.#polls.values(), ...this.#finalizations]);
+    await Promise.all([...this.#polls.values(), ...this.#finalizations.keys()]);
   }
 
   /** Lists one page of a dataset's objects, from where the last poll ended, and queues the uploads in it. */
@@ -191,9 +190,9 @@ export class PresignedUploads {
   }
 
   #startFinalizations(): void {
-    const mayBegin = (accountId: string) => (this.#ofAccounts.get(accountId) ?? 0) < MAX_OF_ACCOUNT;
+    const inFlight = (accountId: string) => [...this.#finalizations.values()].filter((id) => id === accountId).length;
     while (this.#finalizations.size < MAX_FINALIZATIONS && !this.#stopping.signal.aborted) {
-      const begin = this.#waiting.next(mayBegin);
+      const begin = this.#waiting.next((accountId) => inFlight(accountId) < MAX_OF_ACCOUNT);
       if (begin === undefined) return;
       begin();
     }
@@ -201,21 +200,14 @@ export class PresignedUploads {
 
   #startFinalization(accountId: string, upload: ListedUpload): void {
     const { file } = upload;
-    const count = (change: number) => {
-      const sum = (this.#ofAccounts.get(accountId) ?? 0) + change;
-      if (sum === 0) this.#ofAccounts.delete(accountId);
-      else this.#ofAccounts.set(accountId, sum);
-    };
-    count(1);
     const finalization: Promise<void> = this.#finalize(upload)
       .catch((error) => this.#onFailure(error, file))
       .finally(() => {
-        count(-1);
         this.#unfinishedIds.delete(file.id);
         this.#finalizations.delete(finalization);
         this.#startFinalizations();
       });
-    this.#finalizations.add(finalization);
+    this.#finalizations.set(finalization, accountId);
   }
 
   #onFailure(error: unknown, file: PendingFile): void {

@@ -58,7 +58,7 @@ test('an account whose work ends again and again starts behind those that have w
   expect(before.length).toBeLessThan(3);
 });
 
-test('all work is done, whatever arrives when', async () => {
+test('all work is done, in any order of arrival', async () => {
   const arriving = fc.array(fc.record({ seconds: fc.constantFrom(0, 1, 60), at: fc.integer({ min: 0, max: 99 }) }), {
     maxLength: 20,
   });
