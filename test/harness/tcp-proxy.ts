@@ -46,6 +46,8 @@ export async function startTcpProxy(
     conversations.push(conversation);
     let isAnswered = true;
     let fatal: RegExp | undefined;
+    /** What was sent since `breakAt`, and answered since it matched: either may arrive in several chunks. */
+    const sinceBreakAt = { asked: '', answered: '' };
     const upstream = connect(target);
     for (const [socket, other] of [
       [client, upstream],
@@ -65,7 +67,8 @@ export async function startTcpProxy(
       isAnswered = false;
       const text = chunk.toString('latin1');
       conversation.trips[conversation.trips.length - 1] += text;
-      if (ambush?.asked.test(text)) {
+      if (ambush !== undefined) sinceBreakAt.asked += text;
+      if (ambush?.asked.test(sinceBreakAt.asked)) {
         fatal = ambush.answer;
         ambush = undefined;
         if (fatal === undefined) {
@@ -78,7 +81,8 @@ export async function startTcpProxy(
     upstream.on('data', (chunk) => {
       if (isSilent) return;
       if (fatal !== undefined) {
-        if (fatal.test(chunk.toString('latin1'))) client.destroy();
+        sinceBreakAt.answered += chunk.toString('latin1');
+        if (fatal.test(sinceBreakAt.answered)) client.destroy();
         return;
       }
       // When this process is late itself, it first reads what the client has sent meanwhile.
