@@ -80,16 +80,14 @@ export async function startServer(
   const listening = new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk;
-      const url = /trainyard serves (\S+)/.exec(output)?.[1];
-      if (url !== undefined && output.includes('documentation at')) resolve(url);
+      const port = loggedPort(output);
+      if (port !== undefined && output.includes('documentation at')) resolve(port);
     };
     child.stdout.on('data', read);
     child.stderr.on('data', read);
     exited.then(() => reject(new Error(`the server ended before it listened:\n${output}`)));
   });
-  await listening;
-  const port = /Server listening at http:\/\/[^"]*:(\d+)/.exec(output)?.[1];
-  const url = `http://${address}:${port}`;
+  const url = `http://${address}:${await listening}`;
   return {
     url,
     dataFolder,
@@ -102,6 +100,11 @@ export async function startServer(
       return child.exitCode;
     },
   };
+}
+
+/** The port that a server has logged; `undefined` until that was read, which may be later than what it writes to its other pipe. */
+export function loggedPort(log: string): string | undefined {
+  return /Server listening at http:\/\/[^"]*:(\d+)/.exec(log)?.[1];
 }
 
 /** The database and bucket of the servers on a data folder, as long as the folder exists. */

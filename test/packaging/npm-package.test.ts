@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../harness/server.js';
+import { loggedPort, temporaryFolder } from '../harness/server.js';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -51,10 +51,8 @@ test('the package installs without running code of packages, and serves from an 
       const [start] = await Promise.race([once(server.stdout, 'data'), ended]);
       ended.catch(() => {});
       const { token } = JSON.parse(String(start));
-      const portOf = (text: string) => /Server listening at http:\/\/[^"]*:(\d+)/.exec(text)?.[1];
-      // What the server wrote first, to another pipe, may be read later.
-      await expect.poll(() => portOf(log)).toBeDefined();
-      const url = `http://127.0.0.1:${portOf(log)}`;
+      await expect.poll(() => loggedPort(log)).toBeDefined();
+      const url = `http://127.0.0.1:${loggedPort(log)}`;
       expect(await fetch(url).then((page) => page.text())).toContain('<div id="root">');
       const env = { ...process.env, TRAINYARD_URL: url, TRAINYARD_TOKEN: token };
       const example = join(prefix, 'lib/node_modules/trainyard/examples/railway');
