@@ -25,6 +25,8 @@ import { InspectionPool } from './service/inspection/inspection-pool.js';
 import { runInTurns } from './service/inspection/run-in-turns.js';
 import { backgroundSlotsOf } from './service/inspection/slot-scheduler.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
+import { JobRunner } from './service/jobs/job-runner.js';
+import { pruneTokensJob } from './service/jobs/prune-tokens-job.js';
 import { AccountTurns } from './service/limits/account-turns.js';
 import { LargeWork } from './service/limits/large-work.js';
 import { UploadSlots } from './service/limits/upload-slots.js';
@@ -87,7 +89,7 @@ export async function openApp(config: Config, logger: Logger) {
   const ffmpeg = await findingFfmpeg;
   const isMissing = ffmpeg === undefined && config.ffmpeg.kind !== 'none';
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
-  const { catalog, accounts, sessions, rechecks, now, machineTime } = openedCatalog;
+  const { catalog, accounts, sessions, rechecks, jobs, database, now, machineTime } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
   const { take: takeTurn } = new AccountTurns();
   // A read of Postgres may take until its deadline, and a task that doesn't read need not wait for it: `openPostgres` limits reads.
@@ -101,6 +103,7 @@ export async function openApp(config: Config, logger: Logger) {
   const core: ServiceDependencies = {
     catalog,
     blobs,
+    jobs,
     now,
     rules: config.rules,
     inspect: (file, options) => pool.inspect(file, options),
@@ -186,6 +189,15 @@ export async function openApp(config: Config, logger: Logger) {
     onError: (err, failure) => logger.warn({ err }, failure),
   });
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooks.inFlight);
+  const jobRunner = new JobRunner({
+    ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: isCatalogLocal },
+    handlers: [pruneTokensJob({ database, now })],
+    onError: (err, job) => logger.warn({ err, ...job }, 'a job failed; it will be retried'),
+  });
+  catalog.changes.onAnyChange(
+    () => jobs.wake(),
+    () => jobs.wake(),
+  );
   const server = await createServer(
     {
       accounts,
@@ -231,13 +243,14 @@ export async function openApp(config: Config, logger: Logger) {
   const mountRoot = root === undefined ? undefined : new MountRoot(dependencies, { root, dataFolder, log: logger });
   await server.listen({ host: config.host, port: config.port });
 
+  await jobs.ensure('prune-tokens', now());
+  jobRunner.start();
   mountRoot?.start();
   checks.start();
   backgroundRechecks.start();
   webhooks.start();
   const stopPeriodicWork = startPeriodicWork(dependencies, {
     ...{ retention, uploads, accounts, presignedUploads, logger },
-    database: openedCatalog.database,
   });
 
   /** Rejects new requests, gives those in flight and background work `stopSeconds` to finish, then closes everything. */
@@ -249,6 +262,7 @@ export async function openApp(config: Config, logger: Logger) {
     pool.hurry(MAX_INSPECTION_STOP_MS);
     await Promise.all([
       server.drain(stopMs),
+      jobRunner.stop(),
       mountRoot?.stop(),
       checks.stop(),
       backgroundRechecks.stop(),

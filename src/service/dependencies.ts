@@ -3,6 +3,7 @@ import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { InPieces } from '../pieces.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
+import type { Jobs } from '../storage/catalog/jobs.js';
 
 export interface InspectorOptions {
   /** The account of the file: concurrent inspections are shared fairly between accounts. */
@@ -50,6 +51,7 @@ export interface ServiceRules extends StatusRules {
 export interface ServiceDependencies {
   readonly catalog: Catalog;
   readonly blobs: BlobStore;
+  readonly jobs: Jobs;
   readonly inspect: Inspector;
   /** Absent if the system has no decoder: then every clip keeps the warning `NOT_FULLY_CHECKED`. */
   readonly decodeClip?: ClipDecoder;

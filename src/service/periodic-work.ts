@@ -1,7 +1,5 @@
 import type { Accounts } from '../storage/catalog/accounts/accounts.js';
-import { pruneTokens } from '../storage/catalog/accounts/prune-tokens.js';
 import type { Retention } from '../storage/catalog/history/retention.js';
-import type { Database } from '../storage/database/database.js';
 import type { ServiceDependencies } from './dependencies.js';
 import { runPeriodically } from './run-periodically.js';
 import { cleanUp } from './upload/cleanup.js';
@@ -11,7 +9,6 @@ import type { Uploads } from './upload/uploads.js';
 const MAX_CLEANUP_PAUSE_MS = 30_000;
 const POLL_PAUSE_MS = 2000;
 const SAVE_USES_PAUSE_MS = 60_000;
-const PRUNE_TOKENS_PAUSE_MS = 600_000;
 
 interface PeriodicWork {
   readonly retention: Retention;
@@ -19,14 +16,13 @@ interface PeriodicWork {
   readonly accounts: Accounts;
   /** `undefined` if clients can't upload directly to the store. */
   readonly presignedUploads: PresignedUploads | undefined;
-  readonly database: Database;
   /** A pino logger can be passed. */
   readonly logger: Record<'warn' | 'error', (facts: object, message: string) => void>;
 }
 
 /** Starts what a process repeats while it serves. @returns stops it, and resolves once none of it is running */
 export function startPeriodicWork(dependencies: ServiceDependencies, work: PeriodicWork): () => Promise<unknown> {
-  const { retention, uploads, accounts, presignedUploads, database, logger } = work;
+  const { retention, uploads, accounts, presignedUploads, logger } = work;
   const { now, rules } = dependencies;
   const cleanupPauseMs = Math.min(MAX_CLEANUP_PAUSE_MS, rules.leaseDuration / 1000 / 2);
   const isReceiving = (id: string) => uploads.isReceiving(id);
@@ -44,10 +40,6 @@ export function startPeriodicWork(dependencies: ServiceDependencies, work: Perio
     runPeriodically(() => accounts.saveLastUses(), {
       pauseMs: SAVE_USES_PAUSE_MS,
       onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
-    }),
-    runPeriodically((signal) => pruneTokens(database, { now: now(), signal }), {
-      pauseMs: PRUNE_TOKENS_PAUSE_MS,
-      onError: (err) => logger.warn({ err }, 'deleting tokens that ended long ago failed; it will be retried'),
     }),
   ];
   if (presignedUploads !== undefined) {

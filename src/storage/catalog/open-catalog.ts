@@ -14,6 +14,7 @@ import { Accounts } from './accounts/accounts.js';
 import { Sessions } from './accounts/sessions.js';
 import { TokenCache } from './accounts/token-cache.js';
 import { Catalog } from './catalog.js';
+import { Jobs } from './jobs.js';
 import { Rechecks } from './background/rechecks.js';
 
 export interface CatalogConfig {
@@ -30,6 +31,7 @@ export interface OpenCatalog {
   readonly accounts: Accounts;
   readonly sessions: Sessions;
   readonly rechecks: Rechecks;
+  readonly jobs: Jobs;
   readonly database: Database;
   readonly now: () => Micros;
   /** The time of the database's machine for others, which don't know `now`: that is ahead after the clock was set back. */
@@ -63,6 +65,7 @@ export async function openCatalog(
     accounts: new Accounts(db),
     sessions: new Sessions(db),
     rechecks: new Rechecks(db),
+    jobs: new Jobs(db),
     database: db,
     now: microsClock(options.localClock, options.localClock),
     machineTime: () => Date.now() * 1000,
@@ -133,6 +136,7 @@ async function openOnPostgres(
     accounts: new Accounts(db, { tokens, notifyInstances }),
     sessions: new Sessions(db),
     rechecks: new Rechecks(db),
+    jobs: new Jobs(db),
     database: db,
     now: clock.now,
     machineTime: clock.estimate,

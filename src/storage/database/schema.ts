@@ -1,6 +1,7 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 import { addFileIndexes, indexBackgroundReads, indexReceived } from './migrations/add-file-indexes.js';
 import { addHistory } from './migrations/add-history.js';
+import { addJobs, type JobTables } from './migrations/add-jobs.js';
 import { addLinkUntil } from './migrations/add-link-until.js';
 import { addLinks, type LinkTables } from './migrations/add-links.js';
 import { addReadinessVersion } from './migrations/add-readiness-version.js';
@@ -18,7 +19,7 @@ import { indexPresigned } from './migrations/index-presigned.js';
  * is `finalizedAt`, `promised_bytes` is `expectedBytes`, `arriving_until` and `arriving_by` are `leaseUntil` and
  * `leaseToken`, `alive_until` is `liveUntil(upload)`.
  */
-export interface Schema extends WebhookTables, LinkTables {
+export interface Schema extends WebhookTables, LinkTables, JobTables {
   account: {
     id: string;
     name: string;
@@ -219,6 +220,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0018_background_indexes': { up: indexBackgroundReads },
   '0019_dataset_name_index': { up: indexDatasetName },
   '0020_received_index': { up: indexReceived },
+  '0021_jobs': { up: addJobs },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

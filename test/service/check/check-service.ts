@@ -100,6 +100,7 @@ export async function openPlace(place: Place) {
     const dependencies: ServiceDependencies = {
       catalog: metadata.catalog,
       blobs: options.blobs ?? blobs,
+      jobs: metadata.jobs,
       now: () => metadata.now() + time.ahead,
       rules: {
         captionGrace: 0,

@@ -36,6 +36,7 @@ async function openService(databaseUrl?: string) {
   const dependencies: ServiceDependencies = {
     catalog,
     blobs,
+    jobs: metadata.jobs,
     now: () => metadata.now() + time.ahead,
     rules: {
       captionGrace: 0,

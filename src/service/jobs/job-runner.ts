@@ -1,0 +1,173 @@
+import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { Job, JobKind, JobOwner, Jobs } from '../../storage/catalog/jobs.js';
+import { LeaseLost, whileRenewing } from '../while-renewing.js';
+import { Loop } from './loop.js';
+
+/** How a job ends: it is deleted, or due again at a time. A job that can't be done now throws. */
+export type JobEnd = 'done' | { readonly dueAt: Micros };
+
+/** Does the jobs of one kind. A job may run again after a crash, so that it must do no harm twice. */
+export interface JobHandler {
+  readonly kind: JobKind;
+  /** Jobs that this process runs at once; an account has at most half of them while others wait. */
+  readonly atOnce: number;
+  /** The signal fires when the process stops, or when the lease is lost. */
+  readonly run: (job: Job, signal: AbortSignal) => Promise<JobEnd>;
+}
+
+export interface JobRunnerOptions {
+  readonly jobs: Jobs;
+  readonly handlers: readonly JobHandler[];
+  readonly now: () => Micros;
+  readonly newId: () => string;
+  /** How long a lease lasts without renewal. Another process takes over a job after it. */
+  readonly leaseDuration: Micros;
+  /** True if this process alone uses the database: then all leases at its start are of an earlier process. */
+  readonly isAlone: boolean;
+  /** Reports a failed attempt. It will be retried. */
+  readonly onError: (error: unknown, job: Pick<Job, 'kind' | 'key'> | undefined) => void;
+}
+
+/** Due jobs that another process has enqueued, or left behind, are found at the latest after this time. */
+const MAX_PAUSE_MS = 5000;
+
+/** The least time between two searches for due jobs, so that many changes in a row cause few. */
+const MIN_PAUSE_MS = 50;
+
+/** The pause after the first failure; it doubles with each further one, up to the longest. */
+const FIRST_RETRY: Micros = 2 * MICROS_PER_SECOND;
+const LONGEST_RETRY: Micros = 3600 * MICROS_PER_SECOND;
+
+/** A job in flight. */
+interface Running {
+  readonly kind: JobKind;
+  readonly accountId: string;
+  readonly ended: Promise<void>;
+}
+
+/** Claims due jobs, round robin over the accounts, and runs the handler of each, until it is stopped. */
+export class JobRunner {
+  readonly #options: JobRunnerOptions;
+  readonly #running = new Set<Running>();
+  readonly #stopping = new AbortController();
+  /** The account of each kind whose job was claimed last. */
+  readonly #lastOwner = new Map<JobKind, string>();
+  #loop: Loop | undefined;
+
+  constructor(options: JobRunnerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { jobs, isAlone, now, onError } = this.#options;
+    let isReleased = !isAlone;
+    const work = async () => {
+      if (!isReleased) await jobs.releaseAll(now());
+      isReleased = true;
+      return this.#startDue();
+    };
+    const report = (error: unknown) => onError(error, undefined);
+    this.#loop = new Loop(work, { pauseMs: MAX_PAUSE_MS, minPauseMs: MIN_PAUSE_MS, onError: report });
+    jobs.onWake(() => this.#loop?.wake());
+  }
+
+  /** Aborts the jobs in flight, which the next process continues, and resolves once they have ended. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
+    await this.#loop?.stop();
+    await Promise.all([...this.#running].map(({ ended }) => ended));
+  }
+
+  /** @returns milliseconds until the next job is due */
+  async #startDue(): Promise<number> {
+    const { jobs, handlers, now } = this.#options;
+    const free = handlers.filter((handler) => this.#inFlight(handler.kind) < handler.atOnce);
+    if (free.length === 0) return MAX_PAUSE_MS;
+    const owners = await jobs.owners(free.map(({ kind }) => kind));
+    const at = now();
+    for (const handler of free) {
+      const due = owners.filter(({ kind, dueAt }) => kind === handler.kind && dueAt <= at);
+      await this.#startOf(handler, this.#roundRobin(due));
+    }
+    const next = Math.min(...owners.map(({ dueAt }) => dueAt).filter((dueAt) => dueAt > at));
+    return (next - at) / 1000;
+  }
+
+  /** Sorts owners so that the one after the last served is first. */
+  #roundRobin(owners: readonly JobOwner[]): JobOwner[] {
+    const [first] = owners;
+    const last = (first && this.#lastOwner.get(first.kind)) ?? '';
+    const sorted = owners.toSorted((a, b) => (a.accountId < b.accountId ? -1 : 1));
+    return [...sorted.filter((owner) => owner.accountId > last), ...sorted.filter((owner) => owner.accountId <= last)];
+  }
+
+  /** Claims and starts jobs of these owners in rounds, one of each, until none is due or the handler has as many as it takes. */
+  async #startOf(handler: JobHandler, owners: JobOwner[]): Promise<void> {
+    const { kind, atOnce } = handler;
+    const most = owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce;
+    for (let due = owners; due.length > 0; ) {
+      const next: JobOwner[] = [];
+      for (const owner of due) {
+        if (this.#inFlight(kind) >= atOnce || this.#stopping.signal.aborted) return;
+        if (this.#inFlight(kind, owner.accountId) >= most) continue;
+        const job = await this.#claim(owner);
+        if (job === undefined) continue;
+        this.#lastOwner.set(kind, owner.accountId);
+        this.#start(handler, job);
+        next.push(owner);
+      }
+      due = next;
+    }
+  }
+
+  #inFlight(kind: JobKind, accountId?: string): number {
+    let count = 0;
+    for (const job of this.#running) {
+      if (job.kind === kind && (accountId === undefined || job.accountId === accountId)) count++;
+    }
+    return count;
+  }
+
+  #claim(owner: JobOwner): Promise<Job | undefined> {
+    const { jobs, now, newId, leaseDuration } = this.#options;
+    const at = now();
+    return jobs.claim(owner, { now: at, until: at + leaseDuration, token: newId() });
+  }
+
+  #start(handler: JobHandler, job: Job): void {
+    const { kind, accountId } = job;
+    const running: Running = {
+      kind,
+      accountId,
+      ended: this.#run(handler, job).finally(() => {
+        this.#running.delete(running);
+        this.#loop?.wake();
+      }),
+    };
+    this.#running.add(running);
+  }
+
+  async #run(handler: JobHandler, job: Job): Promise<void> {
+    const { jobs, now, leaseDuration, onError } = this.#options;
+    try {
+      const renew = () => jobs.renew(job, now() + leaseDuration);
+      const lease = { leaseDuration, renew, signal: this.#stopping.signal };
+      const end = await whileRenewing(lease, (signal) => handler.run(job, signal));
+      if (end === 'done') await jobs.finish(job, now());
+      else await jobs.postpone(job, { now: now(), dueAt: end.dueAt });
+    } catch (error) {
+      if (error instanceof LeaseLost) return;
+      await this.#endFailed(job, error).catch((failure) => onError(failure, job));
+    }
+  }
+
+  /** A job that the stop of this process has interrupted is due at once; one that failed is due after a pause. */
+  async #endFailed(job: Job, error: unknown): Promise<void> {
+    const { jobs, now, onError } = this.#options;
+    if (this.#stopping.signal.aborted) return jobs.postpone(job, { now: now(), dueAt: now() });
+    onError(error, job);
+    const pause = Math.min(FIRST_RETRY * 2 ** job.failures, LONGEST_RETRY);
+    await jobs.fail(job, { dueAt: now() + pause, error: error instanceof Error ? error.message : String(error) });
+  }
+}

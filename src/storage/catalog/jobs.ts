@@ -1,0 +1,262 @@
+import { type Compilable, type Selectable, sql } from 'kysely';
+import type { Micros } from '../../dataset/dataset.js';
+import type { Database, Query } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
+
+/** Each kind has one handler in `service/jobs`. */
+export const JOB_KINDS = [
+  'announce',
+  'check-file',
+  'clean-up',
+  'deliver',
+  'empty-trash',
+  'finalize-upload',
+  'find-uploads',
+  'mount',
+  'prune-history',
+  'prune-tokens',
+  'verify-blob',
+] as const;
+
+export type JobKind = (typeof JOB_KINDS)[number];
+
+/** The owner of a job of the installation, such as the cleanup. */
+export const INSTALLATION = '';
+
+export interface NewJob {
+  readonly kind: JobKind;
+  /** What the job is about, such as the id of a file; unique for its kind. */
+  readonly key: string;
+  readonly accountId: string;
+  readonly dueAt: Micros;
+  readonly payload?: object;
+}
+
+/** A job that this process has claimed. */
+export interface Job extends Required<Omit<NewJob, 'dueAt'>> {
+  /** Failed attempts since it last succeeded or was enqueued. */
+  readonly failures: number;
+  readonly lease: string;
+  readonly generation: number;
+}
+
+/** The jobs of one kind and account, and when the first of them is due. */
+export interface JobOwner {
+  readonly kind: JobKind;
+  readonly accountId: string;
+  readonly dueAt: Micros;
+}
+
+/** What an operator sees of the jobs of one kind. */
+export interface JobCounts {
+  readonly kind: JobKind;
+  readonly waiting: number;
+  readonly running: number;
+  /** Those whose last attempt failed. */
+  readonly failed: number;
+  /** When the first of those that wait is due; `undefined` if none waits. */
+  readonly oldestDueAt: Micros | undefined;
+  /** Why an attempt failed; `undefined` if none did. */
+  readonly error: string | undefined;
+}
+
+/** What becomes of the time of a job that is enqueued again while it waits. */
+export interface EnqueueOptions {
+  /** `earlier` keeps the earlier time, `later` takes the new one. */
+  readonly ifWaiting: 'earlier' | 'later';
+}
+
+/**
+ * The statement that enqueues jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
+ * already gets the new payload. One that runs is run once more when it ends.
+ *
+ * @param jobs at most `ROWS_PER_STATEMENT`, each of another kind or key
+ */
+export function enqueue(query: Query, jobs: readonly NewJob[], { ifWaiting }: EnqueueOptions): Compilable<unknown> {
+  return query
+    .insertInto('job')
+    .values(jobs.map(columnsOf))
+    .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain(ifWaiting)));
+}
+
+/** The changes to a job that is enqueued again, for `insert … on conflict do update set`. */
+export function enqueuedAgain(ifWaiting: EnqueueOptions['ifWaiting']) {
+  const isKept =
+    ifWaiting === 'earlier' ? sql`job.lease is not null or job.due_at < excluded.due_at` : sql`job.lease is not null`;
+  return {
+    payload: sql<string>`excluded.payload`,
+    due_at: sql<number>`case when ${isKept} then job.due_at else excluded.due_at end`,
+    generation: sql<number>`job.generation + 1`,
+    failures: 0,
+    error: null,
+  };
+}
+
+/**
+ * The jobs in the database. A worker claims a job by a lease: until the lease ends, `due_at` is in the future, so that no other
+ * worker finds it. A worker that dies leaves a job that is due when its lease ends.
+ */
+export class Jobs {
+  readonly #db: Database;
+  #onWake: () => void = () => {};
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Calls the listener when jobs may have been enqueued. There is one listener: the runner of this process. */
+  onWake(listener: () => void): void {
+    this.#onWake = listener;
+  }
+
+  /** To be called after a transaction that has enqueued jobs. Returns at once. */
+  wake(): void {
+    this.#onWake();
+  }
+
+  /** Enqueues jobs in a transaction of their own. @param jobs at most `ROWS_PER_STATEMENT` */
+  async add(jobs: readonly NewJob[], options: EnqueueOptions): Promise<void> {
+    if (jobs.length === 0) return;
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit([enqueue(this.#db.query, jobs, options)]));
+    this.wake();
+  }
+
+  /** Enqueues a job of the installation unless it waits or runs already. */
+  async ensure(kind: JobKind, dueAt: Micros): Promise<void> {
+    await this.#db.query
+      .insertInto('job')
+      .values(columnsOf({ kind, key: '', accountId: INSTALLATION, dueAt }))
+      .onConflict((conflict) => conflict.columns(['kind', 'key']).doNothing())
+      .execute();
+  }
+
+  /** The owners of jobs of these kinds. Its time does not grow with the jobs of an owner. */
+  async owners(kinds: readonly JobKind[]): Promise<JobOwner[]> {
+    const seeds = sql.join(
+      kinds.map((kind) => sql`select ${sql.lit(kind)} as kind`),
+      sql` union all `,
+    );
+    const { rows } = await sql<{ kind: JobKind; account_id: string; due_at: number }>`
+      with recursive owner(kind, account_id) as (
+        select seed.kind, (select min(account_id) from job where job.kind = seed.kind) from (${seeds}) as seed
+        union all
+        select kind, (select min(account_id) from job where job.kind = owner.kind and job.account_id > owner.account_id)
+        from owner where account_id is not null
+      )
+      select kind, account_id,
+        (select min(due_at) from job where job.kind = owner.kind and job.account_id = owner.account_id) as due_at
+      from owner where account_id is not null
+    `.execute(this.#db.query);
+    // The jobs of an owner may end between the parts of the statement.
+    return rows.flatMap(({ kind, account_id: accountId, due_at: dueAt }) =>
+      dueAt === null ? [] : [{ kind, accountId, dueAt }],
+    );
+  }
+
+  /** Claims the job of an owner that is due first; `undefined` if none is due. @param lease.until when it is due again */
+  async claim(
+    { kind, accountId }: Pick<JobOwner, 'kind' | 'accountId'>,
+    { now, until, token }: { now: Micros; until: Micros; token: string },
+  ): Promise<Job | undefined> {
+    const { query, hasRowLocks } = this.#db;
+    const due = query
+      .selectFrom('job')
+      .select('key')
+      .where('kind', '=', kind)
+      .where('account_id', '=', accountId)
+      .where('due_at', '<=', now)
+      .orderBy('due_at')
+      .orderBy('key')
+      .limit(1);
+    const claim = query
+      .updateTable('job')
+      .set({ lease: token, due_at: until })
+      .where('kind', '=', kind)
+      .where('key', '=', hasRowLocks ? due.forUpdate().skipLocked() : due)
+      .returningAll();
+    const [[row]] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([claim]));
+    return row && jobOf(row);
+  }
+
+  /** Renews the lease. @returns false if it was lost */
+  async renew(job: Job, until: Micros): Promise<boolean> {
+    return (await this.#change(this.#held(job).set({ due_at: until }))) > 0;
+  }
+
+  /** Ends a job. If it was enqueued again meanwhile, it is due at once. */
+  async finish(job: Job, now: Micros): Promise<void> {
+    const { query } = this.#db;
+    await this.#db.transact({ isDurable: false }, ({ commit }) =>
+      commit([
+        query
+          .deleteFrom('job')
+          .where('kind', '=', job.kind)
+          .where('key', '=', job.key)
+          .where('lease', '=', job.lease)
+          .where('generation', '=', job.generation),
+        this.#held(job).set({ lease: null, due_at: now }),
+      ]),
+    );
+  }
+
+  /** Makes a claimed job due again; at `now` if it was enqueued again meanwhile. */
+  async postpone(job: Job, { now, dueAt }: { now: Micros; dueAt: Micros }): Promise<void> {
+    const isSame = sql<boolean>`generation = ${job.generation}`;
+    const next = sql<number>`case when ${isSame} then cast(${dueAt} as bigint) else cast(${now} as bigint) end`;
+    await this.#change(this.#held(job).set({ lease: null, due_at: next, failures: 0, error: null }));
+  }
+
+  /** Records a failed attempt. */
+  async fail(job: Job, { dueAt, error }: { dueAt: Micros; error: string }): Promise<void> {
+    await this.#change(this.#held(job).set({ lease: null, due_at: dueAt, failures: job.failures + 1, error }));
+  }
+
+  /** Makes all claimed jobs due at `now`. Only for a process that has the database alone: all leases are of an earlier one. */
+  async releaseAll(now: Micros): Promise<void> {
+    const claimed = this.#db.query.updateTable('job').where('lease', 'is not', null);
+    await this.#change(claimed.set({ lease: null, due_at: now }));
+  }
+
+  /** The jobs of all kinds, in the order of the kinds. */
+  async counts(): Promise<JobCounts[]> {
+    const rows = await this.#db.query
+      .selectFrom('job')
+      .select(({ fn }) => [
+        'kind',
+        fn.count<number>('key').as('all'),
+        fn.count<number>('lease').as('running'),
+        fn.count<number>('error').as('failed'),
+        fn.max('error').as('error'),
+        sql<number | null>`min(case when lease is null then due_at end)`.as('oldest'),
+      ])
+      .groupBy('kind')
+      .orderBy('kind')
+      .execute();
+    return rows.map(({ kind, all, running, failed, oldest, error }) => ({
+      ...{ kind: kind as JobKind, waiting: Number(all) - Number(running), running: Number(running) },
+      ...{ failed: Number(failed), oldestDueAt: oldest ?? undefined, error: error ?? undefined },
+    }));
+  }
+
+  #held({ kind, key, lease }: Job) {
+    const { query } = this.#db;
+    return query.updateTable('job').where('kind', '=', kind).where('key', '=', key).where('lease', '=', lease);
+  }
+
+  async #change(update: { returning(column: 'key'): Compilable<{ key: string }> }): Promise<number> {
+    const [rows] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update.returning('key')]));
+    return rows.length;
+  }
+}
+
+function columnsOf({ kind, key, accountId, dueAt, payload = {} }: NewJob) {
+  return { kind, key, account_id: accountId, due_at: dueAt, payload: JSON.stringify(payload), ...NEW };
+}
+
+const NEW = { generation: 0, failures: 0, error: null, lease: null };
+
+function jobOf(row: Selectable<Schema['job']>): Job {
+  const { kind, key, account_id: accountId, generation, failures, lease } = row;
+  const payload = JSON.parse(row.payload) as object;
+  return { kind: kind as JobKind, key, accountId, payload, generation, failures, lease: lease ?? '' };
+}

@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import { enqueue, type JobKind, Jobs, type NewJob } from '../../../src/storage/catalog/jobs.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+
+const KIND: JobKind = 'deliver';
+
+const job = (key: string, dueAt: number, accountId = 'a'): NewJob => ({ kind: KIND, key, accountId, dueAt });
+
+onEach(catalogs, (open) => {
+  async function openJobs() {
+    const { database } = await open();
+    const jobs = new Jobs(database);
+    const claim = (now: number, accountId = 'a', token = `lease-${now}`) =>
+      jobs.claim({ kind: KIND, accountId }, { now, until: now + 100, token });
+    return { database, jobs, claim };
+  }
+
+  describe('claiming', () => {
+    test('takes the job of the account that is due first, once', async () => {
+      const { jobs, claim } = await openJobs();
+      await jobs.add([job('late', 20), job('early', 10), job('other', 1, 'b')], { ifWaiting: 'earlier' });
+      expect(await claim(9)).toBeUndefined();
+      expect(await claim(30)).toMatchObject({ key: 'early', accountId: 'a', failures: 0, payload: {} });
+      expect(await claim(30)).toMatchObject({ key: 'late' });
+      expect(await claim(30)).toBeUndefined();
+    });
+
+    test('of several workers at once gives each another job', async () => {
+      const { jobs, claim } = await openJobs();
+      const keys = Array.from({ length: 8 }, (_, i) => `job-${i}`);
+      await jobs.add(
+        keys.map((key) => job(key, 1)),
+        { ifWaiting: 'earlier' },
+      );
+      const claimed = await Promise.all(keys.map((key) => claim(5, 'a', key)));
+      expect(claimed.map((found) => found?.key).sort()).toEqual(keys);
+    });
+
+    test('takes over a job whose lease has ended, and its first worker can no longer end it', async () => {
+      const { jobs, claim } = await openJobs();
+      await jobs.add([job('x', 1)], { ifWaiting: 'earlier' });
+      const first = await claim(10);
+      expect(await claim(109)).toBeUndefined();
+      const second = await claim(110);
+      expect(second).toMatchObject({ key: 'x' });
+      expect(await jobs.renew(first!, 500)).toBe(false);
+      await jobs.finish(first!, 120);
+      expect(await jobs.renew(second!, 500)).toBe(true);
+    });
+
+    test('lists the owners of jobs with the time of the first', async () => {
+      const { jobs } = await openJobs();
+      expect(await jobs.owners([KIND, 'mount'])).toEqual([]);
+      await jobs.add([job('1', 7, 'b'), job('2', 5, 'b'), job('3', 9, 'a')], { ifWaiting: 'earlier' });
+      await jobs.ensure('mount', 3);
+      const owners = await jobs.owners([KIND, 'mount']);
+      expect(owners).toHaveLength(3);
+      expect(owners).toEqual(
+        expect.arrayContaining([
+          { kind: KIND, accountId: 'a', dueAt: 9 },
+          { kind: KIND, accountId: 'b', dueAt: 5 },
+          { kind: 'mount', accountId: '', dueAt: 3 },
+        ]),
+      );
+      expect(await jobs.owners(['mount'])).toHaveLength(1);
+    });
+  });
+
+  describe('enqueuing again', () => {
+    test('keeps the earlier time, or takes the later one', async () => {
+      const { database, jobs } = await openJobs();
+      const dueAt = async () => (await jobs.owners([KIND])).map((owner) => owner.dueAt);
+      await jobs.add([job('x', 10)], { ifWaiting: 'earlier' });
+      await jobs.add([job('x', 20)], { ifWaiting: 'earlier' });
+      expect(await dueAt()).toEqual([10]);
+      await jobs.add([job('x', 30)], { ifWaiting: 'later' });
+      expect(await dueAt()).toEqual([30]);
+      await database.transact({ isDurable: true }, async ({ send }) => {
+        await send([enqueue(database.query, [job('y', 1)], { ifWaiting: 'later' })]);
+      });
+      expect(await dueAt(), 'nothing of a transaction that is rolled back').toEqual([30]);
+    });
+
+    test('runs a running job once more', async () => {
+      const { jobs, claim } = await openJobs();
+      await jobs.add([job('x', 1)], { ifWaiting: 'later' });
+      const running = await claim(10);
+      await jobs.add([{ ...job('x', 50), payload: { second: true } }], { ifWaiting: 'later' });
+      expect(await claim(60), 'while its lease lasts').toBeUndefined();
+      await jobs.finish(running!, 70);
+      expect(await claim(70)).toMatchObject({ key: 'x', payload: { second: true } });
+    });
+  });
+
+  test('a job ends, or is due again, or keeps its error', async () => {
+    const { jobs, claim } = await openJobs();
+    await jobs.add([job('x', 1)], { ifWaiting: 'later' });
+    await jobs.postpone((await claim(10))!, { now: 10, dueAt: 40 });
+    expect(await claim(39)).toBeUndefined();
+    await jobs.fail((await claim(40))!, { dueAt: 50, error: 'The disk is full.' });
+    expect(await jobs.counts()).toEqual([
+      { kind: KIND, waiting: 1, running: 0, failed: 1, oldestDueAt: 50, error: 'The disk is full.' },
+    ]);
+    const last = await claim(50);
+    expect(last).toMatchObject({ failures: 1 });
+    expect(await jobs.counts()).toMatchObject([{ waiting: 0, running: 1, oldestDueAt: undefined }]);
+    await jobs.finish(last!, 60);
+    expect(await jobs.counts()).toEqual([]);
+  });
+
+  test('a process that has the database alone releases the leases of an earlier one', async () => {
+    const { jobs, claim } = await openJobs();
+    await jobs.add([job('x', 1)], { ifWaiting: 'later' });
+    await claim(10);
+    await jobs.releaseAll(20);
+    expect(await claim(20)).toMatchObject({ key: 'x' });
+  });
+});
