@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { recordPresignedUpload } from './server/audit.js';
-import { openAuditLog } from './service/audit/open-audit-log.js';
+import { AuditLog } from './service/audit/audit-log.js';
 import { Metrics } from './server/metrics.js';
 import { createServer } from './server/server.js';
 import { datasetToWire } from './server/to-wire.js';
@@ -95,7 +95,7 @@ export async function openApp(config: Config, logger: Logger) {
   // A read of Postgres may take until its deadline, and a task that doesn't read need not wait for it: `openPostgres` limits reads.
   const { run: inPieces } = new LargeWork(isCatalogLocal ? { smallAtOnce: MAX_SMALL_TASKS } : {});
   const metrics = new Metrics();
-  const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
+  const auditLog = config.auditLog === undefined ? undefined : await openAuditLog(config.auditLog, { logger, metrics });
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
   metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', () => uploadSlots.taken);
   metrics.limit('inspectionProcesses', pool.size);
@@ -282,6 +282,21 @@ export async function openApp(config: Config, logger: Logger) {
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
   return { accounts, now, port, databaseName: openedCatalog.databaseName, stop };
+}
+
+/** Opens an audit log whose failures are in the log and in the metrics. @throws BackendUnusable if it can't be written */
+async function openAuditLog(
+  path: string,
+  { logger, metrics }: { logger: Logger; metrics: Metrics },
+): Promise<AuditLog> {
+  const auditLog = await AuditLog.open(path, (err) => {
+    if (err === undefined) logger.warn({ path }, 'the audit log is written again');
+    else logger.error({ err, path }, 'THE AUDIT LOG CAN NOT BE WRITTEN; lines wait in memory');
+  });
+  metrics.gauge('trainyard_audit_log_writable', 'Whether the audit log can be written.', () =>
+    auditLog.isWritable ? 1 : 0,
+  );
+  return auditLog;
 }
 
 /**

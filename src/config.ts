@@ -1,7 +1,6 @@
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
 import type { HistoryRules } from './dataset/history/revisions.js';
 import type { BodyTimeouts } from './server/bodies.js';
-import type { AuditLogOptions } from './service/audit/audit-log.js';
 import type { ServiceRules } from './service/dependencies.js';
 import { type FfmpegChoice, ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import type { Limits } from './service/limits/limits.js';
@@ -31,7 +30,8 @@ export interface Config {
   readonly rules: ServiceRules;
   readonly limits: Limits;
   /** `undefined` for none. */
-  readonly auditLog: Pick<AuditLogOptions, 'path' | 'maxBytes' | 'keptFiles'> | undefined;
+  /** The path of the audit log. */
+  readonly auditLog: string | undefined;
   /** Hosts and networks to which webhooks may be sent, besides public addresses. */
   readonly webhookAllow: readonly string[];
   /** The folder in which READY datasets are mounted automatically; absolute. */
@@ -128,10 +128,7 @@ function configOf(values: Values, environment: Record<string, string | undefined
       maxConnections: values.maxConnections,
       bodyMemoryBytes: values.bodyMemoryBytes,
     },
-    auditLog:
-      values.auditLog === undefined
-        ? undefined
-        : { path: values.auditLog, maxBytes: values.auditLogBytes, keptFiles: values.auditLogFiles },
+    auditLog: values.auditLog,
     webhookAllow: values.webhookAllow ?? [],
     mountRoot: values.mountRoot,
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,

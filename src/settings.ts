@@ -265,20 +265,6 @@ export const SETTINGS = {
     help: 'file of JSON lines that say who changed what; by default there is none',
     parse: (text: string) => resolve(text),
   },
-  auditLogBytes: {
-    flag: '--audit-log-bytes <number>',
-    env: 'TRAINYARD_AUDIT_LOG_BYTES',
-    fallback: '104857600',
-    help: 'size at which the audit log is renamed and a new one begins',
-    parse: wholeNumber({ min: 1024, max: Number.MAX_SAFE_INTEGER }),
-  },
-  auditLogFiles: {
-    flag: '--audit-log-files <number>',
-    env: 'TRAINYARD_AUDIT_LOG_FILES',
-    fallback: '10',
-    help: 'renamed audit logs that are kept',
-    parse: wholeNumber({ min: 1, max: 1000 }),
-  },
   logLevel: {
     flag: '--log-level <level>',
     env: 'TRAINYARD_LOG_LEVEL',

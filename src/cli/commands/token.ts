@@ -127,7 +127,7 @@ async function withAccounts(
     const { text, document, changed } = await work(catalog.accounts, catalog.now);
     if (changed !== undefined && config.auditLog !== undefined) {
       const entry = { time: timeOf(catalog.now()), outcome: 'done', by: 'command line', ...changed } as const;
-      await appendAuditEntry(config.auditLog.path, entry).catch((error) => {
+      await appendAuditEntry(config.auditLog, entry).catch((error) => {
         process.stderr.write(`The audit log can't be written: ${error.message}\n`);
       });
     }
