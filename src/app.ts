@@ -25,8 +25,6 @@ import { InspectionPool } from './service/inspection/inspection-pool.js';
 import { runInTurns } from './service/inspection/run-in-turns.js';
 import { backgroundSlotsOf } from './service/inspection/slot-scheduler.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
-import { AccountTurns } from './service/limits/account-turns.js';
-import { LargeWork } from './service/limits/large-work.js';
 import { UploadSlots } from './service/limits/upload-slots.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
@@ -54,9 +52,6 @@ const THUMBNAIL_PIXELS = 320;
 
 /** So that some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
-
-/** Small tasks about files at once: each holds up to some megabytes that it has read, also while it waits for its turn. */
-const MAX_SMALL_TASKS = 8;
 
 /** How long an inspection may take after SIGTERM, or after its file has arrived. Its client then sends the file again. */
 const MAX_INSPECTION_STOP_MS = 5000;
@@ -89,9 +84,6 @@ export async function openApp(config: Config, logger: Logger) {
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
   const { catalog, accounts, sessions, rechecks, now, machineTime } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
-  const { take: takeTurn } = new AccountTurns();
-  // A read of Postgres may take until its deadline, and a task that doesn't read need not wait for it: `openPostgres` limits reads.
-  const { run: inPieces } = new LargeWork(isCatalogLocal ? { smallAtOnce: MAX_SMALL_TASKS } : {});
   const metrics = new Metrics();
   const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
@@ -108,8 +100,6 @@ export async function openApp(config: Config, logger: Logger) {
       decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => runInTurns(pool, request, work) }),
       expectedDecodeSeconds,
     }),
-    takeTurn,
-    inPieces,
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
     wakeRechecks: () => backgroundRechecks.wake(),
@@ -204,8 +194,6 @@ export async function openApp(config: Config, logger: Logger) {
       webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
-      takeTurn,
-      inPieces,
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
       watchAccount: (accountId, signal) => accountWatches.follow(accountId, signal),
       maxDownloads: blobs.maxSlowReads ?? Number.POSITIVE_INFINITY,

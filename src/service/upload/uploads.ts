@@ -24,7 +24,6 @@ import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-up
 import { UnreleasedLeases } from './unreleased-leases.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from './upload-links.js';
-import { turn } from '../../storage/time-slice.js';
 
 /** A transaction blocks all other writes, so a large batch is reserved in several; one takes some 10 ms. */
 const FILES_PER_TRANSACTION = 100;
@@ -82,10 +81,10 @@ export class Uploads {
     sizes: ReadonlyMap<string, unknown>,
     { author, conditions, signal }: BatchOptions,
   ): AsyncGenerator<ReadonlyMap<string, PendingFile>> {
-    const { catalog, now, rules, takeTurn = () => turn() } = this.#dependencies;
+    const { catalog, now, rules } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
-    const entries = await parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
+    const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
     await this.#requireConditions(key, entries);
     const reservedIds = new Set<string>();
     let isComplete = false;
@@ -100,7 +99,6 @@ export class Uploads {
         await this.#reserveSlice(key, files, { isDurable: end >= entries.length });
         for (const { id } of files) reservedIds.add(id);
         yield slice;
-        await takeTurn(key.accountId);
       }
       isComplete = true;
     } finally {
@@ -152,14 +150,13 @@ export class Uploads {
 
   /** Removes reservations of a batch that failed. As with those, the last commit makes the others durable. */
   async #withdraw(key: DatasetKey, entries: readonly BatchEntry[], ids: ReadonlySet<string>): Promise<void> {
-    const { catalog, now, takeTurn = () => turn() } = this.#dependencies;
+    const { catalog, now } = this.#dependencies;
     for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
       const end = start + FILES_PER_TRANSACTION;
       const filenames = entries.slice(start, end).map(({ filename }) => filename);
       const isDurable = end >= entries.length;
       const change = { datasetId: key.id, filenames, now: now(), isActivity: true, isDurable };
       await catalog.change(change, (group) => group.filter(({ id }) => !ids.has(id)));
-      await takeTurn(key.accountId);
     }
   }
 

@@ -49,7 +49,6 @@ import {
   storedAfter,
   storedFilesNamed,
 } from './statements.js';
-import { turn } from '../time-slice.js';
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -84,11 +83,7 @@ export class Catalog {
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
     this.#longChanges = new LongChanges(db, this.#changeOptions);
-    this.links = new Links(db, {
-      changes: this.changes,
-      notification: notifyInstances,
-      replaceLocked: (key, replacement) => this.#longChanges.apply('replaceLinks', key.id, { key, replacement }, key),
-    });
+    this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */
@@ -138,12 +133,11 @@ export class Catalog {
     return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
   }
 
-  /** The stored files that have one of these names, unordered. Reads some at a time, with turns for requests. */
+  /** The stored files that have one of these names, unordered. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
     const found: StoredFile[] = [];
     for (const select of storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)])) {
       for (const row of await select.execute()) found.push(fileOf(row) as StoredFile);
-      await turn();
     }
     return found;
   }

@@ -13,7 +13,6 @@ import { type StoredDifference, storedDifference } from '../../dataset/history/r
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
-import { ITEMS_PER_PIECE, mapInPieces, ONE_PIECE, type Pieces } from '../../pieces.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { NotifyInstances } from '../database/change-feed.js';
 import { type Database, nullColumnOf, type RowsOf } from '../database/database.js';
@@ -48,7 +47,6 @@ import {
   writeCounts,
   writeFiles,
 } from './statements.js';
-import { turn } from '../time-slice.js';
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -98,8 +96,6 @@ export interface ChangeOptions {
   readonly limits: AccountLimits;
   /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: NotifyInstances;
-  /** In which many files are changed; in one by default. */
-  readonly pieces?: Pieces;
 }
 
 /**
@@ -147,7 +143,6 @@ async function withinQuota<T>(
       const ending = { datasetId: first.dataset_id, filenames, now, isActivity: false, isDurable: false };
       hasEnded = (await changeOnce(db, ending, (group) => endReservations(group, now), options)) !== undefined;
       if (!hasEnded) break;
-      await turn();
     }
     return hasEnded ? change().catch(throwQuotaError) : throwQuotaError(error);
   }
@@ -157,7 +152,7 @@ function changeOnce(
   db: Database,
   change: FileChange,
   transition: Transition,
-  { blobGrace, limits, notification, pieces = ONE_PIECE }: ChangeOptions,
+  { blobGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, hasRowLocks, transact } = db;
   const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
@@ -173,7 +168,7 @@ function changeOnce(
       ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
     if (row === undefined || (restore && row.readiness_version !== restore.readinessVersion)) return undefined;
-    const before = stemGroupsOf(await mapInPieces(groups.flat(), pieces, fileOf));
+    const before = stemGroupsOf(groups.flat().map(fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
@@ -186,7 +181,6 @@ function changeOnce(
     const stemChanges: StemChange[] = [];
     let { author } = change;
     for (const stem of stems) {
-      if (stemChanges.length % ITEMS_PER_PIECE === ITEMS_PER_PIECE - 1) await pieces.pause();
       const old = before.get(stem) ?? [];
       const next = transition(old, stem);
       if (next === undefined) return undefined;
