@@ -11,7 +11,7 @@ const REQUESTS = 60;
 const MAX_MEGABYTES = 500;
 
 test.skipIf(whyNoPostgres())(
-  'requests for many files that wait for their turn hold none of them in memory',
+  'many requests for many files at once hold few of them in memory',
   async () => {
     const { env, discard } = await newWorld('postgres+disk');
     onTestFinished(discard);

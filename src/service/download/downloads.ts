@@ -80,7 +80,8 @@ export class Downloads {
 
   /** Returns the name of a dataset and all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
-    const { name, files } = await this.#all(key);
+    const { reads } = this.#dependencies.catalog;
+    const { name, files } = await reads.run(key.accountId, () => this.#all(key));
     return { name, files: files.sort(byName) };
   }
 

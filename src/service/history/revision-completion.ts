@@ -65,7 +65,8 @@ export class RevisionCompletion {
       for (const revision of revisions) completed.set(revision.number, revision);
       const isUnknown = ({ number, isReady }: Revision) => numbers.has(number) && isReady === null;
       for (const range of rangesOf(revisions, isUnknown)) {
-        for (const revision of await this.#computed(dataset, range)) completed.set(revision.number, revision);
+        const computed = await this.#catalog.reads.run(dataset.accountId, () => this.#computed(dataset, range));
+        for (const revision of computed) completed.set(revision.number, revision);
       }
     }
     return completed;

@@ -132,8 +132,9 @@ export class RevisionManifests {
    * @throws ServiceError `revision_not_found`
    */
   async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
-    const { id } = dataset;
-    const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number });
+    const { id, accountId } = dataset;
+    const { revisions: kept, reads } = this.#catalog;
+    const { revisions, files } = await reads.run(accountId, () => kept.range(id, { from: number, to: number }));
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
     const { isReady, digest } = stateOfRevision(files, { number, role: dataset.role });
     return {

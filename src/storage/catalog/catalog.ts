@@ -1,6 +1,7 @@
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
+import { AccountSlots } from '../account-slots.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
 import { ReceivedFiles } from './background/received-files.js';
@@ -59,6 +60,9 @@ export interface CatalogOptions {
   readonly notifyInstances?: NotifyInstances;
 }
 
+/** Reads of all files of a dataset that are in flight. */
+const READS_AT_ONCE = 4;
+
 /**
  * Datasets and files in the database. A change to a file also updates the counts of its dataset, and adds blobs without a
  * file to the trash. One transaction does all of this, so that a crash leaves neither a wrong count nor an untracked blob.
@@ -70,6 +74,8 @@ export class Catalog {
   readonly links: Links;
   readonly downloadFiles: DownloadFiles;
   readonly receivedFiles: ReceivedFiles;
+  /** For reads of all files of a dataset, by account. Each holds some megabytes until its caller has made an answer of them. */
+  readonly reads = new AccountSlots(READS_AT_ONCE);
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
   readonly #longChanges: LongChanges;
@@ -107,7 +113,7 @@ export class Catalog {
 
   /** A dataset with its files, and those of the datasets that it links to unless it is read alone. */
   contents(key: DatasetKeyOfAccount, options: ContentsOptions = {}): Promise<DatasetContents | undefined> {
-    return readContents(this.#db, key, options);
+    return this.reads.run(key.accountId, () => readContents(this.#db, key, options));
   }
 
   /** All files of a dataset of any account, unordered. */
