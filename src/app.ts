@@ -75,7 +75,10 @@ export async function openApp(config: Config, logger: Logger) {
   const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
   const onWarning = (message: string) => logger.warn(message);
-  const openedCatalog = await openCatalog({ ...config, accountLimits: config.limits.account }, { onWarning });
+  const openedCatalog = await openCatalog(
+    { ...config, accountLimits: { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles } },
+    { onWarning },
+  );
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   await requireOwnCatalog(openedCatalog.database, config);
   const pool = openPool(config, logger);

@@ -54,6 +54,14 @@ export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   return counts;
 }
 
+/** The uploads that are counted. Each name of a dataset has at least one, and more while it is being replaced. */
+export function uploadsIn(
+  counts: Pick<StemCounts, 'images' | 'videos' | 'captions' | 'pending' | 'received' | 'rejected'>,
+): number {
+  const { images, videos, captions, pending, received, rejected } = counts;
+  return images + videos + captions + pending + received + rejected;
+}
+
 /** The counts of a dataset after one of its stem groups changed from `before` to `after`. */
 export function recount(counts: StemCounts, before: readonly DatasetFile[], after: readonly DatasetFile[]): StemCounts {
   const minus = countsOfStem(before);

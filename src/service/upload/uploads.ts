@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { withAnySignal } from '../../abort-signals.js';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
-import { stemGroupsOf } from '../../dataset/counts.js';
+import { stemGroupsOf, uploadsIn } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
@@ -82,10 +82,15 @@ export class Uploads {
     { author, conditions, signal }: BatchOptions,
   ): AsyncGenerator<ReadonlyMap<string, PendingFile>> {
     const { catalog, now, rules } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const dataset = await catalog.dataset(key);
+    if (dataset === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
     const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
     await this.#requireConditions(key, entries);
+    if (uploadsIn(dataset.counts) + entries.length > catalog.limits.datasetFiles) {
+      const all = entries.map((entry) => this.#linkedFile(key, entry, { createdAt, author }));
+      await this.#reserveSlice(key, all, { isDurable: false, isTrial: true });
+    }
     const reservedIds = new Set<string>();
     let isComplete = false;
     try {
@@ -133,7 +138,12 @@ export class Uploads {
     throw new PreconditionFailed(...first, { detail });
   }
 
-  async #reserveSlice(key: DatasetKey, files: readonly PendingFile[], options: { isDurable: boolean }): Promise<void> {
+  /** @throws ServiceError `dataset_not_found`, `quota_exceeded` */
+  async #reserveSlice(
+    key: DatasetKey,
+    files: readonly PendingFile[],
+    options: { isDurable: boolean; isTrial?: boolean },
+  ): Promise<void> {
     const byStem = stemGroupsOf(files);
     const changed = await this.#dependencies.catalog.change(
       {
@@ -145,7 +155,7 @@ export class Uploads {
       },
       (group, stem) => (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
     );
-    if (changed === undefined) throw datasetNotFound(key.id);
+    if (changed === undefined && options.isTrial !== true) throw datasetNotFound(key.id);
   }
 
   /** Removes reservations of a batch that failed. As with those, the last commit makes the others durable. */

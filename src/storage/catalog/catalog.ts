@@ -76,6 +76,7 @@ export class Catalog {
   readonly receivedFiles: ReceivedFiles;
   /** For reads of all files of a dataset, by account. Each holds some megabytes until its caller has made an answer of them. */
   readonly reads = new AccountSlots(READS_AT_ONCE);
+  readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
   readonly #longChanges: LongChanges;
@@ -83,6 +84,7 @@ export class Catalog {
   constructor(db: Database, options: CatalogOptions) {
     const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
+    this.limits = limits;
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
     this.receivedFiles = new ReceivedFiles(db);

@@ -1,8 +1,9 @@
-import { countsInRole, recount, type StemCounts, stemGroupsOf, usageOf } from '../../dataset/counts.js';
+import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetCounts,
   type DatasetFile,
+  isRetired,
   liveUntil,
   type Micros,
   type PendingFile,
@@ -15,11 +16,12 @@ import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { NotifyInstances } from '../database/change-feed.js';
-import { type Database, nullColumnOf, type RowsOf } from '../database/database.js';
+import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction } from '../database/database.js';
 import {
   type AccountLimits,
   addDirectUpload,
   addUsage,
+  datasetFull,
   expiredReservations,
   quotaErrorOf,
 } from './accounts/account-usage.js';
@@ -42,6 +44,7 @@ import {
   groupsOfStems,
   insertFile,
   lockedDatasetById,
+  namesOf,
   reclaimBlobs,
   trashBlobs,
   writeCounts,
@@ -201,6 +204,8 @@ function changeOnce(
       added.files += usedAfter.files - usedBefore.files;
       added.bytes += usedAfter.bytes - usedBefore.bytes;
     }
+    // Restored files were within the limit once.
+    if (restore === undefined) await requireRoom(query, send, { datasetId, counts, changes: stemChanges, limits });
     const accountId = row.account_id;
     if (change.isTrial) return send(addUsage(query, { accountId, added, limits })).then(() => undefined);
     if (isActivity) lastActivity = now;
@@ -237,6 +242,30 @@ function changeOnce(
     const version = counted?.version ?? dataset.version;
     return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn, startsRecheck };
   });
+}
+
+/** @param counts of the dataset after the change @throws ServiceError `quota_exceeded` if it adds too many files */
+async function requireRoom(
+  query: Query,
+  send: Transaction['send'],
+  {
+    datasetId,
+    counts,
+    changes,
+    limits,
+  }: { datasetId: string; counts: StemCounts; changes: readonly StemChange[]; limits: AccountLimits },
+): Promise<void> {
+  const max = limits.datasetFiles;
+  if (uploadsIn(counts) <= max) return;
+  const added = changes.reduce((sum, { before, after }) => sum + namesIn(after) - namesIn(before), 0);
+  if (added <= 0) return;
+  const [[found]] = await send([namesOf(query, datasetId)]);
+  const files = Number(found?.names ?? 0);
+  if (files + added > max) throw datasetFull({ files, added, max });
+}
+
+function namesIn(group: StemGroup): number {
+  return new Set(group.filter(({ upload }) => !isRetired(upload)).map(({ filename }) => filename)).size;
 }
 
 /** The author of an upload that is finalized. */
@@ -282,12 +311,20 @@ export async function addReservation(
       commit([
         countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
         addDirectUpload(query, { accountId, file, limits }),
-        insertFile(query, { ...fileColumns(file), accountId, maxNames: MAX_NAMES_PER_STEM }),
+        insertFile(query, {
+          ...fileColumns(file),
+          accountId,
+          maxNames: MAX_NAMES_PER_STEM,
+          maxFiles: limits.datasetFiles,
+        }),
         ...notification({ datasetId, filenames: [file.filename] }),
       ]),
     ),
-  ).catch((error) => {
-    throw nullColumnOf(error) === 'file.stem' ? tooManyNames(file.filename) : error;
+  ).catch(async (error) => {
+    if (nullColumnOf(error) === 'file.stem') throw tooManyNames(file.filename);
+    if (nullColumnOf(error) !== 'file.filename') throw error;
+    const [found] = await namesOf(query, datasetId).execute();
+    throw datasetFull({ files: Number(found?.names ?? 0), added: 1, max: limits.datasetFiles });
   });
   return row && datasetRecordOf(row);
 }
