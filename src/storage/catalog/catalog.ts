@@ -61,7 +61,7 @@ export interface CatalogOptions {
 }
 
 /** Reads of all files of a dataset that are in flight. */
-const READS_AT_ONCE = 4;
+const READS_AT_ONCE = 2;
 
 /**
  * Datasets and files in the database. A change to a file also updates the counts of its dataset, and adds blobs without a
