@@ -27,8 +27,6 @@ import { backgroundSlotsOf } from './service/inspection/slot-scheduler.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { JobRunner } from './service/jobs/job-runner.js';
 import { pruneTokensJob } from './service/jobs/prune-tokens-job.js';
-import { AccountTurns } from './service/limits/account-turns.js';
-import { LargeWork } from './service/limits/large-work.js';
 import { UploadSlots } from './service/limits/upload-slots.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
@@ -57,9 +55,6 @@ const THUMBNAIL_PIXELS = 320;
 /** So that some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
 
-/** Small tasks about files at once: each holds up to some megabytes that it has read, also while it waits for its turn. */
-const MAX_SMALL_TASKS = 8;
-
 /** How long an inspection may take after SIGTERM, or after its file has arrived. Its client then sends the file again. */
 const MAX_INSPECTION_STOP_MS = 5000;
 
@@ -82,7 +77,10 @@ export async function openApp(config: Config, logger: Logger) {
   const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
   const onWarning = (message: string) => logger.warn(message);
-  const openedCatalog = await openCatalog({ ...config, accountLimits: config.limits.account }, { onWarning });
+  const openedCatalog = await openCatalog(
+    { ...config, accountLimits: { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles } },
+    { onWarning },
+  );
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   await requireOwnCatalog(openedCatalog.database, config);
   const pool = openPool(config, logger);
@@ -91,9 +89,6 @@ export async function openApp(config: Config, logger: Logger) {
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
   const { catalog, accounts, sessions, rechecks, jobs, database, now, machineTime } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
-  const { take: takeTurn } = new AccountTurns();
-  // A read of Postgres may take until its deadline, and a task that doesn't read need not wait for it: `openPostgres` limits reads.
-  const { run: inPieces } = new LargeWork(isCatalogLocal ? { smallAtOnce: MAX_SMALL_TASKS } : {});
   const metrics = new Metrics();
   const auditLog = config.auditLog === undefined ? undefined : await openAuditLog(config.auditLog, { logger, metrics });
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
@@ -111,8 +106,6 @@ export async function openApp(config: Config, logger: Logger) {
       decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => runInTurns(pool, request, work) }),
       expectedDecodeSeconds,
     }),
-    takeTurn,
-    inPieces,
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
     wakeRechecks: () => backgroundRechecks.wake(),
@@ -216,8 +209,6 @@ export async function openApp(config: Config, logger: Logger) {
       webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
-      takeTurn,
-      inPieces,
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
       watchAccount: (accountId, signal) => accountWatches.follow(accountId, signal),
       maxDownloads: blobs.maxSlowReads ?? Number.POSITIVE_INFINITY,

@@ -122,6 +122,7 @@ function configOf(values: Values, environment: Record<string, string | undefined
     },
     limits: {
       account: { bytes: values.accountBytes, files: values.accountFiles, datasets: values.accountDatasets },
+      maxDatasetFiles: values.maxDatasetFiles,
       accountUploads: values.accountUploads,
       accountRequestsPerSecond: values.accountRequestsPerSecond,
       failedLoginsPerSecond: values.failedLoginsPerSecond,

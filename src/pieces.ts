@@ -13,12 +13,6 @@ export interface Pieces {
 /** For a process that serves no one meanwhile. */
 export const ONE_PIECE: Pieces = { begin: async () => {}, pause: async () => {} };
 
-/** Runs work of an account in pieces, if it turns out to be large. */
-export type InPieces = <T>(accountId: string, work: (pieces: Pieces) => Promise<T>) => Promise<T>;
-
-/** For a process that serves no one meanwhile. */
-export const inOnePiece: InPieces = (_accountId, work) => work(ONE_PIECE);
-
 /** Work about more items than this is large. */
 export const MAX_ITEMS_AT_ONCE = 10_000;
 
@@ -60,69 +54,3 @@ export async function readInTurn<R extends readonly (readonly unknown[])[]>(
 
 /** Items that are handled between two pauses; they take less than a few milliseconds, also if each has kilobytes of text. */
 export const ITEMS_PER_PIECE = 50;
-
-/** As `items.map(work)`, with pauses. */
-export async function mapInPieces<T, R>(items: readonly T[], { pause }: Pieces, work: (item: T) => R): Promise<R[]> {
-  if (items.length <= ITEMS_PER_PIECE) return items.map(work);
-  const results: R[] = [];
-  for (const item of items) {
-    if (results.push(work(item)) % ITEMS_PER_PIECE === 0) await pause();
-  }
-  return results;
-}
-
-/** As `mapInPieces`. The results take the places of the items, so that not all of both are in memory at once. */
-export async function replaceInPieces<T, R>(items: T[], { pause }: Pieces, work: (item: T) => R): Promise<R[]> {
-  const places: (T | R)[] = items;
-  for (const [i, item] of items.entries()) {
-    places[i] = work(item);
-    if (i % ITEMS_PER_PIECE === ITEMS_PER_PIECE - 1) await pause();
-  }
-  return places as R[];
-}
-
-/** Items that are sorted at once; they take a few milliseconds. */
-const SORTED_AT_ONCE = 1000;
-
-/** As `items.toSorted(compare)`: a merge sort. Yields where other work may run. */
-export function* sortSteps<T>(items: readonly T[], compare: (a: T, b: T) => number): Generator<undefined, T[]> {
-  let runs: T[][] = [];
-  for (let from = 0; from < items.length; from += SORTED_AT_ONCE) {
-    runs.push(items.slice(from, from + SORTED_AT_ONCE).sort(compare));
-    yield;
-  }
-  while (runs.length > 1) {
-    const merged: T[][] = [];
-    for (let i = 0; i < runs.length; i += 2) merged.push(yield* mergeSteps(runs[i] ?? [], runs[i + 1] ?? [], compare));
-    runs = merged;
-  }
-  return runs[0] ?? [];
-}
-
-function* mergeSteps<T>(a: readonly T[], b: readonly T[], compare: (a: T, b: T) => number): Generator<undefined, T[]> {
-  // Quick if they are sorted already.
-  if (b.length === 0 || compare(a.at(-1) as T, b[0] as T) <= 0) return [...a, ...b];
-  const merged: T[] = [];
-  for (let i = 0, j = 0; i < a.length || j < b.length; ) {
-    const isOfA = j === b.length || (i < a.length && compare(a[i] as T, b[j] as T) <= 0);
-    if (merged.push((isOfA ? a[i++] : b[j++]) as T) % SORTED_AT_ONCE === 0) yield;
-  }
-  return merged;
-}
-
-/** Runs a computation that yields where there may be a pause. */
-export async function finishInPieces<T>(steps: Generator<void, T>, { pause }: Pieces): Promise<T> {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-    await pause();
-  }
-}
-
-/** Runs such a computation without a pause. */
-export function finish<T>(steps: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
-}

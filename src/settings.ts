@@ -218,6 +218,13 @@ export const SETTINGS = {
     help: 'datasets of an account',
     parse: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
   },
+  maxDatasetFiles: {
+    flag: '--max-dataset-files <number>',
+    env: 'TRAINYARD_MAX_DATASET_FILES',
+    fallback: '20000',
+    help: 'files of a dataset',
+    parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  },
   accountUploads: {
     flag: '--account-uploads <number>',
     env: 'TRAINYARD_ACCOUNT_UPLOADS',

@@ -23,10 +23,10 @@ export const MAX_WAIT_SECONDS = 60;
 export const MAX_LISTED = 1000;
 
 /** Files in one request for upload links: their links are one answer. */
-export const MAX_BATCH_FILES = 50_000;
+export const MAX_BATCH_FILES = 20_000;
 
 /** The body of a request for upload links: the largest batch of names and sizes, also with each character escaped. */
-export const MAX_BATCH_BODY_BYTES = 32 * 1024 * 1024;
+export const MAX_BATCH_BODY_BYTES = 16 * 1024 * 1024;
 
 /** Datasets that a token may be bound to. Each request reads all of them. */
 export const MAX_BOUND_DATASETS = 100;

@@ -34,8 +34,8 @@ export const datasetChangeBody = z
   .meta({ minProperties: 1 });
 
 /**
- * An object of up to 50,000 values by filename, which are checked with the names, some at a time: a schema would check all in one
- * go, which takes twice as long as parsing them, and report an error for each wrong one.
+ * An object of up to 20,000 values by filename, which are checked with the names: a schema would report an error for each wrong
+ * one, and take twice as long as parsing them.
  */
 const valuesByName = (type: string | readonly string[]) =>
   z

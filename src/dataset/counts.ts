@@ -8,7 +8,6 @@ import {
   type Upload,
 } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
-import { finish, ITEMS_PER_PIECE } from '../pieces.js';
 
 /** The counts that are sums over the stem groups of one dataset, as those of a training dataset. */
 export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity' | 'unpaired'>;
@@ -55,6 +54,14 @@ export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   return counts;
 }
 
+/** The uploads that are counted. Each name of a dataset has at least one, and more while it is being replaced. */
+export function uploadsIn(
+  counts: Pick<StemCounts, 'images' | 'videos' | 'captions' | 'pending' | 'received' | 'rejected'>,
+): number {
+  const { images, videos, captions, pending, received, rejected } = counts;
+  return images + videos + captions + pending + received + rejected;
+}
+
 /** The counts of a dataset after one of its stem groups changed from `before` to `after`. */
 export function recount(counts: StemCounts, before: readonly DatasetFile[], after: readonly DatasetFile[]): StemCounts {
   const minus = countsOfStem(before);
@@ -75,16 +82,8 @@ export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
 
 /** Groups files by stem, case-sensitively. */
 export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: readonly F[]): Map<string, F[]> {
-  return finish(stemGroupSteps(files));
-}
-
-/** As `stemGroupsOf`. Yields where other work may run. */
-export function* stemGroupSteps<F extends Pick<DatasetFile, 'filename'>>(
-  files: readonly F[],
-): Generator<undefined, Map<string, F[]>> {
   const groups = new Map<string, F[]>();
-  for (const [i, file] of files.entries()) {
-    if (i % ITEMS_PER_PIECE === ITEMS_PER_PIECE - 1) yield;
+  for (const file of files) {
     const stem = stemOf(file.filename);
     const group = groups.get(stem);
     if (group === undefined) groups.set(stem, [file]);

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { finish, ITEMS_PER_PIECE, sortSteps } from '../pieces.js';
 import type { LinkSlot } from './dataset.js';
 
 /**
@@ -8,25 +7,17 @@ import type { LinkSlot } from './dataset.js';
  * extensions were changed to lower case.
  */
 export function digestOf(files: readonly DigestFile[]): string {
-  return finish(digestSteps(files));
+  const hasSurrogates = files.some(({ filename }) => /[\ud800-\udfff]/.test(filename));
+  const hash = createHash('sha256');
+  for (const { filename, upload } of files.toSorted(hasSurrogates ? byBytes : byCodeUnits)) {
+    hash.update(`${upload.sha256}  ${filename}\n`);
+  }
+  return hash.digest('hex');
 }
 
 interface DigestFile {
   readonly filename: string;
   readonly upload: { readonly sha256: string };
-}
-
-/** As `digestOf`. Yields where other work may run. */
-export function* digestSteps(files: readonly DigestFile[]): Generator<undefined, string> {
-  const hasSurrogates = files.some(({ filename }) => /[\ud800-\udfff]/.test(filename));
-  const sorted = yield* sortSteps(files, hasSurrogates ? byBytes : byCodeUnits);
-  const hash = createHash('sha256');
-  for (let from = 0; from < sorted.length; from += ITEMS_PER_PIECE) {
-    const piece = sorted.slice(from, from + ITEMS_PER_PIECE);
-    hash.update(piece.map(({ filename, upload }) => `${upload.sha256}  ${filename}\n`).join(''));
-    yield;
-  }
-  return hash.digest('hex');
 }
 
 function sha256Of(text: string): string {

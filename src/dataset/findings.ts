@@ -1,8 +1,7 @@
-import { stemGroupsOf, stemGroupSteps } from './counts.js';
+import { stemGroupsOf } from './counts.js';
 import { type DatasetFile, isRetired, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
-import { finish, ITEMS_PER_PIECE, sortSteps } from '../pieces.js';
 import { type ErrorProblem, errorIn, listedNames, type Problem, type Warning, warningIn } from './problems.js';
 
 /** All errors and warnings about the files of a dataset. */
@@ -31,22 +30,15 @@ export function withFindings({ errors, warnings }: Findings, problems: readonly 
  * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.
  */
 export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
-  return finish(findingSteps(files, now, role));
-}
-
-/** As `findingsOf`. Yields where other work may run. */
-export function* findingSteps(files: readonly DatasetFile[], now: Micros, role: Role): Generator<void, Findings> {
   const stored: DatasetFile[] = [];
   const uploads: DatasetFile[] = [];
   const ofFiles: Problem[] = [];
   for (const file of files) {
     if (isRetired(file.upload)) continue;
-    const others = file.upload.state === 'stored' ? stored : uploads;
-    others.push(file);
+    (file.upload.state === 'stored' ? stored : uploads).push(file);
     ofFiles.push(...uploadFindings(file, now));
-    if (others.length % ITEMS_PER_PIECE === 0) yield;
   }
-  return yield* allFindingSteps(ofFiles, stored, { uploads, role });
+  return allFindings(ofFiles, stored, { uploads, role });
 }
 
 /**
@@ -59,24 +51,14 @@ export function* findingSteps(files: readonly DatasetFile[], now: Micros, role: 
 export function allFindings(
   ofFiles: readonly Problem[],
   stored: readonly NamedFile[],
-  options: { uploads?: readonly NamedFile[]; role?: Role } = {},
+  { uploads = [], role = 'training' }: { uploads?: readonly NamedFile[]; role?: Role } = {},
 ): Findings {
-  return finish(allFindingSteps(ofFiles, stored, options));
-}
-
-function* allFindingSteps(
-  ofFiles: readonly Problem[],
-  stored: readonly NamedFile[],
-  { uploads = [], role = 'training' }: { uploads?: readonly NamedFile[]; role?: Role },
-): Generator<void, Findings> {
   const uploadedStems = new Set(
     uploads.filter(({ kind }) => kind !== 'caption').map(({ filename }) => stemOf(filename)),
   );
-  const ofStems = role === 'training' ? yield* pairFindings(stored, uploadedStems) : imageFindings(stored, role);
-  yield;
-  const unsorted = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
-  yield;
-  const findings = yield* sortSteps(unsorted, (a, b) => compare(a.filename ?? '', b.filename ?? ''));
+  const ofStems = role === 'training' ? pairFindings(stored, uploadedStems) : imageFindings(stored, role);
+  const findings = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
+  findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
   return {
     errors: findings.filter((finding) => finding.severity === 'error'),
     warnings: findings.filter((finding) => finding.severity === 'warning'),
@@ -99,14 +81,11 @@ function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonl
   }
 }
 
-function* pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<string>): Generator<void, Problem[]> {
+function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<string>): Problem[] {
   const findings: Problem[] = [];
-  const groups = yield* stemGroupSteps(stored);
   const orphans: NamedFile[] = [];
   const mediaByStem = new Map<string, string>();
-  let judged = 0;
-  for (const [stem, group] of groups) {
-    if (++judged % ITEMS_PER_PIECE === 0) yield;
+  for (const [stem, group] of stemGroupsOf(stored)) {
     const paired = pairedMedia(group);
     if (paired !== undefined) {
       mediaByStem.set(stem, paired.filename);
@@ -120,9 +99,7 @@ function* pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
   }
-  const ofOrphans = yield* orphanFindings(orphans, [...mediaByStem.keys()]);
-  yield;
-  return [...findings, ...ofOrphans, ...similarStems(mediaByStem)];
+  return [...findings, ...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem)];
 }
 
 /** The findings of a control or mask dataset: its images and videos have no captions. */
@@ -189,17 +166,14 @@ function collisions(group: readonly NamedFile[]): ErrorProblem[] {
   return findings;
 }
 
-function* orphanFindings(orphans: readonly NamedFile[], mediaStems: readonly string[]): Generator<void, Warning[]> {
-  const findings: Warning[] = [];
-  for (const [index, { filename }] of orphans.entries()) {
-    if (index % ITEMS_PER_PIECE === 0) yield;
+function orphanFindings(orphans: readonly NamedFile[], mediaStems: readonly string[]): Warning[] {
+  return orphans.map(({ filename }, index) => {
     const stem = stemOf(filename);
     const near = index < MAX_SUGGESTIONS ? nearestName(stem, mediaStems, Math.max(2, stem.length / 2)) : undefined;
     const hint = near === undefined ? '' : ` The nearest name is ${near}.`;
     const message = `${filename} belongs to no image or video, so the trainer ignores it.${hint}`;
-    findings.push(warningIn(filename, 'ORPHAN_CAPTION', message));
-  }
-  return findings;
+    return warningIn(filename, 'ORPHAN_CAPTION', message);
+  });
 }
 
 /** Finds stems that differ only in case. They are the same on file systems that ignore case, as on macOS and Windows. */

@@ -43,7 +43,6 @@ type AuthDependencies = Pick<
   | 'limits'
   | 'failedLogins'
   | 'sessionCookie'
-  | 'takeTurn'
   | 'maxConnections'
   | 'keepConnection'
   | 'maxDownloads'
@@ -55,7 +54,7 @@ type AuthDependencies = Pick<
  * does not allow, before their body is read.
  */
 export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
-  const { accounts, readLinks, limits, failedLogins, sessionCookie, takeTurn, now } = dependencies;
+  const { accounts, readLinks, limits, failedLogins, sessionCookie, now } = dependencies;
   const { maxConnections, keepConnection, maxDownloads } = dependencies;
   const requestRate = new RequestRate(limits.accountRequestsPerSecond);
   const requestsInFlight = new RequestsInFlight({
@@ -114,7 +113,6 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     requestsInFlight.admit(request.accountId, reply.raw);
     keepConnection(request.raw, reply.raw);
     await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
-    await takeTurn(request.accountId);
     if (config.sendsFiles === true) downloadsInFlight.admit(request.accountId, reply.raw);
     if (request.grant !== undefined) requireRight(request, request.grant);
     // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.

@@ -3,10 +3,6 @@ import type { WireCurrentFile } from '../api/schemas.js';
 import type { Tags, WriteCondition } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import type { CurrentFile } from '../dataset/write-condition.js';
-import { TimeSlice } from '../storage/time-slice.js';
-
-/** The longest that others wait for the check of conditions. */
-const MAX_SLICE_MS = 5;
 
 /** The entity tag of a file: strong, and the same for the same bytes. */
 export function etagOf({ sha256 }: { readonly sha256: string }): string {
@@ -57,14 +53,12 @@ export function expectedConditionOf(etag: unknown, path: string): WriteCondition
  * @param namesIn names the field with the files in the error
  * @throws ServiceError `invalid_field`
  */
-export async function expectedConditionsOf(
+export function expectedConditionsOf(
   ifMatch: Readonly<Record<string, unknown>> = {},
   { hasName, namesIn }: { hasName: (filename: string) => boolean; namesIn: string },
-): Promise<Map<string, WriteCondition>> {
+): Map<string, WriteCondition> {
   const conditions = new Map<string, WriteCondition>();
-  const slice = new TimeSlice(MAX_SLICE_MS);
   for (const [filename, etag] of Object.entries(ifMatch)) {
-    await slice.pause();
     const path = `ifMatch.${filename}`;
     if (!hasName(filename)) throw invalidField(path, `names a file that is not in ${namesIn}`);
     conditions.set(filename, expectedConditionOf(etag, path));

@@ -6,7 +6,6 @@ import type { CaptionWrites } from '../service/bulk/caption-writes.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import type { RecheckService } from '../service/check/recheck-service.js';
 import type { DatasetKey, DatasetService } from '../service/datasets.js';
-import type { InPieces } from '../pieces.js';
 import type { Downloads } from '../service/download/downloads.js';
 import type { Thumbnails } from '../service/download/thumbnails.js';
 import type { ReadLinks } from '../service/download/read-links.js';
@@ -45,10 +44,6 @@ export interface ServerDependencies {
   readonly sessions: Sessions;
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;
-  /** Resolves when the account may begin another piece of work. */
-  readonly takeTurn: (accountId: string) => Promise<void>;
-  /** Runs reads that may be large: one of them at a time, of one account after the other. */
-  readonly inPieces: InPieces;
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
@@ -89,8 +84,6 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   };
   /** Limits the pages of answers that clients have not read yet, as `UnsentAnswers` does. */
   readonly unsentAnswers: { hold(response: ServerResponse, page: { accountId: string; bytes: number }): void };
-  /** Runs large batches of upload links one at a time, of one account after the other. */
-  readonly batchInTurn: InPieces;
   /** The effective limit of connections. */
   readonly maxConnections: number;
   /** Keeps a connection open until the response closes, as `limitConnections` does. */

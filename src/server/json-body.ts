@@ -47,9 +47,6 @@ const MAX_VALUES = 20_000;
 /** Far more than any number needs. To round one of a thousand digits takes as long as to parse a thousand others. */
 const MAX_LITERAL_BYTES = 100;
 
-/** Bytes that are checked in a row. */
-const BYTES_PER_TURN = 1024 * 1024;
-
 /** The last of the characters that JSON takes for white space. */
 const SPACE = 0x20;
 const QUOTE = 0x22;
@@ -140,51 +137,31 @@ declare module 'fastify' {
 /**
  * Parses a JSON body; an empty body is `undefined`. A request without a content type is taken as JSON.
  *
- * @param turn resolves when the next piece of a large body may be parsed
  * @throws ServiceError `unsupported_body`, `malformed_body`
  */
-export async function parseJsonBody(
-  { headers, routeOptions }: FastifyRequest,
-  body: Buffer,
-  turn: () => Promise<void>,
-): Promise<unknown> {
+export function parseJsonBody({ headers, routeOptions }: FastifyRequest, body: Buffer): unknown {
   const contentType = headers['content-type'];
   if (body.length === 0) return undefined;
   if (contentType !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)) {
     throw new ServiceError('unsupported_body', `The body must be application/json, not ${contentType.slice(0, 100)}.`);
   }
-  await checkStructure(body, routeOptions.config.maxValues ?? MAX_VALUES, turn);
-  const isLarge = body.length > BYTES_PER_TURN;
+  checkStructure(body, routeOptions.config.maxValues ?? MAX_VALUES);
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
-    if (isLarge) await turn();
-    const value = JSON.parse(text);
-    // Others have their turns before its fields are checked.
-    if (isLarge) await turn();
-    return value;
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch (error) {
     const reason = error instanceof SyntaxError ? error.message : 'it is not UTF-8';
     throw new ServiceError('malformed_body', `The body is not valid JSON: ${reason}`, { cause: error });
   }
 }
 
-/**
- * Checks the depth and the number of values, outside of strings. Others get their turns in between.
- *
- * @throws ServiceError `malformed_body`
- */
-async function checkStructure(body: Buffer, maxValues: number, turn: () => Promise<void>): Promise<void> {
+/** Checks the depth and the number of values, outside of strings. @throws ServiceError `malformed_body` */
+function checkStructure(body: Buffer, maxValues: number): void {
   let depth = 0;
   let values = 1;
   let isInString = false;
   /** Where the last byte was that can't belong to a number. */
   let literalAt = 0;
-  let nextTurnAt = BYTES_PER_TURN;
   for (let at = 0; at < body.length; at++) {
-    if (at >= nextTurnAt) {
-      nextTurnAt += BYTES_PER_TURN;
-      await turn();
-    }
     const byte = body[at];
     if (isInString) {
       if (byte === BACKSLASH) at++;

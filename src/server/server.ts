@@ -2,7 +2,6 @@ import fastify, { type FastifyReply, type FastifyRequest, LogController } from '
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { BASE_PATH } from '../api/base-path.js';
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
-import { LargeWork } from '../service/limits/large-work.js';
 import { recordRequests } from './audit.js';
 import { requireToken } from './auth.js';
 import { hasUnreadBody } from './bodies.js';
@@ -78,20 +77,13 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   // Response schemas are for the OpenAPI document only; validating every response would cost more than making it.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   app.removeAllContentTypeParsers();
-  // A client can hold back the last bytes of a hundred bodies, so that they end in the same turn of the event loop.
-  const takeTurn = async ({ accountId }: FastifyRequest) => {
-    if (accountId) await dependencies.takeTurn(accountId);
-  };
-  app.addContentTypeParser('*', async (request: FastifyRequest) => {
-    const body = await readBody(request, bodyLimits);
-    await takeTurn(request);
-    return parseJsonBody(request, body, () => takeTurn(request));
-  });
+  app.addContentTypeParser('*', async (request: FastifyRequest) =>
+    parseJsonBody(request, await readBody(request, bodyLimits)),
+  );
   app.addHook('preParsing', async (request) => {
     // The body of a GET has no meaning, but it has limits.
     if (!['GET', 'HEAD'].includes(request.method) || !hasUnreadBody(request)) return;
     await readBody(request, { ...bodyLimits, bodyLimit: SMALL_BODY_BYTES });
-    await takeTurn(request);
   });
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => sendError(request, reply, routeNotFound(request)));
@@ -125,8 +117,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   const { max: maxConnections, keep: keepConnection } = connections;
   const filesInFlight = new FilesInFlight();
   metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.total);
-  const { run: batchInTurn } = new LargeWork();
-  const limiting = { maxConnections, keepConnection, failedLogins, filesInFlight, unsentAnswers, batchInTurn };
+  const limiting = { maxConnections, keepConnection, failedLogins, filesInFlight, unsentAnswers };
   const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
   onceAnswered(app, (request, reply) => {
     releaseBody(request);

@@ -23,7 +23,6 @@ import { datasetErrorOf } from '../dataset/dataset-error.js';
 import type { Facts } from '../dataset/inspect/inspection.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
-import { mapInPieces, type Pieces } from '../pieces.js';
 import type { DatasetSummary, DatasetView } from '../service/dataset-view.js';
 import type { ManifestLink, RevisionManifest } from '../service/history/revision-manifests.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
@@ -73,10 +72,10 @@ export function changeToWire(change: DatasetChange, files: readonly StoredFile[]
 }
 
 /** A dataset with its files and findings. */
-export async function viewToWire(view: DatasetView, pieces: Pieces): Promise<WireDatasetWithFiles> {
+export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
     ...datasetToWire(view, view.findings.errors),
-    files: await mapInPieces(view.files, pieces, fileToWire),
+    files: view.files.map(fileToWire),
     ...(view.damagedFiles.length > 0 && { damaged: view.damagedFiles.map(fileToWire) }),
     warnings: view.findings.warnings.slice(0, MAX_LISTED).map(problemToWire),
     ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
@@ -109,7 +108,7 @@ function stemsOf(stems: readonly string[]): WireLink['missing'] {
   return { count: stems.length, stems: stems.slice(0, MAX_LISTED) };
 }
 
-export async function manifestToWire(view: RevisionManifest, pieces: Pieces): Promise<WireManifest> {
+export function manifestToWire(view: RevisionManifest): WireManifest {
   return {
     dataset_id: view.dataset.id,
     name: view.dataset.name,
@@ -118,7 +117,7 @@ export async function manifestToWire(view: RevisionManifest, pieces: Pieces): Pr
     ...(view.digest !== undefined && { digest: view.digest }),
     ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
     ...(view.links !== undefined && view.links.length > 0 && { links: manifestLinksToWire(view.links) }),
-    files: await mapInPieces(view.files, pieces, fileToWire),
+    files: view.files.map(fileToWire),
   };
 }
 

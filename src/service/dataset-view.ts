@@ -11,11 +11,10 @@ import {
   type StatusRules,
   type StoredFile,
 } from '../dataset/dataset.js';
-import { digestSteps, digestWithLinks } from '../dataset/digest.js';
-import { type Findings, findingSteps, withFindings } from '../dataset/findings.js';
+import { digestOf, digestWithLinks } from '../dataset/digest.js';
+import { type Findings, findingsOf, withFindings } from '../dataset/findings.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import type { LinkView } from '../dataset/pairs/links.js';
-import { finishInPieces, type Pieces, sortSteps } from '../pieces.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
 import { type JudgedContents, stateOf } from './pairs/judged-contents.js';
@@ -66,20 +65,18 @@ export interface DatasetView extends DatasetSummary {
   readonly state: string | undefined;
 }
 
-/** @param options.pieces in which the files are judged */
 export async function datasetViewOf(
   { dataset, files, links, at }: JudgedContents,
   { boundIds, isShare }: DatasetScope,
-  { catalog, rules, pieces }: Pick<ServiceDependencies, 'catalog' | 'rules'> & { pieces: Pieces },
+  { catalog, rules }: Pick<ServiceDependencies, 'catalog' | 'rules'>,
 ): Promise<DatasetView> {
   const status = datasetStatusOf(dataset, at, rules);
-  const allStored = await finishInPieces(sortSteps(files.filter(isStored), byName), pieces);
+  const allStored = storedFilesIn(files);
   const stored = allStored.filter(({ upload }) => upload.problem === undefined);
   // By name, so that the findings do not depend on the order of the rows.
   const others = files.filter(({ upload }) => upload.state !== 'stored');
-  const own = await finishInPieces(findingSteps([...allStored, ...others], at, dataset.role), pieces);
-  await pieces.pause();
-  const filesDigest = status === 'READY' ? await finishInPieces(digestSteps(stored), pieces) : undefined;
+  const own = findingsOf([...allStored, ...others], at, dataset.role);
+  const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
   const linkDigests = links.views.map(({ slot, digest = '' }) => ({ slot, digest }));
   const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
   const linkedFrom = async () => {

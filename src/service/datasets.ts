@@ -4,7 +4,6 @@ import { ServiceError } from '../dataset/errors.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
-import { inOnePiece, type Pieces } from '../pieces.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import {
@@ -19,7 +18,7 @@ import {
 import type { ServiceDependencies } from './dependencies.js';
 import { JudgedContentsReader } from './pairs/judged-contents.js';
 
-/** Datasets of a list that are read at once. SQLite is read on the thread that answers requests. */
+/** Datasets of a list that are read at once. */
 const PAGE_DATASETS = 500;
 
 /** A dataset id and the account of the request. A dataset of another account counts as not found. */
@@ -69,33 +68,18 @@ export class DatasetService {
   }
 
   /**
-   * Lists an account's datasets, newest first: all, or up to `limit` that follow `after`; with `ids`, only these. Makes something
-   * of the list. Of long lists, there is one at a time until then: one of twenty thousand datasets takes tens of megabytes.
+   * Lists an account's datasets, newest first: all, or up to `limit` that follow `after`; with `ids`, only these.
    *
    * @throws the signal's reason
    */
-  listed<T>(query: DatasetListQuery, use: (list: DatasetSummary[], pieces: Pieces) => Promise<T>): Promise<T> {
-    const { inPieces = inOnePiece, takeTurn } = this.#dependencies;
-    return inPieces(query.accountId, async (pieces) => {
-      const short = await this.#list(query, 1);
-      if (short !== undefined) return use(short, pieces);
-      // A list that waits for others holds nothing, and begins again.
-      await pieces.begin();
-      await takeTurn?.(query.accountId);
-      return use((await this.#list(query)) ?? [], pieces);
-    });
-  }
-
-  /** Returns undefined if the list needs more than `maxPages`. */
-  async #list(query: DatasetListQuery, maxPages = Number.POSITIVE_INFINITY): Promise<DatasetSummary[] | undefined> {
-    const { catalog, takeTurn } = this.#dependencies;
+  async list(query: DatasetListQuery): Promise<DatasetSummary[]> {
+    const { catalog } = this.#dependencies;
     const { status, limit = Number.POSITIVE_INFINITY, signal, ...filter } = query;
     // Status depends on time and is not a column, so it is compared here, and a page may have none that match.
     const pageSize = status === undefined ? Math.min(limit, PAGE_DATASETS) : PAGE_DATASETS;
     const found: DatasetSummary[] = [];
     let { after } = filter;
-    for (let pages = 0; pages < maxPages; pages++) {
-      if (pages > 0) await takeTurn?.(filter.accountId);
+    for (;;) {
       signal?.throwIfAborted();
       const page = await catalog.datasets({ ...filter, after, limit: pageSize });
       for (const dataset of page) {
@@ -106,7 +90,6 @@ export class DatasetService {
       if (page.length < pageSize) return found;
       after = page.at(-1);
     }
-    return undefined;
   }
 
   /** @throws ServiceError `dataset_not_found` */
@@ -121,36 +104,13 @@ export class DatasetService {
   }
 
   /** @throws ServiceError `dataset_not_found` */
-  view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
-    return this.viewed(key, scope, async (view) => view);
-  }
-
-  /** Makes something of a view. Of views with many files, there is one at a time until then. @throws as `view` */
-  viewed<T>(key: DatasetKey, scope: DatasetScope, use: (view: DatasetView, pieces: Pieces) => Promise<T>): Promise<T> {
-    const { inPieces = inOnePiece } = this.#dependencies;
-    return inPieces(key.accountId, async (pieces) => use(await this.#view(key, scope, pieces), pieces));
-  }
-
-  /** As `viewed`, for work that also reads the files of the linked datasets: it waits for other large work before it reads any. */
-  viewedWithLinks<T>(
-    key: DatasetKey,
-    scope: DatasetScope,
-    use: (view: DatasetView, pieces: Pieces) => Promise<T>,
-  ): Promise<T> {
-    const { inPieces = inOnePiece } = this.#dependencies;
-    return inPieces(key.accountId, async (pieces) => {
-      if ((await this.#findDataset(key)).links.length > 0) await pieces.begin();
-      return use(await this.#view(key, scope, pieces), pieces);
-    });
-  }
-
-  async #view(key: DatasetKey, scope: DatasetScope, pieces: Pieces): Promise<DatasetView> {
-    const found = await this.#judgedContents.read(key, pieces);
+  async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
+    const found = await this.#judgedContents.read(key);
     if (found === undefined) throw datasetNotFound(key.id);
     for (const { id, counts } of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {
       if (counts.pending > 0) this.#dependencies.pollPresignedUploads?.(id);
     }
-    return datasetViewOf(found, scope, { ...this.#dependencies, pieces });
+    return datasetViewOf(found, scope, this.#dependencies);
   }
 
   /** Reads those of the named files that are stored and without a problem, by name. */

@@ -1,7 +1,6 @@
 import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
-import type { InPieces } from '../pieces.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 import type { Jobs } from '../storage/catalog/jobs.js';
 
@@ -64,14 +63,6 @@ export interface ServiceDependencies {
   readonly checkReceived?: () => void;
   /** Starts to look for rechecks that are not finished and returns at once. */
   readonly wakeRechecks?: () => void;
-  /**
-   * Resolves when the account may begin another piece of work, which blocks the event loop for some milliseconds at most.
-   *
-   * @param tookMs of the piece before, for as long as which others go first if there are any
-   */
-  readonly takeTurn?: (accountId: string, tookMs?: number) => Promise<void>;
-  /** Runs work about many files, one at a time; without it, in one piece. */
-  readonly inPieces?: InPieces;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

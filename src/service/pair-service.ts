@@ -1,7 +1,6 @@
 import type { Dataset, LinkSlot } from '../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../dataset/errors.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
-import { inOnePiece } from '../pieces.js';
 import type { NewLink } from '../storage/catalog/pairs/recount-pairs.js';
 import { type DatasetKey, datasetNotFound } from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
@@ -9,7 +8,7 @@ import type { ServiceDependencies } from './dependencies.js';
 /** The id or name of a dataset for each slot; a slot without one has no link. */
 export type WantedLinks = Readonly<Partial<Record<LinkSlot, string | null | undefined>>>;
 
-type Dependencies = Pick<ServiceDependencies, 'catalog' | 'now' | 'inPieces'>;
+type Dependencies = Pick<ServiceDependencies, 'catalog' | 'now'>;
 
 /** Links training datasets to their controls and masks. */
 export class PairService {
@@ -30,7 +29,7 @@ export class PairService {
     wanted: WantedLinks,
     { boundIds }: { boundIds: readonly string[] | null },
   ): Promise<void> {
-    const { catalog, now, inPieces = inOnePiece } = this.#dependencies;
+    const { catalog, now } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const links: NewLink[] = [];
     for (const slot of LINK_SLOTS) {
@@ -45,7 +44,7 @@ export class PairService {
       const sentences = problems.map(({ path, message }) => `"${path}" ${message}.`);
       throw new ServiceError('invalid_field', `The links are not valid: ${sentences.join(' ')}`, { detail: problems });
     }
-    if (!(await catalog.links.replace(key, { links, now: now(), inPieces }))) throw datasetNotFound(key.id);
+    if (!(await catalog.links.replace(key, { links, now: now() }))) throw datasetNotFound(key.id);
   }
 
   /** The dataset with this id or, if there is none, with this name. */

@@ -66,9 +66,9 @@ test('answers that their clients do not read take a bounded amount of memory', a
   expect(peakMegabytes(server)).toBeLessThan(400);
 });
 
-test('large batches of upload links take turns, and a bounded amount of memory', async () => {
-  const sizes = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`img_${i}.txt`, 5]));
-  const ids = await Promise.all(Array.from({ length: 8 }, () => api.newDataset()));
+test('large batches of upload links take a bounded amount of memory', async () => {
+  const sizes = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`img_${i}.txt`, 5]));
+  const ids = await Promise.all(Array.from({ length: 15 }, () => api.newDataset()));
   const statuses = await Promise.all(
     ids.map(async (id) => {
       const response = await api.raw('POST', `/${id}/get-upload-endpoint`, {
@@ -80,7 +80,9 @@ test('large batches of upload links take turns, and a bounded amount of memory',
     }),
   );
   // An account has at most 200,000 files in flight. On a busy machine, a batch may have ended before the last ones arrive.
-  expect(statuses.filter((status) => status !== 429)).toEqual(expect.arrayContaining([200, 200, 200, 200]));
+  expect(statuses.filter((status) => status !== 429)).toEqual(
+    expect.arrayContaining(Array.from({ length: 10 }, () => 200)),
+  );
   expect(new Set(statuses)).toEqual(new Set([200, 429]));
   expect(peakMegabytes(server)).toBeLessThan(500);
 });

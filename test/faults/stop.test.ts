@@ -139,30 +139,29 @@ test('an upload that does not finish is cut off after the time for it, and its l
   expect(body).toMatchObject({ status: 'UPLOADING', files: [], counts: { pending: 1 } });
 });
 
-test('a large batch of upload links ends, reserves nothing, and is recorded as failed; so does one that waits for it', async () => {
+test('a large batch of upload links ends, reserves nothing, and is recorded as failed', async () => {
   const folder = await temporaryFolder();
   onTestFinished(() => rm(folder, { recursive: true }));
   const auditLog = join(folder, 'audit.log');
   server = await startServer({ ...FOR_EVER, 'audit-log': auditLog });
   const api = await server.api();
   const id = await api.newDataset();
-  const sizes = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`${i}.png`, 1000]));
-  const batches = [api.links(id, sizes), api.links(await api.newDataset(), sizes)];
+  const sizes = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`${i}.png`, 1000]));
+  const batch = api.links(id, sizes);
   await eventually(async () => {
     const [listed] = (await api.list()).body.datasets.filter((dataset) => dataset.id === id);
     return listed !== undefined && listed.counts.pending > 0 ? true : undefined;
   });
   const { exitCode } = await stopping('SIGTERM');
-  for (const batch of batches) expect(await batch).toMatchObject({ status: 503 });
+  expect(await batch).toMatchObject({ status: 503 });
   expect(await exitCode).toBe(0);
   const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');
   const recorded = lines.map((line) => JSON.parse(line)).filter(({ action }) => action === 'upload.reserve');
-  const failed = { outcome: 'failed', error: 'shutting_down', files: 50_000 };
-  expect(recorded).toMatchObject([failed, failed]);
+  expect(recorded).toMatchObject([{ outcome: 'failed', error: 'shutting_down', files: 20_000 }]);
   const { dataFolder } = server;
   server = await startServer({}, { dataFolder });
   const again = await server.api();
-  expect((await again.list()).body.datasets.map(({ counts }) => counts.pending)).toEqual([0, 0]);
+  expect((await again.list()).body.datasets.map(({ counts }) => counts.pending)).toEqual([0]);
 });
 
 test('a client that keeps its connection and asks again and again does not keep the server', async () => {

@@ -232,19 +232,19 @@ test('a body that is larger than its route needs is refused with the limit', asy
   });
 });
 
-test('a batch of tens of thousands of wrong sizes reports the first hundred', async () => {
-  const sizes = Object.fromEntries(Array.from({ length: 40_000 }, (_, index) => [`${index}.txt`, 'five' as never]));
+test('a batch of thousands of wrong sizes reports the first hundred', async () => {
+  const sizes = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`${index}.txt`, 'five' as never]));
   const { status, body } = await api.links(id, sizes);
   expect(status).toBe(422);
   expect(body.error_message).toBe(
-    "The size of 0.txt is not a number; it must be the file's exact size in bytes, at least 1. 39999 more files of the batch have errors; see detail.",
+    "The size of 0.txt is not a number; it must be the file's exact size in bytes, at least 1. 19999 more files of the batch have errors; see detail.",
   );
   expect(body.detail).toHaveLength(100);
 });
 
 test('a large batch is reserved while other requests are answered', async () => {
   const batch = await api.newDataset();
-  const sizes = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`${index}.txt`, 5]));
+  const sizes = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`${index}.txt`, 5]));
   let isReserved = false;
   const reserving = api.links(batch, sizes).finally(() => {
     isReserved = true;
@@ -254,32 +254,14 @@ test('a large batch is reserved while other requests are answered', async () => 
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
     answered++;
   }
-  expect(Object.keys((await reserving).body.uploads)).toHaveLength(50_000);
+  expect(Object.keys((await reserving).body.uploads)).toHaveLength(20_000);
   // One transaction would let in a request or two: before it and after it.
   expect(answered).toBeGreaterThan(20);
   // On a busy machine, Postgres may need longer for so many rows than a status waits, which is then 503.
-  const counted = { status: 'UPLOADING', counts: { pending: 50_000 } };
+  const counted = { status: 'UPLOADING', counts: { pending: 20_000 } };
   await expect.poll(async () => (await api.status(batch)).body).toMatchObject(counted);
 });
 
 test('a wait of any fraction of a second is answered', async () => {
   for (const wait of ['1.005', '0.0001', '0']) expect((await api.status(id, `?wait=${wait}`)).status).toBe(200);
-});
-
-test('a hundred answers about a large dataset are made while other requests are answered', async () => {
-  const large = await api.newDataset();
-  const captions = Array.from({ length: 1000 }, (_, index) => ({ filename: `${index}.txt`, text: 'a red wagon' }));
-  expect((await api.json('PUT', `/${large}/captions`, { captions })).status).toBe(200);
-  let isAnswered = false;
-  const answering = Promise.all(Array.from({ length: 100 }, () => api.manifest(large))).finally(() => {
-    isAnswered = true;
-  });
-  let answered = 0;
-  while (!isAnswered) {
-    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
-    answered++;
-  }
-  expect((await answering).every(({ status }) => status === 200)).toBe(true);
-  // Without turns, one or two.
-  expect(answered).toBeGreaterThan(5);
 });

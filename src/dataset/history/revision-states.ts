@@ -1,7 +1,6 @@
-import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf, stemGroupSteps } from '../counts.js';
+import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf } from '../counts.js';
 import { type Role, type StoredFile, statusOf } from '../dataset.js';
-import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
-import { digestSteps } from '../digest.js';
+import { digestOf } from '../digest.js';
 import { stemOf } from '../media.js';
 import type { PastFile } from './revisions.js';
 
@@ -26,8 +25,8 @@ export function filesIn(files: readonly VersionedFile[], number: number): Versio
 }
 
 /**
- * Yields the states of revisions, from the newest to the oldest, and `undefined` where other work may run. From one to the next,
- * only the files that differ are looked at, apart from the digest itself.
+ * Yields the states of revisions, from the newest to the oldest. From one to the next, only the files that differ are looked at,
+ * apart from the digest itself.
  *
  * @param versions every file that is in one of these revisions
  * @param options.numbers in descending order
@@ -36,18 +35,13 @@ export function filesIn(files: readonly VersionedFile[], number: number): Versio
 export function* revisionStates(
   versions: readonly VersionedFile[],
   { numbers, role }: { numbers: readonly number[]; role: Role },
-): Generator<RevisionState | undefined> {
+): Generator<RevisionState, undefined> {
   const [newest] = numbers;
-  if (newest === undefined) return;
+  if (newest === undefined) return undefined;
   const files = new Map(filesIn(versions, newest).map((file) => [file.filename, file]));
-  yield;
-  const stems = yield* stemGroupSteps([...files.values()]);
+  const stems = stemGroupsOf([...files.values()]);
   let counts: StemCounts = countsOfStem([]);
-  let counted = 0;
-  for (const group of stems.values()) {
-    if (counted++ % ITEMS_PER_PIECE === 0) yield;
-    counts = recount(counts, [], group);
-  }
+  for (const group of stems.values()) counts = recount(counts, [], group);
   const [byAdded, byRemoved] = [
     groupByKey(versions, ({ upload }) => upload.addedIn ?? 0),
     groupByKey(versions, ({ removedIn }) => removedIn ?? Number.POSITIVE_INFINITY),
@@ -68,23 +62,19 @@ export function* revisionStates(
       stems.set(stem, after);
       counts = recount(counts, before, after);
     }
-    const digest = yield* digestSteps([...files.values()]);
+    const digest = digestOf([...files.values()]);
     yield { number, digest, isReady: isReady(countsInRole(counts, role)) };
     previous = number;
   }
+  return undefined;
 }
 
-/** The state of one revision, computed with pauses. */
-export async function stateOfRevision(
+/** The state of one revision. */
+export function stateOfRevision(
   versions: readonly VersionedFile[],
   { number, role }: { number: number; role: Role },
-  { pause }: Pieces,
-): Promise<RevisionState | undefined> {
-  for (const state of revisionStates(versions, { numbers: [number], role })) {
-    if (state !== undefined) return state;
-    await pause();
-  }
-  return undefined;
+): RevisionState {
+  return revisionStates(versions, { numbers: [number], role }).next().value as RevisionState;
 }
 
 function isReady(counts: StemCounts): boolean {

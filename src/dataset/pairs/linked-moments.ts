@@ -24,16 +24,16 @@ export interface LinkedMoment<R extends KnownRevision> {
 }
 
 /**
- * Yields the sets of kept revisions that were the latest of their datasets at one moment and are all READY, newest first, and
- * `undefined` for other moments, so that other work may run. The states that a revision had before its last change are not
- * kept. Which pairs were wrong at that moment is not looked at: a digest was given only if none was.
+ * Yields the sets of kept revisions that were the latest of their datasets at one moment and are all READY, newest first. The
+ * states that a revision had before its last change are not kept. Which pairs were wrong at that moment is not looked at: a
+ * digest was given only if none was.
  *
  * @param target kept revisions of the target, newest first
  */
 export function* linkedMoments<R extends KnownRevision>(
   target: readonly R[],
   links: readonly LinkedHistory<R>[],
-): Generator<LinkedMoment<R> | undefined> {
+): Generator<LinkedMoment<R>> {
   const histories = [target, ...links.map(({ revisions }) => revisions)];
   // Revisions that overlap in time do so when the last of them has its last change.
   const moments = [...new Set(histories.flatMap((revisions) => revisions.map(({ changedAt }) => changedAt)))];
@@ -46,10 +46,7 @@ export function* linkedMoments<R extends KnownRevision>(
     });
     const [own, ...linked] = current;
     const revisions = linked.filter((revision) => revision?.isReady === true) as R[];
-    if (own?.isReady !== true || revisions.length < links.length) {
-      yield;
-      continue;
-    }
+    if (own?.isReady !== true || revisions.length < links.length) continue;
     const found = links.map(({ slot }, i) => ({ slot, revision: revisions[i]! }));
     const digests = found.map(({ slot, revision }) => ({ slot, digest: revision.digest }));
     yield { target: own, links: found, digest: digestWithLinks(own.digest, digests) };

@@ -62,7 +62,7 @@ export function registerBulkRoutes(app: App, { captionWrites, bulkRemovals }: Ro
       const filenames = namesOf(body);
       const named = new Set(filenames);
       const hasName = (name: string) => named.has(normalizedFilename(name));
-      const given = await expectedConditionsOf(body.ifMatch, { hasName, namesIn: 'filenames' });
+      const given = expectedConditionsOf(body.ifMatch, { hasName, namesIn: 'filenames' });
       const conditions = new Map([...given].map(([name, condition]) => [normalizedFilename(name), condition]));
       const options = { author: authorOf(request, 'delete'), conditions };
       const removed = await bulkRemovals.files({ accountId, id: params.id }, filenames, options);

@@ -15,20 +15,19 @@ import {
   wireManifest,
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { mapInPieces, type Pieces } from '../../pieces.js';
-import type { DatasetView } from '../../service/dataset-view.js';
-import { manifestOf, type UseManifest } from '../../service/history/revision-manifests.js';
+import { manifestOf } from '../../service/history/revision-manifests.js';
 import { StateCache } from '../../service/state-cache.js';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import { disconnectSignal, hangUpSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
-import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { streamAllEvents, streamEvents } from './events.js';
 
 const route = routesTagged('datasets');
+
+const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** The memory for the JSON of statuses, of all datasets, and about what an entry takes beside its JSON. */
 const MAX_STATUS_BYTES = 32 * 1024 * 1024;
@@ -75,14 +74,12 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
       const filter = { accountId, ids, name, role, status, after, signal: disconnectSignal(reply) };
       // One more than requested shows whether there is another page.
-      const json = await datasets.listed({ ...filter, limit: limit && limit + 1 }, async (found, pieces) => {
-        const page = limit === undefined ? found : found.slice(0, limit);
-        const last = page.at(-1);
-        const next = found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null;
-        const wire = await mapInPieces(page, pieces, (summary) => datasetToWire(summary));
-        return largeJsonOf({ datasets: wire, ...(limit !== undefined && { next_cursor: next }) }, pieces);
-      });
-      return sendJson(reply, json);
+      const found = await datasets.list({ ...filter, limit: limit && limit + 1 });
+      const page = limit === undefined ? found : found.slice(0, limit);
+      const last = page.at(-1);
+      const next = found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null;
+      const wire = page.map((summary) => datasetToWire(summary));
+      return { datasets: wire, ...(limit !== undefined && { next_cursor: next }) };
     },
   );
 
@@ -115,15 +112,14 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         );
       }
       const scope = scopeOf(request);
-      const answer = async (view: DatasetView, pieces: Pieces) => {
-        const json = await largeJsonOf(await viewToWire(view, pieces), pieces);
-        // A share does not show the links.
-        if (!scope.isShare) statuses.set(key.id, view.state, { value: json, size: json.length + ENTRY_BYTES });
-        return json;
-      };
       const isKnown = !scope.isShare && statuses.has(key.id);
       const remembered = isKnown ? statuses.get(key.id, await datasets.state(key)) : undefined;
-      return sendJson(reply, remembered ?? (await datasets.viewed(key, scope, answer)));
+      if (remembered !== undefined) return reply.type(JSON_TYPE).send(remembered as never) as never;
+      const view = await datasets.view(key, scope);
+      const json = Buffer.from(JSON.stringify(viewToWire(view)));
+      // A share does not show the links.
+      if (!scope.isShare) statuses.set(key.id, view.state, { value: json, size: json.length + ENTRY_BYTES });
+      return reply.type(JSON_TYPE).send(json as never) as never;
     },
   );
 
@@ -139,15 +135,12 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const { accountId, params, query } = request;
       const key = { accountId, id: params.id };
       const { revision, digest } = query;
-      const jsonOf: UseManifest<Buffer> = async (manifest, pieces) =>
-        largeJsonOf(await manifestToWire(manifest, pieces), pieces);
       const signal = disconnectSignal(reply);
       if (digest !== undefined) {
-        return sendJson(reply, await history.manifestWithDigest(key, digest.toLowerCase(), signal, jsonOf));
+        return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), signal));
       }
-      if (revision !== undefined) return sendJson(reply, await history.manifest(key, revision, signal, jsonOf));
-      const viewed = (view: DatasetView, pieces: Pieces) => jsonOf(manifestOf(view), pieces);
-      return sendJson(reply, await datasets.viewed(key, scopeOf(request), viewed));
+      if (revision !== undefined) return manifestToWire(await history.manifest(key, revision, signal));
+      return manifestToWire(manifestOf(await datasets.view(key, scopeOf(request))));
     },
   );
 

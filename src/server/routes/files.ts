@@ -7,19 +7,17 @@ import {
   wireBytes,
   wireDeletedFile,
   wireUploadedFile,
+  type WireUploadLink,
   wireUploadLinks,
   wireWithdrawnUpload,
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { MAX_ITEMS_AT_ONCE } from '../../pieces.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
 import { authorOf } from '../author.js';
 import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { conditionOf, etagOf, expectedConditionsOf } from '../conditions.js';
-import { disconnectSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
-import { jsonOfParts, sendJson } from '../limits/large-json.js';
 import { timeOf, uploadedToWire } from '../to-wire.js';
 
 const route = routesTagged('files');
@@ -68,12 +66,12 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         errors: ['invalid_name', 'unsupported_type', 'precondition_failed', 'quota_exceeded'],
       }),
     },
-    async (request, reply) => {
+    async (request) => {
       const { accountId, params, body } = request;
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
       request.audited = { files: sizes.size };
-      const conditions = await expectedConditionsOf(body.ifMatch, {
+      const conditions = expectedConditionsOf(body.ifMatch, {
         hasName: (filename) => sizes.has(filename),
         namesIn: 'filenameToByteSize',
       });
@@ -84,28 +82,21 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         headers,
         expires_at: timeOf(expiresAt),
       });
-      const reserved = uploads.reserveBatch({ accountId, id: params.id }, sizes, options);
-      const linked = async function* () {
-        for await (const files of reserved) {
+      // Until the work ends: once it has begun, it goes on for a client that has gone.
+      const release = context.filesInFlight.hold(accountId, sizes.size);
+      try {
+        const made: [string, WireUploadLink][] = [];
+        for await (const files of uploads.reserveBatch({ accountId, id: params.id }, sizes, options)) {
           if (sizes.size <= MAX_AUDITED_UPLOADS) {
             request.audited = { files: sizes.size, uploads: [...files.values()].map(({ id }) => id) };
           }
-          const made = await links.linksFor(files, context.now());
-          yield Object.fromEntries([...made].map(([name, link]) => [name, linkToWire(link)]));
+          const some = await links.linksFor(files, context.now());
+          for (const [name, link] of some) made.push([name, linkToWire(link)]);
         }
-      };
-      // Until the work ends: once it has begun, it goes on for a client that has gone.
-      const gone = disconnectSignal(reply);
-      const release = context.filesInFlight.hold(accountId, sizes.size);
-      const json = await context
-        .batchInTurn(accountId, async ({ begin }) => {
-          if (sizes.size > MAX_ITEMS_AT_ONCE) await begin();
-          gone.throwIfAborted();
-          context.stopping.throwIfAborted();
-          return jsonOfParts('uploads', linked());
-        })
-        .finally(release);
-      return sendJson(reply, json);
+        return { uploads: Object.fromEntries(made) };
+      } finally {
+        release();
+      }
     },
   );
 

@@ -16,16 +16,14 @@ import {
   revisionsQuery,
 } from '../../api/request-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { mapInPieces } from '../../pieces.js';
 import type { RevisionView } from '../../service/history/revision-manifests.js';
 import { authorOf } from '../author.js';
 import type { App, RouteContext } from '../context.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import { routesTagged } from '../docs.js';
-import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { fileToWire, timeOf } from '../to-wire.js';
 import { differenceTexts } from './download/difference-texts.js';
-import { sendJsonPages } from './download/json-pages.js';
+import { sendJsonParts } from './download/json-parts.js';
 
 const route = routesTagged('history');
 
@@ -65,7 +63,7 @@ export function registerHistoryRoutes(app: App, context: RouteContext): void {
       const query = { from, to, limit, after: after.normalize('NFC') };
       const difference = await history.difference(keyOf(request), query);
       filesInFlight.admit(accountId, difference.files.length, reply.raw);
-      return sendJsonPages(reply, differenceTexts(downloads, { ...query, accountId }, difference), context);
+      return sendJsonParts(reply, differenceTexts(downloads, { ...query, accountId }, difference));
     },
   );
 
@@ -76,13 +74,11 @@ export function registerHistoryRoutes(app: App, context: RouteContext): void {
       response: { 200: wireRevisionWithFiles },
       errors: ['revision_not_found', 'invalid_field'],
     }),
-    async (request, reply) => {
+    async (request) => {
       const { number } = request.params;
       const revision = revisionToWire(await history.revision(keyOf(request), number), request);
-      const json = await history.ownManifest(keyOf(request), number, async ({ files }, pieces) => {
-        return largeJsonOf({ ...revision, manifest: await mapInPieces(files, pieces, fileToWire) }, pieces);
-      });
-      return sendJson(reply, json);
+      const { files } = await history.ownManifest(keyOf(request), number);
+      return { ...revision, manifest: files.map(fileToWire) };
     },
   );
 

@@ -15,12 +15,10 @@ import {
 } from '../../api/account/token-schemas.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { mapInPieces } from '../../pieces.js';
 import { type Grant, isExpired, type TokenRights, type TokenSummary } from '../../storage/catalog/accounts/grant.js';
 import type { RevocationOptions } from '../../storage/catalog/accounts/token-statements.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
-import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { timeOf } from '../to-wire.js';
 import { baseUrlOf } from './files.js';
 
@@ -28,7 +26,7 @@ const route = routesTagged('account');
 
 /** Routes to list, make and revoke the tokens of an account, and the shares of its datasets. */
 export function registerTokenRoutes(app: App, context: RouteContext): void {
-  const { accounts, datasets, inPieces, now, publicUrl } = context;
+  const { accounts, datasets, now, publicUrl } = context;
 
   const make = async (grant: Grant, rights: TokenRights) => {
     const made = await accounts.createToken(grant.accountName, now(), { ...rights, parentId: grant.tokenId });
@@ -46,17 +44,14 @@ export function registerTokenRoutes(app: App, context: RouteContext): void {
     route('The tokens, sessions and shares of the account that are not revoked, oldest first, without their secrets', {
       response: { 200: wireTokenList },
     }),
-    async (request, reply) => {
+    async (request) => {
       const grant = grantOf(request);
       const ids = grant.datasetIds === null ? undefined : [grant.tokenId, idOf(grant)];
-      const json = await inPieces(grant.accountId, async (pieces) => {
-        const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, ...(ids && { ids }) }, pieces);
-        const at = now();
-        // Each sign-in leaves a session, which is of no use once it has expired.
-        const listed = found.filter((token) => token.kind !== 'session' || !isExpired(token, at));
-        return largeJsonOf({ tokens: await mapInPieces(listed, pieces, (token) => tokenToWire(token, grant)) }, pieces);
-      });
-      return sendJson(reply, json);
+      const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, ...(ids && { ids }) });
+      const at = now();
+      // Each sign-in leaves a session, which is of no use once it has expired.
+      const listed = found.filter((token) => token.kind !== 'session' || !isExpired(token, at));
+      return { tokens: listed.map((token) => tokenToWire(token, grant)) };
     },
   );
 

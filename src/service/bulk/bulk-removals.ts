@@ -64,7 +64,7 @@ export class BulkRemovals {
     removal: Removal,
     author?: Author,
   ): Promise<RemovedFiles> {
-    const { catalog, now, takeTurn } = this.#dependencies;
+    const { catalog, now } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const results = new Map<string, RemovedFile>();
     let revision: number | undefined;
@@ -79,10 +79,7 @@ export class BulkRemovals {
         return group;
       }
     };
-    let beganAt = performance.now();
     for (let start = 0; start < filenames.length; start += FILES_PER_TRANSACTION) {
-      if (start > 0) await takeTurn?.(key.accountId, performance.now() - beganAt);
-      beganAt = performance.now();
       const end = start + FILES_PER_TRANSACTION;
       const slice = filenames.slice(start, end);
       // The last commit makes those before it durable too.

@@ -7,7 +7,6 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { finishInPieces, inOnePiece, type Pieces, sortSteps } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { DownloadFile, HashedFile } from '../../storage/catalog/history/download-files.js';
 import { isUnreadable } from '../check/fetch-intact.js';
@@ -80,25 +79,23 @@ export class Downloads {
   }
 
   /** Returns the name of a dataset and all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
-    const { inPieces = inOnePiece } = this.#dependencies;
-    return inPieces(key.accountId, async (pieces) => {
-      const { name, files } = await this.#all(key, pieces);
-      return { name, files: await finishInPieces(sortSteps(files, byName), pieces) };
-    });
+  async all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
+    const { reads } = this.#dependencies.catalog;
+    const { name, files } = await reads.run(key.accountId, () => this.#all(key));
+    return { name, files: files.sort(byName) };
   }
 
-  async #all(key: DatasetSource, pieces: Pieces): Promise<{ name: string; files: DownloadFile[] }> {
+  async #all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
     const { catalog } = this.#dependencies;
     const { id, revision: number } = key;
     if (number === undefined) {
-      const found = await catalog.downloadFiles.ofDataset(key, pieces);
+      const found = await catalog.downloadFiles.ofDataset(key);
       if (found === undefined) throw datasetNotFound(id);
       return found;
     }
     const dataset = await catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(id);
-    const files = await catalog.downloadFiles.ofRevision({ datasetId: id, number }, pieces);
+    const files = await catalog.downloadFiles.ofRevision({ datasetId: id, number });
     if (files === undefined) throw await revisionNotFound(catalog, id, number);
     return { name: dataset.name, files };
   }

@@ -1,18 +1,10 @@
 import type { Author, Dataset } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { inOnePiece, type Pieces } from '../../pieces.js';
-import { WHOLE_ACCOUNT } from '../dataset-view.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
-import {
-  manifestOf,
-  type RevisionManifest,
-  RevisionManifests,
-  type RevisionView,
-  type UseManifest,
-} from './revision-manifests.js';
+import { manifestOf, type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
 
 interface ChangeOptions {
   readonly author: Author;
@@ -29,7 +21,7 @@ export class HistoryService {
   constructor(dependencies: ServiceDependencies, datasets: DatasetService) {
     this.#dependencies = dependencies;
     this.#datasets = datasets;
-    this.#manifests = new RevisionManifests(dependencies.catalog, dependencies);
+    this.#manifests = new RevisionManifests(dependencies.catalog);
   }
 
   /**
@@ -58,43 +50,31 @@ export class HistoryService {
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
     await this.#findDataset(key);
-    const { catalog, inPieces = inOnePiece } = this.#dependencies;
-    return differenceOfRevisions({ catalog, inPieces }, key, query);
+    return differenceOfRevisions(this.#dependencies.catalog, key, query);
   }
 
-  /** Uses a revision. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
-  async manifest<T>(key: DatasetKey, number: number, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
-    return this.#manifests.manifest(await this.#findDataset(key), number, signal, use);
+  /** Reads a revision. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+  async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
+    return this.#manifests.manifest(await this.#findDataset(key), number, signal);
   }
 
   /**
-   * Uses a revision without the states of its linked datasets.
+   * Reads a revision without the states of its linked datasets.
    *
    * @throws ServiceError `dataset_not_found`, `revision_not_found`
    */
-  async ownManifest<T>(key: DatasetKey, number: number, use: UseManifest<T>): Promise<T> {
-    return this.#manifests.ownManifest(await this.#findDataset(key), number, use);
+  async ownManifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
+    return this.#manifests.ownManifest(await this.#findDataset(key), number);
   }
 
   /**
-   * Reads a revision without the states of its linked datasets, as a part of other work.
-   *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`
-   */
-  async readOwnManifest(key: DatasetKey, number: number, pieces: Pieces): Promise<RevisionManifest> {
-    return this.#manifests.readOwn(await this.#findDataset(key), number, pieces);
-  }
-
-  /**
-   * Uses the newest kept state with this digest that is READY.
+   * Reads the newest kept state with this digest that is READY.
    *
    * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
    */
-  async manifestWithDigest<T>(key: DatasetKey, digest: string, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
-    const latest = await this.#datasets.viewedWithLinks(key, WHOLE_ACCOUNT, async (view, pieces) => {
-      return view.digest === digest ? { used: await use(manifestOf(view), pieces) } : { dataset: view.dataset };
-    });
-    return 'used' in latest ? latest.used : this.#manifests.withDigest(latest.dataset, digest, signal, use);
+  async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
+    const view = await this.#datasets.view(key);
+    return view.digest === digest ? manifestOf(view) : this.#manifests.withDigest(view.dataset, digest, signal);
   }
 
   /**

@@ -1,10 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextLoopIteration } from 'node:timers/promises';
 import type { Dataset } from '../../dataset/dataset.js';
 import { type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
-import { inOnePiece, type InPieces, MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import type { ServiceDependencies } from '../dependencies.js';
 
 /** The digests of so many revisions are computed together. */
 export const REVISIONS_PER_SEARCH = 200;
@@ -26,19 +24,11 @@ interface Batch {
  */
 export class RevisionCompletion {
   readonly #catalog: Catalog;
-  readonly #takeTurn: (accountId: string) => Promise<void>;
-  readonly #inPieces: InPieces;
   /** The last batch of each dataset in one role. */
   readonly #last = new Map<string, Batch>();
 
-  /** @param options.takeTurn is waited for before each digest is computed */
-  constructor(
-    catalog: Catalog,
-    { takeTurn = () => nextTurn(), inPieces = inOnePiece }: Pick<ServiceDependencies, 'takeTurn' | 'inPieces'> = {},
-  ) {
+  constructor(catalog: Catalog) {
     this.#catalog = catalog;
-    this.#takeTurn = takeTurn;
-    this.#inPieces = inPieces;
   }
 
   /** The kept revisions among these, and maybe others, with their digests, as they are now or later. */
@@ -75,9 +65,7 @@ export class RevisionCompletion {
       for (const revision of revisions) completed.set(revision.number, revision);
       const isUnknown = ({ number, isReady }: Revision) => numbers.has(number) && isReady === null;
       for (const range of rangesOf(revisions, isUnknown)) {
-        const computed = await this.#inPieces(dataset.accountId, (pieces) =>
-          this.#computed(dataset, { ...range, pieces }),
-        );
+        const computed = await this.#catalog.reads.run(dataset.accountId, () => this.#computed(dataset, range));
         for (const revision of computed) completed.set(revision.number, revision);
       }
     }
@@ -85,20 +73,16 @@ export class RevisionCompletion {
   }
 
   /** The kept revisions of a range. The states that were not known are computed and stored. */
-  async #computed(
-    { id: datasetId, accountId, role }: Dataset,
-    range: { from: number; to: number; pieces: Pieces },
-  ): Promise<Revision[]> {
+  async #computed({ id: datasetId, role }: Dataset, range: { from: number; to: number }): Promise<Revision[]> {
     const kept = this.#catalog.revisions;
     const { revisions, files, readinessVersion } = await kept.range(datasetId, range);
     const unknown = revisions.filter(({ isReady }) => isReady === null);
     const numbers = unknown.map(({ number }) => number);
     const states = new Map<number, RevisionState>();
     for (const state of revisionStates(files, { numbers, role })) {
-      if (state !== undefined) states.set(state.number, state);
-      await range.pieces.pause();
-      // Larger work has its turns already.
-      if (state !== undefined && files.length <= MAX_ITEMS_AT_ONCE) await this.#takeTurn(accountId);
+      states.set(state.number, state);
+      // The digests of a page of revisions can take seconds, and each of them a few hundredths.
+      await nextLoopIteration();
     }
     await kept.saveFindings(
       { datasetId, role, readinessVersion },

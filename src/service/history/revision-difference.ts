@@ -1,6 +1,5 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import { differencesBetween, type FileDifference, filesIn } from '../../dataset/history/revision-states.js';
-import type { InPieces, Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetKey } from '../datasets.js';
 import { revisionNotFound } from '../find-revision.js';
@@ -27,26 +26,16 @@ export interface DifferenceQuery {
 
 /** Compares two revisions of a dataset that exists. @throws ServiceError `revision_not_found` */
 export async function differenceOfRevisions(
-  { catalog, inPieces }: { catalog: Catalog; inPieces: InPieces },
-  { accountId, id }: DatasetKey,
-  query: DifferenceQuery,
-): Promise<RevisionDifference> {
-  return inPieces(accountId, (pieces) => pageOfRevisions(catalog, id, { ...query, pieces }));
-}
-
-async function pageOfRevisions(
   catalog: Catalog,
-  id: string,
-  { from, to, after, limit, pieces }: DifferenceQuery & { pieces: Pieces },
+  { accountId, id }: DatasetKey,
+  { from, to, after, limit }: DifferenceQuery,
 ): Promise<RevisionDifference> {
-  const range = { from: Math.min(from, to), to: Math.max(from, to), isDifference: true, pieces };
-  const { revisions, files: versions } = await catalog.revisions.range(id, range);
+  const range = { from: Math.min(from, to), to: Math.max(from, to), isDifference: true };
+  const { revisions, files: versions } = await catalog.reads.run(accountId, () => catalog.revisions.range(id, range));
   const kept = new Set([0, ...revisions.map(({ number }) => number)]);
   const missing = [from, to].find((number) => !kept.has(number));
   if (missing !== undefined) throw await revisionNotFound(catalog, id, missing);
-  await pieces.pause();
   const all = differencesBetween(filesIn(versions, from), filesIn(versions, to));
-  await pieces.pause();
   const following = all.filter(({ filename }) => filename > after);
   const files = pageOf(following, limit);
   return {

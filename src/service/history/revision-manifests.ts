@@ -3,10 +3,8 @@ import { ServiceError } from '../../dataset/errors.js';
 import { filesIn, stateOfRevision } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
 import { type KnownRevision, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
-import { inOnePiece, type InPieces, type Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../dataset-view.js';
-import type { ServiceDependencies } from '../dependencies.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 import { REVISIONS_PER_SEARCH, RevisionCompletion } from './revision-completion.js';
 
@@ -44,13 +42,10 @@ export interface RevisionManifest {
   readonly links?: readonly ManifestLink[];
 }
 
-/** Makes something of a manifest. Of those with many files, there is one at a time until then. */
-export type UseManifest<T> = (manifest: RevisionManifest, pieces: Pieces) => Promise<T>;
-
-interface MomentSearch<T> {
+interface MomentSearch {
   readonly isWanted: (moment: Moment) => boolean;
   /** @returns `undefined` to search on */
-  readonly use: (moment: Moment, pieces: Pieces) => Promise<T | undefined>;
+  readonly read: (moment: Moment) => Promise<RevisionManifest | undefined>;
 }
 
 /** The manifest of a dataset as it is now. */
@@ -71,32 +66,30 @@ export function manifestOf(view: DatasetView): RevisionManifest {
 /** Reads the files and digests of revisions. A digest is computed when it is first asked for, and stored. */
 export class RevisionManifests {
   readonly #catalog: Catalog;
-  readonly #inPieces: InPieces;
   readonly #completion: RevisionCompletion;
 
-  constructor(catalog: Catalog, dependencies: Pick<ServiceDependencies, 'takeTurn' | 'inPieces'> = {}) {
+  constructor(catalog: Catalog) {
     this.#catalog = catalog;
-    this.#inPieces = dependencies.inPieces ?? inOnePiece;
-    this.#completion = new RevisionCompletion(catalog, dependencies);
+    this.#completion = new RevisionCompletion(catalog);
   }
 
   /**
-   * Uses the files of a revision, together with the last states that the linked datasets had while it was the latest.
+   * Reads the files of a revision, together with the last states that the linked datasets had while it was the latest.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
-  async manifest<T>(dataset: Dataset, number: number, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
+  async manifest(dataset: Dataset, number: number, signal: AbortSignal): Promise<RevisionManifest> {
     if (await this.#mayHaveMoments(dataset, number)) {
       const found = await this.#atMoment(dataset, signal, {
         isWanted: ({ target }) => target.number === number,
-        use: async (moment, pieces) => {
-          const own = await this.readOwn(dataset, number, pieces);
-          return { used: await use(own.digest === undefined ? own : manifestAt(moment, own), pieces) };
+        read: async (moment) => {
+          const own = await this.ownManifest(dataset, number);
+          return own.digest === undefined ? own : manifestAt(moment, own);
         },
       });
-      if (found !== undefined) return found.used;
+      if (found !== undefined) return found;
     }
-    return this.ownManifest(dataset, number, use);
+    return this.ownManifest(dataset, number);
   }
 
   /** False without links, or if the revision is not READY: then not all revisions of several datasets need be read. */
@@ -108,26 +101,24 @@ export class RevisionManifests {
   }
 
   /**
-   * Uses the newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the
+   * Reads the newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the
    * revisions of the linked datasets of that moment.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
-  async withDigest<T>(dataset: Dataset, digest: string, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
+  async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
     for await (const number of this.#numbersWithDigest(dataset, digest, signal)) {
-      const found = await this.#inPieces(dataset.accountId, (pieces) =>
-        this.#withOwnDigest(dataset, { number, digest }, { use, pieces }),
-      );
-      if (found !== undefined) return found.used;
+      const found = await this.#withOwnDigest(dataset, { number, digest });
+      if (found !== undefined) return found;
     }
     const found = await this.#atMoment(dataset, signal, {
       isWanted: (moment) => moment.digest === digest,
-      use: (moment, pieces) => {
-        const atMoment: UseManifest<T> = (own) => use(manifestAt(moment, own), pieces);
-        return this.#withOwnDigest(dataset, moment.target, { use: atMoment, pieces });
+      read: async (moment) => {
+        const own = await this.#withOwnDigest(dataset, moment.target);
+        return own && manifestAt(moment, own);
       },
     });
-    if (found !== undefined) return found.used;
+    if (found !== undefined) return found;
     const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
     const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
     const kept = await keptSentence(this.#catalog, dataset.id);
@@ -136,86 +127,69 @@ export class RevisionManifests {
   }
 
   /**
-   * Uses the files of a revision, without the states of linked datasets.
+   * Reads the files of a revision, without the states of linked datasets.
    *
    * @throws ServiceError `revision_not_found`
    */
-  ownManifest<T>(dataset: Dataset, number: number, use: UseManifest<T>): Promise<T> {
-    return this.#inPieces(dataset.accountId, async (pieces) => {
-      return use(await this.readOwn(dataset, number, pieces), pieces);
-    });
-  }
-
-  /**
-   * Reads the files of a revision, without the states of linked datasets, as a part of other work.
-   *
-   * @throws ServiceError `revision_not_found`
-   */
-  async readOwn(dataset: Dataset, number: number, pieces: Pieces): Promise<RevisionManifest> {
-    const { id } = dataset;
-    const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number, pieces });
+  async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
+    const { id, accountId } = dataset;
+    const { revisions: kept, reads } = this.#catalog;
+    const { revisions, files } = await reads.run(accountId, () => kept.range(id, { from: number, to: number }));
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
-    const state = await stateOfRevision(files, { number, role: dataset.role }, pieces);
-    await pieces.pause();
+    const { isReady, digest } = stateOfRevision(files, { number, role: dataset.role });
     return {
       dataset,
       revision: number,
-      status: state?.isReady ? 'READY' : 'FAILED',
-      digest: state?.isReady ? state.digest : undefined,
+      status: isReady ? 'READY' : 'FAILED',
+      digest: isReady ? digest : undefined,
       files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
     };
   }
 
   /** `undefined` if the files of the revision have no longer the digest that is known of them. */
-  async #withOwnDigest<T>(
+  async #withOwnDigest(
     dataset: Dataset,
     { number, digest }: { number: number; digest: string },
-    { use, pieces }: { use: UseManifest<T>; pieces: Pieces },
-  ): Promise<{ used: T } | undefined> {
-    const own = await this.readOwn(dataset, number, pieces).catch((error) => {
+  ): Promise<RevisionManifest | undefined> {
+    const own = await this.ownManifest(dataset, number).catch((error) => {
       // Retention has deleted it in the meantime.
       if (error instanceof ServiceError && error.code === 'revision_not_found') return undefined;
       throw error;
     });
     // A recheck may have found a damaged file since the digest was stored.
-    return own?.digest === digest ? { used: await use(own, pieces) } : undefined;
+    return own?.digest === digest ? own : undefined;
   }
 
   /**
-   * Uses the wanted moments of a dataset with links, by the links that it has now, newest first, until one has a result. All
-   * revisions of several datasets are in memory until then, so there is one such search at a time.
+   * Reads the wanted moments of a dataset with links, by the links that it has now, newest first, until one has a result.
    *
-   * @throws the signal's reason, and what `use` throws
+   * @throws the signal's reason, and what `read` throws
    */
-  async #atMoment<T>(
+  async #atMoment(
     dataset: Dataset,
     signal: AbortSignal,
-    { isWanted, use }: MomentSearch<T>,
-  ): Promise<T | undefined> {
+    { isWanted, read }: MomentSearch,
+  ): Promise<RevisionManifest | undefined> {
     if (dataset.links.length === 0) return undefined;
     const links = dataset.links.map(({ slot, dataset: linked }) => ({ slot, linked }));
     for (const each of [dataset, ...links.map(({ linked }) => linked)]) {
       for await (const _ of this.#unknownViews(each, signal));
     }
-    return this.#inPieces(dataset.accountId, async (pieces) => {
-      await pieces.begin();
-      const target = await this.#knownRevisions(dataset, pieces, signal);
-      const histories = [];
-      for (const { slot, linked } of links) {
-        histories.push({ slot, revisions: await this.#knownRevisions(linked, pieces, signal) });
-      }
-      for (const moment of linkedMoments(target, histories)) {
-        await pieces.pause();
-        signal.throwIfAborted();
-        const result = moment && isWanted(moment) ? await use(moment, pieces) : undefined;
-        if (result !== undefined) return result;
-      }
-      return undefined;
-    });
+    const target = await this.#knownRevisions(dataset, signal);
+    const histories = [];
+    for (const { slot, linked } of links) {
+      histories.push({ slot, revisions: await this.#knownRevisions(linked, signal) });
+    }
+    for (const moment of linkedMoments(target, histories)) {
+      signal.throwIfAborted();
+      const result = isWanted(moment) ? await read(moment) : undefined;
+      if (result !== undefined) return result;
+    }
+    return undefined;
   }
 
   /** All kept revisions, newest first. One that has changed since its state was computed counts as not READY. */
-  async #knownRevisions({ id }: Dataset, { pause }: Pieces, signal: AbortSignal): Promise<KnownRevision[]> {
+  async #knownRevisions({ id }: Dataset, signal: AbortSignal): Promise<KnownRevision[]> {
     const known: KnownRevision[] = [];
     for (let before: number | undefined; ; ) {
       signal.throwIfAborted();
@@ -225,7 +199,6 @@ export class RevisionManifests {
       }
       if (page.length < REVISIONS_PER_SEARCH) return known;
       before = page.at(-1)?.number;
-      await pause();
     }
   }
 

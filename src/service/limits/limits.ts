@@ -1,8 +1,9 @@
-import type { AccountLimits } from '../../storage/catalog/accounts/account-usage.js';
+import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
 
 /** The limits of one account, and those of this process. */
 export interface Limits {
-  readonly account: AccountLimits;
+  readonly account: AccountUsage;
+  readonly maxDatasetFiles: number;
   /** Uploads of an account that are received at once. */
   readonly accountUploads: number;
   readonly accountRequestsPerSecond: number;

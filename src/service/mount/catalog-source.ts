@@ -1,7 +1,6 @@
 import type { Micros, StatusRules, StoredFile } from '../../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../../dataset/digest.js';
 import { datasetStatusOf } from '../../dataset/pairs/linked-status.js';
-import { ONE_PIECE, type Pieces } from '../../pieces.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { storedFilesIn } from '../dataset-view.js';
@@ -22,8 +21,6 @@ import {
 } from './mount-source.js';
 import { copyFromFolder } from './staging/copy-from-folder.js';
 
-const itself = async (manifest: RevisionManifest) => manifest;
-
 /** A dataset of a catalog that this process can read, also while a server uses it. */
 export function catalogSource(
   installation: {
@@ -32,13 +29,11 @@ export function catalogSource(
     readonly blobs: Pick<BlobStore, 'pathOf' | 'read'>;
     readonly rules: StatusRules;
     readonly now: () => Micros;
-    /** In which many files are read. */
-    readonly pieces?: Pieces;
   },
   { accountId, id: datasetId }: DatasetKey,
   wanted: WantedState = {},
 ): MountSource {
-  const { catalog, dataFolder, blobs, rules, now, pieces = ONE_PIECE } = installation;
+  const { catalog, dataFolder, blobs, rules, now } = installation;
   const manifests = new RevisionManifests(catalog);
   let byName = new Map<string, StoredFile>();
   const storedFile = ({ filename }: MountFile): StoredFile => {
@@ -47,7 +42,7 @@ export function catalogSource(
     return file;
   };
   const latest = async (): Promise<RevisionManifest> => {
-    const found = await catalog.contents({ accountId, id: datasetId }, { pieces });
+    const found = await catalog.contents({ accountId, id: datasetId });
     if (found === undefined) throw new MountError('failed', `Dataset ${datasetId} has been deleted.`);
     const { dataset, linkedFiles } = found;
     const at = now();
@@ -71,12 +66,12 @@ export function catalogSource(
     const current = await latest();
     const { dataset } = current;
     if (revision !== undefined && revision !== current.revision) {
-      const earlier = await manifests.manifest(dataset, revision, signal, itself);
+      const earlier = await manifests.manifest(dataset, revision, signal);
       if (dataset.links.length > 0 && earlier.links === undefined) throw statesUnknown(dataset.name, revision);
       return earlier;
     }
     if (wanted.digest === undefined || wanted.digest === current.digest) return current;
-    return manifests.withDigest(dataset, wanted.digest, signal, itself).catch((error) => {
+    return manifests.withDigest(dataset, wanted.digest, signal).catch((error) => {
       throw digestNotKept(error) ?? error;
     });
   };

@@ -3,7 +3,6 @@ import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
 import { parseDatasetName, parseFilename } from '../../dataset/names.js';
 import { slotText } from '../../dataset/pairs/roles.js';
-import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
 import { MountError, type MountLink, type MountManifest, type WantedState } from './mount-source.js';
 
 /** A control or mask dataset that is READY. */
@@ -22,11 +21,10 @@ export interface MountableDataset extends MountManifest {
  *
  * @throws MountError `not_ready`, `failed`, `digest_differs`, `damaged`
  */
-export async function checkManifest(
+export function checkManifest(
   manifest: MountManifest,
   { digest: requiredDigest, revision }: WantedState,
-  pieces: Pieces,
-): Promise<MountableDataset> {
+): MountableDataset {
   const { name, status, digest } = manifest;
   if ((digest === undefined || status !== 'READY') && revision !== undefined) {
     const message = `Revision ${manifest.revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${JSON.stringify(name)}`;
@@ -45,20 +43,19 @@ export async function checkManifest(
   }
   const links = manifest.links.filter((link): link is MountableLink => link.digest !== undefined);
   const checked = { ...manifest, digest, links };
-  const fault = (await faultIn(manifest, pieces)) ?? linkFaultIn(manifest) ?? digestFaultIn(checked);
+  const fault = faultIn(manifest) ?? linkFaultIn(manifest) ?? digestFaultIn(checked);
   if (fault !== undefined) throw new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
   return checked;
 }
 
-async function faultIn({ name, files }: MountManifest, { pause }: Pieces): Promise<string | undefined> {
+function faultIn({ name, files }: MountManifest): string | undefined {
   const names = new Set<string>();
   const fault = nameFaultIn(name, parseDatasetName);
   if (fault !== undefined) return fault;
-  for (const [i, { filename }] of files.entries()) {
+  for (const { filename } of files) {
     const ownFault = nameFaultIn(filename, parseFilename);
     if (ownFault !== undefined) return ownFault;
     names.add(mountedNameOf(filename));
-    if (i % ITEMS_PER_PIECE === 0) await pause();
   }
   return names.size < files.length
     ? 'several files have the same name once their extensions are lower-cased.'

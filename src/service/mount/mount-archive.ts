@@ -3,15 +3,14 @@ import { type Dataset, MICROS_PER_SECOND, type Micros, type StoredFile } from '.
 import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
-import { mapInPieces, type Pieces } from '../../pieces.js';
 import { type HashedFile, hashedFileOf } from '../../storage/catalog/history/download-files.js';
-import { type DatasetView, WHOLE_ACCOUNT } from '../dataset-view.js';
+import type { DatasetView } from '../dataset-view.js';
 import type { DatasetKey, DatasetService } from '../datasets.js';
 import type { Downloads } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import type { HistoryService } from '../history/history-service.js';
-import { manifestOf, type RevisionManifest, type UseManifest } from '../history/revision-manifests.js';
+import { manifestOf, type RevisionManifest } from '../history/revision-manifests.js';
 import { filesToMount, recordedDatasetsOf } from './folder-plans.js';
 import { statesUnknown, type WantedState } from './mount-source.js';
 import { RECORD_NAME, type RecordedDataset, recordParts } from './mounted-folder.js';
@@ -79,32 +78,24 @@ export class MountArchives {
   }
 
   /**
-   * Makes something of the state that is wanted, with the folders of linked datasets before that of the dataset. Of those with
-   * links, there is one at a time until then: a request that waits holds no files.
+   * Finds the state that is wanted, with the folders of linked datasets before that of the dataset.
    *
-   * @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason, and what `use` throws
+   * @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason
    */
-  find<T>(
-    key: DatasetKey,
-    wanted: WantedState,
-    signal: AbortSignal,
-    use: (archive: MountArchive, pieces: Pieces) => Promise<T>,
-  ): Promise<T> {
-    return this.#withState(key, wanted, signal, async (state, pieces) => {
-      const folders: ArchivedFolder[] = [];
-      for (const { dataset, revision, digest } of state.links ?? []) {
-        signal.throwIfAborted();
-        const linkedKey = { ...key, id: dataset.id };
-        const found = await this.#services.history.readOwnManifest(linkedKey, revision, pieces);
-        if (found.digest === undefined || found.digest !== digest) {
-          const message = `The files of "${dataset.name}" with which "${state.dataset.name}" was READY are no longer intact. Try again.`;
-          throw new ServiceError('not_ready', message);
-        }
-        // Its name may have changed since.
-        folders.push(folderOf({ dataset, digest, files: found.files }));
+  async find(key: DatasetKey, wanted: WantedState, signal: AbortSignal): Promise<MountArchive> {
+    const state = await this.#stateOf(key, wanted, signal);
+    const folders: ArchivedFolder[] = [];
+    for (const { dataset, revision, digest } of state.links ?? []) {
+      signal.throwIfAborted();
+      const found = await this.#services.history.ownManifest({ ...key, id: dataset.id }, revision);
+      if (found.digest === undefined || found.digest !== digest) {
+        const message = `The files of "${dataset.name}" with which "${state.dataset.name}" was READY are no longer intact. Try again.`;
+        throw new ServiceError('not_ready', message);
       }
-      return use({ state, folders: [...folders, folderOf(state)] }, pieces);
-    });
+      // Its name may have changed since.
+      folders.push(folderOf({ dataset, digest, files: found.files }));
+    }
+    return { state, folders: [...folders, folderOf(state)] };
   }
 
   /**
@@ -113,19 +104,18 @@ export class MountArchives {
    *
    * @returns `sha256` of the records, which name all that the archive has
    */
-  async tar({ state, folders }: MountArchive, pieces: Pieces): Promise<{ sha256: string } & ReturnType<typeof tarOf>> {
+  tar({ state, folders }: MountArchive): { sha256: string } & ReturnType<typeof tarOf> {
     const together = togetherOf(state);
     const hash = createHash('sha256');
     const entries: Entry[] = [];
     for (const { dataset, digest, files } of folders) {
-      const own = await mapInPieces(files, pieces, (file) => new FileEntry(dataset, hashedFileOf(file)));
+      const own = files.map((file) => new FileEntry(dataset, hashedFileOf(file)));
       for (const entry of own) entries.push(entry);
       const parts = () => recordOf({ dataset, digest, together }, own);
       let sizeBytes = 0;
       for (const part of parts()) {
         hash.update(part);
         sizeBytes += part.length;
-        await pieces.pause();
       }
       const upload = { sizeBytes, finalizedAt: modifiedAt(dataset) };
       entries.push({ id: '', filename: `${dataset.name}/${RECORD_NAME}`, upload, parts });
@@ -140,25 +130,16 @@ export class MountArchives {
     return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
 
-  async #withState<T>(
-    key: DatasetKey,
-    { digest, revision }: WantedState,
-    signal: AbortSignal,
-    use: (state: ReadyState, pieces: Pieces) => Promise<T>,
-  ): Promise<T> {
+  async #stateOf(key: DatasetKey, { digest, revision }: WantedState, signal: AbortSignal): Promise<ReadyState> {
     const { datasets, history } = this.#services;
     if (digest !== undefined) {
       const wanted = digest.toLowerCase();
-      const useFound: UseManifest<T> = (found, pieces) => use({ ...found, digest: wanted }, pieces);
-      return history.manifestWithDigest(key, wanted, signal, useFound);
+      return { ...(await history.manifestWithDigest(key, wanted, signal)), digest: wanted };
     }
-    if (revision !== undefined) {
-      return history.manifest(key, revision, signal, (found, pieces) => use(readyRevision(found), pieces));
-    }
-    return datasets.viewedWithLinks(key, WHOLE_ACCOUNT, (view, pieces) => {
-      if (view.digest === undefined) throw notReady(view);
-      return use({ ...manifestOf(view), digest: view.digest }, pieces);
-    });
+    if (revision !== undefined) return readyRevision(await history.manifest(key, revision, signal));
+    const view = await datasets.view(key);
+    if (view.digest === undefined) throw notReady(view);
+    return { ...manifestOf(view), digest: view.digest };
   }
 }
 
@@ -186,15 +167,11 @@ function togetherOf({ dataset: { id, name }, digest, links = [] }: ReadyState): 
  * Makes the lines that `sha256sum -c` reads, with the names of the archive. It escapes backslashes and line breaks only, which no
  * name has (`parseFilename`).
  */
-export async function checksumsOf({ folders }: MountArchive, pieces: Pieces): Promise<string> {
-  let lines = '';
-  for (const { dataset, files } of folders) {
-    const own = await mapInPieces(files, pieces, ({ filename, upload }) => {
-      return `${upload.sha256}  ${dataset.name}/${mountedNameOf(filename)}\n`;
-    });
-    lines += own.join('');
-  }
-  return lines;
+export function checksumsOf({ folders }: MountArchive): string {
+  const lines = folders.flatMap(({ dataset, files }) =>
+    files.map(({ filename, upload }) => `${upload.sha256}  ${dataset.name}/${mountedNameOf(filename)}\n`),
+  );
+  return lines.join('');
 }
 
 function notReady({ dataset, status, findings }: DatasetView): ServiceError {

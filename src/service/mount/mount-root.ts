@@ -4,7 +4,6 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Dataset, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf } from '../../dataset/pairs/linked-status.js';
-import { timeSliced, turn } from '../../storage/time-slice.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { catalogSource } from './catalog-source.js';
 import { mountDataset, unmountDataset } from './mount.js';
@@ -17,14 +16,11 @@ const QUIET: Micros = 2 * MICROS_PER_SECOND;
 /** All datasets are reconciled this often, to catch missed notifications and to retry failed mounts. */
 const FULL_INTERVAL_MS = 60_000;
 
-/** Read at a time, so that requests have a turn. */
+/** Read at a time. */
 const DATASETS_PER_PAGE = 100;
 
 /** Targets that are reconciled when a dataset changes that they link to; the others are in the next full round. */
 const MAX_TARGETS = 1000;
-
-/** The longest that a request waits while a manifest is read and checked. */
-const MAX_SLICE_MS = 5;
 
 /** The fields of a record that are kept. */
 type RootRecord = Pick<MountRecord, 'dataset_id' | 'name' | 'digest' | 'mounted_with'>;
@@ -103,7 +99,6 @@ export class MountRoot {
         for (const [accountId, round] of [...this.#rounds]) {
           if (signal.aborted) break;
           await this.#takeTurn(accountId, round);
-          await turn();
         }
       } catch (err) {
         if (!signal.aborted) this.#options.log.warn({ err }, 'the mount root could not be updated');
@@ -123,7 +118,6 @@ export class MountRoot {
     for (let page: Dataset[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
       page = await catalog.datasets({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
       for (const { id, accountId } of page) accounts.set(id, accountId);
-      await turn();
     }
     const folders = new Set(records.map(({ name }) => `folder ${name}`));
     for (const key of this.#lastWarnings.keys())
@@ -142,7 +136,6 @@ export class MountRoot {
     for (let i = 0; i < unknown.length; i += DATASETS_PER_PAGE) {
       const page = await this.#dependencies.catalog.datasets({ ids: unknown.slice(i, i + DATASETS_PER_PAGE) });
       for (const { id, accountId } of page) this.#accounts.set(id, accountId);
-      await turn();
     }
     const begun = new Map<string, Round>();
     for (const id of due) {
@@ -227,11 +220,9 @@ export class MountRoot {
     const { root, dataFolder, log } = this.#options;
     const { catalog, blobs, rules, now } = this.#dependencies;
     const { signal } = this.#stopping;
-    const pieces = timeSliced(MAX_SLICE_MS);
     try {
-      const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now, pieces }, dataset), {
+      const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
         root,
-        pieces,
         signal,
         wanted: {},
         replaces: false,

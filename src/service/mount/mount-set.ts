@@ -1,5 +1,4 @@
 import { slotText } from '../../dataset/pairs/roles.js';
-import type { Pieces } from '../../pieces.js';
 import { checkManifest, type MountableDataset } from './check-manifest.js';
 import { DatasetChanged, MountError, type MountLink, type MountSource } from './mount-source.js';
 
@@ -28,7 +27,7 @@ const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'n
  */
 export async function readLinkedDatasets(
   { dataset, source }: SourcedDataset,
-  { signal, pieces }: { signal: AbortSignal; pieces: Pieces },
+  { signal }: { signal: AbortSignal },
 ): Promise<SourcedLink[]> {
   const linked: SourcedLink[] = [];
   for (const link of dataset.links) {
@@ -36,7 +35,7 @@ export async function readLinkedDatasets(
     const linkedSource = source.linked(link);
     const found = await linkedSource
       .manifest(signal)
-      .then((manifest) => checkManifest(manifest, { digest: link.digest }, pieces))
+      .then((manifest) => checkManifest(manifest, { digest: link.digest }))
       .catch((error) => {
         const hasChanged = error instanceof Error && 'code' in error && CHANGED.includes(String(error.code));
         throw hasChanged

@@ -1,7 +1,6 @@
 import { digestOf } from '../../dataset/digest.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
-import { ONE_PIECE, type Pieces } from '../../pieces.js';
 import { checkManifest } from './check-manifest.js';
 import { type FolderChoices, folderPlansOf } from './folder-plans.js';
 import { markForRemoval, mountPathsOf, removeLeftovers } from './mount-paths.js';
@@ -23,8 +22,6 @@ export interface MountOptions extends Omit<PlacementOptions, 'isLast'>, FolderCh
   readonly root: string;
   /** Mounts only this state, which the source has to have been asked for. */
   readonly wanted: WantedState;
-  /** In which many files are checked. */
-  readonly pieces?: Pieces;
 }
 
 /** A folder of a mounted dataset. */
@@ -63,12 +60,12 @@ const MAX_ATTEMPTS = 4;
  * @throws MountError; the errors of the source; the signal's reason. The folders are unchanged then.
  */
 export async function mountDataset(source: MountSource, options: MountOptions): Promise<Mounted> {
-  const { signal, wanted, pieces = ONE_PIECE } = options;
+  const { signal, wanted } = options;
   for (let attempt = 1; ; attempt++) {
-    const dataset = await checkManifest(await source.manifest(signal), wanted, pieces);
+    const dataset = checkManifest(await source.manifest(signal), wanted);
     const { name } = dataset;
     try {
-      const set = { dataset, source, linked: await readLinkedDatasets({ dataset, source }, { signal, pieces }) };
+      const set = { dataset, source, linked: await readLinkedDatasets({ dataset, source }, { signal }) };
       const plans = folderPlansOf(set, options);
       const results = await placeFolders(plans, { ...options, isLast: attempt >= MAX_ATTEMPTS });
       const [own, ...linkedFolders] = plans.map((plan, index) => mountedFolderOf(plan, results[index]!));

@@ -6,7 +6,6 @@ import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { ITEMS_PER_PIECE } from '../../pieces.js';
 import { bootId } from '../../storage/boot-id.js';
 import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 
@@ -218,6 +217,8 @@ const RECORD_END = ']\n}\n';
 const PART_BEGIN = '{\n "files": [';
 const PART_END = '\n ]\n}';
 
+const FILES_PER_PART = 50;
+
 /** The text of `recordText` in UTF-8 and in parts, each made when it is read: that of ten thousand files takes megabytes. */
 export function* recordParts<F>(
   record: Omit<MountRecord, 'format' | 'files'>,
@@ -229,8 +230,8 @@ export function* recordParts<F>(
     return;
   }
   yield Buffer.from(recordText({ ...record, files: [] }).slice(0, -RECORD_END.length));
-  for (let from = 0; from < files.length; from += ITEMS_PER_PIECE) {
-    const part = JSON.stringify({ files: files.slice(from, from + ITEMS_PER_PIECE).map(recorded) }, null, 1);
+  for (let from = 0; from < files.length; from += FILES_PER_PART) {
+    const part = JSON.stringify({ files: files.slice(from, from + FILES_PER_PART).map(recorded) }, null, 1);
     yield Buffer.from(`${from === 0 ? '' : ','}${part.slice(PART_BEGIN.length, -PART_END.length)}`);
   }
   yield Buffer.from(`\n ${RECORD_END}`);

@@ -1,13 +1,12 @@
 import { type DatasetFile, type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
 import { PAIR_FAULTS } from '../../dataset/pairs/pair-faults.js';
-import { finishInPieces, MAX_ITEMS_AT_ONCE, ONE_PIECE, type Pieces } from '../../pieces.js';
 import type { DatasetContents } from '../../storage/catalog/dataset-contents.js';
 import type { DatasetKeyOfAccount } from '../../storage/catalog/dataset-changes.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { StateCache } from '../state-cache.js';
 import { type JudgedLinks, judgeLinks } from './link-views.js';
 
-interface Dependencies extends Pick<ServiceDependencies, 'catalog' | 'now' | 'takeTurn'> {
+interface Dependencies extends Pick<ServiceDependencies, 'catalog' | 'now'> {
   readonly rules: StatusRules;
 }
 
@@ -37,24 +36,23 @@ export class JudgedContentsReader {
   }
 
   /** @returns `undefined` if the account has no such dataset */
-  async read(key: DatasetKeyOfAccount, pieces: Pieces = ONE_PIECE): Promise<JudgedContents | undefined> {
-    return (await this.#readRemembered(key, pieces)) ?? (await this.#readAndJudge(key, pieces));
+  async read(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
+    return (await this.#readRemembered(key)) ?? (await this.#readAndJudge(key));
   }
 
   /** Reads no file of the linked datasets. @returns `undefined` if what is remembered is no longer true */
-  async #readRemembered(key: DatasetKeyOfAccount, pieces: Pieces): Promise<JudgedContents | undefined> {
+  async #readRemembered(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
     if (!this.#remembered.has(key.id)) return undefined;
-    const contents = await this.#contentsOf(key, { isAlone: true, pieces });
+    const contents = await this.#contentsOf(key, { isAlone: true });
     const links = contents && this.#remembered.get(key.id, stateOf(contents, this.#dependencies.rules));
     return contents && links && { ...contents, links };
   }
 
-  async #readAndJudge(key: DatasetKeyOfAccount, pieces: Pieces): Promise<JudgedContents | undefined> {
-    const contents = await this.#contentsOf(key, { isAlone: false, pieces });
+  async #readAndJudge(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
+    const contents = await this.#contentsOf(key, { isAlone: false });
     if (contents === undefined) return undefined;
     const { dataset, files, linkedFiles, at } = contents;
-    const judging = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
-    const links = await finishInPieces(judging, pieces);
+    const links = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
     if (dataset.links.length > 0) {
       const state = stateOf(contents, this.#dependencies.rules);
       this.#remembered.set(key.id, state, { value: links, size: sizeOf(links) });
@@ -62,11 +60,9 @@ export class JudgedContentsReader {
     return { dataset, files, at, links };
   }
 
-  async #contentsOf(key: DatasetKeyOfAccount, options: { isAlone: boolean; pieces: Pieces }) {
-    const { catalog, now, takeTurn } = this.#dependencies;
+  async #contentsOf(key: DatasetKeyOfAccount, options: { isAlone: boolean }) {
+    const { catalog, now } = this.#dependencies;
     const contents = await catalog.contents(key, options);
-    // The rows of several requests arrive together from a database over the network.
-    if ((contents?.files.length ?? 0) <= MAX_ITEMS_AT_ONCE) await takeTurn?.(key.accountId);
     return contents && { ...contents, at: now() };
   }
 }

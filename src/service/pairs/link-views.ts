@@ -1,4 +1,4 @@
-import { stemGroupSteps } from '../../dataset/counts.js';
+import { stemGroupsOf } from '../../dataset/counts.js';
 import {
   type Dataset,
   type LinkSlot,
@@ -7,11 +7,11 @@ import {
   type StoredFile,
   statusOf,
 } from '../../dataset/dataset.js';
-import { digestSteps } from '../../dataset/digest.js';
+import { digestOf } from '../../dataset/digest.js';
 import type { LinkView } from '../../dataset/pairs/links.js';
 import { isPairFile, type PairFile } from '../../dataset/pairs/pair-faults.js';
 import { type JudgedLink, pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
-import { provePairSteps } from '../../dataset/pairs/pair-proof.js';
+import { provePairs } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
 import type { LinkedFile } from '../../storage/catalog/pairs/linked-files.js';
 
@@ -25,11 +25,11 @@ export interface JudgedLinks {
 const NO_LINKS: JudgedLinks = { views: [], problems: [] };
 
 /**
- * Judges all pairs of a dataset. Yields where other work may run.
+ * Judges all pairs of a dataset.
  *
  * @param contents the dataset, its stored files without problems, and all stored files of the linked datasets
  */
-export function* judgeLinks(
+export function judgeLinks(
   contents: {
     readonly dataset: Dataset;
     readonly files: readonly StoredFile[];
@@ -37,28 +37,24 @@ export function* judgeLinks(
   },
   at: Micros,
   rules: StatusRules,
-): Generator<void, JudgedLinks> {
+): JudgedLinks {
   const { dataset, files, linkedFiles } = contents;
   if (dataset.links.length === 0) return NO_LINKS;
-  const target = yield* stemGroupSteps<PairFile>(files.filter(isPairFile));
+  const target = stemGroupsOf<PairFile>(files.filter(isPairFile));
   const judged: { view: LinkView; link: JudgedLink }[] = [];
   for (const { slot, dataset: linked } of dataset.links) {
-    yield;
     const all = linkedFiles.get(slot) ?? [];
     const sound = all.filter(({ upload }) => !upload.isDamaged);
-    const groups = yield* stemGroupSteps<PairFile>(sound.filter(isPairFile));
-    yield;
+    const groups = stemGroupsOf<PairFile>(sound.filter(isPairFile));
     const status = statusOf(linked.counts, at, rules);
     const warnings = slot === 'mask' ? sound.flatMap(({ upload }) => upload.warnings) : [];
-    const proof = yield* provePairSteps(target, groups, slot);
-    yield;
-    const digest = status === 'READY' ? yield* digestSteps(sound) : undefined;
+    const proof = provePairs(target, groups, slot);
+    const digest = status === 'READY' ? digestOf(sound) : undefined;
     judged.push({
       view: { slot, dataset: linked, status, digest, proof },
       link: { slot, name: linked.name, status, groups, proof, warnings },
     });
   }
-  yield;
   return {
     views: judged.map(({ view }) => view),
     problems: pairFindingsOf(

@@ -2,13 +2,9 @@ import { MAX_BATCH_FILES } from '../../api/limits.js';
 import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
-import { TimeSlice } from '../../storage/time-slice.js';
 
 /** Errors in `detail`. The errors of a large batch usually have one cause. */
 const MAX_REPORTED_ERRORS = 100;
-
-/** The longest that others wait for the check of names. */
-const MAX_SLICE_MS = 5;
 
 /** Characters of an invalid name in `detail`. */
 const MAX_SHOWN_CHARACTERS = 80;
@@ -34,10 +30,10 @@ export interface BatchOptions {
  *
  * @throws ServiceError with the code of the first error, and the first 100 errors in `detail`
  */
-export async function parseUploadBatch(
+export function parseUploadBatch(
   sizes: ReadonlyMap<string, unknown>,
   { maxBytes, conditions }: { maxBytes: number; conditions: ReadonlyMap<string, WriteCondition> | undefined },
-): Promise<BatchEntry[]> {
+): BatchEntry[] {
   if (sizes.size > MAX_BATCH_FILES) {
     const message = `The batch has ${sizes.size} files, but at most ${MAX_BATCH_FILES} are allowed. Send several batches.`;
     throw new ServiceError('too_large', message);
@@ -45,9 +41,7 @@ export async function parseUploadBatch(
   const entries: BatchEntry[] = [];
   const errors: { code: ServiceError['code']; problem: FieldProblem }[] = [];
   const names = new Set<string>();
-  const slice = new TimeSlice(MAX_SLICE_MS);
   for (const [raw, size] of sizes) {
-    await slice.pause();
     try {
       const filename = parseFilename(raw);
       const sizeBytes = parseSize(raw, size, maxBytes);

@@ -1,7 +1,6 @@
 import { DETECTION_MARGIN, MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { blobKeyOf, type Presigning } from '../../storage/blobs/blobs.js';
 import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
-import { turn } from '../../storage/time-slice.js';
 
 /** A URL to which a client sends the bytes of a file with PUT. */
 export interface UploadLink {
@@ -11,9 +10,6 @@ export interface UploadLink {
   readonly headers: Record<string, string>;
   readonly expiresAt: Micros;
 }
-
-/** Links made in a row before other requests are served. */
-const LINKS_PER_TURN = 100;
 
 /** The upload that a verified link allows. */
 export interface SignedUpload {
@@ -51,7 +47,6 @@ export class UploadLinks {
     const links = new Map<K, UploadLink>();
     for (const [key, file] of files) {
       links.set(key, file.upload.via === 'presigned' ? await this.#presign(file, now) : this.#sign(file));
-      if (links.size % LINKS_PER_TURN === 0) await turn();
     }
     return links;
   }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { withAnySignal } from '../../abort-signals.js';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
-import { stemGroupsOf } from '../../dataset/counts.js';
+import { stemGroupsOf, uploadsIn } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
@@ -24,7 +24,6 @@ import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-up
 import { UnreleasedLeases } from './unreleased-leases.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from './upload-links.js';
-import { turn } from '../../storage/time-slice.js';
 
 /** A transaction blocks all other writes, so a large batch is reserved in several; one takes some 10 ms. */
 const FILES_PER_TRANSACTION = 100;
@@ -82,11 +81,16 @@ export class Uploads {
     sizes: ReadonlyMap<string, unknown>,
     { author, conditions, signal }: BatchOptions,
   ): AsyncGenerator<ReadonlyMap<string, PendingFile>> {
-    const { catalog, now, rules, takeTurn = () => turn() } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const { catalog, now, rules } = this.#dependencies;
+    const dataset = await catalog.dataset(key);
+    if (dataset === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
-    const entries = await parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
+    const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
     await this.#requireConditions(key, entries);
+    if (uploadsIn(dataset.counts) + entries.length > catalog.limits.datasetFiles) {
+      const all = entries.map((entry) => this.#linkedFile(key, entry, { createdAt, author }));
+      await this.#reserveSlice(key, all, { isDurable: false, isTrial: true });
+    }
     const reservedIds = new Set<string>();
     let isComplete = false;
     try {
@@ -100,7 +104,6 @@ export class Uploads {
         await this.#reserveSlice(key, files, { isDurable: end >= entries.length });
         for (const { id } of files) reservedIds.add(id);
         yield slice;
-        await takeTurn(key.accountId);
       }
       isComplete = true;
     } finally {
@@ -135,7 +138,12 @@ export class Uploads {
     throw new PreconditionFailed(...first, { detail });
   }
 
-  async #reserveSlice(key: DatasetKey, files: readonly PendingFile[], options: { isDurable: boolean }): Promise<void> {
+  /** @throws ServiceError `dataset_not_found`, `quota_exceeded` */
+  async #reserveSlice(
+    key: DatasetKey,
+    files: readonly PendingFile[],
+    options: { isDurable: boolean; isTrial?: boolean },
+  ): Promise<void> {
     const byStem = stemGroupsOf(files);
     const changed = await this.#dependencies.catalog.change(
       {
@@ -147,19 +155,18 @@ export class Uploads {
       },
       (group, stem) => (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
     );
-    if (changed === undefined) throw datasetNotFound(key.id);
+    if (changed === undefined && options.isTrial !== true) throw datasetNotFound(key.id);
   }
 
   /** Removes reservations of a batch that failed. As with those, the last commit makes the others durable. */
   async #withdraw(key: DatasetKey, entries: readonly BatchEntry[], ids: ReadonlySet<string>): Promise<void> {
-    const { catalog, now, takeTurn = () => turn() } = this.#dependencies;
+    const { catalog, now } = this.#dependencies;
     for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
       const end = start + FILES_PER_TRANSACTION;
       const filenames = entries.slice(start, end).map(({ filename }) => filename);
       const isDurable = end >= entries.length;
       const change = { datasetId: key.id, filenames, now: now(), isActivity: true, isDurable };
       await catalog.change(change, (group) => group.filter(({ id }) => !ids.has(id)));
-      await takeTurn(key.accountId);
     }
   }
 

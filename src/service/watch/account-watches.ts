@@ -1,4 +1,3 @@
-import type { ServiceDependencies } from '../dependencies.js';
 import { type AccountEvent, watchAccount } from './watch-account.js';
 
 /** Events that wait for one follower. One that is further behind has missed some. */
@@ -20,7 +19,7 @@ interface SharedWatch {
   isOpen: boolean;
 }
 
-type WatchDependencies = Parameters<typeof watchAccount>[0] & Pick<ServiceDependencies, 'takeTurn'>;
+type WatchDependencies = Parameters<typeof watchAccount>[0];
 
 /**
  * Watches accounts. All streams of an account share one watch, since a watch remembers the state of every dataset, and reads those
@@ -55,8 +54,6 @@ export class AccountWatches {
           await new Promise<void>((resolve) => {
             follower.wake = resolve;
           });
-          // All followers wake at the same moment.
-          await this.#dependencies.takeTurn?.(accountId);
         }
       }
     } finally {

@@ -27,14 +27,7 @@ export type AccountEvent =
  * have been lost, so that the client lists all datasets again, or, without an error, when the signal fires.
  */
 export async function* watchAccount(
-  {
-    catalog,
-    rules,
-    now,
-    takeTurn,
-  }: Pick<ServiceDependencies, 'catalog' | 'now' | 'takeTurn'> & {
-    readonly rules: StatusRules;
-  },
+  { catalog, rules, now }: Pick<ServiceDependencies, 'catalog' | 'now'> & { readonly rules: StatusRules },
   accountId: string,
   signal: AbortSignal,
 ): AsyncGenerator<AccountEvent> {
@@ -82,7 +75,7 @@ export async function* watchAccount(
     },
   );
   try {
-    for (let after: Dataset | undefined; ; await takeTurn?.(accountId)) {
+    for (let after: Dataset | undefined; ; ) {
       const page = await catalog.datasets({ accountId, after, limit: MAX_BATCH_DATASETS });
       for (const dataset of page) changeIn(dataset);
       if (signal.aborted) return;
@@ -102,7 +95,6 @@ export async function* watchAccount(
         await withAnySignal([signal, wake.signal], (either) => waitUnlessAborted(nextChange - at, { signal: either }));
         continue;
       }
-      await takeTurn?.(accountId);
       const ids = [...changed].slice(0, MAX_BATCH_DATASETS);
       for (const id of ids) changed.delete(id);
       const found = new Map((await catalog.datasets({ accountId, ids })).map((dataset) => [dataset.id, dataset]));

@@ -30,7 +30,7 @@ export interface DatasetChange extends DatasetSummary {
  * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
 export async function* watchDataset(
-  { catalog, rules, now, pollPresignedUploads, takeTurn }: ServiceDependencies,
+  { catalog, rules, now, pollPresignedUploads }: ServiceDependencies,
   key: DatasetKey,
   signal: AbortSignal,
 ): AsyncGenerator<DatasetChange> {
@@ -45,8 +45,6 @@ export async function* watchDataset(
   try {
     let lastFingerprint: string | undefined;
     for (;;) {
-      // All watches of a dataset wake at the same moment.
-      await takeTurn?.(key.accountId);
       if (signal.aborted) return;
       wake = new AbortController();
       // A change during the read is reported with the next one.

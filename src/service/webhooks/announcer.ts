@@ -14,7 +14,6 @@ import type { DatasetService } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { deletedPayload, readyOrFailedPayload } from './payloads.js';
-import { turn } from '../../storage/time-slice.js';
 
 /** Datasets that are read at once. SQLite is read on the thread that answers requests, which have a turn after each page. */
 const PAGE_DATASETS = 200;
@@ -177,11 +176,11 @@ export class Announcer {
     }
   }
 
-  /** Reads pages until the one after the last. Requests have a turn after each. */
+  /** Reads pages until the one after the last. */
   async *#pagesOf<Page extends { readonly last: string | null }>(
     read: (after: string) => Promise<Page>,
   ): AsyncGenerator<Page> {
-    for (let after: string | null = ''; after !== null && !this.#isStopping; await turn()) {
+    for (let after: string | null = ''; after !== null && !this.#isStopping; ) {
       const page: Page = await read(after);
       yield page;
       after = page.last;
@@ -196,13 +195,11 @@ export class Announcer {
       if (this.#isStopping) return;
       if (left-- > 0) await this.#announce(found);
       else this.#wait(found.dataset);
-      await turn();
     }
     for (const known of await announcements.ofDeleted(page)) {
       if (this.#isStopping) return;
       if (left-- > 0) await this.#announceDeleted(known);
       else this.#wait({ accountId: known.accountId, id: known.datasetId });
-      await turn();
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
+import { AccountSlots } from '../account-slots.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
 import { ReceivedFiles } from './background/received-files.js';
@@ -49,7 +50,6 @@ import {
   storedAfter,
   storedFilesNamed,
 } from './statements.js';
-import { turn } from '../time-slice.js';
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -59,6 +59,9 @@ export interface CatalogOptions {
   readonly changeFeed?: ChangeFeed;
   readonly notifyInstances?: NotifyInstances;
 }
+
+/** Reads of all files of a dataset that are in flight. */
+const READS_AT_ONCE = 2;
 
 /**
  * Datasets and files in the database. A change to a file also updates the counts of its dataset, and adds blobs without a
@@ -71,6 +74,9 @@ export class Catalog {
   readonly links: Links;
   readonly downloadFiles: DownloadFiles;
   readonly receivedFiles: ReceivedFiles;
+  /** For reads of all files of a dataset, by account. Each holds some megabytes until its caller has made an answer of them. */
+  readonly reads = new AccountSlots(READS_AT_ONCE);
+  readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
   readonly #longChanges: LongChanges;
@@ -78,17 +84,14 @@ export class Catalog {
   constructor(db: Database, options: CatalogOptions) {
     const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
+    this.limits = limits;
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
     this.receivedFiles = new ReceivedFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
     this.#longChanges = new LongChanges(db, this.#changeOptions);
-    this.links = new Links(db, {
-      changes: this.changes,
-      notification: notifyInstances,
-      replaceLocked: (key, replacement) => this.#longChanges.apply('replaceLinks', key.id, { key, replacement }, key),
-    });
+    this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */
@@ -112,7 +115,7 @@ export class Catalog {
 
   /** A dataset with its files, and those of the datasets that it links to unless it is read alone. */
   contents(key: DatasetKeyOfAccount, options: ContentsOptions = {}): Promise<DatasetContents | undefined> {
-    return readContents(this.#db, key, options);
+    return this.reads.run(key.accountId, () => readContents(this.#db, key, options));
   }
 
   /** All files of a dataset of any account, unordered. */
@@ -138,12 +141,11 @@ export class Catalog {
     return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
   }
 
-  /** The stored files that have one of these names, unordered. Reads some at a time, with turns for requests. */
+  /** The stored files that have one of these names, unordered. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
     const found: StoredFile[] = [];
     for (const select of storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)])) {
       for (const row of await select.execute()) found.push(fileOf(row) as StoredFile);
-      await turn();
     }
     return found;
   }

@@ -1,6 +1,5 @@
 import type { Dataset, DatasetFile, LinkSlot } from '../../dataset/dataset.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
-import { MAX_ITEMS_AT_ONCE, mapInPieces, ONE_PIECE, type Pieces } from '../../pieces.js';
 import type { Database, Query } from '../database/database.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import type { DatasetKeyOfAccount } from './dataset-changes.js';
@@ -17,12 +16,10 @@ export interface DatasetContents {
   readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
 }
 
-/** What is read, and how. */
+/** What is read. */
 export interface ContentsOptions {
   /** Leaves out the files of the datasets that it links to. */
   readonly isAlone?: boolean;
-  /** In which many files are read. */
-  readonly pieces?: Pieces;
 }
 
 /**
@@ -32,24 +29,20 @@ export interface ContentsOptions {
 export async function readContents(
   db: Database,
   key: DatasetKeyOfAccount,
-  { isAlone = false, pieces = ONE_PIECE }: ContentsOptions,
+  { isAlone = false }: ContentsOptions,
 ): Promise<DatasetContents | undefined> {
   const { query } = db;
-  const [[dataset], stored, others, links, ...linkedFiles] = await db.read(
-    [
-      rowOf(query, key),
-      storedRowsOf(query, key),
-      otherRowsOf(query, key),
-      linkRowsOf(query, key),
-      ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
-    ],
-    pieces,
-  );
+  const [[dataset], stored, others, links, ...linkedFiles] = await db.read([
+    rowOf(query, key),
+    storedRowsOf(query, key),
+    otherRowsOf(query, key),
+    linkRowsOf(query, key),
+    ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
+  ]);
   if (dataset === undefined) return undefined;
-  if ([stored, others, ...linkedFiles].some((rows) => rows.length > MAX_ITEMS_AT_ONCE)) await pieces.begin();
   return {
     dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) },
-    files: [...(await storedFilesOf(stored, key.id, pieces)), ...(await mapInPieces(others, pieces, fileOf))],
+    files: [...storedFilesOf(stored, key.id), ...others.map(fileOf)],
     linkedFiles: linkedFilesOf(linkedFiles),
   };
 }

@@ -1,8 +1,9 @@
-import { countsInRole, recount, type StemCounts, stemGroupsOf, usageOf } from '../../dataset/counts.js';
+import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetCounts,
   type DatasetFile,
+  isRetired,
   liveUntil,
   type Micros,
   type PendingFile,
@@ -13,14 +14,14 @@ import { type StoredDifference, storedDifference } from '../../dataset/history/r
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
-import { ITEMS_PER_PIECE, mapInPieces, ONE_PIECE, type Pieces } from '../../pieces.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { NotifyInstances } from '../database/change-feed.js';
-import { type Database, nullColumnOf, type RowsOf } from '../database/database.js';
+import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction } from '../database/database.js';
 import {
   type AccountLimits,
   addDirectUpload,
   addUsage,
+  datasetFull,
   expiredReservations,
   quotaErrorOf,
 } from './accounts/account-usage.js';
@@ -43,12 +44,12 @@ import {
   groupsOfStems,
   insertFile,
   lockedDatasetById,
+  namesOf,
   reclaimBlobs,
   trashBlobs,
   writeCounts,
   writeFiles,
 } from './statements.js';
-import { turn } from '../time-slice.js';
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -98,8 +99,6 @@ export interface ChangeOptions {
   readonly limits: AccountLimits;
   /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: NotifyInstances;
-  /** In which many files are changed; in one by default. */
-  readonly pieces?: Pieces;
 }
 
 /**
@@ -147,7 +146,6 @@ async function withinQuota<T>(
       const ending = { datasetId: first.dataset_id, filenames, now, isActivity: false, isDurable: false };
       hasEnded = (await changeOnce(db, ending, (group) => endReservations(group, now), options)) !== undefined;
       if (!hasEnded) break;
-      await turn();
     }
     return hasEnded ? change().catch(throwQuotaError) : throwQuotaError(error);
   }
@@ -157,7 +155,7 @@ function changeOnce(
   db: Database,
   change: FileChange,
   transition: Transition,
-  { blobGrace, limits, notification, pieces = ONE_PIECE }: ChangeOptions,
+  { blobGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, hasRowLocks, transact } = db;
   const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
@@ -173,7 +171,7 @@ function changeOnce(
       ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
     if (row === undefined || (restore && row.readiness_version !== restore.readinessVersion)) return undefined;
-    const before = stemGroupsOf(await mapInPieces(groups.flat(), pieces, fileOf));
+    const before = stemGroupsOf(groups.flat().map(fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
@@ -186,7 +184,6 @@ function changeOnce(
     const stemChanges: StemChange[] = [];
     let { author } = change;
     for (const stem of stems) {
-      if (stemChanges.length % ITEMS_PER_PIECE === ITEMS_PER_PIECE - 1) await pieces.pause();
       const old = before.get(stem) ?? [];
       const next = transition(old, stem);
       if (next === undefined) return undefined;
@@ -207,6 +204,8 @@ function changeOnce(
       added.files += usedAfter.files - usedBefore.files;
       added.bytes += usedAfter.bytes - usedBefore.bytes;
     }
+    // Restored files were within the limit once.
+    if (restore === undefined) await requireRoom(query, send, { datasetId, counts, changes: stemChanges, limits });
     const accountId = row.account_id;
     if (change.isTrial) return send(addUsage(query, { accountId, added, limits })).then(() => undefined);
     if (isActivity) lastActivity = now;
@@ -243,6 +242,30 @@ function changeOnce(
     const version = counted?.version ?? dataset.version;
     return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn, startsRecheck };
   });
+}
+
+/** @param counts of the dataset after the change @throws ServiceError `quota_exceeded` if it adds too many files */
+async function requireRoom(
+  query: Query,
+  send: Transaction['send'],
+  {
+    datasetId,
+    counts,
+    changes,
+    limits,
+  }: { datasetId: string; counts: StemCounts; changes: readonly StemChange[]; limits: AccountLimits },
+): Promise<void> {
+  const max = limits.datasetFiles;
+  if (uploadsIn(counts) <= max) return;
+  const added = changes.reduce((sum, { before, after }) => sum + namesIn(after) - namesIn(before), 0);
+  if (added <= 0) return;
+  const [[found]] = await send([namesOf(query, datasetId)]);
+  const files = Number(found?.names ?? 0);
+  if (files + added > max) throw datasetFull({ files, added, max });
+}
+
+function namesIn(group: StemGroup): number {
+  return new Set(group.filter(({ upload }) => !isRetired(upload)).map(({ filename }) => filename)).size;
 }
 
 /** The author of an upload that is finalized. */
@@ -288,12 +311,20 @@ export async function addReservation(
       commit([
         countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
         addDirectUpload(query, { accountId, file, limits }),
-        insertFile(query, { ...fileColumns(file), accountId, maxNames: MAX_NAMES_PER_STEM }),
+        insertFile(query, {
+          ...fileColumns(file),
+          accountId,
+          maxNames: MAX_NAMES_PER_STEM,
+          maxFiles: limits.datasetFiles,
+        }),
         ...notification({ datasetId, filenames: [file.filename] }),
       ]),
     ),
-  ).catch((error) => {
-    throw nullColumnOf(error) === 'file.stem' ? tooManyNames(file.filename) : error;
+  ).catch(async (error) => {
+    if (nullColumnOf(error) === 'file.stem') throw tooManyNames(file.filename);
+    if (nullColumnOf(error) !== 'file.filename') throw error;
+    const [found] = await namesOf(query, datasetId).execute();
+    throw datasetFull({ files: Number(found?.names ?? 0), added: 1, max: limits.datasetFiles });
   });
   return row && datasetRecordOf(row);
 }

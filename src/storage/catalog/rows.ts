@@ -16,7 +16,6 @@ import {
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
-import { type Pieces, replaceInPieces } from '../../pieces.js';
 import type { Schema } from '../database/schema.js';
 
 export type FileRow = Selectable<Schema['file']>;
@@ -106,10 +105,10 @@ export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
   return storedFile(row, { datasetId, factsOf });
 }
 
-/** The files of many rows of one dataset, which take the places of the rows. */
-export function storedFilesOf(rows: StoredRow[], datasetId: string, pieces: Pieces): Promise<StoredFile[]> {
+/** The files of many rows of one dataset. */
+export function storedFilesOf(rows: readonly StoredRow[], datasetId: string): StoredFile[] {
   const reader = { datasetId, factsOf: factsReader() };
-  return replaceInPieces(rows, pieces, (row) => storedFile(row, reader));
+  return rows.map((row) => storedFile(row, reader));
 }
 
 function storedFile(row: StoredRow, { datasetId, factsOf }: { datasetId: string; factsOf: FactsReader }): StoredFile {

@@ -189,11 +189,12 @@ function upsertRows(query: Query, rows: readonly FileRow[]) {
 }
 
 /**
- * Inserts a file if its dataset exists and belongs to the account. Fails if the name is new and its stem has `maxNames`: the stem
- * then becomes null, which the column rejects.
+ * Inserts a file, counted already by `countReservation`, if its dataset exists and belongs to the account. Fails if the name is
+ * new and its stem has `maxNames`: the stem then becomes null, which the column rejects. So does the filename if the dataset has
+ * `maxFiles`.
  */
 export const insertFile = preparedStatement(
-  (query, parameter: ParameterOf<FileRow & { accountId: string; maxNames: number }>) =>
+  (query, parameter: ParameterOf<FileRow & { accountId: string; maxNames: number; maxFiles: number }>) =>
     query
       .insertInto('file')
       .columns(FILE_COLUMNS)
@@ -205,13 +206,38 @@ export const insertFile = preparedStatement(
         const names = ofStem.select(({ fn }) => fn.count<number>('filename').distinct().as('names'));
         const hasName = eb.exists(ofStem.select('id').where('filename', '=', parameter('filename')));
         const stem = sql`case when (${names}) < ${parameter('maxNames')} or ${hasName} then ${parameter('stem')} end`;
+        const max = sql`cast(${parameter('maxFiles')} as bigint)`;
+        // The second count is exact, and made near the limit alone: two uploads of one name are one file.
+        const hasRoom = sql`${UPLOADS_OF_DATASET} <= ${max} or (${namesOf(query, parameter('dataset_id'))}) < ${max}`;
+        const isKept = eb.exists(
+          ofStem.select('id').where('filename', '=', parameter('filename')).where(isNotReplaced),
+        );
+        const filename = sql`case when ${hasRoom} or ${isKept} then ${parameter('filename')} end`;
+        const valueOf = (name: keyof FileRow) => {
+          if (name === 'stem') return stem.as(name);
+          return name === 'filename' ? filename.as(name) : eb.val(parameter(name)).as(name);
+        };
         return eb
           .selectFrom('dataset')
-          .select(FILE_COLUMNS.map((name) => (name === 'stem' ? stem.as(name) : eb.val(parameter(name)).as(name))))
+          .select(FILE_COLUMNS.map(valueOf))
           .where('id', '=', parameter('dataset_id'))
           .where('account_id', '=', parameter('accountId'));
       }),
 );
+
+const UPLOADS_OF_DATASET = sql<number>`images + videos + captions + pending + received + rejected`;
+
+/** Counts the names of a dataset, without those whose only uploads were replaced. */
+export function namesOf(query: Query, datasetId: string) {
+  return query
+    .selectFrom('file')
+    .select(({ fn }) => fn.count<number>('filename').distinct().as('names'))
+    .where('dataset_id', '=', datasetId)
+    .where(isNotReplaced);
+}
+
+/** As `isRetired` says the opposite. */
+const isNotReplaced = sql<boolean>`(state <> ${IS_PENDING} or alive_until is not null)`;
 
 /** Adds one pending upload to the counts of a dataset; returns the dataset. */
 export const countReservation = preparedStatement(

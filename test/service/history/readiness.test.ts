@@ -1,9 +1,9 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { DatasetFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import { RevisionManifests } from '../../../src/service/history/revision-manifests.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { pausedBeforeCommit, untilLockWait } from '../../harness/paused-database.js';
@@ -35,11 +35,12 @@ onEach(catalogs, (open) => {
       await catalog.change({ ...change, now: 2 }, (group) => group.map(damaged));
     };
     let meanwhile = async () => {};
-    const takeTurn = async () => {
-      await turn();
+    const { database } = opened;
+    const transact: Database['transact'] = async (options, work) => {
       await meanwhile();
+      return database.transact(options, work);
     };
-    const manifests = new RevisionManifests(catalog, { takeTurn });
+    const manifests = new RevisionManifests(new Catalog({ ...database, transact }, { blobGrace: 0 }));
     /** The state of the revision; `work` runs once it is computed, before it is stored. */
     const list = async (dataset = find(), work = async () => {}) => {
       meanwhile = work;

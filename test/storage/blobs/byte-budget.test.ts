@@ -1,6 +1,6 @@
+import { setImmediate as nextLoopIteration } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ByteBudget, type Permit } from '../../../src/storage/blobs/byte-budget.js';
-import { turn } from '../../../src/storage/time-slice.js';
 
 const { signal } = new AbortController();
 
@@ -12,7 +12,7 @@ function newBudget() {
     void budget.acquire(bytes, { accountId, signal }).then((permit) => granted.set(`${accountId} ${bytes}`, permit));
   const release = (name: string, keep = 0) => granted.get(name)!.shrinkTo(keep);
   const names = async () => {
-    await turn();
+    await nextLoopIteration();
     return [...granted.keys()];
   };
   return { budget, ask, release, names };

@@ -4,20 +4,20 @@ import type { FileDifference } from '../../../dataset/history/revision-states.js
 import type { Downloads } from '../../../service/download/downloads.js';
 import { type RevisionDifference, textBytesOf } from '../../../service/history/revision-difference.js';
 import { fileToWire } from '../../to-wire.js';
-import { jsonElements, textPages } from './json-pages.js';
+import { jsonElements, textPages } from './json-parts.js';
 
 type List = 'added' | 'removed' | 'changed';
 type Texts = ReadonlyMap<StoredFile, string>;
 
 /**
- * The answer with the difference of two revisions and the texts of captions, as `sendJsonPages` takes it. Texts that the store
+ * The answer with the difference of two revisions and the texts of captions, as `sendJsonParts` takes it. Texts that the store
  * has lost are missing: without them, the differences can be seen and undone.
  */
 export async function* differenceTexts(
   downloads: Downloads,
   { accountId, from, to }: { accountId: string; from: number; to: number },
   { total, files, isLast }: RevisionDifference,
-): AsyncGenerator<() => string, void, void> {
+): AsyncGenerator<string, void, void> {
   const lists: Record<List, FileDifference[]> = { added: [], removed: [], changed: [] };
   for (const file of files) lists[listOf(file)].push(file);
   let json = JSON.stringify({ from, to, total }).slice(0, -1);
@@ -26,14 +26,13 @@ export async function* differenceTexts(
     for (const [i, page] of textPages(list, textBytesOf).entries()) {
       const versions = page.flatMap((file) => [file.from, file.to]).filter((file) => file !== undefined);
       const texts = await downloads.texts<StoredFile>(accountId, versions, { leavesOutDamaged: true });
-      const before = i === 0 ? json : ',';
-      yield () => before + jsonElements(page.map((file) => differenceToWire(file, texts)));
+      yield (i === 0 ? json : ',') + jsonElements(page.map((file) => differenceToWire(file, texts)));
       json = '';
     }
     json += ']';
   }
   const next: Pick<WireRevisionDiff, 'next_after'> = { next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
-  yield () => `${json},${JSON.stringify(next).slice(1)}`;
+  yield `${json},${JSON.stringify(next).slice(1)}`;
 }
 
 function listOf({ from, to }: FileDifference): List {

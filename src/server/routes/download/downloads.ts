@@ -21,7 +21,7 @@ import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
 import { fileToWire, timeOf } from '../../to-wire.js';
 import { captionTexts } from './caption-texts.js';
-import { sendJsonPages } from './json-pages.js';
+import { sendJsonParts } from './json-parts.js';
 import { matches, NOT_MODIFIED, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 
 const route = routesTagged('files');
@@ -205,7 +205,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       const source = { accountId, id: params.id, revision: query.revision };
       const captions = await downloads.captions(source, body.filenames);
       filesInFlight.admit(accountId, captions.length, reply.raw);
-      return sendJsonPages(reply, captionTexts(downloads, accountId, captions), context);
+      return sendJsonParts(reply, captionTexts(downloads, accountId, captions));
     },
   );
 }

@@ -8,7 +8,6 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
 import { checksumsOf, type MountArchive } from '../../../service/mount/mount-archive.js';
 import type { WantedState } from '../../../service/mount/mount-source.js';
-import type { Pieces } from '../../../pieces.js';
 import { disconnectSignal } from '../../connections/disconnect.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
@@ -32,18 +31,14 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
   const { mountArchives, readLinks, filesInFlight, now, publicUrl } = context;
 
   /** @throws ServiceError as `find`; `dataset_not_found` for a linked dataset that the token is not bound to */
-  const withArchive = <T>(
-    request: TarRequest,
-    reply: FastifyReply,
-    use: (archive: MountArchive, pieces: Pieces) => Promise<T>,
-  ): Promise<T> =>
-    mountArchives.find(keyOf(request), request.query, disconnectSignal(reply), (archive, pieces) => {
-      const bound = request.grant?.datasetIds ?? undefined;
-      const other = archive.state.links?.find(({ dataset }) => bound?.includes(dataset.id) === false);
-      if (other === undefined) return use(archive, pieces);
-      const message = `"${archive.state.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
-      throw new ServiceError('dataset_not_found', message);
-    });
+  const archiveFor = async (request: TarRequest, reply: FastifyReply): Promise<MountArchive> => {
+    const archive = await mountArchives.find(keyOf(request), request.query, disconnectSignal(reply));
+    const bound = request.grant?.datasetIds ?? undefined;
+    const other = archive.state.links?.find(({ dataset }) => bound?.includes(dataset.id) === false);
+    if (other === undefined) return archive;
+    const message = `"${archive.state.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
+    throw new ServiceError('dataset_not_found', message);
+  };
 
   app.get(
     '/:id/tar-link',
@@ -56,7 +51,7 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const { grant, query } = request;
       if (grant === undefined) throw new Error('No link leads to another.');
-      const { dataset, digest, revision, links, files, bytes } = await withArchive(request, reply, summaryOf);
+      const { dataset, digest, revision, links, files, bytes } = summaryOf(await archiveFor(request, reply));
       const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
       const tar = { digest, token: grant.tokenId };
       const link = readLinks.tarLinkFor(keyOf(request), tar, { expiresAt, until: grant.expiresAt });
@@ -98,12 +93,11 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
       }),
     },
     async (request, reply) => {
-      const { name, sizeBytes, sha256, open } = await withArchive(request, reply, async (archive, pieces) => {
-        const { dataset, files } = await summaryOf(archive);
-        filesInFlight.admit(request.accountId, files, reply.raw);
-        return { name: dataset.name, ...(await mountArchives.tar(archive, pieces)) };
-      });
-      const filename = `${name}.tar`;
+      const archive = await archiveFor(request, reply);
+      const { dataset, files } = summaryOf(archive);
+      filesInFlight.admit(request.accountId, files, reply.raw);
+      const { sizeBytes, sha256, open } = mountArchives.tar(archive);
+      const filename = `${dataset.name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
       const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };
       // A file is checked at its end, so a range that ends within one would send bytes unchecked.
@@ -123,14 +117,14 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
       }),
     },
     async (request, reply) => {
-      const lines = await withArchive(request, reply, checksumsOf);
+      const lines = checksumsOf(await archiveFor(request, reply));
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'private, no-cache').send(lines);
     },
   );
 }
 
 /** What a link says of an archive, without its files. */
-async function summaryOf({ state: { dataset, digest, revision, links = [] }, folders }: MountArchive) {
+function summaryOf({ state: { dataset, digest, revision, links = [] }, folders }: MountArchive) {
   let [files, bytes] = [0, 0];
   for (const folder of folders) {
     files += folder.files.length;

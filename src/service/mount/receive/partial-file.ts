@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { UnreadableFile } from '../../../storage/regular-file.js';
-import { turn } from '../../../storage/time-slice.js';
 import { DatasetChanged, type MountFile } from '../mount-source.js';
 
 /** Network chunks are buffered until about this size, so that most images are written by one call. */
@@ -58,7 +57,7 @@ export class PartialFile {
   }
 
   /**
-   * Hashes the bytes that an earlier attempt received, to append after them. Requests are served meanwhile.
+   * Hashes the bytes that an earlier attempt received, to append after them.
    *
    * @throws the signal's reason; the system's errors
    */
@@ -72,7 +71,6 @@ export class PartialFile {
     const buffer = Buffer.allocUnsafe(Math.min(RESUME_BYTES, size));
     while (this.bytes < size) {
       const { bytesRead } = await readAsync(this.#fd, buffer, 0, buffer.length, this.bytes);
-      await turn();
       signal.throwIfAborted();
       if (bytesRead === 0) return;
       this.#count(buffer.subarray(0, bytesRead));

@@ -12,12 +12,19 @@ export interface AccountUsage extends Usage {
   readonly datasets: number;
 }
 
-/** The largest totals of one account. */
-export type AccountLimits = AccountUsage;
+/** The largest totals of one account, and of one dataset. */
+export interface AccountLimits extends AccountUsage {
+  readonly datasetFiles: number;
+}
 
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
-export const NO_LIMITS: AccountLimits = { datasets: UNLIMITED, files: UNLIMITED, bytes: UNLIMITED };
+export const NO_LIMITS: AccountLimits = {
+  datasets: UNLIMITED,
+  files: UNLIMITED,
+  bytes: UNLIMITED,
+  datasetFiles: UNLIMITED,
+};
 
 const SETTING_OF: Record<keyof AccountUsage, string> = {
   datasets: '--account-datasets',
@@ -178,6 +185,14 @@ export function expiredReservations(query: Query, { datasetId, now }: { datasetI
     .where('file.promised_bytes', '>', 0)
     .orderBy('file.dataset_id')
     .limit(ROWS_PER_STATEMENT);
+}
+
+/** The error to answer with if new files would exceed the limit of their dataset, which has `files` now. */
+export function datasetFull({ files, added, max }: { files: number; added: number; max: number }): ServiceError {
+  const more = added === 1 ? 'one more' : `${added} more`;
+  const advice = 'Delete files or withdraw uploads that are no longer needed, or upload the others to another dataset.';
+  const message = `The dataset has ${files} files, and ${more} would exceed the limit of ${max} files of a dataset (--max-dataset-files). ${advice}`;
+  return new ServiceError('quota_exceeded', message);
 }
 
 /** The error to answer with if a total of an account would have exceeded its limit; otherwise the error itself. */

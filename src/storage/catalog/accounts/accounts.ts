@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
-import type { Pieces } from '../../../pieces.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Transaction } from '../../database/database.js';
 import { rowChunksOf } from '../statements.js';
@@ -20,7 +19,6 @@ import {
   revocation,
   validTokens,
 } from './token-statements.js';
-import { turn } from '../../time-slice.js';
 
 /** Tokens and shares of an account that its tokens make. The operator of the server may make more. */
 const MAX_TOKENS = 1000;
@@ -67,7 +65,7 @@ export class Accounts {
     this.#lastUses.set(tokenId, now);
   }
 
-  /** Writes some uses at a time, not durably, and gives requests a turn in between. After a failure the others stay. */
+  /** Writes some uses at a time, not durably. After a failure the others stay. */
   async saveLastUses(): Promise<void> {
     const { query, transact } = this.#db;
     // In the order of the ids, so that transactions of several instances lock rows in one order.
@@ -81,7 +79,6 @@ export class Accounts {
       );
       await transact({ isDurable: false }, ({ commit }) => commit(updates));
       for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
-      await turn();
     }
   }
 
@@ -208,13 +205,13 @@ export class Accounts {
   }
 
   /** Lists all tokens, sessions and shares, or those of one account, as `listTokens` does. @throws ServiceError `account_not_found` */
-  async tokens(accountName?: string, filter: TokenFilter = {}, pieces?: Pieces): Promise<TokenSummary[]> {
-    if (accountName === undefined) return listTokens(this.#db.query, filter, pieces);
+  async tokens(accountName?: string, filter: TokenFilter = {}): Promise<TokenSummary[]> {
+    if (accountName === undefined) return listTokens(this.#db.query, filter);
     const accountId = await this.#accountIdOf(accountName);
     if (accountId === undefined) {
       throw new ServiceError('account_not_found', `There is no account named "${accountName}".`);
     }
-    return listTokens(this.#db.query, { ...filter, accountId }, pieces);
+    return listTokens(this.#db.query, { ...filter, accountId });
   }
 
   /**

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
-import { turn } from '../../time-slice.js';
 
 /** How long `token list` shows a token after its end; longer than any link of a token is valid. */
 export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
@@ -23,12 +22,12 @@ export interface PruneOptions {
 
 /**
  * Deletes tokens, sessions, shares and codes that were revoked or have expired long ago. It reads and deletes a bounded number
- * of rows at a time, so that any number of processes may do so at once, and requests have turns meanwhile. What a deleted token
- * signed stays rejected, because an unknown token counts as revoked.
+ * of rows at a time, so that any number of processes may do so at once. What a deleted token signed stays rejected, because an
+ * unknown token counts as revoked.
  */
 export async function pruneTokens(db: Database, { now, signal }: PruneOptions): Promise<void> {
   const endedOf = new Map<string, number>();
-  for (let after = ''; !signal?.aborted; await turn()) {
+  for (let after = ''; !signal?.aborted; ) {
     const page = await db.query
       .selectFrom('token')
       .select(['id', 'account_id', 'revoked_at', 'expires_at'])
@@ -96,6 +95,5 @@ async function deleteTokens(
         query.deleteFrom('token').where('id', 'in', some),
       ]),
     );
-    await turn();
   }
 }

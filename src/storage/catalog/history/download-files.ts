@@ -1,10 +1,8 @@
 import type { StoredFile } from '../../../dataset/dataset.js';
 import type { FileKind } from '../../../dataset/media.js';
-import { MAX_ITEMS_AT_ONCE, type Pieces, replaceInPieces } from '../../../pieces.js';
 import type { Database } from '../../database/database.js';
 import { type FileRow, required } from '../rows.js';
 import { storedFilesNamed } from '../statements.js';
-import { turn } from '../../time-slice.js';
 import { type RevisionFileNames, revisionFilesNamed } from './revisions.js';
 
 /**
@@ -41,59 +39,53 @@ export class DownloadFiles {
   /**
    * The name of a dataset and all its files, unordered, from one snapshot.
    *
-   * @param pieces in which many files are read
    * @returns `undefined` if the account has no such dataset
    */
-  async ofDataset(
-    { accountId, id }: { accountId: string; id: string },
-    pieces: Pieces,
-  ): Promise<{ name: string; files: DownloadFile[] } | undefined> {
+  async ofDataset({
+    accountId,
+    id,
+  }: {
+    accountId: string;
+    id: string;
+  }): Promise<{ name: string; files: DownloadFile[] } | undefined> {
     const { query } = this.#db;
     const own = query.selectFrom('dataset').where('id', '=', id).where('account_id', '=', accountId);
     const files = query.selectFrom('file').select(COLUMNS).where('dataset_id', '=', own.select('id'));
-    const [[dataset], rows] = await this.#db.read([own.select('name'), files.where('state', '=', 'stored')], pieces);
-    return dataset && { name: dataset.name, files: await filesOf(rows, id, pieces) };
+    const [[dataset], rows] = await this.#db.read([own.select('name'), files.where('state', '=', 'stored')]);
+    return dataset && { name: dataset.name, files: filesOf(rows, id) };
   }
 
   /**
    * All files of a revision, unordered.
    *
-   * @param pieces in which many files are read
    * @returns `undefined` if the revision is not kept
    */
-  async ofRevision(
-    { datasetId, number }: { datasetId: string; number: number },
-    pieces: Pieces,
-  ): Promise<DownloadFile[] | undefined> {
+  async ofRevision({ datasetId, number }: { datasetId: string; number: number }): Promise<DownloadFile[] | undefined> {
     const { query } = this.#db;
-    const [[revision], stored, past] = await this.#db.read(
-      [
-        query.selectFrom('revision').select('number').where('dataset_id', '=', datasetId).where('number', '=', number),
-        query
-          .selectFrom('file')
-          .select(COLUMNS)
-          .where('dataset_id', '=', datasetId)
-          .where('state', '=', 'stored')
-          .where('added_in', '<=', number),
-        query
-          .selectFrom('past_file')
-          .select(COLUMNS)
-          .where('dataset_id', '=', datasetId)
-          .where('removed_in', '>', number)
-          .where('added_in', '<=', number),
-      ],
-      pieces,
-    );
-    return revision && filesOf([...stored, ...past], datasetId, pieces);
+    const [[revision], stored, past] = await this.#db.read([
+      query.selectFrom('revision').select('number').where('dataset_id', '=', datasetId).where('number', '=', number),
+      query
+        .selectFrom('file')
+        .select(COLUMNS)
+        .where('dataset_id', '=', datasetId)
+        .where('state', '=', 'stored')
+        .where('added_in', '<=', number),
+      query
+        .selectFrom('past_file')
+        .select(COLUMNS)
+        .where('dataset_id', '=', datasetId)
+        .where('removed_in', '>', number)
+        .where('added_in', '<=', number),
+    ]);
+    return revision && filesOf([...stored, ...past], datasetId);
   }
 
-  /** The files of a dataset that have one of these names, unordered. Reads some at a time, with turns for requests. */
+  /** The files of a dataset that have one of these names, unordered. */
   async named(key: { datasetId: string; filenames: readonly string[] }): Promise<HashedFile[]> {
     const found: HashedFile[] = [];
     for (const select of storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)])) {
-      for (const row of await select.clearSelect().select(HASHED_COLUMNS).execute())
-        found.push(hashedOf(row, key.datasetId));
-      await turn();
+      const rows = await select.clearSelect().select(HASHED_COLUMNS).execute();
+      for (const row of rows) found.push(hashedOf(row, key.datasetId));
     }
     return found;
   }
@@ -113,15 +105,8 @@ export class DownloadFiles {
 
 type DownloadRow = Pick<FileRow, (typeof COLUMNS)[number]>;
 
-/** The files of many rows of one dataset, which take the places of the rows. */
-async function filesOf(rows: DownloadRow[], datasetId: string, pieces: Pieces): Promise<DownloadFile[]> {
-  if (rows.length > MAX_ITEMS_AT_ONCE) await pieces.begin();
-  return replaceInPieces(rows, pieces, ({ id, filename, ...row }) => ({
-    id,
-    datasetId,
-    filename,
-    upload: uploadOf(row),
-  }));
+function filesOf(rows: readonly DownloadRow[], datasetId: string): DownloadFile[] {
+  return rows.map(({ id, filename, ...row }) => ({ id, datasetId, filename, upload: uploadOf(row) }));
 }
 
 function uploadOf(row: Omit<DownloadRow, 'id' | 'filename'>): DownloadFile['upload'] {

@@ -3,7 +3,6 @@ import type { Micros } from '../../../dataset/dataset.js';
 import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { runWithPauses, turn } from '../../time-slice.js';
 import { datasetById, IS_LIVE, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
 import { revisionOf } from './revision-rows.js';
 
@@ -27,7 +26,7 @@ export interface RetentionOptions {
 /**
  * Deletes revisions that need not be kept, and past files that no kept revision has; their blobs go to the trash. It works
  * in short transactions, each under the lock of one dataset, so that any number of processes may do so at once, and any of
- * them may end at any moment. Requests have a turn after each. It reads only datasets that are due.
+ * them may end at any moment. It reads only datasets that are due.
  */
 export class Retention {
   readonly #db: Database;
@@ -57,7 +56,6 @@ export class Retention {
       // None of them is due afterwards.
       for (const { id } of page) {
         await this.#expire(id, now, signal);
-        await turn();
       }
     }
     await this.#limitBytes(now, signal);
@@ -70,24 +68,21 @@ export class Retention {
     const value = `${lifetime} ${count}`;
     const select = query.selectFrom('setting').select('value').where('name', '=', RULES_SETTING);
     if ((await select.executeTakeFirst())?.value !== value) {
-      let after = '';
       const datasets = query.selectFrom('dataset').select('id').orderBy('id').limit(DATASETS_PER_PAGE);
-      await runWithPauses(async () => {
-        const ids = (await datasets.where('id', '>', after).execute()).map(({ id }) => id);
-        const [last] = ids.slice(-1);
-        if (last === undefined) return false;
+      for (let after: string | undefined = ''; after !== undefined; ) {
+        if (signal?.aborted) return;
+        const rows: { id: string }[] = await datasets.where('id', '>', after).execute();
+        after = rows.at(-1)?.id;
+        if (after === undefined) break;
+        const ids = rows.map(({ id }) => id);
         const mark = query.updateTable('dataset').set({ history_due: 0 }).where('id', 'in', ids);
         await transact({ isDurable: false }, ({ commit }) => commit([mark.where('revision', '>', 0)]));
-        after = last;
-        return true;
-      }, signal);
-      if (signal?.aborted) return;
+      }
       const save = query
         .insertInto('setting')
         .values({ name: RULES_SETTING, value })
         .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }));
       await transact({ isDurable: true }, ({ commit }) => commit([save]));
-      await turn();
     }
     this.#hasAppliedRules = true;
   }
@@ -110,7 +105,6 @@ export class Retention {
         if (due !== undefined) await this.#expire(due.id, now, signal);
         else if (first === undefined) break;
         else oldest = (await this.#deleteOldest(first, { accountId, now })) ? others : [];
-        await turn();
       }
     }
   }
@@ -164,11 +158,11 @@ export class Retention {
   }
 
   async #expire(datasetId: string, now: Micros, signal?: AbortSignal): Promise<void> {
-    await runWithPauses(() => this.#expireSlice(datasetId, now), signal);
+    for (let hasMore = true; hasMore && !signal?.aborted; ) hasMore = await this.#expireSome(datasetId, now);
   }
 
   /** Deletes some revisions, or else some past files. @returns whether there are more */
-  #expireSlice(datasetId: string, now: Micros): Promise<boolean> {
+  #expireSome(datasetId: string, now: Micros): Promise<boolean> {
     const { query, hasRowLocks, transact } = this.#db;
     return transact({ isDurable: true }, async (transaction) => {
       const { send, commit } = transaction;

@@ -4,7 +4,6 @@ import { ServiceError } from '../../../dataset/errors.js';
 import type { RevisionState, VersionedFile } from '../../../dataset/history/revision-states.js';
 import type { Revision } from '../../../dataset/history/revisions.js';
 import { stemOf } from '../../../dataset/media.js';
-import { MAX_ITEMS_AT_ONCE, mapInPieces, ONE_PIECE, type Pieces } from '../../../pieces.js';
 import { type Database, databaseError, type Query } from '../../database/database.js';
 import { STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
 import { datasetById, filesOfStems, hasDataset, lockedDatasetById, rowChunksOf } from '../statements.js';
@@ -77,16 +76,10 @@ export class Revisions {
    * one snapshot. Between kept revisions, files that were in none of them may be missing.
    *
    * @param options.isDifference reads `from` and `to` alone, and the files that are in only one of them
-   * @param options.pieces in which many files are read
    */
   async range(
     datasetId: string,
-    {
-      from,
-      to,
-      isDifference = false,
-      pieces = ONE_PIECE,
-    }: { from: number; to: number; isDifference?: boolean; pieces?: Pieces },
+    { from, to, isDifference = false }: { from: number; to: number; isDifference?: boolean },
   ): Promise<{ revisions: Revision[]; files: VersionedFile[]; readinessVersion: number }> {
     const { query } = this.#db;
     const ofDataset = this.#ofDataset(datasetId);
@@ -105,26 +98,22 @@ export class Revisions {
       .where('dataset_id', '=', datasetId)
       .where('removed_in', '>', from)
       .where('added_in', '<=', to);
-    const [[dataset], revisions, stored, past] = await this.#db.read(
-      [
-        query.selectFrom('dataset').select('readiness_version').where('id', '=', datasetId),
-        numbered.orderBy('number', 'desc'),
-        isDifference ? files.where('added_in', '>', from) : files,
-        isDifference
-          ? pastFiles.where(({ eb, or, and }) =>
-              or([
-                and([eb('added_in', '<=', from), eb('removed_in', '<=', to)]),
-                and([eb('added_in', '>', from), eb('removed_in', '>', to)]),
-              ]),
-            )
-          : pastFiles,
-      ],
-      pieces,
-    );
-    if (stored.length + past.length > MAX_ITEMS_AT_ONCE) await pieces.begin();
+    const [[dataset], revisions, stored, past] = await this.#db.read([
+      query.selectFrom('dataset').select('readiness_version').where('id', '=', datasetId),
+      numbered.orderBy('number', 'desc'),
+      isDifference ? files.where('added_in', '>', from) : files,
+      isDifference
+        ? pastFiles.where(({ eb, or, and }) =>
+            or([
+              and([eb('added_in', '<=', from), eb('removed_in', '<=', to)]),
+              and([eb('added_in', '>', from), eb('removed_in', '>', to)]),
+            ]),
+          )
+        : pastFiles,
+    ]);
     return {
       revisions: revisions.map(revisionOf),
-      files: [...(await storedFilesOf(stored, datasetId, pieces)), ...(await mapInPieces(past, pieces, pastFileOf))],
+      files: [...storedFilesOf(stored, datasetId), ...past.map(pastFileOf)],
       readinessVersion: dataset?.readiness_version ?? 0,
     };
   }

@@ -13,10 +13,10 @@ async function answerTo({ path, name, datasetId, options }: LongChangeJob): Prom
   try {
     const db = await openSqlite(path, { cacheMegabytes: CACHE_MEGABYTES });
     const change = LONG_CHANGES[name] as (database: typeof db, options: object) => Promise<unknown>;
-    // `replaceLinks` has proved pairs without the lock before, and reads datasets that `lockingLate` does not compare.
-    const locking = name === 'replaceLinks' ? db : lockingLate(db, datasetId);
     // A SQLite file has no other instances.
-    const result = await change(locking, { ...options, notification: () => [] }).finally(() => db.close());
+    const result = await change(lockingLate(db, datasetId), { ...options, notification: () => [] }).finally(() =>
+      db.close(),
+    );
     return { result };
   } catch (error) {
     const serviceError = error instanceof ServiceError ? error : databaseError(error);

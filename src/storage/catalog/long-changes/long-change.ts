@@ -2,7 +2,6 @@ import type { FieldProblem, ErrorCode } from '../../../dataset/errors.js';
 import type { Database } from '../../database/database.js';
 import { type ChangedDatasetKey, eraseDataset } from '../dataset-changes.js';
 import type { ChangeOptions } from '../file-changes.js';
-import { type LinkReplacement, replaceLinksLocked } from '../pairs/replace-links.js';
 import { restoreRevision } from './restore-revision.js';
 import type { RevisionOfDataset } from './revision-of-dataset.js';
 import { undoRevision } from './undo-revision.js';
@@ -15,10 +14,6 @@ export const LONG_CHANGES = {
     restoreRevision(db, revision, options),
   undoRevision: (db: Database, { revision, ...options }: { revision: RevisionOfDataset } & ChangeOptions) =>
     undoRevision(db, revision, options),
-  replaceLinks: (
-    db: Database,
-    { key, replacement, notification }: { key: ChangedDatasetKey; replacement: LinkReplacement } & ChangeOptions,
-  ) => replaceLinksLocked(db, key, replacement, notification),
 };
 
 export type LongChangeName = keyof typeof LONG_CHANGES;

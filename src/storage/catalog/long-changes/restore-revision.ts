@@ -1,7 +1,6 @@
 import { stemGroupsOf } from '../../../dataset/counts.js';
 import { restoreStem } from '../../../dataset/history/restore-transitions.js';
 import { filesIn } from '../../../dataset/history/revision-states.js';
-import { ONE_PIECE } from '../../../pieces.js';
 import type { Database } from '../../database/database.js';
 import { type ChangedDataset, type ChangeOptions, changeFiles } from '../file-changes.js';
 import { Revisions } from '../history/revisions.js';
@@ -21,9 +20,8 @@ export async function restoreRevision(
   options: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const kept = new Revisions(db);
-  const { pieces = ONE_PIECE } = options;
   for (let earlier: number | undefined; ; ) {
-    const { revisions, files, readinessVersion } = await kept.range(datasetId, { from: number, to: number, pieces });
+    const { revisions, files, readinessVersion } = await kept.range(datasetId, { from: number, to: number });
     if (revisions.length === 0 || readinessVersion === earlier) return undefined;
     const target = stemGroupsOf(filesIn(files, number));
     const change = {
@@ -37,7 +35,7 @@ export async function restoreRevision(
     };
     const changed = await changeFiles(db, change, (group, stem) => restoreStem(group, target.get(stem) ?? []), options);
     if (changed !== undefined) {
-      await saveLatestState(kept, changed, pieces);
+      await saveLatestState(kept, changed);
       return changed;
     }
     // A file may have been found damaged since it was read.

@@ -2,7 +2,6 @@ import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query } from '../../database/database.js';
 import { AccountSlots } from '../../account-slots.js';
-import { timeSliced } from '../../time-slice.js';
 import type { ChangeOptions } from '../file-changes.js';
 import {
   LONG_CHANGES,
@@ -15,9 +14,6 @@ import {
 
 /** A dataset with fewer rows is changed faster than a thread starts. */
 const MANY_ROWS = 5000;
-
-/** The longest that another request waits in each turn of the event loop. */
-const MAX_SLICE_MS = 5;
 
 /** Removes a change that still waits for others. Once it has begun, it goes on. */
 export interface LongChangeSignal {
@@ -59,7 +55,7 @@ export class LongChanges {
     const options = { ...subject, ...this.#changeOptions };
     if (besideWriter === undefined || !(await hasManyRows(query, datasetId))) {
       const change = LONG_CHANGES[name] as (db: Database, options: object) => Promise<LongChangeResult<Name>>;
-      return change(this.#db, besideWriter === undefined ? { ...options, pieces: timeSliced(MAX_SLICE_MS) } : options);
+      return change(this.#db, options);
     }
     const { notification: _, ...passed } = options;
     const apply = () => besideWriter((path) => inThread({ path, name, datasetId, options: passed }));

@@ -1,5 +1,4 @@
 import { stateOfRevision } from '../../../dataset/history/revision-states.js';
-import type { Pieces } from '../../../pieces.js';
 import type { ChangedDataset } from '../file-changes.js';
 import type { Revisions } from '../history/revisions.js';
 
@@ -7,17 +6,12 @@ import type { Revisions } from '../history/revisions.js';
  * Computes the state of the latest revision, so that the answer to the client need not read all files again. A failure of the
  * database is ignored: the change is committed, and the state is computed again when it is asked for.
  */
-export async function saveLatestState(
-  kept: Revisions,
-  { id, role, revision: number }: ChangedDataset,
-  pieces: Pieces,
-): Promise<void> {
+export async function saveLatestState(kept: Revisions, { id, role, revision: number }: ChangedDataset): Promise<void> {
   try {
-    const { revisions, files, readinessVersion } = await kept.range(id, { from: number, to: number, pieces });
+    const { revisions, files, readinessVersion } = await kept.range(id, { from: number, to: number });
     const [latest] = revisions;
     if (latest === undefined || latest.isReady !== null) return;
-    const state = await stateOfRevision(files, { number, role }, pieces);
-    if (state === undefined) return;
+    const state = stateOfRevision(files, { number, role });
     await kept.saveFindings({ datasetId: id, role, readinessVersion }, [{ ...state, changedAt: latest.changedAt }]);
   } catch {}
 }

@@ -2,7 +2,6 @@ import { type Expression, sql } from 'kysely';
 import { DETECTION_MARGIN, type Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { runWithPauses } from '../../time-slice.js';
 import { DELETED, IS_PRESIGNED } from '../statements.js';
 
 /** Other changes wait for a piece, and requests too: SQLite runs on the thread that answers them. */
@@ -21,7 +20,7 @@ interface TrashOptions {
 export async function trashDeleted(db: Database, { blobGrace, signal }: TrashOptions): Promise<void> {
   const deleted = db.query.selectFrom('dataset').select('id').where('account_id', '=', DELETED);
   for (const { id } of await deleted.execute()) {
-    await runWithPauses(() => trashPiece(db, id, blobGrace), signal);
+    for (let hasMore = true; hasMore && !signal?.aborted; ) hasMore = await trashPiece(db, id, blobGrace);
   }
 }
 

@@ -2,7 +2,6 @@ import { stemGroupsOf } from '../../../dataset/counts.js';
 import { reverse } from '../../../dataset/history/restore-transitions.js';
 import { differencesBetween, filesIn } from '../../../dataset/history/revision-states.js';
 import type { StemGroup } from '../../../dataset/upload-transitions.js';
-import { ONE_PIECE } from '../../../pieces.js';
 import type { Database } from '../../database/database.js';
 import { type ChangedDataset, type ChangeOptions, changeFiles } from '../file-changes.js';
 import { Revisions } from '../history/revisions.js';
@@ -33,9 +32,8 @@ export async function undoRevision(
 ): Promise<UndoneRevision | { readonly missing: number } | undefined> {
   const before = number - 1;
   const kept = new Revisions(db);
-  const { pieces = ONE_PIECE } = options;
   for (let earlier: number | undefined; ; ) {
-    const range = { from: before, to: number, isDifference: true, pieces };
+    const range = { from: before, to: number, isDifference: true };
     const { revisions, files, readinessVersion } = await kept.range(datasetId, range);
     const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
     for (const needed of [number, before]) if (!isKept(needed)) return { missing: needed };
@@ -60,7 +58,7 @@ export async function undoRevision(
       earlier = readinessVersion;
       continue;
     }
-    await saveLatestState(kept, dataset, pieces);
+    await saveLatestState(kept, dataset);
     return {
       dataset,
       undone: filenames.filter((filename) => outcomes.get(filename)),

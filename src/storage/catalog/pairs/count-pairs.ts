@@ -3,15 +3,11 @@ import { type FileKind, stemOf } from '../../../dataset/media.js';
 import { type PairFile, pairErrorsOf, pairFilesIn } from '../../../dataset/pairs/pair-faults.js';
 import type { StemGroup } from '../../../dataset/upload-transitions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
-import { TimeSlice } from '../../time-slice.js';
 import { type DatasetRow, factsReader, LINKED } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
 
 /** About as many files across links are read at once. */
 const FILES_PER_PAGE = 2000;
-
-/** Other requests are served between two pages. */
-const MAX_SLICE_MS = 5;
 
 /** The files of one stem before and after a change. */
 export interface StemChange {
@@ -60,9 +56,7 @@ export async function unpairedShiftsOf(
   }
   const shifts: UnpairedShift[] = [];
   const limit = isWholeDataset ? 1 : Math.max(1, Math.floor(FILES_PER_PAGE / paired.length));
-  const slice = new TimeSlice(MAX_SLICE_MS);
   for (let afterId = ''; ; ) {
-    await slice.pause();
     const targets = query
       .selectFrom('link')
       .innerJoin('dataset', 'dataset.id', 'link.dataset_id')

@@ -1,9 +1,9 @@
 import type { Dataset, DatasetLink, LinkSlot } from '../../../dataset/dataset.js';
-import type { ChangeFeed } from '../../database/change-feed.js';
+import type { ChangeFeed, NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
 import { type DatasetRow, datasetRecordOf, LINKED } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
-import { type LinkReplacement, type ReplacementOptions, replaceLinks } from './replace-links.js';
+import { type LinkReplacement, replaceLinks } from './replace-links.js';
 
 /** A row of `link` with the dataset that it leads to. */
 export type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
@@ -45,7 +45,8 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
-interface LinksOptions extends Omit<ReplacementOptions, 'inPieces'> {
+interface LinksOptions {
+  readonly notification: NotifyInstances;
   readonly changes: ChangeFeed;
 }
 
@@ -75,12 +76,9 @@ export class Links {
    * @returns false if the account has no such dataset
    * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
    */
-  async replace(
-    key: Pick<Dataset, 'accountId' | 'id'>,
-    { inPieces, ...replacement }: LinkReplacement & Pick<ReplacementOptions, 'inPieces'>,
-  ): Promise<boolean> {
-    const { changes, ...options } = this.#options;
-    const ids = await replaceLinks(this.#db, key, replacement, { ...options, inPieces });
+  async replace(key: Pick<Dataset, 'accountId' | 'id'>, replacement: LinkReplacement): Promise<boolean> {
+    const { changes, notification } = this.#options;
+    const ids = await replaceLinks(this.#db, key, replacement, notification);
     for (const datasetId of ids ?? []) changes.announce({ datasetId });
     return ids !== undefined;
   }

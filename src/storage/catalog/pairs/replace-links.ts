@@ -2,22 +2,15 @@ import type { Dataset, Micros, Role } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
-import { type InPieces, inOnePiece } from '../../../pieces.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
 import { runWith } from '../catalog-rows.js';
-import { type DatasetRow, LINKED } from '../rows.js';
+import { LINKED } from '../rows.js';
 import { type LockedLinks, markLinkedTo, withLockedLinks } from './locked-links.js';
-import { type CountedPairs, countPairs, countUnpaired, type NewLink } from './recount-pairs.js';
+import { countUnpaired, type NewLink } from './recount-pairs.js';
 
 /** Limit of the datasets that link to one: each change of its files is also one of theirs, in the same transaction. */
 const MAX_LINKING = 1000;
-
-/** Pairs of more files are proved before the datasets are locked: in one transaction, they would take tenths of a second. */
-const MAX_FILES_IN_TRANSACTION = 2000;
-
-/** How often they are proved without the lock, if files change meanwhile; then they are with it. */
-const MAX_ATTEMPTS = 3;
 
 type DatasetKey = Pick<Dataset, 'accountId' | 'id'>;
 
@@ -27,17 +20,8 @@ export interface LinkReplacement {
   readonly now: Micros;
 }
 
-export interface ReplacementOptions {
-  /** In which many pairs are proved. */
-  readonly inPieces?: InPieces | undefined;
-  readonly notification: NotifyInstances;
-  /** Runs `replaceLinksLocked`, which may take long. */
-  readonly replaceLocked: (key: DatasetKey, replacement: LinkReplacement) => Promise<readonly string[] | undefined>;
-}
-
 /**
- * Replaces the links of a dataset, and proves its pairs: if they are many, before the datasets are locked, and again if these
- * have changed until then.
+ * Replaces the links of a dataset, and proves its pairs.
  *
  * @returns the ids of the datasets that changed; `undefined` if the account has no such dataset
  * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone; `quota_exceeded` if too many link to it
@@ -45,45 +29,9 @@ export interface ReplacementOptions {
 export async function replaceLinks(
   db: Database,
   key: DatasetKey,
-  replacement: LinkReplacement,
-  { inPieces = inOnePiece, notification, replaceLocked }: ReplacementOptions,
-): Promise<readonly string[] | undefined> {
-  const pairs = { targetId: key.id, links: replacement.links };
-  let counted: CountedPairs | undefined;
-  for (let attempts = 0; ; attempts++) {
-    const unpairedOf = (datasets: readonly DatasetRow[]) => unpairedIn(counted, datasets);
-    const ids = await replaceOnce(db, key, { ...replacement, unpairedOf }, notification);
-    if (ids !== UNCOUNTED) return ids;
-    if (attempts === MAX_ATTEMPTS) return replaceLocked(key, replacement);
-    counted = await inPieces(key.accountId, async (pieces) => {
-      await pieces.begin();
-      return countPairs(db.query, pairs, pieces);
-    });
-  }
-}
-
-/** As `replaceLinks`, but proves any number of pairs while the datasets are locked. */
-export async function replaceLinksLocked(
-  db: Database,
-  key: DatasetKey,
-  replacement: LinkReplacement,
+  { links, now }: LinkReplacement,
   notification: NotifyInstances,
-): Promise<readonly string[] | undefined> {
-  const ids = await replaceOnce(db, key, replacement, notification);
-  return ids === UNCOUNTED ? undefined : ids;
-}
-
-/** @param replacement.unpairedOf answers for many pairs, `undefined` if they are not counted; without it, they are counted here */
-async function replaceOnce(
-  db: Database,
-  key: DatasetKey,
-  {
-    links,
-    now,
-    unpairedOf,
-  }: LinkReplacement & { unpairedOf?: (datasets: readonly DatasetRow[]) => number | undefined },
-  notification: NotifyInstances,
-): Promise<string[] | typeof UNCOUNTED | undefined> {
+): Promise<string[] | undefined> {
   const { query } = db;
   const newIds = links.map(({ linkedId }) => linkedId);
   return withLockedLinks(db, key, newIds, async (locked, { send, commit }) => {
@@ -92,13 +40,7 @@ async function replaceOnce(
     const { id } = locked.row;
     const added = links.filter(({ linkedId }) => !locked.links.some(({ linked_id }) => linked_id === linkedId));
     requireRoom(locked, added, await send(added.map(({ linkedId }) => countLinking(query, linkedId))));
-    const datasets = [locked.row, ...newIds.flatMap((linkedId) => locked.linked.get(linkedId) ?? [])];
-    const isCountedHere =
-      unpairedOf === undefined || links.length === 0 || filesIn(datasets) <= MAX_FILES_IN_TRANSACTION;
-    const unpaired = isCountedHere
-      ? await countUnpaired({ query, run: runWith(send) }, { targetId: id, links })
-      : unpairedOf(datasets);
-    if (unpaired === undefined) return UNCOUNTED;
+    const unpaired = await countUnpaired({ query, run: runWith(send) }, { targetId: id, links });
     const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
     const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
     const linked = links.length === 0 ? LINKED.none : LINKED.from;
@@ -114,17 +56,6 @@ async function replaceOnce(
     ]);
     return [id, ...touched];
   });
-}
-
-const UNCOUNTED = Symbol('uncounted');
-
-function filesIn(datasets: readonly DatasetRow[]): number {
-  return datasets.reduce((sum, { images, videos }) => sum + images + videos, 0);
-}
-
-/** `undefined` if the datasets have changed since. */
-function unpairedIn(counted: CountedPairs | undefined, datasets: readonly DatasetRow[]): number | undefined {
-  return datasets.every(({ id, version }) => counted?.versions.get(id) === version) ? counted?.unpaired : undefined;
 }
 
 function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]): void {

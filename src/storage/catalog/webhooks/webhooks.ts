@@ -3,10 +3,9 @@ import type { Micros } from '../../../dataset/dataset.js';
 import type { WebhookEvent } from '../../../api/webhook-schemas.js';
 import type { Database } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { runWithPauses } from '../../time-slice.js';
 
-/** Announcements that one transaction deletes. SQLite runs on the thread that answers requests. */
-const ANNOUNCEMENTS_PER_PIECE = 200;
+/** Announcements that one transaction deletes. */
+const ANNOUNCEMENTS_AT_ONCE = 200;
 
 export interface Webhook {
   readonly id: string;
@@ -123,18 +122,18 @@ export class Webhooks {
   }
 
   /** Deletes what was announced of the datasets of an account, in short transactions, while it has no webhook. */
-  #deleteAnnouncements(accountId: string): Promise<void> {
+  async #deleteAnnouncements(accountId: string): Promise<void> {
     const { query, transact } = this.#db;
-    const stale = this.#staleAnnouncements(accountId, ANNOUNCEMENTS_PER_PIECE);
-    return runWithPauses(() =>
-      transact({ isDurable: false }, async ({ send, commit }) => {
+    const stale = this.#staleAnnouncements(accountId, ANNOUNCEMENTS_AT_ONCE);
+    for (let hasMore = true; hasMore; ) {
+      hasMore = await transact({ isDurable: false }, async ({ send, commit }) => {
         const [, some] = await send([this.#lockedAccount(accountId), stale]);
         if (some.length === 0) return false;
         const ids = some.map((row) => row.dataset_id);
         await commit([query.deleteFrom('announcement').where('dataset_id', 'in', ids)]);
-        return some.length === ANNOUNCEMENTS_PER_PIECE;
-      }),
-    );
+        return some.length === ANNOUNCEMENTS_AT_ONCE;
+      });
+    }
   }
 
   /** The lock makes concurrent additions, and deletions of announcements, run sequentially. */

@@ -53,7 +53,7 @@ onEach(catalogs, (open) => {
       const dataset = (await catalog.dataset(key))!;
       const numbers = (await catalog.revisions.numbers('d', 10)).reverse();
       return Promise.all(
-        numbers.map((number) => manifests.ownManifest(dataset, number, async ({ status }) => status === 'READY')),
+        numbers.map(async (number) => (await manifests.ownManifest(dataset, number)).status === 'READY'),
       );
     };
     const rejected = async () => (await catalog.dataset(key))!.counts.rejected;

@@ -1,7 +1,6 @@
 import type { CompiledQuery } from 'kysely';
 import { expect, test } from 'vitest';
 import { Retention } from '../../../../src/storage/catalog/history/retention.js';
-import { ONE_PIECE } from '../../../../src/pieces.js';
 import { DownloadFiles } from '../../../../src/storage/catalog/history/download-files.js';
 import { Revisions } from '../../../../src/storage/catalog/history/revisions.js';
 import type { Database, Transaction } from '../../../../src/storage/database/database.js';
@@ -88,7 +87,7 @@ onEach(catalogs, (open) => {
       expect(plans).toEqual([expect.stringMatching(index)]);
     }
     const plans = await plansOf(database, (_, downloadFiles) =>
-      downloadFiles.ofRevision({ datasetId: 'd', number: 2 }, ONE_PIECE),
+      downloadFiles.ofRevision({ datasetId: 'd', number: 2 }),
     );
     expect(plans).toEqual([expect.stringMatching(index)]);
   });
