@@ -10,7 +10,7 @@ import { watchAccount } from '../../src/service/watch/watch-account.js';
 import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
 import { Retention } from '../../src/storage/catalog/history/retention.js';
-import { trashDeleted } from '../../src/storage/catalog/long-changes/trash-deleted.js';
+import { trashDeleted } from '../../src/storage/catalog/trash-deleted.js';
 import { Announcements } from '../../src/storage/catalog/webhooks/announcements.js';
 import { Webhooks } from '../../src/storage/catalog/webhooks/webhooks.js';
 import type { Database } from '../../src/storage/database/database.js';

@@ -35,16 +35,13 @@ export async function readContents(
   { isAlone = false, pieces = ONE_PIECE }: ContentsOptions,
 ): Promise<DatasetContents | undefined> {
   const { query } = db;
-  const [[dataset], stored, others, links, ...linkedFiles] = await db.read(
-    [
-      rowOf(query, key),
-      storedRowsOf(query, key),
-      otherRowsOf(query, key),
-      linkRowsOf(query, key),
-      ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
-    ],
-    pieces,
-  );
+  const [[dataset], stored, others, links, ...linkedFiles] = await db.read([
+    rowOf(query, key),
+    storedRowsOf(query, key),
+    otherRowsOf(query, key),
+    linkRowsOf(query, key),
+    ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
+  ]);
   if (dataset === undefined) return undefined;
   if ([stored, others, ...linkedFiles].some((rows) => rows.length > MAX_ITEMS_AT_ONCE)) await pieces.begin();
   return {

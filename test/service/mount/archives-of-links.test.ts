@@ -24,10 +24,10 @@ onEach(catalogs, (open) => {
     const reads: ('target' | 'control')[] = [];
     const observed: Database = {
       ...database,
-      read: async (statements, pieces) => {
+      read: async (statements) => {
         const ids = statements.flatMap((statement) => statement.compile().parameters);
         reads.push(ids.includes(control) ? 'control' : 'target');
-        return database.read(statements, pieces);
+        return database.read(statements);
       },
     };
     const catalog = new Catalog(observed, { blobGrace: 0 });

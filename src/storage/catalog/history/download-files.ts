@@ -51,7 +51,7 @@ export class DownloadFiles {
     const { query } = this.#db;
     const own = query.selectFrom('dataset').where('id', '=', id).where('account_id', '=', accountId);
     const files = query.selectFrom('file').select(COLUMNS).where('dataset_id', '=', own.select('id'));
-    const [[dataset], rows] = await this.#db.read([own.select('name'), files.where('state', '=', 'stored')], pieces);
+    const [[dataset], rows] = await this.#db.read([own.select('name'), files.where('state', '=', 'stored')]);
     return dataset && { name: dataset.name, files: await filesOf(rows, id, pieces) };
   }
 
@@ -66,24 +66,21 @@ export class DownloadFiles {
     pieces: Pieces,
   ): Promise<DownloadFile[] | undefined> {
     const { query } = this.#db;
-    const [[revision], stored, past] = await this.#db.read(
-      [
-        query.selectFrom('revision').select('number').where('dataset_id', '=', datasetId).where('number', '=', number),
-        query
-          .selectFrom('file')
-          .select(COLUMNS)
-          .where('dataset_id', '=', datasetId)
-          .where('state', '=', 'stored')
-          .where('added_in', '<=', number),
-        query
-          .selectFrom('past_file')
-          .select(COLUMNS)
-          .where('dataset_id', '=', datasetId)
-          .where('removed_in', '>', number)
-          .where('added_in', '<=', number),
-      ],
-      pieces,
-    );
+    const [[revision], stored, past] = await this.#db.read([
+      query.selectFrom('revision').select('number').where('dataset_id', '=', datasetId).where('number', '=', number),
+      query
+        .selectFrom('file')
+        .select(COLUMNS)
+        .where('dataset_id', '=', datasetId)
+        .where('state', '=', 'stored')
+        .where('added_in', '<=', number),
+      query
+        .selectFrom('past_file')
+        .select(COLUMNS)
+        .where('dataset_id', '=', datasetId)
+        .where('removed_in', '>', number)
+        .where('added_in', '<=', number),
+    ]);
     return revision && filesOf([...stored, ...past], datasetId, pieces);
   }
 

@@ -105,22 +105,19 @@ export class Revisions {
       .where('dataset_id', '=', datasetId)
       .where('removed_in', '>', from)
       .where('added_in', '<=', to);
-    const [[dataset], revisions, stored, past] = await this.#db.read(
-      [
-        query.selectFrom('dataset').select('readiness_version').where('id', '=', datasetId),
-        numbered.orderBy('number', 'desc'),
-        isDifference ? files.where('added_in', '>', from) : files,
-        isDifference
-          ? pastFiles.where(({ eb, or, and }) =>
-              or([
-                and([eb('added_in', '<=', from), eb('removed_in', '<=', to)]),
-                and([eb('added_in', '>', from), eb('removed_in', '>', to)]),
-              ]),
-            )
-          : pastFiles,
-      ],
-      pieces,
-    );
+    const [[dataset], revisions, stored, past] = await this.#db.read([
+      query.selectFrom('dataset').select('readiness_version').where('id', '=', datasetId),
+      numbered.orderBy('number', 'desc'),
+      isDifference ? files.where('added_in', '>', from) : files,
+      isDifference
+        ? pastFiles.where(({ eb, or, and }) =>
+            or([
+              and([eb('added_in', '<=', from), eb('removed_in', '<=', to)]),
+              and([eb('added_in', '>', from), eb('removed_in', '>', to)]),
+            ]),
+          )
+        : pastFiles,
+    ]);
     if (stored.length + past.length > MAX_ITEMS_AT_ONCE) await pieces.begin();
     return {
       revisions: revisions.map(revisionOf),

@@ -1,0 +1,138 @@
+import type { BoundStatement, SqliteFile } from './sqlite-file.js';
+import { answerOf, errorAnswer, type ThreadRequest } from './sqlite-messages.js';
+
+/** A group is committed after so many transactions, even if others wait: the first ones wait for their answers. */
+const MAX_GROUP = 32;
+
+/** A request whose statements were found when it arrived. */
+interface BoundRequest extends Omit<ThreadRequest, 'statements'> {
+  readonly statements: readonly BoundStatement[];
+}
+
+/** A transaction that waits for the commit of its group, to be answered. */
+interface EndedTransaction {
+  readonly id: number;
+  readonly answer: string;
+}
+
+/** Transactions that share one commit: savepoints in an open transaction of SQLite. */
+interface Group {
+  readonly isDurable: boolean;
+  readonly ended: EndedTransaction[];
+}
+
+/**
+ * Runs transactions on a file, first in, first out, with group commit: SQLite commits, and waits for the disk, when no
+ * transaction waits or `MAX_GROUP` have ended, and only then all of them are answered. A failed commit fails all of them. A
+ * transaction that is rolled back, or whose statement fails, is answered then too: it may have read what others wrote.
+ */
+export class GroupCommit {
+  readonly #file: SqliteFile;
+  readonly #send: (answers: readonly string[]) => void;
+  readonly #waiting: BoundRequest[] = [];
+  #group: Group | undefined;
+  /** The transaction that has begun and not ended; only its own requests are taken meanwhile. */
+  #open: number | undefined;
+
+  constructor(file: SqliteFile, send: (answers: readonly string[]) => void) {
+    this.#file = file;
+    this.#send = send;
+  }
+
+  get isIdle(): boolean {
+    return this.#open === undefined && this.#waiting.length === 0;
+  }
+
+  add({ statements, ...request }: ThreadRequest): void {
+    this.#waiting.push({ ...request, statements: this.#file.bind(statements) });
+  }
+
+  /** Runs what was added, up to an open transaction whose next request has not arrived. */
+  run(): void {
+    for (let request = this.#next(); request !== undefined; request = this.#next()) this.#runGroupOf(request);
+  }
+
+  /** Commits what has ended, unless a transaction is open: that joins the group. */
+  commit(): void {
+    if (this.#open === undefined) this.#commit();
+  }
+
+  #next(): BoundRequest | undefined {
+    if (this.#open === undefined) return this.#waiting.shift();
+    const index = this.#waiting.findIndex(({ id }) => id === this.#open);
+    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
+  }
+
+  /** Runs a group of statements. */
+  #runGroupOf(request: BoundRequest): void {
+    const { id, statements, end } = request;
+    if (this.#open === undefined && !this.#begin(request)) return;
+    let answer: string;
+    try {
+      answer = answerOf(id, this.#file.run(statements));
+    } catch (error) {
+      if (this.#file.isInTransaction) this.#end({ id, answer: errorAnswer(id, error) }, 'rollback');
+      else this.#fail([{ id }], error);
+      return;
+    }
+    if (end === undefined) this.#send([answer]);
+    else this.#end({ id, answer }, end);
+  }
+
+  /** @returns false if that failed, and the transaction was answered */
+  #begin({ id, isDurable }: BoundRequest): boolean {
+    if (isDurable && this.#group?.isDurable === false) this.#commit();
+    try {
+      if (this.#group !== undefined) {
+        this.#file.savepoint();
+      } else {
+        const isGroupDurable = isDurable || this.#waiting.some((waiting) => waiting.isDurable);
+        this.#file.begin(isGroupDurable);
+        this.#group = { isDurable: isGroupDurable, ended: [] };
+      }
+    } catch (error) {
+      // The lock of another process: those that wait have waited for it too.
+      this.#fail([{ id }, ...this.#waiting.splice(0)], error);
+      return false;
+    }
+    this.#open = id;
+    return true;
+  }
+
+  #end(transaction: EndedTransaction, end: ThreadRequest['end']): void {
+    const group = this.#group!;
+    const isAlone = group.ended.length === 0;
+    this.#open = undefined;
+    if (end === 'rollback' && isAlone) {
+      this.#file.rollback();
+      this.#group = undefined;
+      this.#send([transaction.answer]);
+      return;
+    }
+    if (!isAlone) {
+      if (end === 'commit') this.#file.releaseSavepoint();
+      else this.#file.rollbackToSavepoint();
+    }
+    if (group.ended.push(transaction) === MAX_GROUP) this.#commit();
+  }
+
+  #commit(): void {
+    if (this.#group === undefined) return;
+    try {
+      this.#file.commit();
+      this.#send(this.#group.ended.map(({ answer }) => answer));
+      this.#group = undefined;
+    } catch (error) {
+      this.#fail([], error);
+    }
+  }
+
+  /** Rolls back the group. Its transactions, and some others, are answered with the error. */
+  #fail(others: readonly { readonly id: number }[], error: unknown): void {
+    const failed = [...(this.#group?.ended ?? []), ...others];
+    this.#group = undefined;
+    this.#open = undefined;
+    this.#file.rollback();
+    this.#send(failed.map(({ id }) => errorAnswer(id, error)));
+  }
+}
