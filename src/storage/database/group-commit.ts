@@ -15,6 +15,13 @@ interface EndedTransaction {
   readonly answer: string;
 }
 
+/** What the main thread sends and is sent. */
+export interface RequestPort {
+  /** Takes the requests that have arrived. */
+  readonly receive: () => readonly ThreadRequest[];
+  readonly send: (answers: readonly string[]) => void;
+}
+
 /** Transactions that share one commit: savepoints in an open transaction of SQLite. */
 interface Group {
   readonly isDurable: boolean;
@@ -28,33 +35,36 @@ interface Group {
  */
 export class GroupCommit {
   readonly #file: SqliteFile;
-  readonly #send: (answers: readonly string[]) => void;
+  readonly #port: RequestPort;
   readonly #waiting: BoundRequest[] = [];
   #group: Group | undefined;
   /** The transaction that has begun and not ended; only its own requests are taken meanwhile. */
   #open: number | undefined;
 
-  constructor(file: SqliteFile, send: (answers: readonly string[]) => void) {
+  constructor(file: SqliteFile, port: RequestPort) {
     this.#file = file;
-    this.#send = send;
+    this.#port = port;
   }
 
   get isIdle(): boolean {
     return this.#open === undefined && this.#waiting.length === 0;
   }
 
-  add({ statements, ...request }: ThreadRequest): void {
-    this.#waiting.push({ ...request, statements: this.#file.bind(statements) });
-  }
-
-  /** Runs what was added, up to an open transaction whose next request has not arrived. */
+  /** Runs and commits what has arrived, up to an open transaction whose next request has not. That joins the group. */
   run(): void {
-    for (let request = this.#next(); request !== undefined; request = this.#next()) this.#runGroupOf(request);
+    while (this.#receive()) {
+      for (let request = this.#next(); request !== undefined; request = this.#next()) this.#runGroupOf(request);
+    }
+    if (this.#open === undefined) this.#commit();
   }
 
-  /** Commits what has ended, unless a transaction is open: that joins the group. */
-  commit(): void {
-    if (this.#open === undefined) this.#commit();
+  /** @returns false if nothing has arrived */
+  #receive(): boolean {
+    const arrived = this.#port.receive();
+    for (const { statements, ...request } of arrived) {
+      this.#waiting.push({ ...request, statements: this.#file.bind(statements) });
+    }
+    return arrived.length > 0;
   }
 
   #next(): BoundRequest | undefined {
@@ -75,7 +85,7 @@ export class GroupCommit {
       else this.#fail([{ id }], error);
       return;
     }
-    if (end === undefined) this.#send([answer]);
+    if (end === undefined) this.#port.send([answer]);
     else this.#end({ id, answer }, end);
   }
 
@@ -91,7 +101,8 @@ export class GroupCommit {
         this.#group = { isDurable: isGroupDurable, ended: [] };
       }
     } catch (error) {
-      // The lock of another process: those that wait have waited for it too.
+      // Another process has the lock. Those that wait have waited for it too.
+      this.#receive();
       this.#fail([{ id }, ...this.#waiting.splice(0)], error);
       return false;
     }
@@ -106,7 +117,7 @@ export class GroupCommit {
     if (end === 'rollback' && isAlone) {
       this.#file.rollback();
       this.#group = undefined;
-      this.#send([transaction.answer]);
+      this.#port.send([transaction.answer]);
       return;
     }
     if (!isAlone) {
@@ -120,7 +131,7 @@ export class GroupCommit {
     if (this.#group === undefined) return;
     try {
       this.#file.commit();
-      this.#send(this.#group.ended.map(({ answer }) => answer));
+      this.#port.send(this.#group.ended.map(({ answer }) => answer));
       this.#group = undefined;
     } catch (error) {
       this.#fail([], error);
@@ -133,6 +144,6 @@ export class GroupCommit {
     this.#group = undefined;
     this.#open = undefined;
     this.#file.rollback();
-    this.#send(failed.map(({ id }) => errorAnswer(id, error)));
+    this.#port.send(failed.map(({ id }) => errorAnswer(id, error)));
   }
 }

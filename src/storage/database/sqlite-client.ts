@@ -50,7 +50,7 @@ export class SqliteClient {
   #ended: unknown;
 
   constructor(options: ThreadOptions) {
-    this.#worker = new Worker(PROGRAM, { workerData: options });
+    this.#worker = new Worker(PROGRAM, { workerData: options, execArgv: [] });
     this.#worker.on('message', (message: string) => {
       for (const answer of JSON.parse(message) as ThreadAnswer[]) this.#settle(answer);
     });

@@ -26,21 +26,22 @@ function serveReads(file: SqliteFile): void {
 }
 
 function serveTransactions(file: SqliteFile): void {
-  const transactions = new GroupCommit(file, send);
   let closing: ThreadRequest | undefined;
+  const arrived: ThreadRequest[] = [];
   const add = (message: string) => {
     const request: ThreadRequest = JSON.parse(message);
     if (request.end === 'close') closing = request;
-    else transactions.add(request);
+    else arrived.push(request);
   };
+  const receive = () => {
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
+      add(next.message);
+    return arrived.splice(0);
+  };
+  const transactions = new GroupCommit(file, { receive, send });
   port.on('message', (message: string) => {
-    // Those that arrive while others run join the group.
-    for (let received: { message: string } | undefined = { message }; received !== undefined; ) {
-      for (; received !== undefined; received = receiveMessageOnPort(port)) add(received.message);
-      transactions.run();
-      received = receiveMessageOnPort(port);
-    }
-    transactions.commit();
+    add(message);
+    transactions.run();
     if (closing !== undefined && transactions.isIdle) close(file, closing);
   });
 }
