@@ -138,16 +138,13 @@ export class DatasetService {
   }
 
   /**
-   * Deletes a dataset, unless the signal fires while the deletion waits for other changes.
+   * Deletes a dataset.
    *
-   * @throws ServiceError `dataset_not_found`; `dataset_linked` if others link to it; the signal's reason
+   * @throws ServiceError `dataset_not_found`; `dataset_linked` if others link to it
    */
-  async remove(
-    key: DatasetKey,
-    { boundIds, signal }: Pick<DatasetScope, 'boundIds'> & { readonly signal?: AbortSignal } = WHOLE_ACCOUNT,
-  ): Promise<void> {
+  async remove(key: DatasetKey, { boundIds }: Pick<DatasetScope, 'boundIds'> = WHOLE_ACCOUNT): Promise<void> {
     const { catalog, now } = this.#dependencies;
-    if (!(await catalog.deleteDataset({ ...key, boundIds }, now(), { signal }))) throw datasetNotFound(key.id);
+    if (!(await catalog.deleteDataset({ ...key, boundIds }, now()))) throw datasetNotFound(key.id);
   }
 
   /**

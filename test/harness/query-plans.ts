@@ -36,9 +36,9 @@ export async function plansOfReads(
   const watched: Database = {
     ...database,
     query,
-    read: (statements, pieces) => {
+    read: (statements) => {
       sent.push(...statements.map((each) => each.compile()));
-      return database.read(statements, pieces);
+      return database.read(statements);
     },
   };
   await read(watched);

@@ -164,10 +164,9 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       response: { 200: wireDeletedDataset },
       errors: ['dataset_linked'],
     }),
-    async (request, reply) => {
+    async (request) => {
       const { accountId, params } = request;
-      const options = { ...scopeOf(request), signal: disconnectSignal(reply) };
-      await datasets.remove({ accountId, id: params.id }, options);
+      await datasets.remove({ accountId, id: params.id }, scopeOf(request));
       return { id: params.id, deleted: true as const };
     },
   );

@@ -19,7 +19,6 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { RevisionView } from '../../service/history/revision-manifests.js';
 import { authorOf } from '../author.js';
 import type { App, RouteContext } from '../context.js';
-import { disconnectSignal } from '../connections/disconnect.js';
 import { routesTagged } from '../docs.js';
 import { fileToWire, timeOf } from '../to-wire.js';
 import { differenceTexts } from './download/difference-texts.js';
@@ -89,8 +88,8 @@ export function registerHistoryRoutes(app: App, context: RouteContext): void {
       response: { 200: wireRestored },
       errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
     }),
-    async (request, reply) => {
-      const options = { author: authorOf(request, 'restore'), signal: disconnectSignal(reply) };
+    async (request) => {
+      const options = { author: authorOf(request, 'restore') };
       const { isRestored, revision } = await history.restore(keyOf(request), request.params.number, options);
       return { restored: isRestored, revision: revisionToWire(revision, request) };
     },
@@ -103,8 +102,8 @@ export function registerHistoryRoutes(app: App, context: RouteContext): void {
       response: { 200: wireUndone },
       errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
     }),
-    async (request, reply) => {
-      const options = { author: authorOf(request, 'undo'), signal: disconnectSignal(reply) };
+    async (request) => {
+      const options = { author: authorOf(request, 'undo') };
       const { revision, undone, kept } = await history.undo(keyOf(request), request.params.number, options);
       return { revision: revision === undefined ? null : revisionToWire(revision, request), undone, kept };
     },

@@ -6,12 +6,6 @@ import { findRevision, keptSentence, revisionNotFound } from '../find-revision.j
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
 import { manifestOf, type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
 
-interface ChangeOptions {
-  readonly author: Author;
-  /** Ends a change that waits for others, and has not begun. */
-  readonly signal?: AbortSignal;
-}
-
 /** Lists, restores and pins the revisions of datasets. */
 export class HistoryService {
   readonly #dependencies: ServiceDependencies;
@@ -82,17 +76,17 @@ export class HistoryService {
    *
    * @returns whether there is a new revision, and that one; the latest one if the dataset had these files already, or if
    * retention has deleted the new one since
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`; the signal's reason
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`
    */
   async restore(
     key: DatasetKey,
     number: number,
-    { author, signal }: ChangeOptions,
+    { author }: { author: Author },
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
     const revision = { datasetId: key.id, number, author, now: now() };
-    const changed = await catalog.restore(revision, { accountId: key.accountId, signal });
+    const changed = await catalog.restore(revision);
     if (changed === undefined) throw await this.#vanished(key, number);
     if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
     return {
@@ -106,18 +100,17 @@ export class HistoryService {
    *
    * @returns the names of the files that are as before the revision, and of those that were kept; the new revision, or the
    * latest one if retention has deleted that since; no revision if nothing was to be changed
-   * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept; the
-   * signal's reason
+   * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept
    */
   async undo(
     key: DatasetKey,
     number: number,
-    { author, signal }: ChangeOptions,
+    { author }: { author: Author },
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
     const reversed = { datasetId: key.id, number, author, now: now() };
-    const outcome = await catalog.undo(reversed, { accountId: key.accountId, signal });
+    const outcome = await catalog.undo(reversed);
     if (outcome === undefined) throw await this.#vanished(key, number - 1);
     if ('missing' in outcome) {
       const isOwn = outcome.missing === number;

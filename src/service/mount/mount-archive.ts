@@ -13,7 +13,7 @@ import type { HistoryService } from '../history/history-service.js';
 import { manifestOf, type RevisionManifest } from '../history/revision-manifests.js';
 import { filesToMount, recordedDatasetsOf } from './folder-plans.js';
 import { statesUnknown, type WantedState } from './mount-source.js';
-import { RECORD_NAME, type RecordedDataset, recordParts } from './mounted-folder.js';
+import { RECORD_NAME, type RecordedDataset, recordText } from './mounted-folder.js';
 
 interface ReadyState extends RevisionManifest {
   readonly digest: string;
@@ -206,13 +206,14 @@ function recordOf(
     source: 'tar',
     boot_id: null,
   };
-  return recordParts(record, entries, ({ file: { filename, upload } }) => ({
+  const files = entries.map(({ file: { filename, upload } }) => ({
     filename,
     mounted_name: mountedNameOf(filename),
     sha256: upload.sha256,
     size_bytes: upload.sizeBytes,
     mtime_ms: mtimeMs,
   }));
+  return [Buffer.from(recordText({ ...record, files }))];
 }
 
 /** When the files of a dataset in an archive were modified. */

@@ -212,31 +212,6 @@ export function recordText(record: Omit<MountRecord, 'format'>): string {
   return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`;
 }
 
-/** The texts around the files of a record, its last field, and around those of a part of them. */
-const RECORD_END = ']\n}\n';
-const PART_BEGIN = '{\n "files": [';
-const PART_END = '\n ]\n}';
-
-const FILES_PER_PART = 50;
-
-/** The text of `recordText` in UTF-8 and in parts, each made when it is read: that of ten thousand files takes megabytes. */
-export function* recordParts<F>(
-  record: Omit<MountRecord, 'format' | 'files'>,
-  files: readonly F[],
-  recorded: (file: F) => RecordedFile,
-): Generator<Buffer> {
-  if (files.length === 0) {
-    yield Buffer.from(recordText({ ...record, files: [] }));
-    return;
-  }
-  yield Buffer.from(recordText({ ...record, files: [] }).slice(0, -RECORD_END.length));
-  for (let from = 0; from < files.length; from += FILES_PER_PART) {
-    const part = JSON.stringify({ files: files.slice(from, from + FILES_PER_PART).map(recorded) }, null, 1);
-    yield Buffer.from(`${from === 0 ? '' : ','}${part.slice(PART_BEGIN.length, -PART_END.length)}`);
-  }
-  yield Buffer.from(`\n ${RECORD_END}`);
-}
-
 /** Writes a file durably and atomically, through `PATH.new`. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;

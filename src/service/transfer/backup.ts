@@ -11,7 +11,7 @@ import {
   snapshotCatalog,
 } from '../../storage/catalog/catalog-snapshot.js';
 import { referencedBlobs, storedTotals } from '../../storage/catalog/copy-catalog.js';
-import { trashDeleted } from '../../storage/catalog/long-changes/trash-deleted.js';
+import { trashDeleted } from '../../storage/catalog/trash-deleted.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';

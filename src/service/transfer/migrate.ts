@@ -10,7 +10,7 @@ import {
   rewriteVersions,
   storedTotals,
 } from '../../storage/catalog/copy-catalog.js';
-import { trashDeleted } from '../../storage/catalog/long-changes/trash-deleted.js';
+import { trashDeleted } from '../../storage/catalog/trash-deleted.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openBlobs } from '../../storage/open-blobs.js';

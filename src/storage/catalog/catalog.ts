@@ -12,6 +12,7 @@ import {
   changeDataset,
   type DatasetChanges,
   type DatasetKeyOfAccount,
+  eraseDataset,
   type NewDataset,
 } from './dataset-changes.js';
 import {
@@ -24,11 +25,6 @@ import {
 } from './file-changes.js';
 import { DownloadFiles } from './history/download-files.js';
 import { Revisions } from './history/revisions.js';
-import type { restoreRevision } from './long-changes/restore-revision.js';
-import type { RevisionOfDataset } from './long-changes/revision-of-dataset.js';
-import type { undoRevision } from './long-changes/undo-revision.js';
-import { LongChanges, type LongChangeSignal, type LongChangeTurn } from './long-changes/run-long-change.js';
-import { trashDeleted } from './long-changes/trash-deleted.js';
 import { Links, withLinks } from './pairs/links.js';
 import {
   pendingPresigned,
@@ -37,6 +33,7 @@ import {
   type SoughtUpload,
   soughtUploadOf,
 } from './presigned/sought-uploads.js';
+import { type RevisionOfDataset, restoreRevision, undoRevision } from './restore-revision.js';
 import { type DatasetRecord, fileOf } from './rows.js';
 import {
   type DatasetFilter,
@@ -50,6 +47,7 @@ import {
   storedAfter,
   storedFilesNamed,
 } from './statements.js';
+import { trashDeleted } from './trash-deleted.js';
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -79,7 +77,6 @@ export class Catalog {
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
-  readonly #longChanges: LongChanges;
 
   constructor(db: Database, options: CatalogOptions) {
     const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
@@ -90,7 +87,6 @@ export class Catalog {
     this.receivedFiles = new ReceivedFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
-    this.#longChanges = new LongChanges(db, this.#changeOptions);
     this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
   }
 
@@ -226,11 +222,10 @@ export class Catalog {
 
   /**
    * @returns false if the account has no such dataset
-   * @throws ServiceError `dataset_linked` if others link to it; the signal's reason
+   * @throws ServiceError `dataset_linked` if others link to it
    */
-  async deleteDataset(key: ChangedDatasetKey, now: Micros, { signal }: LongChangeSignal = {}): Promise<boolean> {
-    if ((await this.dataset(key)) === undefined) return false;
-    const ids = await this.#longChanges.apply('eraseDataset', key.id, { key, now }, { ...key, signal });
+  async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
+    const ids = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
     for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
     return ids !== undefined;
   }
@@ -240,16 +235,16 @@ export class Catalog {
     return trashDeleted(this.#db, { blobGrace: this.#changeOptions.blobGrace, signal });
   }
 
-  /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded`; the signal's reason */
-  async restore(revision: RevisionOfDataset, options: LongChangeTurn): ReturnType<typeof restoreRevision> {
-    const dataset = await this.#longChanges.apply('restoreRevision', revision.datasetId, { revision }, options);
+  /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
+  async restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
+    const dataset = await restoreRevision(this.#db, revision, this.#changeOptions);
     if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id });
     return dataset;
   }
 
-  /** Runs `undoRevision`, and announces the change. @throws as `restore` */
-  async undo(revision: RevisionOfDataset, options: LongChangeTurn): ReturnType<typeof undoRevision> {
-    const outcome = await this.#longChanges.apply('undoRevision', revision.datasetId, { revision }, options);
+  /** Runs `undoRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
+  async undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
+    const outcome = await undoRevision(this.#db, revision, this.#changeOptions);
     if (outcome !== undefined && 'dataset' in outcome) this.changes.announce({ datasetId: revision.datasetId });
     return outcome;
   }

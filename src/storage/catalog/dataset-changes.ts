@@ -123,7 +123,7 @@ async function errorOfLinked(
 
 /**
  * Deletes a dataset with its links: it belongs to `DELETED` from then on. Its files are removed later, some at a time
- * (`trashDeleted`): with SQLite, the changes of others would wait for the removal of all at once.
+ * (`trashDeleted`).
  *
  * @returns the ids of the dataset and of those that it was linked to; `undefined` if the account has no such dataset
  * @throws ServiceError `dataset_linked` if others link to it

@@ -1,6 +1,5 @@
 import { type Compilable, type Kysely, Migrator, sql } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
-import type { Pieces } from '../../pieces.js';
 import {
   isBusy,
   isDamaged,
@@ -44,17 +43,9 @@ export interface Database {
   /**
    * Runs read-only statements on one snapshot of the database, in one round trip.
    *
-   * @param pieces are begun before many rows are read in a way that blocks this process; those of accounts wait for connections in
-   * turns, and leave some to others
    * @returns the rows of each statement
    */
-  read<const S extends readonly Compilable<unknown>[]>(statements: S, pieces?: Pieces): Promise<RowsOf<S>>;
-
-  /**
-   * Runs work in which another thread writes to the file of the database for some time. Writes of this thread wait for it for as
-   * long as it takes, and its reads continue. Absent if the database is not a file of this process.
-   */
-  readonly besideWriter?: <T>(work: (path: string) => Promise<T>) => Promise<T>;
+  read<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
 
   close(): Promise<void>;
 }

@@ -1,10 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Compilable, CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
 import pg from 'pg';
-import { withTimeout } from '../../abort-signals.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { readInTurn } from '../../pieces.js';
-import { AccountSlots } from '../account-slots.js';
 import { BackendUnusable, isReadOnlyServer, isRejected, sqlStateOf } from '../backend-unusable.js';
 import {
   catalogUnavailable,
@@ -95,8 +92,6 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
     query_timeout: RESPONSE_TIMEOUT_MS,
   });
   const query = queryOver(pool, readMs);
-  // The pool is first come, first served: the reads of many files of one account must not use all of it.
-  const readSlots = new AccountSlots(Math.max(1, Math.floor(pool.options.max / 2)));
   return {
     query,
     hasRowLocks: true,
@@ -113,16 +108,10 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
       }
     },
     // At the default isolation level, each statement would read its own snapshot.
-    read: (statements, pieces) =>
-      readInTurn(pieces, async () => {
-        const begin = 'begin isolation level repeatable read read only';
-        const deadline = performance.now() + readMs;
-        const read = () => transact(pool, { begin, deadline }, ({ commit }) => commit(statements));
-        const accountId = pieces?.accountId;
-        if (accountId === undefined) return read();
-        await withTimeout(readMs, (signal) => readSlots.take(accountId, signal)).catch(throwUnavailable);
-        return read().finally(() => readSlots.release());
-      }),
+    read: (statements) => {
+      const begin = 'begin isolation level repeatable read read only';
+      return transact(pool, { begin, deadline: performance.now() + readMs }, ({ commit }) => commit(statements));
+    },
     // A server that does not answer would block the end of its connections forever.
     close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };

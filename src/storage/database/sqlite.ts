@@ -1,16 +1,14 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import {
-  type Compilable,
-  CompiledQuery,
+  type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
+  type Driver,
   Kysely,
+  type QueryResult,
   SqliteAdapter,
-  SqliteDriver,
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { MAX_TEXT_BYTES_AT_ONCE } from '../../pieces.js';
 import {
   BackendUnusable,
   isBusy,
@@ -19,80 +17,101 @@ import {
   isIoError,
   readOnlyFolderIn,
 } from '../backend-unusable.js';
-import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
+import { type Database, migrateSchema } from './database.js';
 import type { Schema } from './schema.js';
-import { openSqliteFile, rollBackIfOpen, type SqliteFile, type SqliteFileOptions } from './sqlite-file.js';
-import { readInPieces, readSnapshot } from './sqlite-reads.js';
-
-/** How long a write waits for another process that holds the write lock. */
-const MAX_BUSY_MS = 10_000;
-const BUSY_PAUSE_MS = 20;
+import { SqliteClient, SqliteTransaction } from './sqlite-client.js';
 
 /**
- * Opens a SQLite file and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`, which Node 20 lacks.
- *
- * WAL lets the command line read and write while a server runs. With `synchronous=FULL` a commit is durable when it
- * returns, so that a power cut never undoes what the service has acknowledged.
+ * Opens a SQLite file in a thread of its own, and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`,
+ * which Node 20 lacks. One thread writes, with group commit (`GroupCommit`), and another one reads what is committed.
  *
  * @param options.isSingleFile without WAL, so that the database is this one file; no other process may have it open
- * @param options.cacheMegabytes of pages in memory; by default that of SQLite, 2 MB
  * @throws BackendUnusable if it is damaged, can't be opened, or is of a newer version
  */
-export async function openSqlite(
-  path: string,
-  { isSingleFile = false, cacheMegabytes }: { isSingleFile?: boolean; cacheMegabytes?: number } = {},
-): Promise<Database> {
-  const journalMode = isSingleFile ? 'delete' : 'wal';
-  const { file, query } = await openMigrated(path, { journalMode, cacheMegabytes }).catch((error) => {
-    const reason = isDamaged(error)
-      ? `it is damaged (${error.message}). Restore a backup.`
-      : (readOnlyFolderIn(error, path) ?? error.message);
-    throw new BackendUnusable(`The catalog ${path} can't be used: ${reason}`, {
-      cause: error,
-      isTemporary: isBusy(error) || isDatabaseFull(error) || isIoError(error),
-    });
-  });
+export async function openSqlite(path: string, { isSingleFile = false } = {}): Promise<Database> {
+  const threads = new SqliteThreads(path, isSingleFile);
+  const query = new Kysely<Schema>({ dialect: dialectOver(threads) });
+  try {
+    await threads.opened;
+    await migrateSchema(query);
+  } catch (error) {
+    await threads.close().catch(() => {});
+    throw unusable(path, error as Error);
+  }
   return {
     query,
     hasRowLocks: false,
-    // `connection()` is exclusive, so that no other statement runs within a transaction.
-    transact: ({ isDurable }, work) =>
-      whileBusy(file, () =>
-        query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
-      ),
-    read: async (statements, pieces) => {
-      const maxTextBytes = pieces === undefined ? undefined : MAX_TEXT_BYTES_AT_ONCE;
-      const rows = await query.connection().execute(async () => readSnapshot(file, statements, maxTextBytes));
-      if (rows !== undefined || pieces === undefined) return rows as RowsOf<typeof statements>;
-      await pieces.begin();
-      return readInPieces(path, statements, pieces);
+    transact: async (options, work) => {
+      const transaction = threads.begin(options);
+      const result = await work(transaction).catch(async (error) => {
+        await transaction.rollback().catch(() => {});
+        throw error;
+      });
+      await transaction.rollback();
+      return result;
     },
-    besideWriter: async (work) => {
-      // The other thread would make a new file.
-      file.requireInPlace();
-      file.otherWriters++;
-      return work(path).finally(() => file.otherWriters--);
-    },
-    close: () => query.destroy(),
+    read: (statements) => threads.read(statements),
+    close: () => threads.close(),
   };
 }
 
-async function openMigrated(path: string, options: SqliteFileOptions) {
-  const file = openSqliteFile(path, options);
-  const query = new Kysely<Schema>({ dialect: dialectOver(file) });
-  try {
-    await migrateSchema(query);
-  } catch (error) {
-    await query.destroy().catch(() => {});
-    throw error;
-  }
-  return { file, query };
+function unusable(path: string, error: Error): BackendUnusable {
+  const { message } = error;
+  const reason = isDamaged(error)
+    ? `it is damaged (${message}). Restore a backup.`
+    : (readOnlyFolderIn(error, path) ?? message);
+  return new BackendUnusable(`The catalog ${path} can't be used: ${reason}`, {
+    cause: error,
+    isTemporary: isBusy(error) || isDatabaseFull(error) || isIoError(error),
+  });
 }
 
-function dialectOver(file: SqliteFile): Dialect {
+/** The thread that writes a file, and the one that reads it, which starts with the first read. */
+class SqliteThreads {
+  readonly #path: string;
+  readonly #isSingleFile: boolean;
+  readonly #writer: SqliteClient;
+  #reader: SqliteClient | undefined;
+
+  constructor(path: string, isSingleFile: boolean) {
+    this.#path = path;
+    this.#isSingleFile = isSingleFile;
+    this.#writer = new SqliteClient({ path, role: 'writer', journalMode: isSingleFile ? 'delete' : 'wal' });
+  }
+
+  get opened(): Promise<unknown> {
+    return this.#writer.opened;
+  }
+
+  begin(options: { isDurable: boolean }): SqliteTransaction {
+    return new SqliteTransaction(this.#writer, options);
+  }
+
+  readonly read: Database['read'] = (statements) => {
+    // Without WAL, a reader would wait for the writer, and the writer for it.
+    if (this.#isSingleFile) return this.begin({ isDurable: false }).commit(statements);
+    this.#reader ??= this.#openReader();
+    return this.#reader.request(statements, { id: this.#reader.newId(), isDurable: false });
+  };
+
+  #openReader(): SqliteClient {
+    const reader = new SqliteClient({ path: this.#path, role: 'reader', journalMode: 'wal' });
+    // Then its reads fail too.
+    reader.opened.catch(() => {});
+    return reader;
+  }
+
+  /** The writer is the last to close the file, so that it leaves one file. */
+  async close(): Promise<void> {
+    await this.#reader?.close();
+    await this.#writer.close();
+  }
+}
+
+function dialectOver(threads: SqliteThreads): Dialect {
   return {
     createAdapter: () => new TransactionalAdapter(),
-    createDriver: () => new ImmediateSqliteDriver(file),
+    createDriver: () => new ThreadDriver(threads),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
@@ -108,98 +127,57 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
-/** Kysely uses its own transactions for migrations, and executes single statements itself. */
-class ImmediateSqliteDriver extends SqliteDriver {
-  readonly #file: SqliteFile;
+/** Executes single statements, and the transactions in which Kysely migrates. */
+class ThreadDriver implements Driver {
+  readonly #threads: SqliteThreads;
 
-  constructor(file: SqliteFile) {
-    super({ database: async () => file });
-    this.#file = file;
+  constructor(threads: SqliteThreads) {
+    this.#threads = threads;
   }
 
-  override async acquireConnection(): Promise<DatabaseConnection> {
-    const connection = await super.acquireConnection();
-    // A statement of its own that waits for the write lock lets others read with the connection.
-    const pause = async () => {
-      await this.releaseConnection();
-      await wait(BUSY_PAUSE_MS);
-      await super.acquireConnection();
-    };
-    return {
-      executeQuery: (statement) => whileBusy(this.#file, () => connection.executeQuery(statement), pause),
-      streamQuery: (statement, chunkSize) => connection.streamQuery(statement, chunkSize),
-    };
+  async acquireConnection(): Promise<ThreadConnection> {
+    return new ThreadConnection(this.#threads);
   }
 
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  async beginTransaction(connection: ThreadConnection): Promise<void> {
+    connection.transaction = this.#threads.begin({ isDurable: true });
   }
 
-  override async rollbackTransaction(): Promise<void> {
-    rollBackIfOpen(this.#file);
+  async commitTransaction({ transaction }: ThreadConnection): Promise<void> {
+    await transaction?.commit([]);
   }
+
+  async rollbackTransaction({ transaction }: ThreadConnection): Promise<void> {
+    await transaction?.rollback();
+  }
+
+  async init(): Promise<void> {}
+  async releaseConnection(): Promise<void> {}
+  async destroy(): Promise<void> {}
 }
 
-/**
- * Tries again while another process or thread holds the write lock. SQLite's own `busy_timeout` would block this thread
- * meanwhile.
- */
-async function whileBusy<T>(
-  file: SqliteFile,
-  work: () => Promise<T>,
-  pause: () => Promise<void> = () => wait(BUSY_PAUSE_MS),
-): Promise<T> {
-  const deadline = performance.now() + MAX_BUSY_MS;
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isBusy(error) || (performance.now() > deadline && file.otherWriters === 0)) throw error;
-      await pause();
-    }
-  }
-}
+class ThreadConnection implements DatabaseConnection {
+  transaction: SqliteTransaction | undefined;
+  readonly #threads: SqliteThreads;
 
-/**
- * Runs a transaction with BEGIN IMMEDIATE: it waits for the write lock at its beginning. A transaction that reads before it
- * takes the lock fails with SQLITE_BUSY if another process writes in between (https://sqlite.org/lang_transaction.html).
- */
-async function transact<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-  const send = async <const S extends readonly Compilable<unknown>[]>(statements: S) =>
-    statements.map((statement) => {
-      const { sql, parameters } = statement.compile();
-      const prepared = file.prepare(sql);
-      if (prepared.reader) return prepared.all(parameters);
-      prepared.run(parameters);
-      return [];
-    }) as RowsOf<S>;
-  file.run('begin immediate');
-  let isOpen = true;
-  try {
-    return await work({
-      send,
-      commit: async (statements) => {
-        const rows = await send(statements);
-        file.requireInPlace();
-        file.run('commit');
-        isOpen = false;
-        return rows;
-      },
-    });
-  } finally {
-    if (isOpen) rollBackIfOpen(file);
+  constructor(threads: SqliteThreads) {
+    this.#threads = threads;
   }
-}
 
-/**
- * Commits without waiting for the disk. A power cut may undo the last such commits, each as a whole; the next durable
- * commit makes them durable (https://sqlite.org/pragma.html#pragma_synchronous).
- */
-async function withoutDurability<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-  file.run('pragma synchronous = normal');
-  try {
-    return await transact(file, work);
-  } finally {
-    file.run('pragma synchronous = full');
+  async executeQuery<Row>(compiled: CompiledQuery): Promise<QueryResult<Row>> {
+    const statements = [{ compile: () => compiled as CompiledQuery<Row> }];
+    const [rows] = await this.#run(compiled)(statements);
+    return { rows: rows as Row[] };
+  }
+
+  #run({ query }: CompiledQuery): Database['read'] {
+    if (this.transaction !== undefined) return this.transaction.send;
+    if (query.kind === 'SelectQueryNode') return this.#threads.read;
+    return this.#threads.begin({ isDurable: true }).commit;
+  }
+
+  // biome-ignore lint/correctness/useYield: the interface of Kysely has it, and the catalog does not use it
+  async *streamQuery(): AsyncIterableIterator<never> {
+    throw new Error('SQLite answers all rows at once.');
   }
 }

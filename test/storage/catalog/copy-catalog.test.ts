@@ -79,7 +79,7 @@ onEach(catalogs, (open) => {
       [3, true],
     ]);
     const author = { ...laptop, how: 'restore' } as const;
-    expect(await copied.restore({ datasetId: 'd', number: 3, author, now: 11 }, key)).toMatchObject({
+    expect(await copied.restore({ datasetId: 'd', number: 3, author, now: 11 })).toMatchObject({
       recordedIn: undefined,
       counts: { images: 3, rejected: 0 },
     });

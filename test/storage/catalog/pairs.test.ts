@@ -63,7 +63,7 @@ onEach(catalogs, (open) => {
     // Seven hundred stems: a page has two of the targets. A restore compares all files, of one target after the other.
     await subject.put(control, [...files(100, 'png'), ...files(700, 'jpg').slice(100)], { changeId: 'second' });
     expect(await counts()).toEqual([0, 50, 100, 100, 0, 50, 100, 100, 0]);
-    await catalog.restore({ datasetId: control, number: 1, author: laptop, now: 60 }, subject);
+    await catalog.restore({ datasetId: control, number: 1, author: laptop, now: 60 });
     expect(await counts()).toEqual([0, 0, 0, 50, 0, 0, 0, 50, 0]);
     for (const target of targets) expect(await wrong(target)).toBeUndefined();
   });

@@ -37,7 +37,7 @@ onEach(catalogs, (open) => {
     }
     await catalog.change({ ...changeOf('a.jpg'), author: author() }, () => []);
     const restore = (number: number) =>
-      catalog.restore({ datasetId: 'd', number, author: { ...laptop, how: 'restore' }, now: ++now }, key);
+      catalog.restore({ datasetId: 'd', number, author: { ...laptop, how: 'restore' }, now: ++now });
     await restore(2);
     const recheck = (found: Inspection) =>
       catalog.change({ ...changeOf('a.jpg'), isActivity: false }, (group) => recordRecheck(group, 'a', found));
@@ -89,7 +89,7 @@ onEach(catalogs, (open) => {
   test.each(['restore', 'undo'] as const)(
     'a past file that is found damaged during its restore is damaged: %s',
     async (how) => {
-      const { accountId, restore, database, rejected } = await openRestored();
+      const { restore, database, rejected } = await openRestored();
       await restore(3);
       let isMarked = false;
       const read: Database['read'] = async (...args) => {
@@ -100,7 +100,7 @@ onEach(catalogs, (open) => {
       };
       const during = new Catalog({ ...database, read }, { blobGrace: 0 });
       const revision = { datasetId: 'd', number: how === 'undo' ? 5 : 2, author: { ...laptop, how }, now: 100 };
-      await during[how](revision, { accountId });
+      await during[how](revision);
       expect(await rejected()).toBe(1);
     },
   );

@@ -114,12 +114,12 @@ onEach(catalogs, (open) => {
     let searches = 0;
     const counting: Database = {
       ...database,
-      read: async (statements, pieces) => {
+      read: async (statements) => {
         const compiled = statements.map((statement) => statement.compile());
         searches += compiled.filter(
           ({ sql, parameters }) => /order by "changed_at"/.test(sql) && parameters.at(-1) !== 0,
         ).length;
-        return database.read(statements, pieces);
+        return database.read(statements);
       },
     };
     await new Retention(counting, { ...KEEP_ALL, maxBytes: 28 * BLOB_BYTES }).run(NOW);

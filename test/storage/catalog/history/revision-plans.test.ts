@@ -48,9 +48,9 @@ onEach(catalogs, (open) => {
     const statements: CompiledQuery[] = [];
     const watched: Database = {
       ...database,
-      read: (sent, pieces) => {
+      read: (sent) => {
         statements.push(...sent.map((each) => each.compile()));
-        return database.read(sent, pieces);
+        return database.read(sent);
       },
     };
     await read(new Revisions(watched), new DownloadFiles(watched));

@@ -1,11 +1,11 @@
 import { type Expression, sql } from 'kysely';
-import { DETECTION_MARGIN, type Micros } from '../../../dataset/dataset.js';
-import type { Database, Query } from '../../database/database.js';
-import type { Schema } from '../../database/schema.js';
-import { DELETED, IS_PRESIGNED } from '../statements.js';
+import { DETECTION_MARGIN, type Micros } from '../../dataset/dataset.js';
+import type { Database, Query } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
+import { DELETED, IS_PRESIGNED } from './statements.js';
 
-/** Other changes wait for a piece, and requests too: SQLite runs on the thread that answers them. */
-const ROWS_PER_PIECE = 100;
+/** The transactions of others run between two of a deletion. */
+const ROWS_PER_TRANSACTION = 1000;
 
 interface TrashOptions {
   /** How long blobs stay after the deletion of their dataset. */
@@ -20,30 +20,32 @@ interface TrashOptions {
 export async function trashDeleted(db: Database, { blobGrace, signal }: TrashOptions): Promise<void> {
   const deleted = db.query.selectFrom('dataset').select('id').where('account_id', '=', DELETED);
   for (const { id } of await deleted.execute()) {
-    for (let hasMore = true; hasMore && !signal?.aborted; ) hasMore = await trashPiece(db, id, blobGrace);
+    while (!signal?.aborted && (await trashSome(db, id, blobGrace)));
   }
 }
 
 /** @returns whether something is left of the dataset */
-function trashPiece({ query, hasRowLocks, transact }: Database, id: string, blobGrace: Micros): Promise<boolean> {
+function trashSome({ query, hasRowLocks, transact }: Database, id: string, blobGrace: Micros): Promise<boolean> {
   // What a power cut undoes is done again.
   return transact({ isDurable: false }, async ({ send, commit }) => {
     const dataset = query.selectFrom('dataset').select('updated_at').where('id', '=', id);
     const fileRows = query.selectFrom('file').select('id').where('dataset_id', '=', id);
     const revisionRows = query.selectFrom('revision').select('number').where('dataset_id', '=', id);
     const pastRows = query.selectFrom('past_file').select('id').where('dataset_id', '=', id);
-    // The rows of a piece are close to each other, in the order of an index.
+    // These rows are close to each other, in the order of an index.
     const [[deleted], files, past, revisions] = await send([
       hasRowLocks ? dataset.forUpdate() : dataset,
-      fileRows.orderBy('stem').limit(ROWS_PER_PIECE),
-      pastRows.orderBy('filename').limit(ROWS_PER_PIECE),
-      revisionRows.orderBy('number').limit(ROWS_PER_PIECE),
+      fileRows.orderBy('stem').limit(ROWS_PER_TRANSACTION),
+      pastRows.orderBy('filename').limit(ROWS_PER_TRANSACTION),
+      revisionRows.orderBy('number').limit(ROWS_PER_TRANSACTION),
     ]);
     if (deleted === undefined) return false;
     const fileIds = files.map((file) => file.id);
-    const pastIds = past.slice(0, ROWS_PER_PIECE - files.length).map((file) => file.id);
-    const isLast = files.length + past.length + revisions.length < ROWS_PER_PIECE;
-    const numbers = revisions.slice(0, ROWS_PER_PIECE - fileIds.length - pastIds.length).map(({ number }) => number);
+    const pastIds = past.slice(0, ROWS_PER_TRANSACTION - files.length).map((file) => file.id);
+    const isLast = files.length + past.length + revisions.length < ROWS_PER_TRANSACTION;
+    const numbers = revisions
+      .slice(0, ROWS_PER_TRANSACTION - fileIds.length - pastIds.length)
+      .map(({ number }) => number);
     const deletion = query.deleteFrom('revision').where('dataset_id', '=', id);
     const deleteAfter = deleted.updated_at + blobGrace;
     await commit([

@@ -1,0 +1,181 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { Compilable } from 'kysely';
+import { ServiceError } from '../../dataset/errors.js';
+import { catalogUnavailable, type RowsOf, type Transaction } from './database.js';
+import {
+  NOT_IN_PLACE,
+  OPENING,
+  type StatementResult,
+  type ThreadAnswer,
+  type ThreadError,
+  type ThreadOptions,
+  type ThreadRequest,
+} from './sqlite-messages.js';
+
+/** Node can't run it from source, as tests are: they need the build. */
+const PROGRAM = import.meta.url.endsWith('.ts')
+  ? new URL('../../../dist/storage/database/sqlite-thread.js', import.meta.url)
+  : new URL('./sqlite-thread.js', import.meta.url);
+
+/** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
+const MAX_KNOWN_STATEMENTS = 200;
+
+/** A statement that the thread knows by a number. A later one may get the same number. */
+interface KnownStatement {
+  readonly number: number;
+  /** `undefined` until the first answer. */
+  columns: readonly string[] | undefined;
+}
+
+interface InFlight {
+  readonly statements: readonly KnownStatement[];
+  readonly resolve: (rows: unknown[][]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * A thread that has a SQLite file open. It keeps the process alive only while a request is in flight. If it ends unexpectedly,
+ * these and all later requests fail with `unavailable`.
+ */
+export class SqliteClient {
+  /** Rejects if the file can't be opened. */
+  readonly opened: Promise<unknown>;
+  readonly #worker: Worker;
+  readonly #inFlight = new Map<number, InFlight>();
+  /** By their text, the oldest first. */
+  readonly #known = new Map<string, KnownStatement>();
+  #lastId = OPENING;
+  #isClosing = false;
+  #ended: unknown;
+
+  constructor(options: ThreadOptions) {
+    this.#worker = new Worker(PROGRAM, { workerData: options, execArgv: [] });
+    this.#worker.on('message', (message: string) => {
+      for (const answer of JSON.parse(message) as ThreadAnswer[]) this.#settle(answer);
+    });
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', (code) => this.#fail(new Error(`The thread of the catalog ended with ${code}.`)));
+    this.opened = new Promise<unknown>((resolve, reject) => {
+      this.#inFlight.set(OPENING, { statements: [], resolve, reject });
+    });
+  }
+
+  /** Makes the id of a transaction or a read, which has one request in flight at a time. */
+  newId(): number {
+    return ++this.#lastId;
+  }
+
+  /** @returns the rows of each statement */
+  async request<const S extends readonly Compilable<unknown>[]>(
+    statements: S,
+    request: Omit<ThreadRequest, 'statements'>,
+  ): Promise<RowsOf<S>> {
+    if (this.#ended !== undefined) throw catalogUnavailable(this.#ended);
+    const known: KnownStatement[] = [];
+    const sent = statements.map((statement) => {
+      const { sql, parameters } = statement.compile();
+      const { number, columns } = known[known.push(this.#knownAs(sql)) - 1]!;
+      return columns === undefined ? ([number, parameters, sql] as const) : ([number, parameters] as const);
+    });
+    const message: ThreadRequest = { ...request, statements: sent };
+    this.#worker.postMessage(JSON.stringify(message));
+    const rows = new Promise<unknown[][]>((resolve, reject) => {
+      if (this.#inFlight.size === 0) this.#worker.ref();
+      this.#inFlight.set(request.id, { statements: known, resolve, reject });
+    });
+    return (await rows) as RowsOf<S>;
+  }
+
+  /** Closes the file after all requests in flight, and ends the thread. */
+  async close(): Promise<void> {
+    if (this.#ended !== undefined) return;
+    const exited = once(this.#worker, 'exit');
+    this.#isClosing = true;
+    await Promise.all([exited, this.request([], { id: this.newId(), isDurable: false, end: 'close' })]);
+  }
+
+  #knownAs(sql: string): KnownStatement {
+    const found = this.#known.get(sql);
+    if (found !== undefined) return found;
+    let number = this.#known.size;
+    if (number === MAX_KNOWN_STATEMENTS) {
+      const [[oldest, known]] = this.#known as unknown as [[string, KnownStatement]];
+      this.#known.delete(oldest);
+      number = known.number;
+    }
+    const added: KnownStatement = { number, columns: undefined };
+    this.#known.set(sql, added);
+    return added;
+  }
+
+  #settle(answer: ThreadAnswer): void {
+    const request = this.#inFlight.get(answer.id);
+    this.#inFlight.delete(answer.id);
+    if (this.#inFlight.size === 0 && !this.#isClosing) this.#worker.unref();
+    if ('error' in answer) request?.reject(errorOf(answer.error));
+    else request?.resolve(answer.results.map((result, i) => rowsOf(result, request.statements[i]!)));
+  }
+
+  #fail(cause: unknown): void {
+    this.#ended ??= cause;
+    for (const { reject } of this.#inFlight.values()) reject(catalogUnavailable(this.#ended));
+    this.#inFlight.clear();
+  }
+}
+
+function rowsOf(result: StatementResult, statement: KnownStatement): unknown[] {
+  const [rows, columns] = result ?? [[], []];
+  const names = (statement.columns ??= columns ?? []);
+  return rows.map((row) => objectOf(names, row));
+}
+
+function objectOf(columns: readonly string[], row: readonly unknown[]): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (let i = 0; i < columns.length; i++) object[columns[i]!] = row[i];
+  return object;
+}
+
+function errorOf({ message, code, errcode }: ThreadError): Error {
+  if (code === NOT_IN_PLACE) return new ServiceError('unavailable', message);
+  return Object.assign(new Error(message), code !== undefined && { code }, errcode !== undefined && { errcode });
+}
+
+/** A transaction of the writer. It begins with the first group of statements, and ends with an error of any of them. */
+export class SqliteTransaction implements Transaction {
+  readonly #writer: SqliteClient;
+  readonly #id: number;
+  readonly #isDurable: boolean;
+  #state: 'not begun' | 'open' | 'ended' = 'not begun';
+
+  constructor(writer: SqliteClient, { isDurable }: { isDurable: boolean }) {
+    this.#writer = writer;
+    this.#id = writer.newId();
+    this.#isDurable = isDurable;
+  }
+
+  // Called without their object, as the functions of `Postgres`.
+  readonly send = <const S extends readonly Compilable<unknown>[]>(statements: S) => this.#request(statements);
+
+  readonly commit = <const S extends readonly Compilable<unknown>[]>(statements: S) =>
+    this.#request(statements, 'commit');
+
+  /** Rolls back if the transaction is open. @throws if what it may have read could not be committed */
+  async rollback(): Promise<void> {
+    if (this.#state === 'open') await this.#request([], 'rollback');
+  }
+
+  async #request<const S extends readonly Compilable<unknown>[]>(
+    statements: S,
+    end?: 'commit' | 'rollback',
+  ): Promise<RowsOf<S>> {
+    if (this.#state === 'ended') throw new Error('The transaction has ended.');
+    this.#state = end === undefined ? 'open' : 'ended';
+    try {
+      return await this.#writer.request(statements, { id: this.#id, isDurable: this.#isDurable, end });
+    } catch (error) {
+      this.#state = 'ended';
+      throw error;
+    }
+  }
+}
