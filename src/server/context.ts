@@ -23,6 +23,7 @@ import type { DatasetChange } from '../service/watch/watch-dataset.js';
 import type { Accounts } from '../storage/catalog/accounts/accounts.js';
 import type { Sessions } from '../storage/catalog/accounts/sessions.js';
 import type { BodyTimeouts } from './bodies.js';
+import type { HoldUnsent } from './limits/unsent-answers.js';
 import type { Metrics } from './metrics.js';
 
 /** Fastify with schemas from Zod. */
@@ -82,13 +83,13 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   readonly stopping: AbortSignal;
   /** Delays the answer to a wrong token, and rejects codes that come too fast, as `FailedLogins` does. */
   readonly failedLogins: { delay(address: string): Promise<void>; admitCode(address: string): void };
-  /** Limits the files of archives and batches, as `FilesInFlight` does. */
+  /** Limits the files of archives and batches: until the response closes, or the returned function is called. */
   readonly filesInFlight: {
     admit(accountId: string, files: number, response: ServerResponse): void;
     hold(accountId: string, files: number): () => void;
   };
-  /** Limits the pages of answers that clients have not read yet, as `UnsentAnswers` does. */
-  readonly unsentAnswers: { hold(response: ServerResponse, page: { accountId: string; bytes: number }): void };
+  /** Limits the pages of answers that clients have not read yet. */
+  readonly unsentAnswers: { readonly hold: HoldUnsent };
   /** Runs large batches of upload links one at a time, of one account after the other. */
   readonly batchInTurn: InPieces;
   /** The effective limit of connections. */

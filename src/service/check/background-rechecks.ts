@@ -6,7 +6,6 @@ import type { AcquiredRecheck, Recheck, RecheckHolder, Rechecks } from '../../st
 import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost, whileRenewing } from '../while-renewing.js';
-import { AccountShares } from './account-shares.js';
 import { fetchIntact } from './fetch-intact.js';
 import { inspectFile } from './inspect-file.js';
 
@@ -55,7 +54,6 @@ export class BackgroundRechecks {
   readonly #dependencies: ServiceDependencies;
   readonly #options: BackgroundRechecksOptions;
   readonly #stopping = new AbortController();
-  readonly #shares = new AccountShares();
   #loop: WakeableLoop | undefined;
 
   constructor(dependencies: ServiceDependencies, options: BackgroundRechecksOptions) {
@@ -83,11 +81,11 @@ export class BackgroundRechecks {
   async #recheckAll(): Promise<void> {
     const failed = new Set<string>();
     const hadTurn = async () => {
-      const accountIds = await this.#options.rechecks.accounts(this.#expiredBy());
-      for (const id of this.#shares.sorted(accountIds)) {
-        if (await this.#shares.run(id, () => this.#takeTurn(id, failed))) return true;
+      let isAny = false;
+      for (const id of await this.#options.rechecks.accounts(this.#expiredBy())) {
+        isAny = (await this.#takeTurn(id, failed)) || isAny;
       }
-      return false;
+      return isAny;
     };
     while (!this.#stopping.signal.aborted && (await hadTurn())) {}
   }
@@ -200,7 +198,6 @@ export class BackgroundRechecks {
       const { inspection } = await inspectFile(this.#dependencies, toInspect, {
         ...options,
         isBackground: true,
-        maxDecodeSeconds: Number.POSITIVE_INFINITY,
       });
       return inspection;
     } finally {

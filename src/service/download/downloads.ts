@@ -14,7 +14,7 @@ import { isUnreadable } from '../check/fetch-intact.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
-import { AccountSlots } from '../../storage/account-slots.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
 /** Captions that one answer reads at a time. With a remote store, reading a caption takes one request. */
@@ -34,7 +34,7 @@ export interface DatasetSource extends DatasetKey {
 /** Reads stored files: facts, bytes and captions. */
 export class Downloads {
   readonly #dependencies: ServiceDependencies;
-  readonly #smallFiles = new AccountSlots(SMALL_FILES_AT_ONCE);
+  readonly #smallFiles = new FairQueue(SMALL_FILES_AT_ONCE);
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { turn } from '../../storage/time-slice.js';
-import { AccountQueue } from '../../storage/account-queue.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 
 /** An account whose last piece of work began longer ago waits for nothing. */
 const RECENT_MS = 1000;
@@ -11,12 +11,11 @@ const RECENT_MS = 1000;
  * hundred requests of one account that arrive at the same moment would be answered before anything else, such as `/healthz`.
  */
 export class AccountTurns {
-  readonly #waiting = new AccountQueue();
+  readonly #turns = new FairQueue(1);
   readonly #nowMs: () => number;
   readonly #wait: (ms: number) => Promise<unknown>;
   /** When the last two accounts that took a turn did so, the latest at the end. */
   readonly #latest = new Map<string, number>();
-  #isTaken = false;
 
   constructor({ nowMs = () => performance.now(), waitMs = (ms: number) => wait(ms) } = {}) {
     this.#nowMs = nowMs;
@@ -32,12 +31,8 @@ export class AccountTurns {
   readonly take = async (accountId: string, tookMs = 0): Promise<void> => {
     if (tookMs > 0 && this.#othersAreActive(accountId)) await this.#wait(tookMs);
     this.#remember(accountId);
-    if (!this.#isTaken) {
-      this.#isTaken = true;
-      void turn().then(() => this.#next());
-      return;
-    }
-    await new Promise<void>((begin) => this.#waiting.add(accountId, begin));
+    const release = await this.#turns.acquire(accountId);
+    void turn().then(() => release());
   };
 
   #othersAreActive(accountId: string): boolean {
@@ -50,15 +45,5 @@ export class AccountTurns {
     this.#latest.set(accountId, this.#nowMs());
     const [oldest] = this.#latest.keys();
     if (this.#latest.size > 2 && oldest !== undefined) this.#latest.delete(oldest);
-  }
-
-  #next(): void {
-    const begin = this.#waiting.next();
-    if (begin === undefined) {
-      this.#isTaken = false;
-      return;
-    }
-    void turn().then(() => this.#next());
-    begin();
   }
 }

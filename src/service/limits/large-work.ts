@@ -1,6 +1,6 @@
 import type { Pieces } from '../../pieces.js';
 import { TimeSlice } from '../../storage/time-slice.js';
-import { AccountSlots } from '../../storage/account-slots.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 
 /** The longest that a request of another account waits in each turn of the event loop. */
 const MAX_SLICE_MS = 5;
@@ -11,32 +11,32 @@ const MAX_SLICE_MS = 5;
  * need the memory of each.
  */
 export class LargeWork {
-  readonly #small: AccountSlots;
-  readonly #large = new AccountSlots(1);
+  readonly #small: FairQueue;
+  readonly #large = new FairQueue(1);
 
   constructor({ smallAtOnce = Number.POSITIVE_INFINITY } = {}) {
-    this.#small = new AccountSlots(smallAtOnce);
+    this.#small = new FairQueue(smallAtOnce);
   }
 
   /** Runs a task, which counts as large once it has called `begin`. It must not wait for another task of this kind. */
   readonly run = async <T>(accountId: string, task: (pieces: Pieces) => Promise<T>): Promise<T> => {
     let slice: TimeSlice | undefined;
-    let slots = this.#small;
-    await slots.take(accountId);
+    let isLarge = false;
+    let release = await this.#small.acquire(accountId);
     const begin = async () => {
-      if (slots === this.#large) return;
-      slots.release();
-      slots = this.#large;
-      await slots.take(accountId);
+      if (isLarge) return;
+      isLarge = true;
+      release();
+      release = await this.#large.acquire(accountId);
       slice = new TimeSlice(MAX_SLICE_MS);
     };
     const pause = async () => {
       await slice?.pause();
     };
     try {
-      return await task({ accountId, begin, mustWait: () => slots !== this.#large && this.#large.areTaken, pause });
+      return await task({ accountId, begin, mustWait: () => !isLarge && this.#large.held > 0, pause });
     } finally {
-      slots.release();
+      release();
     }
   };
 }

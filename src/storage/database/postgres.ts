@@ -4,8 +4,8 @@ import pg from 'pg';
 import { withTimeout } from '../../abort-signals.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { readInTurn } from '../../pieces.js';
-import { AccountSlots } from '../account-slots.js';
 import { BackendUnusable, isReadOnlyServer, isRejected, sqlStateOf } from '../backend-unusable.js';
+import { FairQueue } from '../fair-queue.js';
 import {
   catalogUnavailable,
   type Database,
@@ -96,7 +96,7 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
   });
   const query = queryOver(pool, readMs);
   // The pool is first come, first served: the reads of many files of one account must not use all of it.
-  const readSlots = new AccountSlots(Math.max(1, Math.floor(pool.options.max / 2)));
+  const readSlots = new FairQueue(Math.max(1, Math.floor(pool.options.max / 2)));
   return {
     query,
     hasRowLocks: true,
@@ -120,8 +120,9 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
         const read = () => transact(pool, { begin, deadline }, ({ commit }) => commit(statements));
         const accountId = pieces?.accountId;
         if (accountId === undefined) return read();
-        await withTimeout(readMs, (signal) => readSlots.take(accountId, signal)).catch(throwUnavailable);
-        return read().finally(() => readSlots.release());
+        const slot = withTimeout(readMs, (signal) => readSlots.acquire(accountId, { signal }));
+        const release = await slot.catch(throwUnavailable);
+        return read().finally(release);
       }),
     // A server that does not answer would block the end of its connections forever.
     close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),

@@ -58,7 +58,9 @@ export async function sendJsonPages(
         if (page !== undefined) hold(page.length);
         this.push(page ?? null);
       };
-      Promise.resolve(first.shift() ?? next()).then(sendPage, (error) => this.destroy(error));
+      Promise.resolve(first.shift() ?? next())
+        .then(sendPage)
+        .catch((error) => this.destroy(error));
     },
     destroy(error, done) {
       pages.return().then(

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query } from '../../database/database.js';
-import { AccountSlots } from '../../account-slots.js';
+import { FairQueue } from '../../fair-queue.js';
 import { timeSliced } from '../../time-slice.js';
 import type { ChangeOptions } from '../file-changes.js';
 import {
@@ -38,7 +38,7 @@ export interface LongChangeTurn extends LongChangeSignal {
 export class LongChanges {
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
-  readonly #threads = new AccountSlots(1);
+  readonly #threads = new FairQueue(1);
 
   constructor(db: Database, changeOptions: ChangeOptions) {
     this.#db = db;
@@ -63,7 +63,7 @@ export class LongChanges {
     }
     const { notification: _, ...passed } = options;
     const apply = () => besideWriter((path) => inThread({ path, name, datasetId, options: passed }));
-    return this.#threads.run(accountId, apply, signal) as Promise<LongChangeResult<Name>>;
+    return this.#threads.run(accountId, apply, { signal }) as Promise<LongChangeResult<Name>>;
   }
 }
 
