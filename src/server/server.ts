@@ -123,7 +123,11 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   const connections = limitConnections(app, limits.maxConnections);
   const unsentAnswers = limitUnsentAnswers(app);
   metrics.gauge('trainyard_connections', 'Open connections.', () => connections.open());
-  metrics.gauge('trainyard_body_memory_bytes', 'JSON bodies of requests that are not answered yet.', () => bodyMemory.held);
+  metrics.gauge(
+    'trainyard_body_memory_bytes',
+    'JSON bodies of requests that are not answered yet.',
+    () => bodyMemory.held,
+  );
   metrics.gauge(
     'trainyard_unsent_answer_bytes',
     'Large answers that clients have not read yet.',

@@ -1,7 +1,7 @@
 import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
-import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { InPieces } from '../pieces.js';
+import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 import type { CpuBudget } from './inspection/cpu-budget.js';
 

@@ -18,30 +18,31 @@ export type Release = (units?: number) => void;
 interface Waiter {
   readonly key: string;
   readonly units: number;
+  readonly priority: number;
   readonly grant: () => void;
 }
 
-/** The waiters of one priority by key, each key in FIFO order; the key that is served next first. */
+/** The waiters of one priority by key, those of each key in FIFO order. The first key is served next. */
 type Line = Map<string, Waiter[]>;
 
 /**
  * A weighted semaphore that is fair between keys, such as accounts. A unit is a slot, a byte, or a process.
  *
- * Work of one key begins in FIFO order, and keys are served round robin. While others wait, a key that holds units gets no
- * more than half of them. The work that is next waits until its units are free, and work behind it waits too, so that a stream of
+ * Work of one key begins in FIFO order, and keys that wait are served round robin. While others wait, a key that holds units gets no
+ * more than half of them. Work that is next waits until its units are free, and the work behind it waits too, so that a stream of
  * small work can't starve large work. Work that waits for a queue while it holds units of the same queue may deadlock.
  */
 export class FairQueue {
-  /** The number of units. */
-  readonly capacity: number;
+  readonly #capacity: number;
   readonly #maxUnitsOfKey: number;
-  /** By priority, the highest first. */
-  #lines: [priority: number, line: Line][] = [];
+  /** By priority, in descending order. */
+  readonly #lines = new Map<number, Line>();
   readonly #heldBy = new Map<string, number>();
   #held = 0;
 
+  /** @param capacity the number of units */
   constructor(capacity: number, { maxUnitsOfKey = capacity }: FairQueueOptions = {}) {
-    this.capacity = capacity;
+    this.#capacity = capacity;
     this.#maxUnitsOfKey = maxUnitsOfKey;
   }
 
@@ -52,7 +53,7 @@ export class FairQueue {
 
   /** Whether callers of other keys than this one wait. */
   hasOthersThan(key: string): boolean {
-    return this.#lines.some(([, line]) => line.size > (line.has(key) ? 1 : 0));
+    return [...this.#lines.values()].some((line) => line.size > (line.has(key) ? 1 : 0));
   }
 
   /** Runs work while it holds its units. @throws what `work` throws, and as `acquire` */
@@ -77,72 +78,72 @@ export class FairQueue {
     }
     await new Promise<void>((resolve, reject) => {
       const onAbort = () => {
-        this.#remove(waiter, priority);
-        reject(signal?.reason);
+        this.#remove(waiter);
         // Others may have waited behind it.
         this.#grantNext();
+        reject(signal?.reason);
       };
       const grant = () => {
         signal?.removeEventListener('abort', onAbort);
         resolve();
       };
-      const waiter: Waiter = { key, units, grant };
+      const waiter: Waiter = { key, units, priority, grant };
+      signal?.addEventListener('abort', onAbort, { once: true });
       const line = this.#lineOf(priority);
       line.set(key, [...(line.get(key) ?? []), waiter]);
-      signal?.addEventListener('abort', onAbort, { once: true });
       this.#grantNext();
     });
     let left = units;
     return (released = left) => {
       const count = Math.min(released, left);
       left -= count;
-      if (count === 0) return;
       this.#add(key, -count);
       this.#grantNext();
     };
   }
 
   #lineOf(priority: number): Line {
-    const found = this.#lines.find(([of]) => of === priority);
-    if (found !== undefined) return found[1];
-    const line: Line = new Map();
-    this.#lines = [...this.#lines, [priority, line] as [number, Line]].sort(([a], [b]) => b - a);
+    const line = this.#lines.get(priority) ?? new Map();
+    if (this.#lines.has(priority)) return line;
+    const lines = [...this.#lines, [priority, line] as const].sort(([a], [b]) => b - a);
+    this.#lines.clear();
+    for (const [of, each] of lines) this.#lines.set(of, each);
     return line;
-  }
-
-  #remove(waiter: Waiter, priority: number): void {
-    const line = this.#lineOf(priority);
-    const others = (line.get(waiter.key) ?? []).filter((other) => other !== waiter);
-    if (others.length === 0) line.delete(waiter.key);
-    else line.set(waiter.key, others);
   }
 
   #grantNext(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
-      const { priority, waiter } = next;
-      if (this.#held + waiter.units > this.capacity) return;
-      this.#remove(waiter, priority);
-      // The key goes to the end of the line.
-      const line = this.#lineOf(priority);
-      const others = line.get(waiter.key);
-      if (others !== undefined && line.delete(waiter.key)) line.set(waiter.key, others);
-      this.#add(waiter.key, waiter.units);
-      waiter.grant();
+      if (this.#held + next.units > this.#capacity) return;
+      const line = this.#lineOf(next.priority);
+      const others = this.#remove(next);
+      // The key goes to the end of its line.
+      line.delete(next.key);
+      if (others.length > 0) line.set(next.key, others);
+      this.#add(next.key, next.units);
+      next.grant();
     }
   }
 
-  /** The first waiter of the highest priority whose key may hold more. */
-  #next(): { priority: number; waiter: Waiter } | undefined {
-    for (const [priority, line] of this.#lines) {
-      const limit = line.size > 1 ? Math.ceil(this.capacity / 2) : this.capacity;
+  /** The first waiter of the highest priority whose key may hold as much. */
+  #next(): Waiter | undefined {
+    for (const line of this.#lines.values()) {
+      const shared = line.size > 1 ? Math.ceil(this.#capacity / 2) : this.#capacity;
       for (const [key, [waiter]] of line) {
-        if (waiter === undefined) continue;
         const held = this.#heldBy.get(key) ?? 0;
-        const isWithin = held + waiter.units <= Math.min(limit, this.#maxUnitsOfKey);
-        if (held === 0 || isWithin) return { priority, waiter };
+        const isWithin = waiter !== undefined && held + waiter.units <= Math.min(shared, this.#maxUnitsOfKey);
+        if (held === 0 || isWithin) return waiter;
       }
     }
     return undefined;
+  }
+
+  /** @returns the other waiters of its key */
+  #remove(waiter: Waiter): Waiter[] {
+    const line = this.#lineOf(waiter.priority);
+    const others = (line.get(waiter.key) ?? []).filter((other) => other !== waiter);
+    if (others.length === 0) line.delete(waiter.key);
+    else line.set(waiter.key, others);
+    return others;
   }
 
   #add(key: string, units: number): void {

@@ -112,7 +112,7 @@ async function rewriteCaption({ folder, name }: Fix, options: FileOptions): Prom
   return original;
 }
 
-async function convertFile({ file, folder, name, to }: Fix, options: FileOptions): Promise<string | undefined> {
+async function convertFile({ folder, name, to }: Fix, options: FileOptions): Promise<string | undefined> {
   const { opened, partial, isInPlace, pool, signal } = options;
   const [path, target] = [join(folder, name), join(folder, to)];
   await convertInProcess(pool, { path, target: partial }, signal);

@@ -203,12 +203,10 @@ export class CaptionWrites {
     });
     const { sizeBytes, sha256, content } = staged;
     const file = { filename, sizeBytes, content };
-    const { inspection } = await inspectFile(this.#dependencies, file, { accountId, signal }).catch(
-      async (error) => {
-        await staged.discard();
-        throw error;
-      },
-    );
+    const { inspection } = await inspectFile(this.#dependencies, file, { accountId, signal }).catch(async (error) => {
+      await staged.discard();
+      throw error;
+    });
     if (!inspection.ok) {
       await staged.discard();
       return inspection.problem;

@@ -2,11 +2,11 @@ import type { ReceivedFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
+import { LeaseLost } from '../while-renewing.js';
 import { CheckLease } from './check-lease.js';
 import { fetchIntact } from './fetch-intact.js';
 import { inspectFile } from './inspect-file.js';
-import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
-import { LeaseLost } from '../while-renewing.js';
 
 /** The longest time until a failed check is retried, and until the file of an instance that died is taken over. */
 const MAX_PAUSE_MS = 30_000;

@@ -80,12 +80,15 @@ export class BackgroundRechecks {
 
   async #recheckAll(): Promise<void> {
     const failed = new Set<string>();
+    /** The accounts that were served in this run, the last one at the end. */
+    let served: string[] = [];
     const hadTurn = async () => {
-      let isAny = false;
-      for (const id of await this.#options.rechecks.accounts(this.#expiredBy())) {
-        isAny = (await this.#takeTurn(id, failed)) || isAny;
+      const accountIds = await this.#options.rechecks.accounts(this.#expiredBy());
+      for (const id of accountIds.toSorted((a, b) => served.indexOf(a) - served.indexOf(b))) {
+        served = [...served.filter((other) => other !== id), id];
+        if (await this.#takeTurn(id, failed)) return true;
       }
-      return isAny;
+      return false;
     };
     while (!this.#stopping.signal.aborted && (await hadTurn())) {}
   }

@@ -10,11 +10,11 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { finishInPieces, inOnePiece, type Pieces, sortSteps } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { DownloadFile, HashedFile } from '../../storage/catalog/history/download-files.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
-import { FairQueue } from '../../storage/fair-queue.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
 /** Captions that one answer reads at a time. With a remote store, reading a caption takes one request. */

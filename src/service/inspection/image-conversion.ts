@@ -43,9 +43,7 @@ export async function convertInProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const limits = CONVERSION_LIMITS;
-  await explained(limits, () =>
-    pool.runOnImage({ task: 'convert', path, target }, { accountId: '', signal, limits }),
-  );
+  await explained(limits, () => pool.runOnImage({ task: 'convert', path, target }, { accountId: '', signal, limits }));
 }
 
 async function explained<T>(limits: ProcessLimits, work: () => Promise<T>): Promise<T> {

@@ -9,7 +9,13 @@ import type { BlobContent } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import type { InspectorOptions } from '../dependencies.js';
 import type { InspectionJob } from './frames.js';
-import { exceededText, KERNEL_LIMITS, limitsOf, RECYCLE_CPU_SECONDS, THUMBNAIL_CPU_SECONDS } from './inspection-limits.js';
+import {
+  exceededText,
+  KERNEL_LIMITS,
+  limitsOf,
+  RECYCLE_CPU_SECONDS,
+  THUMBNAIL_CPU_SECONDS,
+} from './inspection-limits.js';
 import { type Answer, InspectionProcess, ProcessEnded, type ReadAt } from './inspection-process.js';
 import type { ProcessLimits } from './process-watch.js';
 
@@ -259,11 +265,7 @@ export class InspectionPool {
     });
   }
 
-  async #runIn(
-    process: InspectionProcess,
-    { job, limits, readAt }: Task,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async #runIn(process: InspectionProcess, { job, limits, readAt }: Task, signal: AbortSignal): Promise<Answer> {
     let answer: Answer;
     try {
       signal.throwIfAborted();

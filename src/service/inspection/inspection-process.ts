@@ -5,12 +5,12 @@ import { CpuBudgetSpent } from './cpu-budget.js';
 import {
   type ByteRange,
   FRAME,
-  type ReceivedFrame,
   FrameReader,
   frameHeader,
   type InspectionJob,
   type JobResult,
   jsonFrame,
+  type ReceivedFrame,
 } from './frames.js';
 import { type KernelLimits, spawnLimited } from './limited-process.js';
 import { type LimitName, type ProcessLimits, watchProcess } from './process-watch.js';

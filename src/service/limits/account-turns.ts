@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { turn } from '../../storage/time-slice.js';
 import { FairQueue } from '../../storage/fair-queue.js';
+import { turn } from '../../storage/time-slice.js';
 
 /** An account whose last piece of work began longer ago waits for nothing. */
 const RECENT_MS = 1000;

@@ -1,6 +1,6 @@
 import type { Pieces } from '../../pieces.js';
-import { TimeSlice } from '../../storage/time-slice.js';
 import { FairQueue } from '../../storage/fair-queue.js';
+import { TimeSlice } from '../../storage/time-slice.js';
 
 /** The longest that a request of another account waits in each turn of the event loop. */
 const MAX_SLICE_MS = 5;

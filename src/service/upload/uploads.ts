@@ -16,6 +16,7 @@ import { parseFilename } from '../../dataset/names.js';
 import { reserve, type StemGroup } from '../../dataset/upload-transitions.js';
 import { PreconditionFailed } from '../../dataset/write-condition.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
+import { turn } from '../../storage/time-slice.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Quota } from '../limits/quota.js';
@@ -24,7 +25,6 @@ import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-up
 import { UnreleasedLeases } from './unreleased-leases.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from './upload-links.js';
-import { turn } from '../../storage/time-slice.js';
 
 /** A transaction blocks all other writes, so a large batch is reserved in several; one takes some 10 ms. */
 const FILES_PER_TRANSACTION = 100;

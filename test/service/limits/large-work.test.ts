@@ -81,5 +81,5 @@ test('small tasks run a few at a time, of one account after the other, and a lar
   await Promise.all(['a', 'a', 'a', 'a', 'b', 'c'].map(small));
   endLarge();
   await large;
-  expect(ended).toEqual(['a', 'a', 'b', 'c', 'a', 'a', 'large']);
+  expect(ended).toEqual(['a', 'b', 'a', 'c', 'a', 'a', 'large']);
 });

@@ -23,7 +23,10 @@ onEach(catalogs, (open) => {
       takeTurn: async () => void turns.count++,
       newId: () => `batch-${++ids}`,
     };
-    const uploads = new Uploads(dependencies as unknown as ServiceDependencies, new Quota({ ofAccount: 1, what: 'uploads' }));
+    const uploads = new Uploads(
+      dependencies as unknown as ServiceDependencies,
+      new Quota({ ofAccount: 1, what: 'uploads' }),
+    );
     const sizes = new Map(Array.from({ length: FILES }, (_, i) => [`${i}.jpg`, 10]));
     const slices = uploads.reserveBatch({ accountId, id: 'd' }, sizes, { author: laptop, signal });
     const counts = async () => (await catalog.dataset({ accountId, id: 'd' }))?.counts.pending;

@@ -120,8 +120,7 @@ export class S3Blobs implements BlobStore {
 
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
     const atMostBytes = Math.min(options.atMostBytes ?? options.limit.bytes, options.limit.bytes);
-    if (atMostBytes > this.#spool.maxFileBytes)
-      return this.#stageInStore(body, { ...options, atMostBytes });
+    if (atMostBytes > this.#spool.maxFileBytes) return this.#stageInStore(body, { ...options, atMostBytes });
     const file = await this.#spool.receive(body, { ...options, atMostBytes });
     const { path, sizeBytes, sha256 } = file;
     const commit = async () => {
