@@ -21,13 +21,11 @@ import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
 import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js';
-import { InspectionPool } from './service/inspection/inspection-pool.js';
-import { runInTurns } from './service/inspection/run-in-turns.js';
-import { backgroundSlotsOf } from './service/inspection/slot-scheduler.js';
+import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { JobRunner } from './service/jobs/job-runner.js';
 import { pruneTokensJob } from './service/jobs/prune-tokens-job.js';
-import { UploadSlots } from './service/limits/upload-slots.js';
+import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
 import { PairService } from './service/pair-service.js';
@@ -88,11 +86,15 @@ export async function openApp(config: Config, logger: Logger) {
   const isMissing = ffmpeg === undefined && config.ffmpeg.kind !== 'none';
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
   const { catalog, accounts, sessions, rechecks, jobs, database, now, machineTime } = openedCatalog;
-  const uploadSlots = new UploadSlots(config.limits.accountUploads);
+  const uploadQuota = new Quota({
+    ofAccount: config.limits.accountUploads,
+    what: 'uploads in flight (--account-uploads)',
+    accountError: 'too_many_uploads',
+  });
   const metrics = new Metrics();
   const auditLog = config.auditLog === undefined ? undefined : await openAuditLog(config.auditLog, { logger, metrics });
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
-  metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', () => uploadSlots.taken);
+  metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', () => uploadQuota.held);
   metrics.limit('inspectionProcesses', pool.size);
   metrics.limit('maxFileBytes', config.rules.maxLinkBytes);
   const core: ServiceDependencies = {
@@ -103,7 +105,7 @@ export async function openApp(config: Config, logger: Logger) {
     rules: config.rules,
     inspect: (file, options) => pool.inspect(file, options),
     ...(ffmpeg && {
-      decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => runInTurns(pool, request, work) }),
+      decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) }),
       expectedDecodeSeconds,
     }),
     newId: () => randomUUID().replaceAll('-', ''),
@@ -112,7 +114,7 @@ export async function openApp(config: Config, logger: Logger) {
   };
   const checks = new BackgroundChecks(core, {
     isAlone: isCatalogLocal,
-    ofAccount: backgroundSlotsOf(pool.size),
+    ofAccount: jobSlotsOf(pool.size),
     onChecked: ({ filename, datasetId }, inspection) => {
       const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
       logger.info(facts, 'checked a file in the background');
@@ -157,7 +159,7 @@ export async function openApp(config: Config, logger: Logger) {
     maxBytes: config.limits.account.bytes,
     blobGrace: config.blobGrace,
   });
-  const uploads = new Uploads(dependencies, uploadSlots);
+  const uploads = new Uploads(dependencies, uploadQuota);
   const makeLinkKey = () => randomBytes(32).toString('base64');
   const { query } = openedCatalog.database;
   const linkKey = Buffer.from(await installationSetting(query, 'link-key', makeLinkKey), 'base64');

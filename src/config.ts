@@ -118,7 +118,7 @@ function configOf(values: Values, environment: Record<string, string | undefined
       linkLifetime: values.linkSeconds * MICROS_PER_SECOND,
       maxLinkBytes: values.maxFileBytes,
       leaseDuration: values.leaseSeconds * MICROS_PER_SECOND,
-      maxInlineDecodeSeconds: values.inlineDecodeSeconds,
+      maxInlineSeconds: values.inlineDecodeSeconds,
     },
     limits: {
       account: { bytes: values.accountBytes, files: values.accountFiles, datasets: values.accountDatasets },

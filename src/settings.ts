@@ -153,8 +153,8 @@ export const SETTINGS = {
   inlineDecodeSeconds: {
     flag: '--inline-decode-seconds <number>',
     env: 'TRAINYARD_INLINE_DECODE_SECONDS',
-    fallback: '20',
-    help: 'a clip whose decode is expected to take longer is answered first and decoded afterwards',
+    fallback: '4',
+    help: 'processor time: a file whose inspection or decode takes longer is answered first and inspected afterwards',
     parse: wholeNumber({ min: 0, max: 86_400 }),
   },
   requestSeconds: {

@@ -114,7 +114,10 @@ export type Upload =
       readonly leaseToken: string | null;
       readonly replaced?: Replaced | undefined;
     }
-  /** All bytes are in the blob store and their structure is proved. The frames are decoded after the client's answer. */
+  /**
+   * All bytes are in the blob store, and the inspection goes on after the client's answer. Until it ends, the facts are those of the
+   * structure of a clip, or else what the name declares.
+   */
   | (InspectedBytes & {
       readonly state: 'received';
       readonly receivedAt: Micros;

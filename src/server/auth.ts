@@ -2,10 +2,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
 import { datasetNotFound } from '../service/datasets.js';
 import type { ReadLinkParts } from '../service/download/read-links.js';
+import { Quota } from '../service/limits/quota.js';
 import { type Grant, isExpired } from '../storage/catalog/accounts/grant.js';
+import { onceClosed } from './bodies.js';
 import type { RouteContext } from './context.js';
 import { RequestRate } from './limits/request-rate.js';
-import { RequestsInFlight } from './limits/requests-in-flight.js';
 import { cookieOf } from './session/cookie.js';
 import { isFromPage, requireSameSession } from './session/page-request.js';
 import { requireShared } from './session/share-access.js';
@@ -57,12 +58,11 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
   const { accounts, readLinks, limits, failedLogins, sessionCookie, now } = dependencies;
   const { maxConnections, keepConnection, maxDownloads } = dependencies;
   const requestRate = new RequestRate(limits.accountRequestsPerSecond);
-  const requestsInFlight = new RequestsInFlight({
+  const requestsInFlight = new Quota({
     ofAccount: Math.ceil(maxConnections / 2),
-    ofAll: Number.POSITIVE_INFINITY,
     what: 'requests in flight, half of the connections that this server takes (--max-connections)',
   });
-  const downloadsInFlight = new RequestsInFlight({
+  const downloadsInFlight = new Quota({
     ofAccount: Math.ceil(maxDownloads / 2),
     ofAll: maxDownloads,
     what: `downloads in flight, each with a connection to the bucket, of which there are ${maxDownloads} for all accounts`,
@@ -110,10 +110,10 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     request.secret = credential?.secret ?? '';
     request.grant = credential && (await grantOf(request, credential));
     request.accountId = request.grant?.accountId ?? (await accountByLink(request));
-    requestsInFlight.admit(request.accountId, reply.raw);
+    onceClosed(reply.raw, requestsInFlight.hold(request.accountId));
     keepConnection(request.raw, reply.raw);
     await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
-    if (config.sendsFiles === true) downloadsInFlight.admit(request.accountId, reply.raw);
+    if (config.sendsFiles === true) onceClosed(reply.raw, downloadsInFlight.hold(request.accountId));
     if (request.grant !== undefined) requireRight(request, request.grant);
     // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.
     if (credential?.isSession === true) reply.header('cache-control', 'private, no-cache');

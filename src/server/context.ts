@@ -1,14 +1,14 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { AuditLog } from '../service/audit/audit-log.js';
 import type { BulkRemovals } from '../service/bulk/bulk-removals.js';
 import type { CaptionWrites } from '../service/bulk/caption-writes.js';
-import type { AuditLog } from '../service/audit/audit-log.js';
 import type { RecheckService } from '../service/check/recheck-service.js';
 import type { DatasetKey, DatasetService } from '../service/datasets.js';
 import type { Downloads } from '../service/download/downloads.js';
-import type { Thumbnails } from '../service/download/thumbnails.js';
 import type { ReadLinks } from '../service/download/read-links.js';
+import type { Thumbnails } from '../service/download/thumbnails.js';
 import type { HistoryService } from '../service/history/history-service.js';
 import type { Ffmpeg } from '../service/inspection/clip/ffmpeg.js';
 import type { Limits } from '../service/limits/limits.js';
@@ -16,12 +16,13 @@ import type { MountArchives } from '../service/mount/mount-archive.js';
 import type { PairService } from '../service/pair-service.js';
 import type { UploadLinks } from '../service/upload/upload-links.js';
 import type { Uploads } from '../service/upload/uploads.js';
-import type { WebhookService } from '../service/webhooks/webhook-service.js';
 import type { AccountEvent } from '../service/watch/watch-account.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';
+import type { WebhookService } from '../service/webhooks/webhook-service.js';
 import type { Accounts } from '../storage/catalog/accounts/accounts.js';
 import type { Sessions } from '../storage/catalog/accounts/sessions.js';
 import type { BodyTimeouts } from './bodies.js';
+import type { HoldUnsent } from './limits/unsent-answers.js';
 import type { Metrics } from './metrics.js';
 
 /** Fastify with schemas from Zod. */
@@ -77,13 +78,13 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   readonly stopping: AbortSignal;
   /** Delays the answer to a wrong token, and rejects codes that come too fast, as `FailedLogins` does. */
   readonly failedLogins: { delay(address: string): Promise<void>; admitCode(address: string): void };
-  /** Limits the files of archives and batches, as `FilesInFlight` does. */
+  /** Limits the files of archives and batches: until the response closes, or the returned function is called. */
   readonly filesInFlight: {
     admit(accountId: string, files: number, response: ServerResponse): void;
     hold(accountId: string, files: number): () => void;
   };
-  /** Limits the pages of answers that clients have not read yet, as `UnsentAnswers` does. */
-  readonly unsentAnswers: { hold(response: ServerResponse, page: { accountId: string; bytes: number }): void };
+  /** Limits the pages of answers that clients have not read yet. */
+  readonly unsentAnswers: { readonly hold: HoldUnsent };
   /** The effective limit of connections. */
   readonly maxConnections: number;
   /** Keeps a connection open until the response closes, as `limitConnections` does. */

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { MAX_BATCH_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
+import type { Quota } from '../service/limits/quota.js';
 import { type BodyTimeouts, connectionClosed, contentLengthOf } from './bodies.js';
 
 /** The lowest rate at which a body must arrive, after a grace period of `requestSeconds`. */
@@ -12,31 +12,13 @@ const MIN_BYTES_PER_SECOND = 8 * 1024;
  */
 export const SMALL_BODY_BYTES = 16 * 1024;
 
-/** The bytes of larger bodies, from their arrival to the end of the answer. */
-const heldBytes = { total: 0, byRequest: new Map<FastifyRequest, number>(), byAccount: new Map<string, number>() };
-
-/** The bytes of all larger JSON bodies that are arriving, or whose requests are not answered yet. */
-export function bufferedBodyBytes(): number {
-  return heldBytes.total;
-}
+/** Releases the memory of larger bodies, by their request. */
+const releases = new WeakMap<FastifyRequest, (() => void)[]>();
 
 /** Releases the memory of a request's body. */
 export function releaseBody(request: FastifyRequest): void {
-  holdBody(request, 0);
-}
-
-/** @returns the bytes of all bodies of the request's account */
-function holdBody(request: FastifyRequest, bytes: number): number {
-  const { byRequest, byAccount } = heldBytes;
-  const { accountId } = request;
-  const added = bytes - (byRequest.get(request) ?? 0);
-  const ofAccount = (byAccount.get(accountId) ?? 0) + added;
-  heldBytes.total += added;
-  if (bytes === 0) byRequest.delete(request);
-  else byRequest.set(request, bytes);
-  if (ofAccount === 0) byAccount.delete(accountId);
-  else byAccount.set(accountId, ofAccount);
-  return ofAccount;
+  for (const release of releases.get(request) ?? []) release();
+  releases.delete(request);
 }
 
 /** Limits that are checked before parsing: a byte of a body can become a hundred bytes of memory. */
@@ -61,25 +43,25 @@ const CLOSING_BRACE = 0x7d;
 /**
  * Reads a body that is small enough to be held in memory. `releaseBody` must be called when the request is answered.
  *
- * @throws ServiceError `too_large` beyond the limit of the route, `request_too_slow`, `upload_cut_short`, `overloaded` if
- * too many large bodies arrive at once
+ * @throws ServiceError `too_large` beyond the limit of the route, `request_too_slow`, `upload_cut_short`, and those of
+ * `memory` if too many large bodies arrive at once
  */
 export function readBody(
   request: FastifyRequest,
   {
     requestSeconds,
-    maxBufferedBytes,
+    memory,
     bodyLimit = request.routeOptions.bodyLimit,
-  }: Pick<BodyTimeouts, 'requestSeconds'> & { maxBufferedBytes: number; bodyLimit?: number },
+  }: Pick<BodyTimeouts, 'requestSeconds'> & { memory: Quota; bodyLimit?: number },
 ): Promise<Buffer> {
   const { raw } = request;
   const tooLarge = `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`;
-  // One account can't keep others from sending theirs.
-  const maxOfAccount = Math.max(maxBufferedBytes / 2, MAX_BATCH_BODY_BYTES);
   // Chunks are copied: a client can send chunks of one byte, and each of them as an object takes a hundred.
   let body = Buffer.alloc(0);
   let bytes = 0;
   let stopReading = () => {};
+  const held: (() => void)[] = [];
+  releases.set(request, held);
   return new Promise<Buffer>((resolve, reject) => {
     const fail = (code: ErrorCode, message: string) => reject(new ServiceError(code, message));
     const startedAt = performance.now();
@@ -95,17 +77,19 @@ export function readBody(
         fail('too_large', tooLarge);
         return;
       }
-      if (bytes + chunk.length > body.length) {
-        const larger = Buffer.allocUnsafe(Math.min(bodyLimit, 2 * (bytes + chunk.length)));
+      const needed = bytes + chunk.length;
+      if (needed > body.length) {
+        const larger = Buffer.allocUnsafe(Math.min(bodyLimit, Math.max(SMALL_BODY_BYTES, 2 * needed)));
+        try {
+          if (larger.length > SMALL_BODY_BYTES) held.push(memory.hold(request.accountId, larger.length - body.length));
+        } catch (error) {
+          reject(error);
+          return;
+        }
         body.copy(larger, 0, 0, bytes);
         body = larger;
       }
       bytes += chunk.copy(body, bytes);
-      if (bytes <= SMALL_BODY_BYTES) return;
-      if (holdBody(request, bytes) > maxOfAccount || heldBytes.total > maxBufferedBytes) {
-        const limit = `more than ${maxBufferedBytes} bytes of requests at once, or half of that of this account (--body-memory-bytes)`;
-        fail('overloaded', `The server is handling ${limit}. Try again.`);
-      }
     };
     const onClose = () => reject(connectionClosed());
     if ((contentLengthOf(request) ?? 0) > bodyLimit) fail('too_large', tooLarge);

@@ -2,9 +2,11 @@ import fastify, { type FastifyReply, type FastifyRequest, LogController } from '
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { BASE_PATH } from '../api/base-path.js';
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
+import { MAX_BATCH_BODY_BYTES } from '../api/limits.js';
+import { Quota } from '../service/limits/quota.js';
 import { recordRequests } from './audit.js';
 import { requireToken } from './auth.js';
-import { hasUnreadBody } from './bodies.js';
+import { hasUnreadBody, onceClosed } from './bodies.js';
 import { answerHalfClosed, endUnsentStreams, onceAnswered } from './connections/disconnect.js';
 import { registerDrain } from './connections/drain.js';
 import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
@@ -14,11 +16,10 @@ import { endStalledResponses } from './connections/stalled-responses.js';
 import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
 import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
-import { bufferedBodyBytes, parseJsonBody, readBody, releaseBody, SMALL_BODY_BYTES } from './json-body.js';
+import { parseJsonBody, readBody, releaseBody, SMALL_BODY_BYTES } from './json-body.js';
 import { limitConnections } from './limits/connections.js';
 import { FailedLogins } from './limits/failed-logins.js';
-import { FilesInFlight } from './limits/files-in-flight.js';
-import { countUnsentAnswers, UnsentAnswers } from './limits/unsent-answers.js';
+import { limitUnsentAnswers } from './limits/unsent-answers.js';
 import { registerAccountRoutes } from './routes/account.js';
 import { registerBulkRoutes } from './routes/bulk.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
@@ -48,11 +49,20 @@ const MAX_JSON_BYTES = 1024 * 1024;
 /** A filename has up to 255 bytes, each of which takes up to three characters in a URL. */
 const MAX_PARAM_LENGTH = 1024;
 
+/** Of one account, and of all. A file of an archive or a batch takes some hundred bytes until the answer is sent. */
+const MAX_FILES_OF_ACCOUNT = 200_000;
+const MAX_FILES = 400_000;
+
 /** Makes the HTTP server, which does not listen yet. Call `drain` before closing it. */
 export async function createServer(dependencies: ServerDependencies, options: ServerOptions) {
   const { metrics } = dependencies;
   const { timeouts, limits } = options;
-  const bodyLimits = { ...timeouts, maxBufferedBytes: limits.bodyMemoryBytes };
+  const bodyMemory = new Quota({
+    ofAccount: Math.max(limits.bodyMemoryBytes / 2, MAX_BATCH_BODY_BYTES),
+    ofAll: limits.bodyMemoryBytes,
+    what: 'bytes of JSON bodies in requests at once (--body-memory-bytes)',
+  });
+  const bodyLimits = { ...timeouts, memory: bodyMemory };
   const app = fastify({
     loggerInstance: options.logger,
     logController: new BrokenAnswerLog({ disableRequestLogging: true }),
@@ -103,20 +113,32 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   endStalledResponses(app);
   const { drain, stopping } = registerDrain(app);
   const connections = limitConnections(app, limits.maxConnections);
-  const unsentAnswers = new UnsentAnswers();
-  countUnsentAnswers(app, unsentAnswers);
+  const unsentAnswers = limitUnsentAnswers(app);
   metrics.gauge('trainyard_connections', 'Open connections.', () => connections.open());
-  metrics.gauge('trainyard_body_memory_bytes', 'JSON bodies of requests that are not answered yet.', bufferedBodyBytes);
+  metrics.gauge(
+    'trainyard_body_memory_bytes',
+    'JSON bodies of requests that are not answered yet.',
+    () => bodyMemory.held,
+  );
   metrics.gauge(
     'trainyard_unsent_answer_bytes',
     'Large answers that clients have not read yet.',
-    () => unsentAnswers.bytes,
+    () => unsentAnswers.quota.held,
   );
   metrics.limits({ ...limits, maxConnections: connections.max });
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
   const { max: maxConnections, keep: keepConnection } = connections;
-  const filesInFlight = new FilesInFlight();
-  metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.total);
+  const filesQuota = new Quota({
+    ofAccount: MAX_FILES_OF_ACCOUNT,
+    ofAll: MAX_FILES,
+    what: 'files of archives and batches in flight',
+    retryAfterSeconds: 10,
+  });
+  const filesInFlight: RouteContext['filesInFlight'] = {
+    hold: (accountId, files) => filesQuota.hold(accountId, files),
+    admit: (accountId, files, response) => onceClosed(response, filesQuota.hold(accountId, files)),
+  };
+  metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesQuota.held);
   const limiting = { maxConnections, keepConnection, failedLogins, filesInFlight, unsentAnswers };
   const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
   onceAnswered(app, (request, reply) => {

@@ -3,6 +3,7 @@ import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 import type { Jobs } from '../storage/catalog/jobs.js';
+import type { CpuBudget } from './inspection/cpu-budget.js';
 
 export interface InspectorOptions {
   /** The account of the file: concurrent inspections are shared fairly between accounts. */
@@ -11,10 +12,12 @@ export interface InspectorOptions {
   readonly role?: Role | undefined;
   /** True if no client waits for the result: uploads go first. */
   readonly isBackground?: boolean;
+  /** The processor time for which a client waits; by default as much as the file may use. */
+  readonly budget?: CpuBudget | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Inspects all the bytes of a file named `filename`. Rejects with the signal's reason. */
+/** Inspects all the bytes of a file named `filename`. Rejects with CpuBudgetSpent, and with the signal's reason. */
 export type Inspector = (
   file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
   options: InspectorOptions,
@@ -30,7 +33,7 @@ export interface ClipToDecode {
 
 /**
  * Decodes every frame of a clip. Resolves with the inspection as the decoder completes it, or with an error of the clip.
- * Rejects with the signal's reason.
+ * Rejects with CpuBudgetSpent, and with the signal's reason.
  */
 export type ClipDecoder = (clip: ClipToDecode, options: InspectorOptions) => Promise<Inspection>;
 
@@ -42,8 +45,8 @@ export interface ServiceRules extends StatusRules {
   readonly maxLinkBytes: number;
   /** How long an upload lease lasts without renewal. Then cleanup may end the upload, or another attempt take it over. */
   readonly leaseDuration: Micros;
-  /** A clip whose decode is expected to take longer is answered before it, and decoded in the background. */
-  readonly maxInlineDecodeSeconds: number;
+  /** Processor time. A file whose inspection takes longer is answered as received, and inspected in the background. */
+  readonly maxInlineSeconds: number;
 }
 
 /** The catalog, the blob store, and every source of time and randomness that the service uses. */

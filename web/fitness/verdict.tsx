@@ -83,7 +83,7 @@ function problemSummaryOf(problems: readonly Problem[]): string {
 
 function waitingTextOf({ role, counts, links }: DatasetWithFiles): string {
   const { pending, checking, uncaptioned, unpaired, images, videos } = counts;
-  const checks = checking > 0 ? `Checking ${countOf(checking, 'file')}: every frame is decoded.` : '';
+  const checks = checking > 0 ? `Checking ${countOf(checking, 'file')} to the end.` : '';
   if (pending > 0) return `Waiting for ${countOf(pending, 'file')}. ${checks}`.trim();
   if (checking > 0) return checks;
   if (images + videos === 0) {

@@ -112,10 +112,10 @@ async function rewriteCaption({ folder, name }: Fix, options: FileOptions): Prom
   return original;
 }
 
-async function convertFile({ file, folder, name, to }: Fix, options: FileOptions): Promise<string | undefined> {
+async function convertFile({ folder, name, to }: Fix, options: FileOptions): Promise<string | undefined> {
   const { opened, partial, isInPlace, pool, signal } = options;
   const [path, target] = [join(folder, name), join(folder, to)];
-  await convertInProcess(pool, { path, sizeBytes: file.sizeBytes, target: partial }, signal);
+  await convertInProcess(pool, { path, target: partial }, signal);
   const converted = { filename: to.normalize('NFC'), path: partial, sizeBytes: (await stat(partial)).size };
   const inspection = await pool.inspect(converted, { accountId: '', signal });
   if (!inspection.ok) throw new FileLeftAlone(`can't be converted: ${inspection.problem.message}`);

@@ -69,7 +69,7 @@ export class FileInspector {
       ...(decodeClip && { decodeClip }),
     };
     const inspect = async ({ path, filename, sizeBytes }: LocalFile) => {
-      const rules = { accountId: '', role, signal, maxDecodeSeconds: Number.POSITIVE_INFINITY };
+      const rules = { accountId: '', role, signal };
       const file = { filename, sizeBytes, content: { path } };
       return (await inspectFile(inspectors, file, rules)).inspection;
     };

@@ -16,9 +16,9 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import { type StemGroup, store } from '../../dataset/upload-transitions.js';
 import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { AccountSlots } from '../../storage/account-slots.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { ChangedDataset } from '../../storage/catalog/file-changes.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import { inspectFile } from '../check/inspect-file.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -75,7 +75,7 @@ interface SaveOptions {
  */
 export class CaptionWrites {
   readonly #dependencies: ServiceDependencies;
-  readonly #writes = new AccountSlots(WRITES_AT_ONCE);
+  readonly #writes = new FairQueue(WRITES_AT_ONCE);
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;
@@ -126,7 +126,8 @@ export class CaptionWrites {
       await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
         // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
         const file = await withAnySignal([signal], (own) => {
-          return this.#writes.run(key.accountId, () => this.#write(key, { ...caption, id: ids[i]! }, own), own);
+          const write = () => this.#write(key, { ...caption, id: ids[i]! }, own);
+          return this.#writes.run(key.accountId, write, { signal: own });
         });
         if ('upload' in file) stored.push({ file, condition: caption.condition });
         else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
@@ -201,13 +202,11 @@ export class CaptionWrites {
       signal,
     });
     const { sizeBytes, sha256, content } = staged;
-    const options = { accountId, signal, maxDecodeSeconds: 0 };
-    const { inspection } = await inspectFile(this.#dependencies, { filename, sizeBytes, content }, options).catch(
-      async (error) => {
-        await staged.discard();
-        throw error;
-      },
-    );
+    const file = { filename, sizeBytes, content };
+    const { inspection } = await inspectFile(this.#dependencies, file, { accountId, signal }).catch(async (error) => {
+      await staged.discard();
+      throw error;
+    });
     if (!inspection.ok) {
       await staged.discard();
       return inspection.problem;

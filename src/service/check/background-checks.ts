@@ -2,11 +2,11 @@ import type { ReceivedFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { AccountShares } from './account-shares.js';
-import { CheckLease } from './check-lease.js';
-import { fetchIntact } from './fetch-intact.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost } from '../while-renewing.js';
+import { CheckLease } from './check-lease.js';
+import { fetchIntact } from './fetch-intact.js';
+import { inspectFile } from './inspect-file.js';
 
 /** The longest time until a failed check is retried, and until the file of an instance that died is taken over. */
 const MAX_PAUSE_MS = 30_000;
@@ -25,7 +25,7 @@ export interface BackgroundChecksOptions {
 }
 
 /**
- * Checks received files: decodes their frames, and stores or rejects them. Every instance looks for files without a valid
+ * Checks received files: inspects them, decodes the frames of clips, and stores or rejects them. Every instance looks for files without a valid
  * lease: at its start, when it has received one, and periodically for those of instances that died.
  */
 export class BackgroundChecks {
@@ -34,7 +34,8 @@ export class BackgroundChecks {
   readonly #stopping = new AbortController();
   /** Checks in flight, by file id. */
   readonly #checks = new Map<string, { readonly accountId: string; readonly ended: Promise<void> }>();
-  readonly #shares = new AccountShares();
+  /** When a check of each account began last, as `performance.now` has it. */
+  readonly #lastStartedAt = new Map<string, number>();
   /** Files whose check has failed, by id, with the time from which it is retried, as `performance.now` has it. */
   readonly #retryAt = new Map<string, number>();
   /** Files whose bytes were lost when they were last read, by id, with that time. */
@@ -74,8 +75,8 @@ export class BackgroundChecks {
       const next = await this.#next(expiredBy);
       if (next === undefined || this.#stopping.signal.aborted) return;
       const { file, accountId } = next;
-      const ended = this.#shares
-        .run(accountId, () => this.#check(file, expiredBy))
+      this.#lastStartedAt.set(accountId, performance.now());
+      const ended = this.#check(file, expiredBy)
         .catch((error) => {
           if (this.#stopping.signal.aborted || error instanceof LeaseLost) return;
           this.#retryAt.set(file.id, performance.now() + retryPauseMs);
@@ -93,7 +94,10 @@ export class BackgroundChecks {
     const { receivedFiles } = this.#dependencies.catalog;
     const limit = 1 + this.#checks.size + this.#retryAt.size;
     const inFlight = (id: string) => [...this.#checks.values()].filter(({ accountId }) => accountId === id).length;
-    for (const accountId of this.#shares.sorted(await receivedFiles.accounts())) {
+    const accountIds = await receivedFiles.accounts();
+    for (const id of this.#lastStartedAt.keys()) if (!accountIds.includes(id)) this.#lastStartedAt.delete(id);
+    const lastStartedAt = (id: string) => this.#lastStartedAt.get(id) ?? 0;
+    for (const accountId of accountIds.toSorted((a, b) => lastStartedAt(a) - lastStartedAt(b))) {
       if (inFlight(accountId) >= this.#options.ofAccount) continue;
       const files = await receivedFiles.ofAccount({ accountId, until: expiredBy, limit });
       const file = files.find(({ id }) => !this.#checks.has(id) && !this.#retryAt.has(id));
@@ -116,12 +120,9 @@ export class BackgroundChecks {
     }
   }
 
-  async #inspect({ file, accountId }: CheckLease, signal: AbortSignal): Promise<Inspection> {
-    const { blobs, decodeClip } = this.#dependencies;
+  async #inspect({ file, accountId, role }: CheckLease, signal: AbortSignal): Promise<Inspection> {
     const { filename, upload } = file;
-    const { sizeBytes, contentType, facts, warnings } = upload;
-    const proved = { ok: true, contentType, facts, warnings } as const;
-    const fetched = await fetchIntact(blobs, file, { accountId, signal });
+    const fetched = await fetchIntact(this.#dependencies.blobs, file, { accountId, signal });
     const isLost = 'problem' in fetched;
     // The bytes of a rejected file are deleted, so that one wrong answer of the store must not be enough.
     const isLostAgain = this.#lostAt.delete(file.id);
@@ -132,10 +133,9 @@ export class BackgroundChecks {
     }
     const { content, discard } = fetched.blob;
     try {
-      // An earlier process had a decoder, or space for the bytes: the file keeps the warning that its frames are not proved.
-      if (decodeClip === undefined || !('path' in content)) return proved;
-      const clip = { path: content.path, filename, sizeBytes, inspection: proved };
-      return await decodeClip(clip, { accountId, isBackground: true, signal });
+      const toInspect = { filename, sizeBytes: upload.sizeBytes, content };
+      const options = { accountId, role, isBackground: true, signal };
+      return (await inspectFile(this.#dependencies, toInspect, options)).inspection;
     } finally {
       await discard();
     }

@@ -6,7 +6,6 @@ import type { AcquiredRecheck, Recheck, RecheckHolder, Rechecks } from '../../st
 import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost, whileRenewing } from '../while-renewing.js';
-import { AccountShares } from './account-shares.js';
 import { fetchIntact } from './fetch-intact.js';
 import { inspectFile } from './inspect-file.js';
 
@@ -55,7 +54,6 @@ export class BackgroundRechecks {
   readonly #dependencies: ServiceDependencies;
   readonly #options: BackgroundRechecksOptions;
   readonly #stopping = new AbortController();
-  readonly #shares = new AccountShares();
   #loop: WakeableLoop | undefined;
 
   constructor(dependencies: ServiceDependencies, options: BackgroundRechecksOptions) {
@@ -82,10 +80,13 @@ export class BackgroundRechecks {
 
   async #recheckAll(): Promise<void> {
     const failed = new Set<string>();
+    /** The accounts that were served in this run, the last one at the end. */
+    let served: string[] = [];
     const hadTurn = async () => {
       const accountIds = await this.#options.rechecks.accounts(this.#expiredBy());
-      for (const id of this.#shares.sorted(accountIds)) {
-        if (await this.#shares.run(id, () => this.#takeTurn(id, failed))) return true;
+      for (const id of accountIds.toSorted((a, b) => served.indexOf(a) - served.indexOf(b))) {
+        served = [...served.filter((other) => other !== id), id];
+        if (await this.#takeTurn(id, failed)) return true;
       }
       return false;
     };
@@ -200,7 +201,6 @@ export class BackgroundRechecks {
       const { inspection } = await inspectFile(this.#dependencies, toInspect, {
         ...options,
         isBackground: true,
-        maxDecodeSeconds: Number.POSITIVE_INFINITY,
       });
       return inspection;
     } finally {

@@ -5,7 +5,7 @@ import {
   releaseCheck,
   renewCheck,
 } from '../../dataset/check-transitions.js';
-import type { ReceivedFile } from '../../dataset/dataset.js';
+import type { ReceivedFile, Role } from '../../dataset/dataset.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -16,17 +16,20 @@ export class CheckLease {
   readonly file: ReceivedFile;
   /** The owner of the dataset. */
   readonly accountId: string;
+  /** Of the dataset, when the lease was acquired. */
+  readonly role: Role;
   readonly #dependencies: ServiceDependencies;
   readonly #token: string;
 
   private constructor(
     dependencies: ServiceDependencies,
     file: ReceivedFile,
-    { token, accountId }: { token: string; accountId: string },
+    { token, accountId, role }: { token: string; accountId: string; role: Role },
   ) {
     this.#dependencies = dependencies;
     this.file = file;
     this.accountId = accountId;
+    this.role = role;
     this.#token = token;
   }
 
@@ -45,7 +48,8 @@ export class CheckLease {
     const change = { ...changeOf(file), now: now(), isActivity: false, isDurable: false };
     const dataset = await catalog.change(change, (group) => acquireCheck(group, file.id, lease));
     if (dataset === undefined) return undefined;
-    return new CheckLease(dependencies, file, { token: lease.token, accountId: dataset.accountId });
+    const { accountId, role } = dataset;
+    return new CheckLease(dependencies, file, { token: lease.token, accountId, role });
   }
 
   /** Runs `work` and renews the lease until it ends. The signal fires if the lease is lost: the file was removed or replaced. */
@@ -81,7 +85,7 @@ export class CheckLease {
         const stored = { sizeBytes, sha256, blobVersion, ...link, contentType, facts, warnings, finalizedAt };
         return acceptReceived(group, this.#holder, { state: 'stored', ...stored });
       },
-      { isActivity: true },
+      { isActivity: true, inspectedAs: this.role },
     );
   }
 
@@ -91,11 +95,13 @@ export class CheckLease {
 
   async #change(
     transition: (group: StemGroup) => StemGroup | undefined,
-    options: { isActivity?: boolean; isDurable?: boolean } = {},
+    options: { isActivity?: boolean; isDurable?: boolean; inspectedAs?: Role } = {},
   ): Promise<boolean> {
-    const { catalog, now } = this.#dependencies;
+    const { catalog, now, wakeRechecks } = this.#dependencies;
     const change = { ...changeOf(this.file), now: now(), isActivity: false, ...options };
-    return (await catalog.change(change, transition)) !== undefined;
+    const changed = await catalog.change(change, transition);
+    if (changed?.startsRecheck) wakeRechecks?.();
+    return changed !== undefined;
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Inspection } from '../../dataset/inspect/inspection.js';
+import { mediaTypeOf } from '../../dataset/media.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
+import { CpuBudgetSpent } from '../inspection/cpu-budget.js';
 
 type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip' | 'expectedDecodeSeconds'>;
 
@@ -11,27 +13,49 @@ export interface FileToInspect {
   readonly content: BlobContent;
 }
 
-export interface InspectFileOptions extends InspectorOptions {
-  /** A clip whose decode is expected to take longer is not decoded. */
-  readonly maxDecodeSeconds: number;
+export interface InspectFileOptions extends Omit<InspectorOptions, 'budget'> {
+  /** The processor time after which the inspection ends without a result, since a client waits; by default it has no such end. */
+  readonly maxSeconds?: number;
 }
 
 /**
  * Inspects a file and, if it is a clip, decodes its frames.
  *
- * @returns `isDecodeDue`: the structure is proved, and the frames are still to be decoded
+ * @returns `isComplete`: false if it was ended after `maxSeconds`. The inspection is then that of the structure, if this is proved,
+ * or else what the name declares.
  */
 export async function inspectFile(
   dependencies: InspectDependencies,
   { filename, sizeBytes, content }: FileToInspect,
-  { maxDecodeSeconds, ...options }: InspectFileOptions,
-): Promise<{ inspection: Inspection; isDecodeDue: boolean }> {
-  const { inspect, decodeClip, expectedDecodeSeconds = () => 0 } = dependencies;
-  const inspection = await inspect({ ...content, filename, sizeBytes }, options);
-  // A decoder needs a local file. A clip that is too large for the spool keeps the warning `NOT_FULLY_CHECKED`.
-  const isDecodable = inspection.ok && inspection.facts.kind === 'video' && 'path' in content;
-  if (decodeClip === undefined || !isDecodable) return { inspection, isDecodeDue: false };
-  const clip = { path: content.path, filename, sizeBytes, inspection };
-  if (expectedDecodeSeconds(clip) > maxDecodeSeconds) return { inspection, isDecodeDue: true };
-  return { inspection: await decodeClip(clip, options), isDecodeDue: false };
+  { maxSeconds, ...given }: InspectFileOptions,
+): Promise<{ inspection: Inspection; isComplete: boolean }> {
+  const { decodeClip, expectedDecodeSeconds = () => 0 } = dependencies;
+  // A caption is read at the speed of a disk, and its name declares no facts.
+  const isCaption = mediaTypeOf(filename)?.kind === 'caption';
+  const budget = maxSeconds === undefined || isCaption ? undefined : { secondsLeft: maxSeconds };
+  const options = { ...given, budget };
+  let known: Inspection | undefined;
+  try {
+    const inspection = await dependencies.inspect({ ...content, filename, sizeBytes }, options);
+    // A decoder needs a local file. A clip that is too large for the spool keeps the warning `NOT_FULLY_CHECKED`.
+    const isDecodable = inspection.ok && inspection.facts.kind === 'video' && 'path' in content;
+    if (decodeClip === undefined || !isDecodable) return { inspection, isComplete: true };
+    known = inspection;
+    const clip = { path: content.path, filename, sizeBytes, inspection };
+    // What would be ended is not begun.
+    if (budget !== undefined && expectedDecodeSeconds(clip) > budget.secondsLeft) throw new CpuBudgetSpent();
+    return { inspection: await decodeClip(clip, options), isComplete: true };
+  } catch (error) {
+    if (!(error instanceof CpuBudgetSpent)) throw error;
+    return { inspection: known ?? declaredBy(filename), isComplete: false };
+  }
+}
+
+/** What the name of an image or a clip declares. */
+function declaredBy(filename: string): Inspection {
+  const type = mediaTypeOf(filename);
+  if (type === undefined || type.kind === 'caption') throw new Error(`${filename} is no image and no clip.`);
+  const { kind, format, contentType } = type;
+  const facts = { kind, format };
+  return { ok: true, contentType, facts, warnings: [] };
 }

@@ -9,11 +9,11 @@ import { normalizedFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { DownloadFile, HashedFile } from '../../storage/catalog/history/download-files.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
-import { AccountSlots } from '../../storage/account-slots.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
 /** Captions that one answer reads at a time. With a remote store, reading a caption takes one request. */
@@ -33,7 +33,7 @@ export interface DatasetSource extends DatasetKey {
 /** Reads stored files: facts, bytes and captions. */
 export class Downloads {
   readonly #dependencies: ServiceDependencies;
-  readonly #smallFiles = new AccountSlots(SMALL_FILES_AT_ONCE);
+  readonly #smallFiles = new FairQueue(SMALL_FILES_AT_ONCE);
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;

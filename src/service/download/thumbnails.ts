@@ -2,11 +2,10 @@ import { Readable } from 'node:stream';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import { fetchIntact } from '../check/fetch-intact.js';
 import { fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { expectedSecondsOf } from '../inspection/inspection-limits.js';
-import { SlotScheduler } from '../inspection/slot-scheduler.js';
 
 /** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
 type Thumbnailer = (image: { path: string; sizeBytes: number }, options: { accountId: string }) => Promise<Buffer>;
@@ -33,14 +32,14 @@ export function thumbnailKeyOf(blobKey: string): string {
 export class Thumbnails {
   readonly #dependencies: ServiceDependencies;
   readonly #make: Thumbnailer;
-  readonly #slots: SlotScheduler;
+  readonly #slots: FairQueue;
   readonly #inFlight = new Map<string, Making>();
 
-  /** @param options.atOnce how many are made at once, at least 2; with a bucket, each has a copy of its image in the spool */
+  /** @param options.atOnce how many are made at once; with a bucket, each has a copy of its image in the spool */
   constructor(dependencies: ServiceDependencies, { make, atOnce }: { make: Thumbnailer; atOnce: number }) {
     this.#dependencies = dependencies;
     this.#make = make;
-    this.#slots = new SlotScheduler({ slots: atOnce, now: () => performance.now() / 1000 });
+    this.#slots = new FairQueue(atOnce);
   }
 
   /**
@@ -88,16 +87,12 @@ export class Thumbnails {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
     const abandoned = new AbortController();
-    const { sizeBytes } = file.upload;
-    const isRemote = this.#dependencies.blobs.pathOf === undefined;
-    const expectedSeconds = expectedSecondsOf({ kind: 'image', sizeBytes, isRemote });
-    const request = { accountId, expectedSeconds, signal: abandoned.signal };
     const store = () => {
       making.hasBegun = true;
       return this.#store(file, options);
     };
     const stored = Promise.resolve()
-      .then(() => this.#slots.run(request, store))
+      .then(() => this.#slots.run(accountId, store, { signal: abandoned.signal }))
       .finally(() => {
         if (this.#inFlight.get(key) === making) this.#inFlight.delete(key);
       });

@@ -26,7 +26,7 @@ export async function examineInProcess(
 ): Promise<ExaminedContent> {
   const limits = limitsOf({ kind: 'image', sizeBytes, isRemote: false });
   const answer = await explained(limits, () =>
-    pool.runOnImage({ task: 'examine', path }, { sizeBytes, accountId: '', signal, limits }),
+    pool.runOnImage({ task: 'examine', path }, { accountId: '', signal, limits }),
   );
   if (!('examined' in answer)) throw new Error('An inspection process has answered without the content.');
   return answer.examined;
@@ -39,13 +39,11 @@ export async function examineInProcess(
  */
 export async function convertInProcess(
   pool: InspectionPool,
-  { path, sizeBytes, target }: LocalContent & { readonly target: string },
+  { path, target }: { readonly path: string; readonly target: string },
   signal: AbortSignal,
 ): Promise<void> {
   const limits = CONVERSION_LIMITS;
-  await explained(limits, () =>
-    pool.runOnImage({ task: 'convert', path, target }, { sizeBytes, accountId: '', signal, limits }),
-  );
+  await explained(limits, () => pool.runOnImage({ task: 'convert', path, target }, { accountId: '', signal, limits }));
 }
 
 async function explained<T>(limits: ProcessLimits, work: () => Promise<T>): Promise<T> {

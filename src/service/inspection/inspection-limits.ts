@@ -26,6 +26,9 @@ const MAX_BUDGET_SECONDS = 600;
 
 const MAX_SLEEP_SECONDS = 60;
 
+/** A client waits for a thumbnail, which takes an honest image less time than its inspection. */
+export const THUMBNAIL_CPU_SECONDS = 4;
+
 /** A process is replaced after this much processor time, so that its last job is never ended by the kernel's limit. */
 export const RECYCLE_CPU_SECONDS = 60;
 
@@ -48,18 +51,10 @@ export const CONVERSION_LIMITS: ProcessLimits = {
 /** A remote file gets additional time to be read at this speed. */
 const MIN_REMOTE_BYTES_PER_SECOND = 20 * MEGABYTE;
 
-/** Processor time that the inspection of a megabyte takes, measured on ordinary files. A clip is read at few places. */
-const EXPECTED_SECONDS_PER_MEGABYTE = { image: 0.1, video: 0.005, caption: 0.01 } as const;
-
 export interface SizedFile {
   readonly kind: FileKind;
   readonly sizeBytes: number;
   readonly isRemote: boolean;
-}
-
-export function expectedSecondsOf({ kind, sizeBytes, isRemote }: SizedFile): number {
-  const remoteSeconds = isRemote ? sizeBytes / MIN_REMOTE_BYTES_PER_SECOND : 0;
-  return 0.01 + (sizeBytes / MEGABYTE) * EXPECTED_SECONDS_PER_MEGABYTE[kind] + remoteSeconds;
 }
 
 /** What a process may use for one file. */

@@ -1,16 +1,23 @@
 import { availableParallelism } from 'node:os';
+import { withAnySignal } from '../../abort-signals.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { inspectWith, shownFilename } from '../../dataset/inspect/inspect.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import type { InspectorOptions } from '../dependencies.js';
 import type { InspectionJob } from './frames.js';
-import { exceededText, expectedSecondsOf, KERNEL_LIMITS, limitsOf, RECYCLE_CPU_SECONDS } from './inspection-limits.js';
+import {
+  exceededText,
+  KERNEL_LIMITS,
+  limitsOf,
+  RECYCLE_CPU_SECONDS,
+  THUMBNAIL_CPU_SECONDS,
+} from './inspection-limits.js';
 import { type Answer, InspectionProcess, ProcessEnded, type ReadAt } from './inspection-process.js';
 import type { ProcessLimits } from './process-watch.js';
-import { type SlotRequest, SlotScheduler } from './slot-scheduler.js';
 
 /** Captions up to this size are inspected in this process; passing one to another and back takes ten times as long. */
 const SMALL_CAPTION_BYTES = 64 * 1024;
@@ -22,12 +29,16 @@ const IDLE_MS = 60_000;
 const RECYCLE_JOBS = 2000;
 const RECYCLE_RESIDENT_BYTES = 110_000_000;
 
-/** The files of a process that used this many times the expected processor time are suspicious. */
-const OVERRUN_FACTOR = 10;
-const MIN_OVERRUN_SECONDS = 2;
-
-/** Two processes at least: a file that takes long must not delay all others. */
+/** Two processes at least: jobs take all but one. */
 const MIN_PROCESSES = 2;
+
+/** Files whose client waits go first. */
+const PRIORITY = { client: 1, job: 0 } as const;
+
+/** A job that has run for this long gives way to one of another account. */
+const GIVE_WAY_MS = 60_000;
+
+const GIVES_WAY = new Error('A job of another account is next.');
 
 export interface PoolOptions {
   /** By default one per core. */
@@ -37,6 +48,17 @@ export interface PoolOptions {
   /** The program of the processes, and what they may use for a file; only tests set these. */
   readonly program?: string;
   readonly limitsOf?: typeof limitsOf;
+  readonly giveWayMs?: number;
+}
+
+export interface SlotRequest {
+  readonly accountId: string;
+  /** True for a job, for which no client waits. Jobs never take the last slot. */
+  readonly isBackground?: boolean | undefined;
+  /** Runs only when no other such task does. */
+  readonly needsMuchMemory?: boolean | undefined;
+  /** Removes the task from the queue. Ending a task that runs is up to the task. */
+  readonly signal: AbortSignal;
 }
 
 interface Task {
@@ -56,7 +78,12 @@ export class InspectionPool {
   /** Files inspected at once. */
   readonly size: number;
   readonly #limitsOf: typeof limitsOf;
-  readonly #scheduler: SlotScheduler;
+  readonly #slots: FairQueue;
+  /** The slots that jobs may take. */
+  readonly #jobSlots: FairQueue;
+  /** For tasks that need much memory. */
+  readonly #muchMemory = new FairQueue(1);
+  readonly #giveWayMs: number;
   /** Aborts what runs or waits, one for each task. */
   readonly #stops = new Set<AbortController>();
   /** What each task may take, once `hurry` was called. */
@@ -74,26 +101,27 @@ export class InspectionPool {
     this.#onError = options.onError ?? (() => {});
     this.#limitsOf = options.limitsOf ?? limitsOf;
     this.size = options.processes ?? Math.max(MIN_PROCESSES, availableParallelism());
-    this.#scheduler = new SlotScheduler({ slots: this.size, now: () => performance.now() / 1000 });
+    this.#giveWayMs = options.giveWayMs ?? GIVE_WAY_MS;
+    this.#slots = new FairQueue(this.size);
+    this.#jobSlots = new FairQueue(jobSlotsOf(this.size));
   }
 
   /**
    * Inspects a file. If its inspection takes too long, needs too much memory or crashes, the result is a problem of the file.
-   * Rejects with the signal's reason, with ServiceError `unavailable` if no process can be started, or if the bytes can't be
-   * read.
+   * Rejects with the signal's reason, with CpuBudgetSpent, with ServiceError `unavailable` if no process can be started, or if the
+   * bytes can't be read.
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    { accountId, role, isBackground, signal }: InspectorOptions,
+    { accountId, role, isBackground, budget, signal }: InspectorOptions,
   ): Promise<Inspection> {
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
     const isRemote = !('path' in file);
     const kind = mediaTypeOf(filename)?.kind ?? 'caption';
     if (!isRemote && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspectWith(file, {});
-    const limits = this.#limitsOf({ kind, sizeBytes, isRemote });
-    const expectedSeconds = expectedSecondsOf({ kind, sizeBytes, isRemote });
-    const request = { accountId, isBackground, expectedSeconds, signal };
+    const limits = { ...this.#limitsOf({ kind, sizeBytes, isRemote }), budget };
+    const request = { accountId, isBackground, signal };
     const source = isRemote ? { remoteBytes: sizeBytes } : { path: file.path };
     const job: InspectionJob = { task: 'inspect', filename, asMask: role === 'mask', ...source };
     try {
@@ -111,32 +139,30 @@ export class InspectionPool {
 
   /**
    * Makes a WebP of the image at `path`, with a longest side of `maxPixels`. Rejects if the image can't be decoded within the
-   * limits of an inspection.
+   * memory of an inspection and a few seconds.
    */
   async thumbnail(
     { path, sizeBytes, maxPixels }: { path: string; sizeBytes: number; maxPixels: number },
     { accountId }: { accountId: string },
   ): Promise<Buffer> {
     const { signal } = new AbortController();
-    const answer = await this.runOnImage({ task: 'thumbnail', path, maxPixels }, { sizeBytes, accountId, signal });
+    const ofInspection = this.#limitsOf({ kind: 'image', sizeBytes, isRemote: false });
+    const limits = { ...ofInspection, maxCpuSeconds: THUMBNAIL_CPU_SECONDS };
+    const answer = await this.runOnImage({ task: 'thumbnail', path, maxPixels }, { accountId, signal, limits });
     if (!('thumbnail' in answer)) throw new Error('An inspection process has answered without a thumbnail.');
     return answer.thumbnail;
   }
 
-  /** Does a job on a local image. `limits` are those of an inspection, unless others are given. */
+  /** Does a job on a local image. */
   runOnImage(
     job: InspectionJob,
-    options: { sizeBytes: number; accountId: string; signal: AbortSignal; limits?: ProcessLimits },
+    { limits, ...request }: { accountId: string; signal: AbortSignal; limits: ProcessLimits },
   ): Promise<Answer> {
-    const { sizeBytes, accountId, signal } = options;
-    const file = { kind: 'image', sizeBytes, isRemote: false } as const;
-    const request = { accountId, expectedSeconds: expectedSecondsOf(file), signal };
-    return this.#run({ job, limits: options.limits ?? this.#limitsOf(file), request });
+    return this.#run({ job, limits, request });
   }
 
   /**
-   * Runs another program in a slot of this pool, so that it waits its turn and no more programs run than there are slots.
-   * `work` starts it with `spawnLimited`, observes it with `watchProcess`, and ends it when its signal is aborted, which
+   * Runs another program in a slot of this pool, so that no more programs run than there are slots. `work` starts it with `spawnLimited`, observes it with `watchProcess`, and ends it when its signal is aborted, which
    * happens when that of the request is, or the pool is closed.
    */
   runInSlot<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -158,21 +184,52 @@ export class InspectionPool {
     this.#stops.add(stop);
     if (this.#maxTaskMs !== undefined) abortAfter(this.#maxTaskMs, stop);
     try {
-      return await this.#scheduler.run({ ...request, signal: stop.signal }, () => work(stop.signal));
+      return await this.#inSlot({ ...request, signal: stop.signal }, work);
     } finally {
       this.#stops.delete(stop);
       request.signal.removeEventListener('abort', onAbort);
     }
   }
 
-  /** As that of the scheduler. */
-  isAwaited(request: SlotRequest, options: { isTurnOver: boolean }): boolean {
-    return this.#scheduler.isAwaited(request, options);
+  #inSlot<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { accountId, isBackground, needsMuchMemory } = request;
+    const priority = isBackground ? PRIORITY.job : PRIORITY.client;
+    const run = (signal: AbortSignal) => this.#slots.run(accountId, () => work(signal), { signal, priority });
+    const queues = [...(needsMuchMemory ? [this.#muchMemory] : []), ...(isBackground ? [this.#jobSlots] : [])];
+    if (isBackground) return this.#untilGivingWay(queues, request, run);
+    return inQueues(queues, request, () => run(request.signal));
+  }
+
+  /**
+   * Runs a job in its turn of the queues. While a job of another account waits for one of them, it is ended after a minute, and starts
+   * again later: with twice the time, so that it ends at last.
+   */
+  async #untilGivingWay<T>(
+    queues: readonly FairQueue[],
+    request: SlotRequest,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    for (let ms = this.#giveWayMs; ; ms *= 2) {
+      try {
+        return await inQueues(queues, request, () => {
+          const giveWay = new AbortController();
+          const endsAt = performance.now() + ms;
+          const check = () => {
+            const isWaitedFor = queues.some((queue) => queue.hasOthersThan(request.accountId));
+            if (isWaitedFor && performance.now() >= endsAt) giveWay.abort(GIVES_WAY);
+          };
+          const timer = setInterval(check, Math.min(ms, 1000));
+          return withAnySignal([request.signal, giveWay.signal], run).finally(() => clearInterval(timer));
+        });
+      } catch (error) {
+        if (error !== GIVES_WAY) throw error;
+      }
+    }
   }
 
   /** The number of files that are being inspected or wait for a process. */
   get queuedFiles(): number {
-    return this.#scheduler.size;
+    return this.#stops.size;
   }
 
   /**
@@ -208,12 +265,7 @@ export class InspectionPool {
     });
   }
 
-  async #runIn(
-    process: InspectionProcess,
-    { job, limits, readAt, request }: Task,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const earlierSeconds = process.cpuSeconds;
+  async #runIn(process: InspectionProcess, { job, limits, readAt }: Task, signal: AbortSignal): Promise<Answer> {
     let answer: Answer;
     try {
       signal.throwIfAborted();
@@ -222,10 +274,6 @@ export class InspectionPool {
       this.#end(process);
       if (error instanceof ProcessEnded) this.#onError(error);
       throw error;
-    } finally {
-      const seconds = process.cpuSeconds - earlierSeconds;
-      const isOverrun = seconds > Math.max(MIN_OVERRUN_SECONDS, OVERRUN_FACTOR * request.expectedSeconds);
-      if (isOverrun) this.#scheduler.distrust(request.accountId);
     }
     this.#release(process, 'residentBytes' in answer ? answer.residentBytes : 0);
     if ('error' in answer) throw errorOf(answer.error);
@@ -279,6 +327,21 @@ export class InspectionPool {
     clearTimeout(this.#idle.get(process));
     this.#idle.delete(process);
   }
+}
+
+/** The number of jobs that run at once in a pool of so many slots. */
+export function jobSlotsOf(slots: number): number {
+  return Math.max(1, slots - 1);
+}
+
+/** Runs work while it holds a unit of each queue. It waits for them in this order, so that no two tasks wait for each other. */
+function inQueues<T>(
+  [queue, ...others]: readonly FairQueue[],
+  request: SlotRequest,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (queue === undefined) return work();
+  return queue.run(request.accountId, () => inQueues(others, request, work), { signal: request.signal });
 }
 
 function abortAfter(ms: number, stop: AbortController): void {

@@ -1,15 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { CpuBudgetSpent } from './cpu-budget.js';
 import {
   type ByteRange,
   FRAME,
-  type ReceivedFrame,
   FrameReader,
   frameHeader,
   type InspectionJob,
   type JobResult,
   jsonFrame,
+  type ReceivedFrame,
 } from './frames.js';
 import { type KernelLimits, spawnLimited } from './limited-process.js';
 import { type LimitName, type ProcessLimits, watchProcess } from './process-watch.js';
@@ -141,7 +142,7 @@ export class InspectionProcess {
    * Does a job. An abort of the signal, or a failure of `readAt`, kills the process.
    *
    * @param options.readAt reads the file of a job with `remoteBytes`
-   * @throws ProcessEnded, the signal's reason, or the error of `readAt`. The process is then gone.
+   * @throws ProcessEnded, CpuBudgetSpent, the signal's reason, or the error of `readAt`. The process is then gone.
    */
   run(
     job: InspectionJob,
@@ -151,9 +152,10 @@ export class InspectionProcess {
     const reading = new AbortController();
     let isReading = false;
     return new Promise<Answer>((resolve, reject) => {
-      const watch = watchProcess(this.#child.pid ?? 0, { ...limits, isWaitingForUs: () => isReading }, (limit) =>
-        this.kill(limit),
-      );
+      const watch = watchProcess(this.#child.pid ?? 0, { ...limits, isWaitingForUs: () => isReading }, (limit) => {
+        if (limit === 'budget') fail(new CpuBudgetSpent());
+        else this.kill(limit);
+      });
       const settle = () => {
         this.#job = undefined;
         this.cpuSeconds += watch.cpuSeconds();

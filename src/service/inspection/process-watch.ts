@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import type { CpuBudget } from './cpu-budget.js';
 
 const POLL_MS = 50;
 
@@ -15,6 +16,8 @@ export interface ProcessLimits {
   readonly maxBytes: number;
   /** Processor time from now on. */
   readonly maxCpuSeconds: number;
+  /** Shared with other processes. */
+  readonly budget?: CpuBudget | undefined;
   /** A process that sleeps for this long, without using the processor, hangs. One that waits for a core or a disk does not. */
   readonly maxSleepSeconds: number;
   /** Enforced where the operating system does not tell the processor time (outside Linux). */
@@ -31,26 +34,37 @@ export interface ProcessLimits {
 export function watchProcess(
   pid: number,
   limits: ProcessLimits,
-  onExceeded: (limit: LimitName) => void,
+  onExceeded: (limit: LimitName | 'budget') => void,
 ): { stop: () => void; cpuSeconds: () => number } {
   let comparedAt = performance.now();
   let first: number | undefined;
   let cpuSeconds = 0;
   let wallSeconds = 0;
   let sleepSeconds = 0;
-  const exceeded = (): LimitName | undefined => {
+  const isBudgetSpent = (seconds: number) => {
+    if (limits.budget === undefined) return false;
+    limits.budget.secondsLeft -= seconds;
+    return limits.budget.secondsLeft < 0;
+  };
+  const exceeded = (): LimitName | 'budget' | undefined => {
     const now = performance.now();
     const step = Math.min((now - comparedAt) / 1000, MAX_STEP_SECONDS);
     comparedAt = now;
     wallSeconds += step;
     const usage = usageOf(pid);
-    if (usage === undefined) return wallSeconds > limits.maxWallSeconds ? 'time' : undefined;
+    if (usage === undefined) {
+      if (wallSeconds > limits.maxWallSeconds) return 'time';
+      return isBudgetSpent(step) ? 'budget' : undefined;
+    }
     first ??= usage.cpuSeconds;
-    const isActive = usage.cpuSeconds - first > cpuSeconds || limits.isWaitingForUs?.() === true;
+    const used = usage.cpuSeconds - first - cpuSeconds;
+    const isActive = used > 0 || limits.isWaitingForUs?.() === true;
     sleepSeconds = isActive ? 0 : sleepSeconds + step;
-    cpuSeconds = usage.cpuSeconds - first;
+    cpuSeconds += used;
+    const isOverBudget = isBudgetSpent(used);
     if (usage.residentBytes > limits.maxBytes) return 'memory';
     if (cpuSeconds > limits.maxCpuSeconds) return 'time';
+    if (isOverBudget) return 'budget';
     if (sleepSeconds <= limits.maxSleepSeconds) return undefined;
     if (allThreadsSleep(pid)) return 'hang';
     sleepSeconds = 0;

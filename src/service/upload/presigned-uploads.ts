@@ -1,11 +1,12 @@
+import { setMaxListeners } from 'node:events';
 import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
 import { retire } from '../../dataset/uploads/replaced-uploads.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { AccountQueue } from '../../storage/account-queue.js';
 import { BlobDamaged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
 import type { SoughtUpload } from '../../storage/catalog/presigned/sought-uploads.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from './upload-lease.js';
 
@@ -70,15 +71,15 @@ export class PresignedUploads {
   readonly #reachedIds = new Map<string, string>();
   /** When `pollAll` polls a dataset next. */
   readonly #nextPollAt = new Map<string, Micros>();
-  /** Ids of files that are queued or being finalized. */
-  readonly #unfinishedIds = new Set<string>();
-  readonly #waiting = new AccountQueue();
-  /** The finalizations in flight, each with its account. */
-  readonly #finalizations = new Map<Promise<void>, string>();
+  readonly #queue = new FairQueue(MAX_FINALIZATIONS, { maxUnitsOfKey: MAX_OF_ACCOUNT });
+  /** Finalizations that are queued or in flight, by file id. */
+  readonly #finalizations = new Map<string, Promise<void>>();
 
   constructor(dependencies: ServiceDependencies, options: PresignedUploadsOptions) {
     this.#dependencies = dependencies;
     this.#options = options;
+    // Each queued finalization has a listener.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** Starts to list one page of a dataset's objects, unless that is in flight already. Returns at once. */
@@ -118,7 +119,7 @@ export class PresignedUploads {
   /** Aborts finalizations. Another instance, or the next process, finalizes those uploads. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
-    await Promise.all([...this.#polls.values(), ...this.#finalizations.keys()]);
+    await Promise.all([...this.#polls.values(), ...this.#finalizations.values()]);
   }
 
   /** Lists one page of a dataset's objects, from where the last poll ended, and queues the uploads in it. */
@@ -182,32 +183,13 @@ export class PresignedUploads {
   }
 
   #enqueue(accountId: string, upload: ListedUpload): void {
-    const { id } = upload.file;
-    if (this.#unfinishedIds.has(id)) return;
-    this.#unfinishedIds.add(id);
-    this.#waiting.add(accountId, () => this.#startFinalization(accountId, upload));
-    this.#startFinalizations();
-  }
-
-  #startFinalizations(): void {
-    const inFlight = (accountId: string) => [...this.#finalizations.values()].filter((id) => id === accountId).length;
-    while (this.#finalizations.size < MAX_FINALIZATIONS && !this.#stopping.signal.aborted) {
-      const begin = this.#waiting.next((accountId) => inFlight(accountId) < MAX_OF_ACCOUNT);
-      if (begin === undefined) return;
-      begin();
-    }
-  }
-
-  #startFinalization(accountId: string, upload: ListedUpload): void {
     const { file } = upload;
-    const finalization: Promise<void> = this.#finalize(upload)
+    if (this.#finalizations.has(file.id)) return;
+    const finalization = this.#queue
+      .run(accountId, () => this.#finalize(upload), { signal: this.#stopping.signal })
       .catch((error) => this.#onFailure(error, file))
-      .finally(() => {
-        this.#unfinishedIds.delete(file.id);
-        this.#finalizations.delete(finalization);
-        this.#startFinalizations();
-      });
-    this.#finalizations.set(finalization, accountId);
+      .finally(() => this.#finalizations.delete(file.id));
+    this.#finalizations.set(file.id, finalization);
   }
 
   #onFailure(error: unknown, file: PendingFile): void {

@@ -139,8 +139,8 @@ export class UploadLease {
   }
 
   /**
-   * Inspects the received bytes, and stores the file or rejects it. A clip whose decode would take long is recorded as
-   * received, and decoded in the background.
+   * Inspects the received bytes, and stores the file or rejects it. A file whose inspection takes long is recorded as received, and
+   * inspected in the background.
    *
    * @throws ServiceError `invalid_content`; `link_withdrawn` if the file or its dataset was removed in the meantime;
    * `unavailable` if the client should send the file again; PreconditionFailed
@@ -149,15 +149,14 @@ export class UploadLease {
     const { now, rules, checkReceived } = this.#dependencies;
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
-    const maxDecodeSeconds = rules.maxInlineDecodeSeconds;
-    const options = { accountId: this.accountId, role: this.#role, signal, maxDecodeSeconds };
+    const options = { accountId: this.accountId, role: this.#role, signal, maxSeconds: rules.maxInlineSeconds };
     const inspected = await inspectFile(this.#dependencies, { content, sizeBytes, filename }, options).catch(
       async (error) => {
         await staged.discard();
         throw error;
       },
     );
-    const { inspection, isDecodeDue } = inspected;
+    const { inspection, isComplete } = inspected;
     if (!inspection.ok) {
       await staged.discard();
       return this.reject(inspection.problem);
@@ -167,7 +166,7 @@ export class UploadLease {
     const linkEnd = linkUntil(this.file.upload);
     const link = linkEnd !== undefined && { linkUntil: linkEnd };
     const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion, ...link };
-    if (!isDecodeDue) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
+    if (isComplete) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
     const noLease = { leaseUntil: null, leaseToken: null };
     const { condition, author } = this.file.upload;
     const received = await this.#record({

@@ -18,7 +18,7 @@ import { PreconditionFailed } from '../../dataset/write-condition.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import type { UploadSlots } from '../limits/upload-slots.js';
+import type { Quota } from '../limits/quota.js';
 import { unmetConditions } from '../unmet-conditions.js';
 import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-upload-batch.js';
 import { UnreleasedLeases } from './unreleased-leases.js';
@@ -58,11 +58,12 @@ export class Uploads {
   readonly #receivingIds = new Set<string>();
   readonly #unreleasedLeases = new UnreleasedLeases();
 
-  readonly #slots: UploadSlots;
+  /** Of the uploads that this process receives at once. */
+  readonly #quota: Quota;
 
-  constructor(dependencies: ServiceDependencies, slots: UploadSlots) {
+  constructor(dependencies: ServiceDependencies, quota: Quota) {
     this.#dependencies = dependencies;
-    this.#slots = slots;
+    this.#quota = quota;
   }
 
   /**
@@ -176,8 +177,9 @@ export class Uploads {
    * @throws ServiceError `invalid_content` if the file isn't fit to train on, `too_large`, `no_space`, `quota_exceeded`,
    * `too_many_uploads` and others; PreconditionFailed. Nothing is stored then.
    */
-  receiveDirect(key: DatasetKey, rawFilename: string, incoming: DirectBody): Promise<FinalizedFile> {
-    return this.#slots.run(key.accountId, () => this.#receiveDirect(key, rawFilename, incoming));
+  async receiveDirect(key: DatasetKey, rawFilename: string, incoming: DirectBody): Promise<FinalizedFile> {
+    const release = this.#quota.hold(key.accountId);
+    return this.#receiveDirect(key, rawFilename, incoming).finally(release);
   }
 
   async #receiveDirect(
@@ -246,14 +248,16 @@ export class Uploads {
       throw new ServiceError('upload_finalized', `Another request is uploading ${file.filename} through this link.`);
     }
     const replace = new AbortController();
-    const received = withAnySignal([signal, replace.signal], (either) => {
-      const incoming = { body, signal: either };
-      const receive = () => this.#receive(lease, incoming, { bytes: link.sizeBytes, message });
-      return this.#slots.run(lease.accountId, receive);
-    }).catch(async (error) => {
-      if (error instanceof ServiceError && error.code === 'too_many_uploads') await lease.release();
+    let release: () => void;
+    try {
+      release = this.#quota.hold(lease.accountId);
+    } catch (error) {
+      await lease.release();
       throw error;
-    });
+    }
+    const received = withAnySignal([signal, replace.signal], (either) =>
+      this.#receive(lease, { body, signal: either }, { bytes: link.sizeBytes, message }),
+    ).finally(release);
     const ended = received.catch(() => {}).finally(() => this.#linkUploads.delete(file.id));
     this.#linkUploads.set(file.id, { replace, ended });
     return received;

@@ -1,7 +1,7 @@
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
-import { AccountSlots } from '../account-slots.js';
+import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
 import { ReceivedFiles } from './background/received-files.js';
@@ -73,7 +73,7 @@ export class Catalog {
   readonly downloadFiles: DownloadFiles;
   readonly receivedFiles: ReceivedFiles;
   /** For reads of all files of a dataset, by account. Each holds some megabytes until its caller has made an answer of them. */
-  readonly reads = new AccountSlots(READS_AT_ONCE);
+  readonly reads = new FairQueue(READS_AT_ONCE);
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;

@@ -12,7 +12,7 @@ import { BackgroundRechecks } from '../../../src/service/check/background-rechec
 import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
-import { UploadSlots } from '../../../src/service/limits/upload-slots.js';
+import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
@@ -107,7 +107,7 @@ export async function openPlace(place: Place) {
         linkLifetime: 3600 * SECOND,
         maxLinkBytes: 10_000_000,
         leaseDuration: LEASE,
-        maxInlineDecodeSeconds: 20,
+        maxInlineSeconds: 20,
       },
       inspect:
         options.inspect ??
@@ -139,7 +139,7 @@ export async function openPlace(place: Place) {
     onTestFinished(() => rechecks.stop());
     const onStarted = () => rechecks.wake();
     const recheckService = new RecheckService(dependencies, { rechecks: metadata.rechecks, onStarted });
-    const uploads = new Uploads(dependencies, new UploadSlots(10));
+    const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {
       dependencies,
       datasets: new DatasetService(dependencies),

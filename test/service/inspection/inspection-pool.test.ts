@@ -7,6 +7,7 @@ import type { PoolOptions } from '../../../src/service/inspection/inspection-poo
 import type { ProcessLimits } from '../../../src/service/inspection/process-watch.js';
 import * as media from '../../fixtures/media.js';
 import { folderWith } from '../../harness/folder.js';
+import { eventually } from '../../harness/server.js';
 
 // The built module, since its processes load files by name.
 const built = new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url).href;
@@ -116,6 +117,18 @@ describe('a file costs only itself if it', () => {
   });
 });
 
+test('a budget of processor time ends the process, and says nothing about the file', async () => {
+  const pool = hostilePool();
+  const { pid } = await factsOf(pool);
+  const budget = { secondsLeft: 0.3 };
+  await expect(pool.inspect(file('spin.png'), { ...options, budget })).rejects.toMatchObject({
+    name: 'CpuBudgetSpent',
+  });
+  expect(budget.secondsLeft).toBeLessThan(0);
+  await eventually(() => !existsSync(`/proc/${pid}`) || undefined);
+  expect(await pool.inspect(file('good.png'), { ...options, budget: { secondsLeft: 10 } })).toMatchObject({ ok: true });
+});
+
 describe('an abort', () => {
   test('ends a running inspection at once, and the process with it', async () => {
     const pool = poolOf({ program: PROGRAM });
@@ -178,7 +191,7 @@ test('another program takes a slot, and the place of an idle process', async () 
   await Promise.all([factsOf(pool), factsOf(pool), factsOf(pool)]);
   const idle = children();
   let others: string[] = [];
-  const request = { accountId: 'a', expectedSeconds: 10, signal };
+  const request = { accountId: 'a', signal };
   await pool.runInSlot(request, async () => {
     for (let i = 0; i < 500 && children().length === idle.length; i++) await factsOf(pool);
     others = children();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
-import { UploadSlots } from '../../../src/service/limits/upload-slots.js';
+import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
@@ -23,7 +23,10 @@ onEach(catalogs, (open) => {
       takeTurn: async () => void turns.count++,
       newId: () => `batch-${++ids}`,
     };
-    const uploads = new Uploads(dependencies as unknown as ServiceDependencies, new UploadSlots(1));
+    const uploads = new Uploads(
+      dependencies as unknown as ServiceDependencies,
+      new Quota({ ofAccount: 1, what: 'uploads' }),
+    );
     const sizes = new Map(Array.from({ length: FILES }, (_, i) => [`${i}.jpg`, 10]));
     const slices = uploads.reserveBatch({ accountId, id: 'd' }, sizes, { author: laptop, signal });
     const counts = async () => (await catalog.dataset({ accountId, id: 'd' }))?.counts.pending;

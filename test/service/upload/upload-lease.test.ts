@@ -8,7 +8,7 @@ import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { acquireLease } from '../../../src/dataset/upload-transitions.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
-import { UploadSlots } from '../../../src/service/limits/upload-slots.js';
+import { Quota } from '../../../src/service/limits/quota.js';
 import { cleanUp } from '../../../src/service/upload/cleanup.js';
 import type { SignedUpload } from '../../../src/service/upload/upload-links.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
@@ -43,7 +43,7 @@ async function openService(databaseUrl?: string) {
       linkLifetime: 3600 * SECOND,
       maxLinkBytes: 1000,
       leaseDuration: LEASE,
-      maxInlineDecodeSeconds: 20,
+      maxInlineSeconds: 20,
     },
     inspect: async (file) => {
       await beforeInspect();
@@ -52,7 +52,7 @@ async function openService(databaseUrl?: string) {
     },
     newId: () => randomUUID().replaceAll('-', ''),
   };
-  const uploads = new Uploads(dependencies, new UploadSlots(10));
+  const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
   const { token } = await accounts.createToken('tester', 1);
   const key = { accountId: (await accounts.grantOf(token))!.accountId, id: dependencies.newId() };
   await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
@@ -115,7 +115,7 @@ describe('an upload that stalls past its lease', () => {
     const service = await openService();
     const stalled = await service.stall(() => service.put('from one.'));
     // Another instance, which does not know that this one is receiving the upload.
-    const other = new Uploads(service.dependencies, new UploadSlots(10));
+    const other = new Uploads(service.dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     service.time.ahead = LEASE + SECOND;
     await cleanUp(service.dependencies);
     const link = { fileId: service.file.id, sizeBytes: BYTES.length, expiresAt: service.file.upload.expiresAt };

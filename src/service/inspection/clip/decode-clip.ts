@@ -5,12 +5,13 @@ import { formatCount } from '../../../dataset/inspect/inspection-error.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type ErrorProblemCode, errorIn, warningIn } from '../../../dataset/problems.js';
 import type { ClipDecoder, ClipToDecode } from '../../dependencies.js';
-import type { SlotRequest } from '../slot-scheduler.js';
+import { CpuBudgetSpent } from '../cpu-budget.js';
+import type { SlotRequest } from '../inspection-pool.js';
 import { expectedDecodeSeconds } from './expected-decode.js';
 import type { Ffmpeg } from './ffmpeg.js';
 import { isShortfallIntact, startsWithoutKeyFrame } from './frame-shortfall.js';
 import { type ListedTrack, listPackets } from './packet-list.js';
-import { byLine, type ClipFile, type FfmpegEnd, inputOptions, runFfmpeg } from './run-ffmpeg.js';
+import { byLine, type ClipFile, type FfmpegEnd, inputOptions, type RunLimits, runFfmpeg } from './run-ffmpeg.js';
 
 type VideoFacts = Extract<Facts, { kind: 'video' }>;
 
@@ -44,7 +45,8 @@ type RunInSlot = <T>(request: SlotRequest, work: (signal: AbortSignal) => Promis
 const WITHOUT_PARSER: readonly string[] = ['avi', 'wmv', 'flv'];
 
 /**
- * Makes the function that decodes every frame of a clip's first video track.
+ * Makes the function that decodes every frame of a clip's first video track. It throws CpuBudgetSpent if the decode has used the
+ * budget, or needs the memory of which there is enough for one decoder.
  *
  * @param options.baseSeconds the processor time that every clip gets; only tests set it
  */
@@ -52,19 +54,22 @@ export function clipDecoder(
   ffmpeg: Ffmpeg,
   { runInSlot, baseSeconds = BASE_SECONDS }: { runInSlot: RunInSlot; baseSeconds?: number },
 ): ClipDecoder {
-  return async (clip, { accountId, isBackground, signal }) => {
+  return async (clip, { accountId, isBackground, budget, signal }) => {
     const { facts } = clip.inspection;
     if (facts.kind !== 'video') return clip.inspection;
     const expectedSeconds = expectedDecodeSeconds(clip);
     if (expectedSeconds > MAX_EXPECTED_SECONDS) return undecoded(clip, 'decoding them would take more than an hour');
     if (pixelsOf(facts) > MAX_FRAME_PIXELS) return undecoded(clip, TOO_LARGE);
-    const request = { accountId, isBackground, expectedSeconds, signal };
+    const request = { accountId, isBackground, signal };
     const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
+    const limits = { expectedSeconds, maxCpuSeconds, budget };
     const prove = (maxMegabytes: number) =>
       runInSlot({ ...request, needsMuchMemory: maxMegabytes > SMALL_MEGABYTES }, (signal) =>
-        new ClipProof(ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds, maxMegabytes }).run(),
+        new ClipProof(ffmpeg, { clip, facts, signal, maxMegabytes, ...limits }).run(),
       );
     const proved = isSmall(facts) ? await prove(SMALL_MEGABYTES) : undefined;
+    // Only one decoder at a time gets so much memory, so a client would wait for those of other accounts.
+    if (proved === undefined && budget !== undefined) throw new CpuBudgetSpent();
     return proved ?? (await prove(LARGE_MEGABYTES)) ?? tooLarge(clip, facts);
   };
 }
@@ -80,13 +85,10 @@ function isSmall(facts: VideoFacts): boolean {
   return pixelsOf(facts) > 0 && pixelsOf(facts) <= MAX_SMALL_FRAME_PIXELS;
 }
 
-interface ProofOptions {
+interface ProofOptions extends RunLimits {
   readonly clip: ClipToDecode;
   readonly facts: VideoFacts;
-  readonly signal: AbortSignal;
   readonly expectedSeconds: number;
-  readonly maxCpuSeconds: number;
-  readonly maxMegabytes: number;
 }
 
 /** An error that these decoders conceal in the picture, and that these demuxers skip. ffmpeg reports it and exits with 0. */
@@ -101,15 +103,15 @@ class ClipProof {
   readonly #facts: VideoFacts;
   readonly #file: ClipFile;
   readonly #expectedSeconds: number;
-  readonly #limits: Pick<ProofOptions, 'maxCpuSeconds' | 'maxMegabytes' | 'signal'>;
+  readonly #limits: RunLimits;
 
-  constructor(ffmpeg: Ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds, maxMegabytes }: ProofOptions) {
+  constructor(ffmpeg: Ffmpeg, { clip, facts, expectedSeconds, ...limits }: ProofOptions) {
     this.#ffmpeg = ffmpeg;
     this.#clip = clip;
     this.#facts = facts;
     this.#file = { path: clip.path, format: facts.format as VideoFormat };
     this.#expectedSeconds = expectedSeconds;
-    this.#limits = { maxCpuSeconds, maxMegabytes, signal };
+    this.#limits = limits;
   }
 
   /** `undefined` if it takes more memory than it may. */

@@ -1,6 +1,7 @@
 import { constants, setPriority } from 'node:os';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { VideoFormat } from '../../../dataset/media.js';
+import { type CpuBudget, CpuBudgetSpent } from '../cpu-budget.js';
 import { spawnLimited } from '../limited-process.js';
 import { type LimitName, watchProcess } from '../process-watch.js';
 import type { Ffmpeg } from './ffmpeg.js';
@@ -40,6 +41,7 @@ export interface RunLimits {
   /** What ffmpeg may allocate, and hold. */
   readonly maxMegabytes: number;
   readonly maxCpuSeconds: number;
+  readonly budget?: CpuBudget | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -73,10 +75,10 @@ export function inputOptions({ path, format }: ClipFile): string[] {
  * Runs ffmpeg with the lowest priority, without environment and input, and with limits of memory and processor time.
  *
  * @param options.onOutput receives its standard output
- * @throws the signal's reason, when ffmpeg has ended; ServiceError `unavailable` if it can't be started
+ * @throws the signal's reason, when ffmpeg has ended; CpuBudgetSpent; ServiceError `unavailable` if it can't be started
  */
 export async function runFfmpeg({ path }: Ffmpeg, args: readonly string[], options: FfmpegOptions): Promise<FfmpegEnd> {
-  const { maxMegabytes, maxCpuSeconds, signal, onOutput } = options;
+  const { maxMegabytes, maxCpuSeconds, budget, signal, onOutput } = options;
   signal.throwIfAborted();
   // Above what it may hold: a decoder that gets no memory often calls the clip invalid.
   const maxDataBytes = (maxMegabytes + SPARE_MEGABYTES) * MEGABYTE;
@@ -98,11 +100,12 @@ export async function runFfmpeg({ path }: Ffmpeg, args: readonly string[], optio
     errorText = (errorText + text).slice(-KEPT_ERROR_CHARACTERS);
   });
   stdout.on('data', onOutput);
-  let exceeded: LimitName | undefined;
+  let exceeded: LimitName | 'budget' | undefined;
   const kill = () => child.kill('SIGKILL');
   const observed = {
     maxBytes: maxMegabytes * MEGABYTE,
     maxCpuSeconds,
+    budget,
     maxSleepSeconds: MAX_SLEEP_SECONDS,
     maxWallSeconds: 3 * maxCpuSeconds + 60,
   };
@@ -118,6 +121,7 @@ export async function runFfmpeg({ path }: Ffmpeg, args: readonly string[], optio
   watch.stop();
   signal.removeEventListener('abort', kill);
   signal.throwIfAborted();
+  if (exceeded === 'budget') throw new CpuBudgetSpent();
   if (code === 126 || code === 127) throw cannotStart(new Error(errorText));
   return { exitCode: code, ended: endedBy({ code, by, exceeded, errorText }), errorText };
 }

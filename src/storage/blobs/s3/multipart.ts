@@ -9,8 +9,8 @@ import {
 import { anySignal } from '../../../abort-signals.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { ByteLimit } from '../blobs.js';
-import type { PermitOptions } from '../byte-budget.js';
 import { alreadyExists, ingestError } from '../ingest.js';
+import type { ByteOptions } from '../wait-for-bytes.js';
 import { isPreconditionFailed, statusOfError, storeError } from './errors.js';
 import { partsOfUpload, unfinishedUploads } from './listings.js';
 import type { PartBuffer, PartMemory } from './part-memory.js';
@@ -28,7 +28,7 @@ const MAX_CONCURRENT_PARTS = 3;
 /** An upload without a new part for this long is abandoned. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
-export interface MultipartOptions extends PermitOptions {
+export interface MultipartOptions extends ByteOptions {
   readonly limit: ByteLimit;
   readonly atMostBytes: number;
   /** Shared by concurrent uploads. */
@@ -172,7 +172,7 @@ async function sendParts(
  */
 async function* partsOf(
   body: Readable,
-  options: PermitOptions & { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void },
+  options: ByteOptions & { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void },
 ): AsyncGenerator<PartBuffer> {
   const { bytes, memory, onChunk } = options;
   const chunks = body.iterator({ destroyOnReturn: true });

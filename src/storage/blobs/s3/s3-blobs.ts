@@ -47,8 +47,7 @@ export type Log = (level: 'info' | 'warn', facts: object, message: string) => vo
 
 /**
  * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or
- * inspected. A file that exceeds the spool, or the half of it that its account may use, is streamed into a multipart upload,
- * and inspected in the bucket.
+ * inspected. A file of more than half of the spool is streamed into a multipart upload, and inspected in the bucket.
  *
  * If the store honours `If-None-Match` on PUT, one of two concurrent commits to a key wins. On other stores, and with parts
  * on most stores, both may succeed and the later one stays; reads of the earlier version then throw `BlobChanged`.
@@ -62,7 +61,8 @@ export class S3Blobs implements BlobStore {
   readonly #spool: Spool;
   readonly #openUploads: OpenUploadIds = new Set();
   readonly #filePartsMemory = new PartMemory(FILE_PARTS_BYTES);
-  readonly #bodyPartsMemory = new PartMemory(BODY_PARTS_BYTES);
+  /** An account has half of it at most, since its clients may be slow. */
+  readonly #bodyPartsMemory = new PartMemory(BODY_PARTS_BYTES, BODY_PARTS_BYTES / 2);
   readonly #closing = new AbortController();
 
   private constructor(options: {
@@ -120,13 +120,12 @@ export class S3Blobs implements BlobStore {
 
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
     const atMostBytes = Math.min(options.atMostBytes ?? options.limit.bytes, options.limit.bytes);
-    if (atMostBytes > this.#spool.maxBytesOf(options.accountId))
-      return this.#stageInStore(body, { ...options, atMostBytes });
+    if (atMostBytes > this.#spool.maxFileBytes) return this.#stageInStore(body, { ...options, atMostBytes });
     const file = await this.#spool.receive(body, { ...options, atMostBytes });
     const { path, sizeBytes, sha256 } = file;
     const commit = async () => {
       try {
-        const version = await this.#upload(options.key, file);
+        const version = await this.#upload(options, file);
         if (version === undefined) throw alreadyExists();
         return { version };
       } finally {
@@ -136,7 +135,10 @@ export class S3Blobs implements BlobStore {
     return { sizeBytes, sha256, content: { path }, commit, discard: () => file.remove() };
   }
 
-  async #upload(key: string, file: SpoolFile): Promise<string | undefined> {
+  async #upload(
+    { key, accountId }: Pick<StageOptions, 'key' | 'accountId'>,
+    file: SpoolFile,
+  ): Promise<string | undefined> {
     const { path, sizeBytes, sha256 } = file;
     if (sizeBytes <= MAX_PUT_BYTES) {
       return this.#bucket.put(key, { ...file, open: () => createReadStream(path) }, this.capabilities);
@@ -148,6 +150,7 @@ export class S3Blobs implements BlobStore {
       memory: this.#filePartsMemory,
       capabilities: this.capabilities,
       openUploads: this.#openUploads,
+      accountId,
       signal: this.#closing.signal,
     });
     return version;
@@ -216,7 +219,7 @@ export class S3Blobs implements BlobStore {
       { objectMode: false },
     );
     const file =
-      limit.bytes <= this.#spool.maxBytesOf(accountId)
+      limit.bytes <= this.#spool.maxFileBytes
         ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, accountId, signal })
         : await measureOnly(body, { limit, signal });
     const { path, sizeBytes, sha256, remove: discard } = file;

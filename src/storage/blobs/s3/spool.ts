@@ -5,17 +5,18 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { makePrivateFolder } from '../../data-folder.js';
+import { FairQueue } from '../../fair-queue.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
 import type { ByteLimit } from '../blobs.js';
-import { ByteBudget, type PermitOptions } from '../byte-budget.js';
 import { fileSink, ingestError, Md5Meter } from '../ingest.js';
+import { type ByteOptions, waitForBytes } from '../wait-for-bytes.js';
 
 const LOCK = 'in-use.lock';
 const OPENING_LOCK = 'opening.lock';
 const OPENING_ATTEMPTS = 400;
 const OPENING_PAUSE_MS = 50;
 
-/** A complete file in the spool. It uses the spool's budget until it is removed. */
+/** A complete file in the spool. It uses space of the spool until it is removed. */
 export interface SpoolFile {
   readonly path: string;
   readonly sizeBytes: number;
@@ -31,13 +32,17 @@ export interface SpoolFile {
  * folder: each has its own sub-folder and its own limit.
  */
 export class Spool {
+  /** The size of the largest possible file: half of the spool, which an account may use, since its clients may be slow. */
+  readonly maxFileBytes: number;
   readonly #folder: string;
-  readonly #budget: ByteBudget;
+  /** Of the bytes that are free. */
+  readonly #space: FairQueue;
   readonly #release: () => void;
 
-  private constructor(folder: string, budget: ByteBudget, release: () => void) {
+  private constructor(folder: string, maxBytes: number, release: () => void) {
     this.#folder = folder;
-    this.#budget = budget;
+    this.maxFileBytes = Math.floor(maxBytes / 2);
+    this.#space = new FairQueue(maxBytes, { maxUnitsOfKey: this.maxFileBytes });
     this.#release = release;
   }
 
@@ -52,34 +57,29 @@ export class Spool {
       const folder = join(root, randomUUID());
       await mkdir(folder);
       const { release } = lockFolder(join(folder, LOCK));
-      return new Spool(folder, new ByteBudget(maxBytes, 'spool space'), release);
+      return new Spool(folder, maxBytes, release);
     } finally {
       opening.release();
     }
   }
 
-  /** The size of the largest possible file of an account. */
-  maxBytesOf(accountId: string | undefined): number {
-    return this.#budget.maxBytesOf(accountId);
-  }
-
   /**
-   * Writes a body to a file. Waits for a permit of `atMostBytes` before it reads the body.
+   * Writes a body to a file. Waits for `atMostBytes` of space before it reads the body.
    *
    * @throws ServiceError `too_large` with the limit's message, `upload_cut_short`, `no_space`, `unavailable` if the wait
-   * for the permit times out; the signal's reason. The file is deleted then.
+   * for the space times out; the signal's reason. The file is deleted then.
    */
   async receive(
     body: Readable,
-    { limit, atMostBytes, accountId, signal }: PermitOptions & { limit: ByteLimit; atMostBytes: number },
+    { limit, atMostBytes, accountId, signal }: ByteOptions & { limit: ByteLimit; atMostBytes: number },
   ): Promise<SpoolFile> {
     // Without a listener, an error of the body during the wait would end the process.
     body.on('error', () => {});
-    const permit = await this.#budget.acquire(atMostBytes, { accountId, signal });
+    const release = await waitForBytes(this.#space, atMostBytes, { of: 'spool space', accountId, signal });
     const path = join(this.#folder, randomUUID());
     const remove = async () => {
       await rm(path, { force: true });
-      permit.shrinkTo(0);
+      release();
     };
     try {
       const meter = new Md5Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
@@ -89,7 +89,7 @@ export class Spool {
       } finally {
         await handle.close();
       }
-      permit.shrinkTo(meter.bytes);
+      release(atMostBytes - meter.bytes);
       return { path, sizeBytes: meter.bytes, sha256: meter.digest(), md5: meter.md5(), remove };
     } catch (error) {
       await remove();

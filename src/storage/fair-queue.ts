@@ -1,0 +1,155 @@
+export interface FairQueueOptions {
+  /** The most units that a key may ever hold; by default all. */
+  readonly maxUnitsOfKey?: number;
+}
+
+export interface WaitOptions {
+  /** Ends the wait. It does not end work that has begun. */
+  readonly signal?: AbortSignal | undefined;
+  /** The units that the work needs at once; 1 by default. */
+  readonly units?: number;
+  /** Work of a higher priority goes first, whatever its key; 0 by default. */
+  readonly priority?: number;
+}
+
+/** Releases so many units, by default all that are left. Units that were released already are not released again. */
+export type Release = (units?: number) => void;
+
+interface Waiter {
+  readonly key: string;
+  readonly units: number;
+  readonly priority: number;
+  readonly grant: () => void;
+}
+
+/** The waiters of one priority by key, those of each key in FIFO order. The first key is served next. */
+type Line = Map<string, Waiter[]>;
+
+/**
+ * A weighted semaphore that is fair between keys, such as accounts. A unit is a slot, a byte, or a process.
+ *
+ * Work of one key begins in FIFO order, and keys that wait are served round robin. While others wait, a key that holds units gets no
+ * more than half of them. Work that is next waits until its units are free, and the work behind it waits too, so that a stream of
+ * small work can't starve large work. Work that waits for a queue while it holds units of the same queue may deadlock.
+ */
+export class FairQueue {
+  readonly #capacity: number;
+  readonly #maxUnitsOfKey: number;
+  /** By priority, in descending order. */
+  readonly #lines = new Map<number, Line>();
+  readonly #heldBy = new Map<string, number>();
+  #held = 0;
+
+  /** @param capacity the number of units */
+  constructor(capacity: number, { maxUnitsOfKey = capacity }: FairQueueOptions = {}) {
+    this.#capacity = capacity;
+    this.#maxUnitsOfKey = maxUnitsOfKey;
+  }
+
+  /** Units that are held now. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Whether callers of other keys than this one wait. */
+  hasOthersThan(key: string): boolean {
+    return [...this.#lines.values()].some((line) => line.size > (line.has(key) ? 1 : 0));
+  }
+
+  /** Runs work while it holds its units. @throws what `work` throws, and as `acquire` */
+  async run<T>(key: string, work: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
+    const release = await this.acquire(key, options);
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Waits for units, which the caller holds until it releases them.
+   *
+   * @throws RangeError if the key may not hold so many; the signal's reason if it fires during the wait
+   */
+  async acquire(key: string, { signal, units = 1, priority = 0 }: WaitOptions = {}): Promise<Release> {
+    signal?.throwIfAborted();
+    if (units > this.#maxUnitsOfKey) {
+      throw new RangeError(`${units} units are more than the ${this.#maxUnitsOfKey} that one key may hold.`);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = () => {
+        this.#remove(waiter);
+        // Others may have waited behind it.
+        this.#grantNext();
+        reject(signal?.reason);
+      };
+      const grant = () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      const waiter: Waiter = { key, units, priority, grant };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const line = this.#lineOf(priority);
+      line.set(key, [...(line.get(key) ?? []), waiter]);
+      this.#grantNext();
+    });
+    let left = units;
+    return (released = left) => {
+      const count = Math.min(released, left);
+      left -= count;
+      this.#add(key, -count);
+      this.#grantNext();
+    };
+  }
+
+  #lineOf(priority: number): Line {
+    const line = this.#lines.get(priority) ?? new Map();
+    if (this.#lines.has(priority)) return line;
+    const lines = [...this.#lines, [priority, line] as const].sort(([a], [b]) => b - a);
+    this.#lines.clear();
+    for (const [of, each] of lines) this.#lines.set(of, each);
+    return line;
+  }
+
+  #grantNext(): void {
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      if (this.#held + next.units > this.#capacity) return;
+      const line = this.#lineOf(next.priority);
+      const others = this.#remove(next);
+      // The key goes to the end of its line.
+      line.delete(next.key);
+      if (others.length > 0) line.set(next.key, others);
+      this.#add(next.key, next.units);
+      next.grant();
+    }
+  }
+
+  /** The first waiter of the highest priority whose key may hold as much. */
+  #next(): Waiter | undefined {
+    for (const line of this.#lines.values()) {
+      const shared = line.size > 1 ? Math.ceil(this.#capacity / 2) : this.#capacity;
+      for (const [key, [waiter]] of line) {
+        const held = this.#heldBy.get(key) ?? 0;
+        const isWithin = waiter !== undefined && held + waiter.units <= Math.min(shared, this.#maxUnitsOfKey);
+        if (held === 0 || isWithin) return waiter;
+      }
+    }
+    return undefined;
+  }
+
+  /** @returns the other waiters of its key */
+  #remove(waiter: Waiter): Waiter[] {
+    const line = this.#lineOf(waiter.priority);
+    const others = (line.get(waiter.key) ?? []).filter((other) => other !== waiter);
+    if (others.length === 0) line.delete(waiter.key);
+    else line.set(waiter.key, others);
+    return others;
+  }
+
+  #add(key: string, units: number): void {
+    const held = (this.#heldBy.get(key) ?? 0) + units;
+    if (held === 0) this.#heldBy.delete(key);
+    else this.#heldBy.set(key, held);
+    this.#held += units;
+  }
+}

@@ -1,0 +1,244 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { FairQueue, type Release, type WaitOptions } from '../../src/storage/fair-queue.js';
+
+/** Work that was granted, or waits. */
+interface Work {
+  readonly key: string;
+  readonly units: number;
+  readonly priority: number;
+  readonly abort: AbortController;
+  release: Release | undefined;
+  isAborted: boolean;
+}
+
+/** Grants follow in microtasks. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A queue whose work the test ends, in the order in which it was granted. */
+class Recorder {
+  readonly queue: FairQueue;
+  readonly works: Work[] = [];
+  readonly granted: Work[] = [];
+
+  constructor(queue: FairQueue) {
+    this.queue = queue;
+  }
+
+  add(key: string, { units = 1, priority = 0 }: WaitOptions = {}): Work {
+    const abort = new AbortController();
+    const work: Work = { key, units, priority, abort, release: undefined, isAborted: false };
+    this.works.push(work);
+    this.queue.acquire(key, { units, priority, signal: abort.signal }).then(
+      (release) => {
+        work.release = release;
+        this.granted.push(work);
+      },
+      () => {
+        work.isAborted = true;
+      },
+    );
+    return work;
+  }
+
+  get waiting(): Work[] {
+    return this.works.filter((work) => !work.isAborted && !this.granted.includes(work));
+  }
+
+  heldBy(key: string): number {
+    return this.granted
+      .filter((work) => work.key === key && work.release !== undefined)
+      .reduce((sum, w) => sum + w.units, 0);
+  }
+
+  end(work: Work): void {
+    work.release?.();
+    work.release = undefined;
+  }
+}
+
+const namesOf = (works: readonly Work[]) => works.map(({ key }) => key).join('');
+
+describe('a queue of slots', () => {
+  test('serves keys round robin, each in the order of its work', async () => {
+    const recorder = new Recorder(new FairQueue(1));
+    const works = [...'xaaaabbc'].map((key) => recorder.add(key));
+    for (let ended = 0; ended < works.length; ended++) {
+      await settled();
+      expect(recorder.granted).toHaveLength(ended + 1);
+      recorder.end(recorder.granted[ended]!);
+    }
+    expect(namesOf(recorder.granted)).toBe('xabcabaa');
+    expect(recorder.granted.filter(({ key }) => key === 'a')).toEqual(works.slice(1, 5));
+  });
+
+  test('gives all to one key while no other waits, and then at most half', async () => {
+    const recorder = new Recorder(new FairQueue(4));
+    for (const key of 'aaaaaa') recorder.add(key);
+    await settled();
+    expect(namesOf(recorder.granted)).toBe('aaaa');
+    for (const key of 'bbb') recorder.add(key);
+    for (const work of recorder.granted.slice(0, 3)) recorder.end(work);
+    await settled();
+    expect(namesOf(recorder.granted)).toBe('aaaabba');
+    expect([recorder.heldBy('a'), recorder.heldBy('b')]).toEqual([2, 2]);
+  });
+
+  test('gives a key no more than its limit, also while no other waits', async () => {
+    const recorder = new Recorder(new FairQueue(4, { maxUnitsOfKey: 2 }));
+    for (const key of 'aaa') recorder.add(key);
+    await settled();
+    expect(recorder.heldBy('a')).toBe(2);
+    await expect(recorder.queue.acquire('b', { units: 3 })).rejects.toThrow(RangeError);
+  });
+
+  test('lets work of a higher priority go first, whatever its key', async () => {
+    const recorder = new Recorder(new FairQueue(1));
+    recorder.add('a');
+    recorder.add('b');
+    recorder.add('a', { priority: 1 });
+    recorder.add('a', { priority: 1 });
+    for (let ended = 0; ended < 4; ended++) {
+      await settled();
+      recorder.end(recorder.granted[ended]!);
+    }
+    expect(recorder.granted.map(({ key, priority }) => `${key}${priority}`)).toEqual(['a0', 'a1', 'a1', 'b0']);
+  });
+
+  test('says whether others wait', async () => {
+    const recorder = new Recorder(new FairQueue(1));
+    recorder.add('a');
+    recorder.add('a');
+    expect([recorder.queue.hasOthersThan('a'), recorder.queue.hasOthersThan('b')]).toEqual([false, true]);
+    const other = recorder.add('b');
+    expect(recorder.queue.hasOthersThan('a')).toBe(true);
+    other.abort.abort();
+    expect(recorder.queue.hasOthersThan('a')).toBe(false);
+  });
+
+  test('runs work, and releases its units if it fails', async () => {
+    const queue = new FairQueue(1);
+    await expect(queue.run('a', () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    expect(await queue.run('b', async () => queue.held)).toBe(1);
+    expect(queue.held).toBe(0);
+  });
+});
+
+describe('a queue of bytes', () => {
+  test('lets large work wait until its units are free, and small work behind it', async () => {
+    const recorder = new Recorder(new FairQueue(100));
+    const [first] = [
+      recorder.add('a', { units: 60 }),
+      recorder.add('b', { units: 50 }),
+      recorder.add('c', { units: 10 }),
+    ];
+    await settled();
+    expect(namesOf(recorder.granted)).toBe('a');
+    recorder.end(first);
+    await settled();
+    expect(namesOf(recorder.granted)).toBe('abc');
+  });
+
+  test('takes back a part of the units, none of them twice', async () => {
+    const queue = new FairQueue(100);
+    const release = await queue.acquire('a', { units: 80 });
+    release(30);
+    expect(queue.held).toBe(50);
+    release(70);
+    release();
+    expect(queue.held).toBe(0);
+  });
+});
+
+test('an aborted wait rejects with the reason of its signal, and lets those behind it go', async () => {
+  const recorder = new Recorder(new FairQueue(10));
+  recorder.add('a', { units: 5 });
+  const abort = new AbortController();
+  const large = recorder.queue.acquire('b', { units: 10, signal: abort.signal });
+  recorder.add('c', { units: 5 });
+  await settled();
+  expect(namesOf(recorder.granted)).toBe('a');
+  abort.abort(new Error('the client is gone'));
+  await expect(large).rejects.toThrow('the client is gone');
+  expect(namesOf(recorder.granted)).toBe('ac');
+  await expect(recorder.queue.acquire('a', { signal: abort.signal })).rejects.toThrow('the client is gone');
+});
+
+const steps = fc.array(
+  fc.oneof(
+    fc.record({ do: fc.constant('add'), key: fc.constantFrom('a', 'b', 'c'), units: fc.nat(9), priority: fc.nat(1) }),
+    fc.record({ do: fc.constantFrom('end', 'abort'), at: fc.nat(30) }),
+  ),
+  { maxLength: 40 },
+);
+
+test('in any order of waits, ends and aborts, units are never lost and never given twice', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 12 }), steps, async (capacity, given) => {
+      const recorder = new Recorder(new FairQueue(capacity));
+      const { queue } = recorder;
+      const half = Math.ceil(capacity / 2);
+      for (const step of given) {
+        const before = recorder.granted.length;
+        const waitedBefore = recorder.waiting;
+        if ('key' in step) {
+          recorder.add(step.key, { units: 1 + (step.units % capacity), priority: step.priority });
+        } else {
+          const chosen = recorder.works[step.at % Math.max(1, recorder.works.length)];
+          if (step.do === 'end' && chosen !== undefined) recorder.end(chosen);
+          else chosen?.abort.abort(new Error('aborted'));
+        }
+        await settled();
+        const held = ['a', 'b', 'c'].map((key) => recorder.heldBy(key));
+        expect(queue.held).toBe(held.reduce((sum, units) => sum + units, 0));
+        expect(queue.held).toBeLessThanOrEqual(capacity);
+        // Each wait that is left needs more than is free, or is behind one that does, or is beyond the half of its key.
+        const { waiting } = recorder;
+        if (waiting.length > 0) {
+          const keys = new Set(waiting.map(({ key }) => key));
+          const isStuck = waiting.some(
+            ({ key, units }) => units > capacity - queue.held || (keys.size > 1 && recorder.heldBy(key) + units > half),
+          );
+          expect(isStuck).toBe(true);
+        }
+        // FIFO within a key and a priority.
+        for (const work of recorder.granted.slice(before)) {
+          const earlier = waitedBefore.filter(
+            (other) => other.key === work.key && other.priority === work.priority && !other.isAborted,
+          );
+          const behind = earlier.slice(0, Math.max(0, earlier.indexOf(work)));
+          expect(behind.filter((other) => !recorder.granted.includes(other))).toEqual([]);
+        }
+      }
+      while (recorder.granted.some(({ release }) => release !== undefined)) {
+        for (const work of recorder.granted) recorder.end(work);
+        await settled();
+      }
+      expect(recorder.waiting).toEqual([]);
+      expect(queue.held).toBe(0);
+      expect(queue.hasOthersThan('')).toBe(false);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a key that waits is served after at most one work of each other key', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 30 }), async (keys) => {
+      const recorder = new Recorder(new FairQueue(1));
+      // All others wait until it ends.
+      for (const key of ['x', ...keys]) recorder.add(key);
+      for (let ended = 0; ended <= keys.length; ended++) {
+        await settled();
+        recorder.end(recorder.granted[ended]!);
+      }
+      const order = namesOf(recorder.granted).slice(1);
+      for (const key of new Set(keys)) {
+        const places = [...order].flatMap((other, at) => (other === key ? [at] : []));
+        const gaps = places.map((at, index) => order.slice(index === 0 ? 0 : places[index - 1]! + 1, at));
+        for (const gap of gaps) expect(new Set(gap).size).toBe(gap.length);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
