@@ -98,6 +98,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/server/request-limits.test.ts',
   'test/server/limits/tokens.test.ts',
   'test/web/account/webhooks.test.ts',
+  'test/service/limits/large-datasets.test.ts',
   'test/fuzz/document.test.ts',
   'test/web/pairs/counterparts.test.ts',
   'test/storage/blobs/s3/presigning.test.ts',
