@@ -2,6 +2,7 @@ import { setImmediate as nextLoopIteration } from 'node:timers/promises';
 import type { Dataset } from '../../dataset/dataset.js';
 import { type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
+import { AccountSlots } from '../../storage/account-slots.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 
 /** The digests of so many revisions are computed together. */
@@ -24,6 +25,8 @@ interface Batch {
  */
 export class RevisionCompletion {
   readonly #catalog: Catalog;
+  /** One at a time: each holds the files of up to 200 revisions for up to some seconds. */
+  readonly #computing = new AccountSlots(1);
   /** The last batch of each dataset in one role. */
   readonly #last = new Map<string, Batch>();
 
@@ -65,7 +68,7 @@ export class RevisionCompletion {
       for (const revision of revisions) completed.set(revision.number, revision);
       const isUnknown = ({ number, isReady }: Revision) => numbers.has(number) && isReady === null;
       for (const range of rangesOf(revisions, isUnknown)) {
-        const computed = await this.#catalog.reads.run(dataset.accountId, () => this.#computed(dataset, range));
+        const computed = await this.#computing.run(dataset.accountId, () => this.#computed(dataset, range));
         for (const revision of computed) completed.set(revision.number, revision);
       }
     }
@@ -73,9 +76,12 @@ export class RevisionCompletion {
   }
 
   /** The kept revisions of a range. The states that were not known are computed and stored. */
-  async #computed({ id: datasetId, role }: Dataset, range: { from: number; to: number }): Promise<Revision[]> {
-    const kept = this.#catalog.revisions;
-    const { revisions, files, readinessVersion } = await kept.range(datasetId, range);
+  async #computed(
+    { id: datasetId, accountId, role }: Dataset,
+    range: { from: number; to: number },
+  ): Promise<Revision[]> {
+    const { revisions: kept, reads } = this.#catalog;
+    const { revisions, files, readinessVersion } = await reads.run(accountId, () => kept.range(datasetId, range));
     const unknown = revisions.filter(({ isReady }) => isReady === null);
     const numbers = unknown.map(({ number }) => number);
     const states = new Map<number, RevisionState>();

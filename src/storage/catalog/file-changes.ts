@@ -44,7 +44,7 @@ import {
   groupsOfStems,
   insertFile,
   lockedDatasetById,
-  namesOf,
+  countNames,
   reclaimBlobs,
   trashBlobs,
   writeCounts,
@@ -259,7 +259,7 @@ async function requireRoom(
   if (uploadsIn(counts) <= max) return;
   const added = changes.reduce((sum, { before, after }) => sum + namesIn(after) - namesIn(before), 0);
   if (added <= 0) return;
-  const [[found]] = await send([namesOf(query, datasetId)]);
+  const [[found]] = await send([countNames(query, datasetId)]);
   const files = Number(found?.names ?? 0);
   if (files + added > max) throw datasetFull({ files, added, max });
 }
@@ -323,7 +323,7 @@ export async function addReservation(
   ).catch(async (error) => {
     if (nullColumnOf(error) === 'file.stem') throw tooManyNames(file.filename);
     if (nullColumnOf(error) !== 'file.filename') throw error;
-    const [found] = await namesOf(query, datasetId).execute();
+    const [found] = await countNames(query, datasetId).execute();
     throw datasetFull({ files: Number(found?.names ?? 0), added: 1, max: limits.datasetFiles });
   });
   return row && datasetRecordOf(row);

@@ -208,7 +208,7 @@ export const insertFile = preparedStatement(
         const stem = sql`case when (${names}) < ${parameter('maxNames')} or ${hasName} then ${parameter('stem')} end`;
         const max = sql`cast(${parameter('maxFiles')} as bigint)`;
         // The second count is exact, and made near the limit alone: two uploads of one name are one file.
-        const hasRoom = sql`${UPLOADS_OF_DATASET} <= ${max} or (${namesOf(query, parameter('dataset_id'))}) < ${max}`;
+        const hasRoom = sql`${UPLOADS_OF_DATASET} <= ${max} or (${countNames(query, parameter('dataset_id'))}) < ${max}`;
         const isKept = eb.exists(
           ofStem.select('id').where('filename', '=', parameter('filename')).where(isNotReplaced),
         );
@@ -228,7 +228,7 @@ export const insertFile = preparedStatement(
 const UPLOADS_OF_DATASET = sql<number>`images + videos + captions + pending + received + rejected`;
 
 /** Counts the names of a dataset, without those whose only uploads were replaced. */
-export function namesOf(query: Query, datasetId: string) {
+export function countNames(query: Query, datasetId: string) {
   return query
     .selectFrom('file')
     .select(({ fn }) => fn.count<number>('filename').distinct().as('names'))

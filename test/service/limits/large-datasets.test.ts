@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fillCatalog } from '../../bench/fill.js';
-import type { WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
-import { digestOf } from '../../src/dataset/digest.js';
-import { Api } from '../harness/api.js';
-import { discardServer, startServer, temporaryFolder, type TestServer } from '../harness/server.js';
+import { fillCatalog } from '../../../bench/fill.js';
+import type { WireDatasetWithFiles, WireManifest } from '../../../src/api/schemas.js';
+import { digestOf } from '../../../src/dataset/digest.js';
+import { Api } from '../../harness/api.js';
+import { discardServer, startServer, temporaryFolder, type TestServer } from '../../harness/server.js';
 
 /** As many as a dataset may have. */
 const PAIRS = 10_000;
