@@ -44,7 +44,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/server/limits/secrets.test.ts',
   'test/storage/blobs/s3/s3-blobs.test.ts',
   'test/cli/pairs/push-pairs.test.ts',
-  'test/storage/catalog/long-changes/long-changes.test.ts',
+  'test/storage/catalog/whole-datasets.test.ts',
   'test/server/history.test.ts',
   'test/service/mount/foreign-files.test.ts',
   'test/web/fitness/fitness.test.ts',

@@ -87,6 +87,11 @@ export class SqliteClient {
     return (await rows) as RowsOf<S>;
   }
 
+  /** Sends the texts of all statements again, after the tables have changed. */
+  forgetStatements(): void {
+    this.#known.clear();
+  }
+
   /** Closes the file after all requests in flight, and ends the thread. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;

@@ -38,9 +38,7 @@ export class SqliteFile {
   /** Finds the statements of numbers. To be called when they arrive, since a later one may get the number of an earlier one. */
   bind(sent: readonly SentStatement[]): BoundStatement[] {
     return sent.map(([number, parameters, sql]) => {
-      if (sql !== undefined && this.#statements[number]?.sql !== sql) {
-        this.#statements[number] = new Statement(this.#db, sql);
-      }
+      if (sql !== undefined) this.#statements[number] = new Statement(this.#db, sql);
       return { statement: this.#statements[number]!, parameters, isNew: sql !== undefined };
     });
   }
@@ -135,14 +133,14 @@ type RunPrepared = (parameters: never[]) => string;
 
 /** A statement that is prepared when it first runs. */
 class Statement {
-  readonly sql: string;
   readonly #db: DatabaseSyncInstance;
+  readonly #sql: string;
   #runPrepared: RunPrepared | undefined;
   columns: readonly string[] = [];
 
   constructor(db: DatabaseSyncInstance, sql: string) {
     this.#db = db;
-    this.sql = sql;
+    this.#sql = sql;
   }
 
   /** @returns its rows as arrays, as JSON */
@@ -152,9 +150,11 @@ class Statement {
   }
 
   #prepare(): RunPrepared {
-    const statement = this.#db.prepare(this.sql);
+    // Finds out that another connection has changed the tables, which would not show before the statement runs.
+    this.#db.exec('select 1 from sqlite_schema limit 1');
+    const statement = this.#db.prepare(this.#sql);
     this.columns = statement.columns().map(({ name }) => name);
-    if (/^\s*select\b/i.test(this.sql)) return this.#prepareJson();
+    if (/^\s*select\b/i.test(this.#sql)) return this.#prepareJson();
     statement.setReturnArrays(true);
     return (parameters) => JSON.stringify(statement.all(...parameters));
   }
@@ -162,7 +162,7 @@ class Statement {
   /** SQLite makes the JSON of rows in a quarter of the time of fetching each value. All columns are text or integers. */
   #prepareJson(): RunPrepared {
     const names = this.columns.map((column) => `"${column.replaceAll('"', '""')}"`).join();
-    const statement = this.#db.prepare(`select json_group_array(json_array(${names})) from (${this.sql})`);
+    const statement = this.#db.prepare(`select json_group_array(json_array(${names})) from (${this.#sql})`);
     statement.setReturnArrays(true);
     return (parameters) => (statement.get(...parameters) as unknown as [string])[0];
   }

@@ -34,6 +34,7 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
   try {
     await threads.opened;
     await migrateSchema(query);
+    threads.afterMigration();
   } catch (error) {
     await threads.close().catch(() => {});
     throw unusable(path, error as Error);
@@ -66,10 +67,11 @@ function unusable(path: string, error: Error): BackendUnusable {
   });
 }
 
-/** The thread that writes a file, and the one that reads it, which starts with the first read. */
+/** The thread that writes a file, and the one that reads it, which starts with the first read after the migration. */
 class SqliteThreads {
   readonly #path: string;
   readonly #isSingleFile: boolean;
+  #isMigrated = false;
   readonly #writer: SqliteClient;
   #reader: SqliteClient | undefined;
 
@@ -83,13 +85,19 @@ class SqliteThreads {
     return this.#writer.opened;
   }
 
+  /** To be called when the tables have their columns. */
+  afterMigration(): void {
+    this.#writer.forgetStatements();
+    this.#isMigrated = true;
+  }
+
   begin(options: { isDurable: boolean }): SqliteTransaction {
     return new SqliteTransaction(this.#writer, options);
   }
 
   readonly read: Database['read'] = (statements) => {
     // Without WAL, a reader would wait for the writer, and the writer for it.
-    if (this.#isSingleFile) return this.begin({ isDurable: false }).commit(statements);
+    if (this.#isSingleFile || !this.#isMigrated) return this.begin({ isDurable: false }).commit(statements);
     this.#reader ??= this.#openReader();
     return this.#reader.request(statements, { id: this.#reader.newId(), isDurable: false });
   };
