@@ -22,7 +22,6 @@ import type { WebhookService } from '../service/webhooks/webhook-service.js';
 import type { Accounts } from '../storage/catalog/accounts/accounts.js';
 import type { Sessions } from '../storage/catalog/accounts/sessions.js';
 import type { BodyTimeouts } from './bodies.js';
-import type { HoldUnsent } from './limits/unsent-answers.js';
 import type { Metrics } from './metrics.js';
 
 /** Fastify with schemas from Zod. */
@@ -72,6 +71,9 @@ export interface ServerOptions {
   /** The name of the cookie with the session of the page. */
   readonly sessionCookie: string;
 }
+
+/** Counts what of an answer its client has not read yet, instead of what was counted before, until the response is closed. */
+export type HoldUnsent = (response: ServerResponse, unsent: { accountId: string; bytes: number }) => void;
 
 export interface RouteContext extends ServerDependencies, ServerOptions {
   /** Fires when the server begins to drain. */

@@ -3,7 +3,7 @@ import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 import type { Jobs } from '../storage/catalog/jobs.js';
-import type { CpuBudget } from './inspection/cpu-budget.js';
+import type { CpuBudget } from './limits/cpu-budget.js';
 
 export interface InspectorOptions {
   /** The account of the file: concurrent inspections are shared fairly between accounts. */

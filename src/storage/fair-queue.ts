@@ -3,12 +3,12 @@ export interface FairQueueOptions {
   readonly maxUnitsOfKey?: number;
 }
 
-export interface WaitOptions {
+export interface AcquireOptions {
   /** Ends the wait. It does not end work that has begun. */
   readonly signal?: AbortSignal | undefined;
   /** The units that the work needs at once; 1 by default. */
   readonly units?: number;
-  /** Work of a higher priority goes first, whatever its key; 0 by default. */
+  /** Work of a higher priority goes before all work of a lower one; 0 by default. */
   readonly priority?: number;
 }
 
@@ -57,7 +57,7 @@ export class FairQueue {
   }
 
   /** Runs work while it holds its units. @throws what `work` throws, and as `acquire` */
-  async run<T>(key: string, work: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
+  async run<T>(key: string, work: () => Promise<T>, options: AcquireOptions = {}): Promise<T> {
     const release = await this.acquire(key, options);
     try {
       return await work();
@@ -71,7 +71,7 @@ export class FairQueue {
    *
    * @throws RangeError if the key may not hold so many; the signal's reason if it fires during the wait
    */
-  async acquire(key: string, { signal, units = 1, priority = 0 }: WaitOptions = {}): Promise<Release> {
+  async acquire(key: string, { signal, units = 1, priority = 0 }: AcquireOptions = {}): Promise<Release> {
     signal?.throwIfAborted();
     if (units > this.#maxUnitsOfKey) {
       throw new RangeError(`${units} units are more than the ${this.#maxUnitsOfKey} that one key may hold.`);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FairQueue, type Release, type WaitOptions } from '../../src/storage/fair-queue.js';
+import { FairQueue, type Release, type AcquireOptions } from '../../src/storage/fair-queue.js';
 
 /** Work that was granted, or waits. */
 interface Work {
@@ -25,7 +25,7 @@ class Recorder {
     this.queue = queue;
   }
 
-  add(key: string, { units = 1, priority = 0 }: WaitOptions = {}): Work {
+  add(key: string, { units = 1, priority = 0 }: AcquireOptions = {}): Work {
     const abort = new AbortController();
     const work: Work = { key, units, priority, abort, release: undefined, isAborted: false };
     this.works.push(work);

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Quota } from '../../service/limits/quota.js';
 import { onceClosed } from '../bodies.js';
-import type { App } from '../context.js';
+import type { App, HoldUnsent } from '../context.js';
 
 /** Smaller answers don't count: the kernel takes them. */
 const LARGE_BYTES = 64 * 1024;
@@ -9,9 +9,6 @@ const LARGE_BYTES = 64 * 1024;
 /** Of one account, and of all. An answer about a dataset of ten thousand files has some megabytes. */
 const MAX_BYTES_OF_ACCOUNT = 128 * 1024 * 1024;
 const MAX_BYTES = 256 * 1024 * 1024;
-
-/** Counts what of an answer its client has not read yet, instead of what was counted before, until the response is closed. */
-export type HoldUnsent = (response: ServerResponse, unsent: { accountId: string; bytes: number }) => void;
 
 /**
  * Limits the memory of answers that wait for their clients to read them: of those that are made as a whole, and of the pages of those

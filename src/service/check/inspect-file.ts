@@ -2,7 +2,7 @@ import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
-import { CpuBudgetSpent } from '../inspection/cpu-budget.js';
+import { CpuBudgetSpent } from '../limits/cpu-budget.js';
 
 type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip' | 'expectedDecodeSeconds'>;
 

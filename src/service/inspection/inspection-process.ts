@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { CpuBudgetSpent } from './cpu-budget.js';
+import { CpuBudgetSpent } from '../limits/cpu-budget.js';
 import {
   type ByteRange,
   FRAME,

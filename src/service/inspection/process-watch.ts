@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { CpuBudget } from './cpu-budget.js';
+import type { CpuBudget } from '../limits/cpu-budget.js';
 
 const POLL_MS = 50;
 

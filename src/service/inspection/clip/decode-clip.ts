@@ -5,7 +5,7 @@ import { formatCount } from '../../../dataset/inspect/inspection-error.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type ErrorProblemCode, errorIn, warningIn } from '../../../dataset/problems.js';
 import type { ClipDecoder, ClipToDecode } from '../../dependencies.js';
-import { CpuBudgetSpent } from '../cpu-budget.js';
+import { CpuBudgetSpent } from '../../limits/cpu-budget.js';
 import type { SlotRequest } from '../inspection-pool.js';
 import { expectedDecodeSeconds } from './expected-decode.js';
 import type { Ffmpeg } from './ffmpeg.js';

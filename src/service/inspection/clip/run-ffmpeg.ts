@@ -1,7 +1,7 @@
 import { constants, setPriority } from 'node:os';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { VideoFormat } from '../../../dataset/media.js';
-import { type CpuBudget, CpuBudgetSpent } from '../cpu-budget.js';
+import { type CpuBudget, CpuBudgetSpent } from '../../limits/cpu-budget.js';
 import { spawnLimited } from '../limited-process.js';
 import { type LimitName, watchProcess } from '../process-watch.js';
 import type { Ffmpeg } from './ffmpeg.js';
