@@ -45,7 +45,6 @@ type AuthDependencies = Pick<
   | 'sessionCookie'
   | 'takeTurn'
   | 'maxConnections'
-  | 'keepConnection'
   | 'maxDownloads'
   | 'now'
 >;
@@ -56,7 +55,7 @@ type AuthDependencies = Pick<
  */
 export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
   const { accounts, readLinks, limits, failedLogins, sessionCookie, takeTurn, now } = dependencies;
-  const { maxConnections, keepConnection, maxDownloads } = dependencies;
+  const { maxConnections, maxDownloads } = dependencies;
   const requestRate = new RequestRate(limits.accountRequestsPerSecond);
   const requestsInFlight = new RequestsInFlight({
     ofAccount: Math.ceil(maxConnections / 2),
@@ -112,7 +111,6 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     request.grant = credential && (await grantOf(request, credential));
     request.accountId = request.grant?.accountId ?? (await accountByLink(request));
     requestsInFlight.admit(request.accountId, reply.raw);
-    keepConnection(request.raw, reply.raw);
     await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
     await takeTurn(request.accountId);
     if (config.sendsFiles === true) downloadsInFlight.admit(request.accountId, reply.raw);

@@ -93,6 +93,4 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   readonly batchInTurn: InPieces;
   /** The effective limit of connections. */
   readonly maxConnections: number;
-  /** Keeps a connection open until the response closes, as `limitConnections` does. */
-  readonly keepConnection: (request: IncomingMessage, response: ServerResponse) => void;
 }

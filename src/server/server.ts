@@ -6,10 +6,9 @@ import { LargeWork } from '../service/limits/large-work.js';
 import { recordRequests } from './audit.js';
 import { requireToken } from './auth.js';
 import { hasUnreadBody } from './bodies.js';
-import { answerHalfClosed, endUnsentStreams, onceAnswered } from './connections/disconnect.js';
+import { handleSequentially, onceAnswered } from './connections/disconnect.js';
 import { registerDrain } from './connections/drain.js';
 import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
-import { parseInTurns } from './connections/parse-in-turns.js';
 import { rejectEarly } from './connections/reject-early.js';
 import { endStalledResponses } from './connections/stalled-responses.js';
 import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
@@ -96,6 +95,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => sendError(request, reply, routeNotFound(request)));
   app.decorateRequest('failure', undefined);
+  handleSequentially(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...NOSNIFF, 'trainyard-version': options.version });
     // A body for a route that does not exist is neither read nor checked.
@@ -104,10 +104,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     sendError(request, reply, rejection);
     return reply;
   });
-  parseInTurns(app);
   registerMalformedRequests(app);
-  answerHalfClosed(app);
-  endUnsentStreams(app);
   endStalledResponses(app);
   const { drain, stopping } = registerDrain(app);
   const connections = limitConnections(app, limits.maxConnections);
@@ -122,11 +119,10 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   );
   metrics.limits({ ...limits, maxConnections: connections.max });
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
-  const { max: maxConnections, keep: keepConnection } = connections;
   const filesInFlight = new FilesInFlight();
   metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.total);
   const { run: batchInTurn } = new LargeWork();
-  const limiting = { maxConnections, keepConnection, failedLogins, filesInFlight, unsentAnswers, batchInTurn };
+  const limiting = { maxConnections: connections.max, failedLogins, filesInFlight, unsentAnswers, batchInTurn };
   const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
   onceAnswered(app, (request, reply) => {
     releaseBody(request);
