@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import statics from '@fastify/static';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
+import { PACKAGE_FOLDER } from '../program-file.js';
 import type { App } from './context.js';
 
-/** The output folders of `npm run build`, both from `src` and from `dist`. */
-const FOLDER = fileURLToPath(new URL('../../dist/web', import.meta.url));
-const PACKAGE_FOLDER = fileURLToPath(new URL('../../dist/package', import.meta.url));
+/** Output folders of `npm run build`. */
+const FOLDER = join(PACKAGE_FOLDER, 'dist/web');
+const COMMAND_FOLDER = join(PACKAGE_FOLDER, 'dist/package');
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
@@ -47,7 +48,7 @@ export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: st
   });
   // The package of the command line: cli.tgz, and the same under the name of its version.
   await app.register(statics, {
-    root: PACKAGE_FOLDER,
+    root: COMMAND_FOLDER,
     index: false,
     wildcard: false,
     decorateReply: false,

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
+import { programFile } from '../../../program-file.js';
 import type { Database, Query } from '../../database/database.js';
 import { AccountSlots } from '../../account-slots.js';
 import { timeSliced } from '../../time-slice.js';
@@ -79,7 +80,7 @@ async function hasManyRows(query: Query, datasetId: string): Promise<boolean> {
 }
 
 async function inThread(job: LongChangeJob): Promise<unknown> {
-  const thread = new Worker(new URL('./long-change-thread.js', import.meta.url), { workerData: job });
+  const thread = new Worker(programFile('storage/catalog/long-changes/long-change-thread'), { workerData: job });
   const answer = await new Promise<LongChangeAnswer>((resolve, reject) => {
     thread.once('message', resolve).once('error', reject);
     thread.once('exit', (code) => reject(new Error(`The thread of a change ended early, with ${code}.`)));
