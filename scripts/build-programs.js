@@ -17,6 +17,9 @@ const EXTERNAL = [
   'pg',
   '@aws-sdk/client-s3',
   '@aws-sdk/s3-request-presigner',
+  '@fastify/ajv-compiler',
+  '@fastify/fast-json-stringify-compiler',
+  'light-my-request',
 ];
 
 rmSync(join(dist, 'chunks'), { recursive: true, force: true });

@@ -27,7 +27,13 @@ export async function bundle(root, { input, outDir, chunks, external = [], group
       sourcemap,
       rolldownOptions: {
         input,
-        output: { entryFileNames: '[name].js', chunkFileNames: `${chunks}[name].js`, codeSplitting: { groups } },
+        output: {
+          entryFileNames: '[name].js',
+          chunkFileNames: `${chunks}[name].js`,
+          codeSplitting: { groups },
+          // Node reads them at each start. The licenses of packages are in a file of their own.
+          comments: false,
+        },
       },
     },
   });

@@ -59,7 +59,7 @@ export interface ServerDependencies {
   readonly metrics: Metrics;
   readonly auditLog: AuditLog | undefined;
   /** The program that decodes clips; `undefined` if there is none. */
-  readonly ffmpeg: Ffmpeg | undefined;
+  readonly ffmpeg: () => Promise<Ffmpeg | undefined>;
 }
 
 export interface ServerOptions {
