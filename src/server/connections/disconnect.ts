@@ -37,9 +37,11 @@ export function onceAnswered(
   scope.addHook('onSend', async (request, reply) => onceClosed(reply.raw, () => end(request, reply)));
 }
 
-/** Fires when the connection closes: after the response has been sent, or when the client disconnects before that. */
+/** Fires when the client disconnects before the response has been sent. */
 export function disconnectSignal(reply: FastifyReply): AbortSignal {
   const disconnected = new AbortController();
-  onceClosed(reply.raw, () => disconnected.abort(connectionClosed()));
+  onceClosed(reply.raw, () => {
+    if (!reply.raw.writableFinished) disconnected.abort(connectionClosed());
+  });
   return disconnected.signal;
 }
