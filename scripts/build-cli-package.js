@@ -1,12 +1,12 @@
 // The last step of `npm run build`: bundles the command line that talks to a service, with all that it needs, into an npm package
 // without dependencies, dist/package/cli.tgz, which the service serves. The same commit gives the same bytes. Another folder can
 // be named for the output.
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create } from 'tar';
-import { build } from 'vite';
+import { bundle, licensesOf } from './bundle.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -16,26 +16,15 @@ const { name, version, license, engines } = JSON.parse(readFileSync(join(root, '
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(unpacked, { recursive: true });
-const { output } = await build({
-  configFile: false,
-  root: dist,
-  logLevel: 'warn',
-  ssr: { noExternal: true },
-  build: {
-    ssr: true,
-    target: 'node20',
-    outDir: join(unpacked, 'dist'),
-    minify: false,
-    rolldownOptions: {
-      input: {
-        main: join(dist, 'cli/remote-main.js'),
-        client: join(dist, 'client/client.js'),
-        // The program that `inspection-process.js` starts, from the file of this name beside it.
-        'inspect-in-process': join(dist, 'service/inspection/inspect-without-decoder.js'),
-      },
-      output: { entryFileNames: '[name].js', chunkFileNames: '[name].js' },
-    },
+const output = await bundle(root, {
+  input: {
+    main: join(root, 'src/cli/remote-main.ts'),
+    client: join(root, 'src/client/client.ts'),
+    // In place of the program of an installation.
+    'service/inspection/inspect-in-process': join(root, 'src/service/inspection/inspect-without-decoder.ts'),
   },
+  outDir: join(unpacked, 'dist'),
+  chunks: '',
 });
 
 const imports = new Set(output.flatMap((chunk) => [...chunk.imports, ...chunk.dynamicImports]));
@@ -64,26 +53,3 @@ await create(
 );
 cpSync(packed, join(folder, `cli-${version}.tgz`));
 rmSync(unpacked, { recursive: true });
-
-/** The licenses of the packages whose code is in the bundle. */
-function licensesOf(chunks) {
-  const modules = chunks.flatMap((chunk) => chunk.moduleIds ?? []);
-  const packages = new Set(
-    modules.flatMap(
-      (id) => /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(id.replace(/^\0/, ''))?.[0] ?? [],
-    ),
-  );
-  return [...packages]
-    .sort()
-    .map((path) => {
-      const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
-      return `${name} ${version} (${license})\n\n${licenseTextIn(path)}\n`;
-    })
-    .join(`\n${'-'.repeat(80)}\n\n`);
-}
-
-function licenseTextIn(path) {
-  const file = readdirSync(path).find((each) => /^licen[cs]e(\.(md|txt))?$/i.test(each));
-  if (file === undefined) throw new Error(`${path} has no file with its license.`);
-  return readFileSync(join(path, file), 'utf8').trim();
-}

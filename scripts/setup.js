@@ -28,7 +28,7 @@ if (
     ...filesBelow(join(root, 'web')),
     join(root, 'tsconfig.build.json'),
     join(root, 'package.json'),
-    join(root, 'scripts', 'build-cli-package.js'),
+    ...['bundle.js', 'build-programs.js', 'build-cli-package.js'].map((name) => join(root, 'scripts', name)),
     INSTALLED,
   ])
 ) {

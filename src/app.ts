@@ -20,7 +20,13 @@ import { Thumbnails } from './service/download/thumbnails.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
-import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js';
+import {
+  type Ffmpeg,
+  type FfmpegChoice,
+  ffmpegSentence,
+  findFfmpeg,
+  hasFfmpeg,
+} from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { JobRunner } from './service/jobs/job-runner.js';
@@ -48,6 +54,9 @@ import { lockFolder } from './storage/folder-lock.js';
 import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
+/** To start ffmpeg blocks the server for some milliseconds, in which it rather answers its first requests. */
+const FFMPEG_DELAY_MS = 200;
+
 const THUMBNAIL_PIXELS = 320;
 
 /** So that some images are read and hashed while others are decoded. */
@@ -66,9 +75,6 @@ const CUT_OFF_MS = 1000;
  * setting names can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
-  // Loading its libraries takes a while, so it is found while the catalog is opened.
-  const findingFfmpeg = findFfmpeg(config.ffmpeg);
-  findingFfmpeg.catch(() => {});
   await makePrivateFolder(config.dataFolder);
   // One process serves a data folder that holds the catalog or the blobs. With both remote, several instances may serve.
   const isCatalogLocal = config.databaseUrl === undefined;
@@ -82,9 +88,7 @@ export async function openApp(config: Config, logger: Logger) {
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   await requireOwnCatalog(openedCatalog.database, config);
   const pool = openPool(config, logger);
-  const ffmpeg = await findingFfmpeg;
-  const isMissing = ffmpeg === undefined && config.ffmpeg.kind !== 'none';
-  logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
+  const ffmpeg = await openFfmpeg(config.ffmpeg, logger);
   const { catalog, accounts, sessions, rechecks, jobs, database, now, machineTime } = openedCatalog;
   const uploadQuota = new Quota({
     ofAccount: config.limits.accountUploads,
@@ -104,8 +108,12 @@ export async function openApp(config: Config, logger: Logger) {
     now,
     rules: config.rules,
     inspect: (file, options) => pool.inspect(file, options),
-    ...(ffmpeg && {
-      decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) }),
+    ...((await hasFfmpeg(config.ffmpeg)) && {
+      decodeClip: async (clip, options) => {
+        const found = await ffmpeg();
+        if (found === undefined) return clip.inspection;
+        return clipDecoder(found, { runInSlot: (request, work) => pool.runInSlot(request, work) })(clip, options);
+      },
       expectedDecodeSeconds,
     }),
     newId: () => randomUUID().replaceAll('-', ''),
@@ -238,6 +246,7 @@ export async function openApp(config: Config, logger: Logger) {
 
   await jobs.ensure('prune-tokens', now());
   jobRunner.start();
+  setTimeout(() => void ffmpeg(), FFMPEG_DELAY_MS).unref();
   mountRoot?.start();
   checks.start();
   backgroundRechecks.start();
@@ -300,6 +309,27 @@ async function noObjects(catalog: Catalog): Promise<BlobStore['listObjects']> {
   const all = { now: Number.MAX_SAFE_INTEGER, expiringFrom: 0 };
   const datasets = await catalog.datasetsWithPresignedUploads(all);
   return datasets.length === 0 ? undefined : async () => ({ objects: [], next: undefined });
+}
+
+/**
+ * Returns a function that finds ffmpeg when it is first called, and logs what it has found.
+ *
+ * @throws BackendUnusable if the ffmpeg that a setting names can't be used
+ */
+async function openFfmpeg(choice: FfmpegChoice, logger: Logger): Promise<() => Promise<Ffmpeg | undefined>> {
+  let finding: Promise<Ffmpeg | undefined> | undefined;
+  const find = async () => {
+    const ffmpeg = await findFfmpeg(choice);
+    const isMissing = ffmpeg === undefined && choice.kind !== 'none';
+    logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, choice));
+    return ffmpeg;
+  };
+  const findOnce = () => {
+    finding ??= find();
+    return finding;
+  };
+  if (choice.kind === 'named') await findOnce();
+  return findOnce;
 }
 
 function openPool(config: Config, logger: Logger): InspectionPool {

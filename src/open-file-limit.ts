@@ -1,5 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { hasErrno } from './dataset/errors.js';
+import { readFileSync } from 'node:fs';
 
 /** What a server needs for its store, its catalog, its inspection processes and a few dozen connections. */
 export const MIN_OPEN_FILES = 400;
@@ -12,15 +11,5 @@ export function openFileLimit(): number {
   } catch {
     // Only Linux has this file. On other systems Node raises the limit to the highest possible.
     return Number.POSITIVE_INFINITY;
-  }
-}
-
-/** Whether this process could open another file or accept another connection now. */
-export function hasFreeDescriptor(): boolean {
-  try {
-    closeSync(openSync('/dev/null', 'r'));
-    return true;
-  } catch (error) {
-    return !hasErrno(error, 'EMFILE', 'ENFILE');
   }
 }

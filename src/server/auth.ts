@@ -45,7 +45,6 @@ type AuthDependencies = Pick<
   | 'failedLogins'
   | 'sessionCookie'
   | 'maxConnections'
-  | 'keepConnection'
   | 'maxDownloads'
   | 'now'
 >;
@@ -56,7 +55,7 @@ type AuthDependencies = Pick<
  */
 export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
   const { accounts, readLinks, limits, failedLogins, sessionCookie, now } = dependencies;
-  const { maxConnections, keepConnection, maxDownloads } = dependencies;
+  const { maxConnections, maxDownloads } = dependencies;
   const requestRate = new RequestRate(limits.accountRequestsPerSecond);
   const requestsInFlight = new Quota({
     ofAccount: Math.ceil(maxConnections / 2),
@@ -111,7 +110,6 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     request.grant = credential && (await grantOf(request, credential));
     request.accountId = request.grant?.accountId ?? (await accountByLink(request));
     onceClosed(reply.raw, requestsInFlight.hold(request.accountId));
-    keepConnection(request.raw, reply.raw);
     await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
     if (config.sendsFiles === true) onceClosed(reply.raw, downloadsInFlight.hold(request.accountId));
     if (request.grant !== undefined) requireRight(request, request.grant);

@@ -54,7 +54,7 @@ export interface ServerDependencies {
   readonly metrics: Metrics;
   readonly auditLog: AuditLog | undefined;
   /** The program that decodes clips; `undefined` if there is none. */
-  readonly ffmpeg: Ffmpeg | undefined;
+  readonly ffmpeg: () => Promise<Ffmpeg | undefined>;
 }
 
 export interface ServerOptions {
@@ -89,6 +89,4 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   readonly unsentAnswers: { readonly hold: HoldUnsent };
   /** The effective limit of connections. */
   readonly maxConnections: number;
-  /** Keeps a connection open until the response closes, as `limitConnections` does. */
-  readonly keepConnection: (request: IncomingMessage, response: ServerResponse) => void;
 }

@@ -1,12 +1,13 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import statics from '@fastify/static';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
+import { PACKAGE_FOLDER } from '../program-file.js';
 import type { App } from './context.js';
 
-/** The output folders of `npm run build`, both from `src` and from `dist`. */
-const FOLDER = fileURLToPath(new URL('../../dist/web', import.meta.url));
-const PACKAGE_FOLDER = fileURLToPath(new URL('../../dist/package', import.meta.url));
+/** Output folders of `npm run build`. */
+const FOLDER = join(PACKAGE_FOLDER, 'dist/web');
+const COMMAND_FOLDER = join(PACKAGE_FOLDER, 'dist/package');
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
@@ -34,34 +35,36 @@ export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: st
   // Without a build, only the API is served.
   if (!existsSync(FOLDER)) return;
   await app.register(statics, {
-    root: FOLDER,
-    index: false,
+    root: [FOLDER, COMMAND_FOLDER],
+    serve: false,
     preCompressed: true,
-    wildcard: false,
-    // Names under /assets contain a hash of the content; other files may change with the next version.
     cacheControl: false,
     setHeaders: (reply, path) => {
-      reply.setHeader('cache-control', path.includes('/assets/') ? IMMUTABLE : 'no-cache');
+      reply.setHeader('cache-control', isImmutable(path) ? IMMUTABLE : 'no-cache');
     },
-    schemaHide: true,
   });
-  // The package of the command line: cli.tgz, and the same under the name of its version.
-  await app.register(statics, {
-    root: PACKAGE_FOLDER,
-    index: false,
-    wildcard: false,
-    decorateReply: false,
-    cacheControl: false,
-    setHeaders: (reply, path) => {
-      reply.setHeader('cache-control', path.endsWith(CLI_PACKAGE_PATH) ? 'no-cache' : IMMUTABLE);
-    },
-    schemaHide: true,
-  });
+  for (const folder of [FOLDER, COMMAND_FOLDER]) {
+    for (const name of filesIn(folder)) {
+      app.get(`/${name}`, { schema: { hide: true } }, (_request, reply) => reply.sendFile(name, folder));
+    }
+  }
   for (const [path, document] of Object.entries(PAGES)) {
     app.get(path, { schema: { hide: true } }, (_request, reply) =>
       reply.header('content-security-policy', policies[document]).sendFile(document),
     );
   }
+}
+
+/** The paths of all files below a folder, without those that are compressed beside another. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/\.(br|gz)$/.test(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+}
+
+/** Names under /assets contain a hash of the content, and all packages but one their version. Other files change with the next one. */
+function isImmutable(path: string): boolean {
+  return path.includes('/assets/') || (path.startsWith(COMMAND_FOLDER) && !path.endsWith(CLI_PACKAGE_PATH));
 }
 
 const HEADERS = {

@@ -9,51 +9,42 @@ import { temporaryFolder } from '../harness/server.js';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 test('the client imports nothing but its own files and the wire contract, so that it runs wherever fetch does', async () => {
-  const dist = join(ROOT, 'dist');
-  const visited = new Set<string>();
-  const visit = async (path: string): Promise<void> => {
-    if (visited.has(path)) return;
-    visited.add(path);
-    const text = await readFile(path, 'utf8');
-    const imports = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]/g)].map(([, name = '']) => name);
-    for (const name of imports) {
-      expect(name).toMatch(/^\.{1,2}\/(\.\.\/)*[a-z/-]+\.js$/);
-      await visit(join(dirname(path), name));
-    }
-    expect(text).not.toMatch(/\b(process|Buffer|require|__dirname)\b/);
-  };
-  await visit(join(dist, 'client/client.js'));
-  expect([...visited].map((path) => relative(dist, path)).sort()).toEqual([
-    'abort-signals.js',
-    'api/base-path.js',
-    'api/error-codes.js',
-    'api/limits.js',
-    'client/answer/answer-body.js',
-    'client/answer/answer-shape.js',
-    'client/answer/checks.js',
-    'client/answer/pair-checks.js',
-    'client/calls/bulk-calls.js',
-    'client/calls/dataset-calls.js',
-    'client/calls/history-calls.js',
-    'client/calls/pair-calls.js',
-    'client/calls/recheck-calls.js',
-    'client/calls/session-calls.js',
-    'client/calls/share-calls.js',
-    'client/calls/token-calls.js',
-    'client/calls/webhook-calls.js',
-    'client/client.js',
-    'client/dataset-links.js',
-    'client/event-stream.js',
-    'client/parse-json.js',
-    'client/push-file.js',
-    'client/push-progress.js',
-    'client/push.js',
-    'client/requests.js',
-    'client/retry.js',
-    'client/trainyard-error.js',
-    'client/wait-until-ready.js',
-    'dataset/pairs/roles.js',
-    'for-each-concurrent.js',
+  const path = join(ROOT, 'dist/client/client.js');
+  const text = await readFile(path, 'utf8');
+  expect(text).not.toMatch(/\b(?:from|import)\s*\(?\s*['"]/);
+  expect(text).not.toMatch(/\b(process|Buffer|require|__dirname)\b/);
+  const { sources } = JSON.parse(await readFile(`${path}.map`, 'utf8')) as { sources: string[] };
+  expect(sources.map((source) => relative(join(ROOT, 'src'), join(dirname(path), source))).sort()).toEqual([
+    'abort-signals.ts',
+    'api/base-path.ts',
+    'api/error-codes.ts',
+    'api/limits.ts',
+    'client/answer/answer-body.ts',
+    'client/answer/answer-shape.ts',
+    'client/answer/checks.ts',
+    'client/answer/pair-checks.ts',
+    'client/calls/bulk-calls.ts',
+    'client/calls/dataset-calls.ts',
+    'client/calls/history-calls.ts',
+    'client/calls/pair-calls.ts',
+    'client/calls/recheck-calls.ts',
+    'client/calls/session-calls.ts',
+    'client/calls/share-calls.ts',
+    'client/calls/token-calls.ts',
+    'client/calls/webhook-calls.ts',
+    'client/client.ts',
+    'client/dataset-links.ts',
+    'client/event-stream.ts',
+    'client/parse-json.ts',
+    'client/push-file.ts',
+    'client/push-progress.ts',
+    'client/push.ts',
+    'client/requests.ts',
+    'client/retry.ts',
+    'client/trainyard-error.ts',
+    'client/wait-until-ready.ts',
+    'dataset/pairs/roles.ts',
+    'for-each-concurrent.ts',
   ]);
 });
 

@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
+import { clipDecoder } from '../../src/service/inspection/clip/decode-clip.js';
+import { ffmpegChoiceOf, findFfmpeg } from '../../src/service/inspection/clip/ffmpeg.js';
+import { InspectionPool } from '../../src/service/inspection/inspection-pool.js';
 import type { CorpusFile } from './corpus-file.js';
 
 /** What the inspection under test says of a file. */
@@ -24,16 +27,8 @@ export interface Inspection {
   close(): Promise<void>;
 }
 
-const built = async <T>(path: string): Promise<T> => import(new URL(`../../dist/${path}`, import.meta.url).href);
-
-/** The inspection of the built program, as the service calls it. The source can't be used: processes load files by name. */
+/** The inspection as the service calls it. Its processes run the built program. */
 export async function openInspection(): Promise<Inspection> {
-  type Pool = typeof import('../../src/service/inspection/inspection-pool.js');
-  type Clips = typeof import('../../src/service/inspection/clip/decode-clip.js');
-  type Programs = typeof import('../../src/service/inspection/clip/ffmpeg.js');
-  const { InspectionPool } = await built<Pool>('service/inspection/inspection-pool.js');
-  const { clipDecoder } = await built<Clips>('service/inspection/clip/decode-clip.js');
-  const { findFfmpeg, ffmpegChoiceOf } = await built<Programs>('service/inspection/clip/ffmpeg.js');
   const pool = new InspectionPool();
   const ffmpeg = await findFfmpeg(ffmpegChoiceOf(undefined, process.env.PATH));
   const decode = ffmpeg && clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) });

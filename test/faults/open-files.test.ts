@@ -73,28 +73,3 @@ test.skipIf(process.platform !== 'linux')(
     }
   },
 );
-
-test.skipIf(process.platform !== 'linux')(
-  'without free file descriptors, idle connections make room for those that wait to be accepted',
-  async () => {
-    const server = await startServer();
-    try {
-      const before = openFiles(server);
-      const idle = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(server.url)));
-      await eventually(() => (openFiles(server) === before + idle.length ? true : undefined));
-      // libuv accepts and closes connections with a descriptor that it holds in reserve. Without any, it loses the reserve.
-      limitFiles(server, 1);
-      const waiting = [await RawClient.open(server.url), await RawClient.open(server.url)];
-      await eventually(() => (openFiles(server) < before + idle.length ? true : undefined));
-      limitFiles(server, before + 4);
-      for (const client of waiting) {
-        await client.send('GET /healthz HTTP/1.1\r\nHost: yard\r\n\r\n');
-        // libuv may have its reserve again, and close the connection.
-        await eventually(() => client.isClosed || client.answer()?.status === 200 || undefined);
-      }
-      await Promise.all(idle.map((client) => client.closed()));
-    } finally {
-      await discardServer(server);
-    }
-  },
-);

@@ -107,7 +107,6 @@ export const FRAMING: readonly Case[] = [
     statuses: [200, 400],
     isClosed: true,
   },
-  { name: 'a request of a client that sends no more', bytes: () => GET(HOST), statuses: [200], isHalfClosed: true },
 ];
 
 export const BODIES: readonly Case[] = [

@@ -100,27 +100,27 @@ test('events that a client does not read are counted until its connection ends',
   await eventually(async () => (await metric('trainyard_unsent_answer_bytes')) === 0 || undefined);
 });
 
-test('requests behind an unanswered one on the same connection are no longer counted as in flight', async () => {
-  const waited = await api.newDataset();
-  for (let i = 0; i < 4; i++) {
+test('requests behind an unanswered one on the same connection end with it, and have not begun', async () => {
+  const id = await api.newDataset();
+  // More than the account may have in flight.
+  for (let i = 0; i < 8; i++) {
     const client = await RawClient.open(server.url);
-    const name = `made-by-${i}`;
-    const body = JSON.stringify({ name });
+    const body = JSON.stringify({ name: `made-by-${i}` });
     const head = { ...headers(), 'Content-Type': 'application/json', 'Content-Length': body.length };
     await client.send(
-      headOf('GET', urlOf(`/${waited}/status?wait=60`), headers()),
+      headOf('GET', urlOf(`/${id}/events`), headers()),
       headOf('GET', urlOf('/account'), headers()),
       headOf('POST', urlOf(''), head),
       body,
     );
-    // The last request has had its turn.
-    await eventually(async () => {
-      const { body: list } = await api.request<{ datasets: unknown[] }>('GET', `?name=${name}`);
-      return list.datasets[0];
-    });
+    await eventually(() => client.received.includes('event: dataset') || undefined);
     await client.reset();
   }
-  expect((await api.request('GET', '/account')).status).toBe(200);
+  const { datasets } = await eventually(async () => {
+    const { status, body } = await api.list();
+    return status === 200 ? body : undefined;
+  });
+  expect(datasets.filter(({ name }) => name?.startsWith('made-by-'))).toEqual([]);
 });
 
 test('files are closed that were opened for requests behind others', async () => {
@@ -144,6 +144,17 @@ test('files are closed that were opened for requests behind others', async () =>
   await eventually(async () => (await answered()) > before + 60 || undefined);
   await eventually(async () => ((await openBlobs()).length === 0 ? true : undefined));
   expect(server.output()).not.toContain('on garbage collection');
+});
+
+test('a file and its thumbnail are sent without a warning of Node in the log', async () => {
+  const id = await api.newDataset();
+  await api.upload(id, 'a.jpg', await media.jpeg({ width: 900, height: 700 }));
+  for (const path of ['files/a.jpg', 'files/a.jpg/thumbnail']) {
+    const answer = await api.raw('GET', `/${id}/${path}`);
+    expect(answer.status).toBe(200);
+    await answer.arrayBuffer();
+  }
+  expect(server.output()).not.toContain('Warning: ');
 });
 
 /** The files of the data folder's `blobs/` that the server has open. */

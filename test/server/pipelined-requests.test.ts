@@ -19,33 +19,6 @@ const statusesOf = (client: RawClient) =>
 
 const HEALTH = 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n';
 
-/** What one connection sends at once, with the number of answers. */
-const BURSTS = [
-  ['thousands of requests that are sent at once', () => ({ bytes: HEALTH.repeat(1800), answers: 1800 })],
-  [
-    'a body in chunks of one byte',
-    () => ({
-      bytes: `${headOfJson({ 'Transfer-Encoding': 'chunked' })}${chunk(' ').repeat(100_000)}0\r\n\r\n`,
-      answers: 1,
-    }),
-  ],
-] as const;
-
-test.each(BURSTS)('%s, on many connections: others have their turn', async (_, burst) => {
-  const { bytes, answers } = burst();
-  const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(server.url)));
-  const areAnswered = () => clients.every((client) => statusesOf(client).length === answers);
-  const sent = Promise.all(clients.map((client) => client.send(bytes)));
-  let answeredMeanwhile = 0;
-  while (!areAnswered()) {
-    await fetch(`${server.url}/healthz`).then((response) => response.text());
-    answeredMeanwhile++;
-  }
-  expect(answeredMeanwhile).toBeGreaterThan(100);
-  await sent;
-  for (const client of clients) await client.hangUp();
-});
-
 test('large answers to requests that are sent at once are all received', async () => {
   // The package of the command line has some hundred kilobytes.
   expect((await fetch(`${server.url}/cli.tgz`, { method: 'HEAD' })).status).toBe(200);

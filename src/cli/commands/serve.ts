@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import type { openApp } from '../../app.js';
 import type { Config } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
+import { PACKAGE_FOLDER } from '../../program-file.js';
 import { SETTINGS } from '../../settings.js';
 import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
 import { withoutTokens } from '../../service/audit/without-tokens.js';
@@ -162,7 +162,7 @@ curl -sS -H "$auth" $api/$id/status
 
 /** The example as it is found from this folder, where a clone or a container was started, or else in the package. */
 function examplePath(): string {
-  const packaged = fileURLToPath(new URL(`../../../${EXAMPLE}`, import.meta.url));
+  const packaged = join(PACKAGE_FOLDER, EXAMPLE);
   return resolve(EXAMPLE) !== packaged && existsSync(packaged) ? packaged : EXAMPLE;
 }
 

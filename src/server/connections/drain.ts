@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { setImmediate as nextLoopIteration, setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as pollConnections, setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../dataset/errors.js';
 import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
@@ -53,7 +53,7 @@ export function registerDrain(app: App): Drain {
     for (;;) {
       const now = performance.now();
       // Accepts connections that arrived until now, since the process may have had no time for them.
-      await nextLoopIteration();
+      await pollConnections();
       const remainingMs = Math.min(lastArrivalMs + QUIET_MS, deadline) - now;
       if (remainingMs <= 0) break;
       await wait(remainingMs);

@@ -1,23 +1,17 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { contentLengthOf, MAX_DIRECT_BODY_BYTES } from '../bodies.js';
 import { type ErrorResponse, NOSNIFF } from '../errors.js';
-import { releaseConnection } from '../limits/connections.js';
 
 const MAX_DISCARD_MS = 20_000;
 
 /** A client that sends nothing for this long, or can send no more, has read the answer or will never do so. */
 const MAX_PAUSE_MS = 5000;
 
-/** Connections whose whole body is discarded at one time. */
-const MAX_DISCARDING = 64;
-
 /**
- * The limit for other connections, and for bodies that are too large to be discarded. Beyond it nothing is read, so that the client
- * has to wait, and may read: an end of the connection at once would discard the answer where the client is slow.
+ * The limit for bodies that are too large to be discarded. Beyond it nothing is read, so that the client has to wait, and may
+ * read: an end of the connection at once would discard the answer where the client is slow.
  */
 const SHORT_BYTES = 8 * 1024 * 1024;
-
-let discarding = 0;
 
 /**
  * Sends an error response while the request body is still arriving, discards the rest of the body, then closes the
@@ -36,16 +30,11 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
     connection: 'close',
   });
   reply.raw.write(payload);
-  releaseConnection(reply.raw);
-  const bodyBytes = remainingBytes(request);
-  const isDiscarded = bodyBytes !== undefined && discarding < MAX_DISCARDING;
-  const maxBytes = isDiscarded ? bodyBytes : SHORT_BYTES;
-  if (isDiscarded) discarding++;
+  const maxBytes = bytesToDiscard(request);
   let ended = false;
   const end = () => {
     if (ended) return;
     ended = true;
-    if (isDiscarded) discarding--;
     clearTimeout(timer);
     clearTimeout(pauseTimer);
     reply.raw.end();
@@ -65,10 +54,8 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
   raw.resume();
 }
 
-/** The most bytes of the body that can still arrive; `undefined` if that is more than a direct upload can have. */
-function remainingBytes(request: FastifyRequest): number | undefined {
-  const announced = contentLengthOf(request);
-  if (announced !== undefined) return announced <= MAX_DIRECT_BODY_BYTES ? announced : undefined;
-  const remaining = MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
-  return remaining > SHORT_BYTES ? remaining : undefined;
+/** The most bytes of the body that are read: all of them, unless they are more than a direct upload can have. */
+function bytesToDiscard(request: FastifyRequest): number {
+  const bytes = contentLengthOf(request) ?? MAX_DIRECT_BODY_BYTES;
+  return bytes <= MAX_DIRECT_BODY_BYTES ? bytes : SHORT_BYTES;
 }

@@ -18,7 +18,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { manifestOf } from '../../service/history/revision-manifests.js';
 import { StateCache } from '../../service/state-cache.js';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
-import { disconnectSignal, hangUpSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
 import { scopeOf } from '../session/share-access.js';
@@ -106,7 +106,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) =>
-          withAnySignal([stopping, timeout, hangUpSignal(reply)], (signal) =>
+          withAnySignal([stopping, timeout, disconnectSignal(reply)], (signal) =>
             waitForStatusChange(watchDataset(key, signal)),
           ),
         );

@@ -7,7 +7,7 @@ import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { waitUnlessAborted } from '../../service/watch/watch-dataset.js';
 import { watchWithLinked } from '../../service/watch/watch-with-linked.js';
 import { isExpired } from '../../storage/catalog/accounts/grant.js';
-import { hangUpSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections/disconnect.js';
 import type { RouteContext } from '../context.js';
 import { NOSNIFF } from '../errors.js';
 import { changeToWire, datasetToWire } from '../to-wire.js';
@@ -36,7 +36,7 @@ export async function streamEvents(
   const { watchDataset, datasets, stopping } = context;
   const boundIds = reply.request.grant?.datasetIds;
   await datasets.summary(key);
-  await withAnySignal([stopping, hangUpSignal(reply)], (signal) =>
+  await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
     stream(reply, { context, signal }, async (send) => {
       const changes = withLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
       for await (const change of changes) {
@@ -55,7 +55,7 @@ export async function streamEvents(
 export async function streamAllEvents(reply: FastifyReply, accountId: string, context: RouteContext): Promise<void> {
   const { watchAccount, stopping } = context;
   const boundIds = reply.request.grant?.datasetIds;
-  await withAnySignal([stopping, hangUpSignal(reply)], async (signal) => {
+  await withAnySignal([stopping, disconnectSignal(reply)], async (signal) => {
     const events = watchAccount(accountId, signal);
     try {
       // Waits for `open`, so that a client misses no change that follows the response headers.

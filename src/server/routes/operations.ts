@@ -38,7 +38,7 @@ export function registerOperationRoutes(app: App, { checkReady, metrics, ffmpeg,
         })
         .finally(() => answered.abort());
       const upload_links_to = uploadOrigin === undefined ? ('service' as const) : ('bucket' as const);
-      return { status: 'ready' as const, ffmpeg: ffmpeg ?? null, upload_links_to };
+      return { status: 'ready' as const, ffmpeg: (await ffmpeg()) ?? null, upload_links_to };
     },
   );
 

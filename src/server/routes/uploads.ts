@@ -26,7 +26,7 @@ const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z
 
 /** The route of signed upload links: PUT without a token, with any content type. */
 export function registerUploadRoutes(app: App, context: RouteContext): void {
-  const { uploads, links, timeouts, keepConnection, now, metrics } = context;
+  const { uploads, links, timeouts, now, metrics } = context;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async () => undefined);
   app.addHook('onRequest', async ({ headers }) => {
@@ -59,7 +59,6 @@ export function registerUploadRoutes(app: App, context: RouteContext): void {
       const signal = uploadSignal(request, reply, { idleSeconds: timeouts.idleSeconds });
       const onFile = ({ datasetId, filename }: DatasetFile) => {
         request.audited = { upload: link.fileId, dataset: datasetId, filename };
-        keepConnection(request.raw, reply.raw);
       };
       const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal, onFile });
       const file = await received.catch((error) => {

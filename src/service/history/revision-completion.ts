@@ -2,7 +2,7 @@ import { setImmediate as nextLoopIteration } from 'node:timers/promises';
 import type { Dataset } from '../../dataset/dataset.js';
 import { type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
-import { AccountSlots } from '../../storage/account-slots.js';
+import { FairQueue } from '../../storage/fair-queue.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 
 /** The digests of so many revisions are computed together. */
@@ -26,7 +26,7 @@ interface Batch {
 export class RevisionCompletion {
   readonly #catalog: Catalog;
   /** One at a time: each holds the files of up to 200 revisions for up to some seconds. */
-  readonly #computing = new AccountSlots(1);
+  readonly #computing = new FairQueue(1);
   /** The last batch of each dataset in one role. */
   readonly #last = new Map<string, Batch>();
 

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../../program-file.js';
 import { CpuBudgetSpent } from '../limits/cpu-budget.js';
 import {
   type ByteRange,
@@ -25,7 +25,7 @@ const MAX_READ_BYTES = 1 << 20;
 /** The end of what a process writes to standard error, which says why V8 or the C++ runtime ended it. */
 const KEPT_ERROR_CHARACTERS = 4000;
 
-const PROGRAM = fileURLToPath(new URL('./inspect-in-process.js', import.meta.url));
+const PROGRAM = programFile('service/inspection/inspect-in-process');
 
 /** Small spaces, and fewer threads: the process does one thing at a time. */
 const V8_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=4', '--v8-pool-size=1', '--single-threaded-gc'];

@@ -1,35 +1,27 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { type Readable, Transform, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import type { ByteLimit } from './blobs.js';
 
-/** Chunks from a socket are combined into writes of up to this size. */
+/** Of the chunks that arrive during a write; when there are more, no further one is read. */
 const WRITE_BYTES = 512 * 1024;
 
-/** Counts and hashes the bytes of a stream, and fails with `too_large` once they exceed the limit. */
-export class Meter extends Transform {
+/** Counts and hashes the bytes of a stream. */
+export class Meter {
   bytes = 0;
   readonly #hash = createHash('sha256');
   readonly #limit: ByteLimit;
-  readonly #onProgress: (bytes: number) => void;
 
-  constructor(limit: ByteLimit, onProgress: (bytes: number) => void = () => {}) {
-    super();
+  constructor(limit: ByteLimit) {
     this.#limit = limit;
-    this.#onProgress = onProgress;
   }
 
-  override _transform(chunk: Buffer, _encoding: string, done: (error: Error | null, chunk?: Buffer) => void): void {
+  /** @throws ServiceError `too_large` once the bytes exceed the limit */
+  add(chunk: Buffer): void {
     this.bytes += chunk.length;
-    if (this.bytes > this.#limit.bytes) {
-      done(new ServiceError('too_large', this.#limit.message));
-      return;
-    }
+    if (this.bytes > this.#limit.bytes) throw new ServiceError('too_large', this.#limit.message);
     this.#hash.update(chunk);
-    this.#onProgress(this.bytes);
-    done(null, chunk);
   }
 
   /** The SHA-256 of all bytes, lower-case hexadecimal. Call it once, at the end. */
@@ -42,9 +34,9 @@ export class Meter extends Transform {
 export class Md5Meter extends Meter {
   readonly #md5 = createHash('md5');
 
-  override _transform(chunk: Buffer, encoding: string, done: (error: Error | null, chunk?: Buffer) => void): void {
+  override add(chunk: Buffer): void {
     this.#md5.update(chunk);
-    super._transform(chunk, encoding, done);
+    super.add(chunk);
   }
 
   /** The MD5 of all bytes, lower-case hexadecimal. Call it once, at the end. */
@@ -53,31 +45,85 @@ export class Md5Meter extends Meter {
   }
 }
 
+interface IngestOptions {
+  readonly meter: Meter;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Calls `use` with each chunk of a stream. The stream is destroyed when this rejects.
+ *
+ * @throws the signal's reason; ServiceError `too_large`; errors of the stream and of `use`
+ */
+async function forEachChunk(
+  body: Readable,
+  { meter, signal }: IngestOptions,
+  use: (chunk: Buffer) => Promise<void> | undefined,
+): Promise<void> {
+  const onAbort = () => body.destroy(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    for await (const chunk of body) {
+      meter.add(chunk);
+      await use(chunk);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
 /** Reads a stream to its end. @throws the signal's reason; ServiceError `too_large` */
 export async function measure(
   body: Readable,
   { limit, signal, meter = new Meter(limit) }: { limit: ByteLimit; signal: AbortSignal; meter?: Meter },
 ): Promise<{ sizeBytes: number; sha256: string }> {
-  const discard = new Writable({ write: (_chunk, _encoding, done) => done() });
-  await pipeline(body, meter, discard, { signal }).catch((error) => {
-    signal.throwIfAborted();
-    throw error;
-  });
+  await forEachChunk(body, { meter, signal }, () => undefined);
   return { sizeBytes: meter.bytes, sha256: meter.digest() };
 }
 
-/** Writes to a file, which the caller closes. */
-export function fileSink(handle: FileHandle): Writable {
-  return new Writable({
-    highWaterMark: WRITE_BYTES,
-    write: (chunk, _encoding, done) => {
-      writeAll(handle, [chunk]).then(() => done(), done);
-    },
-    writev: (chunks, done) => {
-      const buffers = chunks.map(({ chunk }) => chunk);
-      writeAll(handle, buffers).then(() => done(), done);
-    },
-  });
+/**
+ * Writes a stream to a file, which the caller closes. What arrives during a write is written together.
+ *
+ * @param options.onProgress is called with the number of bytes received so far
+ * @throws the signal's reason; ServiceError `too_large`; errors of the stream and of the disk
+ */
+export async function writeStream(
+  body: Readable,
+  handle: FileHandle,
+  { onProgress, ...options }: IngestOptions & { onProgress?: (bytes: number) => void },
+): Promise<void> {
+  let waiting: Buffer[] = [];
+  let waitingBytes = 0;
+  let writing: Promise<void> | undefined;
+  const writeWaiting = async () => {
+    while (waiting.length > 0) {
+      const buffers = waiting;
+      waiting = [];
+      waitingBytes = 0;
+      await writeAll(handle, buffers);
+    }
+    writing = undefined;
+  };
+  try {
+    await forEachChunk(body, options, (chunk) => {
+      onProgress?.(options.meter.bytes);
+      waiting.push(chunk);
+      waitingBytes += chunk.length;
+      if (writing === undefined) {
+        writing = writeWaiting();
+        writing.catch(() => {});
+      }
+      return waitingBytes > WRITE_BYTES ? writing : undefined;
+    });
+    await writing;
+  } finally {
+    // The file is not closed during a write.
+    await writing?.catch(() => {});
+  }
 }
 
 /** Writes all bytes. On a full disk the first write is short; only the next one fails with ENOSPC. */

@@ -73,7 +73,12 @@ export const WITHOUT_TIMEOUTS = sql<unknown>`select set_config(name, '0', true) 
  * @throws Error that completes "the catalog can't be used: "
  */
 export async function migrateSchema(query: Query, migrations = MIGRATIONS): Promise<void> {
-  const migrator = new Migrator({ db: query, provider: { getMigrations: async () => migrations } });
+  const migrator = new Migrator({
+    db: query,
+    provider: { getMigrations: async () => migrations },
+    // The default one loads the collation of a language.
+    nameComparator: (a, b) => (a < b ? -1 : Number(a > b)),
+  });
   const { error } = await migrator.migrateToLatest();
   const [, unknown] = /previously executed migration (\S+) is missing/.exec(String(error)) ?? [];
   if (unknown !== undefined) {

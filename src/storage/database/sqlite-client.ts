@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Compilable } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
+import { programFile } from '../../program-file.js';
 import { catalogUnavailable, type RowsOf, type Transaction } from './database.js';
 import {
   NOT_IN_PLACE,
@@ -13,10 +14,7 @@ import {
   type ThreadRequest,
 } from './sqlite-messages.js';
 
-/** Node can't run it from source, as tests are: they need the build. */
-const PROGRAM = import.meta.url.endsWith('.ts')
-  ? new URL('../../../dist/storage/database/sqlite-thread.js', import.meta.url)
-  : new URL('./sqlite-thread.js', import.meta.url);
+const PROGRAM = programFile('storage/database/sqlite-thread');
 
 /** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
 const MAX_KNOWN_STATEMENTS = 200;

@@ -4,11 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { InspectionPool } from '../../../src/service/inspection/inspection-pool.js';
 import * as media from '../../fixtures/media.js';
-
-// The built module, since its processes load files by name. They have the limits of the service.
-const built = new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url).href;
-const { InspectionPool } = (await import(built)) as typeof import('../../../src/service/inspection/inspection-pool.js');
 
 const SIDE = 10_000;
 

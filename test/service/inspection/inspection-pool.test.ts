@@ -3,15 +3,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { PoolOptions } from '../../../src/service/inspection/inspection-pool.js';
+import { InspectionPool, type PoolOptions } from '../../../src/service/inspection/inspection-pool.js';
 import type { ProcessLimits } from '../../../src/service/inspection/process-watch.js';
 import * as media from '../../fixtures/media.js';
 import { folderWith } from '../../harness/folder.js';
 import { eventually } from '../../harness/server.js';
-
-// The built module, since its processes load files by name.
-const built = new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url).href;
-const { InspectionPool } = (await import(built)) as typeof import('../../../src/service/inspection/inspection-pool.js');
 
 const PROGRAM = fileURLToPath(new URL('../../fixtures/programs/inspection-program.mjs', import.meta.url));
 const LIMITS: ProcessLimits = { maxBytes: 120e6, maxCpuSeconds: 1, maxSleepSeconds: 1, maxWallSeconds: 60 };

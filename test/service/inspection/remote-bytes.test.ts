@@ -2,11 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { InspectionPool } from '../../../src/service/inspection/inspection-pool.js';
 import * as media from '../../fixtures/media.js';
-
-// The built module, since its workers load files by name.
-const built = new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url).href;
-const { InspectionPool } = (await import(built)) as typeof import('../../../src/service/inspection/inspection-pool.js');
 
 const clips = fileURLToPath(new URL('../../fixtures/clips', import.meta.url));
 const options = { accountId: 'a', signal: new AbortController().signal };

@@ -51,6 +51,14 @@ export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefin
   }
 }
 
+/**
+ * Whether there is a program for the choice. It may not run: `findFfmpeg` tries it, which takes much longer.
+ */
+export async function hasFfmpeg(choice: FfmpegChoice): Promise<boolean> {
+  if (choice.kind === 'none') return false;
+  return (await locate(choice.kind === 'named' ? choice.program : 'ffmpeg', choice.searchPath)) !== undefined;
+}
+
 /** Describes in one sentence how clips are checked on this system. */
 export function ffmpegSentence(ffmpeg: Ffmpeg | undefined, choice: FfmpegChoice): string {
   if (ffmpeg !== undefined) return `every frame of a clip is decoded with ffmpeg ${ffmpeg.version} (${ffmpeg.path})`;

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
 import { mediaTypeOf } from '../../../dataset/media.js';
 import { forEachConcurrent } from '../../../for-each-concurrent.js';
+import { programFile } from '../../../program-file.js';
 import { type CopyOptions, MountError, type MountFile, nameTaken } from '../mount-source.js';
 import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH, UNREADABLE } from './copy-files.js';
 
@@ -82,7 +83,7 @@ class CopyThreads {
   async #start(): Promise<Piscina<CopyJob, CopyOutcome>> {
     const { Piscina } = await import('piscina');
     return new Piscina<CopyJob, CopyOutcome>({
-      filename: new URL('./copy-files.js', import.meta.url).href,
+      filename: programFile('service/mount/staging/copy-files'),
       name: 'copyFiles',
       minThreads: 0,
       maxThreads: Math.max(this.count, 1),

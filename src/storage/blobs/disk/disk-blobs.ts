@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { constants, existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { hasErrno } from '../../../dataset/errors.js';
 import { syncFolder } from '../../sync-folder.js';
 import {
@@ -17,7 +16,7 @@ import {
   type StagedBlob,
   type StageOptions,
 } from '../blobs.js';
-import { alreadyExists, fileSink, ingestError, Meter, measure } from '../ingest.js';
+import { alreadyExists, ingestError, Meter, measure, writeStream } from '../ingest.js';
 
 /** A client that reads slowly costs two pieces: one that is read ahead, and one that is being sent. */
 const MAX_READ_BYTES = 192 * 1024;
@@ -76,8 +75,8 @@ export class DiskBlobs implements BlobStore {
     try {
       // A disk without inodes fails here.
       handle = await open(path, 'wx');
-      const meter = new Meter(options.limit, writebackOf(handle));
-      await pipeline(body, meter, fileSink(handle), { signal: options.signal });
+      const meter = new Meter(options.limit);
+      await writeStream(body, handle, { meter, signal: options.signal, onProgress: writebackOf(handle) });
       // Not awaited, so that the sync runs while the caller inspects the bytes.
       const durable = syncAndClose(handle);
       durable.catch(() => {});
@@ -85,7 +84,7 @@ export class DiskBlobs implements BlobStore {
       return this.#stagedBlob(key, { path, durable, sizeBytes: meter.bytes, sha256: meter.digest() });
     } catch (error) {
       await handle?.close();
-      await rm(path, { force: true });
+      await removeIfPresent(path);
       options.signal.throwIfAborted();
       throw ingestError(error);
     }
@@ -98,18 +97,18 @@ export class DiskBlobs implements BlobStore {
     const { path, durable, sizeBytes, sha256 } = staged;
     const discard = async () => {
       await durable.catch(() => {});
-      await rm(path, { force: true });
+      await removeIfPresent(path);
     };
     const commit = async () => {
       try {
         await durable;
         await giveName(path, this.pathOf(key));
-        await (await this.#shard(key)).sync();
+        const shard = await this.#shard(key);
+        await Promise.all([shard.sync(), removeIfPresent(path)]);
         return { version: null };
       } catch (error) {
-        throw hasErrno(error, 'EEXIST') ? alreadyExists() : ingestError(error);
-      } finally {
         await discard();
+        throw hasErrno(error, 'EEXIST') ? alreadyExists() : ingestError(error);
       }
     };
     return { sizeBytes, sha256, content: { path }, commit, discard };
@@ -232,6 +231,13 @@ async function giveName(staged: string, path: string): Promise<void> {
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw alreadyExists();
     renameSync(staged, path);
   }
+}
+
+/** Unlike `rm`, asks the system once. */
+async function removeIfPresent(path: string): Promise<void> {
+  await unlink(path).catch((error) => {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  });
 }
 
 async function syncAndClose(handle: FileHandle): Promise<void> {

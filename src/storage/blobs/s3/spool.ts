@@ -2,13 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { makePrivateFolder } from '../../data-folder.js';
 import { FairQueue } from '../../fair-queue.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
 import type { ByteLimit } from '../blobs.js';
-import { fileSink, ingestError, Md5Meter } from '../ingest.js';
+import { ingestError, Md5Meter, writeStream } from '../ingest.js';
 import { type ByteOptions, waitForBytes } from '../wait-for-bytes.js';
 
 const LOCK = 'in-use.lock';
@@ -85,7 +84,7 @@ export class Spool {
       const meter = new Md5Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
       const handle = await open(path, 'wx', 0o600);
       try {
-        await pipeline(body, meter, fileSink(handle), { signal });
+        await writeStream(body, handle, { meter, signal });
       } finally {
         await handle.close();
       }

@@ -1,0 +1,54 @@
+// A step of `npm run build`: bundles the command with the server, the client, and the programs that run as processes and threads of
+// their own. Node reads a few files then instead of two thousand, which takes half of the time of a start.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundle, licensesOf } from './bundle.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const src = join(root, 'src');
+const dist = join(root, 'dist');
+
+/** Packages with native code or programs of their own, and those that most servers never load. */
+const EXTERNAL = [
+  'sharp',
+  '@photostructure/sqlite',
+  'piscina',
+  'pg',
+  '@aws-sdk/client-s3',
+  '@aws-sdk/s3-request-presigner',
+  '@fastify/ajv-compiler',
+  '@fastify/fast-json-stringify-compiler',
+  'light-my-request',
+];
+
+rmSync(join(dist, 'chunks'), { recursive: true, force: true });
+const chunks = await bundleProgram('cli/main', {
+  groups: [
+    // All commands together: the list of them needs all, and one file is read sooner than eighty.
+    { name: 'commands', test: /[\\/]src[\\/]cli[\\/](?!main\.ts)/, priority: 2 },
+    { name: 'server', test: /[\\/]src[\\/]app\.ts$/, priority: 1 },
+  ],
+});
+for (const name of ['client/client', ...startedPrograms()]) chunks.push(...(await bundleProgram(name)));
+writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), licensesOf(chunks));
+
+function bundleProgram(name, { groups } = {}) {
+  return bundle(root, {
+    input: { [name]: join(src, `${name}.ts`) },
+    outDir: dist,
+    chunks: `chunks/${name.split('/').at(-1)}/`,
+    external: EXTERNAL,
+    groups,
+    sourcemap: true,
+  });
+}
+
+/** The names that are given to `programFile` (`src/program-file.ts`). */
+function startedPrograms() {
+  const sources = readdirSync(src, { recursive: true }).filter((path) => path.endsWith('.ts'));
+  const calls = sources.flatMap((path) => [
+    ...readFileSync(join(src, path), 'utf8').matchAll(/\bprogramFile\('([^']+)'\)/g),
+  ]);
+  return new Set(calls.map(([, name]) => name));
+}
