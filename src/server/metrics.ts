@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Limits } from '../service/limits/limits.js';
+import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
 /**
  * A text is sent again for this many times as long as it took to make, and at most for a second: requests for it need no token, and
@@ -67,6 +68,37 @@ export class Metrics {
       collect() {
         this.set(read());
       },
+    });
+  }
+
+  /** Adds the jobs of each kind, which are read whenever the metrics are. @param now in microseconds */
+  jobs(read: () => Promise<JobCounts[]>, now: () => number): void {
+    const jobs = new Gauge({
+      name: 'trainyard_jobs',
+      help: 'Jobs by kind: those that wait, those that run, and those whose last attempt failed.',
+      labelNames: ['kind', 'state'],
+      registers: [this.#registry],
+      async collect() {
+        const counts = new Map((await read()).map((each) => [each.kind, each]));
+        for (const kind of JOB_KINDS) {
+          const {
+            waiting = 0,
+            running = 0,
+            failed = 0,
+            oldestDueAt = Number.POSITIVE_INFINITY,
+          } = counts.get(kind) ?? {};
+          jobs.set({ kind, state: 'waiting' }, waiting);
+          jobs.set({ kind, state: 'running' }, running);
+          jobs.set({ kind, state: 'failed' }, failed);
+          oldest.set({ kind }, Math.max(now() - oldestDueAt, 0) / 1_000_000);
+        }
+      },
+    });
+    const oldest = new Gauge({
+      name: 'trainyard_jobs_oldest_seconds',
+      help: 'How long the first job of each kind that is due has waited; 0 if none is due.',
+      labelNames: ['kind'],
+      registers: [this.#registry],
     });
   }
 

@@ -3,7 +3,6 @@ import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import { ReceivedFiles } from './background/received-files.js';
 import { type ContentsOptions, type DatasetContents, readContents } from './dataset-contents.js';
 import {
   addDataset,
@@ -29,13 +28,7 @@ import type { undoRevision } from './long-changes/undo-revision.js';
 import { LongChanges, type LongChangeSignal, type LongChangeTurn } from './long-changes/run-long-change.js';
 import { trashDeleted } from './long-changes/trash-deleted.js';
 import { Links, withLinks } from './pairs/links.js';
-import {
-  pendingPresigned,
-  presignedByDataset,
-  presignedPage,
-  type SoughtUpload,
-  soughtUploadOf,
-} from './presigned/sought-uploads.js';
+import { presignedPage, type SoughtUpload, soughtUploadOf } from './presigned/sought-uploads.js';
 import { type DatasetRecord, fileOf } from './rows.js';
 import {
   type DatasetFilter,
@@ -70,7 +63,6 @@ export class Catalog {
   readonly revisions: Revisions;
   readonly links: Links;
   readonly downloadFiles: DownloadFiles;
-  readonly receivedFiles: ReceivedFiles;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
   readonly #longChanges: LongChanges;
@@ -80,7 +72,6 @@ export class Catalog {
     this.#db = db;
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
-    this.receivedFiles = new ReceivedFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
     this.#longChanges = new LongChanges(db, this.#changeOptions);
@@ -164,28 +155,9 @@ export class Catalog {
     return (await select.execute()).map((row) => fileOf(row) as PendingFile);
   }
 
-  /** A page, ordered by id, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
-  async presignedPage(page: { now: Micros; datasetId: string; after: string; limit: number }): Promise<SoughtUpload[]> {
+  /** A page, ordered by id, of a dataset's pending presigned uploads. Some may be expired. */
+  async presignedPage(page: { datasetId: string; after: string; limit: number }): Promise<SoughtUpload[]> {
     return (await presignedPage(this.#db.query, page).execute()).map(soughtUploadOf);
-  }
-
-  /** The pending presigned uploads that have one of these ids and that no lease holds at `now`. */
-  async pendingPresignedUploads({ now, ids }: { now: Micros; ids: readonly string[] }): Promise<PendingFile[]> {
-    const files: PendingFile[] = [];
-    for (const chunk of rowChunksOf(ids)) {
-      const rows = await pendingPresigned(this.#db.query, now).selectAll().where('id', 'in', chunk).execute();
-      files.push(...rows.map((row) => fileOf(row) as PendingFile));
-    }
-    return files;
-  }
-
-  /**
-   * The datasets with pending presigned uploads that are replaced or expire at or after `expiringFrom`, and that no lease holds
-   * at `now`, each with the time of its last reservation, and whether replaced ones are not retired yet.
-   */
-  async datasetsWithPresignedUploads(query: { now: Micros; expiringFrom: Micros }) {
-    const rows = await presignedByDataset(this.#db.query, query).execute();
-    return rows.map(({ replaced, ...row }) => ({ ...row, hasReplaced: Number(replaced) > 0 }));
   }
 
   /**

@@ -34,6 +34,8 @@ import {
   writeRevision,
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
+import { jobsOfChanges } from './file-jobs.js';
+import { enqueue } from './jobs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
 import { restartRecheck } from './background/rechecks.js';
 import {
@@ -44,6 +46,7 @@ import {
   insertFile,
   lockedDatasetById,
   reclaimBlobs,
+  rowChunksOf,
   trashBlobs,
   writeCounts,
   writeFiles,
@@ -231,6 +234,9 @@ function changeOnce(
       ...judgePastFiles(query, datasetId, history.judgedAgain),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
+      ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
+        enqueue(query, jobs, { ifWaiting: 'earlier' }),
+      ),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);
