@@ -1,11 +1,8 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { DatasetService } from '../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../src/service/dependencies.js';
 import { LargeWork } from '../../src/service/limits/large-work.js';
-import { MountRoot } from '../../src/service/mount/mount-root.js';
 import { watchAccount } from '../../src/service/watch/watch-account.js';
 import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
@@ -15,7 +12,6 @@ import { Announcements } from '../../src/storage/catalog/webhooks/announcements.
 import { Webhooks } from '../../src/storage/catalog/webhooks/webhooks.js';
 import type { Database } from '../../src/storage/database/database.js';
 import { catalogs, onEach } from '../harness/backends.js';
-import { eventually, temporaryFolder } from '../harness/server.js';
 import { countTurns, PerTurn } from '../harness/turns.js';
 
 /* SQLite answers on the thread that answers requests: work over many rows lets requests have a turn after some of them. */
@@ -121,19 +117,6 @@ onEach(catalogs, (open) => {
     ending.abort();
     await events.return(undefined);
     expect([catalog.rows.total, catalog.rows.max]).toEqual([DATASETS, MAX_DATASETS_A_TURN]);
-  });
-
-  test('a mount root with many datasets that are not READY', async () => {
-    const { catalog, dependencies } = await openMany(250);
-    const folder = await temporaryFolder();
-    onTestFinished(() => rm(folder, { recursive: true }));
-    const log = { info: () => {}, warn: () => {} };
-    const mountRoot = new MountRoot(dependencies, { root: join(folder, 'root'), dataFolder: folder, log });
-    mountRoot.start();
-    await eventually(() => (catalog.reads.total > 250 ? true : undefined));
-    await mountRoot.stop();
-    expect(catalog.reads.max).toBeLessThanOrEqual(2);
-    expect(catalog.rows.max).toBeLessThan(110);
   });
 
   test('the last uses of many tokens, which are not written one by one; after a failure they are kept', async () => {

@@ -108,4 +108,66 @@ onEach(catalogs, (open) => {
     await runner.stop();
     expect(await jobs.counts()).toMatchObject([{ waiting: 1, running: 0, failed: 0 }]);
   });
+
+  test('of several processes, each job is run by one', async () => {
+    const { database, openAnother } = await open();
+    const keys = Array.from({ length: 40 }, (_, i) => `job-${i}`);
+    const owner = (key: string) => `account ${key.slice(-1)}`;
+    const jobs = new Jobs(database);
+    await jobs.add(
+      keys.map((key) => ({ kind: KIND, key, accountId: owner(key), dueAt: 1 })),
+      { ifWaiting: 'earlier' },
+    );
+    const ran: string[] = [];
+    const errors: unknown[] = [];
+    let ids = 0;
+    for (const each of [database, (await openAnother()).database, (await openAnother()).database]) {
+      const handler: JobHandler = {
+        kind: KIND,
+        atOnce: 4,
+        run: async ({ key }) => {
+          ran.push(key);
+          return 'done';
+        },
+      };
+      const runner = new JobRunner({
+        ...{ jobs: new Jobs(each), handlers: [handler], now: () => Date.now() * 1000, newId: () => `lease-${++ids}` },
+        ...{ leaseDuration: MINUTE, isAlone: false, onError: (error) => errors.push(error) },
+      });
+      onTestFinished(() => runner.stop());
+      runner.start();
+    }
+    await expect.poll(() => jobs.counts()).toEqual([]);
+    expect(ran.toSorted()).toEqual(keys.toSorted());
+    expect(errors).toEqual([]);
+  });
+
+  test('leaves jobs to other processes whose owners it is not for', async () => {
+    const { database } = await open();
+    const jobs = new Jobs(database);
+    const ran: string[] = [];
+    const handler: JobHandler = {
+      kind: 'mount',
+      atOnce: 1,
+      isFor: (accountId) => accountId.startsWith('mine/'),
+      run: async ({ key }) => {
+        ran.push(key);
+        return 'done';
+      },
+    };
+    const runner = new JobRunner({
+      ...{ jobs, handlers: [handler], now: () => Date.now() * 1000, newId: () => 'lease' },
+      ...{ leaseDuration: MINUTE, isAlone: true, onError: () => {} },
+    });
+    onTestFinished(() => runner.stop());
+    await jobs.add(
+      ['theirs/a', 'mine/a', 'mine/b'].map((key) => ({ kind: 'mount', key, accountId: key, dueAt: 1 })),
+      { ifWaiting: 'earlier' },
+    );
+    runner.start();
+    await expect.poll(() => ran).toEqual(['mine/a', 'mine/b']);
+    await expect.poll(() => jobs.counts()).toMatchObject([{ waiting: 1, running: 0 }]);
+    await jobs.deleteUnclaimed('mount', { dueBy: 1 });
+    expect(await jobs.counts()).toEqual([]);
+  });
 });
