@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Limits } from '../service/limits/limits.js';
 import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
@@ -8,6 +9,9 @@ import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
  */
 const TEXT_AGE_FACTOR = 20;
 const MAX_TEXT_AGE_MS = 1000;
+
+/** The metrics wait this long for the counts of jobs, which need the catalog. */
+const MAX_JOBS_MS = 1000;
 
 /** The metrics for Prometheus. Labels are routes and outcomes, never names or ids. */
 export class Metrics {
@@ -71,34 +75,44 @@ export class Metrics {
     });
   }
 
-  /** Adds the jobs of each kind, which are read whenever the metrics are. @param now in microseconds */
+  /**
+   * Adds the jobs of each kind, which are read whenever the metrics are. They are missing while the catalog does not answer.
+   *
+   * @param now in microseconds
+   */
   jobs(read: () => Promise<JobCounts[]>, now: () => number): void {
-    const jobs = new Gauge({
+    const readSoon = () => Promise.race([read(), wait(MAX_JOBS_MS, undefined, { ref: false })]).catch(() => undefined);
+    let counts: ReturnType<typeof readSoon> | undefined;
+    const registers = [this.#registry];
+    new Gauge({
       name: 'trainyard_jobs',
       help: 'Jobs by kind: those that wait, those that run, and those whose last attempt failed.',
       labelNames: ['kind', 'state'],
-      registers: [this.#registry],
+      registers,
       async collect() {
-        const counts = new Map((await read()).map((each) => [each.kind, each]));
-        for (const kind of JOB_KINDS) {
-          const {
-            waiting = 0,
-            running = 0,
-            failed = 0,
-            oldestDueAt = Number.POSITIVE_INFINITY,
-          } = counts.get(kind) ?? {};
-          jobs.set({ kind, state: 'waiting' }, waiting);
-          jobs.set({ kind, state: 'running' }, running);
-          jobs.set({ kind, state: 'failed' }, failed);
-          oldest.set({ kind }, Math.max(now() - oldestDueAt, 0) / 1_000_000);
+        // The other gauge, which is collected next, has the same answer.
+        counts = readSoon();
+        const found = await counts;
+        this.reset();
+        for (const kind of found === undefined ? [] : JOB_KINDS) {
+          const { waiting = 0, running = 0, failed = 0 } = found?.find((each) => each.kind === kind) ?? {};
+          for (const [state, count] of Object.entries({ waiting, running, failed })) this.set({ kind, state }, count);
         }
       },
     });
-    const oldest = new Gauge({
+    new Gauge({
       name: 'trainyard_jobs_oldest_seconds',
       help: 'How long the first job of each kind that is due has waited; 0 if none is due.',
       labelNames: ['kind'],
-      registers: [this.#registry],
+      registers,
+      async collect() {
+        const found = await counts;
+        this.reset();
+        for (const kind of found === undefined ? [] : JOB_KINDS) {
+          const { oldestDueAt = Number.POSITIVE_INFINITY } = found?.find((each) => each.kind === kind) ?? {};
+          this.set({ kind }, Math.max(now() - oldestDueAt, 0) / 1_000_000);
+        }
+      },
     });
   }
 
