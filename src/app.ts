@@ -180,8 +180,7 @@ export async function openApp(config: Config, logger: Logger) {
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: isCatalogLocal },
     handlers: [
       checkFileJob(core, {
-        // The next file is read while others are decoded.
-        atOnce: pool.size + 1,
+        ofAccount: pool.size,
         onChecked: ({ filename, datasetId }, inspection) => {
           const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
           logger.info(facts, 'checked a file in the background');

@@ -28,6 +28,6 @@ test('`trainyard jobs` shows the jobs of an installation by kind, with the error
   expect(trash.oldest_seconds).toBeGreaterThanOrEqual(90);
   const table = (await trainyard(args)).stdout.split('\n');
   expect(table[0]).toMatch(/^KIND +WAITING +RUNNING +FAILED +OLDEST +ERROR$/);
-  expect(table[1]).toMatch(/^check-file +1 +1 +1 +The store.does not answer\.$/);
+  expect(table[1]).toMatch(/^check-file +1 +1 +1 +The store\\u000adoes not answer\.$/);
   expect(table[2]).toMatch(/^empty-trash +1 +0 +0 +\d+ seconds$/);
 });

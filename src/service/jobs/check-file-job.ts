@@ -17,15 +17,16 @@ type CheckDependencies = Pick<ServiceDependencies, 'catalog' | 'blobs' | 'decode
 /**
  * Checks a received file, whose id is the key of the job: decodes its frames, and stores or rejects it.
  *
- * @param options.atOnce few, since each holds a copy of a remote file
+ * @param options.ofAccount few, since each holds a copy of a remote file. One more runs, of another account
  */
 export function checkFileJob(
   dependencies: CheckDependencies,
-  options: { atOnce: number; onChecked: (file: ReceivedFile, inspection: Inspection) => void },
+  options: { ofAccount: number; onChecked: (file: ReceivedFile, inspection: Inspection) => void },
 ): JobHandler {
   return {
     kind: 'check-file',
-    atOnce: options.atOnce,
+    atOnce: options.ofAccount + 1,
+    ofAccount: options.ofAccount,
     longestRetry: LONGEST_RETRY,
     run: async (job, signal) => {
       const file = await receivedFile(dependencies, job.key);

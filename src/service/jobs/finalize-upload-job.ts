@@ -6,6 +6,11 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from '../upload/upload-lease.js';
 import type { JobEnd, JobHandler } from './job-runner.js';
 
+/**
+ * Decoding is bound by the processor, so more of an account would not finish sooner; the others have places when it has large
+ * objects.
+ */
+const OF_ACCOUNT = 4;
 const AT_ONCE = 16;
 
 /** A dataset is UPLOADING until then, so that a store that is back is soon tried again. */
@@ -31,6 +36,7 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
   return {
     kind: 'finalize-upload',
     atOnce: AT_ONCE,
+    ofAccount: OF_ACCOUNT,
     longestRetry: LONGEST_RETRY,
     run: async ({ key, payload }, signal) => {
       const file = await dependencies.catalog.file(key);

@@ -12,6 +12,8 @@ export interface JobHandler {
   readonly kind: JobKind;
   /** Jobs that this process runs at once; an account has at most half of them while others wait. */
   readonly atOnce: number;
+  /** Jobs of an account that this process runs at once, so that one that comes later finds a free place; `atOnce` by default. */
+  readonly ofAccount?: number;
   /** The longest pause after a failure; an hour by default. */
   readonly longestRetry?: Micros;
   /** False for owners whose jobs another process does; without it, this process does those of all owners. */
@@ -111,8 +113,8 @@ export class JobRunner {
 
   /** Claims and starts jobs of these owners in rounds, one of each, until none is due or the handler has as many as it takes. */
   async #startOf(handler: JobHandler, owners: JobOwner[]): Promise<void> {
-    const { kind, atOnce } = handler;
-    const most = owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce;
+    const { kind, atOnce, ofAccount = atOnce } = handler;
+    const most = Math.min(ofAccount, owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce);
     for (let due = owners; due.length > 0; ) {
       const next: JobOwner[] = [];
       for (const owner of due) {

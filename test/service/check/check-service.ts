@@ -87,7 +87,7 @@ export async function openPlace(place: Place) {
       isAlone?: boolean;
       blobs?: BlobStore;
       inspect?: Inspector;
-      atOnce?: number;
+      ofAccount?: number;
       turnMs?: number;
     } = {},
   ) => {
@@ -127,7 +127,7 @@ export async function openPlace(place: Place) {
     };
     const checks = new JobRunner({
       ...{ jobs, now: dependencies.now, newId, leaseDuration: LEASE, isAlone: options.isAlone === true },
-      handlers: [checkFileJob(dependencies, { atOnce: options.atOnce ?? 3, onChecked: () => {} })],
+      handlers: [checkFileJob(dependencies, { ofAccount: options.ofAccount ?? 2, onChecked: () => {} })],
       onError: (error, job) => errors.push(`${job?.kind} ${job?.key} failed: ${error}`),
     });
     onTestFinished(() => checks.stop());

@@ -17,7 +17,7 @@ function gate() {
 
 onEach(catalogs, (open) => {
   /** Starts a runner with one handler. `ran` has the keys in the order in which they were started. */
-  async function start(run: (job: Job, signal: AbortSignal) => Promise<JobEnd>, atOnce = 1) {
+  async function start(run: (job: Job, signal: AbortSignal) => Promise<JobEnd>, atOnce = 1, ofAccount = atOnce) {
     const { database } = await open();
     const jobs = new Jobs(database);
     const ran: string[] = [];
@@ -28,6 +28,7 @@ onEach(catalogs, (open) => {
     const handler: JobHandler = {
       kind: KIND,
       atOnce,
+      ofAccount,
       run: (job, signal) => {
         ran.push(job.key);
         return run(job, signal);
@@ -66,6 +67,18 @@ onEach(catalogs, (open) => {
     expect(ran.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
     release();
     await expect.poll(() => ran.length).toBe(7);
+  });
+
+  test('keeps a place free for an account that comes later, if the handler says so', async () => {
+    const { release, released } = gate();
+    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), 3, 2);
+    for (const key of ['a1', 'a2', 'a3']) await add(key, 'a');
+    runner.start();
+    await expect.poll(() => ran).toEqual(['a1', 'a2']);
+    await add('b1', 'b');
+    await expect.poll(() => ran).toEqual(['a1', 'a2', 'b1']);
+    release();
+    await expect.poll(() => ran.length).toBe(4);
   });
 
   test('tries a failed job again after a pause, and reports it', async () => {
