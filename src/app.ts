@@ -7,7 +7,6 @@ import { Metrics } from './server/metrics.js';
 import { createServer } from './server/server.js';
 import { datasetToWire } from './server/to-wire.js';
 import { sessionCookieName } from './server/session/cookie.js';
-import { BackgroundChecks } from './service/check/background-checks.js';
 import { BulkRemovals } from './service/bulk/bulk-removals.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { BackgroundRechecks } from './service/check/background-rechecks.js';
@@ -29,25 +28,30 @@ import {
 } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
+import { checkFileJob } from './service/jobs/check-file-job.js';
+import { cleanUpJob } from './service/jobs/clean-up-job.js';
+import { emptyTrashJob } from './service/jobs/empty-trash-job.js';
+import { finalizeUploadJob } from './service/jobs/finalize-upload-job.js';
+import { findUploadsJob, searchOnRequest } from './service/jobs/find-uploads-job.js';
 import { JobRunner } from './service/jobs/job-runner.js';
+import { Loop } from './service/jobs/loop.js';
+import { MountRoot } from './service/jobs/mount-job.js';
+import { pruneHistoryJob } from './service/jobs/prune-history-job.js';
 import { pruneTokensJob } from './service/jobs/prune-tokens-job.js';
 import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
-import { MountRoot } from './service/mount/mount-root.js';
 import { PairService } from './service/pair-service.js';
-import { startPeriodicWork } from './service/periodic-work.js';
 import { requireOwnCatalog } from './service/store-check/require-own-catalog.js';
 import { releaseLeases } from './service/upload/cleanup.js';
-import { PresignedUploads } from './service/upload/presigned-uploads.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
-import { BlobsNotDeleted, type BlobStore } from './storage/blobs/blobs.js';
-import type { Catalog } from './storage/catalog/catalog.js';
+import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { installationSetting } from './storage/catalog/installation-setting.js';
+import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
 import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
 import { lockFolder } from './storage/folder-lock.js';
@@ -58,6 +62,11 @@ import { packageVersion } from './version.js';
 const FFMPEG_DELAY_MS = 200;
 
 const THUMBNAIL_PIXELS = 320;
+
+/** Jobs that repeat as long as the installation is served. */
+const INSTALLATION_JOBS: readonly JobKind[] = ['clean-up', 'empty-trash', 'prune-history', 'prune-tokens'];
+
+const SAVE_USES_PAUSE_MS = 60_000;
 
 /** So that some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
@@ -99,6 +108,7 @@ export async function openApp(config: Config, logger: Logger) {
   const auditLog = config.auditLog === undefined ? undefined : await openAuditLog(config.auditLog, { logger, metrics });
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
   metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', () => uploadQuota.held);
+  metrics.jobs(() => jobs.counts(), now);
   metrics.limit('inspectionProcesses', pool.size);
   metrics.limit('maxFileBytes', config.rules.maxLinkBytes);
   const core: ServiceDependencies = {
@@ -117,18 +127,8 @@ export async function openApp(config: Config, logger: Logger) {
       expectedDecodeSeconds,
     }),
     newId: () => randomUUID().replaceAll('-', ''),
-    checkReceived: () => checks.wake(),
     wakeRechecks: () => backgroundRechecks.wake(),
   };
-  const checks = new BackgroundChecks(core, {
-    isAlone: isCatalogLocal,
-    ofAccount: jobSlotsOf(pool.size),
-    onChecked: ({ filename, datasetId }, inspection) => {
-      const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
-      logger.info(facts, 'checked a file in the background');
-    },
-    onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
-  });
   const backgroundRechecks = new BackgroundRechecks(core, {
     rechecks,
     isAlone: isCatalogLocal,
@@ -136,26 +136,12 @@ export async function openApp(config: Config, logger: Logger) {
     onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
   });
   const { presigning } = blobs;
-  // Also if links are no longer presigned: clients may still hold earlier ones.
-  const listObjects = blobs.listObjects?.bind(blobs) ?? (await noObjects(catalog));
-  const presignedUploads =
-    listObjects &&
-    new PresignedUploads(core, {
-      listObjects,
-      onFinalized: (file, sizeBytes) => {
-        metrics.uploaded('presigned', sizeBytes);
-        recordPresignedUpload(auditLog, file, { now: now() });
-      },
-      onRejected: (file, message) => {
-        const { filename, datasetId } = file;
-        metrics.rejected('presigned');
-        recordPresignedUpload(auditLog, file, { now: now(), error: 'invalid_content' });
-        logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
-      },
-      onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
-    });
-  const pollPresignedUploads = presignedUploads && ((id: string) => presignedUploads.poll(id));
-  const dependencies = { ...core, ...(pollPresignedUploads && { pollPresignedUploads }) };
+  const listObjects = blobs.listObjects?.bind(blobs);
+  const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
+  const dependencies = {
+    ...core,
+    ...(listObjects && { findPresignedUploads: searchOnRequest(core, onRequestError) }),
+  };
   // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
   // Postgres catalog may hold live leases of other instances.
   await releaseLeases(dependencies, { isLiveToo: isCatalogLocal }).catch((err) => {
@@ -192,10 +178,41 @@ export async function openApp(config: Config, logger: Logger) {
     onError: (err, failure) => logger.warn({ err }, failure),
   });
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooks.inFlight);
+  const { mountRoot: root, dataFolder } = config;
+  const mountRoot = root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger });
   const jobRunner = new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: isCatalogLocal },
-    handlers: [pruneTokensJob({ database, now })],
-    onError: (err, job) => logger.warn({ err, ...job }, 'a job failed; it will be retried'),
+    handlers: [
+      checkFileJob(core, {
+        ofAccount: jobSlotsOf(pool.size),
+        onChecked: ({ filename, datasetId }, inspection) => {
+          const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
+          logger.info(facts, 'checked a file in the background');
+        },
+      }),
+      findUploadsJob(core, { listObjects }),
+      finalizeUploadJob(core, {
+        onFinalized: (file, sizeBytes) => {
+          metrics.uploaded('presigned', sizeBytes);
+          recordPresignedUpload(auditLog, file, { now: now() });
+        },
+        onRejected: (file, message) => {
+          const { filename, datasetId } = file;
+          metrics.rejected('presigned');
+          recordPresignedUpload(auditLog, file, { now: now(), error: 'invalid_content' });
+          logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
+        },
+      }),
+      cleanUpJob(core, { isReceiving: (id) => uploads.isReceiving(id) }),
+      emptyTrashJob(core),
+      pruneHistoryJob(core, retention),
+      pruneTokensJob({ database, now }),
+      ...(mountRoot ? [mountRoot.handler] : []),
+    ],
+    onError: (err, job) => {
+      if (job === undefined) return logger.warn({ err }, 'looking for jobs failed; it will be retried');
+      logger.warn({ err, kind: job.kind, key: job.key }, 'a job failed; it will be retried');
+    },
   });
   catalog.changes.onAnyChange(
     () => jobs.wake(),
@@ -240,19 +257,17 @@ export async function openApp(config: Config, logger: Logger) {
       sessionCookie: sessionCookieName(linkKey),
     },
   );
-  const { mountRoot: root, dataFolder } = config;
-  const mountRoot = root === undefined ? undefined : new MountRoot(dependencies, { root, dataFolder, log: logger });
   await server.listen({ host: config.host, port: config.port });
 
-  await jobs.ensure('prune-tokens', now());
+  await jobs.ensure(INSTALLATION_JOBS.map((kind) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
   jobRunner.start();
   setTimeout(() => void ffmpeg(), FFMPEG_DELAY_MS).unref();
-  mountRoot?.start();
-  checks.start();
+  await mountRoot?.start();
   backgroundRechecks.start();
   webhooks.start();
-  const stopPeriodicWork = startPeriodicWork(dependencies, {
-    ...{ retention, uploads, accounts, presignedUploads, logger },
+  const savingLastUses = new Loop(() => accounts.saveLastUses(), {
+    pauseMs: SAVE_USES_PAUSE_MS,
+    onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
   });
 
   /** Rejects new requests, gives those in flight and background work `stopSeconds` to finish, then closes everything. */
@@ -262,18 +277,12 @@ export async function openApp(config: Config, logger: Logger) {
     // What the calls leave undone, the next process repeats or removes, as after a crash.
     const abortTimer = setTimeout(() => blobs.abort?.(), stopMs + CUT_OFF_MS);
     pool.hurry(MAX_INSPECTION_STOP_MS);
-    await Promise.all([
-      server.drain(stopMs),
-      jobRunner.stop(),
-      mountRoot?.stop(),
-      checks.stop(),
-      backgroundRechecks.stop(),
-      webhooks.stop(),
-    ]);
+    mountRoot?.stop();
+    await Promise.all([server.drain(stopMs), jobRunner.stop(), backgroundRechecks.stop(), webhooks.stop()]);
     await server.close();
     clearTimeout(timer);
-    await Promise.all([stopPeriodicWork(), presignedUploads?.stop()]);
     clearTimeout(abortTimer);
+    await savingLastUses.stop();
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();
     await pool.close();
@@ -299,16 +308,6 @@ async function openAuditLog(
     auditLog.isWritable ? 1 : 0,
   );
   return auditLog;
-}
-
-/**
- * Lists no objects, for a folder whose catalog was migrated from a bucket and has presigned uploads: the folder has none of their
- * bytes. `undefined` for a catalog without such uploads, which then gets none.
- */
-async function noObjects(catalog: Catalog): Promise<BlobStore['listObjects']> {
-  const all = { now: Number.MAX_SAFE_INTEGER, expiringFrom: 0 };
-  const datasets = await catalog.datasetsWithPresignedUploads(all);
-  return datasets.length === 0 ? undefined : async () => ({ objects: [], next: undefined });
 }
 
 /**

@@ -28,6 +28,7 @@ const INSTALLATION_MODULES: readonly CommandModule[] = [
     names: ['check-store'],
     load: async () => (await import('./commands/installation/check-store.js')).addCheckStoreCommand,
   },
+  { names: ['jobs'], load: async () => (await import('./commands/installation/jobs.js')).addJobsCommand },
 ];
 
 await runProgram('A self-hosted training-dataset service for LoRA training.', (program, name) =>

@@ -1,6 +1,6 @@
-import type { DatasetFile, Micros, ReceivedFile, StoredFile, Upload } from './dataset.js';
+import type { DatasetFile, ReceivedFile, StoredFile, Upload } from './dataset.js';
 import type { Inspection } from './inspect/inspection.js';
-import type { LeaseHolder, StemGroup } from './upload-transitions.js';
+import type { StemGroup } from './upload-transitions.js';
 import { withRejectedReplacement, withReplaced } from './uploads/replaced-uploads.js';
 import { changedMeanwhile, meetsCondition, storedFileIn } from './write-condition.js';
 
@@ -11,44 +11,17 @@ import { changedMeanwhile, meetsCondition, storedFileIn } from './write-conditio
 
 type RejectedUpload = Extract<Upload, { state: 'rejected' }>;
 
-/** Grants the lease to a caller that checks the file. Returns `undefined` also while another holder's lease is valid. */
-export function acquireCheck(
-  group: StemGroup,
-  id: string,
-  lease: { now: Micros; until: Micros; token: string },
-): StemGroup | undefined {
-  const received = group.find((file): file is ReceivedFile => file.id === id && file.upload.state === 'received');
-  if (received === undefined || (received.upload.leaseUntil ?? 0) > lease.now) return undefined;
-  return withUpload(group, received, { ...received.upload, leaseUntil: lease.until, leaseToken: lease.token });
-}
-
-/** Extends the lease while the file is checked. */
-export function renewCheck(group: StemGroup, holder: LeaseHolder, until: Micros): StemGroup | undefined {
-  const received = heldBy(group, holder);
-  return received && withUpload(group, received, { ...received.upload, leaseUntil: until });
-}
-
-/** Ends a check without a result. Another caller can acquire the lease at once. */
-export function releaseCheck(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
-  const received = heldBy(group, holder);
-  return received && withUpload(group, received, { ...received.upload, leaseUntil: null, leaseToken: null });
-}
-
 /**
  * Stores the file. It replaces the stored or rejected file of the same name, and those received before it, as `withReplaced` says.
  * If it has a condition that is no longer met, it is rejected instead.
  */
-export function acceptReceived(
-  group: StemGroup,
-  holder: LeaseHolder,
-  stored: StoredFile['upload'],
-): StemGroup | undefined {
-  const received = heldBy(group, holder);
+export function acceptReceived(group: StemGroup, id: string, stored: StoredFile['upload']): StemGroup | undefined {
+  const received = receivedIn(group, id);
   if (received === undefined) return undefined;
   const { filename } = received;
   if (!meetsCondition(received.upload.condition, storedFileIn(group, filename))) {
     const { finalizedAt } = stored;
-    return rejectReceived(group, holder, { state: 'rejected', problem: changedMeanwhile(filename), finalizedAt });
+    return rejectReceived(group, id, { state: 'rejected', problem: changedMeanwhile(filename), finalizedAt });
   }
   // Of a presigned upload that was rejected during the check.
   const kept = received.upload.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
@@ -66,8 +39,8 @@ export function acceptReceived(
  * Records that the file was rejected. If a stored file has the same name, that file stays, with a warning about its
  * rejected replacement, since the client's answer did not report it.
  */
-export function rejectReceived(group: StemGroup, holder: LeaseHolder, rejected: RejectedUpload): StemGroup | undefined {
-  const received = heldBy(group, holder);
+export function rejectReceived(group: StemGroup, id: string, rejected: RejectedUpload): StemGroup | undefined {
+  const received = receivedIn(group, id);
   if (received === undefined) return undefined;
   const { filename } = received;
   const stored = storedIn(group, (file) => file.filename === filename);
@@ -105,11 +78,8 @@ function isReplacedBy({ id, upload }: DatasetFile, by: ReceivedFile): boolean {
   return upload.state !== 'received' || upload.receivedAt <= by.upload.receivedAt;
 }
 
-function heldBy(group: StemGroup, { id, token }: LeaseHolder): ReceivedFile | undefined {
-  return group.find(
-    (file): file is ReceivedFile =>
-      file.id === id && file.upload.state === 'received' && file.upload.leaseToken === token,
-  );
+function receivedIn(group: StemGroup, id: string): ReceivedFile | undefined {
+  return group.find((file): file is ReceivedFile => file.id === id && file.upload.state === 'received');
 }
 
 function storedIn(group: StemGroup, matches: (file: DatasetFile) => boolean): StoredFile | undefined {

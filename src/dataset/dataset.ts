@@ -123,10 +123,6 @@ export type Upload =
       readonly receivedAt: Micros;
       readonly condition?: WriteCondition | undefined;
       readonly author?: Author | undefined;
-      /** Renewed while the file is checked; `null` without a lease. */
-      readonly leaseUntil: Micros | null;
-      /** As that of a pending upload. */
-      readonly leaseToken: string | null;
     })
   | (InspectedBytes & {
       readonly state: 'stored';

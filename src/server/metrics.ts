@@ -1,5 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Limits } from '../service/limits/limits.js';
+import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
 /**
  * A text is sent again for this many times as long as it took to make, and at most for a second: requests for it need no token, and
@@ -7,6 +9,9 @@ import type { Limits } from '../service/limits/limits.js';
  */
 const TEXT_AGE_FACTOR = 20;
 const MAX_TEXT_AGE_MS = 1000;
+
+/** The metrics wait this long for the counts of jobs, which need the catalog. */
+const MAX_JOBS_MS = 1000;
 
 /** The metrics for Prometheus. Labels are routes and outcomes, never names or ids. */
 export class Metrics {
@@ -66,6 +71,47 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.set(read());
+      },
+    });
+  }
+
+  /**
+   * Adds the jobs of each kind, which are read whenever the metrics are. They are missing while the catalog does not answer.
+   *
+   * @param now in microseconds
+   */
+  jobs(read: () => Promise<JobCounts[]>, now: () => number): void {
+    const readSoon = () => Promise.race([read(), wait(MAX_JOBS_MS, undefined, { ref: false })]).catch(() => undefined);
+    let counts: ReturnType<typeof readSoon> | undefined;
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'trainyard_jobs',
+      help: 'Jobs by kind: those that wait, those that run, and those whose last attempt failed.',
+      labelNames: ['kind', 'state'],
+      registers,
+      async collect() {
+        // The other gauge, which is collected next, has the same answer.
+        counts = readSoon();
+        const found = await counts;
+        this.reset();
+        for (const kind of found === undefined ? [] : JOB_KINDS) {
+          const { waiting = 0, running = 0, failed = 0 } = found?.find((each) => each.kind === kind) ?? {};
+          for (const [state, count] of Object.entries({ waiting, running, failed })) this.set({ kind, state }, count);
+        }
+      },
+    });
+    new Gauge({
+      name: 'trainyard_jobs_oldest_seconds',
+      help: 'How long the first job of each kind that is due has waited; 0 if none is due.',
+      labelNames: ['kind'],
+      registers,
+      async collect() {
+        const found = await counts;
+        this.reset();
+        for (const kind of found === undefined ? [] : JOB_KINDS) {
+          const { oldestDueAt = Number.POSITIVE_INFINITY } = found?.find((each) => each.kind === kind) ?? {};
+          this.set({ kind }, Math.max(now() - oldestDueAt, 0) / 1_000_000);
+        }
       },
     });
   }

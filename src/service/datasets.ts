@@ -107,8 +107,8 @@ export class DatasetService {
   async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
     const found = await this.#judgedContents.read(key);
     if (found === undefined) throw datasetNotFound(key.id);
-    for (const { id, counts } of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {
-      if (counts.pending > 0) this.#dependencies.pollPresignedUploads?.(id);
+    for (const dataset of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {
+      if (dataset.counts.pending > 0) this.#dependencies.findPresignedUploads?.(dataset);
     }
     return datasetViewOf(found, scope, this.#dependencies);
   }

@@ -1,4 +1,4 @@
-import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
+import type { Dataset, Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
@@ -60,10 +60,8 @@ export interface ServiceDependencies {
   readonly expectedDecodeSeconds?: (clip: ClipToDecode) => number;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
-  /** Starts to poll the store for presigned uploads of a dataset and returns at once. Absent if links are not presigned. */
-  readonly pollPresignedUploads?: (datasetId: string) => void;
-  /** Starts to check received files in the background and returns at once. */
-  readonly checkReceived?: () => void;
+  /** Makes the search for presigned uploads of a dataset due, and returns at once. Absent if the store can't list objects. */
+  readonly findPresignedUploads?: (dataset: Pick<Dataset, 'id' | 'accountId'>) => void;
   /** Starts to look for rechecks that are not finished and returns at once. */
   readonly wakeRechecks?: () => void;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */

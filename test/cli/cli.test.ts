@@ -70,6 +70,7 @@ describe('serve', () => {
     ['token', 'revoke', 'x'],
     ['backup', 'copy'],
     ['check-store'],
+    ['jobs'],
     ['mount', 'photos', '--into', 'datasets'],
   ])('only a server makes a data folder: %s %s', async (...args) => {
     const folder = await temporaryFolder();

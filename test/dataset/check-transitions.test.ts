@@ -1,12 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  acceptReceived,
-  acquireCheck,
-  recordRecheck,
-  rejectReceived,
-  releaseCheck,
-  renewCheck,
-} from '../../src/dataset/check-transitions.js';
+import { acceptReceived, recordRecheck, rejectReceived } from '../../src/dataset/check-transitions.js';
 import { countsOf } from '../../src/dataset/counts.js';
 import {
   type DatasetFile,
@@ -52,9 +45,8 @@ const storedAt = (finalizedAt: number): StoredFile['upload'] => ({ state: 'store
 const stored = (id: string, at: number): StoredFile => fileOf(id, at, storedAt(at));
 const rejectedAt = (finalizedAt: number) => ({ state: 'rejected', problem: PROBLEM, finalizedAt }) as const;
 
-/** A received file whose lease is valid until 1000. */
 const received = (id: string, at: number): ReceivedFile =>
-  fileOf(id, at, { state: 'received', ...BYTES, receivedAt: at, leaseUntil: 1000, leaseToken: HOLDER.token });
+  fileOf(id, at, { state: 'received', ...BYTES, receivedAt: at });
 
 const pending = (id: string, at: number, via: PendingFile['upload']['via'] = 'direct'): PendingFile => {
   const upload = { state: 'pending', via, expectedBytes: 5, expiresAt: 900 } as const;
@@ -81,7 +73,7 @@ describe('a file that is received and not checked completely', () => {
   test('is made of a pending upload and leaves older files, but no unused link', () => {
     const before = [stored('old', 1), pending('link', 2, 'link'), pending('other', 3), pending('new', 4)];
     const { finalizedAt: _, state: __, problem: ___, ...bytes } = storedAt(1);
-    const upload = { state: 'received', ...bytes, receivedAt: 20, leaseUntil: null, leaseToken: null } as const;
+    const upload = { state: 'received', ...bytes, receivedAt: 20 } as const;
     const after = receive(before, holder('new'), upload);
     expect(shapeOf(after)).toEqual(['old stored', 'other pending', 'new received']);
     expect(receive(before, { id: 'new', token: 'another' }, upload)).toBeUndefined();
@@ -89,13 +81,13 @@ describe('a file that is received and not checked completely', () => {
   });
 
   test('replaces the stored file of its name once it is accepted', () => {
-    const after = acceptReceived([stored('old', 1), ...group], holder('new'), storedAt(30));
+    const after = acceptReceived([stored('old', 1), ...group], 'new', storedAt(30));
     expect(shapeOf(after)).toEqual(['new stored']);
     expect(after?.[0]?.upload).toEqual(storedAt(30));
   });
 
   test('makes the dataset FAILED with the reason if it is rejected', () => {
-    const after = rejectReceived([fileOf('older', 1, rejectedAt(1)), ...group], holder('new'), rejectedAt(30))!;
+    const after = rejectReceived([fileOf('older', 1, rejectedAt(1)), ...group], 'new', rejectedAt(30))!;
     expect(shapeOf(after)).toEqual(['new rejected']);
     expect(statusAt(after, 31)).toBe('FAILED');
     expect(findingsOf(after, 31).errors).toEqual([PROBLEM]);
@@ -105,7 +97,7 @@ describe('a file that is received and not checked completely', () => {
     const before = [stored('old', 1), ...group, pending('newest', 25, 'presigned')];
     const rejected = reject(before, holder('newest'), rejectedAt(26))!;
     expect(shapeOf(rejected)).toEqual(['old stored', 'new received']);
-    const after = acceptReceived(rejected, holder('new'), storedAt(30))!;
+    const after = acceptReceived(rejected, 'new', storedAt(30))!;
     expect(findingsOf(after, 31).warnings).toEqual([
       expect.objectContaining({ code: 'REPLACEMENT_REJECTED', message: expect.stringContaining(PROBLEM.message) }),
     ]);
@@ -115,12 +107,12 @@ describe('a file that is received and not checked completely', () => {
   });
 
   test('leaves the stored file of its name if it is rejected, with a warning, since no answer reported it', () => {
-    const after = rejectReceived([stored('old', 1), ...group], holder('new'), rejectedAt(30))!;
+    const after = rejectReceived([stored('old', 1), ...group], 'new', rejectedAt(30))!;
     expect(shapeOf(after)).toEqual(['old stored']);
     const [warning] = findingsOf(after, 31).warnings;
     expect(warning).toMatchObject({ code: 'REPLACEMENT_REJECTED', filename: CLIP });
     expect(warning?.message).toContain(PROBLEM.message);
-    const again = rejectReceived([...after, received('third', 40)], holder('third'), rejectedAt(50))!;
+    const again = rejectReceived([...after, received('third', 40)], 'third', rejectedAt(50))!;
     expect(findingsOf(again, 51).warnings).toHaveLength(1);
     expect(findingsOf(recordRecheck(again, 'old', { ok: true, ...BYTES }) ?? again, 60).warnings).toHaveLength(1);
   });
@@ -141,32 +133,22 @@ describe('a file that is received and not checked completely', () => {
 
   test('the order of upload decides, not the order in which the checks end', () => {
     const both = [received('first', 10), received('second', 20)];
-    const secondFirst = acceptReceived(both, holder('second'), storedAt(30))!;
+    const secondFirst = acceptReceived(both, 'second', storedAt(30))!;
     expect(shapeOf(secondFirst)).toEqual(['second stored']);
-    const firstFirst = acceptReceived(both, holder('first'), storedAt(30))!;
+    const firstFirst = acceptReceived(both, 'first', storedAt(30))!;
     expect(shapeOf(firstFirst)).toEqual(['first stored', 'second received']);
-    expect(shapeOf(acceptReceived(firstFirst, holder('second'), storedAt(40)))).toEqual(['second stored']);
-    const secondRejected = rejectReceived(both, holder('second'), rejectedAt(30))!;
-    const accepted = acceptReceived(secondRejected, holder('first'), storedAt(40))!;
+    expect(shapeOf(acceptReceived(firstFirst, 'second', storedAt(40)))).toEqual(['second stored']);
+    const secondRejected = rejectReceived(both, 'second', rejectedAt(30))!;
+    const accepted = acceptReceived(secondRejected, 'first', storedAt(40))!;
     expect(shapeOf(accepted)).toEqual(['first stored']);
     expect(findingsOf(accepted, 50).warnings.map(({ code }) => code)).toEqual(['REPLACEMENT_REJECTED']);
   });
 
-  test('is checked by one holder at a time, and a holder that lost its lease changes nothing', () => {
-    const acquire = (from: StemGroup, now: number, token: string) =>
-      acquireCheck(from, 'new', { now, until: now + 100, token });
-    expect(acquire(group, 999, 'other')).toBeUndefined();
-    const taken = acquire(group, 1000, 'other')!;
-    expect([
-      renewCheck(taken, holder('new'), 2000),
-      releaseCheck(taken, holder('new')),
-      acceptReceived(taken, holder('new'), storedAt(1001)),
-      rejectReceived(taken, holder('new'), rejectedAt(1001)),
-    ]).toEqual([undefined, undefined, undefined, undefined]);
-    expect(shapeOf(acceptReceived(taken, { id: 'new', token: 'other' }, storedAt(1001)))).toEqual(['new stored']);
-    const released = releaseCheck(group, holder('new'))!;
-    expect(acquire(released, 30, 'other')).toBeDefined();
-    expect(acquireCheck([stored('new', 1)], 'new', { now: 2000, until: 2100, token: 'other' })).toBeUndefined();
+  test('is not changed by a check that ends once it was checked, replaced or removed', () => {
+    for (const others of [[stored('new', 1)], [pending('new', 1)], [received('other', 1)], []]) {
+      expect(acceptReceived(others, 'new', storedAt(1001))).toBeUndefined();
+      expect(rejectReceived(others, 'new', rejectedAt(1001))).toBeUndefined();
+    }
   });
 });
 

@@ -1,13 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  acceptReceived,
-  acquireCheck,
-  recordRecheck,
-  rejectReceived,
-  releaseCheck,
-  renewCheck,
-} from '../../src/dataset/check-transitions.js';
+import { acceptReceived, recordRecheck, rejectReceived } from '../../src/dataset/check-transitions.js';
 import { countsInRole, countsOf, pendingUntilOf, recount, type StemCounts } from '../../src/dataset/counts.js';
 import {
   type DatasetCounts,
@@ -118,13 +111,13 @@ const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => 
 
 const receivedUpload = (model: Model, sizeBytes: number): ReceivedFile['upload'] => {
   const { finalizedAt, problem: _, ...bytes } = storedUpload(model, sizeBytes);
-  return { ...bytes, state: 'received', receivedAt: finalizedAt, leaseUntil: null, leaseToken: null };
+  return { ...bytes, state: 'received', receivedAt: finalizedAt };
 };
 
 type Step =
   | { do: 'reserve'; filename: string; via: 'link' | 'direct' }
   | { do: 'acquire' | 'renew' | 'release' | 'finalize' | 'receive' | 'reject'; pick: number }
-  | { do: 'acquire check' | 'renew check' | 'release check' | 'accept' | 'reject received'; pick: number }
+  | { do: 'accept' | 'reject received'; pick: number }
   | { do: 'recheck'; filename: string; isIntact: boolean }
   | { do: 'uploadLong'; filename: string }
   | { do: 'upload'; filename: string }
@@ -157,14 +150,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      do: fc.constantFrom(
-        'acquire check',
-        'acquire check',
-        'renew check',
-        'release check',
-        'accept',
-        'reject received',
-      ),
+      do: fc.constantFrom('accept', 'reject received'),
       pick: fc.nat(20),
     }),
   },
@@ -219,18 +205,15 @@ function perform(model: Model, action: Step): void {
     finalize: (group: StemGroup) => finalize(group, holder, storedUpload(model, 100 + action.pick)),
     receive: (group: StemGroup) => receive(group, holder, receivedUpload(model, 100 + action.pick)),
     reject: (group: StemGroup) => reject(group, holder, { state: 'rejected', problem, finalizedAt: model.now }),
-    'acquire check': (group: StemGroup) => acquireCheck(group, id, lease),
-    'renew check': (group: StemGroup) => renewCheck(group, holder, lease.until),
-    'release check': (group: StemGroup) => releaseCheck(group, holder),
-    accept: (group: StemGroup) => acceptReceived(group, holder, storedUpload(model, 100 + action.pick)),
+    accept: (group: StemGroup) => acceptReceived(group, id, storedUpload(model, 100 + action.pick)),
     'reject received': (group: StemGroup) =>
-      rejectReceived(group, holder, { state: 'rejected', problem, finalizedAt: model.now }),
+      rejectReceived(group, id, { state: 'rejected', problem, finalizedAt: model.now }),
   };
   model.change(file.filename, transitions[action.do]);
 }
 
 function isCheckStep(action: Step): boolean {
-  return ['acquire check', 'renew check', 'release check', 'accept', 'reject received'].includes(action.do);
+  return ['accept', 'reject received'].includes(action.do);
 }
 
 /** The status by the table in docs/datasets.md, from the files instead of the counts. */

@@ -30,7 +30,7 @@ test('a server that can not remove what a deleted dataset left serves neverthele
   onTestFinished(() => next.stop().then(() => {}));
   const again = new Api(next.url, api.token);
   expect((await again.list()).body.datasets).toMatchObject([{ id: kept }]);
-  await eventually(() => next.output().includes('the cleanup failed; it will be retried') || undefined);
+  await eventually(() => next.output().includes('a job failed; it will be retried') || undefined);
   await rm(blobs);
   await expect.poll(() => remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
 });

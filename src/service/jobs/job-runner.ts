@@ -12,6 +12,12 @@ export interface JobHandler {
   readonly kind: JobKind;
   /** Jobs that this process runs at once; an account has at most half of them while others wait. */
   readonly atOnce: number;
+  /** Jobs of an account that this process runs at once, so that one that comes later finds a free place; `atOnce` by default. */
+  readonly ofAccount?: number;
+  /** The longest pause after a failure; an hour by default. */
+  readonly longestRetry?: Micros;
+  /** False for owners whose jobs another process does; without it, this process does those of all owners. */
+  readonly isFor?: (accountId: string) => boolean;
   /** The signal fires when the process stops, or when the lease is lost. */
   readonly run: (job: Job, signal: AbortSignal) => Promise<JobEnd>;
 }
@@ -87,7 +93,10 @@ export class JobRunner {
     const owners = await jobs.owners(free.map(({ kind }) => kind));
     const at = now();
     for (const handler of free) {
-      const due = owners.filter(({ kind, dueAt }) => kind === handler.kind && dueAt <= at);
+      const { isFor = () => true } = handler;
+      const due = owners.filter(
+        ({ kind, accountId, dueAt }) => kind === handler.kind && isFor(accountId) && dueAt <= at,
+      );
       await this.#startOf(handler, this.#roundRobin(due));
     }
     const next = Math.min(...owners.map(({ dueAt }) => dueAt).filter((dueAt) => dueAt > at));
@@ -104,8 +113,8 @@ export class JobRunner {
 
   /** Claims and starts jobs of these owners in rounds, one of each, until none is due or the handler has as many as it takes. */
   async #startOf(handler: JobHandler, owners: JobOwner[]): Promise<void> {
-    const { kind, atOnce } = handler;
-    const most = owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce;
+    const { kind, atOnce, ofAccount = atOnce } = handler;
+    const most = Math.min(ofAccount, owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce);
     for (let due = owners; due.length > 0; ) {
       const next: JobOwner[] = [];
       for (const owner of due) {
@@ -158,16 +167,16 @@ export class JobRunner {
       else await jobs.postpone(job, { now: now(), dueAt: end.dueAt });
     } catch (error) {
       if (error instanceof LeaseLost) return;
-      await this.#endFailed(job, error).catch((failure) => onError(failure, job));
+      await this.#endFailed(handler, job, error).catch((failure) => onError(failure, job));
     }
   }
 
   /** A job that the stop of this process has interrupted is due at once; one that failed is due after a pause. */
-  async #endFailed(job: Job, error: unknown): Promise<void> {
+  async #endFailed({ longestRetry = LONGEST_RETRY }: JobHandler, job: Job, error: unknown): Promise<void> {
     const { jobs, now, onError } = this.#options;
     if (this.#stopping.signal.aborted) return jobs.postpone(job, { now: now(), dueAt: now() });
     onError(error, job);
-    const pause = Math.min(FIRST_RETRY * 2 ** job.failures, LONGEST_RETRY);
+    const pause = Math.min(FIRST_RETRY * 2 ** job.failures, longestRetry);
     await jobs.fail(job, { dueAt: now() + pause, error: error instanceof Error ? error.message : String(error) });
   }
 }

@@ -3,60 +3,59 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { thumbnailKeyOf } from '../download/thumbnails.js';
 import { UploadLease } from './upload-lease.js';
 
-export interface CleanupOptions {
-  /** Whether this process is receiving the upload. Such a lease is live, even if its renewals failed. */
-  readonly isReceiving?: (fileId: string) => boolean;
-  /** Ends the work early. */
-  readonly signal?: AbortSignal;
-}
-
 /**
- * Removes leftovers of crashes and disconnects: uploads whose lease has expired, with any bytes they stored, and the bytes
- * of replaced or deleted files whose grace period is over. Moves the files of deleted datasets to the trash.
+ * Deletes the bytes of replaced or deleted files whose grace period is over, until the signal fires.
  *
- * @throws BlobsNotDeleted if the store keeps some of the bytes, once everything else is removed
+ * @throws BlobsNotDeleted if the store keeps some of the bytes, once all others are deleted
  */
-export async function cleanUp(dependencies: ServiceDependencies, options: CleanupOptions = {}): Promise<void> {
-  const { catalog, blobs, now } = dependencies;
-  const failures: BlobsNotDeleted[] = [];
-  const keptBy = (error: unknown): readonly string[] => {
-    if (!(error instanceof BlobsNotDeleted)) throw error;
-    failures.push(error);
-    return error.keys;
-  };
-  await releaseLeases(dependencies, options).catch(keptBy);
-  await catalog.trashDeleted(options.signal);
+export async function emptyTrash(
+  { catalog, blobs, now }: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now'>,
+  signal?: AbortSignal,
+): Promise<void> {
   const time = now();
-  while (!options.signal?.aborted) {
+  let failure: BlobsNotDeleted | undefined;
+  while (!signal?.aborted) {
     const due = await catalog.expiredTrash(time);
     if (due.length === 0) break;
-    const deletion = blobs.delete(due.flatMap((key) => [key, thumbnailKeyOf(key)]));
-    const kept = new Set(await deletion.then(() => [], keptBy));
-    const isKept = (key: string) => kept.has(key) || kept.has(thumbnailKeyOf(key));
-    await catalog.removeFromTrash(
-      due.filter((key) => !isKept(key)),
-      time,
+    const deletion = blobs.delete(due.flatMap((key) => [key, thumbnailKeyOf(key)])).then(
+      () => [],
+      (error) => {
+        if (!(error instanceof BlobsNotDeleted)) throw error;
+        failure ??= error;
+        return error.keys;
+      },
     );
-    // Not due for the rest of this cleanup.
+    const kept = new Set<string>(await deletion);
+    const isKept = (key: string) => kept.has(key) || kept.has(thumbnailKeyOf(key));
+    const deleted = due.filter((key) => !isKept(key));
+    await catalog.removeFromTrash(deleted, time);
+    // Not due for the rest of this run.
     await catalog.rescheduleTrash(due.filter(isKept), { to: time + 1 });
   }
-  if (failures[0] !== undefined) throw failures[0];
+  if (failure !== undefined) throw failure;
+}
+
+export interface ReleaseOptions {
+  /** Whether this process is receiving the upload. Such a lease is live, even if its renewals failed. */
+  readonly isReceiving?: (fileId: string) => boolean;
+  /** Releases live leases too. Only for the start of a process that alone uses the catalog: all are from an earlier process. */
+  readonly isLiveToo?: boolean;
+  /** Ends the work early. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Releases the leases that have expired, and deletes any bytes their uploads stored.
  *
  * @throws BlobsNotDeleted if the store keeps some of them. Their leases are released by a later call
- * @param options.isLiveToo releases live leases too. Only for the start of a process that alone uses the catalog: all of them
- * are from an earlier process
  */
 export async function releaseLeases(
   dependencies: ServiceDependencies,
-  { isLiveToo = false, isReceiving = () => false, signal }: CleanupOptions & { readonly isLiveToo?: boolean },
+  { isLiveToo = false, isReceiving = () => false, signal }: ReleaseOptions = {},
 ): Promise<void> {
   const { catalog, blobs, now } = dependencies;
   const expiredBy = isLiveToo ? Number.MAX_SAFE_INTEGER : now();
-  let failure: unknown;
+  let failure: BlobsNotDeleted | undefined;
   for (const file of await catalog.expiredLeases(expiredBy)) {
     if (signal?.aborted) break;
     if (isReceiving(file.id)) continue;

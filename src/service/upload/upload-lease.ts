@@ -146,7 +146,7 @@ export class UploadLease {
    * `unavailable` if the client should send the file again; PreconditionFailed
    */
   async finalize(staged: StagedBlob, signal: AbortSignal): Promise<FinalizedFile> {
-    const { now, rules, checkReceived } = this.#dependencies;
+    const { now, rules } = this.#dependencies;
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
     const options = { accountId: this.accountId, role: this.#role, signal, maxSeconds: rules.maxInlineSeconds };
@@ -167,18 +167,14 @@ export class UploadLease {
     const link = linkEnd !== undefined && { linkUntil: linkEnd };
     const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion, ...link };
     if (isComplete) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
-    const noLease = { leaseUntil: null, leaseToken: null };
     const { condition, author } = this.file.upload;
-    const received = await this.#record({
+    return this.#record({
       state: 'received',
       ...bytes,
       receivedAt: now(),
       ...(condition !== undefined && { condition }),
       ...(author !== undefined && { author }),
-      ...noLease,
     });
-    checkReceived?.();
-    return received;
   }
 
   /** Records the upload as rejected. @throws ServiceError `invalid_content` */

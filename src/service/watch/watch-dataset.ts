@@ -10,8 +10,8 @@ import { fingerprintOf, LinkedDatasets } from './linked-datasets.js';
 /** The longest delay of a Node timer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** How often the store is polled for presigned uploads, since it sends no notifications. */
-const STORE_POLL_INTERVAL_MS = 1000;
+/** How often the store is searched for presigned uploads, since it sends no notifications. */
+const SEARCH_INTERVAL_MS = 1000;
 
 /** Limit of the names of a change. A reader of more reads all files. */
 const MAX_CHANGED_NAMES = 200;
@@ -30,7 +30,7 @@ export interface DatasetChange extends DatasetSummary {
  * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
 export async function* watchDataset(
-  { catalog, rules, now, pollPresignedUploads }: ServiceDependencies,
+  { catalog, rules, now, findPresignedUploads }: ServiceDependencies,
   key: DatasetKey,
   signal: AbortSignal,
 ): AsyncGenerator<DatasetChange> {
@@ -56,9 +56,11 @@ export async function* watchDataset(
         return;
       }
       linkedDatasets.follow(dataset);
-      const polled = [dataset, ...dataset.links.map((link) => link.dataset)].filter(({ counts }) => counts.pending > 0);
-      const isPolling = pollPresignedUploads !== undefined && polled.length > 0;
-      if (isPolling) for (const { id } of polled) pollPresignedUploads(id);
+      const pending = [dataset, ...dataset.links.map((link) => link.dataset)].filter(
+        ({ counts }) => counts.pending > 0,
+      );
+      const isSearching = findPresignedUploads !== undefined && pending.length > 0;
+      if (isSearching) for (const each of pending) findPresignedUploads(each);
       // The clock is read once for both, so that no change falls between two readings.
       const at = now();
       const status = datasetStatusOf(dataset, at, rules);
@@ -68,7 +70,7 @@ export async function* watchDataset(
       }
       lastFingerprint = fingerprint;
       const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;
-      const maxMs = isPolling ? STORE_POLL_INTERVAL_MS : MAX_TIMEOUT_MS;
+      const maxMs = isSearching ? SEARCH_INTERVAL_MS : MAX_TIMEOUT_MS;
       await withAnySignal([signal, wake.signal], (either) =>
         waitUnlessAborted(nextChange - at, { maxMs, signal: either }),
       );

@@ -4,7 +4,6 @@ import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import { ReceivedFiles } from './background/received-files.js';
 import { type ContentsOptions, type DatasetContents, readContents } from './dataset-contents.js';
 import {
   addDataset,
@@ -26,13 +25,7 @@ import {
 import { DownloadFiles } from './history/download-files.js';
 import { Revisions } from './history/revisions.js';
 import { Links, withLinks } from './pairs/links.js';
-import {
-  pendingPresigned,
-  presignedByDataset,
-  presignedPage,
-  type SoughtUpload,
-  soughtUploadOf,
-} from './presigned/sought-uploads.js';
+import { presignedPage, type SoughtUpload, soughtUploadOf } from './presigned/sought-uploads.js';
 import { type RevisionOfDataset, restoreRevision, undoRevision } from './restore-revision.js';
 import { type DatasetRecord, fileOf } from './rows.js';
 import {
@@ -71,7 +64,6 @@ export class Catalog {
   readonly revisions: Revisions;
   readonly links: Links;
   readonly downloadFiles: DownloadFiles;
-  readonly receivedFiles: ReceivedFiles;
   /** For reads of all files of a dataset, by account. Each holds some megabytes until its caller has made an answer of them. */
   readonly reads = new FairQueue(READS_AT_ONCE);
   readonly limits: AccountLimits;
@@ -84,7 +76,6 @@ export class Catalog {
     this.limits = limits;
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
-    this.receivedFiles = new ReceivedFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
     this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
@@ -162,28 +153,9 @@ export class Catalog {
     return (await select.execute()).map((row) => fileOf(row) as PendingFile);
   }
 
-  /** A page, ordered by id, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
-  async presignedPage(page: { now: Micros; datasetId: string; after: string; limit: number }): Promise<SoughtUpload[]> {
+  /** A page, ordered by id, of a dataset's pending presigned uploads. Some may be expired. */
+  async presignedPage(page: { datasetId: string; after: string; limit: number }): Promise<SoughtUpload[]> {
     return (await presignedPage(this.#db.query, page).execute()).map(soughtUploadOf);
-  }
-
-  /** The pending presigned uploads that have one of these ids and that no lease holds at `now`. */
-  async pendingPresignedUploads({ now, ids }: { now: Micros; ids: readonly string[] }): Promise<PendingFile[]> {
-    const files: PendingFile[] = [];
-    for (const chunk of rowChunksOf(ids)) {
-      const rows = await pendingPresigned(this.#db.query, now).selectAll().where('id', 'in', chunk).execute();
-      files.push(...rows.map((row) => fileOf(row) as PendingFile));
-    }
-    return files;
-  }
-
-  /**
-   * The datasets with pending presigned uploads that are replaced or expire at or after `expiringFrom`, and that no lease holds
-   * at `now`, each with the time of its last reservation, and whether replaced ones are not retired yet.
-   */
-  async datasetsWithPresignedUploads(query: { now: Micros; expiringFrom: Micros }) {
-    const rows = await presignedByDataset(this.#db.query, query).execute();
-    return rows.map(({ replaced, ...row }) => ({ ...row, hasReplaced: Number(replaced) > 0 }));
   }
 
   /**

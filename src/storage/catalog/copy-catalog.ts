@@ -16,7 +16,7 @@ import {
 } from './catalog-rows.js';
 import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countColumns, type DatasetRow, type FileRow, fileOf } from './rows.js';
-import { hasDataset, rowChunksOf } from './statements.js';
+import { hasDataset, ROWS_PER_STATEMENT, rowChunksOf } from './statements.js';
 
 /** The blob of a received or stored file, or of a past one. */
 export interface ReferencedBlob {
@@ -195,6 +195,7 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         const kept = damagedDatasets.has(dataset.id) ? rows.map((row) => ({ ...row, ready: null })) : rows;
         for (const chunk of rowChunksOf(kept)) await run(to.query.insertInto('revision').values(chunk));
       }
+      await copyJobs(from.query, read, to.query, run);
       const damagedTargets = new Set<string>();
       for await (const { rows } of datasetPagesOf(from.query, read, 'link')) {
         await run(to.query.insertInto('link').values(rows));
@@ -209,6 +210,20 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
       await commit([]);
     }),
   );
+}
+
+/** Copies the jobs in pages. Those that run are due again when their lease ends. */
+async function copyJobs(from: Query, read: RunStatement, to: Query, run: RunStatement): Promise<void> {
+  for (let last = { kind: '', key: '' }; ; ) {
+    const page = from.selectFrom('job').selectAll().orderBy('kind').orderBy('key').limit(ROWS_PER_STATEMENT);
+    const rows = await read(
+      page.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'key'), '>', tuple(last.kind, last.key))),
+    );
+    const [end] = rows.slice(-1);
+    if (end === undefined) return;
+    last = end;
+    await run(to.insertInto('job').values(rows.map((row) => ({ ...row, lease: null }))));
+  }
 }
 
 /** Writes the versions that the new store of a catalog has for its blobs, in one transaction. @throws BlobMissing */

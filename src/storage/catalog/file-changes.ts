@@ -35,6 +35,8 @@ import {
   writeRevision,
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
+import { jobsOfChanges } from './file-jobs.js';
+import { enqueue } from './jobs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
 import { restartRecheck } from './background/rechecks.js';
 import {
@@ -46,6 +48,7 @@ import {
   lockedDatasetById,
   countNames,
   reclaimBlobs,
+  rowChunksOf,
   trashBlobs,
   writeCounts,
   writeFiles,
@@ -230,6 +233,9 @@ function changeOnce(
       ...judgePastFiles(query, datasetId, history.judgedAgain),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
+      ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
+        enqueue(query, jobs, { ifWaiting: 'earlier' }),
+      ),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);

@@ -36,6 +36,8 @@ export interface NewJob {
 export interface Job extends Required<Omit<NewJob, 'dueAt'>> {
   /** Failed attempts since it last succeeded or was enqueued. */
   readonly failures: number;
+  /** Why the last attempt failed; `undefined` if there was none, or it succeeded. */
+  readonly error: string | undefined;
   readonly lease: string;
   readonly generation: number;
 }
@@ -121,13 +123,20 @@ export class Jobs {
     this.wake();
   }
 
-  /** Enqueues a job of the installation unless it waits or runs already. */
-  async ensure(kind: JobKind, dueAt: Micros): Promise<void> {
+  /** Enqueues those jobs that neither wait nor run. @param jobs at most `ROWS_PER_STATEMENT` */
+  async ensure(jobs: readonly NewJob[]): Promise<void> {
+    if (jobs.length === 0) return;
     await this.#db.query
       .insertInto('job')
-      .values(columnsOf({ kind, key: '', accountId: INSTALLATION, dueAt }))
+      .values(jobs.map(columnsOf))
       .onConflict((conflict) => conflict.columns(['kind', 'key']).doNothing())
       .execute();
+    this.wake();
+  }
+
+  /** Deletes the jobs of a kind that no worker has claimed since a time: those of a machine that is gone. */
+  async deleteUnclaimed(kind: JobKind, { dueBy }: { dueBy: Micros }): Promise<void> {
+    await this.#db.query.deleteFrom('job').where('kind', '=', kind).where('due_at', '<=', dueBy).execute();
   }
 
   /** The owners of jobs of these kinds. Its time does not grow with the jobs of an owner. */
@@ -256,7 +265,8 @@ function columnsOf({ kind, key, accountId, dueAt, payload = {} }: NewJob) {
 const NEW = { generation: 0, failures: 0, error: null, lease: null };
 
 function jobOf(row: Selectable<Schema['job']>): Job {
-  const { kind, key, account_id: accountId, generation, failures, lease } = row;
+  const { kind, key, account_id: accountId, generation, failures, error, lease } = row;
   const payload = JSON.parse(row.payload) as object;
-  return { kind: kind as JobKind, key, accountId, payload, generation, failures, lease: lease ?? '' };
+  const attempts = { generation, failures, error: error ?? undefined };
+  return { kind: kind as JobKind, key, accountId, payload, ...attempts, lease: lease ?? '' };
 }

@@ -146,14 +146,12 @@ function storedUploadOf(row: StoredRow, read: FactsReader): StoredFile['upload']
 }
 
 function receivedUploadOf(row: FileRow): ReceivedFile['upload'] {
-  const lease = { leaseUntil: row.arriving_until, leaseToken: row.arriving_by };
   const given = { ...conditionOf(row), ...authorOf(row) };
   return {
     state: 'received',
     ...inspectedBytesOf(row, factsOf),
     receivedAt: required(row.settled_at),
     ...given,
-    ...lease,
   };
 }
 
@@ -257,8 +255,6 @@ function uploadColumns(upload: Upload): UploadColumns {
         settled_at: upload.receivedAt,
         write_condition: conditionColumn(upload),
         author: authorColumn(upload),
-        arriving_until: upload.leaseUntil,
-        arriving_by: upload.leaseToken,
       };
     case 'stored':
       return {

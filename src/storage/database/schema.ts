@@ -9,6 +9,7 @@ import { addTokenKinds, indexTokensOfAccounts } from './migrations/add-token-kin
 import { addVersion } from './migrations/add-version.js';
 import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
 import { createInitialTables } from './migrations/create-initial-tables.js';
+import { enqueueBackgroundWork } from './migrations/enqueue-background-work.js';
 import { indexAddedIn } from './migrations/index-added-in.js';
 import { indexAnnouncements } from './migrations/index-announcements.js';
 import { indexDatasetName } from './migrations/index-dataset-name.js';
@@ -221,6 +222,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0019_dataset_name_index': { up: indexDatasetName },
   '0020_received_index': { up: indexReceived },
   '0021_jobs': { up: addJobs },
+  '0024_background_work': { up: enqueueBackgroundWork },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { acceptReceived, acquireCheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
+import { acceptReceived, rejectReceived } from '../../../src/dataset/check-transitions.js';
 import { countsOf, usageOf } from '../../../src/dataset/counts.js';
 import {
   type CompleteFile,
@@ -134,11 +134,10 @@ class Model {
       return false;
     }
     const { condition } = file.upload;
-    const lease = { leaseUntil: null, leaseToken: null };
     try {
       return this.change((group) =>
         isLong
-          ? receive(group, holder, { state: 'received', ...this.bytes(sha256), receivedAt: now, condition, ...lease })
+          ? receive(group, holder, { state: 'received', ...this.bytes(sha256), receivedAt: now, condition })
           : finalize(group, holder, { state: 'stored', ...this.bytes(sha256), finalizedAt: now }),
       );
     } catch (error) {
@@ -168,15 +167,13 @@ class Model {
 
   check(file: DatasetFile, isFit: boolean): void {
     if (file.upload.state !== 'received') return;
-    const holder = { id: file.id, token: 'checker' };
     const { sha256 } = file.upload;
     const { now } = this;
-    this.change((group) => acquireCheck(group, file.id, { now, until: now + LEASE, token: 'checker' }));
     const problem = errorIn(NAME, 'VIDEO_CORRUPT', 'is broken');
     this.change((group) =>
       isFit
-        ? acceptReceived(group, holder, { state: 'stored', ...this.bytes(sha256), finalizedAt: now })
-        : rejectReceived(group, holder, { state: 'rejected', problem, finalizedAt: now }),
+        ? acceptReceived(group, file.id, { state: 'stored', ...this.bytes(sha256), finalizedAt: now })
+        : rejectReceived(group, file.id, { state: 'rejected', problem, finalizedAt: now }),
     );
   }
 

@@ -7,16 +7,18 @@ import type { Status } from '../../../src/dataset/dataset.js';
 import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
-import { BackgroundChecks } from '../../../src/service/check/background-checks.js';
 import { BackgroundRechecks } from '../../../src/service/check/background-rechecks.js';
 import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
+import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
+import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
+import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { clip } from '../../fixtures/media.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
@@ -97,10 +99,12 @@ export async function openPlace(place: Place) {
         const end = (result: Inspection | Error) => (result instanceof Error ? reject(result) : resolve(result));
         decodes.push({ clip: toDecode, signal, end });
       });
+    const jobs = new Jobs(metadata.database);
+    metadata.catalog.changes.onAnyChange(() => jobs.wake());
     const dependencies: ServiceDependencies = {
       catalog: metadata.catalog,
       blobs: options.blobs ?? blobs,
-      jobs: metadata.jobs,
+      jobs,
       now: () => metadata.now() + time.ahead,
       rules: {
         captionGrace: 0,
@@ -119,14 +123,12 @@ export async function openPlace(place: Place) {
       // A clip is long if its name says so.
       expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
       newId,
-      checkReceived: () => checks.wake(),
       wakeRechecks: () => rechecks.wake(),
     };
-    const checks = new BackgroundChecks(dependencies, {
-      isAlone: options.isAlone === true,
-      ofAccount: options.ofAccount ?? 2,
-      onChecked: () => {},
-      onError: (error, failure) => errors.push(`${failure}: ${error}`),
+    const checks = new JobRunner({
+      ...{ jobs, now: dependencies.now, newId, leaseDuration: LEASE, isAlone: options.isAlone === true },
+      handlers: [checkFileJob(dependencies, { ofAccount: options.ofAccount ?? 2, onChecked: () => {} })],
+      onError: (error, job) => errors.push(`${job?.kind} ${job?.key} failed: ${error}`),
     });
     onTestFinished(() => checks.stop());
     const rechecks = new BackgroundRechecks(dependencies, {
@@ -144,6 +146,7 @@ export async function openPlace(place: Place) {
       dependencies,
       datasets: new DatasetService(dependencies),
       checks,
+      jobs,
       rechecks,
       startRecheck: (of = key) => recheckService.start(of),
       progress: () => recheckService.progress(key),
@@ -207,7 +210,12 @@ export async function openPlace(place: Place) {
       })();
       return statuses;
     },
-    received: () => metadata.catalog.receivedFiles.ofAccount({ accountId, until: Number.MAX_SAFE_INTEGER, limit: 10 }),
+    received: async () => (await metadata.catalog.files(key.id)).filter(({ upload }) => upload.state === 'received'),
+    /** What waits and runs of the checks. */
+    checkJobs: async () => {
+      const found = (await metadata.jobs.counts()).find(({ kind }) => kind === 'check-file');
+      return { waiting: found?.waiting ?? 0, running: found?.running ?? 0, failed: found?.failed ?? 0 };
+    },
     trash: async () => (await metadata.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).sort(),
   };
 }

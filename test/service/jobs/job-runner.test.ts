@@ -17,7 +17,7 @@ function gate() {
 
 onEach(catalogs, (open) => {
   /** Starts a runner with one handler. `ran` has the keys in the order in which they were started. */
-  async function start(run: (job: Job, signal: AbortSignal) => Promise<JobEnd>, atOnce = 1) {
+  async function start(run: (job: Job, signal: AbortSignal) => Promise<JobEnd>, atOnce = 1, ofAccount = atOnce) {
     const { database } = await open();
     const jobs = new Jobs(database);
     const ran: string[] = [];
@@ -28,6 +28,7 @@ onEach(catalogs, (open) => {
     const handler: JobHandler = {
       kind: KIND,
       atOnce,
+      ofAccount,
       run: (job, signal) => {
         ran.push(job.key);
         return run(job, signal);
@@ -66,6 +67,18 @@ onEach(catalogs, (open) => {
     expect(ran.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
     release();
     await expect.poll(() => ran.length).toBe(7);
+  });
+
+  test('keeps a place free for an account that comes later, if the handler says so', async () => {
+    const { release, released } = gate();
+    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), 3, 2);
+    for (const key of ['a1', 'a2', 'a3']) await add(key, 'a');
+    runner.start();
+    await expect.poll(() => ran).toEqual(['a1', 'a2']);
+    await add('b1', 'b');
+    await expect.poll(() => ran).toEqual(['a1', 'a2', 'b1']);
+    release();
+    await expect.poll(() => ran.length).toBe(4);
   });
 
   test('tries a failed job again after a pause, and reports it', async () => {
@@ -107,5 +120,67 @@ onEach(catalogs, (open) => {
     await expect.poll(() => ran).toEqual(['x']);
     await runner.stop();
     expect(await jobs.counts()).toMatchObject([{ waiting: 1, running: 0, failed: 0 }]);
+  });
+
+  test('of several processes, each job is run by one', async () => {
+    const { database, openAnother } = await open();
+    const keys = Array.from({ length: 40 }, (_, i) => `job-${i}`);
+    const owner = (key: string) => `account ${key.slice(-1)}`;
+    const jobs = new Jobs(database);
+    await jobs.add(
+      keys.map((key) => ({ kind: KIND, key, accountId: owner(key), dueAt: 1 })),
+      { ifWaiting: 'earlier' },
+    );
+    const ran: string[] = [];
+    const errors: unknown[] = [];
+    let ids = 0;
+    for (const each of [database, (await openAnother()).database, (await openAnother()).database]) {
+      const handler: JobHandler = {
+        kind: KIND,
+        atOnce: 4,
+        run: async ({ key }) => {
+          ran.push(key);
+          return 'done';
+        },
+      };
+      const runner = new JobRunner({
+        ...{ jobs: new Jobs(each), handlers: [handler], now: () => Date.now() * 1000, newId: () => `lease-${++ids}` },
+        ...{ leaseDuration: MINUTE, isAlone: false, onError: (error) => errors.push(error) },
+      });
+      onTestFinished(() => runner.stop());
+      runner.start();
+    }
+    await expect.poll(() => jobs.counts()).toEqual([]);
+    expect(ran.toSorted()).toEqual(keys.toSorted());
+    expect(errors).toEqual([]);
+  });
+
+  test('leaves jobs to other processes whose owners it is not for', async () => {
+    const { database } = await open();
+    const jobs = new Jobs(database);
+    const ran: string[] = [];
+    const handler: JobHandler = {
+      kind: 'mount',
+      atOnce: 1,
+      isFor: (accountId) => accountId.startsWith('mine/'),
+      run: async ({ key }) => {
+        ran.push(key);
+        return 'done';
+      },
+    };
+    const runner = new JobRunner({
+      ...{ jobs, handlers: [handler], now: () => Date.now() * 1000, newId: () => 'lease' },
+      ...{ leaseDuration: MINUTE, isAlone: true, onError: () => {} },
+    });
+    onTestFinished(() => runner.stop());
+    await jobs.add(
+      ['theirs/a', 'mine/a', 'mine/b'].map((key) => ({ kind: 'mount', key, accountId: key, dueAt: 1 })),
+      { ifWaiting: 'earlier' },
+    );
+    runner.start();
+    await expect.poll(() => ran).toEqual(['mine/a', 'mine/b']);
+    await expect.poll(() => jobs.counts()).toMatchObject([{ waiting: 1, running: 0 }]);
+    await jobs.deleteUnclaimed('mount', { dueBy: 1 });
+    expect(await jobs.counts()).toEqual([]);
   });
 });

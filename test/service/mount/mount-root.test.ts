@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { watch } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
@@ -223,41 +222,4 @@ describe('serve --mount-root', () => {
     await gone('lost');
     expect((await stat(join(root, 'kept'))).ino).toBe(ino);
   });
-
-  test('a round reconciles a target once, also if its controls are due', async () => {
-    const control = (await api.json<{ id: string }>('POST', '', { name: 'unreadable-depth', role: 'control' })).body.id;
-    await api.upload(control, '01.jpg', await media.jpeg({ seed: 8 }));
-    const caption = 'a caption that no other file has';
-    const files = { '01.jpg': await media.jpeg({ seed: 1 }), '01.txt': caption };
-    const id = await datasetOf(api, files, 'unreadable');
-    await api.json('PUT', `/${id}/links`, { control_1: control });
-    expect(await server.stop()).toBe(0);
-    const blob = await storedIn(server.dataFolder, caption);
-    await rm(blob);
-    await mkdir(blob);
-    const otherRoot = join(root, '..', 'other');
-    await mkdir(otherRoot, { recursive: true });
-    const changes: (string | null)[] = [];
-    const watcher = watch(otherRoot, (_, name) => changes.push(name));
-    const settings = { 'caption-grace-seconds': 0, 'mount-root': otherRoot };
-    server = await startServer(settings, { dataFolder: server.dataFolder });
-    api = await server.api();
-    const witness = await datasetOf(api, await pairsOf(1), 'witness');
-    const { digest } = (await api.manifest(witness)).body;
-    // It is quiet later than a second turn of the target would be.
-    await eventually(() => readFile(join(otherRoot, 'witness', '.mount.json'), 'utf8').catch(() => undefined));
-    expect(JSON.parse(await readFile(join(otherRoot, 'witness', '.mount.json'), 'utf8')).digest).toBe(digest);
-    watcher.close();
-    // Its folder is made and removed.
-    expect(changes.filter((name) => name === '.unreadable.mounting')).toHaveLength(2);
-  });
 });
-
-/** The stored file with this content. */
-async function storedIn(folder: string, content: string): Promise<string> {
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && (await readFile(path, 'utf8')) === content) return path;
-  }
-  throw new Error('No stored file has this content.');
-}

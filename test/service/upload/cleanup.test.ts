@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
-import { cleanUp } from '../../../src/service/upload/cleanup.js';
+import { emptyTrash } from '../../../src/service/upload/cleanup.js';
 import { catalogs, onEach, openDisk } from '../../harness/backends.js';
 
 onEach(catalogs, (open) => {
@@ -20,9 +20,9 @@ onEach(catalogs, (open) => {
       },
     };
     const dependencies = { catalog, blobs: stopsMeanwhile, now: () => 10 } as unknown as ServiceDependencies;
-    await cleanUp(dependencies, { signal: stopping.signal });
+    await emptyTrash(dependencies, stopping.signal);
     expect(await left()).toBe(700);
-    await cleanUp({ ...dependencies, blobs });
+    await emptyTrash({ ...dependencies, blobs });
     expect(await left()).toBe(0);
   });
 
@@ -41,10 +41,10 @@ onEach(catalogs, (open) => {
     await rm(shard, { recursive: true });
     await writeFile(shard, '');
     const dependencies = { catalog, blobs, now: () => 10 } as unknown as ServiceDependencies;
-    await expect(cleanUp(dependencies)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(emptyTrash(dependencies)).rejects.toMatchObject({ code: 'unavailable' });
     expect((await left()).sort()).toEqual(names.filter((name) => name.startsWith('d/07')).sort());
     await rm(shard);
-    await cleanUp({ ...dependencies, now: () => 11 });
+    await emptyTrash({ ...dependencies, now: () => 11 });
     expect(await left()).toEqual([]);
   });
 });

@@ -9,7 +9,7 @@ import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { acquireLease } from '../../../src/dataset/upload-transitions.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Quota } from '../../../src/service/limits/quota.js';
-import { cleanUp } from '../../../src/service/upload/cleanup.js';
+import { releaseLeases } from '../../../src/service/upload/cleanup.js';
 import type { SignedUpload } from '../../../src/service/upload/upload-links.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
@@ -117,14 +117,14 @@ describe('an upload that stalls past its lease', () => {
     // Another instance, which does not know that this one is receiving the upload.
     const other = new Uploads(service.dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     service.time.ahead = LEASE + SECOND;
-    await cleanUp(service.dependencies);
+    await releaseLeases(service.dependencies);
     const link = { fileId: service.file.id, sizeBytes: BYTES.length, expiresAt: service.file.upload.expiresAt };
     await other.receiveLink(link as SignedUpload, BYTES.length, incomingBody('from two.'));
     expect(await stalled.resume()).toBe('upload_finalized');
     expect(await service.textOf()).toBe('from two.');
     expect((await service.catalog.file(service.file.id))?.upload.state).toBe('stored');
     service.time.ahead = 3 * LEASE;
-    await cleanUp(service.dependencies);
+    await releaseLeases(service.dependencies);
     expect(await service.textOf()).toBe('from two.');
   });
 
@@ -153,7 +153,7 @@ describe('an upload that stalls past its lease', () => {
     const stalled = await service.stall(() => service.direct('b.txt'));
     const [pending] = (await service.catalog.files(service.key.id)).filter((file) => file.filename === 'b.txt');
     service.time.ahead = ahead;
-    if (code === 'unavailable') await cleanUp(service.dependencies);
+    if (code === 'unavailable') await releaseLeases(service.dependencies);
     else await service.catalog.deleteDataset(service.key, service.now());
     expect(await stalled.resume()).toBe(code);
     expect(await service.blobs.read(blobKeyOf(pending!))).toBeUndefined();

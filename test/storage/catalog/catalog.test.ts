@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { CompiledQuery } from 'kysely';
 import { describe, expect, test } from 'vitest';
-import { acceptReceived, acquireCheck, recordRecheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
+import { acceptReceived, recordRecheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
 import { countsOf } from '../../../src/dataset/counts.js';
 import {
   type DatasetFile,
@@ -25,6 +25,7 @@ import {
 } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { installationSetting } from '../../../src/storage/catalog/installation-setting.js';
 import { datasetsBy, storedAfter } from '../../../src/storage/catalog/statements.js';
 import { planOf } from '../../harness/query-plans.js';
@@ -65,7 +66,7 @@ const stored = (sizeBytes: number): StoredFile['upload'] => ({
 
 const received = (sizeBytes: number, receivedAt: number): ReceivedFile['upload'] => {
   const { finalizedAt: _, problem: __, ...bytes } = stored(sizeBytes);
-  return { ...bytes, state: 'received', receivedAt, leaseUntil: null, leaseToken: null };
+  return { ...bytes, state: 'received', receivedAt };
 };
 
 const at = (datasetId: string, filename: string, now = 50) => ({
@@ -169,11 +170,9 @@ onEach(catalogs, (open) => {
       },
     };
     const unchecked: DatasetFile = { ...pending(datasetId, 'd.mp4'), upload: received(7, 3) };
-    const held = { leaseUntil: 90, leaseToken: 'me' };
-    const checked: DatasetFile = { ...pending(datasetId, 'e.mp4'), upload: { ...received(7, 3), ...held } };
     const { problem } = bad.upload as { problem: ErrorProblem };
     const damaged: DatasetFile = { ...pending(datasetId, 'f.jpg'), upload: { ...stored(5), problem, addedIn: 1 } };
-    const all = [open, good, bad, unchecked, checked, damaged];
+    const all = [open, good, bad, unchecked, damaged];
     for (const file of all) {
       await catalog.change(at(datasetId, file.filename), (group) => [...group, file]);
       expect(await catalog.file(file.id)).toEqual(file);
@@ -285,18 +284,16 @@ onEach(catalogs, (open) => {
     test('receives the blobs of rejected and removed received files', async () => {
       const { catalog, datasetId } = await openDataset();
       const files = ['a.mp4', 'b.mp4', 'c.mp4'].map(
-        (name) =>
-          ({ ...pending(datasetId, name), upload: { ...received(1, 20), leaseUntil: 900, leaseToken: 'me' } }) as const,
+        (name) => ({ ...pending(datasetId, name), upload: received(1, 20) }) as const,
       );
       const [rejected, removed, accepted] = files as [ReceivedFile, ReceivedFile, ReceivedFile];
       for (const file of files) await catalog.change(at(datasetId, file.filename), () => [file]);
-      const holder = (file: ReceivedFile) => ({ id: file.id, token: 'me' });
       const problem = { severity: 'error', code: 'VIDEO_CORRUPT', message: '' } as const;
       await catalog.change(at(datasetId, 'a.mp4'), (group) =>
-        rejectReceived(group, holder(rejected), { state: 'rejected', problem, finalizedAt: 50 }),
+        rejectReceived(group, rejected.id, { state: 'rejected', problem, finalizedAt: 50 }),
       );
       await catalog.change(at(datasetId, 'b.mp4'), (group) => remove(group, 'b.mp4'));
-      await catalog.change(at(datasetId, 'c.mp4'), (group) => acceptReceived(group, holder(accepted), stored(1)));
+      await catalog.change(at(datasetId, 'c.mp4'), (group) => acceptReceived(group, accepted.id, stored(1)));
       expect((await catalog.expiredTrash(1050)).sort()).toEqual([rejected, removed].map(blobKeyOf).sort());
     });
 
@@ -328,27 +325,44 @@ onEach(catalogs, (open) => {
     expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
 
-  test('finds the accounts with received files, and those without a valid lease, oldest first', async () => {
-    const { catalog, accountId, datasetId } = await openDataset();
-    expect(await catalog.receivedFiles.accounts()).toEqual([]);
-    const add = async (filename: string, upload: ReceivedFile['upload']) => {
-      const file = { ...pending(datasetId, filename), upload };
-      await catalog.change(at(datasetId, filename), (group) => [...group, file]);
-      return file.id;
+  test('enqueues the check of a received file once, and a change that is cancelled none', async () => {
+    const { catalog, accountId, database, datasetId } = await openDataset();
+    const jobs = new Jobs(database);
+    const claim = (kind: JobKind, now: number) => {
+      const lease = { now, until: now + 1_000_000_000, token: newId() };
+      return jobs.claim({ kind, accountId }, lease);
     };
-    const late = await add('a.mp4', received(1, 30));
-    const early = await add('a.mp4', received(1, 20));
-    const held = await add('b.mp4', { ...received(1, 10), leaseUntil: 70, leaseToken: 'me' });
-    await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, pending(datasetId, 'c.jpg')));
-    await upload(catalog, datasetId, 'd.jpg');
-    const found = async (until: number, limit = 9) =>
-      (await catalog.receivedFiles.ofAccount({ accountId, until, limit })).map(({ id }) => id);
-    expect(await catalog.receivedFiles.accounts()).toEqual([accountId]);
-    expect(await found(69)).toEqual([early, late]);
-    expect(await found(70)).toEqual([held, early, late]);
-    expect(await found(70, 2)).toEqual([held, early]);
+    const file = { ...pending(datasetId, 'a.mp4'), upload: received(1, 30) };
+    await catalog.change(at(datasetId, 'a.mp4'), () => undefined);
+    expect(await claim('check-file', 100)).toBeUndefined();
+    await catalog.change(at(datasetId, 'a.mp4'), () => [file]);
+    expect(await claim('check-file', 49)).toBeUndefined();
+    expect(await claim('check-file', 50)).toMatchObject({ key: file.id, generation: 0 });
+    const warned = { ...file, upload: { ...file.upload, warnings: [] } };
+    await catalog.change(at(datasetId, 'a.mp4'), () => [warned]);
+    expect(await claim('check-file', 1_000_000_050)).toMatchObject({ key: file.id, generation: 0 });
     // Cleanup ends pending uploads only: the bytes of a received file must stay.
-    expect((await catalog.expiredLeases(800)).map(({ id }) => id)).toEqual([]);
+    expect(await catalog.expiredLeases(800)).toEqual([]);
+  });
+
+  test('enqueues the search for presigned uploads, at once if one is replaced', async () => {
+    const { catalog, accountId, database, datasetId } = await openDataset();
+    const dueAt = async () => (await new Jobs(database).owners(['find-uploads'])).map((owner) => owner.dueAt);
+    const presigned = (filename: string): PendingFile => {
+      const file = pending(datasetId, filename);
+      return { ...file, upload: { ...file.upload, via: 'presigned', leaseUntil: null, leaseToken: null } };
+    };
+    await catalog.change(at(datasetId, 'a.jpg'), (group) => reserve(group, pending(datasetId, 'a.jpg')));
+    expect(await dueAt()).toEqual([]);
+    const names = ['b.jpg', 'c.jpg'];
+    await catalog.change({ ...at(datasetId, 'b.jpg'), filenames: names }, (group, stem) =>
+      reserve(group, presigned(`${stem}.jpg`)),
+    );
+    expect(await dueAt()).toEqual([2_000_050]);
+    await catalog.change(at(datasetId, 'b.jpg', 60), (group) => reserve(group, presigned('b.jpg')));
+    expect(await dueAt()).toEqual([60]);
+    expect(await new Jobs(database).counts()).toMatchObject([{ kind: 'find-uploads', waiting: 1 }]);
+    expect(accountId).not.toBe('');
   });
 
   test('reserves a direct upload only in a dataset of the account, and updates its counts', async () => {
@@ -385,7 +399,7 @@ onEach(catalogs, (open) => {
       pick: fc.nat(9),
       action: fc.constantFrom(
         ...['link', 'direct', 'direct', 'store', 'store', 'reject', 'release', 'remove'],
-        ...['receive', 'acquire check', 'accept', 'reject received', 'damaged'],
+        ...['receive', 'accept', 'reject received', 'damaged'],
       ),
     });
     let datasets = 0;
@@ -406,10 +420,9 @@ onEach(catalogs, (open) => {
             reject: (group) => reject(group, holder, { state: 'rejected', problem, finalizedAt: now }),
             release: (group) => releaseLease(group, holder),
             receive: (group) => receive(group, holder, received(pick, now)),
-            'acquire check': (group) => acquireCheck(group, holder.id, { now, until: 900, token: holder.token }),
-            accept: (group) => acceptReceived(group, holder, { ...stored(pick), finalizedAt: now }),
+            accept: (group) => acceptReceived(group, holder.id, { ...stored(pick), finalizedAt: now }),
             'reject received': (group) =>
-              rejectReceived(group, holder, { state: 'rejected', problem, finalizedAt: now }),
+              rejectReceived(group, holder.id, { state: 'rejected', problem, finalizedAt: now }),
             damaged: (group) => recordRecheck(group, holder.id, { ok: false, problem }),
             remove: (group) => remove(group, filename),
           };
@@ -428,44 +441,25 @@ onEach(catalogs, (open) => {
     );
   });
 
-  test('finds the pending presigned uploads without a lease, and their datasets', async () => {
+  test('finds the pending presigned uploads of a dataset in pages', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const other = await catalog.createDataset({ id: newId(), accountId, name: 'cats', createdAt: 10 });
-    const presigned = (dataset: string, filename: string, expiresAt: number): PendingFile => {
+    const presigned = (dataset: string, filename: string): PendingFile => {
       const file = pending(dataset, filename);
-      return {
-        ...file,
-        upload: { ...file.upload, via: 'presigned', expiresAt, leaseUntil: null, leaseToken: null },
-      };
+      return { ...file, upload: { ...file.upload, via: 'presigned', leaseUntil: null, leaseToken: null } };
     };
-    const late = presigned(datasetId, 'a.jpg', 300);
-    const early = presigned(datasetId, 'b.jpg', 100);
-    const inOtherDataset = presigned(other.id, 'c.jpg', 200);
-    const withLease = presigned(datasetId, 'd.jpg', 150);
-    const byLink: PendingFile = { ...early, id: newId(), filename: 'e.jpg', upload: { ...early.upload, via: 'link' } };
-    for (const file of [late, early, inOtherDataset, withLease, byLink, pending(datasetId, 'g.jpg')]) {
+    const [one, two, three] = ['a.jpg', 'b.jpg', 'c.jpg'].map((name) => presigned(datasetId, name));
+    const ofOther = presigned(other.id, 'c.jpg');
+    const byLink: PendingFile = { ...one!, id: newId(), filename: 'e.jpg', upload: { ...one!.upload, via: 'link' } };
+    for (const file of [one!, two!, three!, ofOther, byLink, pending(datasetId, 'g.jpg')]) {
       await catalog.change(at(file.datasetId, file.filename), (group) => reserve(group, file));
     }
-    await catalog.change(at(datasetId, 'd.jpg'), (group) =>
-      acquireLease(group, withLease.id, { now: 50, until: 70, token: 'me' }),
-    );
     await upload(catalog, datasetId, 'f.jpg');
-    const idsOf = async (now: number, files: PendingFile[]) =>
-      (await catalog.pendingPresignedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
-    const sorted = (...files: PendingFile[]) => files.map(({ id }) => id).sort();
-    const pendingIds = async (now: number, { after = '', limit = 10 } = {}) =>
-      (await catalog.presignedPage({ now, datasetId, after, limit })).map(({ id }) => id);
-    expect(await pendingIds(69)).toEqual(sorted(early, late));
-    const ids = sorted(early, late, withLease);
-    expect(await pendingIds(70)).toEqual(ids);
-    expect(await pendingIds(70, { after: ids[0]!, limit: 1 })).toEqual([ids[1]]);
-    expect(await idsOf(69, [late, withLease, inOtherDataset, byLink])).toEqual(sorted(late, inOtherDataset));
-    expect(await idsOf(69, [])).toEqual([]);
-    const datasetsAt = async (now: number, expiringFrom: number) =>
-      (await catalog.datasetsWithPresignedUploads({ now, expiringFrom })).map((found) => found.datasetId).sort();
-    expect(await datasetsAt(69, 0)).toEqual([datasetId, other.id].sort());
-    expect(await datasetsAt(69, 201)).toEqual([datasetId]);
-    expect(await datasetsAt(69, 1_000_000)).toEqual([]);
+    const ids = [one!, two!, three!].map(({ id }) => id).sort();
+    const page = async (after: string, limit: number) =>
+      (await catalog.presignedPage({ datasetId, after, limit })).map(({ id }) => id);
+    expect(await page('', 10)).toEqual(ids);
+    expect(await page(ids[0]!, 1)).toEqual([ids[1]]);
   });
 
   test('calls listeners after changes and after the deletion, until they unsubscribe', async () => {

@@ -95,50 +95,11 @@ onEach(catalogs, (open) => {
     const presigned = { state: 'pending', via: 'presigned', expires_at: 9 };
     await database.query.updateTable('file').set(presigned).where('id', 'like', 'f1%').execute();
     const plans = await plansOf(database, async (watched) => {
-      const page = { now: 5, datasetId: 'd', after: 'f11', limit: 2 };
+      const page = { datasetId: 'd', after: 'f11', limit: 2 };
       const found = await catalogOver(watched).presignedPage(page);
       expect(found.map(({ id }) => id)).toEqual(['f110', 'f1100']);
     });
     expect(plans).toEqual([expect.stringContaining('file_presigned')]);
     expect(plans[0]).not.toMatch(/sort|b-tree/i);
-  });
-
-  test('pending presigned uploads of all datasets are found without a look at those that have expired', async () => {
-    const { database, accountId } = await openLarge();
-    const set = (values: object, ids: string) =>
-      database.query.updateTable('file').set(values).where('id', 'like', ids).execute();
-    await set({ state: 'pending', via: 'presigned', settled_at: null, expires_at: 1, alive_until: 1 }, 'f%');
-    await set({ expires_at: 9, alive_until: 9, created_at: 2 }, 'f11%');
-    await set({ settled_at: 5, created_at: 3 }, 'f222%');
-    if (database.hasRowLocks) await database.query.executeQuery(raw('analyze file').compile());
-    const plans = await plansOf(database, async (watched) => {
-      const found = await catalogOver(watched).datasetsWithPresignedUploads({ now: 5, expiringFrom: 4 });
-      expect(found).toEqual([{ datasetId: 'd', accountId, reservedAt: 3, hasReplaced: true }]);
-    });
-    // The plans of its parts come first.
-    expect(plans.at(-1)).toMatch(/file_awaited.*expires_at ?>.*file_replaced.*settled_at ?>/);
-    expect(plans.at(-1)).not.toMatch(/SCAN file|file_pending|file_presigned/);
-  });
-
-  test('received files of an account are found by its datasets that have some, in their order', async () => {
-    const { database, accountId } = await openLarge();
-    const received = { state: 'received', arriving_until: null };
-    await database.query.updateTable('file').set(received).where('id', 'in', ['f8', 'f9']).execute();
-    await database.query.updateTable('dataset').set({ received: 2 }).execute();
-    if (database.hasRowLocks) await database.query.executeQuery(raw('analyze file').compile());
-    const plans = await plansOf(database, async (watched) => {
-      const { receivedFiles } = catalogOver(watched);
-      const found = await receivedFiles.ofAccount({ accountId, until: 5, limit: 1 });
-      expect(found.map(({ id }) => id)).toEqual(['f8']);
-    });
-    expect(plans).toEqual([expect.stringContaining('file_received')]);
-    expect(plans[0]).not.toMatch(/sort|b-tree/i);
-    const ofDatasets = await plansOfReads(database, 'dataset', async (watched) => {
-      const { receivedFiles } = catalogOver(watched);
-      expect(await receivedFiles.accounts()).toEqual([accountId]);
-      await receivedFiles.ofAccount({ accountId, until: 5, limit: 1 });
-    });
-    const byIndex = expect.stringContaining('dataset_received');
-    expect(ofDatasets).toEqual([byIndex, byIndex]);
   });
 });

@@ -52,7 +52,7 @@ onEach(catalogs, (open) => {
       const { jobs } = await openJobs();
       expect(await jobs.owners([KIND, 'mount'])).toEqual([]);
       await jobs.add([job('1', 7, 'b'), job('2', 5, 'b'), job('3', 9, 'a')], { ifWaiting: 'earlier' });
-      await jobs.ensure('mount', 3);
+      await jobs.ensure([{ kind: 'mount', key: '', accountId: '', dueAt: 3 }]);
       const owners = await jobs.owners([KIND, 'mount']);
       expect(owners).toHaveLength(3);
       expect(owners).toEqual(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { acceptReceived } from '../../../src/dataset/check-transitions.js';
-import { DETECTION_MARGIN, type DatasetFile, type PendingFile, type Upload } from '../../../src/dataset/dataset.js';
+import { DETECTION_MARGIN, type DatasetFile, type PendingFile } from '../../../src/dataset/dataset.js';
 import {
   finalize,
   receive,
@@ -49,7 +49,7 @@ const bytes = {
   linkUntil: LINK_UNTIL,
 } as const;
 const stored = { state: 'stored', ...bytes, finalizedAt: NOW } as const;
-const received = { state: 'received', ...bytes, receivedAt: NOW, leaseUntil: null, leaseToken: null } as const;
+const received = { state: 'received', ...bytes, receivedAt: NOW } as const;
 const problem = { severity: 'error', code: 'VIDEO_CORRUPT', message: '' } as const;
 
 type Change = (transition: (group: StemGroup) => StemGroup | undefined) => Promise<unknown>;
@@ -62,8 +62,6 @@ type Context = {
 };
 
 const holderOf = ({ id }: DatasetFile) => ({ id, token: HOLDER });
-const checkedBy = (group: StemGroup) =>
-  group.map((file) => ({ ...file, upload: { ...file.upload, leaseUntil: 900, leaseToken: HOLDER } as Upload }));
 
 /** The ways in which a file that came through a link stops being in the catalog. */
 const ENDS: [string, (context: Context) => Promise<unknown>][] = [
@@ -113,8 +111,7 @@ const ENDS: [string, (context: Context) => Promise<unknown>][] = [
     'checked in the background and removed',
     async ({ change, file }) => {
       await change((group) => receive(group, holderOf(file), received));
-      await change(checkedBy);
-      await change((group) => acceptReceived(group, holderOf(file), stored));
+      await change((group) => acceptReceived(group, file.id, stored));
       await change((group) => remove(group, file.filename));
     },
   ],

@@ -1,13 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { ReceivedFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
-import { CheckLease } from '../../../src/service/check/check-lease.js';
-import { cleanUp, releaseLeases } from '../../../src/service/upload/cleanup.js';
+import { emptyTrash, releaseLeases } from '../../../src/service/upload/cleanup.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { clip } from '../../fixtures/media.js';
 import { laptop } from '../../harness/author.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from './check-service.js';
+import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from '../check/check-service.js';
 
 for (const place of PLACES) {
   const title = `a clip whose decode takes long, on ${place.name}`;
@@ -67,8 +65,8 @@ for (const place of PLACES) {
       expect(await trash()).toEqual([blobKeyOf({ id, datasetId })]);
     });
 
-    test('goes on after a restart, and a stopped process has aborted its decode and released its lease', async () => {
-      const { newInstance, becomes, received } = await open();
+    test('goes on after a restart, and a stopped process has aborted its decode and released its job', async () => {
+      const { newInstance, becomes, checkJobs } = await open();
       const first = newInstance();
       first.checks.start();
       await first.upload('long.mp4');
@@ -76,7 +74,7 @@ for (const place of PLACES) {
       const { signal } = await first.decode();
       await first.checks.stop();
       expect(signal.aborted).toBe(true);
-      expect((await received()).map((file) => file.upload.leaseUntil)).toEqual([null]);
+      expect(await checkJobs()).toEqual({ waiting: 1, running: 0, failed: 0 });
       const second = newInstance();
       second.checks.start();
       const { clip, end } = await second.decode();
@@ -86,61 +84,40 @@ for (const place of PLACES) {
     });
 
     test('is taken over once the lease of an instance that died has expired, and at once by a process that is alone', async () => {
-      const { newInstance, becomes, received, time } = await open();
+      const { newInstance, becomes, key, received, time } = await open();
       const dead = newInstance();
-      await dead.upload('long.mp4');
+      const { now, newId } = dead.dependencies;
+      const claim = () => {
+        const lease = { now: now(), until: now() + LEASE, token: newId() };
+        return dead.jobs.claim({ kind: 'check-file', accountId: key.accountId }, lease);
+      };
+      const file = await dead.upload('long.mp4');
       await dead.upload('long.txt', 'a dog');
-      const acquire = async (file: ReceivedFile) =>
-        CheckLease.acquire(dead.dependencies, file, { expiredBy: dead.dependencies.now() });
-      const [file] = await received();
-      const lease = await acquire(file!);
-      expect(lease).toBeDefined();
+      expect(await claim()).toMatchObject({ key: file.id });
       const other = newInstance();
       other.checks.start();
-      // The other instance looks for files, and leaves this one to its holder.
+      // The other instance looks for jobs, and leaves this one to its holder.
       await other.upload('long 2.mp4');
-      await other.decode();
-      expect(other.decodes.map(({ clip }) => clip.filename)).toEqual(['long 2.mp4']);
+      const first = await other.decode();
+      expect(first.clip.filename).toBe('long 2.mp4');
+      first.end(decoded(first.clip));
+      await expect.poll(async () => (await received()).map(({ filename }) => filename)).toEqual(['long.mp4']);
       time.ahead = LEASE + SECOND;
-      other.checks.wake();
+      other.jobs.wake();
       const { clip, end } = await other.decode(2);
       expect(clip.filename).toBe('long.mp4');
-      // The dead one was only suspended: it changes nothing any more.
-      expect(await lease!.finish(undecodable(clip))).toBe(false);
-      const alone = newInstance({ isAlone: true });
-      alone.checks.start();
-      const again = await alone.decode(2);
-      end(undecodable(clip));
-      for (const decode of alone.decodes) decode.end(decoded(decode.clip));
-      expect(again.clip.filename).toMatch(/^long/);
+      end(decoded(clip));
       const { files } = await eventually(async () => {
         const found = await becomes('FAILED');
         return found.files.length === 3 ? found : undefined;
       });
       expect(files.map(({ filename }) => filename)).toEqual(['long 2.mp4', 'long.mp4', 'long.txt']);
-    });
-
-    test('waits for none of an account that has many', async () => {
-      const { newInstance, newNeighbour } = await open();
-      const { checks, upload, decode, decodes } = newInstance({ ofAccount: 1 });
-      for (const name of ['long a.mp4', 'long b.mp4', 'long c.mp4']) await upload(name);
-      checks.start();
-      await decode(1);
-      const neighbour = await newNeighbour();
-      for (const name of ['long d.mp4', 'long e.mp4']) await upload(name, undefined, neighbour);
-      // Meanwhile, the first one is being decoded.
-      for (const count of [2, 3]) {
-        const { clip: decodedClip, end } = await decode(count);
-        end(decoded(decodedClip));
-      }
-      const [first] = decodes;
-      first!.end(decoded(first!.clip));
-      for (const count of [4, 5]) {
-        const { clip: decodedClip, end } = await decode(count);
-        end(decoded(decodedClip));
-      }
-      const names = decodes.map(({ clip: { filename } }) => filename);
-      expect(names).toEqual(['long a.mp4', 'long d.mp4', 'long e.mp4', 'long b.mp4', 'long c.mp4']);
+      await other.checks.stop();
+      await dead.upload('long 3.mp4');
+      expect(await claim()).toBeDefined();
+      const alone = newInstance({ isAlone: true });
+      alone.checks.start();
+      expect((await alone.decode()).clip.filename).toBe('long 3.mp4');
     });
 
     test('is decoded by one of several instances', async () => {
@@ -150,7 +127,7 @@ for (const place of PLACES) {
       await instances[0]!.upload('long.mp4');
       for (const { checks } of instances) checks.start();
       const { clip, end } = await eventually(() => instances.flatMap(({ decodes }) => decodes)[0]);
-      for (const { checks } of instances) checks.wake();
+      for (const { jobs } of instances) jobs.wake();
       end(decoded(clip));
       await becomes('READY');
       for (const { checks } of instances) await checks.stop();
@@ -220,12 +197,12 @@ for (const place of PLACES) {
       const file = await upload('long.mp4');
       time.ahead = 1000 * LEASE;
       await releaseLeases(dependencies, { isLiveToo: true });
-      await cleanUp(dependencies);
+      await emptyTrash(dependencies);
       expect((await blobs.find([blobKeyOf(file)])).size).toBe(1);
     });
 
     test('whose bytes vanished is rejected, and one that can not be read at the moment is not', async () => {
-      const { newInstance, blobs, becomes, received } = await open();
+      const { newInstance, blobs, becomes, checkJobs, time } = await open();
       const vanished = await newInstance().upload('long.mp4');
       await newInstance().upload('long.txt', 'a dog');
       const isDown = { value: true };
@@ -236,19 +213,28 @@ for (const place of PLACES) {
             isDown.value ? Promise.reject(unavailable) : blobs.fetch(...args),
         },
       }) as typeof blobs;
-      const { checks, errors } = newInstance({ blobs: store });
+      const { checks, errors, jobs } = newInstance({ blobs: store });
       checks.start();
       await eventually(() => errors[0]);
-      expect(errors[0]).toContain('long.mp4');
-      expect((await received()).map(({ upload }) => upload.leaseUntil)).toEqual([null]);
+      expect(errors[0]).toContain(vanished.id);
+      await expect.poll(checkJobs).toEqual({ waiting: 1, running: 0, failed: 1 });
       await blobs.delete([blobKeyOf(vanished)]);
       isDown.value = false;
+      // The pause after a failure grows to a minute.
+      const retried = async () => {
+        time.ahead += 60 * SECOND;
+        jobs.wake();
+      };
+      await retried();
+      await eventually(() => errors[1]);
+      await expect.poll(checkJobs).toEqual({ waiting: 1, running: 0, failed: 1 });
+      await retried();
       const { findings } = await becomes('FAILED');
       expect(findings.errors).toMatchObject([{ code: 'NO_MEDIA' }, { code: 'BYTES_LOST', filename: 'long.mp4' }]);
     });
 
     test('whose bytes the store does not find once is read once more before it is rejected', async () => {
-      const { newInstance, becomes, blobs } = await open();
+      const { newInstance, becomes, blobs, time } = await open();
       let isFound = false;
       const store = Object.create(blobs, {
         fetch: {
@@ -262,9 +248,14 @@ for (const place of PLACES) {
       const first = newInstance();
       await first.upload('long.mp4');
       await first.upload('long.txt', 'a dog');
-      const { checks, decode, errors } = newInstance({ blobs: store });
+      const { checks, decode, errors, jobs } = newInstance({ blobs: store });
       checks.start();
-      const { clip, end } = await decode();
+      await eventually(() => errors[0]);
+      time.ahead += 60 * SECOND;
+      const { clip, end } = await eventually(() => {
+        jobs.wake();
+        return decode();
+      });
       end(decoded(clip));
       await becomes('READY');
       expect(errors).toEqual([expect.stringMatching(/long\.mp4 disappeared .* read once more/)]);
