@@ -82,7 +82,10 @@ export async function openApp(config: Config, logger: Logger) {
   const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
   const onWarning = (message: string) => logger.warn(message);
-  const openedCatalog = await openCatalog({ ...config, accountLimits: config.limits.account }, { onWarning });
+  const openedCatalog = await openCatalog(
+    { ...config, captionGrace: config.rules.captionGrace, accountLimits: config.limits.account },
+    { onWarning },
+  );
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   await requireOwnCatalog(openedCatalog.database, config);
   const pool = openPool(config, logger);
@@ -177,23 +180,22 @@ export async function openApp(config: Config, logger: Logger) {
   });
   const history = new HistoryService(dependencies, datasets);
   const webhooks = openWebhooks(dependencies, {
-    database: openedCatalog.database,
+    database,
     allow: config.webhookAllow,
     datasets,
     toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
-    isAlone: isCatalogLocal,
     userAgent: `trainyard/${packageVersion()}`,
     machineTime,
     onAttempt: (outcome) => metrics.webhookAttempted(outcome),
     onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
-    onError: (err, failure) => logger.warn({ err }, failure),
   });
-  metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooks.inFlight);
   const jobRunner = new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: isCatalogLocal },
-    handlers: [pruneTokensJob({ database, now })],
+    handlers: [pruneTokensJob({ database, now }), ...webhooks.handlers],
     onError: (err, job) => logger.warn({ err, ...job }, 'a job failed; it will be retried'),
   });
+  const webhooksInFlight = () => jobRunner.inFlight('deliver');
+  metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooksInFlight);
   catalog.changes.onAnyChange(
     () => jobs.wake(),
     () => jobs.wake(),
@@ -248,7 +250,6 @@ export async function openApp(config: Config, logger: Logger) {
   mountRoot?.start();
   checks.start();
   backgroundRechecks.start();
-  webhooks.start();
   const stopPeriodicWork = startPeriodicWork(dependencies, {
     ...{ retention, uploads, accounts, presignedUploads, logger },
   });
@@ -266,7 +267,6 @@ export async function openApp(config: Config, logger: Logger) {
       mountRoot?.stop(),
       checks.stop(),
       backgroundRechecks.stop(),
-      webhooks.stop(),
     ]);
     await server.close();
     clearTimeout(timer);

@@ -11,8 +11,6 @@ import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
 import { Retention } from '../../src/storage/catalog/history/retention.js';
 import { trashDeleted } from '../../src/storage/catalog/long-changes/trash-deleted.js';
-import { Announcements } from '../../src/storage/catalog/webhooks/announcements.js';
-import { Webhooks } from '../../src/storage/catalog/webhooks/webhooks.js';
 import type { Database } from '../../src/storage/database/database.js';
 import { catalogs, onEach } from '../harness/backends.js';
 import { eventually, temporaryFolder } from '../harness/server.js';
@@ -211,31 +209,6 @@ onEach(catalogs, (open) => {
     // With a pause, the loop turns many times between two pieces.
     expect(transactions.turns / transactions.total).toBeGreaterThan(MIN_TURNS_A_PIECE);
     expect(pieces.turns / pieces.total).toBeGreaterThan(MIN_TURNS_A_PIECE);
-  });
-
-  test('the deletion of the last webhook of an account with many datasets; that of none looks for nothing', async () => {
-    const { accountId, database } = await open();
-    const state = { accountId, name: 'd', status: null, digest: null, seenAt: 1, announcedAt: 0 };
-    const known = Array.from({ length: 1200 }, (_, i) => ({ ...state, datasetId: `d${i}` }));
-    await new Announcements(database).begin(known);
-    const row = { id: 'hook', account_id: accountId, url: 'https://queue.example/', events: '[]', secret: 'whsec_' };
-    const times = { created_at: 1, disabled_at: null, lease_until: null, lease_token: null };
-    await database.query
-      .insertInto('webhook')
-      .values({ ...row, ...times })
-      .execute();
-    const { database: looking, transactions: looks } = observed(database);
-    expect(await new Webhooks(looking).remove({ accountId, id: 'nope' })).toBe(false);
-    expect(looks.total).toBe(1);
-    await turn();
-    const { database: counting, transactions, durable } = observed(database);
-    expect(await new Webhooks(counting).remove({ accountId, id: 'hook' })).toBe(true);
-    expect(await database.query.selectFrom('announcement').select('dataset_id').execute()).toEqual([]);
-    // The first piece follows the deletion of the webhook.
-    expect(durable.total).toBe(1);
-    expect(transactions.max).toBeLessThanOrEqual(2);
-    expect(transactions.total).toBeGreaterThan(6);
-    expect(transactions.turns / transactions.total).toBeGreaterThan(MIN_TURNS_A_PIECE);
   });
 
   test('a search for many names, of which few are stored', async () => {

@@ -54,6 +54,8 @@ import { turn } from '../time-slice.js';
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
   readonly blobGrace: Micros;
+  /** An event of webhooks is recorded so long after the last change of a dataset; none by default. */
+  readonly captionGrace?: Micros | undefined;
   /** None by default. */
   readonly accountLimits?: AccountLimits | undefined;
   readonly changeFeed?: ChangeFeed;
@@ -76,16 +78,17 @@ export class Catalog {
   readonly #longChanges: LongChanges;
 
   constructor(db: Database, options: CatalogOptions) {
-    const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
+    const { blobGrace, captionGrace = 0, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
     this.receivedFiles = new ReceivedFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
-    this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
+    this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
     this.#longChanges = new LongChanges(db, this.#changeOptions);
     this.links = new Links(db, {
       changes: this.changes,
+      captionGrace,
       notification: notifyInstances,
       replaceLocked: (key, replacement) => this.#longChanges.apply('replaceLinks', key.id, { key, replacement }, key),
     });

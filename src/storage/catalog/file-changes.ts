@@ -34,7 +34,7 @@ import {
   writeRevision,
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
-import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
+import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf, LINKED } from './rows.js';
 import { restartRecheck } from './background/rechecks.js';
 import {
   countReservation,
@@ -48,6 +48,7 @@ import {
   writeCounts,
   writeFiles,
 } from './statements.js';
+import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { turn } from '../time-slice.js';
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
@@ -95,6 +96,8 @@ export type Transition = (group: StemGroup, stem: string) => StemGroup | undefin
 
 export interface ChangeOptions {
   readonly blobGrace: Micros;
+  /** The job `announce` of a changed dataset is due so long after the change. */
+  readonly captionGrace: Micros;
   readonly limits: AccountLimits;
   /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: NotifyInstances;
@@ -157,7 +160,7 @@ function changeOnce(
   db: Database,
   change: FileChange,
   transition: Transition,
-  { blobGrace, limits, notification, pieces = ONE_PIECE }: ChangeOptions,
+  { blobGrace, captionGrace, limits, notification, pieces = ONE_PIECE }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, hasRowLocks, transact } = db;
   const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
@@ -231,6 +234,7 @@ function changeOnce(
       ...judgePastFiles(query, datasetId, history.judgedAgain),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
+      ...enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);

@@ -17,8 +17,8 @@ export const LONG_CHANGES = {
     undoRevision(db, revision, options),
   replaceLinks: (
     db: Database,
-    { key, replacement, notification }: { key: ChangedDatasetKey; replacement: LinkReplacement } & ChangeOptions,
-  ) => replaceLinksLocked(db, key, replacement, notification),
+    { key, replacement, ...options }: { key: ChangedDatasetKey; replacement: LinkReplacement } & ChangeOptions,
+  ) => replaceLinksLocked(db, key, replacement, options),
 };
 
 export type LongChangeName = keyof typeof LONG_CHANGES;

@@ -7,6 +7,7 @@ import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
 import { runWith } from '../catalog-rows.js';
 import { type DatasetRow, LINKED } from '../rows.js';
+import { enqueueAnnouncements } from '../webhooks/announcements.js';
 import { type LockedLinks, markLinkedTo, withLockedLinks } from './locked-links.js';
 import { type CountedPairs, countPairs, countUnpaired, type NewLink } from './recount-pairs.js';
 
@@ -30,6 +31,8 @@ export interface LinkReplacement {
 export interface ReplacementOptions {
   /** In which many pairs are proved. */
   readonly inPieces?: InPieces | undefined;
+  /** As in `ChangeOptions`. */
+  readonly captionGrace: Micros;
   readonly notification: NotifyInstances;
   /** Runs `replaceLinksLocked`, which may take long. */
   readonly replaceLocked: (key: DatasetKey, replacement: LinkReplacement) => Promise<readonly string[] | undefined>;
@@ -46,13 +49,13 @@ export async function replaceLinks(
   db: Database,
   key: DatasetKey,
   replacement: LinkReplacement,
-  { inPieces = inOnePiece, notification, replaceLocked }: ReplacementOptions,
+  { inPieces = inOnePiece, replaceLocked, ...options }: ReplacementOptions,
 ): Promise<readonly string[] | undefined> {
   const pairs = { targetId: key.id, links: replacement.links };
   let counted: CountedPairs | undefined;
   for (let attempts = 0; ; attempts++) {
     const unpairedOf = (datasets: readonly DatasetRow[]) => unpairedIn(counted, datasets);
-    const ids = await replaceOnce(db, key, { ...replacement, unpairedOf }, notification);
+    const ids = await replaceOnce(db, key, { ...replacement, unpairedOf }, options);
     if (ids !== UNCOUNTED) return ids;
     if (attempts === MAX_ATTEMPTS) return replaceLocked(key, replacement);
     counted = await inPieces(key.accountId, async (pieces) => {
@@ -67,9 +70,9 @@ export async function replaceLinksLocked(
   db: Database,
   key: DatasetKey,
   replacement: LinkReplacement,
-  notification: NotifyInstances,
+  options: Pick<ReplacementOptions, 'captionGrace' | 'notification'>,
 ): Promise<readonly string[] | undefined> {
-  const ids = await replaceOnce(db, key, replacement, notification);
+  const ids = await replaceOnce(db, key, replacement, options);
   return ids === UNCOUNTED ? undefined : ids;
 }
 
@@ -82,7 +85,7 @@ async function replaceOnce(
     now,
     unpairedOf,
   }: LinkReplacement & { unpairedOf?: (datasets: readonly DatasetRow[]) => number | undefined },
-  notification: NotifyInstances,
+  { captionGrace, notification }: Pick<ReplacementOptions, 'captionGrace' | 'notification'>,
 ): Promise<string[] | typeof UNCOUNTED | undefined> {
   const { query } = db;
   const newIds = links.map(({ linkedId }) => linkedId);
@@ -110,6 +113,7 @@ async function replaceOnce(
         .set((eb) => ({ linked, unpaired, updated_at: now, version: eb('version', '+', 1) }))
         .where('id', '=', id),
       ...markLinkedTo(query, touched),
+      ...enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
       ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
     ]);
     return [id, ...touched];

@@ -28,7 +28,7 @@ async function openHeld() {
     await held.opened;
     return undefined as never;
   };
-  const options = { blobGrace: 0, limits: NO_LIMITS, notification: () => [] };
+  const options = { blobGrace: 0, captionGrace: 0, limits: NO_LIMITS, notification: () => [] };
   const changes = new LongChanges({ ...database, besideWriter }, options);
   const ended: string[] = [];
   const change = (account: string, signal?: AbortSignal) => {

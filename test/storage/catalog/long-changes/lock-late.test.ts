@@ -52,7 +52,7 @@ async function setUp() {
       },
     };
     const pieces = { begin: async () => {}, pause: async () => void (await atPause(++counts.pauses)) };
-    const options = { blobGrace: 1000, limits: NO_LIMITS, notification: () => [], pieces };
+    const options = { blobGrace: 1000, captionGrace: 0, limits: NO_LIMITS, notification: () => [], pieces };
     const revision = { datasetId: id, number: 1, author: { ...laptop, how: 'restore' as const }, now: 100 };
     return { changed: await restoreRevision(lockingLate(observed, id), revision, options), ...counts };
   };
