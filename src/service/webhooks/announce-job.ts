@@ -44,7 +44,7 @@ export function announceJob(
     const after = status === 'READY' ? `READY ${view.digest}` : status;
     if (after === before) return end;
     const event = {
-      ...{ event: status === 'READY' ? 'dataset.ready' : 'dataset.failed', datasetId: key.id, at } as const,
+      ...({ event: status === 'READY' ? 'dataset.ready' : 'dataset.failed', datasetId: key.id, at } as const),
       ...{ idFor: () => messageId(newId), payload: readyOrFailedPayload(view, { at, toWire }) },
     };
     await announce(database, key, { before, after, event });

@@ -25,9 +25,6 @@ export function openWebhooks(dependencies: ServiceDependencies, options: Webhook
   const allowed = new AllowedAddresses(options.allow, new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 }));
   return {
     service: new WebhookService(dependencies, { webhooks, deliveries, allowed }),
-    handlers: [
-      announceJob(dependencies, options),
-      deliverJob({ ...options, webhooks, deliveries, allowed, now }),
-    ],
+    handlers: [announceJob(dependencies, options), deliverJob({ ...options, webhooks, deliveries, allowed, now })],
   };
 }

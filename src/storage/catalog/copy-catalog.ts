@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { countsOf } from '../../dataset/counts.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
 import {
   datasetPagesOf,
   inSnapshot,
@@ -16,7 +17,7 @@ import {
 } from './catalog-rows.js';
 import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countColumns, type DatasetRow, type FileRow, fileOf } from './rows.js';
-import { hasDataset, rowChunksOf } from './statements.js';
+import { hasDataset, ROWS_PER_STATEMENT, rowChunksOf } from './statements.js';
 
 /** The blob of a received or stored file, or of a past one. */
 export interface ReferencedBlob {
@@ -206,9 +207,33 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         const unpaired = await recountUnpaired(to.query, run, id);
         await run(to.query.updateTable('dataset').set({ unpaired }).where('id', '=', id));
       }
+      await copyJobs(from.query, read, (rows) =>
+        run(
+          to.query
+            .insertInto('job')
+            .values(rows)
+            .onConflict((conflict) => conflict.doNothing()),
+        ),
+      );
       await commit([]);
     }),
   );
+}
+
+/** Copies jobs in pages. The workers of the source keep their claims for themselves. */
+async function copyJobs(
+  query: Query,
+  read: RunStatement,
+  insert: (rows: Selectable<Schema['job']>[]) => Promise<unknown>,
+): Promise<void> {
+  const all = query.selectFrom('job').selectAll().orderBy('kind').orderBy('key').limit(ROWS_PER_STATEMENT);
+  for (let page = all; ; ) {
+    const rows = await read(page);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    await insert(rows.map((row) => ({ ...row, lease: null })));
+    page = all.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'key'), '>', tuple(last.kind, last.key)));
+  }
 }
 
 /** Writes the versions that the new store of a catalog has for its blobs, in one transaction. @throws BlobMissing */
