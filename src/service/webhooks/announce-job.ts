@@ -39,8 +39,8 @@ export function announceJob(
     const before = await announcedOf(database.query, key.id);
     if (before === status) return end;
     const view = await datasets.view(key).catch(ignoreDeletion);
-    // Another status is that of a later change, which has enqueued the job again.
-    if (view?.status !== status) return end;
+    if (view === undefined) return 'done';
+    if (view.status !== status || view.dataset.version !== dataset.version) return { dueAt: now() };
     const after = status === 'READY' ? `READY ${view.digest}` : status;
     if (after === before) return end;
     const event = {

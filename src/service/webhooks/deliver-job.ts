@@ -17,8 +17,6 @@ const JITTER = 0.2;
 
 const GONE = 410;
 
-export type DeliveryOutcome = 'delivered' | 'retried' | 'failed';
-
 export interface DeliverOptions {
   readonly webhooks: Webhooks;
   readonly deliveries: Deliveries;
@@ -27,7 +25,7 @@ export interface DeliverOptions {
   readonly userAgent: string;
   /** The time that receivers compare with theirs. */
   readonly machineTime: () => Micros;
-  readonly onAttempt: (outcome: DeliveryOutcome) => void;
+  readonly onAttempt: (outcome: 'delivered' | 'retried' | 'failed') => void;
   /** A receiver has answered that it is gone. */
   readonly onDisabled: (webhook: Webhook) => void;
 }

@@ -34,15 +34,8 @@ export async function addDataset(
 ): Promise<Dataset> {
   const counts = countColumns(countsOf([], createdAt));
   const names = { id, account_id: accountId, name, role, created_at: createdAt };
-  const row = {
-    ...names,
-    ...counts,
-    ...NO_HISTORY,
-    linked: LINKED.none,
-    version: 0,
-    readiness_version: 0,
-    announced: null,
-  };
+  const unchanged = { linked: LINKED.none, version: 0, readiness_version: 0, announced: null };
+  const row = { ...names, ...counts, ...NO_HISTORY, ...unchanged };
   const statements = [
     query.insertInto('dataset').values(row),
     ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),

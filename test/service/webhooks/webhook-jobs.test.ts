@@ -43,8 +43,15 @@ onEach(catalogs, (open) => {
     const rules = { captionGrace: GRACE, leaseDuration: MINUTE };
     const parts = { catalog, jobs, now, rules, newId: () => `id${++ids}` };
     const dependencies = parts as unknown as ServiceDependencies;
+    const datasets = new DatasetService(dependencies);
+    /** Called before an announcement reads the files of a dataset. */
+    const reading: { before: () => Promise<unknown> } = { before: async () => {} };
+    const view: DatasetService['view'] = async (key) => {
+      await reading.before();
+      return datasets.view(key);
+    };
     const { service, handlers } = openWebhooks(dependencies, {
-      ...{ database, allow: ['127.0.0.1'], datasets: new DatasetService(dependencies), userAgent: 'test' },
+      ...{ database, allow: ['127.0.0.1'], datasets: { view }, userAgent: 'test' },
       toWire: ({ dataset, status }) => ({ id: dataset.id, status }),
       machineTime: () => Date.now() * 1000,
       onAttempt: () => {},
@@ -94,7 +101,7 @@ onEach(catalogs, (open) => {
     const events = () => receiver.events().map(({ type, data }) => `${type} ${data.id}`);
     return {
       ...{ accountId, database, catalog, jobs, service, runner, disabled, deliveries: new Deliveries(database) },
-      ...{ addHook, create, put, reserveLink, takeBack, advance, events },
+      ...{ addHook, reading, create, put, reserveLink, takeBack, advance, events },
     };
   };
   let fileIds = 0;
@@ -124,6 +131,21 @@ onEach(catalogs, (open) => {
     await advance(GRACE);
     expect(events()).toEqual([]);
     await takeBack('dogs', 'c');
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.ready dogs']);
+  });
+
+  test('a change while the event before it is recorded replaces that event', async () => {
+    const { runner, reading, create, put, advance, events } = await openAccount();
+    await create('dogs');
+    await put('dogs', 'a');
+    reading.before = async () => {
+      reading.before = async () => {};
+      await put('dogs', 'b');
+    };
+    runner.start();
+    await advance(GRACE);
+    expect(events()).toEqual([]);
     await advance(GRACE);
     expect(events()).toEqual(['dataset.ready dogs']);
   });
