@@ -91,7 +91,11 @@ export async function openApp(config: Config, logger: Logger) {
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
   const onWarning = (message: string) => logger.warn(message);
   const openedCatalog = await openCatalog(
-    { ...config, accountLimits: { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles } },
+    {
+      ...config,
+      captionGrace: config.rules.captionGrace,
+      accountLimits: { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles },
+    },
     { onWarning },
   );
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
@@ -166,18 +170,15 @@ export async function openApp(config: Config, logger: Logger) {
   });
   const history = new HistoryService(dependencies, datasets);
   const webhooks = openWebhooks(dependencies, {
-    database: openedCatalog.database,
+    database,
     allow: config.webhookAllow,
     datasets,
     toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
-    isAlone: isCatalogLocal,
     userAgent: `trainyard/${packageVersion()}`,
     machineTime,
     onAttempt: (outcome) => metrics.webhookAttempted(outcome),
     onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
-    onError: (err, failure) => logger.warn({ err }, failure),
   });
-  metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooks.inFlight);
   const { mountRoot: root, dataFolder } = config;
   const mountRoot = root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger });
   const jobRunner = new JobRunner({
@@ -207,6 +208,7 @@ export async function openApp(config: Config, logger: Logger) {
       emptyTrashJob(core),
       pruneHistoryJob(core, retention),
       pruneTokensJob({ database, now }),
+      ...webhooks.handlers,
       ...(mountRoot ? [mountRoot.handler] : []),
     ],
     onError: (err, job) => {
@@ -214,6 +216,8 @@ export async function openApp(config: Config, logger: Logger) {
       logger.warn({ err, kind: job.kind, key: job.key }, 'a job failed; it will be retried');
     },
   });
+  const webhooksInFlight = () => jobRunner.inFlight('deliver');
+  metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooksInFlight);
   catalog.changes.onAnyChange(
     () => jobs.wake(),
     () => jobs.wake(),
@@ -264,7 +268,6 @@ export async function openApp(config: Config, logger: Logger) {
   setTimeout(() => void ffmpeg(), FFMPEG_DELAY_MS).unref();
   await mountRoot?.start();
   backgroundRechecks.start();
-  webhooks.start();
   const savingLastUses = new Loop(() => accounts.saveLastUses(), {
     pauseMs: SAVE_USES_PAUSE_MS,
     onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
@@ -278,7 +281,7 @@ export async function openApp(config: Config, logger: Logger) {
     const abortTimer = setTimeout(() => blobs.abort?.(), stopMs + CUT_OFF_MS);
     pool.hurry(MAX_INSPECTION_STOP_MS);
     mountRoot?.stop();
-    await Promise.all([server.drain(stopMs), jobRunner.stop(), backgroundRechecks.stop(), webhooks.stop()]);
+    await Promise.all([server.drain(stopMs), jobRunner.stop(), backgroundRechecks.stop()]);
     await server.close();
     clearTimeout(timer);
     clearTimeout(abortTimer);

@@ -88,7 +88,7 @@ export class JobRunner {
   /** @returns milliseconds until the next job is due */
   async #startDue(): Promise<number> {
     const { jobs, handlers, now } = this.#options;
-    const free = handlers.filter((handler) => this.#inFlight(handler.kind) < handler.atOnce);
+    const free = handlers.filter((handler) => this.inFlight(handler.kind) < handler.atOnce);
     if (free.length === 0) return MAX_PAUSE_MS;
     const owners = await jobs.owners(free.map(({ kind }) => kind));
     const at = now();
@@ -118,8 +118,8 @@ export class JobRunner {
     for (let due = owners; due.length > 0; ) {
       const next: JobOwner[] = [];
       for (const owner of due) {
-        if (this.#inFlight(kind) >= atOnce || this.#stopping.signal.aborted) return;
-        if (this.#inFlight(kind, owner.accountId) >= most) continue;
+        if (this.inFlight(kind) >= atOnce || this.#stopping.signal.aborted) return;
+        if (this.inFlight(kind, owner.accountId) >= most) continue;
         const job = await this.#claim(owner);
         if (job === undefined) continue;
         this.#lastOwner.set(kind, owner.accountId);
@@ -130,7 +130,8 @@ export class JobRunner {
     }
   }
 
-  #inFlight(kind: JobKind, accountId?: string): number {
+  /** The jobs of a kind that this process runs now, of all accounts or of one. */
+  inFlight(kind: JobKind, accountId?: string): number {
     let count = 0;
     for (const job of this.#running) {
       if (job.kind === kind && (accountId === undefined || job.accountId === accountId)) count++;

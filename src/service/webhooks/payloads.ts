@@ -1,4 +1,5 @@
 import type { Micros } from '../../dataset/dataset.js';
+import { eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
 import type { DatasetView } from '../dataset-view.js';
 
 /** The specification of Standard Webhooks recommends payloads under 20 kB. */
@@ -15,24 +16,11 @@ export function readyOrFailedPayload(
   const type = view.status === 'READY' ? 'dataset.ready' : 'dataset.failed';
   const { revision } = view.dataset;
   const digest = view.digest === undefined ? {} : { digest: view.digest };
-  const withProblems = (problems: number) => payloadOf(type, at, { ...toWire(view, problems), revision, ...digest });
+  const withProblems = (problems: number) => eventPayload(type, at, { ...toWire(view, problems), revision, ...digest });
   // Filenames and messages have no common limit.
   for (let problems = MAX_PROBLEMS; problems > 0; problems--) {
     const payload = withProblems(problems);
     if (Buffer.byteLength(payload) <= MAX_PAYLOAD_BYTES) return payload;
   }
   return withProblems(0);
-}
-
-export function deletedPayload({ datasetId, name }: { datasetId: string; name: string }, at: Micros): string {
-  return payloadOf('dataset.deleted', at, { id: datasetId, name });
-}
-
-export function testPayload(webhookId: string, at: Micros): string {
-  return payloadOf('webhook.test', at, { webhook_id: webhookId });
-}
-
-/** The form that Standard Webhooks recommends. */
-function payloadOf(type: string, at: Micros, data: object): string {
-  return JSON.stringify({ type, timestamp: new Date(at / 1000).toISOString(), data });
 }

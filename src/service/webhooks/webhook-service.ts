@@ -1,11 +1,10 @@
 import { MAX_URL_LENGTH, WEBHOOK_EVENTS, type WebhookEvent } from '../../api/webhook-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { Deliveries, Delivery } from '../../storage/catalog/webhooks/deliveries.js';
+import { type Deliveries, type Delivery, eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
 import type { Webhook, WebhookKey, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { AddressNotAllowed, type AllowedAddresses } from './allowed-addresses.js';
-import { messageId } from './announcer.js';
-import { testPayload } from './payloads.js';
+import { messageId } from './announce-job.js';
 import { newWebhookSecret } from './sign-delivery.js';
 
 const MAX_WEBHOOKS = 10;
@@ -14,18 +13,16 @@ export interface WebhookServiceOptions {
   readonly webhooks: Webhooks;
   readonly deliveries: Deliveries;
   readonly allowed: AllowedAddresses;
-  /** A webhook of this account was made. */
-  readonly onAdded: (accountId: string) => void;
-  /** Deliveries may be due. */
-  readonly onDue: () => void;
 }
+
+type Dependencies = Pick<ServiceDependencies, 'jobs' | 'now' | 'newId'>;
 
 /** Makes and changes the webhooks of an account, and shows and repeats their deliveries. */
 export class WebhookService {
-  readonly #dependencies: Pick<ServiceDependencies, 'now' | 'newId'>;
+  readonly #dependencies: Dependencies;
   readonly #options: WebhookServiceOptions;
 
-  constructor(dependencies: Pick<ServiceDependencies, 'now' | 'newId'>, options: WebhookServiceOptions) {
+  constructor(dependencies: Dependencies, options: WebhookServiceOptions) {
     this.#dependencies = dependencies;
     this.#options = options;
   }
@@ -40,7 +37,7 @@ export class WebhookService {
     url: string;
     events?: readonly WebhookEvent[] | undefined;
   }): Promise<Webhook> {
-    const { webhooks, onAdded } = this.#options;
+    const { webhooks } = this.#options;
     const { accountId, events = WEBHOOK_EVENTS } = request;
     const { now, newId } = this.#dependencies;
     const webhook: Webhook = {
@@ -51,7 +48,6 @@ export class WebhookService {
       const message = `The account has ${MAX_WEBHOOKS} webhooks, the most that it may have. Delete one first.`;
       throw new ServiceError('quota_exceeded', message);
     }
-    onAdded(accountId);
     return webhook;
   }
 
@@ -64,16 +60,16 @@ export class WebhookService {
       isEnabled,
     }: { url?: string | undefined; events?: readonly WebhookEvent[] | undefined; isEnabled?: boolean | undefined },
   ): Promise<Webhook> {
-    const { webhooks, onDue } = this.#options;
-    const at = this.#dependencies.now();
+    const { now, jobs } = this.#dependencies;
+    const at = now();
     const change = {
       ...(url !== undefined && { url: this.#checkedUrl(url) }),
       ...(events !== undefined && { events: inOrder(events) }),
       ...(isEnabled !== undefined && { disabledAt: isEnabled ? null : at }),
     };
-    const changed = await webhooks.change(key, change, at);
+    const changed = await this.#options.webhooks.change(key, change, at);
     if (changed === undefined) throw webhookNotFound(key.id);
-    onDue();
+    jobs.wake();
     return changed;
   }
 
@@ -91,34 +87,27 @@ export class WebhookService {
   /** Sends a delivery again, under the same id. @throws ServiceError `webhook_not_found`, `delivery_not_found` */
   async resend(key: WebhookKey, deliveryId: string): Promise<Delivery> {
     await this.#find(key);
-    const { deliveries, onDue } = this.#options;
-    const delivery = await deliveries.resend({ webhookId: key.id, id: deliveryId }, this.#dependencies.now());
+    const { now, jobs } = this.#dependencies;
+    const delivery = await this.#options.deliveries.resend({ webhookId: key.id, id: deliveryId }, now());
     if (delivery === undefined) {
       const message = `The webhook has no delivery ${deliveryId}. Only the latest deliveries of each webhook are kept.`;
       throw new ServiceError('delivery_not_found', message);
     }
-    onDue();
+    jobs.wake();
     return delivery;
   }
 
   /** Sends an event `webhook.test`. @throws ServiceError `webhook_not_found` */
   async test(key: WebhookKey): Promise<Delivery> {
     await this.#find(key);
-    const { deliveries, onDue } = this.#options;
-    const createdAt = this.#dependencies.now();
-    const delivery = {
-      ...{
-        id: messageId(this.#dependencies.newId)(),
-        webhookId: key.id,
-        datasetId: null,
-        event: 'webhook.test' as const,
-      },
-      ...{ payload: testPayload(key.id, createdAt), createdAt },
-    };
-    if (!(await deliveries.add({ ...delivery, dueAt: createdAt }))) throw webhookNotFound(key.id);
-    onDue();
-    const outcome = { attempts: 0, attemptedAt: null, deliveredAt: null, answer: null, error: null };
-    return { ...delivery, nextAt: createdAt, ...outcome };
+    const { now, newId, jobs } = this.#dependencies;
+    const at = now();
+    const payload = eventPayload('webhook.test', at, { webhook_id: key.id });
+    const test = { event: 'webhook.test', datasetId: null, at, idFor: () => messageId(newId), payload } as const;
+    const delivery = await this.#options.deliveries.add(key.id, test);
+    if (delivery === undefined) throw webhookNotFound(key.id);
+    jobs.wake();
+    return delivery;
   }
 
   async #find(key: WebhookKey): Promise<void> {

@@ -16,7 +16,6 @@ export const PRIMARY_KEYS = {
   recheck: 'dataset_id',
   webhook: 'id',
   webhook_delivery: 'id',
-  announcement: 'dataset_id',
 } as const satisfies Partial<Record<keyof Schema, string>>;
 
 export type PlainTable = keyof typeof PRIMARY_KEYS;

@@ -45,6 +45,8 @@ import { trashDeleted } from './trash-deleted.js';
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
   readonly blobGrace: Micros;
+  /** An event of webhooks is recorded so long after the last change of a dataset; none by default. */
+  readonly captionGrace?: Micros | undefined;
   /** None by default. */
   readonly accountLimits?: AccountLimits | undefined;
   readonly changeFeed?: ChangeFeed;
@@ -71,14 +73,14 @@ export class Catalog {
   readonly #changeOptions: ChangeOptions;
 
   constructor(db: Database, options: CatalogOptions) {
-    const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
+    const { blobGrace, captionGrace = 0, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
     this.limits = limits;
     this.revisions = new Revisions(db);
     this.downloadFiles = new DownloadFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
-    this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
-    this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
+    this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
+    this.links = new Links(db, { changes: this.changes, captionGrace, notification: notifyInstances });
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */

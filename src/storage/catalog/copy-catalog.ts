@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { countsOf } from '../../dataset/counts.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
 import {
   datasetPagesOf,
   inSnapshot,
@@ -195,7 +196,6 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         const kept = damagedDatasets.has(dataset.id) ? rows.map((row) => ({ ...row, ready: null })) : rows;
         for (const chunk of rowChunksOf(kept)) await run(to.query.insertInto('revision').values(chunk));
       }
-      await copyJobs(from.query, read, to.query, run);
       const damagedTargets = new Set<string>();
       for await (const { rows } of datasetPagesOf(from.query, read, 'link')) {
         await run(to.query.insertInto('link').values(rows));
@@ -207,22 +207,32 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         const unpaired = await recountUnpaired(to.query, run, id);
         await run(to.query.updateTable('dataset').set({ unpaired }).where('id', '=', id));
       }
+      await copyJobs(from.query, read, (rows) =>
+        run(
+          to.query
+            .insertInto('job')
+            .values(rows)
+            .onConflict((conflict) => conflict.doNothing()),
+        ),
+      );
       await commit([]);
     }),
   );
 }
 
-/** Copies the jobs in pages. Those that run are due again when their lease ends. */
-async function copyJobs(from: Query, read: RunStatement, to: Query, run: RunStatement): Promise<void> {
-  for (let last = { kind: '', key: '' }; ; ) {
-    const page = from.selectFrom('job').selectAll().orderBy('kind').orderBy('key').limit(ROWS_PER_STATEMENT);
-    const rows = await read(
-      page.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'key'), '>', tuple(last.kind, last.key))),
-    );
-    const [end] = rows.slice(-1);
-    if (end === undefined) return;
-    last = end;
-    await run(to.insertInto('job').values(rows.map((row) => ({ ...row, lease: null }))));
+/** Copies jobs in pages. The workers of the source keep their claims for themselves. */
+async function copyJobs(
+  query: Query,
+  read: RunStatement,
+  insert: (rows: Selectable<Schema['job']>[]) => Promise<unknown>,
+): Promise<void> {
+  const all = query.selectFrom('job').selectAll().orderBy('kind').orderBy('key').limit(ROWS_PER_STATEMENT);
+  for (let page = all; ; ) {
+    const rows = await read(page);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    await insert(rows.map((row) => ({ ...row, lease: null })));
+    page = all.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'key'), '>', tuple(last.kind, last.key)));
   }
 }
 

@@ -10,6 +10,8 @@ import { forgetReadiness } from './history/record-history.js';
 import { linkingTo } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
 import { restartRecheck } from './background/rechecks.js';
+import { enqueueAnnouncements } from './webhooks/announcements.js';
+import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
 import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
 import { DELETED, datasetById, lockedDatasetById } from './statements.js';
 
@@ -32,7 +34,8 @@ export async function addDataset(
 ): Promise<Dataset> {
   const counts = countColumns(countsOf([], createdAt));
   const names = { id, account_id: accountId, name, role, created_at: createdAt };
-  const row = { ...names, ...counts, ...NO_HISTORY, linked: LINKED.none, version: 0, readiness_version: 0 };
+  const unchanged = { linked: LINKED.none, version: 0, readiness_version: 0, announced: null };
+  const row = { ...names, ...counts, ...NO_HISTORY, ...unchanged };
   const statements = [
     query.insertInto('dataset').values(row),
     ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),
@@ -66,7 +69,7 @@ export interface DatasetChanges {
 export async function changeDataset(
   db: Database,
   key: ChangedDatasetKey,
-  { name, role, now, notification }: DatasetChanges & Pick<ChangeOptions, 'notification'> & { now: Micros },
+  { name, role, now, captionGrace, notification }: DatasetChanges & ChangeOptions & { now: Micros },
 ): Promise<boolean | undefined> {
   const { query, hasRowLocks, transact } = db;
   const work = async ({ send, commit }: Transaction) => {
@@ -85,12 +88,13 @@ export async function changeDataset(
         .updateTable('dataset')
         .set((eb) => ({ ...changes, updated_at: now, version: eb('version', '+', 1) }))
         .where('id', '=', key.id),
-      // The event of its deletion names it by this.
-      ...('name' in changes
-        ? [query.updateTable('announcement').set({ name: changes.name }).where('dataset_id', '=', key.id)]
-        : []),
       // A control without captions is READY, a training dataset is not.
-      ...('role' in changes ? forgetReadiness(query, key.id) : []),
+      ...('role' in changes
+        ? [
+            ...forgetReadiness(query, key.id),
+            ...enqueueAnnouncements(query, { datasetId: key.id, isLinkedTo: false, dueAt: now + captionGrace }),
+          ]
+        : []),
       ...(role !== undefined && isInspectedAgain(row.role as Role, role)
         ? [restartRecheck(query, { datasetId: key.id, now })]
         : []),
@@ -138,9 +142,9 @@ export function eraseDataset(
   return withLockedLinks(db, key, [], async ({ row, links }, { send, commit }) => {
     if (row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
     const linkedIds = links.map(({ linked_id }) => linked_id);
-    const [[usage]] = await send([usageOfDataset(query, key.id)]);
-    const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
     const { accountId, id } = key;
+    const [[usage], webhooks] = await send([usageOfDataset(query, id), receivers(db, accountId, 'dataset.deleted')]);
+    const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
     const added = { datasets: -1, files: -files, bytes: -bytes };
     const account = { id: DELETED, name: NAME_OF_DELETED, created_at: now };
     await commit([
@@ -155,6 +159,7 @@ export function eraseDataset(
         .where('id', '=', id),
       query.deleteFrom('link').where('dataset_id', '=', id),
       query.deleteFrom('recheck').where('dataset_id', '=', id),
+      ...insertDeliveries(query, webhooks, deletedEvent({ id, name: row.name }, now)),
       ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
       ...markLinkedTo(query, linkedIds),
       ...[id, ...linkedIds].flatMap((datasetId) => notification({ datasetId })),

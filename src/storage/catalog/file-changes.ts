@@ -37,7 +37,7 @@ import {
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
 import { jobsOfChanges } from './file-jobs.js';
 import { enqueue } from './jobs.js';
-import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
+import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf, LINKED } from './rows.js';
 import { restartRecheck } from './background/rechecks.js';
 import {
   countReservation,
@@ -53,6 +53,7 @@ import {
   writeCounts,
   writeFiles,
 } from './statements.js';
+import { enqueueAnnouncements } from './webhooks/announcements.js';
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -99,6 +100,8 @@ export type Transition = (group: StemGroup, stem: string) => StemGroup | undefin
 
 export interface ChangeOptions {
   readonly blobGrace: Micros;
+  /** The job `announce` of a changed dataset is due so long after the change. */
+  readonly captionGrace: Micros;
   readonly limits: AccountLimits;
   /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: NotifyInstances;
@@ -158,7 +161,7 @@ function changeOnce(
   db: Database,
   change: FileChange,
   transition: Transition,
-  { blobGrace, limits, notification }: ChangeOptions,
+  { blobGrace, captionGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, hasRowLocks, transact } = db;
   const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
@@ -236,6 +239,7 @@ function changeOnce(
       ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
         enqueue(query, jobs, { ifWaiting: 'earlier' }),
       ),
+      ...enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);

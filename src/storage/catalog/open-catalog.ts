@@ -20,6 +20,8 @@ import { Rechecks } from './background/rechecks.js';
 export interface CatalogConfig {
   readonly dataFolder: string;
   readonly blobGrace: Micros;
+  /** As in `CatalogOptions`. */
+  readonly captionGrace?: Micros | undefined;
   /** The URL of a Postgres database; without it, the catalog is a SQLite file in the data folder. */
   readonly databaseUrl?: string | undefined;
   readonly accountLimits?: AccountLimits | undefined;
@@ -53,15 +55,15 @@ interface CatalogOptions {
  * @throws BackendUnusable
  */
 export async function openCatalog(
-  { databaseUrl, dataFolder, blobGrace, accountLimits }: CatalogConfig,
+  { databaseUrl, dataFolder, ...catalogOptions }: CatalogConfig,
   options: CatalogOptions = {},
 ): Promise<OpenCatalog> {
-  if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { blobGrace, accountLimits, ...options });
+  if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { ...catalogOptions, ...options });
   await makePrivateFolder(dataFolder);
   await requireCatalogOfBlobs(dataFolder);
   const db = await openSqlite(dataFolderPaths(dataFolder).catalog);
   return {
-    catalog: new Catalog(db, { blobGrace, accountLimits }),
+    catalog: new Catalog(db, catalogOptions),
     accounts: new Accounts(db),
     sessions: new Sessions(db),
     rechecks: new Rechecks(db),
@@ -96,7 +98,7 @@ const NO_NOTIFICATIONS =
  */
 async function openOnPostgres(
   url: string,
-  { localClock, onWarning, ...catalogOptions }: Pick<CatalogConfig, 'blobGrace' | 'accountLimits'> & CatalogOptions,
+  { localClock, onWarning, ...catalogOptions }: Omit<CatalogConfig, 'databaseUrl' | 'dataFolder'> & CatalogOptions,
 ): Promise<OpenCatalog> {
   // Imported only here, so that a process without Postgres does not load this code.
   const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([

@@ -14,6 +14,7 @@ import { indexAddedIn } from './migrations/index-added-in.js';
 import { indexAnnouncements } from './migrations/index-announcements.js';
 import { indexDatasetName } from './migrations/index-dataset-name.js';
 import { indexPresigned } from './migrations/index-presigned.js';
+import { makeOutbox } from './migrations/make-outbox.js';
 
 /**
  * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
@@ -92,6 +93,8 @@ export interface Schema extends WebhookTables, LinkTables, JobTables {
     version: number;
     /** Grows with each change of its role, or of which files are damaged: after it, revisions may be READY no longer, or again. */
     readiness_version: number;
+    /** What was last announced to webhooks: `FAILED`, or `READY` and its digest; null if nothing was. */
+    announced: string | null;
   };
   file: {
     id: string;
@@ -222,6 +225,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0019_dataset_name_index': { up: indexDatasetName },
   '0020_received_index': { up: indexReceived },
   '0021_jobs': { up: addJobs },
+  '0022_outbox': { up: makeOutbox },
   '0024_background_work': { up: enqueueBackgroundWork },
 };
 

@@ -1,7 +1,5 @@
 import { expect, test } from 'vitest';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { Announcements } from '../../../src/storage/catalog/webhooks/announcements.js';
-import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { plansOfReads } from '../../harness/query-plans.js';
 
@@ -11,7 +9,7 @@ const IDS = Array.from({ length: 200 }, (_, i) => `d${i}`);
 const BY_ID = expect.stringMatching(/sqlite_autoindex_dataset_1 \(id=|dataset_pkey/);
 
 onEach(catalogs, (open) => {
-  /** Three datasets of an account with a webhook, one of which is not among the ids, and one of another that is. */
+  /** Three datasets of an account, one of which is not among the ids, and one of another that is. */
   const openDatasets = async () => {
     const { catalog, accounts, accountId, database } = await open();
     const { token } = await accounts.createToken('stranger', 1);
@@ -20,8 +18,6 @@ onEach(catalogs, (open) => {
     for (const [id, owner] of Object.entries(owners)) {
       await catalog.createDataset({ id, accountId: owner, name: id, createdAt: 1 });
     }
-    const webhook = { id: 'hook', accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 7 };
-    await new Webhooks(database).add({ ...webhook, events: ['dataset.ready'], disabledAt: null }, 1);
     return { accountId, database };
   };
 
@@ -35,20 +31,5 @@ onEach(catalogs, (open) => {
       }
     });
     expect(plans).toEqual([BY_ID, BY_ID]);
-  });
-
-  test('datasets of accounts with webhooks are found by their ids', async () => {
-    const { database } = await openDatasets();
-    const plans = await plansOfReads(database, 'dataset', async (watched) => {
-      const announcements = new Announcements(watched);
-      const found = await announcements.watched(IDS);
-      expect(found.map(({ dataset, since }) => [dataset.id, since]).sort()).toEqual([
-        ['d1', 7],
-        ['d2', 7],
-      ]);
-      expect(await announcements.watched(['d3', 'none'])).toEqual([]);
-      expect(await announcements.watched(['none'])).toEqual([]);
-    });
-    expect(plans).toEqual([BY_ID, BY_ID, BY_ID]);
   });
 });

@@ -1,9 +1,9 @@
 import type { Dataset, DatasetLink, LinkSlot } from '../../../dataset/dataset.js';
-import type { ChangeFeed, NotifyInstances } from '../../database/change-feed.js';
+import type { ChangeFeed } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
 import { type DatasetRow, datasetRecordOf, LINKED } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
-import { type LinkReplacement, replaceLinks } from './replace-links.js';
+import { type LinkReplacement, type ReplacementOptions, replaceLinks } from './replace-links.js';
 
 /** A row of `link` with the dataset that it leads to. */
 export type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
@@ -45,8 +45,7 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
-interface LinksOptions {
-  readonly notification: NotifyInstances;
+interface LinksOptions extends ReplacementOptions {
   readonly changes: ChangeFeed;
 }
 
@@ -77,8 +76,8 @@ export class Links {
    * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
    */
   async replace(key: Pick<Dataset, 'accountId' | 'id'>, replacement: LinkReplacement): Promise<boolean> {
-    const { changes, notification } = this.#options;
-    const ids = await replaceLinks(this.#db, key, replacement, notification);
+    const { changes, ...options } = this.#options;
+    const ids = await replaceLinks(this.#db, key, replacement, options);
     for (const datasetId of ids ?? []) changes.announce({ datasetId });
     return ids !== undefined;
   }

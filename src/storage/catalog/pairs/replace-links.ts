@@ -6,6 +6,7 @@ import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
 import { runWith } from '../catalog-rows.js';
 import { LINKED } from '../rows.js';
+import { enqueueAnnouncements } from '../webhooks/announcements.js';
 import { type LockedLinks, markLinkedTo, withLockedLinks } from './locked-links.js';
 import { countUnpaired, type NewLink } from './recount-pairs.js';
 
@@ -20,6 +21,12 @@ export interface LinkReplacement {
   readonly now: Micros;
 }
 
+export interface ReplacementOptions {
+  /** As in `ChangeOptions`. */
+  readonly captionGrace: Micros;
+  readonly notification: NotifyInstances;
+}
+
 /**
  * Replaces the links of a dataset, and proves its pairs.
  *
@@ -30,7 +37,7 @@ export async function replaceLinks(
   db: Database,
   key: DatasetKey,
   { links, now }: LinkReplacement,
-  notification: NotifyInstances,
+  { captionGrace, notification }: ReplacementOptions,
 ): Promise<string[] | undefined> {
   const { query } = db;
   const newIds = links.map(({ linkedId }) => linkedId);
@@ -52,6 +59,7 @@ export async function replaceLinks(
         .set((eb) => ({ linked, unpaired, updated_at: now, version: eb('version', '+', 1) }))
         .where('id', '=', id),
       ...markLinkedTo(query, touched),
+      ...enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
       ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
     ]);
     return [id, ...touched];

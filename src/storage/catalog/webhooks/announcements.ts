@@ -1,262 +1,104 @@
-import type { Selectable } from 'kysely';
-import type { WebhookEvent } from '../../../api/webhook-schemas.js';
+import { type Compilable, type SelectQueryBuilder, sql } from 'kysely';
 import type { Dataset, Micros } from '../../../dataset/dataset.js';
-import type { Database } from '../../database/database.js';
+import type { Database, Query } from '../../database/database.js';
+import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
-import { withLinks } from '../pairs/links.js';
-import type { DatasetKeyOfAccount } from '../dataset-changes.js';
-import type { DatasetRow } from '../rows.js';
-import { IS_LIVE, rowChunksOf } from '../statements.js';
-import { insertDeliveries } from './deliveries.js';
-import { webhookOf } from './webhooks.js';
+import { enqueuedAgain } from '../jobs.js';
+import { insertDeliveries, type NewEvent, receivers } from './deliveries.js';
 
-/** The state of a dataset that was announced. */
-interface AnnouncedState {
-  readonly status: 'READY' | 'FAILED' | null;
-  /** Of a READY dataset; `null` if it is not known. */
-  readonly digest: string | null;
-  /** The last activity of the dataset, and of those that it links to, when it was compared with this. */
-  readonly seenAt: Micros;
-}
-
-/** What the webhooks of an account know of a dataset. */
-export interface Announcement extends AnnouncedState {
+/** A dataset whose files, role or links change. */
+interface Change {
   readonly datasetId: string;
-  readonly accountId: string;
-  readonly name: string;
-  /** 0 if there was no event yet. */
-  readonly announcedAt: Micros;
-}
-
-/** An account that has webhooks. */
-export interface WatchedAccount {
-  readonly accountId: string;
-  /** When the first of its webhooks was made. */
-  readonly since: Micros;
-}
-
-/** A dataset of an account that has webhooks. */
-export interface WatchedDataset extends Pick<WatchedAccount, 'since'> {
-  readonly dataset: Dataset;
-  readonly announcement: Announcement | undefined;
-}
-
-export interface EventToRecord {
-  readonly event: WebhookEvent;
-  /** Later than the last event of the dataset. */
-  readonly at: Micros;
+  /** When the event is recorded, unless the dataset changes again before. */
   readonly dueAt: Micros;
-  readonly payload: string;
-  readonly newId: () => string;
 }
 
 /**
- * What was announced of each dataset whose account has webhooks. An event and what it announces are recorded in one
- * transaction, which does nothing if another process has announced something of that dataset in the meantime.
+ * The statements that enqueue the job `announce` of a dataset, for the transaction that changes it. If others link to the
+ * dataset, so that their status may change too, also their jobs. An account without webhooks gets none.
  */
-export class Announcements {
-  readonly #db: Database;
+export function enqueueAnnouncements(
+  query: Query,
+  { isLinkedTo, ...change }: Change & { readonly isLinkedTo: boolean },
+): Compilable<unknown>[] {
+  return [enqueueOfDataset(query, change), ...(isLinkedTo ? [enqueueOfLinking(query, change)] : [])];
+}
 
-  constructor(db: Database) {
-    this.#db = db;
-  }
+const enqueueOfDataset = preparedStatement((query, parameter: ParameterOf<Change>) =>
+  enqueueOf(query, query.selectFrom('dataset').where('id', '=', parameter('datasetId')), parameter('dueAt')),
+);
 
-  async hasWebhooks(): Promise<boolean> {
-    return (await this.#db.query.selectFrom('webhook').select('id').limit(1).executeTakeFirst()) !== undefined;
-  }
+const enqueueOfLinking = preparedStatement((query, parameter: ParameterOf<Change>) => {
+  const linking = query.selectFrom('link').select('dataset_id').where('linked_id', '=', parameter('datasetId'));
+  // Two controls of the same datasets may change concurrently: their transactions lock the jobs in one order.
+  const datasets = query.selectFrom('dataset').where('id', 'in', linking).orderBy('id');
+  return enqueueOf(query, datasets, parameter('dueAt'));
+});
 
-  /** Those of these datasets that are watched. @param ids at most `ROWS_PER_STATEMENT` */
-  async watched(ids: readonly string[]): Promise<WatchedDataset[]> {
-    const rows = await this.#db.query.selectFrom('dataset').selectAll().where('id', 'in', ids).execute();
-    if (rows.length === 0) return [];
-    // Not joined: from some ids on, SQLite would read all datasets of these accounts.
-    const accounts = await this.watchedAccounts([...new Set(rows.map((row) => row.account_id))]);
-    const since = new Map(accounts.map((account) => [account.accountId, account.since]));
-    const watched = rows.flatMap((row) => {
-      const from = since.get(row.account_id);
-      return from === undefined ? [] : [{ ...row, since: from }];
-    });
-    return this.#complete(watched);
-  }
-
-  /**
-   * Those of these datasets that are watched, also deleted ones, and the datasets that link to them, since their status may change
-   * with them. A dataset may be in the list twice.
-   */
-  async changedBy(ids: readonly string[]): Promise<DatasetKeyOfAccount[]> {
-    const { query } = this.#db;
-    const found = await Promise.all(
-      rowChunksOf(ids).flatMap((chunk) => [
-        query
-          .selectFrom('dataset')
-          .select(['id', 'account_id as accountId'])
-          .where('id', 'in', chunk)
-          .where(IS_LIVE)
-          .execute(),
-        query
-          .selectFrom('announcement')
-          .select(['dataset_id as id', 'account_id as accountId'])
-          .where('dataset_id', 'in', chunk)
-          .execute(),
-        query
-          .selectFrom('link')
-          .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
-          .select(['dataset.id', 'dataset.account_id as accountId'])
-          .where('link.linked_id', 'in', chunk)
-          .execute(),
-      ]),
-    );
-    const datasets = found.flat();
-    if (datasets.length === 0) return [];
-    const accounts = await this.watchedAccounts([...new Set(datasets.map(({ accountId }) => accountId))]);
-    const watched = new Set(accounts.map(({ accountId }) => accountId));
-    return datasets.filter(({ accountId }) => watched.has(accountId));
-  }
-
-  /** The accounts that have webhooks, of all or of these. */
-  async watchedAccounts(accountIds?: readonly string[]): Promise<WatchedAccount[]> {
-    const all = this.#db.query
-      .selectFrom('webhook')
-      .select(({ fn }) => ['account_id as accountId', fn.min<number>('created_at').as('since')])
-      .groupBy('account_id');
-    return (accountIds === undefined ? all : all.where('account_id', 'in', accountIds)).execute();
-  }
-
-  /** A page of the datasets of an account that has webhooks, and the last name; `null` after the end. */
-  async watchedAfter(
-    { accountId, since }: WatchedAccount,
-    { after, limit }: { after: string; limit: number },
-  ): Promise<{ datasets: WatchedDataset[]; last: string | null }> {
-    // By name, which has an index within the account: the time of a page does not grow with the datasets of others.
-    const rows = await this.#db.query
-      .selectFrom('dataset')
-      .selectAll()
+/**
+ * The statements that begin to announce the datasets of an account whose first webhook is added. Those that wait for uploads
+ * may become FAILED without a change.
+ */
+export function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilable<unknown>[] {
+  const waiting = query.selectFrom('dataset').where('account_id', '=', accountId).where('pending_until', '>', now);
+  return [
+    // From the time of an earlier webhook.
+    query
+      .updateTable('dataset')
+      .set({ announced: null })
       .where('account_id', '=', accountId)
-      .where('name', '>', after)
-      .orderBy('name')
-      .limit(limit)
-      .execute();
-    const datasets = await this.#complete(rows.map((row) => ({ ...row, since })));
-    return { datasets, last: rows.at(-1)?.name ?? null };
-  }
-
-  async #complete(rows: readonly (DatasetRow & { since: number })[]): Promise<WatchedDataset[]> {
-    if (rows.length === 0) return [];
-    const ids = rows.map(({ id }) => id);
-    const select = this.#db.query.selectFrom('announcement').selectAll().where('dataset_id', 'in', ids);
-    const found = new Map((await select.execute()).map((row) => [row.dataset_id, announcementOf(row)]));
-    const since = new Map(rows.map((row) => [row.id, row.since]));
-    const datasets = await withLinks(this.#db.query, rows);
-    return datasets.map((dataset) => {
-      const { id } = dataset;
-      return { dataset, since: since.get(id) ?? 0, announcement: found.get(id) };
-    });
-  }
-
-  /** What was announced of those of these datasets that are deleted. @param ids at most `ROWS_PER_STATEMENT` */
-  async ofDeleted(ids: readonly string[]): Promise<Announcement[]> {
-    const select = this.#db.query
-      .selectFrom('announcement')
-      .selectAll()
-      .where(({ not, exists, selectFrom }) =>
-        not(exists(selectFrom('dataset').select('id').whereRef('id', '=', 'announcement.dataset_id').where(IS_LIVE))),
-      );
-    return (await select.where('dataset_id', 'in', ids).execute()).map(announcementOf);
-  }
-
-  /** A page of all announcements: the datasets of those that are deleted, and the last id; `null` after the end. */
-  async deletedAfter(after: string, limit: number): Promise<{ deleted: DatasetKeyOfAccount[]; last: string | null }> {
-    const rows = await this.#db.query
-      .selectFrom('announcement')
-      .leftJoin('dataset', (join) => join.onRef('dataset.id', '=', 'announcement.dataset_id').on(IS_LIVE))
-      .select(['announcement.dataset_id', 'announcement.account_id', 'dataset.id'])
-      .where('announcement.dataset_id', '>', after)
-      .orderBy('announcement.dataset_id')
-      .limit(limit)
-      .execute();
-    const deleted = rows.filter(({ id }) => id === null);
-    const keys = deleted.map((row) => ({ accountId: row.account_id, id: row.dataset_id }));
-    return { deleted: keys, last: rows.at(-1)?.dataset_id ?? null };
-  }
-
-  /** Adds what is known of datasets without an event, except of those of which there is something already. */
-  async begin(announcements: readonly Announcement[]): Promise<void> {
-    for (const chunk of rowChunksOf(announcements.map(columnsOf))) {
-      await this.#db.query
-        .insertInto('announcement')
-        .values(chunk)
-        .onConflict((conflict) => conflict.column('dataset_id').doNothing())
-        .execute();
-    }
-  }
-
-  /** Records that a dataset is as announced, so that its files need not be read again. */
-  async markSeen({ datasetId, announcedAt }: Announcement, seenAt: Micros): Promise<void> {
-    await this.#db.query
-      .updateTable('announcement')
-      .set({ seen_at: seenAt })
-      .where('dataset_id', '=', datasetId)
-      .where('announced_at', '=', announcedAt)
-      .execute();
-  }
-
-  /**
-   * Records an event for the enabled webhooks of the account that receive it, and what it announces.
-   *
-   * @returns false if another process was first
-   */
-  async record(before: Announcement, after: AnnouncedState | 'deleted', event: EventToRecord): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
-    const { datasetId, accountId, announcedAt } = before;
-    const enabled = query
-      .selectFrom('webhook')
-      .selectAll()
-      .where('account_id', '=', accountId)
-      .where('disabled_at', 'is', null);
-    return transact({ isDurable: true }, async ({ send, commit }) => {
-      const update = query.updateTable('announcement');
-      const [webhooks, changed] = await send([
-        // The lock makes the outcome of an attempt wait, and a deletion of a webhook, which itself locks the webhook before the
-        // announcements. Two events of an account lock its webhooks in the same order, so that there is no deadlock.
-        hasRowLocks ? enabled.orderBy('id').forNoKeyUpdate() : enabled,
-        // It locks the row. The name stays: the dataset may have been renamed since `before` was read.
-        update
-          .set({ announced_at: event.at, ...(after !== 'deleted' && findingColumnsOf(after)) })
-          .where('dataset_id', '=', datasetId)
-          .where('announced_at', '=', announcedAt)
-          .returning('dataset_id'),
-      ]);
-      if (changed.length === 0) return false;
-      const receivers = webhooks.map(webhookOf).filter(({ events }) => events.includes(event.event));
-      const deliveries = receivers.map(({ id: webhookId }) => ({
-        ...{ id: event.newId(), webhookId, datasetId, createdAt: event.at, dueAt: event.dueAt },
-        ...{ event: event.event, payload: event.payload },
-      }));
-      const end = query.deleteFrom('announcement').where('dataset_id', '=', datasetId);
-      await commit([...insertDeliveries(query, deliveries), ...(after === 'deleted' ? [end] : [])]);
-      return true;
-    });
-  }
+      .where('announced', 'is not', null),
+    enqueueOf(query, waiting, sql.ref<number>('pending_until')),
+  ];
 }
 
-function announcementOf(row: Selectable<Schema['announcement']>): Announcement {
-  return {
-    datasetId: row.dataset_id,
-    accountId: row.account_id,
-    name: row.name,
-    status: row.status as Announcement['status'],
-    digest: row.digest,
-    seenAt: row.seen_at,
-    announcedAt: row.announced_at,
-  };
+/** Enqueues the jobs of those of these datasets whose account has webhooks, which may be disabled. */
+function enqueueOf(
+  query: Query,
+  datasets: SelectQueryBuilder<Schema, 'dataset', object>,
+  dueAt: number | ReturnType<typeof sql.ref<number>>,
+) {
+  return query
+    .insertInto('job')
+    .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
+    .expression(
+      datasets
+        .select([sql.lit('announce').as('kind'), 'id', 'account_id', sql.lit('{}').as('payload')])
+        .select(sql<number>`cast(${dueAt} as bigint)`.as('due_at'))
+        .where(({ exists, selectFrom }) =>
+          exists(selectFrom('webhook').select('webhook.id').whereRef('webhook.account_id', '=', 'dataset.account_id')),
+        ),
+    )
+    .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('later')));
 }
 
-function columnsOf(announcement: Announcement) {
-  const { datasetId, accountId, name, announcedAt } = announcement;
-  const names = { dataset_id: datasetId, account_id: accountId, name };
-  return { ...names, announced_at: announcedAt, ...findingColumnsOf(announcement) };
+/** What was last announced of a dataset: `FAILED`, or `READY` and its digest; null if nothing was. */
+export async function announcedOf(query: Query, datasetId: string): Promise<string | null> {
+  const row = await query.selectFrom('dataset').select('announced').where('id', '=', datasetId).executeTakeFirst();
+  return row?.announced ?? null;
 }
 
-function findingColumnsOf({ status, digest, seenAt }: AnnouncedState) {
-  return { status, digest, seen_at: seenAt };
+/**
+ * Records an event of a dataset for the webhooks that receive it, and what it announces. Does nothing if another process has
+ * announced something since `before` was read, or the dataset was deleted.
+ */
+export function announce(
+  db: Database,
+  { accountId, id }: Pick<Dataset, 'accountId' | 'id'>,
+  { before, after, event }: { before: string | null; after: string; event: NewEvent },
+): Promise<void> {
+  const { query, transact } = db;
+  return transact({ isDurable: true }, async ({ send, commit }) => {
+    const [changed, webhooks] = await send([
+      query
+        .updateTable('dataset')
+        .set({ announced: after })
+        .where('id', '=', id)
+        .where('account_id', '=', accountId)
+        .where('announced', 'is not distinct from', before)
+        .returning('id'),
+      receivers(db, accountId, event.event),
+    ]);
+    if (changed.length > 0) await commit(insertDeliveries(query, webhooks, event));
+  });
 }

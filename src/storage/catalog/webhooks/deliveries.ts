@@ -3,7 +3,7 @@ import type { WebhookEvent } from '../../../api/webhook-schemas.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { type Webhook, webhookOf } from './webhooks.js';
+import { enqueue } from '../jobs.js';
 
 /** Deliveries that are kept for each webhook: the latest that wait, and of those that have ended what is among the latest of all. */
 export const KEPT_DELIVERIES = 100;
@@ -26,22 +26,17 @@ export interface Delivery {
   readonly error: string | null;
 }
 
-export interface NewDelivery
-  extends Pick<Delivery, 'id' | 'webhookId' | 'datasetId' | 'event' | 'payload' | 'createdAt'> {
-  /** Before `createdAt` if that follows an event that was recorded with a clock that is ahead. */
-  readonly dueAt: Micros;
+/** An event that is to be sent to webhooks. */
+export interface NewEvent extends Pick<Delivery, 'datasetId' | 'event' | 'payload'> {
+  readonly at: Micros;
+  /** The id of its delivery to a webhook. */
+  readonly idFor: (webhookId: string) => string;
 }
 
-/** An account with enabled webhooks of which deliveries wait, and when the first of these is due. */
-export interface WaitingAccount {
-  readonly accountId: string;
-  readonly nextAt: Micros;
-}
-
-/** An enabled webhook with deliveries that wait. */
-export interface WaitingWebhook extends WaitingAccount {
+/** The webhook of a delivery, and its account. */
+export interface Receiver {
   readonly id: string;
-  readonly leaseUntil: Micros | null;
+  readonly account_id: string;
 }
 
 /** The outcome of an attempt. */
@@ -53,7 +48,7 @@ export interface Attempt {
   readonly nextAt: Micros | null;
 }
 
-/** Deliveries of webhooks in the database. The lease on a webhook decides which process sends its next delivery. */
+/** Deliveries of webhooks in the database. The job `deliver` of a webhook sends them. */
 export class Deliveries {
   readonly #db: Database;
 
@@ -61,15 +56,16 @@ export class Deliveries {
     this.#db = db;
   }
 
-  /** @returns false if the webhook was deleted */
-  async add(delivery: NewDelivery): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
-    const webhook = query.selectFrom('webhook').select('id').where('id', '=', delivery.webhookId);
+  /** Adds a delivery to one webhook, also if that is disabled. @returns `undefined` if the webhook was deleted */
+  add(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
+    const { query, transact } = this.#db;
     return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [found] = await send([hasRowLocks ? webhook.forNoKeyUpdate() : webhook]);
-      if (found.length === 0) return false;
-      await commit(insertDeliveries(query, [delivery]));
-      return true;
+      const [webhooks] = await send([this.#locked(webhookId)]);
+      if (webhooks.length === 0) return undefined;
+      const id = event.idFor(webhookId);
+      await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
+      const [[row]] = await commit([query.selectFrom('webhook_delivery').selectAll().where('id', '=', id)]);
+      return row && deliveryOf(row);
     });
   }
 
@@ -80,175 +76,157 @@ export class Deliveries {
   }
 
   /** Makes a delivery due again, with as many attempts as a new one. @returns `undefined` if it is not kept */
-  async resend({ webhookId, id }: { webhookId: string; id: string }, now: Micros): Promise<Delivery | undefined> {
-    const row = await this.#db.query
-      .updateTable('webhook_delivery')
-      .set({ attempts: 0, next_at: now, delivered_at: null })
-      .where('id', '=', id)
-      .where('webhook_id', '=', webhookId)
-      .returningAll()
-      .executeTakeFirst();
-    return row && deliveryOf(row);
+  resend({ webhookId, id }: { webhookId: string; id: string }, now: Micros): Promise<Delivery | undefined> {
+    const { query, transact } = this.#db;
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const [webhooks, [row]] = await send([
+        this.#locked(webhookId),
+        query
+          .updateTable('webhook_delivery')
+          .set({ attempts: 0, next_at: now, delivered_at: null })
+          .where('id', '=', id)
+          .where('webhook_id', '=', webhookId)
+          .returningAll(),
+      ]);
+      if (row === undefined) return undefined;
+      await commit(enqueueDeliveries(query, webhooks, now));
+      return deliveryOf(row);
+    });
   }
 
-  /** All accounts with waiting deliveries of enabled webhooks, in the order in which the first of each is due. */
-  async waitingAccounts(): Promise<WaitingAccount[]> {
-    const rows = await waitingWebhooks(this.#db.query)
-      .select(({ fn }) => ['account_id', fn.min<number>('next_at').as('first_at')])
-      .groupBy('account_id')
-      .orderBy('first_at')
-      .orderBy('account_id')
-      .execute();
-    return rows.map(({ account_id, first_at }) => ({ accountId: account_id, nextAt: first_at }));
-  }
-
-  /** The enabled webhooks of accounts with waiting deliveries, in the order in which these are due. */
-  async waitingOf(accountIds: readonly string[]): Promise<WaitingWebhook[]> {
-    const rows = await waitingWebhooks(this.#db.query)
-      .select(['id', 'account_id', 'lease_until', 'next_at'])
-      .where('account_id', 'in', accountIds)
-      .orderBy('next_at')
-      .orderBy('id')
-      .$narrowType<{ next_at: number }>()
-      .execute();
-    return rows.map((row) => ({
-      id: row.id,
-      accountId: row.account_id,
-      nextAt: row.next_at,
-      leaseUntil: row.lease_until,
-    }));
-  }
-
-  /** Acquires the lease on an enabled webhook; `undefined` if another holder has it. */
-  async acquire(
-    { webhookId, token }: { webhookId: string; token: string },
-    lease: { expiredBy: Micros; until: Micros },
-  ): Promise<Webhook | undefined> {
-    const row = await this.#db.query
-      .updateTable('webhook')
-      .set({ lease_until: lease.until, lease_token: token })
-      .where('id', '=', webhookId)
-      .where('disabled_at', 'is', null)
-      .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', lease.expiredBy)]))
-      .returningAll()
-      .executeTakeFirst();
-    return row && webhookOf(row);
-  }
-
-  /** Renews the lease, or releases it with `null`. @returns false if it was lost */
-  async renew({ webhookId, token }: { webhookId: string; token: string }, until: Micros | null): Promise<boolean> {
-    const row = await this.#db.query
-      .updateTable('webhook')
-      .set({ lease_until: until, ...(until === null && { lease_token: null }) })
-      .where('id', '=', webhookId)
-      .where('lease_token', '=', token)
-      .returning('id')
-      .executeTakeFirst();
-    return row !== undefined;
-  }
-
-  /** The delivery of a webhook that is due first. */
-  async due(webhookId: string, now: Micros): Promise<Delivery | undefined> {
+  /** The waiting delivery of a webhook that is due first. */
+  async next(webhookId: string): Promise<(Delivery & { readonly nextAt: Micros }) | undefined> {
     const row = await this.#db.query
       .selectFrom('webhook_delivery')
       .selectAll()
       .where('webhook_id', '=', webhookId)
-      .where('next_at', '<=', now)
+      .where('next_at', 'is not', null)
       .orderBy('next_at')
       .orderBy('created_at')
       .orderBy('id')
       .limit(1)
+      .$narrowType<{ next_at: number }>()
       .executeTakeFirst();
-    return row && deliveryOf(row);
+    return row && { ...deliveryOf(row), nextAt: row.next_at };
   }
 
   /**
-   * Records the outcome of an attempt, unless `resend` has begun the attempts again meanwhile. Later events of the same dataset
-   * wait until its next attempt.
-   *
-   * @returns false if the lease was lost: nothing is recorded
+   * Records the outcome of an attempt, unless another process has recorded one, or `resend` has begun the attempts again
+   * meanwhile. Later events of the same dataset wait until its next attempt.
    */
-  async record(
-    { delivery, token }: { delivery: Delivery; token: string },
-    { at, answer, error, nextAt }: Attempt,
-  ): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
-    const { id, webhookId, datasetId } = delivery;
-    const held = query.selectFrom('webhook').select('id').where('id', '=', webhookId).where('lease_token', '=', token);
-    const ofHeld = query.updateTable('webhook_delivery').where('webhook_id', 'in', held);
-    const outcome = {
-      attempts: delivery.attempts + 1,
-      attempted_at: at,
-      next_at: nextAt,
-      delivered_at: error === null ? at : null,
-      answer,
-      error,
-    };
+  record(delivery: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
+    const { query, transact } = this.#db;
+    const { id, webhookId, datasetId, attempts } = delivery;
+    const ofWebhook = query.updateTable('webhook_delivery').where('webhook_id', '=', webhookId);
+    const delivered_at = error === null ? at : null;
+    const outcome = { attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error };
     return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [holders, recorded] = await send([
+      const [, recorded] = await send([
         // Without the lock, an event that is recorded at the same time would not wait for the next attempt.
-        hasRowLocks ? held.forNoKeyUpdate() : held,
-        ofHeld.set(outcome).where('id', '=', id).where('attempts', '=', delivery.attempts).returning('id'),
+        this.#locked(webhookId),
+        ofWebhook.set(outcome).where('id', '=', id).where('attempts', '=', attempts).returning('id'),
       ]);
       await commit(
         recorded.length === 0 || nextAt === null || datasetId === null
           ? []
-          : [ofHeld.set({ next_at: nextAt }).where('dataset_id', '=', datasetId).where('next_at', '<', nextAt)],
+          : [ofWebhook.set({ next_at: nextAt }).where('dataset_id', '=', datasetId).where('next_at', '<', nextAt)],
       );
-      return holders.length > 0;
     });
+  }
+
+  #locked(webhookId: string) {
+    const { query, hasRowLocks } = this.#db;
+    const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
+    return hasRowLocks ? webhook.forNoKeyUpdate() : webhook;
   }
 }
 
-/** Selects enabled webhooks with the time of their first waiting delivery. It reads one of each, however many wait. */
-function waitingWebhooks(query: Query) {
-  return query
-    .selectFrom((eb) =>
-      eb
-        .selectFrom('webhook')
-        .select((webhook) => [
-          ...(['id', 'account_id', 'lease_until'] as const),
-          webhook
-            .selectFrom('webhook_delivery')
-            .select(({ fn }) => fn.min<number>('next_at').as('first'))
-            .whereRef('webhook_id', '=', 'webhook.id')
-            .where('next_at', 'is not', null)
-            .as('next_at'),
-        ])
-        .where('disabled_at', 'is', null)
-        .as('waiting'),
-    )
-    .where('next_at', 'is not', null);
+/** The body of a request, in the form that Standard Webhooks recommends. */
+export function eventPayload(event: Delivery['event'], at: Micros, data: object): string {
+  return JSON.stringify({ type: event, timestamp: new Date(at / 1000).toISOString(), data });
 }
 
-/** Adds deliveries; earlier ones of the same dataset become due before them. */
-export function insertDeliveries(query: Query, deliveries: readonly NewDelivery[]): Compilable<unknown>[] {
-  return deliveries.flatMap(({ id, webhookId, datasetId, event, payload, createdAt, dueAt }) => {
-    const ofWebhook = sql<boolean>`webhook_id = ${webhookId}`;
-    const kept = query
-      .selectFrom('webhook_delivery as kept')
-      .select('kept.created_at')
-      .where('kept.webhook_id', '=', webhookId)
-      .orderBy('kept.created_at', 'desc')
-      .limit(1)
-      .offset(KEPT_DELIVERIES - 1);
-    const old = query.deleteFrom('webhook_delivery').where(ofWebhook);
-    const outcome = { attempts: 0, attempted_at: null, delivered_at: null, answer: null, error: null };
-    return [
-      query.insertInto('webhook_delivery').values({
-        ...{ id, webhook_id: webhookId, dataset_id: datasetId, event, payload },
-        ...{ created_at: createdAt, next_at: dueAt, ...outcome },
-      }),
-      query
-        .updateTable('webhook_delivery')
-        .set({ next_at: dueAt })
-        .where(ofWebhook)
-        .where('dataset_id', '=', datasetId)
-        .where('next_at', '>', dueAt),
-      old.where('next_at', 'is', null).where('created_at', '<', kept),
-      old.where('next_at', 'is not', null).where('created_at', '<', kept.where('kept.next_at', 'is not', null)),
-    ];
-  });
+/** The event of the deletion of a dataset. There is only one, so that its ids need no chance. */
+export function deletedEvent(dataset: { readonly id: string; readonly name: string }, at: Micros): NewEvent {
+  const event = 'dataset.deleted';
+  const idFor = (webhookId: string) => `msg_${dataset.id}_${webhookId}`;
+  return { event, datasetId: dataset.id, at, idFor, payload: eventPayload(event, at, dataset) };
+}
+
+/**
+ * Selects the enabled webhooks of an account that receive an event, and locks them until the event is recorded: the outcome of
+ * an attempt, and a deletion of a webhook, wait for it. They are locked in one order, so that two events of an account don't
+ * wait for each other.
+ */
+export function receivers({ query, hasRowLocks }: Database, accountId: string, event: string) {
+  const enabled = query
+    .selectFrom('webhook')
+    .select(['id', 'account_id'])
+    .where('account_id', '=', accountId)
+    .where('disabled_at', 'is', null)
+    .where('events', 'like', `%"${event}"%`)
+    .orderBy('id');
+  return hasRowLocks ? enabled.forNoKeyUpdate() : enabled;
+}
+
+/**
+ * The statements that add a delivery of an event to each of these webhooks, whose rows are locked, and enqueue the jobs that
+ * send them. Earlier events of the same dataset become due before it.
+ */
+export function insertDeliveries(
+  query: Query,
+  webhooks: readonly Receiver[],
+  { idFor, at, ...event }: NewEvent,
+): Compilable<unknown>[] {
+  const inserts = webhooks.flatMap((webhook) =>
+    insertDelivery(query, { ...event, id: idFor(webhook.id), webhookId: webhook.id, createdAt: at }),
+  );
+  return [...inserts, ...enqueueDeliveries(query, webhooks, at)];
+}
+
+function insertDelivery(
+  query: Query,
+  delivery: Pick<Delivery, 'id' | 'webhookId' | 'datasetId' | 'event' | 'payload' | 'createdAt'>,
+): Compilable<unknown>[] {
+  const { id, webhookId, datasetId, event, payload, createdAt } = delivery;
+  const ofWebhook = sql<boolean>`webhook_id = ${webhookId}`;
+  // Later than earlier events of the dataset, also if the clock was set back since.
+  const created_at = sql<number>`(
+    select coalesce(max(created_at) + 1, cast(${createdAt} as bigint)) from webhook_delivery
+    where ${ofWebhook} and dataset_id = ${datasetId} and created_at >= ${createdAt}
+  )`;
+  const kept = query
+    .selectFrom('webhook_delivery as kept')
+    .select('kept.created_at')
+    .where('kept.webhook_id', '=', webhookId)
+    .orderBy('kept.created_at', 'desc')
+    .limit(1)
+    .offset(KEPT_DELIVERIES - 1);
+  const old = query.deleteFrom('webhook_delivery').where(ofWebhook);
+  const outcome = { attempts: 0, attempted_at: null, delivered_at: null, answer: null, error: null };
+  return [
+    query.insertInto('webhook_delivery').values({
+      ...{ id, webhook_id: webhookId, dataset_id: datasetId, event, payload },
+      ...{ created_at, next_at: createdAt, ...outcome },
+    }),
+    query
+      .updateTable('webhook_delivery')
+      .set({ next_at: createdAt })
+      .where(ofWebhook)
+      .where('dataset_id', '=', datasetId)
+      .where('next_at', '>', createdAt),
+    old.where('next_at', 'is', null).where('created_at', '<', kept),
+    old.where('next_at', 'is not', null).where('created_at', '<', kept.where('kept.next_at', 'is not', null)),
+  ];
+}
+
+/** The statements that enqueue the jobs that send the deliveries of webhooks. */
+export function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: Micros): Compilable<unknown>[] {
+  if (webhooks.length === 0) return [];
+  const jobs = webhooks.map(({ id, account_id: accountId }) => ({
+    ...{ kind: 'deliver' as const, key: id, accountId, dueAt },
+  }));
+  return [enqueue(query, jobs, { ifWaiting: 'earlier' })];
 }
 
 function deliveryOf(row: Selectable<Schema['webhook_delivery']>): Delivery {

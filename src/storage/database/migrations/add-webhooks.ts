@@ -13,9 +13,6 @@ export interface WebhookTables {
     created_at: number;
     /** Null while it is enabled. */
     disabled_at: number | null;
-    /** Held by the process that sends one of its deliveries, so that they are sent one at a time. */
-    lease_until: number | null;
-    lease_token: string | null;
   };
   /** An event for one webhook. `next_at` of those of one dataset never decreases, so that they are sent in order. */
   webhook_delivery: {
@@ -36,20 +33,6 @@ export interface WebhookTables {
     answer: number | null;
     /** Why the last attempt failed, for a person. */
     error: string | null;
-  };
-  /** What was last announced of a dataset whose account has webhooks. It outlives the dataset, whose deletion is an event. */
-  announcement: {
-    dataset_id: string;
-    account_id: string;
-    name: string;
-    /** READY or FAILED; null if neither was announced. */
-    status: string | null;
-    /** Of an announced READY; null if it is not known. */
-    digest: string | null;
-    /** `updated_at` of the dataset when it was compared with this row. */
-    seen_at: number;
-    /** Grows with each event of the dataset; 0 without any. */
-    announced_at: number;
   };
 }
 

@@ -37,8 +37,10 @@ const databases: readonly Backend<Open>[] = [
   },
 ];
 
-type Table = keyof typeof FILLING;
-const TABLES = Object.keys(FILLING) as Table[];
+const TABLES = Object.keys(FILLING) as (keyof typeof FILLING)[];
+/** Tables of that version that are gone by now. */
+const GONE = ['announcement'];
+type Table = keyof Schema;
 type Row = Record<string, unknown>;
 
 /** Opens a database as the version before the links did. */
@@ -53,7 +55,7 @@ async function openBefore(open: Open): Promise<Database> {
 }
 
 /** All rows of a table, in an order of its own. */
-async function rowsOf({ query }: Database, table: keyof Schema): Promise<Row[]> {
+async function rowsOf({ query }: Database, table: Table): Promise<Row[]> {
   const rows: Row[] = await query.selectFrom(table).selectAll().execute();
   const textOf = (row: Row) => JSON.stringify(Object.entries(row).sort());
   return rows.sort((a, b) => (textOf(a) < textOf(b) ? -1 : 1));
@@ -66,11 +68,14 @@ onEach(databases, (openDatabase) => {
     const before = await openBefore(open);
     const tables = new Map<Table, Row[]>();
     try {
-      for (const table of TABLES) {
+      for (const name of TABLES) {
         // The types are those of today's tables.
-        const rows = FILLING[table] as never[];
-        await before.query.insertInto(table).values(rows).execute();
-        tables.set(table, await rowsOf(before, table));
+        const table = name as Table;
+        await before.query
+          .insertInto(table)
+          .values(FILLING[name] as never[])
+          .execute();
+        if (!GONE.includes(name)) tables.set(table, await rowsOf(before, table));
       }
     } finally {
       await before.close();
@@ -87,15 +92,31 @@ onEach(databases, (openDatabase) => {
     const { open, tables } = await fill();
     const { database } = await openAfter(open);
     for (const [table, rows] of tables) {
-      expect(rows, table).toHaveLength(FILLING[table].length);
       const added =
         table === 'dataset' ? { role: 'training', unpaired: 0, linked: 0, version: 0, readiness_version: 0 } : {};
-      const expected = rows.map((row) => ({ ...row, ...added }));
+      const expected = rows.map(({ lease_until, lease_token, ...row }) => ({
+        ...{ ...row, ...added },
+        ...(table === 'recheck' && { lease_until, lease_token }),
+        ...(table === 'dataset' && { announced: row.id === 'railway' ? `READY ${'d2'.repeat(32)}` : null }),
+      }));
+      expect(expected.length, table).toBeGreaterThan(0);
       const found = await rowsOf(database, table);
       expect(found, table).toHaveLength(expected.length);
       expect(found, table).toEqual(expect.arrayContaining(expected));
     }
     expect(await rowsOf(database, 'link')).toEqual([]);
+  });
+
+  test('what was not announced or delivered yet has its job', async () => {
+    const { open } = await fill();
+    const { database } = await openAfter(open);
+    const jobs = await database.query.selectFrom('job').select(['kind', 'key', 'account_id', 'lease']).execute();
+    const job = { account_id: 'studio', lease: null };
+    expect(jobs.sort((a, b) => (a.kind < b.kind ? -1 : 1))).toEqual([
+      // Of the others, nothing has changed since the webhook was added, or the last event.
+      { ...job, kind: 'announce', key: 'empty' },
+      { ...job, kind: 'deliver', key: 'hook' },
+    ]);
   });
 
   test('datasets, files in all states, tokens and shares are as they were, and the counts are right', async () => {

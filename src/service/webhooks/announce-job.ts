@@ -1,0 +1,63 @@
+import { ServiceError } from '../../dataset/errors.js';
+import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
+import { announce, announcedOf } from '../../storage/catalog/webhooks/announcements.js';
+import type { Database } from '../../storage/database/database.js';
+import type { DatasetView } from '../dataset-view.js';
+import type { DatasetKey, DatasetService } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
+import { readyOrFailedPayload } from './payloads.js';
+
+/** Datasets that are read at once. */
+const AT_ONCE = 4;
+
+export interface AnnounceOptions {
+  readonly database: Database;
+  readonly datasets: Pick<DatasetService, 'view'>;
+  /** The dataset as answers of the API have it; `problems` is the most that it lists. */
+  readonly toWire: (view: DatasetView, problems: number) => object;
+}
+
+/**
+ * Records an event if a dataset has become READY or FAILED, or READY with other files, and has not changed for the caption
+ * grace. The transaction that changes a dataset enqueues this job; the key is the id of the dataset.
+ */
+export function announceJob(
+  { catalog, now, newId, rules }: Pick<ServiceDependencies, 'catalog' | 'now' | 'newId' | 'rules'>,
+  { database, datasets, toWire }: AnnounceOptions,
+): JobHandler {
+  const run = async (key: DatasetKey): Promise<JobEnd> => {
+    const dataset = await catalog.dataset(key);
+    if (dataset === undefined) return 'done';
+    const at = now();
+    const status = datasetStatusOf(dataset, at, rules);
+    const next = nextStatusChangeOf(dataset, at, rules);
+    const end = next === undefined ? 'done' : { dueAt: next };
+    if (status !== 'READY' && status !== 'FAILED') return end;
+    const quietAt = lastActivityOf(dataset) + rules.captionGrace;
+    if (at < quietAt) return { dueAt: quietAt };
+    const before = await announcedOf(database.query, key.id);
+    if (before === status) return end;
+    const view = await datasets.view(key).catch(ignoreDeletion);
+    if (view === undefined) return 'done';
+    if (view.status !== status || view.dataset.version !== dataset.version) return { dueAt: now() };
+    const after = status === 'READY' ? `READY ${view.digest}` : status;
+    if (after === before) return end;
+    const event = {
+      ...({ event: status === 'READY' ? 'dataset.ready' : 'dataset.failed', datasetId: key.id, at } as const),
+      ...{ idFor: () => messageId(newId), payload: readyOrFailedPayload(view, { at, toWire }) },
+    };
+    await announce(database, key, { before, after, event });
+    return end;
+  };
+  return { kind: 'announce', atOnce: AT_ONCE, run: ({ accountId, key: id }) => run({ accountId, id }) };
+}
+
+/** The id of a delivery, which is the `webhook-id` of its requests. */
+export function messageId(newId: () => string): string {
+  return `msg_${newId()}`;
+}
+
+function ignoreDeletion(error: unknown): undefined {
+  if (!(error instanceof ServiceError && error.code === 'dataset_not_found')) throw error;
+}
