@@ -10,8 +10,6 @@ import { sessionCookieName } from './server/session/cookie.js';
 import { BackgroundChecks } from './service/check/background-checks.js';
 import { BulkRemovals } from './service/bulk/bulk-removals.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
-import { BackgroundRechecks } from './service/check/background-rechecks.js';
-import { RecheckService } from './service/check/recheck-service.js';
 import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
@@ -34,13 +32,16 @@ import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
 import { PairService } from './service/pair-service.js';
 import { startPeriodicWork } from './service/periodic-work.js';
-import { requireOwnCatalog } from './service/store-check/require-own-catalog.js';
 import { releaseLeases } from './service/upload/cleanup.js';
 import { PresignedUploads } from './service/upload/presigned-uploads.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
+import { inspectAgainJob } from './service/verify/inspect-again-job.js';
+import { RecheckService } from './service/verify/recheck-service.js';
+import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
+import { verifyBlobJob } from './service/verify/verify-blob-job.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
 import { BlobsNotDeleted, type BlobStore } from './storage/blobs/blobs.js';
 import type { Catalog } from './storage/catalog/catalog.js';
@@ -115,7 +116,6 @@ export async function openApp(config: Config, logger: Logger) {
     inPieces,
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
-    wakeRechecks: () => backgroundRechecks.wake(),
   };
   const checks = new BackgroundChecks(core, {
     isAlone: isCatalogLocal,
@@ -124,12 +124,6 @@ export async function openApp(config: Config, logger: Logger) {
       const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
       logger.info(facts, 'checked a file in the background');
     },
-    onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
-  });
-  const backgroundRechecks = new BackgroundRechecks(core, {
-    rechecks,
-    isAlone: isCatalogLocal,
-    onFinished: ({ datasetId, checked }) => logger.info({ dataset: datasetId, files: checked }, 'rechecked a dataset'),
     onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
   });
   const { presigning } = blobs;
@@ -191,7 +185,12 @@ export async function openApp(config: Config, logger: Logger) {
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooks.inFlight);
   const jobRunner = new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: isCatalogLocal },
-    handlers: [pruneTokensJob({ database, now })],
+    handlers: [
+      pruneTokensJob({ database, now }),
+      inspectAgainJob(core, rechecks),
+      // One at a time: `trainyard verify --store`, which enqueues them, does most itself.
+      verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
+    ],
     onError: (err, job) => logger.warn({ err, ...job }, 'a job failed; it will be retried'),
   });
   catalog.changes.onAnyChange(
@@ -211,7 +210,7 @@ export async function openApp(config: Config, logger: Logger) {
       mountArchives: new MountArchives({ datasets, history, downloads }),
       captionWrites: new CaptionWrites(dependencies),
       bulkRemovals: new BulkRemovals(dependencies),
-      rechecks: new RecheckService(core, { rechecks, onStarted: () => backgroundRechecks.wake() }),
+      rechecks: new RecheckService(core, rechecks),
       pairs: new PairService(dependencies),
       webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
@@ -247,7 +246,6 @@ export async function openApp(config: Config, logger: Logger) {
   jobRunner.start();
   mountRoot?.start();
   checks.start();
-  backgroundRechecks.start();
   webhooks.start();
   const stopPeriodicWork = startPeriodicWork(dependencies, {
     ...{ retention, uploads, accounts, presignedUploads, logger },
@@ -260,14 +258,7 @@ export async function openApp(config: Config, logger: Logger) {
     // What the calls leave undone, the next process repeats or removes, as after a crash.
     const abortTimer = setTimeout(() => blobs.abort?.(), stopMs + CUT_OFF_MS);
     pool.hurry(MAX_INSPECTION_STOP_MS);
-    await Promise.all([
-      server.drain(stopMs),
-      jobRunner.stop(),
-      mountRoot?.stop(),
-      checks.stop(),
-      backgroundRechecks.stop(),
-      webhooks.stop(),
-    ]);
+    await Promise.all([server.drain(stopMs), jobRunner.stop(), mountRoot?.stop(), checks.stop(), webhooks.stop()]);
     await server.close();
     clearTimeout(timer);
     await Promise.all([stopPeriodicWork(), presignedUploads?.stop()]);

@@ -62,8 +62,6 @@ export interface ServiceDependencies {
   readonly pollPresignedUploads?: (datasetId: string) => void;
   /** Starts to check received files in the background and returns at once. */
   readonly checkReceived?: () => void;
-  /** Starts to look for rechecks that are not finished and returns at once. */
-  readonly wakeRechecks?: () => void;
   /**
    * Resolves when the account may begin another piece of work, which blocks the event loop for some milliseconds at most.
    *

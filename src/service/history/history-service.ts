@@ -114,7 +114,6 @@ export class HistoryService {
     const revision = { datasetId: key.id, number, author, now: now() };
     const changed = await catalog.restore(revision, { accountId: key.accountId, signal });
     if (changed === undefined) throw await this.#vanished(key, number);
-    if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
     return {
       isRestored: changed.recordedIn !== undefined,
       revision: await this.#revisionOrLatest(key, changed.revision),
@@ -144,7 +143,6 @@ export class HistoryService {
       throw isOwn ? await revisionNotFound(catalog, key.id, number) : await this.#cannotUndo(key, number);
     }
     const { dataset, undone, kept } = outcome;
-    if (dataset.startsRecheck) this.#dependencies.wakeRechecks?.();
     const { recordedIn } = dataset;
     const revision = recordedIn === undefined ? undefined : await this.#revisionOrLatest(key, recordedIn);
     return { revision, undone, kept };

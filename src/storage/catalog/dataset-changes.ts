@@ -9,7 +9,7 @@ import type { ChangeOptions } from './file-changes.js';
 import { forgetReadiness } from './history/record-history.js';
 import { linkingTo } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
-import { restartRecheck } from './background/rechecks.js';
+import { deleteRecheck, startRecheck } from './rechecks.js';
 import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
 import { DELETED, datasetById, lockedDatasetById } from './statements.js';
 
@@ -92,7 +92,7 @@ export async function changeDataset(
       // A control without captions is READY, a training dataset is not.
       ...('role' in changes ? forgetReadiness(query, key.id) : []),
       ...(role !== undefined && isInspectedAgain(row.role as Role, role)
-        ? [restartRecheck(query, { datasetId: key.id, now })]
+        ? startRecheck(query, { datasetId: key.id, now, ifRunning: 'restart' })
         : []),
       ...notification({ datasetId: key.id }),
     ]);
@@ -154,7 +154,7 @@ export function eraseDataset(
         .set({ account_id: DELETED, name: id, linked: LINKED.none, history_due: null, updated_at: now })
         .where('id', '=', id),
       query.deleteFrom('link').where('dataset_id', '=', id),
-      query.deleteFrom('recheck').where('dataset_id', '=', id),
+      ...deleteRecheck(query, { id, accountId }),
       ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
       ...markLinkedTo(query, linkedIds),
       ...[id, ...linkedIds].flatMap((datasetId) => notification({ datasetId })),

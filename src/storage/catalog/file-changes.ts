@@ -35,7 +35,7 @@ import {
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
-import { restartRecheck } from './background/rechecks.js';
+import { startRecheck } from './rechecks.js';
 import {
   countReservation,
   datasetById,
@@ -76,8 +76,6 @@ export interface FileChange {
 export interface ChangedDataset extends DatasetRecord {
   /** The revision to which the change belongs; `undefined` if it left the set of stored files as it was. */
   readonly recordedIn: number | undefined;
-  /** True if the change has started a recheck: files in it were inspected in another role. */
-  readonly startsRecheck: boolean;
 }
 
 /** The change stores past files again. */
@@ -230,7 +228,7 @@ function changeOnce(
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...judgePastFiles(query, datasetId, history.judgedAgain),
       ...shiftUnpaired(query, shifts),
-      ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
+      ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);
@@ -241,7 +239,7 @@ function changeOnce(
     const dataset = datasetRecordOf(row);
     const changedCounts = countsInRole({ ...counts, unpaired, lastActivity, pendingUntil }, dataset.role);
     const version = counted?.version ?? dataset.version;
-    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn, startsRecheck };
+    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn };
   });
 }
 
