@@ -129,15 +129,16 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
 }
 
 /** The migrations, which end the timeouts of their transaction first. */
-const MIGRATIONS_WITHOUT_TIMEOUTS = Object.fromEntries(
-  Object.entries(MIGRATIONS).map(([name, { up }]) => {
-    const migrate = async (db: Kysely<unknown>) => {
-      await WITHOUT_TIMEOUTS.execute(db);
-      await up(db);
-    };
-    return [name, { up: migrate }];
-  }),
-);
+const migrationsWithoutTimeouts = () =>
+  Object.fromEntries(
+    Object.entries(MIGRATIONS).map(([name, { up }]) => {
+      const migrate = async (db: Kysely<unknown>) => {
+        await WITHOUT_TIMEOUTS.execute(db);
+        await up(db);
+      };
+      return [name, { up: migrate }];
+    }),
+  );
 
 /** Checks the version and migrates the tables, without timeouts. */
 async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): Promise<void> {
@@ -147,7 +148,7 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
   }
   const query = queryOver(poolOf({ ...connection, max: 1 }), Number.POSITIVE_INFINITY);
   try {
-    await migrateSchema(query, MIGRATIONS_WITHOUT_TIMEOUTS);
+    await migrateSchema(query, migrationsWithoutTimeouts());
   } finally {
     await query.destroy();
   }

@@ -8,15 +8,17 @@ import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/ins
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { BackgroundChecks } from '../../../src/service/check/background-checks.js';
-import { BackgroundRechecks } from '../../../src/service/check/background-rechecks.js';
-import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
+import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { UploadSlots } from '../../../src/service/limits/upload-slots.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
+import { inspectAgainJob } from '../../../src/service/verify/inspect-again-job.js';
+import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
+import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { clip } from '../../fixtures/media.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
@@ -86,9 +88,11 @@ export async function openPlace(place: Place) {
       blobs?: BlobStore;
       inspect?: Inspector;
       ofAccount?: number;
-      turnMs?: number;
     } = {},
   ) => {
+    // Each instance has its own listener.
+    const jobs = new Jobs(metadata.database);
+    onTestFinished(metadata.catalog.changes.onAnyChange(() => jobs.wake()));
     const decodes: Decode[] = [];
     const errors: string[] = [];
     const decodeClip: ClipDecoder = (toDecode, { signal }) =>
@@ -100,7 +104,7 @@ export async function openPlace(place: Place) {
     const dependencies: ServiceDependencies = {
       catalog: metadata.catalog,
       blobs: options.blobs ?? blobs,
-      jobs: metadata.jobs,
+      jobs,
       now: () => metadata.now() + time.ahead,
       rules: {
         captionGrace: 0,
@@ -120,7 +124,6 @@ export async function openPlace(place: Place) {
       expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
       newId,
       checkReceived: () => checks.wake(),
-      wakeRechecks: () => rechecks.wake(),
     };
     const checks = new BackgroundChecks(dependencies, {
       isAlone: options.isAlone === true,
@@ -129,21 +132,20 @@ export async function openPlace(place: Place) {
       onError: (error, failure) => errors.push(`${failure}: ${error}`),
     });
     onTestFinished(() => checks.stop());
-    const rechecks = new BackgroundRechecks(dependencies, {
-      rechecks: metadata.rechecks,
-      isAlone: options.isAlone === true,
-      ...(options.turnMs !== undefined && { turnMs: options.turnMs }),
-      onFinished: () => {},
-      onError: (error, failure) => errors.push(`${failure}: ${error}`),
+    const { now } = dependencies;
+    const rechecks = new JobRunner({
+      ...{ jobs, now, newId, leaseDuration: LEASE, isAlone: false },
+      handlers: [inspectAgainJob(dependencies, metadata.rechecks)],
+      onError: (error) => errors.push(`a recheck failed: ${error}`),
     });
     onTestFinished(() => rechecks.stop());
-    const onStarted = () => rechecks.wake();
-    const recheckService = new RecheckService(dependencies, { rechecks: metadata.rechecks, onStarted });
+    const recheckService = new RecheckService(dependencies, metadata.rechecks);
     const uploads = new Uploads(dependencies, new UploadSlots(10));
     return {
       dependencies,
       datasets: new DatasetService(dependencies),
       checks,
+      jobs,
       rechecks,
       startRecheck: (of = key) => recheckService.start(of),
       progress: () => recheckService.progress(key),

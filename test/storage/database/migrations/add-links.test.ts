@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { datasetStatusOf } from '../../../../src/dataset/pairs/linked-status.js';
 import { Accounts } from '../../../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../../../src/storage/catalog/catalog.js';
-import { checkCounts } from '../../../../src/storage/catalog/catalog-check.js';
+import { wrongCountsOf } from '../../../harness/check-counts.js';
 import type { Database } from '../../../../src/storage/database/database.js';
 import { openPostgres } from '../../../../src/storage/database/postgres.js';
 import { MIGRATIONS, type Schema } from '../../../../src/storage/database/schema.js';
@@ -13,7 +13,7 @@ import { whyNoPostgres } from '../../../harness/available.js';
 import { type Backend, onEach } from '../../../harness/backends.js';
 import { databaseForTest } from '../../../harness/postgres.js';
 import { temporaryFolder } from '../../../harness/server.js';
-import { FILLING, NOW, SECRETS } from './catalog-without-links.js';
+import { EARLIER, FILLING, NOW, SECRETS } from './catalog-without-links.js';
 
 /** Opens one database, as often as it is called. */
 type Open = () => Promise<Database>;
@@ -36,6 +36,8 @@ const databases: readonly Backend<Open>[] = [
     },
   },
 ];
+
+const UNFINISHED_RECHECK = { dataset_id: 'railway', started_at: EARLIER, total: 4, checked_at: null };
 
 type Table = keyof typeof FILLING;
 const TABLES = Object.keys(FILLING) as Table[];
@@ -90,12 +92,16 @@ onEach(databases, (openDatabase) => {
       expect(rows, table).toHaveLength(FILLING[table].length);
       const added =
         table === 'dataset' ? { role: 'training', unpaired: 0, linked: 0, version: 0, readiness_version: 0 } : {};
-      const expected = rows.map((row) => ({ ...row, ...added }));
+      const expected: object[] = table === 'recheck' ? [UNFINISHED_RECHECK] : rows.map((row) => ({ ...row, ...added }));
       const found = await rowsOf(database, table);
       expect(found, table).toHaveLength(expected.length);
       expect(found, table).toEqual(expect.arrayContaining(expected));
     }
     expect(await rowsOf(database, 'link')).toEqual([]);
+    // The files that the recheck has left.
+    expect(await rowsOf(database, 'job')).toMatchObject(
+      ['file-3', 'file-4'].map((id) => ({ kind: 'inspect-again', key: `railway/${id}`, account_id: 'studio' })),
+    );
   });
 
   test('datasets, files in all states, tokens and shares are as they were, and the counts are right', async () => {
@@ -111,7 +117,7 @@ onEach(databases, (openDatabase) => {
     ]);
     for (const dataset of found) {
       expect(dataset).toMatchObject({ role: 'training', links: [], isLinkedTo: false, counts: { unpaired: 0 } });
-      expect(await checkCounts(database, dataset.id, { corrects: false })).toBeUndefined();
+      expect(await wrongCountsOf(database, dataset.id)).toEqual([]);
     }
     const statesOf = async (id: string) => {
       const contents = await catalog.contents({ accountId: 'studio', id });
@@ -152,7 +158,7 @@ onEach(databases, (openDatabase) => {
     const key = { accountId: 'studio', id: 'railway' };
     await catalog.links.replace(key, { links: [{ slot: 'control_1', linkedId: 'depth' }], now: NOW });
     expect((await catalog.dataset(key))?.counts.unpaired).toBe(2);
-    for (const id of ['railway', 'depth']) expect(await checkCounts(database, id, { corrects: false })).toBeUndefined();
+    for (const id of ['railway', 'depth']) expect(await wrongCountsOf(database, id)).toEqual([]);
     await catalog.links.replace(key, { links: [], now: NOW });
     expect(await catalog.dataset(key)).toMatchObject({ links: [], counts: { unpaired: 0 } });
     expect(await catalog.deleteDataset(key, NOW)).toBe(true);
