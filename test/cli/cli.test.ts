@@ -69,6 +69,7 @@ describe('serve', () => {
     ['token', 'list'],
     ['token', 'revoke', 'x'],
     ['backup', 'copy'],
+    ['verify', '--store'],
     ['check-store'],
     ['mount', 'photos', '--into', 'datasets'],
   ])('only a server makes a data folder: %s %s', async (...args) => {

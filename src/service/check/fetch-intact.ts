@@ -40,7 +40,7 @@ export async function fetchIntact(
 }
 
 /** Whether the bytes of a file disappeared, rather than changed, by the message of its problem. */
-export function isMissing({ code, message }: ErrorProblem): boolean {
+export function hasDisappeared({ code, message }: ErrorProblem): boolean {
   return code === 'BYTES_LOST' && message.includes(DISAPPEARED);
 }
 

@@ -10,7 +10,7 @@ import {
   filesWithProblems,
 } from '../../storage/catalog/store-verification.js';
 import { openInventory } from '../../storage/open-blobs.js';
-import { isMissing } from '../check/fetch-intact.js';
+import { hasDisappeared } from '../check/fetch-intact.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { type Installation, requireExisting, requireFolder, TransferError } from '../transfer/installation.js';
 import { type ListedStore, listStore, type StrayContext, type StrayObject, straysIn } from './find-strays.js';
@@ -96,7 +96,7 @@ async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOpt
   });
   const lost = (await filesWithProblems(store.database))
     .filter(({ problem }) => problem.code === 'BYTES_LOST')
-    .map((file) => ({ ...file, isMissing: isMissing(file.problem) }));
+    .map((file) => ({ ...file, isMissing: hasDisappeared(file.problem) }));
   return { files, bytes, objects, lost, strays };
 }
 
