@@ -9,8 +9,6 @@ import { datasetToWire } from './server/to-wire.js';
 import { sessionCookieName } from './server/session/cookie.js';
 import { BulkRemovals } from './service/bulk/bulk-removals.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
-import { BackgroundRechecks } from './service/check/background-rechecks.js';
-import { RecheckService } from './service/check/recheck-service.js';
 import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
@@ -41,12 +39,15 @@ import { pruneTokensJob } from './service/jobs/prune-tokens-job.js';
 import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { PairService } from './service/pair-service.js';
-import { requireOwnCatalog } from './service/store-check/require-own-catalog.js';
 import { releaseLeases } from './service/upload/cleanup.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
+import { inspectAgainJob } from './service/verify/inspect-again-job.js';
+import { RecheckService } from './service/verify/recheck-service.js';
+import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
+import { verifyBlobJob } from './service/verify/verify-blob-job.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
@@ -131,14 +132,7 @@ export async function openApp(config: Config, logger: Logger) {
       expectedDecodeSeconds,
     }),
     newId: () => randomUUID().replaceAll('-', ''),
-    wakeRechecks: () => backgroundRechecks.wake(),
   };
-  const backgroundRechecks = new BackgroundRechecks(core, {
-    rechecks,
-    isAlone: isCatalogLocal,
-    onFinished: ({ datasetId, checked }) => logger.info({ dataset: datasetId, files: checked }, 'rechecked a dataset'),
-    onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
-  });
   const { presigning } = blobs;
   const listObjects = blobs.listObjects?.bind(blobs);
   const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
@@ -208,6 +202,9 @@ export async function openApp(config: Config, logger: Logger) {
       emptyTrashJob(core),
       pruneHistoryJob(core, retention),
       pruneTokensJob({ database, now }),
+      inspectAgainJob(core, rechecks),
+      // One at a time: `trainyard verify --store`, which enqueues them, does most itself.
+      verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
       ...webhooks.handlers,
       ...(mountRoot ? [mountRoot.handler] : []),
     ],
@@ -235,7 +232,7 @@ export async function openApp(config: Config, logger: Logger) {
       mountArchives: new MountArchives({ datasets, history, downloads }),
       captionWrites: new CaptionWrites(dependencies),
       bulkRemovals: new BulkRemovals(dependencies),
-      rechecks: new RecheckService(core, { rechecks, onStarted: () => backgroundRechecks.wake() }),
+      rechecks: new RecheckService(core, rechecks),
       pairs: new PairService(dependencies),
       webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
@@ -267,7 +264,6 @@ export async function openApp(config: Config, logger: Logger) {
   jobRunner.start();
   setTimeout(() => void ffmpeg(), FFMPEG_DELAY_MS).unref();
   await mountRoot?.start();
-  backgroundRechecks.start();
   const savingLastUses = new Loop(() => accounts.saveLastUses(), {
     pauseMs: SAVE_USES_PAUSE_MS,
     onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
@@ -281,7 +277,7 @@ export async function openApp(config: Config, logger: Logger) {
     const abortTimer = setTimeout(() => blobs.abort?.(), stopMs + CUT_OFF_MS);
     pool.hurry(MAX_INSPECTION_STOP_MS);
     mountRoot?.stop();
-    await Promise.all([server.drain(stopMs), jobRunner.stop(), backgroundRechecks.stop()]);
+    await Promise.all([server.drain(stopMs), jobRunner.stop()]);
     await server.close();
     clearTimeout(timer);
     clearTimeout(abortTimer);

@@ -30,15 +30,7 @@ export function versionedCommand(serviceUrl: string, version: string): string {
 }
 
 /** Commands that open an installation, and are not in the package that a service serves. */
-export const INSTALLATION_COMMANDS = [
-  'serve',
-  'token',
-  'backup',
-  'restore',
-  'migrate-data',
-  'check-store',
-  'jobs',
-] as const;
+export const INSTALLATION_COMMANDS = ['serve', 'token', 'backup', 'restore', 'migrate-data', 'jobs'] as const;
 
 /**
  * Replaces the name in front of commands, as messages and help texts write them, by how the command is called:

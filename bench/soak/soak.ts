@@ -112,7 +112,7 @@ function progressOf({ seconds, serverMegabytes, childrenMegabytes, descriptors }
 }
 
 async function isStoreClean(dataFolder: string): Promise<boolean> {
-  const check = promisify(execFile)(process.execPath, [COMMAND, 'check-store', '--data', dataFolder, '--json']);
+  const check = promisify(execFile)(process.execPath, [COMMAND, 'verify', '--store', '--data', dataFolder, '--json']);
   return check.then(
     () => true,
     () => false,
@@ -215,7 +215,7 @@ function verdicts(
       { atMost: 0 },
     ),
     rowWithoutTarget({
-      what: 'check-store afterwards',
+      what: 'verify --store afterwards',
       measured: isClean ? 'clean' : 'NOT CLEAN',
       reference: '–',
       ratio: undefined,

@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 import { addCommands, type CommandModule } from './program/command-modules.js';
-import type { OpenDataFolder } from './commands/mount.js';
-import { remoteCommands } from './program/remote-commands.js';
+import { type InstallationAccess, remoteCommands } from './program/remote-commands.js';
 import { runProgram } from './program/run-program.js';
 
-const openDataFolder: OpenDataFolder = async (data) => {
+const openDataFolder: InstallationAccess['openDataFolder'] = async (data) => {
   const [{ openLocal }, { configFrom }] = await Promise.all([
     import('./mount/local-source.js'),
     import('./settings.js'),
   ]);
   return openLocal(configFrom({ data }));
 };
+
+const loadStoreVerification = async () => (await import('./commands/installation/verify-store.js')).storeVerification;
 
 /** The commands that open an installation: they run on the machine that holds its data. */
 const INSTALLATION_MODULES: readonly CommandModule[] = [
@@ -26,11 +27,11 @@ const INSTALLATION_MODULES: readonly CommandModule[] = [
   },
   {
     names: ['check-store'],
-    load: async () => (await import('./commands/installation/check-store.js')).addCheckStoreCommand,
+    load: async () => (await import('./commands/installation/verify-store.js')).addCheckStoreCommand,
   },
   { names: ['jobs'], load: async () => (await import('./commands/installation/jobs.js')).addJobsCommand },
 ];
 
 await runProgram('A self-hosted training-dataset service for LoRA training.', (program, name) =>
-  addCommands(program, name, [...remoteCommands({ openDataFolder }), ...INSTALLATION_MODULES]),
+  addCommands(program, name, [...remoteCommands({ openDataFolder, loadStoreVerification }), ...INSTALLATION_MODULES]),
 );

@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import type { BulkRemovals } from '../service/bulk/bulk-removals.js';
 import type { CaptionWrites } from '../service/bulk/caption-writes.js';
-import type { RecheckService } from '../service/check/recheck-service.js';
+import type { RecheckService } from '../service/verify/recheck-service.js';
 import type { DatasetKey, DatasetService } from '../service/datasets.js';
 import type { Downloads } from '../service/download/downloads.js';
 import type { ReadLinks } from '../service/download/read-links.js';

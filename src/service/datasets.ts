@@ -129,11 +129,9 @@ export class DatasetService {
     { name, role }: DatasetChanges,
     { boundIds }: Pick<DatasetScope, 'boundIds'> = WHOLE_ACCOUNT,
   ): Promise<DatasetSummary> {
-    const { catalog, now, wakeRechecks } = this.#dependencies;
+    const { catalog, now } = this.#dependencies;
     const changes = { name: name === undefined ? undefined : parseDatasetName(name), role };
     if (!(await catalog.changeDataset({ ...key, boundIds }, changes, now()))) throw datasetNotFound(key.id);
-    // The files may have to be inspected in the new role.
-    if (role !== undefined) wakeRechecks?.();
     return this.summary(key);
   }
 

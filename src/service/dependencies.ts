@@ -62,8 +62,6 @@ export interface ServiceDependencies {
   readonly now: () => Micros;
   /** Makes the search for presigned uploads of a dataset due, and returns at once. Absent if the store can't list objects. */
   readonly findPresignedUploads?: (dataset: Pick<Dataset, 'id' | 'accountId'>) => void;
-  /** Starts to look for rechecks that are not finished and returns at once. */
-  readonly wakeRechecks?: () => void;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

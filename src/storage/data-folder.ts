@@ -11,19 +11,16 @@ export const DATA_FOLDER_NAMES = {
   spool: 'tmp',
   /** Locked by the one process that serves the folder, see `lockFolder`. */
   lock: 'serving.lock',
-  /** How far `check-store` has come. */
-  check: 'check-store.jsonl',
 } as const;
 
 /** The paths in a data folder. */
 export function dataFolderPaths(folder: string): Record<keyof typeof DATA_FOLDER_NAMES, string> {
-  const { catalog, blobs, spool, lock, check } = DATA_FOLDER_NAMES;
+  const { catalog, blobs, spool, lock } = DATA_FOLDER_NAMES;
   return {
     catalog: join(folder, catalog),
     blobs: join(folder, blobs),
     spool: join(folder, spool),
     lock: join(folder, lock),
-    check: join(folder, check),
   };
 }
 

@@ -69,6 +69,7 @@ describe('serve', () => {
     ['token', 'list'],
     ['token', 'revoke', 'x'],
     ['backup', 'copy'],
+    ['verify', '--store'],
     ['check-store'],
     ['jobs'],
     ['mount', 'photos', '--into', 'datasets'],

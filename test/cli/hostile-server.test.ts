@@ -237,7 +237,7 @@ describe('text of a server is printed without control characters', () => {
       ['ls'],
       ['status', 'd1'],
       ['show', 'd1'],
-      ['recheck', 'd1'],
+      ['verify', 'd1'],
       ['rm', 'd1'],
       ['mount-config', 'd1'],
     ]) {

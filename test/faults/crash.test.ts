@@ -13,7 +13,7 @@ import { faultsOf } from './remains.js';
 const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? 14);
 const CLIENTS = [0, 1, 2, 3, 4, 5];
 
-/** `check-store` takes a second, so it runs after every so many kills and after the last one. */
+/** `verify --store` takes a second, so it runs after every so many kills and after the last one. */
 const CHECK_INTERVAL = 7;
 
 /** The moment of a crash: at most this many answers, and then this delay. */

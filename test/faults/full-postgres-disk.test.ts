@@ -57,7 +57,7 @@ test.skipIf(leftOut !== undefined)(
     disk.release();
     expect((await api.upload(id, 'after.txt', 'a red wagon')).status).toBe(200);
     expect(await api.filenames(id)).toEqual([...stored, 'after.txt'].toSorted());
-    const checkStore = ['check-store', '--data', server.dataFolder, '--blob-grace-seconds', '0', '--json'];
+    const checkStore = ['verify', '--store', '--data', server.dataFolder, '--blob-grace-seconds', '0', '--json'];
     expect((await trainyard(checkStore, { env })).json()).toMatchObject({ findings: [] });
     expect({ isAlive: isAlive(server), faults: faultsOf(server) }).toEqual({ isAlive: true, faults: [] });
   },

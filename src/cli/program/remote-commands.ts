@@ -1,8 +1,15 @@
 import type { CommandModule } from './command-modules.js';
 import type { OpenDataFolder } from '../commands/mount.js';
+import type { StoreVerification } from '../commands/verify.js';
+
+/** What commands can do on the machine that holds an installation. */
+export interface InstallationAccess {
+  readonly openDataFolder?: OpenDataFolder;
+  readonly loadStoreVerification?: () => Promise<StoreVerification>;
+}
 
 /** The commands that need a service alone, or none; they are also in the package that a service serves. */
-export function remoteCommands(options: { openDataFolder?: OpenDataFolder } = {}): readonly CommandModule[] {
+export function remoteCommands(options: InstallationAccess = {}): readonly CommandModule[] {
   return [
     { names: ['login'], load: async () => (await import('../commands/login.js')).addLoginCommand },
     { names: ['check'], load: async () => (await import('../commands/check.js')).addCheckCommand },
@@ -16,7 +23,14 @@ export function remoteCommands(options: { openDataFolder?: OpenDataFolder } = {}
       names: ['log', 'diff', 'rollback', 'undo', 'pin', 'unpin'],
       load: async () => (await import('../commands/history/history.js')).addHistoryCommands,
     },
-    { names: ['recheck'], load: async () => (await import('../commands/recheck.js')).addRecheckCommand },
+    {
+      names: ['verify', 'recheck'],
+      load: async () => {
+        const { addVerifyCommand } = await import('../commands/verify.js');
+        const store = await options.loadStoreVerification?.();
+        return (program) => addVerifyCommand(program, { store });
+      },
+    },
     { names: ['webhook'], load: async () => (await import('../commands/webhook.js')).addWebhookCommands },
     { names: ['pull'], load: async () => (await import('../commands/pull.js')).addPullCommand },
     {

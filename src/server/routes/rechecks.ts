@@ -1,6 +1,6 @@
 import { wireRecheck, type WireRecheck } from '../../api/recheck-schema.js';
 import { datasetParams } from '../../api/request-schemas.js';
-import type { RecheckProgress } from '../../service/check/recheck-service.js';
+import type { RecheckProgress } from '../../service/verify/recheck-service.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { problemToWire, timeOf } from '../to-wire.js';
@@ -31,12 +31,12 @@ export function registerRecheckRoutes(app: App, { rechecks }: RouteContext): voi
 function recheckToWire({ datasetId, recheck, problems }: RecheckProgress): WireRecheck {
   const found = { dataset_id: datasetId, problems: problems.map(problemToWire) };
   if (recheck === undefined) return { ...found, state: 'never', total: 0, checked: 0 };
-  const { total, checked, startedAt, finishedAt } = recheck;
+  const { total, remaining, startedAt, finishedAt } = recheck;
   return {
     ...found,
     state: finishedAt === null ? 'running' : 'finished',
     total,
-    checked,
+    checked: Math.max(total - remaining, 0),
     started_at: timeOf(startedAt),
     ...(finishedAt !== null && { finished_at: timeOf(finishedAt) }),
   };

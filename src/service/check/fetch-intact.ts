@@ -15,12 +15,12 @@ export async function fetchIntact(
   blobs: Pick<BlobStore, 'fetch'>,
   file: CompleteFile,
   { accountId, signal }: { accountId?: string; signal: AbortSignal },
-): Promise<{ blob: FetchedBlob } | { problem: ErrorProblem; isMissing: boolean }> {
+): Promise<{ blob: FetchedBlob } | { problem: ErrorProblem }> {
   const { filename, upload } = file;
   const { sizeBytes, sha256, blobVersion: version } = upload;
   const lost = (reason: string) => {
     const message = `The bytes of ${filename} ${reason} after they had been uploaded. Upload the file again.`;
-    return { problem: errorIn(filename, 'BYTES_LOST', message), isMissing: reason === DISAPPEARED };
+    return { problem: errorIn(filename, 'BYTES_LOST', message) };
   };
   const limit = { bytes: sizeBytes, message: `The blob of ${filename} has more than ${sizeBytes} bytes.` };
   let blob: FetchedBlob | undefined;
@@ -37,6 +37,11 @@ export async function fetchIntact(
   if (blob.sizeBytes === sizeBytes && blob.sha256 === sha256) return { blob };
   await blob.discard();
   return lost('were changed in the store');
+}
+
+/** Whether the bytes of a file disappeared, rather than changed, by the message of its problem. */
+export function hasDisappeared({ code, message }: ErrorProblem): boolean {
+  return code === 'BYTES_LOST' && message.includes(DISAPPEARED);
 }
 
 /** True for the error of a disk sector that can't be read. */

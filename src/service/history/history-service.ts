@@ -88,7 +88,6 @@ export class HistoryService {
     const revision = { datasetId: key.id, number, author, now: now() };
     const changed = await catalog.restore(revision);
     if (changed === undefined) throw await this.#vanished(key, number);
-    if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
     return {
       isRestored: changed.recordedIn !== undefined,
       revision: await this.#revisionOrLatest(key, changed.revision),
@@ -117,7 +116,6 @@ export class HistoryService {
       throw isOwn ? await revisionNotFound(catalog, key.id, number) : await this.#cannotUndo(key, number);
     }
     const { dataset, undone, kept } = outcome;
-    if (dataset.startsRecheck) this.#dependencies.wakeRechecks?.();
     const { recordedIn } = dataset;
     const revision = recordedIn === undefined ? undefined : await this.#revisionOrLatest(key, recordedIn);
     return { revision, undone, kept };

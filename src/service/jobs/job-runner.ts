@@ -152,7 +152,8 @@ export class JobRunner {
       accountId,
       ended: this.#run(handler, job).finally(() => {
         this.#running.delete(running);
-        this.#loop?.wake();
+        // A long queue does not wait between two jobs.
+        this.#loop?.continue();
       }),
     };
     this.#running.add(running);

@@ -15,6 +15,7 @@ export class Loop {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #sleep = new AbortController();
+  #pause = new AbortController();
 
   /**
    * Starts the loop: it runs `work` at once, and then `pauseMs` after each end, or earlier if `work` returns a shorter pause in
@@ -31,10 +32,16 @@ export class Loop {
     this.#sleep.abort();
   }
 
+  /** Runs the work as soon as no run is in flight, and returns at once. */
+  continue(): void {
+    this.#pause.abort();
+    this.#sleep.abort();
+  }
+
   /** Aborts the signal of the work, and resolves once no run is in flight. */
   stop(): Promise<void> {
     this.#stopping.abort();
-    this.#sleep.abort();
+    this.continue();
     return this.#running;
   }
 
@@ -42,11 +49,12 @@ export class Loop {
     const { pauseMs, minPauseMs = 0, onError } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      // Made before the work, so that a call of `wake` meanwhile causes another run.
+      // Made before the work, so that a call meanwhile causes another run.
       this.#sleep = new AbortController();
+      this.#pause = new AbortController();
       const next = await this.#work(signal).catch(onError);
       const sleepMs = typeof next === 'number' ? Math.min(Math.max(next, 1), pauseMs) : pauseMs;
-      await wait(minPauseMs, undefined, { signal }).catch(() => {});
+      await wait(minPauseMs, undefined, { signal: this.#pause.signal }).catch(() => {});
       await wait(sleepMs, undefined, { signal: this.#sleep.signal }).catch(() => {});
     }
   }

@@ -32,11 +32,11 @@ export interface Installation {
   readonly blobs: BlobsLocation;
 }
 
-const { catalog: CATALOG, blobs: BLOBS, spool: SPOOL, lock: LOCK, check: CHECK } = DATA_FOLDER_NAMES;
+const { catalog: CATALOG, blobs: BLOBS, spool: SPOOL, lock: LOCK } = DATA_FOLDER_NAMES;
 
 /** The names of a catalog in a data folder, and those in every data folder. */
 const CATALOG_NAMES = new RegExp(`^${CATALOG}(-wal|-shm|-journal)?$`);
-const COMMON_NAMES = new RegExp(`^(${SPOOL}|${LOCK}(-journal)?|${CHECK})$`);
+const COMMON_NAMES = new RegExp(`^(${SPOOL}|${LOCK}(-journal)?)$`);
 
 /** Names an installation to a person, without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { StoredObject } from '../../storage/blobs/inventory.js';
-import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/catalog-check.js';
+import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/blob-references.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openInventory } from '../../storage/open-blobs.js';
@@ -8,7 +8,7 @@ import { displayNameOf, type Installation, requireFolder, TransferError } from '
 
 /**
  * Requires that the store of the target has no files but those of the source. It may be that of another installation:
- * `check-store --repair` of the target would remove its files, which the catalog does not name. The files of an interrupted
+ * `verify --store --repair` of the target would remove its files, which the catalog does not name. The files of an interrupted
  * migration are named by the source.
  *
  * @throws TransferError `occupied`, ServiceError, BackendUnusable; the signal's reason

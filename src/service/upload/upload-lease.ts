@@ -210,7 +210,6 @@ export class UploadLease {
     ).catch((error) => {
       failure = error;
     });
-    if (recorded?.startsRecheck) this.#dependencies.wakeRechecks?.();
     if (recorded) return { ...complete, recordedIn: recorded.recordedIn };
     // An error can hide a commit that succeeded, so the catalog is read to learn whether a row refers to the bytes.
     const file = await this.#currentFile();

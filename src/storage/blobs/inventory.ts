@@ -2,7 +2,7 @@ import type { BlobStore } from './blobs.js';
 
 /** One thing in a store. */
 export interface StoredObject {
-  /** The path below the folder of the blobs, or the key in the bucket. Pages are ordered by it. */
+  /** The path below the folder of the blobs, or the key in the bucket. */
   readonly name: string;
   readonly kind: ObjectKind;
   /** Of a blob, a thumbnail, or parts: the id of the file. */
@@ -26,8 +26,8 @@ export type ObjectKind = 'blob' | 'thumbnail' | 'parts' | 'temporary' | 'foreign
 
 /** Everything in a blob store, for a check beside a running service. It writes nothing except through `remove`. */
 export interface BlobInventory extends Pick<BlobStore, 'fetch'> {
-  /** Lists everything in pages, from the first name after `after`. Temporary files and parts are always all listed. */
-  objects(options?: { after?: string | undefined }): AsyncGenerator<readonly StoredObject[]>;
+  /** Lists everything in pages. */
+  objects(): AsyncGenerator<readonly StoredObject[]>;
 
   /** True if the object is still there, unchanged. */
   has(object: StoredObject): Promise<boolean>;

@@ -1,12 +1,13 @@
 import { type Compilable, type RawBuilder, type Selectable, sql } from 'kysely';
 import { type Database, type Query, type Transaction, WITHOUT_TIMEOUTS } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
+import { JOB_KINDS } from './jobs.js';
 import type { DatasetRow } from './rows.js';
 
 /** Large enough for few round trips, small enough for bounded memory. */
 const ROWS_PER_PAGE = 2000;
 
-/** The primary keys of all tables except those of `KEYS_IN_DATASET`; a table comes after those that it references. */
+/** The primary keys of all tables except `job` and those of `KEYS_IN_DATASET`; a table comes after those that it references. */
 export const PRIMARY_KEYS = {
   account: 'id',
   token: 'id',
@@ -67,6 +68,19 @@ export async function* pagesOf<Table extends PlainTable>(
     if (rows.length > 0) yield rows as never;
     if (rows.length < ROWS_PER_PAGE) return;
     after = rows.at(-1)?.[key];
+  }
+}
+
+/** Reads all jobs in pages, kind by kind. */
+export async function* jobPagesOf(query: Query, run: RunStatement): AsyncGenerator<Selectable<Schema['job']>[]> {
+  for (const kind of JOB_KINDS) {
+    const all = query.selectFrom('job').selectAll().where('kind', '=', kind).orderBy('key').limit(ROWS_PER_PAGE);
+    for (let after: string | undefined; ; ) {
+      const rows = await run(after === undefined ? all : all.where('key', '>', after));
+      if (rows.length > 0) yield rows;
+      if (rows.length < ROWS_PER_PAGE) break;
+      after = rows.at(-1)?.key;
+    }
   }
 }
 

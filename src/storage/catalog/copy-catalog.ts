@@ -9,6 +9,7 @@ import type { Schema } from '../database/schema.js';
 import {
   datasetPagesOf,
   inSnapshot,
+  jobPagesOf,
   type PlainTable,
   PRIMARY_KEYS,
   pagesOf,
@@ -195,6 +196,12 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         // Those that have a lost file are READY no longer.
         const kept = damagedDatasets.has(dataset.id) ? rows.map((row) => ({ ...row, ready: null })) : rows;
         for (const chunk of rowChunksOf(kept)) await run(to.query.insertInto('revision').values(chunk));
+      }
+      for await (const rows of jobPagesOf(from.query, read)) {
+        signal.throwIfAborted();
+        // The processes of the source continue no job of the target.
+        const waiting = rows.map((row) => ({ ...row, lease: null }));
+        for (const chunk of rowChunksOf(waiting)) await run(to.query.insertInto('job').values(chunk));
       }
       const damagedTargets = new Set<string>();
       for await (const { rows } of datasetPagesOf(from.query, read, 'link')) {

@@ -9,7 +9,7 @@ import type { ChangeOptions } from './file-changes.js';
 import { forgetReadiness } from './history/record-history.js';
 import { linkingTo } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
-import { restartRecheck } from './background/rechecks.js';
+import { deleteRecheck, startRecheck } from './rechecks.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
 import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
@@ -96,7 +96,7 @@ export async function changeDataset(
           ]
         : []),
       ...(role !== undefined && isInspectedAgain(row.role as Role, role)
-        ? [restartRecheck(query, { datasetId: key.id, now })]
+        ? startRecheck(query, { datasetId: key.id, now, ifRunning: 'restart' })
         : []),
       ...notification({ datasetId: key.id }),
     ]);
@@ -158,7 +158,7 @@ export function eraseDataset(
         .set({ account_id: DELETED, name: id, linked: LINKED.none, history_due: null, updated_at: now })
         .where('id', '=', id),
       query.deleteFrom('link').where('dataset_id', '=', id),
-      query.deleteFrom('recheck').where('dataset_id', '=', id),
+      ...deleteRecheck(query, { id, accountId }),
       ...insertDeliveries(query, webhooks, deletedEvent({ id, name: row.name }, now)),
       ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
       ...markLinkedTo(query, linkedIds),

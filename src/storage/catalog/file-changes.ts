@@ -38,7 +38,7 @@ import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-
 import { jobsOfChanges } from './file-jobs.js';
 import { enqueue } from './jobs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf, LINKED } from './rows.js';
-import { restartRecheck } from './background/rechecks.js';
+import { startRecheck } from './rechecks.js';
 import {
   countReservation,
   datasetById,
@@ -81,8 +81,6 @@ export interface FileChange {
 export interface ChangedDataset extends DatasetRecord {
   /** The revision to which the change belongs; `undefined` if it left the set of stored files as it was. */
   readonly recordedIn: number | undefined;
-  /** True if the change has started a recheck: files in it were inspected in another role. */
-  readonly startsRecheck: boolean;
 }
 
 /** The change stores past files again. */
@@ -235,7 +233,7 @@ function changeOnce(
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...judgePastFiles(query, datasetId, history.judgedAgain),
       ...shiftUnpaired(query, shifts),
-      ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
+      ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
         enqueue(query, jobs, { ifWaiting: 'earlier' }),
       ),
@@ -250,7 +248,7 @@ function changeOnce(
     const dataset = datasetRecordOf(row);
     const changedCounts = countsInRole({ ...counts, unpaired, lastActivity, pendingUntil }, dataset.role);
     const version = counted?.version ?? dataset.version;
-    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn, startsRecheck };
+    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn };
   });
 }
 

@@ -12,6 +12,7 @@ export const JOB_KINDS = [
   'empty-trash',
   'finalize-upload',
   'find-uploads',
+  'inspect-again',
   'mount',
   'prune-history',
   'prune-tokens',

@@ -15,7 +15,7 @@ import { Sessions } from './accounts/sessions.js';
 import { TokenCache } from './accounts/token-cache.js';
 import { Catalog } from './catalog.js';
 import { Jobs } from './jobs.js';
-import { Rechecks } from './background/rechecks.js';
+import { Rechecks } from './rechecks.js';
 
 export interface CatalogConfig {
   readonly dataFolder: string;

@@ -15,6 +15,7 @@ import { indexAnnouncements } from './migrations/index-announcements.js';
 import { indexDatasetName } from './migrations/index-dataset-name.js';
 import { indexPresigned } from './migrations/index-presigned.js';
 import { makeOutbox } from './migrations/make-outbox.js';
+import { moveRechecksToJobs } from './migrations/move-rechecks-to-jobs.js';
 
 /**
  * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
@@ -180,19 +181,14 @@ export interface Schema extends WebhookTables, LinkTables, JobTables {
     pinned_by: string | null;
     pin_note: string | null;
   };
-  /** The last recheck of a dataset: its files are inspected again, in the order of their ids. */
+  /** The last recheck of a dataset. It runs as long as it has jobs. */
   recheck: {
     dataset_id: string;
     started_at: number;
     /** Stored files at the start. */
     total: number;
-    checked: number;
-    /** The id of the last file that was checked; empty at the start. */
-    after_id: string;
-    /** Null while it runs. */
-    finished_at: number | null;
-    lease_until: number | null;
-    lease_token: string | null;
+    /** When a file was checked last; null until then. */
+    checked_at: number | null;
   };
   /**
    * Blobs without a file, kept until `delete_after` for reads in flight. Until `link_until`, and for the time of a slow
@@ -226,6 +222,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0020_received_index': { up: indexReceived },
   '0021_jobs': { up: addJobs },
   '0022_outbox': { up: makeOutbox },
+  '0023_recheck_jobs': { up: moveRechecksToJobs },
   '0024_background_work': { up: enqueueBackgroundWork },
 };
 

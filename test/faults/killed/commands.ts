@@ -175,7 +175,7 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
   },
   restore: copies((dir, to) => ['restore', dir, '--data', to]),
   'migrate-data': copies((dir, to) => ['migrate-data', '--from', dir, '--to', to]),
-  'check-store --repair': async (scene) => {
+  'verify --store --repair': async (scene) => {
     await alternating(scene, 'repaired');
     const { dir } = await backUp(scene);
     return async () => {
@@ -189,7 +189,7 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
       const read = async () => ({ ...((await storedIn(copy)) as Files), orphan: String(existsSync(orphan)) });
       const after = Object.entries(await read()).map(([name, hash]) => [name, hash === LOST ? MARKED : hash]);
       return {
-        args: ['check-store', '--repair', '--blob-grace-seconds', '0', '--data', copy],
+        args: ['verify', '--store', '--repair', '--blob-grace-seconds', '0', '--data', copy],
         read,
         after: { ...Object.fromEntries(after), orphan: 'false' },
         // The lost file is marked, and stays lost.

@@ -118,6 +118,6 @@ describe('after a kill at any moment, what was acknowledged is there, and all el
   );
 });
 
-test('check-store finds nothing after all of these kills', async () => {
+test('verify --store finds nothing after all of these kills', async () => {
   expect(await findingsOf(instances.victim)).toEqual([]);
 });

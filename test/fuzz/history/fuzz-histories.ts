@@ -41,7 +41,7 @@ export async function runHistory(text: string): Promise<void> {
   if (fault !== undefined) throw new Error(fault);
 }
 
-/** What the log of the server and `check-store` find after all sequences. */
+/** What the log of the server and `verify --store` find after all sequences. */
 async function faultOf({ server }: Installation): Promise<string | undefined> {
   const faults = [...faultsOf(server), ...(await findingsOf(server)).map((finding) => JSON.stringify(finding))];
   return faults.length === 0 ? undefined : faults.join('\n');

@@ -186,7 +186,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response fro
   });
 });
 
-test('captions that a server refuses leave nothing that check-store finds', async () => {
+test('captions that a server refuses leave nothing that a verification finds', async () => {
   const server = await startServer({ 'account-bytes': 100 });
   onTestFinished(() => discardServer(server));
   const api = await server.api();

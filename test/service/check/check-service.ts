@@ -7,14 +7,14 @@ import type { Status } from '../../../src/dataset/dataset.js';
 import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
-import { BackgroundRechecks } from '../../../src/service/check/background-rechecks.js';
-import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
+import { inspectAgainJob } from '../../../src/service/verify/inspect-again-job.js';
+import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
@@ -88,9 +88,11 @@ export async function openPlace(place: Place) {
       blobs?: BlobStore;
       inspect?: Inspector;
       ofAccount?: number;
-      turnMs?: number;
     } = {},
   ) => {
+    // Each instance has its own listener.
+    const jobs = new Jobs(metadata.database);
+    onTestFinished(metadata.catalog.changes.onAnyChange(() => jobs.wake()));
     const decodes: Decode[] = [];
     const errors: string[] = [];
     const decodeClip: ClipDecoder = (toDecode, { signal }) =>
@@ -123,7 +125,6 @@ export async function openPlace(place: Place) {
       // A clip is long if its name says so.
       expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
       newId,
-      wakeRechecks: () => rechecks.wake(),
     };
     const checks = new JobRunner({
       ...{ jobs, now: dependencies.now, newId, leaseDuration: LEASE, isAlone: options.isAlone === true },
@@ -131,16 +132,14 @@ export async function openPlace(place: Place) {
       onError: (error, job) => errors.push(`${job?.kind} ${job?.key} failed: ${error}`),
     });
     onTestFinished(() => checks.stop());
-    const rechecks = new BackgroundRechecks(dependencies, {
-      rechecks: metadata.rechecks,
-      isAlone: options.isAlone === true,
-      ...(options.turnMs !== undefined && { turnMs: options.turnMs }),
-      onFinished: () => {},
-      onError: (error, failure) => errors.push(`${failure}: ${error}`),
+    const { now } = dependencies;
+    const rechecks = new JobRunner({
+      ...{ jobs, now, newId, leaseDuration: LEASE, isAlone: false },
+      handlers: [inspectAgainJob(dependencies, metadata.rechecks)],
+      onError: (error) => errors.push(`a recheck failed: ${error}`),
     });
     onTestFinished(() => rechecks.stop());
-    const onStarted = () => rechecks.wake();
-    const recheckService = new RecheckService(dependencies, { rechecks: metadata.rechecks, onStarted });
+    const recheckService = new RecheckService(dependencies, metadata.rechecks);
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {
       dependencies,

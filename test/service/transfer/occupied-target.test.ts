@@ -79,7 +79,7 @@ test.skipIf(whyNoS3() !== undefined)(
     await captionsOf(await theirs.api(), { 'x.txt': 'of another installation' }, 'theirs');
     const to = await newFolder();
     expectOccupied(await migrate([await copyOf(full)], [to, world.env.BLOBS_URL!], world.env), to);
-    expect((await trainyard(['check-store', '--data', theirs.dataFolder], { env: world.env })).code).toBe(0);
+    expect((await trainyard(['verify', '--store', '--data', theirs.dataFolder], { env: world.env })).code).toBe(0);
     await theirs.stop();
   },
   300_000,
@@ -98,7 +98,7 @@ test.skipIf(whyNoS3() !== undefined)(
     expect(other).not.toBe(url);
     const ended = await migrate([folder, url], [to, other], world.env);
     expect([ended.code, ended.json().error]).toEqual([64, expect.objectContaining({ reason: 'SAME_PLACE' })]);
-    const check = await trainyard(['check-store', '--data', folder, '--json'], { env: world.env });
+    const check = await trainyard(['verify', '--store', '--data', folder, '--json'], { env: world.env });
     expect(check.code).toBe(0);
   },
   300_000,

@@ -5,8 +5,10 @@ import { store } from '../../../src/dataset/upload-transitions.js';
 import { RevisionManifests } from '../../../src/service/history/revision-manifests.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { checkCounts } from '../../../src/storage/catalog/catalog-check.js';
+import { wrongCountsOf } from '../../harness/check-counts.js';
 import { copyCatalog, referencedBlobs } from '../../../src/storage/catalog/copy-catalog.js';
+import { Jobs } from '../../../src/storage/catalog/jobs.js';
+import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
@@ -34,6 +36,7 @@ const storeOf = (names: readonly string[]) => async (keys: readonly string[]) =>
 onEach(catalogs, (open) => {
   test('a lost file stays in its revisions, which are FAILED until it is uploaded again', async () => {
     const { accountId, catalog, database } = await open();
+    await new Jobs(database).ensure('prune-tokens', 7);
     const key = { accountId, id: 'd' };
     await catalog.createDataset({ ...key, name: 'd', role: 'control', createdAt: 1 });
     const upload = (to: Catalog, name: string, id: string, now: number) => {
@@ -53,13 +56,21 @@ onEach(catalogs, (open) => {
       [3, true],
     ]);
 
+    await new Rechecks(database).start('d', 5);
+    await new Jobs(database).claim({ kind: 'inspect-again', accountId }, { now: 5, until: 9, token: 'a process' });
+
     const target = await emptyCatalog();
     const { signal } = new AbortController();
     const lost = new Map([['a', { datasetId: 'd', problem: LOST }]]);
     await copyCatalog(database, target, { find: storeOf(['b', 'c']), isSameStore: false, lost, signal });
     const copied = new Catalog(target, { blobGrace: 0 });
     expect((await copied.dataset(key))!.counts).toMatchObject({ images: 3, rejected: 1 });
-    expect(await checkCounts(target, 'd', { corrects: false })).toBeUndefined();
+    expect(await wrongCountsOf(target, 'd')).toEqual([]);
+    expect(await new Rechecks(target).of('d')).toMatchObject({ total: 3, remaining: 3, finishedAt: null });
+    expect(await new Jobs(target).counts()).toMatchObject([
+      { kind: 'inspect-again', waiting: 3, running: 0 },
+      { kind: 'prune-tokens', waiting: 1, running: 0, oldestDueAt: 7 },
+    ]);
     expect(await listed(copied)).toEqual([
       [1, true],
       [2, false],

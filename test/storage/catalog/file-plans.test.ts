@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { Rechecks } from '../../../src/storage/catalog/background/rechecks.js';
+import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { plansOfReads, raw } from '../../harness/query-plans.js';
@@ -63,21 +63,15 @@ onEach(catalogs, (open) => {
     expect(plans).toEqual([expect.stringContaining('file_damaged')]);
   });
 
-  test('a recheck begins without a look at rows of files, and finds them in the order of their ids', async () => {
+  test('a recheck begins without a look at rows of files', async () => {
     const { database } = await openLarge();
-    const [start, page, ...others] = await plansOf(database, async (watched) => {
+    const plans = await plansOf(database, async (watched) => {
       const rechecks = new Rechecks(watched);
       await rechecks.start('d', 5);
-      const recheck = (await rechecks.of('d'))!;
-      expect(recheck).toMatchObject({ total: CAPTIONS - 1, startedAt: 5 });
-      const found = await rechecks.nextFiles({ ...recheck, afterId: 'f11' }, 2);
-      expect(found.map(({ id }) => id)).toEqual(['f110', 'f1100']);
+      expect(await rechecks.of('d')).toMatchObject({ total: CAPTIONS - 1, remaining: CAPTIONS - 1, startedAt: 5 });
     });
-    expect(others).toEqual([]);
     // Postgres reads an index alone only after a vacuum.
-    if (!database.hasRowLocks) expect(start).toContain('COVERING INDEX file_stored');
-    expect(page).toMatch(/file_stored.*id ?>/);
-    expect(page).not.toMatch(/sort|b-tree/i);
+    if (!database.hasRowLocks) for (const plan of plans) expect(plan).toContain('COVERING INDEX file_stored');
   });
 
   test('uploads that are not stored are found by an index of their own', async () => {

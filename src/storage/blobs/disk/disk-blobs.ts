@@ -168,7 +168,7 @@ export class DiskBlobs implements BlobStore {
     const kept: { key: string; reason: string }[] = [];
     for (const key of keys) {
       await rm(this.pathOf(key), { force: true }).catch((error) => {
-        // `check-store` reports a folder in place of a blob. What is in it is not the service's.
+        // `verify --store` reports a folder in place of a blob. What is in it is not the service's.
         if (!hasErrno(error, 'ERR_FS_EISDIR')) kept.push({ key, reason: error.message });
       });
     }

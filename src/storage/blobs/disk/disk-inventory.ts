@@ -23,14 +23,13 @@ export class DiskInventory implements BlobInventory {
   }
 
   /** Holds the names of one of the 256 folders in memory. */
-  async *objects({ after = '' }: { after?: string | undefined } = {}): AsyncGenerator<readonly StoredObject[]> {
+  async *objects(): AsyncGenerator<readonly StoredObject[]> {
     const folders = (await readdir(this.#root)).filter((name) => name !== STAGING).sort();
     for (const folder of [...folders, STAGING]) {
       const isKnown = folder === STAGING || SHARDS.includes(folder);
       const names = isKnown ? await this.#namesIn(folder) : [folder];
-      const next = folder === STAGING ? names : names.filter((name) => name > after);
-      for (let i = 0; i < next.length; i += OBJECTS_PER_PAGE) {
-        const page = await Promise.all(next.slice(i, i + OBJECTS_PER_PAGE).map((name) => this.#objectAt(name)));
+      for (let i = 0; i < names.length; i += OBJECTS_PER_PAGE) {
+        const page = await Promise.all(names.slice(i, i + OBJECTS_PER_PAGE).map((name) => this.#objectAt(name)));
         yield page.filter((object) => object !== undefined);
       }
     }

@@ -40,8 +40,8 @@ export class S3Inventory implements BlobInventory {
     return { ...facts, version: opened.version, content: { readAt }, discard: async () => {} };
   }
 
-  async *objects({ after }: { after?: string | undefined } = {}): AsyncGenerator<readonly StoredObject[]> {
-    for (let next = after, isFirst = true; isFirst || next !== undefined; isFirst = false) {
+  async *objects(): AsyncGenerator<readonly StoredObject[]> {
+    for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
       const page = await listObjects(this.#bucket, '', next);
       const objects = page.objects.map(({ key, sizeBytes, lastModified }) => ({
         name: key,

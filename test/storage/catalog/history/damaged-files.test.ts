@@ -4,8 +4,8 @@ import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { store } from '../../../../src/dataset/upload-transitions.js';
 import { RevisionManifests } from '../../../../src/service/history/revision-manifests.js';
 import { Catalog } from '../../../../src/storage/catalog/catalog.js';
-import { markPastFile } from '../../../../src/storage/catalog/catalog-check.js';
 import { judgePastFiles } from '../../../../src/storage/catalog/history/record-history.js';
+import { judgePastFile } from '../../../../src/storage/catalog/store-verification.js';
 import type { Database } from '../../../../src/storage/database/database.js';
 import { laptop } from '../../../harness/author.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
@@ -82,8 +82,10 @@ onEach(catalogs, (open) => {
     const { restore, database, listed, read } = await openRestored();
     await restore(3);
     expect(await listed()).toEqual([true, true, true, true, true]);
-    await markPastFile(database, 'a', LOST);
+    await judgePastFile(database, 'a', LOST);
     expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false, true]));
+    await judgePastFile(database, 'a', undefined);
+    expect(await read()).toEqual([true, true, true, true, true]);
   });
 
   test.each(['restore', 'undo'] as const)(
@@ -94,7 +96,7 @@ onEach(catalogs, (open) => {
       let isMarked = false;
       const read: Database['read'] = async (...args) => {
         const rows = await database.read(...args);
-        if (!isMarked) await markPastFile(database, 'a', LOST);
+        if (!isMarked) await judgePastFile(database, 'a', LOST);
         isMarked = true;
         return rows;
       };

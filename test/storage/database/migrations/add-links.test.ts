@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { datasetStatusOf } from '../../../../src/dataset/pairs/linked-status.js';
 import { Accounts } from '../../../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../../../src/storage/catalog/catalog.js';
-import { checkCounts } from '../../../../src/storage/catalog/catalog-check.js';
+import { wrongCountsOf } from '../../../harness/check-counts.js';
 import type { Database } from '../../../../src/storage/database/database.js';
 import { openPostgres } from '../../../../src/storage/database/postgres.js';
 import { MIGRATIONS, type Schema } from '../../../../src/storage/database/schema.js';
@@ -13,7 +13,7 @@ import { whyNoPostgres } from '../../../harness/available.js';
 import { type Backend, onEach } from '../../../harness/backends.js';
 import { databaseForTest } from '../../../harness/postgres.js';
 import { temporaryFolder } from '../../../harness/server.js';
-import { FILLING, NOW, SECRETS } from './catalog-without-links.js';
+import { EARLIER, FILLING, NOW, SECRETS } from './catalog-without-links.js';
 
 /** Opens one database, as often as it is called. */
 type Open = () => Promise<Database>;
@@ -36,6 +36,8 @@ const databases: readonly Backend<Open>[] = [
     },
   },
 ];
+
+const UNFINISHED_RECHECK = { dataset_id: 'railway', started_at: EARLIER, total: 4, checked_at: null };
 
 const TABLES = Object.keys(FILLING) as (keyof typeof FILLING)[];
 /** Tables of that version that are gone by now. */
@@ -94,23 +96,32 @@ onEach(databases, (openDatabase) => {
     for (const [table, rows] of tables) {
       const added =
         table === 'dataset' ? { role: 'training', unpaired: 0, linked: 0, version: 0, readiness_version: 0 } : {};
-      const expected = rows.map(({ lease_until, lease_token, ...row }) => ({
+      const changed = rows.map(({ lease_until, lease_token, ...row }) => ({
         ...{ ...row, ...added },
-        ...(table === 'recheck' && { lease_until, lease_token }),
         ...(table === 'dataset' && { announced: row.id === 'railway' ? `READY ${'d2'.repeat(32)}` : null }),
       }));
+      const expected: object[] = table === 'recheck' ? [UNFINISHED_RECHECK] : changed;
       expect(expected.length, table).toBeGreaterThan(0);
       const found = await rowsOf(database, table);
       expect(found, table).toHaveLength(expected.length);
       expect(found, table).toEqual(expect.arrayContaining(expected));
     }
     expect(await rowsOf(database, 'link')).toEqual([]);
+    // The files that the recheck has left.
+    const jobs = (await rowsOf(database, 'job')).filter(({ kind }) => kind === 'inspect-again');
+    expect(jobs).toMatchObject(
+      ['file-3', 'file-4'].map((id) => ({ kind: 'inspect-again', key: `railway/${id}`, account_id: 'studio' })),
+    );
   });
 
   test('what was not announced or delivered yet has its job', async () => {
     const { open } = await fill();
     const { database } = await openAfter(open);
-    const jobs = await database.query.selectFrom('job').select(['kind', 'key', 'account_id', 'lease']).execute();
+    const jobs = await database.query
+      .selectFrom('job')
+      .select(['kind', 'key', 'account_id', 'lease'])
+      .where('kind', 'in', ['announce', 'deliver'])
+      .execute();
     const job = { account_id: 'studio', lease: null };
     expect(jobs.sort((a, b) => (a.kind < b.kind ? -1 : 1))).toEqual([
       // Of the others, nothing has changed since the webhook was added, or the last event.
@@ -132,7 +143,7 @@ onEach(databases, (openDatabase) => {
     ]);
     for (const dataset of found) {
       expect(dataset).toMatchObject({ role: 'training', links: [], isLinkedTo: false, counts: { unpaired: 0 } });
-      expect(await checkCounts(database, dataset.id, { corrects: false })).toBeUndefined();
+      expect(await wrongCountsOf(database, dataset.id)).toEqual([]);
     }
     const statesOf = async (id: string) => {
       const contents = await catalog.contents({ accountId: 'studio', id });
@@ -173,7 +184,7 @@ onEach(databases, (openDatabase) => {
     const key = { accountId: 'studio', id: 'railway' };
     await catalog.links.replace(key, { links: [{ slot: 'control_1', linkedId: 'depth' }], now: NOW });
     expect((await catalog.dataset(key))?.counts.unpaired).toBe(2);
-    for (const id of ['railway', 'depth']) expect(await checkCounts(database, id, { corrects: false })).toBeUndefined();
+    for (const id of ['railway', 'depth']) expect(await wrongCountsOf(database, id)).toEqual([]);
     await catalog.links.replace(key, { links: [], now: NOW });
     expect(await catalog.dataset(key)).toMatchObject({ links: [], counts: { unpaired: 0 } });
     expect(await catalog.deleteDataset(key, NOW)).toBe(true);

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 
 /** A moment at which some uploads are pending and others have expired. */
 export const NOW = 1_760_000_000_000_000;
-const EARLIER = NOW - 86_400_000_000;
+export const EARLIER = NOW - 86_400_000_000;
 const LATER = NOW + 3_600_000_000;
 
 export const SECRETS = { token: 'ty_token', share: 'ty_share', revoked: 'ty_revoked' } as const;

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Dataset, type Recheck, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
@@ -11,14 +11,15 @@ import { counted, printable } from '../terminal/text.js';
 
 const POLL_INTERVAL_MS = 500;
 
-const EXAMPLES = `
+const HELP = `
 Examples:
-  $ trainyard recheck wagons              every file of the dataset
-  $ trainyard recheck                     of all your datasets
-  $ trainyard recheck wagons --no-start   the progress or the result of the last recheck
+  $ trainyard verify wagons              every file of the dataset
+  $ trainyard verify                     of all your datasets
+  $ trainyard verify wagons --no-start   the progress or the result of the last verification
 
-The service inspects files again that it accepted before, with the checks that it has today. It continues if the command is
-interrupted; the same command then continues to show the progress. A damaged file is kept, and makes its dataset FAILED.
+The service reads every stored file, compares it with its SHA-256, and inspects it again with the checks that it has today. It
+continues if the command is interrupted; the same command then continues to show the progress. A damaged file is kept, and makes
+its dataset FAILED.
 
 Exit codes: 0 no file is damaged, 1 some are, 66 no such dataset, 69 or 75 the service is unavailable, 130 interrupted.`;
 
@@ -27,23 +28,47 @@ interface RecheckOptions extends RemoteOptions {
   readonly wait: boolean;
 }
 
+/** The options of `verify --store`; the strings are settings. */
+export type StoreOptions = Record<string, string> & { json?: true; repair?: true };
+
+/** `verify --store`, on the machine that holds the data. */
+export interface StoreVerification {
+  readonly help: string;
+  readonly addOptions: (command: Command) => void;
+  readonly run: (options: StoreOptions) => Promise<void>;
+}
+
 /** A dataset and its recheck. */
 interface Checked {
   readonly dataset: Dataset;
   readonly recheck: Recheck;
 }
 
-/** `trainyard recheck` */
-export function addRecheckCommand(program: Command): void {
-  const command = program
-    .command('recheck')
-    .description('Let the service inspect the files of a dataset again, and list those that are damaged.')
-    .argument('[dataset]', 'its name or ID (default: all your datasets)')
-    .option('--no-start', 'start no recheck, and show the last one')
-    .option('--no-wait', 'do not wait for the end');
-  addRemoteOptions(command)
-    .addHelpText('after', EXAMPLES)
-    .action((name, options) => interruptible((signal) => recheck(name, options, signal)));
+/**
+ * `trainyard verify`, and its earlier name `recheck`
+ *
+ * @param options.store for `--store`; absent where only a service can be read
+ */
+export function addVerifyCommand(program: Command, { store }: { store?: StoreVerification | undefined }): void {
+  for (const name of ['verify', 'recheck']) {
+    const command = program
+      .command(name, { hidden: name === 'recheck' })
+      .description('Read and inspect all files of a dataset again, and list those that are damaged.')
+      .argument('[dataset]', 'its name or ID (default: all your datasets)')
+      .option('--no-start', 'start nothing, and show the last verification')
+      .option('--no-wait', 'do not wait for the end');
+    addRemoteOptions(command).addHelpText('after', store === undefined ? HELP : HELP + store.help);
+    if (store !== undefined) {
+      const conflicts = ['url', 'token', 'start', 'wait'];
+      command.addOption(new Option('--store', 'verify the whole store on this machine').conflicts(conflicts));
+      store.addOptions(command);
+    }
+    command.action((dataset, options) => {
+      if (options.store !== true) return interruptible((signal) => recheck(dataset, options, signal));
+      if (dataset === undefined) return store?.run(options);
+      throw new CommandError(EXIT.usage, '--store verifies all datasets. Name none with it.');
+    });
+  }
 }
 
 async function recheck(name: string | undefined, options: RecheckOptions, signal: AbortSignal): Promise<void> {
@@ -102,7 +127,7 @@ async function unlessGone(answer: Promise<Recheck>): Promise<Recheck | undefined
   return answer.catch((error) => {
     if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
     if (error.code === 'dataset_not_found') return undefined;
-    throw new CommandError(EXIT.unavailable, 'this service does not recheck files.', { cause: error });
+    throw new CommandError(EXIT.unavailable, 'this service does not verify files.', { cause: error });
   });
 }
 
@@ -132,7 +157,7 @@ function linesOf(checked: readonly Checked[]): string[] {
 
 function summaryOf({ state, checked, total, problems }: Recheck): string {
   const damaged = problems.length === 0 ? 'none is damaged' : `${counted(problems.length, 'damaged file')}`;
-  if (state === 'never') return 'never rechecked';
+  if (state === 'never') return 'never verified';
   if (state === 'running')
     return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
   return `${counted(checked, 'file')} checked, ${damaged}`;

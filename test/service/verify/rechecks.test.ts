@@ -4,11 +4,11 @@ import { laptop } from '../../harness/author.js';
 import type { CompleteFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import type { Inspector } from '../../../src/service/dependencies.js';
-import { RecheckService } from '../../../src/service/check/recheck-service.js';
+import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from './check-service.js';
+import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from '../check/check-service.js';
 
 /** Accepts every image, as an earlier version of the service did with some damaged ones. */
 const LENIENT: Inspector = async ({ filename }) =>
@@ -49,7 +49,7 @@ for (const place of PLACES) {
       rechecks.start();
       await startRecheck();
       const { recheck, problems } = await rechecked();
-      expect([recheck?.total, recheck?.checked, problems]).toEqual([2, 2, []]);
+      expect([recheck?.total, recheck?.remaining, problems]).toEqual([2, 0, []]);
       expect(await view()).toEqual(before);
       expect(errors).toEqual([]);
     });
@@ -100,8 +100,7 @@ for (const place of PLACES) {
           },
         },
       }) as typeof dependencies.catalog;
-      const options = { rechecks: stored, onStarted: () => {} };
-      const { recheck, problems } = await new RecheckService({ ...dependencies, catalog }, options).progress(key);
+      const { recheck, problems } = await new RecheckService({ ...dependencies, catalog }, stored).progress(key);
       expect([recheck?.finishedAt, problems]).toEqual([null, []]);
     });
 
@@ -153,64 +152,38 @@ for (const place of PLACES) {
       expect(good?.upload).toMatchObject({ facts: { frames: 12 }, warnings: [] });
     });
 
-    test('goes on after a restart with the next file, and in another instance once a lease has expired', async () => {
-      const { newInstance, time } = await open();
+    test('goes on after a restart, and in another instance once the lease of one that died has expired', async () => {
+      const { newInstance, time, key } = await open();
       const { upload } = newInstance({ hasDecoder: false });
       const names = ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4'];
       for (const name of names) await upload(name);
       const first = newInstance();
       first.rechecks.start();
       await first.startRecheck();
-      const one = await first.decode(1);
-      one.end(decoded(one.clip));
-      const interrupted = await first.decode(2);
+      const { clip, end } = await first.decode(1);
+      end(decoded(clip));
+      const interrupted = await first.decode(3);
       await first.rechecks.stop();
       expect(interrupted.signal.aborted).toBe(true);
-      expect((await first.progress()).recheck).toMatchObject({ total: 4, checked: 1, finishedAt: null });
+      expect((await first.progress()).recheck).toMatchObject({ total: 4, remaining: 3, finishedAt: null });
 
-      // This instance is suspended in the middle of a file, and its lease expires.
+      const now = first.dependencies.now();
+      const lease = { now, until: now + LEASE, token: 'a process that died' };
+      await first.jobs.claim({ kind: 'inspect-again', accountId: key.accountId }, lease);
       const second = newInstance();
       second.rechecks.start();
-      const suspended = await second.decode(1);
-      const third = newInstance();
-      third.rechecks.start();
-      third.rechecks.wake();
-      time.ahead = LEASE + SECOND;
-      third.rechecks.wake();
-      const finished: string[] = [one.clip.filename];
-      const finish = async (count: number) => {
-        const { clip, end } = await third.decode(count);
-        end(decoded(clip));
-        finished.push(clip.filename);
-      };
-      for (const count of [1, 2, 3]) await finish(count);
-      const { recheck } = await third.rechecked();
-      expect(recheck).toMatchObject({ total: 4, checked: 4 });
-      expect(finished.sort()).toEqual(names);
-      await eventually(() => suspended.signal.aborted || undefined);
-      expect(suspended.clip.filename).toBe(interrupted.clip.filename);
-    });
-
-    test('of a large dataset, or of many, keeps that of another account waiting for a turn only', async () => {
-      const { newInstance, newNeighbour, rechecks: stored } = await open();
-      const { upload } = newInstance({ hasDecoder: false });
-      for (const number of [1, 2, 3]) await upload(`long ${number}.mp4`);
-      const neighbour = await newNeighbour();
-      await upload('long of neighbour.mp4', undefined, neighbour);
-      const { rechecks, startRecheck, rechecked, decode, decodes } = newInstance({ turnMs: 0 });
-      rechecks.start();
-      await startRecheck();
-      await decode(1);
-      await startRecheck(neighbour);
-      for (const count of [1, 2, 3, 4]) {
-        const { clip, end } = await decode(count);
-        end(decoded(clip));
+      for (const count of [1, 2]) {
+        const next = await second.decode(count);
+        next.end(decoded(next.clip));
       }
-      expect((await rechecked()).recheck).toMatchObject({ total: 3, checked: 3 });
-      const names = decodes.map(({ clip: { filename } }) => filename);
-      expect(names.indexOf('long of neighbour.mp4')).toBe(1);
-      expect(new Set(names).size).toBe(4);
-      await eventually(async () => (await stored.of(neighbour.id))?.finishedAt ?? undefined);
+      time.ahead = LEASE + SECOND;
+      second.jobs.wake();
+      const last = await second.decode(3);
+      last.end(decoded(last.clip));
+      const { recheck } = await second.rechecked();
+      expect(recheck).toMatchObject({ total: 4, remaining: 0 });
+      const inspected = [clip, ...second.decodes.map((decode) => decode.clip)].map(({ filename }) => filename);
+      expect(inspected.sort()).toEqual(names);
     });
 
     test('by several instances inspects each file once', async () => {
@@ -239,14 +212,13 @@ for (const place of PLACES) {
       const { rechecks, startRecheck, rechecked, decode, decodes } = newInstance();
       rechecks.start();
       await startRecheck();
-      const { clip, end } = await decode();
-      const others = ['a.mp4', 'b.mp4', 'c.mp4'].filter((name) => name !== clip.filename);
-      await datasets.removeFile(key, others[0]!, { author: laptop });
-      const replacement = await upload(clip.filename);
-      end(undecodable(clip));
-      const second = await decode(2);
+      const [first, second] = [await decode(1), await decode(2)];
+      const { filename } = first.clip;
+      const waiting = ['a.mp4', 'b.mp4', 'c.mp4'].find((name) => name !== filename && name !== second.clip.filename);
+      await datasets.removeFile(key, waiting!, { author: laptop });
+      const replacement = await upload(filename);
+      first.end(undecodable(first.clip));
       second.end(decoded(second.clip));
-      expect(second.clip.filename).toBe(others[1]);
       expect((await rechecked()).problems).toEqual([]);
       expect(decodes).toHaveLength(2);
       const { files, damagedFiles } = await view();
@@ -270,7 +242,7 @@ for (const place of PLACES) {
       rechecks.start();
       await startRecheck();
       await eventually(() => errors[0]);
-      expect((await progress()).recheck).toMatchObject({ checked: 0, finishedAt: null });
+      expect((await progress()).recheck).toMatchObject({ total: 2, remaining: 2, finishedAt: null });
       expect((await view()).status).toBe('READY');
       isDown.value = false;
       expect((await rechecked()).problems).toEqual([]);

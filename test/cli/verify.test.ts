@@ -30,14 +30,14 @@ afterAll(async () => {
 const run = (args: readonly string[], url = server.url) =>
   trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token } });
 
-describe('trainyard recheck', () => {
+describe('trainyard verify', () => {
   test('of an intact dataset ends with 0', async () => {
-    const { code, stdout } = await run(['recheck', 'wagons']);
+    const { code, stdout } = await run(['verify', 'wagons']);
     expect([code, stdout]).toEqual([0, 'wagons  2 files checked, none is damaged; the dataset is READY\n']);
   });
 
   test('of an unknown dataset ends with 66, and says what to do', async () => {
-    const { code, stderr } = await run(['recheck', 'ships']);
+    const { code, stderr } = await run(['verify', 'ships']);
     expect([code, stderr]).toEqual([66, expect.stringContaining('trainyard ls')]);
   });
 
@@ -45,7 +45,7 @@ describe('trainyard recheck', () => {
     const proxy = await startProxy(server.url);
     const running = { dataset_id: 'x', state: 'running', total: 2, checked: 1, problems: [] };
     proxy.rule(({ path }) => (path.endsWith('/recheck') ? { status: 200, body: JSON.stringify(running) } : undefined));
-    const command = startCommand(['recheck', 'wagons'], {
+    const command = startCommand(['verify', 'wagons'], {
       env: { TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token },
     });
     await eventually(() => proxy.requests('GET', '/recheck')[0]);
@@ -53,7 +53,7 @@ describe('trainyard recheck', () => {
     const { code, stderr } = await command.ended;
     expect([code, stderr]).toEqual([130, expect.stringContaining('run the same command again')]);
     await proxy.close();
-    expect((await run(['recheck', 'wagons'])).code).toBe(0);
+    expect((await run(['verify', 'wagons'])).code).toBe(0);
   });
 
   test('lists damaged files, ends with 1, and a push of the same folder repairs them', async () => {
@@ -61,12 +61,16 @@ describe('trainyard recheck', () => {
     await api.upload(other, 'sail.jpg', await media.jpeg({ seed: 4 }));
     await api.upload(other, 'sail.txt', 'a ship');
     await flipBit(await pathOfBytes(server.dataFolder, image));
-    const { code, stdout } = await run(['recheck']);
+    const { code, stdout } = await run(['verify']);
     expect(code).toBe(1);
     expect(stdout).toContain('wagons  2 files checked, 1 damaged file; the dataset is FAILED');
     expect(stdout).toMatch(/✗ .*red\.jpg.*Upload the file again/);
     expect(stdout).toContain('ships  2 files checked, none is damaged; the dataset is READY');
-    const again = await run(['recheck', 'wagons', '--no-start', '--json']);
+    const again = await run(['verify', 'wagons', '--no-start', '--json']);
+    expect(await run(['recheck', 'wagons', '--no-start', '--json']), 'its earlier name').toMatchObject({
+      code: 1,
+      stdout: again.stdout,
+    });
     expect(again.code).toBe(1);
     expect(again.json()).toMatchObject({
       datasets: [
@@ -84,6 +88,6 @@ describe('trainyard recheck', () => {
     });
     expect((await api.raw('GET', `/${body.id}/files/red.jpg`)).status).toBe(200);
     expect((await run(['push', folder])).code).toBe(0);
-    expect((await run(['recheck', 'wagons'])).code).toBe(0);
+    expect((await run(['verify', 'wagons'])).code).toBe(0);
   });
 });

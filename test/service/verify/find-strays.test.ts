@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
-import { straysIn } from '../../../src/service/store-check/find-strays.js';
+import { straysIn } from '../../../src/service/verify/find-strays.js';
 import { DiskInventory } from '../../../src/storage/blobs/disk/disk-inventory.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
@@ -59,8 +59,8 @@ onEach(catalogs, (open) => {
       return saving;
     };
     // Another process, as the check is: SQLite has one statement at a time in one.
-    const db = afterReads((await openAnother()).database, { count, act: finish });
-    expect(await straysIn(objects, { db, inventory, now, isServed: true })).toEqual([]);
+    const database = afterReads((await openAnother()).database, { count, act: finish });
+    expect(await straysIn(objects, { database, inventory, now })).toEqual([]);
     expect((await finish()).captions.every(({ outcome }) => outcome === 'saved')).toBe(true);
   });
 });

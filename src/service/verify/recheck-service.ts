@@ -1,6 +1,6 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { Recheck, Rechecks } from '../../storage/catalog/background/rechecks.js';
+import type { Recheck, Rechecks } from '../../storage/catalog/rechecks.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
@@ -15,26 +15,20 @@ export interface RecheckProgress {
 
 /** Starts rechecks of datasets, and reports their progress. */
 export class RecheckService {
-  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>;
+  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now'>;
   readonly #rechecks: Rechecks;
-  readonly #onStarted: () => void;
 
-  /** @param options.onStarted is called after a start, and returns at once */
-  constructor(
-    dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>,
-    { rechecks, onStarted }: { rechecks: Rechecks; onStarted: () => void },
-  ) {
+  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now'>, rechecks: Rechecks) {
     this.#dependencies = dependencies;
     this.#rechecks = rechecks;
-    this.#onStarted = onStarted;
   }
 
   /** Starts a recheck of all stored files, unless one is running. @throws ServiceError `dataset_not_found` */
   async start(key: DatasetKey): Promise<RecheckProgress> {
-    const { catalog, now } = this.#dependencies;
+    const { catalog, jobs, now } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     await this.#rechecks.start(key.id, now());
-    this.#onStarted();
+    jobs.wake();
     return this.progress(key);
   }
 

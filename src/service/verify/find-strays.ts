@@ -1,47 +1,48 @@
 import type { DatasetFile, Micros } from '../../dataset/dataset.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { BlobInventory, ObjectKind, StoredObject } from '../../storage/blobs/inventory.js';
-import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/catalog-check.js';
+import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/blob-references.js';
 import type { Database } from '../../storage/database/database.js';
-import type { CheckState, StrayObject } from './findings.js';
 
-/** A file in flight of a running service is younger. */
+/** A file in flight to the store is younger. Older ones are removed when a server starts. */
 const MAX_FLIGHT_MS = 24 * 60 * 60 * 1000;
 
+/** Something in the store that neither a file nor the trash names: `foreign` if trainyard gives no such name. */
+export interface StrayObject {
+  readonly kind: 'orphaned' | 'unfinished' | 'foreign';
+  readonly object: StoredObject;
+}
+
 export interface StrayContext {
-  readonly db: Database;
+  readonly database: Database;
   readonly inventory: BlobInventory;
   /** The clock of the catalog. */
   readonly now: () => Micros;
-  /** False if no process can have temporary files in flight. */
-  readonly isServed: boolean;
+}
+
+/** A listing of the store. */
+export interface ListedStore {
+  readonly objects: number;
+  /** Blobs and thumbnails that a file or the trash names. */
+  readonly explained: number;
+  readonly strays: readonly StrayObject[];
 }
 
 /** Lists the whole store, and finds what neither a file nor the trash of the catalog names. */
-export async function checkObjects(
+export async function listStore(
   context: StrayContext,
-  options: {
-    from: CheckState;
-    signal: AbortSignal;
-    record: (strays: readonly StrayObject[], state: CheckState) => Promise<void>;
-  },
-): Promise<CheckState> {
-  let state = options.from;
-  for await (const page of context.inventory.objects({ after: state.after })) {
-    options.signal.throwIfAborted();
-    const strays = await straysIn(page, context);
-    const blobs = page.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail');
-    const orphans = strays.filter(({ kind }) => kind === 'orphaned');
-    state = {
-      ...state,
-      objects: state.objects + page.length,
-      explained: state.explained + blobs.length - orphans.length,
-      // A check that continues lists temporary files and parts again.
-      after: page.findLast(({ kind }) => kind !== 'temporary' && kind !== 'parts')?.name ?? state.after,
-    };
-    await options.record(strays, state);
+  { signal, onObjects }: { signal: AbortSignal; onObjects: (objects: number) => void },
+): Promise<ListedStore> {
+  const strays: StrayObject[] = [];
+  let [objects, blobs] = [0, 0];
+  for await (const page of context.inventory.objects()) {
+    signal.throwIfAborted();
+    for (const stray of await straysIn(page, context)) strays.push(stray);
+    objects += page.length;
+    blobs += page.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail').length;
+    onObjects(objects);
   }
-  return state;
+  return { objects, explained: blobs - strays.filter(({ kind }) => kind === 'orphaned').length, strays };
 }
 
 /**
@@ -50,7 +51,7 @@ export async function checkObjects(
  */
 export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
   const unnamed = await withoutFile(objects, context);
-  const trash = await trashOf(context.db, [...new Set(unnamed.flatMap(({ fileId }) => fileId ?? []))]);
+  const trash = await trashOf(context.database, [...new Set(unnamed.flatMap(({ fileId }) => fileId ?? []))]);
   const trashedIds = new Set([...trash].map((key) => key.slice(key.indexOf('/') + 1)));
   const isTrashed = ({ fileId: id = '', datasetId }: StoredObject) =>
     datasetId === undefined ? trashedIds.has(id) : trash.has(blobKeyOf({ id, datasetId }));
@@ -64,21 +65,18 @@ export async function straysIn(objects: readonly StoredObject[], context: StrayC
   return strays;
 }
 
-/** The objects that no file names, neither of now nor of the history. */
-async function withoutFile(
-  objects: readonly StoredObject[],
-  { db, now, isServed }: StrayContext,
-): Promise<StoredObject[]> {
+/** The objects that no file names, neither a current one nor one of the history. */
+async function withoutFile(objects: readonly StoredObject[], { database, now }: StrayContext): Promise<StoredObject[]> {
   const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
-  const files = await filesById(db, ids);
+  const files = await filesById(database, ids);
   // After the files: a file moves from them to the history.
-  const past = await pastDatasetIds(db, ids);
+  const past = await pastDatasetIds(database, ids);
   return objects.filter((object) => {
-    if (object.kind === 'temporary') return !isServed || object.changedAt < Date.now() - MAX_FLIGHT_MS;
-    const { fileId = '', kind, datasetId } = object;
-    const file = files.get(fileId);
+    const { fileId = '', kind, datasetId, changedAt } = object;
+    if (kind === 'temporary') return changedAt < Date.now() - MAX_FLIGHT_MS;
     const pastDatasetId = kind === 'parts' ? undefined : past.get(fileId);
     if (pastDatasetId !== undefined && (datasetId ?? pastDatasetId) === pastDatasetId) return false;
+    const file = files.get(fileId);
     return file === undefined || !isNamedBy(object, file, now());
   });
 }

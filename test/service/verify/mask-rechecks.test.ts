@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Inspector } from '../../../src/service/dependencies.js';
 import { maskPng } from '../../fixtures/masks.js';
 import { eventually } from '../../harness/server.js';
-import { openPlace, PLACES } from './check-service.js';
+import { openPlace, PLACES } from '../check/check-service.js';
 
 const BLACK = maskPng({ width: 9, height: 9, colour: 0, depth: 8, pixel: () => [0] });
 const COLOURED = maskPng({ width: 9, height: 9, colour: 2, depth: 8, pixel: () => [200, 0, 0] });
@@ -60,7 +60,7 @@ for (const place of PLACES) {
       rechecks.start();
       await datasets.change(key, { role: 'mask' });
       await becomes('a.jpg BLACK_MASK', 'b.png MASK_NOT_GRAYSCALE', 'c.png BLACK_MASK');
-      expect((await rechecked()).recheck).toMatchObject({ total: 3, checked: 3 });
+      expect((await rechecked()).recheck).toMatchObject({ total: 3, remaining: 0 });
       expect((await view()).status).toBe('READY');
       // A mask that is uploaded now is inspected as one.
       await upload('d.png', BLACK);
@@ -98,7 +98,7 @@ for (const place of PLACES) {
       await datasets.change(key, { role: 'mask' });
       gate.open();
       await becomes('a.png BLACK_MASK', 'b.png BLACK_MASK');
-      expect((await rechecked()).recheck).toMatchObject({ total: 2, checked: 2 });
+      expect((await rechecked()).recheck).toMatchObject({ total: 2, remaining: 0 });
       expect(errors).toEqual([]);
     });
 
@@ -111,7 +111,7 @@ for (const place of PLACES) {
       const uploaded = uploader.upload('a.png', BLACK);
       await eventually(() => gate.waiting[0]);
       await datasets.change(key, { role: 'mask' });
-      expect((await rechecked()).recheck).toMatchObject({ total: 0, checked: 0 });
+      expect((await rechecked()).recheck).toMatchObject({ total: 0, remaining: 0 });
       gate.open();
       await uploaded;
       await becomes('a.png BLACK_MASK');

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { storedTotals } from '../../storage/catalog/copy-catalog.js';
+import { openCatalog, type OpenCatalog } from '../../storage/catalog/open-catalog.js';
+import {
+  blobsToVerify,
+  enqueueVerification,
+  type FileWithProblem,
+  filesWithProblems,
+} from '../../storage/catalog/store-verification.js';
+import { openInventory } from '../../storage/open-blobs.js';
+import { hasDisappeared } from '../check/fetch-intact.js';
+import { JobRunner } from '../jobs/job-runner.js';
+import { type Installation, requireExisting, requireFolder, TransferError } from '../transfer/installation.js';
+import { type ListedStore, listStore, type StrayContext, type StrayObject, straysIn } from './find-strays.js';
+import { verifyBlobJob } from './verify-blob-job.js';
+
+/** Enough to hide the latency of a request to a bucket. */
+const READS_AT_ONCE = 8;
+
+/** Short, so that a run after a kill soon gets the blobs that the killed process was reading. */
+const LEASE: Micros = 10 * MICROS_PER_SECOND;
+
+const POLL_INTERVAL_MS = 200;
+
+/** If a store has none of this many files, or a catalog names none of this many objects, the two may not belong together. */
+const MIN_FILES_FOR_DOUBT = 10;
+
+export interface StoreProgress {
+  readonly objects: number;
+  readonly files: number;
+  readonly totalFiles: number;
+}
+
+export interface VerifyStoreOptions {
+  /** Removes orphaned and unfinished objects. */
+  readonly repairs: boolean;
+  /** How long a running service may still need an object that no file names. */
+  readonly blobGrace: Micros;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: StoreProgress) => void;
+}
+
+/** What became of a stray: `gone` if the service removed it meanwhile. `left` has the reason. */
+export type Repair = { readonly deed: 'removed' | 'gone' } | { readonly deed: 'left'; readonly reason: string };
+
+export interface VerifiedStore {
+  /** Blobs of stored and past files, and their bytes. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Objects in the store. */
+  readonly objects: number;
+  /** Files whose bytes are gone or changed. Their datasets are FAILED. */
+  readonly lost: readonly (FileWithProblem & { readonly isMissing: boolean })[];
+  /** `repair` is missing without `repairs`. */
+  readonly strays: readonly (StrayObject & { readonly repair?: Repair })[];
+}
+
+/**
+ * Verifies an installation, also beside running services: lists the store for objects that the catalog does not name, and reads
+ * all files as jobs, which are shared with the services. After an interruption the services, or another call, continue.
+ *
+ * @throws TransferError `not_found`, or `lost` if catalog and store don't belong together; ServiceError; BackendUnusable; the
+ * signal's reason
+ */
+export async function verifyStore(installation: Installation, options: VerifyStoreOptions): Promise<VerifiedStore> {
+  const { databaseUrl, blobs, dataFolder: folder } = installation;
+  const isRemote = databaseUrl !== undefined && blobs.kind !== 'disk';
+  requireExisting({ ...installation, dataFolder: isRemote ? undefined : requireFolder(folder) });
+  const dataFolder = requireFolder(folder);
+  const opened = await openCatalog({ ...installation, dataFolder, blobGrace: options.blobGrace });
+  try {
+    const inventory = await openInventory({ ...installation, dataFolder });
+    try {
+      return await verify({ ...opened, inventory }, options);
+    } finally {
+      await inventory.close();
+    }
+  } finally {
+    await opened.close();
+  }
+}
+
+async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOptions): Promise<VerifiedStore> {
+  const { repairs, signal, onProgress } = options;
+  const { files, bytes } = await storedTotals(store.database);
+  const progress = { objects: 0, files: 0, totalFiles: files };
+  const listed = await listStore(store, { signal, onObjects: (objects) => onProgress({ ...progress, objects }) });
+  requireSameInstallation(listed, files);
+  const strays = repairs ? await removeStrays(listed.strays, store, options) : listed.strays;
+  const { objects } = listed;
+  await verifyBlobs(store, {
+    signal,
+    onRemaining: (count) => onProgress({ objects, files: Math.max(files - count, 0), totalFiles: files }),
+  });
+  const lost = (await filesWithProblems(store.database))
+    .filter(({ problem }) => problem.code === 'BYTES_LOST')
+    .map((file) => ({ ...file, isMissing: hasDisappeared(file.problem) }));
+  return { files, bytes, objects, lost, strays };
+}
+
+/** @throws TransferError `lost` */
+function requireSameInstallation({ explained, strays }: ListedStore, files: number): void {
+  if (explained > 0) return;
+  if (files >= MIN_FILES_FOR_DOUBT) {
+    const message =
+      'The store has none of the files that the catalog names. It may be another store, or a disk that is not mounted. Check --data, DATABASE_URL and BLOBS_URL.';
+    throw new TransferError('lost', message);
+  }
+  if (strays.filter(({ kind }) => kind === 'orphaned').length >= MIN_FILES_FOR_DOUBT) {
+    const message =
+      'The catalog names none of the files in the store. It may be another catalog, or an empty one. Check --data, DATABASE_URL and BLOBS_URL.';
+    throw new TransferError('lost', message);
+  }
+}
+
+async function removeStrays(
+  strays: readonly StrayObject[],
+  context: StrayContext,
+  { blobGrace, signal }: VerifyStoreOptions,
+): Promise<(StrayObject & { repair: Repair })[]> {
+  const changedBy = Date.now() - blobGrace / 1000;
+  const removed: (StrayObject & { repair: Repair })[] = [];
+  for (const stray of strays) {
+    signal.throwIfAborted();
+    removed.push({ ...stray, repair: await removeStray(stray, context, changedBy) });
+  }
+  return removed;
+}
+
+async function removeStray({ kind, object }: StrayObject, context: StrayContext, changedBy: number): Promise<Repair> {
+  if (kind === 'foreign') return { deed: 'left', reason: 'trainyard did not make it; remove it by hand' };
+  if (object.changedAt > changedBy) {
+    return { deed: 'left', reason: 'it is younger than --blob-grace-seconds; a service may be using it' };
+  }
+  // A service may have changed it since the listing.
+  if ((await straysIn([object], context)).length === 0) return { deed: 'gone' };
+  await context.inventory.remove(object);
+  return { deed: 'removed' };
+}
+
+/** Verifies all blobs, or those that an interrupted verification has left, and resolves when no job is left. */
+async function verifyBlobs(
+  { database, catalog, jobs, now, inventory: blobs }: OpenCatalog & StrayContext,
+  { signal, onRemaining }: { signal: AbortSignal; onRemaining: (count: number) => void },
+): Promise<void> {
+  if ((await blobsToVerify(database)) === 0) await enqueueVerification(database, now());
+  const failures: unknown[] = [];
+  const runner = new JobRunner({
+    ...{ jobs, now, newId: randomUUID, leaseDuration: LEASE, isAlone: false },
+    handlers: [verifyBlobJob({ database, catalog, blobs, now }, { atOnce: READS_AT_ONCE })],
+    onError: (error) => failures.push(error),
+  });
+  runner.start();
+  try {
+    for (;;) {
+      const count = await blobsToVerify(database);
+      onRemaining(count);
+      if (count === 0) return;
+      await wait(POLL_INTERVAL_MS, undefined, { signal });
+      const [failure] = failures;
+      if (failure !== undefined) throw failure;
+    }
+  } finally {
+    await runner.stop();
+  }
+}

@@ -1,0 +1,146 @@
+import { type Compilable, sql } from 'kysely';
+import type { Micros, StoredFile } from '../../dataset/dataset.js';
+import type { Database, Query } from '../database/database.js';
+import { enqueuedAgain, type JobKind } from './jobs.js';
+import { fileOf } from './rows.js';
+import { IS_LIVE, IS_STORED, storedAfter } from './statements.js';
+
+/** The jobs of rechecks: one for each file, with the key `<id of the dataset>/<id of the file>`. */
+export const RECHECK_JOB = 'inspect-again' satisfies JobKind;
+
+/** The last recheck of a dataset: its stored files are read, compared with their SHA-256 and inspected again. */
+export interface Recheck {
+  readonly datasetId: string;
+  readonly startedAt: Micros;
+  /** Stored files at the start. */
+  readonly total: number;
+  /** Files whose job has not ended. */
+  readonly remaining: number;
+  /** `null` while it runs. */
+  readonly finishedAt: Micros | null;
+}
+
+/** The rechecks in the database. Their progress is the count of their jobs. */
+export class Rechecks {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Starts a recheck of a dataset, unless one is running; call `Jobs.wake` after it. */
+  async start(datasetId: string, now: Micros): Promise<void> {
+    const { query, transact } = this.#db;
+    const statements = startRecheck(query, { datasetId, now, ifRunning: 'continue' });
+    await transact({ isDurable: true }, ({ commit }) => commit(statements));
+  }
+
+  async of(datasetId: string): Promise<Recheck | undefined> {
+    const row = await this.#db.query
+      .selectFrom('recheck')
+      .innerJoin('dataset', 'dataset.id', 'recheck.dataset_id')
+      .select(['recheck.started_at', 'recheck.total', 'recheck.checked_at'])
+      .select((eb) =>
+        eb
+          .selectFrom('job')
+          .select(({ fn }) => fn.countAll().as('jobs'))
+          .where(isJobOfDataset)
+          .as('remaining'),
+      )
+      .where('recheck.dataset_id', '=', datasetId)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    const { started_at: startedAt, total } = row;
+    const remaining = Number(row.remaining);
+    const finishedAt = remaining > 0 ? null : (row.checked_at ?? startedAt);
+    return { datasetId, startedAt, total, remaining, finishedAt };
+  }
+
+  /** Records when a file was checked, before its job ends. */
+  async recordCheck(datasetId: string, now: Micros): Promise<void> {
+    const { query, transact } = this.#db;
+    const update = query.updateTable('recheck').set({ checked_at: now }).where('dataset_id', '=', datasetId);
+    await transact({ isDurable: false }, ({ commit }) => commit([update]));
+  }
+
+  /** The stored files of a dataset that have a problem, by name, at most `limit`. */
+  async damagedFiles(datasetId: string, limit: number): Promise<StoredFile[]> {
+    const files = storedAfter(this.#db.query, { datasetId, after: '', limit });
+    const rows = await files.where('problem', 'is not', null).execute();
+    return rows.map((row) => fileOf(row) as StoredFile);
+  }
+}
+
+/** The dataset of the statement has this job. An account has few of them, and an index lists them. */
+const isJobOfDataset = sql<boolean>`job.kind = ${sql.lit(RECHECK_JOB)} and job.account_id = dataset.account_id
+  and job.key like dataset.id || '/%'`;
+
+/**
+ * The statements that start a recheck of the files of a dataset that are stored then, for a transaction that has the lock of the
+ * dataset.
+ *
+ * @param options.ifRunning whether one that is running begins again
+ */
+export function startRecheck(
+  query: Query,
+  { datasetId, now, ifRunning }: { datasetId: string; now: Micros; ifRunning: 'restart' | 'continue' },
+): Compilable<unknown>[] {
+  const isWanted =
+    ifRunning === 'restart' ? sql<boolean>`true` : sql<boolean>`not exists (select 1 from job where ${isJobOfDataset})`;
+  const files = query
+    .selectFrom('dataset')
+    .leftJoin('file', (join) =>
+      join
+        .onRef('file.dataset_id', '=', 'dataset.id')
+        .on('file.state', '=', IS_STORED)
+        // As every stored file; for the index.
+        .on('file.settled_at', 'is not', null),
+    )
+    .where('dataset.id', '=', datasetId)
+    .where(IS_LIVE)
+    .where(isWanted);
+  return [
+    query
+      .insertInto('recheck')
+      .columns(['dataset_id', 'total', 'started_at'])
+      .expression(
+        files
+          .select(({ fn }) => ['dataset.id', fn.count<number>('file.id').as('total'), sql.lit(now).as('started_at')])
+          .groupBy('dataset.id'),
+      )
+      .onConflict((conflict) =>
+        conflict.column('dataset_id').doUpdateSet(({ ref }) => ({
+          started_at: ref('excluded.started_at'),
+          total: ref('excluded.total'),
+          checked_at: null,
+        })),
+      ),
+    query
+      .insertInto('job')
+      .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
+      .expression(
+        files
+          .select([
+            sql.lit(RECHECK_JOB).as('kind'),
+            sql<string>`dataset.id || '/' || file.id`.as('key'),
+            'dataset.account_id',
+            sql.lit('{}').as('payload'),
+            sql.lit(now).as('due_at'),
+          ])
+          .where('file.id', 'is not', null),
+      )
+      .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('earlier'))),
+  ];
+}
+
+/** The statements that end the recheck of a dataset, for the transaction that deletes it. */
+export function deleteRecheck(query: Query, { id, accountId }: { id: string; accountId: string }) {
+  return [
+    query.deleteFrom('recheck').where('dataset_id', '=', id),
+    query
+      .deleteFrom('job')
+      .where('kind', '=', RECHECK_JOB)
+      .where('account_id', '=', accountId)
+      .where('key', 'like', `${id}/%`),
+  ];
+}
