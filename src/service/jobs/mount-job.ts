@@ -7,7 +7,6 @@ import { hasErrno } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import type { NewJob } from '../../storage/catalog/jobs.js';
 import { rowChunksOf } from '../../storage/catalog/statements.js';
-import { timeSliced } from '../../storage/time-slice.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { catalogSource } from '../mount/catalog-source.js';
 import { mountDataset, unmountDataset } from '../mount/mount.js';
@@ -25,9 +24,6 @@ const DATASETS_PER_PAGE = 100;
 
 /** Targets that are reconciled when a dataset changes that they link to. */
 const MAX_TARGETS = 10_000;
-
-/** The longest that a request waits while a manifest is read and checked. */
-const MAX_SLICE_MS = 5;
 
 /** The dataset of the job that reconciles all of them. */
 const ALL = '';
@@ -219,11 +215,9 @@ export class MountRoot {
   async #mount(dataset: Dataset, signal: AbortSignal): Promise<JobEnd> {
     const { root, dataFolder, log } = this.#options;
     const { catalog, blobs, rules, now } = this.#dependencies;
-    const pieces = timeSliced(MAX_SLICE_MS);
     try {
-      const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now, pieces }, dataset), {
+      const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
         root,
-        pieces,
         signal,
         wanted: {},
         replaces: false,

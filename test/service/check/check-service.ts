@@ -10,7 +10,7 @@ import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
-import { JobRunner } from '../../../src/service/jobs/job-runner.js';
+import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { inspectAgainJob } from '../../../src/service/verify/inspect-again-job.js';
@@ -101,8 +101,6 @@ export async function openPlace(place: Place) {
         const end = (result: Inspection | Error) => (result instanceof Error ? reject(result) : resolve(result));
         decodes.push({ clip: toDecode, signal, end });
       });
-    const jobs = new Jobs(metadata.database);
-    metadata.catalog.changes.onAnyChange(() => jobs.wake());
     const dependencies: ServiceDependencies = {
       catalog: metadata.catalog,
       blobs: options.blobs ?? blobs,
@@ -126,19 +124,21 @@ export async function openPlace(place: Place) {
       expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
       newId,
     };
-    const checks = new JobRunner({
-      ...{ jobs, now: dependencies.now, newId, leaseDuration: LEASE, isAlone: options.isAlone === true },
-      handlers: [checkFileJob(dependencies, { ofAccount: options.ofAccount ?? 2, onChecked: () => {} })],
-      onError: (error, job) => errors.push(`${job?.kind} ${job?.key} failed: ${error}`),
-    });
-    onTestFinished(() => checks.stop());
-    const { now } = dependencies;
-    const rechecks = new JobRunner({
-      ...{ jobs, now, newId, leaseDuration: LEASE, isAlone: false },
-      handlers: [inspectAgainJob(dependencies, metadata.rechecks)],
-      onError: (error) => errors.push(`a recheck failed: ${error}`),
-    });
-    onTestFinished(() => rechecks.stop());
+    // Each has a table of jobs of its own, since a table wakes one runner.
+    const runnerOf = (handlers: readonly JobHandler[], isAlone: boolean) => {
+      const own = new Jobs(metadata.database);
+      onTestFinished(metadata.catalog.changes.onAnyChange(() => own.wake()));
+      const runner = new JobRunner({
+        ...{ jobs: own, now: dependencies.now, newId, leaseDuration: LEASE, isAlone },
+        handlers,
+        onError: (error, job) => errors.push(`${job?.kind} ${job?.key} failed: ${error}`),
+      });
+      onTestFinished(() => runner.stop());
+      return runner;
+    };
+    const { ofAccount = 2, isAlone = false } = options;
+    const checks = runnerOf([checkFileJob(dependencies, { ofAccount, onChecked: () => {} })], isAlone);
+    const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.rechecks)], false);
     const recheckService = new RecheckService(dependencies, metadata.rechecks);
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {

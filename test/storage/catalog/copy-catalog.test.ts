@@ -7,7 +7,7 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { wrongCountsOf } from '../../harness/check-counts.js';
 import { copyCatalog, referencedBlobs } from '../../../src/storage/catalog/copy-catalog.js';
-import { Jobs } from '../../../src/storage/catalog/jobs.js';
+import { INSTALLATION, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { laptop } from '../../harness/author.js';
@@ -36,7 +36,7 @@ const storeOf = (names: readonly string[]) => async (keys: readonly string[]) =>
 onEach(catalogs, (open) => {
   test('a lost file stays in its revisions, which are FAILED until it is uploaded again', async () => {
     const { accountId, catalog, database } = await open();
-    await new Jobs(database).ensure('prune-tokens', 7);
+    await new Jobs(database).ensure([{ kind: 'prune-tokens', key: '', accountId: INSTALLATION, dueAt: 7 }]);
     const key = { accountId, id: 'd' };
     await catalog.createDataset({ ...key, name: 'd', role: 'control', createdAt: 1 });
     const upload = (to: Catalog, name: string, id: string, now: number) => {
