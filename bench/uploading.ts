@@ -1,6 +1,6 @@
 import type { Api } from '../test/harness/api.js';
 import { inChild } from './child.js';
-import type { Load, LoadResult } from './load.js';
+import type { Load, LoadResult, Target } from './load.js';
 
 const LOAD = new URL('./load.ts', import.meta.url);
 
@@ -17,8 +17,16 @@ export async function upload(
   what: UploadContent,
   options: { count: number; connections: number },
 ): Promise<LoadResult> {
+  return uploadTo({ url: api.url, token: api.token, datasetId: await api.newDataset() }, what, options);
+}
+
+/** Uploads to any server that takes the same requests. */
+export function uploadTo(
+  target: Target,
+  what: UploadContent,
+  options: { count: number; connections: number },
+): Promise<LoadResult> {
   const { count, connections } = options;
-  const target = { url: api.url, token: api.token, datasetId: await api.newDataset() };
   return inChild<Load, LoadResult>(
     LOAD,
     what === 'captions'
