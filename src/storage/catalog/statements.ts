@@ -213,13 +213,13 @@ export const insertFile = preparedStatement(
           ofStem.select('id').where('filename', '=', parameter('filename')).where(isNotReplaced),
         );
         const filename = sql`case when ${hasRoom} or ${isKept} then ${parameter('filename')} end`;
-        const valueOf = (name: keyof FileRow) => {
+        const columnOf = (name: keyof FileRow) => {
           if (name === 'stem') return stem.as(name);
           return name === 'filename' ? filename.as(name) : eb.val(parameter(name)).as(name);
         };
         return eb
           .selectFrom('dataset')
-          .select(FILE_COLUMNS.map(valueOf))
+          .select(FILE_COLUMNS.map(columnOf))
           .where('id', '=', parameter('dataset_id'))
           .where('account_id', '=', parameter('accountId'));
       }),
