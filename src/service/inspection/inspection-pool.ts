@@ -162,8 +162,9 @@ export class InspectionPool {
   }
 
   /**
-   * Runs another program in a slot of this pool, so that no more programs run than there are slots. `work` starts it with `spawnLimited`, observes it with `watchProcess`, and ends it when its signal is aborted, which
-   * happens when that of the request is, or the pool is closed.
+   * Runs another program in a slot of this pool, so that no more programs run than there are slots. `work` starts it with
+   * `spawnLimited`, observes it with `watchProcess`, and ends it when its signal is aborted, which happens when that of the request
+   * is, the pool is closed, or a job gives way.
    */
   runInSlot<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#schedule(request, async (signal) => {
@@ -201,8 +202,8 @@ export class InspectionPool {
   }
 
   /**
-   * Runs a job in its turn of the queues. While a job of another account waits for one of them, it is ended after a minute, and starts
-   * again later: with twice the time, so that it ends at last.
+   * Runs a job. While a job of another account waits for the same queues, it is ended after a minute and starts again later, then with
+   * twice the time, so that it ends at last.
    */
   async #untilGivingWay<T>(
     queues: readonly FairQueue[],
