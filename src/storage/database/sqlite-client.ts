@@ -44,7 +44,7 @@ export class SqliteClient {
   /** By their text, the oldest first. */
   readonly #known = new Map<string, KnownStatement>();
   #lastId = OPENING;
-  #isClosing = false;
+  #closing: Promise<unknown> | undefined;
   #ended: unknown;
 
   constructor(options: ThreadOptions) {
@@ -92,10 +92,13 @@ export class SqliteClient {
 
   /** Closes the file after all requests in flight, and ends the thread. */
   async close(): Promise<void> {
-    if (this.#ended !== undefined) return;
+    if (this.#ended === undefined) this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  #close(): Promise<unknown> {
     const exited = once(this.#worker, 'exit');
-    this.#isClosing = true;
-    await Promise.all([exited, this.request([], { id: this.newId(), isDurable: false, end: 'close' })]);
+    return Promise.all([this.request([], { id: this.newId(), isDurable: false, end: 'close' }), exited]);
   }
 
   #knownAs(sql: string): KnownStatement {
@@ -115,7 +118,7 @@ export class SqliteClient {
   #settle(answer: ThreadAnswer): void {
     const request = this.#inFlight.get(answer.id);
     this.#inFlight.delete(answer.id);
-    if (this.#inFlight.size === 0 && !this.#isClosing) this.#worker.unref();
+    if (this.#inFlight.size === 0 && this.#closing === undefined) this.#worker.unref();
     if ('error' in answer) request?.reject(errorOf(answer.error));
     else request?.resolve(answer.results.map((result, i) => rowsOf(result, request.statements[i]!)));
   }
@@ -129,7 +132,8 @@ export class SqliteClient {
 
 function rowsOf(result: StatementResult, statement: KnownStatement): unknown[] {
   const [rows, columns] = result ?? [[], []];
-  const names = (statement.columns ??= columns ?? []);
+  const names = statement.columns ?? columns ?? [];
+  statement.columns = names;
   return rows.map((row) => objectOf(names, row));
 }
 

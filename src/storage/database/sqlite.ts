@@ -111,8 +111,11 @@ class SqliteThreads {
 
   /** The writer is the last to close the file, so that it leaves one file. */
   async close(): Promise<void> {
-    await this.#reader?.close();
-    await this.#writer.close();
+    try {
+      await this.#reader?.close();
+    } finally {
+      await this.#writer.close();
+    }
   }
 }
 
