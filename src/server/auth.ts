@@ -39,14 +39,7 @@ declare module 'fastify' {
 
 type AuthDependencies = Pick<
   RouteContext,
-  | 'accounts'
-  | 'readLinks'
-  | 'limits'
-  | 'failedLogins'
-  | 'sessionCookie'
-  | 'maxConnections'
-  | 'maxDownloads'
-  | 'now'
+  'accounts' | 'readLinks' | 'limits' | 'failedLogins' | 'sessionCookie' | 'maxConnections' | 'maxDownloads' | 'now'
 >;
 
 /**
