@@ -5,7 +5,7 @@ import type { Schema } from '../database/schema.js';
 import { DELETED, IS_PRESIGNED } from './statements.js';
 
 /** The transactions of others run between two of a deletion. */
-const ROWS_PER_TRANSACTION = 1000;
+const ROWS_PER_TRANSACTION = 100;
 
 interface TrashOptions {
   /** How long blobs stay after the deletion of their dataset. */

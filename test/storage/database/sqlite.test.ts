@@ -60,7 +60,8 @@ test('while a single statement waits for the write lock, others read', async () 
   const { database: other } = await openAnother();
   const account = database.query.selectFrom('account').select('name').where('id', '=', accountId);
   let renaming: Promise<unknown> | undefined;
-  await other.transact({ isDurable: true }, async () => {
+  await other.transact({ isDurable: true }, async ({ send }) => {
+    await send([account]);
     renaming = database.query.updateTable('account').set({ name: 'renamed' }).where('id', '=', accountId).execute();
     for (let count = 0; count < 20; count++) expect(await account.execute()).toEqual([{ name: 'tester' }]);
   });
