@@ -94,7 +94,7 @@ export async function filePartOf(
     parser.once('finish', resolve);
     body.on('error', reject);
   });
-  const first = new Promise<{ filename: string; part: Readable }>((resolve, reject) => {
+  const first = new Promise<{ filename: string; part: Readable } | undefined>((resolve, reject) => {
     parser.on('file', (field: string, part: Readable, filename: string | undefined) => {
       // The part may fail while it has no reader; an unhandled error event would end the process.
       part.on('error', () => {});
@@ -102,13 +102,17 @@ export async function filePartOf(
       if (field !== 'file' || ++parts > 1) part.resume();
       else resolve({ filename: filename ?? '', part });
     });
-    const message = 'The form has no file part named "file". Send one part named file, with a filename.';
-    finished.then(() => reject(new ServiceError('malformed_body', message)), reject);
+    finished.then(() => resolve(undefined), reject);
   });
   body.pipe(parser);
-  const { filename, part } = await first.catch((error) => {
+  const found = await first.catch((error) => {
     throw malformed(error);
   });
+  if (found === undefined) {
+    const message = 'The form has no file part named "file". Send one part named file, with a filename.';
+    throw new ServiceError('malformed_body', message);
+  }
+  const { filename, part } = found;
   const whole = Readable.from(
     (async function* () {
       try {

@@ -53,6 +53,9 @@ interface RunningJob {
   readonly onEnd: (error: ProcessEnded) => void;
 }
 
+/** The reason of reads that go on when their job has ended; without one, each abort makes a DOMException. */
+const ENDED = new Error('The job has ended.');
+
 /** A child process that inspects files, one at a time. */
 export class InspectionProcess {
   /** Settles when the process has ended. */
@@ -161,7 +164,7 @@ export class InspectionProcess {
         this.cpuSeconds += watch.cpuSeconds();
         watch.stop();
         signal.removeEventListener('abort', onAbort);
-        reading.abort();
+        reading.abort(ENDED);
       };
       const fail = (error: unknown) => {
         settle();

@@ -1,5 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
-
 export interface LoopOptions {
   /** The longest time between two runs. */
   readonly pauseMs: number;
@@ -14,8 +12,10 @@ export class Loop {
   readonly #options: LoopOptions;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
-  #sleep = new AbortController();
-  #pause = new AbortController();
+  #isWoken = false;
+  #isContinued = false;
+  /** Ends a sleep that is over. */
+  #onChange: () => void = () => {};
 
   /**
    * Starts the loop: it runs `work` at once, and then `pauseMs` after each end, or earlier if `work` returns a shorter pause in
@@ -29,13 +29,14 @@ export class Loop {
 
   /** Runs the work soon, and returns at once. */
   wake(): void {
-    this.#sleep.abort();
+    this.#isWoken = true;
+    this.#onChange();
   }
 
   /** Runs the work as soon as no run is in flight, and returns at once. */
   continue(): void {
-    this.#pause.abort();
-    this.#sleep.abort();
+    this.#isContinued = true;
+    this.wake();
   }
 
   /** Aborts the signal of the work, and resolves once no run is in flight. */
@@ -49,13 +50,29 @@ export class Loop {
     const { pauseMs, minPauseMs = 0, onError } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      // Made before the work, so that a call meanwhile causes another run.
-      this.#sleep = new AbortController();
-      this.#pause = new AbortController();
+      // Before the work, so that a call meanwhile causes another run.
+      this.#isWoken = false;
+      this.#isContinued = false;
       const next = await this.#work(signal).catch(onError);
       const sleepMs = typeof next === 'number' ? Math.min(Math.max(next, 1), pauseMs) : pauseMs;
-      await wait(minPauseMs, undefined, { signal: this.#pause.signal }).catch(() => {});
-      await wait(sleepMs, undefined, { signal: this.#sleep.signal }).catch(() => {});
+      await this.#sleep(minPauseMs, () => this.#isContinued);
+      await this.#sleep(sleepMs, () => this.#isWoken);
     }
+  }
+
+  /** Resolves after a time, or as soon as the sleep is over. */
+  #sleep(ms: number, isOver: () => boolean): Promise<void> {
+    if (isOver()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#onChange = () => {};
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      this.#onChange = () => {
+        if (isOver()) end();
+      };
+    });
   }
 }

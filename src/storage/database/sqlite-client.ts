@@ -43,6 +43,8 @@ export class SqliteClient {
   readonly #inFlight = new Map<number, InFlight>();
   /** By their text, the oldest first. */
   readonly #known = new Map<string, KnownStatement>();
+  /** Requests of this iteration of the event loop, which are sent in one message: each message wakes the thread. */
+  #outbox: string[] = [];
   #lastId = OPENING;
   #closing: Promise<unknown> | undefined;
   #ended: unknown;
@@ -77,12 +79,20 @@ export class SqliteClient {
       return columns === undefined ? ([number, parameters, sql] as const) : ([number, parameters] as const);
     });
     const message: ThreadRequest = { ...request, statements: sent };
-    this.#worker.postMessage(JSON.stringify(message));
+    this.#send(JSON.stringify(message));
     const rows = new Promise<unknown[][]>((resolve, reject) => {
       if (this.#inFlight.size === 0) this.#worker.ref();
       this.#inFlight.set(request.id, { statements: known, resolve, reject });
     });
     return (await rows) as RowsOf<S>;
+  }
+
+  #send(request: string): void {
+    if (this.#outbox.push(request) > 1) return;
+    setImmediate(() => {
+      this.#worker.postMessage(`[${this.#outbox.join()}]`);
+      this.#outbox = [];
+    });
   }
 
   /** Sends the texts of all statements again, after the tables have changed. */

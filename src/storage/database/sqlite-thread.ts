@@ -19,9 +19,11 @@ try {
 
 function serveReads(file: SqliteFile): void {
   port.on('message', (message: string) => {
-    const request: ThreadRequest = JSON.parse(message);
-    if (request.end === 'close') close(file, request);
-    else send([answerTo(request, () => file.read(file.bind(request.statements)))]);
+    const requests: ThreadRequest[] = JSON.parse(message);
+    for (const request of requests) {
+      if (request.end === 'close') close(file, request);
+      else send([answerTo(request, () => file.read(file.bind(request.statements)))]);
+    }
   });
 }
 
@@ -29,9 +31,10 @@ function serveTransactions(file: SqliteFile): void {
   let closing: ThreadRequest | undefined;
   const arrived: ThreadRequest[] = [];
   const add = (message: string) => {
-    const request: ThreadRequest = JSON.parse(message);
-    if (request.end === 'close') closing = request;
-    else arrived.push(request);
+    for (const request of JSON.parse(message) as ThreadRequest[]) {
+      if (request.end === 'close') closing = request;
+      else arrived.push(request);
+    }
   };
   const receive = () => {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))

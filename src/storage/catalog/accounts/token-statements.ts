@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Query } from '../../database/database.js';
+import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
 import type { Grant, TokenKind } from './grant.js';
 
@@ -36,19 +37,8 @@ export function digestOfSecret(token: string): string {
  * session or share is valid only with its parent, which may have been revoked at the moment when it made this one.
  */
 export async function grantByDigest(query: Query, digest: string): Promise<Grant | undefined> {
-  const row = await query
-    .selectFrom('token')
-    .innerJoin('account', 'account.id', 'token.account_id')
-    .leftJoin('token as parent', 'parent.id', 'token.parent_id')
-    .select(['token.id', 'token.kind', 'token.name', 'token.hint'])
-    .select(['token.is_read_only', 'token.dataset_ids', 'token.expires_at'])
-    .select(['token.account_id', 'account.name as account_name'])
-    .select(['parent.id as parent_id', 'parent.name as parent_name', 'parent.hint as parent_hint'])
-    .where('token.digest', '=', digest)
-    .where('token.kind', '<>', 'code')
-    .where('token.revoked_at', 'is', null)
-    .where(hasValidParent)
-    .executeTakeFirst();
+  const { rows } = await query.executeQuery(tokenByDigest(query, { digest }));
+  const [row] = rows;
   if (row === undefined) return undefined;
   const { id, name, hint, parent_id, parent_name, parent_hint } = row;
   const isSession = row.kind === 'session' && parent_id !== null;
@@ -65,6 +55,22 @@ export async function grantByDigest(query: Query, digest: string): Promise<Grant
     expiresAt: row.expires_at,
   };
 }
+
+/** Each request selects it. */
+const tokenByDigest = preparedStatement((query, parameter: ParameterOf<{ digest: string }>) =>
+  query
+    .selectFrom('token')
+    .innerJoin('account', 'account.id', 'token.account_id')
+    .leftJoin('token as parent', 'parent.id', 'token.parent_id')
+    .select(['token.id', 'token.kind', 'token.name', 'token.hint'])
+    .select(['token.is_read_only', 'token.dataset_ids', 'token.expires_at'])
+    .select(['token.account_id', 'account.name as account_name'])
+    .select(['parent.id as parent_id', 'parent.name as parent_name', 'parent.hint as parent_hint'])
+    .where('token.digest', '=', parameter('digest'))
+    .where('token.kind', '<>', 'code')
+    .where('token.revoked_at', 'is', null)
+    .where(hasValidParent),
+);
 
 /** Whether the token with this id, or the one that made it, was revoked. An unknown one counts as revoked. */
 export async function isTokenRevoked(query: Query, id: string): Promise<boolean> {
