@@ -8,7 +8,7 @@ const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 13;
 /** By the type of colour: grey, RGB, palette (which is decoded to RGBA), grey and alpha, RGBA. */
 const DECODED_SAMPLES: Record<number, number> = { 0: 1, 2: 3, 3: 4, 4: 2, 6: 4 };
-/** Lines that libvips holds while it scales an image down, and while it decodes row after row (measured with 8.18). */
+/** Lines that libvips holds while it scales an image down, be it low or high, and while it decodes row after row. */
 const LINES_HELD_SCALED = 1500;
 const LINES_HELD = 512;
 
@@ -33,8 +33,11 @@ export function readPng(file: FileBytes): ImageHeader {
   const { orientation, isAnimated } = readChunks(file, { width, height, colour });
   // libvips decodes low bit depths to a byte per sample, and holds an interlaced image until its last pass is decoded.
   const lineBytes = width * samples * (depth === 16 ? 2 : 1);
-  const heldBytes = (lines: number) => lineBytes * (interlace === 0 ? Math.min(height, lines) : height);
-  const memory = { decoderBytes: heldBytes(LINES_HELD_SCALED), rowsBytes: heldBytes(LINES_HELD) };
+  const isInterlaced = interlace !== 0;
+  const memory = {
+    decoderBytes: lineBytes * (isInterlaced ? height : LINES_HELD_SCALED),
+    rowsBytes: lineBytes * (isInterlaced ? height : Math.min(height, LINES_HELD)),
+  };
   return { width, height, orientation, animated: isAnimated, ...memory };
 }
 
