@@ -37,7 +37,7 @@ export const inspect: Inspect = (file) => inspectWith(file, installedDecoders);
 
 /** The decoders of an installation, loaded on first use. */
 export const installedDecoders = {
-  proveDecodes: async (source) => (await loaded(import('./image/decode.js'))).proveDecodes(source),
+  proveDecodes: async (source, options) => (await loaded(import('./image/decode.js'))).proveDecodes(source, options),
   decodeMask: async (source) => (await loaded(import('./image/mask/decode-mask.js'))).decodeMask(source),
 } as const satisfies InspectOptions;
 

@@ -46,11 +46,13 @@ export type Inspect = (
 ) => Promise<Inspection>;
 
 /**
- * Decodes the first frame of an image to its last row and discards the pixels. `source` is the path or the bytes of a file.
+ * Decodes the first frame of an image to its last row and discards the pixels. `source` is the path or the bytes of a file. With
+ * `options.rows`, the number of its rows, it decodes one row after the other, and otherwise scales them down, which needs more
+ * memory unless a decoder does so itself.
  *
  * @throws StructureError, OutOfMemory
  */
-export type ProveDecodes = (source: string | Buffer) => Promise<void>;
+export type ProveDecodes = (source: string | Buffer, options?: { readonly rows?: number }) => Promise<void>;
 
 /** What a person must know of the pixels of a mask. */
 export interface MaskTraits {

@@ -38,17 +38,17 @@ describe('a remote file', () => {
   });
 
   test('of a kind that only a decoder proves has a warning', async () => {
-    const bytes = await media.webp();
-    const inspection = await pool.inspect(remote(bytes, 'a.webp'), options);
-    expect(inspection).toMatchObject({ ok: true, warnings: [{ code: 'NOT_FULLY_CHECKED' }] });
-    const cut = bytes.subarray(0, bytes.length / 2);
-    expect(await pool.inspect(remote(cut, 'a.webp'), options)).toMatchObject({ ok: false });
+    for (const make of [media.webp, media.png]) {
+      const bytes = await make();
+      const inspection = await pool.inspect(remote(bytes, 'a.webp'), options);
+      expect(inspection).toMatchObject({ ok: true });
+      expect(inspection.ok && inspection.warnings.map(({ code }) => code)).toContain('NOT_FULLY_CHECKED');
+      const cut = bytes.subarray(0, bytes.length / 2);
+      expect(await pool.inspect(remote(cut, 'a.webp'), options)).toMatchObject({ ok: false });
+    }
   });
 
-  test('is proved if it is a PNG or a JPEG, whose codes are walked wherever it is stored', async () => {
-    const png = await media.png();
-    expect(await pool.inspect(remote(png, 'a.png'), options)).toMatchObject({ ok: true, warnings: [] });
-    expect(await pool.inspect(remote(png.subarray(0, -20), 'a.png'), options)).toMatchObject({ ok: false });
+  test('is proved if it is a JPEG, whose codes are walked wherever it is stored', async () => {
     for (const progressive of [false, true]) {
       const bytes = await media.jpeg({ width: 640, height: 520, progressive });
       expect(await pool.inspect(remote(bytes, 'a.jpg'), options)).toMatchObject({ ok: true, warnings: [] });

@@ -20,7 +20,7 @@ sharp.unblock({
   ],
 });
 
-/** Small enough for libjpeg and libwebp to scale down while they decode. They still read every coded bit. */
+/** Small enough for libwebp to scale down while it decodes. It still reads every coded bit. */
 const PROOF_SIDE_PIXELS = 64;
 
 /** Options with which libvips streams, stops at damage, and rejects images that the trainer rejects. */
@@ -32,9 +32,14 @@ export const STRICT_DECODING = {
 } as const satisfies SharpOptions;
 
 /** Decodes with libvips. */
-export const proveDecodes: ProveDecodes = async (source) => {
+export const proveDecodes: ProveDecodes = async (source, { rows } = {}) => {
+  const image = sharp(source, { ...STRICT_DECODING, failOn: 'warning' });
+  const part =
+    rows === undefined
+      ? image.resize(PROOF_SIDE_PIXELS, PROOF_SIDE_PIXELS, { fit: 'fill' })
+      : image.extract({ left: 0, top: rows - 1, width: 1, height: 1 });
   try {
-    await sharp(source, STRICT_DECODING).resize(PROOF_SIDE_PIXELS, PROOF_SIDE_PIXELS, { fit: 'fill' }).raw().toBuffer();
+    await part.raw().toBuffer();
   } catch (error) {
     throw decodingError(error);
   }
@@ -46,7 +51,8 @@ export const proveDecodes: ProveDecodes = async (source) => {
  */
 export function decodingError(error: unknown): StructureError | OutOfMemory {
   const text = error instanceof Error ? error.message : String(error);
-  if (/insufficient memory|out of memory|memory allocation/i.test(text)) {
+  // libheif calls its own limits, such as that of parts, an allocation.
+  if (/insufficient memory|out of memory|memory allocation(?! error: security limit)/i.test(text)) {
     return new OutOfMemory('The image needs more memory than its decoder could get.', { cause: error });
   }
   return new StructureError("is damaged: its pixels can't be decoded", { cause: error });

@@ -1,5 +1,4 @@
 import { MAX_IMAGE_PIXELS } from '../../media.js';
-import type { MaskTraits } from '../inspection.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 
 /** The properties of an image that its structure gives, before any pixel is decoded. */
@@ -12,17 +11,12 @@ export interface ImageHeader {
   readonly animated: boolean;
   /** Estimated peak memory of libvips while it decodes the image into a thumbnail, in bytes. */
   readonly decoderBytes: number;
-  /** What is damaged in an image that the trainer ignores, as the rest of a sentence that begins with the file's name. */
-  readonly damage?: string;
-  /** A file of the first frame only, for a decoder that would walk all frames of an animation, or that does not read animations. */
+  /** The same while it decodes one row after the other, where the format can be proved in that way. */
+  readonly rowsBytes?: number;
+  /** A still image of the first frame, for a decoder that does not read animations of this format. */
   readonly firstFrame?: () => Buffer;
-  /** Proves the pixels without libvips: every JPEG, and images that would exceed its memory budget. @throws StructureError */
+  /** Proves the pixels without libvips, in constant memory. @throws StructureError */
   readonly provePixels?: () => Promise<void>;
-  /**
-   * Proves the pixels and reads them as those of a mask, in constant memory; `undefined` if they are too large for that.
-   * Absent where only a decoder reads them. @throws StructureError
-   */
-  readonly readMask?: () => Promise<MaskTraits | undefined>;
 }
 
 /**
@@ -38,16 +32,5 @@ export function checkDimensions(width: number, height: number): void {
       `has ${formatCount(width)}×${formatCount(height)} pixels; the trainer opens at most ${formatCount(MAX_IMAGE_PIXELS)}. ` +
         'Scale it down and upload it again.',
     );
-  }
-}
-
-/** The damage that a check finds in an image that the trainer ignores. */
-export function damageIn(check: () => void): { damage?: string } {
-  try {
-    check();
-    return {};
-  } catch (error) {
-    if (error instanceof StructureError) return { damage: error.message };
-    throw error;
   }
 }

@@ -1,7 +1,7 @@
 /*
- * A parser of our own reads each format: it detects missing parts, proves the pixels of JPEG and PNG, and estimates the memory
- * that libvips needs to decode the pixels of WebP and AVIF. libvips (sharp 0.35) accepts damaged JPEGs and a PNG without its last
- * chunk, and does not limit its memory.
+ * A short reader of our own gives the facts of each format, finds missing parts, and estimates the memory that libvips needs to
+ * decode it: libvips (sharp 0.35) does not limit its memory. libvips proves the pixels, except those of JPEG: it accepts damaged
+ * ones, so that a walk over the codes proves them.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
@@ -43,8 +43,8 @@ export const IMAGE_READERS: Record<ImageFormat, ImageReader> = {
   heic: { readHeader: readHeif, isDecodable: false },
 };
 
-/** Formats that the trainer ignores, and that are judged by their structure. */
-const STRUCTURE_ONLY: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
+/** Formats that the trainer ignores, in which damage is a warning. */
+const IGNORED: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
 
 interface NamedImage {
   readonly path: string | undefined;
@@ -76,12 +76,12 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
     const message = `is ${content.description}, not a JPEG, PNG or WebP image. ${CONVERT_ADVICE} and upload it again.${adviceFor(format)}`;
     throw new InspectionError('NOT_AN_IMAGE', message);
   }
-  const judged = isTrainable || format === 'avif' ? await prove(file, named, format) : await judge(file, named, format);
-  const { header, unproved, damage, mask } = judged;
+  const { header, unproved, damage, mask } = await judge(file, named, format);
   const warnings: Warning[] = [];
   if (!isTrainable) {
     const extension = extensionOf(filename);
-    const ignored = `the trainer ignores ${extension} files${STRUCTURE_ONLY.includes(format) ? ', so its pixels were not checked' : ''}`;
+    const isUnchecked = IGNORED.includes(format) && unproved !== undefined;
+    const ignored = `the trainer ignores ${extension} files${isUnchecked ? ', so its pixels were not checked' : ''}`;
     const advice = header?.animated || damage !== undefined ? '' : adviceFor(format);
     const message = `${shown}: ${ignored}. ${CONVERT_ADVICE} to JPEG, PNG or WebP to train on it.${advice}`;
     warnings.push(warningIn(filename, 'NOT_TRAINED_ON', message));
@@ -94,7 +94,7 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
   if (damage !== undefined) {
     const message = `${shown} ${damage}. The trainer ignores it; replace it if you want to keep it.`;
     warnings.push(warningIn(filename, 'MAY_BE_DAMAGED', message));
-  } else if (unproved !== undefined) {
+  } else if (unproved !== undefined && !IGNORED.includes(format)) {
     const message = `${shown}: its structure is complete, but ${unproved}.`;
     warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', message));
   }
@@ -108,69 +108,73 @@ const adviceFor = (format: ImageFormat) => (format === 'heic' ? '' : ` ${FIX_ADV
 
 interface Judgement {
   /** Absent if the structure is too damaged to tell the dimensions. */
-  readonly header?: ImageHeader;
+  readonly header?: ImageHeader | undefined;
   /** Why the pixels were not decoded, as the rest of a sentence. */
   readonly unproved?: string | undefined;
-  readonly damage?: string | undefined;
+  /** Of an image that the trainer ignores. */
+  readonly damage?: string;
   /** Of an image that is read as a mask. */
-  readonly mask?: MaskReading | undefined;
+  readonly mask?: MaskReading;
 }
 
-/** Proves an image that the trainer reads, or an AVIF. @throws StructureError, InspectionError */
-async function prove(
-  file: FileBytes,
-  named: NamedImage,
-  format: ImageFormat,
-): Promise<Judgement & { header: ImageHeader }> {
-  const header = IMAGE_READERS[format].readHeader(file);
-  if (!named.asMask || !isTrainedOn(named)) return { header, unproved: await provePixels(named, header) };
-  if (header.readMask !== undefined) return { header, mask: (await header.readMask()) ?? TOO_LARGE };
-  const unproved = await provePixels(named, header);
-  return { header, unproved, mask: unproved === undefined ? await readMask(named, header) : undefined };
+/**
+ * Proves an image. Damage in one that the trainer ignores never fails a dataset.
+ *
+ * @throws StructureError, InspectionError for an image that the trainer reads, or an AVIF
+ */
+async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): Promise<Judgement> {
+  let header: ImageHeader | undefined;
+  try {
+    header = IMAGE_READERS[format].readHeader(file);
+    if (named.asMask && isTrainedOn(named)) return { header, ...(await proveMask(named, header, format)) };
+    return { header, unproved: await provePixels(named, header, format) };
+  } catch (error) {
+    const isDamage = error instanceof StructureError || error instanceof InspectionError;
+    if (!isDamage || isTrainedOn(named) || format === 'avif') throw error;
+    // The decoder reads fewer variants of these formats than other programs do.
+    const isUncertain = header !== undefined && IGNORED.includes(format);
+    const damage = isUncertain ? "can't be decoded by this server, so it may be damaged" : error.message;
+    return { header, damage: damage.replace(/\.$/, '') };
+  }
 }
 
 const isTrainedOn = ({ filename }: NamedImage): boolean => mediaTypeOf(filename)?.trainable ?? false;
 
-const TOO_LARGE: MaskReading = { unread: 'has too many pixels to find out whether it is black or has colours' };
-
-/** Judges an image that the trainer ignores by its structure. Damage in it never fails a dataset. */
-async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): Promise<Judgement> {
-  try {
-    if (!STRUCTURE_ONLY.includes(format)) return await prove(file, named, format);
-    const header = IMAGE_READERS[format].readHeader(file);
-    return { header, damage: header.damage };
-  } catch (error) {
-    if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;
-    return { damage: error.message.replace(/\.$/, '') };
-  }
-}
-
 /** Decodes the pixels if the decoder stays within its memory budget; otherwise returns why they were not decoded. */
-async function provePixels(named: NamedImage, header: ImageHeader): Promise<string | undefined> {
+async function provePixels(named: NamedImage, header: ImageHeader, format: ImageFormat): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
     return undefined;
   }
-  const { source, reason } = sourceFor(named, header, { maxBytes: DECODER_BUDGET_BYTES });
+  if (!IMAGE_READERS[format].isDecodable) return 'this server has no decoder for it';
+  const { rowsBytes, height } = header;
+  const bytes = rowsBytes ?? header.decoderBytes;
+  const { source, reason } = sourceFor(named, header, { bytes, maxBytes: DECODER_BUDGET_BYTES });
   if (source === undefined) return reason;
   if (named.proveDecodes === undefined) return 'its pixels are decoded by the service, when it receives the file';
-  await named.proveDecodes(source());
+  await named.proveDecodes(source(), rowsBytes === undefined ? {} : { rows: height });
   return undefined;
 }
 
-/** Reads an image whose pixels are proved, in a format that only a decoder reads. */
-async function readMask(named: NamedImage, header: ImageHeader): Promise<MaskReading> {
-  const { source, reason } = sourceFor(named, header, { maxBytes: MASK_BUDGET_BYTES });
-  if (source === undefined) return { unread: `was not read as a mask: ${reason}` };
+/** Proves an image by reading it as a mask; a JPEG, of which a decoder proves nothing, before that. */
+async function proveMask(named: NamedImage, header: ImageHeader, format: ImageFormat): Promise<Judgement> {
+  const isProvedBefore = header.provePixels !== undefined;
+  const { source, reason } = sourceFor(named, header, { bytes: header.decoderBytes, maxBytes: MASK_BUDGET_BYTES });
+  const isReadable = source !== undefined && named.decodeMask !== undefined;
+  if (isProvedBefore || !isReadable) {
+    const unproved = await provePixels(named, header, format);
+    if (unproved !== undefined) return { unproved };
+  }
+  if (source === undefined) return { mask: { unread: `was not read as a mask: ${reason}` } };
   if (named.decodeMask === undefined) {
-    return { unread: 'is read as a mask by the service, when it receives the file' };
+    return { mask: { unread: 'is read as a mask by the service, when it receives the file' } };
   }
   try {
-    return await named.decodeMask(source());
+    return { mask: await named.decodeMask(source()) };
   } catch (error) {
     // libjpeg reads more variants than this decoder.
-    if (!(error instanceof StructureError)) throw error;
-    return { unread: "was not read as a mask: its pixels can't be decoded by this server" };
+    if (!(isProvedBefore && error instanceof StructureError)) throw error;
+    return { mask: { unread: "was not read as a mask: its pixels can't be decoded by this server" } };
   }
 }
 
@@ -178,13 +182,13 @@ async function readMask(named: NamedImage, header: ImageHeader): Promise<MaskRea
 function sourceFor(
   { path }: NamedImage,
   header: ImageHeader,
-  { maxBytes }: { maxBytes: number },
+  { bytes, maxBytes }: { bytes: number; maxBytes: number },
 ): { source: () => string | Buffer; reason?: never } | { source?: never; reason: string } {
-  const { firstFrame, decoderBytes, width, height } = header;
+  const { firstFrame, width, height } = header;
   if (firstFrame === undefined && path === undefined) {
     return { reason: 'the file is too large to be decoded by this server' };
   }
-  if (decoderBytes > maxBytes) {
+  if (bytes > maxBytes) {
     const megapixels = formatCount(Math.round((width * height) / 1e6));
     return { reason: `decoding its ${megapixels} million pixels, stored in this way, would need too much memory` };
   }

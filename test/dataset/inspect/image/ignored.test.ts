@@ -84,7 +84,11 @@ describe('an image of a type that the trainer ignores never fails a dataset', ()
     const tiff = await media.tiff();
     const compression = tiff.indexOf(Buffer.from([0x03, 0x01, 0x03, 0x00]));
     tiff.writeUInt16LE(34_925, compression + 8);
-    expect(codesOf(await inspectBytes('a.tif', tiff))).toEqual(['NOT_TRAINED_ON']);
+    const undecoded = await inspectBytes('a.tif', tiff);
+    expect(undecoded).toMatchObject({ facts: { width: 96, height: 96 }, warnings: [{ code: 'NOT_TRAINED_ON' }, {}] });
+    expect(undecoded.ok && undecoded.warnings[1]?.message).toBe(
+      "a.tif can't be decoded by this server, so it may be damaged. The trainer ignores it; replace it if you want to keep it.",
+    );
   });
 
   test('with more pixels than the trainer opens, or the content of another type', async () => {

@@ -58,7 +58,6 @@ async function whyNot(file: FileBytes, { path, format }: { path: string; format:
   try {
     const header = IMAGE_READERS[format].readHeader(file);
     checkDimensions(header.width, header.height);
-    if (header.damage !== undefined) return header.damage;
     if (header.animated) return 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
     if (header.decoderBytes + header.width * header.height * 4 > CONVERSION_BUDGET_BYTES) {
       return 'is too large: converting it would need too much memory. Scale it down, or save it as PNG';

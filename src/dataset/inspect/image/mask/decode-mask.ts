@@ -3,22 +3,36 @@ import type { DecodeMask, MaskTraits } from '../../inspection.js';
 import { decodingError, STRICT_DECODING } from '../decode.js';
 import { TraitsOfPixels } from './mask-traits.js';
 
+/** Pixels of larger masks are not held: that would need too much memory. */
+const MAX_PIXELS_HELD = 4_000_000;
+
 /**
- * Larger masks are scaled down to this side while they are decoded, which limits the memory. The trainer scales them down
- * too, and one white pixel among a hundred black ones does not become black.
+ * Larger masks are scaled down to this side while they are decoded. The trainer scales them down too, and one white pixel among a
+ * hundred black ones does not become black.
  */
 const MAX_SIDE_PIXELS = 1024;
 
-/** Reads the traits of a JPEG or WebP mask with libvips. */
+/** Reads the traits of a mask with libvips. */
 export const decodeMask: DecodeMask = async (source) => {
   try {
     const image = sharp(source, STRICT_DECODING);
-    const { width, height, space } = await image.metadata();
+    const { width, height, space, channels } = await image.metadata();
     if (space === 'cmyk') return CMYK;
-    const isLarge = width * height > MAX_SIDE_PIXELS ** 2;
-    const scaled = isLarge ? image.resize(MAX_SIDE_PIXELS, MAX_SIDE_PIXELS, { fit: 'inside' }) : image;
-    const { data, info } = await scaled.raw().toBuffer({ resolveWithObject: true });
+    // Of any other image, Pillow takes the first byte of samples of 16 bits, as libvips does.
+    const isDeepGrey = space === 'grey16' && channels === 1;
+    const isLarge = width * height > MAX_PIXELS_HELD;
+    if (isLarge) {
+      // Between black and white, scaling would make greys that the mask does not have.
+      const kernel = isDeepGrey ? 'nearest' : 'lanczos3';
+      image.resize(MAX_SIDE_PIXELS, MAX_SIDE_PIXELS, { fit: 'inside', kernel });
+    }
     const traits = new TraitsOfPixels();
+    if (isDeepGrey) {
+      const pixels = await image.toColourspace('grey16').raw({ depth: 'ushort' }).toBuffer();
+      for (let at = 0; at < pixels.length; at += 2) traits.addDeepGrey(pixels.readUInt16LE(at));
+      return traits;
+    }
+    const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
     addPixels(traits, data, info.channels);
     // Scaling loses the colours under transparent pixels, which the trainer sees.
     if (isLarge && traits.isTransparent) traits.isBlack = false;

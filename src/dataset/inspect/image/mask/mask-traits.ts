@@ -21,6 +21,12 @@ export class TraitsOfPixels implements MaskTraits {
     }
   }
 
+  /** Pillow opens a grey of 16 bits as `I;16`, and makes 255 of all values above (11.1, `libImaging/Convert.c`, `I16_RGB`). */
+  addDeepGrey(value: number): void {
+    if (value > 0) this.isBlack = false;
+    if (value > 0xff && value < 0xff00) this.isCutOff = true;
+  }
+
   /** @param alpha 255 if the pixel is opaque */
   addAlpha(alpha: number): void {
     if (alpha !== 255) this.isTransparent = true;

@@ -1,6 +1,5 @@
 import type { FileBytes } from '../../byte-source.js';
 import { StructureError } from '../../inspection-error.js';
-import { checkDimensions } from '../image-header.js';
 import {
   brokenExif,
   exifBlockOf,
@@ -10,94 +9,63 @@ import {
   storedOrientation,
   validOrientation,
 } from '../orientation.js';
-import type { PngChunk } from './png-chunks.js';
-import { checkColourProfile, PngTexts } from './png-text.js';
+import { type PngChunk, payloadOf } from './png-chunks.js';
+import { checkColourProfile, MAX_TEXT_CHARACTERS, PngTexts, tooMuchText } from './png-text.js';
 
-/** The least length of chunks that Pillow unpacks. */
+/** The least length of chunks that Pillow unpacks; that of tRNS is by the type of colour: grey, RGB. */
 const LEAST_BYTES: Record<string, number> = { gAMA: 4, sRGB: 1, pHYs: 9, acTL: 8, fcTL: 26, fdAT: 4 };
+const LEAST_TRANSPARENCY_BYTES: Record<number, number> = { 0: 2, 2: 6 };
+const TEXTS = ['tEXt', 'zTXt', 'iTXt'];
+const PALETTE = 3;
 const MAX_FRAMES = 0x8000_0000;
 
-/** A part of the picture, in pixels. */
-interface Region {
+interface Picture {
   readonly width: number;
   readonly height: number;
+  readonly colour: number;
 }
 
 /**
  * The chunks of a PNG that hold no pixels, as Pillow reads them (11.1, `PngImagePlugin.py`): up to the end, or, in an animation,
- * up to its second frame. Pillow raises on many that are invalid, and the trainer drops the picture.
+ * up to its second frame. Pillow raises on many that are invalid, and the trainer drops the picture, where libpng warns.
  */
 export class PngMetadata {
-  private readonly image: Region & { readonly colour: number };
+  private readonly picture: Picture;
   private readonly texts = new PngTexts();
   private exif: Buffer | 'text' | undefined;
   private frames: number | undefined;
-  private sequence: number | undefined;
-  private frame: Region | undefined;
-  private start: { readonly frame: Region | undefined; readonly isAnimated: boolean } | undefined;
+  private sequence = 0;
+  /** Whether a frame is announced before the pixels: without one, they are none of the frames of the animation. */
+  private hasFrame = false;
+  private start: { readonly isAnimated: boolean } | undefined;
 
-  constructor(image: Region & { readonly colour: number }) {
-    this.image = image;
+  constructor(picture: Picture) {
+    this.picture = picture;
   }
 
   /** @throws StructureError, InspectionError if Pillow rejects the chunk */
   add(file: FileBytes, chunk: PngChunk): void {
-    if (chunk.length < (LEAST_BYTES[chunk.type] ?? 0)) throw invalidLength(chunk.type);
-    switch (chunk.type) {
-      case 'tEXt':
-      case 'zTXt':
-      case 'iTXt':
-        this.texts.add(file, chunk);
-        this.takeExifText();
-        break;
-      case 'iCCP':
-        checkColourProfile(file, chunk);
-        break;
-      case 'cHRM':
-        if (chunk.length % 4 !== 0) throw invalidLength(chunk.type);
-        break;
-      case 'tRNS':
-        if (chunk.length < (this.image.colour === 0 ? 2 : this.image.colour === 2 ? 6 : 0))
-          throw invalidLength(chunk.type);
-        if (this.image.colour === 3 && chunk.length > 256) throw invalidLength(chunk.type);
-        break;
-      case 'PLTE':
-        if (this.image.colour === 3 && Math.floor(chunk.length / 3) > 256) throw invalidLength(chunk.type);
-        break;
-      case 'eXIf': {
-        const length = Math.min(chunk.length, MAX_EXIF_BYTES);
-        this.exif = Buffer.from(file.copy(chunk.payload, chunk.payload + length));
-        break;
-      }
-      case 'acTL':
-        this.addAnimation(file.at(chunk.payload, 4).readUInt32BE(0));
-        break;
-      case 'fcTL':
-        this.addFrame(file.at(chunk.payload, 26));
-        break;
-      case 'fdAT':
-        if (this.sequence === undefined) throw outOfOrder();
-        this.addSequenceNumber(file.at(chunk.payload, 4).readUInt32BE(0));
-        break;
-    }
+    const { type, length, payload } = chunk;
+    if (!this.isValidLength(chunk)) throw new StructureError(`is damaged: its ${type} chunk has an invalid length`);
+    if (TEXTS.includes(type)) {
+      if (length > MAX_TEXT_CHARACTERS) throw tooMuchText();
+      this.texts.add(type, payloadOf(file, chunk, length));
+      this.takeExifText();
+    } else if (type === 'iCCP') checkColourProfile(payloadOf(file, chunk, MAX_TEXT_CHARACTERS));
+    else if (type === 'eXIf') this.exif = payloadOf(file, chunk, MAX_EXIF_BYTES);
+    else if (type === 'acTL') this.addAnimation(file.at(payload, 4).readUInt32BE(0));
+    else if (type === 'fcTL') this.addFrame(file.at(payload, 26));
+    else if (type === 'fdAT') this.addFrameData(file.at(payload, 4).readUInt32BE(0));
   }
 
   /** Ends what Pillow reads before it knows the number of frames. Called at each chunk of pixels. */
   startPixels(): void {
-    // An image without a control chunk before it is none of the frames of the animation.
-    const frames = this.frames === undefined ? 1 : this.frames + (this.frame === undefined ? 1 : 0);
-    this.start ??= { frame: this.frame, isAnimated: frames > 1 };
-    if (this.start.frame !== undefined) checkDimensions(this.start.frame.width, this.start.frame.height);
+    this.start ??= { isAnimated: this.frames !== undefined && this.frames + (this.hasFrame ? 0 : 1) > 1 };
   }
 
   /** Whether Pillow sees more than one frame. */
   get isAnimated(): boolean {
     return this.start?.isAnimated ?? false;
-  }
-
-  /** The region that the pixels cover: the whole image, or that in the control chunk before them. */
-  get region(): Region {
-    return this.start?.frame ?? this.image;
   }
 
   /** @throws InspectionError where Pillow's `exif_transpose` raises */
@@ -111,6 +79,13 @@ export class PngMetadata {
     }
     if (block !== undefined && isTurned(orientation)) requireRewritable(block);
     return validOrientation(orientation);
+  }
+
+  private isValidLength({ type, length }: PngChunk): boolean {
+    const { colour } = this.picture;
+    if (type === 'cHRM') return length % 4 === 0;
+    if (type !== 'tRNS') return length >= (LEAST_BYTES[type] ?? 0);
+    return colour === PALETTE ? length <= 256 : length >= (LEAST_TRANSPARENCY_BYTES[colour] ?? 0);
   }
 
   private exifBlock() {
@@ -137,15 +112,24 @@ export class PngMetadata {
     this.addSequenceNumber(bytes.readUInt32BE(0));
     const [width, height] = [bytes.readUInt32BE(4), bytes.readUInt32BE(8)];
     const isInside =
-      bytes.readUInt32BE(12) + width <= this.image.width && bytes.readUInt32BE(16) + height <= this.image.height;
-    if (!isInside || width === 0 || height === 0)
-      throw new StructureError('is damaged: a frame of its animation lies outside the picture');
-    this.frame = { width, height };
+      bytes.readUInt32BE(12) + width <= this.picture.width && bytes.readUInt32BE(16) + height <= this.picture.height;
+    const isFirst = this.start === undefined;
+    // The pixels before any other frame are those of the whole picture.
+    const fits = isFirst ? width === this.picture.width && height === this.picture.height : width > 0 && height > 0;
+    if (!isInside || !fits) {
+      throw new StructureError('is damaged: a frame of its animation does not fit the picture');
+    }
+    this.hasFrame ||= isFirst;
+  }
+
+  private addFrameData(sequence: number): void {
+    if (this.sequence === 0) throw outOfOrder();
+    this.addSequenceNumber(sequence);
   }
 
   private addSequenceNumber(number: number): void {
-    if (number !== (this.sequence === undefined ? 0 : this.sequence + 1)) throw outOfOrder();
-    this.sequence = number;
+    if (number !== this.sequence) throw outOfOrder();
+    this.sequence++;
   }
 }
 
@@ -160,8 +144,4 @@ function rawProfile(text: Buffer): Buffer {
 
 function outOfOrder(): StructureError {
   return new StructureError('is damaged: a frame of its animation is missing or out of order');
-}
-
-function invalidLength(type: string): StructureError {
-  return new StructureError(`is damaged: its ${type} chunk has an invalid length`);
 }
