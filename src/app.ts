@@ -19,7 +19,6 @@ import { ReadLinks } from './service/download/read-links.js';
 import { Thumbnails } from './service/download/thumbnails.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
-import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
 import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
@@ -106,7 +105,6 @@ export async function openApp(config: Config, logger: Logger) {
     inspect: (file, options) => pool.inspect(file, options),
     ...(ffmpeg && {
       decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) }),
-      expectedDecodeSeconds,
     }),
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
