@@ -11,6 +11,7 @@ import { BackgroundChecks } from '../../../src/service/check/background-checks.j
 import { BackgroundRechecks } from '../../../src/service/check/background-rechecks.js';
 import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { DatasetService } from '../../../src/service/datasets.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/cpu-budget.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
@@ -91,8 +92,10 @@ export async function openPlace(place: Place) {
   ) => {
     const decodes: Decode[] = [];
     const errors: string[] = [];
-    const decodeClip: ClipDecoder = (toDecode, { signal }) =>
+    const decodeClip: ClipDecoder = (toDecode, { budget, signal }) =>
       new Promise((resolve, reject) => {
+        // A clip is long if its name says so.
+        if (budget !== undefined && toDecode.filename.startsWith('long')) return reject(new CpuBudgetSpent());
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
         const end = (result: Inspection | Error) => (result instanceof Error ? reject(result) : resolve(result));
         decodes.push({ clip: toDecode, signal, end });
@@ -116,8 +119,6 @@ export async function openPlace(place: Place) {
           return inspectWith(file, { ...installedDecoders, asMask: role === 'mask' });
         }),
       ...(options.hasDecoder !== false && { decodeClip }),
-      // A clip is long if its name says so.
-      expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
       newId,
       checkReceived: () => checks.wake(),
       wakeRechecks: () => rechecks.wake(),

@@ -97,7 +97,7 @@ function otherStreams(messages: readonly string[]): { hasAudio: boolean; decoder
 const COMPLAINT = /^(?:\[([^\]]*) @ 0x\w+\] )?\[(?:error|fatal|panic|info(?=\] concealing))\] (.*)$/;
 
 /** Messages about tags, which are no part of the pictures. */
-const ABOUT_METADATA = /metadata|AMF_|\btags?\b/i;
+const ABOUT_METADATA = /metadata|\bAMF/i;
 
 function complaintsIn(messages: readonly string[], decodersOfOthers: ReadonlySet<string>): string[] {
   return messages.flatMap((line) => {
