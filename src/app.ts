@@ -16,7 +16,6 @@ import { ReadLinks } from './service/download/read-links.js';
 import { Thumbnails } from './service/download/thumbnails.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
-import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
 import {
   type Ffmpeg,
   type FfmpegChoice,
@@ -129,7 +128,6 @@ export async function openApp(config: Config, logger: Logger) {
         if (found === undefined) return clip.inspection;
         return clipDecoder(found, { runInSlot: (request, work) => pool.runInSlot(request, work) })(clip, options);
       },
-      expectedDecodeSeconds,
     }),
     newId: () => randomUUID().replaceAll('-', ''),
   };

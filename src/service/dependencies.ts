@@ -12,6 +12,8 @@ export interface InspectorOptions {
   readonly role?: Role | undefined;
   /** True if no client waits for the result: uploads go first. */
   readonly isBackground?: boolean;
+  /** False if the facts of a clip are not needed, since a decoder reads them afterwards. */
+  readonly readsClipFacts?: boolean;
   /** The processor time for which a client waits; by default as much as the file may use. */
   readonly budget?: CpuBudget | undefined;
   readonly signal: AbortSignal;
@@ -23,7 +25,7 @@ export type Inspector = (
   options: InspectorOptions,
 ) => Promise<Inspection>;
 
-/** A local clip whose structure is proved. */
+/** A local clip whose container is known. */
 export interface ClipToDecode {
   readonly path: string;
   readonly filename: string;
@@ -32,7 +34,7 @@ export interface ClipToDecode {
 }
 
 /**
- * Decodes every frame of a clip. Resolves with the inspection as the decoder completes it, or with an error of the clip.
+ * Decodes every frame of a clip and reads its facts. Resolves with the completed inspection, or with an error of the clip.
  * Rejects with CpuBudgetSpent, and with the signal's reason.
  */
 export type ClipDecoder = (clip: ClipToDecode, options: InspectorOptions) => Promise<Inspection>;
@@ -57,7 +59,6 @@ export interface ServiceDependencies {
   readonly inspect: Inspector;
   /** Absent if the system has no decoder: then every clip keeps the warning `NOT_FULLY_CHECKED`. */
   readonly decodeClip?: ClipDecoder;
-  readonly expectedDecodeSeconds?: (clip: ClipToDecode) => number;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
   /** Makes the search for presigned uploads of a dataset due, and returns at once. Absent if the store can't list objects. */

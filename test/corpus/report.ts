@@ -102,7 +102,6 @@ const GOALS: Readonly<Partial<Record<Format, readonly [fails: number, fewer: num
   png: [0.99, 0, 0],
   webp: [0.99, 0, 0],
   avif: [0.99, 0, 0],
-  clip: [0.9, 0, 0],
 };
 const GOAL_FOR_DECODED_CLIPS = 0.97;
 

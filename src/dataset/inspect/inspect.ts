@@ -6,6 +6,7 @@ import { readCaption } from './inspect-caption.js';
 import type { DecodeMask, Inspect, Inspection, ProveDecodes } from './inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
 import { remoteByteSource } from './remote-bytes.js';
+import type { ReadClipFacts } from './video/inspect-video.js';
 
 const MAX_SHOWN_CHARACTERS = 80;
 
@@ -18,6 +19,7 @@ interface NamedFile {
   readonly proveDecodes: ProveDecodes | undefined;
   readonly decodeMask: DecodeMask | undefined;
   readonly asMask: boolean;
+  readonly readClipFacts: ReadClipFacts | undefined;
 }
 
 export interface InspectOptions {
@@ -25,6 +27,8 @@ export interface InspectOptions {
   readonly decodeMask?: DecodeMask | undefined;
   /** True for a file of a mask dataset: an image is also read as the trainer reads a mask. */
   readonly asMask?: boolean | undefined;
+  /** Reads the facts of a clip. Absent where a decoder reads them afterwards. */
+  readonly readClipFacts?: ReadClipFacts | undefined;
 }
 
 /**
@@ -33,7 +37,11 @@ export interface InspectOptions {
  *
  * @throws the operating system's errors and failed allocations only: bad bytes are a result, not an exception.
  */
-export const inspect: Inspect = (file) => inspectWith(file, installedDecoders);
+export const inspect: Inspect = (file) => inspectWith(file, { ...installedDecoders, readClipFacts });
+
+/** Loaded on first use: few systems have no ffmpeg. */
+export const readClipFacts: ReadClipFacts = async (file) =>
+  (await loaded(import('./video/read-facts.js'))).readClipFacts(file);
 
 /** The decoders of an installation, loaded on first use. */
 export const installedDecoders = {
@@ -44,10 +52,11 @@ export const installedDecoders = {
 /** As `inspect`. Without decoders, images whose pixels only a decoder can read get the warning `NOT_FULLY_CHECKED`. */
 export async function inspectWith(
   { filename, ...source }: Parameters<Inspect>[0],
-  { proveDecodes, decodeMask, asMask = false }: InspectOptions,
+  { proveDecodes, decodeMask, asMask = false, readClipFacts }: InspectOptions,
 ): Promise<Inspection> {
   const path = 'path' in source ? source.path : undefined;
-  const named: NamedFile = { path, filename, shown: shownFilename(filename), proveDecodes, decodeMask, asMask };
+  const shown = shownFilename(filename);
+  const named: NamedFile = { path, filename, shown, proveDecodes, decodeMask, asMask, readClipFacts };
   const file = 'path' in source ? FileBytes.open(source.path) : FileBytes.over(remoteByteSource(source.remote));
   try {
     return await inspectByKind(file, named);

@@ -4,7 +4,7 @@ import type { BlobContent } from '../../storage/blobs/blobs.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
 import { CpuBudgetSpent } from '../limits/cpu-budget.js';
 
-type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip' | 'expectedDecodeSeconds'>;
+type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip'>;
 
 /** A file whose bytes are complete. */
 export interface FileToInspect {
@@ -21,30 +21,28 @@ export interface InspectFileOptions extends Omit<InspectorOptions, 'budget'> {
 /**
  * Inspects a file and, if it is a clip, decodes its frames.
  *
- * @returns `isComplete`: false if it was ended after `maxSeconds`. The inspection is then that of the structure, if this is proved,
- * or else what the name declares.
+ * @returns `isComplete`: false if it was ended after `maxSeconds`. The inspection is then the one without decoded frames, if that
+ * has ended, or else what the name declares.
  */
 export async function inspectFile(
-  dependencies: InspectDependencies,
+  { inspect, decodeClip }: InspectDependencies,
   { filename, sizeBytes, content }: FileToInspect,
   { maxSeconds, ...given }: InspectFileOptions,
 ): Promise<{ inspection: Inspection; isComplete: boolean }> {
-  const { decodeClip, expectedDecodeSeconds = () => 0 } = dependencies;
   // A caption is read at the speed of a disk, and its name declares no facts.
   const isCaption = mediaTypeOf(filename)?.kind === 'caption';
   const budget = maxSeconds === undefined || isCaption ? undefined : { secondsLeft: maxSeconds };
   const options = { ...given, budget };
+  // A decoder needs a local file. A clip that is too large for the spool keeps the warning `NOT_FULLY_CHECKED`.
+  const path = decodeClip && 'path' in content ? content.path : undefined;
   let known: Inspection | undefined;
   try {
-    const inspection = await dependencies.inspect({ ...content, filename, sizeBytes }, options);
-    // A decoder needs a local file. A clip that is too large for the spool keeps the warning `NOT_FULLY_CHECKED`.
-    const isDecodable = inspection.ok && inspection.facts.kind === 'video' && 'path' in content;
-    if (decodeClip === undefined || !isDecodable) return { inspection, isComplete: true };
+    const readsClipFacts = path === undefined;
+    const inspection = await inspect({ ...content, filename, sizeBytes }, { ...options, readsClipFacts });
+    const isClip = inspection.ok && inspection.facts.kind === 'video';
+    if (!isClip || decodeClip === undefined || path === undefined) return { inspection, isComplete: true };
     known = inspection;
-    const clip = { path: content.path, filename, sizeBytes, inspection };
-    // What would be ended is not begun.
-    if (budget !== undefined && expectedDecodeSeconds(clip) > budget.secondsLeft) throw new CpuBudgetSpent();
-    return { inspection: await decodeClip(clip, options), isComplete: true };
+    return { inspection: await decodeClip({ path, filename, sizeBytes, inspection }, options), isComplete: true };
   } catch (error) {
     if (!(error instanceof CpuBudgetSpent)) throw error;
     return { inspection: known ?? declaredBy(filename), isComplete: false };

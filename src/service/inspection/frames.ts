@@ -27,10 +27,13 @@ export const FRAME = {
 export type ByteRange = readonly [start: number, end: number];
 
 export type InspectionJob =
-  | ({ readonly task: 'inspect'; readonly filename: string; readonly asMask: boolean } & (
-      | { readonly path: string }
-      | { readonly remoteBytes: number }
-    ))
+  | ({
+      readonly task: 'inspect';
+      readonly filename: string;
+      readonly asMask: boolean;
+      /** True if no decoder reads the facts of a clip afterwards. */
+      readonly readsClipFacts: boolean;
+    } & ({ readonly path: string } | { readonly remoteBytes: number }))
   | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number }
   | { readonly task: 'examine'; readonly path: string }
   /** Writes the converted image to `target`. */

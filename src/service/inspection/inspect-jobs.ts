@@ -1,7 +1,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { examineContent, type WhyNotConverted } from '../../dataset/inspect/image/convert/examine-content.js';
-import { inspectWith } from '../../dataset/inspect/inspect.js';
+import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { DecodeMask, ProveDecodes } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
 import type { RemoteFile } from '../../dataset/inspect/remote-bytes.js';
@@ -72,9 +72,10 @@ async function answer(job: InspectionJob, decoder: ImageDecoder): Promise<Buffer
           : ({ converted: await decoder.convertImage(job).then(() => true as const) } as const);
       return jsonFrame(FRAME.result, { ...done, residentBytes: process.memoryUsage.rss() });
     }
-    const { filename, asMask } = job;
+    const { filename, asMask, readsClipFacts } = job;
     const source = 'path' in job ? { path: job.path } : { remote: remoteFile(job.remoteBytes) };
-    const inspection = await inspectWith({ filename, ...source }, { ...decoder, asMask });
+    const options = { ...decoder, asMask, ...(readsClipFacts && { readClipFacts }) };
+    const inspection = await inspectWith({ filename, ...source }, options);
     return jsonFrame(FRAME.result, { inspection, residentBytes: process.memoryUsage.rss() });
   } catch (error) {
     return jsonFrame(FRAME.result, failureOf(error));

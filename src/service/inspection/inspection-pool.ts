@@ -113,7 +113,7 @@ export class InspectionPool {
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    { accountId, role, isBackground, budget, signal }: InspectorOptions,
+    { accountId, role, isBackground, readsClipFacts = true, budget, signal }: InspectorOptions,
   ): Promise<Inspection> {
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
@@ -123,7 +123,7 @@ export class InspectionPool {
     const limits = { ...this.#limitsOf({ kind, sizeBytes, isRemote }), budget };
     const request = { accountId, isBackground, signal };
     const source = isRemote ? { remoteBytes: sizeBytes } : { path: file.path };
-    const job: InspectionJob = { task: 'inspect', filename, asMask: role === 'mask', ...source };
+    const job: InspectionJob = { task: 'inspect', filename, asMask: role === 'mask', readsClipFacts, ...source };
     try {
       const answer = await this.#run({ job, limits, request, readAt: isRemote ? file.readAt : undefined });
       if (!('inspection' in answer)) throw new Error('An inspection process has answered with a thumbnail.');

@@ -8,6 +8,7 @@ import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/ins
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/cpu-budget.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
@@ -95,8 +96,10 @@ export async function openPlace(place: Place) {
     onTestFinished(metadata.catalog.changes.onAnyChange(() => jobs.wake()));
     const decodes: Decode[] = [];
     const errors: string[] = [];
-    const decodeClip: ClipDecoder = (toDecode, { signal }) =>
+    const decodeClip: ClipDecoder = (toDecode, { budget, signal }) =>
       new Promise((resolve, reject) => {
+        // A clip is long if its name says so.
+        if (budget !== undefined && toDecode.filename.startsWith('long')) return reject(new CpuBudgetSpent());
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
         const end = (result: Inspection | Error) => (result instanceof Error ? reject(result) : resolve(result));
         decodes.push({ clip: toDecode, signal, end });
@@ -120,8 +123,6 @@ export async function openPlace(place: Place) {
           return inspectWith(file, { ...installedDecoders, asMask: role === 'mask' });
         }),
       ...(options.hasDecoder !== false && { decodeClip }),
-      // A clip is long if its name says so.
-      expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
       newId,
     };
     // Each has a table of jobs of its own, since a table wakes one runner.

@@ -63,11 +63,11 @@ async function longClip(): Promise<Buffer> {
   return readFile(target);
 }
 
-/** Whether a process has a child that is ffmpeg. */
+/** Whether a process has a child that is ffprobe. */
 async function isDecoding(pid: number | undefined): Promise<boolean> {
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const stats = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')));
-  return stats.some((stat) => new RegExp(`^\\d+ \\(ffmpeg\\) \\w ${pid} `).test(stat));
+  return stats.some((stat) => new RegExp(`^\\d+ \\(ffprobe\\) \\w ${pid} `).test(stat));
 }
 
 test.skipIf(whyNoFfmpeg())(

@@ -1,19 +1,17 @@
 import { access } from 'node:fs/promises';
 import { shownFilename } from '../../../dataset/inspect/inspect.js';
-import type { Facts, Inspection } from '../../../dataset/inspect/inspection.js';
+import type { Inspection } from '../../../dataset/inspect/inspection.js';
 import { formatCount } from '../../../dataset/inspect/inspection-error.js';
 import type { VideoFormat } from '../../../dataset/media.js';
-import { type ErrorProblemCode, errorIn, warningIn } from '../../../dataset/problems.js';
+import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../../../dataset/problems.js';
 import type { ClipDecoder, ClipToDecode } from '../../dependencies.js';
-import { CpuBudgetSpent } from '../../limits/cpu-budget.js';
+import { type CpuBudget, CpuBudgetSpent } from '../../limits/cpu-budget.js';
 import type { SlotRequest } from '../inspection-pool.js';
-import { expectedDecodeSeconds } from './expected-decode.js';
+import type { LimitName } from '../process-watch.js';
+import { expectedDecodeSeconds, leastDecodeSeconds } from './expected-decode.js';
 import type { Ffmpeg } from './ffmpeg.js';
-import { isShortfallIntact, startsWithoutKeyFrame } from './frame-shortfall.js';
-import { type ListedTrack, listPackets } from './packet-list.js';
-import { byLine, type ClipFile, type FfmpegEnd, inputOptions, type RunLimits, runFfmpeg } from './run-ffmpeg.js';
-
-type VideoFacts = Extract<Facts, { kind: 'video' }>;
+import { doubtAboutFrameCount, lacksFrames, shortageText } from './frame-count.js';
+import { type Probe, type ProbedVideo, probeClip } from './probe-clip.js';
 
 /** A clip that takes longer is not decoded, and keeps its warning. */
 const MAX_EXPECTED_SECONDS = 3600;
@@ -25,7 +23,7 @@ const MAX_FRAME_PIXELS = 4096 * 2304;
 const MAX_SMALL_FRAME_PIXELS = 1920 * 1088;
 
 /**
- * What ffmpeg may use for a clip of small frames, and of one that is decoded alone. An honest clip of 1920 × 1080 needs less than
+ * What a decoder may use for a clip of small frames, and for one that is decoded alone. An honest clip of 1920 × 1080 needs less than
  * 130 MB, one of 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
  */
 const SMALL_MEGABYTES = 150;
@@ -35,18 +33,19 @@ const LARGE_MEGABYTES = 240;
 const BASE_SECONDS = 30;
 const BUDGET_FACTOR = 6;
 
-/** The frames of a damaged clip are counted, which decodes it once more, only if that takes no longer. */
-const MAX_COUNT_SECONDS = 20;
+/**
+ * The start of ffprobe takes as long as a decode of 100 small frames, so a clip up to this size, for which a person waits, is decoded
+ * at once, without reading its header first.
+ */
+const MAX_QUICK_BYTES = 4_000_000;
+const QUICK_SECONDS = 5;
 
 /** Runs `work` when a slot is free, with a signal that is also aborted when the service stops. */
 type RunInSlot = <T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 
-/** Formats whose structure is not proved: ffmpeg provides their facts too. */
-const WITHOUT_PARSER: readonly string[] = ['avi', 'wmv', 'flv'];
-
 /**
- * Makes the function that decodes every frame of a clip's first video track. It throws CpuBudgetSpent if the decode has used the
- * budget, or needs the memory of which there is enough for one decoder.
+ * Makes the function that reads the facts of a clip and decodes every frame of its first video track. It throws CpuBudgetSpent if
+ * the decode has used the budget or would use it, or needs the memory of which there is enough for one decoder.
  *
  * @param options.baseSeconds the processor time that every clip gets; only tests set it
  */
@@ -54,200 +53,127 @@ export function clipDecoder(
   ffmpeg: Ffmpeg,
   { runInSlot, baseSeconds = BASE_SECONDS }: { runInSlot: RunInSlot; baseSeconds?: number },
 ): ClipDecoder {
-  return async (clip, { accountId, isBackground, budget, signal }) => {
+  return async (clip, { accountId, isBackground = false, budget, signal }) => {
     const { facts } = clip.inspection;
     if (facts.kind !== 'video') return clip.inspection;
-    const expectedSeconds = expectedDecodeSeconds(clip);
-    if (expectedSeconds > MAX_EXPECTED_SECONDS) return undecoded(clip, 'decoding them would take more than an hour');
-    if (pixelsOf(facts) > MAX_FRAME_PIXELS) return undecoded(clip, TOO_LARGE);
+    const file = { path: clip.path, format: facts.format as VideoFormat };
     const request = { accountId, isBackground, signal };
-    const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
-    const limits = { expectedSeconds, maxCpuSeconds, budget };
-    const prove = (maxMegabytes: number) =>
-      runInSlot({ ...request, needsMuchMemory: maxMegabytes > SMALL_MEGABYTES }, (signal) =>
-        new ClipProof(ffmpeg, { clip, facts, signal, maxMegabytes, ...limits }).run(),
+    const probe: RunProbe = (limits) =>
+      runInSlot({ ...request, needsMuchMemory: limits.maxMegabytes > SMALL_MEGABYTES }, (signal) =>
+        probeClip(ffmpeg, file, { ...limits, budget, signal }),
       );
-    const proved = isSmall(facts) ? await prove(SMALL_MEGABYTES) : undefined;
-    // Only one decoder at a time gets so much memory, so a client would wait for those of other accounts.
-    if (proved === undefined && budget !== undefined) throw new CpuBudgetSpent();
-    return proved ?? (await prove(LARGE_MEGABYTES)) ?? tooLarge(clip, facts);
+    const { sizeBytes } = clip;
+    requireBudget(budget, leastDecodeSeconds(sizeBytes));
+    if (!isBackground && sizeBytes <= MAX_QUICK_BYTES) {
+      const maxCpuSeconds = Math.min(QUICK_SECONDS, baseSeconds);
+      const quick = await probe({ decodes: true, maxMegabytes: SMALL_MEGABYTES, maxCpuSeconds });
+      if (quick.ended === undefined) return judge(clip, quick, { ffmpeg, maxCpuSeconds });
+    }
+    return decodeByHeader(clip, probe, { ffmpeg, baseSeconds, budget });
   };
 }
 
-/** The result for a clip that needs more memory than a decoder gets alone. */
-function tooLarge(clip: ClipToDecode, facts: VideoFacts): Inspection {
-  return isSmall(facts) ? failed(clip, `needs more than ${LARGE_MEGABYTES} MB`) : undecoded(clip, TOO_LARGE);
+type RunProbe = (limits: { decodes: boolean; maxMegabytes: number; maxCpuSeconds: number }) => Promise<Probe>;
+
+/** Reads the header of a clip, and decodes it with the limits that its frames need, unless these are too large or too many. */
+async function decodeByHeader(
+  clip: ClipToDecode,
+  probe: RunProbe,
+  { ffmpeg, baseSeconds, budget }: { ffmpeg: Ffmpeg; baseSeconds: number; budget: CpuBudget | undefined },
+): Promise<Inspection> {
+  const header = await probe({ decodes: false, maxMegabytes: SMALL_MEGABYTES, maxCpuSeconds: baseSeconds });
+  const { video } = header;
+  // A few frames are decoded to describe a track, so that large ones may need more memory.
+  if (video?.facts.codec === undefined && header.ended !== 'memory')
+    return judge(clip, header, { ffmpeg, maxCpuSeconds: baseSeconds });
+  const expectedSeconds = expectedDecodeSeconds(clip.sizeBytes, video);
+  if (expectedSeconds > MAX_EXPECTED_SECONDS)
+    return undecoded(clip, video, 'decoding them would take more than an hour');
+  if (pixelsOf(video) > MAX_FRAME_PIXELS) return undecoded(clip, video, TOO_LARGE);
+  requireBudget(budget, expectedSeconds);
+  const isSmall = pixelsOf(video) > 0 && pixelsOf(video) <= MAX_SMALL_FRAME_PIXELS;
+  const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
+  for (const maxMegabytes of isSmall ? [SMALL_MEGABYTES, LARGE_MEGABYTES] : [LARGE_MEGABYTES]) {
+    // Only one decoder at a time gets so much memory, so a client would wait for those of other accounts.
+    if (maxMegabytes > SMALL_MEGABYTES && budget !== undefined) throw new CpuBudgetSpent();
+    const decoded = await probe({ decodes: true, maxMegabytes, maxCpuSeconds });
+    if (decoded.ended !== 'memory') return judge(clip, decoded, { ffmpeg, maxCpuSeconds });
+  }
+  return isSmall ? failed(clip, `needs more than ${LARGE_MEGABYTES} MB`) : undecoded(clip, video, TOO_LARGE);
 }
 
 const TOO_LARGE = `they need more than the ${LARGE_MEGABYTES} MB of memory that a decoder may use`;
 
-function isSmall(facts: VideoFacts): boolean {
-  return pixelsOf(facts) > 0 && pixelsOf(facts) <= MAX_SMALL_FRAME_PIXELS;
+/** What would be ended is not begun. @throws CpuBudgetSpent */
+function requireBudget(budget: CpuBudget | undefined, seconds: number): void {
+  if (budget !== undefined && seconds > budget.secondsLeft) throw new CpuBudgetSpent();
 }
 
-interface ProofOptions extends RunLimits {
-  readonly clip: ClipToDecode;
-  readonly facts: VideoFacts;
-  readonly expectedSeconds: number;
+/** Judges a clip by all that ffprobe has said of it. @throws the operating system's error if the file is gone */
+async function judge(
+  clip: ClipToDecode,
+  probe: Probe,
+  { ffmpeg, maxCpuSeconds }: { ffmpeg: Ffmpeg; maxCpuSeconds: number },
+): Promise<Inspection> {
+  const { ended, video, complaints } = probe;
+  if (ended !== undefined) return failed(clip, exceededText(ended, maxCpuSeconds));
+  // A file that is gone is not damaged.
+  if (video === undefined || complaints.length > 0) await access(clip.path);
+  if (video === undefined && probe.hasAudio) {
+    const text = 'has no video track, so there is nothing to train on';
+    return rejected(clip, 'NOT_A_VIDEO', `${text}. Upload a file that has one.`);
+  }
+  if (video !== undefined && video.facts.codec === undefined) {
+    // The trainer's readers are made of FFmpeg's code, and leave such a clip out.
+    const text = 'has a codec that ffmpeg does not know';
+    return rejected(clip, 'VIDEO_CORRUPT', `${text}. It may be damaged: export it again, as H.264 in an MP4 file.`);
+  }
+  if (video?.hasDecoder === false) {
+    const reason = `ffmpeg ${ffmpeg.version} has no decoder for their codec, ${video.facts.codec}`;
+    return undecoded(clip, video, reason);
+  }
+  if (video?.facts.frames === undefined || complaints.length > 0) {
+    return rejected(clip, 'VIDEO_CORRUPT', `${damageText(probe)}. Upload an intact copy.`);
+  }
+  if (lacksFrames(video, clip.sizeBytes)) {
+    return rejected(clip, 'VIDEO_CORRUPT', shortageText(video));
+  }
+  const doubt = doubtAboutFrameCount(video);
+  const { filename } = clip;
+  return completed(
+    clip,
+    video,
+    doubt === undefined ? [] : [warningIn(filename, 'WRONG_DURATION', `${shownFilename(filename)} ${doubt}`)],
+  );
 }
 
-/** An error that these decoders conceal in the picture, and that these demuxers skip. ffmpeg reports it and exits with 0. */
-const CONCEALED_ERROR =
-  /^\[(((ffv1|mpeg4|msmpeg4(v\d)?|h263|flv|wmv[12]|mpeg[12]video|cinepak|asf) @ 0x)|hevc @ 0x\w+\] CABAC_MAX_BIN)/m;
+function damageText({ complaints, video }: Probe): string {
+  const isAbout = (pattern: RegExp) => complaints.some((complaint) => pattern.test(complaint));
+  if (isAbout(/moov atom not found/))
+    return 'is truncated: its "moov" box, which describes the video and is often the last one, is missing';
+  const is = isAbout(/ended prematurely|partial file/) ? 'is truncated' : 'is damaged';
+  const { facts: { frames = 0 } = {}, listedFrames = 0 } = video ?? {};
+  if (frames === 0) return `${is}: none of its frames can be decoded`;
+  if (frames < listedFrames)
+    return `${is}: only ${formatCount(frames)} of its ${formatCount(listedFrames)} frames can be decoded`;
+  return `${is}: not all of its frames can be decoded`;
+}
 
-type DecodeMode = 'strict' | 'lenient' | 'count';
-
-class ClipProof {
-  readonly #ffmpeg: Ffmpeg;
-  readonly #clip: ClipToDecode;
-  readonly #facts: VideoFacts;
-  readonly #file: ClipFile;
-  readonly #expectedSeconds: number;
-  readonly #limits: RunLimits;
-
-  constructor(ffmpeg: Ffmpeg, { clip, facts, expectedSeconds, ...limits }: ProofOptions) {
-    this.#ffmpeg = ffmpeg;
-    this.#clip = clip;
-    this.#facts = facts;
-    this.#file = { path: clip.path, format: facts.format as VideoFormat };
-    this.#expectedSeconds = expectedSeconds;
-    this.#limits = limits;
-  }
-
-  /** `undefined` if it takes more memory than it may. */
-  async run(): Promise<Inspection | undefined> {
-    const listed = WITHOUT_PARSER.includes(this.#facts.format) ? await this.#listedFacts() : this.#facts;
-    const strict = await this.#decode('strict');
-    if (strict.end.exitCode === 0 && !CONCEALED_ERROR.test(strict.end.errorText))
-      return this.#judge(strict.frames, listed);
-    const { ended, errorText } = strict.end;
-    if (ended === 'memory') return undefined;
-    const exceeded = await this.#exceeded(ended, errorText);
-    if (exceeded !== undefined) return exceeded;
-    // A clip that was cut from a longer one may begin with frames that need earlier ones. That is not damage.
-    const mayBeH264 = /avc|h264/i.test(listed.codec ?? '');
-    if (mayBeH264 && (await startsWithoutKeyFrame(this.#ffmpeg, this.#file, this.#limits))) {
-      const lenient = await this.#decode('lenient');
-      if (lenient.end.ended === 'memory') return undefined;
-      if (lenient.end.exitCode === 0) return this.#judge(lenient.frames, listed);
-    }
-    return this.#damaged(await this.#countIfShort());
-  }
-
-  /** Judges a clip whose frames were decoded without an error. */
-  async #judge(decoded: number, facts: VideoFacts): Promise<Inspection> {
-    const declared = this.#facts.frames ?? 0;
-    if (decoded === 0) return this.#damaged(0);
-    if (decoded < declared) {
-      const missing = declared - decoded;
-      const isIntact = await isShortfallIntact(this.#ffmpeg, this.#file, { missing, declared, ...this.#limits });
-      if (!isIntact) return this.#damaged(decoded);
-    }
-    const { inspection } = this.#clip;
-    const warnings = inspection.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
-    return { ...inspection, facts: { ...facts, frames: decoded }, warnings };
-  }
-
-  /** Decodes the whole track. `strict` ends at the first error; `lenient` accepts what the decoder can conceal. */
-  async #decode(mode: DecodeMode): Promise<{ end: FfmpegEnd; frames: number }> {
-    const checks = {
-      strict: ['-xerror', '-err_detect', 'explode+crccheck'],
-      lenient: ['-xerror'],
-      count: ['-err_detect', 'explode+crccheck'],
-    };
-    // Frames are counted by their number, not by their times, which may be missing or go back.
-    const output = ['-fps_mode', 'passthrough', '-noautoscale', '-bsf:v', 'setts=ts=N', '-f', 'null', '-'];
-    const progress = ['-progress', 'pipe:1', '-nostats'];
-    let frames = 0;
-    const onOutput = byLine((line) => {
-      const count = /^frame=\s*(\d+)/.exec(line)?.[1];
-      if (count !== undefined) frames = Number(count);
-    });
-    const args = ['-v', 'error', ...progress, ...checks[mode], ...inputOptions(this.#file), ...output];
-    const end = await runFfmpeg(this.#ffmpeg, args, { ...this.#limits, onOutput });
-    return { end, frames };
-  }
-
-  /** The result if ffmpeg failed for another reason than damage. */
-  async #exceeded(ended: Exclude<FfmpegEnd['ended'], 'memory'>, errorText: string): Promise<Inspection | undefined> {
-    // A file that is gone is not damaged.
-    await access(this.#clip.path);
-    const budget = `takes more than ${formatCount(Math.ceil(this.#limits.maxCpuSeconds))} s`;
-    switch (ended) {
-      case 'time':
-        return failed(this.#clip, budget);
-      case 'hang':
-        return failed(this.#clip, 'does not end');
-      case 'crash':
-        return failed(this.#clip, 'crashes ffmpeg');
-      case undefined:
-        break;
-    }
-    if (errorText.includes('matches no streams')) {
-      return this.#problem(
-        'NOT_A_VIDEO',
-        'has no video track, so there is nothing to train on',
-        'Upload a file that has one.',
-      );
-    }
-    // The texts of ffmpeg 7, and of 4 to 6.
-    const [, newName, oldName] = /no decoder found for: (\w+)|Decoder \(codec (\w+)\) not found/.exec(errorText) ?? [];
-    const codec = newName ?? oldName;
-    if (codec === 'none' || codec === 'unknown') return this.#unknownCodec();
-    if (codec !== undefined) {
-      return undecoded(this.#clip, `ffmpeg ${this.#ffmpeg.version} has no decoder for their codec, ${codec}`);
-    }
-    return undefined;
-  }
-
-  /** The number of frames that can be decoded, if it takes little time to count them. */
-  async #countIfShort(): Promise<number | undefined> {
-    const isOfUse = this.#facts.frames !== undefined && this.#expectedSeconds <= MAX_COUNT_SECONDS;
-    if (!isOfUse) return undefined;
-    const { end, frames } = await this.#decode('count');
-    return end.ended === undefined ? frames : undefined;
-  }
-
-  /** The facts of a clip whose structure was not proved. */
-  async #listedFacts(): Promise<VideoFacts> {
-    let [start, end] = [Number.POSITIVE_INFINITY, 0];
-    const onFrame = ({ dts, seconds }: { dts: number | undefined; seconds: number }) => {
-      if (dts === undefined) return;
-      start = Math.min(start, dts);
-      end = Math.max(end, dts + seconds);
-    };
-    const track = await listPackets(this.#ffmpeg, this.#file, { ...this.#limits, onFrame });
-    const duration = end > start ? { durationSeconds: rounded(end - start) } : {};
-    return track === undefined ? this.#facts : { ...this.#facts, ...sizeAndCodec(track), ...duration };
-  }
-
-  #damaged(decoded: number | undefined): Inspection {
-    return this.#problem(
-      'VIDEO_CORRUPT',
-      `is damaged: ${damageText(decoded, this.#facts.frames)}`,
-      'Upload an intact copy.',
-    );
-  }
-
-  /** The trainer's readers are made of ffmpeg's code, and leave such a clip out. */
-  #unknownCodec(): Inspection {
-    const { codec } = this.#facts;
-    const named = codec === undefined ? '' : ` (${codec})`;
-    const advice = 'It may be damaged: export it again, as H.264 in an MP4 file.';
-    return this.#problem('VIDEO_CORRUPT', `has a codec${named} that ffmpeg does not know`, advice);
-  }
-
-  #problem(code: ErrorProblemCode, text: string, advice: string): Inspection {
-    const { filename } = this.#clip;
-    return { ok: false, problem: errorIn(filename, code, `${shownFilename(filename)} ${text}. ${advice}`) };
+function exceededText(ended: LimitName | 'crash', maxCpuSeconds: number): string {
+  switch (ended) {
+    case 'time':
+      return `takes more than ${formatCount(Math.ceil(maxCpuSeconds))} s`;
+    case 'memory':
+      return `needs more than ${SMALL_MEGABYTES} MB`;
+    case 'hang':
+      return 'does not end';
+    case 'crash':
+      return 'crashes ffmpeg';
   }
 }
 
-function damageText(decoded: number | undefined, declared: number | undefined): string {
-  if (decoded === 0) return 'none of its frames can be decoded';
-  const isFewer = decoded !== undefined && declared !== undefined && decoded < declared;
-  if (isFewer) return `only ${formatCount(decoded)} of its ${formatCount(declared)} frames can be decoded`;
-  return 'not all of its frames can be decoded';
+function rejected({ filename }: ClipToDecode, code: ErrorProblemCode, text: string): Inspection {
+  return { ok: false, problem: errorIn(filename, code, `${shownFilename(filename)} ${text}`) };
 }
 
 /** The inspection of a clip whose decoding exceeds a limit or crashes. */
@@ -258,25 +184,21 @@ function failed({ filename }: ClipToDecode, reason: string): Inspection {
 }
 
 /** The inspection of a clip that can't be decoded here for a reason other than damage. */
-function undecoded({ filename, inspection }: ClipToDecode, reason: string): Inspection {
+function undecoded(clip: ClipToDecode, video: ProbedVideo | undefined, reason: string): Inspection {
   const advice = 'Convert it to H.264 in an MP4 file to have all of it checked.';
-  const message = `The frames of ${shownFilename(filename)} were not decoded: ${reason}. ${advice}`;
+  const message = `The frames of ${shownFilename(clip.filename)} were not decoded: ${reason}. ${advice}`;
+  return completed(clip, video, [warningIn(clip.filename, 'NOT_FULLY_CHECKED', message)]);
+}
+
+function completed(
+  { inspection }: ClipToDecode,
+  video: ProbedVideo | undefined,
+  warnings: readonly Warning[],
+): Inspection {
   const others = inspection.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
-  return { ...inspection, warnings: [...others, warningIn(filename, 'NOT_FULLY_CHECKED', message)] };
+  return { ...inspection, facts: { ...inspection.facts, ...video?.facts }, warnings: [...others, ...warnings] };
 }
 
-/** Our names for codecs are mediabunny's. */
-function sizeAndCodec({ codec, width, height }: ListedTrack): Partial<VideoFacts> {
-  return {
-    ...(codec !== undefined && { codec: codec === 'h264' ? 'avc' : codec }),
-    ...(width > 0 && height > 0 && { width, height }),
-  };
-}
-
-function pixelsOf({ width = 0, height = 0 }: VideoFacts): number {
-  return width * height;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1000) / 1000;
+function pixelsOf(video: ProbedVideo | undefined): number {
+  return (video?.facts.width ?? 0) * (video?.facts.height ?? 0);
 }

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { BackendUnusable } from '../../../storage/backend-unusable.js';
 
 const MAX_START_MS = 10_000;
 
-/** The first version with all the options that `run-ffmpeg.ts` uses. */
+/** The first version with all the options that `probe-clip.ts` uses. */
 const MIN_VERSION = [4, 4] as const;
 
 /** Which ffmpeg decodes clips. */
@@ -16,7 +16,7 @@ export type FfmpegChoice =
   | { readonly kind: 'named'; readonly program: string; readonly searchPath: string }
   | { readonly kind: 'search'; readonly searchPath: string };
 
-/** The ffmpeg of this system. */
+/** The ffmpeg of this system, beside which is its ffprobe. */
 export interface Ffmpeg {
   /** Absolute. */
   readonly path: string;
@@ -42,6 +42,7 @@ export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefin
   const path = await locate(program, choice.searchPath);
   try {
     if (path === undefined) throw new Error('there is no such program');
+    if (!(await isProgram(ffprobeOf(path)))) throw new Error('there is no ffprobe beside it');
     return { path, version: await versionOf(path) };
   } catch (error) {
     if (choice.kind === 'search') return undefined;
@@ -57,6 +58,12 @@ export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefin
 export async function hasFfmpeg(choice: FfmpegChoice): Promise<boolean> {
   if (choice.kind === 'none') return false;
   return (await locate(choice.kind === 'named' ? choice.program : 'ffmpeg', choice.searchPath)) !== undefined;
+}
+
+/** The ffprobe of an ffmpeg: `ffprobe8` beside `ffmpeg8`. It has the same decoders, and reports facts and frames in one run. */
+export function ffprobeOf(ffmpegPath: string): string {
+  const name = basename(ffmpegPath);
+  return join(dirname(ffmpegPath), name.includes('ffmpeg') ? name.replace('ffmpeg', 'ffprobe') : 'ffprobe');
 }
 
 /** Describes in one sentence how clips are checked on this system. */

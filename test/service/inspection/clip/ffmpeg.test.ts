@@ -10,13 +10,15 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A program in a folder of its own, which answers `-version` with this text. */
+/** A program in a folder of its own, with an ffprobe beside it, which answers `-version` with this text. */
 async function program(text: string, name = 'ffmpeg'): Promise<{ path: string; searchPath: string }> {
   const searchPath = join(folder, `${text.replaceAll(/\W/g, '')}-${name}`);
   await mkdir(searchPath);
   const path = join(searchPath, name);
-  await writeFile(path, `#!/bin/sh\necho '${text}'\n`);
-  await chmod(path, 0o755);
+  for (const each of [path, join(searchPath, name.replace('ffmpeg', 'ffprobe'))]) {
+    await writeFile(each, `#!/bin/sh\necho '${text}'\n`);
+    await chmod(each, 0o755);
+  }
   return { path, searchPath };
 }
 
@@ -49,6 +51,7 @@ describe('findFfmpeg', () => {
       async () => (await program('ffmpeg version 4.3.9')).path,
       'its version is 4.3.9, and 4.4 or later is needed',
     ],
+    ['has no ffprobe', async () => (await program(VERSION, 'alone')).path, 'there is no ffprobe beside it'],
     ['fails', async () => (await program("'; exit 3; echo '")).path, 'it does not run'],
   ])('an ffmpeg that a setting names and that %s is a start error', async (_, pathOf, reason) => {
     const path = await pathOf();

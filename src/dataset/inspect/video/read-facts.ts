@@ -1,0 +1,62 @@
+import { CustomSource, Input, type InputVideoTrack, MATROSKA, MP4, QTFF, WEBM } from 'mediabunny';
+import type { FileBytes } from '../byte-source.js';
+import type { Facts } from '../inspection.js';
+import { InspectionError, isInputOutputError, isOutOfMemory } from '../inspection-error.js';
+
+/** What a system without ffmpeg knows of a clip. */
+export type ClipFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
+
+/** Ten hours of video have 20 MB of tables, which mediabunny reads at once. */
+const MAX_READ_BYTES = 64 << 20;
+const MAX_CACHED_BYTES = 4 << 20;
+
+/**
+ * Reads the facts of a clip from the headers and tables of MP4, QuickTime, Matroska and WebM with mediabunny, which believes all of
+ * them: they prove nothing. Empty for another container, and for one that it can't read.
+ *
+ * @throws InspectionError for sound without video; the operating system's errors and failed allocations
+ */
+export async function readClipFacts(file: FileBytes): Promise<ClipFacts> {
+  const source = new CustomSource({
+    getSize: () => file.size,
+    read: (start, end) => {
+      if (end - start > MAX_READ_BYTES) throw new Error(`a header of ${end - start} bytes`);
+      return file.copy(start, end);
+    },
+    maxCacheSize: MAX_CACHED_BYTES,
+    // It is thrown by the read that waits for the bytes, too.
+    handleUnhandledError: () => {},
+  });
+  const input = new Input({ source, formats: [MP4, QTFF, MATROSKA, WEBM] });
+  try {
+    const video = await input.getPrimaryVideoTrack();
+    const hasAudio = (await input.getPrimaryAudioTrack()) !== null;
+    if (video === null && hasAudio) {
+      const message = 'has no video track, so there is nothing to train on. Upload a file that has one.';
+      throw new InspectionError('NOT_A_VIDEO', message);
+    }
+    return video === null ? {} : { ...(await factsOf(video)), hasAudio };
+  } catch (error) {
+    if (error instanceof InspectionError || isInputOutputError(error) || isOutOfMemory(error)) throw error;
+    return {};
+  } finally {
+    input.dispose();
+  }
+}
+
+async function factsOf(video: InputVideoTrack): Promise<ClipFacts> {
+  const [codec, width, height] = [video.codec, video.displayWidth, video.displayHeight];
+  const { packetCount, averagePacketRate } = await video.computePacketStats();
+  const seconds = await video.computeDuration();
+  return {
+    ...(codec !== null && { codec }),
+    ...(width > 0 && height > 0 && { width, height }),
+    ...(packetCount > 0 && { frames: packetCount }),
+    ...(averagePacketRate > 0 && Number.isFinite(averagePacketRate) && { framesPerSecond: rounded(averagePacketRate) }),
+    ...(seconds > 0 && Number.isFinite(seconds) && { durationSeconds: rounded(seconds) }),
+  };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
