@@ -15,7 +15,7 @@ const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 type CheckDependencies = Pick<
   ServiceDependencies,
-  'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'expectedDecodeSeconds' | 'now'
+  'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'
 >;
 
 /**

@@ -21,7 +21,7 @@ interface InspectOptions {
 export function inspectAgainJob(
   dependencies: Pick<
     ServiceDependencies,
-    'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'expectedDecodeSeconds' | 'now'
+    'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'
   >,
   rechecks: Rechecks,
 ): JobHandler {

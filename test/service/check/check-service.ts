@@ -8,7 +8,7 @@ import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/ins
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
-import { CpuBudgetSpent } from '../../../src/service/inspection/cpu-budget.js';
+import { CpuBudgetSpent } from '../../../src/service/limits/cpu-budget.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import type { Facts, Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { clipDecoder } from '../../../../src/service/inspection/clip/decode-clip.js';
-import { type CpuBudget, CpuBudgetSpent } from '../../../../src/service/inspection/cpu-budget.js';
+import { type CpuBudget, CpuBudgetSpent } from '../../../../src/service/limits/cpu-budget.js';
 import { type Ffmpeg, ffmpegChoiceOf, findFfmpeg } from '../../../../src/service/inspection/clip/ffmpeg.js';
 import { ENCODED_CLIPS, type EncodedClip, encodeClips } from '../../../fixtures/encoded-clips.js';
 import * as media from '../../../fixtures/media.js';
