@@ -9,18 +9,16 @@ const FILES = 350;
 const MAX_FILES_A_TRANSACTION = 100;
 
 onEach(catalogs, (open) => {
-  /** A batch of links for an empty dataset. Counts its turns, between which others write. */
+  /** A batch of links for an empty dataset. */
   const reserve = async (signal: AbortSignal) => {
     const { catalog, accountId } = await open();
     await catalog.createDataset({ id: 'd', accountId, name: 'd', createdAt: 1 });
     let ids = 0;
-    const turns = { count: 0 };
     const dependencies = {
       catalog,
       blobs: {},
       now: () => 100,
       rules: { linkLifetime: 1000, maxLinkBytes: 1000 },
-      takeTurn: async () => void turns.count++,
       newId: () => `batch-${++ids}`,
     };
     const uploads = new Uploads(
@@ -30,21 +28,20 @@ onEach(catalogs, (open) => {
     const sizes = new Map(Array.from({ length: FILES }, (_, i) => [`${i}.jpg`, 10]));
     const slices = uploads.reserveBatch({ accountId, id: 'd' }, sizes, { author: laptop, signal });
     const counts = async () => (await catalog.dataset({ accountId, id: 'd' }))?.counts.pending;
-    return { slices, counts, turns };
+    return { slices, counts };
   };
 
-  test('a batch of links leaves turns to others after every hundred files', async () => {
-    const { slices, counts, turns } = await reserve(new AbortController().signal);
+  test('a batch of links is reserved a hundred files at a time', async () => {
+    const { slices, counts } = await reserve(new AbortController().signal);
     const sizes: number[] = [];
     for await (const slice of slices) sizes.push(slice.size);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(MAX_FILES_A_TRANSACTION);
-    expect(turns.count).toBe(sizes.length);
     expect(await counts()).toBe(FILES);
   });
 
-  test('a batch that is ended between two slices leaves nothing reserved, and takes turns to withdraw', async () => {
+  test('a batch that is ended between two slices leaves nothing reserved', async () => {
     const ending = new AbortController();
-    const { slices, counts, turns } = await reserve(ending.signal);
+    const { slices, counts } = await reserve(ending.signal);
     const reason = new Error('the end');
     let reserved = 0;
     const all = (async () => {
@@ -56,6 +53,5 @@ onEach(catalogs, (open) => {
     await expect(all).rejects.toBe(reason);
     expect(reserved).toBeLessThan(FILES);
     expect(await counts()).toBe(0);
-    expect(turns.count).toBeGreaterThanOrEqual((2 * reserved) / MAX_FILES_A_TRANSACTION);
   });
 });

@@ -8,7 +8,10 @@ import { eventually, temporaryFolder } from '../../../harness/server.js';
 
 const signal = new AbortController().signal;
 const bytesOf = (length: number) => Buffer.alloc(length, 'x');
-const options = (bytes: number) => ({ limit: { bytes, message: 'too much' }, atMostBytes: bytes, signal });
+const options = (bytes: number, accountId = 'a') => ({
+  ...{ limit: { bytes, message: 'too much' }, atMostBytes: bytes },
+  ...{ accountId, signal },
+});
 
 let folder: string;
 beforeEach(async () => {
@@ -61,47 +64,50 @@ test('a closed spool leaves no folder', async () => {
   expect(await foldersIn()).toEqual([]);
 });
 
-test('a body is not read until the budget has space, and releases its permit at the end', async () => {
-  const spool = await openSpool(100);
+test('a body is not read until the spool has space, which it releases at the end', async () => {
+  // An account may use half.
+  const spool = await openSpool(200);
+  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
   const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
   const { body, isRead } = watched(50);
-  const second = spool.receive(body, options(50));
-  // The budget has space for this one, but grants permits in FIFO order.
+  const second = spool.receive(body, options(50, 'c'));
+  // The spool has space for this one, but it waits behind the other.
   const third = watched(40);
-  const last = spool.receive(third.body, options(40));
+  const last = spool.receive(third.body, options(40, 'd'));
   expect([isRead(), third.isRead()]).toEqual([false, false]);
   await first.remove();
   const files: SpoolFile[] = await Promise.all([second, last]);
   expect(files.map(({ sizeBytes }) => sizeBytes)).toEqual([50, 40]);
-  for (const file of files) await file.remove();
+  for (const file of [...files, other]) await file.remove();
   await (await spool.receive(Readable.from([bytesOf(100)]), options(100))).remove();
 });
 
-test('a file that is smaller than announced occupies only its own size of the budget', async () => {
-  const spool = await openSpool(100);
+test('a file that is smaller than announced occupies only its own size', async () => {
+  const spool = await openSpool(200);
   const small = await spool.receive(Readable.from([bytesOf(1)]), options(100));
   const next = await spool.receive(Readable.from([bytesOf(99)]), options(99));
   await Promise.all([small.remove(), next.remove()]);
 });
 
-test('an aborted wait grants the next waiter its permit, and a failed body releases its own', async () => {
-  const spool = await openSpool(100);
+test('an aborted wait lets the next waiter begin, and a failed body releases its space', async () => {
+  const spool = await openSpool(200);
+  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
   const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
   const abort = new AbortController();
-  const aborted = spool.receive(watched(90).body, { ...options(90), signal: abort.signal });
-  const waiting = spool.receive(watched(30).body, options(30));
+  const aborted = spool.receive(watched(90).body, { ...options(90, 'c'), signal: abort.signal });
+  const waiting = spool.receive(watched(30).body, options(30, 'd'));
   abort.abort(new Error('enough'));
   await expect(aborted).rejects.toThrow('enough');
   const second = await waiting;
-  await Promise.all([first.remove(), second.remove()]);
+  await Promise.all([first.remove(), second.remove(), other.remove()]);
   await expect(spool.receive(Readable.from([bytesOf(101)]), options(100))).rejects.toMatchObject({ code: 'too_large' });
   const all = await spool.receive(Readable.from([bytesOf(100)]), options(100));
   await all.remove();
   await eventually(async () => ((await readdir(join(folder, (await foldersIn())[0]!))).length <= 2 ? true : undefined));
 });
 
-test('a body that fails while it waits for a permit rejects only its own upload', async () => {
-  const spool = await openSpool(100);
+test('a body that fails while it waits for space rejects only its own upload', async () => {
+  const spool = await openSpool(200);
   const first = await spool.receive(Readable.from([bytesOf(100)]), options(100));
   const { body } = watched(10);
   const waiting = spool.receive(body, options(10));
