@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inspect } from '../../../../src/dataset/inspect/inspect.js';
+import { inspect, inspectWith } from '../../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import * as media from '../../../fixtures/media.js';
 
@@ -103,6 +103,17 @@ describe('an image of a type that the trainer ignores never fails a dataset', ()
     expect(damaged.ok && damaged.warnings[2]?.message).toBe(
       'a.gif is truncated: the end of the image is missing. The trainer ignores it; replace it if you want to keep it.',
     );
+  });
+
+  test('and the warning says whether its pixels were decoded', async () => {
+    const messageOf = (found: Inspection) => (found.ok ? found.warnings.map(({ message }) => message).join(' ') : '');
+    const unchecked = 'so its pixels were not checked';
+    expect(messageOf(await inspectBytes('a.gif', await media.gif()))).not.toContain(unchecked);
+    expect(messageOf(await inspectBytes('a.bmp', media.bmp()))).toContain(unchecked);
+    const path = media.writeMedia(folder, 'upload', await media.gif());
+    const withoutDecoder = await inspectWith({ path, filename: 'a.gif' }, {});
+    expect(codesOf(withoutDecoder)).toEqual(['NOT_TRAINED_ON']);
+    expect(messageOf(withoutDecoder)).toContain(unchecked);
   });
 
   test('and its inspection takes no longer than its bytes', async () => {
