@@ -41,7 +41,7 @@ export const inspect: Inspect = (file) => inspectWith(file, { ...installedDecode
 
 /** Loaded on first use: few systems have no ffmpeg. */
 export const readClipFacts: ReadClipFacts = async (file) =>
-  (await loaded(import('./video/read-facts.js'))).readClipFacts(file);
+  (await loaded(import('./video/read-facts.js'))).readWithMediabunny(file);
 
 /** The decoders of an installation, loaded on first use. */
 export const installedDecoders = {

@@ -16,7 +16,7 @@ const MAX_CACHED_BYTES = 4 << 20;
  *
  * @throws InspectionError for sound without video; the operating system's errors and failed allocations
  */
-export async function readClipFacts(file: FileBytes): Promise<ClipFacts> {
+export async function readWithMediabunny(file: FileBytes): Promise<ClipFacts> {
   const source = new CustomSource({
     getSize: () => file.size,
     read: (start, end) => {
