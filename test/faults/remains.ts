@@ -27,7 +27,7 @@ export function remainsIn(dataFolder: string): Remains {
       .prepare(sql)
       .all()
       .map((row) => String(Object.values(row as object)[0]));
-  const all = `select id, dataset_id from file where state = 'stored' union select id, dataset_id from past_file`;
+  const all = `select id, dataset_id from file where state in ('stored', 'received') union select id, dataset_id from past_file`;
   // The bytes of a deleted dataset may go between this and the look at the folder.
   const live = `select id from dataset where account_id <> '${DELETED}'`;
   const stored = new Set(column(`select id from (${all}) where dataset_id in (${live})`));
