@@ -11,25 +11,22 @@ const endOf = (api: Api, id: string) =>
     return body.status === 'UPLOADING' ? undefined : body;
   }, 150_000);
 
-test('files whose inspection takes long keep no image of another account waiting, and are inspected after their answer', async () => {
+test('files whose inspection takes long keep no image of another account waiting', async () => {
   const server = await startServer({ ...SETTINGS, 'inline-decode-seconds': 1 });
   onTestFinished(() => discardServer(server));
   const [api, neighbour] = [await server.api(), await server.api('neighbour')];
   const [id, neighbourId] = [await api.newDataset(), await neighbour.newDataset()];
-  const large = await media.png({ width: 13_000, height: 13_000 });
+  const large = await media.jpeg({ width: 7000, height: 6000, quality: 100, progressive: true });
   // They take both processes.
-  const uploads = ['a', 'b'].map((stem) => api.upload(id, `${stem}.png`, large));
+  const uploads = ['a', 'b'].map((stem) => api.upload(id, `${stem}.jpg`, large));
   await eventually(async () => ((await api.status(id)).body.status === 'UPLOADING' ? true : undefined));
   const image = await neighbour.upload(neighbourId, 'dog.jpg', await media.jpeg());
   expect([image.status, image.body]).toEqual([200, expect.not.objectContaining({ checking: true })]);
-  expect((await api.status(id)).body.status).toBe('UPLOADING');
-  for (const { status, body } of await Promise.all(uploads)) {
-    expect([status, body]).toEqual([200, expect.objectContaining({ checking: true, kind: 'image', format: 'png' })]);
-  }
+  for (const { status } of await Promise.all(uploads)) expect(status).toBe(200);
   for (const stem of ['a', 'b']) await api.upload(id, `${stem}.txt`, 'a dog');
   const { status, files } = await endOf(api, id);
   expect(status).toBe('READY');
-  expect(files.find(({ filename }) => filename === 'a.png')).toMatchObject({ width: 13_000, height: 13_000 });
+  expect(files.find(({ filename }) => filename === 'a.jpg')).toMatchObject({ width: 7000, height: 6000 });
 }, 240_000);
 
 test('an image whose inspection takes long is inspected after its answer, and rejected if it is damaged', async () => {
