@@ -54,8 +54,8 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
   raw.resume();
 }
 
-/** The most bytes of the body that are read: all of them, unless they are more than a direct upload can have. */
+/** The most bytes of the body that are still read: the rest of it, unless it has more than a direct upload can have. */
 function bytesToDiscard(request: FastifyRequest): number {
-  const bytes = contentLengthOf(request) ?? MAX_DIRECT_BODY_BYTES;
-  return bytes <= MAX_DIRECT_BODY_BYTES ? bytes : SHORT_BYTES;
+  const bytes = contentLengthOf(request) ?? MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
+  return bytes <= MAX_DIRECT_BODY_BYTES ? Math.max(bytes, SHORT_BYTES) : SHORT_BYTES;
 }

@@ -80,8 +80,8 @@ export class Downloads {
 
   /** Returns the name of a dataset and all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
-    const { reads } = this.#dependencies.catalog;
-    const { name, files } = await reads.run(key.accountId, () => this.#all(key));
+    const { catalog } = this.#dependencies;
+    const { name, files } = await catalog.readMany(key.accountId, () => this.#all(key));
     return { name, files: files.sort(byName) };
   }
 

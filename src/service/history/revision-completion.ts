@@ -80,8 +80,9 @@ export class RevisionCompletion {
     { id: datasetId, accountId, role }: Dataset,
     range: { from: number; to: number },
   ): Promise<Revision[]> {
-    const { revisions: kept, reads } = this.#catalog;
-    const { revisions, files, readinessVersion } = await reads.run(accountId, () => kept.range(datasetId, range));
+    const catalog = this.#catalog;
+    const read = () => catalog.revisions.range(datasetId, range);
+    const { revisions, files, readinessVersion } = await catalog.readMany(accountId, read);
     const unknown = revisions.filter(({ isReady }) => isReady === null);
     const numbers = unknown.map(({ number }) => number);
     const states = new Map<number, RevisionState>();
@@ -90,7 +91,7 @@ export class RevisionCompletion {
       // The digests of a page of revisions can take seconds, and each of them a few hundredths.
       await nextLoopIteration();
     }
-    await kept.saveFindings(
+    await catalog.revisions.saveFindings(
       { datasetId, role, readinessVersion },
       unknown.map(({ number, changedAt }) => ({ ...states.get(number)!, changedAt })),
     );

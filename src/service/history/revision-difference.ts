@@ -31,7 +31,7 @@ export async function differenceOfRevisions(
   { from, to, after, limit }: DifferenceQuery,
 ): Promise<RevisionDifference> {
   const range = { from: Math.min(from, to), to: Math.max(from, to), isDifference: true };
-  const { revisions, files: versions } = await catalog.reads.run(accountId, () => catalog.revisions.range(id, range));
+  const { revisions, files: versions } = await catalog.readMany(accountId, () => catalog.revisions.range(id, range));
   const kept = new Set([0, ...revisions.map(({ number }) => number)]);
   const missing = [from, to].find((number) => !kept.has(number));
   if (missing !== undefined) throw await revisionNotFound(catalog, id, missing);

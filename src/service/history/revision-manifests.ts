@@ -133,8 +133,8 @@ export class RevisionManifests {
    */
   async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
     const { id, accountId } = dataset;
-    const { revisions: kept, reads } = this.#catalog;
-    const { revisions, files } = await reads.run(accountId, () => kept.range(id, { from: number, to: number }));
+    const read = () => this.#catalog.revisions.range(id, { from: number, to: number });
+    const { revisions, files } = await this.#catalog.readMany(accountId, read);
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
     const { isReady, digest } = stateOfRevision(files, { number, role: dataset.role });
     return {

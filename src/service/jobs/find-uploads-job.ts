@@ -116,27 +116,24 @@ async function retireMissing(
   }
 }
 
-/** A dataset that clients look at is searched at most this often. */
-const MIN_REQUESTED_INTERVAL_MS = 1000;
+/** After a request has made the search of a dataset due, others do so after this time. */
+const REQUEST_PAUSE_MS = 1000;
 
 /**
  * Makes a function that makes the search of a dataset due now, for requests for its status. It returns at once, and most calls
- * write nothing.
+ * write nothing: a database that is slow gets one write of a dataset at a time.
  */
 export function searchOnRequest(
   { jobs, now }: Pick<ServiceDependencies, 'jobs' | 'now'>,
   onError: (error: unknown) => void,
 ): (dataset: Pick<Dataset, 'id' | 'accountId'>) => void {
-  /** The datasets that were requested in the last second, the latest last. */
-  const requestedAt = new Map<string, number>();
+  const requested = new Set<string>();
   return ({ id, accountId }) => {
-    const at = performance.now();
-    for (const [other, otherAt] of requestedAt) {
-      if (at - otherAt < MIN_REQUESTED_INTERVAL_MS) break;
-      requestedAt.delete(other);
-    }
-    if (requestedAt.has(id)) return;
-    requestedAt.set(id, at);
-    jobs.add([{ kind: 'find-uploads', key: id, accountId, dueAt: now() }], { ifWaiting: 'earlier' }).catch(onError);
+    if (requested.has(id)) return;
+    requested.add(id);
+    jobs
+      .add([{ kind: 'find-uploads', key: id, accountId, dueAt: now() }], { ifWaiting: 'earlier' })
+      .catch(onError)
+      .finally(() => setTimeout(() => requested.delete(id), REQUEST_PAUSE_MS).unref());
   };
 }

@@ -1,4 +1,6 @@
+import { withTimeout } from '../../abort-signals.js';
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
@@ -56,6 +58,9 @@ export interface CatalogOptions {
 /** Reads of all files of a dataset that are in flight. */
 const READS_AT_ONCE = 2;
 
+/** Those that wait longer are answered with 503: where the database is slow, a poll must not wait for all reads before it. */
+const MAX_WAIT_MS = 10_000;
+
 /**
  * Datasets and files in the database. A change to a file also updates the counts of its dataset, and adds blobs without a
  * file to the trash. One transaction does all of this, so that a crash leaves neither a wrong count nor an untracked blob.
@@ -66,10 +71,9 @@ export class Catalog {
   readonly revisions: Revisions;
   readonly links: Links;
   readonly downloadFiles: DownloadFiles;
-  /** For reads of all files of a dataset, by account. Each holds some megabytes until its caller has made an answer of them. */
-  readonly reads = new FairQueue(READS_AT_ONCE);
   readonly limits: AccountLimits;
   readonly #db: Database;
+  readonly #reads = new FairQueue(READS_AT_ONCE);
   readonly #changeOptions: ChangeOptions;
 
   constructor(db: Database, options: CatalogOptions) {
@@ -104,7 +108,21 @@ export class Catalog {
 
   /** A dataset with its files, and those of the datasets that it links to unless it is read alone. */
   contents(key: DatasetKeyOfAccount, options: ContentsOptions = {}): Promise<DatasetContents | undefined> {
-    return this.reads.run(key.accountId, () => readContents(this.#db, key, options));
+    return this.readMany(key.accountId, () => readContents(this.#db, key, options));
+  }
+
+  /**
+   * Runs a read of all files of a dataset, whose rows take some megabytes: few at a time, fairly by account.
+   *
+   * @throws ServiceError `unavailable` if it has waited for 10 seconds; what `read` throws
+   */
+  async readMany<T>(accountId: string, read: () => Promise<T>): Promise<T> {
+    const release = await withTimeout(MAX_WAIT_MS, (signal) => this.#reads.acquire(accountId, { signal })).catch(
+      (cause) => {
+        throw new ServiceError('unavailable', 'Many datasets are being read right now. Try again.', { cause });
+      },
+    );
+    return read().finally(release);
   }
 
   /** All files of a dataset of any account, unordered. */
