@@ -62,7 +62,7 @@ export function registerHistoryRoutes(app: App, context: RouteContext): void {
       const query = { from, to, limit, after: after.normalize('NFC') };
       const difference = await history.difference(keyOf(request), query);
       filesInFlight.admit(accountId, difference.files.length, reply.raw);
-      return sendJsonParts(reply, differenceTexts(downloads, { ...query, accountId }, difference));
+      return sendJsonParts(reply, differenceTexts(downloads, { ...query, accountId }, difference), context);
     },
   );
 

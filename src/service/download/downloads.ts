@@ -75,7 +75,8 @@ export class Downloads {
     const byName = new Map((await found).map((file) => [file.filename, file]));
     const missing = names.find((filename) => !byName.has(filename));
     if (missing !== undefined) throw await this.#notFound(key, missing);
-    return names.map((filename) => byName.get(filename)!);
+    // A download has the names of its request too, and they may be long: both have the same texts.
+    return names.map((filename) => ({ ...byName.get(filename)!, filename }));
   }
 
   /** Returns the name of a dataset and all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */

@@ -4,7 +4,7 @@ import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
 import { type HashedFile, hashedFileOf } from '../../storage/catalog/history/download-files.js';
-import type { DatasetView } from '../dataset-view.js';
+import { type DatasetView, WHOLE_ACCOUNT } from '../dataset-view.js';
 import type { DatasetKey, DatasetService } from '../datasets.js';
 import type { Downloads } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
@@ -137,7 +137,7 @@ export class MountArchives {
       return { ...(await history.manifestWithDigest(key, wanted, signal)), digest: wanted };
     }
     if (revision !== undefined) return readyRevision(await history.manifest(key, revision, signal));
-    const view = await datasets.view(key);
+    const view = await datasets.view(key, WHOLE_ACCOUNT, { withoutWarnings: true });
     if (view.digest === undefined) throw notReady(view);
     return { ...manifestOf(view), digest: view.digest };
   }

@@ -1,6 +1,6 @@
 import { type DatasetFile, type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
 import { PAIR_FAULTS } from '../../dataset/pairs/pair-faults.js';
-import type { DatasetContents } from '../../storage/catalog/dataset-contents.js';
+import type { ContentsOptions, DatasetContents } from '../../storage/catalog/dataset-contents.js';
 import type { DatasetKeyOfAccount } from '../../storage/catalog/dataset-changes.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { StateCache } from '../state-cache.js';
@@ -9,6 +9,9 @@ import { type JudgedLinks, judgeLinks } from './link-views.js';
 interface Dependencies extends Pick<ServiceDependencies, 'catalog' | 'now'> {
   readonly rules: StatusRules;
 }
+
+/** What is left out. */
+export type ReadOptions = Pick<ContentsOptions, 'withoutWarnings'>;
 
 /** Stems and problems that are remembered, of all datasets; a few hundred bytes each. */
 const MAX_REMEMBERED = 100_000;
@@ -36,20 +39,20 @@ export class JudgedContentsReader {
   }
 
   /** @returns `undefined` if the account has no such dataset */
-  async read(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
-    return (await this.#readRemembered(key)) ?? (await this.#readAndJudge(key));
+  async read(key: DatasetKeyOfAccount, options: ReadOptions = {}): Promise<JudgedContents | undefined> {
+    return (await this.#readRemembered(key, options)) ?? (await this.#readAndJudge(key, options));
   }
 
   /** Reads no file of the linked datasets. @returns `undefined` if what is remembered is no longer true */
-  async #readRemembered(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
+  async #readRemembered(key: DatasetKeyOfAccount, options: ReadOptions): Promise<JudgedContents | undefined> {
     if (!this.#remembered.has(key.id)) return undefined;
-    const contents = await this.#contentsOf(key, { isAlone: true });
+    const contents = await this.#contentsOf(key, { ...options, isAlone: true });
     const links = contents && this.#remembered.get(key.id, stateOf(contents, this.#dependencies.rules));
     return contents && links && { ...contents, links };
   }
 
-  async #readAndJudge(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
-    const contents = await this.#contentsOf(key, { isAlone: false });
+  async #readAndJudge(key: DatasetKeyOfAccount, options: ReadOptions): Promise<JudgedContents | undefined> {
+    const contents = await this.#contentsOf(key, options);
     if (contents === undefined) return undefined;
     const { dataset, files, linkedFiles, at } = contents;
     const links = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
@@ -60,7 +63,7 @@ export class JudgedContentsReader {
     return { dataset, files, at, links };
   }
 
-  async #contentsOf(key: DatasetKeyOfAccount, options: { isAlone: boolean }) {
+  async #contentsOf(key: DatasetKeyOfAccount, options: ContentsOptions) {
     const { catalog, now } = this.#dependencies;
     const contents = await catalog.contents(key, options);
     return contents && { ...contents, at: now() };

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Dataset, DatasetFile, LinkSlot } from '../../dataset/dataset.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
 import type { Database, Query } from '../database/database.js';
@@ -20,6 +21,8 @@ export interface DatasetContents {
 export interface ContentsOptions {
   /** Leaves out the files of the datasets that it links to. */
   readonly isAlone?: boolean;
+  /** Reads stored files as if they had no warnings. Those of ten thousand files may take a hundred megabytes. */
+  readonly withoutWarnings?: boolean;
 }
 
 /**
@@ -29,12 +32,12 @@ export interface ContentsOptions {
 export async function readContents(
   db: Database,
   key: DatasetKeyOfAccount,
-  { isAlone = false }: ContentsOptions,
+  { isAlone = false, withoutWarnings = false }: ContentsOptions,
 ): Promise<DatasetContents | undefined> {
   const { query } = db;
   const [[dataset], stored, others, links, ...linkedFiles] = await db.read([
     rowOf(query, key),
-    storedRowsOf(query, key),
+    (withoutWarnings ? rowsWithoutWarningsOf : storedRowsOf)(query, key),
     otherRowsOf(query, key),
     linkRowsOf(query, key),
     ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
@@ -57,12 +60,19 @@ const rowOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccou
 
 /** Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them. */
 const storedRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
-  query
-    .selectFrom('file')
-    .select(STORED_COLUMNS)
-    .where('dataset_id', '=', selectOwn(query, parameter).select('id'))
-    .where('state', '=', 'stored'),
+  ownStored(query, parameter).select(STORED_COLUMNS),
 );
+
+const BUT_WARNINGS = STORED_COLUMNS.filter((column) => column !== 'warnings');
+
+const rowsWithoutWarningsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+  ownStored(query, parameter).select(BUT_WARNINGS).select(sql<string>`'[]'`.as('warnings')),
+);
+
+function ownStored(query: Query, parameter: ParameterOf<DatasetKeyOfAccount>) {
+  const own = selectOwn(query, parameter).select('id');
+  return query.selectFrom('file').where('dataset_id', '=', own).where('state', '=', 'stored');
+}
 
 const otherRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) => {
   const having = selectOwn(query, parameter).where(({ eb }) =>

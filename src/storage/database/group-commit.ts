@@ -1,5 +1,5 @@
 import type { BoundStatement, SqliteFile } from './sqlite-file.js';
-import { answerOf, errorAnswer, type ThreadRequest } from './sqlite-messages.js';
+import { answerOf, errorAnswer, type JsonParts, type ThreadRequest } from './sqlite-messages.js';
 
 /** A group is committed after so many transactions, even if others wait: the first ones wait for their answers. */
 const MAX_GROUP = 32;
@@ -12,14 +12,14 @@ interface BoundRequest extends Omit<ThreadRequest, 'statements'> {
 /** A transaction that waits for the commit of its group, to be answered. */
 interface EndedTransaction {
   readonly id: number;
-  readonly answer: string;
+  readonly answer: JsonParts;
 }
 
 /** What the main thread sends and is sent. */
 export interface RequestPort {
   /** Takes the requests that have arrived. */
   readonly receive: () => readonly ThreadRequest[];
-  readonly send: (answers: readonly string[]) => void;
+  readonly send: (answers: readonly JsonParts[]) => void;
 }
 
 /** Transactions that share one commit: savepoints in an open transaction of SQLite. */
@@ -77,7 +77,7 @@ export class GroupCommit {
   #runGroupOf(request: BoundRequest): void {
     const { id, statements, end } = request;
     if (this.#open === undefined && !this.#begin(request)) return;
-    let answer: string;
+    let answer: JsonParts;
     try {
       answer = answerOf(id, this.#file.run(statements));
     } catch (error) {

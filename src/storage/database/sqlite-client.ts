@@ -51,8 +51,9 @@ export class SqliteClient {
 
   constructor(options: ThreadOptions) {
     this.#worker = new Worker(PROGRAM, { workerData: options, execArgv: [] });
-    this.#worker.on('message', (message: string) => {
-      for (const answer of JSON.parse(message) as ThreadAnswer[]) this.#settle(answer);
+    this.#worker.on('message', (message: string | Uint8Array<ArrayBuffer>) => {
+      const json = typeof message === 'string' ? message : Buffer.from(message.buffer).toString();
+      for (const answer of JSON.parse(json) as ThreadAnswer[]) this.#settle(answer);
     });
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) => this.#fail(new Error(`The thread of the catalog ended with ${code}.`)));

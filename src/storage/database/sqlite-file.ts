@@ -1,7 +1,10 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { NOT_IN_PLACE, type SentStatement, type ThreadOptions } from './sqlite-messages.js';
+import { type JsonParts, NOT_IN_PLACE, type SentStatement, type ThreadOptions } from './sqlite-messages.js';
 import { withoutNul } from './without-nul.js';
+
+/** Longer JSON is moved to the main thread as bytes: as a text, it would be copied several times, of up to twice the size. */
+const MAX_TEXT_BYTES = 64 * 1024;
 
 /** How long a statement waits for a lock that another process holds. */
 const MAX_BUSY_MS = 10_000;
@@ -44,16 +47,16 @@ export class SqliteFile {
   }
 
   /** @returns the `StatementResult` of each statement, as JSON */
-  run(statements: readonly BoundStatement[]): string[] {
+  run(statements: readonly BoundStatement[]): JsonParts[] {
     return statements.map(({ statement, parameters, isNew }) => {
       const rows = statement.run(parameters);
-      if (statement.columns.length === 0) return 'null';
-      return isNew ? `[${rows},${JSON.stringify(statement.columns)}]` : `[${rows}]`;
+      if (statement.columns.length === 0) return ['null'];
+      return ['[', rows, isNew ? `,${JSON.stringify(statement.columns)}]` : ']'];
     });
   }
 
   /** Runs statements on one snapshot. */
-  read(statements: readonly BoundStatement[]): string[] {
+  read(statements: readonly BoundStatement[]): JsonParts[] {
     if (statements.length === 1) return this.run(statements);
     this.#db.exec('begin');
     try {
@@ -129,7 +132,7 @@ export interface BoundStatement {
 }
 
 /** Runs a prepared statement. @returns its rows, as JSON */
-type RunPrepared = (parameters: never[]) => string;
+type RunPrepared = (parameters: never[]) => JsonParts[number];
 
 /** A statement that is prepared when it first runs. */
 class Statement {
@@ -144,7 +147,7 @@ class Statement {
   }
 
   /** @returns its rows as arrays, as JSON */
-  run(parameters: readonly unknown[]): string {
+  run(parameters: readonly unknown[]): JsonParts[number] {
     this.#runPrepared ??= this.#prepare();
     return this.#runPrepared(parameters.map(withoutNul) as never[]);
   }
@@ -162,8 +165,13 @@ class Statement {
   /** SQLite makes the JSON of rows in a quarter of the time of fetching each value. All columns are text or integers. */
   #prepareJson(): RunPrepared {
     const names = this.columns.map((column) => `"${column.replaceAll('"', '""')}"`).join();
-    const statement = this.#db.prepare(`select json_group_array(json_array(${names})) from (${this.#sql})`);
+    const statement = this.#db.prepare(
+      `select cast(json_group_array(json_array(${names})) as blob) from (${this.#sql})`,
+    );
     statement.setReturnArrays(true);
-    return (parameters) => (statement.get(...parameters) as unknown as [string])[0];
+    return (parameters) => {
+      const [json] = statement.get(...parameters) as unknown as [Uint8Array];
+      return json.length > MAX_TEXT_BYTES ? json : Buffer.from(json.buffer, json.byteOffset, json.length).toString();
+    };
   }
 }

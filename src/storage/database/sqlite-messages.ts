@@ -1,5 +1,8 @@
 /* What the main thread and a thread of SQLite send each other, as JSON. */
 
+/** JSON in parts: those that may be long are in UTF-8, which takes less memory than a text, and is moved to the main thread. */
+export type JsonParts = readonly (string | Uint8Array)[];
+
 /** A statement: its number, its parameters, and its text until an answer has told its columns. */
 export type SentStatement = readonly [number: number, parameters: readonly unknown[], sql?: string];
 
@@ -40,12 +43,17 @@ export interface ThreadOptions {
   readonly journalMode: 'wal' | 'delete';
 }
 
-export function answerOf(id: number, results: readonly string[]): string {
-  return `{"id":${id},"results":[${results.join()}]}`;
+/** The parts of a list, between commas. */
+export function joined(list: readonly JsonParts[]): JsonParts {
+  return list.flatMap((parts, i) => (i === 0 ? parts : [',', ...parts]));
 }
 
-export function errorAnswer(id: number, error: unknown): string {
+export function answerOf(id: number, results: readonly JsonParts[]): JsonParts {
+  return [`{"id":${id},"results":[`, ...joined(results), ']}'];
+}
+
+export function errorAnswer(id: number, error: unknown): JsonParts {
   const { message, code, errcode } = error as ThreadError;
   const answer: ThreadAnswer = { id, error: { message: message ?? String(error), code, errcode } };
-  return JSON.stringify(answer);
+  return [JSON.stringify(answer)];
 }

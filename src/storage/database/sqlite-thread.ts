@@ -2,11 +2,28 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { GroupCommit } from './group-commit.js';
 import { SqliteFile } from './sqlite-file.js';
-import { answerOf, errorAnswer, OPENING, type ThreadOptions, type ThreadRequest } from './sqlite-messages.js';
+import {
+  answerOf,
+  errorAnswer,
+  type JsonParts,
+  joined,
+  OPENING,
+  type ThreadOptions,
+  type ThreadRequest,
+} from './sqlite-messages.js';
 
 const options = workerData as ThreadOptions;
 const port = parentPort!;
-const send = (answers: readonly string[]) => port.postMessage(`[${answers.join()}]`);
+
+function send(answers: readonly JsonParts[]): void {
+  const parts = ['[', ...joined(answers), ']'];
+  if (parts.every((part) => typeof part === 'string')) {
+    port.postMessage(parts.join(''));
+    return;
+  }
+  const bytes = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+  port.postMessage(bytes, [bytes.buffer]);
+}
 
 try {
   const file = new SqliteFile(options);
@@ -58,7 +75,7 @@ function close(file: SqliteFile, request: ThreadRequest): void {
   port.close();
 }
 
-function answerTo({ id }: ThreadRequest, work: () => readonly string[]): string {
+function answerTo({ id }: ThreadRequest, work: () => readonly JsonParts[]): JsonParts {
   try {
     return answerOf(id, work());
   } catch (error) {

@@ -17,22 +17,31 @@ export async function* differenceTexts(
   downloads: Downloads,
   { accountId, from, to }: { accountId: string; from: number; to: number },
   { total, files, isLast }: RevisionDifference,
-): AsyncGenerator<string, void, void> {
+): AsyncGenerator<Buffer, void, void> {
   const lists: Record<List, FileDifference[]> = { added: [], removed: [], changed: [] };
   for (const file of files) lists[listOf(file)].push(file);
   let json = JSON.stringify({ from, to, total }).slice(0, -1);
   for (const [name, list] of Object.entries(lists)) {
     json += `,"${name}":[`;
-    for (const [i, page] of textPages(list, textBytesOf).entries()) {
-      const versions = page.flatMap((file) => [file.from, file.to]).filter((file) => file !== undefined);
-      const texts = await downloads.texts<StoredFile>(accountId, versions, { leavesOutDamaged: true });
-      yield (i === 0 ? json : ',') + jsonElements(page.map((file) => differenceToWire(file, texts)));
+    let separator = '';
+    for (const page of textPages(list, textBytesOf)) {
+      const elements = await elementsOf(downloads, accountId, page);
+      yield Buffer.from(json + separator);
+      yield elements;
       json = '';
+      separator = ',';
     }
     json += ']';
   }
   const next: Pick<WireRevisionDiff, 'next_after'> = { next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
-  yield `${json},${JSON.stringify(next).slice(1)}`;
+  yield Buffer.from(`${json},${JSON.stringify(next).slice(1)}`);
+}
+
+/** A function of its own, so that the texts are not held while their JSON is sent. */
+async function elementsOf(downloads: Downloads, accountId: string, page: readonly FileDifference[]): Promise<Buffer> {
+  const versions = page.flatMap((file) => [file.from, file.to]).filter((file) => file !== undefined);
+  const texts = await downloads.texts<StoredFile>(accountId, versions, { leavesOutDamaged: true });
+  return jsonElements(page.map((file) => differenceToWire(file, texts)));
 }
 
 function listOf({ from, to }: FileDifference): List {

@@ -205,7 +205,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       const source = { accountId, id: params.id, revision: query.revision };
       const captions = await downloads.captions(source, body.filenames);
       filesInFlight.admit(accountId, captions.length, reply.raw);
-      return sendJsonParts(reply, captionTexts(downloads, accountId, captions));
+      return sendJsonParts(reply, captionTexts(downloads, accountId, captions), context);
     },
   );
 }
