@@ -16,7 +16,7 @@ import {
   WHOLE_ACCOUNT,
 } from './dataset-view.js';
 import type { ServiceDependencies } from './dependencies.js';
-import { JudgedContentsReader, type ReadOptions } from './pairs/judged-contents.js';
+import { JudgedContentsReader, type JudgedOptions } from './pairs/judged-contents.js';
 
 /** Datasets of a list that are read at once. */
 const PAGE_DATASETS = 500;
@@ -104,7 +104,7 @@ export class DatasetService {
   }
 
   /** @throws ServiceError `dataset_not_found` */
-  async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT, options: ReadOptions = {}): Promise<DatasetView> {
+  async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT, options: JudgedOptions = {}): Promise<DatasetView> {
     const found = await this.#judgedContents.read(key, options);
     if (found === undefined) throw datasetNotFound(key.id);
     for (const dataset of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {

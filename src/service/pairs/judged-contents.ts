@@ -11,7 +11,7 @@ interface Dependencies extends Pick<ServiceDependencies, 'catalog' | 'now'> {
 }
 
 /** What is left out. */
-export type ReadOptions = Pick<ContentsOptions, 'withoutWarnings'>;
+export type JudgedOptions = Pick<ContentsOptions, 'withoutWarnings'>;
 
 /** Stems and problems that are remembered, of all datasets; a few hundred bytes each. */
 const MAX_REMEMBERED = 100_000;
@@ -39,19 +39,19 @@ export class JudgedContentsReader {
   }
 
   /** @returns `undefined` if the account has no such dataset */
-  async read(key: DatasetKeyOfAccount, options: ReadOptions = {}): Promise<JudgedContents | undefined> {
+  async read(key: DatasetKeyOfAccount, options: JudgedOptions = {}): Promise<JudgedContents | undefined> {
     return (await this.#readRemembered(key, options)) ?? (await this.#readAndJudge(key, options));
   }
 
   /** Reads no file of the linked datasets. @returns `undefined` if what is remembered is no longer true */
-  async #readRemembered(key: DatasetKeyOfAccount, options: ReadOptions): Promise<JudgedContents | undefined> {
+  async #readRemembered(key: DatasetKeyOfAccount, options: JudgedOptions): Promise<JudgedContents | undefined> {
     if (!this.#remembered.has(key.id)) return undefined;
     const contents = await this.#contentsOf(key, { ...options, isAlone: true });
     const links = contents && this.#remembered.get(key.id, stateOf(contents, this.#dependencies.rules));
     return contents && links && { ...contents, links };
   }
 
-  async #readAndJudge(key: DatasetKeyOfAccount, options: ReadOptions): Promise<JudgedContents | undefined> {
+  async #readAndJudge(key: DatasetKeyOfAccount, options: JudgedOptions): Promise<JudgedContents | undefined> {
     const contents = await this.#contentsOf(key, options);
     if (contents === undefined) return undefined;
     const { dataset, files, linkedFiles, at } = contents;
