@@ -13,10 +13,7 @@ import type { JobHandler } from './job-runner.js';
 /** A dataset is UPLOADING until its files are checked, so that a store that is back is soon tried again. */
 const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
-type CheckDependencies = Pick<
-  ServiceDependencies,
-  'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'
->;
+type CheckDependencies = Pick<ServiceDependencies, 'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'>;
 
 /**
  * Checks a received file, whose id is the key of the job: inspects it, decodes the frames of a clip, and stores or rejects it.

@@ -19,10 +19,7 @@ interface InspectOptions {
  * removed since the start of the recheck is left alone.
  */
 export function inspectAgainJob(
-  dependencies: Pick<
-    ServiceDependencies,
-    'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'
-  >,
+  dependencies: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'>,
   rechecks: Rechecks,
 ): JobHandler {
   const { catalog, now } = dependencies;
