@@ -4,8 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { metricsOf } from '../../test/harness/metrics.js';
-import { discardServer, NODE_FLAGS, startServer, type TestServer } from '../../test/harness/server.js';
+import { discardServer, NODE_FLAGS, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { inChild } from '../child.js';
 import type { DecodeJob, DecodeResult } from '../decode.js';
@@ -13,7 +12,7 @@ import type { LoadResult } from '../load.js';
 import { alternate, median } from '../measure.js';
 import { writePhotos } from '../photos.js';
 import { processorSeconds } from '../processor.js';
-import { formatFigure, type Row, rowNotMeasured, rowWithoutTarget, rowWithTarget } from '../table.js';
+import { formatFigure, rowWithoutTarget, rowWithTarget } from '../table.js';
 import { upload, uploadTo } from '../uploading.js';
 
 const DECODE = new URL('../decode.ts', import.meta.url);
@@ -58,10 +57,8 @@ export const benchUploads: Benchmark = async ({ folder, isQuick, log }) => {
     await send(isQuick ? 400 : 1000);
     await sendLean(isQuick ? 200 : 500);
     for (const costs of Object.values(cost)) costs.length = 0;
-    const commitsBefore = await commitsOf(server);
     const work = { decode, upload: () => send(pairs), lean: () => sendLean(pairs) };
     const rate = await alternate(work, isQuick ? 2 : 3);
-    const commitsAfter = await commitsOf(server);
     const sharpRate = `sharp decodes ${formatFigure(rate.decode)}/s, ${availableParallelism()} concurrently`;
     const rateRow = (what: string, perSecond: number) => ({
       what: `${what}, ${CONNECTIONS} connections`,
@@ -83,28 +80,12 @@ export const benchUploads: Benchmark = async ({ folder, isQuick, log }) => {
         atMost: 1.1,
       }),
       rowWithoutTarget(costRow('processor time of the leanest server for such a pair', cost.lean)),
-      commitsRow(commitsBefore, commitsAfter, 2 * pairs * cost.upload.length),
     ];
   } finally {
     await lean.stop();
     await discardServer(server);
   }
 };
-
-/** The commits of the catalog so far; `undefined` if the server does not count them. */
-async function commitsOf(server: TestServer): Promise<number | undefined> {
-  const [, count] = /^trainyard_catalog_commits_total (\d+)$/m.exec(await metricsOf(server)) ?? [];
-  return count === undefined ? undefined : Number(count);
-}
-
-function commitsRow(before: number | undefined, after: number | undefined, uploads: number): Row {
-  const what = `commits (fsyncs of the log) for an upload, ${CONNECTIONS} connections`;
-  if (before === undefined || after === undefined) return rowNotMeasured(what, 'not counted', '≤ 0.6');
-  const commits = after - before;
-  const measured = `${formatFigure(commits)} commits`;
-  const row = { what, measured, reference: `${formatFigure(uploads)} uploads`, ratio: commits / uploads };
-  return rowWithTarget(row, { atMost: 0.6 });
-}
 
 async function startLeanServer(folder: string): Promise<{ url: string; pid: number; stop: () => Promise<void> }> {
   await mkdir(folder);
