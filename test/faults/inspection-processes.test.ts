@@ -9,15 +9,17 @@ const SECRETS = { AWS_SECRET_ACCESS_KEY: 'not-for-decoders', TRAINYARD_NOTE: 'no
 
 /** The processes that a server has started. */
 function inspectionProcesses({ process: { pid } }: TestServer): number[] {
-  const parentOf = (child: string) => {
+  // The server tries ffmpeg in another child.
+  const isOne = (child: string) => {
     try {
-      return Number(/PPid:\s+(\d+)/.exec(readFileSync(`/proc/${child}/status`, 'latin1'))?.[1]);
+      const parent = Number(/PPid:\s+(\d+)/.exec(readFileSync(`/proc/${child}/status`, 'latin1'))?.[1]);
+      return parent === pid && readFileSync(`/proc/${child}/cmdline`, 'latin1').includes('inspect-in-process');
     } catch {
-      return undefined;
+      return false;
     }
   };
   return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
+    .filter((name) => /^\d+$/.test(name) && isOne(name))
     .map(Number);
 }
 
