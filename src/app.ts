@@ -125,7 +125,8 @@ export async function openApp(config: Config, logger: Logger) {
     ...((await hasFfmpeg(config.ffmpeg)) && {
       decodeClip: async (clip, options) => {
         const found = await ffmpeg();
-        if (found === undefined) return clip.inspection;
+        // One that doesn't run is as good as none: the facts are read without it.
+        if (found === undefined) return pool.inspect(clip, { ...options, readsClipFacts: true });
         return clipDecoder(found, { runInSlot: (request, work) => pool.runInSlot(request, work) })(clip, options);
       },
     }),

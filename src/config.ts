@@ -29,8 +29,7 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   readonly rules: ServiceRules;
   readonly limits: Limits;
-  /** `undefined` for none. */
-  /** The path of the audit log. */
+  /** The path of the audit log; `undefined` for none. */
   readonly auditLog: string | undefined;
   /** Hosts and networks to which webhooks may be sent, besides public addresses. */
   readonly webhookAllow: readonly string[];

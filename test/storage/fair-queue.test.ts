@@ -92,7 +92,7 @@ describe('a queue of slots', () => {
     await expect(recorder.queue.acquire('b', { units: 3 })).rejects.toThrow(RangeError);
   });
 
-  test('lets work of a higher priority go first, whatever its key', async () => {
+  test('lets work of a higher priority go first, also of another key', async () => {
     const recorder = new Recorder(new FairQueue(1));
     recorder.add('a');
     recorder.add('b');
