@@ -2,9 +2,7 @@ import { parse as parseToml } from 'smol-toml';
 import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
-import { aiToolkitJob } from '../../../src/dataset/train/ai-toolkit-job.js';
-import type { TrainConfig } from '../../../src/dataset/train/config-text.js';
-import { TRAINERS, trainConfigOf } from '../../../src/dataset/train/train-config.js';
+import { aiToolkitJob, TRAINERS, type TrainConfig, trainConfigOf } from '../../../src/dataset/train/train-config.js';
 import {
   type DatasetToTrain,
   type TrainingFile,

@@ -1,16 +1,5 @@
 import { RESOLUTIONS } from '../buckets.js';
-import { numbered, type TrainingFile } from './training-dataset.js';
-
-/** A resolution is the side of a square; trainers keep the aspect ratio and about its area. */
-export interface SuggestedResolutions {
-  readonly values: readonly [number, ...number[]];
-  readonly reason: string;
-}
-
-export interface SuggestedFrames {
-  readonly count: number;
-  readonly reason: string;
-}
+import type { TrainingFile } from './training-dataset.js';
 
 /** A smaller resolution is a multiple of this, like the sides of the buckets of most trainers. */
 const SIDE_STEP = 64;
@@ -35,37 +24,27 @@ export function sidesOf(files: readonly TrainingFile[]): number[] {
 }
 
 /**
- * Suggests the common resolutions that at least half of the files reach, the smallest first.
+ * Suggests the common resolutions that at least half of the files reach, the smallest first. A resolution is the side of a square;
+ * trainers keep the aspect ratio and about its area.
  *
  * @param options.isOne suggests the smallest alone: for clips, which need far more memory than images
  */
-export function suggestedResolutions(
-  files: readonly TrainingFile[],
-  { isOne = false }: { isOne?: boolean } = {},
-): SuggestedResolutions {
+export function suggestedResolutions(files: readonly TrainingFile[], { isOne = false } = {}) {
   const sides = sidesOf(files);
   const [smallest, ...larger] = RESOLUTIONS;
   if (sides.length === 0) {
-    return { values: [smallest], reason: 'the sizes are unknown; this is the smallest common resolution' };
+    return { resolutions: [smallest], reason: 'the sizes are unknown; this is the smallest common resolution' };
   }
   const isReached = (side: number) => sides.filter((other) => other >= side).length >= sides.length * MIN_SHARE;
   const median = sides[sides.length >> 1] ?? SIDE_STEP;
-  const values: [number, ...number[]] = isReached(smallest)
+  const resolutions: number[] = isReached(smallest)
     ? [smallest, ...(isOne ? [] : larger.filter(isReached))]
     : [Math.max(SIDE_STEP, Math.floor(median / SIDE_STEP) * SIDE_STEP)];
-  return { values, reason: resolutionReason(sides, values.at(-1) ?? 0) };
-}
-
-function resolutionReason(sides: readonly number[], resolution: number): string {
-  const small = sides.filter((side) => side < resolution).length;
+  const largest = resolutions.at(-1) ?? smallest;
+  const small = sides.filter((side) => side < largest).length;
   const found =
     small === 0 ? 'no file has' : `${small} of ${numbered(sides.length, 'file')} ${small === 1 ? 'has' : 'have'}`;
-  return `${found} fewer pixels than ${resolution} x ${resolution}`;
-}
-
-/** How many files have fewer pixels than the square of `side`. */
-export function smallerThan(files: readonly TrainingFile[], side: number): number {
-  return sidesOf(files).filter((other) => other < side).length;
+  return { resolutions, reason: `${found} fewer pixels than ${largest} x ${largest}` };
 }
 
 /**
@@ -73,20 +52,25 @@ export function smallerThan(files: readonly TrainingFile[], side: number): numbe
  *
  * @param options.atRate counts the frames of a clip once it is converted to this many frames per second
  */
-export function suggestedFrames(clips: readonly TrainingFile[], { atRate }: { atRate?: number } = {}): SuggestedFrames {
+export function suggestedFrames(clips: readonly TrainingFile[], { atRate }: { atRate?: number } = {}) {
   const known = clips.flatMap(({ frames, frames_per_second: rate }) => {
     if (frames === undefined || (atRate !== undefined && !rate)) return [];
     return [atRate === undefined ? frames : Math.floor((frames * atRate) / (rate || atRate))];
   });
   if (known.length === 0) {
-    return { count: USUAL_FRAMES, reason: 'the lengths of the clips are unknown; of the form 4n + 1' };
+    return { frames: USUAL_FRAMES, framesReason: 'the lengths of the clips are unknown; of the form 4n + 1' };
   }
   const shortest = known.reduce((least, frames) => Math.min(least, frames));
   const count = 4 * Math.floor((Math.min(shortest, MAX_FRAMES) - 1) / 4) + 1;
   const unknown = clips.length > known.length ? ` (${clips.length - known.length} of unknown length)` : '';
   const rate = atRate === undefined ? '' : ` at ${atRate} frames per second`;
   return {
-    count: Math.max(count, MIN_FRAMES),
-    reason: `the shortest clip has ${numbered(shortest, 'frame')}${rate}${unknown}; of the form 4n + 1`,
+    frames: Math.max(count, MIN_FRAMES),
+    framesReason: `the shortest clip has ${numbered(shortest, 'frame')}${rate}${unknown}; of the form 4n + 1`,
   };
+}
+
+/** `1 image`, `1,200 images`. */
+export function numbered(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
