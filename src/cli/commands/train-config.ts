@@ -1,7 +1,5 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { WireLinks } from '../../api/pair-schemas.js';
-import type { WireCaption, WireFile } from '../../api/schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import type { Role } from '../../dataset/dataset.js';
@@ -74,31 +72,43 @@ export function addTrainConfigCommand(program: Command): void {
 async function printConfig(names: readonly string[], options: Options, signal: AbortSignal): Promise<void> {
   requireFitting(options);
   const client = clientFrom(options);
-  const root = options.into === undefined ? PLACEHOLDER : resolve(options.into);
   const found = [];
-  for (const nameOrId of names) {
-    const { id, name, role } = await mustFind(client, nameOrId, signal);
-    const { files, digest, links } = await client.status(id, { signal });
-    const folders = await linkedFoldersOf(client, links, signal);
-    const captions = await captionsOf(client, { id, files }, signal);
-    const dataset = { name, root, only: options.only, digest, files, captions, links: folders };
-    found.push({ role, ...trainingDatasetOf(dataset) });
-  }
+  for (const name of names) found.push(await readDataset(client, { name, ...options }, signal));
   const datasets = datasetsToTrain(found);
   const config = configFor(datasets, options);
   if (options.json) {
     const isBlock = options.for === 'ai-toolkit' && options.job === undefined;
-    return printJson({
-      trainer: options.for,
-      ...config,
-      ...(isBlock && { datasets: datasets.map(aiToolkitDatasetOf) }),
-    });
+    const settings = isBlock && { datasets: datasets.map((dataset) => aiToolkitDatasetOf(dataset)) };
+    return printJson({ trainer: options.for, ...config, ...settings });
   }
   // Comments name commands as they are called on this machine. Other lines stay: they have captions and names.
   print(
-    config.text.replace(/^(\s*#\s+)trainyard mount /gm, (_, before: string) => `${before}${ownCommand.command} mount `),
+    config.text.replace(/^( *# +)trainyard (?=mount )/gm, (_, before: string) => `${before}${ownCommand.command} `),
   );
   for (const note of config.notes) printMessage(note);
+}
+
+/** The captions are `undefined` if the service has the Trainer dataset API only, and can't be asked for their texts. */
+async function readDataset(
+  client: TrainyardClient,
+  { name: nameOrId, into, only }: { name: string } & Options,
+  signal: AbortSignal,
+) {
+  const { id, name, role } = await mustFind(client, nameOrId, signal);
+  const { files, digest, links = {} } = await client.status(id, { signal });
+  const texts = files.map(({ filename }) => filename).filter((each) => mediaTypeOf(each)?.kind === 'caption');
+  const captions =
+    texts.length === 0 ? [] : await client.bulk.captions(id, texts, { signal }).catch(undefinedFor(404, 405));
+  const folders: LinkedFolder[] = [];
+  for (const slot of LINK_SLOTS) {
+    const link = links[slot];
+    if (link === undefined) continue;
+    // The token may not read it.
+    const linked = await client.status(link.dataset_id, { signal }).catch(undefinedFor(404));
+    folders.push({ slot, name: link.name, files: linked?.files });
+  }
+  const root = into === undefined ? PLACEHOLDER : resolve(into);
+  return { role, ...trainingDatasetOf({ name, root, only, digest, files, captions, links: folders }) };
 }
 
 function requireFitting({ for: trainer, job, trigger }: Options): void {
@@ -108,27 +118,6 @@ function requireFitting({ for: trainer, job, trigger }: Options): void {
   }
   if (job?.trim() === '') throw new CommandError(EXIT.usage, '--job must name the job.');
   if (trigger !== undefined && job === undefined) throw new CommandError(EXIT.usage, '--trigger needs --job.');
-}
-
-/** The files of a linked dataset are `undefined` if the token does not read it. */
-function linkedFoldersOf(client: TrainyardClient, links: WireLinks = {}, signal: AbortSignal): Promise<LinkedFolder[]> {
-  const folders = LINK_SLOTS.map(async (slot) => {
-    const link = links[slot];
-    if (link === undefined) return [];
-    const status = await client.status(link.dataset_id, { signal }).catch(undefinedFor(404));
-    return [{ slot, name: link.name, files: status?.files }];
-  });
-  return Promise.all(folders).then((each) => each.flat());
-}
-
-/** The texts of the captions; `undefined` if the service can't be asked for them, having the Trainer dataset API only. */
-async function captionsOf(
-  client: TrainyardClient,
-  { id, files }: { id: string; files: readonly WireFile[] },
-  signal: AbortSignal,
-): Promise<WireCaption[] | undefined> {
-  const names = files.map(({ filename }) => filename).filter((name) => mediaTypeOf(name)?.kind === 'caption');
-  return names.length === 0 ? [] : client.bulk.captions(id, names, { signal }).catch(undefinedFor(404, 405));
 }
 
 function undefinedFor(...statuses: readonly number[]): (error: unknown) => undefined {

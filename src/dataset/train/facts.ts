@@ -1,7 +1,19 @@
 import { shellWord } from '../../command-line.js';
+import { RESOLUTIONS } from '../buckets.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from '../media.js';
-import { numbered, sidesOf, suggestedFrames, suggestedResolutions } from './suggestions.js';
 import { ONETRAINER_MASK_ENDING, type TrainingDataset, type TrainingFile } from './training-dataset.js';
+
+/** A smaller resolution is a multiple of this, like the sides of the buckets of most trainers. */
+const SIDE_STEP = 64;
+
+/** More frames need more memory than most graphics cards have. */
+const MAX_FRAMES = 81;
+
+/** With one frame, ai-toolkit looks for images (`toolkit/config_modules.py`, `num_frames`). */
+const MIN_FRAMES = 5;
+
+/** Used if no clip tells its length. */
+const USUAL_FRAMES = 33;
 
 /** The facts that templates insert: of all datasets, and of each in `datasets`. A fact that does not apply is `undefined`. */
 export function factsOf(all: readonly TrainingDataset[]) {
@@ -48,16 +60,34 @@ function contentFactsOf(datasets: readonly TrainingDataset[]) {
   };
 }
 
-function sizeFactsOf(files: readonly TrainingFile[], options?: { isOne: boolean }) {
-  const { resolutions, reason } = suggestedResolutions(files, options);
-  const resolution = resolutions.at(-1) ?? 0;
-  const sides = sidesOf(files);
-  const small = sides.filter((side) => side < resolution).length;
+/**
+ * Suggests the common resolutions that at least half of the files reach, the smallest first; smaller files are trained on at their
+ * own size, or enlarged. A resolution is the side of a square; trainers keep the aspect ratio and about its area.
+ *
+ * @param options.isOne suggests the smallest alone: for clips, which need far more memory than images
+ */
+function sizeFactsOf(files: readonly TrainingFile[], { isOne = false } = {}) {
+  const sides = files
+    .flatMap(({ width, height }) => (width && height ? [Math.sqrt(width * height)] : []))
+    .sort((a, b) => a - b);
+  const [smallest, ...larger] = RESOLUTIONS;
+  const [side, median = 0] = [sides[0], sides[sides.length >> 1]];
+  const isReached = (resolution: number) => sides.filter((each) => each >= resolution).length >= sides.length / 2;
+  const resolutions: number[] = isReached(smallest)
+    ? [smallest, ...(isOne || side === undefined ? [] : larger.filter(isReached))]
+    : [Math.max(SIDE_STEP, Math.floor(median / SIDE_STEP) * SIDE_STEP)];
+  const resolution = resolutions.at(-1) ?? smallest;
+  const small = sides.filter((each) => each < resolution).length;
+  const found =
+    small === 0 ? 'no file has' : `${small} of ${numbered(sides.length, 'file')} ${small === 1 ? 'has' : 'have'}`;
   return {
     resolutions,
     resolution,
-    reason,
-    minimum: sides[0] && Math.min(resolution, Math.floor(sides[0])),
+    reason:
+      side === undefined
+        ? 'the sizes are unknown; this is the smallest common resolution'
+        : `${found} fewer pixels than ${resolution} x ${resolution}`,
+    minimum: side && Math.min(resolution, Math.floor(side)),
     smaller: numberedIfAny(small, 'image'),
     enlarged: numberedIfAny(small, 'image is', 'images are'),
   };
@@ -115,9 +145,8 @@ function folderFactsOf(dataset: TrainingDataset) {
     links,
     hasLinks: links.length > 0,
     controls,
-    controlCount: controls.length,
     hasOneControl: controls.length === 1,
-    hasSeveralControls: controls.length > 1,
+    severalControls: controls.length > 1 ? controls.length : undefined,
     firstControl: controls[0],
     mask: links.find(({ slot }) => slot === 'mask'),
     examples,
@@ -178,17 +207,45 @@ function linkFactsOf({ root, links, images, clips }: TrainingDataset, conditioni
 }
 
 const MAX_EXAMPLES = 3;
-const MAX_EXAMPLE_LENGTH = 300;
+const MAX_EXAMPLE_CHARACTERS = 300;
 
 /** A few captions, each on one line: prompts close to what is trained. */
 function examplesOf({ captions = [] }: TrainingDataset) {
   const examples = new Map<string, string>();
   for (const { stem, text } of captions) {
-    const prompt = text.trim().replace(/\s+/g, ' ').slice(0, MAX_EXAMPLE_LENGTH);
+    const prompt = [...text.trim().replace(/\s+/g, ' ')].slice(0, MAX_EXAMPLE_CHARACTERS).join('');
     if (prompt !== '' && !examples.has(prompt)) examples.set(prompt, stem);
     if (examples.size === MAX_EXAMPLES) break;
   }
   return [...examples].map(([prompt, stem]) => ({ prompt, stem }));
+}
+
+/**
+ * Suggests as many frames as the shortest clip has, in the form 4n + 1 that video models take.
+ *
+ * @param options.atRate counts the frames of a clip once it is converted to this many frames per second
+ */
+function suggestedFrames(clips: readonly TrainingFile[], { atRate }: { atRate?: number } = {}) {
+  const known = clips.flatMap(({ frames, frames_per_second: rate }) => {
+    if (frames === undefined || (atRate !== undefined && !rate)) return [];
+    return [atRate === undefined ? frames : Math.floor((frames * atRate) / (rate || atRate))];
+  });
+  if (known.length === 0) {
+    return { frames: USUAL_FRAMES, framesReason: 'the lengths of the clips are unknown; of the form 4n + 1' };
+  }
+  const shortest = known.reduce((least, frames) => Math.min(least, frames));
+  const count = 4 * Math.floor((Math.min(shortest, MAX_FRAMES) - 1) / 4) + 1;
+  const unknown = clips.length > known.length ? ` (${clips.length - known.length} of unknown length)` : '';
+  const rate = atRate === undefined ? '' : ` at ${atRate} frames per second`;
+  return {
+    frames: Math.max(count, MIN_FRAMES),
+    framesReason: `the shortest clip has ${numbered(shortest, 'frame')}${rate}${unknown}; of the form 4n + 1`,
+  };
+}
+
+/** `1 image`, `1,200 images`. */
+function numbered(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
 function numberedIfAny(count: number, one: string, many?: string): string | undefined {

@@ -1,9 +1,7 @@
 import { escapeOf, jsonText } from '../../json-text.js';
 
 /** What a template can insert, by name. A list or an object is for a section. */
-export interface Facts {
-  readonly [name: string]: unknown;
-}
+export type Facts = Readonly<Record<string, unknown>>;
 
 /**
  * `{{!…}}` or a section (`{{#name}}…{{/name}}`, `{{^name}}…{{/name}}`), alone on a line or within one; `{{{name}}}`; `{{name}}`.
@@ -20,35 +18,30 @@ const UNSAFE = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu;
  * `{{{name}}}` is for a command in a comment. A section stands once for each element of a list, or once unless the fact is absent;
  * the facts of an object hold inside. A section with `^` stands where the fact is absent.
  *
- * @throws TypeError if a fact is missing
+ * @throws TypeError if the template names a fact that is missing, or inserts one that does not apply
  */
 export function filled(template: string, facts: Facts): string {
   return template.replace(
     TAG,
     (_, sign?: string, section?: string, _end?: string, body = '', plain?: string, name = '') => {
-      if (section !== undefined) return filledSection(body, { sign, value: factIn(facts, section), facts });
+      if (section !== undefined) return filledSection(body, { sign, name: section, facts });
       if (plain !== undefined) return wordOf(facts, plain).replace(UNSAFE, escapeOf);
       return name === '' ? '' : jsonText(wordOf(facts, name)).slice(1, -1);
     },
   );
 }
 
-function filledSection(
-  body: string,
-  { sign, value, facts }: { sign: string | undefined; value: unknown; facts: Facts },
-): string {
+function filledSection(body: string, { sign, name, facts }: { sign?: string | undefined; name: string; facts: Facts }) {
+  if (!Object.hasOwn(facts, name)) throw new TypeError(`The template has no fact "${name}".`);
+  const value = facts[name];
   const items = Array.isArray(value) ? value : value === undefined || value === false ? [] : [value];
   if (sign === '^') return items.length === 0 ? filled(body, facts) : '';
   return items.map((item) => filled(body, typeof item === 'object' ? { ...facts, ...item } : facts)).join('');
 }
 
-function factIn(facts: Facts, name: string): unknown {
-  if (!Object.hasOwn(facts, name)) throw new TypeError(`The template has no fact "${name}".`);
-  return facts[name];
-}
-
 function wordOf(facts: Facts, name: string): string {
-  const value = factIn(facts, name);
+  const value = facts[name];
+  if (value === undefined) throw new TypeError(`The template has no fact "${name}".`);
   return Array.isArray(value) ? value.join(', ') : String(value);
 }
 

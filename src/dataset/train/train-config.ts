@@ -23,9 +23,7 @@ export interface TrainConfig {
   readonly notes: readonly string[];
 }
 
-interface TrainerFile extends Pick<TrainConfig, 'format' | 'filename'> {
-  readonly template: string;
-}
+type TrainerFile = Pick<TrainConfig, 'format' | 'filename'> & { readonly template: string };
 
 /** The file of each trainer. A new trainer is a row here, its template, and the facts that no other template has. */
 const FILES = {
@@ -84,7 +82,7 @@ export function aiToolkitJob(
 ): TrainConfig {
   const facts = factsOf(datasets);
   if (facts.filled.length === 0) throw new NothingToTrainOn();
-  const controls = Math.max(...facts.datasets.map(({ controlCount }) => controlCount));
+  const controls = Math.max(...facts.datasets.map((dataset) => dataset.controls.length));
   const job = facts.clips ? wan : controls === 0 ? flux : controls === 1 ? kontext : qwenEdit;
   const template = job.replace('{{>datasets}}\n', () => aiToolkit);
   const filename = `${name.replace(/[^\p{L}\p{N}._-]+/gu, '_')}.yaml`;
@@ -92,10 +90,9 @@ export function aiToolkitJob(
   const prompts = examples.length > 0 ? examples : [{ prompt: trigger ?? datasets[0]?.name ?? '' }];
   const samples = facts.datasets.flatMap((dataset) => dataset.samples);
   const sampleFrames = facts.clips && Math.min(facts.clips.frames, MAX_SAMPLE_FRAMES);
-  const [{ prompt: firstPrompt } = { prompt: '' }] = prompts;
   return configOf(
     { format: 'yaml', filename, template },
-    { ...facts, filename, jobName: name, trigger, prompts, firstPrompt, samples, sampleFrames },
+    { ...facts, filename, jobName: name, trigger, prompts, firstPrompt: prompts[0]?.prompt, samples, sampleFrames },
   );
 }
 

@@ -59,14 +59,9 @@ export interface TrainingDataset {
   /** How many of them have no caption file. */
   readonly uncaptioned: number;
   /** `undefined` if the texts were not read. */
-  readonly captions: readonly CaptionText[] | undefined;
+  readonly captions: readonly { readonly stem: string; readonly text: string }[] | undefined;
   /** Its controls, then its mask; each is mounted in a folder of its own. */
   readonly links: readonly LinkedFolder[];
-}
-
-interface CaptionText {
-  readonly stem: string;
-  readonly text: string;
 }
 
 export interface DatasetToTrain extends Pick<TrainingDataset, 'name' | 'root'> {
