@@ -1,7 +1,7 @@
 import { escapeOf, jsonText } from '../../json-text.js';
 
 /** What a template can insert, by name. A list or an object is for a section. */
-export type Facts = Readonly<Record<string, unknown>>;
+export type TemplateFacts = Readonly<Record<string, unknown>>;
 
 /**
  * `{{!…}}` or a section (`{{#name}}…{{/name}}`, `{{^name}}…{{/name}}`), alone on a line or within one; `{{{name}}}`; `{{name}}`.
@@ -20,7 +20,7 @@ const UNSAFE = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu;
  *
  * @throws TypeError if the template names a fact that is missing, or inserts one that does not apply
  */
-export function filled(template: string, facts: Facts): string {
+export function filled(template: string, facts: TemplateFacts): string {
   return template.replace(
     TAG,
     (_, sign?: string, section?: string, _end?: string, body = '', plain?: string, name = '') => {
@@ -31,7 +31,9 @@ export function filled(template: string, facts: Facts): string {
   );
 }
 
-function filledSection(body: string, { sign, name, facts }: { sign?: string | undefined; name: string; facts: Facts }) {
+type Section = { readonly sign?: string | undefined; readonly name: string; readonly facts: TemplateFacts };
+
+function filledSection(body: string, { sign, name, facts }: Section): string {
   if (!Object.hasOwn(facts, name)) throw new TypeError(`The template has no fact "${name}".`);
   const value = facts[name];
   const items = Array.isArray(value) ? value : value === undefined || value === false ? [] : [value];
@@ -39,7 +41,7 @@ function filledSection(body: string, { sign, name, facts }: { sign?: string | un
   return items.map((item) => filled(body, typeof item === 'object' ? { ...facts, ...item } : facts)).join('');
 }
 
-function wordOf(facts: Facts, name: string): string {
+function wordOf(facts: TemplateFacts, name: string): string {
   const value = facts[name];
   if (value === undefined) throw new TypeError(`The template has no fact "${name}".`);
   return Array.isArray(value) ? value.join(', ') : String(value);

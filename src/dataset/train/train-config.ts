@@ -1,5 +1,5 @@
 import { factsOf, factsOfOne } from './facts.js';
-import { type Facts, filled, withProse } from './template.js';
+import { filled, type TemplateFacts, withProse } from './template.js';
 import aiToolkit from './templates/ai-toolkit.yaml.template?raw';
 import flux from './templates/ai-toolkit-flux.yaml.template?raw';
 import kontext from './templates/ai-toolkit-kontext.yaml.template?raw';
@@ -61,7 +61,7 @@ export function trainConfigOf(trainer: Trainer, datasets: readonly TrainingDatas
   return configOf(FILES[trainer], facts);
 }
 
-function configOf({ format, filename, template }: TrainerFile, facts: Facts): TrainConfig {
+function configOf({ format, filename, template }: TrainerFile, facts: TemplateFacts): TrainConfig {
   const lines = filled(template, facts).trimEnd().split('\n');
   return { format, filename, ...withProse(lines, { hasComments: format !== 'json' }) };
 }
