@@ -35,7 +35,6 @@ interface Options extends RemoteOptions {
   readonly only?: MediaChoice;
 }
 
-/** Obviously a placeholder, for the user to replace. */
 const PLACEHOLDER = '/path/to/datasets';
 
 const HELP = `
@@ -88,7 +87,7 @@ async function printConfig(names: readonly string[], options: Options, signal: A
   for (const note of config.notes) printMessage(note);
 }
 
-/** The captions are `undefined` if the service has the Trainer dataset API only, and can't be asked for their texts. */
+/** What could not be read is `undefined`: captions without the bulk API, and a linked dataset that the token does not read. */
 async function readDataset(
   client: TrainyardClient,
   { name: nameOrId, into, only }: { name: string } & Options,
@@ -103,7 +102,6 @@ async function readDataset(
   for (const slot of LINK_SLOTS) {
     const link = links[slot];
     if (link === undefined) continue;
-    // The token may not read it.
     const linked = await client.status(link.dataset_id, { signal }).catch(undefinedFor(404));
     folders.push({ slot, name: link.name, files: linked?.files });
   }
