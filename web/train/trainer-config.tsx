@@ -1,9 +1,14 @@
 import { useId, useMemo, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
-import { aiToolkitJob } from '../../src/dataset/train/ai-toolkit-job.js';
-import { NothingToTrainOn, type TrainConfig } from '../../src/dataset/train/config-text.js';
-import { TRAINERS, type Trainer, trainConfigOf } from '../../src/dataset/train/train-config.js';
+import {
+  aiToolkitJob,
+  NothingToTrainOn,
+  TRAINERS,
+  type TrainConfig,
+  type Trainer,
+  trainConfigOf,
+} from '../../src/dataset/train/train-config.js';
 import { type MediaChoice, type TrainingDataset, trainingDatasetOf } from '../../src/dataset/train/training-dataset.js';
 import { textOf, useReadPairs } from '../captions/read-pairs.js';
 import { pairsOf } from '../live/pairs.js';

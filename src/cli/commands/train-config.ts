@@ -1,16 +1,19 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { WireLinks } from '../../api/pair-schemas.js';
-import type { WireCaption, WireFile } from '../../api/schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
-import { aiToolkitDatasetOf } from '../../dataset/train/ai-toolkit.js';
-import { aiToolkitJob } from '../../dataset/train/ai-toolkit-job.js';
-import { NothingToTrainOn, type TrainConfig } from '../../dataset/train/config-text.js';
-import { TRAINERS, type Trainer, trainConfigOf } from '../../dataset/train/train-config.js';
+import {
+  aiToolkitDatasetOf,
+  aiToolkitJob,
+  NothingToTrainOn,
+  TRAINERS,
+  type TrainConfig,
+  type Trainer,
+  trainConfigOf,
+} from '../../dataset/train/train-config.js';
 import {
   type LinkedFolder,
   MEDIA_CHOICES,
@@ -32,7 +35,6 @@ interface Options extends RemoteOptions {
   readonly only?: MediaChoice;
 }
 
-/** Obviously a placeholder, for the user to replace. */
 const PLACEHOLDER = '/path/to/datasets';
 
 const HELP = `
@@ -69,24 +71,57 @@ export function addTrainConfigCommand(program: Command): void {
 async function printConfig(names: readonly string[], options: Options, signal: AbortSignal): Promise<void> {
   requireFitting(options);
   const client = clientFrom(options);
-  const root = options.into === undefined ? PLACEHOLDER : resolve(options.into);
-  const datasets = [];
-  for (const nameOrId of names) {
-    const { id, name, role } = await mustFind(client, nameOrId, signal);
-    const { files, digest, links: wireLinks } = await client.status(id, { signal });
-    const links = await linkedFoldersOf(client, wireLinks, signal);
-    const captions = await captionsOf(client, id, files, signal);
-    datasets.push({ role, ...trainingDatasetOf({ name, root, only: options.only, digest, files, captions, links }) });
-  }
-  const trained = datasetsToTrain(datasets);
-  const config = configFor(trained, options);
+  const found = [];
+  for (const name of names) found.push(await readDataset(client, { name, ...options }, signal));
+  const datasets = datasetsToTrain(found);
+  const config = configFor(datasets, options);
   if (options.json) {
     const isBlock = options.for === 'ai-toolkit' && options.job === undefined;
-    const settings = isBlock && { datasets: trained.map((dataset) => aiToolkitDatasetOf(dataset)) };
+    const settings = isBlock && { datasets: datasets.map((dataset) => aiToolkitDatasetOf(dataset)) };
     return printJson({ trainer: options.for, ...config, ...settings });
   }
-  print(withOwnMount(config.text));
+  // Comments name commands as they are called on this machine. Other lines stay: they have captions and names.
+  print(
+    config.text.replace(/^( *# +)trainyard (?=mount )/gm, (_, before: string) => `${before}${ownCommand.command} `),
+  );
   for (const note of config.notes) printMessage(note);
+}
+
+/** What could not be read is `undefined`: captions without the bulk API, and a linked dataset that the token does not read. */
+async function readDataset(
+  client: TrainyardClient,
+  { name: nameOrId, into, only }: { name: string } & Options,
+  signal: AbortSignal,
+) {
+  const { id, name, role } = await mustFind(client, nameOrId, signal);
+  const { files, digest, links = {} } = await client.status(id, { signal });
+  const texts = files.map(({ filename }) => filename).filter((each) => mediaTypeOf(each)?.kind === 'caption');
+  const captions =
+    texts.length === 0 ? [] : await client.bulk.captions(id, texts, { signal }).catch(undefinedFor(404, 405));
+  const folders: LinkedFolder[] = [];
+  for (const slot of LINK_SLOTS) {
+    const link = links[slot];
+    if (link === undefined) continue;
+    const linked = await client.status(link.dataset_id, { signal }).catch(undefinedFor(404));
+    folders.push({ slot, name: link.name, files: linked?.files });
+  }
+  const root = into === undefined ? PLACEHOLDER : resolve(into);
+  return { role, ...trainingDatasetOf({ name, root, only, digest, files, captions, links: folders }) };
+}
+
+function requireFitting({ for: trainer, job, trigger }: Options): void {
+  if (job !== undefined && trainer !== 'ai-toolkit') {
+    const message = `--job prints jobs for ai-toolkit only. Leave it out to print the datasets for ${trainer}.`;
+    throw new CommandError(EXIT.usage, message);
+  }
+  if (job?.trim() === '') throw new CommandError(EXIT.usage, '--job must name the job.');
+  if (trigger !== undefined && job === undefined) throw new CommandError(EXIT.usage, '--trigger needs --job.');
+}
+
+function undefinedFor(...statuses: readonly number[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof TrainyardError && statuses.includes(error.status))) throw error;
+  };
 }
 
 /**
@@ -94,50 +129,13 @@ async function printConfig(names: readonly string[], options: Options, signal: A
  *
  * @throws CommandError with 65 if one of the others is not a training dataset
  */
-function datasetsToTrain<D extends TrainingDataset & { readonly role?: Role | undefined }>(
-  datasets: readonly D[],
-): D[] {
-  const linked = new Set(datasets.flatMap(({ links }) => links.map(({ name }) => name)));
-  const trained = datasets.filter(({ name }) => !linked.has(name));
+function datasetsToTrain<D extends TrainingDataset & { readonly role?: Role | undefined }>(found: readonly D[]): D[] {
+  const linked = new Set(found.flatMap(({ links }) => links.map(({ name }) => name)));
+  const trained = found.filter(({ name }) => !linked.has(name));
   const other = trained.find(({ role = 'training' }) => role !== 'training');
   if (other === undefined) return trained;
   const message = `"${printable(other.name)}" is a ${printable(String(other.role))} dataset. Name the dataset that links to it: the settings have both.`;
   throw new CommandError(EXIT.dataError, message);
-}
-
-/** The files of a linked dataset are `undefined` if the token does not read it. */
-async function linkedFoldersOf(
-  client: TrainyardClient,
-  links: WireLinks | undefined,
-  signal: AbortSignal,
-): Promise<LinkedFolder[]> {
-  const found: LinkedFolder[] = [];
-  for (const slot of LINK_SLOTS) {
-    const link = links?.[slot];
-    if (link === undefined) continue;
-    const status = await client.status(link.dataset_id, { signal }).catch((error) => {
-      if (error instanceof TrainyardError && error.status === 404) return undefined;
-      throw error;
-    });
-    found.push({ slot, name: link.name, files: status?.files });
-  }
-  return found;
-}
-
-/** Comments name commands as they are called on this machine. Other lines stay: they have captions and names. */
-function withOwnMount(text: string): string {
-  return text.replace(/^(\s*#\s+)trainyard mount /gm, (_, before: string) => `${before}${ownCommand.command} mount `);
-}
-
-function requireFitting({ for: trainer, job, trigger }: Options): void {
-  if (job !== undefined && trainer !== 'ai-toolkit') {
-    throw new CommandError(
-      EXIT.usage,
-      `--job prints jobs for ai-toolkit only. Leave it out to print the datasets for ${trainer}.`,
-    );
-  }
-  if (job?.trim() === '') throw new CommandError(EXIT.usage, '--job must name the job.');
-  if (trigger !== undefined && job === undefined) throw new CommandError(EXIT.usage, '--trigger needs --job.');
 }
 
 function configFor(datasets: readonly TrainingDataset[], { for: trainer, job, trigger }: Options): TrainConfig {
@@ -147,19 +145,4 @@ function configFor(datasets: readonly TrainingDataset[], { for: trainer, job, tr
     if (!(error instanceof NothingToTrainOn)) throw error;
     throw new CommandError(EXIT.dataError, error.message, { cause: error });
   }
-}
-
-/** The texts of the captions; `undefined` if the service can't be asked for them, having the Trainer dataset API only. */
-async function captionsOf(
-  client: TrainyardClient,
-  id: string,
-  files: readonly WireFile[],
-  signal: AbortSignal,
-): Promise<WireCaption[] | undefined> {
-  const names = files.flatMap(({ filename }) => (mediaTypeOf(filename)?.kind === 'caption' ? [filename] : []));
-  if (names.length === 0) return [];
-  return client.bulk.captions(id, names, { signal }).catch((error) => {
-    if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
-    throw error;
-  });
 }

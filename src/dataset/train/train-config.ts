@@ -1,30 +1,116 @@
-import { aiToolkitBlock } from './ai-toolkit.js';
-import type { TrainConfig } from './config-text.js';
-import { diffusionPipeConfig } from './diffusion-pipe.js';
-import { kohyaConfig } from './kohya.js';
-import { musubiConfig } from './musubi.js';
-import { oneTrainerConfig } from './onetrainer.js';
-import { simpleTunerConfig } from './simpletuner.js';
+import { factsOf, factsOfOne } from './facts.js';
+import { filled, type TemplateFacts, withProse } from './template.js';
+import aiToolkit from './templates/ai-toolkit.yaml.template?raw';
+import flux from './templates/ai-toolkit-flux.yaml.template?raw';
+import kontext from './templates/ai-toolkit-kontext.yaml.template?raw';
+import qwenEdit from './templates/ai-toolkit-qwen-edit.yaml.template?raw';
+import wan from './templates/ai-toolkit-wan22.yaml.template?raw';
+import diffusionPipe from './templates/diffusion-pipe.toml.template?raw';
+import kohya from './templates/kohya.toml.template?raw';
+import musubi from './templates/musubi.toml.template?raw';
+import oneTrainer from './templates/onetrainer.json.template?raw';
+import simpleTuner from './templates/simpletuner.json.template?raw';
 import type { TrainingDataset } from './training-dataset.js';
 
-/** The trainers that a configuration can be written for. */
-export const TRAINERS = ['ai-toolkit', 'kohya', 'onetrainer', 'simpletuner', 'musubi', 'diffusion-pipe'] as const;
-export type Trainer = (typeof TRAINERS)[number];
+/** A configuration file of a trainer, or a block of one. */
+export interface TrainConfig {
+  readonly format: 'yaml' | 'toml' | 'json';
+  /** The usual name of the file, which the trainer takes as an argument. */
+  readonly filename: string;
+  /** The text, with advice in comments where the format has comments. It ends without a line end. */
+  readonly text: string;
+  /** Advice that JSON has no comments for; one or two sentences each. */
+  readonly notes: readonly string[];
+}
 
-const CONFIGS: Record<Trainer, (datasets: readonly TrainingDataset[]) => TrainConfig> = {
-  'ai-toolkit': aiToolkitBlock,
-  kohya: kohyaConfig,
-  onetrainer: oneTrainerConfig,
-  simpletuner: simpleTunerConfig,
-  musubi: musubiConfig,
-  'diffusion-pipe': diffusionPipeConfig,
-};
+type TrainerFile = Pick<TrainConfig, 'format' | 'filename'> & { readonly template: string };
+
+/** The file of each trainer. A new trainer is a row here, its template, and the facts that no other template has. */
+const FILES = {
+  'ai-toolkit': { format: 'yaml', filename: 'job.yaml', template: aiToolkit },
+  kohya: { format: 'toml', filename: 'dataset.toml', template: kohya },
+  onetrainer: { format: 'json', filename: 'concepts.json', template: oneTrainer },
+  simpletuner: { format: 'json', filename: 'multidatabackend.json', template: simpleTuner },
+  musubi: { format: 'toml', filename: 'dataset.toml', template: musubi },
+  'diffusion-pipe': { format: 'toml', filename: 'dataset.toml', template: diffusionPipe },
+} as const satisfies Record<string, TrainerFile>;
+
+export type Trainer = keyof typeof FILES;
+
+/** The trainers that a configuration can be written for. */
+export const TRAINERS = Object.keys(FILES) as readonly Trainer[];
+
+/** The datasets have nothing that the trainer trains on. The message says what to do. */
+export class NothingToTrainOn extends Error {
+  constructor(message = 'The datasets have neither images nor clips.') {
+    super(message);
+  }
+}
 
 /**
- * Writes the minimal dataset configuration of a trainer.
+ * Writes the minimal dataset configuration of a trainer. The block for ai-toolkit can be written before the files are there.
  *
  * @throws NothingToTrainOn
  */
 export function trainConfigOf(trainer: Trainer, datasets: readonly TrainingDataset[]): TrainConfig {
-  return CONFIGS[trainer](datasets);
+  const facts = factsOf(datasets);
+  if (trainer === 'kohya' && facts.images === undefined) {
+    throw new NothingToTrainOn('sd-scripts trains on images, and there are none. For clips, use musubi.');
+  }
+  if (trainer !== 'ai-toolkit' && facts.filled.length === 0) throw new NothingToTrainOn();
+  return configOf(FILES[trainer], facts);
+}
+
+function configOf({ format, filename, template }: TrainerFile, facts: TemplateFacts): TrainConfig {
+  const lines = filled(template, facts).trimEnd().split('\n');
+  return { format, filename, ...withProse(lines, { hasComments: format !== 'json' }) };
+}
+
+/** More frames of a sample take long to make; the value of ai-toolkit's page for Wan (`ui/src/app/jobs/new/options.tsx`). */
+const MAX_SAMPLE_FRAMES = 41;
+
+/**
+ * A whole job for ai-toolkit with the keys and values of its examples at commit 27a03a91: for FLUX.1 with images, for Wan 2.2 if
+ * there are clips, for FLUX.1 Kontext with images of one control, for Qwen-Image-Edit with several.
+ *
+ * @param job.name names the job, and the folder and the files that it writes
+ * @throws NothingToTrainOn
+ */
+export function aiToolkitJob(
+  datasets: readonly TrainingDataset[],
+  { name, trigger }: { name: string; trigger?: string | undefined },
+): TrainConfig {
+  const facts = factsOf(datasets);
+  if (facts.filled.length === 0) throw new NothingToTrainOn();
+  const controls = Math.max(...facts.datasets.map((dataset) => dataset.controls.length));
+  const job = facts.clips ? wan : controls === 0 ? flux : controls === 1 ? kontext : qwenEdit;
+  const template = job.replace('{{>datasets}}\n', () => aiToolkit);
+  const filename = `${name.replace(/[^\p{L}\p{N}._-]+/gu, '_')}.yaml`;
+  const examples = facts.datasets.flatMap((dataset) => dataset.examples).slice(0, 3);
+  const prompts = examples.length > 0 ? examples : [{ prompt: trigger ?? datasets[0]?.name ?? '' }];
+  const samples = facts.datasets.flatMap((dataset) => dataset.samples);
+  const sampleFrames = facts.clips && Math.min(facts.clips.frames, MAX_SAMPLE_FRAMES);
+  return configOf(
+    { format: 'yaml', filename, template },
+    { ...facts, filename, jobName: name, trigger, prompts, firstPrompt: prompts[0]?.prompt, samples, sampleFrames },
+  );
+}
+
+/** The settings of one dataset in a job of ai-toolkit, with the reason for each number. */
+export function aiToolkitDatasetOf(dataset: TrainingDataset) {
+  const { folder, controls, mask, resolutions, reason, clips } = factsOfOne(dataset);
+  const small = `${reason}; the trainer does not enlarge files`;
+  return {
+    folder_path: folder,
+    ...Object.fromEntries(controls.map(({ key, linkFolder }) => [key, linkFolder])),
+    ...(mask && { mask_path: mask.linkFolder, mask_min_value: 0.1 }),
+    caption_ext: 'txt',
+    cache_latents_to_disk: true,
+    resolution: resolutions,
+    ...(clips && { num_frames: clips.frames }),
+    reasons: {
+      resolution: clips ? `${small}; clips need much memory` : small,
+      ...(clips && { num_frames: clips.framesReason }),
+    },
+  };
 }

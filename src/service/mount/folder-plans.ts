@@ -1,6 +1,5 @@
 import { mediaTypeOf, mountedNameOf, stemOf } from '../../dataset/media.js';
-import { oneTrainerMaskOf } from '../../dataset/train/onetrainer.js';
-import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
+import { chosenFiles, type MediaChoice, oneTrainerMaskOf } from '../../dataset/train/training-dataset.js';
 import type { MountableDataset } from './check-manifest.js';
 import type { SourcedLink, MountSet } from './mount-set.js';
 import { MountError, type MountFile } from './mount-source.js';

@@ -59,6 +59,7 @@ export const DIFFUSION_PIPE: Record<string, DocumentedKey> = {
   'directory.[].path': key('examples/dataset.toml:52', isAbsolute),
   'directory.[].control_path': key('utils/dataset.py:479', isAbsolute),
   'directory.[].mask_path': key('examples/dataset.toml:60; utils/dataset.py:478', isAbsolute),
+  'directory.[].skip_empty_caption': key('examples/dataset.toml:47; utils/dataset.py:484', isOneOf(false)),
   'directory.[].num_repeats': key('examples/dataset.toml:64', isCount),
 };
 

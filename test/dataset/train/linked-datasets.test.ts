@@ -2,8 +2,7 @@ import { parse as parseToml } from 'smol-toml';
 import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
-import { aiToolkitJob } from '../../../src/dataset/train/ai-toolkit-job.js';
-import { type Trainer, trainConfigOf } from '../../../src/dataset/train/train-config.js';
+import { aiToolkitJob, type Trainer, trainConfigOf } from '../../../src/dataset/train/train-config.js';
 import { type TrainingFile, trainingDatasetOf } from '../../../src/dataset/train/training-dataset.js';
 
 const image = (filename: string, side = 1024): TrainingFile => ({ filename, width: side, height: side });

@@ -2,9 +2,7 @@ import { parse as parseToml } from 'smol-toml';
 import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
-import { aiToolkitJob } from '../../../src/dataset/train/ai-toolkit-job.js';
-import type { TrainConfig } from '../../../src/dataset/train/config-text.js';
-import { TRAINERS, trainConfigOf } from '../../../src/dataset/train/train-config.js';
+import { aiToolkitJob, TRAINERS, type TrainConfig, trainConfigOf } from '../../../src/dataset/train/train-config.js';
 import {
   type DatasetToTrain,
   type TrainingFile,
@@ -64,6 +62,12 @@ const THREE_CONTROLS = dataset([image('1.jpg')], {
 });
 const CLIPS_WITH_CONTROL = dataset([clip('1.mp4', 50)], { links: [link('control_1', [clip('1.mp4', 50)])] });
 const MIXED = dataset([image('1.jpg'), image('2.jpg'), clip('3.mp4', 81)]);
+const UNCAPTIONED = trainingDatasetOf({
+  name: 'rail way',
+  root: '/data',
+  files: [image('1.jpg'), { filename: '1.txt' }, image('2.jpg'), image('3.jpg')],
+  captions: ONE_LINE,
+});
 
 const PARSERS: Record<TrainConfig['format'], (text: string) => unknown> = {
   yaml: parseYaml,
@@ -99,7 +103,7 @@ const DOCUMENTED = {
 
 describe.each(TRAINERS)('the settings for %s', (trainer) => {
   test('have documented keys and values only, and between them all that are documented here', () => {
-    const withImages = [IMAGES, MIXED, ONE_CONTROL, THREE_CONTROLS];
+    const withImages = [IMAGES, MIXED, UNCAPTIONED, ONE_CONTROL, THREE_CONTROLS];
     const all = trainer === 'kohya' ? withImages : [...withImages, CLIPS, CLIPS_WITH_CONTROL];
     const configs = all.map((one) => trainConfigOf(trainer, [one]));
     const documents = configs.map(parsed);
@@ -108,20 +112,27 @@ describe.each(TRAINERS)('the settings for %s', (trainer) => {
     expect(Object.keys(DOCUMENTED[trainer]).filter((path) => !used.has(path))).toEqual([]);
   });
 
-  test('name each folder as it is, also with quotes, backslashes and other special characters', () => {
-    for (const root of [
-      '/a: b #c',
-      `/it's "q" \\ {x} [y]`,
-      '/café 🚂\u0085\t%',
-      '/- *a &b !c | >\n d',
-      '/',
-      '/trailing/',
-    ]) {
-      const folder = `${root.replace(/\/$/, '')}/rail way`;
-      const config = trainConfigOf(trainer, [dataset([image('1.jpg')], { root })]);
-      expect(leavesOf(parsed(config)).map(([, value]) => value)).toContain(folder);
-      expect(config.text).not.toContain('\u0085');
-    }
+  test.each([
+    '/a: b #c',
+    `/it's "q" \\ {x} [y]`,
+    '/café 🚂\u0085\t%',
+    '/- *a &b !c | >\n d',
+    '/$& {{root}} {{{shellName}}} {{#images}}',
+    '/',
+    '/trailing/',
+  ])('are valid and name each folder as it is in %j', (root) => {
+    const name = `it's "${root.replaceAll('/', '')}"`;
+    const mixed = dataset([image('1.jpg'), image('2.png', 300), clip('3.mp4', 81)], {
+      name,
+      root,
+      links: [link('control_1'), link('control_2'), link('mask')],
+    });
+    const config = trainConfigOf(trainer, [mixed]);
+    const values = leavesOf(parsed(config)).map(([, value]) => value);
+    const parent = `${root.replace(/\/$/, '')}${trainer === 'simpletuner' ? '/images' : ''}`;
+    expect(values).toContain(`${parent}/${name}`);
+    expect(faultsIn(parsed(config), DOCUMENTED[trainer])).toEqual([]);
+    expect(config.text).not.toContain('\u0085');
   });
 
   test('take several datasets', () => {
@@ -231,6 +242,15 @@ describe('advice about these very datasets', () => {
     const animated = { ...image('a.webp'), warnings: [{ code: 'ANIMATED_IMAGE' }] };
     expect(advice('diffusion-pipe', dataset([animated]))).toContain('stops the run: a.webp');
     expect(advice('diffusion-pipe', IMAGES)).not.toContain('animated');
+  });
+
+  test('diffusion-pipe: files without a caption file are trained on, where there are any', () => {
+    const directoriesOf = (...all: (typeof IMAGES)[]) =>
+      parseToml(trainConfigOf('diffusion-pipe', all).text).directory as Record<string, unknown>[];
+    const [captioned, uncaptioned] = directoriesOf(IMAGES, UNCAPTIONED);
+    expect([captioned, uncaptioned].map((each) => each?.skip_empty_caption)).toEqual([undefined, false]);
+    expect(advice('diffusion-pipe', UNCAPTIONED)).toContain('2 files have no caption file.');
+    expect(advice('diffusion-pipe', IMAGES)).not.toContain('no caption file');
   });
 
   test('OneTrainer: masks beside the images, and clips that other models leave out', () => {
