@@ -82,7 +82,7 @@ function intoSqlite(dataFolder: string): Bulk {
 }
 
 /** The indexes of the table `file`. Building them after a million inserts is much faster than updating them. */
-const FILE_INDEXES = ['file_stem', 'file_one_settled'];
+const FILE_INDEXES = ['file_stem', 'file_finalized'];
 
 async function intoPostgres(url: string): Promise<Bulk> {
   const client = new pg.Client({ connectionString: url });
@@ -122,7 +122,7 @@ function insertDatasets({ account, datasets, images, captions }: Filling, accoun
 }
 
 function insertFiles({ account, datasets, images, captions }: Filling, hex: string): string {
-  return `insert into file (id, dataset_id, filename, stem, kind, state, created_at, settled_at, size_bytes, sha256,
+  return `insert into file (id, dataset_id, filename, stem, kind, state, created_at, finalized_at, size_bytes, sha256,
       content_type, facts, warnings)
     ${numbers(Math.max(datasets, images, captions))}, f(j, extension, kind, bytes, type, facts) as (
       select i, '.jpg', 'image', ${IMAGE_BYTES}, 'image/jpeg', '${IMAGE_FACTS}' from n where i < ${images}

@@ -7,7 +7,7 @@ export function recountUsage(query: Query) {
   const names = query
     .selectFrom('file')
     .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
-    .select(['dataset.account_id', sql<number>`max(coalesce(size_bytes, promised_bytes, 0))`.as('bytes')])
+    .select(['dataset.account_id', sql<number>`max(coalesce(size_bytes, expected_bytes, 0))`.as('bytes')])
     .groupBy(['dataset.account_id', 'file.dataset_id', 'file.filename']);
   return query
     .with('file_name', () => names)

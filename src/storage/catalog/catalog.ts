@@ -169,7 +169,7 @@ export class Catalog {
 
   /** Pending uploads whose lease expired at or before `until`. */
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
-    const select = this.#files().selectAll().where('arriving_until', '<=', until).where('state', '=', IS_PENDING);
+    const select = this.#files().selectAll().where('lease_until', '<=', until).where('state', '=', IS_PENDING);
     return (await select.execute()).map((row) => fileOf(row) as PendingFile);
   }
 

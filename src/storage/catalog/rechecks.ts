@@ -94,7 +94,7 @@ export function startRecheck(
         .onRef('file.dataset_id', '=', 'dataset.id')
         .on('file.state', '=', IS_STORED)
         // As every stored file; for the index.
-        .on('file.settled_at', 'is not', null),
+        .on('file.finalized_at', 'is not', null),
     )
     .where('dataset.id', '=', datasetId)
     .where(IS_LIVE)

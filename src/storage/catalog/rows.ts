@@ -62,20 +62,20 @@ function uploadOf(row: FileRow): Upload {
       return {
         state: 'pending',
         via: required(row.via) as PendingFile['upload']['via'],
-        expectedBytes: row.promised_bytes,
+        expectedBytes: row.expected_bytes,
         ...conditionOf(row),
         ...authorOf(row),
         expiresAt: required(row.expires_at),
-        leaseUntil: row.arriving_until,
-        leaseToken: row.arriving_by,
-        ...(row.settled_at !== null && { replaced: { at: row.settled_at, isRetired: row.alive_until === null } }),
+        leaseUntil: row.lease_until,
+        leaseToken: row.lease_token,
+        ...(row.replaced_at !== null && { replaced: { at: row.replaced_at, isRetired: row.live_until === null } }),
       };
     case 'received':
       return receivedUploadOf(row);
     case 'stored':
       return storedUploadOf(row, factsOf);
     case 'rejected':
-      return { state: 'rejected', problem: JSON.parse(required(row.problem)), finalizedAt: required(row.settled_at) };
+      return { state: 'rejected', problem: JSON.parse(required(row.problem)), finalizedAt: required(row.finalized_at) };
     default:
       throw new Error(`The catalog has a file in the state "${row.state}", which this version does not support.`);
   }
@@ -87,7 +87,7 @@ export const STORED_COLUMNS = [
   'filename',
   'kind',
   'created_at',
-  'settled_at',
+  'finalized_at',
   'size_bytes',
   'sha256',
   'content_type',
@@ -139,7 +139,7 @@ function storedUploadOf(row: StoredRow, read: FactsReader): StoredFile['upload']
   const stored = {
     state: 'stored',
     ...inspectedBytesOf(row, read),
-    finalizedAt: required(row.settled_at),
+    finalizedAt: required(row.finalized_at),
     addedIn: row.added_in,
   } as const;
   return row.problem === null ? stored : { ...stored, problem: JSON.parse(row.problem) };
@@ -150,12 +150,12 @@ function receivedUploadOf(row: FileRow): ReceivedFile['upload'] {
   return {
     state: 'received',
     ...inspectedBytesOf(row, factsOf),
-    receivedAt: required(row.settled_at),
+    receivedAt: required(row.received_at),
     ...given,
   };
 }
 
-function conditionOf({ write_condition: text }: FileRow) {
+function conditionOf({ condition: text }: FileRow) {
   return text === null ? {} : { condition: JSON.parse(text) };
 }
 
@@ -188,14 +188,17 @@ export function required<T>(value: T | null): T {
 type UploadColumns = Omit<FileRow, 'id' | 'dataset_id' | 'filename' | 'stem' | 'kind' | 'state' | 'created_at'>;
 
 const NO_UPLOAD: UploadColumns = {
-  settled_at: null,
   via: null,
-  promised_bytes: null,
-  write_condition: null,
+  expected_bytes: null,
   expires_at: null,
-  arriving_until: null,
-  arriving_by: null,
-  alive_until: null,
+  lease_until: null,
+  lease_token: null,
+  live_until: null,
+  replaced_at: null,
+  condition: null,
+  author: null,
+  received_at: null,
+  finalized_at: null,
   size_bytes: null,
   sha256: null,
   content_type: null,
@@ -205,7 +208,6 @@ const NO_UPLOAD: UploadColumns = {
   problem: null,
   link_until: null,
   added_in: 0,
-  author: null,
 };
 
 /** The columns that change with the state of an upload. */
@@ -240,31 +242,31 @@ function uploadColumns(upload: Upload): UploadColumns {
       return {
         ...NO_UPLOAD,
         via: upload.via,
-        promised_bytes: upload.expectedBytes,
-        write_condition: conditionColumn(upload),
+        expected_bytes: upload.expectedBytes,
+        condition: conditionColumn(upload),
         author: authorColumn(upload),
         expires_at: upload.expiresAt,
-        arriving_until: upload.leaseUntil,
-        arriving_by: upload.leaseToken,
-        alive_until: isRetired(upload) ? null : liveUntil(upload),
-        settled_at: upload.replaced?.at ?? null,
+        lease_until: upload.leaseUntil,
+        lease_token: upload.leaseToken,
+        live_until: isRetired(upload) ? null : liveUntil(upload),
+        replaced_at: upload.replaced?.at ?? null,
       };
     case 'received':
       return {
         ...inspectedColumns(upload),
-        settled_at: upload.receivedAt,
-        write_condition: conditionColumn(upload),
+        received_at: upload.receivedAt,
+        condition: conditionColumn(upload),
         author: authorColumn(upload),
       };
     case 'stored':
       return {
         ...inspectedColumns(upload),
-        settled_at: upload.finalizedAt,
+        finalized_at: upload.finalizedAt,
         added_in: upload.addedIn ?? 0,
         problem: upload.problem === undefined ? null : JSON.stringify(upload.problem),
       };
     case 'rejected':
-      return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), settled_at: upload.finalizedAt };
+      return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), finalized_at: upload.finalizedAt };
   }
 }
 

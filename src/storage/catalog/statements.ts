@@ -237,7 +237,7 @@ export function countNames(query: Query, datasetId: string) {
 }
 
 /** As `isRetired` says the opposite. */
-const isNotReplaced = sql<boolean>`(state <> ${IS_PENDING} or alive_until is not null)`;
+const isNotReplaced = sql<boolean>`(state <> ${IS_PENDING} or live_until is not null)`;
 
 /** Adds one pending upload to the counts of a dataset; returns the dataset. */
 export const countReservation = preparedStatement(
@@ -276,7 +276,7 @@ export const writeCounts = preparedStatement(
         version: eb('version', '+', 1),
         pending_until: eb
           .selectFrom('file')
-          .select(({ fn }) => fn.max('alive_until').as('latest'))
+          .select(({ fn }) => fn.max('live_until').as('latest'))
           .where('dataset_id', '=', parameter('datasetId'))
           .where('state', '=', IS_PENDING),
       }))

@@ -1,4 +1,4 @@
-import { type Compilable, type Kysely, Migrator, sql } from 'kysely';
+import { type Compilable, type Kysely, sql } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
 import {
   isBusy,
@@ -13,7 +13,7 @@ import {
   sqliteCodeOf,
   sqlStateOf,
 } from '../backend-unusable.js';
-import { MIGRATIONS, type Schema } from './schema.js';
+import type { Schema } from './schema.js';
 
 /** Builds statements. Executed directly, each statement is its own transaction. */
 export type Query = Kysely<Schema>;
@@ -65,30 +65,6 @@ export type RowsOf<S extends readonly Compilable<unknown>[]> = {
 /** Ends the timeouts of a Postgres transaction, also those of its role. `transaction_timeout` is new in Postgres 17. */
 export const WITHOUT_TIMEOUTS = sql<unknown>`select set_config(name, '0', true) from pg_settings where name in
   ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
-
-/**
- * Creates or upgrades the tables. If several processes call it at once, one migrates and the others wait.
- *
- * @param migrations all of `MIGRATIONS`
- * @throws Error that completes "the catalog can't be used: "
- */
-export async function migrateSchema(query: Query, migrations = MIGRATIONS): Promise<void> {
-  const migrator = new Migrator({
-    db: query,
-    provider: { getMigrations: async () => migrations },
-    // The default one loads the collation of a language.
-    nameComparator: (a, b) => (a < b ? -1 : Number(a > b)),
-  });
-  const { error } = await migrator.migrateToLatest();
-  const [, unknown] = /previously executed migration (\S+) is missing/.exec(String(error)) ?? [];
-  if (unknown !== undefined) {
-    const reason = `it was changed by a newer version of trainyard (${unknown}).`;
-    throw new Error(`${reason} Run that version or a later one, or restore a backup of this version.`, {
-      cause: error,
-    });
-  }
-  if (error !== undefined) throw error;
-}
 
 /** True if a unique constraint of SQLite or Postgres rejected the statement. */
 export function isUniqueViolation(error: unknown): boolean {

@@ -7,12 +7,12 @@ import {
   catalogUnavailable,
   type Database,
   databaseError,
-  migrateSchema,
   type RowsOf,
   type Transaction,
   WITHOUT_TIMEOUTS,
 } from './database.js';
-import { MIGRATIONS, type Schema } from './schema.js';
+import { migrateSchema } from './migrate.js';
+import type { Schema } from './schema.js';
 import { sendPipelined } from './send-pipelined.js';
 import { withoutNul } from './without-nul.js';
 
@@ -31,6 +31,8 @@ const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
 const INSTANCE = 'trainyard';
 const KEEPALIVE_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 3000;
+/** An advisory lock of processes that create or upgrade the tables. */
+const MIGRATION_LOCK = 7_287_246_925;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Attempts of a transaction that fails because of a deadlock or a serialization failure. */
@@ -117,19 +119,6 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
   };
 }
 
-/** The migrations, which end the timeouts of their transaction first. */
-function migrationsWithoutTimeouts() {
-  return Object.fromEntries(
-    Object.entries(MIGRATIONS).map(([name, { up }]) => {
-      const migrate = async (db: Kysely<unknown>) => {
-        await WITHOUT_TIMEOUTS.execute(db);
-        await up(db);
-      };
-      return [name, { up: migrate }];
-    }),
-  );
-}
-
 /** Checks the version and migrates the tables, without timeouts. */
 async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): Promise<void> {
   const version = await versionOf({ ...connection, ...settings });
@@ -138,7 +127,11 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
   }
   const query = queryOver(poolOf({ ...connection, max: 1 }), Number.POSITIVE_INFINITY);
   try {
-    await migrateSchema(query, migrationsWithoutTimeouts());
+    await migrateSchema(query, {
+      // `to_regclass` may not see a table that another process has created since the transaction began.
+      tableNamed: (name) => sql`select 1 from pg_class where relname = ${name} and pg_table_is_visible(oid)`,
+      begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
+    });
   } finally {
     await query.destroy();
   }

@@ -1,302 +1,342 @@
-import { type Kysely, type Migration, sql } from 'kysely';
-import { addFileIndexes, indexBackgroundReads, indexReceived } from './migrations/add-file-indexes.js';
-import { addHistory } from './migrations/add-history.js';
-import { addJobs, type JobTables } from './migrations/add-jobs.js';
-import { addLinkUntil } from './migrations/add-link-until.js';
-import { addLinks, type LinkTables } from './migrations/add-links.js';
-import { addReadinessVersion } from './migrations/add-readiness-version.js';
-import { addTokenKinds, indexTokensOfAccounts } from './migrations/add-token-kinds.js';
-import { addVersion } from './migrations/add-version.js';
-import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
-import { createInitialTables } from './migrations/create-initial-tables.js';
-import { enqueueBackgroundWork } from './migrations/enqueue-background-work.js';
-import { indexAddedIn } from './migrations/index-added-in.js';
-import { indexAnnouncements } from './migrations/index-announcements.js';
-import { indexDatasetName } from './migrations/index-dataset-name.js';
-import { indexPresigned } from './migrations/index-presigned.js';
-import { makeOutbox } from './migrations/make-outbox.js';
-import { moveRechecksToJobs } from './migrations/move-rechecks-to-jobs.js';
+import { type Kysely, sql } from 'kysely';
+
+/** A column: its definition in SQL, and the type of its values. */
+interface Column<Value> {
+  readonly definition: string;
+  readonly value?: Value;
+}
+
+const text: Column<string> = { definition: 'text not null' };
+const textOrNull: Column<string | null> = { definition: 'text' };
+const integer: Column<number> = { definition: 'bigint not null' };
+/** 0 unless an insert says otherwise. */
+const count: Column<number> = { definition: 'bigint not null default 0' };
+const integerOrNull: Column<number | null> = { definition: 'bigint' };
+const textKey: Column<string> = { definition: 'text primary key' };
+const uniqueText: Column<string> = { definition: 'text not null unique' };
+const ofAccount: Column<string> = { definition: 'text not null references account (id) on delete cascade' };
+const ofDataset: Column<string> = { definition: 'text not null references dataset (id) on delete cascade' };
+
+/** A table with its columns, and its primary key if that has several. */
+function table<Columns extends Record<string, Column<unknown>>>(columns: Columns, key: readonly string[] = []) {
+  return { columns, key };
+}
 
 /**
- * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
- * is `finalizedAt`, `promised_bytes` is `expectedBytes`, `arriving_until` and `arriving_by` are `leaseUntil` and
- * `leaseToken`, `alive_until` is `liveUntil(upload)`.
+ * The tables, each after those that it references. Times are microseconds since 1970 UTC, JSON is stored as text, and a column
+ * has the name that its value has in the code. A change here needs one in `migrate.ts`.
  */
-export interface Schema extends WebhookTables, LinkTables, JobTables {
-  account: {
-    id: string;
-    name: string;
-    created_at: number;
+export const TABLES = {
+  account: table({
+    id: textKey,
+    name: uniqueText,
+    created_at: integer,
     /** Sums over the account's datasets, as `usageOf` counts them; they move in the transaction that changes the files. */
-    datasets: number;
-    files: number;
-    bytes: number;
+    datasets: count,
+    files: count,
+    bytes: count,
     /** The size of the blobs that only the history of the account's datasets names. */
-    history_bytes: number;
-  };
-  token: {
-    id: string;
-    account_id: string;
+    history_bytes: count,
+  }),
+  token: table({
+    id: textKey,
+    account_id: ofAccount,
     /** SHA-256 of the token, hexadecimal; the token itself is not stored. */
-    digest: string;
+    digest: uniqueText,
     /** The first characters of the token, by which a person recognizes it. */
-    hint: string;
+    hint: text,
     /** Given by the person who made it, such as the machine that uses it. */
-    name: string | null;
-    created_at: number;
-    revoked_at: number | null;
-    expires_at: number | null;
+    name: textOrNull,
+    created_at: integer,
+    revoked_at: integerOrNull,
+    expires_at: integerOrNull,
     /** 1 if the token only reads. */
-    is_read_only: number;
+    is_read_only: count,
     /** The ids of the datasets that the token is bound to, as a JSON array; null if it is bound to none. */
-    dataset_ids: string | null;
+    dataset_ids: textOrNull,
     /** Behind by up to a minute. */
-    last_used_at: number | null;
+    last_used_at: integerOrNull,
     /** A `TokenKind`. */
-    kind: string;
+    kind: { definition: "text not null default 'token'" } as Column<string>,
     /** The token that made this one, which is not valid without it; null for one that the operator made. */
-    parent_id: string | null;
-  };
-  dataset: {
-    id: string;
-    account_id: string;
-    name: string;
-    created_at: number;
+    parent_id: textOrNull,
+  }),
+  dataset: table({
+    id: textKey,
+    account_id: ofAccount,
+    name: text,
+    created_at: integer,
     /** The last time that an upload was reserved or finalized, or a file was removed. */
-    updated_at: number;
-    pending: number;
-    pending_until: number | null;
-    rejected: number;
-    images: number;
-    videos: number;
-    captions: number;
-    trainable: number;
+    updated_at: integer,
+    pending: integer,
+    pending_until: integerOrNull,
+    received: count,
+    rejected: integer,
+    images: integer,
+    videos: integer,
+    captions: integer,
+    trainable: integer,
     /** Also of a control or mask, which needs no captions. */
-    uncaptioned: number;
-    collisions: number;
-    bytes: number;
-    received: number;
+    uncaptioned: integer,
+    collisions: integer,
+    bytes: integer,
     /** The number of the latest revision; 0 if no file was ever stored. */
-    revision: number;
+    revision: count,
     /** Changes of this group still join the latest revision; null if it is closed. */
-    revision_group: string | null;
+    revision_group: textOrNull,
     /** When the open revision began. */
-    revision_since: number | null;
+    revision_since: integerOrNull,
     /** When retention looks for revisions to delete; null until another one begins. */
-    history_due: number | null;
+    history_due: integerOrNull,
     /** A `Role`. */
-    role: string;
+    role: { definition: "text not null default 'training'" } as Column<string>,
     /** The errors of its pairs, over all its links; 0 without links. */
-    unpaired: number;
+    unpaired: count,
     /** 1 if it has links, 2 if others link to it, 0 otherwise: a change of it then needs no look at `link`. */
-    linked: number;
+    linked: count,
     /** Grows with each change to its name, its role, its links or its files. */
-    version: number;
+    version: count,
     /** Grows with each change of its role, or of which files are damaged: after it, revisions may be READY no longer, or again. */
-    readiness_version: number;
+    readiness_version: count,
     /** What was last announced to webhooks: `FAILED`, or `READY` and its digest; null if nothing was. */
-    announced: string | null;
-  };
-  file: {
-    id: string;
-    dataset_id: string;
-    filename: string;
-    stem: string;
-    kind: string;
-    state: string;
-    created_at: number;
-    /** Of a received row: `receivedAt`. */
-    settled_at: number | null;
-    /** From here to `expires_at`, and `alive_until`: null unless the row is pending. */
-    via: string | null;
-    promised_bytes: number | null;
-    /** `condition` of a pending or received row. */
-    write_condition: string | null;
-    expires_at: number | null;
-    /** The lease of a pending or received row. */
-    arriving_until: number | null;
-    arriving_by: string | null;
-    /** The later of `expires_at` and `arriving_until`, for the index. */
-    alive_until: number | null;
+    announced: textOrNull,
+  }),
+  file: table({
+    id: textKey,
+    dataset_id: ofDataset,
+    filename: text,
+    stem: text,
+    kind: text,
+    state: text,
+    created_at: integer,
+    /** From here to `replaced_at`: null unless the row is pending. */
+    via: textOrNull,
+    expected_bytes: integerOrNull,
+    expires_at: integerOrNull,
+    lease_until: integerOrNull,
+    lease_token: textOrNull,
+    /** The later of `expires_at` and `lease_until`; null if the upload was retired. */
+    live_until: integerOrNull,
+    replaced_at: integerOrNull,
+    /** Null unless the row is pending or received, as is `author`. Both are JSON. */
+    condition: textOrNull,
+    author: textOrNull,
+    received_at: integerOrNull,
+    /** Null unless the row is stored or rejected. */
+    finalized_at: integerOrNull,
     /** From here to `blob_version`: null unless the row is received or stored. */
-    size_bytes: number | null;
-    sha256: string | null;
-    content_type: string | null;
-    facts: string | null;
-    warnings: string | null;
+    size_bytes: integerOrNull,
+    sha256: textOrNull,
+    content_type: textOrNull,
+    facts: textOrNull,
+    warnings: textOrNull,
     /** The ETag in the bucket; null on disk. */
-    blob_version: string | null;
+    blob_version: textOrNull,
     /** Null unless the row is rejected, or stored and found damaged by a recheck. */
-    problem: string | null;
+    problem: textOrNull,
     /** When the presigned link of a received or stored row ends. */
-    link_until: number | null;
+    link_until: integerOrNull,
     /** The number of the revision that added the file; 0 unless the row is stored. */
-    added_in: number;
-    /** The author of a pending or received row as JSON. */
-    author: string | null;
-  };
+    added_in: count,
+  }),
   /**
    * Stored files that were replaced or removed, as they were. A file that was restored keeps its id, so that it may be in
    * `file` too, and here several times. The blob of each exists.
    */
-  past_file: Pick<
-    Schema['file'],
-    'id' | 'dataset_id' | 'filename' | 'kind' | 'created_at' | 'blob_version' | 'problem' | 'link_until' | 'added_in'
-  > & {
-    settled_at: number;
-    size_bytes: number;
-    sha256: string;
-    content_type: string;
-    facts: string;
-    warnings: string;
-    /** The number of the revision that replaced or removed it. */
-    removed_in: number;
-  };
+  past_file: table(
+    {
+      id: text,
+      dataset_id: ofDataset,
+      filename: text,
+      kind: text,
+      created_at: integer,
+      finalized_at: integer,
+      size_bytes: integer,
+      sha256: text,
+      content_type: text,
+      facts: text,
+      warnings: text,
+      blob_version: textOrNull,
+      problem: textOrNull,
+      link_until: integerOrNull,
+      added_in: integer,
+      /** The number of the revision that replaced or removed it. */
+      removed_in: integer,
+    },
+    ['id', 'added_in'],
+  ),
   /** Revision `number` of a dataset has the stored files and past files with `added_in <= number < removed_in`. */
-  revision: {
-    dataset_id: string;
-    number: number;
-    started_at: number;
-    changed_at: number;
-    /** The token that made the changes; null if it is not known. */
-    token_id: string | null;
-    token_name: string | null;
-    /** A `ChangeKind`. */
-    how: string;
-    /** What its changes added, removed and replaced. */
-    added: number;
-    removed: number;
-    changed: number;
-    /** The stored files after its changes, and their bytes. */
-    files: number;
-    bytes: number;
-    /** The id that the client gave its changes. */
-    change_id: string | null;
-    restored_from: number | null;
-    /** As `digestOf` computes it; null until it is needed, and after each change. */
-    digest: string | null;
-    /** Whether these files are fit to train on; null like `digest`. */
-    ready: number | null;
-    pinned_at: number | null;
-    pinned_by: string | null;
-    pin_note: string | null;
-  };
+  revision: table(
+    {
+      dataset_id: ofDataset,
+      number: integer,
+      started_at: integer,
+      changed_at: integer,
+      /** The token that made the changes; null if it is not known. */
+      token_id: textOrNull,
+      token_name: textOrNull,
+      /** A `ChangeKind`. */
+      how: text,
+      /** What its changes added, removed and replaced. */
+      added: integer,
+      removed: integer,
+      changed: integer,
+      /** The stored files after its changes, and their bytes. */
+      files: integer,
+      bytes: integer,
+      /** The id that the client gave its changes. */
+      change_id: textOrNull,
+      restored_from: integerOrNull,
+      /** As `digestOf` computes it; null until it is needed, and after each change. */
+      digest: textOrNull,
+      /** Whether these files are fit to train on; null like `digest`. */
+      ready: integerOrNull,
+      pinned_at: integerOrNull,
+      pinned_by: textOrNull,
+      pin_note: textOrNull,
+    },
+    ['dataset_id', 'number'],
+  ),
+  /** A training dataset and one of its control or mask datasets, of the same account. */
+  link: table(
+    {
+      dataset_id: ofDataset,
+      /** A `LinkSlot`. */
+      slot: text,
+      linked_id: { definition: 'text not null references dataset (id)' } as Column<string>,
+    },
+    ['dataset_id', 'slot'],
+  ),
   /** The last recheck of a dataset. It runs as long as it has jobs. */
-  recheck: {
-    dataset_id: string;
-    started_at: number;
+  recheck: table({
+    dataset_id: { definition: 'text primary key references dataset (id) on delete cascade' } as Column<string>,
+    started_at: integer,
     /** Stored files at the start. */
-    total: number;
+    total: integer,
     /** When a file was checked last; null until then. */
-    checked_at: number | null;
-  };
+    checked_at: integerOrNull,
+  }),
   /**
    * Blobs without a file, kept until `delete_after` for reads in flight. Until `link_until`, and for the time of a slow
    * upload after it, a client may create the blob again through a presigned link.
    */
-  trash: { blob_key: string; delete_after: number; link_until: number | null };
-  setting: { name: string; value: string };
-}
-
-/** Runs in the order of the names. A migration that has been released never changes. */
-export const MIGRATIONS: Record<string, Migration> = {
-  '0001_initial': { up: createInitialTables },
-  '0002_received': { up: addReceived },
-  '0003_recheck': { up: addRecheck },
-  '0004_link_until': { up: addLinkUntil },
-  '0005_limits': { up: addLimits },
-  '0006_write_condition': { up: addWriteCondition },
-  '0007_history': { up: addHistory },
-  '0008_token_kinds': { up: addTokenKinds },
-  '0009_webhooks': { up: addWebhooks },
-  '0010_links': { up: addLinks },
-  '0011_version': { up: addVersion },
-  '0012_added_in_index': { up: indexAddedIn },
-  '0013_readiness_version': { up: addReadinessVersion },
-  '0014_file_indexes': { up: addFileIndexes },
-  '0015_presigned_index': { up: indexPresigned },
-  '0016_announcement_index': { up: indexAnnouncements },
-  '0017_token_index': { up: indexTokensOfAccounts },
-  '0018_background_indexes': { up: indexBackgroundReads },
-  '0019_dataset_name_index': { up: indexDatasetName },
-  '0020_received_index': { up: indexReceived },
-  '0021_jobs': { up: addJobs },
-  '0022_outbox': { up: makeOutbox },
-  '0023_recheck_jobs': { up: moveRechecksToJobs },
-  '0024_background_work': { up: enqueueBackgroundWork },
+  trash: table({ blob_key: textKey, delete_after: integer, link_until: integerOrNull }),
+  setting: table({ name: textKey, value: text }),
+  webhook: table({
+    id: textKey,
+    account_id: ofAccount,
+    url: text,
+    /** The types of events that it receives, as a JSON array. */
+    events: text,
+    /** `whsec_` and the Base64 of the key that signs its deliveries. */
+    secret: text,
+    created_at: integer,
+    /** Null while it is enabled. */
+    disabled_at: integerOrNull,
+  }),
+  /** An event for one webhook. `next_at` of those of one dataset never decreases, so that they are sent in order. */
+  webhook_delivery: table({
+    id: textKey,
+    webhook_id: { definition: 'text not null references webhook (id) on delete cascade' } as Column<string>,
+    /** Null for a test. */
+    dataset_id: textOrNull,
+    event: text,
+    /** The body of the request. */
+    payload: text,
+    created_at: integer,
+    attempts: count,
+    attempted_at: integerOrNull,
+    /** When the next attempt is due; null if none is. */
+    next_at: integerOrNull,
+    delivered_at: integerOrNull,
+    /** The HTTP status of the last answer. */
+    answer: integerOrNull,
+    /** Why the last attempt failed, for a person. */
+    error: textOrNull,
+  }),
+  /** Work that happens later. A job is deleted when it is done. */
+  job: table(
+    {
+      /** A `JobKind`. */
+      kind: text,
+      /** What the job is about, such as the id of a file; unique for its kind. */
+      key: text,
+      /** Whose job it is; empty if it belongs to the installation. */
+      account_id: text,
+      /** JSON, as the handler of the kind reads it. */
+      payload: text,
+      /** From then on the job may be claimed. While a worker has claimed it: when its lease ends. */
+      due_at: integer,
+      /** Grows each time the job is enqueued again, so that a worker does not delete one that became necessary meanwhile. */
+      generation: count,
+      /** Failed attempts since it was enqueued or last succeeded. */
+      failures: count,
+      /** Why the last attempt failed, for the operator. */
+      error: textOrNull,
+      /** The worker that has claimed the job; null while it waits. */
+      lease: textOrNull,
+    },
+    ['kind', 'key'],
+  ),
 };
 
-/** Received files: finalized names are unique without them, and the background check finds them by an index. */
-async function addReceived(db: Kysely<unknown>): Promise<void> {
-  await db.schema
-    .alterTable('dataset')
-    .addColumn('received', 'bigint', (c) => c.notNull().defaultTo(0))
-    .execute();
-  await db.schema.dropIndex('file_one_settled').execute();
-  await db.schema
-    .createIndex('file_one_settled')
-    .unique()
-    .on('file')
-    .columns(['dataset_id', 'filename'])
-    .where(sql.ref('state'), '<>', 'pending')
-    .where(sql.ref('state'), '<>', 'received')
-    .execute();
-  await db.schema
-    .createIndex('file_received')
-    .on('file')
-    .columns(['settled_at', 'id'])
-    .where(sql.ref('state'), '=', 'received')
-    .execute();
-}
+type Tables = typeof TABLES;
 
-async function addRecheck(db: Kysely<unknown>): Promise<void> {
-  await db.schema
-    .createTable('recheck')
-    .addColumn('dataset_id', 'text', (c) => c.primaryKey().references('dataset.id').onDelete('cascade'))
-    .addColumn('started_at', 'bigint', (c) => c.notNull())
-    .addColumn('total', 'bigint', (c) => c.notNull())
-    .addColumn('checked', 'bigint', (c) => c.notNull())
-    .addColumn('after_id', 'text', (c) => c.notNull())
-    .addColumn('finished_at', 'bigint')
-    .addColumn('lease_until', 'bigint')
-    .addColumn('lease_token', 'text')
-    .execute();
-  await db.schema
-    .createIndex('recheck_unfinished')
-    .on('recheck')
-    .columns(['started_at', 'dataset_id'])
-    .where(sql.ref('finished_at'), 'is', null)
-    .execute();
-}
+/** The tables, as Kysely types statements. */
+export type Schema = {
+  [Table in keyof Tables]: {
+    [Name in keyof Tables[Table]['columns']]: Tables[Table]['columns'][Name] extends Column<infer Value>
+      ? Value
+      : never;
+  };
+};
 
-/** Totals of accounts, counted from their files, and rights of tokens. */
-async function addLimits(db: Kysely<unknown>): Promise<void> {
-  for (const total of ['datasets', 'files', 'bytes']) {
-    await db.schema
-      .alterTable('account')
-      .addColumn(total, 'bigint', (c) => c.notNull().defaultTo(0))
-      .execute();
+/**
+ * SQLite uses a partial index only if a statement has its condition as text. Of a large dataset, the indexes find the few files
+ * that are damaged, of a kind, or not stored; others have all columns that their statements read.
+ */
+const INDEXES = [
+  // With all columns by which tokens are counted: a row has kilobytes if it is bound to many datasets.
+  'token_account on token (account_id, kind, revoked_at, expires_at, created_at, parent_id, id)',
+  'token_parent on token (parent_id) where parent_id is not null',
+  'unique dataset_name_unique on dataset (account_id, name)',
+  // A mount root looks for the datasets of all accounts with a name.
+  'dataset_name on dataset (name)',
+  'dataset_newest on dataset (account_id, created_at desc, id desc)',
+  'dataset_history_due on dataset (history_due) where history_due is not null',
+  'file_stem on file (dataset_id, stem)',
+  "unique file_finalized on file (dataset_id, filename) where state <> 'pending' and state <> 'received'",
+  "file_pending on file (dataset_id, live_until) where state = 'pending'",
+  'file_leased on file (lease_until) where lease_until is not null',
+  "file_damaged on file (dataset_id, filename) where state = 'stored' and problem is not null",
+  "file_kind on file (dataset_id, kind, filename) where state = 'stored'",
+  "file_not_stored on file (dataset_id) where state <> 'stored'",
+  "file_presigned on file (dataset_id, id) where state = 'pending' and via = 'presigned'",
+  // For the start of a recheck. The last condition always holds, and keeps SQLite from taking it for other statements.
+  "file_stored on file (dataset_id, id, finalized_at) where state = 'stored' and finalized_at is not null",
+  'past_file_name on past_file (dataset_id, filename)',
+  'past_file_removed on past_file (dataset_id, removed_in, added_in)',
+  'unique link_linked on link (linked_id, dataset_id)',
+  'trash_due on trash (delete_after)',
+  'webhook_account on webhook (account_id)',
+  'webhook_delivery_latest on webhook_delivery (webhook_id, created_at)',
+  'webhook_delivery_due on webhook_delivery (webhook_id, next_at) where next_at is not null',
+  // The jobs of an account that are due first, and the accounts of a kind.
+  'job_due on job (kind, account_id, due_at, key)',
+  'job_leased on job (lease) where lease is not null',
+];
+
+/** Creates the tables and indexes in an empty database. */
+export async function createTables(db: Kysely<Schema>): Promise<void> {
+  for (const [name, { columns, key }] of Object.entries(TABLES)) {
+    const definitions = Object.entries<Column<unknown>>(columns).map(
+      ([column, { definition }]) => `${column} ${definition}`,
+    );
+    const constraint = key.length === 0 ? [] : [`constraint ${name}_key primary key (${key.join(', ')})`];
+    await sql.raw(`create table ${name} (${[...definitions, ...constraint].join(', ')})`).execute(db);
   }
-  await sql`
-    with file_name as (
-      select dataset.account_id, max(coalesce(file.size_bytes, file.promised_bytes, 0)) as bytes
-      from file join dataset on dataset.id = file.dataset_id
-      group by dataset.account_id, file.dataset_id, file.filename
-    )
-    update account set
-      datasets = (select count(*) from dataset where account_id = account.id),
-      files = (select count(*) from file_name where account_id = account.id),
-      bytes = (select coalesce(sum(bytes), 0) from file_name where account_id = account.id)
-  `.execute(db);
-  await db.schema.alterTable('token').addColumn('expires_at', 'bigint').execute();
-  await db.schema
-    .alterTable('token')
-    .addColumn('is_read_only', 'bigint', (c) => c.notNull().defaultTo(0))
-    .execute();
-  await db.schema.alterTable('token').addColumn('dataset_ids', 'text').execute();
-  await db.schema.alterTable('token').addColumn('last_used_at', 'bigint').execute();
-}
-
-async function addWriteCondition(db: Kysely<unknown>): Promise<void> {
-  await db.schema.alterTable('file').addColumn('write_condition', 'text').execute();
+  for (const index of INDEXES) {
+    const isUnique = index.startsWith('unique ');
+    await sql.raw(`create ${isUnique ? 'unique ' : ''}index ${isUnique ? index.slice(7) : index}`).execute(db);
+  }
 }

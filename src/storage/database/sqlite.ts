@@ -8,6 +8,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
 } from 'kysely';
 import {
   BackendUnusable,
@@ -17,7 +18,8 @@ import {
   isIoError,
   readOnlyFolderIn,
 } from '../backend-unusable.js';
-import { type Database, migrateSchema } from './database.js';
+import type { Database } from './database.js';
+import { migrateSchema } from './migrate.js';
 import type { Schema } from './schema.js';
 import { SqliteClient, SqliteTransaction } from './sqlite-client.js';
 
@@ -33,7 +35,11 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
   const query = new Kysely<Schema>({ dialect: dialectOver(threads) });
   try {
     await threads.opened;
-    await migrateSchema(query);
+    // Its transactions are exclusive.
+    await migrateSchema(query, {
+      tableNamed: (name) => sql`select 1 from sqlite_master where name = ${name}`,
+      begin: [],
+    });
     threads.afterMigration();
   } catch (error) {
     await threads.close().catch(() => {});
@@ -121,24 +127,14 @@ class SqliteThreads {
 
 function dialectOver(threads: SqliteThreads): Dialect {
   return {
-    createAdapter: () => new TransactionalAdapter(),
+    createAdapter: () => new SqliteAdapter(),
     createDriver: () => new ThreadDriver(threads),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
 }
 
-/**
- * Kysely migrates SQLite without a transaction by default. With one, a crash or another process can't leave a migration half
- * done: SQLite rolls back changes of tables too (https://sqlite.org/lang_transaction.html).
- */
-class TransactionalAdapter extends SqliteAdapter {
-  override get supportsTransactionalDdl(): boolean {
-    return true;
-  }
-}
-
-/** Executes single statements, and the transactions in which Kysely migrates. */
+/** Executes single statements, and the transaction that migrates. */
 class ThreadDriver implements Driver {
   readonly #threads: SqliteThreads;
 

@@ -148,7 +148,7 @@ onEach(catalogs, (open) => {
         raw(`${explain} ${sql}`, parameters),
       ]),
     );
-    expect(JSON.stringify(plan)).toContain('file_one_settled');
+    expect(JSON.stringify(plan)).toContain('file_finalized');
     expect(JSON.stringify(plan)).not.toMatch(/sort|b-tree/i);
   });
 

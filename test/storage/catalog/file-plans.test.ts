@@ -16,7 +16,7 @@ onEach(catalogs, (open) => {
     await catalog.createDataset({ id: 'd', accountId, name: 'd', createdAt: 1 });
     const fill = `
       with recursive number(n) as (select 1 union all select n + 1 from number where n < ${CAPTIONS})
-      insert into file (id, dataset_id, filename, stem, kind, state, created_at, settled_at, size_bytes, sha256, content_type, facts,
+      insert into file (id, dataset_id, filename, stem, kind, state, created_at, finalized_at, size_bytes, sha256, content_type, facts,
         warnings, problem, added_in)
       select 'f' || n, 'd', n || '.txt', cast(n as text), case n when 5 then 'video' else 'caption' end,
         case n when 6 then 'rejected' else 'stored' end, 1, 1, 1, 'x', 'text/plain', '{}', '[]',
@@ -41,7 +41,7 @@ onEach(catalogs, (open) => {
         expect(found.map(({ filename }) => filename).toSorted()).toEqual(['1.txt', '2.txt']);
       }
     });
-    const byName = expect.stringMatching(/file_one_settled.*filename\)? ?=/);
+    const byName = expect.stringMatching(/file_finalized.*filename\)? ?=/);
     expect(plans).toEqual([byName, byName]);
   });
 

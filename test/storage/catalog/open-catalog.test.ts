@@ -61,14 +61,14 @@ describe('a catalog that is damaged in', () => {
 test('a catalog of a newer version keeps every command from opening it, with one line', async () => {
   await fillFolder();
   const db = new DatabaseSync(catalog);
-  db.exec("insert into kysely_migration values ('9999_future', '2030-01-01T00:00:00.000Z')");
+  db.exec("update schema_version set version = '0.3.0'");
   db.close();
   for (const command of ['serve', 'token list']) {
     const { code, stderr } = await trainyard([...command.split(' '), '--data', folder]);
     expect({ command, code, stderr }).toEqual({
       command,
       code: 78,
-      stderr: `trainyard: The catalog ${catalog} can't be used: it was changed by a newer version of trainyard (9999_future). Run that version or a later one, or restore a backup of this version.\n`,
+      stderr: `trainyard: The catalog ${catalog} can't be used: it was changed by a newer version of trainyard (0.3.0). Run that version or a later one, or restore a backup of this version.\n`,
     });
   }
 });

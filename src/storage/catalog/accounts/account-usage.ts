@@ -146,7 +146,7 @@ const updateForDirectUpload = preparedStatement(
 export function usageOfDataset(query: Query, id: string) {
   const names = query
     .selectFrom('file')
-    .select(sql<number>`max(coalesce(size_bytes, promised_bytes, 0))`.as('bytes'))
+    .select(sql<number>`max(coalesce(size_bytes, expected_bytes, 0))`.as('bytes'))
     .where('dataset_id', '=', id)
     .groupBy('filename')
     .as('name');
@@ -180,9 +180,9 @@ export function expiredReservations(query: Query, { datasetId, now }: { datasetI
       eb.selectFrom('dataset as changed').select('changed.account_id').where('changed.id', '=', datasetId),
     )
     .where('file.state', '=', IS_PENDING)
-    .where('file.alive_until', '<=', now)
+    .where('file.live_until', '<=', now)
     .where('file.via', '=', 'link')
-    .where('file.promised_bytes', '>', 0)
+    .where('file.expected_bytes', '>', 0)
     .orderBy('file.dataset_id')
     .limit(ROWS_PER_STATEMENT);
 }

@@ -25,7 +25,7 @@ export function hashedFileOf({ id, datasetId, filename, kind, upload }: StoredFi
   return { id, datasetId, filename, kind, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
 }
 
-const COLUMNS = ['id', 'filename', 'settled_at', 'size_bytes', 'blob_version'] as const;
+const COLUMNS = ['id', 'filename', 'finalized_at', 'size_bytes', 'blob_version'] as const;
 const HASHED_COLUMNS = [...COLUMNS, 'kind', 'sha256'] as const;
 
 /** Reads the stored files of datasets and of their revisions for downloads. */
@@ -110,7 +110,7 @@ function filesOf(rows: readonly DownloadRow[], datasetId: string): DownloadFile[
 }
 
 function uploadOf(row: Omit<DownloadRow, 'id' | 'filename'>): DownloadFile['upload'] {
-  const { size_bytes: sizeBytes, settled_at: finalizedAt, blob_version: blobVersion } = row;
+  const { size_bytes: sizeBytes, finalized_at: finalizedAt, blob_version: blobVersion } = row;
   return { sizeBytes: required(sizeBytes), finalizedAt: required(finalizedAt), blobVersion };
 }
 

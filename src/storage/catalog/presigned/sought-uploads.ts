@@ -13,12 +13,12 @@ export interface SoughtUpload {
   readonly isRetired: boolean;
 }
 
-const SOUGHT_COLUMNS = ['id', 'filename', 'created_at', 'expires_at', 'settled_at', 'alive_until'] as const;
+const SOUGHT_COLUMNS = ['id', 'filename', 'created_at', 'expires_at', 'replaced_at', 'live_until'] as const;
 
 export function soughtUploadOf(row: Pick<FileRow, (typeof SOUGHT_COLUMNS)[number]>): SoughtUpload {
   const { id, filename, created_at: createdAt, expires_at: expiresAt } = row;
-  const isReplaced = row.settled_at !== null;
-  return { id, filename, createdAt, expiresAt: expiresAt ?? 0, isReplaced, isRetired: row.alive_until === null };
+  const isReplaced = row.replaced_at !== null;
+  return { id, filename, createdAt, expiresAt: expiresAt ?? 0, isReplaced, isRetired: row.live_until === null };
 }
 
 /** Selects a page of the pending presigned uploads of a dataset, ordered by id. */

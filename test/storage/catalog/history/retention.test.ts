@@ -39,7 +39,14 @@ onEach(catalogs, (open) => {
       }));
       await query.insertInto('revision').values(rows).execute();
       const past = numbers.slice(1).map((number) => ({
-        ...{ id: `${id}-${number}`, dataset_id: id, filename: 'a.txt', kind: 'caption', created_at: 1, settled_at: 1 },
+        ...{
+          id: `${id}-${number}`,
+          dataset_id: id,
+          filename: 'a.txt',
+          kind: 'caption',
+          created_at: 1,
+          finalized_at: 1,
+        },
         ...{ size_bytes: BLOB_BYTES, sha256: 'ab', content_type: 'text/plain', facts: '{}', warnings: '[]' },
         ...{ blob_version: null, problem: null, link_until: null, added_in: number - 1, removed_in: number },
       }));

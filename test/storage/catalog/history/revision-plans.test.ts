@@ -20,7 +20,7 @@ onEach(catalogs, (open) => {
     const fill = `
       with recursive file(f) as (select 1 union all select f + 1 from file where f < ${FILES}),
         number(n) as (select 1 union all select n + 1 from number where n < ${REVISIONS})
-      insert into past_file (id, dataset_id, filename, kind, created_at, settled_at, size_bytes, sha256, content_type, facts, warnings,
+      insert into past_file (id, dataset_id, filename, kind, created_at, finalized_at, size_bytes, sha256, content_type, facts, warnings,
         added_in, removed_in)
       select 'f' || f || '-' || n, 'd', f || '.txt', 'caption', 1, 1, 1, 'x', 'text/plain', '{}', '[]', n, n + 1 from file, number`;
     await database.query.executeQuery(raw(fill).compile());
@@ -128,7 +128,7 @@ onEach(catalogs, (open) => {
     const spans = numbers.flatMap((to) => numbers.filter((from) => from < to).map((from) => [from, to] as const));
     const past = spans.map(([added_in, removed_in]) => ({
       ...{ id: `${added_in}-${removed_in}`, dataset_id: 'd', filename: 'a.txt', kind: 'caption', created_at: 1 },
-      ...{ settled_at: 1, size_bytes: 1, sha256: 'ab', content_type: 'text/plain', facts: '{}', warnings: '[]' },
+      ...{ finalized_at: 1, size_bytes: 1, sha256: 'ab', content_type: 'text/plain', facts: '{}', warnings: '[]' },
       ...{ blob_version: null, problem: null, link_until: null, added_in, removed_in },
     }));
     await database.query.insertInto('past_file').values(past).execute();

@@ -1,0 +1,175 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test } from 'vitest';
+import type { DatasetFile } from '../../../src/dataset/dataset.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import type { Database } from '../../../src/storage/database/database.js';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
+import { type Schema, TABLES } from '../../../src/storage/database/schema.js';
+import { openSqlite } from '../../../src/storage/database/sqlite.js';
+import { whyNoPostgres } from '../../harness/available.js';
+import { type Backend, onEach } from '../../harness/backends.js';
+import { databaseForTest, onDatabase } from '../../harness/postgres.js';
+import { temporaryFolder } from '../../harness/server.js';
+
+type Row = Record<string, unknown>;
+
+/** An empty database, before the service opens it. */
+interface Unopened {
+  /** Executes statements, and returns the rows of the last one. */
+  readonly run: (statements: string) => Promise<Row[]>;
+  readonly open: () => Promise<Database>;
+  /** Describes all tables and indexes. */
+  readonly schema: string;
+}
+
+const databases: readonly Backend<Unopened>[] = [
+  {
+    name: 'SQLite',
+    open: async () => {
+      const folder = await temporaryFolder();
+      onTestFinished(() => rm(folder, { recursive: true, force: true }));
+      const path = join(folder, 'catalog.sqlite');
+      const run = async (statements: string) => {
+        const db = new DatabaseSync(path);
+        try {
+          if (!statements.startsWith('select')) db.exec(statements);
+          return statements.startsWith('select') ? (db.prepare(statements).all() as Row[]) : [];
+        } finally {
+          db.close();
+        }
+      };
+      return { run, open: () => openSqlite(path), schema: 'select type, name, sql from sqlite_master order by name' };
+    },
+  },
+  {
+    name: 'Postgres',
+    leftOut: whyNoPostgres(),
+    open: async () => {
+      const url = await databaseForTest();
+      return {
+        run: async (statements) => (await onDatabase(url, statements)).at(-1)?.rows ?? [],
+        open: () => openPostgres(url),
+        schema: `select table_name as place, ordinal_position::text as name, concat_ws(' ', column_name, data_type, is_nullable, column_default) as sql
+          from information_schema.columns where table_schema = 'public'
+          union all select tablename, indexname, indexdef from pg_indexes where schemaname = 'public'
+          union all select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
+            where connamespace = 'public'::regnamespace and contype <> 'n'
+          order by 1, 2`,
+      };
+    },
+  },
+];
+
+const BEFORE = await readFile(new URL('fixtures/before-0.1.0.sql', import.meta.url), 'utf8');
+
+/** The names of columns that were others before 0.1.0. */
+const RENAMED: Record<string, string> = {
+  promised_bytes: 'expected_bytes',
+  write_condition: 'condition',
+  arriving_until: 'lease_until',
+  arriving_by: 'lease_token',
+  alive_until: 'live_until',
+};
+
+/** A row with the columns of today. */
+function renamed(row: Row): Row {
+  const { settled_at, ...others } = Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [RENAMED[name] ?? name, value]),
+  );
+  if (settled_at === undefined) return others;
+  if (!('state' in row)) return { ...others, finalized_at: settled_at };
+  const isPending = row.state === 'pending';
+  const isReceived = row.state === 'received';
+  return {
+    ...others,
+    replaced_at: isPending ? settled_at : null,
+    received_at: isReceived ? settled_at : null,
+    finalized_at: isPending || isReceived ? null : settled_at,
+  };
+}
+
+/** Rows as both drivers read them, sorted. */
+function comparable(rows: readonly Row[]): string[] {
+  const textOf = (row: Row) =>
+    JSON.stringify(Object.entries(row).sort(), (_, value) => (/^\d+$/.test(value) ? Number(value) : value));
+  return rows.map(textOf).sort();
+}
+
+async function openForTest({ open }: Unopened): Promise<Database> {
+  const database = await open();
+  onTestFinished(() => database.close());
+  return database;
+}
+
+onEach(databases, (unopened) => {
+  test('a catalog of the last version before 0.1.0 gets the tables of a new one, and keeps its rows', async () => {
+    const earlier = await unopened();
+    await earlier.run(BEFORE);
+    const before = new Map<string, Row[]>();
+    for (const table of Object.keys(TABLES)) before.set(table, await earlier.run(`select * from ${table}`));
+
+    const database = await openForTest(earlier);
+
+    for (const [table, rows] of before) {
+      expect(rows.length, table).toBeGreaterThan(0);
+      const found = await sql<Row>`select * from ${sql.table(table as keyof Schema)}`.execute(database.query);
+      expect(comparable(found.rows), table).toEqual(comparable(rows.map(renamed)));
+    }
+    const another = await unopened();
+    await openForTest(another);
+    expect(await earlier.run(earlier.schema)).toEqual(await another.run(another.schema));
+    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.1.0' }]);
+  });
+
+  test('the catalog reads the files of an upgraded database in all their states', async () => {
+    const earlier = await unopened();
+    await earlier.run(BEFORE);
+    const database = await openForTest(earlier);
+    const catalog = new Catalog(database, { blobGrace: 0 });
+    const uploads: Record<string, DatasetFile['upload']> = {};
+    for (const id of ['presigned-1', 'presigned-2', 'received-1', 'rejected-1']) {
+      uploads[id] = (await catalog.file(id))!.upload;
+    }
+    expect(uploads).toMatchObject({
+      'presigned-1': { expectedBytes: 5000, expiresAt: 900, leaseUntil: 950, leaseToken: 'lease-1' },
+      'presigned-2': { leaseUntil: null, replaced: { at: 700, isRetired: true } },
+      'received-1': { receivedAt: 701, linkUntil: 902 },
+      'rejected-1': { finalizedAt: 702, problem: { code: 'CORRUPT' } },
+    });
+    const [dataset] = await catalog.datasets({ name: 'train' });
+    expect(await catalog.storedFile({ datasetId: dataset!.id, filename: 'a.txt' })).toMatchObject({
+      upload: { finalizedAt: 1796041894633000, addedIn: 2 },
+    });
+  });
+
+  test('processes that open an earlier catalog at once upgrade it once', async () => {
+    const earlier = await unopened();
+    await earlier.run(BEFORE);
+    await Promise.all([1, 2, 3, 4, 5, 6].map(() => openForTest(earlier)));
+    expect(await earlier.run('select count(*) as datasets from dataset')).toMatchObject([
+      { datasets: expect.anything() },
+    ]);
+  });
+
+  test('an older catalog names the version that opens it, and stays as it is', async () => {
+    const earlier = await unopened();
+    await earlier.run(`${BEFORE}; delete from kysely_migration where name > '0023'`);
+    const schema = await earlier.run(earlier.schema);
+    const reason = /older than the last version before 0\.1\.0\. Open it with that version first \(commit d5cf4be\)/;
+    await expect(earlier.open()).rejects.toMatchObject({ isTemporary: false, message: expect.stringMatching(reason) });
+    expect(await earlier.run(earlier.schema)).toEqual(schema);
+  });
+
+  test('a catalog of a newer version is rejected', async () => {
+    const newer = await unopened();
+    await (await newer.open()).close();
+    await newer.run("update schema_version set version = '0.3.0'");
+    await expect(newer.open()).rejects.toMatchObject({
+      isTemporary: false,
+      message: expect.stringMatching(/changed by a newer version of trainyard \(0\.3\.0\)\. Run that version/),
+    });
+  });
+});
