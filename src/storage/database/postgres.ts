@@ -12,9 +12,8 @@ import {
   WITHOUT_TIMEOUTS,
 } from './database.js';
 import { migrateSchema } from './migrate.js';
+import { withoutNul } from './prepared-statement.js';
 import type { Schema } from './schema.js';
-import { sendPipelined } from './send-pipelined.js';
-import { withoutNul } from './without-nul.js';
 
 const MIN_VERSION = 15;
 const DEFAULT_POOL_SIZE = 10;
@@ -275,6 +274,28 @@ async function transact<T>(
     }
     client.release(isBroken);
   }
+}
+
+/**
+ * Sends statements without waiting for the answers to those before.
+ *
+ * @returns the answers, in order
+ * @throws the first error, once all are answered
+ */
+export async function sendPipelined<Answer>(
+  statements: readonly Compilable<unknown>[],
+  send: (query: { text: string; values: unknown[] }) => Promise<Answer>,
+): Promise<Answer[]> {
+  const sent = statements.map((statement) => {
+    const { sql, parameters } = statement.compile();
+    return send({ text: sql, values: parameters.map(withoutNul) });
+  });
+  // Not `Promise.all`: the first error makes the later statements fail too, and all must be answered.
+  const settled = await Promise.allSettled(sent);
+  return settled.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
 }
 
 function plain(text: string): Compilable<unknown> {
