@@ -26,15 +26,12 @@ import {
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { checkFileJob } from './service/jobs/check-file-job.js';
-import { cleanUpJob } from './service/jobs/clean-up-job.js';
-import { emptyTrashJob } from './service/jobs/empty-trash-job.js';
+import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
 import { finalizeUploadJob } from './service/jobs/finalize-upload-job.js';
 import { findUploadsJob, searchOnRequest } from './service/jobs/find-uploads-job.js';
 import { JobRunner } from './service/jobs/job-runner.js';
 import { Loop } from './service/jobs/loop.js';
 import { MountRoot } from './service/jobs/mount-job.js';
-import { pruneHistoryJob } from './service/jobs/prune-history-job.js';
-import { pruneTokensJob } from './service/jobs/prune-tokens-job.js';
 import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { PairService } from './service/pair-service.js';
@@ -50,9 +47,8 @@ import { verifyBlobJob } from './service/verify/verify-blob-job.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
-import { installationSetting } from './storage/catalog/installation-setting.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
-import { openCatalog } from './storage/catalog/open-catalog.js';
+import { installationSetting, openCatalog } from './storage/catalog/open-catalog.js';
 import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
 import { lockFolder } from './storage/folder-lock.js';
 import { openBlobs } from './storage/open-blobs.js';
@@ -197,10 +193,7 @@ export async function openApp(config: Config, logger: Logger) {
           logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
         },
       }),
-      cleanUpJob(core, { isReceiving: (id) => uploads.isReceiving(id) }),
-      emptyTrashJob(core),
-      pruneHistoryJob(core, retention),
-      pruneTokensJob({ database, now }),
+      ...cleanUpJobs(core, { database, retention, isReceiving: (id) => uploads.isReceiving(id) }),
       inspectAgainJob(core, rechecks),
       // One at a time: `trainyard verify --store`, which enqueues them, does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),

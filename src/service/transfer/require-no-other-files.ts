@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { StoredObject } from '../../storage/blobs/inventory.js';
-import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/blob-references.js';
+import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/store-verification.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openInventory } from '../../storage/open-blobs.js';

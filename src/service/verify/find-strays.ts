@@ -1,7 +1,7 @@
 import type { DatasetFile, Micros } from '../../dataset/dataset.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { BlobInventory, ObjectKind, StoredObject } from '../../storage/blobs/inventory.js';
-import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/blob-references.js';
+import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/store-verification.js';
 import type { Database } from '../../storage/database/database.js';
 
 /** A file in flight to the store is younger. Older ones are removed when a server starts. */

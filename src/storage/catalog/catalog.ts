@@ -37,8 +37,10 @@ import {
   type FilePage,
   hasDataset,
   IS_PENDING,
+  insertAll,
   ROWS_PER_STATEMENT,
   rowChunksOf,
+  rowsOf,
   storedAfter,
   storedFilesNamed,
 } from './statements.js';
@@ -150,11 +152,8 @@ export class Catalog {
 
   /** The stored files that have one of these names, unordered. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
-    const found: StoredFile[] = [];
-    for (const select of storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)])) {
-      for (const row of await select.execute()) found.push(fileOf(row) as StoredFile);
-    }
-    return found;
+    const rows = await rowsOf(storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)]));
+    return rows.map((row) => fileOf(row) as StoredFile);
   }
 
   /** A file in any state, by the id in links and blob keys. */
@@ -249,9 +248,8 @@ export class Catalog {
 
   /** Adds blobs that are about to be stored to the trash, durably. They are deleted unless a change reclaims them. */
   async addToTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const rows = rowChunksOf(blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter })));
-    const statements = rows.map((chunk) => this.#db.query.insertInto('trash').values(chunk));
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
+    const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter, link_until: null }));
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll(this.#db.query, 'trash', rows)));
   }
 
   /** Removes deleted blobs from the trash. Those that a presigned link may create again become due again, see `endOfTrash`. */
@@ -264,8 +262,7 @@ export class Catalog {
   async rescheduleTrash(blobKeys: readonly string[], { from, to }: { from?: Micros; to: Micros }): Promise<string[]> {
     const all = this.#db.query.updateTable('trash').set({ delete_after: to }).returning('blob_key');
     const update = from === undefined ? all : all.where('delete_after', '=', from);
-    const rows: { blob_key: string }[] = [];
-    for (const keys of rowChunksOf(blobKeys)) rows.push(...(await update.where('blob_key', 'in', keys).execute()));
+    const rows = await rowsOf(rowChunksOf(blobKeys).map((keys) => update.where('blob_key', 'in', keys)));
     return rows.map((row) => row.blob_key);
   }
 

@@ -13,7 +13,7 @@ import { deleteRecheck, startRecheck } from './rechecks.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
 import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
-import { DELETED, datasetById, lockedDatasetById } from './statements.js';
+import { DELETED, withDataset } from './statements.js';
 
 /** A dataset id and the account that it must belong to. */
 export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
@@ -71,10 +71,9 @@ export async function changeDataset(
   key: ChangedDatasetKey,
   { name, role, now, captionGrace, notification }: DatasetChanges & ChangeOptions & { now: Micros },
 ): Promise<boolean | undefined> {
-  const { query, hasRowLocks, transact } = db;
-  const work = async ({ send, commit }: Transaction) => {
-    const [[row]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: key.id })]);
-    if (row === undefined || row.account_id !== key.accountId) return undefined;
+  const { query } = db;
+  const changing = withDataset(db, key, async (row, { send, commit }) => {
+    if (row.account_id !== key.accountId) return undefined;
     const changes = {
       ...(name !== undefined && name !== row.name && { name }),
       ...(role !== undefined && role !== row.role && { role }),
@@ -101,8 +100,8 @@ export async function changeDataset(
       ...notification({ datasetId: key.id }),
     ]);
     return true;
-  };
-  return transact({ isDurable: true }, work).catch((error) => {
+  });
+  return changing.catch((error) => {
     throw isUniqueViolation(error) ? nameTaken(name ?? '', error) : error;
   });
 }

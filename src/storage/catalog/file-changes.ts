@@ -5,6 +5,7 @@ import {
   type DatasetFile,
   isRetired,
   liveUntil,
+  MICROS_PER_SECOND,
   type Micros,
   type PendingFile,
   type Role,
@@ -35,25 +36,26 @@ import {
   writeRevision,
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
-import { jobsOfChanges } from './file-jobs.js';
-import { enqueue } from './jobs.js';
+import { enqueue, type NewJob } from './jobs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf, LINKED } from './rows.js';
 import { startRecheck } from './rechecks.js';
 import {
   countReservation,
-  datasetById,
+  deleteAll,
   filesOfDataset,
   groupsOfStems,
   insertFile,
-  lockedDatasetById,
+  lockDataset,
   countNames,
-  reclaimBlobs,
   rowChunksOf,
   trashBlobs,
   writeCounts,
   writeFiles,
 } from './statements.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
+
+/** The store is searched for presigned uploads this long after their links were made: a client needs a while to use them. */
+const FIRST_SEARCH_AFTER: Micros = 2 * MICROS_PER_SECOND;
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -161,11 +163,11 @@ function changeOnce(
   transition: Transition,
   { blobGrace, captionGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
-  const { query, hasRowLocks, transact } = db;
+  const { query, transact } = db;
   const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
   const ownStems = [...new Set(filenames.map(stemOf))];
   return transact({ isDurable }, async ({ send, commit }) => {
-    const lock = (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId });
+    const lock = lockDataset(db, datasetId);
     if (restore !== undefined && restore.needs !== null) {
       const [, [needed]] = await send([lock, revisionByNumber(query, { datasetId, number: restore.needs })]);
       if (needed === undefined) return undefined;
@@ -227,7 +229,8 @@ function changeOnce(
       ...notification(change.isWholeDataset ? { datasetId } : { datasetId, filenames }),
       ...moveToPast(query, history.past, history.columns.revision),
       ...writeFiles(query, { removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
-      ...reclaimBlobs(query, unreserved.map(blobKeyOf)),
+      // Their blobs are needed.
+      ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
       ...trashBlobs(query, unneeded, { now, blobGrace }),
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
@@ -274,6 +277,33 @@ async function requireRoom(
 
 function namesIn(group: StemGroup): number {
   return new Set(group.filter(({ upload }) => !isRetired(upload)).map(({ filename }) => filename)).size;
+}
+
+/** The jobs that changes to the files of stems make necessary: checks of received files, and a search for presigned uploads. */
+function jobsOfChanges(
+  changes: Iterable<{ readonly before: readonly DatasetFile[]; readonly after: readonly DatasetFile[] }>,
+  { datasetId, accountId, now }: { datasetId: string; accountId: string; now: Micros },
+): NewJob[] {
+  const checks: NewJob[] = [];
+  let searchAt = Number.POSITIVE_INFINITY;
+  for (const { before, after } of changes) {
+    for (const file of after) {
+      const { id, upload } = file;
+      if (before.includes(file) || (upload.state !== 'received' && upload.state !== 'pending')) continue;
+      const earlier = before.find((other) => other.id === id)?.upload;
+      if (upload.state === 'received') {
+        if (earlier?.state !== 'received') checks.push({ kind: 'check-file', key: id, accountId, dueAt: now });
+      } else if (upload.via === 'presigned') {
+        // The dataset may be READY as soon as the store was searched for a replaced upload.
+        const isReplaced =
+          upload.replaced !== undefined && earlier?.state === 'pending' && earlier.replaced === undefined;
+        if (isReplaced) searchAt = now;
+        else if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
+      }
+    }
+  }
+  if (searchAt === Number.POSITIVE_INFINITY) return checks;
+  return [...checks, { kind: 'find-uploads', key: datasetId, accountId, dueAt: searchAt }];
 }
 
 /** The author of an upload that is finalized. */

@@ -1,4 +1,4 @@
-import { type Compilable, type Selectable, sql } from 'kysely';
+import { type AliasableExpression, type Compilable, type Selectable, sql } from 'kysely';
 import type { Micros } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
@@ -80,6 +80,32 @@ export function enqueue(query: Query, jobs: readonly NewJob[], { ifWaiting }: En
     .insertInto('job')
     .values(jobs.map(columnsOf))
     .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain(ifWaiting)));
+}
+
+/** Inserts a job for each row of a query, to be completed with `onConflict`. */
+export function insertJobs(
+  query: Query,
+  {
+    kind,
+    keys,
+    dueAt,
+  }: { kind: JobKind; keys: AliasableExpression<{ key: string; account_id: string }>; dueAt: Micros },
+) {
+  const each = query.selectFrom(keys.as('each'));
+  const values = each.select([
+    sql.lit(kind).as('kind'),
+    'key',
+    'account_id',
+    sql.lit('{}').as('payload'),
+    sql.lit(dueAt).as('due_at'),
+  ]);
+  return (
+    query
+      .insertInto('job')
+      .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
+      // Without a condition, SQLite reads `on conflict` as that of a join.
+      .expression(values.where(sql<boolean>`true`))
+  );
 }
 
 /** The changes to a job that is enqueued again, for `insert … on conflict do update set`. */

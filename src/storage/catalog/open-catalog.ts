@@ -7,7 +7,7 @@ import { BackendUnusable } from '../backend-unusable.js';
 import { STAGING } from '../blobs/disk/disk-blobs.js';
 import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
 import { ChangeFeed } from '../database/change-feed.js';
-import type { Database } from '../database/database.js';
+import type { Database, Query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
 import type { AccountLimits } from './accounts/account-usage.js';
 import { Accounts } from './accounts/accounts.js';
@@ -149,4 +149,15 @@ async function openOnPostgres(
       await db.close();
     },
   };
+}
+
+/** The value of a setting of the installation. The first call creates it; it never changes. */
+export async function installationSetting(query: Query, name: string, make: () => string): Promise<string> {
+  await query
+    .insertInto('setting')
+    .values({ name, value: make() })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .execute();
+  const select = query.selectFrom('setting').select('value').where('name', '=', name);
+  return (await select.executeTakeFirstOrThrow()).value;
 }

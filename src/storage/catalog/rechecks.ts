@@ -1,7 +1,7 @@
 import { type Compilable, sql } from 'kysely';
 import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
-import { enqueuedAgain, type JobKind } from './jobs.js';
+import { enqueuedAgain, insertJobs, type JobKind } from './jobs.js';
 import { fileOf } from './rows.js';
 import { IS_LIVE, IS_STORED, storedAfter } from './statements.js';
 
@@ -99,6 +99,9 @@ export function startRecheck(
     .where('dataset.id', '=', datasetId)
     .where(IS_LIVE)
     .where(isWanted);
+  const keys = files
+    .where('file.id', 'is not', null)
+    .select([sql<string>`dataset.id || '/' || file.id`.as('key'), 'dataset.account_id']);
   return [
     query
       .insertInto('recheck')
@@ -115,21 +118,9 @@ export function startRecheck(
           checked_at: null,
         })),
       ),
-    query
-      .insertInto('job')
-      .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
-      .expression(
-        files
-          .select([
-            sql.lit(RECHECK_JOB).as('kind'),
-            sql<string>`dataset.id || '/' || file.id`.as('key'),
-            'dataset.account_id',
-            sql.lit('{}').as('payload'),
-            sql.lit(now).as('due_at'),
-          ])
-          .where('file.id', 'is not', null),
-      )
-      .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('earlier'))),
+    insertJobs(query, { kind: RECHECK_JOB, keys, dueAt: now }).onConflict((conflict) =>
+      conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('earlier')),
+    ),
   ];
 }
 

@@ -16,7 +16,7 @@ import {
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
-import type { Schema } from '../database/schema.js';
+import { type Schema, TABLES } from '../database/schema.js';
 
 export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
@@ -63,15 +63,19 @@ function uploadOf(row: FileRow): Upload {
         state: 'pending',
         via: required(row.via) as PendingFile['upload']['via'],
         expectedBytes: row.expected_bytes,
-        ...conditionOf(row),
-        ...authorOf(row),
+        ...givenOf(row),
         expiresAt: required(row.expires_at),
         leaseUntil: row.lease_until,
         leaseToken: row.lease_token,
         ...(row.replaced_at !== null && { replaced: { at: row.replaced_at, isRetired: row.live_until === null } }),
       };
     case 'received':
-      return receivedUploadOf(row);
+      return {
+        state: 'received',
+        ...inspectedBytesOf(row, factsOf),
+        receivedAt: required(row.received_at),
+        ...givenOf(row),
+      };
     case 'stored':
       return storedUploadOf(row, factsOf);
     case 'rejected':
@@ -83,37 +87,22 @@ function uploadOf(row: FileRow): Upload {
 
 /** The columns of a stored file, without its dataset and its state. */
 export const STORED_COLUMNS = [
-  'id',
-  'filename',
-  'kind',
-  'created_at',
-  'finalized_at',
-  'size_bytes',
-  'sha256',
-  'content_type',
-  'facts',
-  'warnings',
-  'blob_version',
-  'problem',
-  'link_until',
-  'added_in',
-] as const;
+  ...(['id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256', 'content_type'] as const),
+  ...(['facts', 'warnings', 'blob_version', 'problem', 'link_until', 'added_in'] as const),
+];
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
-export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
-  return storedFile(row, { datasetId, factsOf });
+export function storedFileOf(row: StoredRow, datasetId: string, readFacts: FactsReader = factsOf): StoredFile {
+  const { id, filename, created_at: createdAt } = row;
+  const upload = storedUploadOf(row, readFacts);
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload };
 }
 
 /** The files of many rows of one dataset. */
 export function storedFilesOf(rows: readonly StoredRow[], datasetId: string): StoredFile[] {
-  const reader = { datasetId, factsOf: factsReader() };
-  return rows.map((row) => storedFile(row, reader));
-}
-
-function storedFile(row: StoredRow, { datasetId, factsOf }: { datasetId: string; factsOf: FactsReader }): StoredFile {
-  const { id, filename, created_at: createdAt } = row;
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: storedUploadOf(row, factsOf) };
+  const readFacts = factsReader();
+  return rows.map((row) => storedFileOf(row, datasetId, readFacts));
 }
 
 type FactsReader = (text: string | null) => Facts;
@@ -145,22 +134,11 @@ function storedUploadOf(row: StoredRow, read: FactsReader): StoredFile['upload']
   return row.problem === null ? stored : { ...stored, problem: JSON.parse(row.problem) };
 }
 
-function receivedUploadOf(row: FileRow): ReceivedFile['upload'] {
-  const given = { ...conditionOf(row), ...authorOf(row) };
+function givenOf({ condition, author }: FileRow) {
   return {
-    state: 'received',
-    ...inspectedBytesOf(row, factsOf),
-    receivedAt: required(row.received_at),
-    ...given,
+    ...(condition !== null && { condition: JSON.parse(condition) }),
+    ...(author !== null && { author: JSON.parse(author) as Author }),
   };
-}
-
-function conditionOf({ condition: text }: FileRow) {
-  return text === null ? {} : { condition: JSON.parse(text) };
-}
-
-function authorOf({ author }: FileRow) {
-  return author === null ? {} : { author: JSON.parse(author) as Author };
 }
 
 function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>, read: FactsReader) {
@@ -185,43 +163,21 @@ export function required<T>(value: T | null): T {
   return value;
 }
 
-type UploadColumns = Omit<FileRow, 'id' | 'dataset_id' | 'filename' | 'stem' | 'kind' | 'state' | 'created_at'>;
+const CONSTANT_COLUMNS = ['id', 'dataset_id', 'filename', 'stem', 'kind', 'created_at'] as const;
 
-const NO_UPLOAD: UploadColumns = {
-  via: null,
-  expected_bytes: null,
-  expires_at: null,
-  lease_until: null,
-  lease_token: null,
-  live_until: null,
-  replaced_at: null,
-  condition: null,
-  author: null,
-  received_at: null,
-  finalized_at: null,
-  size_bytes: null,
-  sha256: null,
-  content_type: null,
-  facts: null,
-  warnings: null,
-  blob_version: null,
-  problem: null,
-  link_until: null,
-  added_in: 0,
-};
+export const FILE_COLUMNS = Object.keys(TABLES.file.columns) as (keyof FileRow)[];
 
 /** The columns that change with the state of an upload. */
-export const UPLOAD_COLUMNS = ['state', ...(Object.keys(NO_UPLOAD) as (keyof UploadColumns)[])] as const;
+export const UPLOAD_COLUMNS = FILE_COLUMNS.filter(
+  (column): column is keyof UploadColumns | 'state' => !(CONSTANT_COLUMNS as readonly string[]).includes(column),
+);
 
-export const FILE_COLUMNS = [
-  'id',
-  'dataset_id',
-  'filename',
-  'stem',
-  'kind',
-  'created_at',
-  ...UPLOAD_COLUMNS,
-] as const satisfies readonly (keyof FileRow)[];
+type UploadColumns = Omit<FileRow, (typeof CONSTANT_COLUMNS)[number] | 'state'>;
+
+const NO_UPLOAD = {
+  ...Object.fromEntries(UPLOAD_COLUMNS.filter((column) => column !== 'state').map((column) => [column, null])),
+  added_in: 0,
+} as UploadColumns;
 
 export function fileColumns(file: DatasetFile): FileRow {
   return {
@@ -243,8 +199,7 @@ function uploadColumns(upload: Upload): UploadColumns {
         ...NO_UPLOAD,
         via: upload.via,
         expected_bytes: upload.expectedBytes,
-        condition: conditionColumn(upload),
-        author: authorColumn(upload),
+        ...givenColumns(upload),
         expires_at: upload.expiresAt,
         lease_until: upload.leaseUntil,
         lease_token: upload.leaseToken,
@@ -255,8 +210,7 @@ function uploadColumns(upload: Upload): UploadColumns {
       return {
         ...inspectedColumns(upload),
         received_at: upload.receivedAt,
-        condition: conditionColumn(upload),
-        author: authorColumn(upload),
+        ...givenColumns(upload),
       };
     case 'stored':
       return {
@@ -270,12 +224,9 @@ function uploadColumns(upload: Upload): UploadColumns {
   }
 }
 
-function conditionColumn({ condition }: (PendingFile | ReceivedFile)['upload']): string | null {
-  return condition === undefined ? null : JSON.stringify(condition);
-}
-
-function authorColumn({ author }: (PendingFile | ReceivedFile)['upload']): string | null {
-  return author === undefined ? null : JSON.stringify(author);
+function givenColumns({ condition, author }: (PendingFile | ReceivedFile)['upload']) {
+  const jsonOf = (value: object | undefined) => (value === undefined ? null : JSON.stringify(value));
+  return { condition: jsonOf(condition), author: jsonOf(author) };
 }
 
 function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): UploadColumns {

@@ -3,7 +3,8 @@ import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
 import { type DatasetFile, linkUntil, MICROS_PER_SECOND, type Micros, type Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
 import { blobKeyOf } from '../blobs/blobs.js';
-import type { Query } from '../database/database.js';
+import type { Database, Query, Transaction } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import { type DatasetRow, FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
 
@@ -62,14 +63,34 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, af
   return limit === undefined ? select : select.limit(limit);
 }
 
-export const datasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
+const datasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
   query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE),
 );
 
-/** Selects a dataset and locks its row until the end of the transaction. */
-export const lockedDatasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
+const lockedDatasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
   query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE).forNoKeyUpdate(),
 );
+
+/** Selects a dataset and locks its row until the end of the transaction. */
+export function lockDataset({ query, hasRowLocks }: Database, id: string): Compilable<DatasetRow> {
+  return (hasRowLocks ? lockedDatasetById : datasetById)(query, { id });
+}
+
+/**
+ * Runs work in a transaction that has locked the row of a dataset.
+ *
+ * @returns `undefined` if there is no such dataset
+ */
+export function withDataset<T>(
+  db: Database,
+  { id, isDurable = true }: { id: string; isDurable?: boolean },
+  work: (row: DatasetRow, transaction: Transaction) => Promise<T>,
+): Promise<T | undefined> {
+  return db.transact({ isDurable }, async (transaction) => {
+    const [[row]] = await transaction.send([lockDataset(db, id)]);
+    return row && work(row, transaction);
+  });
+}
 
 const filesOfStem = preparedStatement((query, parameter: ParameterOf<{ datasetId: string; stem: string }>) =>
   query
@@ -135,7 +156,12 @@ export function writeFiles(
 ) {
   return [
     // Deletes first, because a written file may have the name of a removed one.
-    ...rowChunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
+    ...deleteAll(
+      query,
+      'file',
+      'id',
+      removed.map((file) => file.id),
+    ),
     // Built when they are sent: those of fifty thousand files take half a second.
     ...rowChunksOf(written).map((chunk) => ({ compile: () => upsert(query, chunk).compile() })),
   ];
@@ -304,9 +330,27 @@ export function endOfTrash(query: Query, blobKeys: readonly string[], now: Micro
   ];
 }
 
-/** Removes keys from the trash, whose blobs are needed. */
-export function reclaimBlobs(query: Query, keys: readonly string[]) {
-  return rowChunksOf(keys).map((chunk) => query.deleteFrom('trash').where('blob_key', 'in', chunk));
+/** Inserts any number of rows. */
+export function insertAll<Table extends keyof Schema>(query: Query, table: Table, rows: readonly Schema[Table][]) {
+  // TypeScript can't type a query over a union of tables.
+  return rowChunksOf(rows).map((chunk) => query.insertInto(table).values(chunk as never));
+}
+
+/** Deletes the rows that have one of any number of values in a column. */
+export function deleteAll<Table extends keyof Schema>(
+  query: Query,
+  table: Table,
+  column: keyof Schema[Table] & string,
+  values: readonly string[],
+): Compilable<unknown>[] {
+  return rowChunksOf(values).map((chunk) => query.deleteFrom(table as 'setting').where(column as 'name', 'in', chunk));
+}
+
+/** Reads the rows of several statements. */
+export async function rowsOf<Row>(statements: readonly { execute(): Promise<Row[]> }[]): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const statement of statements) rows.push(...(await statement.execute()));
+  return rows;
 }
 
 /** Splits items into chunks of rows that fit into one statement. */

@@ -1,14 +1,13 @@
 import { sql } from 'kysely';
-import type { CompleteFile, Micros } from '../../dataset/dataset.js';
+import type { CompleteFile, DatasetFile, Micros } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database, Query } from '../database/database.js';
-import { pastDatasetIds } from './blob-references.js';
 import { inSnapshot } from './catalog-rows.js';
 import { judgePastFiles } from './history/record-history.js';
 import { pastFileOf } from './history/revision-rows.js';
-import { INSTALLATION, type JobKind } from './jobs.js';
+import { INSTALLATION, insertJobs, type JobKind } from './jobs.js';
 import { fileOf } from './rows.js';
-import { datasetById, IS_LIVE, IS_STORED, lockedDatasetById } from './statements.js';
+import { IS_LIVE, IS_STORED, rowChunksOf, rowsOf, withDataset } from './statements.js';
 
 /** The jobs of a verification of the store: one for each blob, with the id of the file as key. */
 export const VERIFY_JOB = 'verify-blob' satisfies JobKind;
@@ -38,22 +37,10 @@ export async function enqueueVerification(db: Database, now: Micros): Promise<vo
     .where(IS_LIVE);
   // A file that was restored is in both; `union` has it once.
   const blobs = query.selectFrom(stored.union(past).as('blob'));
-  const enqueue = query
-    .insertInto('job')
-    .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
-    .expression(
-      blobs
-        .select([
-          sql.lit(VERIFY_JOB).as('kind'),
-          'blob.id',
-          sql.lit(INSTALLATION).as('account_id'),
-          sql.lit('{}').as('payload'),
-          sql.lit(now).as('due_at'),
-        ])
-        // Without a condition, SQLite reads `on conflict` as that of a join.
-        .where(sql<boolean>`true`),
-    )
-    .onConflict((conflict) => conflict.columns(['kind', 'key']).doNothing());
+  const keys = blobs.select(['blob.id as key', sql.lit(INSTALLATION).as('account_id')]);
+  const enqueue = insertJobs(query, { kind: VERIFY_JOB, keys, dueAt: now }).onConflict((conflict) =>
+    conflict.columns(['kind', 'key']).doNothing(),
+  );
   // On Postgres, a snapshot has no timeouts.
   await inSnapshot(db, (_, { commit }) => commit([enqueue]));
 }
@@ -83,14 +70,12 @@ export async function fileWithBlob({ query }: Database, id: string): Promise<Com
  * restored, and its revisions are READY no longer.
  */
 export async function judgePastFile(db: Database, id: string, problem: ErrorProblem | undefined): Promise<void> {
-  const { query, hasRowLocks, transact } = db;
   const datasetId = (await pastDatasetIds(db, [id])).get(id);
   if (datasetId === undefined) return;
   const upload = problem === undefined ? {} : { problem };
-  await transact({ isDurable: true }, async ({ send, commit }) => {
-    await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
-    await commit(judgePastFiles(query, datasetId, [{ id, upload }]));
-  });
+  await withDataset(db, { id: datasetId }, (_, { commit }) =>
+    commit(judgePastFiles(db.query, datasetId, [{ id, upload }])),
+  );
 }
 
 /** The stored and past files that have a problem, by the name of their dataset and their own; each once. */
@@ -130,4 +115,28 @@ function pastRowsWithProblems(query: Query) {
     .orderBy('dataset.name')
     .orderBy('past_file.filename')
     .execute();
+}
+
+/** The dataset of each of these files that the history has, by the id of the file. */
+export async function pastDatasetIds({ query }: Database, ids: readonly string[]): Promise<Map<string, string>> {
+  const past = query.selectFrom('past_file').select(['id', 'dataset_id']);
+  const rows = await rowsOf(rowChunksOf(ids).map((chunk) => past.where('id', 'in', chunk)));
+  return new Map(rows.map(({ id, dataset_id }) => [id, dataset_id]));
+}
+
+/** The files in any state that have one of these ids, by id. */
+export async function filesById({ query }: Database, ids: readonly string[]): Promise<Map<string, DatasetFile>> {
+  const files = query.selectFrom('file').selectAll();
+  const rows = await rowsOf(rowChunksOf(ids).map((chunk) => files.where('id', 'in', chunk)));
+  return new Map(rows.map((row) => [row.id, fileOf(row)]));
+}
+
+/** The keys in the trash that end with one of these ids of files. */
+export async function trashOf({ query }: Database, fileIds: readonly string[]): Promise<Set<string>> {
+  const [length = 0] = fileIds.map((id) => id.length);
+  // Both databases have these functions; a folder does not know the id of the dataset, with which keys begin.
+  const fileId = sql<string>`substr(blob_key, length(blob_key) - ${sql.lit(length - 1)})`;
+  const trash = query.selectFrom('trash').select('blob_key');
+  const rows = await rowsOf(rowChunksOf(fileIds).map((chunk) => trash.where(fileId, 'in', chunk)));
+  return new Set(rows.map(({ blob_key }) => blob_key));
 }

@@ -1,11 +1,10 @@
-import { type Expression, sql } from 'kysely';
+import { type Compilable, sql } from 'kysely';
 import { DETECTION_MARGIN, type Micros } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
-import type { Schema } from '../database/schema.js';
 import { DELETED, IS_PRESIGNED } from './statements.js';
 
 /** The transactions of others run between two of a deletion. */
-const ROWS_PER_TRANSACTION = 100;
+const ROWS_PER_TRANSACTION = 50;
 
 interface TrashOptions {
   /** How long blobs stay after the deletion of their dataset. */
@@ -30,8 +29,8 @@ function trashSome({ query, hasRowLocks, transact }: Database, id: string, blobG
   return transact({ isDurable: false }, async ({ send, commit }) => {
     const dataset = query.selectFrom('dataset').select('updated_at').where('id', '=', id);
     const fileRows = query.selectFrom('file').select('id').where('dataset_id', '=', id);
-    const revisionRows = query.selectFrom('revision').select('number').where('dataset_id', '=', id);
     const pastRows = query.selectFrom('past_file').select('id').where('dataset_id', '=', id);
+    const revisionRows = query.selectFrom('revision').select('number').where('dataset_id', '=', id);
     // These rows are close to each other, in the order of an index.
     const [[deleted], files, past, revisions] = await send([
       hasRowLocks ? dataset.forUpdate() : dataset,
@@ -40,61 +39,46 @@ function trashSome({ query, hasRowLocks, transact }: Database, id: string, blobG
       revisionRows.orderBy('number').limit(ROWS_PER_TRANSACTION),
     ]);
     if (deleted === undefined) return false;
-    const fileIds = files.map((file) => file.id);
-    const pastIds = past.slice(0, ROWS_PER_TRANSACTION - files.length).map((file) => file.id);
-    const isLast = files.length + past.length + revisions.length < ROWS_PER_TRANSACTION;
-    const numbers = revisions
-      .slice(0, ROWS_PER_TRANSACTION - fileIds.length - pastIds.length)
-      .map(({ number }) => number);
-    const deletion = query.deleteFrom('revision').where('dataset_id', '=', id);
+    const isLast = [files, past, revisions].every((rows) => rows.length < ROWS_PER_TRANSACTION);
     const deleteAfter = deleted.updated_at + blobGrace;
+    const last = revisions.at(-1)?.number ?? 0;
     await commit([
-      ...(fileIds.length === 0 ? [] : trashFiles(query, fileIds, deleteAfter)),
-      ...(pastIds.length === 0 ? [] : trashPast(query, pastIds, deleteAfter)),
-      ...(numbers.length === 0 ? [] : [deletion.where('number', 'in', numbers)]),
+      ...trashRows(query, 'file', { ids: files.map((file) => file.id), deleteAfter }),
+      ...trashRows(query, 'past_file', { ids: past.map((file) => file.id), deleteAfter }),
+      query.deleteFrom('revision').where('dataset_id', '=', id).where('number', '<=', last),
       ...(isLast ? [query.deleteFrom('dataset').where('id', '=', id)] : []),
     ]);
     return !isLast;
   });
 }
 
-/** The key that `blobKeyOf` makes. */
-const BLOB_KEY = sql<string>`dataset_id || '/' || id`.as('blob_key');
+/** When the presigned link of a row ends, as `linkUntil` computes it for a pending upload. */
+const LINK_UNTIL = {
+  file: sql<Micros | null>`case when via = ${IS_PRESIGNED} then expires_at - ${sql.lit(DETECTION_MARGIN)} else link_until end`,
+  past_file: sql<Micros | null>`link_until`,
+};
 
-/** As `trashBlobs` does; a pending upload may or may not have a blob. */
-function trashFiles(query: Query, ids: readonly string[], deleteAfter: Micros) {
-  const files = query
-    .selectFrom('file')
-    .where('id', 'in', ids)
-    .where('state', '<>', 'rejected')
-    .select((eb) => [
-      BLOB_KEY,
-      sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'),
-      // As `linkUntil` of a pending upload.
-      eb
-        .case()
-        .when('via', '=', IS_PRESIGNED)
-        .then(eb('expires_at', '-', DETECTION_MARGIN))
-        .else(eb.ref('link_until'))
-        .end()
-        .as('link_until'),
-    ]);
-  return [addToTrash(query, files), query.deleteFrom('file').where('id', 'in', ids)];
-}
-
-function trashPast(query: Query, ids: readonly string[], deleteAfter: Micros) {
-  const files = query
-    .selectFrom('past_file')
-    .where('id', 'in', ids)
-    .select([BLOB_KEY, sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'), 'link_until']);
-  return [addToTrash(query, files), query.deleteFrom('past_file').where('id', 'in', ids)];
-}
-
-/** The history may name a blob several times, and that of a stored file. */
-function addToTrash(query: Query, blobs: Expression<Schema['trash']>) {
-  return query
-    .insertInto('trash')
-    .columns(['blob_key', 'delete_after', 'link_until'])
-    .expression(blobs)
-    .onConflict((conflict) => conflict.column('blob_key').doNothing());
+/** Moves the blobs of rows to the trash, and deletes the rows. A pending upload may have a blob; the history may name one again. */
+function trashRows(
+  query: Query,
+  table: 'file' | 'past_file',
+  { ids, deleteAfter }: { ids: readonly string[]; deleteAfter: Micros },
+): Compilable<unknown>[] {
+  if (ids.length === 0) return [];
+  // TypeScript can't type a query over a union of tables.
+  const rows = query.selectFrom(table as 'file').where('id', 'in', ids);
+  const blobs = (table === 'file' ? rows.where('state', '<>', 'rejected') : rows).select([
+    // As `blobKeyOf` makes it.
+    sql<string>`dataset_id || '/' || id`.as('blob_key'),
+    sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'),
+    LINK_UNTIL[table].as('link_until'),
+  ]);
+  return [
+    query
+      .insertInto('trash')
+      .columns(['blob_key', 'delete_after', 'link_until'])
+      .expression(blobs)
+      .onConflict((conflict) => conflict.column('blob_key').doNothing()),
+    query.deleteFrom(table as 'file').where('id', 'in', ids),
+  ];
 }

@@ -21,10 +21,12 @@ export interface MigrationDialect {
  * @throws Error that completes "the catalog can't be used: "
  */
 export async function migrateSchema(query: Kysely<Schema>, dialect: MigrationDialect): Promise<void> {
-  if ((await versionOf(query, dialect)) === VERSION) return;
+  if ((await greatestIn(query, dialect, VERSIONS)) === VERSION) return;
   await query.transaction().execute(async (transaction) => {
     for (const statement of dialect.begin) await statement.execute(transaction);
-    const version = await versionOf(transaction, dialect);
+    // After the lock: another process may have upgraded the tables, and dropped the old ones.
+    const version =
+      (await greatestIn(transaction, dialect, VERSIONS)) ?? (await greatestIn(transaction, dialect, MIGRATIONS));
     if (version === VERSION) return;
     if (version !== undefined && version !== LAST_MIGRATION) throw new Error(whyNotFrom(version));
     await (version === undefined ? createTables(transaction) : upgradeNumbered(transaction));
@@ -33,18 +35,19 @@ export async function migrateSchema(query: Kysely<Schema>, dialect: MigrationDia
   });
 }
 
-/** The version of the tables, or the last numbered migration; `undefined` if there are no tables. */
-async function versionOf(query: Kysely<Schema>, { tableNamed }: MigrationDialect): Promise<string | undefined> {
-  for (const { table, column } of [
-    { table: 'schema_version', column: 'version' },
-    { table: 'kysely_migration', column: 'name' },
-  ]) {
-    if ((await tableNamed(table).execute(query)).rows.length === 0) continue;
-    const select = sql<{ version: string }>`select max(${sql.ref(column)}) as version from ${sql.table(table)}`;
-    const [row] = (await select.execute(query)).rows;
-    if (row?.version) return row.version;
-  }
-  return undefined;
+/** Where a catalog has its version, and where it had its migrations before 0.1.0. */
+const VERSIONS = { table: 'schema_version', column: 'version' };
+const MIGRATIONS = { table: 'kysely_migration', column: 'name' };
+
+/** The greatest value of a column; `undefined` if the table is missing or empty. */
+async function greatestIn(
+  query: Kysely<Schema>,
+  { tableNamed }: MigrationDialect,
+  { table, column }: { table: string; column: string },
+): Promise<string | undefined> {
+  if ((await tableNamed(table).execute(query)).rows.length === 0) return undefined;
+  const select = sql<{ value: string | null }>`select max(${sql.ref(column)}) as value from ${sql.table(table)}`;
+  return (await select.execute(query)).rows[0]?.value ?? undefined;
 }
 
 function whyNotFrom(version: string): string {

@@ -12,9 +12,8 @@ import {
   WITHOUT_TIMEOUTS,
 } from './database.js';
 import { migrateSchema } from './migrate.js';
+import { withoutNul } from './prepared-statement.js';
 import type { Schema } from './schema.js';
-import { sendPipelined } from './send-pipelined.js';
-import { withoutNul } from './without-nul.js';
 
 const MIN_VERSION = 15;
 const DEFAULT_POOL_SIZE = 10;
@@ -128,7 +127,8 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
   const query = queryOver(poolOf({ ...connection, max: 1 }), Number.POSITIVE_INFINITY);
   try {
     await migrateSchema(query, {
-      tableNamed: (name) => sql`select 1 where to_regclass(${name}::text) is not null`,
+      // `to_regclass` may not see a table that another process has created since the transaction began.
+      tableNamed: (name) => sql`select 1 from pg_class where relname = ${name} and pg_table_is_visible(oid)`,
       begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
     });
   } finally {
@@ -274,6 +274,28 @@ async function transact<T>(
     }
     client.release(isBroken);
   }
+}
+
+/**
+ * Sends statements without waiting for the answers to those before.
+ *
+ * @returns the answers, in order
+ * @throws the first error, once all are answered
+ */
+export async function sendPipelined<Answer>(
+  statements: readonly Compilable<unknown>[],
+  send: (query: { text: string; values: unknown[] }) => Promise<Answer>,
+): Promise<Answer[]> {
+  const sent = statements.map((statement) => {
+    const { sql, parameters } = statement.compile();
+    return send({ text: sql, values: parameters.map(withoutNul) });
+  });
+  // Not `Promise.all`: the first error makes the later statements fail too, and all must be answered.
+  const settled = await Promise.allSettled(sent);
+  return settled.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
 }
 
 function plain(text: string): Compilable<unknown> {

@@ -297,33 +297,33 @@ export type Schema = {
  */
 const INDEXES = [
   // With all columns by which tokens are counted: a row has kilobytes if it is bound to many datasets.
-  'token_account on token (account_id, kind, revoked_at, expires_at, created_at, parent_id, id)',
-  'token_parent on token (parent_id) where parent_id is not null',
-  'unique dataset_name_unique on dataset (account_id, name)',
+  'index token_account on token (account_id, kind, revoked_at, expires_at, created_at, parent_id, id)',
+  'index token_parent on token (parent_id) where parent_id is not null',
+  'unique index dataset_name_unique on dataset (account_id, name)',
   // A mount root looks for the datasets of all accounts with a name.
-  'dataset_name on dataset (name)',
-  'dataset_newest on dataset (account_id, created_at desc, id desc)',
-  'dataset_history_due on dataset (history_due) where history_due is not null',
-  'file_stem on file (dataset_id, stem)',
-  "unique file_finalized on file (dataset_id, filename) where state <> 'pending' and state <> 'received'",
-  "file_pending on file (dataset_id, live_until) where state = 'pending'",
-  'file_leased on file (lease_until) where lease_until is not null',
-  "file_damaged on file (dataset_id, filename) where state = 'stored' and problem is not null",
-  "file_kind on file (dataset_id, kind, filename) where state = 'stored'",
-  "file_not_stored on file (dataset_id) where state <> 'stored'",
-  "file_presigned on file (dataset_id, id) where state = 'pending' and via = 'presigned'",
+  'index dataset_name on dataset (name)',
+  'index dataset_newest on dataset (account_id, created_at desc, id desc)',
+  'index dataset_history_due on dataset (history_due) where history_due is not null',
+  'index file_stem on file (dataset_id, stem)',
+  "unique index file_finalized on file (dataset_id, filename) where state <> 'pending' and state <> 'received'",
+  "index file_pending on file (dataset_id, live_until) where state = 'pending'",
+  'index file_leased on file (lease_until) where lease_until is not null',
+  "index file_damaged on file (dataset_id, filename) where state = 'stored' and problem is not null",
+  "index file_kind on file (dataset_id, kind, filename) where state = 'stored'",
+  "index file_not_stored on file (dataset_id) where state <> 'stored'",
+  "index file_presigned on file (dataset_id, id) where state = 'pending' and via = 'presigned'",
   // For the start of a recheck. The last condition always holds, and keeps SQLite from taking it for other statements.
-  "file_stored on file (dataset_id, id, finalized_at) where state = 'stored' and finalized_at is not null",
-  'past_file_name on past_file (dataset_id, filename)',
-  'past_file_removed on past_file (dataset_id, removed_in, added_in)',
-  'unique link_linked on link (linked_id, dataset_id)',
-  'trash_due on trash (delete_after)',
-  'webhook_account on webhook (account_id)',
-  'webhook_delivery_latest on webhook_delivery (webhook_id, created_at)',
-  'webhook_delivery_due on webhook_delivery (webhook_id, next_at) where next_at is not null',
+  "index file_stored on file (dataset_id, id, finalized_at) where state = 'stored' and finalized_at is not null",
+  'index past_file_name on past_file (dataset_id, filename)',
+  'index past_file_removed on past_file (dataset_id, removed_in, added_in)',
+  'unique index link_linked on link (linked_id, dataset_id)',
+  'index trash_due on trash (delete_after)',
+  'index webhook_account on webhook (account_id)',
+  'index webhook_delivery_latest on webhook_delivery (webhook_id, created_at)',
+  'index webhook_delivery_due on webhook_delivery (webhook_id, next_at) where next_at is not null',
   // The jobs of an account that are due first, and the accounts of a kind.
-  'job_due on job (kind, account_id, due_at, key)',
-  'job_leased on job (lease) where lease is not null',
+  'index job_due on job (kind, account_id, due_at, key)',
+  'index job_leased on job (lease) where lease is not null',
 ];
 
 /** Creates the tables and indexes in an empty database. */
@@ -335,8 +335,5 @@ export async function createTables(db: Kysely<Schema>): Promise<void> {
     const constraint = key.length === 0 ? [] : [`constraint ${name}_key primary key (${key.join(', ')})`];
     await sql.raw(`create table ${name} (${[...definitions, ...constraint].join(', ')})`).execute(db);
   }
-  for (const index of INDEXES) {
-    const isUnique = index.startsWith('unique ');
-    await sql.raw(`create ${isUnique ? 'unique ' : ''}index ${isUnique ? index.slice(7) : index}`).execute(db);
-  }
+  for (const index of INDEXES) await sql.raw(`create ${index}`).execute(db);
 }

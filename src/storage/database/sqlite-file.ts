@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import { withoutNul } from './prepared-statement.js';
 import { type JsonParts, NOT_IN_PLACE, type SentStatement, type ThreadOptions } from './sqlite-messages.js';
-import { withoutNul } from './without-nul.js';
 
 /** Longer JSON is moved to the main thread as bytes: as a text, it would be copied several times, of up to twice the size. */
 const MAX_TEXT_BYTES = 64 * 1024;

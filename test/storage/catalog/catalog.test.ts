@@ -1,3 +1,4 @@
+import { installationSetting } from '../../../src/storage/catalog/open-catalog.js';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { CompiledQuery } from 'kysely';
@@ -26,7 +27,6 @@ import {
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
-import { installationSetting } from '../../../src/storage/catalog/installation-setting.js';
 import { datasetsBy, storedAfter } from '../../../src/storage/catalog/statements.js';
 import { planOf } from '../../harness/query-plans.js';
 import { catalogs, onEach } from '../../harness/backends.js';

@@ -148,7 +148,7 @@ onEach(databases, (unopened) => {
   test('processes that open an earlier catalog at once upgrade it once', async () => {
     const earlier = await unopened();
     await earlier.run(BEFORE);
-    await Promise.all([1, 2, 3].map(() => openForTest(earlier)));
+    await Promise.all([1, 2, 3, 4, 5, 6].map(() => openForTest(earlier)));
     expect(await earlier.run('select count(*) as datasets from dataset')).toMatchObject([
       { datasets: expect.anything() },
     ]);

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { installationSetting } from '../../../src/storage/catalog/installation-setting.js';
-import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { installationSetting, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
 

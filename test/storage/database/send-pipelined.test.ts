@@ -1,7 +1,7 @@
 import { setImmediate as laterInTheLoop } from 'node:timers/promises';
 import { CompiledQuery } from 'kysely';
 import { expect, test } from 'vitest';
-import { sendPipelined } from '../../../src/storage/database/send-pipelined.js';
+import { sendPipelined } from '../../../src/storage/database/postgres.js';
 
 const statements = ['one', 'two', 'three', 'four'].map((text) => ({
   compile: () => CompiledQuery.raw(text, ['a\0b']),

@@ -3,7 +3,7 @@ import type { Micros } from '../../../dataset/dataset.js';
 import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { datasetById, IS_LIVE, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
+import { IS_LIVE, lockDataset, ROWS_PER_STATEMENT, withDataset } from '../statements.js';
 import { revisionOf } from './revision-rows.js';
 
 /** Datasets read, or made due, at a time. */
@@ -141,7 +141,7 @@ export class Retention {
     return transact({ isDurable: true }, async ({ send, commit }) => {
       // A change of files takes these locks in the same order.
       const [[dataset], [account], [due]] = await send([
-        (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId }),
+        lockDataset(this.#db, datasetId),
         hasRowLocks ? large.forNoKeyUpdate() : large,
         this.#dueOf(accountId, now),
       ]);
@@ -162,12 +162,10 @@ export class Retention {
   }
 
   /** Deletes some revisions, or else some past files. @returns whether there are more */
-  #expireSome(datasetId: string, now: Micros): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
-    return transact({ isDurable: true }, async (transaction) => {
+  async #expireSome(datasetId: string, now: Micros): Promise<boolean> {
+    const { query } = this.#db;
+    const expiring = withDataset(this.#db, { id: datasetId }, async (dataset, transaction) => {
       const { send, commit } = transaction;
-      const [[dataset]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
-      if (dataset === undefined) return false;
       const latest = dataset.revision;
       const [rows] = await send([
         query
@@ -196,6 +194,7 @@ export class Retention {
       await commit([query.updateTable('dataset').set({ history_due: due }).where('id', '=', datasetId)]);
       return false;
     });
+    return (await expiring) ?? false;
   }
 
   /** The statements that delete past files, and add blobs to the trash that neither a file nor another past file names. */

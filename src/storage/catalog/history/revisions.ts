@@ -6,7 +6,7 @@ import type { Revision } from '../../../dataset/history/revisions.js';
 import { stemOf } from '../../../dataset/media.js';
 import { type Database, databaseError, type Query } from '../../database/database.js';
 import { STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
-import { datasetById, filesOfStems, hasDataset, lockedDatasetById, rowChunksOf } from '../statements.js';
+import { filesOfStems, hasDataset, lockDataset, rowChunksOf, withDataset } from '../statements.js';
 import { PAST_FILE_COLUMNS, pastFileOf, revisionOf } from './revision-rows.js';
 
 /** The state of a revision as it was after the change at this time. */
@@ -147,7 +147,7 @@ export class Revisions {
     findings: readonly RevisionFinding[],
   ): Promise<void> {
     if (findings.length === 0) return;
-    const { query, hasRowLocks, transact } = this.#db;
+    const { query } = this.#db;
     const updates = findings.map(({ number, changedAt, digest, isReady }) =>
       query
         .updateTable('revision')
@@ -156,10 +156,9 @@ export class Revisions {
         .where('number', '=', number)
         .where('changed_at', '=', changedAt),
     );
-    const saving = transact({ isDurable: false }, async ({ send, commit }) => {
-      // `forgetReadiness` holds the same lock.
-      const [[dataset]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
-      if (dataset?.role === role && dataset.readiness_version === readinessVersion) await commit(updates);
+    // `forgetReadiness` holds the same lock.
+    const saving = withDataset(this.#db, { id: datasetId, isDurable: false }, async (dataset, { commit }) => {
+      if (dataset.role === role && dataset.readiness_version === readinessVersion) await commit(updates);
     });
     await saving.catch((error) => {
       if (!(error instanceof ServiceError) && databaseError(error) === undefined) throw error;
@@ -172,11 +171,11 @@ export class Revisions {
    * @returns false if the revision is not kept
    */
   async setPin(datasetId: string, number: number, pin: { at: Micros; by: string; note: string | null } | null) {
-    const { query, hasRowLocks, transact } = this.#db;
+    const { query, transact } = this.#db;
     return transact({ isDurable: true }, async ({ send, commit }) => {
       // Retention and changes of files hold the same lock.
       const [[dataset], [revision]] = await send([
-        (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId }),
+        lockDataset(this.#db, datasetId),
         this.#ofDataset(datasetId).where('number', '=', number),
       ]);
       if (dataset === undefined || revision === undefined) return false;
