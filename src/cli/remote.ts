@@ -1,21 +1,21 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
-import { type ClientOptions, TrainyardClient } from '../client/client.js';
+import { type ClientOptions, TrainyardClient, TrainyardError } from '../client/client.js';
 import { isToken, NO_TOKEN } from '../client/requests.js';
 import { shellWord } from '../command-line.js';
 import { hasErrno } from '../dataset/errors.js';
-import { wholeNumber } from '../setting-values.js';
+import { nearestName } from '../nearest-name.js';
 import { makeFolders } from '../storage/make-folders.js';
-import { didYouMean } from './did-you-mean.js';
-import { replaceOwnFile } from './own-file.js';
-import { fetchOnceReached } from './reach.js';
-import { CommandError, EXIT } from './terminal/exit-codes.js';
+import { fetchOnceReached, warningOfVersion } from './reach.js';
+import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
 import { ownCommand } from './terminal/own-command.js';
+import { type Output, printOutput } from './terminal/print.js';
 import { errorMessage } from './terminal/text.js';
-import { warningOfVersion } from './version-warning.js';
 
 interface Remote {
   readonly url: string;
@@ -35,18 +35,6 @@ export function addRemoteOptions(command: Command): Command {
     .option('--url <url>', 'the service (env: TRAINYARD_URL; default: saved by login)')
     .option('--token <token>', 'your token (env: TRAINYARD_TOKEN; default: saved by login)')
     .option('--json', 'print JSON for scripts');
-}
-
-/** The option `--concurrency`, the number of files that a command transfers at a time. */
-export function concurrencyOption(help: string): Option {
-  const parse = wholeNumber({ min: 1, max: 64 });
-  return new Option('--concurrency <number>', help).argParser((text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError(`It ${(error as Error).message}.`);
-    }
-  });
 }
 
 /**
@@ -114,29 +102,86 @@ function knownTokenFor(url: string | undefined, saved: Partial<Remote>): string 
   return isWanted(saved.url) ? saved.token : undefined;
 }
 
-/**
- * Makes a client of the service that the options and the environment name.
- *
- * @param change what its changes belong to in the history of a dataset
- */
-export function clientFrom(options: RemoteOptions, { change }: Pick<ClientOptions, 'change'> = {}): TrainyardClient {
-  const { url, token } = remoteFrom(options);
-  const fetchAnswer = warningOfVersion(fetchOnceReached(), url);
-  return new TrainyardClient({ baseUrl: url, token, fetch: fetchAnswer, ...(change && { change }) });
+/** Makes a client of the service that the options and the environment name. */
+export function clientFrom(options: RemoteOptions, extra: Pick<ClientOptions, 'change'> = {}): TrainyardClient {
+  return clientOf(remoteFrom(options), extra);
+}
+
+/** Makes a client that explains why a service can't be reached, and warns of another version. */
+export function clientOf(
+  { url, token }: Remote,
+  options: Pick<ClientOptions, 'change' | 'attempts'> = {},
+): TrainyardClient {
+  return new TrainyardClient({
+    baseUrl: url,
+    token,
+    fetch: warningOfVersion(fetchOnceReached(), url),
+    ...options,
+  });
 }
 
 /** Finds a dataset by name or ID. @throws CommandError with 66 if there is none */
 export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
-  return datasetIn(await client.list({ signal }), nameOrId);
+  const dataset = await client.find(nameOrId, { signal });
+  if (dataset !== undefined) return dataset;
+  const hint = didYouMean(nameOrId, await client.list({ signal })) || ' To list your datasets, run: trainyard ls';
+  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}".${hint}`);
 }
 
-/** Finds a dataset by name or ID in a list of all. @throws CommandError with 66 if there is none */
-export function datasetIn(datasets: readonly WireDataset[], nameOrId: string): WireDataset {
-  const name = nameOrId.normalize('NFC');
-  const dataset = datasets.find(({ id }) => id === nameOrId) ?? datasets.find((each) => each.name === name);
-  if (dataset !== undefined) return dataset;
-  const hint = didYouMean(nameOrId, datasets) || ' To list your datasets, run: trainyard ls';
-  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}".${hint}`);
+/** Suggests the dataset whose name is like one that does not exist: ` Did you mean "railway"?`, or an empty text. */
+export function didYouMean(name: string, datasets: readonly { name: string }[]): string {
+  const names = datasets.map((dataset) => dataset.name);
+  const near = nearestName(name, names, Math.max(1, name.length / 3));
+  return near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
+}
+
+/** Rethrows the error of a call. A service that has the dataset and not the route keeps no history. */
+export function explainNoHistory(error: unknown): never {
+  const isMissing = error instanceof TrainyardError && error.status === 404;
+  if (!isMissing || error.code === 'dataset_not_found' || error.code === 'revision_not_found') throw error;
+  throw new CommandError(EXIT.unavailable, 'this service keeps no history of datasets.', { cause: error });
+}
+
+/** The call of a command on a service. */
+export interface Call<Options = unknown> {
+  readonly client: TrainyardClient;
+  readonly options: RemoteOptions & Options;
+  /** Aborts at ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Completes a command that calls a service: adds `--url`, `--token`, `--json` and the help.
+ *
+ * @param run gets the arguments of the command after the call; without a result it has printed its output itself
+ */
+export function onService<Options, Args extends unknown[]>(
+  command: Command,
+  help: string,
+  run: (call: Call<Options>, ...args: Args) => Promise<Output | undefined>,
+): Command {
+  return addRemoteOptions(command)
+    .addHelpText('after', help)
+    .action((...given: unknown[]) =>
+      interruptible(async (signal) => {
+        const options = command.opts<RemoteOptions & Options>();
+        // Commander adds the options and the command.
+        const args = given.slice(0, -2) as Args;
+        const output = await run({ client: clientFrom(options), options, signal }, ...args);
+        if (output !== undefined) printOutput(output, options.json === true);
+      }),
+    );
+}
+
+/** Completes a command whose first argument is the name or ID of a dataset. */
+export function onDataset<Options, Args extends unknown[]>(
+  command: Command,
+  help: string,
+  run: (dataset: WireDataset, call: Call<Options>, ...args: Args) => Promise<Output | undefined>,
+): Command {
+  return onService(command, help, async (call: Call<Options>, nameOrId: string, ...args: Args) =>
+    run(await mustFind(call.client, nameOrId, call.signal), call, ...args),
+  );
 }
 
 /** Saves a service and its token for later commands in a file that only its owner can read. @returns its path */
@@ -188,5 +233,17 @@ function homeOfUser(): string | undefined {
     return userInfo().homedir;
   } catch {
     return undefined;
+  }
+}
+
+/** Replaces a file that only its owner can read, atomically and durably. */
+export async function replaceOwnFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(temporary, text, { flag: 'wx', mode: 0o600, flush: true });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
 }

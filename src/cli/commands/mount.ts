@@ -20,19 +20,12 @@ import {
   waitForReady,
   withLimit,
 } from '../mount/wait-for-ready.js';
-import {
-  addRemoteOptions,
-  clientFrom,
-  concurrencyOption,
-  mustFind,
-  type RemoteOptions,
-  remoteFrom,
-} from '../remote.js';
+import { concurrencyOption, revisionArgument } from '../arguments.js';
+import { addRemoteOptions, clientFrom, explainNoHistory, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { printable } from '../terminal/text.js';
-import { explainNoHistory, revisionArgument } from './history/revisions.js';
 
 interface Options extends RemoteOptions, MountWaitOptions {
   readonly into: string;

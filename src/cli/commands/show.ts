@@ -1,21 +1,22 @@
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
-import { type DatasetFile, type DatasetWithFiles, type TrainyardClient, TrainyardError } from '../../client/client.js';
-import { bodyTextOf } from '../../client/answer/answer-body.js';
+import {
+  type Dataset,
+  type DatasetFile,
+  type DatasetWithFiles,
+  type TrainyardClient,
+  TrainyardError,
+} from '../../client/client.js';
 import { stemOf } from '../../dataset/media.js';
-import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { linkLines } from '../pairs/link-lines.js';
 import { statusLines } from '../push/output.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
-import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
-import { counted, formatBytes, printable, tableOf, truncated } from '../terminal/text.js';
+import { type Call, mustFind, onDataset, onService, remoteFrom } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { type Output, painterOf, titledTable } from '../terminal/print.js';
+import { counted, formatBytes, printable, truncated } from '../terminal/text.js';
 
 /** Longer captions are not fetched. */
 const MAX_CAPTION_BYTES = 4096;
-
-/** Captions fetched at once. */
-const CONCURRENCY = 8;
 
 /** The maximum width of the caption column. */
 const CAPTION_COLUMNS = 100;
@@ -39,41 +40,37 @@ export function addShowCommands(program: Command): void {
     .command('show')
     .description("Show a dataset's files, with sizes, dimensions and captions.")
     .argument('<dataset>', 'its name or ID')
-    .option('--no-captions', 'do not fetch the captions')
-    .action((name, options) => interruptible((signal) => showFiles(name, options, signal)));
-  addRemoteOptions(show).addHelpText('after', SHOW_HELP);
+    .option('--no-captions', 'do not fetch the captions');
+  onDataset(show, SHOW_HELP, showFiles);
   const open = program
     .command('open')
     .description('Open the web page of the service, or of a dataset, in the browser, signed in, and print its address.')
-    .argument('[dataset]', 'its name or ID')
-    .action((name, options) => interruptible((signal) => openPage(name, options, signal)));
-  addRemoteOptions(open).addHelpText('after', OPEN_HELP);
+    .argument('[dataset]', 'its name or ID');
+  onService(open, OPEN_HELP, openPage);
 }
 
-async function showFiles(name: string, options: RemoteOptions & { captions: boolean }, signal: AbortSignal) {
-  const client = clientFrom(options);
-  const { id } = await mustFind(client, name, signal);
+async function showFiles({ id }: Dataset, { client, options, signal }: Call<{ captions: boolean }>): Promise<Output> {
   const dataset = await client.status(id, { signal });
   const captions = options.captions ? await captionsOf(client, dataset, signal) : new Map<string, string>();
-  if (options.json) {
-    const files = dataset.files.map((file) => {
-      const caption = captions.get(file.filename);
-      return caption === undefined ? file : { ...file, caption };
-    });
-    return printJson({ ...dataset, files });
-  }
+  const files = dataset.files.map((file) => {
+    const caption = captions.get(file.filename);
+    return caption === undefined ? file : { ...file, caption };
+  });
+  return { document: { ...dataset, files }, lines: fileLines(dataset, captions) };
+}
+
+function fileLines(dataset: DatasetWithFiles, captions: ReadonlyMap<string, string>): string[] {
   const paint = painterOf(process.stdout);
-  const rows = rowsOf(dataset, captions);
-  if (rows.length > 0) {
-    const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
-    const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'DETAILS', 'CAPTION'], ...rows]);
-    print(paint('bold', heading));
-    for (const line of lines) print(truncated(line, columns));
-  }
+  const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  const table = titledTable(['FILE', 'SIZE', 'DETAILS', 'CAPTION'], rowsOf(dataset, captions));
   const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   const role = (dataset.role ?? 'training') === 'training' ? '' : `${printable(dataset.role)} dataset, `;
-  print(`${role}${counted(dataset.files.length, 'file')}, ${formatBytes(bytes)}`);
-  for (const line of [...linkLines(dataset, paint), ...statusLines(dataset, paint)]) print(line);
+  return [
+    ...(table.length > 1 ? table.map((line, row) => (row === 0 ? line : truncated(line, columns))) : []),
+    `${role}${counted(dataset.files.length, 'file')}, ${formatBytes(bytes)}`,
+    ...linkLines(dataset, paint),
+    ...statusLines(dataset, paint),
+  ];
 }
 
 function isCaption({ filename }: DatasetFile): boolean {
@@ -91,13 +88,10 @@ function rowsOf({ role, files }: DatasetWithFiles, captions: ReadonlyMap<string,
     .map((file) => {
       const caption = isCaption(file) ? file : captionOf.get(stemOf(file.filename));
       const text = caption && captions.get(caption.filename);
-      const words = caption === undefined ? none : text === undefined ? caption.filename : text.replace(/\s+/g, ' ');
-      return [
-        printable(file.filename),
-        formatBytes(file.size_bytes),
-        printable(factsOf(file)),
-        truncated(printable(words), CAPTION_COLUMNS),
-      ];
+      const words = caption === undefined ? none : (text?.replace(/\s+/g, ' ') ?? caption.filename);
+      // Cut after the escapes, which make it longer.
+      const cell = truncated(printable(words), CAPTION_COLUMNS);
+      return [file.filename, formatBytes(file.size_bytes), factsOf(file), cell];
     });
 }
 
@@ -112,30 +106,24 @@ function factsOf({ width, height, duration_seconds, frames_per_second, kind, for
   return parts.filter((part) => part !== undefined).join(', ');
 }
 
-/** Fetches short captions, by filename; none if the service has no downloads. */
+/** The short captions by filename; none if the service does not have this call. */
 async function captionsOf(
   client: TrainyardClient,
-  { id, files }: { id: string; files: readonly DatasetFile[] },
+  { id, files }: DatasetWithFiles,
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
-  const captions = new Map<string, string>();
-  const fetched = files.filter((file) => isCaption(file) && file.size_bytes <= MAX_CAPTION_BYTES);
-  let hasDownloads = true;
-  await forEachConcurrent(fetched, CONCURRENCY, async ({ filename }) => {
-    if (!hasDownloads) return;
-    try {
-      const response = await client.file(id, filename, { signal });
-      captions.set(filename, (await bodyTextOf(response, MAX_CAPTION_BYTES)).text);
-    } catch (error) {
-      if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-      hasDownloads = false;
-    }
-  });
-  return captions;
+  const short = files.filter((file) => isCaption(file) && file.size_bytes <= MAX_CAPTION_BYTES);
+  try {
+    const names = short.map(({ filename }) => filename);
+    const captions = await client.bulk.captions(id, names, { signal });
+    return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
+  } catch (error) {
+    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return new Map();
+    throw error;
+  }
 }
 
-async function openPage(name: string | undefined, options: RemoteOptions, signal: AbortSignal): Promise<void> {
-  const client = clientFrom(options);
+async function openPage({ client, options, signal }: Call, name?: string): Promise<Output> {
   const id = name === undefined ? undefined : (await mustFind(client, name, signal)).id;
   const { url } = remoteFrom(options);
   const home = await fetch(`${url}/`, { redirect: 'manual', headers: { accept: 'text/html' }, signal });
@@ -147,8 +135,10 @@ async function openPage(name: string | undefined, options: RemoteOptions, signal
   const signIn = await signInPart(client, signal);
   const page = `${url}/${id === undefined ? '' : `datasets/${encodeURIComponent(id)}`}${signIn.fragment}`;
   const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));
-  if (options.json) printJson({ ...(id !== undefined && { id }), url: page, expires_at: signIn.expiresAt });
-  else print(printable(isOpened ? `Opened ${page}` : page));
+  return {
+    document: { ...(id !== undefined && { id }), url: page, expires_at: signIn.expiresAt },
+    lines: [printable(isOpened ? `Opened ${page}` : page)],
+  };
 }
 
 /** The part of the address that signs in; empty for a service that has no such links. */

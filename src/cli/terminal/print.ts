@@ -1,10 +1,12 @@
 import { styleText } from 'node:util';
 import { withOwnCommand } from './own-command.js';
 import { jsonText } from '../../json-text.js';
-import { printableLines } from './text.js';
+import { printable, printableLines, tableOf } from './text.js';
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
 /** Colours text in one style. */
-export type Painter = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string;
+export type Painter = (style: Style, text: string) => string;
 
 /** Colours text for a stream: only on a terminal, and not if `NO_COLOR` is set (https://no-color.org). */
 export function painterOf(stream: NodeJS.WriteStream): Painter {
@@ -33,4 +35,34 @@ export function printMessage(message: string): void {
 /** Prints the one document of `--json`. */
 export function printJson(document: unknown): void {
   print(jsonText(document, 2));
+}
+
+/** The output of a command: lines for a person, or with `--json` one document. */
+export interface Output {
+  readonly lines: readonly string[];
+  readonly document: unknown;
+}
+
+/** Prints the lines or the document of a command. */
+export function printOutput({ lines, document }: Output, isJson: boolean): void {
+  if (isJson) printJson(document);
+  else for (const line of lines) print(line);
+}
+
+/**
+ * The lines of a table below its titles. Cells may have any text.
+ *
+ * @param styleOf the colour of a cell
+ */
+export function titledTable(
+  titles: readonly string[],
+  rows: readonly (readonly string[])[],
+  styleOf: (cell: string, title: string) => Style | undefined = () => undefined,
+): string[] {
+  const paint = painterOf(process.stdout);
+  const cells = [titles, ...rows.map((row) => row.map(printable))];
+  return tableOf(cells, (cell, { row, column }) => {
+    const style = row === 0 ? 'bold' : styleOf(cell, titles[column] ?? '');
+    return style === undefined ? cell : paint(style, cell);
+  });
 }

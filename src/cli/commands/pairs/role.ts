@@ -2,7 +2,7 @@ import { type Command, createArgument } from 'commander';
 import type { Dataset } from '../../../client/client.js';
 import type { Role } from '../../../dataset/dataset.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
-import { parseRole } from '../../role-option.js';
+import { parseRole } from '../../arguments.js';
 import { interruptible } from '../../terminal/exit-codes.js';
 import { print, printJson } from '../../terminal/print.js';
 import { counted, printable } from '../../terminal/text.js';

@@ -1,13 +1,12 @@
-import { hasErrno, ServiceError } from '../dataset/errors.js';
-import type { CopyProgress, LostBlob } from '../service/transfer/copy-blobs.js';
-import { TransferError, type TransferErrorCode } from '../service/transfer/installation.js';
-import type { Migrated } from '../service/transfer/migrate.js';
-import { BackendUnusable, isDatabaseFull } from '../storage/backend-unusable.js';
-import { firstLines } from './folder/report.js';
-import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
-import { print } from './terminal/print.js';
-import { openProgressDisplay, type ProgressDisplay, transferLine } from './terminal/progress.js';
-import { counted, formatBytes, printable } from './terminal/text.js';
+import { hasErrno, ServiceError } from '../../../dataset/errors.js';
+import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
+import { TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
+import { BackendUnusable, isDatabaseFull } from '../../../storage/backend-unusable.js';
+import { firstLines } from '../../folder/report.js';
+import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
+import { print } from '../../terminal/print.js';
+import { openProgressDisplay, type ProgressDisplay, transferLine } from '../../terminal/progress.js';
+import { printable } from '../../terminal/text.js';
 
 const EXIT_OF: Record<TransferErrorCode, number> = {
   not_found: EXIT.noInput,
@@ -29,13 +28,15 @@ export async function withTransferProgress<T>(
   work: (tools: {
     signal: AbortSignal;
     onProgress: (progress: CopyProgress) => void;
+    onWarning: (message: string) => void;
     display: ProgressDisplay;
   }) => Promise<T>,
 ): Promise<T> {
   const display = openProgressDisplay(options);
   const onProgress = (progress: CopyProgress) => display.update(() => [transferLine(progress)]);
+  const onWarning = (message: string) => display.note(`trainyard: ${printable(message)}`);
   try {
-    return await interruptible((signal) => work({ signal, onProgress, display }));
+    return await interruptible((signal) => work({ signal, onProgress, onWarning, display }));
   } catch (error) {
     if (options.to !== undefined && isOfFullDisk(error)) {
       const message = `the disk of ${printable(options.to)} is full. Free some space, and run the same command again to go on.`;
@@ -78,18 +79,4 @@ export function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha2
 /** Lists files without undamaged bytes on standard error, after advice on what to do. */
 export function warnOfLost(lost: readonly LostBlob[], advice: string): void {
   if (lost.length > 0) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
-}
-
-type Copied = Pick<Migrated, 'files' | 'bytes' | 'copiedFiles' | 'copiedBytes'>;
-
-/** `12 files, 3.4 MB (copied now: 2 files, 1.0 MB)` */
-export function copiedText({ files, bytes, copiedFiles, copiedBytes }: Copied): string {
-  const all = `${counted(files, 'file')}, ${formatBytes(bytes)}`;
-  return copiedFiles === files
-    ? all
-    : `${all} (copied now: ${counted(copiedFiles, 'file')}, ${formatBytes(copiedBytes)})`;
-}
-
-export function copiedDocument({ files, bytes, copiedFiles, copiedBytes }: Copied) {
-  return { files, bytes, copied_files: copiedFiles, copied_bytes: copiedBytes };
 }

@@ -1,0 +1,48 @@
+import type { OpenDataFolder } from './commands/mount.js';
+import type { StoreVerification } from './commands/verify.js';
+import type { CommandGroup } from './program.js';
+
+/** What commands can do on the machine that holds an installation. */
+export interface InstallationAccess {
+  readonly openDataFolder?: OpenDataFolder;
+  readonly loadStoreVerification?: () => Promise<StoreVerification>;
+}
+
+/** The commands that need a service alone, or none; they are also in the package that a service serves. */
+export function remoteCommands(options: InstallationAccess = {}): readonly CommandGroup[] {
+  return [
+    {
+      heading: 'From a folder to the trainer',
+      commands: {
+        login: async () => (await import('./commands/login.js')).addLoginCommand,
+        check: async () => (await import('./commands/check.js')).addCheckCommand,
+        push: async () => (await import('./commands/push.js')).addPushCommand,
+        pull: async () => (await import('./commands/pull.js')).addPullCommand,
+        mount: async () => {
+          const { addMountCommand } = await import('./commands/mount.js');
+          return (program) => addMountCommand(program, options);
+        },
+        link: async () => (await import('./commands/link.js')).addLinkCommand,
+        'train-config mount-config': async () => (await import('./commands/train-config.js')).addTrainConfigCommand,
+      },
+    },
+    {
+      heading: 'Your datasets',
+      commands: {
+        'ls status rm': async () => (await import('./commands/datasets.js')).addDatasetCommands,
+        'show open': async () => (await import('./commands/show.js')).addShowCommands,
+        rename: async () => (await import('./commands/pairs/rename.js')).addRenameCommand,
+        role: async () => (await import('./commands/pairs/role.js')).addRoleCommand,
+        pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
+        'log diff rollback undo pin unpin': async () => (await import('./commands/history.js')).addHistoryCommands,
+        'verify recheck': async () => {
+          const { addVerifyCommand } = await import('./commands/verify.js');
+          const store = await options.loadStoreVerification?.();
+          return (program) => addVerifyCommand(program, { store });
+        },
+        share: async () => (await import('./commands/share.js')).addShareCommand,
+        webhook: async () => (await import('./commands/webhook.js')).addWebhookCommands,
+      },
+    },
+  ];
+}
