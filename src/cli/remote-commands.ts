@@ -29,8 +29,7 @@ export function remoteCommands(options: InstallationAccess = {}): readonly Comma
     {
       heading: 'Your datasets',
       commands: {
-        'ls status rm': async () => (await import('./commands/datasets.js')).addDatasetCommands,
-        'show open': async () => (await import('./commands/show.js')).addShowCommands,
+        'ls status show open share rm': async () => (await import('./commands/datasets.js')).addDatasetCommands,
         rename: async () => (await import('./commands/pairs/rename.js')).addRenameCommand,
         role: async () => (await import('./commands/pairs/role.js')).addRoleCommand,
         pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
@@ -40,7 +39,6 @@ export function remoteCommands(options: InstallationAccess = {}): readonly Comma
           const store = await options.loadStoreVerification?.();
           return (program) => addVerifyCommand(program, { store });
         },
-        share: async () => (await import('./commands/share.js')).addShareCommand,
         webhook: async () => (await import('./commands/webhook.js')).addWebhookCommands,
       },
     },

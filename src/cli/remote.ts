@@ -43,28 +43,35 @@ export function addRemoteOptions(command: Command): Command {
  *
  * @throws CommandError with 78 if either is not set, or a header can't carry the token; with 64 for that of `--token`
  */
-export function remoteFrom({ url, token }: RemoteOptions): Remote {
+export function remoteFrom(options: RemoteOptions): Remote {
   const saved = readSaved();
   // An empty variable counts as not set, since a compose file can't remove a variable.
-  const wanted = url ?? (process.env.TRAINYARD_URL || saved.url);
-  if (token) requireSendableToken(token, { exitCode: EXIT.usage, origin: 'the token of --token' });
-  const found = { url: wanted && serviceUrl(wanted), token: token ?? knownTokenFor(wanted, saved) };
-  if (!found.url || !found.token) {
-    const missing = found.url ? `token for ${found.url}` : 'service URL';
-    const isOther = found.url && saved.url && saved.url !== found.url;
-    const known = isOther ? ` The saved token is for ${saved.url}.` : '';
-    const login = `trainyard login ${shellWord(found.url ?? ownCommand.serviceUrl ?? 'URL')}`;
-    const isWithheld = found.url && process.env.TRAINYARD_TOKEN;
-    const advice = isWithheld
+  const wanted = options.url ?? (process.env.TRAINYARD_URL || saved.url);
+  const url = wanted && serviceUrl(wanted);
+  const { token, origin } = tokenFor(url, options, saved);
+  if (url && token) {
+    const exitCode = options.token === undefined ? EXIT.configError : EXIT.usage;
+    requireSendableToken(token, { exitCode, origin });
+    return { url, token };
+  }
+  const known = url && saved.url && saved.url !== url ? ` The saved token is for ${saved.url}.` : '';
+  const advice =
+    url && process.env.TRAINYARD_TOKEN
       ? 'TRAINYARD_TOKEN is sent only to the service that TRAINYARD_URL names or that "trainyard login" saved. To use another one, add --token.'
-      : `Run "${login}", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
-    throw new CommandError(EXIT.configError, `no ${missing} is set.${known} ${advice}`);
-  }
-  if (token === undefined) {
-    const origin = found.token === saved.token ? 'the saved token' : 'the token of TRAINYARD_TOKEN';
-    requireSendableToken(found.token, { exitCode: EXIT.configError, origin });
-  }
-  return { url: found.url, token: found.token };
+      : `Run "trainyard login ${shellWord(url || ownCommand.serviceUrl || 'URL')}", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
+  throw new CommandError(EXIT.configError, `no ${url ? `token for ${url}` : 'service URL'} is set.${known} ${advice}`);
+}
+
+function tokenFor(
+  url: string | undefined,
+  options: RemoteOptions,
+  saved: Partial<Remote>,
+): { token?: string | undefined; origin: string } {
+  if (options.token !== undefined) return { token: options.token, origin: 'the token of --token' };
+  const { TRAINYARD_TOKEN: token, TRAINYARD_URL } = process.env;
+  const isFor = (owner: string | undefined) => owner !== undefined && url === serviceUrl(owner);
+  if (token && isFor(TRAINYARD_URL || saved.url)) return { token, origin: 'the token of TRAINYARD_TOKEN' };
+  return { token: isFor(saved.url) ? saved.token : undefined, origin: 'the saved token' };
 }
 
 /** @throws CommandError if a header can't carry a token */
@@ -91,15 +98,6 @@ export function serviceUrl(text: string): string {
     throw new CommandError(EXIT.configError, message);
   }
   return url.origin + url.pathname.replace(/\/+$/, '').replace(PAGE_PATH, '');
-}
-
-/** The token in the environment or else the saved one, if it belongs to this service. */
-function knownTokenFor(url: string | undefined, saved: Partial<Remote>): string | undefined {
-  const isWanted = (owner: string | undefined) =>
-    url !== undefined && owner !== undefined && serviceUrl(url) === serviceUrl(owner);
-  const { TRAINYARD_TOKEN, TRAINYARD_URL } = process.env;
-  if (TRAINYARD_TOKEN && isWanted(TRAINYARD_URL || saved.url)) return TRAINYARD_TOKEN;
-  return isWanted(saved.url) ? saved.token : undefined;
 }
 
 /** Makes a client of the service that the options and the environment name. */
@@ -133,13 +131,6 @@ export function didYouMean(name: string, datasets: readonly { name: string }[]):
   const names = datasets.map((dataset) => dataset.name);
   const near = nearestName(name, names, Math.max(1, name.length / 3));
   return near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
-}
-
-/** Rethrows the error of a call. A service that has the dataset and not the route keeps no history. */
-export function explainNoHistory(error: unknown): never {
-  const isMissing = error instanceof TrainyardError && error.status === 404;
-  if (!isMissing || error.code === 'dataset_not_found' || error.code === 'revision_not_found') throw error;
-  throw new CommandError(EXIT.unavailable, 'this service keeps no history of datasets.', { cause: error });
 }
 
 /** The call of a command on a service. */
@@ -180,15 +171,23 @@ export function onDataset<Options, Args extends unknown[]>(
   run: (dataset: WireDataset, call: Call<Options>, ...args: Args) => Promise<Output | undefined>,
 ): Command {
   return onService(command, help, async (call: Call<Options>, nameOrId: string, ...args: Args) =>
-    run(await mustFind(call.client, nameOrId, call.signal), call, ...args),
+    run(await mustFind(call.client, nameOrId, call.signal), call, ...args).catch(explainMissingRoute),
   );
+}
+
+/** Rethrows the error of a call. @throws CommandError with 69 if the service has the dataset and not this route */
+export function explainMissingRoute(error: unknown): never {
+  const isMissing = error instanceof TrainyardError && error.status === 404;
+  if (!isMissing || (error.code !== undefined && error.code !== 'route_not_found')) throw error;
+  const message = "this service can't do that: it is no trainyard, or has another version.";
+  throw new CommandError(EXIT.unavailable, message, { cause: error });
 }
 
 /** Saves a service and its token for later commands in a file that only its owner can read. @returns its path */
 export async function saveRemote(remote: Remote): Promise<string> {
   const folder = settingsFolder();
   if (folder === undefined) throw new CommandError(EXIT.configError, `nothing can be saved: ${NO_HOME}`);
-  const path = configIn(folder);
+  const path = join(folder, 'config.json');
   await makeFolders(dirname(path), { mode: 0o700 });
   await replaceOwnFile(path, `${JSON.stringify(remote, null, 2)}\n`);
   return path;
@@ -197,7 +196,7 @@ export async function saveRemote(remote: Remote): Promise<string> {
 function readSaved(): Partial<Remote> {
   const folder = settingsFolder();
   if (folder === undefined) return {};
-  const path = configIn(folder);
+  const path = join(folder, 'config.json');
   try {
     // Opening a pipe would wait for a writer forever.
     if (!statSync(path).isFile()) throw new Error('it is not a file');
@@ -212,10 +211,6 @@ function readSaved(): Partial<Remote> {
   }
 }
 
-function configIn(folder: string): string {
-  return join(folder, 'config.json');
-}
-
 /** Why `settingsFolder` is `undefined`, and what to do. */
 export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOME';
 
@@ -223,15 +218,11 @@ export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOM
 export function settingsFolder(): string | undefined {
   const { XDG_CONFIG_HOME, HOME } = process.env;
   if (XDG_CONFIG_HOME) return join(XDG_CONFIG_HOME, 'trainyard');
-  const home = HOME || homeOfUser();
-  return home && join(home, '.config', 'trainyard');
-}
-
-/** `undefined` for a user of a container that its system does not know. */
-function homeOfUser(): string | undefined {
   try {
-    return userInfo().homedir;
+    const home = HOME || userInfo().homedir;
+    return home === '' ? undefined : join(home, '.config', 'trainyard');
   } catch {
+    // The system of a container need not know its user.
     return undefined;
   }
 }

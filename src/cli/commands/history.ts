@@ -1,16 +1,23 @@
 import type { Command } from 'commander';
-import type { Dataset, Revision, TrainyardClient } from '../../client/client.js';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
+import type { Dataset, DatasetFile, Revision, RevisionDiff, TrainyardClient } from '../../client/client.js';
 import { invalidAnswer } from '../../client/trainyard-error.js';
 import { shellWord } from '../../command-line.js';
+import { differenceOf } from '../../dataset/history/word-difference.js';
 import { numberIn, revisionArgument } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
-import { type Call, explainNoHistory, onDataset } from '../remote.js';
+import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf, print, titledTable } from '../terminal/print.js';
+import { type Output, type Painter, painterOf, print, tableLines } from '../terminal/print.js';
 import { canAsk, isConfirmed } from '../terminal/prompts.js';
 import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
-import { changeCounts, differenceLines, differencePages, headingOf, planLines, wholeDifference } from './diff.js';
+
+/** Names on one page, which has their captions. */
+const PAGE_SIZE = 500;
+
+/** Of a longer run of equal text, only this many characters at its start and at its end are printed. */
+const CONTEXT_CHARACTERS = 60;
 
 const LOG_HELP = `
 Examples:
@@ -86,7 +93,7 @@ async function showLog({ id, name }: Dataset, { client, options, signal }: Call<
   const revisions: Revision[] = [];
   for (let before: number | undefined; revisions.length < options.limit; ) {
     const query = { limit: Math.min(100, options.limit - revisions.length), ...(before !== undefined && { before }) };
-    const page = await client.history.revisions(id, query, { signal }).catch(explainNoHistory);
+    const page = await client.history.revisions(id, query, { signal });
     revisions.push(...page.revisions);
     if (page.next_before === null) break;
     if (page.next_before >= (before ?? Number.POSITIVE_INFINITY)) {
@@ -94,40 +101,35 @@ async function showLog({ id, name }: Dataset, { client, options, signal }: Call<
     }
     before = page.next_before;
   }
-  const none = `"${printable(name)}" has no revisions: no file was ever stored.`;
-  const lines = revisions.length > 0 ? titledTable(HEADINGS, revisions.map(rowOf)) : [none];
-  return { document: { id, name, revisions }, lines };
+  return { document: { id, name, revisions }, lines: tableLines(revisions, noRevisions(name), LOG_COLUMNS) };
 }
 
-const HEADINGS = ['REVISION', 'CHANGED (UTC)', 'BY', 'HOW', 'CHANGES', 'FILES', 'SIZE', 'DIGEST', ''];
+const LOG_COLUMNS = {
+  REVISION: ({ number }: Revision) => String(number),
+  'CHANGED (UTC)': ({ changed_at }: Revision) => minuteOf(changed_at),
+  BY: ({ token, account }: Revision) => token?.name ?? account,
+  HOW: ({ how, restored_from }: Revision) => (restored_from === null ? how : `${how} of ${restored_from}`),
+  CHANGES: ({ added, removed, changed }: Revision) =>
+    [`+${added}`, `-${removed}`, `~${changed}`].filter((text) => text.slice(1) !== '0').join(' '),
+  FILES: ({ files }: Revision) => files.toLocaleString('en'),
+  SIZE: ({ bytes }: Revision) => formatBytes(bytes),
+  DIGEST: ({ digest }: Revision) => digest.slice(0, 12),
+  '': ({ ready, pinned }: Revision) => {
+    const pin = pinned === null ? [] : [pinned.note === null ? 'pinned' : `pinned: ${pinned.note}`];
+    return [...(ready ? [] : ['not fit to train on']), ...pin].join(', ');
+  },
+};
 
-function rowOf(revision: Revision): string[] {
-  const { number, changed_at, token, account, how, restored_from, added, removed, changed, files, bytes } = revision;
-  const { digest, ready, pinned } = revision;
-  const counts = [`+${added}`, `-${removed}`, `~${changed}`].filter((text) => !text.endsWith('0') || text.length > 2);
-  const remarks = [
-    ...(ready ? [] : ['not fit to train on']),
-    ...(pinned === null ? [] : [pinned.note === null ? 'pinned' : `pinned: ${pinned.note}`]),
-  ];
-  return [
-    String(number),
-    minuteOf(changed_at),
-    token?.name ?? account,
-    restored_from === null ? how : `${how} of ${restored_from}`,
-    counts.join(' '),
-    files.toLocaleString('en'),
-    formatBytes(bytes),
-    digest.slice(0, 12),
-    remarks.join(', '),
-  ];
+function noRevisions(name: string): string {
+  return `"${printable(name)}" has no revisions: no file was ever stored.`;
 }
 
 /** @throws CommandError with 66 if no file was ever stored in the dataset */
 async function latestRevision(client: TrainyardClient, { id, name }: Dataset, signal: AbortSignal): Promise<Revision> {
-  const { revisions } = await client.history.revisions(id, { limit: 1 }, { signal }).catch(explainNoHistory);
+  const { revisions } = await client.history.revisions(id, { limit: 1 }, { signal });
   const [latest] = revisions;
   if (latest !== undefined) return latest;
-  throw new CommandError(EXIT.noInput, `"${printable(name)}" has no revisions: no file was ever stored.`);
+  throw new CommandError(EXIT.noInput, noRevisions(name));
 }
 
 async function showDifference(
@@ -174,7 +176,7 @@ async function rollBack(
 }
 
 async function undo(dataset: Dataset, { client, options, signal }: Call, revision: number): Promise<Output> {
-  const answer = await client.history.undo(dataset.id, revision, { signal }).catch(explainNoHistory);
+  const answer = await client.history.undo(dataset.id, revision, { signal });
   const { revision: made, undone, kept } = answer;
   if (kept.length > 0) process.exitCode = EXIT.cannotCreate;
   const title = `"${printable(dataset.name)}"`;
@@ -195,13 +197,121 @@ async function pin(
 ): Promise<Output> {
   const number = revision ?? (await latestRevision(client, dataset, signal)).number;
   const note = options.note === undefined ? {} : { note: options.note };
-  const pinned = await client.history.pin(dataset.id, number, { ...note, signal }).catch(explainNoHistory);
+  const pinned = await client.history.pin(dataset.id, number, { ...note, signal });
   const line = `Pinned revision ${pinned.number} of "${printable(dataset.name)}" (${counted(pinned.files, 'file')}).`;
   return { document: pinned, lines: [line] };
 }
 
 async function unpin(dataset: Dataset, { client, signal }: Call, revision: number): Promise<Output> {
-  const unpinned = await client.history.unpin(dataset.id, revision, { signal }).catch(explainNoHistory);
+  const unpinned = await client.history.unpin(dataset.id, revision, { signal });
   const line = `Revision ${unpinned.number} of "${printable(dataset.name)}" is no longer pinned.`;
   return { document: unpinned, lines: [line] };
+}
+
+/** Yields the difference of two revisions in pages, ordered by filename. @throws TrainyardError also if a page does not advance */
+async function* differencePages(
+  client: TrainyardClient,
+  { id }: { id: string },
+  { signal, ...range }: { from: number; to: number; signal: AbortSignal },
+): AsyncGenerator<RevisionDiff> {
+  for (let after = ''; ; ) {
+    const query = { ...range, limit: PAGE_SIZE, ...(after !== '' && { after }) };
+    const page = await client.history.diff(id, query, { signal });
+    if (page.next_after !== null && page.next_after <= after) {
+      throw invalidAnswer(200, 'its next_after is not after that of the page before.');
+    }
+    yield page;
+    if (page.next_after === null) return;
+    after = page.next_after;
+  }
+}
+
+/** All pages as one document. */
+async function wholeDifference(pages: AsyncIterable<RevisionDiff>): Promise<Omit<RevisionDiff, 'next_after'>> {
+  const all: RevisionDiff[] = [];
+  for await (const page of pages) all.push(page);
+  const { next_after: _, ...whole } = all[0]!;
+  return {
+    ...whole,
+    added: all.flatMap(({ added }) => added),
+    removed: all.flatMap(({ removed }) => removed),
+    changed: all.flatMap(({ changed }) => changed),
+  };
+}
+
+/** `railway, revision 11 to 12: 3 files added` */
+function headingOf({ name }: Dataset, { from, to, total }: RevisionDiff): string {
+  const heading = `${printable(name)}, revision ${from} to ${to}: ${changeCounts(total) || 'the same files'}`;
+  return painterOf(process.stdout)('bold', heading);
+}
+
+/** The first files that a rollback changes; there may be more than are on the page. */
+function planLines(plan: RevisionDiff): string[] {
+  const { added, removed, changed } = plan.total;
+  const more = added + removed + changed - plan.added.length - plan.removed.length - plan.changed.length;
+  const lines = firstLines(differenceLines(plan, painterOf(process.stderr)), 'line');
+  return more === 0 ? lines : [...lines, `  … and ${counted(more, 'more file')}`];
+}
+
+/** `3 files added, 1 removed`; empty if there are no changes. */
+function changeCounts({ added, removed, changed }: RevisionDiff['total']): string {
+  const counts = [
+    [added, 'added'],
+    [removed, 'removed'],
+    [changed, 'changed'],
+  ] as const;
+  return counts
+    .filter(([number]) => number > 0)
+    .map(([number, what], i) => `${i === 0 ? counted(number, 'file') : number.toLocaleString('en')} ${what}`)
+    .join(', ');
+}
+
+/** The lines of a page, by name. */
+function differenceLines({ added, removed, changed }: RevisionDiff, paint: Painter): string[] {
+  const blocks = [
+    ...added.map((file) => ({ name: file.filename, lines: [paint('green', `+ ${describe(file)}`)] })),
+    ...removed.map((file) => ({ name: file.filename, lines: [paint('red', `- ${describe(file)}`)] })),
+    ...changed.map(({ filename, from, to, from_text, to_text }) => ({
+      name: filename,
+      lines: [
+        paint('yellow', `~ ${printable(filename)}  ${formatBytes(from.size_bytes)} to ${formatBytes(to.size_bytes)}`),
+        ...(isLost(from, from_text) || isLost(to, to_text)
+          ? [paint('red', "    the texts can't be compared: one is missing or damaged in the store")]
+          : []),
+        ...(from_text === undefined || to_text === undefined ? [] : wordLines(from_text, to_text, paint)),
+      ],
+    })),
+  ];
+  return blocks.sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(({ lines }) => lines);
+}
+
+/** True for a caption of which the store has lost the bytes. Longer ones come without their texts. */
+function isLost({ kind, size_bytes }: DatasetFile, text: string | undefined): boolean {
+  return kind === 'caption' && text === undefined && size_bytes <= MAX_CAPTION_TEXT_BYTES;
+}
+
+function describe({ filename, size_bytes }: DatasetFile): string {
+  return `${printable(filename)}  ${formatBytes(size_bytes)}`;
+}
+
+/** The words of two texts, as `git diff --word-diff` marks them. */
+function wordLines(before: string, after: string, paint: Painter): string[] {
+  const pieces = differenceOf(before, after);
+  if (pieces.every(({ kind }) => kind === 'same'))
+    return [paint('dim', '    the texts differ in their byte order mark')];
+  const marked = pieces.map(({ kind, text }) => {
+    if (kind === 'same') return shortened(text).split('\n').map(printable).join('\n');
+    const [style, open, close] = kind === 'added' ? (['green', '{+', '+}'] as const) : (['red', '[-', '-]'] as const);
+    // A line end that was added or removed is marked, since it can't be seen.
+    return paint(style, `${open}${printable(text.replaceAll('\n', '↵'))}${close}`);
+  });
+  return marked
+    .join('')
+    .split('\n')
+    .map((line) => `    ${line}`);
+}
+
+function shortened(text: string): string {
+  if (text.length <= 2 * CONTEXT_CHARACTERS) return text;
+  return `${text.slice(0, CONTEXT_CHARACTERS)} … ${text.slice(-CONTEXT_CHARACTERS)}`;
 }

@@ -21,7 +21,14 @@ import {
   withLimit,
 } from '../mount/wait-for-ready.js';
 import { concurrencyOption, revisionArgument } from '../arguments.js';
-import { addRemoteOptions, clientFrom, explainNoHistory, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
+import {
+  addRemoteOptions,
+  clientFrom,
+  explainMissingRoute,
+  mustFind,
+  type RemoteOptions,
+  remoteFrom,
+} from '../remote.js';
 import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
@@ -246,7 +253,7 @@ function wantedState({ digest, revision }: Options): WantedState {
 
 /** @throws CommandError with 77 if the token only reads, before anything is mounted */
 async function requireWritingToken(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-  const { token } = await client.account({ signal }).catch(explainNoHistory);
+  const { token } = await client.account({ signal }).catch(explainMissingRoute);
   if (!token.read_only) return;
   const message = '--pin needs a token that may write, and this one only reads. Leave out --pin, or use another token.';
   throw new CommandError(EXIT.noPermission, message);

@@ -6,7 +6,7 @@ import { appendAuditEntry } from '../../service/audit/audit-log.js';
 import type { TokenSummary } from '../../storage/catalog/accounts/grant.js';
 import { collect, secondsIn } from '../arguments.js';
 import { onInstallation, withCatalog } from '../settings.js';
-import { type Output, titledTable } from '../terminal/print.js';
+import { type Output, tableLines } from '../terminal/print.js';
 import { counted, secondOf } from '../terminal/text.js';
 
 /** `trainyard token create|list|revoke`, on the machine with the data; the server may be running. */
@@ -81,19 +81,18 @@ async function listTokens(config: Config, { account }: { account?: string }): Pr
   return withCatalog(config, async ({ accounts, now }) => {
     const tokens = await accounts.tokens(account);
     const at = now();
-    const rows = tokens.map((each) => [
-      each.id,
-      `${each.hint}…`,
-      each.kind,
-      each.name ?? '',
-      dateOf(each.createdAt),
-      each.lastUsedAt === null ? 'never' : dateOf(each.lastUsedAt),
-      stateOf(each, at),
-      rightsOf(each),
-      each.account,
-    ]);
-    const titles = ['ID', 'TOKEN', 'KIND', 'NAME', 'CREATED', 'LAST USED', 'STATE', 'RIGHTS', 'ACCOUNT'];
-    return { document: { tokens: tokens.map(tokenDocument) }, lines: titledTable(titles, rows) };
+    const lines = tableLines(tokens, 'There are no tokens.', {
+      ID: ({ id }) => id,
+      TOKEN: ({ hint }) => `${hint}…`,
+      KIND: ({ kind }) => kind,
+      NAME: ({ name }) => name ?? '',
+      CREATED: ({ createdAt }) => dateOf(createdAt),
+      'LAST USED': ({ lastUsedAt }) => (lastUsedAt === null ? 'never' : dateOf(lastUsedAt)),
+      STATE: (token) => stateOf(token, at),
+      RIGHTS: rightsOf,
+      ACCOUNT: (token) => token.account,
+    });
+    return { document: { tokens: tokens.map(tokenDocument) }, lines };
   });
 }
 

@@ -2,10 +2,17 @@ import { type Command, Option } from 'commander';
 import { type Dataset, type Recheck, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
-import { addRemoteOptions, type Call, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import {
+  addRemoteOptions,
+  type Call,
+  clientFrom,
+  explainMissingRoute,
+  mustFind,
+  type RemoteOptions,
+} from '../remote.js';
 import { CommandError, EXIT, endingOf, interruptible } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf, printOutput } from '../terminal/print.js';
+import { painterOf, printOutput } from '../terminal/print.js';
 import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
 
@@ -71,12 +78,18 @@ interface VerifyOptions {
 }
 
 async function verify(name: string | undefined, options: RemoteOptions & VerifyOptions, signal: AbortSignal) {
-  const call = { client: clientFrom(options), options, signal };
+  const client = clientFrom(options);
+  const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const output = await outputOf(name, call, display);
+    const rechecks = await recheckAll(datasets, { client, options, signal }, display);
+    const current = await client.list({ signal });
     display.clear();
-    printOutput(output, options.json === true);
+    const checked = [...rechecks].flatMap(([id, recheck]) =>
+      current.filter((dataset) => dataset.id === id).map((dataset) => ({ dataset, recheck })),
+    );
+    if (checked.some(({ recheck: { problems } }) => problems.length > 0)) process.exitCode = EXIT.notFit;
+    printOutput({ document: { datasets: checked.map(documentOf) }, lines: linesOf(checked) }, options.json === true);
   } catch (error) {
     if (endingOf(error).code !== EXIT.interrupted) throw error;
     const message = 'interrupted. The service continues; to see the progress, run the same command again.';
@@ -86,26 +99,18 @@ async function verify(name: string | undefined, options: RemoteOptions & VerifyO
   }
 }
 
-async function outputOf(
-  name: string | undefined,
-  call: Call<VerifyOptions>,
-  display: ProgressDisplay,
-): Promise<Output> {
-  const { client, signal } = call;
-  const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
-  const checked = await recheckAll(datasets, call, display);
-  if (checked.some(({ recheck: { problems } }) => problems.length > 0)) process.exitCode = EXIT.notFit;
-  return { document: { datasets: checked.map(documentOf) }, lines: linesOf(checked) };
-}
-
+/** Starts or reads the rechecks, and waits for their ends. @returns them by the ids of datasets that still exist */
 async function recheckAll(
   datasets: readonly Dataset[],
   { client, options, signal }: Call<VerifyOptions>,
   display: ProgressDisplay,
-): Promise<Checked[]> {
+): Promise<Map<string, Recheck>> {
   const rechecks = new Map<string, Recheck>();
   const record = async (id: string, answer: Promise<Recheck>) => {
-    const found = await unlessGone(answer);
+    const found = await answer.catch((error) => {
+      if (!(error instanceof TrainyardError) || error.code !== 'dataset_not_found') return explainMissingRoute(error);
+      return undefined;
+    });
     if (found === undefined) rechecks.delete(id);
     else rechecks.set(id, found);
     display.update(() => [progressLine([...rechecks.values()])]);
@@ -120,56 +125,40 @@ async function recheckAll(
       await record(id, client.rechecks.progress(id, { signal }));
     }
   }
-  const current = await client.list({ signal });
-  return datasets.flatMap((dataset) => {
-    const recheck = rechecks.get(dataset.id);
-    return recheck === undefined ? [] : [{ dataset: current.find(({ id }) => id === dataset.id) ?? dataset, recheck }];
-  });
-}
-
-/** `undefined` if the dataset was deleted in the meantime. @throws CommandError if the service has no rechecks */
-async function unlessGone(answer: Promise<Recheck>): Promise<Recheck | undefined> {
-  return answer.catch((error) => {
-    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-    if (error.code === 'dataset_not_found') return undefined;
-    throw new CommandError(EXIT.unavailable, 'this service does not verify files.', { cause: error });
-  });
+  return rechecks;
 }
 
 function progressLine(rechecks: readonly Recheck[]): string {
-  const total = rechecks.reduce((sum, recheck) => sum + recheck.total, 0);
-  const checked = rechecks.reduce((sum, recheck) => sum + checkedIn(recheck), 0);
-  const problems = rechecks.reduce((sum, recheck) => sum + recheck.problems.length, 0);
+  const sum = (numberOf: (recheck: Recheck) => number) => rechecks.reduce((all, each) => all + numberOf(each), 0);
+  const total = sum((recheck) => recheck.total);
+  // Files that were deleted since the start are not checked.
+  const checked = sum((recheck) =>
+    recheck.state === 'running' ? Math.min(recheck.checked, recheck.total) : recheck.total,
+  );
+  const problems = sum((recheck) => recheck.problems.length);
   const found = problems === 0 ? '' : `, ${problems.toLocaleString('en')} damaged`;
   const files = `${checked.toLocaleString('en')} of ${counted(total, 'file')}`;
   return `${bar(checked, total)} ${percent(checked, total)}  checked ${files}${found}`;
 }
 
-/** Files that were deleted since the start are not checked. */
-function checkedIn({ state, checked, total }: Recheck): number {
-  return state === 'running' ? Math.min(checked, total) : total;
-}
-
 function linesOf(checked: readonly Checked[]): string[] {
   if (checked.length === 0) return [withOwnCommand('You have no datasets yet. To create one, run: trainyard push DIR')];
   const paint = painterOf(process.stdout);
-  return checked.flatMap(({ dataset, recheck: found }) => {
-    const problems = found.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));
-    const heading = `${paint('bold', printable(dataset.name))}  ${summaryOf(found)}; the dataset is ${dataset.status}`;
+  return checked.flatMap(({ dataset, recheck }) => {
+    const problems = recheck.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));
+    const heading = `${paint('bold', printable(dataset.name))}  ${summaryOf(recheck)}; the dataset is ${dataset.status}`;
     return [heading, ...firstLines(problems, 'damaged file')];
   });
 }
 
 function summaryOf({ state, checked, total, problems }: Recheck): string {
-  const damaged = problems.length === 0 ? 'none is damaged' : `${counted(problems.length, 'damaged file')}`;
   if (state === 'never') return 'never verified';
-  if (state === 'running')
-    return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
-  return `${counted(checked, 'file')} checked, ${damaged}`;
+  const damaged = problems.length === 0 ? 'none is damaged' : counted(problems.length, 'damaged file');
+  if (state !== 'running') return `${counted(checked, 'file')} checked, ${damaged}`;
+  return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
 }
 
-function documentOf({ dataset, recheck: found }: Checked): Record<string, unknown> {
-  const { id, name, status } = dataset;
-  const { dataset_id: _, ...progress } = found;
+function documentOf({ dataset: { id, name, status }, recheck }: Checked): Record<string, unknown> {
+  const { dataset_id: _, ...progress } = recheck;
   return { id, name, status, ...progress };
 }

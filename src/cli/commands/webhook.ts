@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { TrainyardClient, WebhookDelivery, WebhookEvent } from '../../client/client.js';
+import type { TrainyardClient, Webhook, WebhookDelivery, WebhookEvent } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { collect } from '../arguments.js';
 import { type Call, onService } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { type Output, printMessage, titledTable } from '../terminal/print.js';
+import { type Output, printMessage, tableLines } from '../terminal/print.js';
 import { printable, secondOf } from '../terminal/text.js';
 
 const POLL_INTERVAL_MS = 250;
@@ -61,9 +61,13 @@ async function addWebhook(
 
 async function listWebhooks({ client, signal }: Call): Promise<Output> {
   const webhooks = await client.webhooks.list({ signal });
-  const rows = webhooks.map(({ id, enabled, events, url }) => [id, stateOf(enabled), events.join(', '), url]);
-  const none = ['You have no webhooks yet. To create one, run: trainyard webhook add URL'];
-  const lines = rows.length > 0 ? titledTable(['ID', 'STATE', 'EVENTS', 'URL'], rows) : none;
+  const none = 'You have no webhooks yet. To create one, run: trainyard webhook add URL';
+  const lines = tableLines(webhooks, none, {
+    ID: ({ id }) => id,
+    STATE: stateOf,
+    EVENTS: ({ events }) => events.join(', '),
+    URL: ({ url }) => url,
+  });
   return { document: { webhooks }, lines };
 }
 
@@ -74,18 +78,18 @@ async function removeWebhook({ client, signal }: Call, id: string): Promise<Outp
 
 async function listDeliveries({ client, signal }: Call, id: string): Promise<Output> {
   const deliveries = await client.webhooks.deliveries(id, { signal });
-  const rows = deliveries.map((each) => [
-    each.id,
-    each.event,
-    each.dataset_id ?? '',
-    secondOf(each.created_at),
-    each.next_attempt_at === null ? each.state : `next attempt ${secondOf(each.next_attempt_at)}`,
-    String(each.attempts),
-    each.error ?? '',
-  ]);
-  const none = [`Nothing was sent yet. To try it, run: trainyard webhook test ${printable(id)}`];
-  const titles = ['ID', 'EVENT', 'DATASET', 'CREATED', 'STATE', 'ATTEMPTS', 'ERROR'];
-  return { document: { deliveries }, lines: rows.length > 0 ? titledTable(titles, rows) : none };
+  const none = `Nothing was sent yet. To try it, run: trainyard webhook test ${printable(id)}`;
+  const lines = tableLines(deliveries, none, {
+    ID: (each) => each.id,
+    EVENT: ({ event }) => event,
+    DATASET: ({ dataset_id }) => dataset_id ?? '',
+    CREATED: ({ created_at }) => secondOf(created_at),
+    STATE: ({ next_attempt_at, state }) =>
+      next_attempt_at === null ? state : `next attempt ${secondOf(next_attempt_at)}`,
+    ATTEMPTS: ({ attempts }) => String(attempts),
+    ERROR: ({ error }) => error ?? '',
+  });
+  return { document: { deliveries }, lines };
 }
 
 async function resendDelivery({ client, signal }: Call, id: string, delivery: string): Promise<Output> {
@@ -96,7 +100,7 @@ async function resendDelivery({ client, signal }: Call, id: string, delivery: st
 function switchTo(enabled: boolean) {
   return async ({ client, signal }: Call, id: string): Promise<Output> => {
     const changed = await client.webhooks.change(id, { enabled }, { signal });
-    return { document: changed, lines: [`Webhook ${printable(changed.id)} is ${stateOf(changed.enabled)}.`] };
+    return { document: changed, lines: [`Webhook ${printable(changed.id)} is ${stateOf(changed)}.`] };
   };
 }
 
@@ -128,6 +132,6 @@ async function triedDelivery(
   }
 }
 
-function stateOf(enabled: boolean): string {
+function stateOf({ enabled }: Webhook): string {
   return enabled ? 'enabled' : 'disabled';
 }

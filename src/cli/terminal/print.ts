@@ -49,20 +49,20 @@ export function printOutput({ lines, document }: Output, isJson: boolean): void 
   else for (const line of lines) print(line);
 }
 
-/**
- * The lines of a table below its titles. Cells may have any text.
- *
- * @param styleOf the colour of a cell
- */
-export function titledTable(
-  titles: readonly string[],
-  rows: readonly (readonly string[])[],
-  styleOf: (cell: string, title: string) => Style | undefined = () => undefined,
-): string[] {
+/** Columns of a table by title: the text of a cell, also with control characters, or `[text, colour]`. */
+type Columns<T> = Readonly<Record<string, (item: T) => string | readonly [string, Style]>>;
+
+/** The lines of a table with a row for each item. @param none the line in place of a table without rows */
+export function tableLines<T>(items: readonly T[], none: string, columns: Columns<T>): string[] {
+  if (items.length === 0) return [none];
   const paint = painterOf(process.stdout);
-  const cells = [titles, ...rows.map((row) => row.map(printable))];
-  return tableOf(cells, (cell, { row, column }) => {
-    const style = row === 0 ? 'bold' : styleOf(cell, titles[column] ?? '');
-    return style === undefined ? cell : paint(style, cell);
-  });
+  const titles = Object.keys(columns).map((title) => [title, 'bold'] as const);
+  const cells = [titles, ...items.map((item) => Object.values(columns).map((cellOf) => [cellOf(item)].flat()))];
+  return tableOf(
+    cells.map((row) => row.map(([text]) => printable(text ?? ''))),
+    (text, { row, column }) => {
+      const style = cells[row]?.[column]?.[1] as Style | undefined;
+      return style === undefined ? text : paint(style, text);
+    },
+  );
 }

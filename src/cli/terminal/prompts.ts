@@ -1,6 +1,5 @@
-import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
-import { addAbortSignal } from 'node:stream';
+import { addAbortSignal, PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { CommandError, EXIT } from './exit-codes.js';
 import { printableLines } from './text.js';
@@ -46,42 +45,28 @@ export async function choose<T extends string>(
   });
 }
 
-async function withLines<T>(signal: AbortSignal, work: (ask: (prompt: string) => Promise<string>) => Promise<T>) {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
+/** Asks for one line, and does not echo it. @throws the signal's reason */
+export async function askSecret(prompt: string, signal: AbortSignal): Promise<string> {
+  process.stderr.write(prompt);
+  try {
+    return await withLines(signal, (ask) => ask(''), { output: new PassThrough().resume() });
+  } finally {
+    process.stderr.write('\n');
+  }
+}
+
+async function withLines<T>(
+  signal: AbortSignal,
+  work: (ask: (prompt: string) => Promise<string>) => Promise<T>,
+  { output = process.stderr }: { output?: NodeJS.WritableStream } = {},
+): Promise<T> {
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
   try {
     // In raw mode ctrl-C is a key and sends no signal.
     lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     return await work(async (prompt) => (await lines.question(printableLines(prompt), { signal })).trim());
   } finally {
     lines.close();
-  }
-}
-
-const ENTER = /[\r\n\u0004]/;
-
-/** Asks for one line, and does not echo it. @throws the signal's reason */
-export async function askSecret(prompt: string, signal: AbortSignal): Promise<string> {
-  const { stdin, stderr } = process;
-  stderr.write(prompt);
-  stdin.setRawMode(true);
-  stdin.setEncoding('utf8');
-  let typed = '';
-  try {
-    for (;;) {
-      const [keys]: string[] = await once(stdin, 'data', { signal });
-      const [line = '', ...rest] = (keys ?? '').split(ENTER);
-      for (const key of line) {
-        if (key === '\u0003') process.kill(process.pid, 'SIGINT');
-        else if (key === '\u007f' || key === '\b') typed = typed.slice(0, -1);
-        else if (key === '\u0015') typed = '';
-        else typed += key;
-      }
-      if (rest.length > 0) return typed.trim();
-    }
-  } finally {
-    stdin.setRawMode(false);
-    stdin.pause();
-    stderr.write('\n');
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
 import { onInstallation, withCatalog } from '../../settings.js';
-import { type Output, titledTable } from '../../terminal/print.js';
+import { type Output, tableLines } from '../../terminal/print.js';
 import { counted } from '../../terminal/text.js';
 
 const HELP = `
@@ -31,12 +31,13 @@ async function showJobs(config: Config): Promise<Output> {
       ...(error && { error }),
     }));
   });
-  const rows = jobs.map(({ kind, waiting, running, failed, oldest_seconds: seconds, error = '' }) => [
-    kind,
-    ...[waiting, running, failed].map((count) => count.toLocaleString('en')),
-    seconds === 0 ? '' : counted(seconds, 'second'),
-    error,
-  ]);
-  const titles = ['KIND', 'WAITING', 'RUNNING', 'FAILED', 'OLDEST', 'ERROR'];
-  return { document: { jobs }, lines: rows.length > 0 ? titledTable(titles, rows) : ['There are no jobs.'] };
+  const lines = tableLines(jobs, 'There are no jobs.', {
+    KIND: ({ kind }) => kind,
+    WAITING: ({ waiting }) => waiting.toLocaleString('en'),
+    RUNNING: ({ running }) => running.toLocaleString('en'),
+    FAILED: ({ failed }) => failed.toLocaleString('en'),
+    OLDEST: ({ oldest_seconds: seconds }) => (seconds === 0 ? '' : counted(seconds, 'second')),
+    ERROR: ({ error = '' }) => error,
+  });
+  return { document: { jobs }, lines };
 }
