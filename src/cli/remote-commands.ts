@@ -29,9 +29,8 @@ export function remoteCommands(options: InstallationAccess = {}): readonly Comma
     {
       heading: 'Your datasets',
       commands: {
-        'ls status show open share rm': async () => (await import('./commands/datasets.js')).addDatasetCommands,
-        rename: async () => (await import('./commands/pairs/rename.js')).addRenameCommand,
-        role: async () => (await import('./commands/pairs/role.js')).addRoleCommand,
+        'ls status show open share rename role rm': async () =>
+          (await import('./commands/datasets.js')).addDatasetCommands,
         pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
         'log diff rollback undo pin unpin': async () => (await import('./commands/history.js')).addHistoryCommands,
         'verify recheck': async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { type Command, Option } from 'commander';
+import { type Command, createArgument, Option } from 'commander';
 import {
   type Dataset,
   type DatasetFile,
@@ -11,8 +11,9 @@ import {
 } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { stemOf } from '../../dataset/media.js';
+import { parseDatasetName } from '../../dataset/names.js';
 import { jsonText } from '../../json-text.js';
-import { numberIn, roleOption } from '../arguments.js';
+import { numberIn, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
 import { linkLines, STATUS_COLOURS } from '../pairs/link-lines.js';
 import { statusLines } from '../push/output.js';
@@ -60,6 +61,24 @@ Examples:
 The address signs the browser in to your account: once, and within a minute. Without a terminal it is only printed. The exit
 code is 69 if the service has no web pages.`;
 
+const RENAME_HELP = `
+Examples:
+  $ trainyard rename railway "Red railway"
+
+Its ID, history, links and tokens stay. The next mount makes a folder of the new name.`;
+
+const ROLE_HELP = `
+Examples:
+  $ trainyard role railway-depth            prints its role
+  $ trainyard role railway-depth control    makes it a control dataset
+  $ trainyard role railway-mask mask
+
+A training dataset has images and clips to train on, with captions. A control dataset has the images that an edit model gets
+beside those of a training dataset; a mask dataset says with white where the loss counts. Their images have the names of those
+in the training dataset, and need no captions. To link them, see: trainyard pair --help
+
+The role of a dataset that is linked can't be changed.`;
+
 const RM_HELP = `
 Examples:
   $ trainyard rm wagons          asks first
@@ -75,7 +94,7 @@ Examples:
 Who has the link sees the current images, clips and captions of this dataset and can download them, without an account. It
 shows no other dataset and no earlier revision, and changes nothing. The link is not shown again.`;
 
-/** `trainyard ls|status|show|open|share|rm` */
+/** `trainyard ls|status|show|open|share|rename|role|rm` */
 export function addDatasetCommands(program: Command): void {
   const ls = program
     .command('ls')
@@ -104,6 +123,11 @@ export function addDatasetCommands(program: Command): void {
     .addOption(new Option('--list', 'list the links of the dataset that are not revoked').conflicts('revoke'))
     .option('--revoke <id>', 'revoke the link with this ID');
   onDataset(sharer, SHARE_HELP, share);
+  const renamed = command('rename', 'Give a dataset another name.');
+  onDataset(renamed.argument('<name>', 'the new name'), RENAME_HELP, rename);
+  const role = command('role', 'Show or change what the files of a dataset are for: training, control or mask.');
+  role.addArgument(createArgument('[role]', 'training, control or mask').argParser(parseRole));
+  onDataset(role, ROLE_HELP, showOrChangeRole);
   const rm = command('rm', 'Delete a dataset and all its files.');
   onDataset(rm.option('--yes', 'do not ask for confirmation'), RM_HELP, remove);
 }
@@ -122,13 +146,13 @@ async function list({ client, options, signal }: Call<{ status?: Status; role?: 
   );
   const filters = [status, role && `a ${role} dataset`].filter((word) => word !== undefined);
   const columns = {
-    NAME: ({ name }: Dataset) => name,
-    ...(datasets.some((dataset) => roleOf(dataset) !== 'training') && { ROLE: roleOf }),
-    STATUS: (dataset: Dataset) => [dataset.status, STATUS_COLOURS[dataset.status]] as const,
-    FILES: contentOf,
-    SIZE: ({ size_bytes }: Dataset) => (size_bytes === undefined ? '' : formatBytes(size_bytes)),
-    'CHANGED (UTC)': ({ updated_at }: Dataset) => minuteOf(updated_at),
-    ID: ({ id }: Dataset) => id,
+    name: ({ name }: Dataset) => name,
+    ...(datasets.some((dataset) => roleOf(dataset) !== 'training') && { role: roleOf }),
+    status: (dataset: Dataset) => [dataset.status, STATUS_COLOURS[dataset.status]] as const,
+    files: contentOf,
+    size: ({ size_bytes }: Dataset) => (size_bytes === undefined ? '' : formatBytes(size_bytes)),
+    'changed (utc)': ({ updated_at }: Dataset) => minuteOf(updated_at),
+    id: ({ id }: Dataset) => id,
   };
   const none = filters.length > 0 ? `No dataset is ${filters.join(' and ')}.` : withOwnCommand(NO_DATASETS);
   return { document: { datasets }, lines: tableLines(datasets, none, columns) };
@@ -239,11 +263,11 @@ function fileLines({ role, files }: DatasetWithFiles, captions: ReadonlyMap<stri
   const shown = files.filter((file) => !isCaption(file) || !stems.has(stemOf(file.filename)));
   if (shown.length === 0) return [];
   const table = tableLines(shown, '', {
-    FILE: ({ filename }) => filename,
-    SIZE: ({ size_bytes }) => formatBytes(size_bytes),
-    DETAILS: factsOf,
+    file: ({ filename }) => filename,
+    size: ({ size_bytes }) => formatBytes(size_bytes),
+    details: factsOf,
     // Cut after the escapes, which make it longer.
-    CAPTION: (file) => truncated(printable(captionText(file)), CAPTION_COLUMNS),
+    caption: (file) => truncated(printable(captionText(file)), CAPTION_COLUMNS),
   });
   const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   return table.map((line, row) => (row === 0 ? line : truncated(line, columns)));
@@ -335,11 +359,11 @@ async function share(dataset: Dataset, { client, options, signal }: Call<ShareOp
   if (options.list) {
     const shares = await client.shares.list(id, { signal });
     const lines = tableLines(shares, `No link shows ${title}.`, {
-      ID: (each) => each.id,
-      FOR: (each) => each.name ?? '',
-      'CREATED (UTC)': ({ created_at }) => minuteOf(created_at),
-      'LAST USED': ({ last_used_at }) => (last_used_at === null ? 'never' : minuteOf(last_used_at)),
-      ENDS: ({ expires_at }) => (expires_at === null ? '' : minuteOf(expires_at)),
+      id: (each) => each.id,
+      for: (each) => each.name ?? '',
+      'created (utc)': ({ created_at }) => minuteOf(created_at),
+      'last used': ({ last_used_at }) => (last_used_at === null ? 'never' : minuteOf(last_used_at)),
+      ends: ({ expires_at }) => (expires_at === null ? '' : minuteOf(expires_at)),
     });
     return { document: { id, name, shares }, lines };
   }
@@ -358,6 +382,31 @@ async function share(dataset: Dataset, { client, options, signal }: Call<ShareOp
   }
   const document = { id: made.id, dataset_id: id, url: made.url, expires_at: made.expires_at };
   return { document, lines: [printable(made.url)] };
+}
+
+async function rename({ id, name: before }: Dataset, { client, signal }: Call, name: string): Promise<Output> {
+  const dataset = await client.datasets.change(id, { name: parseDatasetName(name) }, { signal });
+  const [from, to] = [before, dataset.name].map((each) => `"${printable(each)}"`);
+  const line = from === to ? `${from} has this name already.` : `Renamed ${from} to ${to}.`;
+  return { document: { ...dataset, previous_name: before }, lines: [line] };
+}
+
+async function showOrChangeRole(found: Dataset, { client, signal }: Call, role?: Role): Promise<Output> {
+  const before = roleOf(found);
+  const sentence = `"${printable(found.name)}" is a ${printable(role ?? before)} dataset`;
+  if (role === undefined) return { document: found, lines: [`${sentence}.`] };
+  const dataset = await client.datasets.change(found.id, { role }, { signal });
+  const line = role === before ? `${sentence} already.` : `${sentence}.${adviceFor(role, dataset)}`;
+  return { document: { ...dataset, previous_role: found.role }, lines: [line] };
+}
+
+function adviceFor(role: Role, { counts }: Dataset): string {
+  const { captions = 0, uncaptioned = 0 } = counts ?? {};
+  const [count, advice] =
+    role === 'training'
+      ? [uncaptioned, `${counted(uncaptioned, 'file needs', 'files need')} a caption now.`]
+      : [captions, `Its ${counted(captions, 'caption is', 'captions are')} kept, and not used.`];
+  return count === 0 ? '' : ` ${advice}`;
 }
 
 async function remove(dataset: Dataset, { client, options, signal }: Call<{ yes?: true }>): Promise<Output> {

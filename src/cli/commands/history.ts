@@ -105,15 +105,15 @@ async function showLog({ id, name }: Dataset, { client, options, signal }: Call<
 }
 
 const LOG_COLUMNS = {
-  REVISION: ({ number }: Revision) => String(number),
-  'CHANGED (UTC)': ({ changed_at }: Revision) => minuteOf(changed_at),
-  BY: ({ token, account }: Revision) => token?.name ?? account,
-  HOW: ({ how, restored_from }: Revision) => (restored_from === null ? how : `${how} of ${restored_from}`),
-  CHANGES: ({ added, removed, changed }: Revision) =>
+  revision: ({ number }: Revision) => String(number),
+  'changed (utc)': ({ changed_at }: Revision) => minuteOf(changed_at),
+  by: ({ token, account }: Revision) => token?.name ?? account,
+  how: ({ how, restored_from }: Revision) => (restored_from === null ? how : `${how} of ${restored_from}`),
+  changes: ({ added, removed, changed }: Revision) =>
     [`+${added}`, `-${removed}`, `~${changed}`].filter((text) => text.slice(1) !== '0').join(' '),
-  FILES: ({ files }: Revision) => files.toLocaleString('en'),
-  SIZE: ({ bytes }: Revision) => formatBytes(bytes),
-  DIGEST: ({ digest }: Revision) => digest.slice(0, 12),
+  files: ({ files }: Revision) => files.toLocaleString('en'),
+  size: ({ bytes }: Revision) => formatBytes(bytes),
+  digest: ({ digest }: Revision) => digest.slice(0, 12),
   '': ({ ready, pinned }: Revision) => {
     const pin = pinned === null ? [] : [pinned.note === null ? 'pinned' : `pinned: ${pinned.note}`];
     return [...(ready ? [] : ['not fit to train on']), ...pin].join(', ');

@@ -82,15 +82,15 @@ async function listTokens(config: Config, { account }: { account?: string }): Pr
     const tokens = await accounts.tokens(account);
     const at = now();
     const lines = tableLines(tokens, 'There are no tokens.', {
-      ID: ({ id }) => id,
-      TOKEN: ({ hint }) => `${hint}…`,
-      KIND: ({ kind }) => kind,
-      NAME: ({ name }) => name ?? '',
-      CREATED: ({ createdAt }) => dateOf(createdAt),
-      'LAST USED': ({ lastUsedAt }) => (lastUsedAt === null ? 'never' : dateOf(lastUsedAt)),
-      STATE: (token) => stateOf(token, at),
-      RIGHTS: rightsOf,
-      ACCOUNT: (token) => token.account,
+      id: ({ id }) => id,
+      token: ({ hint }) => `${hint}…`,
+      kind: ({ kind }) => kind,
+      name: ({ name }) => name ?? '',
+      created: ({ createdAt }) => dateOf(createdAt),
+      'last used': ({ lastUsedAt }) => (lastUsedAt === null ? 'never' : dateOf(lastUsedAt)),
+      state: (token) => stateOf(token, at),
+      rights: rightsOf,
+      account: (token) => token.account,
     });
     return { document: { tokens: tokens.map(tokenDocument) }, lines };
   });

@@ -63,10 +63,10 @@ async function listWebhooks({ client, signal }: Call): Promise<Output> {
   const webhooks = await client.webhooks.list({ signal });
   const none = 'You have no webhooks yet. To create one, run: trainyard webhook add URL';
   const lines = tableLines(webhooks, none, {
-    ID: ({ id }) => id,
-    STATE: stateOf,
-    EVENTS: ({ events }) => events.join(', '),
-    URL: ({ url }) => url,
+    id: ({ id }) => id,
+    state: stateOf,
+    events: ({ events }) => events.join(', '),
+    url: ({ url }) => url,
   });
   return { document: { webhooks }, lines };
 }
@@ -80,14 +80,14 @@ async function listDeliveries({ client, signal }: Call, id: string): Promise<Out
   const deliveries = await client.webhooks.deliveries(id, { signal });
   const none = `Nothing was sent yet. To try it, run: trainyard webhook test ${printable(id)}`;
   const lines = tableLines(deliveries, none, {
-    ID: (each) => each.id,
-    EVENT: ({ event }) => event,
-    DATASET: ({ dataset_id }) => dataset_id ?? '',
-    CREATED: ({ created_at }) => secondOf(created_at),
-    STATE: ({ next_attempt_at, state }) =>
+    id: (each) => each.id,
+    event: ({ event }) => event,
+    dataset: ({ dataset_id }) => dataset_id ?? '',
+    created: ({ created_at }) => secondOf(created_at),
+    state: ({ next_attempt_at, state }) =>
       next_attempt_at === null ? state : `next attempt ${secondOf(next_attempt_at)}`,
-    ATTEMPTS: ({ attempts }) => String(attempts),
-    ERROR: ({ error }) => error ?? '',
+    attempts: ({ attempts }) => String(attempts),
+    error: ({ error }) => error ?? '',
   });
   return { document: { deliveries }, lines };
 }

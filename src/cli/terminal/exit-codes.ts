@@ -152,11 +152,11 @@ const ENDINGS: readonly Ending[] = [
   [of(ServiceError), ({ code }: ServiceError) => SERVICE_EXIT[code] ?? EXIT.dataError],
   [of(UnreadableFile), EXIT.cannotCreate, ({ message }) => `${printable(message)}. Move it away.`],
   [isDamaged, EXIT.dataError, ({ message }) => `the catalog is damaged: ${message}. Restore a backup.`],
-  [isBusy, EXIT.temporaryFailure, catalogUnusable],
-  [(error) => sqliteCodeOf(error) !== undefined, EXIT.ioError, catalogUnusable],
+  [isBusy, EXIT.temporaryFailure, unusable('catalog')],
+  [(error) => sqliteCodeOf(error) !== undefined, EXIT.ioError, unusable('catalog')],
   [of(BackendUnusable), (error: BackendUnusable) => (error.isTemporary ? EXIT.temporaryFailure : EXIT.configError)],
-  [isRejected, EXIT.configError, databaseUnusable],
-  [isUnavailable, EXIT.temporaryFailure, databaseUnusable],
+  [isRejected, EXIT.configError, unusable('database')],
+  [isUnavailable, EXIT.temporaryFailure, unusable('database')],
   [({ name }) => name === 'AbortError', EXIT.interrupted, () => 'interrupted'],
   [isOfFetch, EXIT.unavailable, ({ cause }) => `the service does not answer: ${reasonIn(cause)}`],
   [
@@ -171,12 +171,8 @@ function of(type: abstract new (...args: never[]) => Error): (error: Error) => b
   return (error) => error instanceof type;
 }
 
-function catalogUnusable({ message }: Error): string {
-  return `the catalog can't be used: ${message}`;
-}
-
-function databaseUnusable({ message }: Error): string {
-  return `the database can't be used: ${message}`;
+function unusable(what: string): (error: Error) => string {
+  return ({ message }) => `the ${what} can't be used: ${message}`;
 }
 
 /** `fetch` throws these if the answer is missing or incomplete; the cause has the message of the operating system. */

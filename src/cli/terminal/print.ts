@@ -49,14 +49,14 @@ export function printOutput({ lines, document }: Output, isJson: boolean): void 
   else for (const line of lines) print(line);
 }
 
-/** Columns of a table by title: the text of a cell, also with control characters, or `[text, colour]`. */
+/** Columns of a table by title, which is printed in capitals: the text of a cell, also with control characters, or `[text, colour]`. */
 type Columns<T> = Readonly<Record<string, (item: T) => string | readonly [string, Style]>>;
 
 /** The lines of a table with a row for each item. @param none the line in place of a table without rows */
 export function tableLines<T>(items: readonly T[], none: string, columns: Columns<T>): string[] {
   if (items.length === 0) return [none];
   const paint = painterOf(process.stdout);
-  const titles = Object.keys(columns).map((title) => [title, 'bold'] as const);
+  const titles = Object.keys(columns).map((title) => [title.toUpperCase(), 'bold'] as const);
   const cells = [titles, ...items.map((item) => Object.values(columns).map((cellOf) => [cellOf(item)].flat()))];
   return tableOf(
     cells.map((row) => row.map(([text]) => printable(text ?? ''))),

@@ -32,12 +32,12 @@ async function showJobs(config: Config): Promise<Output> {
     }));
   });
   const lines = tableLines(jobs, 'There are no jobs.', {
-    KIND: ({ kind }) => kind,
-    WAITING: ({ waiting }) => waiting.toLocaleString('en'),
-    RUNNING: ({ running }) => running.toLocaleString('en'),
-    FAILED: ({ failed }) => failed.toLocaleString('en'),
-    OLDEST: ({ oldest_seconds: seconds }) => (seconds === 0 ? '' : counted(seconds, 'second')),
-    ERROR: ({ error = '' }) => error,
+    kind: ({ kind }) => kind,
+    waiting: ({ waiting }) => waiting.toLocaleString('en'),
+    running: ({ running }) => running.toLocaleString('en'),
+    failed: ({ failed }) => failed.toLocaleString('en'),
+    oldest: ({ oldest_seconds: seconds }) => (seconds === 0 ? '' : counted(seconds, 'second')),
+    error: ({ error = '' }) => error,
   });
   return { document: { jobs }, lines };
 }

@@ -3,15 +3,19 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
-import type { Installation } from '../../../service/transfer/installation.js';
+import { hasErrno, ServiceError } from '../../../dataset/errors.js';
+import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
+import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
 import type { Migrated } from '../../../service/transfer/migrate.js';
 import { postgresUrl } from '../../../setting-values.js';
+import { BackendUnusable, isDatabaseFull } from '../../../storage/backend-unusable.js';
 import { parseS3Url } from '../../../storage/blobs/s3/connection/location.js';
+import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
-import { CommandError, EXIT } from '../../terminal/exit-codes.js';
-import type { Output } from '../../terminal/print.js';
+import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
+import { type Output, print } from '../../terminal/print.js';
+import { openProgressDisplay, type ProgressDisplay, transferLine } from '../../terminal/progress.js';
 import { counted, errorMessage, formatBytes, printable } from '../../terminal/text.js';
-import { lostDocument, warnOfLost, withTransferProgress } from './transfer-progress.js';
 
 const BACKUP_HELP = `
 Backs up the state of one moment; the service may be running. Every file is read once and checked against its SHA-256. Run
@@ -86,17 +90,13 @@ async function backUpTo(config: Config, { json }: Options, dir: string): Promise
   });
   const { lost, removedFiles } = backedUp;
   if (lost.length > 0) process.exitCode = EXIT.dataError;
-  const advice = 'These files are not in the backup. Upload them again, or delete them from their datasets:';
-  if (!json) warnOfLost(lost, advice);
-  const document = {
-    backup: folder,
-    data_folder: dataFolder,
-    ...copiedDocument(backedUp),
-    removed_files: removedFiles,
-  };
   const removed = removedFiles === 0 ? '' : `; removed ${counted(removedFiles, 'deleted file')}`;
-  const line = `backed up ${printable(dataFolder)} to ${printable(folder)}: ${copiedText(backedUp)}${removed}`;
-  return { document: { ...document, lost: lost.map(lostDocument) }, lines: [line] };
+  return outputOf(backedUp, {
+    document: { backup: folder, data_folder: dataFolder, removed_files: removedFiles },
+    line: `backed up ${printable(dataFolder)} to ${printable(folder)}: ${copiedText(backedUp)}${removed}`,
+    advice: 'These files are not in the backup. Upload them again, or delete them from their datasets:',
+    isJson: json === true,
+  });
 }
 
 async function restoreFrom(
@@ -113,11 +113,22 @@ async function restoreFrom(
     const [from, to] = [backup, dataFolder].map((folder) => ({ dataFolder: folder, ...folderOnly }));
     return migrate(from!, to!, { spoolFolder, spoolBytes, skipsLost: skipDamaged === true, signal, onProgress });
   });
-  const { lost } = restored;
-  const advice = 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:';
-  if (!json) warnOfLost(lost, advice);
-  const document = { backup, data_folder: dataFolder, ...copiedDocument(restored), lost: lost.map(lostDocument) };
-  return { document, lines: [`restored ${printable(backup)} to ${printable(dataFolder)}: ${copiedText(restored)}`] };
+  return outputOf(restored, {
+    document: { backup, data_folder: dataFolder },
+    line: `restored ${printable(backup)} to ${printable(dataFolder)}: ${copiedText(restored)}`,
+    advice: 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:',
+    isJson: json === true,
+  });
+}
+
+/** The output of a copy of a data folder. Prints the files without undamaged bytes on standard error, after the advice. */
+function outputOf(
+  copied: Copied & { readonly lost: readonly LostBlob[] },
+  { document, line, advice, isJson }: { document: object; line: string; advice: string; isJson: boolean },
+): Output {
+  const { lost } = copied;
+  if (lost.length > 0 && !isJson) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
+  return { document: { ...document, ...copiedDocument(copied), lost: lost.map(lostDocument) }, lines: [line] };
 }
 
 /** @throws CommandError with 78 if the environment sets a database or a bucket */
@@ -215,4 +226,72 @@ function copiedText({ files, bytes, copiedFiles, copiedBytes }: Copied): string 
 
 function copiedDocument({ files, bytes, copiedFiles, copiedBytes }: Copied) {
   return { files, bytes, copied_files: copiedFiles, copied_bytes: copiedBytes };
+}
+
+const EXIT_OF: Record<TransferErrorCode, number> = {
+  not_found: EXIT.noInput,
+  occupied: EXIT.cannotCreate,
+  in_use: EXIT.temporaryFailure,
+  same_place: EXIT.usage,
+  changed: EXIT.temporaryFailure,
+  lost: EXIT.dataError,
+};
+
+/**
+ * Runs a backup, restore or migration with its progress on standard error. Ctrl-C aborts its signal.
+ *
+ * @param options.to the folder that it fills, if it fills no other place
+ * @throws CommandError
+ */
+export async function withTransferProgress<T>(
+  options: { isQuiet: boolean; to?: string | undefined },
+  work: (tools: {
+    signal: AbortSignal;
+    onProgress: (progress: CopyProgress) => void;
+    onWarning: (message: string) => void;
+    display: ProgressDisplay;
+  }) => Promise<T>,
+): Promise<T> {
+  const display = openProgressDisplay(options);
+  const onProgress = (progress: CopyProgress) => display.update(() => [transferLine(progress)]);
+  const onWarning = (message: string) => display.note(`trainyard: ${printable(message)}`);
+  try {
+    return await interruptible((signal) => work({ signal, onProgress, onWarning, display }));
+  } catch (error) {
+    if (options.to !== undefined && isOfFullDisk(error)) {
+      const message = `the disk of ${printable(options.to)} is full. Free some space, and run the same command again to go on.`;
+      throw new CommandError(EXIT.ioError, message, { cause: error });
+    }
+    if (!(error instanceof TransferError)) throw error;
+    const { code, message, lost } = error;
+    const details = { reason: code.toUpperCase(), ...(lost.length > 0 && { lost: lost.map(lostDocument) }) };
+    throw new CommandError(EXIT_OF[code], [message, ...lostLines(lost)].join('\n'), { cause: error, details });
+  } finally {
+    display.clear();
+  }
+}
+
+function isOfFullDisk(error: unknown): boolean {
+  if (error instanceof ServiceError) return error.code === 'no_space';
+  if (error instanceof BackendUnusable) return isDatabaseFull(error.cause);
+  return isDatabaseFull(error) || hasErrno(error, 'ENOSPC', 'EDQUOT');
+}
+
+function lostLines(lost: readonly LostBlob[]): string[] {
+  const lines = lost.map(({ filename, datasetName, reason }) => {
+    const fault = reason === 'missing' ? 'is missing' : 'is damaged: its SHA-256 differs from that of the upload';
+    return `✗ ${printable(filename)} of "${printable(datasetName)}" ${fault}`;
+  });
+  return firstLines(lines, 'lost file');
+}
+
+function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha256, reason }: LostBlob) {
+  return {
+    dataset_id: datasetId,
+    dataset: datasetName,
+    filename,
+    size_bytes: sizeBytes,
+    sha256,
+    reason: reason.toUpperCase(),
+  };
 }

@@ -7,7 +7,7 @@ import { EXIT } from '../../terminal/exit-codes.js';
 import { printOutput } from '../../terminal/print.js';
 import { bar, percent } from '../../terminal/progress.js';
 import { counted, formatBytes, printable } from '../../terminal/text.js';
-import { withTransferProgress } from './transfer-progress.js';
+import { withTransferProgress } from './transfer.js';
 import type { StoreOptions, StoreVerification } from '../verify.js';
 
 /** Findings that are listed; all are counted and repaired. */
