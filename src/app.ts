@@ -98,7 +98,7 @@ export async function openApp(config: Config, logger: Logger) {
   await requireOwnCatalog(openedCatalog.database, config);
   const pool = openPool(config, logger);
   const ffmpeg = await openFfmpeg(config.ffmpeg, logger);
-  const { catalog, accounts, sessions, rechecks, jobs, database, now, machineTime } = openedCatalog;
+  const { catalog, accounts, rechecks, jobs, database, now, machineTime } = openedCatalog;
   const uploadQuota = new Quota({
     ofAccount: config.limits.accountUploads,
     what: 'uploads in flight (--account-uploads)',
@@ -214,7 +214,6 @@ export async function openApp(config: Config, logger: Logger) {
   const server = await createServer(
     {
       accounts,
-      sessions,
       now,
       datasets,
       uploads,

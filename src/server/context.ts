@@ -20,7 +20,6 @@ import type { AccountEvent } from '../service/watch/watch-account.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';
 import type { WebhookService } from '../service/webhooks/webhook-service.js';
 import type { Accounts } from '../storage/catalog/accounts/accounts.js';
-import type { Sessions } from '../storage/catalog/accounts/sessions.js';
 import type { BodyTimeouts } from './bodies.js';
 import type { Metrics } from './metrics.js';
 
@@ -41,7 +40,6 @@ export interface ServerDependencies {
   readonly pairs: PairService;
   readonly webhooks: WebhookService;
   readonly accounts: Accounts;
-  readonly sessions: Sessions;
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;
   readonly now: () => number;

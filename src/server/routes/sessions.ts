@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { sessionBody, wireEndedSession, wireSession, wireSignInCode } from '../../api/account/session-schemas.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { NewSession } from '../../storage/catalog/accounts/sessions.js';
+import type { NewSession } from '../../storage/catalog/accounts/grant.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { SMALL_BODY_BYTES } from '../json-body.js';
@@ -17,7 +17,7 @@ const isRead = true;
 
 /** The routes by which a browser signs in and out. */
 export function registerSessionRoutes(app: App, context: RouteContext): void {
-  const { accounts, sessions, failedLogins, sessionCookie: name, now } = context;
+  const { accounts, failedLogins, sessionCookie: name, now } = context;
 
   const answerWith = (reply: FastifyReply, { id, secret, expiresAt }: NewSession) => {
     const seconds = Math.ceil((expiresAt - now()) / MICROS_PER_SECOND);
@@ -27,7 +27,7 @@ export function registerSessionRoutes(app: App, context: RouteContext): void {
 
   const startWithCode = async (request: FastifyRequest, code: string): Promise<NewSession> => {
     failedLogins.admitCode(request.ip);
-    const session = await sessions.startWithCode(code, { now: now(), name: browserNameOf(request) });
+    const session = await accounts.startSessionWithCode(code, { now: now(), name: browserNameOf(request) });
     if (session !== undefined) return session;
     const message =
       'The link was used already, or has expired: it signs in once, within a minute. To get another one, run: trainyard open';
@@ -59,7 +59,10 @@ export function registerSessionRoutes(app: App, context: RouteContext): void {
         request.audited = { session: session.id, by: 'code' };
         return answerWith(reply, session);
       }
-      const session = await sessions.start(grant.tokenId, { now: now(), name: browserNameOf(request) });
+      const session = await accounts.makeSession('session', grant.tokenId, {
+        now: now(),
+        name: browserNameOf(request),
+      });
       if (session === undefined) throw tokenHasEnded();
       request.audited = { session: session.id };
       return answerWith(reply, session);
@@ -93,7 +96,8 @@ export function registerSessionRoutes(app: App, context: RouteContext): void {
     },
     async (request, reply) => {
       const { tokenId } = request.grant ?? {};
-      const code = tokenId === undefined ? undefined : await sessions.makeCode(tokenId, now());
+      const code =
+        tokenId === undefined ? undefined : await accounts.makeSession('code', tokenId, { now: now(), name: null });
       if (tokenId === undefined || code === undefined) throw tokenHasEnded();
       request.audited = {};
       reply.header('cache-control', 'no-store');

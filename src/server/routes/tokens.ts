@@ -15,8 +15,8 @@ import {
 } from '../../api/account/token-schemas.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { RevocationOptions } from '../../storage/catalog/accounts/accounts.js';
 import { type Grant, isExpired, type TokenRights, type TokenSummary } from '../../storage/catalog/accounts/grant.js';
-import type { RevocationOptions } from '../../storage/catalog/accounts/token-statements.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { timeOf } from '../to-wire.js';
