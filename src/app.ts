@@ -290,9 +290,8 @@ async function openAuditLog(
   path: string,
   { logger, metrics }: { logger: Logger; metrics: Metrics },
 ): Promise<AuditLog> {
-  const auditLog = await AuditLog.open(path, (err) => {
-    if (err === undefined) logger.warn({ path }, 'the audit log is written again');
-    else logger.error({ err, path }, 'THE AUDIT LOG CAN NOT BE WRITTEN; lines wait in memory');
+  const auditLog = await AuditLog.open(path, (entry, err) => {
+    logger.error({ err, path, entry }, 'THE AUDIT LOG CAN NOT BE WRITTEN; this line has the entry');
   });
   metrics.gauge('trainyard_audit_log_writable', 'Whether the audit log can be written.', () =>
     auditLog.isWritable ? 1 : 0,
