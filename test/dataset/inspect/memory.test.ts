@@ -21,7 +21,7 @@ async function inspectAlone(path: string, filename: string): Promise<{ codes: st
   const sizeBytes = statSync(path).size;
   const [inspection, thumbnail] = await Promise.all([
     pool.inspect({ path, filename, sizeBytes }, { accountId: 'a', signal: new AbortController().signal }),
-    pool.thumbnail({ path, sizeBytes, maxPixels: 320 }, { accountId: 'a' }).then(
+    pool.thumbnail({ path, maxPixels: 320 }, { accountId: 'a' }).then(
       () => 'made',
       (error: Error) => error.name,
     ),

@@ -8,7 +8,7 @@ import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/ins
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
-import { CpuBudgetSpent } from '../../../src/service/limits/cpu-budget.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
@@ -96,10 +96,10 @@ export async function openPlace(place: Place) {
     onTestFinished(metadata.catalog.changes.onAnyChange(() => jobs.wake()));
     const decodes: Decode[] = [];
     const errors: string[] = [];
-    const decodeClip: ClipDecoder = (toDecode, { budget, signal }) =>
+    const decodeClip: ClipDecoder = (toDecode, { maxSeconds, signal }) =>
       new Promise((resolve, reject) => {
         // A clip is long if its name says so.
-        if (budget !== undefined && toDecode.filename.startsWith('long')) return reject(new CpuBudgetSpent());
+        if (maxSeconds !== undefined && toDecode.filename.startsWith('long')) return reject(new CpuBudgetSpent());
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
         const end = (result: Inspection | Error) => (result instanceof Error ? reject(result) : resolve(result));
         decodes.push({ clip: toDecode, signal, end });
