@@ -2,7 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { examineContent, type WhyNotConverted } from '../../dataset/inspect/image/convert/examine-content.js';
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
-import type { DecodeMask, ProveDecodes } from '../../dataset/inspect/inspection.js';
+import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
 import type { RemoteFile } from '../../dataset/inspect/remote-bytes.js';
 import type { InspectionJob, ProcessMessage } from './inspection-process.js';
@@ -15,9 +15,8 @@ const MAX_JOB_BYTES = 64 * 1024;
 
 /** What an inspection process does with the pixels of images. */
 export interface ImageDecoder {
-  /** This and the next are absent where no decoder is installed. */
-  readonly proveDecodes?: ProveDecodes;
-  readonly decodeMask?: DecodeMask;
+  /** Absent where no decoder is installed. */
+  readonly loadDecoder?: () => Promise<PixelDecoder>;
   readonly whyNotConverted: WhyNotConverted;
   readonly makeThumbnail: (source: { path: string; maxPixels: number }) => Promise<Buffer>;
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 import { laptop } from '../../harness/author.js';
 import type { Status } from '../../../src/dataset/dataset.js';
-import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/inspect.js';
+import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
@@ -120,7 +120,7 @@ export async function openPlace(place: Place) {
         options.inspect ??
         (async (file, { role }) => {
           if (!('path' in file)) throw new Error('The bytes are not in a local file.');
-          return inspectWith(file, { ...installedDecoders, asMask: role === 'mask' });
+          return inspectWith(file, { loadDecoder, asMask: role === 'mask' });
         }),
       ...(options.hasDecoder !== false && { decodeClip }),
       newId,
