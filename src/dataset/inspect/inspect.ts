@@ -1,11 +1,10 @@
 import { extensionOf, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
-import { FileBytes } from './byte-source.js';
+import { FileBytes, remoteByteSource } from './byte-source.js';
 import { doubtAbout } from './caption-content.js';
 import { readCaption } from './inspect-caption.js';
 import type { Inspect, Inspection, PixelDecoder } from './inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
-import { remoteByteSource } from './remote-bytes.js';
 import type { ReadClipFacts } from './video/inspect-video.js';
 
 const MAX_SHOWN_CHARACTERS = 80;

@@ -1,5 +1,5 @@
 import type { ErrorProblem, Warning } from '../problems.js';
-import type { RemoteFile } from './remote-bytes.js';
+import type { RemoteFile } from './byte-source.js';
 
 /** The result of an inspection that found no error. Stored with the file and returned by the API as it is. */
 export type Facts =

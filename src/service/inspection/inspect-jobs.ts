@@ -4,7 +4,7 @@ import { examineContent, type WhyNotConverted } from '../../dataset/inspect/imag
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
-import type { RemoteFile } from '../../dataset/inspect/remote-bytes.js';
+import type { RemoteFile } from '../../dataset/inspect/byte-source.js';
 import type { InspectionJob, ProcessMessage } from './inspection-process.js';
 
 /** To the server. Reads and writes block: the process does one thing at a time. */

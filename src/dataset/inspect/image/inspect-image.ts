@@ -70,7 +70,7 @@ function readBmp(file: FileBytes): ImageHeader {
 
 /** The same file under the name of a still image: libvips rejects a sequence, although libheif reads the still image in it. */
 function stillOf(file: FileBytes): Buffer {
-  const still = Buffer.from(file.copy(0, file.size));
+  const still = file.copy(0, file.size);
   still.write('avif', 8, 'latin1');
   return still;
 }

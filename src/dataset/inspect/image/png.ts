@@ -126,7 +126,7 @@ class PngMetadata {
   add(file: FileBytes, chunk: Chunk): void {
     const { type, length, payload } = chunk;
     if (!this.#isValidLength(chunk)) throw new StructureError(`is damaged: its ${type} chunk has an invalid length`);
-    const content = (maxBytes: number) => Buffer.from(file.copy(payload, payload + Math.min(length, maxBytes)));
+    const content = (maxBytes: number) => file.copy(payload, payload + Math.min(length, maxBytes));
     if (type === 'tEXt' || type === 'zTXt' || type === 'iTXt') {
       if (length > MAX_TEXT_BYTES) throw tooMuchText();
       this.#addText(type, content(length));

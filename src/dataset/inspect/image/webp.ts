@@ -37,7 +37,7 @@ export function readWebp(file: FileBytes): ImageHeader {
     types.add(type);
     if (type === 'ANMF') frames++;
     if (type === 'EXIF' && (flags & EXIF) !== 0)
-      orientation ??= orientationOf(Buffer.from(file.copy(payload, payload + Math.min(length, MAX_EXIF_BYTES))));
+      orientation ??= orientationOf(file.copy(payload, payload + Math.min(length, MAX_EXIF_BYTES)));
     start = next;
   }
   const isAnimation = (flags & ANIMATION) !== 0;
