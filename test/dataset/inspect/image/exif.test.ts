@@ -141,7 +141,6 @@ describe('in a JPEG', () => {
   const broken = exifSegment(exifOf([turned], 'IX*\0'));
   const good = exifOf([turned]);
   const half = Math.floor(good.length / 2);
-  const oneDigit = exifOf([text(0x011a, '7'), short(0x0128, 2)]);
   const entries = (count: number, format = 0) =>
     Buffer.from(Array.from({ length: count * 16 }, (_, at) => (at % 16 === 3 ? format : 0)));
   const pictureList = (list: Buffer) => ({ tag: 0xb002, type: 7, count: list.length, value: list });
