@@ -22,9 +22,8 @@ const DECODER_BUDGET_BYTES = 80_000_000;
 /** Less for a mask, since its pixels are held and read too. */
 const MASK_BUDGET_BYTES = 56_000_000;
 
-/** libheif holds the planes at 16 bits and an RGB copy; measured at 4 and 16 megapixels. Of others, a whole picture of RGBA. */
-const HEIF_BYTES_PER_PIXEL = 22;
-const OTHER_BYTES_PER_PIXEL = 4.6;
+/** libheif holds the planes at 16 bits and an RGB copy; measured at 4 and 16 megapixels. Of a GIF, libvips holds a canvas of RGBA. */
+const BYTES_PER_PIXEL = { avif: 22, heic: 22, gif: 4.6, tiff: 0 };
 
 /** Formats that the trainer ignores, which are not proved. */
 const IGNORED: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
@@ -47,8 +46,7 @@ export async function readImageHeader(
   const description = await (await loadDecoder()).describe(isSequence ? firstFrame() : path);
   const { width, height, pages, orientation } = description;
   if (format === 'avif') checkDimensions(width, height);
-  const isHeif = format === 'avif' || format === 'heic';
-  const decoderBytes = width * height * (isHeif ? HEIF_BYTES_PER_PIXEL : OTHER_BYTES_PER_PIXEL);
+  const decoderBytes = width * height * BYTES_PER_PIXEL[format];
   const header = { width, height, orientation, animated: isSequence || (format === 'gif' && pages > 1), decoderBytes };
   return isSequence ? { ...header, decoderBytes: decoderBytes + file.size, firstFrame } : header;
 }
