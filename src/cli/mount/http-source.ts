@@ -10,6 +10,7 @@ import {
   type HttpSource,
   type MountFile,
   type MountLink,
+  type MountManifest,
   type RangeResponse,
   stateOfLink,
   statesUnknown,
@@ -28,59 +29,21 @@ export interface HttpDataset {
 }
 
 /** A dataset of a service, read over HTTP. The service is not trusted: its manifest has to be that of this dataset. */
-export function httpSource(
-  client: TrainyardClient,
-  { id, name: wantedName, role = 'training', url }: HttpDataset,
-  wanted: WantedState = {},
-): HttpSource {
+export function httpSource(client: TrainyardClient, dataset: HttpDataset, wanted: WantedState = {}): HttpSource {
+  const { id, url } = dataset;
   // Files are read from the revision of the manifest, so that a change of the dataset does not disturb the transfer.
   let revision: number | undefined;
   return {
     kind: 'http',
     name: url,
     manifest: async (signal) => {
-      const { digest: wantedDigest } = wanted;
-      const query = { revision: wanted.revision, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
-      const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
-        if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-        if (error.code === 'revision_not_found') {
-          throw (wantedDigest === undefined ? undefined : digestNotKept(error)) ?? error;
-        }
-        // Throws another 404 if the dataset is deleted.
-        await client.status(id, { signal });
-        const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
-        throw new CommandError(EXIT.unavailable, message, { cause: error });
-      });
-      const { dataset_id: datasetId, name, status, digest, files } = manifest;
-      if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
-        const found = `${JSON.stringify(name)} (${datasetId})`;
-        const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
-        const fault = `it is the manifest of ${found}, not of ${wantedName === undefined ? id : `${JSON.stringify(wantedName)} (${id})`}.${renamed}`;
-        throw invalidAnswer(200, fault);
-      }
-      for (const { filename } of files) requireFilename(filename);
-      revision = manifest.revision || undefined;
-      if (wanted.revision !== undefined) {
-        if (wanted.revision !== revision) {
-          throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
-        }
-        const latest = role === 'training' && !manifest.links ? await client.manifest(id, { signal }) : manifest;
-        if (latest.links && !manifest.links) throw statesUnknown(name, wanted.revision);
-      }
-      return {
-        datasetId,
-        name,
-        role,
-        revision,
-        status,
-        digest,
-        links: linksIn(manifest),
-        files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
-      };
+      const manifest = await readManifest(client, dataset, { wanted, signal });
+      revision = manifest.revision;
+      return manifest;
     },
     linked: (link) => {
-      const dataset = { id: link.datasetId, name: undefined, role: roleOfSlot(link.slot), url };
-      return httpSource(client, dataset, stateOfLink(link));
+      const linked = { id: link.datasetId, name: undefined, role: roleOfSlot(link.slot), url };
+      return httpSource(client, linked, stateOfLink(link));
     },
     read: async (file, from, signal) => {
       const response = await client.file(id, file.filename, { from, revision, signal }).catch((error) => {
@@ -98,6 +61,43 @@ export function httpSource(
       });
       return response && bytesOf(response);
     },
+  };
+}
+
+async function readManifest(
+  client: TrainyardClient,
+  { id, name: wantedName, role = 'training', url }: HttpDataset,
+  { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
+): Promise<MountManifest> {
+  const query = { revision: wanted.revision, ...(wanted.digest !== undefined && { digest: wanted.digest }) };
+  const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
+    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+    if (error.code === 'revision_not_found') throw (wanted.digest && digestNotKept(error)) || error;
+    // Throws another 404 if the dataset is deleted.
+    await client.status(id, { signal });
+    const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
+    throw new CommandError(EXIT.unavailable, message, { cause: error });
+  });
+  const { dataset_id: datasetId, name, status, digest, files } = manifest;
+  if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
+    const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
+    const expected = wantedName === undefined ? id : `${JSON.stringify(wantedName)} (${id})`;
+    const fault = `it is the manifest of ${JSON.stringify(name)} (${datasetId}), not of ${expected}.${renamed}`;
+    throw invalidAnswer(200, fault);
+  }
+  for (const { filename } of files) requireFilename(filename);
+  const revision = manifest.revision || undefined;
+  if (wanted.revision !== undefined) {
+    if (wanted.revision !== revision) {
+      throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
+    }
+    const latest = role === 'training' && !manifest.links ? await client.manifest(id, { signal }) : manifest;
+    if (latest.links && !manifest.links) throw statesUnknown(name, wanted.revision);
+  }
+  return {
+    ...{ datasetId, name, role, revision, status, digest },
+    links: linksIn(manifest),
+    files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
   };
 }
 

@@ -6,7 +6,7 @@ import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { type HttpSource, type MountFile, type MountManifest, nameTaken } from '../../service/mount/mount-source.js';
-import { receiveFiles } from '../../service/mount/receive/receive-files.js';
+import { receiveFiles, requireSpace } from '../../service/mount/receive-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import {
@@ -201,10 +201,12 @@ async function fetchFiles(
     const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
     display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
   };
-  await receiveFiles(partial, files, source, {
+  const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
+  await requireSpace(partial, { folders: [{ folder: partial, files: placed }] });
+  await receiveFiles(partial, placed, {
+    source,
     started: new Set(await readdir(partial)),
-    connections: CONNECTIONS,
-    nameOf: partialNameOf,
+    concurrency: CONNECTIONS,
     signal,
     onBytes: (bytes) => {
       doneBytes += bytes;
@@ -213,7 +215,7 @@ async function fetchFiles(
     onFile: (file) => {
       const entry = local.get(file.filename);
       const path = entry?.path ?? join(folder, file.filename);
-      const isInstalled = installFile(join(partial, partialNameOf(file)), path, entry?.version);
+      const isInstalled = installFile(join(partial, file.mountedName), path, entry?.version);
       if (!isInstalled && entry === undefined) requireOwnPath(file, { files: all, folder });
       onReceived(file, isInstalled);
       doneFiles++;
@@ -227,9 +229,10 @@ async function fetchFiles(
 function requireOwnPath(file: MountFile, { files, folder }: { files: readonly MountFile[]; folder: string }): void {
   const folded = ({ filename }: MountFile) => filename.toLowerCase();
   const inodeOf = ({ filename }: MountFile) => lstatSync(join(folder, filename), { throwIfNoEntry: false })?.ino;
-  const twin = files.find((each) => each !== file && folded(each) === folded(file));
+  const twin = files.find((each) => each.filename !== file.filename && folded(each) === folded(file));
   if (twin === undefined || inodeOf(twin) !== inodeOf(file)) return;
-  throw nameTaken(file, { files, nameOf: ({ filename }) => filename, cause: undefined });
+  const [own, other] = [file, twin].map((each) => ({ ...each, mountedName: each.filename }));
+  throw nameTaken(own!, [own!, other!]);
 }
 
 function bytesOf(files: readonly MountFile[]): number {
