@@ -235,15 +235,19 @@ async function entriesOf(folder: string): Promise<{ written: string[]; others: s
   if (stats === undefined) return undefined;
   if (!stats.isDirectory()) return { written: [], others: [folder] };
   const record = await readRecord(folder);
-  const recorded = record?.files.map((file) => file.mounted_name);
-  const listed = await readList(folder);
-  const names = new Set(recorded || listed ? [...HIDDEN_NAMES, ...(recorded ?? []), ...(listed ?? [])] : []);
+  const listed = new Set(await readList(folder));
+  const recorded = new Map(record?.files.map((file) => [file.mounted_name, file]));
+  const isWritten = async (name: string): Promise<boolean> => {
+    if (record !== undefined && isTrainerFile(name)) return true;
+    const path = join(folder, name);
+    const file = recorded.get(name);
+    // A person may have changed it in the old folder that a killed mount has left.
+    if (file !== undefined && !listed.has(name)) return isUnchanged(path, file);
+    const isKnown = listed.has(name) || (recorded.size + listed.size > 0 && HIDDEN_NAMES.includes(name));
+    return isKnown && (await lstat(path)).isFile();
+  };
   const [written, others]: [string[], string[]] = [[], []];
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const { name } = entry;
-    const isTrainers = record !== undefined && isTrainerFile(name);
-    (isTrainers || (names.has(name) && entry.isFile()) ? written : others).push(name);
-  }
+  for (const name of await readdir(folder)) ((await isWritten(name)) ? written : others).push(name);
   return { written, others };
 }
 
