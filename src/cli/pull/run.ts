@@ -6,6 +6,7 @@ import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { type HttpSource, type MountFile, type MountManifest, nameTaken } from '../../service/mount/mount-source.js';
+import { flushFolder } from '../../storage/sync-folder.js';
 import { receiveFiles, requireSpace } from '../../service/mount/receive-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
@@ -23,7 +24,6 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { printable } from '../terminal/text.js';
 import {
-  flushFiles,
   installFile,
   type PulledFile,
   readLocalFiles,
@@ -156,7 +156,6 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   const conflicts = [...plan.conflicts];
   const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const [pulled, removed]: [string[], string[]] = [[], []];
-  const pathOf = (name: string) => local.get(name)?.path ?? join(task.folder, name);
   let bytes = 0;
   try {
     if (files.length > 0) {
@@ -178,7 +177,8 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   } finally {
     const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
     if (saved !== undefined) {
-      await flushFiles(task.folder, { paths: pulled.map(pathOf), concurrency: CONNECTIONS });
+      // A file that a power cut takes away would count as deleted by a person, and the next push would delete it too.
+      if (pulled.length > 0) await flushFolder(task.folder, pulled);
       const dataset = hashesIn(manifest);
       const known = [...storedSince(saved.sent, dataset), ...commonChanges(saved.files, folder, dataset)];
       await saved.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { programFile } from '../../program-file.js';
-import { type CopyFailure, type CopyMessage, type CopyWork, MISMATCH, UNREADABLE } from './copy-thread.js';
+import type { CopyFailure, CopyMessage, CopyWork } from './copy-thread.js';
 import { type BringOptions, MountError, type MountFile, nameTaken, type PlacedFile } from './mount-source.js';
 
 /** Enough to saturate a disk. */
@@ -71,20 +71,16 @@ function endOf<F extends PlacedFile>(thread: Worker, files: readonly F[], option
 }
 
 async function copyError<F extends PlacedFile>(
-  { index, errno, message }: CopyFailure,
+  { index, errno, message, isDamaged }: CopyFailure,
   files: readonly F[],
   { missing }: CopyOptions<F>,
 ): Promise<Error> {
   const file = files[index]!;
   const name = JSON.stringify(file.filename);
+  if (isDamaged) {
+    return new MountError('damaged', `The bytes of ${name} in the store are damaged. Upload the file again.`);
+  }
   switch (errno) {
-    case MISMATCH:
-    case UNREADABLE:
-    // A link to itself, a socket or a folder is in the place of the stored file.
-    case 'ELOOP':
-    case 'ENXIO':
-    case 'EISDIR':
-      return new MountError('damaged', `The bytes of ${name} in the store are damaged. Upload the file again.`);
     // Only the stored file can be missing: the target folder was created by this mount.
     case 'ENOENT':
       return missing(file);

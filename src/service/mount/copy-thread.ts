@@ -39,6 +39,8 @@ export interface CopyFailure {
   readonly index: number;
   readonly errno: string;
   readonly message: string;
+  /** The stored file has other bytes, or can't be read. */
+  readonly isDamaged: boolean;
 }
 
 /** Since the last message: bytes, and complete files as `[index, mtimeMs]`. */
@@ -48,11 +50,11 @@ export interface CopyMessage {
   readonly failure?: CopyFailure;
 }
 
-/** Used instead of an errno if the size or the SHA-256 differs. */
-export const MISMATCH = 'MISMATCH';
+/** A link to itself, a socket or a folder is in the place of the stored file, or a part of the disk can't be read. */
+const UNREADABLE = ['ELOOP', 'ENXIO', 'EISDIR', 'EIO'];
 
-/** Used instead of an errno if a part of the disk can't be read. */
-export const UNREADABLE = 'UNREADABLE';
+/** The size or the SHA-256 differs. */
+class Mismatch extends Error {}
 
 const REPORT_INTERVAL_MS = 100;
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
@@ -70,8 +72,9 @@ function copyAll({ files, next }: CopyWork): void {
     try {
       copied.push([index, copy(files[index]!)]);
     } catch (error) {
-      const { code = '', syscall, message } = error as NodeJS.ErrnoException;
-      report({ index, errno: code === 'EIO' && syscall === 'read' ? UNREADABLE : code, message });
+      const { code: errno = '', syscall = '', message } = error as NodeJS.ErrnoException;
+      const isUnreadable = UNREADABLE.includes(errno) && ['open', 'read'].includes(syscall);
+      report({ index, errno, message, isDamaged: isUnreadable || error instanceof Mismatch });
       return;
     }
   }
@@ -95,20 +98,20 @@ function copy({ from, to, sizeBytes, sha256, isHardLinked }: FileToCopy): number
   let output: number | undefined;
   try {
     const stats = fstatSync(input);
-    if (!stats.isFile() || stats.size !== sizeBytes) throw mismatch(from);
+    if (!stats.isFile() || stats.size !== sizeBytes) throw new Mismatch(`${from} is damaged`);
     if (isHardLinked) linkSync(from, to);
     const sharesBytes = isHardLinked || clone(from, to);
     if (!sharesBytes) output = openSync(to, 'wx');
     const hash = createHash('sha256');
     for (let done = 0; done < sizeBytes; ) {
       const part = buffer.subarray(0, readSync(input, buffer, 0, buffer.length, null));
-      if (part.length === 0) throw mismatch(from);
+      if (part.length === 0) throw new Mismatch(`${from} is damaged`);
       hash.update(part);
       if (output !== undefined) writeAll(output, part);
       done += part.length;
       count(part.length);
     }
-    if (hash.digest('hex') !== sha256) throw mismatch(from);
+    if (hash.digest('hex') !== sha256) throw new Mismatch(`${from} is damaged`);
     return (output === undefined ? statSync(to) : fstatSync(output)).mtimeMs;
   } finally {
     closeSync(input);
@@ -135,10 +138,6 @@ function clone(from: string, to: string): boolean {
 
 function writeAll(output: number, part: Buffer): void {
   for (let at = 0; at < part.length; ) at += writeSync(output, part, at);
-}
-
-function mismatch(from: string): Error {
-  return Object.assign(new Error(`${from} is damaged`), { code: MISMATCH });
 }
 
 copyAll(workerData as CopyWork);

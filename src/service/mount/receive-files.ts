@@ -129,8 +129,12 @@ export async function receiveFiles<F extends PlacedFile>(
     }
     for (const file of missing) {
       const part = openFile(file);
-      await request((own) => receiveFile(read, part, own)).finally(() => part.close());
-      onFile(file, part.mtimeMs());
+      try {
+        await request((own) => receiveFile(read, part, own));
+        onFile(file, part.mtimeMs());
+      } finally {
+        part.close();
+      }
     }
   };
   const isTogether = ({ mountedName, sizeBytes }: F) => !started.has(mountedName) && sizeBytes <= MAX_SMALL_BYTES;
