@@ -203,7 +203,8 @@ async function place(plans: readonly FolderPlan<MountSource>[], options: MountOp
 /** Restores the old folder if a mount was killed while it replaced a single one, and removes one that has a successor. */
 async function recover(paths: MountPaths): Promise<string[]> {
   const { folder, aside, name } = paths;
-  const old = await readRecord(aside);
+  const isFolder = (await lstat(aside).catch(() => undefined))?.isDirectory();
+  const old = isFolder ? await readRecord(aside) : undefined;
   if (old?.name !== name || (await exists(folder))) return removeMounted(paths, aside);
   // Beside it may stand controls of another moment. It stays aside until this mount has replaced it.
   if (old.mounted_with === undefined) await rename(aside, folder);

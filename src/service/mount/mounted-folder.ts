@@ -287,7 +287,7 @@ async function readJson(path: string): Promise<unknown> {
     return JSON.parse(await readRegularFile(path, { maxBytes: MAX_RECORD_BYTES }));
   } catch (error) {
     const isUnreadable = error instanceof SyntaxError || error instanceof UnreadableFile;
-    if (isUnreadable || hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (isUnreadable || hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error;
   }
 }

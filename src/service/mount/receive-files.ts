@@ -1,24 +1,11 @@
-import { createHash, type Hash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  lstatSync,
-  openSync,
-  read,
-  unlinkSync,
-  writeSync,
-  writevSync,
-} from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createWriteStream, fstatSync, closeSync, lstatSync, openSync, rmSync, writeSync, writevSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as wait } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { withAnySignal } from '../../abort-signals.js';
-import { hasErrno } from '../../dataset/errors.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { UnreadableFile } from '../../storage/regular-file.js';
 import {
   type BringOptions,
   DatasetChanged,
@@ -27,6 +14,7 @@ import {
   nameTaken,
   type PlacedFile,
 } from './mount-source.js';
+import { sha256Of } from './mounted-folder.js';
 
 /** Small files are requested together, so that none of them costs a round trip of its own. They are held in memory. */
 const MAX_SMALL_BYTES = 4 * 1024 * 1024;
@@ -45,10 +33,6 @@ const MAX_EMPTY_READS = 5;
 
 /** Before the connection after one that delivered bytes; twice as long after each that did not. */
 const FIRST_PAUSE_MS = 100;
-
-/** Of a file that an earlier attempt received, hashed at a time. */
-const RESUME_BYTES = 1024 * 1024;
-const readAsync = promisify(read);
 
 /** `statfs` types of file systems on which a copy takes no space: btrfs and XFS (`linux/magic.h`). */
 const REFLINK_TYPES = [0x9123683e, 0x58465342];
@@ -99,14 +83,17 @@ export async function receiveFiles<F extends PlacedFile>(
   const failed = new AbortController();
   const request = <T>(work: (own: AbortSignal) => Promise<T>) => withAnySignal([signal, failed.signal], work);
   const begun = new Set<F>();
-  const openFile = (file: F): PartialFile => {
-    const isNew = !started.has(file.mountedName) && !begun.has(file);
+  /** The path of a file, which an earlier attempt may have begun. */
+  const pathOf = (file: F): string => {
+    const path = join(folder, file.mountedName);
+    const existing = lstatSync(path, { throwIfNoEntry: false });
+    // A file system that ignores case may have the file under another name.
+    const isOwn = begun.has(file) || started.has(file.mountedName);
+    if (existing !== undefined && !isOwn) throw nameTaken(file, files);
     begun.add(file);
-    try {
-      return new PartialFile(join(folder, file.mountedName), file, { isNew, onBytes });
-    } catch (error) {
-      throw isNew && hasErrno(error, 'EEXIST') ? nameTaken(file, files, error) : error;
-    }
+    // The other name of a hard link is a stored or a pulled file.
+    if (existing !== undefined && (!existing.isFile() || existing.nlink > 1)) rmSync(path);
+    return path;
   };
   const receiveGroup = async (group: readonly F[]) => {
     signal.throwIfAborted();
@@ -115,26 +102,18 @@ export async function receiveFiles<F extends PlacedFile>(
       await request(async (own) => {
         const body = await readTogether(group, own);
         for await (const { file, chunks } of body === undefined ? [] : filesOfArchive(body, group)) {
-          const part = openFile(file);
-          try {
-            part.append(chunks);
-            if (!part.isComplete()) continue;
-            onFile(file, part.mtimeMs());
-            missing.delete(file);
-          } finally {
-            part.close();
-          }
+          if (!isIntact(file, chunks)) continue;
+          const mtimeMs = writeFile(pathOf(file), chunks);
+          missing.delete(file);
+          onBytes(file.sizeBytes);
+          onFile(file, mtimeMs);
         }
       });
     }
     for (const file of missing) {
-      const part = openFile(file);
-      try {
-        await request((own) => receiveFile(read, part, own));
-        onFile(file, part.mtimeMs());
-      } finally {
-        part.close();
-      }
+      const path = pathOf(file);
+      await request((own) => receiveFile(path, file, { read, signal: own, onBytes }));
+      onFile(file, lstatSync(path).mtimeMs);
     }
   };
   const isTogether = ({ mountedName, sizeBytes }: F) => !started.has(mountedName) && sizeBytes <= MAX_SMALL_BYTES;
@@ -221,137 +200,105 @@ function readerOf(stream: AsyncIterator<Uint8Array>): (bytes: number) => Promise
   };
 }
 
+function isIntact({ sha256 }: PlacedFile, chunks: readonly Uint8Array[]): boolean {
+  const hash = createHash('sha256');
+  for (const chunk of chunks) hash.update(chunk);
+  return hash.digest('hex') === sha256;
+}
+
 /**
- * Downloads a file after the bytes of an earlier attempt, and checks size and SHA-256.
+ * Synchronous: to pass four calls a file to Node's thread pool takes longer than the calls.
+ *
+ * @returns the modification time in milliseconds since 1970
+ */
+function writeFile(path: string, chunks: readonly Uint8Array[]): number {
+  const handle = openSync(path, 'wx');
+  try {
+    let written = chunks.length === 0 ? 0 : writevSync(handle, chunks);
+    for (const chunk of chunks) {
+      let done = Math.min(written, chunk.length);
+      written -= done;
+      // On a full disk the first write is short; only the next one throws ENOSPC.
+      while (done < chunk.length) done += writeSync(handle, chunk, done);
+    }
+    return fstatSync(handle).mtimeMs;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+interface ReceiveFileOptions {
+  readonly read: HttpSource['read'];
+  readonly signal: AbortSignal;
+  readonly onBytes: (bytes: number) => void;
+}
+
+/**
+ * Downloads a file after the bytes of an earlier attempt, and checks its SHA-256.
  *
  * @throws MountError `damaged`; DatasetChanged; the errors of `read`; the signal's reason. Received bytes are kept.
  */
-async function receiveFile(read: HttpSource['read'], part: PartialFile, signal: AbortSignal): Promise<void> {
-  await part.resume(signal);
-  const isResumed = part.bytes > 0;
-  await receiveRest(read, part, signal);
-  if (part.isComplete()) return;
-  part.restart();
-  if (isResumed) {
-    // The earlier attempt received another file of that name. Download all bytes again.
-    await receiveRest(read, part, signal);
-    if (part.isComplete()) return;
-    part.restart();
-  }
-  const damage = `${part.file.filename} was received with another SHA-256 than the manifest says.`;
+async function receiveFile(path: string, file: PlacedFile, options: ReceiveFileOptions): Promise<void> {
+  const isResumed = sizeOf(path) > 0;
+  await receiveRest(path, file, options);
+  if ((await sha256Of(path)) === file.sha256) return;
+  rmSync(path);
+  options.onBytes(-file.sizeBytes);
+  // The earlier attempt received another file of that name. Download all bytes again.
+  if (isResumed) return receiveFile(path, file, options);
+  const damage = `${file.filename} was received with another SHA-256 than the manifest says.`;
   throw new MountError('damaged', `${damage} Try again, or upload the file again.`);
 }
 
 /** Reads until the file has its full size, over new connections with pauses between them if one breaks. */
-async function receiveRest(read: HttpSource['read'], part: PartialFile, signal: AbortSignal): Promise<void> {
+async function receiveRest(
+  path: string,
+  file: PlacedFile,
+  { read, signal, onBytes }: ReceiveFileOptions,
+): Promise<void> {
+  if (sizeOf(path) > file.sizeBytes) rmSync(path);
+  closeSync(openSync(path, 'a'));
+  let reported = 0;
+  const report = (bytes: number) => {
+    onBytes(bytes - reported);
+    reported = bytes;
+  };
   // A source without ranges sends all bytes again.
-  let mostBytes = part.bytes;
-  for (let emptyReads = 0; part.bytes < part.file.sizeBytes; ) {
+  let mostBytes = sizeOf(path);
+  for (let emptyReads = 0; ; ) {
     signal.throwIfAborted();
-    const before = part.bytes;
+    const size = sizeOf(path);
+    report(size);
+    if (size === file.sizeBytes) return;
     try {
-      const { from, body } = await read(part.file, before, signal);
-      if (from !== before) part.restart();
-      if (from !== part.bytes) throw new DatasetChanged(`${part.file.filename} can't be read from byte ${before}`);
-      for await (const chunk of body) part.append([chunk]);
-      if (part.bytes < part.file.sizeBytes) throw new TypeError('terminated', { cause: new Error('too few bytes') });
+      const { from, body } = await read(file, size, signal);
+      if (from !== size && from !== 0) throw new DatasetChanged(`${file.filename} can't be read from byte ${size}`);
+      let end = from;
+      const counted = async function* (chunks: AsyncIterable<Uint8Array>) {
+        for await (const chunk of chunks) {
+          end += chunk.length;
+          if (end > file.sizeBytes) throw new DatasetChanged(`${file.filename} has become longer`);
+          report(end);
+          yield chunk;
+        }
+      };
+      await pipeline(body, counted, createWriteStream(path, { flags: from === 0 ? 'w' : 'a' }));
+      if (end < file.sizeBytes) throw new TypeError('terminated', { cause: new Error('too few bytes') });
     } catch (error) {
       signal.throwIfAborted();
       // A broken body is a TypeError of fetch. Without any answer ("fetch failed"), `read` has retried already.
       if (!(error instanceof TypeError) || error.message === 'fetch failed') throw error;
-      emptyReads = part.bytes > mostBytes ? 0 : emptyReads + 1;
+      const received = sizeOf(path);
+      emptyReads = received > mostBytes ? 0 : emptyReads + 1;
       if (emptyReads >= MAX_EMPTY_READS) throw error;
-      mostBytes = Math.max(mostBytes, part.bytes);
+      mostBytes = Math.max(mostBytes, received);
       // An abort ends the pause; the loop then throws its reason.
       await wait(FIRST_PAUSE_MS * 2 ** emptyReads, undefined, { signal }).catch(() => {});
     }
   }
 }
 
-/**
- * A file received up to `bytes`, with the SHA-256 of these bytes. All calls but `resume` are synchronous: most files of a dataset
- * are small, and passing five calls a file to Node's thread pool takes longer than the calls.
- */
-class PartialFile {
-  readonly file: PlacedFile;
-  bytes = 0;
-  #hash: Hash = createHash('sha256');
-  readonly #fd: number;
-  readonly #onBytes: (bytes: number) => void;
-
-  /** Opens the file at `path`, or creates it; in place of a hard link, whose other name is a stored or a pulled file. */
-  constructor(
-    path: string,
-    file: PlacedFile,
-    { isNew, onBytes }: { isNew: boolean; onBytes: (bytes: number) => void },
-  ) {
-    const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
-    const existing = isNew ? undefined : lstatSync(path, { throwIfNoEntry: false });
-    if (existing?.isFile() && existing.nlink > 1) unlinkSync(path);
-    // A file system that ignores case may have the file under another name.
-    this.#fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (isNew ? O_EXCL : 0), 0o666);
-    if (!fstatSync(this.#fd).isFile()) {
-      closeSync(this.#fd);
-      throw new UnreadableFile(`${path} is not a file`);
-    }
-    this.file = file;
-    this.#onBytes = onBytes;
-  }
-
-  /** Hashes the bytes that an earlier attempt received, to append after them. @throws the signal's reason; the system's errors */
-  async resume(signal: AbortSignal): Promise<void> {
-    const { size } = fstatSync(this.#fd);
-    if (size > this.file.sizeBytes) return this.restart();
-    const buffer = Buffer.allocUnsafe(Math.min(RESUME_BYTES, size));
-    while (this.bytes < size) {
-      const { bytesRead } = await readAsync(this.#fd, buffer, 0, buffer.length, this.bytes);
-      signal.throwIfAborted();
-      if (bytesRead === 0) return;
-      this.#count(buffer.subarray(0, bytesRead));
-    }
-  }
-
-  /** @throws DatasetChanged if the file gets longer than its manifest says; the system's errors */
-  append(chunks: readonly Uint8Array[]): void {
-    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    if (this.bytes + length > this.file.sizeBytes) throw new DatasetChanged(`${this.file.filename} has become longer`);
-    if (length === 0) return;
-    let written = writevSync(this.#fd, chunks, this.bytes);
-    for (const chunk of chunks) {
-      let done = Math.min(written, chunk.length);
-      written -= done;
-      // On a full disk the first write is short; only the next one throws ENOSPC.
-      while (done < chunk.length) {
-        done += writeSync(this.#fd, chunk, done, chunk.length - done, this.bytes + done);
-      }
-      this.#count(chunk);
-    }
-  }
-
-  #count(chunk: Uint8Array): void {
-    this.#hash.update(chunk);
-    this.bytes += chunk.length;
-    this.#onBytes(chunk.length);
-  }
-
-  restart(): void {
-    ftruncateSync(this.#fd, 0);
-    this.#onBytes(-this.bytes);
-    this.bytes = 0;
-    this.#hash = createHash('sha256');
-  }
-
-  /** Whether the file is complete and has the expected SHA-256. */
-  isComplete(): boolean {
-    return this.#hash.copy().digest('hex') === this.file.sha256;
-  }
-
-  /** In milliseconds since 1970. */
-  mtimeMs(): number {
-    return fstatSync(this.#fd).mtimeMs;
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
+/** 0 if there is no file. */
+function sizeOf(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
