@@ -2,7 +2,7 @@ import type { WireManifest } from '../../api/schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { invalidAnswer, TrainyardError } from '../../client/trainyard-error.js';
 import type { Role } from '../../dataset/dataset.js';
-import { parseFilename } from '../../dataset/names.js';
+import { parseDatasetName, parseFilename } from '../../dataset/names.js';
 import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
@@ -85,7 +85,9 @@ async function readManifest(
     const fault = `it is the manifest of ${JSON.stringify(name)} (${datasetId}), not of ${expected}.${renamed}`;
     throw invalidAnswer(200, fault);
   }
-  for (const { filename } of files) requireFilename(filename);
+  const links = linksIn(manifest);
+  for (const { filename } of files) requireName('filename', filename, parseFilename);
+  for (const each of [manifest, ...links]) requireName('name', each.name, parseDatasetName);
   const revision = manifest.revision || undefined;
   if (wanted.revision !== undefined) {
     if (wanted.revision !== revision) {
@@ -96,7 +98,7 @@ async function readManifest(
   }
   return {
     ...{ datasetId, name, role, revision, status, digest },
-    links: linksIn(manifest),
+    links,
     files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
   };
 }
@@ -112,13 +114,13 @@ function linksIn({ links = {} }: WireManifest): MountLink[] {
 }
 
 /** @throws TrainyardError for a name that could lead out of the folder, or that no service accepts */
-function requireFilename(filename: string): void {
+function requireName(what: string, name: string, parse: (raw: string) => string): void {
   try {
-    if (parseFilename(filename) === filename) return;
+    if (parse(name) === name) return;
   } catch {
     // The message for uploads would not help.
   }
-  throw invalidAnswer(200, `its manifest has the unusable filename ${JSON.stringify(filename)}.`);
+  throw invalidAnswer(200, `its manifest has the unusable ${what} ${JSON.stringify(name)}.`);
 }
 
 async function rangeResponseOf(response: Response, { filename, sha256 }: MountFile): Promise<RangeResponse> {

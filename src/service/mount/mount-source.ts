@@ -1,8 +1,6 @@
 import type { LinkSlot, Role } from '../../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../../dataset/digest.js';
-import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
-import { parseDatasetName, parseFilename } from '../../dataset/names.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 
 /** A file that a manifest names. */
@@ -211,19 +209,28 @@ function invalid(name: string, fault: string): MountError {
   return new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
 }
 
-/** Checks a manifest, which may come from a service that is wrong or not trusted. */
+/** Checks a manifest, which may come from a service that is wrong or not trusted. Its source has checked the names. */
 function checkManifest(manifest: MountManifest, wanted: WantedState): MountableDataset {
-  const { name, status, digest, links } = manifest;
+  const { name, status, digest, files, links } = manifest;
   if (digest === undefined || status !== 'READY') throw notReady(manifest, wanted);
   const required = wanted.digest ?? digest;
   if (required !== digest) {
     throw new MountError('digest_differs', `The digest of "${name}" is now ${digest}, not ${required}.`);
   }
+  if (new Set(files.map(({ filename }) => mountedNameOf(filename))).size < files.length) {
+    throw invalid(name, 'several files have the same name once their extensions are lower-cased.');
+  }
+  // Each linked dataset becomes a folder beside that of the dataset.
+  if (new Set([name, ...links.map((link) => link.name)]).size <= links.length) {
+    throw invalid(name, 'two of its datasets have one name.');
+  }
   const known = links.filter((link): link is MountableDataset['links'][number] => link.digest !== undefined);
-  const checked = { ...manifest, digest, links: known };
-  const fault = nameFaultIn(manifest) ?? linkFaultIn(manifest) ?? digestFaultIn(checked);
-  if (fault !== undefined) throw invalid(name, fault);
-  return checked;
+  const computed = digestWithLinks(digestOfFiles(files), known);
+  if (computed !== digest || known.length < links.length) {
+    const whose = links.length === 0 ? 'its files have' : 'its files and linked datasets have';
+    throw invalid(name, `${whose} the digest ${computed}, not ${digest}.`);
+  }
+  return { ...manifest, digest, links: known };
 }
 
 function notReady({ name, status, revision }: MountManifest, wanted: WantedState): MountError {
@@ -236,48 +243,6 @@ function notReady({ name, status, revision }: MountManifest, wanted: WantedState
     status === 'UPLOADING' ? 'Try again when the upload is complete.' : `To see why, run: trainyard status ${shown}`;
   const message = `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`;
   return new MountError(status === 'UPLOADING' ? 'not_ready' : 'failed', message);
-}
-
-function nameFaultIn({ name, files }: MountManifest): string | undefined {
-  const fault = faultOfName(name, parseDatasetName);
-  if (fault !== undefined) return fault;
-  const names = new Set<string>();
-  for (const { filename } of files) {
-    const ownFault = faultOfName(filename, parseFilename);
-    if (ownFault !== undefined) return ownFault;
-    names.add(mountedNameOf(filename));
-  }
-  return names.size < files.length
-    ? 'several files have the same name once their extensions are lower-cased.'
-    : undefined;
-}
-
-function faultOfName(name: string, parse: (raw: string) => string): string | undefined {
-  try {
-    return parse(name) === name ? undefined : `the name ${JSON.stringify(name)} is not normalized.`;
-  } catch (error) {
-    if (error instanceof ServiceError) return error.message;
-    throw error;
-  }
-}
-
-/** Each linked dataset becomes a folder beside that of the dataset. */
-function linkFaultIn({ name, links }: MountManifest): string | undefined {
-  const names = new Set([name]);
-  for (const link of links) {
-    const fault = faultOfName(link.name, parseDatasetName);
-    if (fault !== undefined) return `of its ${slotText(link.slot)}, ${fault}`;
-    if (link.digest === undefined) return `its ${slotText(link.slot)} ${JSON.stringify(link.name)} has no digest.`;
-    if (names.has(link.name)) return `the name ${JSON.stringify(link.name)} is that of two of its datasets.`;
-    names.add(link.name);
-  }
-  return undefined;
-}
-
-function digestFaultIn({ digest, files, links }: MountableDataset): string | undefined {
-  const computed = digestWithLinks(digestOfFiles(files), links);
-  const whose = links.length === 0 ? 'its files have' : 'its files and linked datasets have';
-  return computed === digest ? undefined : `${whose} the digest ${computed}, not ${digest}.`;
 }
 
 /** The digest of files alone, without linked datasets. */

@@ -56,56 +56,59 @@ const SETS = [
 ] as const;
 
 describe.each(SOURCES)('a mount from %s', (_, sourceArgs) => {
-  test.each(SETS)('of %s, killed at any moment, never leaves a mixture, and the next one completes it', async (_, names) => {
-    const [target = ''] = names;
-    const begin = (root: string) => {
-      const args = ['mount', target, '--into', root, ...sourceArgs()];
-      return startCommand(args, { env: environment(), detached: true });
-    };
-    const random = seededRandom(20_261_127);
-    const root = await newRoot();
-    const digestsIn = () => Promise.all(names.map((name) => digestIn(root, name)));
-    const states: (string | undefined)[][] = [];
-    for (const state of [1, 0]) {
-      await turnTo(state, names);
-      expect((await begin(root).ended).code).toBe(0);
-      states[state] = await digestsIn();
-    }
-    const startedAt = performance.now();
-    await begin(await newRoot()).ended;
-    const usualMs = performance.now() - startedAt;
-    for (let round = 1, wanted = 1; round <= ROUNDS; round++, wanted = 1 - wanted) {
-      await turnTo(wanted, names);
-      const [before] = await digestsIn();
-      if (before !== undefined) await leaveLitter(join(root, target));
-      const moment = MOMENTS[round % MOMENTS.length]!;
-      const inode = before === undefined ? 0 : statSync(join(root, target)).ino;
-      const running = begin(root);
-      const until = async (isTrue: () => boolean) => {
-        while (!isTrue() && running.process.exitCode === null) await turn();
+  test.each(SETS)(
+    'of %s, killed at any moment, never leaves a mixture, and the next one completes it',
+    async (_, names) => {
+      const [target = ''] = names;
+      const begin = (root: string) => {
+        const args = ['mount', target, '--into', root, ...sourceArgs()];
+        return startCommand(args, { env: environment(), detached: true });
       };
-      await until(() => moment.isReached(root, target, inode));
-      const [from, laterMs] = [performance.now(), random() * (moment.laterMs ?? usualMs)];
-      await until(() => performance.now() - from >= laterMs);
-      await killGroup(running);
+      const random = seededRandom(20_261_127);
+      const root = await newRoot();
+      const digestsIn = () => Promise.all(names.map((name) => digestIn(root, name)));
+      const states: (string | undefined)[][] = [];
+      for (const state of [1, 0]) {
+        await turnTo(state, names);
+        expect((await begin(root).ended).code).toBe(0);
+        states[state] = await digestsIn();
+      }
+      const startedAt = performance.now();
+      await begin(await newRoot()).ended;
+      const usualMs = performance.now() - startedAt;
+      for (let round = 1, wanted = 1; round <= ROUNDS; round++, wanted = 1 - wanted) {
+        await turnTo(wanted, names);
+        const [before] = await digestsIn();
+        if (before !== undefined) await leaveLitter(join(root, target));
+        const moment = MOMENTS[round % MOMENTS.length]!;
+        const inode = before === undefined ? 0 : statSync(join(root, target)).ino;
+        const running = begin(root);
+        const until = async (isTrue: () => boolean) => {
+          while (!isTrue() && running.process.exitCode === null) await turn();
+        };
+        await until(() => moment.isReached(root, target, inode));
+        const [from, laterMs] = [performance.now(), random() * (moment.laterMs ?? usualMs)];
+        await until(() => performance.now() - from >= laterMs);
+        await killGroup(running);
 
-      const at = `round ${round}, ${laterMs} ms after ${moment.name}`;
-      const found = await digestsIn();
-      for (const [i, digest] of found.entries()) {
-        if (digest !== undefined) expect([states[0]![i], states[1]![i]], at).toContain(digest);
+        const at = `round ${round}, ${laterMs} ms after ${moment.name}`;
+        const found = await digestsIn();
+        for (const [i, digest] of found.entries()) {
+          if (digest !== undefined) expect([states[0]![i], states[1]![i]], at).toContain(digest);
+        }
+        // Where there is a target, it is with the controls of its record. Its caches go with its old files.
+        if (found[0] !== undefined) {
+          expect(states, at).toContainEqual(found);
+          expect(existsSync(join(root, target, '_latent_cache')), at).toBe(found[0] === before);
+        }
+        if (round % 2 === 0) continue;
+        const healed = await begin(root).ended;
+        expect([healed.code, healed.stderr], at).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
+        expect(await digestsIn(), at).toEqual(states[wanted]);
+        expect(await mountedIn(root)).toEqual([...names]);
       }
-      // Where there is a target, it is with the controls of its record. Its caches go with its old files.
-      if (found[0] !== undefined) {
-        expect(states, at).toContainEqual(found);
-        expect(existsSync(join(root, target, '_latent_cache')), at).toBe(found[0] === before);
-      }
-      if (round % 2 === 0) continue;
-      const healed = await begin(root).ended;
-      expect([healed.code, healed.stderr], at).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
-      expect(await digestsIn(), at).toEqual(states[wanted]);
-      expect(await mountedIn(root)).toEqual([...names]);
-    }
-  });
+    },
+  );
 });
 
 /** The digest of the files of a mounted folder; `undefined` if there is none. */
@@ -120,7 +123,11 @@ const MOMENTS: readonly {
   readonly laterMs?: number;
 }[] = [
   { name: 'the start of the command', isReached: () => true },
-  { name: 'the start of the mount', isReached: (root, name) => existsSync(join(root, `.${name}.mounting`)), laterMs: 50 },
+  {
+    name: 'the start of the mount',
+    isReached: (root, name) => existsSync(join(root, `.${name}.mounting`)),
+    laterMs: 50,
+  },
   {
     name: 'the staging of all files',
     isReached: (root, name) => existsSync(join(root, `.${name}.mounting`, '.mount.json')),
