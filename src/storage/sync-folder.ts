@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { hasErrno } from '../dataset/errors.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
 
 const run = promisify(execFile);
@@ -26,9 +26,8 @@ export async function flushFolder(folder: string, names: readonly string[]): Pro
   );
   if (isFlushed) return;
   await forEachConcurrent(names, 8, async (name) => {
-    const handle = await open(join(folder, name)).catch((error) => {
-      if (!hasErrno(error, 'ENOENT')) throw error;
-    });
+    // A person may have removed it meanwhile, or replaced it by a pipe, at which opening would wait.
+    const handle = await open(join(folder, name), constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
     await handle?.sync().finally(() => handle.close());
   });
   await syncFolder(folder);

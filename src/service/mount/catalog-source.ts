@@ -52,13 +52,13 @@ export function catalogSource(installation: Installation, key: DatasetKey, wante
       copyInto: (folder, files, options) =>
         copyFiles(folder, files, {
           ...options,
-          pathOf: (file) => pathOf(blobKeyOf(storedFileOf(file))),
-          missing: (file) => missingError(installation, storedFileOf(file)),
+          pathOf: (file) => pathOf(blobKeyOf(fileOfCatalog(file))),
+          missing: (file) => missingError(installation, fileOfCatalog(file)),
         }),
     };
   }
   const read = async (file: MountFile, from: number, signal: AbortSignal): Promise<RangeResponse> => {
-    const stored = storedFileOf(file);
+    const stored = fileOfCatalog(file);
     const range = { start: from, end: file.sizeBytes };
     const version = stored.upload.blobVersion;
     const body = await blobs.read(blobKeyOf(stored), { range, version, signal }).catch((error) => {
@@ -73,7 +73,7 @@ export function catalogSource(installation: Installation, key: DatasetKey, wante
 }
 
 /** The stored file of a file that the manifest of a `catalogSource` names. */
-export function storedFileOf(file: MountFile): StoredFile {
+export function fileOfCatalog(file: MountFile): StoredFile {
   return (file as CatalogFile).stored;
 }
 

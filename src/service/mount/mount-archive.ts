@@ -7,7 +7,7 @@ import type { Downloads } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import { type HashedFile, hashedFileOf } from '../../storage/catalog/history/download-files.js';
-import { catalogSource, storedFileOf } from './catalog-source.js';
+import { catalogSource, fileOfCatalog } from './catalog-source.js';
 import { type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
 import {
   DatasetChanged,
@@ -83,7 +83,7 @@ export class MountArchives {
       const files = plan.parts.flatMap((part) => part.files);
       return [
         ...files.map((file) => {
-          const stored = hashedFileOf(storedFileOf(file));
+          const stored = hashedFileOf(fileOfCatalog(file));
           return { ...entryOf(`${name}/${file.mountedName}`, file.sizeBytes), file: stored };
         }),
         { ...entryOf(`${name}/${RECORD_NAME}`, record.length), record },

@@ -234,14 +234,11 @@ function requireReplaceable(
   const changes = existing.state === 'mounted' ? foreignChangesIn(existing) : [];
   const { datasetId } = plan.dataset;
   const isOwn = record?.dataset_id === datasetId;
-  const isUnconfirmed = !isOwn && !isNamed(name);
-  if (isUnconfirmed && record?.source !== plan.parts[0].source.name) {
-    const message = `${folder} does not hold the dataset ${datasetId}. To replace it, mount the dataset by its name, ${JSON.stringify(name)}.`;
+  const isOfSource = record?.source === plan.parts[0].source.name;
+  if (!isOwn && !isNamed(name) && (!isOfSource || changes.length > 0)) {
+    const what = record === undefined ? 'was not mounted by trainyard' : `holds another dataset, ${record.dataset_id}`;
+    const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${datasetId}, mount that by its name, ${JSON.stringify(name)}.`;
     throw new MountError('occupied', message);
-  }
-  if (isUnconfirmed && changes.length > 0) {
-    const message = `${folder} holds another dataset, ${record?.dataset_id}, and was changed after it was mounted (${changes.join('; ')}). Push the changes, or move the folder away. To discard them, mount the dataset by its name, ${JSON.stringify(name)}.`;
-    throw new MountError('changed', message);
   }
   if (replaces) return;
   if (record === undefined) {
