@@ -13,7 +13,6 @@ const dist = join(root, 'dist');
 const EXTERNAL = [
   'sharp',
   '@photostructure/sqlite',
-  'piscina',
   'pg',
   '@aws-sdk/client-s3',
   '@aws-sdk/s3-request-presigner',

@@ -221,7 +221,7 @@ export async function openApp(config: Config, logger: Logger) {
       downloads,
       thumbnails,
       history,
-      mountArchives: new MountArchives({ datasets, history, downloads }),
+      mountArchives: new MountArchives(core, downloads),
       captionWrites: new CaptionWrites(dependencies),
       bulkRemovals: new BulkRemovals(dependencies),
       rechecks: new RecheckService(core, rechecks),

@@ -19,7 +19,6 @@ const KEEPERS: Record<string, RegExp> = {
   '@photostructure/sqlite': /^storage\//,
   fastify: /^server\//,
   commander: /^cli\//,
-  piscina: /^service\/mount\//,
 };
 
 /** Lines of all files of `src`, comments included. A file holds one idea, however long. */

@@ -23,7 +23,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/cli/sync/stored.test.ts',
   'test/service/mount/kill.test.ts',
   'test/cli/push.test.ts',
-  'test/service/mount/kill-linked.test.ts',
   'test/web/live/large-dataset.test.ts',
   'test/web/datasets/datasets.test.ts',
   'test/service/transfer/occupied-target.test.ts',

@@ -2,6 +2,7 @@ import contentDisposition from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../../../api/base-path.js';
 import { datasetParams, fileHeaders, manifestQuery } from '../../../api/request-schemas.js';
+import type { WireManifestLinks } from '../../../api/pair-schemas.js';
 import { tarLinkQuery, wireTarLink } from '../../../api/tar-schema.js';
 import { MICROS_PER_SECOND } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
@@ -11,7 +12,7 @@ import type { WantedState } from '../../../service/mount/mount-source.js';
 import { disconnectSignal } from '../../connections/disconnect.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
-import { manifestLinksToWire, timeOf } from '../../to-wire.js';
+import { timeOf } from '../../to-wire.js';
 import { baseUrlOf } from '../files.js';
 import { NOT_MODIFIED, sendBytes } from './send-bytes.js';
 
@@ -34,9 +35,9 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
   const archiveFor = async (request: TarRequest, reply: FastifyReply): Promise<MountArchive> => {
     const archive = await mountArchives.find(keyOf(request), request.query, disconnectSignal(reply));
     const bound = request.grant?.datasetIds ?? undefined;
-    const other = archive.state.links?.find(({ dataset }) => bound?.includes(dataset.id) === false);
+    const other = archive.dataset.links.find(({ datasetId }) => bound?.includes(datasetId) === false);
     if (other === undefined) return archive;
-    const message = `"${archive.state.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
+    const message = `"${archive.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
     throw new ServiceError('dataset_not_found', message);
   };
 
@@ -51,22 +52,21 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const { grant, query } = request;
       if (grant === undefined) throw new Error('No link leads to another.');
-      const { dataset, digest, revision, links, files, bytes } = summaryOf(await archiveFor(request, reply));
+      const archive = await archiveFor(request, reply);
+      const { datasetId, name, digest, revision = 0, links } = archive.dataset;
+      const { files, bytes } = sizeOf(archive);
       const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
       const tar = { digest, token: grant.tokenId };
       const link = readLinks.tarLinkFor(keyOf(request), tar, { expiresAt, until: grant.expiresAt });
       const base = baseUrlOf(request, publicUrl);
-      const url = `${base}${BASE_PATH}/${dataset.id}`;
+      const url = `${base}${BASE_PATH}/${datasetId}`;
       return {
         url: `${url}/tar?${link.query}`,
         sha256sums_url: `${url}/sha256sums?${link.query}`,
         script_url: `${base}/mount.sh`,
         expires_at: timeOf(link.expiresAt),
-        dataset_id: dataset.id,
-        name: dataset.name,
-        revision,
-        digest,
-        ...(links.length > 0 && { links: manifestLinksToWire(links) }),
+        ...{ dataset_id: datasetId, name, revision, digest },
+        ...(links.length > 0 && { links: linksToWire(links) }),
         files,
         bytes,
       };
@@ -94,10 +94,9 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
     },
     async (request, reply) => {
       const archive = await archiveFor(request, reply);
-      const { dataset, files } = summaryOf(archive);
-      filesInFlight.admit(request.accountId, files, reply.raw);
+      filesInFlight.admit(request.accountId, sizeOf(archive).files, reply.raw);
       const { sizeBytes, sha256, open } = mountArchives.tar(archive);
-      const filename = `${dataset.name}.tar`;
+      const filename = `${archive.dataset.name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
       const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };
       // A file is checked at its end, so a range that ends within one would send bytes unchecked.
@@ -123,14 +122,16 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
   );
 }
 
-/** What a link says of an archive, without its files. */
-function summaryOf({ state: { dataset, digest, revision, links = [] }, folders }: MountArchive) {
-  let [files, bytes] = [0, 0];
-  for (const folder of folders) {
-    files += folder.files.length;
-    for (const { upload } of folder.files) bytes += upload.sizeBytes;
-  }
-  return { dataset, digest, revision, links, files, bytes };
+function sizeOf({ folders }: MountArchive): { files: number; bytes: number } {
+  const files = folders.flatMap(({ parts }) => parts.flatMap((part) => part.files));
+  return { files: files.length, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+}
+
+function linksToWire(links: MountArchive['dataset']['links']): WireManifestLinks {
+  const entries = links.map(({ slot, datasetId, name, revision = 0, digest }) => {
+    return [slot, { dataset_id: datasetId, name, revision, digest }];
+  });
+  return Object.fromEntries(entries);
 }
 
 type TarRequest = FastifyRequest<{ Params: { id: string }; Querystring: WantedState }>;
