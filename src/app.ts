@@ -26,6 +26,7 @@ import {
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { checkFileJob } from './service/jobs/check-file-job.js';
+import { cleanStoreJob } from './service/jobs/clean-store-job.js';
 import { cleanUpJob } from './service/jobs/clean-up-job.js';
 import { emptyTrashJob } from './service/jobs/empty-trash-job.js';
 import { finalizeUploadJob } from './service/jobs/finalize-upload-job.js';
@@ -64,7 +65,13 @@ const FFMPEG_DELAY_MS = 200;
 const THUMBNAIL_PIXELS = 320;
 
 /** Jobs that repeat as long as the installation is served. */
-const INSTALLATION_JOBS: readonly JobKind[] = ['clean-up', 'empty-trash', 'prune-history', 'prune-tokens'];
+const INSTALLATION_JOBS: readonly JobKind[] = [
+  'clean-up',
+  'clean-store',
+  'empty-trash',
+  'prune-history',
+  'prune-tokens',
+];
 
 const SAVE_USES_PAUSE_MS = 60_000;
 
@@ -133,11 +140,10 @@ export async function openApp(config: Config, logger: Logger) {
     newId: () => randomUUID().replaceAll('-', ''),
   };
   const { presigning } = blobs;
-  const listObjects = blobs.listObjects?.bind(blobs);
   const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
   const dependencies = {
     ...core,
-    ...(listObjects && { findPresignedUploads: searchOnRequest(core, onRequestError) }),
+    ...(blobs.staging && { findPresignedUploads: searchOnRequest(core, onRequestError) }),
   };
   // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
   // Postgres catalog may hold live leases of other instances.
@@ -184,7 +190,7 @@ export async function openApp(config: Config, logger: Logger) {
           logger.info(facts, 'checked a file in the background');
         },
       }),
-      findUploadsJob(core, { listObjects }),
+      findUploadsJob(core),
       finalizeUploadJob(core, {
         onFinalized: (file, sizeBytes) => {
           metrics.uploaded('presigned', sizeBytes);
@@ -196,8 +202,10 @@ export async function openApp(config: Config, logger: Logger) {
           recordPresignedUpload(auditLog, file, { now: now(), error: 'invalid_content' });
           logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
         },
+        onIgnored: (key) => logger.info({ key }, 'deleted an upload through a link that was used or withdrawn before'),
       }),
       cleanUpJob(core, { isReceiving: (id) => uploads.isReceiving(id) }),
+      cleanStoreJob(core),
       emptyTrashJob(core),
       pruneHistoryJob(core, retention),
       pruneTokensJob({ database, now }),

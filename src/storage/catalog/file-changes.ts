@@ -3,7 +3,6 @@ import {
   type Author,
   type DatasetCounts,
   type DatasetFile,
-  isRetired,
   liveUntil,
   type Micros,
   type PendingFile,
@@ -273,7 +272,7 @@ async function requireRoom(
 }
 
 function namesIn(group: StemGroup): number {
-  return new Set(group.filter(({ upload }) => !isRetired(upload)).map(({ filename }) => filename)).size;
+  return new Set(group.map(({ filename }) => filename)).size;
 }
 
 /** The author of an upload that is finalized. */
@@ -296,7 +295,7 @@ function bytesOf(files: readonly StoredFile[]): number {
 /** True if the file has a blob, or may have one now or later. */
 function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
   if (upload.state !== 'pending') return upload.state !== 'rejected';
-  return upload.via === 'presigned' || (mayHaveBlobs && upload.leaseUntil !== null);
+  return mayHaveBlobs && upload.leaseUntil !== null;
 }
 
 /**

@@ -19,11 +19,7 @@ export function jobsOfChanges(
       if (upload.state === 'received') {
         if (earlier?.state !== 'received') checks.push({ kind: 'check-file', key: id, accountId, dueAt: now });
       } else if (upload.via === 'presigned') {
-        // The dataset may be READY as soon as the store was searched for a replaced upload.
-        const isReplaced =
-          upload.replaced !== undefined && earlier?.state === 'pending' && earlier.replaced === undefined;
-        if (isReplaced) searchAt = now;
-        else if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
+        if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
       }
     }
   }

@@ -5,7 +5,6 @@ import {
   type Dataset,
   type DatasetCounts,
   type DatasetFile,
-  isRetired,
   liveUntil,
   type PendingFile,
   type ReceivedFile,
@@ -68,7 +67,6 @@ function uploadOf(row: FileRow): Upload {
         expiresAt: required(row.expires_at),
         leaseUntil: row.arriving_until,
         leaseToken: row.arriving_by,
-        ...(row.settled_at !== null && { replaced: { at: row.settled_at, isRetired: row.alive_until === null } }),
       };
     case 'received':
       return receivedUploadOf(row);
@@ -173,7 +171,6 @@ function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>, read: FactsReader) {
     // Nearly all files have no warnings; this saves the parsing.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
-    ...(row.link_until !== null && { linkUntil: row.link_until }),
   };
 }
 
@@ -246,8 +243,7 @@ function uploadColumns(upload: Upload): UploadColumns {
         expires_at: upload.expiresAt,
         arriving_until: upload.leaseUntil,
         arriving_by: upload.leaseToken,
-        alive_until: isRetired(upload) ? null : liveUntil(upload),
-        settled_at: upload.replaced?.at ?? null,
+        alive_until: liveUntil(upload),
       };
     case 'received':
       return {
@@ -285,6 +281,5 @@ function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): Upload
     facts: JSON.stringify(upload.facts),
     warnings: JSON.stringify(upload.warnings),
     blob_version: upload.blobVersion,
-    link_until: upload.linkUntil ?? null,
   };
 }

@@ -1,8 +1,8 @@
 import { type Expression, sql } from 'kysely';
-import { DETECTION_MARGIN, type Micros } from '../../dataset/dataset.js';
+import type { Micros } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { DELETED, IS_PRESIGNED } from './statements.js';
+import { DELETED } from './statements.js';
 
 /** The transactions of others run between two of a deletion. */
 const ROWS_PER_TRANSACTION = 100;
@@ -67,18 +67,7 @@ function trashFiles(query: Query, ids: readonly string[], deleteAfter: Micros) {
     .selectFrom('file')
     .where('id', 'in', ids)
     .where('state', '<>', 'rejected')
-    .select((eb) => [
-      BLOB_KEY,
-      sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'),
-      // As `linkUntil` of a pending upload.
-      eb
-        .case()
-        .when('via', '=', IS_PRESIGNED)
-        .then(eb('expires_at', '-', DETECTION_MARGIN))
-        .else(eb.ref('link_until'))
-        .end()
-        .as('link_until'),
-    ]);
+    .select([BLOB_KEY, sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after')]);
   return [addToTrash(query, files), query.deleteFrom('file').where('id', 'in', ids)];
 }
 
@@ -86,15 +75,15 @@ function trashPast(query: Query, ids: readonly string[], deleteAfter: Micros) {
   const files = query
     .selectFrom('past_file')
     .where('id', 'in', ids)
-    .select([BLOB_KEY, sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'), 'link_until']);
+    .select([BLOB_KEY, sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after')]);
   return [addToTrash(query, files), query.deleteFrom('past_file').where('id', 'in', ids)];
 }
 
 /** The history may name a blob several times, and that of a stored file. */
-function addToTrash(query: Query, blobs: Expression<Schema['trash']>) {
+function addToTrash(query: Query, blobs: Expression<Pick<Schema['trash'], 'blob_key' | 'delete_after'>>) {
   return query
     .insertInto('trash')
-    .columns(['blob_key', 'delete_after', 'link_until'])
+    .columns(['blob_key', 'delete_after'])
     .expression(blobs)
     .onConflict((conflict) => conflict.column('blob_key').doNothing());
 }

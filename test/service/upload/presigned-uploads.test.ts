@@ -192,6 +192,31 @@ for (const { name, leftOut } of BACKENDS) {
       expect(sha256(readFileSync(join(root, 'replayed', 'a.jpg')))).toBe(sha256(image));
     });
 
+    test('a link that was not used keeps nothing waiting once the name is uploaded, and stores nothing later', async () => {
+      const id = await api.newDataset();
+      await api.upload(id, 'a.jpg', await media.jpeg());
+      const [old, unused] = [await api.link(id, 'a.txt', 5), await api.link(id, 'a.txt', 5)];
+      expect((await putTo(old, 'a cat')).status).toBe(200);
+      await api.upload(id, 'a.txt', 'a dog');
+      expect((await finalized(id)).status).toBe('READY');
+      expect((await putTo(unused, 'a cow')).status).toBe(200);
+      expect(await (await api.raw('GET', `/${id}/files/a.txt`)).text()).toBe('a dog');
+      expect((await api.status(id)).body).toMatchObject({ status: 'READY', counts: { pending: 0 } });
+    });
+
+    test('an upload of a file that another client deletes is deleted with it only without a condition', async () => {
+      const id = await api.newDataset();
+      await api.upload(id, 'a.txt', 'old');
+      const remove = (headers: Record<string, string>) => api.request('DELETE', `/${id}/files/a.txt`, { headers });
+      const url = await api.link(id, 'a.txt', 5);
+      expect((await remove({ 'if-match': `"${sha256('old')}"` })).status).toBe(200);
+      expect((await putTo(url, 'a dog')).status).toBe(200);
+      await eventually(async () => ((await api.status(id)).body.files.length === 1 ? true : undefined));
+      await api.link(id, 'a.txt', 5);
+      expect((await remove({})).status).toBe(200);
+      expect((await api.status(id)).body.status).toBe('DRAFT');
+    });
+
     test('the store rejects an expired link', async () => {
       const own = await newWorld(name);
       const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 }, { env: own.env });

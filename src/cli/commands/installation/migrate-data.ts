@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { Installation } from '../../../service/transfer/installation.js';
 import type { Migrated } from '../../../service/transfer/migrate.js';
 import { postgresUrl } from '../../../setting-values.js';
-import { parseS3Url } from '../../../storage/blobs/s3/connection/location.js';
+import { parseS3Url } from '../../../storage/blobs/s3/location.js';
 import { addSettings, configFrom } from '../../settings.js';
 import { CommandError, EXIT } from '../../terminal/exit-codes.js';
 import { print, printJson } from '../../terminal/print.js';

@@ -3,17 +3,23 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
+import { withAnySignal, withTimeout } from '../../../abort-signals.js';
+import { ServiceError } from '../../../dataset/errors.js';
 import { makePrivateFolder } from '../../data-folder.js';
-import { FairQueue } from '../../fair-queue.js';
+import { FairQueue, type Release } from '../../fair-queue.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
-import type { ByteLimit } from '../blobs.js';
-import { ingestError, Md5Meter, writeStream } from '../ingest.js';
-import { type ByteOptions, waitForBytes } from '../wait-for-bytes.js';
+import type { ByteLimit, StageOptions } from '../blobs.js';
+import { ingestError, Meter, writeStream } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
 const OPENING_LOCK = 'opening.lock';
 const OPENING_ATTEMPTS = 400;
 const OPENING_PAUSE_MS = 50;
+
+/** A request that waits longer is answered with 503. Clients wait longer than this. */
+const MAX_WAIT_MS = 90_000;
+
+export type ByteOptions = Pick<StageOptions, 'accountId' | 'signal'>;
 
 /** A complete file in the spool. It uses space of the spool until it is removed. */
 export interface SpoolFile {
@@ -21,8 +27,6 @@ export interface SpoolFile {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
-  /** Lower-case hexadecimal. */
-  readonly md5: string;
   remove(): Promise<void>;
 }
 
@@ -81,7 +85,7 @@ export class Spool {
       release();
     };
     try {
-      const meter = new Md5Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
+      const meter = new Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
       const handle = await open(path, 'wx', 0o600);
       try {
         await writeStream(body, handle, { meter, signal });
@@ -89,7 +93,7 @@ export class Spool {
         await handle.close();
       }
       release(atMostBytes - meter.bytes);
-      return { path, sizeBytes: meter.bytes, sha256: meter.digest(), md5: meter.md5(), remove };
+      return { path, sizeBytes: meter.bytes, sha256: meter.digest(), remove };
     } catch (error) {
       await remove();
       signal.throwIfAborted();
@@ -123,4 +127,30 @@ async function lockWhenFree(path: string): Promise<{ release: () => void }> {
       await wait(OPENING_PAUSE_MS);
     }
   }
+}
+
+/**
+ * Waits for bytes of a queue whose units are bytes.
+ *
+ * @param options.of what the bytes are, for the message: `memory`
+ * @throws the signal's reason; ServiceError `unavailable` after 90 seconds
+ */
+export async function waitForBytes(
+  queue: FairQueue,
+  bytes: number,
+  { of, accountId = '', signal }: ByteOptions & { of: string },
+): Promise<Release> {
+  let isLate = false;
+  const wait = (timeout: AbortSignal) =>
+    withAnySignal([signal, timeout], (either) => queue.acquire(accountId, { units: bytes, signal: either })).catch(
+      (error) => {
+        isLate = timeout.aborted;
+        throw error;
+      },
+    );
+  return withTimeout(MAX_WAIT_MS, wait).catch((error) => {
+    signal.throwIfAborted();
+    if (!isLate) throw error;
+    throw new ServiceError('unavailable', `The server has no ${of} left for this upload right now. Try again soon.`);
+  });
 }
