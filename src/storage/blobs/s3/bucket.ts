@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import {
   CopyObjectCommand,
   DeleteObjectsCommand,
@@ -8,23 +7,13 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   paginateListObjectsV2,
-  PutObjectCommand,
 } from '@aws-sdk/client-s3';
-import { withAnySignal } from '../../../abort-signals.js';
 import { BlobChanged, BlobDamaged, BlobsNotDeleted, type FoundBlob, type ReadOptions } from '../blobs.js';
 import { alreadyExists } from '../ingest.js';
-import { type Connection, withKnownHash } from './connection.js';
-import {
-  isMissing,
-  isPreconditionFailed,
-  isRefusedRead,
-  isTransient,
-  notOfStore,
-  statusOfError,
-  storeError,
-} from './errors.js';
+import type { Connection } from './connection.js';
+import { isMissing, isPreconditionFailed, isRefusedRead, notOfStore, statusOfError, storeError } from './errors.js';
 import type { S3Location } from './location.js';
-import { type Timeouts, totalMsOf, withDeadline } from './timeouts.js';
+import { type Timeouts, withDeadline } from './timeouts.js';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
 const MAX_KEYS_PER_DELETE = 1000;
@@ -81,38 +70,12 @@ export class S3Bucket {
   }
 
   /**
-   * Creates an object with one PUT. Each attempt opens the body again; the store rejects other bytes than those with this SHA-256.
-   *
-   * @returns its version
-   * @throws ServiceError `upload_finalized` if the key exists
-   */
-  async put(key: string, body: { open: () => Readable; sizeBytes: number; sha256: string }): Promise<string> {
-    const mark = randomUUID();
-    try {
-      return await this.#withRetries(body.sizeBytes, async (deadline) => {
-        const Body = body.open();
-        const failed = new AbortController();
-        Body.once('error', (error) => failed.abort(error));
-        const object = { ...this.target(key), ...this.newObject(mark), IfNoneMatch: '*' };
-        const command = new PutObjectCommand({ ...object, Body, ContentLength: body.sizeBytes });
-        const sent = withAnySignal([failed.signal, deadline], (abortSignal) =>
-          this.connection.writer.send(withKnownHash(command, body.sha256), { abortSignal }),
-        );
-        // The SDK does not close a body that it has not read to the end.
-        return versionOf(await sent.finally(() => Body.destroy()));
-      });
-    } catch (error) {
-      return this.ownVersion(key, mark, error);
-    }
-  }
-
-  /**
    * The version of an object that was created although the last attempt failed: an earlier one succeeded, and its answer was lost.
    *
    * @throws ServiceError `upload_finalized` if another upload has created the object, or else what `storeError` returns
    */
   async ownVersion(key: string, mark: string, error: unknown): Promise<string> {
-    // The next attempt finds the object or, of an upload in parts, no upload any more.
+    // The SDK's next attempt finds the object or, of an upload in parts, no upload any more.
     const isUnclear = isPreconditionFailed(error) || statusOfError(error) === 404;
     const existing = isUnclear ? await this.head(key) : undefined;
     if (existing === undefined) throw storeError(error);
@@ -132,7 +95,7 @@ export class S3Bucket {
     }
   }
 
-  /** Sends a GET and returns its unread body. @throws BlobChanged, BlobDamaged if it is not that of the range */
+  /** Sends a GET and returns its unread body. @throws BlobChanged, BlobDamaged if the store refuses to return it */
   async get(
     key: string,
     {
@@ -154,9 +117,6 @@ export class S3Bucket {
       if (signal !== undefined) addAbortSignal(signal, body);
       const found = versionOf(answer);
       if (version && found !== version) throw new BlobChanged(key);
-      // A server may ignore a range (RFC 9110, 14.2).
-      const isOtherRange = range && range.start > 0 && !answer.ContentRange?.startsWith(`bytes ${range.start}-`);
-      if (isOtherRange) throw new BlobDamaged(key, `returned other bytes than those from ${range.start}`);
       return { body, version: found };
     } catch (error) {
       body?.destroy();
@@ -248,21 +208,6 @@ export class S3Bucket {
     const ask = (abortSignal: AbortSignal) => this.connection.reader.send(command, { abortSignal });
     await withDeadline(PING_TIMEOUT_MS, ask).catch((error) => {
       throw storeError(error);
-    });
-  }
-
-  /** Retries requests that the SDK does not retry, because it can't open their body again. */
-  #withRetries<T>(sizeBytes: number, work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
-    return withDeadline(totalMsOf(this.timeouts, sizeBytes), async (deadline) => {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await work(deadline);
-        } catch (error) {
-          deadline.throwIfAborted();
-          if (!isTransient(error) || attempt >= this.timeouts.attempts) throw error;
-          await wait(100 * 4 ** attempt);
-        }
-      }
     });
   }
 }

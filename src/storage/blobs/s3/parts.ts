@@ -31,12 +31,13 @@ export interface UnfinishedUpload {
 }
 
 /**
- * Streams a body into a multipart upload. The object appears only when the upload is complete.
+ * Creates an object: with one PUT if it is small, or else in parts, so that it appears when the last one has arrived. The SDK
+ * signs the SHA-256 of each buffer, and the store rejects other bytes.
  *
  * @param options.memory the bytes that the buffers of concurrent uploads share
  * @throws ServiceError `upload_finalized` if the key exists, and as `BlobStore.stage`
  */
-export async function uploadInParts(
+export async function writeObject(
   bucket: S3Bucket,
   key: string,
   body: Readable,
@@ -44,8 +45,7 @@ export async function uploadInParts(
 ): Promise<{ version: string; sizeBytes: number; sha256: string }> {
   const { limit, atMostBytes, memory, maxBytesOfAccount, signal } = options;
   const partSize = Math.max(MIN_PART_BYTES, Math.ceil(atMostBytes / MAX_PARTS / MIB) * MIB);
-  const bufferBytes = Math.min((CONCURRENT_PARTS + 1) * partSize, maxBytesOfAccount);
-  const release = await waitForBytes(memory, bufferBytes, { ...options, of: 'memory' });
+  const bufferBytes = Math.min((CONCURRENT_PARTS + 1) * partSize, atMostBytes, maxBytesOfAccount);
   const mark = randomUUID();
   const meter = new Meter(limit);
   async function* metered(): AsyncGenerator<Buffer> {
@@ -57,10 +57,13 @@ export async function uploadInParts(
     } catch (error) {
       throw ingestError(error);
     }
-    // Some stores ignore `If-None-Match` where they complete an upload, and would replace the object.
-    if ((await bucket.head(key)) !== undefined) throw alreadyExists();
+    // Some stores ignore `If-None-Match` where they combine parts, and would replace the object.
+    if (meter.bytes >= partSize && (await bucket.head(key)) !== undefined) throw alreadyExists();
   }
+  body.on('error', () => {});
+  let release = () => {};
   try {
+    release = await waitForBytes(memory, bufferBytes, { ...options, of: 'memory' });
     const Body = Readable.from(metered(), { objectMode: false });
     const params = { ...bucket.target(key), ...bucket.newObject(mark), IfNoneMatch: '*', Body };
     // It aborts the upload after a failure. One that it can't abort is aborted by its age.

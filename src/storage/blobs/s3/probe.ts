@@ -1,7 +1,7 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
+import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { BlobStore } from '../blobs.js';
@@ -16,11 +16,6 @@ const LINK_SECONDS = 3600;
 /** Equally long, because the signature of a link covers the length. */
 const BODY = Buffer.from('the body');
 const SOURCE = Buffer.from('a secret');
-const SOURCE_BODY = {
-  open: () => Readable.from([SOURCE]),
-  sizeBytes: SOURCE.length,
-  sha256: createHash('sha256').update(SOURCE).digest('hex'),
-};
 
 const ALL_USERS = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"';
 
@@ -56,7 +51,12 @@ export async function probe(
   const [ours, copy] = [newKey(), newKey()];
   // The first request also fails if the store does not answer or the bucket does not exist.
   await requiring('s3:ListBucket', bucket.list(folder).next());
-  await requiring('s3:PutObject', bucket.put(ours, SOURCE_BODY));
+  await requiring(
+    's3:PutObject',
+    bucket.connection.writer.send(
+      new PutObjectCommand({ ...bucket.target(ours), ...bucket.newObject('probe'), Body: SOURCE }),
+    ),
+  );
   try {
     const { version } = (await requiring('s3:GetObject', bucket.head(ours))) ?? { version: '' };
     const copied = bucket.copy(ours, copy, version).catch((error) => {

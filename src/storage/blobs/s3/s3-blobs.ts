@@ -19,7 +19,7 @@ import { alreadyExists, measure } from '../ingest.js';
 import { type OpenObject, S3Bucket } from './bucket.js';
 import { connect, MAX_SLOW_READS, type S3Credentials } from './connection.js';
 import type { S3Location } from './location.js';
-import { abortUpload, unfinishedUploads, uploadInParts } from './parts.js';
+import { abortUpload, unfinishedUploads, writeObject } from './parts.js';
 import { linkSigner, STAGING_PREFIX } from './presigning.js';
 import { probe } from './probe.js';
 import { resumingBody } from './read-object.js';
@@ -29,8 +29,8 @@ import { TIMEOUTS, type Timeouts } from './timeouts.js';
 /** The largest object of one PUT or copy: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const MAX_PUT_BYTES = 5 * 1024 ** 3;
 
-/** Memory for parts of bodies that are streamed to the store. An account has half of it at most, since its clients may be slow. */
-const PARTS_BYTES = 96 * 1024 * 1024;
+/** Memory for bytes on their way to the store. An account has half of it at most, since its clients may be slow. */
+const MEMORY_BYTES = 96 * 1024 * 1024;
 
 /** Writes to the operator's log. */
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
@@ -48,7 +48,7 @@ export class S3Blobs implements BlobStore {
   readonly staging: Staging;
   readonly #bucket: S3Bucket;
   readonly #spool: Spool;
-  readonly #partsMemory = new FairQueue(PARTS_BYTES, { maxUnitsOfKey: PARTS_BYTES / 2 });
+  readonly #memory = new FairQueue(MEMORY_BYTES, { maxUnitsOfKey: MEMORY_BYTES / 2 });
 
   private constructor(bucket: S3Bucket, spool: Spool, presigning: Presigning | undefined) {
     this.#bucket = bucket;
@@ -99,30 +99,23 @@ export class S3Blobs implements BlobStore {
 
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
     const atMostBytes = Math.min(options.atMostBytes ?? options.limit.bytes, options.limit.bytes);
-    if (!this.#fitsSpool(atMostBytes)) return this.#stageInStore(body, { ...options, atMostBytes });
+    if (atMostBytes > this.#spool.maxFileBytes) return this.#stageInStore(body, { ...options, atMostBytes });
     const file = await this.#spool.receive(body, { ...options, atMostBytes });
     const { path, sizeBytes, sha256, remove } = file;
-    const commit = () =>
-      this.#bucket
-        .put(options.key, { open: () => createReadStream(path), sizeBytes, sha256 })
-        .then((version) => ({ version }))
-        .finally(remove);
+    const whole = { limit: { bytes: sizeBytes, message: '' }, atMostBytes: sizeBytes };
+    const commit = () => this.#write(createReadStream(path), { ...options, ...whole }).finally(remove);
     return { sizeBytes, sha256, content: { path }, commit, discard: remove };
   }
 
-  #fitsSpool(bytes: number): boolean {
-    return bytes <= Math.min(this.#spool.maxFileBytes, MAX_PUT_BYTES);
+  #write(body: Readable, options: StageOptions & { atMostBytes: number }) {
+    const shared = { memory: this.#memory, maxBytesOfAccount: MEMORY_BYTES / 2 };
+    return writeObject(this.#bucket, options.key, body, { ...options, ...shared });
   }
 
   /** Creates the object before it is inspected, since parts can't be read. The catalog does not reference it yet. */
   async #stageInStore(body: Readable, options: StageOptions & { atMostBytes: number }): Promise<StagedBlob> {
     const { key } = options;
-    body.on('error', () => {});
-    const { version, ...facts } = await uploadInParts(this.#bucket, key, body, {
-      ...options,
-      memory: this.#partsMemory,
-      maxBytesOfAccount: PARTS_BYTES / 2,
-    });
+    const { version, ...facts } = await this.#write(body, options);
     const isOurs = async () => (await this.#bucket.head(key))?.version === version;
     return {
       ...facts,
@@ -167,9 +160,10 @@ export class S3Blobs implements BlobStore {
       })(),
       { objectMode: false },
     );
-    const file = this.#fitsSpool(limit.bytes)
-      ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, accountId, signal })
-      : { ...(await measure(body, { limit, signal })), path: undefined, remove: async () => {} };
+    const file =
+      limit.bytes <= this.#spool.maxFileBytes
+        ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, accountId, signal })
+        : { ...(await measure(body, { limit, signal })), path: undefined, remove: async () => {} };
     const { path, sizeBytes, sha256, remove: discard } = file;
     if (opened === undefined) {
       await discard();

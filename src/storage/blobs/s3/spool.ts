@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import { withAnySignal, withTimeout } from '../../../abort-signals.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { makePrivateFolder } from '../../data-folder.js';
@@ -12,9 +11,9 @@ import type { ByteLimit, StageOptions } from '../blobs.js';
 import { ingestError, Meter, writeStream } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
-const OPENING_LOCK = 'opening.lock';
-const OPENING_ATTEMPTS = 400;
-const OPENING_PAUSE_MS = 50;
+
+/** Ends the name of a folder that is not locked yet. */
+const NEW = '.new';
 
 /** A request that waits longer is answered with 503. Clients wait longer than this. */
 const MAX_WAIT_MS = 90_000;
@@ -52,18 +51,15 @@ export class Spool {
   /** Opens the spool, creates its folder if it is missing, and deletes the folders of processes that have ended. */
   static async open(root: string, maxBytes: number): Promise<Spool> {
     await makePrivateFolder(root);
-    const opening = await lockWhenFree(join(root, OPENING_LOCK));
-    try {
-      for (const entry of await readdir(root, { withFileTypes: true })) {
-        if (entry.isDirectory()) await removeIfAbandoned(join(root, entry.name));
-      }
-      const folder = join(root, randomUUID());
-      await mkdir(folder);
-      const { release } = lockFolder(join(folder, LOCK));
-      return new Spool(folder, maxBytes, release);
-    } finally {
-      opening.release();
+    for (const entry of await readdir(root, { withFileTypes: true })) {
+      if (entry.isDirectory() && !entry.name.endsWith(NEW)) await removeIfAbandoned(join(root, entry.name));
     }
+    // Another process that opens its spool meanwhile must not take the folder for an abandoned one.
+    const folder = join(root, randomUUID());
+    await mkdir(`${folder}${NEW}`);
+    const { release } = lockFolder(join(`${folder}${NEW}`, LOCK));
+    await rename(`${folder}${NEW}`, folder);
+    return new Spool(folder, maxBytes, release);
   }
 
   /**
@@ -116,17 +112,6 @@ async function removeIfAbandoned(folder: string): Promise<void> {
     throw error;
   }
   await rm(folder, { recursive: true, force: true });
-}
-
-async function lockWhenFree(path: string): Promise<{ release: () => void }> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return lockFolder(path);
-    } catch (error) {
-      if (!(error instanceof FolderInUse) || attempt === OPENING_ATTEMPTS) throw error;
-      await wait(OPENING_PAUSE_MS);
-    }
-  }
 }
 
 /**
