@@ -26,6 +26,7 @@ import {
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { checkFileJob } from './service/jobs/check-file-job.js';
+import { cleanStoreJob } from './service/jobs/clean-store-job.js';
 import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
 import { finalizeUploadJob } from './service/jobs/finalize-upload-job.js';
 import { findUploadsJob, searchOnRequest } from './service/jobs/find-uploads-job.js';
@@ -60,7 +61,13 @@ const FFMPEG_DELAY_MS = 200;
 const THUMBNAIL_PIXELS = 320;
 
 /** Jobs that repeat as long as the installation is served. */
-const INSTALLATION_JOBS: readonly JobKind[] = ['clean-up', 'empty-trash', 'prune-history', 'prune-tokens'];
+const INSTALLATION_JOBS: readonly JobKind[] = [
+  'clean-up',
+  'clean-store',
+  'empty-trash',
+  'prune-history',
+  'prune-tokens',
+];
 
 const SAVE_USES_PAUSE_MS = 60_000;
 
@@ -129,11 +136,10 @@ export async function openApp(config: Config, logger: Logger) {
     newId: () => randomUUID().replaceAll('-', ''),
   };
   const { presigning } = blobs;
-  const listObjects = blobs.listObjects?.bind(blobs);
   const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
   const dependencies = {
     ...core,
-    ...(listObjects && { findPresignedUploads: searchOnRequest(core, onRequestError) }),
+    ...(blobs.staging && { findPresignedUploads: searchOnRequest(core, onRequestError) }),
   };
   // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
   // Postgres catalog may hold live leases of other instances.
@@ -180,7 +186,7 @@ export async function openApp(config: Config, logger: Logger) {
           logger.info(facts, 'checked a file in the background');
         },
       }),
-      findUploadsJob(core, { listObjects }),
+      findUploadsJob(core),
       finalizeUploadJob(core, {
         onFinalized: (file, sizeBytes) => {
           metrics.uploaded('presigned', sizeBytes);
@@ -192,8 +198,10 @@ export async function openApp(config: Config, logger: Logger) {
           recordPresignedUpload(auditLog, file, { now: now(), error: 'invalid_content' });
           logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
         },
+        onIgnored: (key) => logger.info({ key }, 'deleted an upload through a link that was used or withdrawn before'),
       }),
       ...cleanUpJobs(core, { database, retention, isReceiving: (id) => uploads.isReceiving(id) }),
+      cleanStoreJob(core),
       inspectAgainJob(core, rechecks),
       // One at a time: `trainyard verify --store`, which enqueues them, does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),

@@ -14,7 +14,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/web/page.test.ts',
   'test/storage/database/postgres.test.ts',
   'test/service/upload/presigned-uploads.test.ts',
-  'test/service/upload/unseen-uploads.test.ts',
   'test/service/transfer/presigned.test.ts',
   'test/web/captions/captions-view.test.ts',
   'test/dataset/inspect/damage.test.ts',
@@ -104,7 +103,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/release.test.ts',
   'test/cli/package.test.ts',
   'test/service/verify/mask-rechecks.test.ts',
-  'test/storage/blobs/s3/checksums.test.ts',
   'test/cli/mount.test.ts',
   'test/service/inspection/inspection-pool.test.ts',
   // One at a time, after the others.

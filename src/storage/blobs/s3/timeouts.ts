@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { withAnySignal } from '../../../../abort-signals.js';
+import { withAnySignal } from '../../../abort-signals.js';
 
 /** Timeouts and attempts of requests to a store. */
 export interface Timeouts {

@@ -2,21 +2,15 @@ import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import {
-  CompleteMultipartUploadCommand,
-  type PutObjectCommand,
-  S3Client,
-  type S3ClientConfig,
-} from '@aws-sdk/client-s3';
-import { withAnySignal } from '../../../../abort-signals.js';
-import { ServiceError } from '../../../../dataset/errors.js';
-import { BackendUnusable } from '../../../backend-unusable.js';
+import { CompleteMultipartUploadCommand, CopyObjectCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { withAnySignal } from '../../../abort-signals.js';
+import { ServiceError } from '../../../dataset/errors.js';
+import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
-import { limitAnswers } from './short-answers.js';
 import { type Timeouts, totalMsOf, withDeadline } from './timeouts.js';
 
-/** A store may answer only when it has combined the parts, which Amazon says takes minutes. */
-const COMPLETE_MS = 300_000;
+/** A store may answer only when it has combined the parts or copied the object, which may take minutes. */
+const COPY_MS = 300_000;
 
 /** Connections to the store for everything but reading the bytes of objects. */
 const MAX_SOCKETS = 128;
@@ -124,32 +118,20 @@ async function agentsOf({ caFile }: S3Location, maxSockets: number) {
 }
 
 /**
- * Fails a call that takes longer than `totalMsOf` or until `closing` fires, or whose answer is too long. Reading the bytes of an
- * object does not count.
+ * Fails a call that takes longer than `totalMsOf` or until `closing` fires. Reading the bytes of an object does not count.
  */
 function limit(client: S3Client, { timeouts, closing }: { timeouts: Timeouts; closing: AbortSignal }): S3Client {
-  type Command = { readonly input: { readonly ContentLength?: number | undefined } };
-  type Options = { readonly abortSignal?: AbortSignal };
-  limitAnswers(client);
+  type Command = { readonly input: { readonly Body?: { readonly byteLength?: number } } };
+  type Options = { readonly abortSignal?: AbortSignal; readonly requestTimeout?: number };
   const send = client.send.bind(client) as unknown as (command: Command, options: Options) => Promise<unknown>;
   const sendInTime = (command: Command, { abortSignal, ...options }: Options = {}): Promise<unknown> => {
-    const isCompletion = command instanceof CompleteMultipartUploadCommand;
-    const ms = totalMsOf(timeouts, command.input.ContentLength ?? 0) + (isCompletion ? COMPLETE_MS : 0);
+    const isCopy = command instanceof CompleteMultipartUploadCommand || command instanceof CopyObjectCommand;
+    const ms = totalMsOf(timeouts, command.input.Body?.byteLength ?? 0) + (isCopy ? COPY_MS : 0);
     const sendBefore = (deadline: AbortSignal) =>
-      withAnySignal([abortSignal, deadline], (either) => send(command, { ...options, abortSignal: either }));
+      withAnySignal([abortSignal, deadline], (either) =>
+        send(command, { ...options, abortSignal: either, ...(isCopy && { requestTimeout: ms }) }),
+      );
     return withDeadline(ms, sendBefore, closing);
   };
   return Object.assign(client, { send: sendInTime });
-}
-
-/** Makes the signature cover the SHA-256 of the body, so that the store rejects a body with other bytes. */
-export function withKnownHash(command: PutObjectCommand, sha256: string): PutObjectCommand {
-  command.middlewareStack.add(
-    (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256;
-      return next(args);
-    },
-    { step: 'build', name: 'knownSha256' },
-  );
-  return command;
 }
