@@ -234,7 +234,7 @@ describe('the house', () => {
           .filter((name) => name.startsWith('node:') || /^(\.\.\/)+src\//.test(name))
           .filter(
             (name) =>
-              !/^\.\.\/src\/(client\/client\.ts|api\/limits\.ts|for-each-concurrent\.ts|command-line\.ts|dataset\/((history|pairs|train)\/)?[a-z-]+\.ts|dataset\/inspect\/image-content\.ts)$/.test(
+              !/^\.\.\/src\/(client\/client\.ts|api\/limits\.ts|for-each-concurrent\.ts|command-line\.ts|dataset\/((fix|history|pairs|train)\/)?[a-z-]+\.ts|dataset\/inspect\/image-content\.ts)$/.test(
                 name,
               ),
           )

@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { ffmpegSentence, findFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
-import { countFixable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
-import { fixDocument } from '../fix/fix-output.js';
+import { countFixable, FIX_HELP, type FixFlags, fixDocument, fixFiles, requireFix } from '../fix/fix-files.js';
+
 import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
 import { roleOption } from '../role-option.js';

@@ -1,4 +1,5 @@
 import sharp, { type Metadata } from 'sharp';
+import { ANIMATED } from '../../../fix/media-names.js';
 import type { ImageFormat } from '../../../media.js';
 import { FileBytes } from '../../byte-source.js';
 import { detectContent } from '../../detect-content.js';
@@ -58,7 +59,7 @@ async function whyNot(file: FileBytes, { path, format }: { path: string; format:
   try {
     const header = IMAGE_READERS[format].readHeader(file);
     checkDimensions(header.width, header.height);
-    if (header.animated) return 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
+    if (header.animated) return ANIMATED;
     if (header.decoderBytes + header.width * header.height * 4 > CONVERSION_BUDGET_BYTES) {
       return 'is too large: converting it would need too much memory. Scale it down, or save it as PNG';
     }
