@@ -3,7 +3,7 @@
  * little-endian), its type (1 byte) and the payload. The process reads and writes synchronously, so it never has more than
  * one request in flight.
  */
-import type { ExaminedContent } from '../../dataset/inspect/image/convert/examine-content.js';
+import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 
 export const FRAME_HEADER_BYTES = 5;

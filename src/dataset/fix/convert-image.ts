@@ -1,13 +1,13 @@
 import sharp, { type Metadata } from 'sharp';
-import { ANIMATED } from '../../../fix/media-names.js';
-import type { ImageFormat } from '../../../media.js';
-import { FileBytes } from '../../byte-source.js';
-import { detectContent } from '../../detect-content.js';
-import { InspectionError, StructureError } from '../../inspection-error.js';
-import { decodingError, STRICT_DECODING } from '../decode.js';
-import { colourOf } from '../heif.js';
-import { checkDimensions } from '../image-header.js';
-import { IMAGE_READERS } from '../inspect-image.js';
+import { ANIMATED } from './media-names.js';
+import type { ImageFormat } from '../media.js';
+import { FileBytes } from '../inspect/byte-source.js';
+import { detectContent } from '../inspect/detect-content.js';
+import { InspectionError, StructureError } from '../inspect/inspection-error.js';
+import { decodingError, STRICT_DECODING } from '../inspect/image/decode.js';
+import { colourOf } from '../inspect/image/heif.js';
+import { checkDimensions } from '../inspect/image/image-header.js';
+import { IMAGE_READERS } from '../inspect/image/inspect-image.js';
 import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
 import type { WhyNotConverted } from './examine-content.js';
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { convertImage, whyNotConverted } from '../../../../src/dataset/inspect/image/convert/convert-image.js';
-import { examineContent } from '../../../../src/dataset/inspect/image/convert/examine-content.js';
-import * as media from '../../../fixtures/media.js';
+import { convertImage, whyNotConverted } from '../../../src/dataset/fix/convert-image.js';
+import { examineContent } from '../../../src/dataset/fix/examine-content.js';
+import * as media from '../../fixtures/media.js';
 
 let folder: string;
 beforeAll(() => {
@@ -274,7 +274,7 @@ describe('an AVIF or GIF becomes a PNG', () => {
 
   test('unless it is animated, damaged, of a wide range of colours, or too large', async () => {
     expect(await whyNot(await media.animated('gif'))).toContain('is animated');
-    expect(await whyNot(readFileSync(new URL('../../../fixtures/images/sequence.avif', import.meta.url)))).toContain(
+    expect(await whyNot(readFileSync(new URL('../../fixtures/images/sequence.avif', import.meta.url)))).toContain(
       'is animated',
     );
     expect(await whyNot((await media.gif()).subarray(0, 3000))).toContain('is truncated');
@@ -290,7 +290,7 @@ describe('an AVIF or GIF becomes a PNG', () => {
   });
 
   test('but HEIC has no decoder', async () => {
-    const heic = readFileSync(new URL('../../../fixtures/images/still.heic', import.meta.url));
+    const heic = readFileSync(new URL('../../fixtures/images/still.heic', import.meta.url));
     expect(await whyNot(heic)).toContain('no decoder');
     await expect(converted(heic)).rejects.toThrow('no decoder');
   });

@@ -1,5 +1,5 @@
-import type { FileBytes } from '../../byte-source.js';
-import { StructureError } from '../../inspection-error.js';
+import type { FileBytes } from '../inspect/byte-source.js';
+import { StructureError } from '../inspect/inspection-error.js';
 
 const FILE_HEADER_BYTES = 14;
 /** Headers of OS/2 1.x are shorter, and differ. */
