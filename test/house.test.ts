@@ -11,7 +11,7 @@ const FLOORS = ['dataset', 'api', 'client', 'storage', 'service', 'server', 'con
 
 /** Who may import these packages: only `dataset/inspect` decodes, and so on. */
 const KEEPERS: Record<string, RegExp> = {
-  sharp: /^dataset\/inspect\//,
+  sharp: /^dataset\/(inspect|fix)\//,
   mediabunny: /^dataset\/inspect\/video\//,
   'file-type': /^dataset\/inspect\//,
   kysely: /^storage\//,
