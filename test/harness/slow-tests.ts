@@ -130,7 +130,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/faults/torture.test.ts',
   'test/faults/inspection-processes.test.ts',
   'test/faults/hostile-verdicts.test.ts',
-  'test/cli/fix/foreign-files.test.ts',
   'test/faults/hostile-clips.test.ts',
   'test/faults/large-reads.test.ts',
 ];

@@ -156,7 +156,7 @@ export const TABLES = {
       warnings: text,
       blob_version: textOrNull,
       problem: textOrNull,
-        added_in: integer,
+      added_in: integer,
       /** The number of the revision that replaced or removed it. */
       removed_in: integer,
     },

@@ -1,12 +1,13 @@
 import sharp, { type Metadata } from 'sharp';
-import type { ImageFormat } from '../../../media.js';
-import { FileBytes } from '../../byte-source.js';
-import { detectContent } from '../../detect-content.js';
-import { InspectionError, StructureError } from '../../inspection-error.js';
-import * as pixels from '../decode.js';
-import { decodingError, STRICT_DECODING } from '../decode.js';
-import { checkDimensions } from '../image-header.js';
-import { readImageHeader } from '../inspect-image.js';
+import type { ImageFormat } from '../media.js';
+import { FileBytes } from '../inspect/byte-source.js';
+import { detectContent } from '../inspect/detect-content.js';
+import { InspectionError, StructureError } from '../inspect/inspection-error.js';
+import * as pixels from '../inspect/image/decode.js';
+import { decodingError, STRICT_DECODING } from '../inspect/image/decode.js';
+import { checkDimensions } from '../inspect/image/image-header.js';
+import { readImageHeader } from '../inspect/image/inspect-image.js';
+import { ANIMATED } from './media-names.js';
 import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
 import type { WhyNotConverted } from './examine-content.js';
 
@@ -67,7 +68,7 @@ async function whyNot(file: FileBytes, { path, format }: { path: string; format:
     const header = await readImageHeader(file, { path, format }, async () => pixels);
     if (typeof header === 'string') return advised(`can't be converted: ${header}`);
     checkDimensions(header.width, header.height);
-    if (header.animated) return 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
+    if (header.animated) return ANIMATED;
     if (header.decoderBytes + header.width * header.height * 4 > CONVERSION_BUDGET_BYTES) {
       return 'is too large: converting it would need too much memory. Scale it down, or save it as PNG';
     }

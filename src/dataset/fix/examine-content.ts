@@ -1,6 +1,6 @@
-import { type ImageFormat, mediaTypeOfContent, type VideoFormat } from '../../../media.js';
-import { FileBytes } from '../../byte-source.js';
-import { detectContent } from '../../detect-content.js';
+import { type ImageFormat, mediaTypeOfContent, type VideoFormat } from '../media.js';
+import { FileBytes } from '../inspect/byte-source.js';
+import { detectContent } from '../inspect/detect-content.js';
 
 /** The content of a file, by its bytes. */
 export type ExaminedContent =
