@@ -1,46 +1,76 @@
-import type { WireDatasetChange } from '../api/event-schema.js';
 import type {
   WireDataset,
-  WireDatasetList,
+  WireDatasetChange,
   WireDatasetWithFiles,
   WireFileKind,
-  WireFilePage,
-  WireManifest,
-  WireUploadedFile,
   WireUploadLink,
 } from '../api/schemas.js';
-import type { WireTarLink } from '../api/tar-schema.js';
+import type { AnswerOf } from '../api/routes.js';
 import type { WireRole, WireStatus } from '../api/values.js';
-import * as shapes from './answer/answer-shape.js';
-import { BulkCalls } from './calls/bulk-calls.js';
-import { DatasetCalls } from './calls/dataset-calls.js';
-import { HistoryCalls } from './calls/history-calls.js';
-import { PairCalls } from './calls/pair-calls.js';
-import { RecheckCalls } from './calls/recheck-calls.js';
-import { SessionCalls } from './calls/session-calls.js';
-import { ShareCalls } from './calls/share-calls.js';
-import { TokenCalls } from './calls/token-calls.js';
-import { WebhookCalls } from './calls/webhook-calls.js';
-import { DatasetLinks } from './dataset-links.js';
+import { BulkCalls } from './bulk-calls.js';
+import {
+  DatasetCalls,
+  HistoryCalls,
+  PairCalls,
+  RecheckCalls,
+  SessionCalls,
+  ShareCalls,
+  TokenCalls,
+  WebhookCalls,
+} from './calls.js';
+import { DownloadLinks } from './download-links.js';
 import { changesIn, type DatasetEvent, datasetEventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
-import type {
-  CallOptions,
-  ClientOptions,
-  EventOptions,
-  RevisionOptions,
-  StreamOptions,
-  WriteOptions,
+import {
+  type CallOptions,
+  type ClientOptions,
+  type EventOptions,
+  Requests,
+  type RevisionOptions,
+  type StreamOptions,
+  type WriteOptions,
 } from './requests.js';
-import { filePath, path, queryOf, Requests } from './requests.js';
 import { TrainyardError } from './trainyard-error.js';
 import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
-export type * from './answer/answer-types.js';
-export type * from './call-types.js';
-export { DatasetLinks, TrainyardError };
+export type {
+  WireNewShare as NewShare,
+  WireNewToken as NewToken,
+  WireRevokedToken as RevokedToken,
+  WireToken as Token,
+} from '../api/account-schemas.js';
+export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
+export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
+export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/pair-schemas.js';
+export type {
+  WireCaption as Caption,
+  WireDataset as Dataset,
+  WireDatasetChange as DatasetChange,
+  WireDatasetWithFiles as DatasetWithFiles,
+  WireFile as DatasetFile,
+  WireFileKind as FileKind,
+  WireFilePage as FilePage,
+  WireManifest as Manifest,
+  WireProblem as Problem,
+  WireRecheck as Recheck,
+  WireTarLink as TarLink,
+} from '../api/schemas.js';
+export type { WireLinkSlot as LinkSlot, WireRole as Role, WireStatus as Status } from '../api/values.js';
+export type {
+  WebhookEvent,
+  WireDelivery as WebhookDelivery,
+  WireWebhook as Webhook,
+} from '../api/webhook-schemas.js';
+export type { NewTokenRights } from './calls.js';
+export type { DatasetEvent } from './event-stream.js';
+export type { PushOptions, SendBody } from './push.js';
+export type { PushFile } from './push-file.js';
+export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
+export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
+export type { WaitOptions } from './wait-until-ready.js';
+export { DownloadLinks, TrainyardError };
 
 /**
  * A client of the Trainer dataset API. It needs only `fetch`, so it runs in browsers, Node, Deno and Bun. It works with any
@@ -82,7 +112,7 @@ export class TrainyardClient {
    * @example const { token, usage } = await client.account();
    */
   account(options: CallOptions = {}) {
-    return this.#requests.json('GET', '/account', shapes.ACCOUNT, options);
+    return this.#requests.json('account.read', {}, options);
   }
 
   /**
@@ -91,7 +121,7 @@ export class TrainyardClient {
    */
   create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}): Promise<WireDataset> {
     // If the first attempt succeeded and its answer was lost, a second one would fail or create another.
-    return this.#requests.json('POST', '', shapes.DATASET, { body: { name, role }, isRepeatable: false, ...options });
+    return this.#requests.json('dataset.create', {}, { body: { name, role }, isRepeatable: false, ...options });
   }
 
   /**
@@ -99,7 +129,7 @@ export class TrainyardClient {
    * @example for (const { name, status } of await client.list()) console.log(name, status);
    */
   async list(options: CallOptions = {}): Promise<WireDataset[]> {
-    return (await this.#requests.json('GET', '', shapes.DATASET_LIST, options)).datasets;
+    return (await this.#requests.json('dataset.list', {}, options)).datasets;
   }
 
   /**
@@ -109,8 +139,8 @@ export class TrainyardClient {
   page(
     query: { limit: number; cursor?: string; status?: WireStatus; name?: string; role?: WireRole },
     options: CallOptions = {},
-  ): Promise<WireDatasetList> {
-    return this.#requests.json('GET', queryOf(query), shapes.DATASET_LIST, options);
+  ): Promise<AnswerOf<'dataset.list'>> {
+    return this.#requests.json('dataset.list', {}, { query, ...options });
   }
 
   /**
@@ -118,9 +148,15 @@ export class TrainyardClient {
    * @example const dataset = (await client.find('railway')) ?? (await client.create('railway'));
    */
   async find(nameOrId: string, options: CallOptions = {}): Promise<WireDataset | undefined> {
-    const datasets = await this.list(options);
     const name = nameOrId.normalize('NFC');
-    return datasets.find(({ id }) => id === nameOrId) ?? datasets.find((dataset) => dataset.name === name);
+    // A service that does not know `name` answers with all datasets.
+    const { datasets } = await this.#requests.json('dataset.list', {}, { query: { name }, ...options });
+    const found = datasets.find(({ id }) => id === nameOrId) ?? datasets.find((dataset) => dataset.name === name);
+    if (found !== undefined || datasets.length > 0) return found;
+    return this.status(nameOrId, options).catch((error) => {
+      if (error instanceof TrainyardError && error.status === 404) return undefined;
+      throw error;
+    });
   }
 
   /**
@@ -129,8 +165,8 @@ export class TrainyardClient {
    * @example const { status, files } = await client.status(dataset.id);
    */
   status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}): Promise<WireDatasetWithFiles> {
-    const target = `${path(id)}/status${queryOf({ wait: options.waitSeconds })}`;
-    return this.#requests.json('GET', target, shapes.DATASET_WITH_FILES, { signal: options.signal });
+    const { waitSeconds: wait, signal } = options;
+    return this.#requests.json('dataset.status', { id }, { query: { wait }, signal });
   }
 
   /**
@@ -148,8 +184,8 @@ export class TrainyardClient {
    * @example for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
    */
   async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
-    const target = `${path(id)}/events${queryOf({ linked: linked === true ? 'true' : undefined })}`;
-    yield* changesIn((signal) => this.#requests.response('GET', target, { signal }), options);
+    const query = { linked: linked === true ? ('true' as const) : undefined };
+    yield* changesIn((signal) => this.#requests.response('dataset.events', { id }, { query, signal }), options);
   }
 
   /**
@@ -159,15 +195,15 @@ export class TrainyardClient {
    * @example for await (const event of client.allEvents()) if (event.type === 'dataset') console.log(event.dataset.name);
    */
   async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
-    yield* datasetEventsIn((signal) => this.#requests.response('GET', '/events', { signal }), options);
+    yield* datasetEventsIn((signal) => this.#requests.response('account.events', {}, { signal }), options);
   }
 
   /**
    * Uploads one file of at most 150,000,000 bytes in one request. Use `ifMatch` to replace only the file that you have read.
    * @example await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']));
    */
-  upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}): Promise<WireUploadedFile> {
-    return this.#requests.upload(`${path(id)}/upload`, { filename, bytes }, options);
+  upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}): Promise<AnswerOf<'file.upload'>> {
+    return this.#requests.upload(id, { filename, bytes }, options);
   }
 
   /**
@@ -183,8 +219,8 @@ export class TrainyardClient {
     filenameToByteSize: Record<string, number>,
     { ifMatch, ...options }: CallOptions & { ifMatch?: Record<string, string | null> } = {},
   ): Promise<Record<string, WireUploadLink>> {
-    const request = { body: { filenameToByteSize, ...(ifMatch && { ifMatch }) }, ...options };
-    return (await this.#requests.json('POST', `${path(id)}/get-upload-endpoint`, shapes.UPLOAD_LINKS, request)).uploads;
+    const call = { body: { filenameToByteSize, ...(ifMatch && { ifMatch }) }, ...options };
+    return (await this.#requests.json('upload.reserve', { id }, call)).uploads;
   }
 
   /**
@@ -213,9 +249,12 @@ export class TrainyardClient {
    * Gets every file with its size, SHA-256 and facts: of now, of a `revision`, or of a kept `digest`. trainyard only.
    * @example const { digest, files } = await client.manifest(dataset.id);
    */
-  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}): Promise<WireManifest> {
-    const target = `${path(id)}/manifest${queryOf({ revision: options.revision, digest })}`;
-    return this.#requests.json('GET', target, shapes.MANIFEST, options);
+  manifest(
+    id: string,
+    { digest, ...options }: RevisionOptions & { digest?: string } = {},
+  ): Promise<AnswerOf<'dataset.manifest'>> {
+    const query = { revision: options.revision, digest };
+    return this.#requests.json('dataset.manifest', { id }, { query, signal: options.signal });
   }
 
   /**
@@ -226,8 +265,8 @@ export class TrainyardClient {
     id: string,
     query: { limit: number; kind?: WireFileKind; after?: string },
     options: CallOptions = {},
-  ): Promise<WireFilePage> {
-    return this.#requests.json('GET', `${path(id)}/files${queryOf(query)}`, shapes.FILE_PAGE, options);
+  ): Promise<AnswerOf<'files.list'>> {
+    return this.#requests.json('files.list', { id }, { query, ...options });
   }
 
   /**
@@ -236,8 +275,8 @@ export class TrainyardClient {
    */
   file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}): Promise<Response> {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    const target = `${filePath(id, filename)}${queryOf({ revision: options.revision })}`;
-    return this.#requests.response('GET', target, { ...options, headers });
+    const query = { revision: options.revision };
+    return this.#requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
   }
 
   /**
@@ -245,17 +284,17 @@ export class TrainyardClient {
    * @example const thumbnail = await (await client.thumbnail(dataset.id, 'yard_01.jpg')).blob();
    */
   thumbnail(id: string, filename: string, options: RevisionOptions = {}): Promise<Response> {
-    const query = queryOf({ revision: options.revision });
-    return this.#requests.response('GET', `${filePath(id, filename)}/thumbnail${query}`, options);
+    const query = { revision: options.revision };
+    return this.#requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
   }
 
   /**
    * Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only.
-   * @example image.src = (await client.links(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
+   * @example image.src = (await client.downloadLinks(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
    */
-  async links(id: string, options: CallOptions = {}): Promise<DatasetLinks> {
-    const link = await this.#requests.json('GET', `${path(id)}/links`, shapes.READ_LINK, options);
-    return new DatasetLinks(this.#requests.urlOf(path(id)), link);
+  async downloadLinks(id: string, options: CallOptions = {}): Promise<DownloadLinks> {
+    const link = await this.#requests.json('files.download-link', { id }, options);
+    return new DownloadLinks(this.#requests.urlOf(`/${encodeURIComponent(id)}`), link);
   }
 
   /**
@@ -266,8 +305,8 @@ export class TrainyardClient {
   tarLink(
     id: string,
     { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {},
-  ): Promise<WireTarLink> {
-    return this.#requests.json('GET', `${path(id)}/tar-link${queryOf(query)}`, shapes.TAR_LINK, { signal });
+  ): Promise<AnswerOf<'tar.link'>> {
+    return this.#requests.json('tar.link', { id }, { query, signal });
   }
 
   /**
@@ -275,7 +314,7 @@ export class TrainyardClient {
    * @example await client.removeFile(dataset.id, 'yard_01.jpg');
    */
   removeFile(id: string, filename: string, options: WriteOptions = {}): Promise<void> {
-    return this.#requests.remove(filePath(id, filename), options);
+    return this.#requests.remove('file.delete', { id, filename }, options);
   }
 
   /**
@@ -283,7 +322,7 @@ export class TrainyardClient {
    * @example await client.withdraw(dataset.id, 'clip.mp4');
    */
   withdraw(id: string, filename: string, options: CallOptions = {}): Promise<void> {
-    return this.#requests.remove(`${path(id)}/uploads/${encodeURIComponent(filename)}`, options);
+    return this.#requests.remove('upload.withdraw', { id, filename }, options);
   }
 
   /**
@@ -291,6 +330,6 @@ export class TrainyardClient {
    * @example await client.remove(dataset.id);
    */
   remove(id: string, options: CallOptions = {}): Promise<void> {
-    return this.#requests.remove(path(id), options);
+    return this.#requests.remove('dataset.delete', { id }, options);
   }
 }

@@ -1,9 +1,8 @@
 import { anySignal } from '../abort-signals.js';
-import type { WireDatasetChange } from '../api/event-schema.js';
-import type { WireDataset } from '../api/schemas.js';
-import { parseJson } from './parse-json.js';
+import { type WireDataset, type WireDatasetChange, wireDataset, wireDatasetChange } from '../api/schemas.js';
+import { checked } from './answers.js';
 import type { StreamOptions } from './requests.js';
-import { invalidAnswer } from './trainyard-error.js';
+import { invalidAnswer, parseJson } from './trainyard-error.js';
 
 /** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
 export type DatasetEvent =
@@ -80,7 +79,7 @@ async function* eventsOf(response: Response, limited: Limit): AsyncGenerator<{ n
 export async function* changesIn(open: Open, options: StreamOptions): AsyncGenerator<WireDatasetChange> {
   for await (const { name, data } of eventsIn(open, options)) {
     if (name === 'deleted') return;
-    if (name === 'dataset') yield data as WireDatasetChange;
+    if (name === 'dataset') yield checked(wireDatasetChange, data);
   }
 }
 
@@ -88,7 +87,7 @@ export async function* changesIn(open: Open, options: StreamOptions): AsyncGener
 export async function* datasetEventsIn(open: Open, options: StreamOptions): AsyncGenerator<DatasetEvent> {
   for await (const { name, data } of eventsIn(open, options)) {
     if (name === 'open') yield { type: 'open' };
-    if (name === 'dataset') yield { type: 'dataset', dataset: data as WireDataset };
+    if (name === 'dataset') yield { type: 'dataset', dataset: checked(wireDataset, data) };
     if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
   }
 }

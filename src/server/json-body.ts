@@ -1,16 +1,12 @@
 import type { FastifyRequest } from 'fastify';
+import { SMALL_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
 import type { Quota } from '../service/limits/quota.js';
 import { type BodyTimeouts, connectionClosed, contentLengthOf } from './bodies.js';
+import { rowOf } from './register-routes.js';
 
 /** The lowest rate at which a body must arrive, after a grace period of `requestSeconds`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
-
-/**
- * Larger bodies share the memory for bodies. A request without a token may not have one, or it could take the memory from
- * those with a token.
- */
-export const SMALL_BODY_BYTES = 16 * 1024;
 
 /** Releases the memory of larger bodies, by their request. */
 const releases = new WeakMap<FastifyRequest, (() => void)[]>();
@@ -111,25 +107,18 @@ export function readBody(
     .finally(() => stopReading());
 }
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Values that the JSON body of the route may have; 20,000 by default. */
-    maxValues?: number;
-  }
-}
-
 /**
  * Parses a JSON body; an empty body is `undefined`. A request without a content type is taken as JSON.
  *
  * @throws ServiceError `unsupported_body`, `malformed_body`
  */
-export function parseJsonBody({ headers, routeOptions }: FastifyRequest, body: Buffer): unknown {
-  const contentType = headers['content-type'];
+export function parseJsonBody(request: FastifyRequest, body: Buffer): unknown {
+  const contentType = request.headers['content-type'];
   if (body.length === 0) return undefined;
   if (contentType !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)) {
     throw new ServiceError('unsupported_body', `The body must be application/json, not ${contentType.slice(0, 100)}.`);
   }
-  checkStructure(body, routeOptions.config.maxValues ?? MAX_VALUES);
+  checkStructure(body, rowOf(request)?.maxBodyValues ?? MAX_VALUES);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch (error) {

@@ -61,7 +61,7 @@ describe('the OpenAPI document', () => {
         `POST ${base}/{id}/revisions/{number}/undo`,
         `PUT ${base}/{id}/revisions/{number}/pin`,
         `DELETE ${base}/{id}/revisions/{number}/pin`,
-        `GET ${base}/{id}/links`,
+        `GET ${base}/{id}/download-link`,
         `GET ${base}/{id}/zip`,
         `GET ${base}/{id}/tar`,
         `GET ${base}/{id}/tar-link`,
@@ -154,7 +154,7 @@ test('the log contains neither tokens nor signatures', async () => {
   await fetch(`${url}x`, { method: 'PUT', body: 'hello' });
   await fetch(url, { method: 'PUT', body: 'hello' });
   await api.raw('GET', `/${id}/files/nothing.txt`);
-  const { query } = (await api.request<{ query: string }>('GET', `/${id}/links`)).body;
+  const { query } = (await api.request<{ query: string }>('GET', `/${id}/download-link`)).body;
   await fetch(`${server.url}/prod/v1/trainers/datasets/${id}/files/nothing.txt?${query}`);
   await fetch(`${server.url}/prod/v1/trainers/datasets/${id}/files/nothing.txt?${query}x`);
   const log = server

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import { type DatasetFile, type DatasetWithFiles, type TrainyardClient, TrainyardError } from '../../client/client.js';
-import { bodyTextOf } from '../../client/answer/answer-body.js';
+import { bodyTextOf } from '../../client/answers.js';
 import { stemOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { linkLines } from '../pairs/link-lines.js';

@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import type { WireErrorCode } from '../../api/error-codes.js';
 import { onceClosed } from '../bodies.js';
-import type { App } from '../context.js';
+import type { FastifyInstance } from 'fastify';
 import { type ErrorResponse, errorResponse, NOSNIFF } from '../errors.js';
 
 /** The bytes that are read and discarded after an answer, and for how long, since a client may send before it reads. */
@@ -18,7 +18,7 @@ interface Exchange {
 const exchanges = new WeakMap<Socket, Exchange>();
 
 /** Answers requests that Node would reject without a body, or not at all. */
-export function registerMalformedRequests({ server }: App): void {
+export function registerMalformedRequests({ server }: FastifyInstance): void {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     exchanges.set(request.socket, { request, response });
   });

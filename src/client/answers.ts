@@ -1,12 +1,10 @@
-import { anySignal, withTimeout } from '../../abort-signals.js';
-import { parseJson } from '../parse-json.js';
-import { errorFor, invalidAnswer, type TrainyardError } from '../trainyard-error.js';
+import type { z } from 'zod';
+import { anySignal, withTimeout } from '../abort-signals.js';
+import { faultsIn } from '../api/values.js';
+import { errorFor, invalidAnswer, parseJson, type TrainyardError } from './trainyard-error.js';
 
 /** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
-
-/** More commas and brackets than in any such list; parsing them would take gigabytes. */
-const MAX_JSON_MARKS = 8_000_000;
 
 /** An error, or the answer to an upload, is read up to this length, and not at all if it takes longer. */
 const MAX_SHORT_BYTES = 64 * 1024;
@@ -75,8 +73,8 @@ export function abortable(response: Response, signal: AbortSignal | undefined): 
 
 /** Parses the body of a successful answer. @throws TrainyardError if it is not JSON, such as a page of another web server */
 export async function jsonOf(response: Response): Promise<unknown> {
-  const { text, isCut, marks } = await bodyTextOf(response, MAX_JSON_BYTES);
-  if (isCut || marks > MAX_JSON_MARKS) {
+  const { text, isCut } = await bodyTextOf(response, MAX_JSON_BYTES);
+  if (isCut) {
     throw invalidAnswer(
       response.status,
       `it is longer than any answer of a service, ${MAX_JSON_BYTES / 1024 / 1024} MiB.`,
@@ -109,23 +107,47 @@ async function shortTextOf(response: Response): Promise<string> {
   return (await withTimeout(MAX_SHORT_MS, read).catch(() => ({ text: '' }))).text;
 }
 
-/** Reads a body as UTF-8. Cancels the rest of a longer one. `marks` are the commas and opening brackets. */
-export async function bodyTextOf(
-  { body }: Response,
-  maxBytes: number,
-): Promise<{ text: string; isCut: boolean; marks: number }> {
-  if (body === null) return { text: '', isCut: false, marks: 0 };
+/** Reads a body as UTF-8. Cancels the rest of a longer one. */
+export async function bodyTextOf({ body }: Response, maxBytes: number): Promise<{ text: string; isCut: boolean }> {
+  if (body === null) return { text: '', isCut: false };
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  let [text, bytes, marks] = ['', 0, 0];
+  let [text, bytes] = ['', 0];
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return { text: text + decoder.decode(), isCut: false, marks };
+    if (done) return { text: text + decoder.decode(), isCut: false };
     bytes += value.length;
-    for (const byte of value) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) marks++;
     text += decoder.decode(value, { stream: true });
-    if (bytes <= maxBytes && marks <= MAX_JSON_MARKS) continue;
+    if (bytes <= maxBytes) continue;
     await reader.cancel().catch(() => {});
-    return { text, isCut: true, marks };
+    return { text, isCut: true };
   }
+}
+
+/**
+ * Checks an answer against its schema. Fields that the schema does not have stay. A field that is null where the schema has no
+ * null is removed, since some services send it for a field that is missing.
+ *
+ * @throws TrainyardError
+ */
+export function checked<S extends z.ZodType>(schema: S, answer: unknown): z.output<S> {
+  let { error } = schema.safeParse(answer);
+  if (error !== undefined && removeNulls(answer, error)) error = schema.safeParse(answer).error;
+  if (error === undefined) return answer as z.output<S>;
+  const [{ path, message } = { path: '', message: 'is not valid' }] = faultsIn(error);
+  throw invalidAnswer(200, `${path || 'it'} ${message.replace(/^Invalid (input|string|value): /, 'is not valid: ')}.`);
+}
+
+/** Removes the fields that are null and at fault. @returns whether there were any */
+function removeNulls(answer: unknown, { issues }: z.ZodError): boolean {
+  let hasRemoved = false;
+  for (const { path } of issues) {
+    let holder = answer as Record<PropertyKey, unknown>;
+    for (const key of path.slice(0, -1)) holder = holder[key] as Record<PropertyKey, unknown>;
+    const name = path.at(-1);
+    if (name === undefined || holder[name] !== null) continue;
+    delete holder[name];
+    hasRemoved = true;
+  }
+  return hasRemoved;
 }
