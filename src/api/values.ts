@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
-import { LINK_SLOTS, ROLES } from '../dataset/pairs/roles.js';
+import { type LINK_SLOTS, ROLES } from '../dataset/pairs/roles.js';
 
 // Zod compiles its parsers with `new Function`, which the Content-Security-Policy of the page reports and forbids.
 z.config({ jitless: true });

@@ -1,5 +1,4 @@
 import type { WireDownloadLink } from '../api/schemas.js';
-import { queryOf } from './requests.js';
 
 /**
  * Builds URLs of one dataset's files that need no token until they expire. They contain a signature instead, which stays
@@ -57,4 +56,11 @@ interface UrlParameters {
 
 interface NamedFile extends Pick<UrlParameters, 'sha256' | 'revision'> {
   readonly filename: string;
+}
+
+/** The query of a URL. Values that are `undefined` are left out. */
+export function queryOf(query: Readonly<Record<string, unknown>>): string {
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
+  return parameters.size === 0 ? '' : `?${parameters}`;
 }

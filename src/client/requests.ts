@@ -1,16 +1,7 @@
-import type { z } from 'zod';
 import { BASE_PATH, PAGE_HEADER } from '../api/base-path.js';
-import {
-  type AnswerOf,
-  type ParamsOf,
-  type QueryOf,
-  ROUTES,
-  type Route,
-  type RouteName,
-  type SentBodyOf,
-} from '../api/routes.js';
+import type { AnswerOf, ParamsOf, QueryOf, RouteName, SentBodyOf } from '../api/routes.js';
 import { withAnySignal, withTimeout } from '../abort-signals.js';
-import { abortable, checked, errorOf, jsonOf, untilAborted } from './answers.js';
+import { abortable, errorOf, jsonOf, untilAborted } from './answers.js';
 import { hasBytes } from './push-file.js';
 import { type RetryOptions, withRetries } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
@@ -122,6 +113,7 @@ export class Requests {
   readonly #credential: Record<string, string>;
   readonly #answerSeconds: number;
   readonly #changeHeaders: Record<string, string>;
+  readonly #contract = import('./contract.js');
 
   /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
   constructor(options: ClientOptions) {
@@ -149,6 +141,7 @@ export class Requests {
    * @throws TrainyardError; DOMException TimeoutError if the answer takes longer than `answerSeconds`
    */
   async json<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<AnswerOf<N>> {
+    const { addressOf, answerOf } = await this.#contract;
     const { method, target } = addressOf(name, params, call.query);
     const request = requestOf(call);
     const work = (attemptSignal: AbortSignal | undefined) =>
@@ -170,7 +163,8 @@ export class Requests {
   }
 
   /** Calls a route that answers with bytes. */
-  response<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<Response> {
+  async response<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<Response> {
+    const { addressOf } = await this.#contract;
     const { method, target } = addressOf(name, params, call.query);
     const request = requestOf(call);
     const work = (signal: AbortSignal | undefined) =>
@@ -190,6 +184,7 @@ export class Requests {
     { filename, bytes }: { filename: string; bytes: Blob },
     { signal, ...condition }: WriteOptions,
   ): Promise<AnswerOf<'file.upload'>> {
+    const { addressOf, answerOf } = await this.#contract;
     const { method, target } = addressOf('file.upload', { id });
     let isRepeated = false;
     const send = async (options: WriteOptions) => {
@@ -216,6 +211,7 @@ export class Requests {
 
   /** Calls a route that deletes something. */
   async remove<N extends RouteName>(name: N, params: ParamsOf<N>, { signal, ...options }: WriteOptions): Promise<void> {
+    const { addressOf } = await this.#contract;
     const { method, target } = addressOf(name, params);
     const headers = conditionHeaders(options);
     let isRepeated = false;
@@ -274,28 +270,4 @@ function requireSegments(target: string): void {
 function requestOf({ body, headers }: { body?: unknown; headers?: Record<string, string> }) {
   if (body === undefined) return { headers };
   return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
-}
-
-/** @throws TrainyardError if it is no answer of the route */
-function answerOf<N extends RouteName>(name: N, answer: unknown): AnswerOf<N> {
-  const row: Route = ROUTES[name];
-  return checked((row.accepted ?? row.answer) as z.ZodType<AnswerOf<N>>, answer);
-}
-
-function addressOf<N extends RouteName>(
-  name: N,
-  params: ParamsOf<N>,
-  query: Readonly<Record<string, unknown>> = {},
-): { method: string; target: string } {
-  const [method = '', path = ''] = ROUTES[name].at.split(' ');
-  const values = params as Readonly<Record<string, string | number>>;
-  const target = path.replaceAll(/:(\w+)/g, (_, parameter) => encodeURIComponent(values[parameter] ?? ''));
-  return { method, target: `${target}${queryOf(query)}` };
-}
-
-/** The query of a target. Values that are `undefined` are left out. */
-export function queryOf(query: Readonly<Record<string, unknown>>): string {
-  const parameters = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
-  return parameters.size === 0 ? '' : `?${parameters}`;
 }
