@@ -128,9 +128,6 @@ export const revocationQuery = z.object({
   }),
 });
 
-export type WireAccount = z.infer<typeof wireAccount>;
-export type WireSession = z.infer<typeof wireSession>;
-export type WireSignInCode = z.infer<typeof wireSignInCode>;
 export type WireToken = z.infer<typeof wireToken>;
 export type WireTokenList = z.infer<typeof wireTokenList>;
 export type WireNewToken = z.infer<typeof wireNewToken>;

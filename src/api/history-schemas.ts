@@ -106,5 +106,3 @@ export type WireRevision = z.infer<typeof wireRevision>;
 export type WireRevisionPage = z.infer<typeof wireRevisionPage>;
 export type WireRevisionWithFiles = z.infer<typeof wireRevisionWithFiles>;
 export type WireRevisionDiff = z.infer<typeof wireRevisionDiff>;
-export type WireRestored = z.infer<typeof wireRestored>;
-export type WireUndone = z.infer<typeof wireUndone>;

@@ -67,6 +67,4 @@ export const wireDeliveries = z
 
 export type WireWebhook = z.infer<typeof wireWebhook>;
 export type WireNewWebhook = z.infer<typeof wireNewWebhook>;
-export type WireWebhooks = z.infer<typeof wireWebhooks>;
 export type WireDelivery = z.infer<typeof wireDelivery>;
-export type WireDeliveries = z.infer<typeof wireDeliveries>;

@@ -1,4 +1,4 @@
-import { anySignal, withTimeout } from '../abort-signals.js';
+import { withTimeout } from '../abort-signals.js';
 import { errorFor, invalidAnswer, parseJson, type TrainyardError } from './trainyard-error.js';
 
 /** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
@@ -33,38 +33,7 @@ export function abortable(response: Response, signal: AbortSignal | undefined): 
   const { status, headers } = response;
   // `fetch` of Node passes on any three digits, which no Response may be made of (https://fetch.spec.whatwg.org/#dom-response).
   if (status > 599) throw invalidAnswer(200, `its status is ${status}.`);
-  const reader = response.body.getReader();
-  const cancel = (reason: unknown) => reader.cancel(reason).catch(() => {});
-  // The signal may be that of many answers.
-  const { signal: own, release } = anySignal([signal]);
-  const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
-    {
-      start(controller) {
-        const onAbort = () => {
-          release();
-          controller.error(own.reason);
-          void cancel(own.reason);
-        };
-        if (own.aborted) onAbort();
-        else own.addEventListener('abort', onAbort, { once: true });
-      },
-      async pull(controller) {
-        const { done, value } = await reader.read().catch((error) => {
-          release();
-          throw error;
-        });
-        if (own.aborted) return;
-        if (!done) return controller.enqueue(value);
-        release();
-        controller.close();
-      },
-      cancel(reason) {
-        release();
-        return cancel(reason);
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  const body = response.body.pipeThrough(new TransformStream(), { signal });
   // The reason phrase is left out: one that is not ASCII is an error here, and clients ignore it (RFC 9112, 4).
   return new Response(body, { status, headers });
 }

@@ -20,7 +20,7 @@ export class BulkCalls extends Calls {
    * text of a caption over 64 KiB is `null`; read it with `client.file`.
    * @example const [caption] = await client.bulk.captions(dataset.id, ['yard_01.txt']);
    */
-  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}): Promise<WireCaption[]> {
+  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
     const query = { revision: options.revision };
     const captions: WireCaption[] = [];
     for (const slice of slicesOf(filenames)) {
@@ -35,7 +35,7 @@ export class BulkCalls extends Calls {
    * Reads up to 1,000 files as one tar archive, in the order of the filenames given.
    * @example const { body } = await client.bulk.archive(dataset.id, ['yard_01.jpg', 'yard_01.txt']);
    */
-  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}): Promise<Response> {
+  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
     const query = { revision: options.revision };
     return this.requests.response('files.archive', { id }, { query, body: { filenames }, ...options });
   }
@@ -45,11 +45,7 @@ export class BulkCalls extends Calls {
    * wrong with its text.
    * @example const [saved] = await client.bulk.saveCaptions(dataset.id, [{ filename: 'yard_01.txt', text: 'dusk', ifMatch: etag }]);
    */
-  async saveCaptions(
-    id: string,
-    captions: readonly CaptionToSave[],
-    options: CallOptions = {},
-  ): Promise<WireSavedCaptions['captions']> {
+  async saveCaptions(id: string, captions: readonly CaptionToSave[], options: CallOptions = {}) {
     const saved: WireSavedCaptions['captions'] = [];
     for (const slice of slicesOf(captions)) {
       const { answer, isRepeated } = await this.#save(id, slice, options);
@@ -79,7 +75,7 @@ export class BulkCalls extends Calls {
     id: string,
     filenames: readonly string[],
     { ifMatch, ...options }: CallOptions & { ifMatch?: Readonly<Record<string, string>> } = {},
-  ): Promise<WireRemovedFiles['files']> {
+  ) {
     const removed: WireRemovedFiles['files'] = [];
     for (const slice of slicesOf(filenames)) {
       const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
@@ -97,11 +93,7 @@ export class BulkCalls extends Calls {
    * Deletes the pending, rejected or expired uploads of filenames. Stored files of these names stay.
    * @example await client.bulk.withdraw(dataset.id, ['a.mp4', 'b.mp4']);
    */
-  async withdraw(
-    id: string,
-    filenames: readonly string[],
-    options: CallOptions = {},
-  ): Promise<WireWithdrawnUploads['uploads']> {
+  async withdraw(id: string, filenames: readonly string[], options: CallOptions = {}) {
     const withdrawn: WireWithdrawnUploads['uploads'] = [];
     for (const slice of slicesOf(filenames)) {
       const call = { body: { filenames: slice }, ...options };
@@ -114,10 +106,7 @@ export class BulkCalls extends Calls {
 }
 
 /** The captions of a request that were not saved because the dataset has exactly these texts, by index, to replace themselves. */
-async function ownOf(
-  captions: readonly CaptionToSave[],
-  results: WireSavedCaptions['captions'],
-): Promise<Map<number, CaptionToSave>> {
+async function ownOf(captions: readonly CaptionToSave[], results: WireSavedCaptions['captions']) {
   const own = new Map<number, CaptionToSave>();
   for (const [i, { current }] of results.entries()) {
     const { filename, text } = captions[i]!;

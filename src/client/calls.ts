@@ -1,6 +1,4 @@
-import type { WireNewShare, WireNewToken, WireRevokedToken, WireToken } from '../api/account-schemas.js';
 import { PAGE_HEADER } from '../api/base-path.js';
-import type { AnswerOf } from '../api/routes.js';
 import type { WireLinkSlot, WireRole } from '../api/values.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
 import type { CallOptions, Requests } from './requests.js';
@@ -20,11 +18,7 @@ export class DatasetCalls extends Calls {
    * Changes the name and the role of a dataset; what is missing stays. Its id, files, history, links and tokens stay, too.
    * @example await client.datasets.change(dataset.id, { name: 'railway-depth', role: 'control' });
    */
-  change(
-    id: string,
-    changes: { name?: string; role?: WireRole },
-    options: CallOptions = {},
-  ): Promise<AnswerOf<'dataset.change'>> {
+  change(id: string, changes: { name?: string; role?: WireRole }, options: CallOptions = {}) {
     return this.requests.json('dataset.change', { id }, { body: changes, ...options });
   }
 }
@@ -35,7 +29,7 @@ export class PairCalls extends Calls {
    * Gets the controls and the mask of a training dataset, and the stems whose pairs are wrong.
    * @example const { links, status } = await client.pairs.links(dataset.id);
    */
-  links(id: string, options: CallOptions = {}): Promise<AnswerOf<'links.read'>> {
+  links(id: string, options: CallOptions = {}) {
     return this.requests.json('links.read', { id }, options);
   }
 
@@ -43,11 +37,7 @@ export class PairCalls extends Calls {
    * Replaces the controls and the mask of a training dataset, each given by id or name. What is missing has no link then.
    * @example const { links } = await client.pairs.setLinks(dataset.id, { control_1: 'railway-depth' });
    */
-  setLinks(
-    id: string,
-    links: Partial<Record<WireLinkSlot, string | null | undefined>>,
-    options: CallOptions = {},
-  ): Promise<AnswerOf<'links.read'>> {
+  setLinks(id: string, links: Partial<Record<WireLinkSlot, string | null | undefined>>, options: CallOptions = {}) {
     return this.requests.json('links.replace', { id }, { body: links, ...options });
   }
 }
@@ -58,7 +48,7 @@ export class RecheckCalls extends Calls {
    * Starts to inspect all files of a dataset again, in the background. Does nothing if that is running already.
    * @example const { total } = await client.rechecks.start(dataset.id);
    */
-  start(id: string, options: CallOptions = {}): Promise<AnswerOf<'dataset.recheck'>> {
+  start(id: string, options: CallOptions = {}) {
     return this.requests.json('dataset.recheck', { id }, options);
   }
 
@@ -66,7 +56,7 @@ export class RecheckCalls extends Calls {
    * Gets the progress of the last recheck of a dataset, and the problems of its files.
    * @example const { state, checked, problems } = await client.rechecks.progress(dataset.id);
    */
-  progress(id: string, options: CallOptions = {}): Promise<AnswerOf<'dataset.recheck'>> {
+  progress(id: string, options: CallOptions = {}) {
     return this.requests.json('dataset.recheck-progress', { id }, options);
   }
 }
@@ -77,11 +67,7 @@ export class HistoryCalls extends Calls {
    * Lists one page of the kept revisions, newest first; `next_before` is the `before` of the next page.
    * @example const { revisions } = await client.history.revisions(dataset.id, { limit: 10 });
    */
-  revisions(
-    id: string,
-    query: { limit?: number; before?: number } = {},
-    options: CallOptions = {},
-  ): Promise<AnswerOf<'revision.list'>> {
+  revisions(id: string, query: { limit?: number; before?: number } = {}, options: CallOptions = {}) {
     return this.requests.json('revision.list', { id }, { query, ...options });
   }
 
@@ -89,7 +75,7 @@ export class HistoryCalls extends Calls {
    * Gets one revision with all its files.
    * @example const { manifest } = await client.history.revision(dataset.id, 12);
    */
-  revision(id: string, number: number, options: CallOptions = {}): Promise<AnswerOf<'revision.read'>> {
+  revision(id: string, number: number, options: CallOptions = {}) {
     return this.requests.json('revision.read', { id, number }, options);
   }
 
@@ -98,11 +84,7 @@ export class HistoryCalls extends Calls {
    * the next page. `from` may be 0, which stands for no files.
    * @example const { added, removed, changed } = await client.history.diff(dataset.id, { from: 11, to: 12 });
    */
-  diff(
-    id: string,
-    query: { from: number; to: number; limit?: number; after?: string },
-    options: CallOptions = {},
-  ): Promise<AnswerOf<'revision.diff'>> {
+  diff(id: string, query: { from: number; to: number; limit?: number; after?: string }, options: CallOptions = {}) {
     return this.requests.json('revision.diff', { id }, { query, ...options });
   }
 
@@ -111,7 +93,7 @@ export class HistoryCalls extends Calls {
    * pending stay.
    * @example const { restored, revision } = await client.history.restore(dataset.id, 11);
    */
-  async restore(id: string, number: number, options: CallOptions = {}): Promise<AnswerOf<'revision.restore'>> {
+  async restore(id: string, number: number, options: CallOptions = {}) {
     const { answer, isRepeated } = await this.requests.change('revision.restore', { id, number }, options);
     // An earlier attempt may have restored it and lost the answer.
     const { how, restored_from } = answer.revision;
@@ -122,7 +104,7 @@ export class HistoryCalls extends Calls {
    * Reverses the changes of a revision, except those of files that were changed again since, which are in `kept`.
    * @example const { undone, kept } = await client.history.undo(dataset.id, 12);
    */
-  async undo(id: string, number: number, options: CallOptions = {}): Promise<AnswerOf<'revision.undo'>> {
+  async undo(id: string, number: number, options: CallOptions = {}) {
     const { answer, isRepeated } = await this.requests.change('revision.undo', { id, number }, options);
     if (!isRepeated || answer.revision !== null || answer.undone.length === 0) return answer;
     // An earlier attempt may have made the revision and lost the answer.
@@ -134,11 +116,7 @@ export class HistoryCalls extends Calls {
    * Keeps a revision until it is unpinned or the dataset is deleted.
    * @example await client.history.pin(dataset.id, 12, { note: 'trained v3 on this' });
    */
-  pin(
-    id: string,
-    number: number,
-    { note, ...options }: CallOptions & { note?: string } = {},
-  ): Promise<AnswerOf<'revision.pin'>> {
+  pin(id: string, number: number, { note, ...options }: CallOptions & { note?: string } = {}) {
     const body = note === undefined ? {} : { note };
     return this.requests.json('revision.pin', { id, number }, { body, ...options });
   }
@@ -147,7 +125,7 @@ export class HistoryCalls extends Calls {
    * Ends the pin of a revision, which is then kept as long as others.
    * @example await client.history.unpin(dataset.id, 12);
    */
-  unpin(id: string, number: number, options: CallOptions = {}): Promise<AnswerOf<'revision.pin'>> {
+  unpin(id: string, number: number, options: CallOptions = {}) {
     return this.requests.json('revision.unpin', { id, number }, options);
   }
 }
@@ -159,7 +137,7 @@ export class SessionCalls extends Calls {
    * of the service can: the browser then has the cookie for clients with `session`.
    * @example const { id } = await client.sessions.start();
    */
-  start({ code, ...options }: CallOptions & { code?: string } = {}): Promise<AnswerOf<'session.start'>> {
+  start({ code, ...options }: CallOptions & { code?: string } = {}) {
     // A code works once, also if its answer is lost.
     const request = { isRepeatable: false, headers: { [PAGE_HEADER]: '1' }, ...(code && { body: { code } }) };
     return this.requests.json('session.start', {}, { ...request, ...options });
@@ -169,7 +147,7 @@ export class SessionCalls extends Calls {
    * Ends the session of this browser.
    * @example await client.sessions.end();
    */
-  end(options: CallOptions = {}): Promise<void> {
+  end(options: CallOptions = {}) {
     return this.requests.remove('session.end', {}, options);
   }
 
@@ -177,7 +155,7 @@ export class SessionCalls extends Calls {
    * Makes a code that signs in one browser, once, within a minute: open the page with `#code=` and the code.
    * @example const { code, token_id } = await client.sessions.code();
    */
-  code(options: CallOptions = {}): Promise<AnswerOf<'session.code'>> {
+  code(options: CallOptions = {}) {
     return this.requests.json('session.code', {}, options);
   }
 }
@@ -199,7 +177,7 @@ export class TokenCalls extends Calls {
    * that is bound to datasets sees only itself.
    * @example for (const { name, hint, last_used_at } of await client.tokens.list()) console.log(name ?? hint, last_used_at);
    */
-  async list(options: CallOptions = {}): Promise<WireToken[]> {
+  async list(options: CallOptions = {}) {
     return (await this.requests.json('token.list', {}, options)).tokens;
   }
 
@@ -208,7 +186,7 @@ export class TokenCalls extends Calls {
    * outlives it.
    * @example const { secret } = await client.tokens.make({ name: 'gpu', readOnly: true, datasets: ['railway'] });
    */
-  make(rights: NewTokenRights = {}, options: CallOptions = {}): Promise<WireNewToken> {
+  make(rights: NewTokenRights = {}, options: CallOptions = {}) {
     const { name, readOnly, datasets, expiresInSeconds } = rights;
     const body = { name, read_only: readOnly, datasets, expires_in: expiresInSeconds };
     // If the answer of the first attempt was lost, a second one would make another token.
@@ -220,7 +198,7 @@ export class TokenCalls extends Calls {
    * the tokens too. `current` says whether the token of this client is among them.
    * @example const { revoked, current } = await client.tokens.revoke('3f9a1c20');
    */
-  revoke(id: string, { withMade, ...options }: CallOptions & { withMade?: boolean } = {}): Promise<WireRevokedToken> {
+  revoke(id: string, { withMade, ...options }: CallOptions & { withMade?: boolean } = {}) {
     const query = { with_made: withMade ? ('true' as const) : undefined };
     return this.requests.json('token.revoke', { token_id: id }, { query, ...options });
   }
@@ -232,7 +210,7 @@ export class ShareCalls extends Calls {
    * Lists the shares of a dataset that are not revoked, oldest first, without their links.
    * @example const shares = await client.shares.list(dataset.id);
    */
-  async list(id: string, options: CallOptions = {}): Promise<WireToken[]> {
+  async list(id: string, options: CallOptions = {}) {
     return (await this.requests.json('share.list', { id }, options)).tokens;
   }
 
@@ -244,7 +222,7 @@ export class ShareCalls extends Calls {
   make(
     id: string,
     { name, expiresInSeconds, ...options }: CallOptions & { name?: string; expiresInSeconds?: number } = {},
-  ): Promise<WireNewShare> {
+  ) {
     const body = { name, expires_in: expiresInSeconds };
     return this.requests.json('share.create', { id }, { body, isRepeatable: false, ...options });
   }
@@ -253,7 +231,7 @@ export class ShareCalls extends Calls {
    * Revokes a share of a dataset: its link no longer opens the page.
    * @example await client.shares.revoke(dataset.id, '3f9a1c20');
    */
-  revoke(id: string, shareId: string, options: CallOptions = {}): Promise<WireRevokedToken> {
+  revoke(id: string, shareId: string, options: CallOptions = {}) {
     return this.requests.json('share.revoke', { id, share_id: shareId }, options);
   }
 }
@@ -264,7 +242,7 @@ export class WebhookCalls extends Calls {
    * Lists the webhooks of the account, oldest first.
    * @example for (const { id, url, enabled } of await client.webhooks.list()) console.log(id, url, enabled);
    */
-  async list(options: CallOptions = {}): Promise<AnswerOf<'webhook.change'>[]> {
+  async list(options: CallOptions = {}) {
     return (await this.requests.json('webhook.list', {}, options)).webhooks;
   }
 
@@ -272,10 +250,7 @@ export class WebhookCalls extends Calls {
    * Makes a webhook. The secret, which verifies the signatures, is only in this answer. Without `events`, it receives all.
    * @example const { secret } = await client.webhooks.add('https://queue.example/hook', { events: ['dataset.ready'] });
    */
-  add(
-    url: string,
-    { events, ...options }: CallOptions & { events?: readonly WebhookEvent[] | undefined } = {},
-  ): Promise<AnswerOf<'webhook.create'>> {
+  add(url: string, { events, ...options }: CallOptions & { events?: readonly WebhookEvent[] | undefined } = {}) {
     const body = { url, ...(events && { events }) };
     // As with a dataset, a second attempt could make another one.
     return this.requests.json('webhook.create', {}, { body, isRepeatable: false, ...options });
@@ -289,7 +264,7 @@ export class WebhookCalls extends Calls {
     id: string,
     change: { url?: string; events?: readonly WebhookEvent[]; enabled?: boolean },
     options: CallOptions = {},
-  ): Promise<AnswerOf<'webhook.change'>> {
+  ) {
     return this.requests.json('webhook.change', { webhook_id: id }, { body: change, ...options });
   }
 
@@ -297,7 +272,7 @@ export class WebhookCalls extends Calls {
    * Deletes a webhook and its deliveries.
    * @example await client.webhooks.remove(webhook.id);
    */
-  remove(id: string, options: CallOptions = {}): Promise<void> {
+  remove(id: string, options: CallOptions = {}) {
     return this.requests.remove('webhook.delete', { webhook_id: id }, options);
   }
 
@@ -305,7 +280,7 @@ export class WebhookCalls extends Calls {
    * Sends a test event. `deliveries` tells how it ended.
    * @example const { id } = await client.webhooks.test(webhook.id);
    */
-  test(id: string, options: CallOptions = {}): Promise<AnswerOf<'webhook.test'>> {
+  test(id: string, options: CallOptions = {}) {
     return this.requests.json('webhook.test', { webhook_id: id }, options);
   }
 
@@ -313,7 +288,7 @@ export class WebhookCalls extends Calls {
    * Lists the last deliveries of a webhook, newest first.
    * @example const [latest] = await client.webhooks.deliveries(webhook.id);
    */
-  async deliveries(id: string, options: CallOptions = {}): Promise<AnswerOf<'webhook.test'>[]> {
+  async deliveries(id: string, options: CallOptions = {}) {
     return (await this.requests.json('webhook.deliveries', { webhook_id: id }, options)).deliveries;
   }
 
@@ -321,7 +296,7 @@ export class WebhookCalls extends Calls {
    * Sends a delivery again, under the same id.
    * @example await client.webhooks.resend(webhook.id, 'msg_0a…');
    */
-  resend(id: string, deliveryId: string, options: CallOptions = {}): Promise<AnswerOf<'webhook.test'>> {
+  resend(id: string, deliveryId: string, options: CallOptions = {}) {
     return this.requests.json('webhook.resend', { webhook_id: id, delivery_id: deliveryId }, options);
   }
 }

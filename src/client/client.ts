@@ -1,11 +1,4 @@
-import type {
-  WireDataset,
-  WireDatasetChange,
-  WireDatasetWithFiles,
-  WireFileKind,
-  WireUploadLink,
-} from '../api/schemas.js';
-import type { AnswerOf } from '../api/routes.js';
+import type { WireDatasetChange, WireFileKind } from '../api/schemas.js';
 import type { WireRole, WireStatus } from '../api/values.js';
 import { BulkCalls } from './bulk-calls.js';
 import {
@@ -22,7 +15,6 @@ import { DownloadLinks } from './download-links.js';
 import { changesIn, type DatasetEvent, datasetEventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
-import type { PushResult } from './push-progress.js';
 import {
   type CallOptions,
   type ClientOptions,
@@ -119,7 +111,7 @@ export class TrainyardClient {
    * Creates a dataset. Without a name, the service generates one. Only trainyard has roles other than `training`.
    * @example const dataset = await client.create('railway');
    */
-  create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}): Promise<WireDataset> {
+  create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}) {
     // If the first attempt succeeded and its answer was lost, a second one would fail or create another.
     return this.#requests.json('dataset.create', {}, { body: { name, role }, isRepeatable: false, ...options });
   }
@@ -128,7 +120,7 @@ export class TrainyardClient {
    * Lists all datasets, newest first.
    * @example for (const { name, status } of await client.list()) console.log(name, status);
    */
-  async list(options: CallOptions = {}): Promise<WireDataset[]> {
+  async list(options: CallOptions = {}) {
     return (await this.#requests.json('dataset.list', {}, options)).datasets;
   }
 
@@ -139,7 +131,7 @@ export class TrainyardClient {
   page(
     query: { limit: number; cursor?: string; status?: WireStatus; name?: string; role?: WireRole },
     options: CallOptions = {},
-  ): Promise<AnswerOf<'dataset.list'>> {
+  ) {
     return this.#requests.json('dataset.list', {}, { query, ...options });
   }
 
@@ -147,7 +139,7 @@ export class TrainyardClient {
    * Finds the dataset with this id or, if there is none, with this name.
    * @example const dataset = (await client.find('railway')) ?? (await client.create('railway'));
    */
-  async find(nameOrId: string, options: CallOptions = {}): Promise<WireDataset | undefined> {
+  async find(nameOrId: string, options: CallOptions = {}) {
     const name = nameOrId.normalize('NFC');
     // A service that does not know `name` answers with all datasets.
     const { datasets } = await this.#requests.json('dataset.list', {}, { query: { name }, ...options });
@@ -164,7 +156,7 @@ export class TrainyardClient {
    * or changes, or when the time is over.
    * @example const { status, files } = await client.status(dataset.id);
    */
-  status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}): Promise<WireDatasetWithFiles> {
+  status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}) {
     const { waitSeconds: wait, signal } = options;
     return this.#requests.json('dataset.status', { id }, { query: { wait }, signal });
   }
@@ -173,7 +165,7 @@ export class TrainyardClient {
    * Polls until the dataset is READY or FAILED.
    * @example const { status, error } = await client.waitUntilReady(dataset.id);
    */
-  waitUntilReady(id: string, options: WaitOptions = {}): Promise<WireDatasetWithFiles> {
+  waitUntilReady(id: string, options: WaitOptions = {}) {
     return waitUntilReady((waitSeconds) => this.status(id, { waitSeconds, signal: options.signal }), options);
   }
 
@@ -202,7 +194,7 @@ export class TrainyardClient {
    * Uploads one file of at most 150,000,000 bytes in one request. Use `ifMatch` to replace only the file that you have read.
    * @example await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']));
    */
-  upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}): Promise<AnswerOf<'file.upload'>> {
+  upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}) {
     return this.#requests.upload(id, { filename, bytes }, options);
   }
 
@@ -218,7 +210,7 @@ export class TrainyardClient {
     id: string,
     filenameToByteSize: Record<string, number>,
     { ifMatch, ...options }: CallOptions & { ifMatch?: Record<string, string | null> } = {},
-  ): Promise<Record<string, WireUploadLink>> {
+  ) {
     const call = { body: { filenameToByteSize, ...(ifMatch && { ifMatch }) }, ...options };
     return (await this.#requests.json('upload.reserve', { id }, call)).uploads;
   }
@@ -228,7 +220,7 @@ export class TrainyardClient {
    * that it is UPLOADING until the last one is stored. Retries temporary failures; a file that fails for good is in `failed`.
    * @example const { stored, unchanged, failed } = await client.push(dataset, files, { concurrency: 8 });
    */
-  push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}): Promise<PushResult> {
+  push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}) {
     const { attempts, fetch } = this.#requests;
     return pushFiles(this, dataset.id, files, { attempts, fetch, ...options });
   }
@@ -241,7 +233,7 @@ export class TrainyardClient {
     dataset: { id: string },
     files: readonly PushFile[],
     options: Pick<PushOptions, 'concurrency' | 'signal'> = {},
-  ): Promise<PushFile[]> {
+  ) {
     return missingFiles(this, dataset.id, files, options);
   }
 
@@ -249,10 +241,7 @@ export class TrainyardClient {
    * Gets every file with its size, SHA-256 and facts: of now, of a `revision`, or of a kept `digest`. trainyard only.
    * @example const { digest, files } = await client.manifest(dataset.id);
    */
-  manifest(
-    id: string,
-    { digest, ...options }: RevisionOptions & { digest?: string } = {},
-  ): Promise<AnswerOf<'dataset.manifest'>> {
+  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
     const query = { revision: options.revision, digest };
     return this.#requests.json('dataset.manifest', { id }, { query, signal: options.signal });
   }
@@ -261,11 +250,7 @@ export class TrainyardClient {
    * Lists one page of files, ordered by filename; `next_after` is the `after` of the next page. trainyard only.
    * @example const { files, next_after } = await client.files(dataset.id, { limit: 100, kind: 'image' });
    */
-  files(
-    id: string,
-    query: { limit: number; kind?: WireFileKind; after?: string },
-    options: CallOptions = {},
-  ): Promise<AnswerOf<'files.list'>> {
+  files(id: string, query: { limit: number; kind?: WireFileKind; after?: string }, options: CallOptions = {}) {
     return this.#requests.json('files.list', { id }, { query, ...options });
   }
 
@@ -273,7 +258,7 @@ export class TrainyardClient {
    * Reads the bytes of a file, starting at the byte `from`. trainyard only.
    * @example const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
    */
-  file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}): Promise<Response> {
+  file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}) {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
     const query = { revision: options.revision };
     return this.#requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
@@ -283,7 +268,7 @@ export class TrainyardClient {
    * Reads a small WebP of an image. trainyard only.
    * @example const thumbnail = await (await client.thumbnail(dataset.id, 'yard_01.jpg')).blob();
    */
-  thumbnail(id: string, filename: string, options: RevisionOptions = {}): Promise<Response> {
+  thumbnail(id: string, filename: string, options: RevisionOptions = {}) {
     const query = { revision: options.revision };
     return this.#requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
   }
@@ -292,7 +277,7 @@ export class TrainyardClient {
    * Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only.
    * @example image.src = (await client.downloadLinks(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
    */
-  async downloadLinks(id: string, options: CallOptions = {}): Promise<DownloadLinks> {
+  async downloadLinks(id: string, options: CallOptions = {}) {
     const link = await this.#requests.json('files.download-link', { id }, options);
     return new DownloadLinks(this.#requests.urlOf(`/${encodeURIComponent(id)}`), link);
   }
@@ -302,10 +287,7 @@ export class TrainyardClient {
    * the mask of that moment, too. trainyard only.
    * @example const { url, expires_at } = await client.tarLink(dataset.id, { seconds: 86_400 });
    */
-  tarLink(
-    id: string,
-    { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {},
-  ): Promise<AnswerOf<'tar.link'>> {
+  tarLink(id: string, { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {}) {
     return this.#requests.json('tar.link', { id }, { query, signal });
   }
 
@@ -313,7 +295,7 @@ export class TrainyardClient {
    * Deletes a file, and any pending or rejected upload of its name. trainyard only.
    * @example await client.removeFile(dataset.id, 'yard_01.jpg');
    */
-  removeFile(id: string, filename: string, options: WriteOptions = {}): Promise<void> {
+  removeFile(id: string, filename: string, options: WriteOptions = {}) {
     return this.#requests.remove('file.delete', { id, filename }, options);
   }
 
@@ -321,7 +303,7 @@ export class TrainyardClient {
    * Deletes the pending, rejected or expired upload of a filename. A stored file of that name stays. trainyard only.
    * @example await client.withdraw(dataset.id, 'clip.mp4');
    */
-  withdraw(id: string, filename: string, options: CallOptions = {}): Promise<void> {
+  withdraw(id: string, filename: string, options: CallOptions = {}) {
     return this.#requests.remove('upload.withdraw', { id, filename }, options);
   }
 
@@ -329,7 +311,7 @@ export class TrainyardClient {
    * Deletes a dataset and all its files.
    * @example await client.remove(dataset.id);
    */
-  remove(id: string, options: CallOptions = {}): Promise<void> {
+  remove(id: string, options: CallOptions = {}) {
     return this.#requests.remove('dataset.delete', { id }, options);
   }
 }

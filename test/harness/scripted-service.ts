@@ -69,7 +69,9 @@ export async function startScriptedService(dataset: ScriptedDataset, script?: Sc
     response.writeHead(from > 0 ? 206 : 200, { 'content-range': `bytes ${from}-` }).end(rest);
   };
   const server = createServer((request: IncomingMessage, response) => {
-    const { method = '', url: path = '', headers } = request;
+    const { method = '', url = '', headers } = request;
+    // As a service that does not know the parameter, which answers with all datasets.
+    const path = url.replace(/\?name=[^&]*$/, '');
     seen.push([method, path, headers.authorization].filter((part) => part !== undefined).join(' '));
     response.on('error', () => {});
     request.resume();

@@ -134,7 +134,15 @@ describe('a share', () => {
     const visitor = withSecret(made.secret);
     const other = await api.newDataset();
     expect((await visitor.list()).body.datasets.map((dataset) => dataset.id)).toEqual([id]);
-    const shown = ['/status', '/manifest', '/files', '/files/one.txt', '/files/one.jpg/thumbnail', '/zip', '/download-link'];
+    const shown = [
+      '/status',
+      '/manifest',
+      '/files',
+      '/files/one.txt',
+      '/files/one.jpg/thumbnail',
+      '/zip',
+      '/download-link',
+    ];
     for (const path of shown) expect([path, await statusOf(visitor, `/${id}${path}`)]).toEqual([path, 200]);
     const names = { filenames: ['one.txt'] };
     for (const path of ['/captions', '/archive']) {
