@@ -20,7 +20,7 @@ export function addressOf<N extends RouteName>(
 }
 
 /** @throws TrainyardError if a text is no answer of the route */
-export function answerOf<N extends RouteName>(name: N, answer: unknown): AnswerOf<N> {
+export function checkedAnswer<N extends RouteName>(name: N, answer: unknown): AnswerOf<N> {
   const row: Route = ROUTES[name];
   return checked((row.accepted ?? row.answer) as z.ZodType<AnswerOf<N>>, answer);
 }

@@ -141,7 +141,7 @@ export class Requests {
    * @throws TrainyardError; DOMException TimeoutError if the answer takes longer than `answerSeconds`
    */
   async json<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<AnswerOf<N>> {
-    const { addressOf, answerOf } = await this.#contract;
+    const { addressOf, checkedAnswer } = await this.#contract;
     const { method, target } = addressOf(name, params, call.query);
     const request = requestOf(call);
     const work = (attemptSignal: AbortSignal | undefined) =>
@@ -149,7 +149,7 @@ export class Requests {
         withAnySignal([attemptSignal, timeout], async (signal) => {
           // The body is read within the attempt: a connection may break in the middle of an answer.
           const answer = await jsonOf(await this.once(method, target, { ...request, signal }));
-          return answerOf(name, answer);
+          return checkedAnswer(name, answer);
         }),
       );
     return withRetries(work, { ...call, attempts: this.attempts });
@@ -184,7 +184,7 @@ export class Requests {
     { filename, bytes }: { filename: string; bytes: Blob },
     { signal, ...condition }: WriteOptions,
   ): Promise<AnswerOf<'file.upload'>> {
-    const { addressOf, answerOf } = await this.#contract;
+    const { addressOf, checkedAnswer } = await this.#contract;
     const { method, target } = addressOf('file.upload', { id });
     let isRepeated = false;
     const send = async (options: WriteOptions) => {
@@ -195,7 +195,7 @@ export class Requests {
         body,
         signal: options.signal,
       });
-      return answerOf('file.upload', await jsonOf(response));
+      return checkedAnswer('file.upload', await jsonOf(response));
     };
     const work = async (attemptSignal: AbortSignal | undefined) => {
       try {

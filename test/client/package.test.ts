@@ -9,15 +9,16 @@ import { temporaryFolder } from '../harness/server.js';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 test('the client has nothing but its own files, the contract and Zod, so that it runs wherever fetch does', async () => {
-  const path = join(ROOT, 'dist/client/client.js');
-  const text = await readFile(path, 'utf8');
-  expect(text).not.toMatch(/\b(?:from|import)\s*\(?\s*['"]/);
+  const text = await readFile(join(ROOT, 'dist/client/client.js'), 'utf8');
+  const imported = [...text.matchAll(/\b(?:from|import)\s*\(?\s*['"]([^'"]+)/g)].map(([, name]) => name);
+  expect([...new Set(imported)]).toEqual(['../chunks/client/contract.js']);
   expect(text).not.toMatch(/\b(process|Buffer|require|__dirname)\b/);
-  const { sources } = JSON.parse(await readFile(`${path}.map`, 'utf8')) as { sources: string[] };
-  const paths = sources.map((source) => relative(ROOT, join(dirname(path), source)));
-  expect(
-    paths.filter((each) => !/^src\/(client|api|dataset)\/|^src\/[a-z-]+\.ts$|^node_modules\/zod\//.test(each)),
-  ).toEqual([]);
+  for (const path of ['dist/client/client.js', 'dist/chunks/client/contract.js'].map((each) => join(ROOT, each))) {
+    const { sources } = JSON.parse(await readFile(`${path}.map`, 'utf8')) as { sources: string[] };
+    const paths = sources.map((source) => relative(ROOT, join(dirname(path), source)));
+    const own = /^src\/((client|api|dataset)\/|[a-z-]+\.ts$)|^node_modules\/zod\//;
+    expect(paths.filter((each) => !own.test(each))).toEqual([]);
+  }
 });
 
 test('the package exports the client and the error class, with types', async () => {
