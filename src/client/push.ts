@@ -1,6 +1,6 @@
 import type { WireDatasetWithFiles, WireFile, WireUploadedFile, WireUploadLink } from '../api/schemas.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
-import { abortable, errorOf, shortJsonOf, untilAborted } from './answer/answer-body.js';
+import { abortable, errorOf, shortJsonOf, untilAborted } from './answers.js';
 import { compareContent, openFile, type PushFile } from './push-file.js';
 import { PushCounter, type PushListeners, type PushResult } from './push-progress.js';
 import type { CallOptions, WriteOptions } from './requests.js';

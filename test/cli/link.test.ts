@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { WireNewToken } from '../../src/api/account/token-schemas.js';
+import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import { tarCommands } from '../../src/command-line.js';
 import { mountSmallDisk } from '../faults/small-disk.js';

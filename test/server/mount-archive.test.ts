@@ -123,7 +123,7 @@ test('a link is for its state of its dataset alone, and changed parts are reject
     const invalid = [403, expect.stringContaining('The signature of this link is not valid')];
     expect(await errorOf(changed.href), part).toEqual(invalid);
   }
-  const readLink = (await client.links(id)).zip().replace('/zip?', '/tar?');
+  const readLink = (await client.downloadLinks(id)).zip().replace('/zip?', '/tar?');
   expect((await errorOf(readLink))[0]).toBe(403);
 });
 

@@ -1,12 +1,8 @@
-import { anySignal, withTimeout } from '../../abort-signals.js';
-import { parseJson } from '../parse-json.js';
-import { errorFor, invalidAnswer, type TrainyardError } from '../trainyard-error.js';
+import { withTimeout } from '../abort-signals.js';
+import { errorFor, invalidAnswer, parseJson, type TrainyardError } from './trainyard-error.js';
 
 /** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
-
-/** More commas and brackets than in any such list; parsing them would take gigabytes. */
-const MAX_JSON_MARKS = 8_000_000;
 
 /** An error, or the answer to an upload, is read up to this length, and not at all if it takes longer. */
 const MAX_SHORT_BYTES = 64 * 1024;
@@ -37,46 +33,15 @@ export function abortable(response: Response, signal: AbortSignal | undefined): 
   const { status, headers } = response;
   // `fetch` of Node passes on any three digits, which no Response may be made of (https://fetch.spec.whatwg.org/#dom-response).
   if (status > 599) throw invalidAnswer(200, `its status is ${status}.`);
-  const reader = response.body.getReader();
-  const cancel = (reason: unknown) => reader.cancel(reason).catch(() => {});
-  // The signal may be that of many answers.
-  const { signal: own, release } = anySignal([signal]);
-  const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
-    {
-      start(controller) {
-        const onAbort = () => {
-          release();
-          controller.error(own.reason);
-          void cancel(own.reason);
-        };
-        if (own.aborted) onAbort();
-        else own.addEventListener('abort', onAbort, { once: true });
-      },
-      async pull(controller) {
-        const { done, value } = await reader.read().catch((error) => {
-          release();
-          throw error;
-        });
-        if (own.aborted) return;
-        if (!done) return controller.enqueue(value);
-        release();
-        controller.close();
-      },
-      cancel(reason) {
-        release();
-        return cancel(reason);
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  const body = response.body.pipeThrough(new TransformStream(), { signal });
   // The reason phrase is left out: one that is not ASCII is an error here, and clients ignore it (RFC 9112, 4).
   return new Response(body, { status, headers });
 }
 
 /** Parses the body of a successful answer. @throws TrainyardError if it is not JSON, such as a page of another web server */
 export async function jsonOf(response: Response): Promise<unknown> {
-  const { text, isCut, marks } = await bodyTextOf(response, MAX_JSON_BYTES);
-  if (isCut || marks > MAX_JSON_MARKS) {
+  const { text, isCut } = await bodyTextOf(response, MAX_JSON_BYTES);
+  if (isCut) {
     throw invalidAnswer(
       response.status,
       `it is longer than any answer of a service, ${MAX_JSON_BYTES / 1024 / 1024} MiB.`,
@@ -109,23 +74,19 @@ async function shortTextOf(response: Response): Promise<string> {
   return (await withTimeout(MAX_SHORT_MS, read).catch(() => ({ text: '' }))).text;
 }
 
-/** Reads a body as UTF-8. Cancels the rest of a longer one. `marks` are the commas and opening brackets. */
-export async function bodyTextOf(
-  { body }: Response,
-  maxBytes: number,
-): Promise<{ text: string; isCut: boolean; marks: number }> {
-  if (body === null) return { text: '', isCut: false, marks: 0 };
+/** Reads a body as UTF-8. Cancels the rest of a longer one. */
+export async function bodyTextOf({ body }: Response, maxBytes: number): Promise<{ text: string; isCut: boolean }> {
+  if (body === null) return { text: '', isCut: false };
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  let [text, bytes, marks] = ['', 0, 0];
+  let [text, bytes] = ['', 0];
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return { text: text + decoder.decode(), isCut: false, marks };
+    if (done) return { text: text + decoder.decode(), isCut: false };
     bytes += value.length;
-    for (const byte of value) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) marks++;
     text += decoder.decode(value, { stream: true });
-    if (bytes <= maxBytes && marks <= MAX_JSON_MARKS) continue;
+    if (bytes <= maxBytes) continue;
     await reader.cancel().catch(() => {});
-    return { text, isCut: true, marks };
+    return { text, isCut: true };
   }
 }

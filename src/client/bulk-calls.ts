@@ -1,10 +1,9 @@
-import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
-import type { WireCaption } from '../../api/schemas.js';
-import type { WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../../api/bulk-schemas.js';
-import { CAPTIONS, REMOVED_FILES, SAVED_CAPTIONS, WITHDRAWN_UPLOADS } from '../answer/answer-shape.js';
-import { hasBytes } from '../push-file.js';
-import { invalidAnswer } from '../trainyard-error.js';
-import { type CallOptions, path, queryOf, type RevisionOptions, type Requests } from '../requests.js';
+import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
+import type { WireCaption, WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../api/schemas.js';
+import { Calls } from './calls.js';
+import { hasBytes } from './push-file.js';
+import type { CallOptions, RevisionOptions } from './requests.js';
+import { invalidAnswer } from './trainyard-error.js';
 
 /** A caption to save. */
 export interface CaptionToSave {
@@ -15,24 +14,18 @@ export interface CaptionToSave {
 }
 
 /** Reads, writes and removes many files at once, up to 1,000 in a request. trainyard only. */
-export class BulkCalls {
-  readonly #requests: Requests;
-
-  constructor(requests: Requests) {
-    this.#requests = requests;
-  }
-
+export class BulkCalls extends Calls {
   /**
    * Reads the texts of captions, in the order of the filenames given. A byte order mark is removed and nothing else. The
    * text of a caption over 64 KiB is `null`; read it with `client.file`.
    * @example const [caption] = await client.bulk.captions(dataset.id, ['yard_01.txt']);
    */
-  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}): Promise<WireCaption[]> {
-    const target = `${path(id)}/captions${queryOf({ revision: options.revision })}`;
+  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
+    const query = { revision: options.revision };
     const captions: WireCaption[] = [];
     for (const slice of slicesOf(filenames)) {
-      const request = { body: { filenames: slice }, ...options };
-      const answer = await this.#requests.json('POST', target, CAPTIONS, request);
+      const call = { query, body: { filenames: slice }, ...options };
+      const answer = await this.requests.json('captions.read', { id }, call);
       captions.push(...resultsOf(slice, answer.captions));
     }
     return captions;
@@ -42,9 +35,9 @@ export class BulkCalls {
    * Reads up to 1,000 files as one tar archive, in the order of the filenames given.
    * @example const { body } = await client.bulk.archive(dataset.id, ['yard_01.jpg', 'yard_01.txt']);
    */
-  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}): Promise<Response> {
-    const target = `${path(id)}/archive${queryOf({ revision: options.revision })}`;
-    return this.#requests.response('POST', target, { body: { filenames }, ...options });
+  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
+    const query = { revision: options.revision };
+    return this.requests.response('files.archive', { id }, { query, body: { filenames }, ...options });
   }
 
   /**
@@ -52,11 +45,7 @@ export class BulkCalls {
    * wrong with its text.
    * @example const [saved] = await client.bulk.saveCaptions(dataset.id, [{ filename: 'yard_01.txt', text: 'dusk', ifMatch: etag }]);
    */
-  async saveCaptions(
-    id: string,
-    captions: readonly CaptionToSave[],
-    options: CallOptions = {},
-  ): Promise<WireSavedCaptions['captions']> {
+  async saveCaptions(id: string, captions: readonly CaptionToSave[], options: CallOptions = {}) {
     const saved: WireSavedCaptions['captions'] = [];
     for (const slice of slicesOf(captions)) {
       const { answer, isRepeated } = await this.#save(id, slice, options);
@@ -73,8 +62,8 @@ export class BulkCalls {
   }
 
   async #save(id: string, captions: readonly CaptionToSave[], options: CallOptions) {
-    const request = { body: { captions }, ...options };
-    const changed = await this.#requests.change('PUT', `${path(id)}/captions`, SAVED_CAPTIONS, request);
+    const call = { body: { captions }, ...options };
+    const changed = await this.requests.change('captions.save', { id }, call);
     return { ...changed, answer: resultsOf(captions, changed.answer.captions) };
   }
 
@@ -86,13 +75,12 @@ export class BulkCalls {
     id: string,
     filenames: readonly string[],
     { ifMatch, ...options }: CallOptions & { ifMatch?: Readonly<Record<string, string>> } = {},
-  ): Promise<WireRemovedFiles['files']> {
+  ) {
     const removed: WireRemovedFiles['files'] = [];
     for (const slice of slicesOf(filenames)) {
       const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
-      const request = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
-      const target = `${path(id)}/files`;
-      const { answer, isRepeated } = await this.#requests.change('DELETE', target, REMOVED_FILES, request);
+      const call = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
+      const { answer, isRepeated } = await this.requests.change('files.delete', { id }, call);
       const results = resultsOf(slice, answer.files);
       // As in the removal of one file: an earlier attempt may have deleted it and lost the answer.
       const isDeleted = ({ deleted, current }: (typeof results)[number]) => deleted || (isRepeated && !current);
@@ -105,16 +93,11 @@ export class BulkCalls {
    * Deletes the pending, rejected or expired uploads of filenames. Stored files of these names stay.
    * @example await client.bulk.withdraw(dataset.id, ['a.mp4', 'b.mp4']);
    */
-  async withdraw(
-    id: string,
-    filenames: readonly string[],
-    options: CallOptions = {},
-  ): Promise<WireWithdrawnUploads['uploads']> {
+  async withdraw(id: string, filenames: readonly string[], options: CallOptions = {}) {
     const withdrawn: WireWithdrawnUploads['uploads'] = [];
     for (const slice of slicesOf(filenames)) {
-      const request = { body: { filenames: slice }, ...options };
-      const target = `${path(id)}/uploads`;
-      const { answer, isRepeated } = await this.#requests.change('DELETE', target, WITHDRAWN_UPLOADS, request);
+      const call = { body: { filenames: slice }, ...options };
+      const { answer, isRepeated } = await this.requests.change('uploads.withdraw', { id }, call);
       const results = resultsOf(slice, answer.uploads);
       withdrawn.push(...results.map((upload) => ({ ...upload, withdrawn: upload.withdrawn || isRepeated })));
     }
@@ -123,10 +106,7 @@ export class BulkCalls {
 }
 
 /** The captions of a request that were not saved because the dataset has exactly these texts, by index, to replace themselves. */
-async function ownOf(
-  captions: readonly CaptionToSave[],
-  results: WireSavedCaptions['captions'],
-): Promise<Map<number, CaptionToSave>> {
+async function ownOf(captions: readonly CaptionToSave[], results: WireSavedCaptions['captions']) {
   const own = new Map<number, CaptionToSave>();
   for (const [i, { current }] of results.entries()) {
     const { filename, text } = captions[i]!;

@@ -1,8 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
-import { z } from 'zod';
-import { errorResponse } from '../../errors.js';
+import { errorResponse } from '../errors.js';
 
 /** Bytes that a client may read in part. */
 export interface SentBytes {
@@ -60,8 +59,6 @@ export async function sendBytes(
     .header('content-length', end - range.start)
     .send(await open({ start: range.start, end }));
 }
-
-export const NOT_MODIFIED = z.null().meta({ description: 'The client has these bytes already.' });
 
 export function sendNotModified(reply: FastifyReply): FastifyReply {
   return reply.code(304).send();
