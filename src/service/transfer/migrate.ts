@@ -32,9 +32,8 @@ import {
 import { requireNoOtherFiles } from './require-no-other-files.js';
 
 export interface MigrateOptions {
-  /** Temporary folder for uploads into a bucket; holds at most `spoolBytes`. */
+  /** Temporary folder for uploads into a bucket. */
   readonly spoolFolder: string;
-  readonly spoolBytes: number;
   /** Continues without files that are found lost: they have the problem `BYTES_LOST` in the target, and their datasets are FAILED. */
   readonly skipsLost: boolean;
   readonly signal: AbortSignal;
@@ -171,10 +170,10 @@ async function copyAll(
   return { ...extent, ...copy };
 }
 
-function openStore({ dataFolder = '', blobs }: Installation, { spoolFolder, spoolBytes, onWarning }: MigrateOptions) {
+function openStore({ dataFolder = '', blobs }: Installation, { spoolFolder, onWarning }: MigrateOptions) {
   // A migration makes no links.
   const location = blobs.kind === 'disk' ? blobs : { ...blobs, isPresigned: false };
-  return openBlobs({ dataFolder, blobs: location, spoolFolder, spoolBytes }, (level, _facts, message) => {
+  return openBlobs({ dataFolder, blobs: location, spoolFolder }, (level, _facts, message) => {
     if (level === 'warn') onWarning?.(message);
   });
 }

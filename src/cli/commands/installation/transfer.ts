@@ -71,7 +71,7 @@ export function addTransferCommands(program: Command): void {
     .description('Copy the catalog and the files to another installation, while no instance runs.')
     .requiredOption('--from <location...>', 'data folder, postgres://…, s3://…')
     .requiredOption('--to <location...>', 'like --from');
-  onInstallation(migrateData, { settings: ['spool', 'spoolBytes'], help: MIGRATE_HELP }, migrateBetween);
+  onInstallation(migrateData, { settings: ['spool'], help: MIGRATE_HELP }, migrateBetween);
 }
 
 interface Options {
@@ -104,14 +104,14 @@ async function restoreFrom(
   { json, skipDamaged }: Options & { skipDamaged?: true },
   dir: string,
 ): Promise<Output> {
-  const { dataFolder, spoolFolder, spoolBytes } = requireFolderOnly(config, 'restore');
+  const { dataFolder, spoolFolder } = requireFolderOnly(config, 'restore');
   const backup = resolve(dir);
   const folderOnly = { databaseUrl: undefined, blobs: { kind: 'disk' } as const };
   const shown = { isQuiet: json === true, to: dataFolder };
   const restored = await withTransferProgress(shown, async ({ signal, onProgress }) => {
     const { migrate } = await import('../../../service/transfer/migrate.js');
     const [from, to] = [backup, dataFolder].map((folder) => ({ dataFolder: folder, ...folderOnly }));
-    return migrate(from!, to!, { spoolFolder, spoolBytes, skipsLost: skipDamaged === true, signal, onProgress });
+    return migrate(from!, to!, { spoolFolder, skipsLost: skipDamaged === true, signal, onProgress });
   });
   return outputOf(restored, {
     document: { backup, data_folder: dataFolder },
@@ -207,11 +207,11 @@ function installationOf(option: string, texts: readonly string[]): Installation 
 /** The spool folder of the data folder or of `--spool`; without either, a temporary folder. */
 async function spoolOf(options: { spool?: string }, { from, to }: { from: Installation; to: Installation }) {
   const folder = to.dataFolder ?? from.dataFolder;
-  const { spoolFolder, spoolBytes } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });
+  const { spoolFolder } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });
   const isChosen = options.spool !== undefined || process.env.TRAINYARD_SPOOL;
-  if (folder !== undefined || isChosen) return { spoolFolder, spoolBytes, discard: async () => {} };
+  if (folder !== undefined || isChosen) return { spoolFolder, discard: async () => {} };
   const temporary = await mkdtemp(join(tmpdir(), 'trainyard-'));
-  return { spoolFolder: temporary, spoolBytes, discard: () => rm(temporary, { recursive: true, force: true }) };
+  return { spoolFolder: temporary, discard: () => rm(temporary, { recursive: true, force: true }) };
 }
 
 type Copied = Pick<Migrated, 'files' | 'bytes' | 'copiedFiles' | 'copiedBytes'>;
