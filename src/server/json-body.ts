@@ -41,10 +41,7 @@ const CLOSING_BRACE = 0x7d;
  */
 export function readBody(
   request: FastifyRequest,
-  {
-    memory,
-    bodyLimit = request.routeOptions.bodyLimit,
-  }: { memory: Quota; bodyLimit?: number },
+  { memory, bodyLimit = request.routeOptions.bodyLimit }: { memory: Quota; bodyLimit?: number },
 ): Promise<Buffer> {
   const { raw } = request;
   const tooLarge = `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`;

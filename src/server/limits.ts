@@ -116,8 +116,7 @@ export class FailedLogins {
   admitCode(address: string): void {
     const delayMs = this.#codes.take(networkOf(address));
     if (delayMs === 0) return;
-    const message =
-      'Too many codes that sign in come from this address. Try again, or sign in with a token.';
+    const message = 'Too many codes that sign in come from this address. Try again, or sign in with a token.';
     throw new ServiceError('too_many_requests', message, { retryAfterSeconds: Math.ceil(delayMs / 1000) });
   }
 

@@ -174,9 +174,7 @@ function readBodies(app: FastifyInstance): Quota {
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (request: FastifyRequest) =>
-    rowOf(request)?.bodyType === undefined
-      ? parseJsonBody(request, await readBody(request, { memory }))
-      : undefined,
+    rowOf(request)?.bodyType === undefined ? parseJsonBody(request, await readBody(request, { memory })) : undefined,
   );
   app.addHook('onRequest', async (request) => {
     // The content type is ignored; a malformed one must not reject the upload.

@@ -173,7 +173,10 @@ export function sessionHandlers({
         request.audited = { session: session.id, by: 'code' };
         return answerWith(reply, session);
       }
-      const session = await accounts.makeSession('session', grant.tokenId, { now: now(), name: browserNameOf(request) });
+      const session = await accounts.makeSession('session', grant.tokenId, {
+        now: now(),
+        name: browserNameOf(request),
+      });
       if (session === undefined) throw tokenHasEnded();
       request.audited = { session: session.id };
       return answerWith(reply, session);
@@ -188,7 +191,8 @@ export function sessionHandlers({
     },
     'session.code': async ({ request, reply }) => {
       const { tokenId } = request.grant ?? {};
-      const code = tokenId === undefined ? undefined : await accounts.makeSession('code', tokenId, { now: now(), name: null });
+      const code =
+        tokenId === undefined ? undefined : await accounts.makeSession('code', tokenId, { now: now(), name: null });
       if (tokenId === undefined || code === undefined) throw tokenHasEnded();
       request.audited = {};
       reply.header('cache-control', 'no-store');

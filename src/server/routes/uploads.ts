@@ -9,13 +9,7 @@ import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-wr
 import type { DatasetService } from '../../service/datasets.js';
 import type { UploadLink, UploadLinks } from '../../service/upload/upload-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
-import {
-  bodyOf,
-  contentLengthOf,
-  filePartOf,
-  MAX_DIRECT_BODY_BYTES,
-  uploadSignal,
-} from '../bodies.js';
+import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Metrics } from '../metrics.js';
@@ -38,7 +32,7 @@ const DIRECT_LIMIT = {
 /** Uploads of a batch whose ids are in its line of the audit log; a larger batch has their number alone. */
 const MAX_AUDITED_UPLOADS = 20;
 
-/** From the start of a direct upload to its answer: many proxies wait two minutes. */
+/** From the start of a direct upload to its answer, which the API promises within 120 s. */
 const DIRECT_SECONDS = 115;
 
 export interface UploadServices {

@@ -208,5 +208,7 @@ export function quotaErrorOf(error: unknown, limits: AccountLimits): unknown {
 
 function exceededTotal(error: unknown): keyof AccountUsage | undefined {
   const [table, column] = nullColumnOf(error)?.split('.') ?? [];
-  return table === 'account' && (column === 'datasets' || column === 'files' || column === 'bytes') ? column : undefined;
+  return table === 'account' && (column === 'datasets' || column === 'files' || column === 'bytes')
+    ? column
+    : undefined;
 }
