@@ -142,7 +142,7 @@ export async function openApp(config: Config, logger: Logger) {
     logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
   });
   const retention = new Retention(openedCatalog.database, {
-    rules: config.history,
+    lifetime: config.historyLifetime,
     maxBytes: config.limits.account.bytes,
     blobGrace: config.blobGrace,
   });

@@ -8,7 +8,7 @@ import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
-import type { DownloadFile, HashedFile } from '../../storage/catalog/history/download-files.js';
+import { type DownloadFile, type HashedFile, hashedFileOf } from '../../storage/catalog/history/download-files.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
@@ -65,14 +65,12 @@ export class Downloads {
    */
   async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
     const { catalog } = this.#dependencies;
-    const { downloadFiles } = catalog;
     const { id: datasetId, revision: number } = key;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
-    const found =
-      number === undefined ? downloadFiles.named(wanted) : downloadFiles.namedInRevision({ ...wanted, number });
-    const byName = new Map((await found).map((file) => [file.filename, file]));
+    const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
+    const byName = new Map((await found).map((file) => [file.filename, hashedFileOf(file)]));
     const missing = names.find((filename) => !byName.has(filename));
     if (missing !== undefined) throw await this.#notFound(key, missing);
     // A download has the names of its request too, and they may be long: both have the same texts.

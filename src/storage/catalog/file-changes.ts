@@ -31,7 +31,6 @@ import {
   judgePastFiles,
   keepNamedBlobs,
   moveToPast,
-  revisionByNumber,
   withRevision,
   writeRevision,
 } from './history/record-history.js';
@@ -87,12 +86,14 @@ export interface ChangedDataset extends DatasetRecord {
 
 /** The change stores past files again. */
 export interface Restore {
-  /** The revision whose past files it stores, which must be kept until then; `null` if it stores none. */
-  readonly needs: number | null;
-  /** The revision that the dataset then equals; `null` if it equals none. */
-  readonly restoredFrom: number | null;
-  /** As `Revisions.range` returned it with the past files: none was found damaged since. */
-  readonly readinessVersion: number;
+  /** The revision that is restored or undone. */
+  readonly restoredFrom: number;
+  /**
+   * Reads, under the lock of the dataset, what the transition stores: then it is still kept, and known if it is damaged.
+   *
+   * @returns the names of these files; `undefined` cancels the change
+   */
+  readonly read: (send: Transaction['send']) => Promise<readonly string[] | undefined>;
 }
 
 /** Computes the files of a stem after a change; `undefined` cancels the whole change. */
@@ -113,7 +114,7 @@ export interface ChangeOptions {
  * has links or is linked to, and pairs change, another one between them reads the other side of the pairs.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
- * `undefined` for one of the stems, the revision that a restore needs is gone or judged again, or the change is a trial
+ * `undefined` for one of the stems, the revision that a restore needs is gone, or the change is a trial
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
@@ -164,19 +165,18 @@ function changeOnce(
   { blobGrace, captionGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, transact } = db;
-  const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
-  const ownStems = [...new Set(filenames.map(stemOf))];
+  const { datasetId, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
   return transact({ isDurable }, async ({ send, commit }) => {
     const lock = lockDataset(db, datasetId);
-    if (restore !== undefined && restore.needs !== null) {
-      const [, [needed]] = await send([lock, revisionByNumber(query, { datasetId, number: restore.needs })]);
-      if (needed === undefined) return undefined;
-    }
+    if (restore !== undefined) await send([lock]);
+    const filenames = restore === undefined ? change.filenames : await restore.read(send);
+    if (filenames === undefined) return undefined;
+    const ownStems = [...new Set(filenames.map(stemOf))];
     const [[row], ...groups] = await send([
       lock,
       ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
-    if (row === undefined || (restore && row.readiness_version !== restore.readinessVersion)) return undefined;
+    if (row === undefined) return undefined;
     const before = stemGroupsOf(groups.flat().map(fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
@@ -234,7 +234,7 @@ function changeOnce(
       ...trashBlobs(query, unneeded, { now, blobGrace }),
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...judgePastFiles(query, datasetId, history.judgedAgain),
+      ...judgePastFiles(query, history.judgedAgain),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>

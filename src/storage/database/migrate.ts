@@ -70,6 +70,8 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
   past_file: { finalized_at: 'settled_at' },
+  // Both are computed together when they are needed.
+  revision: { digest: 'null', ready_as: 'null' },
 };
 
 /** Copies the rows of the last numbered migration into new tables, so that they have the columns and indexes of `TABLES`. */
