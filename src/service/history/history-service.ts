@@ -85,7 +85,10 @@ export class HistoryService {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
     const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
-    if (changed === undefined) throw await this.#vanished(key, number);
+    if (changed === undefined) {
+      await this.#findDataset(key);
+      throw await revisionNotFound(catalog, key.id, number);
+    }
     return { isRestored: changed.recordedIn !== undefined, revision: await this.revision(key, changed.revision) };
   }
 
@@ -104,10 +107,10 @@ export class HistoryService {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
     const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
-    if (outcome === undefined) throw await this.#vanished(key, number - 1);
-    if ('missing' in outcome) {
-      const isOwn = outcome.missing === number;
-      throw isOwn ? await revisionNotFound(catalog, key.id, number) : await this.#cannotUndo(key, number);
+    if (outcome === undefined) {
+      await this.revision(key, number);
+      const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
+      throw new ServiceError('revision_not_found', `${message} ${await keptSentence(catalog, key.id)}`);
     }
     const { dataset, undone, kept } = outcome;
     const { recordedIn } = dataset;
@@ -134,19 +137,5 @@ export class HistoryService {
     const dataset = await this.#dependencies.catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(key.id);
     return dataset;
-  }
-
-  async #cannotUndo(key: DatasetKey, number: number): Promise<ServiceError> {
-    const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
-    return new ServiceError(
-      'revision_not_found',
-      `${message} ${await keptSentence(this.#dependencies.catalog, key.id)}`,
-    );
-  }
-
-  /** The reason why a change did nothing: the dataset or the revision was deleted in the meantime. */
-  async #vanished(key: DatasetKey, number: number): Promise<ServiceError> {
-    await this.#findDataset(key);
-    return revisionNotFound(this.#dependencies.catalog, key.id, number);
   }
 }

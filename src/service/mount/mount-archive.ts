@@ -3,10 +3,9 @@ import { type Dataset, MICROS_PER_SECOND, type Micros, type StoredFile } from '.
 import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
-import { type HashedFile, hashedFileOf } from '../../storage/catalog/history/download-files.js';
 import { type DatasetView, WHOLE_ACCOUNT } from '../dataset-view.js';
 import type { DatasetKey, DatasetService } from '../datasets.js';
-import type { Downloads } from '../download/downloads.js';
+import { type Downloads, type HashedFile, hashedFileOf } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import type { HistoryService } from '../history/history-service.js';

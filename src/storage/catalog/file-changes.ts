@@ -11,7 +11,7 @@ import {
   type Role,
   type StoredFile,
 } from '../../dataset/dataset.js';
-import { type StoredDifference, storedDifference } from '../../dataset/history/revisions.js';
+import { storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
@@ -186,7 +186,6 @@ function changeOnce(
     const unreserved: StoredFile[] = [];
     let { lastActivity, pendingUntil: _, unpaired, ...counts }: DatasetCounts = countsInRow(row);
     const added = { files: 0, bytes: 0 };
-    const differences: StoredDifference[] = [];
     const stemChanges: StemChange[] = [];
     let { author } = change;
     for (const stem of stems) {
@@ -204,7 +203,6 @@ function changeOnce(
       trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
       counts = recount(counts, old, next);
       stemChanges.push({ stem, before: old, after: next });
-      differences.push(storedDifference(old, next));
       author ??= authorOf(known, next);
       const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
       added.files += usedAfter.files - usedBefore.files;
@@ -218,7 +216,11 @@ function changeOnce(
     const { isWholeDataset = false } = change;
     const shifts = await unpairedShiftsOf(db, send, { row, changes: stemChanges, isWholeDataset });
     unpaired += shifts.find((shift) => shift.datasetId === datasetId)?.by ?? 0;
-    const history = historyChangeOf(row, differences, { author, now, restoredFrom: restore?.restoredFrom ?? null });
+    const stored = storedDifference(
+      stemChanges.flatMap((each) => each.before),
+      stemChanges.flatMap((each) => each.after),
+    );
+    const history = historyChangeOf(row, stored, { author, now, restoredFrom: restore?.restoredFrom ?? null });
     const countsUpdate = writeCounts(query, { ...counts, ...history.columns, datasetId, lastActivity });
     const past = new Set(history.past.map(({ id }) => id));
     const unneeded = trashed.filter(({ id }) => !past.has(id));
@@ -232,9 +234,9 @@ function changeOnce(
       // Their blobs are needed.
       ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
       ...trashBlobs(query, unneeded, { now, blobGrace }),
-      ...keepNamedBlobs(query, history.identical, accountId),
+      ...keepNamedBlobs(query, stored.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...judgePastFiles(query, history.judgedAgain),
+      ...judgePastFiles(query, stored.judgedAgain),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>

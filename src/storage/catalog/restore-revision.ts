@@ -56,26 +56,24 @@ export interface UndoneRevision {
 /**
  * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
  *
- * @returns the number of the revision that is not kept, this one or the one before, if one is not; `undefined`, and no change,
- * if the dataset does not exist
+ * @returns `undefined`, and no change, if the dataset, the revision or the one before does not exist
  * @throws ServiceError `quota_exceeded`
  */
 export async function undoRevision(
   db: Database,
   { datasetId, number, author, now }: RevisionOfDataset,
   options: ChangeOptions,
-): Promise<UndoneRevision | { readonly missing: number } | undefined> {
+): Promise<UndoneRevision | undefined> {
   const before = number - 1;
   const revisions = new Revisions(db);
-  let missing: number | undefined;
   let differences: FileDifference[] = [];
   let byStem = new Map<string, FileDifference[]>();
   const read: Restore['read'] = async (send) => {
     const { kept, files } = await revisions.versions({ datasetId, from: before, to: number }, send);
-    missing = [number, before].find((needed) => needed !== 0 && !kept.has(needed));
     differences = differencesBetween(filesIn(files, before), filesIn(files, number));
     byStem = stemGroupsOf(differences);
-    return missing === undefined ? differences.map(({ filename }) => filename) : undefined;
+    const areKept = kept.has(number) && (before === 0 || kept.has(before));
+    return areKept ? differences.map(({ filename }) => filename) : undefined;
   };
   const kept = new Set<string>();
   const transition = (group: StemGroup, stem: string) =>
@@ -87,7 +85,6 @@ export async function undoRevision(
     }, group);
   const change = { datasetId, filenames: [], now, isActivity: true, author };
   const dataset = await changeFiles(db, { ...change, restore: { restoredFrom: number, read } }, transition, options);
-  if (missing !== undefined) return { missing };
   if (dataset === undefined) return undefined;
   const filenames = differences.map(({ filename }) => filename);
   return {

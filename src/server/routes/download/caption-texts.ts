@@ -1,5 +1,4 @@
-import type { Downloads } from '../../../service/download/downloads.js';
-import type { HashedFile } from '../../../storage/catalog/history/download-files.js';
+import type { Downloads, HashedFile } from '../../../service/download/downloads.js';
 import { etagOf } from '../../conditions.js';
 import { jsonElements, textPages } from './json-parts.js';
 

@@ -8,7 +8,7 @@ import type { Schema } from '../../database/schema.js';
 import { type DatasetRow, PAST_FILE_COLUMNS } from '../rows.js';
 import { type HistoryColumns, rowChunksOf } from '../statements.js';
 
-/** Of uploads that were reserved before there was a history. */
+/** The author of uploads that were reserved before there was a history. */
 const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
 
 /** What a change of the files of a dataset does to its history. */
@@ -16,10 +16,6 @@ export interface HistoryChange {
   readonly columns: HistoryColumns;
   /** The files that move to the history, with their blobs. */
   readonly past: readonly StoredFile[];
-  /** Replaced by the same bytes under another id: the history may name their blobs because they were restored once. */
-  readonly identical: readonly StoredFile[];
-  /** Found damaged, or sound again. */
-  readonly judgedAgain: readonly StoredFile[];
   /** The revision that added a file, by the id of each file that the change stores. */
   readonly addedIn: ReadonlyMap<string, number>;
   /** `undefined` if the set of stored files stays as it is. */
@@ -31,7 +27,7 @@ type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready_as' | 'pinned_a
 /** Decides to which revision a change of stored files belongs, from the locked row of the dataset. */
 export function historyChangeOf(
   row: DatasetRow,
-  differences: readonly StoredDifference[],
+  { added, removed, changed, identical }: StoredDifference,
   {
     author = UNKNOWN_AUTHOR,
     now,
@@ -39,22 +35,17 @@ export function historyChangeOf(
   }: { author: Author | undefined; now: Micros; restoredFrom: number | null },
 ): HistoryChange {
   const { id, revision: latest, revision_group, revision_since } = row;
-  const added = differences.flatMap((difference) => difference.added);
-  const removed = differences.flatMap((difference) => difference.removed);
-  const changed = differences.flatMap((difference) => difference.changed);
-  const identical = differences.flatMap((difference) => difference.identical);
   const past = [...removed, ...changed.map(({ from }) => from)];
   const addedIn = new Map(identical.map(({ from, to }) => [to.id, from.upload.addedIn ?? latest]));
-  const judgedAgain = differences.flatMap((difference) => difference.judgedAgain);
-  const unchanged = { past, identical: identical.map(({ from }) => from), judgedAgain, addedIn };
   if (added.length + past.length === 0) {
-    return { ...unchanged, columns: { revision: latest, revision_group, revision_since }, revision: undefined };
+    return { past, addedIn, columns: { revision: latest, revision_group, revision_since }, revision: undefined };
   }
   const open = revision_group === null ? null : { group: revision_group, startedAt: revision_since ?? 0 };
   const next = historyAfter({ latest, open }, { author, past, now });
   for (const { id: fileId } of [...added, ...changed.map(({ to }) => to)]) addedIn.set(fileId, next.latest);
   return {
-    ...unchanged,
+    past,
+    addedIn,
     columns: {
       revision: next.latest,
       revision_group: next.open?.group ?? null,
@@ -140,11 +131,15 @@ const REVISION_COLUMNS = [
 ] satisfies readonly (keyof RevisionChange)[];
 
 /**
- * Takes the blobs of files that were replaced by the same bytes out of the trash if the history names them, and counts
- * them as bytes of the history.
+ * Takes the blobs of files that were replaced by the same bytes under another id out of the trash if the history names them,
+ * because they were restored once, and counts them as bytes of the history.
  */
-export function keepNamedBlobs(query: Query, files: readonly DatasetFile[], accountId: string): Compilable<unknown>[] {
-  return rowChunksOf(files.map(({ id }) => id)).flatMap((ids) => {
+export function keepNamedBlobs(
+  query: Query,
+  identical: StoredDifference['identical'],
+  accountId: string,
+): Compilable<unknown>[] {
+  return rowChunksOf(identical.map(({ from }) => from.id)).flatMap((ids) => {
     const named = query
       .selectFrom('past_file')
       .select([sql<string>`dataset_id || '/' || id`.as('blob_key'), 'size_bytes'])

@@ -211,7 +211,7 @@ function digestFileOf(
 }
 
 /** Selects the stored and past files that are in a revision, or in only one of two. */
-export function versionsOf(query: Query, { datasetId, from, to }: RevisionRange) {
+function versionsOf(query: Query, { datasetId, from, to }: RevisionRange) {
   const stored = query
     .selectFrom('file')
     .where('dataset_id', '=', datasetId)

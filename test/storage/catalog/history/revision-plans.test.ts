@@ -1,6 +1,5 @@
 import type { CompiledQuery } from 'kysely';
 import { expect, test } from 'vitest';
-import { DownloadFiles } from '../../../../src/storage/catalog/history/download-files.js';
 import { Revisions } from '../../../../src/storage/catalog/history/revisions.js';
 import type { Database } from '../../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
@@ -28,10 +27,7 @@ onEach(catalogs, (open) => {
     return database;
   };
   /** How the database finds the past files for a read. */
-  const plansOf = async (
-    database: Database,
-    read: (revisions: Revisions, downloadFiles: DownloadFiles) => Promise<unknown>,
-  ) => {
+  const plansOf = async (database: Database, read: (revisions: Revisions) => Promise<unknown>) => {
     const statements: CompiledQuery[] = [];
     const watched: Database = {
       ...database,
@@ -40,7 +36,7 @@ onEach(catalogs, (open) => {
         return database.read(sent);
       },
     };
-    await read(new Revisions(watched), new DownloadFiles(watched));
+    await read(new Revisions(watched));
     const plans: string[] = [];
     for (const { sql, parameters } of statements.filter((each) => each.sql.includes('"past_file"'))) {
       // Without other columns, SQLite says whether the index has all columns of the conditions.
@@ -69,9 +65,5 @@ onEach(catalogs, (open) => {
       const plans = await plansOf(database, (revisions) => revisions.versions({ datasetId: 'd', ...range }));
       expect(plans).toEqual([expect.stringMatching(index)]);
     }
-    const plans = await plansOf(database, (_, downloadFiles) =>
-      downloadFiles.ofRevision({ datasetId: 'd', number: 2 }),
-    );
-    expect(plans).toEqual([expect.stringMatching(index)]);
   });
 });
