@@ -19,7 +19,7 @@ export interface FilesState {
   readonly readyAs: readonly Role[];
 }
 
-export function stateOf(
+export function filesStateOf(
   files: readonly (CountedFile & { readonly upload: { readonly sha256: string } })[],
 ): FilesState {
   let counts = countsOfStem([]);

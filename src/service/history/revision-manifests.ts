@@ -1,7 +1,7 @@
 import type { Dataset, LinkSlot, Status, StoredFile } from '../../dataset/dataset.js';
 import { digestWithLinks } from '../../dataset/digest.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { filesIn, revisionsTogether, stateOf } from '../../dataset/history/revision-states.js';
+import { filesIn, filesStateOf, revisionsTogether } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../dataset-view.js';
@@ -107,7 +107,7 @@ export class RevisionManifests {
     const read = () => this.#catalog.revisions.versions({ datasetId: id, from: number, to: number });
     const { kept, files } = await this.#catalog.readMany(accountId, read);
     if (!kept.has(number)) throw await revisionNotFound(this.#catalog, id, number);
-    const { digest, readyAs } = stateOf(files);
+    const { digest, readyAs } = filesStateOf(files);
     const isReady = readyAs.includes(role);
     return {
       dataset,

@@ -1,12 +1,20 @@
 import { type Selectable, sql } from 'kysely';
 import type { ChangeKind, Micros, Role, StoredFile } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
-import { stateOf, type VersionedFile } from '../../../dataset/history/revision-states.js';
+import { filesStateOf, type VersionedFile } from '../../../dataset/history/revision-states.js';
 import type { Revision } from '../../../dataset/history/revisions.js';
 import { type FileKind, stemOf } from '../../../dataset/media.js';
 import { type Database, databaseError, type Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { PAST_FILE_COLUMNS, pastFileOf, required, STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
+import {
+  type FileRow,
+  PAST_FILE_COLUMNS,
+  pastFileOf,
+  required,
+  STORED_COLUMNS,
+  storedFileOf,
+  storedFilesOf,
+} from '../rows.js';
 import { filesOfStems, hasDataset, rowChunksOf, withDataset } from '../statements.js';
 
 /** A revision of a dataset, or, with another `from`, the difference between two. */
@@ -23,6 +31,9 @@ export interface RevisionFileNames {
   readonly number: number;
   readonly filenames: readonly string[];
 }
+
+/** Without facts and warnings, which take the most time to read. */
+const DIGEST_COLUMNS = ['filename', 'kind', 'size_bytes', 'sha256'] as const;
 
 /** Reads and pins the revisions of datasets. Files of a revision are rows of `file` and `past_file`. */
 export class Revisions {
@@ -70,15 +81,14 @@ export class Revisions {
    * @returns `undefined` if the revision is not kept
    */
   async computeDigest(datasetId: string, number: number): Promise<Revision | undefined> {
-    const columns = ['filename', 'kind', 'size_bytes', 'sha256'] as const;
     const { stored, past } = versionsOf(this.#db.query, { datasetId, from: number, to: number });
     const [[row], storedRows, pastRows] = await this.#db.read([
       this.#ofDataset(datasetId).where('number', '=', number),
-      stored.select(columns),
-      past.select(columns),
+      stored.select(DIGEST_COLUMNS),
+      past.select(DIGEST_COLUMNS),
     ]);
     if (row === undefined) return undefined;
-    const { digest, readyAs } = stateOf([...storedRows, ...pastRows].map(digestFileOf));
+    const { digest, readyAs } = filesStateOf([...storedRows, ...pastRows].map(digestFileOf));
     const known = { digest, ready_as: JSON.stringify(readyAs) };
     const { added, removed, changed } = row;
     const update = this.#db.query
@@ -200,14 +210,9 @@ function revisionOf(
   };
 }
 
-function digestFileOf(
-  row: Pick<Selectable<Schema['past_file']>, 'filename' | 'kind'> & {
-    size_bytes: number | null;
-    sha256: string | null;
-  },
-) {
-  const upload = { state: 'stored', sizeBytes: required(row.size_bytes), sha256: required(row.sha256) } as const;
-  return { filename: row.filename, kind: row.kind as FileKind, upload };
+function digestFileOf({ filename, kind, size_bytes, sha256 }: Pick<FileRow, (typeof DIGEST_COLUMNS)[number]>) {
+  const upload = { state: 'stored', sizeBytes: required(size_bytes), sha256: required(sha256) } as const;
+  return { filename, kind: kind as FileKind, upload };
 }
 
 /** Selects the stored and past files that are in a revision, or in only one of two. */
