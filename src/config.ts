@@ -1,5 +1,4 @@
-import { MICROS_PER_SECOND } from './dataset/dataset.js';
-import type { HistoryRules } from './dataset/history/revisions.js';
+import { MICROS_PER_SECOND, type Micros } from './dataset/dataset.js';
 import type { ServiceRules } from './service/dependencies.js';
 import { type FfmpegChoice, ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import type { Limits } from './service/limits/limits.js';
@@ -38,7 +37,8 @@ export interface Config {
   readonly mountRoot: string | undefined;
   /** How long the bytes of a file that no revision has any more stay for downloads in flight, in microseconds. */
   readonly blobGrace: number;
-  readonly history: HistoryRules;
+  /** How long earlier revisions are kept. */
+  readonly historyLifetime: Micros;
   /** The longest time without a new byte of an upload, or without a byte of a response that the client takes. */
   readonly idleSeconds: number;
   /** How long requests in flight may take to finish after SIGTERM. */
@@ -129,7 +129,7 @@ function configOf(values: Values, environment: Record<string, string | undefined
     webhookAllow: values.webhookAllow ?? [],
     mountRoot: values.mountRoot,
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
-    history: { lifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND, count: values.historyCount },
+    historyLifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND,
     idleSeconds: values.idleSeconds,
     stopSeconds: values.stopSeconds,
     inspectionProcesses: values.inspectionProcesses,
