@@ -1,6 +1,6 @@
 import fastify from 'fastify';
 import { expect, onTestFinished, test } from 'vitest';
-import { ServiceError } from '../../src/dataset/errors.js';
+import type { ServiceError } from '../../src/dataset/errors.js';
 import { filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../../src/server/bodies.js';
 import { formOf, RawClient } from '../faults/raw-client.js';
 import { eventually } from '../harness/server.js';
