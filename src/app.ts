@@ -229,7 +229,7 @@ export async function openApp(config: Config, logger: Logger) {
       webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
-      watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
+      watchDataset: (key, options) => watchDataset(dependencies, key, options),
       watchAccount: (accountId, signal) => accountWatches.follow(accountId, signal),
       maxDownloads: blobs.maxSlowReads ?? Number.POSITIVE_INFINITY,
       checkReady: async () => {

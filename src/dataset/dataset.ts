@@ -210,7 +210,10 @@ function unseenTime({ upload }: PendingFile): Micros {
   return POLL_INTERVAL + ((upload.expectedBytes ?? 0) / SLOW_BYTES_PER_SECOND) * MICROS_PER_SECOND;
 }
 
-/** The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read. */
+/**
+ * The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read, except
+ * `unpaired`: other datasets decide it too, so it is derived when the dataset is read.
+ */
 export interface DatasetCounts {
   /** Pending uploads, expired ones included and retired ones not. */
   readonly pending: number;

@@ -17,7 +17,7 @@ import type { PairService } from '../service/pair-service.js';
 import type { UploadLinks } from '../service/upload/upload-links.js';
 import type { Uploads } from '../service/upload/uploads.js';
 import type { AccountEvent } from '../service/watch/watch-account.js';
-import type { DatasetChange } from '../service/watch/watch-dataset.js';
+import type { DatasetChange, WatchOptions } from '../service/watch/watch-dataset.js';
 import type { WebhookService } from '../service/webhooks/webhook-service.js';
 import type { Accounts } from '../storage/catalog/accounts/accounts.js';
 import type { Sessions } from '../storage/catalog/accounts/sessions.js';
@@ -45,7 +45,7 @@ export interface ServerDependencies {
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;
   readonly now: () => number;
-  readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
+  readonly watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
   /** Downloads that may be in flight at once. */
   readonly maxDownloads: number;

@@ -3,7 +3,7 @@ import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { isPairError, PAIR_FAULTS, type PairFile } from '../../dataset/pairs/pair-faults.js';
-import { type JudgedLink, pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
+import { pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
 import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
 import type { PreparedPush } from '../push/prepare.js';
@@ -25,7 +25,7 @@ export interface ComparedPairs {
 export function comparePairs({ name, target, parts }: PreparedPairs): ComparedPairs {
   const pushed = parts.find(({ part }) => part === 'target')?.prepared;
   const targets = stemGroupsOf(pushed === undefined ? keptFiles(target, new Set()) : filesAfter(pushed));
-  const links: JudgedLink[] = [];
+  const findings: Problem[] = [];
   const proofs = new Map<LinkSlot, PairProof>();
   const badStems = new Map<string, PartPush>();
   for (const each of parts) {
@@ -34,10 +34,9 @@ export function comparePairs({ name, target, parts }: PreparedPairs): ComparedPa
     const proof = provePairs(targets, groups, each.part);
     proofs.set(each.part, proof);
     // The files themselves have been judged with their folder.
-    links.push({ slot: each.part, name: each.task.name, status: 'READY', groups, proof, warnings: [] });
+    findings.push(...pairFindingsOf(name, { slot: each.part, name: each.task.name, groups, proof, warnings: [] }));
     for (const fault of PAIR_FAULTS.filter(isPairError)) for (const stem of proof[fault]) badStems.set(stem, each);
   }
-  const findings = pairFindingsOf(name, links);
   return {
     errors: findings.filter(({ severity }) => severity === 'error'),
     warnings: findings.filter(({ severity }) => severity === 'warning'),

@@ -16,7 +16,7 @@ import {
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { manifestOf } from '../../service/history/revision-manifests.js';
-import { StateCache } from '../../service/state-cache.js';
+import { StateCache } from '../../storage/state-cache.js';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
@@ -107,7 +107,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) =>
           withAnySignal([stopping, timeout, disconnectSignal(reply)], (signal) =>
-            waitForStatusChange(watchDataset(key, signal)),
+            waitForStatusChange(watchDataset(key, { signal })),
           ),
         );
       }

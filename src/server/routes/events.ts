@@ -5,7 +5,6 @@ import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { waitUnlessAborted } from '../../service/watch/watch-dataset.js';
-import { watchWithLinked } from '../../service/watch/watch-with-linked.js';
 import { isExpired } from '../../storage/catalog/accounts/grant.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { RouteContext } from '../context.js';
@@ -38,8 +37,7 @@ export async function streamEvents(
   await datasets.summary(key);
   await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
     stream(reply, { context, signal }, async (send) => {
-      const changes = withLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
-      for await (const change of changes) {
+      for await (const change of watchDataset(key, { signal, withLinked })) {
         const { filenames, dataset } = change;
         if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
         const files = filenames && (await datasets.filesNamed(dataset.id, filenames));

@@ -43,7 +43,7 @@ export class Downloads {
   async file(key: DatasetSource, filename: string): Promise<StoredFile> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
     const name = normalizedFilename(filename);
     const [file] =
       number === undefined
@@ -67,7 +67,7 @@ export class Downloads {
     const { catalog } = this.#dependencies;
     const { downloadFiles } = catalog;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
     const found =
@@ -94,7 +94,7 @@ export class Downloads {
       if (found === undefined) throw datasetNotFound(id);
       return found;
     }
-    const dataset = await catalog.dataset(key);
+    const dataset = await catalog.record(key);
     if (dataset === undefined) throw datasetNotFound(id);
     const files = await catalog.downloadFiles.ofRevision({ datasetId: id, number });
     if (files === undefined) throw await revisionNotFound(catalog, id, number);
@@ -111,7 +111,7 @@ export class Downloads {
     { after = '', kind, limit }: { after?: string | undefined; kind?: FileKind | undefined; limit: number },
   ): Promise<{ files: StoredFile[]; isLast: boolean }> {
     const { catalog } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const page = { datasetId: key.id, after: after.normalize('NFC'), kind, limit: limit + 1 };
     const files = await catalog.storedFilesAfter(page);
     return { files: files.slice(0, limit), isLast: files.length <= limit };

@@ -103,7 +103,7 @@ export class MountRoot {
     const dueAt = now() + QUIET;
     this.#dueAt.set(id, dueAt);
     catalog
-      .datasets({ ids: [id] })
+      .records({ ids: [id] })
       .then(([dataset = { id, accountId: '' }]) => this.#enqueueOrWarn([dataset], dueAt))
       .catch((error) => this.#warnNotEnqueued(error));
   }
@@ -141,8 +141,8 @@ export class MountRoot {
   async #enqueueAll(): Promise<JobEnd> {
     const { catalog, now } = this.#dependencies;
     const ids = new Set<string>();
-    for (let page: Dataset[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
-      page = await catalog.datasets({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
+    for (let page: Pick<Dataset, 'id' | 'accountId'>[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
+      page = await catalog.records({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
       for (const { id } of page) ids.add(id);
       await this.#enqueue(page, now());
     }
@@ -169,7 +169,7 @@ export class MountRoot {
 
   /** Folders are named after datasets, whose names are unique within an account only. */
   async #isOldestOfItsName({ id, name }: Pick<Dataset, 'id' | 'name'>): Promise<boolean> {
-    const sameName = await this.#dependencies.catalog.datasets({ name });
+    const sameName = await this.#dependencies.catalog.records({ name });
     return (sameName.at(-1)?.id ?? id) === id;
   }
 
@@ -260,7 +260,7 @@ export class MountRoot {
     }
     log.info({ dataset: name, digest }, `unmounted, because the dataset was ${reason}`);
     // A dataset of another account may take over the name.
-    await this.#enqueue(await catalog.datasets({ name }), now());
+    await this.#enqueue(await catalog.records({ name }), now());
     return true;
   }
 

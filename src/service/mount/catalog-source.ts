@@ -44,14 +44,13 @@ export function catalogSource(
   const latest = async (): Promise<RevisionManifest> => {
     const found = await catalog.contents({ accountId, id: datasetId });
     if (found === undefined) throw new MountError('failed', `Dataset ${datasetId} has been deleted.`);
-    const { dataset, linkedFiles } = found;
+    const { dataset, pairs } = found;
     const at = now();
     const status = datasetStatusOf(dataset, at, rules);
     const files = storedFilesIn(found.files);
     const filesDigest = status === 'READY' ? digestOf(files) : undefined;
-    const links = dataset.links.map((link) => {
-      const sound = (linkedFiles.get(link.slot) ?? []).filter(({ upload }) => !upload.isDamaged);
-      return { ...link, revision: link.dataset.revision, digest: filesDigest && digestOf(sound) };
+    const links = dataset.links.map((link, i) => {
+      return { ...link, revision: link.dataset.revision, digest: filesDigest && pairs[i]?.digest };
     });
     const digest =
       filesDigest &&

@@ -1,53 +1,79 @@
 import { sql } from 'kysely';
-import type { Dataset, DatasetFile, LinkSlot } from '../../dataset/dataset.js';
-import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
+import type { DatasetFile, LinkSlot } from '../../dataset/dataset.js';
+import type { FileKind } from '../../dataset/media.js';
+import type { LinkedFile } from '../../dataset/pairs/links.js';
+import type { PairFile } from '../../dataset/pairs/pair-faults.js';
 import type { Database, Query } from '../database/database.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import type { DatasetKeyOfAccount } from './dataset-changes.js';
-import { type LinkedFile, linkedFilesOf, selectLinkedFiles } from './pairs/linked-files.js';
-import { datasetLinksOf, linksOf } from './pairs/links.js';
-import { datasetRecordOf, fileOf, STORED_COLUMNS, storedFilesOf } from './rows.js';
+import { type DatasetRow, factsReader, fileOf, STORED_COLUMNS, storedFilesOf } from './rows.js';
 import { IS_STORED } from './statements.js';
-
-/** A dataset and its files at one moment. */
-export interface DatasetContents {
-  readonly dataset: Dataset;
-  readonly files: readonly DatasetFile[];
-  /** The stored files of the datasets that it links to; none if they were not asked for. */
-  readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
-}
 
 /** What is read. */
 export interface ContentsOptions {
-  /** Leaves out the files of the datasets that it links to. */
-  readonly isAlone?: boolean;
   /** Reads stored files as if they had no warnings. Those of ten thousand files may take a hundred megabytes. */
   readonly withoutWarnings?: boolean;
 }
 
-/**
- * Reads a dataset, all its files and those of the datasets that it links to, unordered, from one snapshot, so that the counts
- * agree with the files.
- */
-export async function readContents(
+/** A row of `link` with the dataset that it leads to. */
+export type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
+
+/** Sound stored files of the datasets that a dataset links to. */
+export type LinkedFiles = ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
+
+/** A dataset with its links at one moment. */
+interface DatasetRows {
+  readonly row: DatasetRow;
+  readonly links: readonly LinkRow[];
+}
+
+/** Reads a dataset, its links and all its files from one snapshot; `undefined` if the account has no such dataset. */
+export async function readFiles(
   db: Database,
   key: DatasetKeyOfAccount,
-  { isAlone = false, withoutWarnings = false }: ContentsOptions,
-): Promise<DatasetContents | undefined> {
+  { withoutWarnings = false, withLinkedFiles }: ContentsOptions & { withLinkedFiles: boolean },
+): Promise<(DatasetRows & { files: readonly DatasetFile[]; linkedFiles: LinkedFiles }) | undefined> {
   const { query } = db;
-  const [[dataset], stored, others, links, ...linkedFiles] = await db.read([
+  const [[row], links, stored, others, ...linkedFiles] = await db.read([
     rowOf(query, key),
+    linkRowsOf(query, key),
     (withoutWarnings ? rowsWithoutWarningsOf : storedRowsOf)(query, key),
     otherRowsOf(query, key),
-    linkRowsOf(query, key),
-    ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
+    ...(withLinkedFiles ? [linkedRowsOf(query, key)] : []),
   ]);
-  if (dataset === undefined) return undefined;
-  return {
-    dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) },
-    files: [...storedFilesOf(stored, key.id), ...others.map(fileOf)],
-    linkedFiles: linkedFilesOf(linkedFiles),
+  if (row === undefined) return undefined;
+  const files = [...storedFilesOf(stored, key.id), ...others.map(fileOf)];
+  return { row, links, files, linkedFiles: linkedFilesOf(linkedFiles.flat()) };
+}
+
+/** Reads a dataset, its links and what their pairs depend on from one snapshot. */
+export async function readPairs(
+  db: Database,
+  key: DatasetKeyOfAccount,
+): Promise<(DatasetRows & { media: readonly PairFile[]; linkedFiles: LinkedFiles }) | undefined> {
+  const { query } = db;
+  const [[row], links, media, linkedFiles] = await db.read([
+    rowOf(query, key),
+    linkRowsOf(query, key),
+    mediaOf(query, key),
+    linkedRowsOf(query, key),
+  ]);
+  if (row === undefined) return undefined;
+  const factsOf = factsReader();
+  const pairFileOf = ({ filename, kind, facts }: (typeof media)[number]): PairFile => {
+    return { filename, kind: kind as FileKind, upload: { facts: factsOf(facts) } };
   };
+  return { row, links, media: media.map(pairFileOf), linkedFiles: linkedFilesOf(linkedFiles) };
+}
+
+/** Selects the links of target datasets; each target's in the order of the slots. */
+export function linksOf(query: Query) {
+  return query
+    .selectFrom('link')
+    .innerJoin('dataset', 'dataset.id', 'link.linked_id')
+    .selectAll('dataset')
+    .select(['link.dataset_id as target_id', 'link.slot'])
+    .orderBy('link.slot');
 }
 
 function selectOwn(query: Query, parameter: ParameterOf<DatasetKeyOfAccount>) {
@@ -67,6 +93,13 @@ const BUT_WARNINGS = STORED_COLUMNS.filter((column) => column !== 'warnings');
 
 const rowsWithoutWarningsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
   ownStored(query, parameter).select(BUT_WARNINGS).select(sql<string>`'[]'`.as('warnings')),
+);
+
+const mediaOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+  ownStored(query, parameter)
+    .select(['filename', 'kind', 'facts'])
+    .where('kind', '<>', 'caption')
+    .where('problem', 'is', null),
 );
 
 function ownStored(query: Query, parameter: ParameterOf<DatasetKeyOfAccount>) {
@@ -89,8 +122,37 @@ const linkRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOf
   linksOf(query).where('link.dataset_id', '=', selectOwn(query, parameter).select('id')),
 );
 
-const LINKED_ROWS_OF = LINK_SLOTS.map((slot) =>
-  preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
-    selectLinkedFiles(query, slot).where('link.dataset_id', '=', selectOwn(query, parameter).select('id')),
-  ),
+/** The warnings about a mask decide something in its targets, those about a control don't. */
+const linkedRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+  query
+    .selectFrom('link')
+    .innerJoin('file', 'file.dataset_id', 'link.linked_id')
+    .select(['link.slot', 'file.filename', 'file.kind', 'file.facts', 'file.sha256'])
+    .select(sql<string | null>`case when link.slot = 'mask' then file.warnings end`.as('warnings'))
+    .where('link.dataset_id', '=', selectOwn(query, parameter).select('id'))
+    .where('file.state', '=', 'stored')
+    .where('file.problem', 'is', null),
 );
+
+interface LinkedFileRow {
+  readonly slot: string;
+  readonly filename: string;
+  readonly kind: string;
+  readonly facts: string | null;
+  readonly sha256: string | null;
+  readonly warnings: string | null;
+}
+
+function linkedFilesOf(rows: readonly LinkedFileRow[]): LinkedFiles {
+  const factsOf = factsReader();
+  const files = new Map<LinkSlot, LinkedFile[]>();
+  for (const { slot, filename, kind, facts, sha256, warnings } of rows) {
+    const ofSlot = files.get(slot as LinkSlot) ?? [];
+    files.set(slot as LinkSlot, ofSlot);
+    ofSlot.push({
+      ...{ filename, kind: kind as FileKind },
+      upload: { facts: factsOf(facts), sha256: sha256 ?? '', warnings: warnings === null ? [] : JSON.parse(warnings) },
+    });
+  }
+  return files;
+}

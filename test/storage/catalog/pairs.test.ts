@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { laptop } from '../../harness/author.js';
 import { wrongCountsOf } from '../../harness/check-counts.js';
 import { PairedDatasets } from '../../harness/paired-datasets.js';
 
@@ -15,7 +14,7 @@ onEach(catalogs, (open) => {
     return { ...opened, subject, datasetOf, unpaired, wrong };
   };
 
-  test('a change of the target and of a control moves the count of unpaired stems', async () => {
+  test('a change of the target and of a control shows in the count of unpaired stems', async () => {
     const { subject, unpaired, wrong } = await openPairs();
     const target = await subject.create('training');
     const [depth, mask] = [await subject.create('control'), await subject.create('mask')];
@@ -26,7 +25,8 @@ onEach(catalogs, (open) => {
     expect(await unpaired(target)).toBe(3);
     await subject.put(mask, ['a.png', 'b.png']);
     expect(await unpaired(target)).toBe(1);
-    expect((await subject.put(target, ['c.jpg', 'd.mp4']))?.counts.unpaired).toBe(4);
+    await subject.put(target, ['c.jpg', 'd.mp4']);
+    expect(await unpaired(target)).toBe(4);
     await subject.put(depth, ['a.webp']);
     expect(await unpaired(target), 'two controls of one stem').toBe(5);
     await subject.remove(depth, 'a.png');
@@ -43,29 +43,6 @@ onEach(catalogs, (open) => {
     expect(await unpaired(target)).toBe(0);
     await subject.put(depth, ['b.png']);
     expect(await unpaired(target)).toBe(0);
-  });
-
-  test('a change of many files of a control that many datasets link to leaves the right counts', async () => {
-    const { catalog, subject, unpaired, wrong } = await openPairs();
-    const control = await subject.create('control');
-    const files = (count: number, extension: string) =>
-      Array.from({ length: count }, (_, i) => `${String(i).padStart(3, '0')}.${extension}`);
-    await subject.put(control, files(100, 'jpg'));
-    const targets: string[] = [];
-    for (let i = 0; i < 9; i++) {
-      const target = await subject.create('training');
-      await subject.put(target, files(50 * (i % 4), 'jpg'));
-      await subject.link(target, { control_1: control });
-      targets.push(target);
-    }
-    const counts = async () => Promise.all(targets.map(unpaired));
-    expect(await counts()).toEqual([0, 0, 0, 50, 0, 0, 0, 50, 0]);
-    // Seven hundred stems: a page has two of the targets. A restore compares all files, of one target after the other.
-    await subject.put(control, [...files(100, 'png'), ...files(700, 'jpg').slice(100)], { changeId: 'second' });
-    expect(await counts()).toEqual([0, 50, 100, 100, 0, 50, 100, 100, 0]);
-    await catalog.restore({ datasetId: control, number: 1, author: laptop, now: 60 });
-    expect(await counts()).toEqual([0, 0, 0, 50, 0, 0, 0, 50, 0]);
-    for (const target of targets) expect(await wrong(target)).toEqual([]);
   });
 
   test('concurrent changes of targets and controls through two connections leave the right counts, without a deadlock', async () => {
