@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-import { addCommands, type CommandModule } from './program/command-modules.js';
-import { type InstallationAccess, remoteCommands } from './program/remote-commands.js';
-import { runProgram } from './program/run-program.js';
+import { addCommands, type CommandGroup, runProgram } from './program.js';
+import { type InstallationAccess, remoteCommands } from './remote-commands.js';
 
 const openDataFolder: InstallationAccess['openDataFolder'] = async (data) => {
   const [{ openLocal }, { configFrom }] = await Promise.all([
@@ -13,25 +12,18 @@ const openDataFolder: InstallationAccess['openDataFolder'] = async (data) => {
 
 const loadStoreVerification = async () => (await import('./commands/installation/verify-store.js')).storeVerification;
 
-/** The commands that open an installation: they run on the machine that holds its data. */
-const INSTALLATION_MODULES: readonly CommandModule[] = [
-  { names: ['serve'], load: async () => (await import('./commands/serve.js')).addServeCommand },
-  { names: ['token'], load: async () => (await import('./commands/token.js')).addTokenCommands },
-  {
-    names: ['backup', 'restore'],
-    load: async () => (await import('./commands/installation/backup.js')).addBackupCommands,
+const INSTALLATION: CommandGroup = {
+  heading: 'The service, on the machine that holds its data',
+  commands: {
+    serve: async () => (await import('./commands/serve.js')).addServeCommand,
+    token: async () => (await import('./commands/token.js')).addTokenCommands,
+    'backup restore migrate-data': async () =>
+      (await import('./commands/installation/transfer.js')).addTransferCommands,
+    'check-store': async () => (await import('./commands/installation/verify-store.js')).addCheckStoreCommand,
+    jobs: async () => (await import('./commands/installation/jobs.js')).addJobsCommand,
   },
-  {
-    names: ['migrate-data'],
-    load: async () => (await import('./commands/installation/migrate-data.js')).addMigrateDataCommand,
-  },
-  {
-    names: ['check-store'],
-    load: async () => (await import('./commands/installation/verify-store.js')).addCheckStoreCommand,
-  },
-  { names: ['jobs'], load: async () => (await import('./commands/installation/jobs.js')).addJobsCommand },
-];
+};
 
 await runProgram('A self-hosted training-dataset service for LoRA training.', (program, name) =>
-  addCommands(program, name, [...remoteCommands({ openDataFolder, loadStoreVerification }), ...INSTALLATION_MODULES]),
+  addCommands(program, name, [...remoteCommands({ openDataFolder, loadStoreVerification }), INSTALLATION]),
 );

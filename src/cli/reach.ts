@@ -1,4 +1,8 @@
+import { installLine, versionedCommand } from '../command-line.js';
+import { packageVersion } from '../version.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
+import { ownCommand } from './terminal/own-command.js';
+import { printMessage } from './terminal/print.js';
 
 /** What broke off, after something had answered: another attempt can succeed. The codes of Node and of its `fetch` (undici). */
 const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
@@ -49,4 +53,21 @@ function codeOf(error: unknown): string | undefined {
   if (!(error instanceof TypeError) || !(error.cause instanceof Error)) return undefined;
   const { code } = error.cause as NodeJS.ErrnoException;
   return typeof code === 'string' ? code : undefined;
+}
+
+let hasWarned = false;
+
+/** Makes a `fetch` that prints a warning, once in a process, if the service has another version than this command. */
+export function warningOfVersion(fetchAnswer: typeof fetch, serviceUrl: string): typeof fetch {
+  return async (...args) => {
+    const response = await fetchAnswer(...args);
+    const own = packageVersion();
+    const version = response.headers.get('trainyard-version') ?? own;
+    const isKnown = /^\d{1,5}\.\d{1,5}\.\d{1,5}(-[0-9a-z.]{1,20})?$/.test(version);
+    if (hasWarned || !isKnown || version === own) return response;
+    hasWarned = true;
+    const line = ownCommand.command === 'trainyard' ? installLine(serviceUrl) : versionedCommand(serviceUrl, version);
+    printMessage(`this command is version ${own}, and ${serviceUrl} is ${version}. To get that one, run: ${line}`);
+    return response;
+  };
 }

@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 /* The command of the package that a service serves at /cli.tgz. */
 import { INSTALLATION_COMMANDS } from '../command-line.js';
-import { addCommands } from './program/command-modules.js';
-import { remoteCommands } from './program/remote-commands.js';
-import { runProgram } from './program/run-program.js';
+import { addCommands, runProgram } from './program.js';
+import { remoteCommands } from './remote-commands.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 await runProgram('The command line of a trainyard service.', async (program, name) => {

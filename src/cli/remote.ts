@@ -1,21 +1,21 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
-import { type ClientOptions, TrainyardClient } from '../client/client.js';
+import { type ClientOptions, TrainyardClient, TrainyardError } from '../client/client.js';
 import { isToken, NO_TOKEN } from '../client/requests.js';
 import { shellWord } from '../command-line.js';
 import { hasErrno } from '../dataset/errors.js';
-import { wholeNumber } from '../setting-values.js';
+import { nearestName } from '../nearest-name.js';
 import { makeFolders } from '../storage/make-folders.js';
-import { didYouMean } from './did-you-mean.js';
-import { replaceOwnFile } from './own-file.js';
-import { fetchOnceReached } from './reach.js';
-import { CommandError, EXIT } from './terminal/exit-codes.js';
+import { fetchOnceReached, warningOfVersion } from './reach.js';
+import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
 import { ownCommand } from './terminal/own-command.js';
+import { type Output, printOutput } from './terminal/print.js';
 import { errorMessage } from './terminal/text.js';
-import { warningOfVersion } from './version-warning.js';
 
 interface Remote {
   readonly url: string;
@@ -37,46 +37,41 @@ export function addRemoteOptions(command: Command): Command {
     .option('--json', 'print JSON for scripts');
 }
 
-/** The option `--concurrency`, the number of files that a command transfers at a time. */
-export function concurrencyOption(help: string): Option {
-  const parse = wholeNumber({ min: 1, max: 64 });
-  return new Option('--concurrency <number>', help).argParser((text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError(`It ${(error as Error).message}.`);
-    }
-  });
-}
-
 /**
  * Finds the service and token to use. Flags win over the environment, and the environment wins over what `login` saved. A
  * token that is not a flag is sent only to the service that it was set or saved for.
  *
  * @throws CommandError with 78 if either is not set, or a header can't carry the token; with 64 for that of `--token`
  */
-export function remoteFrom({ url, token }: RemoteOptions): Remote {
+export function remoteFrom(options: RemoteOptions): Remote {
   const saved = readSaved();
   // An empty variable counts as not set, since a compose file can't remove a variable.
-  const wanted = url ?? (process.env.TRAINYARD_URL || saved.url);
-  if (token) requireSendableToken(token, { exitCode: EXIT.usage, origin: 'the token of --token' });
-  const found = { url: wanted && serviceUrl(wanted), token: token ?? knownTokenFor(wanted, saved) };
-  if (!found.url || !found.token) {
-    const missing = found.url ? `token for ${found.url}` : 'service URL';
-    const isOther = found.url && saved.url && saved.url !== found.url;
-    const known = isOther ? ` The saved token is for ${saved.url}.` : '';
-    const login = `trainyard login ${shellWord(found.url ?? ownCommand.serviceUrl ?? 'URL')}`;
-    const isWithheld = found.url && process.env.TRAINYARD_TOKEN;
-    const advice = isWithheld
+  const wanted = options.url ?? (process.env.TRAINYARD_URL || saved.url);
+  const url = wanted && serviceUrl(wanted);
+  const { token, origin } = tokenFor(url, options, saved);
+  if (url && token) {
+    const exitCode = options.token === undefined ? EXIT.configError : EXIT.usage;
+    requireSendableToken(token, { exitCode, origin });
+    return { url, token };
+  }
+  const known = url && saved.url && saved.url !== url ? ` The saved token is for ${saved.url}.` : '';
+  const advice =
+    url && process.env.TRAINYARD_TOKEN
       ? 'TRAINYARD_TOKEN is sent only to the service that TRAINYARD_URL names or that "trainyard login" saved. To use another one, add --token.'
-      : `Run "${login}", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
-    throw new CommandError(EXIT.configError, `no ${missing} is set.${known} ${advice}`);
-  }
-  if (token === undefined) {
-    const origin = found.token === saved.token ? 'the saved token' : 'the token of TRAINYARD_TOKEN';
-    requireSendableToken(found.token, { exitCode: EXIT.configError, origin });
-  }
-  return { url: found.url, token: found.token };
+      : `Run "trainyard login ${shellWord(url || ownCommand.serviceUrl || 'URL')}", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
+  throw new CommandError(EXIT.configError, `no ${url ? `token for ${url}` : 'service URL'} is set.${known} ${advice}`);
+}
+
+function tokenFor(
+  url: string | undefined,
+  options: RemoteOptions,
+  saved: Partial<Remote>,
+): { token?: string | undefined; origin: string } {
+  if (options.token !== undefined) return { token: options.token, origin: 'the token of --token' };
+  const { TRAINYARD_TOKEN: token, TRAINYARD_URL } = process.env;
+  const isFor = (owner: string | undefined) => owner !== undefined && url === serviceUrl(owner);
+  if (token && isFor(TRAINYARD_URL || saved.url)) return { token, origin: 'the token of TRAINYARD_TOKEN' };
+  return { token: isFor(saved.url) ? saved.token : undefined, origin: 'the saved token' };
 }
 
 /** @throws CommandError if a header can't carry a token */
@@ -105,45 +100,94 @@ export function serviceUrl(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '').replace(PAGE_PATH, '');
 }
 
-/** The token in the environment or else the saved one, if it belongs to this service. */
-function knownTokenFor(url: string | undefined, saved: Partial<Remote>): string | undefined {
-  const isWanted = (owner: string | undefined) =>
-    url !== undefined && owner !== undefined && serviceUrl(url) === serviceUrl(owner);
-  const { TRAINYARD_TOKEN, TRAINYARD_URL } = process.env;
-  if (TRAINYARD_TOKEN && isWanted(TRAINYARD_URL || saved.url)) return TRAINYARD_TOKEN;
-  return isWanted(saved.url) ? saved.token : undefined;
+/** Makes a client of the service that the options and the environment name. */
+export function clientFrom(options: RemoteOptions, extra: Pick<ClientOptions, 'change'> = {}): TrainyardClient {
+  return clientOf(remoteFrom(options), extra);
 }
 
-/**
- * Makes a client of the service that the options and the environment name.
- *
- * @param change what its changes belong to in the history of a dataset
- */
-export function clientFrom(options: RemoteOptions, { change }: Pick<ClientOptions, 'change'> = {}): TrainyardClient {
-  const { url, token } = remoteFrom(options);
-  const fetchAnswer = warningOfVersion(fetchOnceReached(), url);
-  return new TrainyardClient({ baseUrl: url, token, fetch: fetchAnswer, ...(change && { change }) });
+/** Makes a client that explains why a service can't be reached, and warns of another version. */
+export function clientOf(
+  { url, token }: Remote,
+  options: Pick<ClientOptions, 'change' | 'attempts'> = {},
+): TrainyardClient {
+  return new TrainyardClient({
+    baseUrl: url,
+    token,
+    fetch: warningOfVersion(fetchOnceReached(), url),
+    ...options,
+  });
 }
 
 /** Finds a dataset by name or ID. @throws CommandError with 66 if there is none */
 export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
-  return datasetIn(await client.list({ signal }), nameOrId);
+  const dataset = await client.find(nameOrId, { signal });
+  if (dataset !== undefined) return dataset;
+  const hint = didYouMean(nameOrId, await client.list({ signal })) || ' To list your datasets, run: trainyard ls';
+  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}".${hint}`);
 }
 
-/** Finds a dataset by name or ID in a list of all. @throws CommandError with 66 if there is none */
-export function datasetIn(datasets: readonly WireDataset[], nameOrId: string): WireDataset {
-  const name = nameOrId.normalize('NFC');
-  const dataset = datasets.find(({ id }) => id === nameOrId) ?? datasets.find((each) => each.name === name);
-  if (dataset !== undefined) return dataset;
-  const hint = didYouMean(nameOrId, datasets) || ' To list your datasets, run: trainyard ls';
-  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}".${hint}`);
+/** Suggests the dataset whose name is like one that does not exist: ` Did you mean "railway"?`, or an empty text. */
+export function didYouMean(name: string, datasets: readonly { name: string }[]): string {
+  const names = datasets.map((dataset) => dataset.name);
+  const near = nearestName(name, names, Math.max(1, name.length / 3));
+  return near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
+}
+
+/** The call of a command on a service. */
+export interface Call<Options = unknown> {
+  readonly client: TrainyardClient;
+  readonly options: RemoteOptions & Options;
+  /** Aborts at ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Completes a command that calls a service: adds `--url`, `--token`, `--json` and the help.
+ *
+ * @param run gets the arguments of the command after the call; without a result it has printed its output itself
+ */
+export function onService<Options, Args extends unknown[]>(
+  command: Command,
+  help: string,
+  run: (call: Call<Options>, ...args: Args) => Promise<Output | undefined>,
+): Command {
+  return addRemoteOptions(command)
+    .addHelpText('after', help)
+    .action((...given: unknown[]) =>
+      interruptible(async (signal) => {
+        const options = command.opts<RemoteOptions & Options>();
+        // Commander adds the options and the command.
+        const args = given.slice(0, -2) as Args;
+        const output = await run({ client: clientFrom(options), options, signal }, ...args);
+        if (output !== undefined) printOutput(output, options.json === true);
+      }),
+    );
+}
+
+/** Completes a command whose first argument is the name or ID of a dataset. */
+export function onDataset<Options, Args extends unknown[]>(
+  command: Command,
+  help: string,
+  run: (dataset: WireDataset, call: Call<Options>, ...args: Args) => Promise<Output | undefined>,
+): Command {
+  return onService(command, help, async (call: Call<Options>, nameOrId: string, ...args: Args) =>
+    run(await mustFind(call.client, nameOrId, call.signal), call, ...args).catch(explainMissingRoute),
+  );
+}
+
+/** Rethrows the error of a call. @throws CommandError with 69 if the service has the dataset and not this route */
+export function explainMissingRoute(error: unknown): never {
+  const isMissing = error instanceof TrainyardError && error.status === 404;
+  if (!isMissing || (error.code !== undefined && error.code !== 'route_not_found')) throw error;
+  const message = "this service can't do that: it is no trainyard, or has another version.";
+  throw new CommandError(EXIT.unavailable, message, { cause: error });
 }
 
 /** Saves a service and its token for later commands in a file that only its owner can read. @returns its path */
 export async function saveRemote(remote: Remote): Promise<string> {
   const folder = settingsFolder();
   if (folder === undefined) throw new CommandError(EXIT.configError, `nothing can be saved: ${NO_HOME}`);
-  const path = configIn(folder);
+  const path = join(folder, 'config.json');
   await makeFolders(dirname(path), { mode: 0o700 });
   await replaceOwnFile(path, `${JSON.stringify(remote, null, 2)}\n`);
   return path;
@@ -152,7 +196,7 @@ export async function saveRemote(remote: Remote): Promise<string> {
 function readSaved(): Partial<Remote> {
   const folder = settingsFolder();
   if (folder === undefined) return {};
-  const path = configIn(folder);
+  const path = join(folder, 'config.json');
   try {
     // Opening a pipe would wait for a writer forever.
     if (!statSync(path).isFile()) throw new Error('it is not a file');
@@ -167,10 +211,6 @@ function readSaved(): Partial<Remote> {
   }
 }
 
-function configIn(folder: string): string {
-  return join(folder, 'config.json');
-}
-
 /** Why `settingsFolder` is `undefined`, and what to do. */
 export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOME';
 
@@ -178,15 +218,23 @@ export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOM
 export function settingsFolder(): string | undefined {
   const { XDG_CONFIG_HOME, HOME } = process.env;
   if (XDG_CONFIG_HOME) return join(XDG_CONFIG_HOME, 'trainyard');
-  const home = HOME || homeOfUser();
-  return home && join(home, '.config', 'trainyard');
+  try {
+    const home = HOME || userInfo().homedir;
+    return home === '' ? undefined : join(home, '.config', 'trainyard');
+  } catch {
+    // The system of a container need not know its user.
+    return undefined;
+  }
 }
 
-/** `undefined` for a user of a container that its system does not know. */
-function homeOfUser(): string | undefined {
+/** Replaces a file that only its owner can read, atomically and durably. */
+export async function replaceOwnFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}`;
   try {
-    return userInfo().homedir;
-  } catch {
-    return undefined;
+    await writeFile(temporary, text, { flag: 'wx', mode: 0o600, flush: true });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
 }

@@ -2,8 +2,10 @@ import { type Command, Option } from 'commander';
 import { type Config, ConfigError, loadConfig } from '../config.js';
 import { SETTINGS, type Setting } from '../settings.js';
 import { type FfmpegChoice, ffmpegChoiceOf } from '../service/inspection/clip/ffmpeg.js';
+import type { OpenCatalog } from '../storage/catalog/open-catalog.js';
 import { missingData } from '../storage/data-folder.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
+import { type Output, printOutput } from './terminal/print.js';
 
 type SettingName = keyof typeof SETTINGS;
 
@@ -29,6 +31,34 @@ export function configFrom(options: Record<string, string>): Config {
     const faults = error.faults.map((fault) => `  ${fault}`).join('\n');
     throw new CommandError(EXIT.configError, `invalid settings:\n${faults}`, { cause: error });
   }
+}
+
+/**
+ * Completes a command that opens an installation on this machine: adds `--json`, the flags of these settings and the help.
+ *
+ * @param run gets the settings, the options, and the arguments of the command
+ */
+export function onInstallation<Options, Args extends unknown[]>(
+  command: Command,
+  { settings, help }: { settings: readonly SettingName[]; help: string },
+  run: (config: Config, options: Options & { json?: true }, ...args: Args) => Promise<Output>,
+): Command {
+  addSettings(command.option('--json', 'print JSON for scripts'), settings);
+  return command.addHelpText('after', help).action(async (...given: unknown[]) => {
+    const options = command.opts();
+    const args = given.slice(0, -2) as Args;
+    const output = await run(configFrom(options), options as Options & { json?: true }, ...args);
+    printOutput(output, options.json === true);
+  });
+}
+
+/** Opens the catalog of an installation for `work`. @throws CommandError with 66 if there is none */
+export async function withCatalog<T>(config: Config, work: (catalog: OpenCatalog) => Promise<T>): Promise<T> {
+  requireCatalog(config);
+  // Imported late, so that other commands start without loading the database code.
+  const { openCatalog } = await import('../storage/catalog/open-catalog.js');
+  const catalog = await openCatalog(config);
+  return work(catalog).finally(catalog.close);
 }
 
 /** @throws CommandError with 66 if the catalog is to be in a folder that has none: only a server makes one */

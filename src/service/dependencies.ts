@@ -3,7 +3,6 @@ import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 import type { Jobs } from '../storage/catalog/jobs.js';
-import type { CpuBudget } from './limits/cpu-budget.js';
 
 export interface InspectorOptions {
   /** The account of the file: concurrent inspections are shared fairly between accounts. */
@@ -15,7 +14,7 @@ export interface InspectorOptions {
   /** False if the facts of a clip are not needed, since a decoder reads them afterwards. */
   readonly readsClipFacts?: boolean;
   /** The processor time for which a client waits; by default as much as the file may use. */
-  readonly budget?: CpuBudget | undefined;
+  readonly maxSeconds?: number | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -51,11 +51,6 @@ export class FairQueue {
     return this.#held;
   }
 
-  /** Whether callers of other keys than this one wait. */
-  hasOthersThan(key: string): boolean {
-    return [...this.#lines.values()].some((line) => line.size > (line.has(key) ? 1 : 0));
-  }
-
   /** Runs work while it holds its units. @throws what `work` throws, and as `acquire` */
   async run<T>(key: string, work: () => Promise<T>, options: AcquireOptions = {}): Promise<T> {
     const release = await this.acquire(key, options);

@@ -86,6 +86,9 @@ describe('check', () => {
       stderr: expect.stringContaining('missing: there is no such file or folder'),
     });
     expect(await trainyard(['check', empty])).toMatchObject({ code: 66, stderr: expect.stringContaining('raw/') });
+    await mkdir(join(empty, '10_red wagon'));
+    const kohya = await trainyard(['check', empty]);
+    expect(kohya.stderr).toMatch(/To check one, run: \S*trainyard check '.*10_red wagon'/);
     const json = await trainyard(['check', empty, '--json']);
     expect([json.code, json.stderr, json.json().error]).toEqual([
       66,

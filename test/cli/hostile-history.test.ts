@@ -40,16 +40,6 @@ describe('pages of a difference', () => {
     const back = await ended(diff, '/diff', (query) => page(['b.txt'], query.has('after') ? 'a.txt' : 'b.txt'));
     expect(back).toEqual({ code: 76, message: expect.stringMatching(INVALID), pages: 2 });
   });
-
-  test.each([[[]], [['--json']]])('with more files than the first page says end the command %s', async (flags) => {
-    let count = 0;
-    const longer = () => {
-      const name = `${String(count++).padStart(9, '0')}.txt`;
-      return page([name], name, count + 4);
-    };
-    const { code, message, pages } = await ended(['diff', 'railway', '0', '1', ...flags], '/diff', longer);
-    expect([code, message, pages]).toEqual([76, expect.stringMatching(INVALID), 6]);
-  });
 });
 
 describe('pages of the log', () => {
@@ -73,10 +63,5 @@ describe('pages of the log', () => {
   test('that do not advance end the command', async () => {
     const circle = await ended(['log', 'railway', '--limit', '1000'], '/revisions', () => page(1, 5));
     expect(circle).toEqual({ code: 76, message: expect.stringMatching(INVALID), pages: 2 });
-  });
-
-  test('with more revisions than were asked for end the command', async () => {
-    const long = await ended(['log', 'railway'], '/revisions', () => page(21, null));
-    expect(long).toEqual({ code: 76, message: expect.stringMatching(INVALID), pages: 1 });
   });
 });

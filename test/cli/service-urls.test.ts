@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { isLoopback, serviceUrls } from '../../src/cli/service-urls.js';
+import { isLoopback, serviceUrls } from '../../src/cli/commands/serve.js';
 import { trainyard } from '../harness/command.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 

@@ -65,7 +65,7 @@ afterAll(async () => {
 /** The processor time that all slots may use while one file is inspected. */
 function maxSecondsOf({ filename, sizeBytes }: { filename: string; sizeBytes: number }): number {
   const { kind } = mediaTypeOf(filename)!;
-  const { maxCpuSeconds } = limitsOf({ kind, sizeBytes, isRemote: false });
+  const { maxCpuSeconds } = limitsOf({ kind, sizeBytes });
   return GENEROUS * SLOTS * (maxCpuSeconds + (kind === 'video' ? DECODE_SECONDS : 0));
 }
 

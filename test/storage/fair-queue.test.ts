@@ -105,17 +105,6 @@ describe('a queue of slots', () => {
     expect(recorder.granted.map(({ key, priority }) => `${key}${priority}`)).toEqual(['a0', 'a1', 'a1', 'b0']);
   });
 
-  test('says whether others wait', async () => {
-    const recorder = new Recorder(new FairQueue(1));
-    recorder.add('a');
-    recorder.add('a');
-    expect([recorder.queue.hasOthersThan('a'), recorder.queue.hasOthersThan('b')]).toEqual([false, true]);
-    const other = recorder.add('b');
-    expect(recorder.queue.hasOthersThan('a')).toBe(true);
-    other.abort.abort();
-    expect(recorder.queue.hasOthersThan('a')).toBe(false);
-  });
-
   test('runs work, and releases its units if it fails', async () => {
     const queue = new FairQueue(1);
     await expect(queue.run('a', () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
@@ -216,7 +205,6 @@ test('in any order of waits, ends and aborts, units are never lost and never giv
       }
       expect(recorder.waiting).toEqual([]);
       expect(queue.held).toBe(0);
-      expect(queue.hasOthersThan('')).toBe(false);
     }),
     { numRuns: 300 },
   );

@@ -1,18 +1,38 @@
-import { type Command, Option } from 'commander';
-import type { Dataset, DatasetWithFiles, Role, Status } from '../../client/client.js';
+import { spawn } from 'node:child_process';
+import { type Command, createArgument, Option } from 'commander';
+import {
+  type Dataset,
+  type DatasetFile,
+  type DatasetWithFiles,
+  type Role,
+  type Status,
+  type TrainyardClient,
+  TrainyardError,
+} from '../../client/client.js';
+import { shellWord } from '../../command-line.js';
+import { stemOf } from '../../dataset/media.js';
+import { parseDatasetName } from '../../dataset/names.js';
+import { jsonText } from '../../json-text.js';
+import { numberIn, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
 import { linkLines, STATUS_COLOURS } from '../pairs/link-lines.js';
 import { statusLines } from '../push/output.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
-import { roleOption } from '../role-option.js';
-import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { type Call, mustFind, onDataset, onService, remoteFrom } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
-import { canAsk, confirms } from '../terminal/prompts.js';
-import { jsonText } from '../../json-text.js';
-import { counted, formatBytes, printable, tableOf } from '../terminal/text.js';
+import { type Output, painterOf, print, printJson, tableLines } from '../terminal/print.js';
+import { isConfirmed } from '../terminal/prompts.js';
+import { counted, formatBytes, minuteOf, printable, truncated } from '../terminal/text.js';
+
+/** Longer captions are not fetched. */
+const MAX_CAPTION_BYTES = 4096;
+
+/** The maximum width of the caption column. */
+const CAPTION_COLUMNS = 100;
 
 const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
+
+const NO_DATASETS = 'You have no datasets yet. To create one, run: trainyard push DIR';
 
 const LS_HELP = `
 Examples:
@@ -28,12 +48,53 @@ Examples:
 
 The exit code is 1 if the dataset is FAILED. With --watch, --json prints a document for each change, each on one line.`;
 
+const SHOW_HELP = `
+Examples:
+  $ trainyard show wagons
+  $ trainyard show wagons --json | jq -r '.files[] | select(.caption) | "\\(.filename): \\(.caption)"'`;
+
+const OPEN_HELP = `
+Examples:
+  $ trainyard open
+  $ trainyard open wagons
+
+The address signs the browser in to your account: once, and within a minute. Without a terminal it is only printed. The exit
+code is 69 if the service has no web pages.`;
+
+const RENAME_HELP = `
+Examples:
+  $ trainyard rename railway "Red railway"
+
+Its ID, history, links and tokens stay. The next mount makes a folder of the new name.`;
+
+const ROLE_HELP = `
+Examples:
+  $ trainyard role railway-depth            prints its role
+  $ trainyard role railway-depth control    makes it a control dataset
+  $ trainyard role railway-mask mask
+
+A training dataset has images and clips to train on, with captions. A control dataset has the images that an edit model gets
+beside those of a training dataset; a mask dataset says with white where the loss counts. Their images have the names of those
+in the training dataset, and need no captions. To link them, see: trainyard pair --help
+
+The role of a dataset that is linked can't be changed.`;
+
 const RM_HELP = `
 Examples:
   $ trainyard rm wagons          asks first
   $ trainyard rm wagons --yes    does not ask, for scripts`;
 
-/** `trainyard ls|status|rm` */
+const SHARE_HELP = `
+Examples:
+  $ trainyard share wagons                       prints a link, valid for a week
+  $ trainyard share wagons --days 1 --for Ada
+  $ trainyard share wagons --list
+  $ trainyard share wagons --revoke 3f9a1c20     the link no longer works
+
+Who has the link sees the current images, clips and captions of this dataset and can download them, without an account. It
+shows no other dataset and no earlier revision, and changes nothing. The link is not shown again.`;
+
+/** `trainyard ls|status|show|open|share|rename|role|rm` */
 export function addDatasetCommands(program: Command): void {
   const ls = program
     .command('ls')
@@ -41,23 +102,34 @@ export function addDatasetCommands(program: Command): void {
     .addOption(
       new Option('--status <status>', 'only datasets with this status').choices(STATUSES).argParser(parseStatus),
     )
-    .addOption(roleOption('only datasets with this role: training, control or mask'))
-    .action((options) => interruptible((signal) => list(options, signal)));
-  addRemoteOptions(ls).addHelpText('after', LS_HELP);
-  const status = program
-    .command('status')
-    .description("Show a dataset's status and all its problems.")
-    .argument('<dataset>', 'its name or ID')
-    .option('--watch', 'wait until it is READY or FAILED, and print every change')
-    .action((name, options) => interruptible((signal) => showStatus(name, options, signal)));
-  addRemoteOptions(status).addHelpText('after', STATUS_HELP);
-  const rm = program
-    .command('rm')
-    .description('Delete a dataset and all its files.')
-    .argument('<dataset>', 'its name or ID')
-    .option('--yes', 'do not ask for confirmation')
-    .action((name, options) => interruptible((signal) => remove(name, options, signal)));
-  addRemoteOptions(rm).addHelpText('after', RM_HELP);
+    .addOption(roleOption('only datasets with this role: training, control or mask'));
+  onService(ls, LS_HELP, list);
+  const command = (name: string, description: string) =>
+    program.command(name).description(description).argument('<dataset>', 'its name or ID');
+  const status = command('status', "Show a dataset's status and all its problems.");
+  status.option('--watch', 'wait until it is READY or FAILED, and print every change');
+  onDataset(status, STATUS_HELP, showStatus);
+  const show = command('show', "Show a dataset's files, with sizes, dimensions and captions.");
+  onDataset(show.option('--no-captions', 'do not fetch the captions'), SHOW_HELP, showFiles);
+  const open = program
+    .command('open')
+    .description('Open the web page of the service, or of a dataset, in the browser, signed in, and print its address.')
+    .argument('[dataset]', 'its name or ID');
+  onService(open, OPEN_HELP, openPage);
+  const sharing = 'Create a link that shows a dataset to a person without an account, or list or revoke such links.';
+  const sharer = command('share', sharing)
+    .option('--days <number>', 'how long the link is valid, 1 to 365', numberIn({ min: 1, max: 365 }), 7)
+    .option('--for <name>', 'for whom it is, for the list')
+    .addOption(new Option('--list', 'list the links of the dataset that are not revoked').conflicts('revoke'))
+    .option('--revoke <id>', 'revoke the link with this ID');
+  onDataset(sharer, SHARE_HELP, share);
+  const renamed = command('rename', 'Give a dataset another name.');
+  onDataset(renamed.argument('<name>', 'the new name'), RENAME_HELP, rename);
+  const role = command('role', 'Show or change what the files of a dataset are for: training, control or mask.');
+  role.addArgument(createArgument('[role]', 'training, control or mask').argParser(parseRole));
+  onDataset(role, ROLE_HELP, showOrChangeRole);
+  const rm = command('rm', 'Delete a dataset and all its files.');
+  onDataset(rm.option('--yes', 'do not ask for confirmation'), RM_HELP, remove);
 }
 
 function parseStatus(text: string): string {
@@ -67,42 +139,23 @@ function parseStatus(text: string): string {
   throw new CommandError(EXIT.usage, message);
 }
 
-interface ListOptions extends RemoteOptions {
-  readonly status?: Status;
-  readonly role?: Role;
-}
-
-async function list({ status: wanted, role, ...options }: ListOptions, signal: AbortSignal): Promise<void> {
-  const all = await clientFrom(options).list({ signal });
-  const datasets = all.filter(
-    (dataset) => (wanted ?? dataset.status) === dataset.status && (role ?? roleOf(dataset)) === roleOf(dataset),
+async function list({ client, options, signal }: Call<{ status?: Status; role?: Role }>): Promise<Output> {
+  const { status, role } = options;
+  const datasets = (await client.list({ signal })).filter(
+    (dataset) => (status ?? dataset.status) === dataset.status && (role ?? roleOf(dataset)) === roleOf(dataset),
   );
-  if (options.json) return printJson({ datasets });
-  if (datasets.length === 0) {
-    const words = [wanted, role && `a ${role} dataset`].filter((word) => word !== undefined);
-    if (words.length > 0) return print(`No dataset is ${words.join(' and ')}.`);
-    return print(withOwnCommand('You have no datasets yet. To create one, run: trainyard push DIR'));
-  }
-  const hasRoles = datasets.some((dataset) => roleOf(dataset) !== 'training');
-  const rows = datasets.map((dataset) => [
-    printable(dataset.name),
-    ...(hasRoles ? [printable(roleOf(dataset))] : []),
-    dataset.status,
-    contentOf(dataset),
-    dataset.size_bytes === undefined ? '' : formatBytes(dataset.size_bytes),
-    dataset.updated_at.slice(0, 16).replace('T', ' '),
-    printable(dataset.id),
-  ]);
-  const paint = painterOf(process.stdout);
-  const titles = ['NAME', ...(hasRoles ? ['ROLE'] : []), 'STATUS', 'FILES', 'SIZE', 'CHANGED (UTC)', 'ID'];
-  const [heading = '', ...lines] = tableOf([titles, ...rows]);
-  print(paint('bold', heading));
-  for (const [index, line] of lines.entries()) {
-    const status = datasets[index]?.status ?? 'DRAFT';
-    // The name comes first, and may contain the same word.
-    const at = line.indexOf(status, printable(datasets[index]?.name ?? '').length);
-    print(line.slice(0, at) + paint(STATUS_COLOURS[status], status) + line.slice(at + status.length));
-  }
+  const filters = [status, role && `a ${role} dataset`].filter((word) => word !== undefined);
+  const columns = {
+    name: ({ name }: Dataset) => name,
+    ...(datasets.some((dataset) => roleOf(dataset) !== 'training') && { role: roleOf }),
+    status: (dataset: Dataset) => [dataset.status, STATUS_COLOURS[dataset.status]] as const,
+    files: contentOf,
+    size: ({ size_bytes }: Dataset) => (size_bytes === undefined ? '' : formatBytes(size_bytes)),
+    'changed (utc)': ({ updated_at }: Dataset) => minuteOf(updated_at),
+    id: ({ id }: Dataset) => id,
+  };
+  const none = filters.length > 0 ? `No dataset is ${filters.join(' and ')}.` : withOwnCommand(NO_DATASETS);
+  return { document: { datasets }, lines: tableLines(datasets, none, columns) };
 }
 
 /** A service without roles has training datasets. */
@@ -117,9 +170,10 @@ function contentOf({ counts }: Dataset): string {
   return kindCounts({ image: images, video: videos, caption: captions }).join(', ');
 }
 
-async function showStatus(name: string, options: RemoteOptions & { watch?: true }, signal: AbortSignal): Promise<void> {
-  const client = clientFrom(options);
-  const { id } = await mustFind(client, name, signal);
+async function showStatus(
+  { id }: Dataset,
+  { client, options, signal }: Call<{ watch?: true }>,
+): Promise<Output | undefined> {
   let printed = '';
   const printChange = (dataset: DatasetWithFiles) => {
     const { files: _, ...summary } = dataset;
@@ -128,53 +182,240 @@ async function showStatus(name: string, options: RemoteOptions & { watch?: true 
     printed = line;
     if (options.json && options.watch) print(line);
     else if (options.json) printJson(summary);
-    else printStatus(dataset);
+    else for (const each of [summaryLine(dataset), ...detailLines(dataset)]) print(each);
   };
   const dataset = options.watch
     ? await client.waitUntilReady(id, { signal, onStatus: printChange })
     : await client.status(id, { signal });
   printChange(dataset);
   if (dataset.status === 'FAILED') process.exitCode = EXIT.notFit;
+  return undefined;
 }
 
-function printStatus(dataset: DatasetWithFiles): void {
+function summaryLine(dataset: DatasetWithFiles): string {
+  const { pending = 0, checking = 0, rejected = 0 } = dataset.counts ?? {};
+  const parts = [
+    contentOf(dataset) || counted(dataset.files.length, 'file'),
+    formatBytes(bytesOf(dataset)),
+    ...(pending === 0 ? [] : [counted(pending, 'pending upload')]),
+    ...(checking === 0 ? [] : [`${counted(checking, 'file')} being checked`]),
+    ...(rejected === 0 ? [] : [counted(rejected, 'rejected upload')]),
+  ];
+  return `${painterOf(process.stdout)('bold', printable(dataset.name))}  ${roleText(dataset)}${parts.join(', ')}`;
+}
+
+function detailLines(dataset: DatasetWithFiles): string[] {
   const paint = painterOf(process.stdout);
-  const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
-  const content = contentOf(dataset) || counted(dataset.files.length, 'file');
-  const { pending = 0, checking: unchecked = 0, rejected = 0 } = dataset.counts ?? {};
-  const open = pending === 0 ? '' : `, ${counted(pending, 'pending upload')}`;
-  const unproved = unchecked === 0 ? '' : `, ${counted(unchecked, 'file')} being checked`;
-  const failed = rejected === 0 ? '' : `, ${counted(rejected, 'rejected upload')}`;
-  const role = roleOf(dataset) === 'training' ? '' : `${printable(roleOf(dataset))} dataset, `;
-  print(
-    `${paint('bold', printable(dataset.name))}  ${role}${content}, ${formatBytes(bytes)}${open}${unproved}${failed}`,
-  );
-  for (const line of [...linkLines(dataset, paint), ...statusLines(dataset, paint)]) print(line);
-  const awaited = (dataset.awaited ?? []).map(
-    ({ filename, until }) => `waiting for ${printable(filename)} until ${until.slice(11, 16)} UTC`,
-  );
-  for (const line of firstLines(awaited, 'file')) print(line);
-  const checking = (dataset.checking ?? []).map(
-    ({ filename, since }) => `checking ${printable(filename)} since ${since.slice(11, 16)} UTC`,
-  );
-  for (const line of firstLines(checking, 'file')) print(line);
-  const warnings = (dataset.warnings ?? []).map(({ message }) => paint('yellow', `! ${printable(message)}`));
-  for (const line of firstLines(warnings, 'warning')) print(line);
+  const hourOf = (time: string) => `${time.slice(11, 16)} UTC`;
+  const { awaited = [], checking = [], warnings = [] } = dataset;
+  const waiting = awaited.map(({ filename, until }) => `waiting for ${printable(filename)} until ${hourOf(until)}`);
+  const checked = checking.map(({ filename, since }) => `checking ${printable(filename)} since ${hourOf(since)}`);
+  const warned = warnings.map(({ message }) => paint('yellow', `! ${printable(message)}`));
+  return [
+    ...linkLines(dataset, paint),
+    ...statusLines(dataset, paint),
+    ...firstLines(waiting, 'file'),
+    ...firstLines(checked, 'file'),
+    ...firstLines(warned, 'warning'),
+  ];
 }
 
-async function remove(name: string, options: RemoteOptions & { yes?: true }, signal: AbortSignal): Promise<void> {
-  const client = clientFrom(options);
-  const dataset = await mustFind(client, name, signal);
-  if (!options.yes) {
-    if (options.json || !canAsk()) {
-      const message = `deleting "${printable(dataset.name)}" needs your confirmation on a terminal. To delete it without, add --yes.`;
-      throw new CommandError(EXIT.usage, message);
-    }
-    const content = contentOf(dataset) || 'all its files';
-    const question = `Delete "${printable(dataset.name)}" (${content})? This can't be undone.`;
-    if (!(await confirms(question, signal))) return print('Nothing was deleted.');
+function bytesOf({ files }: DatasetWithFiles): number {
+  return files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+}
+
+/** `control dataset, `; empty for a training dataset. */
+function roleText(dataset: Dataset): string {
+  return roleOf(dataset) === 'training' ? '' : `${printable(roleOf(dataset))} dataset, `;
+}
+
+async function showFiles({ id }: Dataset, { client, options, signal }: Call<{ captions: boolean }>): Promise<Output> {
+  const dataset = await client.status(id, { signal });
+  const captions = options.captions ? await captionsOf(client, dataset, signal) : new Map<string, string>();
+  const files = dataset.files.map((file) => {
+    const caption = captions.get(file.filename);
+    return caption === undefined ? file : { ...file, caption };
+  });
+  const paint = painterOf(process.stdout);
+  const lines = [
+    ...fileLines(dataset, captions),
+    `${roleText(dataset)}${counted(dataset.files.length, 'file')}, ${formatBytes(bytesOf(dataset))}`,
+    ...linkLines(dataset, paint),
+    ...statusLines(dataset, paint),
+  ];
+  return { document: { ...dataset, files }, lines };
+}
+
+function isCaption({ filename }: DatasetFile): boolean {
+  return /\.txt$/i.test(filename);
+}
+
+/** A row for each image and video with its caption, and for each caption without media. */
+function fileLines({ role, files }: DatasetWithFiles, captions: ReadonlyMap<string, string>): string[] {
+  // A control or mask needs no caption.
+  const none = role === 'control' || role === 'mask' ? '' : 'none';
+  const captionOf = new Map(files.filter(isCaption).map((file) => [stemOf(file.filename), file]));
+  const stems = new Set(files.filter((file) => !isCaption(file)).map(({ filename }) => stemOf(filename)));
+  const captionText = (file: DatasetFile) => {
+    const { filename } = isCaption(file) ? file : (captionOf.get(stemOf(file.filename)) ?? { filename: undefined });
+    return filename === undefined ? none : (captions.get(filename)?.replace(/\s+/g, ' ') ?? filename);
+  };
+  const shown = files.filter((file) => !isCaption(file) || !stems.has(stemOf(file.filename)));
+  if (shown.length === 0) return [];
+  const table = tableLines(shown, '', {
+    file: ({ filename }) => filename,
+    size: ({ size_bytes }) => formatBytes(size_bytes),
+    details: factsOf,
+    // Cut after the escapes, which make it longer.
+    caption: (file) => truncated(printable(captionText(file)), CAPTION_COLUMNS),
+  });
+  const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  return table.map((line, row) => (row === 0 ? line : truncated(line, columns)));
+}
+
+/** `1024×768`; `640×360, 4.2 s, 24 fps` */
+function factsOf({ width, height, duration_seconds, frames_per_second, kind, format }: DatasetFile): string {
+  if (kind === 'caption') return 'caption without media';
+  const parts = [
+    width === undefined ? format : `${width}×${height}`,
+    duration_seconds === undefined ? undefined : `${duration_seconds.toFixed(1)} s`,
+    frames_per_second === undefined ? undefined : `${Math.round(frames_per_second * 100) / 100} fps`,
+  ];
+  return parts.filter((part) => part !== undefined).join(', ');
+}
+
+/** The short captions by filename; none if the service does not have this call. */
+async function captionsOf(
+  client: TrainyardClient,
+  { id, files }: DatasetWithFiles,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const short = files.filter((file) => isCaption(file) && file.size_bytes <= MAX_CAPTION_BYTES);
+  try {
+    const names = short.map(({ filename }) => filename);
+    const captions = await client.bulk.captions(id, names, { signal });
+    return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
+  } catch (error) {
+    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return new Map();
+    throw error;
   }
-  await client.remove(dataset.id, { signal });
-  if (options.json) printJson({ id: dataset.id, name: dataset.name, deleted: true });
-  else print(`Deleted "${printable(dataset.name)}".`);
+}
+
+async function openPage({ client, options, signal }: Call, name?: string): Promise<Output> {
+  const id = name === undefined ? undefined : (await mustFind(client, name, signal)).id;
+  const { url } = remoteFrom(options);
+  const home = await fetch(`${url}/`, { redirect: 'manual', headers: { accept: 'text/html' }, signal });
+  await home.body?.cancel();
+  if (!home.ok || !home.headers.get('content-type')?.startsWith('text/html')) {
+    const advice = name === undefined ? 'trainyard ls' : `trainyard show ${JSON.stringify(name)}`;
+    throw new CommandError(EXIT.unavailable, `${url} has no web pages. To see them in the terminal, run: ${advice}`);
+  }
+  const signIn = await signInPart(client, signal);
+  const page = `${url}/${id === undefined ? '' : `datasets/${encodeURIComponent(id)}`}${signIn.fragment}`;
+  const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));
+  return {
+    document: { ...(id !== undefined && { id }), url: page, expires_at: signIn.expiresAt },
+    lines: [printable(isOpened ? `Opened ${page}` : page)],
+  };
+}
+
+/** The part of the address that signs in; empty for a service that has no such links. */
+async function signInPart(
+  client: TrainyardClient,
+  signal: AbortSignal,
+): Promise<{ fragment: string; expiresAt?: string }> {
+  try {
+    const { code, token_id, expires_at } = await client.sessions.code({ signal });
+    return { fragment: `#code=${code}&token=${token_id}`, expiresAt: expires_at };
+  } catch (error) {
+    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return { fragment: '' };
+    throw error;
+  }
+}
+
+/** @returns whether the command that opens a browser was found */
+function isOpenedInBrowser(page: string): Promise<boolean> {
+  const command = { darwin: 'open', win32: 'explorer.exe' }[process.platform as string] ?? 'xdg-open';
+  return new Promise((resolve) => {
+    const child = spawn(command, [page], { stdio: 'ignore', detached: true });
+    child.once('error', () => resolve(false));
+    child.once('spawn', () => {
+      child.unref();
+      resolve(true);
+    });
+  });
+}
+
+interface ShareOptions {
+  readonly days: number;
+  readonly for?: string;
+  readonly list?: true;
+  readonly revoke?: string;
+}
+
+async function share(dataset: Dataset, { client, options, signal }: Call<ShareOptions>): Promise<Output> {
+  const { id, name } = dataset;
+  const title = `"${printable(name)}"`;
+  if (options.list) {
+    const shares = await client.shares.list(id, { signal });
+    const lines = tableLines(shares, `No link shows ${title}.`, {
+      id: (each) => each.id,
+      for: (each) => each.name ?? '',
+      'created (utc)': ({ created_at }) => minuteOf(created_at),
+      'last used': ({ last_used_at }) => (last_used_at === null ? 'never' : minuteOf(last_used_at)),
+      ends: ({ expires_at }) => (expires_at === null ? '' : minuteOf(expires_at)),
+    });
+    return { document: { id, name, shares }, lines };
+  }
+  if (options.revoke !== undefined) {
+    await client.shares.revoke(id, options.revoke, { signal });
+    const line = `Revoked the link ${printable(options.revoke)} of ${title}.`;
+    return { document: { id: options.revoke, revoked: true }, lines: [line] };
+  }
+  const rights = { expiresInSeconds: options.days * 86_400, ...(options.for !== undefined && { name: options.for }) };
+  const made = await client.shares.make(id, { ...rights, signal });
+  if (!options.json) {
+    const end = made.expires_at === null ? '' : `, until ${minuteOf(made.expires_at)} UTC`;
+    const message = `Who has this link sees ${title} and can download it${end}. It is not shown again.`;
+    const [word, shareId] = [name, made.id].map((text) => shellWord(printable(text)));
+    print(`${message}\nTo revoke it: trainyard share ${word} --revoke ${shareId}`, process.stderr);
+  }
+  const document = { id: made.id, dataset_id: id, url: made.url, expires_at: made.expires_at };
+  return { document, lines: [printable(made.url)] };
+}
+
+async function rename({ id, name: before }: Dataset, { client, signal }: Call, name: string): Promise<Output> {
+  const dataset = await client.datasets.change(id, { name: parseDatasetName(name) }, { signal });
+  const [from, to] = [before, dataset.name].map((each) => `"${printable(each)}"`);
+  const line = from === to ? `${from} has this name already.` : `Renamed ${from} to ${to}.`;
+  return { document: { ...dataset, previous_name: before }, lines: [line] };
+}
+
+async function showOrChangeRole(found: Dataset, { client, signal }: Call, role?: Role): Promise<Output> {
+  const before = roleOf(found);
+  const sentence = `"${printable(found.name)}" is a ${printable(role ?? before)} dataset`;
+  if (role === undefined) return { document: found, lines: [`${sentence}.`] };
+  const dataset = await client.datasets.change(found.id, { role }, { signal });
+  const line = role === before ? `${sentence} already.` : `${sentence}.${adviceFor(role, dataset)}`;
+  return { document: { ...dataset, previous_role: found.role }, lines: [line] };
+}
+
+function adviceFor(role: Role, { counts }: Dataset): string {
+  const { captions = 0, uncaptioned = 0 } = counts ?? {};
+  const [count, advice] =
+    role === 'training'
+      ? [uncaptioned, `${counted(uncaptioned, 'file needs', 'files need')} a caption now.`]
+      : [captions, `Its ${counted(captions, 'caption is', 'captions are')} kept, and not used.`];
+  return count === 0 ? '' : ` ${advice}`;
+}
+
+async function remove(dataset: Dataset, { client, options, signal }: Call<{ yes?: true }>): Promise<Output> {
+  const { id, name } = dataset;
+  const title = `"${printable(name)}"`;
+  const question = `Delete ${title} (${contentOf(dataset) || 'all its files'})? This can't be undone.`;
+  if (!(await isConfirmed(options, { what: `deleting ${title}`, question, signal }))) {
+    return { document: { id, name, deleted: false }, lines: ['Nothing was deleted.'] };
+  }
+  await client.remove(id, { signal });
+  return { document: { id, name, deleted: true }, lines: [`Deleted ${title}.`] };
 }

@@ -2,12 +2,11 @@ import { type Command, Option } from 'commander';
 import { type TarLink, TrainyardError } from '../../client/client.js';
 import { tarCommands } from '../../command-line.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
-import { secondsIn } from '../duration.js';
+import { revisionArgument, secondsIn } from '../arguments.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
-import { revisionArgument } from './history/revisions.js';
 
 interface Options extends RemoteOptions {
   readonly into: string;

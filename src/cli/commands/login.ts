@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import { TrainyardClient, TrainyardError } from '../../client/client.js';
-import { fetchOnceReached } from '../reach.js';
-import { requireSendableToken, saveRemote, serviceUrl } from '../remote.js';
-import { warningOfVersion } from '../version-warning.js';
+import { TrainyardError } from '../../client/client.js';
+import { clientOf, requireSendableToken, saveRemote, serviceUrl } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { print, printJson } from '../terminal/print.js';
+import { printOutput } from '../terminal/print.js';
 import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
 import { counted } from '../terminal/text.js';
 
@@ -37,20 +35,18 @@ async function login(text: string, options: { token?: string; json?: true }, sig
       'no token given. To create one, run on the machine of the service: trainyard token create (in a clone: npx trainyard token create)',
     );
   requireSendableToken(token, { exitCode: EXIT.usage, origin: 'the token' });
-  const client = new TrainyardClient({
-    baseUrl: url,
-    token,
-    attempts: 2,
-    fetch: warningOfVersion(fetchOnceReached(), url),
-  });
-  const datasets = await client.list({ signal }).catch((error) => {
-    if (error instanceof TrainyardError && error.status === 401) {
-      throw new CommandError(EXIT.noPermission, `${url} rejects this token. Nothing was saved.`);
-    }
-    throw error;
-  });
+  const datasets = await clientOf({ url, token }, { attempts: 2 })
+    .list({ signal })
+    .catch((error) => {
+      if (error instanceof TrainyardError && error.status === 401) {
+        throw new CommandError(EXIT.noPermission, `${url} rejects this token. Nothing was saved.`);
+      }
+      throw error;
+    });
   const path = await saveRemote({ url, token });
-  if (options.json) return printJson({ url, saved_in: path, datasets: datasets.length });
-  print(`You are logged in to ${url}, and have ${counted(datasets.length, 'dataset')} there.`);
-  print(`The URL and the token are saved in ${path}, which only you can read.`);
+  const lines = [
+    `You are logged in to ${url}, and have ${counted(datasets.length, 'dataset')} there.`,
+    `The URL and the token are saved in ${path}, which only you can read.`,
+  ];
+  printOutput({ document: { url, saved_in: path, datasets: datasets.length }, lines }, options.json === true);
 }

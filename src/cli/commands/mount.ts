@@ -20,10 +20,11 @@ import {
   waitForReady,
   withLimit,
 } from '../mount/wait-for-ready.js';
+import { concurrencyOption, revisionArgument } from '../arguments.js';
 import {
   addRemoteOptions,
   clientFrom,
-  concurrencyOption,
+  explainMissingRoute,
   mustFind,
   type RemoteOptions,
   remoteFrom,
@@ -32,7 +33,6 @@ import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../t
 import { print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { printable } from '../terminal/text.js';
-import { explainNoHistory, revisionArgument } from './history/revisions.js';
 
 interface Options extends RemoteOptions, MountWaitOptions {
   readonly into: string;
@@ -253,7 +253,7 @@ function wantedState({ digest, revision }: Options): WantedState {
 
 /** @throws CommandError with 77 if the token only reads, before anything is mounted */
 async function requireWritingToken(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-  const { token } = await client.account({ signal }).catch(explainNoHistory);
+  const { token } = await client.account({ signal }).catch(explainMissingRoute);
   if (!token.read_only) return;
   const message = '--pin needs a token that may write, and this one only reads. Leave out --pin, or use another token.';
   throw new CommandError(EXIT.noPermission, message);

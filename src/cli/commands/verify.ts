@@ -1,11 +1,18 @@
 import { type Command, Option } from 'commander';
-import { type Dataset, type Recheck, type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { type Dataset, type Recheck, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import {
+  addRemoteOptions,
+  type Call,
+  clientFrom,
+  explainMissingRoute,
+  mustFind,
+  type RemoteOptions,
+} from '../remote.js';
 import { CommandError, EXIT, endingOf, interruptible } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
+import { painterOf, printOutput } from '../terminal/print.js';
 import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
 
@@ -22,11 +29,6 @@ continues if the command is interrupted; the same command then continues to show
 its dataset FAILED.
 
 Exit codes: 0 no file is damaged, 1 some are, 66 no such dataset, 69 or 75 the service is unavailable, 130 interrupted.`;
-
-interface RecheckOptions extends RemoteOptions {
-  readonly start: boolean;
-  readonly wait: boolean;
-}
 
 /** The options of `verify --store`; the strings are settings. */
 export type StoreOptions = Record<string, string> & { json?: true; repair?: true };
@@ -45,42 +47,49 @@ interface Checked {
 }
 
 /**
- * `trainyard verify`, and its earlier name `recheck`
+ * `trainyard verify`
  *
  * @param options.store for `--store`; absent where only a service can be read
  */
 export function addVerifyCommand(program: Command, { store }: { store?: StoreVerification | undefined }): void {
-  for (const name of ['verify', 'recheck']) {
-    const command = program
-      .command(name, { hidden: name === 'recheck' })
-      .description('Read and inspect all files of a dataset again, and list those that are damaged.')
-      .argument('[dataset]', 'its name or ID (default: all your datasets)')
-      .option('--no-start', 'start nothing, and show the last verification')
-      .option('--no-wait', 'do not wait for the end');
-    addRemoteOptions(command).addHelpText('after', store === undefined ? HELP : HELP + store.help);
-    if (store !== undefined) {
-      const conflicts = ['url', 'token', 'start', 'wait'];
-      command.addOption(new Option('--store', 'verify the whole store on this machine').conflicts(conflicts));
-      store.addOptions(command);
-    }
-    command.action((dataset, options) => {
-      if (options.store !== true) return interruptible((signal) => recheck(dataset, options, signal));
-      if (dataset === undefined) return store?.run(options);
-      throw new CommandError(EXIT.usage, '--store verifies all datasets. Name none with it.');
-    });
+  const command = program
+    .command('verify')
+    .alias('recheck')
+    .description('Read and inspect all files of a dataset again, and list those that are damaged.')
+    .argument('[dataset]', 'its name or ID (default: all your datasets)')
+    .option('--no-start', 'start nothing, and show the last verification')
+    .option('--no-wait', 'do not wait for the end');
+  addRemoteOptions(command).addHelpText('after', HELP + (store?.help ?? ''));
+  if (store !== undefined) {
+    const conflicts = ['url', 'token', 'start', 'wait'];
+    command.addOption(new Option('--store', 'verify the whole store on this machine').conflicts(conflicts));
+    store.addOptions(command);
   }
+  command.action((dataset, options) => {
+    if (options.store !== true) return interruptible((signal) => verify(dataset, options, signal));
+    if (dataset === undefined) return store?.run(options);
+    throw new CommandError(EXIT.usage, '--store verifies all datasets. Name none with it.');
+  });
 }
 
-async function recheck(name: string | undefined, options: RecheckOptions, signal: AbortSignal): Promise<void> {
+interface VerifyOptions {
+  readonly start: boolean;
+  readonly wait: boolean;
+}
+
+async function verify(name: string | undefined, options: RemoteOptions & VerifyOptions, signal: AbortSignal) {
   const client = clientFrom(options);
   const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const checked = await recheckAll(client, { datasets, options, display, signal });
+    const rechecks = await recheckAll(datasets, { client, options, signal }, display);
+    const current = await client.list({ signal });
     display.clear();
+    const checked = [...rechecks].flatMap(([id, recheck]) =>
+      current.filter((dataset) => dataset.id === id).map((dataset) => ({ dataset, recheck })),
+    );
     if (checked.some(({ recheck: { problems } }) => problems.length > 0)) process.exitCode = EXIT.notFit;
-    if (options.json) printJson({ datasets: checked.map(documentOf) });
-    else for (const line of linesOf(checked)) print(line);
+    printOutput({ document: { datasets: checked.map(documentOf) }, lines: linesOf(checked) }, options.json === true);
   } catch (error) {
     if (endingOf(error).code !== EXIT.interrupted) throw error;
     const message = 'interrupted. The service continues; to see the progress, run the same command again.';
@@ -90,81 +99,66 @@ async function recheck(name: string | undefined, options: RecheckOptions, signal
   }
 }
 
+/** Starts or reads the rechecks, and waits for their ends. @returns them by the ids of datasets that still exist */
 async function recheckAll(
-  client: TrainyardClient,
-  task: { datasets: readonly Dataset[]; options: RecheckOptions; display: ProgressDisplay; signal: AbortSignal },
-): Promise<Checked[]> {
-  const { datasets, options, display, signal } = task;
-  const rechecks = new Map<Dataset, Recheck>();
-  for (const dataset of datasets) {
-    const { id } = dataset;
-    const started = options.start ? client.rechecks.start(id, { signal }) : client.rechecks.progress(id, { signal });
-    const found = await unlessGone(started);
-    if (found !== undefined) rechecks.set(dataset, found);
+  datasets: readonly Dataset[],
+  { client, options, signal }: Call<VerifyOptions>,
+  display: ProgressDisplay,
+): Promise<Map<string, Recheck>> {
+  const rechecks = new Map<string, Recheck>();
+  const record = async (id: string, answer: Promise<Recheck>) => {
+    const found = await answer.catch((error) => {
+      if (!(error instanceof TrainyardError) || error.code !== 'dataset_not_found') return explainMissingRoute(error);
+      return undefined;
+    });
+    if (found === undefined) rechecks.delete(id);
+    else rechecks.set(id, found);
+    display.update(() => [progressLine([...rechecks.values()])]);
+  };
+  for (const { id } of datasets) {
+    await record(id, options.start ? client.rechecks.start(id, { signal }) : client.rechecks.progress(id, { signal }));
   }
-  const show = () => display.update(() => [progressLine([...rechecks.values()])]);
-  show();
   // The service rechecks datasets in the order in which their rechecks were started.
-  for (const [dataset, first] of [...rechecks]) {
-    for (let last = first; options.wait && last.state === 'running'; ) {
+  for (const { id } of datasets) {
+    while (options.wait && rechecks.get(id)?.state === 'running') {
       await sleep(POLL_INTERVAL_MS, signal);
-      const found = await unlessGone(client.rechecks.progress(dataset.id, { signal }));
-      if (found === undefined) {
-        rechecks.delete(dataset);
-        break;
-      }
-      last = found;
-      rechecks.set(dataset, found);
-      show();
+      await record(id, client.rechecks.progress(id, { signal }));
     }
   }
-  const current = new Map((await client.list({ signal })).map((dataset) => [dataset.id, dataset]));
-  return [...rechecks].map(([dataset, found]) => ({ dataset: current.get(dataset.id) ?? dataset, recheck: found }));
-}
-
-/** `undefined` if the dataset was deleted in the meantime. @throws CommandError if the service has no rechecks */
-async function unlessGone(answer: Promise<Recheck>): Promise<Recheck | undefined> {
-  return answer.catch((error) => {
-    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-    if (error.code === 'dataset_not_found') return undefined;
-    throw new CommandError(EXIT.unavailable, 'this service does not verify files.', { cause: error });
-  });
+  return rechecks;
 }
 
 function progressLine(rechecks: readonly Recheck[]): string {
-  const total = rechecks.reduce((sum, recheck) => sum + recheck.total, 0);
-  const checked = rechecks.reduce((sum, recheck) => sum + checkedIn(recheck), 0);
-  const problems = rechecks.reduce((sum, recheck) => sum + recheck.problems.length, 0);
+  const sum = (numberOf: (recheck: Recheck) => number) => rechecks.reduce((all, each) => all + numberOf(each), 0);
+  const total = sum((recheck) => recheck.total);
+  // Files that were deleted since the start are not checked.
+  const checked = sum((recheck) =>
+    recheck.state === 'running' ? Math.min(recheck.checked, recheck.total) : recheck.total,
+  );
+  const problems = sum((recheck) => recheck.problems.length);
   const found = problems === 0 ? '' : `, ${problems.toLocaleString('en')} damaged`;
   const files = `${checked.toLocaleString('en')} of ${counted(total, 'file')}`;
   return `${bar(checked, total)} ${percent(checked, total)}  checked ${files}${found}`;
 }
 
-/** Files that were deleted since the start are not checked. */
-function checkedIn({ state, checked, total }: Recheck): number {
-  return state === 'running' ? Math.min(checked, total) : total;
-}
-
 function linesOf(checked: readonly Checked[]): string[] {
   if (checked.length === 0) return [withOwnCommand('You have no datasets yet. To create one, run: trainyard push DIR')];
   const paint = painterOf(process.stdout);
-  return checked.flatMap(({ dataset, recheck: found }) => {
-    const problems = found.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));
-    const heading = `${paint('bold', printable(dataset.name))}  ${summaryOf(found)}; the dataset is ${dataset.status}`;
+  return checked.flatMap(({ dataset, recheck }) => {
+    const problems = recheck.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));
+    const heading = `${paint('bold', printable(dataset.name))}  ${summaryOf(recheck)}; the dataset is ${dataset.status}`;
     return [heading, ...firstLines(problems, 'damaged file')];
   });
 }
 
 function summaryOf({ state, checked, total, problems }: Recheck): string {
-  const damaged = problems.length === 0 ? 'none is damaged' : `${counted(problems.length, 'damaged file')}`;
   if (state === 'never') return 'never verified';
-  if (state === 'running')
-    return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
-  return `${counted(checked, 'file')} checked, ${damaged}`;
+  const damaged = problems.length === 0 ? 'none is damaged' : counted(problems.length, 'damaged file');
+  if (state !== 'running') return `${counted(checked, 'file')} checked, ${damaged}`;
+  return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
 }
 
-function documentOf({ dataset, recheck: found }: Checked): Record<string, unknown> {
-  const { id, name, status } = dataset;
-  const { dataset_id: _, ...progress } = found;
+function documentOf({ dataset: { id, name, status }, recheck }: Checked): Record<string, unknown> {
+  const { dataset_id: _, ...progress } = recheck;
   return { id, name, status, ...progress };
 }

@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { shellWord } from '../../command-line.js';
-import type { DatasetFile, Role } from '../../dataset/dataset.js';
-import { type Findings, findingsOf } from '../../dataset/findings.js';
-import type { Facts, Inspection } from '../../dataset/inspect/inspection.js';
+import type { Role } from '../../dataset/dataset.js';
+import { allFindings, type Findings } from '../../dataset/findings.js';
+import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
-import type { Warning } from '../../dataset/problems.js';
+import type { Problem } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { inspectFile } from '../../service/check/inspect-file.js';
 import type { Inspector } from '../../service/dependencies.js';
@@ -36,16 +37,13 @@ export interface FolderReport extends FolderInspection {
   readonly faults: readonly Notice[];
 }
 
-/** Results by path. A result is valid while the file keeps its version. */
-type Results<T> = Map<string, Pick<LocalFile, 'version'> & { result: T }>;
-
 type FileVersion = Pick<LocalFile, 'path' | 'version'>;
 
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
   readonly #ffmpeg: Ffmpeg | undefined;
-  readonly #inspections = new Map<Role, Results<Inspection>>();
-  readonly #hashes: Results<string> = new Map();
+  /** Results by what was asked and the path; each is valid while the file keeps its version. */
+  readonly #results = new Map<string, { version: string; result: unknown }>();
 
   /** @param options.ffmpeg decodes every frame of clips; without it only their structure is inspected */
   constructor({ ffmpeg }: { ffmpeg?: Ffmpeg | undefined } = {}) {
@@ -76,7 +74,7 @@ export class FileInspector {
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          const inspection = await remembered(this.#inspectionsIn(role), file, () => inspect(file));
+          const inspection = await this.#remembered(role, file, () => inspect(file));
           inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();
@@ -90,28 +88,19 @@ export class FileInspector {
     return { inspected: inspected.sort((a, b) => byName(a.file, b.file)), unreadable };
   }
 
-  #inspectionsIn(role: Role): Results<Inspection> {
-    const known = this.#inspections.get(role) ?? new Map();
-    this.#inspections.set(role, known);
-    return known;
-  }
-
   /** The SHA-256 of a file's bytes, in lower-case hexadecimal. */
   sha256(file: FileVersion): Promise<string> {
-    return remembered(this.#hashes, file, () => sha256Of(file.path));
+    return this.#remembered('sha256', file, () => sha256Of(file.path));
   }
-}
 
-async function remembered<T>(
-  results: Results<T>,
-  { path, version }: FileVersion,
-  compute: () => Promise<T>,
-): Promise<T> {
-  const known = results.get(path);
-  if (known?.version === version) return known.result;
-  const result = await compute();
-  results.set(path, { version, result });
-  return result;
+  async #remembered<T>(question: string, { path, version }: FileVersion, compute: () => Promise<T>): Promise<T> {
+    const key = `${question} ${path}`;
+    const known = this.#results.get(key);
+    if (known?.version === version) return known.result as T;
+    const result = await compute();
+    this.#results.set(key, { version, result });
+    return result;
+  }
 }
 
 /**
@@ -129,7 +118,7 @@ export async function inspectPaths(
   const { files, skipped, faults } = contents;
   if (files.length + faults.length + contents.unreadable.length === 0) {
     const left = skipped.length === 0 ? '' : ` Left out: ${skipped.map(({ filename }) => filename).join(', ')}.`;
-    const hint = pairsHint(paths, skipped);
+    const hint = hintFor(paths, skipped);
     throw new CommandError(EXIT.noInput, `${paths.join(' ')}: no image, video or caption found.${left}${hint}`);
   }
   const onInspected = (done: number) => {
@@ -147,10 +136,15 @@ export async function inspectPaths(
   };
 }
 
-/** The advice for a folder whose sub-folders have targets, controls or masks. */
-function pairsHint([folder = '', ...others]: readonly string[], skipped: readonly Notice[]): string {
+/** The advice for a folder that has only folders: those of kohya's trainer (`10_name class`), or targets, controls and masks. */
+function hintFor([folder = '', ...others]: readonly string[], skipped: readonly Notice[]): string {
   const names = skipped.flatMap(({ code, filename }) => (code === 'FOLDER' ? [filename.slice(0, -1)] : []));
-  if (others.length > 0 || pairFoldersOf(names) === undefined) return '';
+  if (others.length > 0) return '';
+  const kohya = names.find((name) => /^\d+_/.test(name));
+  if (kohya !== undefined) {
+    return ` The files are in its folders. To check one, run: trainyard check ${shellWord(join(folder, kohya))}`;
+  }
+  if (pairFoldersOf(names) === undefined) return '';
   return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;
 }
 
@@ -168,30 +162,12 @@ export function findingsIn(
   inspected: readonly InspectedFile[],
   { others = [], role = 'training' }: { others?: readonly string[]; role?: Role | undefined } = {},
 ): Findings {
-  const files = [
-    ...inspected.map(({ file, inspection }) => datasetFile(file.filename, uploadOf(file, inspection))),
-    ...others.map((filename) => datasetFile(filename, stored({ sizeBytes: 1, facts: factsOf(filename) }))),
-  ];
-  return findingsOf(files, 0, role);
-}
-
-function uploadOf({ sizeBytes }: LocalFile, inspection: Inspection): DatasetFile['upload'] {
-  if (!inspection.ok) return { state: 'rejected', problem: inspection.problem, finalizedAt: 0 };
-  return stored({ sizeBytes, facts: inspection.facts, warnings: inspection.warnings });
-}
-
-function stored(upload: { sizeBytes: number; facts: Facts; warnings?: readonly Warning[] }): DatasetFile['upload'] {
-  return { state: 'stored', sha256: '', contentType: '', warnings: [], blobVersion: null, finalizedAt: 0, ...upload };
-}
-
-function datasetFile(filename: string, upload: DatasetFile['upload']): DatasetFile {
-  const kind = mediaTypeOf(filename)?.kind ?? 'caption';
-  return { id: '', datasetId: '', filename, kind, createdAt: 0, upload };
-}
-
-/** Facts with only the kind, since `findingsOf` reads nothing else. */
-function factsOf(filename: string): Facts {
-  const kind = mediaTypeOf(filename)?.kind ?? 'caption';
-  if (kind === 'image') return { kind, format: '', width: 0, height: 0 };
-  return kind === 'video' ? { kind, format: '' } : { kind, characters: 0 };
+  const named = (filename: string) => ({ filename, kind: mediaTypeOf(filename)?.kind ?? 'caption' });
+  const problems = inspected.flatMap<Problem>(({ inspection }) =>
+    inspection.ok ? inspection.warnings : [inspection.problem],
+  );
+  const namesOf = (isGood: boolean) =>
+    inspected.filter(({ inspection }) => inspection.ok === isGood).map(({ file }) => file.filename);
+  const stored = [...namesOf(true), ...others].map(named);
+  return allFindings(problems, stored, { uploads: namesOf(false).map(named), role });
 }

@@ -1,9 +1,10 @@
-import type { BigIntStats, Dirent } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { escapeOf } from '../../json-text.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { errorMessage, printable } from '../terminal/text.js';
@@ -41,11 +42,11 @@ export interface FolderContents {
   readonly unreadable: readonly Notice[];
 }
 
+/** Entries of which the system is asked at once. */
+const READS_AT_ONCE = 64;
+
 /** Folders that the trainer keeps beside the files (ai-toolkit; it does not train on `_controls`). */
 const TRAINER_FOLDERS = new Set(['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls']);
-
-/** `undefined` for entries that are skipped silently. */
-type Entry = { file: LocalFile } | { as: 'skipped' | 'faults' | 'unreadable'; notice: Notice } | undefined;
 
 /**
  * Lists single files, and the top level of folders.
@@ -54,18 +55,18 @@ type Entry = { file: LocalFile } | { as: 'skipped' | 'faults' | 'unreadable'; no
  * @throws CommandError with 66 if a path does not exist
  */
 export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<FolderContents> {
-  const entries = (await Promise.all(paths.map((path) => entriesOf(path, options)))).flat();
-  const files = entries.flatMap((entry) => (entry !== undefined && 'file' in entry ? [entry.file] : []));
-  const noticesAs = (as: 'skipped' | 'faults' | 'unreadable') =>
-    entries.flatMap((entry) => (entry !== undefined && 'as' in entry && entry.as === as ? [entry.notice] : []));
-  const { unique, faults } = withoutDuplicates(files);
-  return {
-    files: unique.toSorted(byName),
-    skipped: noticesAs('skipped').toSorted(byName),
-    faults: [...noticesAs('faults'), ...faults].toSorted(byName),
-    unreadable: noticesAs('unreadable').toSorted(byName),
-  };
+  const found: Found = { files: [], skipped: [], faults: [], unreadable: [] };
+  for (const path of paths) {
+    if (await isFolder(path)) await readFolder(path, options, found);
+    else await addFile({ name: basename(path), path, isNamed: true }, found);
+  }
+  const files = withoutDuplicates(found);
+  for (const list of [found.skipped, found.faults, found.unreadable]) list.sort(byName);
+  return { ...found, files: files.sort(byName) };
 }
+
+/** Lists that grow while entries are read. */
+type Found = { -readonly [list in keyof FolderContents]: FolderContents[list][number][] };
 
 /** Whether a path is a folder. @throws CommandError with 66 if it does not exist */
 export async function isFolder(path: string): Promise<boolean> {
@@ -95,87 +96,79 @@ export async function folderOf(paths: readonly string[]): Promise<string | undef
   return new Set(folders).size === 1 ? folders[0] : undefined;
 }
 
-async function entriesOf(path: string, { follow }: { follow: boolean }): Promise<Entry[]> {
-  if (!(await isFolder(path))) return [await fileEntry({ name: basename(path), path, isNamed: true })];
+async function readFolder(path: string, { follow }: { follow: boolean }, found: Found): Promise<void> {
   const root = await realpath(path);
-  const names = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch((error) => {
+  const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch((error) => {
     throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${errorMessage(error)}.`, { cause: error });
   });
-  return Promise.all(names.map((entry) => entryOf(entry, { folder: path, root, follow })));
-}
-
-async function entryOf(
-  entry: Dirent<Buffer>,
-  { folder, root, follow }: { folder: string; root: string; follow: boolean },
-): Promise<Entry> {
-  // Linux stores names as bytes, which need not be UTF-8.
-  const name = entry.name.toString();
-  if (!Buffer.from(name).equals(entry.name)) {
-    return { as: 'faults', notice: notice('INVALID_NAME', name, 'has a name that is not UTF-8. Rename it.') };
-  }
-  if (name.startsWith('.') || TRAINER_FOLDERS.has(name)) return undefined;
-  const path = join(folder, name);
-  if (entry.isDirectory()) return { as: 'skipped', notice: folderNotice(name) };
-  if (entry.isSymbolicLink()) {
-    try {
-      const target = await realpath(path);
-      if (!follow && !target.startsWith(root + sep)) {
-        const message = 'is a link that leads out of the folder. To follow such links, add --follow.';
-        return { as: 'skipped', notice: notice('LINK_OUTSIDE', name, message) };
-      }
-    } catch (error) {
-      const reason = hasErrno(error, 'ENOENT') ? 'is a broken link.' : `can't be followed: ${errorMessage(error)}.`;
-      return { as: 'unreadable', notice: notice('UNREADABLE', name, reason) };
+  await forEachConcurrent(entries, READS_AT_ONCE, async (entry) => {
+    // Linux stores names as bytes, which need not be UTF-8.
+    const name = entry.name.toString();
+    if (!Buffer.from(name).equals(entry.name)) {
+      found.faults.push(notice('INVALID_NAME', name, 'has a name that is not UTF-8. Rename it.'));
+      return;
     }
-  }
-  return fileEntry({ name, path, isNamed: false });
+    if (name.startsWith('.') || TRAINER_FOLDERS.has(name)) return;
+    const file = { name, path: join(path, name), isNamed: false };
+    if (entry.isSymbolicLink() && !(await isFollowed(file, { root, follow, found }))) return;
+    await addFile(file, found);
+  });
 }
 
-async function fileEntry({ name, path, isNamed }: { name: string; path: string; isNamed: boolean }): Promise<Entry> {
+async function isFollowed(
+  { name, path }: { name: string; path: string },
+  { root, follow, found }: { root: string; follow: boolean; found: Found },
+): Promise<boolean> {
   try {
-    const found = await stat(path, { bigint: true });
-    if (found.isDirectory()) return { as: 'skipped', notice: folderNotice(name) };
-    if (!found.isFile()) {
-      return { as: 'skipped', notice: notice('NOT_A_FILE', name, 'is not a file but a device, a pipe or a socket.') };
-    }
-    if (mediaTypeOf(name) === undefined) {
-      const message = `is not an image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
-      return { as: isNamed ? 'faults' : 'skipped', notice: notice('OTHER_TYPE', name, message) };
-    }
-    const filename = parseFilename(name);
-    return { file: { filename, path, sizeBytes: Number(found.size), version: fileVersionOf(found) } };
+    const target = await realpath(path);
+    if (follow || target.startsWith(root + sep)) return true;
+    const message = 'is a link that leads out of the folder. To follow such links, add --follow.';
+    found.skipped.push(notice('LINK_OUTSIDE', name, message));
   } catch (error) {
-    if (error instanceof ServiceError) {
-      return { as: 'faults', notice: { code: 'INVALID_NAME', filename: name, message: error.message } };
+    const reason = hasErrno(error, 'ENOENT') ? 'is a broken link.' : `can't be followed: ${errorMessage(error)}.`;
+    found.unreadable.push(notice('UNREADABLE', name, reason));
+  }
+  return false;
+}
+
+async function addFile(
+  { name, path, isNamed }: { name: string; path: string; isNamed: boolean },
+  { files, skipped, faults, unreadable }: Found,
+): Promise<void> {
+  try {
+    const stats = await stat(path, { bigint: true });
+    if (stats.isDirectory()) {
+      const message = 'is a folder, and datasets have no folders. Push it by itself if it is a dataset.';
+      skipped.push(notice('FOLDER', `${name}/`, message));
+    } else if (!stats.isFile()) {
+      skipped.push(notice('NOT_A_FILE', name, 'is not a file but a device, a pipe or a socket.'));
+    } else if (mediaTypeOf(name) === undefined) {
+      const message = `is not an image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
+      (isNamed ? faults : skipped).push(notice('OTHER_TYPE', name, message));
+    } else {
+      const filename = parseFilename(name);
+      files.push({ filename, path, sizeBytes: Number(stats.size), version: fileVersionOf(stats) });
     }
-    return { as: 'unreadable', notice: notice('UNREADABLE', name, `can't be read: ${errorMessage(error)}.`) };
+  } catch (error) {
+    if (error instanceof ServiceError) faults.push({ code: 'INVALID_NAME', filename: name, message: error.message });
+    else unreadable.push(notice('UNREADABLE', name, `can't be read: ${errorMessage(error)}.`));
   }
 }
 
 /** Keeps the first of several files with the same name in a dataset: in two Unicode forms, or in two folders. */
-function withoutDuplicates(files: readonly LocalFile[]): { unique: LocalFile[]; faults: Notice[] } {
+function withoutDuplicates({ files, faults }: Found): LocalFile[] {
   const owners = new Map<string, LocalFile>();
-  const faults: Notice[] = [];
   for (const file of files) {
     const owner = owners.get(file.filename);
-    if (owner === undefined || resolve(owner.path) === resolve(file.path)) owners.set(file.filename, owner ?? file);
-    else {
-      const [one, other] = [owner, file].map(({ path }) => `"${spelled(path)}"`);
+    if (owner === undefined) owners.set(file.filename, file);
+    else if (resolve(owner.path) !== resolve(file.path)) {
+      // Escapes characters beyond ASCII, since two Unicode forms of a name look the same.
+      const [one, other] = [owner, file].map(({ path }) => `"${printable(path).replace(/[^ -~]/gu, escapeOf)}"`);
       const message = `would be the name of two files in the dataset: ${one} and ${other}. Rename or delete one.`;
       faults.push(notice('SAME_NAME', file.filename, message));
     }
   }
-  return { unique: [...owners.values()], faults };
-}
-
-/** Escapes characters beyond ASCII, since two Unicode forms of a name look the same. */
-function spelled(path: string): string {
-  return printable(path).replace(/[^ -~]/gu, escapeOf);
-}
-
-function folderNotice(name: string): Notice {
-  const message = 'is a folder, and datasets have no folders. Push it by itself if it is a dataset.';
-  return notice('FOLDER', `${name}/`, message);
+  return [...owners.values()];
 }
 
 function notice(code: Notice['code'], filename: string, message: string): Notice {

@@ -4,7 +4,7 @@ import { catalogSource } from '../../service/mount/catalog-source.js';
 import type { MountSource, WantedState } from '../../service/mount/mount-source.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
-import { didYouMean } from '../did-you-mean.js';
+import { didYouMean } from '../remote.js';
 import { requireCatalog } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 

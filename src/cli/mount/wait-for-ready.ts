@@ -10,7 +10,7 @@ import {
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { MountError } from '../../service/mount/mount-source.js';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
-import { secondsIn } from '../duration.js';
+import { secondsIn } from '../arguments.js';
 import { firstLines, problemsBeside } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';

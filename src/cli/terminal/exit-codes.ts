@@ -49,6 +49,12 @@ const MOUNT_EXIT: Record<MountErrorCode, number> = {
   cannot_write: EXIT.cannotCreate,
 };
 
+const SERVICE_EXIT: Partial<Record<ServiceError['code'], number>> = {
+  unavailable: EXIT.temporaryFailure,
+  revision_not_found: EXIT.noInput,
+  no_space: EXIT.ioError,
+};
+
 /** An error with an exit code and a message that is shown without a stack. */
 export class CommandError extends Error {
   readonly exitCode: number;
@@ -116,60 +122,71 @@ export function errorDocument(error: unknown): Record<string, unknown> {
 
 /** The exit code and the message for an error of a command. */
 export function endingOf(error: unknown): { code: number; message: string } {
-  if (error instanceof CommanderError) {
-    return { code: error.exitCode === 0 ? 0 : EXIT.usage, message: error.message.replace(/^error: /, '') };
-  }
-  if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
-  if (error instanceof TrainyardError) {
-    // Another client uploads the same file at this moment.
-    const code = error.code === 'link_withdrawn' ? EXIT.temporaryFailure : exitCodeOfStatus(error.status);
-    return { code, message: printable(error.message) };
-  }
-  if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
-  if (error instanceof ServiceError) return { code: exitCodeOfService(error), message: error.message };
-  if (error instanceof UnreadableFile) {
-    return { code: EXIT.cannotCreate, message: `${printable(error.message)}. Move it away.` };
-  }
-  if (isDamaged(error)) {
-    return { code: EXIT.dataError, message: `the catalog is damaged: ${error.message}. Restore a backup.` };
-  }
-  if (sqliteCodeOf(error) !== undefined && error instanceof Error) {
-    return {
-      code: isBusy(error) ? EXIT.temporaryFailure : EXIT.ioError,
-      message: `the catalog can't be used: ${error.message}`,
-    };
-  }
-  if (error instanceof BackendUnusable) {
-    return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
-  }
-  if (isRejected(error) || isUnavailable(error)) {
-    const code = isRejected(error) ? EXIT.configError : EXIT.temporaryFailure;
-    return { code, message: `the database can't be used: ${error.message}` };
-  }
-  // The AbortError of `fetch` is a DOMException, that of Node is not; both are Errors.
-  if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'interrupted' };
-  // `fetch` throws these if the answer is missing or incomplete; the cause has the message of the operating system.
-  if (error instanceof TypeError && ['fetch failed', 'terminated'].includes(error.message)) {
-    const { cause } = error;
-    const reason = cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : '';
-    return { code: EXIT.unavailable, message: `the service does not answer: ${reason}` };
-  }
-  if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return { code: EXIT.unavailable, message: 'the service does not answer: its answer takes too long' };
-  }
-  if (error instanceof Error && 'code' in error && 'syscall' in error) {
-    return { code: EXIT.ioError, message: error.message };
-  }
-  return { code: EXIT.software, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  if (!(error instanceof Error)) return { code: EXIT.software, message: String(error) };
+  const [, code, message] = ENDINGS.find(([is]) => is(error)) ?? UNEXPECTED;
+  return {
+    code: typeof code === 'number' ? code : code(error as never),
+    message: message === undefined ? error.message : message(error),
+  };
 }
 
-function exitCodeOfService({ code }: ServiceError): number {
-  if (code === 'unavailable') return EXIT.temporaryFailure;
-  if (code === 'revision_not_found') return EXIT.noInput;
-  return code === 'no_space' ? EXIT.ioError : EXIT.dataError;
+/** How an error ends a command; without the third part, its message stays. */
+type Ending = readonly [
+  is: (error: Error) => boolean,
+  code: number | ((error: never) => number),
+  message?: (error: Error) => string,
+];
+
+const UNEXPECTED: Ending = [() => true, EXIT.software, ({ stack, message }) => stack ?? message];
+
+/** The first row that matches decides. */
+const ENDINGS: readonly Ending[] = [
+  [
+    of(CommanderError),
+    ({ exitCode }: CommanderError) => (exitCode === 0 ? 0 : EXIT.usage),
+    ({ message }) => message.replace(/^error: /, ''),
+  ],
+  [of(CommandError), ({ exitCode }: CommandError) => exitCode],
+  [of(TrainyardError), exitCodeOfAnswer, ({ message }) => printable(message)],
+  [of(MountError), ({ code }: MountError) => MOUNT_EXIT[code]],
+  [of(ServiceError), ({ code }: ServiceError) => SERVICE_EXIT[code] ?? EXIT.dataError],
+  [of(UnreadableFile), EXIT.cannotCreate, ({ message }) => `${printable(message)}. Move it away.`],
+  [isDamaged, EXIT.dataError, ({ message }) => `the catalog is damaged: ${message}. Restore a backup.`],
+  [isBusy, EXIT.temporaryFailure, unusable('catalog')],
+  [(error) => sqliteCodeOf(error) !== undefined, EXIT.ioError, unusable('catalog')],
+  [of(BackendUnusable), (error: BackendUnusable) => (error.isTemporary ? EXIT.temporaryFailure : EXIT.configError)],
+  [isRejected, EXIT.configError, unusable('database')],
+  [isUnavailable, EXIT.temporaryFailure, unusable('database')],
+  [({ name }) => name === 'AbortError', EXIT.interrupted, () => 'interrupted'],
+  [isOfFetch, EXIT.unavailable, ({ cause }) => `the service does not answer: ${reasonIn(cause)}`],
+  [
+    ({ name }) => name === 'TimeoutError',
+    EXIT.unavailable,
+    () => 'the service does not answer: its answer takes too long',
+  ],
+  [(error) => 'code' in error && 'syscall' in error, EXIT.ioError],
+];
+
+function of(type: abstract new (...args: never[]) => Error): (error: Error) => boolean {
+  return (error) => error instanceof type;
 }
 
-function exitCodeOfStatus(status: number): number {
+function unusable(what: string): (error: Error) => string {
+  return ({ message }) => `the ${what} can't be used: ${message}`;
+}
+
+/** `fetch` throws these if the answer is missing or incomplete; the cause has the message of the operating system. */
+function isOfFetch(error: Error): boolean {
+  return error instanceof TypeError && ['fetch failed', 'terminated'].includes(error.message);
+}
+
+function reasonIn(cause: unknown): string {
+  return cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : '';
+}
+
+function exitCodeOfAnswer({ code, status }: TrainyardError): number {
+  // Another client uploads the same file at this moment.
+  if (code === 'link_withdrawn') return EXIT.temporaryFailure;
   // A success or a redirection is an error only if it does not come from a dataset service.
   if (status < 400) return EXIT.protocol;
   if (status === 401 || status === 403) return EXIT.noPermission;

@@ -1,10 +1,12 @@
 import { styleText } from 'node:util';
 import { withOwnCommand } from './own-command.js';
 import { jsonText } from '../../json-text.js';
-import { printableLines } from './text.js';
+import { printable, printableLines, tableOf } from './text.js';
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
 /** Colours text in one style. */
-export type Painter = (style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string) => string;
+export type Painter = (style: Style, text: string) => string;
 
 /** Colours text for a stream: only on a terminal, and not if `NO_COLOR` is set (https://no-color.org). */
 export function painterOf(stream: NodeJS.WriteStream): Painter {
@@ -33,4 +35,34 @@ export function printMessage(message: string): void {
 /** Prints the one document of `--json`. */
 export function printJson(document: unknown): void {
   print(jsonText(document, 2));
+}
+
+/** The output of a command: lines for a person, or with `--json` one document. */
+export interface Output {
+  readonly lines: readonly string[];
+  readonly document: unknown;
+}
+
+/** Prints the lines or the document of a command. */
+export function printOutput({ lines, document }: Output, isJson: boolean): void {
+  if (isJson) printJson(document);
+  else for (const line of lines) print(line);
+}
+
+/** Columns of a table by title, which is printed in capitals: the text of a cell, also with control characters, or `[text, colour]`. */
+type Columns<T> = Readonly<Record<string, (item: T) => string | readonly [string, Style]>>;
+
+/** The lines of a table with a row for each item. @param none the line in place of a table without rows */
+export function tableLines<T>(items: readonly T[], none: string, columns: Columns<T>): string[] {
+  if (items.length === 0) return [none];
+  const paint = painterOf(process.stdout);
+  const titles = Object.keys(columns).map((title) => [title.toUpperCase(), 'bold'] as const);
+  const cells = [titles, ...items.map((item) => Object.values(columns).map((cellOf) => [cellOf(item)].flat()))];
+  return tableOf(
+    cells.map((row) => row.map(([text]) => printable(text ?? ''))),
+    (text, { row, column }) => {
+      const style = cells[row]?.[column]?.[1] as Style | undefined;
+      return style === undefined ? text : paint(style, text);
+    },
+  );
 }

@@ -23,74 +23,66 @@ export interface ProgressDisplay {
 /** Redraws lines on a terminal, and otherwise writes a line every ten seconds. If `isQuiet`, it shows nothing. */
 export function openProgressDisplay({ isQuiet }: { isQuiet: boolean }): ProgressDisplay {
   if (isQuiet) return { update: () => {}, note: () => {}, clear: () => {} };
-  const canRedraw = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
-  return canRedraw ? new TerminalDisplay() : new LogDisplay();
+  return process.stderr.isTTY === true && process.env.TERM !== 'dumb' ? terminalDisplay() : logDisplay();
 }
 
-class TerminalDisplay implements ProgressDisplay {
-  readonly #stream = process.stderr;
-  readonly #paint = painterOf(process.stderr);
-  #drawnLines = 0;
-  #drawnAt = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #lines: (() => string[]) | undefined;
-
-  update(lines: () => string[]): void {
-    this.#lines = lines;
-    // The timer also draws the last of several quick updates.
-    this.#timer ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + REDRAW_MS - performance.now()));
-  }
-
-  note(line: string): void {
-    this.#stream.write(this.#erasure());
-    print(line, this.#stream);
-    this.#draw();
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#lines = undefined;
-    this.#stream.write(this.#erasure());
-  }
-
-  #draw(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#lines === undefined) return;
-    const { columns = 80, rows = 24 } = this.#stream;
-    const lines = this.#lines()
-      .slice(0, rows - 1)
-      // Cut before painting: a cut could remove the code that ends a colour.
-      .map((line, index) => this.#paint(index === 0 ? 'cyan' : 'dim', truncated(printable(line), columns - 1)));
-    this.#stream.write(`${this.#erasure()}${lines.map((line) => `${line}\n`).join('')}`);
-    this.#drawnLines = lines.length;
-    this.#drawnAt = performance.now();
-  }
+function terminalDisplay(): ProgressDisplay {
+  const stream = process.stderr;
+  const paint = painterOf(stream);
+  let drawnLines = 0;
+  let drawnAt = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let current: (() => string[]) | undefined;
 
   /** Moves the cursor up to the first line drawn, and clears from there to the end of the screen. */
-  #erasure(): string {
+  const erasure = () => {
     // The terminal echoes ctrl-C, which moves the cursor to the right; hence the carriage return.
-    const up = this.#drawnLines === 0 ? '' : `\r\u001b[${this.#drawnLines}A\u001b[J`;
-    this.#drawnLines = 0;
+    const up = drawnLines === 0 ? '' : `\r\u001b[${drawnLines}A\u001b[J`;
+    drawnLines = 0;
     return up;
-  }
+  };
+  const draw = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (current === undefined) return;
+    const { columns = 80, rows = 24 } = stream;
+    // Cut before painting: a cut could remove the code that ends a colour.
+    const texts = current()
+      .slice(0, rows - 1)
+      .map((line) => truncated(printable(line), columns - 1));
+    const painted = texts.map((text, index) => `${paint(index === 0 ? 'cyan' : 'dim', text)}\n`);
+    stream.write(erasure() + painted.join(''));
+    drawnLines = texts.length;
+    drawnAt = performance.now();
+  };
+  return {
+    update: (lines) => {
+      current = lines;
+      // The timer also draws the last of several quick updates.
+      timer ??= setTimeout(draw, Math.max(0, drawnAt + REDRAW_MS - performance.now()));
+    },
+    note: (line) => {
+      stream.write(erasure());
+      print(line, stream);
+      draw();
+    },
+    clear: () => {
+      current = undefined;
+      draw();
+      stream.write(erasure());
+    },
+  };
 }
 
-class LogDisplay implements ProgressDisplay {
-  #writtenAt = performance.now();
-
-  update(lines: () => string[]): void {
-    if (performance.now() - this.#writtenAt < LOG_INTERVAL_MS) return;
-    this.#writtenAt = performance.now();
-    this.note(lines()[0]?.trim() ?? '');
-  }
-
-  note(line: string): void {
-    print(line, process.stderr);
-  }
-
-  clear(): void {}
+function logDisplay(): ProgressDisplay {
+  let writtenAt = performance.now();
+  const note = (line: string) => print(line, process.stderr);
+  const update = (lines: () => string[]) => {
+    if (performance.now() - writtenAt < LOG_INTERVAL_MS) return;
+    writtenAt = performance.now();
+    note(lines()[0]?.trim() ?? '');
+  };
+  return { update, note, clear: () => {} };
 }
 
 /** `━━━━━━╌╌╌╌` */

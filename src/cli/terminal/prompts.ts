@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
-import { addAbortSignal } from 'node:stream';
+import { addAbortSignal, PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { CommandError, EXIT } from './exit-codes.js';
 import { printableLines } from './text.js';
 
 /** Whether a person can answer questions: standard input and standard error are a terminal. */
@@ -9,16 +9,25 @@ export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
-/** Asks a question; only `y` and `yes` mean yes. */
+/**
+ * Asks before something that can't be undone, unless `--yes` is given.
+ *
+ * @param what the subject of the message where a person can't be asked
+ * @throws CommandError with 64 without a terminal, or with `--json`
+ */
+export async function isConfirmed(
+  { yes, json }: { readonly yes?: boolean; readonly json?: boolean },
+  { what, question, signal }: { what: string; question: string; signal: AbortSignal },
+): Promise<boolean> {
+  if (yes) return true;
+  if (!json && canAsk()) return confirms(question, signal);
+  const message = `${what} needs your confirmation on a terminal. To do it without, add --yes.`;
+  throw new CommandError(EXIT.usage, message);
+}
+
+/** Asks a question; only `y` and `yes` mean yes. @throws the signal's reason */
 export async function confirms(question: string, signal: AbortSignal): Promise<boolean> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    // In raw mode ctrl-C is a key and sends no signal.
-    lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
-    return /^y(es)?$/i.test((await lines.question(`${printableLines(question)} [y/N] `, { signal })).trim());
-  } finally {
-    lines.close();
-  }
+  return withLines(signal, async (ask) => /^y(es)?$/i.test(await ask(`${question} [y/N] `)));
 }
 
 /** Asks until one of the choices is answered, by its name or its first letter. @throws the signal's reason */
@@ -27,45 +36,37 @@ export async function choose<T extends string>(
   choices: readonly T[],
   signal: AbortSignal,
 ): Promise<T> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  return withLines(signal, async (ask) => {
     for (;;) {
-      const prompt = `${printableLines(question)} [${choices.join('/')}] `;
-      const answer = (await lines.question(prompt, { signal })).trim().toLowerCase();
+      const answer = (await ask(`${question} [${choices.join('/')}] `)).toLowerCase();
       const chosen = choices.find((choice) => answer !== '' && (answer === choice || answer === choice[0]));
       if (chosen !== undefined) return chosen;
     }
-  } finally {
-    lines.close();
-  }
+  });
 }
-
-const ENTER = /[\r\n\u0004]/;
 
 /** Asks for one line, and does not echo it. @throws the signal's reason */
 export async function askSecret(prompt: string, signal: AbortSignal): Promise<string> {
-  const { stdin, stderr } = process;
-  stderr.write(prompt);
-  stdin.setRawMode(true);
-  stdin.setEncoding('utf8');
-  let typed = '';
+  process.stderr.write(prompt);
   try {
-    for (;;) {
-      const [keys]: string[] = await once(stdin, 'data', { signal });
-      const [line = '', ...rest] = (keys ?? '').split(ENTER);
-      for (const key of line) {
-        if (key === '\u0003') process.kill(process.pid, 'SIGINT');
-        else if (key === '\u007f' || key === '\b') typed = typed.slice(0, -1);
-        else if (key === '\u0015') typed = '';
-        else typed += key;
-      }
-      if (rest.length > 0) return typed.trim();
-    }
+    return await withLines(signal, (ask) => ask(''), { output: new PassThrough().resume() });
   } finally {
-    stdin.setRawMode(false);
-    stdin.pause();
-    stderr.write('\n');
+    process.stderr.write('\n');
+  }
+}
+
+async function withLines<T>(
+  signal: AbortSignal,
+  work: (ask: (prompt: string) => Promise<string>) => Promise<T>,
+  { output = process.stderr }: { output?: NodeJS.WritableStream } = {},
+): Promise<T> {
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
+  try {
+    // In raw mode ctrl-C is a key and sends no signal.
+    lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    return await work(async (prompt) => (await lines.question(printableLines(prompt), { signal })).trim());
+  } finally {
+    lines.close();
   }
 }
 

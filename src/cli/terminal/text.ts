@@ -50,14 +50,25 @@ export function truncated(text: string, columns: number): string {
   return `${kept}…`;
 }
 
-/** Aligns cells in columns, each as wide as its widest cell. @returns a line for each row */
-export function tableOf(rows: readonly (readonly string[])[]): string[] {
+/**
+ * Aligns cells in columns, each as wide as its widest cell.
+ *
+ * @param paint colours a cell
+ * @returns a line for each row
+ */
+export function tableOf(
+  rows: readonly (readonly string[])[],
+  paint: (cell: string, at: { row: number; column: number }) => string = (cell) => cell,
+): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     rows.reduce((width, row) => Math.max(width, widthOf(row[column] ?? '')), 0),
   );
-  const padded = (cell: string, column: number) =>
-    cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell)));
-  return rows.map((row) => row.map(padded).join('  ').trimEnd());
+  return rows.map((cells, row) => {
+    const padded = cells.map((cell, column) => {
+      return paint(cell, { row, column }) + ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell)));
+    });
+    return padded.join('  ').trimEnd();
+  });
 }
 
 /** `1.2 MB`; in powers of ten, as disks and networks count. */
@@ -71,4 +82,14 @@ export function formatBytes(bytes: number): string {
 /** `1 file`, `1,200 files`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}
+
+/** `2025-07-22 13:05`, of a time in ISO 8601. */
+export function minuteOf(time: string): string {
+  return time.slice(0, 'YYYY-MM-DDTHH:MM'.length).replace('T', ' ');
+}
+
+/** `2025-07-22 13:05:59`, of a time in ISO 8601. */
+export function secondOf(time: string): string {
+  return time.slice(0, 'YYYY-MM-DDTHH:MM:SS'.length).replace('T', ' ');
 }

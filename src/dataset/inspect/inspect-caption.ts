@@ -2,23 +2,12 @@ import { TextDecoder } from 'node:util';
 import type { FileBytes } from './byte-source.js';
 import { formatCount, InspectionError } from './inspection-error.js';
 
-const PIECE_BYTES = 1 << 16;
+const PART_BYTES = 1 << 16;
 const ADVICE =
   'The trainer would stop at it. Save it as UTF-8 and upload it again. ' +
   'The command "trainyard check FOLDER --fix" converts it if its encoding is certain.';
-/** Windows-1252 characters that text editors insert, by byte. */
-const WINDOWS_1252: Record<number, string> = {
-  128: 'euro sign',
-  133: 'ellipsis',
-  145: 'opening quote',
-  146: 'apostrophe',
-  147: 'opening quote',
-  148: 'closing quote',
-  149: 'bullet',
-  150: 'dash',
-  151: 'dash',
-  160: 'no-break space',
-};
+/** Windows-1252 characters that text editors insert, from byte 0x91 on. */
+const WINDOWS_1252 = ['opening quote', 'apostrophe', 'opening quote', 'closing quote', 'bullet', 'dash', 'dash'];
 
 export interface CaptionContent {
   /** Code points, without a byte order mark. */
@@ -44,22 +33,22 @@ export function readCaption(file: FileBytes): CaptionContent {
   let blank = true;
   let beginning: string | undefined;
   for (let offset = bom ? 3 : 0; offset < file.size; ) {
-    const piece = file.upTo(offset, PIECE_BYTES);
-    const zero = piece.indexOf(0);
+    const part = file.upTo(offset, PART_BYTES);
+    const zero = part.indexOf(0);
     if (zero !== -1) throw zeroByte(file, offset + zero);
-    const text = decodePiece(decoder, piece, { last: offset + piece.length === file.size });
+    const text = decodePart(decoder, part, { last: offset + part.length === file.size });
     if (text === undefined) throw notUtf8(describeFirstBadByte(file, offset));
     characters += codePoints(text);
     blank &&= text.trim() === '';
     beginning ??= text;
-    offset += piece.length;
+    offset += part.length;
   }
   return { characters, bom, blank, beginning: beginning ?? '' };
 }
 
-function decodePiece(decoder: TextDecoder, piece: Buffer, options: { last: boolean }): string | undefined {
+function decodePart(decoder: TextDecoder, part: Buffer, { last }: { last: boolean }): string | undefined {
   try {
-    return decoder.decode(piece, { stream: !options.last });
+    return decoder.decode(part, { stream: !last });
   } catch {
     return undefined;
   }
@@ -104,36 +93,17 @@ function notUtf8(reason: string): InspectionError {
   return new InspectionError('CAPTION_NOT_UTF8', `${reason}. ${ADVICE}`);
 }
 
-/** Reads a piece again, beginning with the last character that began before it, and then character by character. */
-function describeFirstBadByte(file: FileBytes, failedPiece: number): string {
-  const start = characterNear(file, failedPiece);
-  let offset = characterNear(file, start + validBytes(file.upTo(start, PIECE_BYTES)));
+/** Reads the part in which decoding failed again, character by character. */
+function describeFirstBadByte(file: FileBytes, failedPart: number): string {
+  // The last character before the part may continue in it.
+  let offset = Math.max(0, failedPart - 3);
+  while (offset < failedPart && isContinuation(file.at(offset, 1)[0] ?? 0)) offset++;
   for (;;) {
     const bytes = file.upTo(offset, 4);
     const length = characterBytes(bytes);
     if (length === 0) return describeByte(bytes, offset);
     offset += length;
   }
-}
-
-/** The beginning of the last character that begins at most three bytes before `offset`. All before it are valid. */
-function characterNear(file: FileBytes, offset: number): number {
-  let start = Math.max(0, offset - 3);
-  // A continuation byte can't begin a character, and the character that it belongs to was valid.
-  while (start < offset && isContinuation(file.at(start, 1)[0] ?? 0)) start++;
-  return start;
-}
-
-/** The length of the longest beginning that is UTF-8, or becomes it with more bytes, by bisection. */
-function validBytes(bytes: Buffer): number {
-  let [valid, invalid] = [0, bytes.length + 1];
-  while (invalid - valid > 1) {
-    const middle = (valid + invalid) >> 1;
-    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    if (decodePiece(decoder, bytes.subarray(0, middle), { last: false }) === undefined) invalid = middle;
-    else valid = middle;
-  }
-  return valid;
 }
 
 const isContinuation = (byte: number) => byte >= 0x80 && byte <= 0xbf;
@@ -156,7 +126,7 @@ function describeByte(bytes: Buffer, offset: number): string {
   if (offset + bytes.length > 0 && byte >= 0xc2 && bytes.length < 4 && bytes.subarray(1).every(isContinuation)) {
     return `${where}, the start of an incomplete character`;
   }
-  const sign = WINDOWS_1252[byte];
+  const sign = WINDOWS_1252[byte - 0x91];
   if (sign !== undefined) return `${where}, a Windows-1252 ${sign}`;
   if (byte >= 0xc0) return `${where}, in Windows-1252 the letter ${String.fromCharCode(byte)}`;
   return where;

@@ -1,34 +1,29 @@
 import { extensionOf, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
-import { FileBytes } from './byte-source.js';
+import { FileBytes, remoteByteSource } from './byte-source.js';
 import { doubtAbout } from './caption-content.js';
 import { readCaption } from './inspect-caption.js';
-import type { DecodeMask, Inspect, Inspection, ProveDecodes } from './inspection.js';
+import type { Inspect, Inspection, PixelDecoder } from './inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
-import { remoteByteSource } from './remote-bytes.js';
 import type { ReadClipFacts } from './video/inspect-video.js';
 
 const MAX_SHOWN_CHARACTERS = 80;
 
-interface NamedFile {
+export interface InspectOptions {
+  /** Loads the decoder of images. Without one, those whose pixels only it can read get the warning `NOT_FULLY_CHECKED`. */
+  readonly loadDecoder?: () => Promise<PixelDecoder>;
+  /** True for a file of a mask dataset: an image is also read as the trainer reads a mask. */
+  readonly asMask?: boolean | undefined;
+  /** Reads the facts of a clip. Absent where a decoder reads them afterwards. */
+  readonly readClipFacts?: ReadClipFacts | undefined;
+}
+
+interface NamedFile extends InspectOptions {
   /** Absent for a remote file. */
   readonly path: string | undefined;
   readonly filename: string;
   /** The filename for messages, shortened if it is long. */
   readonly shown: string;
-  readonly proveDecodes: ProveDecodes | undefined;
-  readonly decodeMask: DecodeMask | undefined;
-  readonly asMask: boolean;
-  readonly readClipFacts: ReadClipFacts | undefined;
-}
-
-export interface InspectOptions {
-  readonly proveDecodes?: ProveDecodes | undefined;
-  readonly decodeMask?: DecodeMask | undefined;
-  /** True for a file of a mask dataset: an image is also read as the trainer reads a mask. */
-  readonly asMask?: boolean | undefined;
-  /** Reads the facts of a clip. Absent where a decoder reads them afterwards. */
-  readonly readClipFacts?: ReadClipFacts | undefined;
 }
 
 /**
@@ -37,26 +32,22 @@ export interface InspectOptions {
  *
  * @throws the operating system's errors and failed allocations only: bad bytes are a result, not an exception.
  */
-export const inspect: Inspect = (file) => inspectWith(file, { ...installedDecoders, readClipFacts });
+export const inspect: Inspect = (file) => inspectWith(file, { loadDecoder, readClipFacts });
 
 /** Loaded on first use: few systems have no ffmpeg. */
 export const readClipFacts: ReadClipFacts = async (file) =>
   (await loaded(import('./video/read-facts.js'))).readWithMediabunny(file);
 
-/** The decoders of an installation, loaded on first use. */
-export const installedDecoders = {
-  proveDecodes: async (source, options) => (await loaded(import('./image/decode.js'))).proveDecodes(source, options),
-  decodeMask: async (source) => (await loaded(import('./image/mask/decode-mask.js'))).decodeMask(source),
-} as const satisfies InspectOptions;
+/** The decoder of an installation: megabytes of code, which a caption or a clip does not need. */
+export const loadDecoder = (): Promise<PixelDecoder> => loaded(import('./image/decode.js'));
 
-/** As `inspect`. Without decoders, images whose pixels only a decoder can read get the warning `NOT_FULLY_CHECKED`. */
+/** As `inspect`. */
 export async function inspectWith(
   { filename, ...source }: Parameters<Inspect>[0],
-  { proveDecodes, decodeMask, asMask = false, readClipFacts }: InspectOptions,
+  options: InspectOptions,
 ): Promise<Inspection> {
   const path = 'path' in source ? source.path : undefined;
-  const shown = shownFilename(filename);
-  const named: NamedFile = { path, filename, shown, proveDecodes, decodeMask, asMask, readClipFacts };
+  const named: NamedFile = { ...options, path, filename, shown: shownFilename(filename) };
   const file = 'path' in source ? FileBytes.open(source.path) : FileBytes.over(remoteByteSource(source.remote));
   try {
     return await inspectByKind(file, named);
@@ -75,7 +66,7 @@ async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspect
   if (file.size === 0) {
     throw new InspectionError('FILE_EMPTY', 'is empty: it has no bytes. Check the original and upload it again.');
   }
-  // Imported on first use: a decoder is megabytes of code, and a caption or a clip needs none of it.
+  // Imported on first use: a caption needs none of it.
   const { detectContent } = await loaded(import('./detect-content.js'));
   const content = await detectContent(file);
   if (kind === 'video') return (await loaded(import('./video/inspect-video.js'))).inspectVideo(file, named, content);

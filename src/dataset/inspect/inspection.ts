@@ -1,5 +1,5 @@
 import type { ErrorProblem, Warning } from '../problems.js';
-import type { RemoteFile } from './remote-bytes.js';
+import type { RemoteFile } from './byte-source.js';
 
 /** The result of an inspection that found no error. Stored with the file and returned by the API as it is. */
 export type Facts =
@@ -15,7 +15,7 @@ export type Facts =
       readonly kind: 'video';
       /** The container, by content: `mp4`, `mov`, `webm`, `mkv`, `avi`, `wmv`, `flv`. */
       readonly format: string;
-      /** In pixels, after rotation. This and all below are absent for containers without a parser (AVI, WMV, FLV). */
+      /** In pixels, after rotation. This and all below may be absent without ffmpeg. */
       readonly width?: number;
       readonly height?: number;
       readonly durationSeconds?: number;
@@ -45,14 +45,14 @@ export type Inspect = (
   file: { readonly filename: string } & ({ readonly path: string } | { readonly remote: RemoteFile }),
 ) => Promise<Inspection>;
 
-/**
- * Decodes the first frame of an image to its last row and discards the pixels. `source` is the path or the bytes of a file. With
- * `options.rows`, the number of its rows, it decodes one row after the other, and otherwise scales them down, which needs more
- * memory unless a decoder does so itself.
- *
- * @throws StructureError, OutOfMemory
- */
-export type ProveDecodes = (source: string | Buffer, options?: { readonly rows?: number }) => Promise<void>;
+/** An image by its header, as libvips reads it. */
+export interface ImageDescription {
+  readonly width: number;
+  readonly height: number;
+  readonly pages: number;
+  /** The EXIF orientation, 1 to 8. */
+  readonly orientation: number;
+}
 
 /** What a person must know of the pixels of a mask. */
 export interface MaskTraits {
@@ -68,5 +68,13 @@ export interface MaskTraits {
   readonly isCmyk: boolean;
 }
 
-/** Decodes the first frame of an image that is a mask. `source` and the errors are those of `ProveDecodes`. */
-export type DecodeMask = (source: string | Buffer) => Promise<MaskTraits>;
+/** Decodes the first frame of an image. A source is the path or the bytes of a file. All throw StructureError and OutOfMemory. */
+export interface PixelDecoder {
+  readonly describe: (source: string | Buffer) => Promise<ImageDescription>;
+  /**
+   * Decodes to the last row and discards the pixels. With the number of its rows, it decodes one row after the other, and otherwise
+   * scales them down, which needs more memory unless a decoder does so itself.
+   */
+  readonly prove: (source: string | Buffer, options?: { readonly rows?: number }) => Promise<void>;
+  readonly readMask: (source: string | Buffer) => Promise<MaskTraits>;
+}

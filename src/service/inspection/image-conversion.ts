@@ -2,7 +2,7 @@ import type { ExaminedContent } from '../../dataset/inspect/image/convert/examin
 import { CONVERSION_LIMITS, exceededText, limitsOf } from './inspection-limits.js';
 import type { InspectionPool } from './inspection-pool.js';
 import { ProcessEnded } from './inspection-process.js';
-import type { ProcessLimits } from './process-watch.js';
+import type { ProcessLimits } from './limited-process.js';
 
 interface LocalContent {
   readonly path: string;
@@ -24,7 +24,7 @@ export async function examineInProcess(
   { path, sizeBytes }: LocalContent,
   signal: AbortSignal,
 ): Promise<ExaminedContent> {
-  const limits = limitsOf({ kind: 'image', sizeBytes, isRemote: false });
+  const limits = limitsOf({ kind: 'image', sizeBytes });
   const answer = await explained(limits, () =>
     pool.runOnImage({ task: 'examine', path }, { accountId: '', signal, limits }),
   );

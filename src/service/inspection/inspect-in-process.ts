@@ -1,12 +1,12 @@
 /* The program of an inspection process of an installation. */
-import { installedDecoders } from '../../dataset/inspect/inspect.js';
+import { loadDecoder } from '../../dataset/inspect/inspect.js';
 import { inspectInProcess } from './inspect-jobs.js';
 
 // Imported on first use: a decoder is megabytes of code, and a caption or a clip needs none of it.
 const converter = () => import('../../dataset/inspect/image/convert/convert-image.js');
 
 await inspectInProcess({
-  ...installedDecoders,
+  loadDecoder,
   makeThumbnail: async (source) => (await import('../../dataset/inspect/image/thumbnail.js')).makeThumbnail(source),
   convertImage: async (image) => (await converter()).convertImage(image),
   whyNotConverted: async (file, image) => (await converter()).whyNotConverted(file, image),

@@ -2,91 +2,83 @@ import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { examineContent, type WhyNotConverted } from '../../dataset/inspect/image/convert/examine-content.js';
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
-import type { DecodeMask, ProveDecodes } from '../../dataset/inspect/inspection.js';
+import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
-import type { RemoteFile } from '../../dataset/inspect/remote-bytes.js';
-import { FRAME, FRAME_HEADER_BYTES, frameHeader, type InspectionJob, type JobResult, jsonFrame } from './frames.js';
+import type { RemoteFile } from '../../dataset/inspect/byte-source.js';
+import type { InspectionJob, ProcessMessage } from './inspection-process.js';
 
+/** To the server. Reads and writes block: the process does one thing at a time. */
 const SOCKET = 3;
+
+/** A job has a name and a path. */
+const MAX_JOB_BYTES = 64 * 1024;
 
 /** What an inspection process does with the pixels of images. */
 export interface ImageDecoder {
-  /** This and the next are absent where no decoder is installed. */
-  readonly proveDecodes?: ProveDecodes;
-  readonly decodeMask?: DecodeMask;
+  /** Absent where no decoder is installed. */
+  readonly loadDecoder?: () => Promise<PixelDecoder>;
   readonly whyNotConverted: WhyNotConverted;
   readonly makeThumbnail: (source: { path: string; maxPixels: number }) => Promise<Buffer>;
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
 }
 
-/** Returns false at the end of the stream: the server has ended. */
-function readFully(target: Buffer): boolean {
-  for (let length = 0; length < target.length; ) {
-    const read = readSync(SOCKET, target, length, target.length - length, null);
-    if (read === 0) return false;
-    length += read;
-  }
-  return true;
+/** Reads some bytes. Ends the process at the end of the stream: the server has ended. */
+function receive(target: Buffer, offset: number): number {
+  const read = readSync(SOCKET, target, offset, target.length - offset, null);
+  if (read === 0) process.exit(0);
+  return offset + read;
 }
 
-function send(frame: Buffer): void {
-  for (let sent = 0; sent < frame.length; ) sent += writeSync(SOCKET, frame, sent);
+function receiveJob(buffer: Buffer): InspectionJob {
+  let length = 0;
+  while (length === 0 || buffer[length - 1] !== 0x0a) length = receive(buffer, length);
+  return JSON.parse(buffer.toString('utf8', 0, length));
 }
 
-const header = Buffer.alloc(FRAME_HEADER_BYTES);
-
-/** Blocks until the server sends a frame. */
-function receiveHeader(): { type: number; length: number } {
-  if (!readFully(header)) process.exit(0);
-  return { type: header[4] ?? 0, length: header.readUInt32LE(0) };
-}
-
-function receiveJob(): InspectionJob {
-  const payload = Buffer.alloc(receiveHeader().length);
-  if (!readFully(payload)) process.exit(0);
-  return JSON.parse(payload.toString()) as InspectionJob;
+function send(message: ProcessMessage): void {
+  const line = Buffer.from(`${JSON.stringify(message)}\n`);
+  for (let sent = 0; sent < line.length; ) sent += writeSync(SOCKET, line, sent);
 }
 
 function remoteFile(sizeBytes: number): RemoteFile {
   return {
     sizeBytes,
     readInto: (target, start, end) => {
-      send(jsonFrame(FRAME.read, [start, end]));
+      send({ read: [start, end] });
       // If the bytes can't be read, the server ends this process.
-      receiveHeader();
-      if (!readFully(target)) process.exit(0);
+      for (let length = 0; length < target.length; ) length = receive(target, length);
     },
   };
 }
 
-async function answer(job: InspectionJob, decoder: ImageDecoder): Promise<Buffer> {
-  try {
-    if (job.task === 'thumbnail') {
-      const thumbnail = await decoder.makeThumbnail(job);
-      return Buffer.concat([frameHeader(FRAME.thumbnail, thumbnail.length), thumbnail]);
+async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
+  switch (job.task) {
+    case 'thumbnail':
+      return { thumbnail: (await decoder.makeThumbnail(job)).toString('base64') };
+    case 'examine':
+      return { examined: await examineContent(job.path, decoder.whyNotConverted) };
+    case 'convert':
+      await decoder.convertImage(job);
+      return { converted: true } as const;
+    case 'inspect': {
+      const { filename, asMask } = job;
+      const source = 'path' in job ? { path: job.path } : { remote: remoteFile(job.remoteBytes) };
+      const options = { ...decoder, asMask, ...(job.readsClipFacts && { readClipFacts }) };
+      return { inspection: await inspectWith({ filename, ...source }, options) };
     }
-    if (job.task !== 'inspect') {
-      const done =
-        job.task === 'examine'
-          ? ({ examined: await examineContent(job.path, decoder.whyNotConverted) } as const)
-          : ({ converted: await decoder.convertImage(job).then(() => true as const) } as const);
-      return jsonFrame(FRAME.result, { ...done, residentBytes: process.memoryUsage.rss() });
-    }
-    const { filename, asMask, readsClipFacts } = job;
-    const source = 'path' in job ? { path: job.path } : { remote: remoteFile(job.remoteBytes) };
-    const options = { ...decoder, asMask, ...(readsClipFacts && { readClipFacts }) };
-    const inspection = await inspectWith({ filename, ...source }, options);
-    return jsonFrame(FRAME.result, { inspection, residentBytes: process.memoryUsage.rss() });
-  } catch (error) {
-    return jsonFrame(FRAME.result, failureOf(error));
   }
 }
 
-function failureOf(error: unknown): JobResult {
-  if (isOutOfMemory(error)) return { outOfMemory: true };
-  if (!(error instanceof Error)) return { error: { name: 'Error', message: String(error) } };
-  const { name, message } = error;
-  return { error: { name, message, ...('code' in error && { code: String(error.code) }) } };
+async function answer(job: InspectionJob, decoder: ImageDecoder): Promise<ProcessMessage> {
+  try {
+    const result = await resultOf(job, decoder);
+    return { ...result, residentBytes: process.memoryUsage.rss() };
+  } catch (error) {
+    if (isOutOfMemory(error)) return { outOfMemory: true };
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    const code = error instanceof Error && 'code' in error ? { code: String(error.code) } : {};
+    return { error: { name, message, ...code }, residentBytes: process.memoryUsage.rss() };
+  }
 }
 
 /**
@@ -96,9 +88,10 @@ function failureOf(error: unknown): JobResult {
 export async function inspectInProcess(decoder: ImageDecoder): Promise<never> {
   // A service manager or a terminal sends these to all processes of the service. The server decides when this one ends.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
-  send(frameHeader(FRAME.ready, 0));
+  const buffer = Buffer.alloc(MAX_JOB_BYTES);
+  send({ ready: true });
   for (;;) {
-    send(await answer(receiveJob(), decoder));
+    send(await answer(receiveJob(buffer), decoder));
     // Receiving blocks the event loop, which first runs what the job has left for it.
     await turn();
   }

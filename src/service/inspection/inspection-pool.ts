@@ -8,16 +8,9 @@ import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import type { InspectorOptions } from '../dependencies.js';
-import type { InspectionJob } from './frames.js';
-import {
-  exceededText,
-  KERNEL_LIMITS,
-  limitsOf,
-  RECYCLE_CPU_SECONDS,
-  THUMBNAIL_CPU_SECONDS,
-} from './inspection-limits.js';
-import { type Answer, InspectionProcess, ProcessEnded, type ReadAt } from './inspection-process.js';
-import type { ProcessLimits } from './process-watch.js';
+import { CpuBudgetSpent, exceededText, limitsOf, RECYCLE_CPU_SECONDS, THUMBNAIL_LIMITS } from './inspection-limits.js';
+import { type Answer, type InspectionJob, InspectionProcess, ProcessEnded, type ReadAt } from './inspection-process.js';
+import type { ProcessLimits } from './limited-process.js';
 
 /** Captions up to this size are inspected in this process; passing one to another and back takes ten times as long. */
 const SMALL_CAPTION_BYTES = 64 * 1024;
@@ -35,11 +28,6 @@ const MIN_PROCESSES = 2;
 /** Files whose client waits go first. */
 const PRIORITY = { client: 1, job: 0 } as const;
 
-/** A job that has run for this long gives way to one of another account. */
-const GIVE_WAY_MS = 60_000;
-
-const GIVES_WAY = new Error('A job of another account is next.');
-
 export interface PoolOptions {
   /** By default one per core. */
   readonly processes?: number | undefined;
@@ -48,7 +36,6 @@ export interface PoolOptions {
   /** The program of the processes, and what they may use for a file; only tests set these. */
   readonly program?: string;
   readonly limitsOf?: typeof limitsOf;
-  readonly giveWayMs?: number;
 }
 
 export interface SlotRequest {
@@ -64,6 +51,8 @@ export interface SlotRequest {
 interface Task {
   readonly job: InspectionJob;
   readonly limits: ProcessLimits;
+  /** True if the limit of processor time is the one for which a client waits. */
+  readonly isBudget?: boolean;
   readonly readAt?: ReadAt | undefined;
   readonly request: SlotRequest;
 }
@@ -73,17 +62,14 @@ interface Task {
  * it can't block this process, see its secrets, or use more than its share of memory and time.
  */
 export class InspectionPool {
-  readonly #program: string | undefined;
-  readonly #onError: (error: unknown) => void;
   /** Files inspected at once. */
   readonly size: number;
-  readonly #limitsOf: typeof limitsOf;
+  readonly #options: PoolOptions;
   readonly #slots: FairQueue;
   /** The slots that jobs may take. */
   readonly #jobSlots: FairQueue;
   /** For tasks that need much memory. */
   readonly #muchMemory = new FairQueue(1);
-  readonly #giveWayMs: number;
   /** Aborts what runs or waits, one for each task. */
   readonly #stops = new Set<AbortController>();
   /** What each task may take, once `hurry` was called. */
@@ -97,11 +83,8 @@ export class InspectionPool {
   #lentSlots = 0;
 
   constructor(options: PoolOptions = {}) {
-    this.#program = options.program;
-    this.#onError = options.onError ?? (() => {});
-    this.#limitsOf = options.limitsOf ?? limitsOf;
+    this.#options = options;
     this.size = options.processes ?? Math.max(MIN_PROCESSES, availableParallelism());
-    this.#giveWayMs = options.giveWayMs ?? GIVE_WAY_MS;
     this.#slots = new FairQueue(this.size);
     this.#jobSlots = new FairQueue(jobSlotsOf(this.size));
   }
@@ -113,20 +96,21 @@ export class InspectionPool {
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    { accountId, role, isBackground, readsClipFacts = true, budget, signal }: InspectorOptions,
+    { accountId, role, isBackground, readsClipFacts = true, maxSeconds = Infinity, signal }: InspectorOptions,
   ): Promise<Inspection> {
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
-    const isRemote = !('path' in file);
     const kind = mediaTypeOf(filename)?.kind ?? 'caption';
-    if (!isRemote && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspectWith(file, {});
-    const limits = { ...this.#limitsOf({ kind, sizeBytes, isRemote }), budget };
-    const request = { accountId, isBackground, signal };
-    const source = isRemote ? { remoteBytes: sizeBytes } : { path: file.path };
+    if ('path' in file && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspectWith(file, {});
+    const { maxCpuSeconds, ...others } = (this.#options.limitsOf ?? limitsOf)({ kind, sizeBytes });
+    const limits = { ...others, maxCpuSeconds: Math.min(maxCpuSeconds, maxSeconds) };
+    const source = 'path' in file ? { path: file.path } : { remoteBytes: sizeBytes };
     const job: InspectionJob = { task: 'inspect', filename, asMask: role === 'mask', readsClipFacts, ...source };
+    const readAt = 'path' in file ? undefined : file.readAt;
+    const request = { accountId, isBackground, signal };
     try {
-      const answer = await this.#run({ job, limits, request, readAt: isRemote ? file.readAt : undefined });
-      if (!('inspection' in answer)) throw new Error('An inspection process has answered with a thumbnail.');
+      const answer = await this.#run({ job, limits, isBudget: maxSeconds < maxCpuSeconds, request, readAt });
+      if (!('inspection' in answer)) throw new Error('An inspection process has answered without an inspection.');
       return answer.inspection;
     } catch (error) {
       if (!(error instanceof ProcessEnded)) throw error;
@@ -142,15 +126,15 @@ export class InspectionPool {
    * memory of an inspection and a few seconds.
    */
   async thumbnail(
-    { path, sizeBytes, maxPixels }: { path: string; sizeBytes: number; maxPixels: number },
+    image: { readonly path: string; readonly maxPixels: number },
     { accountId }: { accountId: string },
   ): Promise<Buffer> {
+    const { path, maxPixels } = image;
     const { signal } = new AbortController();
-    const ofInspection = this.#limitsOf({ kind: 'image', sizeBytes, isRemote: false });
-    const limits = { ...ofInspection, maxCpuSeconds: THUMBNAIL_CPU_SECONDS };
-    const answer = await this.runOnImage({ task: 'thumbnail', path, maxPixels }, { accountId, signal, limits });
+    const request = { accountId, signal, limits: THUMBNAIL_LIMITS };
+    const answer = await this.runOnImage({ task: 'thumbnail', path, maxPixels }, request);
     if (!('thumbnail' in answer)) throw new Error('An inspection process has answered without a thumbnail.');
-    return answer.thumbnail;
+    return Buffer.from(answer.thumbnail, 'base64');
   }
 
   /** Does a job on a local image. */
@@ -164,7 +148,7 @@ export class InspectionPool {
   /**
    * Runs another program in a slot of this pool, so that no more programs run than there are slots. `work` starts it with
    * `spawnLimited`, observes it with `watchProcess`, and ends it when its signal is aborted, which happens when that of the request
-   * is, the pool is closed, or a job gives way.
+   * is, or the pool is closed.
    */
   runInSlot<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#schedule(request, async (signal) => {
@@ -175,56 +159,25 @@ export class InspectionPool {
     });
   }
 
-  /** Runs `work` in a slot, with a signal that the request or `close` aborts. */
+  /** Runs `work` in a slot, with a signal that the request, `hurry` or `close` aborts. */
   async #schedule<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    request.signal.throwIfAborted();
     if (this.#isClosed) throw shuttingDown();
+    const { accountId, isBackground, needsMuchMemory } = request;
+    const priority = isBackground ? PRIORITY.job : PRIORITY.client;
+    // Waited for in this order, so that no two tasks wait for each other.
+    const queues = [...(needsMuchMemory ? [this.#muchMemory] : []), ...(isBackground ? [this.#jobSlots] : [])];
     const stop = new AbortController();
-    const onAbort = () => stop.abort(request.signal.reason);
-    request.signal.addEventListener('abort', onAbort, { once: true });
     this.#stops.add(stop);
     if (this.#maxTaskMs !== undefined) abortAfter(this.#maxTaskMs, stop);
     try {
-      return await this.#inSlot({ ...request, signal: stop.signal }, work);
+      return await withAnySignal([request.signal, stop.signal], (signal) =>
+        [...queues, this.#slots].reduceRight(
+          (run, queue) => () => queue.run(accountId, run, { signal, priority }),
+          () => work(signal),
+        )(),
+      );
     } finally {
       this.#stops.delete(stop);
-      request.signal.removeEventListener('abort', onAbort);
-    }
-  }
-
-  #inSlot<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { accountId, isBackground, needsMuchMemory } = request;
-    const priority = isBackground ? PRIORITY.job : PRIORITY.client;
-    const run = (signal: AbortSignal) => this.#slots.run(accountId, () => work(signal), { signal, priority });
-    const queues = [...(needsMuchMemory ? [this.#muchMemory] : []), ...(isBackground ? [this.#jobSlots] : [])];
-    if (isBackground) return this.#untilGivingWay(queues, request, run);
-    return inQueues(queues, request, () => run(request.signal));
-  }
-
-  /**
-   * Runs a job. While a job of another account waits for the same queues, it is ended after a minute and starts again later, then with
-   * twice the time, so that it ends at last.
-   */
-  async #untilGivingWay<T>(
-    queues: readonly FairQueue[],
-    request: SlotRequest,
-    run: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    for (let ms = this.#giveWayMs; ; ms *= 2) {
-      try {
-        return await inQueues(queues, request, () => {
-          const giveWay = new AbortController();
-          const endsAt = performance.now() + ms;
-          const check = () => {
-            const isWaitedFor = queues.some((queue) => queue.hasOthersThan(request.accountId));
-            if (isWaitedFor && performance.now() >= endsAt) giveWay.abort(GIVES_WAY);
-          };
-          const timer = setInterval(check, Math.min(ms, 1000));
-          return withAnySignal([request.signal, giveWay.signal], run).finally(() => clearInterval(timer));
-        });
-      } catch (error) {
-        if (error !== GIVES_WAY) throw error;
-      }
     }
   }
 
@@ -253,54 +206,51 @@ export class InspectionPool {
 
   #run(task: Task): Promise<Answer> {
     return this.#schedule(task.request, async (signal) => {
-      const process = await this.#idleOrNew();
-      const isNew = process.jobsDone === 0;
+      const idle = [...this.#idle.keys()].at(-1);
+      if (idle === undefined) return this.#runIn(await this.#start(), task, signal);
+      this.#stopIdling(idle);
       try {
-        return await this.#runIn(process, task, signal);
+        return await this.#runIn(idle, task, signal);
       } catch (error) {
         // An earlier file may have damaged the process, or left memory behind: a new one shows what this file does.
         const mayBeEarlier = error instanceof ProcessEnded && (error.reason === 'memory' || error.reason === 'crash');
-        if (isNew || !mayBeEarlier) throw error;
+        if (!mayBeEarlier) throw error;
         return this.#runIn(await this.#start(), task, signal);
       }
     });
   }
 
-  async #runIn(process: InspectionProcess, { job, limits, readAt }: Task, signal: AbortSignal): Promise<Answer> {
+  async #runIn(process: InspectionProcess, task: Task, signal: AbortSignal): Promise<Answer> {
+    const { job, limits, readAt } = task;
     let answer: Answer;
     try {
       signal.throwIfAborted();
       answer = await process.run(job, { limits, signal, readAt });
     } catch (error) {
       this.#end(process);
-      if (error instanceof ProcessEnded) this.#onError(error);
+      if (!(error instanceof ProcessEnded)) throw error;
+      if (task.isBudget && error.reason === 'time') throw new CpuBudgetSpent();
+      this.#options.onError?.(error);
       throw error;
     }
-    this.#release(process, 'residentBytes' in answer ? answer.residentBytes : 0);
-    if ('error' in answer) throw errorOf(answer.error);
+    this.#release(process, answer.residentBytes);
+    if ('error' in answer) throw Object.assign(new Error(answer.error.message), answer.error);
     return answer;
-  }
-
-  async #idleOrNew(): Promise<InspectionProcess> {
-    const idle = [...this.#idle.keys()].at(-1);
-    if (idle === undefined) return this.#start();
-    this.#stopIdling(idle);
-    return idle;
   }
 
   async #start(): Promise<InspectionProcess> {
     try {
-      const process = await InspectionProcess.start({ limits: KERNEL_LIMITS, program: this.#program });
+      const process = await InspectionProcess.start(this.#options.program);
       this.#processes.add(process);
       void process.ended.then((error) => {
-        if (this.#idle.has(process)) this.#onError(error);
+        if (this.#idle.has(process)) this.#options.onError?.(error);
         this.#stopIdling(process);
         this.#processes.delete(process);
       });
       if (this.#isClosed) this.#end(process);
       return process;
     } catch (error) {
-      this.#onError(error);
+      this.#options.onError?.(error);
       const message = 'The server could not start a process that inspects the file. Send it again.';
       throw new ServiceError('unavailable', message, { cause: error });
     }
@@ -308,11 +258,9 @@ export class InspectionPool {
 
   /** Keeps a process for the next job, unless it is worn out. */
   #release(process: InspectionProcess, residentBytes: number): void {
-    const isWorn =
-      process.jobsDone >= RECYCLE_JOBS ||
-      process.cpuSeconds >= RECYCLE_CPU_SECONDS ||
-      residentBytes >= RECYCLE_RESIDENT_BYTES;
-    if (isWorn || this.#isClosed) this.#end(process);
+    const { jobsDone, cpuSeconds } = process;
+    const isFresh = jobsDone < RECYCLE_JOBS && cpuSeconds < RECYCLE_CPU_SECONDS;
+    if (!isFresh || residentBytes >= RECYCLE_RESIDENT_BYTES || this.#isClosed) this.#end(process);
     else {
       const timer = setTimeout(() => this.#end(process), IDLE_MS);
       this.#idle.set(process, timer);
@@ -335,27 +283,10 @@ export function jobSlotsOf(slots: number): number {
   return Math.max(1, slots - 1);
 }
 
-/** Runs work while it holds a unit of each queue. It waits for them in this order, so that no two tasks wait for each other. */
-function inQueues<T>(
-  [queue, ...others]: readonly FairQueue[],
-  request: SlotRequest,
-  work: () => Promise<T>,
-): Promise<T> {
-  if (queue === undefined) return work();
-  return queue.run(request.accountId, () => inQueues(others, request, work), { signal: request.signal });
-}
-
 function abortAfter(ms: number, stop: AbortController): void {
   setTimeout(() => stop.abort(shuttingDown()), ms).unref();
 }
 
 function shuttingDown(): ServiceError {
   return new ServiceError('shutting_down', 'The server is shutting down. Send the file again.');
-}
-
-/** The error that an inspection process has thrown, with its code. */
-function errorOf({ name, message, code }: { name: string; message: string; code?: string }): Error {
-  const error = new Error(message);
-  error.name = name;
-  return code === undefined ? error : Object.assign(error, { code });
 }

@@ -1,25 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
+import type { ExaminedContent } from '../../dataset/inspect/image/convert/examine-content.js';
+import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { programFile } from '../../program-file.js';
-import { CpuBudgetSpent } from '../limits/cpu-budget.js';
-import {
-  type ByteRange,
-  FRAME,
-  FrameReader,
-  frameHeader,
-  type InspectionJob,
-  type JobResult,
-  jsonFrame,
-  type ReceivedFrame,
-} from './frames.js';
-import { type KernelLimits, spawnLimited } from './limited-process.js';
-import { type LimitName, type ProcessLimits, watchProcess } from './process-watch.js';
+import { KERNEL_LIMITS } from './inspection-limits.js';
+import { type LimitName, type ProcessLimits, spawnLimited, watchProcess } from './limited-process.js';
 
 /** A process that does not begin to work within this time does not start at all. */
 const MAX_START_MS = 30_000;
 
-/** Longer frames, and more bytes requested at once, come only from a process that no longer runs its program. */
-const MAX_FRAME_BYTES = 16 << 20;
+/** Longer messages, and more bytes requested at once, come only from a process that no longer runs its program. */
+const MAX_MESSAGE_CHARACTERS = 16 << 20;
 const MAX_READ_BYTES = 1 << 20;
 
 /** The end of what a process writes to standard error, which says why V8 or the C++ runtime ended it. */
@@ -32,6 +23,40 @@ const V8_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=4', '--v8-po
 
 /** One arena keeps glibc from holding freed memory for each thread; one thread of libuv decodes. */
 const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '1' };
+
+/** A line of JSON to the process. */
+export type InspectionJob =
+  | ({
+      readonly task: 'inspect';
+      readonly filename: string;
+      readonly asMask: boolean;
+      /** True if no decoder reads the facts of a clip afterwards. */
+      readonly readsClipFacts: boolean;
+    } & ({ readonly path: string } | { readonly remoteBytes: number }))
+  | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number }
+  | { readonly task: 'examine'; readonly path: string }
+  /** Writes the converted image to `target`. */
+  | { readonly task: 'convert'; readonly path: string; readonly target: string };
+
+export type Answer = (
+  | { readonly inspection: Inspection }
+  /** Base64. */
+  | { readonly thumbnail: string }
+  | { readonly examined: ExaminedContent }
+  | { readonly converted: true }
+  /** Not the file's fault, or a file that has no thumbnail. `name` and `code` are those of the error. */
+  | { readonly error: { readonly name: string; readonly message: string; readonly code?: string } }
+) & { readonly residentBytes: number };
+
+/** A line of JSON from the process, which has one request at most. */
+export type ProcessMessage =
+  /** Once: it has loaded its code. */
+  | { readonly ready: true }
+  /** A range of the remote file. The bytes follow as they are. */
+  | { readonly read: readonly [start: number, end: number] }
+  /** The file needs more memory than its decoder could get. */
+  | { readonly outOfMemory: true }
+  | Answer;
 
 export type ReadAt = (start: number, end: number, signal: AbortSignal) => Promise<Buffer>;
 
@@ -46,10 +71,8 @@ export class ProcessEnded extends Error {
   }
 }
 
-export type Answer = Exclude<JobResult, { outOfMemory: true }> | { readonly thumbnail: Buffer };
-
-interface RunningJob {
-  readonly onFrame: (frame: ReceivedFrame) => void;
+interface Listener {
+  readonly onMessage: (message: ProcessMessage) => void;
   readonly onEnd: (error: ProcessEnded) => void;
 }
 
@@ -66,7 +89,7 @@ export class InspectionProcess {
   cpuSeconds = 0;
   readonly #child: ChildProcess;
   readonly #socket: Socket;
-  #job: RunningJob | undefined;
+  #listener: Listener | undefined;
   #killedFor: LimitName | undefined;
 
   private constructor(child: ChildProcess) {
@@ -76,20 +99,22 @@ export class InspectionProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       errorText = (errorText + text).slice(-KEPT_ERROR_CHARACTERS);
     });
+    child.on('error', () => {});
     // The process may end while something is sent to it. `close` follows.
     this.#socket.on('error', () => {});
-    const reader = new FrameReader(MAX_FRAME_BYTES);
-    this.#socket.on('data', (bytes) => {
-      try {
-        for (const frame of reader.push(bytes)) this.#job?.onFrame(frame);
-      } catch {
-        this.kill();
-      }
+    let line = '';
+    this.#socket.setEncoding('utf8').on('data', (text: string) => {
+      line += text;
+      if (line.length > MAX_MESSAGE_CHARACTERS) return this.kill();
+      if (!line.endsWith('\n')) return;
+      const received = line;
+      line = '';
+      this.#receive(received);
     });
     this.ended = new Promise((resolve) => {
       child.once('close', (code, signal) => {
         const error = endOf({ code, signal, errorText, killedFor: this.#killedFor });
-        this.#job?.onEnd(error);
+        this.#listener?.onEnd(error);
         resolve(error);
       });
     });
@@ -98,114 +123,78 @@ export class InspectionProcess {
   /**
    * Starts a process that is ready for a job.
    *
-   * @param options.program tests replace the program
+   * @param program tests replace it
    * @throws Error if it can't be started, or ends before it is ready
    */
-  static async start({ limits, program = PROGRAM }: { limits: KernelLimits; program?: string | undefined }) {
-    const command = [process.execPath, ...V8_FLAGS, program] as const;
-    const child = spawnLimited([...command], {
-      limits,
+  static async start(program = PROGRAM): Promise<InspectionProcess> {
+    const child = spawnLimited([process.execPath, ...V8_FLAGS, program], {
+      limits: KERNEL_LIMITS,
       env: ENVIRONMENT,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     });
     // After a failed spawn some of the pipes don't exist.
-    if (child.pid === undefined) {
-      throw await new Promise<Error>((resolve) => child.once('error', resolve));
-    }
-    child.on('error', () => {});
+    if (child.pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
     const started = new InspectionProcess(child);
     const timer = setTimeout(() => started.kill(), MAX_START_MS);
     try {
-      await started.#nextFrame();
+      await new Promise<ProcessMessage>((onMessage, onEnd) => {
+        started.#listener = { onMessage, onEnd };
+      });
     } finally {
       clearTimeout(timer);
+      started.#listener = undefined;
     }
     return started;
   }
 
-  #nextFrame(): Promise<ReceivedFrame> {
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        this.#job = undefined;
-      };
-      this.#job = {
-        onFrame: (frame) => {
-          settle();
-          resolve(frame);
-        },
-        onEnd: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-    });
-  }
-
   /**
-   * Does a job. An abort of the signal, or a failure of `readAt`, kills the process.
+   * Does a job. If it fails, for an abort of the signal, say, or an error of `readAt`, the process is killed.
    *
    * @param options.readAt reads the file of a job with `remoteBytes`
-   * @throws ProcessEnded, CpuBudgetSpent, the signal's reason, or the error of `readAt`. The process is then gone.
+   * @throws ProcessEnded, the signal's reason, or the error of `readAt`
    */
-  run(
+  async run(
     job: InspectionJob,
-    options: { limits: ProcessLimits; signal: AbortSignal; readAt?: ReadAt | undefined },
+    { limits, signal, readAt }: { limits: ProcessLimits; signal: AbortSignal; readAt?: ReadAt | undefined },
   ): Promise<Answer> {
-    const { limits, signal, readAt } = options;
     const reading = new AbortController();
     let isReading = false;
-    return new Promise<Answer>((resolve, reject) => {
-      const watch = watchProcess(this.#child.pid ?? 0, { ...limits, isWaitingForUs: () => isReading }, (limit) => {
-        if (limit === 'budget') fail(new CpuBudgetSpent());
-        else this.kill(limit);
+    let onAbort = () => {};
+    const watch = watchProcess(
+      this.#child,
+      limits,
+      (limit) => this.kill(limit),
+      () => isReading,
+    );
+    try {
+      const answer = await new Promise<Answer>((resolve, reject) => {
+        onAbort = () => reject(signal.reason);
+        const serve = async (range: readonly [number, number]) => {
+          isReading = true;
+          this.#socket.write(await bytesOf(range, readAt, reading.signal));
+          isReading = false;
+        };
+        const onMessage = (message: ProcessMessage) => {
+          if ('read' in message) serve(message.read).catch(reject);
+          else if ('outOfMemory' in message) reject(new ProcessEnded('memory', 'a decoder got no more memory'));
+          else if (!('ready' in message)) resolve(message);
+        };
+        this.#listener = { onMessage, onEnd: reject };
+        signal.addEventListener('abort', onAbort, { once: true });
+        this.#socket.write(`${JSON.stringify(job)}\n`);
+        if (signal.aborted) onAbort();
       });
-      const settle = () => {
-        this.#job = undefined;
-        this.cpuSeconds += watch.cpuSeconds();
-        watch.stop();
-        signal.removeEventListener('abort', onAbort);
-        reading.abort(ENDED);
-      };
-      const fail = (error: unknown) => {
-        settle();
-        this.kill();
-        reject(error);
-      };
-      const onAbort = () => fail(signal.reason);
-      const serve = async (range: ByteRange) => {
-        const [start, end] = range;
-        if (readAt === undefined || !isRange(range))
-          throw new Error('The process has requested bytes that it may not read.');
-        isReading = true;
-        const bytes = await readAt(start, end, reading.signal);
-        if (bytes.length !== end - start) throw new Error(`Read ${bytes.length} bytes instead of ${end - start}.`);
-        isReading = false;
-        this.#socket.write(frameHeader(FRAME.bytes, bytes.length));
-        this.#socket.write(bytes);
-      };
-      this.#job = {
-        onFrame: (frame) => {
-          if (frame.type === FRAME.read) {
-            void serve(JSON.parse(frame.payload.toString())).catch((error) => {
-              if (!reading.signal.aborted) fail(error);
-            });
-            return;
-          }
-          const answer = answerIn(frame);
-          if (answer === undefined) return fail(new ProcessEnded('memory', 'a decoder got no more memory'));
-          settle();
-          this.jobsDone++;
-          resolve(answer);
-        },
-        onEnd: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.#socket.write(jsonFrame(FRAME.job, job));
-      if (signal.aborted) onAbort();
-    });
+      this.jobsDone++;
+      return answer;
+    } catch (error) {
+      this.kill();
+      throw error;
+    } finally {
+      this.#listener = undefined;
+      this.cpuSeconds += watch.stop();
+      signal.removeEventListener('abort', onAbort);
+      reading.abort(ENDED);
+    }
   }
 
   /** Ends the process at once. */
@@ -213,18 +202,26 @@ export class InspectionProcess {
     this.#killedFor ??= limit;
     this.#child.kill('SIGKILL');
   }
+
+  #receive(line: string): void {
+    try {
+      this.#listener?.onMessage(JSON.parse(line));
+    } catch {
+      this.kill();
+    }
+  }
 }
 
-/** `undefined` if the process ran out of memory. @throws Error if it has sent nonsense */
-function answerIn({ type, payload }: ReceivedFrame): Answer | undefined {
-  if (type === FRAME.thumbnail) return { thumbnail: payload };
-  const result = JSON.parse(payload.toString()) as JobResult;
-  return 'outOfMemory' in result ? undefined : result;
-}
-
-function isRange([start, end]: ByteRange): boolean {
-  const isInOrder = Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && end > start;
-  return isInOrder && end - start <= MAX_READ_BYTES;
+async function bytesOf(
+  [start, end]: readonly [number, number],
+  readAt: ReadAt | undefined,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const isRange = Number.isSafeInteger(start) && start >= 0 && end > start && end - start <= MAX_READ_BYTES;
+  if (readAt === undefined || !isRange) throw new Error('The process has requested bytes that it may not read.');
+  const bytes = await readAt(start, end, signal);
+  if (bytes.length !== end - start) throw new Error(`Read ${bytes.length} bytes instead of ${end - start}.`);
+  return bytes;
 }
 
 function endOf(end: {
@@ -236,8 +233,7 @@ function endOf(end: {
   const how = end.signal === null ? `exited with ${end.code}` : `ended by ${end.signal}`;
   const text = end.errorText.trim();
   const message = `inspection process ${how}${text === '' ? '' : `: ${text}`}`;
-  if (end.killedFor !== undefined) return new ProcessEnded(end.killedFor, message);
   // "Failed to allocate memory" is how Node 24 reports a buffer, and every version a string.
   const isOutOfMemory = /out of memory|bad_alloc|allocation failed|failed to allocate/i.test(text);
-  return new ProcessEnded(isOutOfMemory ? 'memory' : 'crash', message);
+  return new ProcessEnded(end.killedFor ?? (isOutOfMemory ? 'memory' : 'crash'), message);
 }

@@ -1,5 +1,17 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
+
+const POLL_MS = 50;
+
+/** Counts for one comparison at most: while this process or the whole machine was suspended, nothing was observed. */
+const MAX_STEP_SECONDS = 1;
+
+/** Of `/proc/PID/stat`: `sysconf(_SC_CLK_TCK)` is 100 on every Linux platform of Node. */
+const TICKS_PER_SECOND = 100;
+
+/** Outside Linux, where the processor time is not known, this share of the time on the clock counts as such. */
+const ASSUMED_LOAD = 1 / 3;
 
 export interface KernelLimits {
   /** `RLIMIT_DATA`: private writable memory. An allocation beyond it fails, however fast it comes. */
@@ -7,6 +19,18 @@ export interface KernelLimits {
   /** `RLIMIT_CPU`: the kernel ends the process after this much processor time, even when this process has ended. */
   readonly maxCpuSeconds: number;
 }
+
+/** What a process may use for one file. */
+export interface ProcessLimits {
+  /** Resident memory, of this process alone. */
+  readonly maxBytes: number;
+  /** Processor time from now on. */
+  readonly maxCpuSeconds: number;
+  /** A process that sleeps for this long, without using the processor, hangs. One that waits for a core or a disk does not. */
+  readonly maxSleepSeconds: number;
+}
+
+export type LimitName = 'memory' | 'time' | 'hang';
 
 /**
  * Sets limits of the kernel, then becomes the program. Its memory is the first that the kernel reclaims, and it ends with
@@ -31,23 +55,93 @@ export function spawnLimited(
   { limits, ...options }: Pick<SpawnOptions, 'stdio'> & { env: Record<string, string>; limits: KernelLimits },
 ): ChildProcess {
   const [program, ...args] = command;
-  const { maxDataBytes, maxCpuSeconds } = limits;
+  const numbers = [Math.ceil(limits.maxDataBytes / 1024), limits.maxCpuSeconds].map(String);
   const child =
     process.platform === 'linux'
-      ? spawn(
-          '/bin/sh',
-          ['-c', SCRIPT, 'sh', `${Math.ceil(maxDataBytes / 1024)}`, `${maxCpuSeconds}`, ...command],
-          options,
-        )
+      ? spawn('/bin/sh', ['-c', SCRIPT, 'sh', ...numbers, ...command], options)
       : spawn(program, args, options);
-  if (child.pid !== undefined) lowerPriority(child.pid);
+  setPriorityOf(child, constants.priority.PRIORITY_BELOW_NORMAL);
   return child;
 }
 
-function lowerPriority(pid: number): void {
+export function setPriorityOf({ pid }: ChildProcess, priority: number): void {
+  if (pid === undefined) return;
   try {
-    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    setPriority(pid, priority);
   } catch {
     // The process has ended already, or the system does not allow it. The work is the same at any priority.
+  }
+}
+
+/**
+ * Compares the memory and the processor time of a process with limits, 20 times a second, and calls `onExceeded` once.
+ *
+ * @param isWaitingForUs true while the process waits for this process, which is not a hang
+ * @returns `stop` ends the watch and returns the seconds of processor time that were used until the last comparison
+ */
+export function watchProcess(
+  { pid = 0 }: ChildProcess,
+  { maxBytes, maxCpuSeconds, maxSleepSeconds }: ProcessLimits,
+  onExceeded: (limit: LimitName) => void,
+  isWaitingForUs = () => false,
+): { stop: () => number } {
+  let comparedAt = performance.now();
+  let before: number | undefined;
+  let cpuSeconds = 0;
+  let sleepSeconds = 0;
+  const exceeded = (): LimitName | undefined => {
+    const now = performance.now();
+    const step = Math.min((now - comparedAt) / 1000, MAX_STEP_SECONDS);
+    comparedAt = now;
+    const usage = usageOf(pid);
+    const used = usage === undefined ? step * ASSUMED_LOAD : usage.cpuSeconds - (before ?? usage.cpuSeconds);
+    before = usage?.cpuSeconds;
+    const isWaiting = isWaitingForUs();
+    if (usage !== undefined || !isWaiting) cpuSeconds += used;
+    sleepSeconds = used > 0 || isWaiting ? 0 : sleepSeconds + step;
+    if (usage !== undefined && usage.residentBytes > maxBytes) return 'memory';
+    if (cpuSeconds > maxCpuSeconds) return 'time';
+    if (sleepSeconds <= maxSleepSeconds) return undefined;
+    sleepSeconds = 0;
+    return allThreadsSleep(pid) ? 'hang' : undefined;
+  };
+  const timer = setInterval(() => {
+    const limit = exceeded();
+    if (limit === undefined) return;
+    clearInterval(timer);
+    onExceeded(limit);
+  }, POLL_MS);
+  const stop = () => {
+    clearInterval(timer);
+    return cpuSeconds;
+  };
+  return { stop };
+}
+
+/** `undefined` if the process is gone, or the operating system has no `/proc`. */
+function usageOf(pid: number): { residentBytes: number; cpuSeconds: number } | undefined {
+  try {
+    const fields = statOf(`/proc/${pid}`);
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    // In kilobytes, unlike `statm`, whose unit is the size of a page.
+    const resident = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0;
+    return { residentBytes: Number(resident) * 1024, cpuSeconds: ticks / TICKS_PER_SECOND };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The fields of `stat` after the name of the program, which is in parentheses and may contain anything: the state is first. */
+function statOf(folder: string): string[] {
+  const stat = readFileSync(`${folder}/stat`, 'latin1');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** False if a thread waits for a core or for a disk. */
+function allThreadsSleep(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`/proc/${pid}/task/${thread}`)[0] === 'S');
+  } catch {
+    return false;
   }
 }

@@ -4,11 +4,11 @@ import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 import { laptop } from '../../harness/author.js';
 import type { Status } from '../../../src/dataset/dataset.js';
-import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/inspect.js';
+import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
-import { CpuBudgetSpent } from '../../../src/service/limits/cpu-budget.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
@@ -96,10 +96,10 @@ export async function openPlace(place: Place) {
     onTestFinished(metadata.catalog.changes.onAnyChange(() => jobs.wake()));
     const decodes: Decode[] = [];
     const errors: string[] = [];
-    const decodeClip: ClipDecoder = (toDecode, { budget, signal }) =>
+    const decodeClip: ClipDecoder = (toDecode, { maxSeconds, signal }) =>
       new Promise((resolve, reject) => {
         // A clip is long if its name says so.
-        if (budget !== undefined && toDecode.filename.startsWith('long')) return reject(new CpuBudgetSpent());
+        if (maxSeconds !== undefined && toDecode.filename.startsWith('long')) return reject(new CpuBudgetSpent());
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
         const end = (result: Inspection | Error) => (result instanceof Error ? reject(result) : resolve(result));
         decodes.push({ clip: toDecode, signal, end });
@@ -120,7 +120,7 @@ export async function openPlace(place: Place) {
         options.inspect ??
         (async (file, { role }) => {
           if (!('path' in file)) throw new Error('The bytes are not in a local file.');
-          return inspectWith(file, { ...installedDecoders, asMask: role === 'mask' });
+          return inspectWith(file, { loadDecoder, asMask: role === 'mask' });
         }),
       ...(options.hasDecoder !== false && { decodeClip }),
       newId,

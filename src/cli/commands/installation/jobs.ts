@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { JobCounts } from '../../../storage/catalog/jobs.js';
-import { addSettings, configFrom, requireCatalog } from '../../settings.js';
-import { print, printJson } from '../../terminal/print.js';
-import { counted, printable, tableOf } from '../../terminal/text.js';
+import type { Config } from '../../../config.js';
+import { onInstallation, withCatalog } from '../../settings.js';
+import { type Output, tableLines } from '../../terminal/print.js';
+import { counted } from '../../terminal/text.js';
 
 const HELP = `
 Background work is a table of jobs, which any process of the service claims. A job that fails is tried again after a pause that grows.
@@ -18,41 +18,26 @@ Examples:
 export function addJobsCommand(program: Command): void {
   const command = program
     .command('jobs')
-    .description('Show the background work: how much waits, runs or failed, and why; the service may be running.')
-    .option('--json', 'print JSON for scripts')
-    .addHelpText('after', HELP)
-    .action(showJobs);
-  addSettings(command, ['data', 'databaseUrl']);
+    .description('Show the background work: how much waits, runs or failed, and why; the service may be running.');
+  onInstallation(command, { settings: ['data', 'databaseUrl'], help: HELP }, showJobs);
 }
 
-async function showJobs({ json, ...settings }: Record<string, string> & { json?: true }): Promise<void> {
-  // Imported late, so that other commands start without loading the database code.
-  const { openCatalog } = await import('../../../storage/catalog/open-catalog.js');
-  const config = configFrom(settings);
-  requireCatalog(config);
-  const catalog = await openCatalog(config);
-  const at = catalog.now();
-  const counts = await catalog.jobs.counts().finally(catalog.close);
-  if (json) printJson({ jobs: counts.map((each) => documentOf(each, at)) });
-  else print(counts.length === 0 ? 'There are no jobs.' : tableOf(rowsOf(counts, at)).join('\n'));
-}
-
-/** How long the first job that is due has waited, in seconds. */
-function waitedSeconds({ oldestDueAt = Number.POSITIVE_INFINITY }: JobCounts, now: number): number {
-  return Math.round(Math.max(now - oldestDueAt, 0) / 1_000_000);
-}
-
-function documentOf(counts: JobCounts, now: number) {
-  const { kind, waiting, running, failed, error } = counts;
-  return { kind, waiting, running, failed, oldest_seconds: waitedSeconds(counts, now), ...(error && { error }) };
-}
-
-function rowsOf(counts: readonly JobCounts[], now: number): string[][] {
-  const rows = counts.map((each) => {
-    const { kind, waiting, running, failed, error = '' } = each;
-    const seconds = waitedSeconds(each, now);
-    const oldest = seconds === 0 ? '' : counted(seconds, 'second');
-    return [kind, ...[waiting, running, failed].map((count) => count.toLocaleString('en')), oldest, printable(error)];
+async function showJobs(config: Config): Promise<Output> {
+  const jobs = await withCatalog(config, async ({ jobs: table, now }) => {
+    const at = now();
+    return (await table.counts()).map(({ oldestDueAt = at, error, ...counts }) => ({
+      ...counts,
+      oldest_seconds: Math.round(Math.max(at - oldestDueAt, 0) / 1_000_000),
+      ...(error && { error }),
+    }));
   });
-  return [['KIND', 'WAITING', 'RUNNING', 'FAILED', 'OLDEST', 'ERROR'], ...rows];
+  const lines = tableLines(jobs, 'There are no jobs.', {
+    kind: ({ kind }) => kind,
+    waiting: ({ waiting }) => waiting.toLocaleString('en'),
+    running: ({ running }) => running.toLocaleString('en'),
+    failed: ({ failed }) => failed.toLocaleString('en'),
+    oldest: ({ oldest_seconds: seconds }) => (seconds === 0 ? '' : counted(seconds, 'second')),
+    error: ({ error = '' }) => error,
+  });
+  return { document: { jobs }, lines };
 }

@@ -4,10 +4,10 @@ import type { StrayObject } from '../../../service/verify/find-strays.js';
 import type { Repair, StoreProgress, VerifiedStore } from '../../../service/verify/verify-store.js';
 import { addSettings, configFrom } from '../../settings.js';
 import { EXIT } from '../../terminal/exit-codes.js';
-import { print, printJson } from '../../terminal/print.js';
+import { printOutput } from '../../terminal/print.js';
 import { bar, percent } from '../../terminal/progress.js';
 import { counted, formatBytes, printable } from '../../terminal/text.js';
-import { withTransferProgress } from '../../transfer-report.js';
+import { withTransferProgress } from './transfer.js';
 import type { StoreOptions, StoreVerification } from '../verify.js';
 
 /** Findings that are listed; all are counted and repaired. */
@@ -44,8 +44,7 @@ export const storeVerification: StoreVerification = { help: HELP, addOptions, ru
 /** `trainyard check-store`, the earlier name of `trainyard verify --store` */
 export function addCheckStoreCommand(program: Command): void {
   const command = program.command('check-store', { hidden: true }).description('The earlier name of "verify --store".');
-  addOptions(command.option('--json', 'print JSON for scripts'));
-  command.action(verify);
+  addOptions(command.option('--json', 'print JSON for scripts').action(verify));
 }
 
 function addOptions(command: Command): void {
@@ -72,8 +71,7 @@ async function verify({ json, repair, ...settings }: StoreOptions): Promise<void
   });
   const report = reportOf(verified);
   if (report.unsolved > 0) process.exitCode = EXIT.dataError;
-  if (json) printJson(report);
-  else for (const line of linesOf(verified, report)) print(line);
+  printOutput({ document: report, lines: linesOf(verified, report) }, json === true);
 }
 
 function progressLine({ objects, files, totalFiles }: StoreProgress): string {

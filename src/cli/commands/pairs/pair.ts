@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
-import type { Dataset, DatasetWithFiles } from '../../../client/client.js';
+import type { DatasetWithFiles } from '../../../client/client.js';
 import { isPairProblem } from '../../../dataset/pairs/pair-problems.js';
 import { type LinkIds, linkIdsOf } from '../../pairs/link-ids.js';
 import { linkLines } from '../../pairs/link-lines.js';
 import { statusLines } from '../../push/output.js';
-import { addRemoteOptions, clientFrom, datasetIn, type RemoteOptions } from '../../remote.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../../terminal/print.js';
 import { printable } from '../../terminal/text.js';
@@ -51,11 +51,11 @@ export function addPairCommand(program: Command): void {
 
 async function pair(name: string, options: PairOptions, signal: AbortSignal): Promise<void> {
   const client = clientFrom(options);
-  const datasets = await client.list({ signal });
-  const { id } = datasetIn(datasets, name);
+  const idOf = async (nameOrId: string) => (await mustFind(client, nameOrId, signal)).id;
+  const id = await idOf(name);
   if (options.control !== undefined || options.mask !== undefined || options.none) {
     const { links } = await client.pairs.links(id, { signal });
-    await client.pairs.setLinks(id, linksFor(options, linkIdsOf(links), datasets), { signal });
+    await client.pairs.setLinks(id, await linksFor(options, linkIdsOf(links), idOf), { signal });
   }
   const dataset = await client.status(id, { signal });
   if (dataset.status === 'FAILED') process.exitCode = EXIT.notFit;
@@ -67,9 +67,12 @@ async function pair(name: string, options: PairOptions, signal: AbortSignal): Pr
 }
 
 /** The ids of the datasets to link. */
-function linksFor({ control, mask, none }: PairOptions, kept: LinkIds, datasets: readonly Dataset[]): LinkIds {
+async function linksFor(
+  { control, mask, none }: PairOptions,
+  kept: LinkIds,
+  idOf: (nameOrId: string) => Promise<string>,
+): Promise<LinkIds> {
   if (none) return {};
-  const idOf = (name: string) => datasetIn(datasets, name).id;
   const { mask: keptMask, ...keptControls } = kept;
   if (control && control.length > MAX_CONTROLS) {
     throw new CommandError(
@@ -80,8 +83,10 @@ function linksFor({ control, mask, none }: PairOptions, kept: LinkIds, datasets:
   const controls =
     control === undefined
       ? keptControls
-      : Object.fromEntries((control || []).map((each, i) => [`control_${i + 1}`, idOf(each)]));
-  const maskId = mask === undefined ? keptMask : mask === false ? undefined : idOf(mask);
+      : Object.fromEntries(
+          await Promise.all((control || []).map(async (each, i) => [`control_${i + 1}`, await idOf(each)])),
+        );
+  const maskId = mask === undefined ? keptMask : mask === false ? undefined : await idOf(mask);
   return { ...controls, ...(maskId !== undefined && { mask: maskId }) };
 }
 

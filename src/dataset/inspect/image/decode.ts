@@ -1,6 +1,9 @@
+/*
+ * What libvips does with the pixels of images. `inspection.ts` describes the functions (`PixelDecoder`).
+ */
 import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../../media.js';
-import type { ProveDecodes } from '../inspection.js';
+import type { ImageDescription, MaskTraits } from '../inspection.js';
 import { OutOfMemory, StructureError } from '../inspection-error.js';
 
 // The process inspects one file at a time, and decodes no image twice.
@@ -8,17 +11,9 @@ sharp.cache(false);
 sharp.concurrency(1);
 // Only the loaders of accepted formats are enabled, because each further loader is attack surface. The format is detected
 // first, but the file may change in between.
+const FORMATS = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'];
 sharp.block({ operation: ['VipsForeignLoad'] });
-sharp.unblock({
-  operation: [
-    'VipsForeignLoadJpeg',
-    'VipsForeignLoadPng',
-    'VipsForeignLoadWebp',
-    'VipsForeignLoadNsgif',
-    'VipsForeignLoadTiff',
-    'VipsForeignLoadHeif',
-  ],
-});
+sharp.unblock({ operation: FORMATS.map((format) => `VipsForeignLoad${format}`) });
 
 /** Small enough for libwebp to scale down while it decodes. It still reads every coded bit. */
 const PROOF_SIDE_PIXELS = 64;
@@ -31,8 +26,17 @@ export const STRICT_DECODING = {
   ignoreIcc: true,
 } as const satisfies SharpOptions;
 
-/** Decodes with libvips. */
-export const proveDecodes: ProveDecodes = async (source, { rows } = {}) => {
+export async function describe(source: string | Buffer): Promise<ImageDescription> {
+  try {
+    const options = { ...STRICT_DECODING, limitInputPixels: false } as const;
+    const { width, height, pages = 1, orientation = 1 } = await sharp(source, options).metadata();
+    return { width, height, pages, orientation };
+  } catch (error) {
+    throw decodingError(error);
+  }
+}
+
+export async function prove(source: string | Buffer, { rows }: { rows?: number } = {}): Promise<void> {
   const image = sharp(source, { ...STRICT_DECODING, failOn: 'warning' });
   const part =
     rows === undefined
@@ -43,7 +47,76 @@ export const proveDecodes: ProveDecodes = async (source, { rows } = {}) => {
   } catch (error) {
     throw decodingError(error);
   }
-};
+}
+
+/** Pixels of larger masks are not held: that would need too much memory. */
+const MAX_MASK_PIXELS = 4_000_000;
+
+/**
+ * Larger masks are scaled down to this side while they are decoded. The trainer scales them down too, and one white pixel among a
+ * hundred black ones does not become black.
+ */
+const MAX_MASK_SIDE = 1024;
+
+/** JPEG and WebP move a channel of a grey picture by less, and a person sees no colour in it. */
+const GREY_TOLERANCE = 16;
+
+const GREY = { isBlack: false, isColoured: false, isTransparent: false, isCutOff: false, isCmyk: false };
+
+export async function readMask(source: string | Buffer): Promise<MaskTraits> {
+  try {
+    const image = sharp(source, STRICT_DECODING);
+    const { width, height, space, channels } = await image.metadata();
+    if (space === 'cmyk') return { ...GREY, isCmyk: true };
+    // Of any other image, Pillow takes the first byte of samples of 16 bits, as libvips does.
+    const isDeepGrey = space === 'grey16' && channels === 1;
+    const isLarge = width * height > MAX_MASK_PIXELS;
+    if (isLarge) {
+      // Between black and white, scaling would make greys that the mask does not have.
+      const kernel = isDeepGrey ? 'nearest' : 'lanczos3';
+      image.resize(MAX_MASK_SIDE, MAX_MASK_SIDE, { fit: 'inside', kernel });
+    }
+    if (isDeepGrey) return deepGreyTraits(await image.toColourspace('grey16').raw({ depth: 'ushort' }).toBuffer());
+    const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+    const traits = traitsOf(data, info.channels);
+    // Scaling loses the colours under transparent pixels, which the trainer sees.
+    return isLarge && traits.isTransparent ? { ...traits, isBlack: false } : traits;
+  } catch (error) {
+    throw decodingError(error);
+  }
+}
+
+/**
+ * The traits of pixels as ai-toolkit reads a mask (`toolkit/dataloader_mixins.py`, `load_mask_image`): `convert('RGB')` drops the
+ * transparency, and `convert('L')` makes one brightness of the channels. One or two channels are a brightness; the second or fourth
+ * is the transparency.
+ */
+function traitsOf(pixels: Buffer, channels: number): MaskTraits {
+  const [greenAt, blueAt] = channels < 3 ? [0, 0] : [1, 2];
+  const alphaAt = channels === 2 || channels === 4 ? channels - 1 : undefined;
+  let [isBlack, isColoured, isTransparent] = [true, false, false];
+  for (let at = 0; at < pixels.length; at += channels) {
+    const red = pixels[at]!;
+    const green = pixels[at + greenAt]!;
+    const blue = pixels[at + blueAt]!;
+    // The brightness that Pillow computes (11.1, `libImaging/Convert.c`, `L24`).
+    isBlack &&= (red * 19_595 + green * 38_470 + blue * 7471 + 0x8000) >> 16 === 0;
+    isColoured ||= Math.max(red, green, blue) - Math.min(red, green, blue) > GREY_TOLERANCE;
+    isTransparent ||= alphaAt !== undefined && pixels[at + alphaAt] !== 255;
+  }
+  return { ...GREY, isBlack, isColoured, isTransparent };
+}
+
+/** Pillow opens a grey of 16 bits as `I;16`, and makes 255 of all values above (11.1, `libImaging/Convert.c`, `I16_RGB`). */
+function deepGreyTraits(pixels: Buffer): MaskTraits {
+  let [isBlack, isCutOff] = [true, false];
+  for (let at = 0; at < pixels.length; at += 2) {
+    const value = pixels.readUInt16LE(at);
+    if (value > 0) isBlack = false;
+    if (value > 0xff && value < 0xff00) isCutOff = true;
+  }
+  return { ...GREY, isBlack, isCutOff };
+}
 
 /**
  * The error for a decoder's failure. libvips collects messages in a buffer of the process, where those of earlier files may

@@ -1,23 +1,19 @@
 /*
- * A short reader of our own gives the facts of each format, finds missing parts, and estimates the memory that libvips needs to
- * decode it: libvips (sharp 0.35) does not limit its memory. libvips proves the pixels, except those of JPEG: it accepts damaged
- * ones, so that a walk over the codes proves them.
+ * The pixels of JPEG are proved by a walk over their codes, since libvips accepts damaged ones, and those of PNG, WebP and AVIF by
+ * libvips. It does not limit its memory (sharp 0.35), so that short readers of the headers estimate what it will need.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
-import type { DecodeMask, Inspection, ProveDecodes } from '../inspection.js';
+import type { Inspection, PixelDecoder } from '../inspection.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
-import { readBmp } from './bmp.js';
-import { readGif } from './gif.js';
-import { readHeif } from './heif.js';
-import type { ImageHeader } from './image-header.js';
+import { requireDeclaredLength } from '../video/declared-length.js';
+import { checkDimensions, type ImageHeader } from './image-header.js';
 import { readJpeg } from './jpeg/jpeg.js';
-import { type MaskReading, maskWarnings } from './mask/mask-warnings.js';
+import { type MaskReading, maskWarnings } from './mask-warnings.js';
 import { oriented } from './orientation.js';
-import { readPng } from './png/png.js';
-import { readTiff } from './tiff.js';
+import { readPng } from './png.js';
 import { readWebp } from './webp.js';
 
 /** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `inspection-limits.ts`. */
@@ -26,35 +22,65 @@ const DECODER_BUDGET_BYTES = 80_000_000;
 /** Less for a mask, since its pixels are held and read too. */
 const MASK_BUDGET_BYTES = 56_000_000;
 
-interface ImageReader {
-  readonly readHeader: (file: FileBytes) => ImageHeader;
-  /** Whether the installed libvips decodes the format. */
-  readonly isDecodable: boolean;
+/** libheif holds the planes at 16 bits and an RGB copy; measured at 4 and 16 megapixels. Of a GIF, libvips holds a canvas of RGBA. */
+const BYTES_PER_PIXEL = { avif: 22, heic: 22, gif: 4.6, tiff: 0 };
+
+/** Formats that the trainer ignores, which are not proved. */
+const IGNORED: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
+
+/** What a header says, or why it was not read, as the rest of a sentence. @throws StructureError, InspectionError, OutOfMemory */
+export async function readImageHeader(
+  file: FileBytes,
+  { path, format }: { readonly path: string | undefined; readonly format: ImageFormat },
+  loadDecoder: (() => Promise<PixelDecoder>) | undefined,
+): Promise<ImageHeader | string> {
+  if (format === 'jpeg') return readJpeg(file);
+  if (format === 'png') return readPng(file);
+  if (format === 'webp') return readWebp(file);
+  if (format === 'bmp') return readBmp(file);
+  if (format === 'avif') requireDeclaredLength(file, 'mp4');
+  const isSequence = file.at(8, 4).toString('latin1') === 'avis';
+  if (path === undefined || (isSequence && file.size > DECODER_BUDGET_BYTES)) return TOO_LARGE;
+  if (loadDecoder === undefined) return DECODED_BY_SERVICE;
+  const firstFrame = () => stillOf(file);
+  const description = await (await loadDecoder()).describe(isSequence ? firstFrame() : path);
+  const { width, height, pages, orientation } = description;
+  if (format === 'avif') checkDimensions(width, height);
+  const decoderBytes = width * height * BYTES_PER_PIXEL[format];
+  const header = { width, height, orientation, animated: isSequence || (format === 'gif' && pages > 1), decoderBytes };
+  return isSequence ? { ...header, decoderBytes: decoderBytes + file.size, firstFrame } : header;
 }
 
-export const IMAGE_READERS: Record<ImageFormat, ImageReader> = {
-  jpeg: { readHeader: readJpeg, isDecodable: true },
-  png: { readHeader: readPng, isDecodable: true },
-  webp: { readHeader: readWebp, isDecodable: true },
-  gif: { readHeader: readGif, isDecodable: true },
-  bmp: { readHeader: readBmp, isDecodable: false },
-  tiff: { readHeader: readTiff, isDecodable: true },
-  avif: { readHeader: readHeif, isDecodable: true },
-  heic: { readHeader: readHeif, isDecodable: false },
-};
+const TOO_LARGE = 'the file is too large to be decoded by this server';
+const DECODED_BY_SERVICE = 'its pixels are decoded by the service, when it receives the file';
 
-/** Formats that the trainer ignores, in which damage is a warning. */
-const IGNORED: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
+/** Reads the header of a Windows or OS/2 bitmap, whose height is negative where the top row comes first. @throws StructureError */
+function readBmp(file: FileBytes): ImageHeader {
+  const header = file.at(0, 34);
+  const isOld = header.readUInt32LE(14) === 12;
+  const width = isOld ? header.readUInt16LE(18) : Math.abs(header.readInt32LE(18));
+  const height = isOld ? header.readUInt16LE(20) : Math.abs(header.readInt32LE(22));
+  const isCompressed = !isOld && ![0, 3, 6].includes(header.readUInt32LE(30));
+  const rowBytes = Math.ceil((width * header.readUInt16LE(isOld ? 24 : 28)) / 32) * 4;
+  file.requireSize(header.readUInt32LE(10) + (isCompressed ? 0 : rowBytes * height));
+  return { width, height, orientation: 1, animated: false, decoderBytes: 0 };
+}
+
+/** The same file under the name of a still image: libvips rejects a sequence, although libheif reads the still image in it. */
+function stillOf(file: FileBytes): Buffer {
+  const still = file.copy(0, file.size);
+  still.write('avif', 8, 'latin1');
+  return still;
+}
 
 interface NamedImage {
   readonly path: string | undefined;
   readonly filename: string;
   readonly shown: string;
   /** Absent where no decoder is installed: the pixels of some formats are not decoded then. */
-  readonly proveDecodes: ProveDecodes | undefined;
-  readonly decodeMask: DecodeMask | undefined;
+  readonly loadDecoder?: (() => Promise<PixelDecoder>) | undefined;
   /** True if the trainer reads it as a mask. */
-  readonly asMask: boolean;
+  readonly asMask?: boolean | undefined;
 }
 
 /**
@@ -80,8 +106,7 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
   const warnings: Warning[] = [];
   if (!isTrainable) {
     const extension = extensionOf(filename);
-    const isUnchecked = IGNORED.includes(format) && unproved !== undefined;
-    const ignored = `the trainer ignores ${extension} files${isUnchecked ? ', so its pixels were not checked' : ''}`;
+    const ignored = `the trainer ignores ${extension} files${IGNORED.includes(format) ? ', so its pixels were not checked' : ''}`;
     const advice = header?.animated || damage !== undefined ? '' : adviceFor(format);
     const message = `${shown}: ${ignored}. ${CONVERT_ADVICE} to JPEG, PNG or WebP to train on it.${advice}`;
     warnings.push(warningIn(filename, 'NOT_TRAINED_ON', message));
@@ -123,54 +148,55 @@ interface Judgement {
  * @throws StructureError, InspectionError for an image that the trainer reads, or an AVIF
  */
 async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): Promise<Judgement> {
-  let header: ImageHeader | undefined;
+  const isTrainedOn = mediaTypeOf(named.filename)?.trainable ?? false;
   try {
-    header = IMAGE_READERS[format].readHeader(file);
-    if (named.asMask && isTrainedOn(named)) return { header, ...(await proveMask(named, header, format)) };
-    return { header, unproved: await provePixels(named, header, format) };
+    const header = await readImageHeader(file, { path: named.path, format }, named.loadDecoder);
+    if (typeof header === 'string') return { unproved: header };
+    if (IGNORED.includes(format)) return { header };
+    if (named.asMask && isTrainedOn) return { header, ...(await proveMask(named, header)) };
+    return { header, unproved: await provePixels(named, header) };
   } catch (error) {
     const isDamage = error instanceof StructureError || error instanceof InspectionError;
-    if (!isDamage || isTrainedOn(named) || format === 'avif') throw error;
+    if (!isDamage || isTrainedOn || format === 'avif') throw error;
     // The decoder reads fewer variants of these formats than other programs do.
-    const isUncertain = header !== undefined && IGNORED.includes(format);
-    const damage = isUncertain ? "can't be decoded by this server, so it may be damaged" : error.message;
-    return { header, damage: damage.replace(/\.$/, '') };
+    const damage = IGNORED.includes(format) ? "can't be read by this server, so it may be damaged" : error.message;
+    return { damage: damage.replace(/\.$/, '') };
   }
 }
 
-const isTrainedOn = ({ filename }: NamedImage): boolean => mediaTypeOf(filename)?.trainable ?? false;
-
 /** Decodes the pixels if the decoder stays within its memory budget; otherwise returns why they were not decoded. */
-async function provePixels(named: NamedImage, header: ImageHeader, format: ImageFormat): Promise<string | undefined> {
+async function provePixels(named: NamedImage, header: ImageHeader): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
     return undefined;
   }
-  if (!IMAGE_READERS[format].isDecodable) return 'this server has no decoder for it';
-  const { rowsBytes, height } = header;
-  const bytes = rowsBytes ?? header.decoderBytes;
-  const { source, reason } = sourceFor(named, header, { bytes, maxBytes: DECODER_BUDGET_BYTES });
+  const { rowsBytes, decoderBytes, height } = header;
+  const { source, reason } = sourceFor(named, header, {
+    bytes: rowsBytes ?? decoderBytes,
+    maxBytes: DECODER_BUDGET_BYTES,
+  });
   if (source === undefined) return reason;
-  if (named.proveDecodes === undefined) return 'its pixels are decoded by the service, when it receives the file';
-  await named.proveDecodes(source(), rowsBytes === undefined ? {} : { rows: height });
+  if (named.loadDecoder === undefined) return DECODED_BY_SERVICE;
+  const { prove } = await named.loadDecoder();
+  await prove(source(), rowsBytes === undefined ? {} : { rows: height });
   return undefined;
 }
 
 /** Proves an image by reading it as a mask; a JPEG, of which a decoder proves nothing, before that. */
-async function proveMask(named: NamedImage, header: ImageHeader, format: ImageFormat): Promise<Judgement> {
+async function proveMask(named: NamedImage, header: ImageHeader): Promise<Omit<Judgement, 'header'>> {
   const isProvedBefore = header.provePixels !== undefined;
   const { source, reason } = sourceFor(named, header, { bytes: header.decoderBytes, maxBytes: MASK_BUDGET_BYTES });
-  const isReadable = source !== undefined && named.decodeMask !== undefined;
-  if (isProvedBefore || !isReadable) {
-    const unproved = await provePixels(named, header, format);
+  const { loadDecoder } = named;
+  if (isProvedBefore || source === undefined || loadDecoder === undefined) {
+    const unproved = await provePixels(named, header);
     if (unproved !== undefined) return { unproved };
   }
   if (source === undefined) return { mask: { unread: `was not read as a mask: ${reason}` } };
-  if (named.decodeMask === undefined) {
+  if (loadDecoder === undefined)
     return { mask: { unread: 'is read as a mask by the service, when it receives the file' } };
-  }
+  const { readMask } = await loadDecoder();
   try {
-    return { mask: await named.decodeMask(source()) };
+    return { mask: await readMask(source()) };
   } catch (error) {
     // libjpeg reads more variants than this decoder.
     if (!(isProvedBefore && error instanceof StructureError)) throw error;
@@ -181,16 +207,11 @@ async function proveMask(named: NamedImage, header: ImageHeader, format: ImageFo
 /** What a decoder can decode within its memory budget; otherwise why it can't, as the rest of a sentence. */
 function sourceFor(
   { path }: NamedImage,
-  header: ImageHeader,
+  { firstFrame, width, height }: ImageHeader,
   { bytes, maxBytes }: { bytes: number; maxBytes: number },
 ): { source: () => string | Buffer; reason?: never } | { source?: never; reason: string } {
-  const { firstFrame, width, height } = header;
-  if (firstFrame === undefined && path === undefined) {
-    return { reason: 'the file is too large to be decoded by this server' };
-  }
-  if (bytes > maxBytes) {
-    const megapixels = formatCount(Math.round((width * height) / 1e6));
-    return { reason: `decoding its ${megapixels} million pixels, stored in this way, would need too much memory` };
-  }
-  return { source: () => firstFrame?.() ?? path ?? '' };
+  if (path === undefined) return { reason: TOO_LARGE };
+  if (bytes <= maxBytes) return { source: firstFrame ?? (() => path) };
+  const megapixels = formatCount(Math.round((width * height) / 1e6));
+  return { reason: `decoding its ${megapixels} million pixels, stored in this way, would need too much memory` };
 }

@@ -2,8 +2,8 @@ import sharp from 'sharp';
 import { FileBytes } from '../byte-source.js';
 import { detectContent } from '../detect-content.js';
 import { InspectionError, StructureError } from '../inspection-error.js';
-import { decodingError, STRICT_DECODING } from './decode.js';
-import { IMAGE_READERS } from './inspect-image.js';
+import * as decoder from './decode.js';
+import { readImageHeader } from './inspect-image.js';
 
 /** Less than a decoder may use for a proof, since scaling and encoding need memory too. */
 const THUMBNAIL_BUDGET_BYTES = 56_000_000;
@@ -23,12 +23,12 @@ export class NoThumbnail extends Error {
 export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<Buffer> {
   const decodable = await decodableFile(source.path);
   try {
-    return await sharp(decodable, { ...STRICT_DECODING, ignoreIcc: false, autoOrient: true })
+    return await sharp(decodable, { ...decoder.STRICT_DECODING, ignoreIcc: false, autoOrient: true })
       .resize(source.maxPixels, source.maxPixels, { fit: 'inside', withoutEnlargement: true })
       .webp({ quality: 80 })
       .toBuffer();
   } catch (error) {
-    const cause = decodingError(error);
+    const cause = decoder.decodingError(error);
     if (!(cause instanceof StructureError)) throw cause;
     throw new NoThumbnail("The image can't be decoded.", { cause });
   }
@@ -41,15 +41,13 @@ async function decodableFile(path: string): Promise<string | Buffer> {
     if (file.size === 0) throw new NoThumbnail('The file is empty, so it has no thumbnail.');
     const content = await detectContent(file);
     if (content.kind !== 'image') throw new NoThumbnail(`The file is ${content.description}, which has no thumbnail.`);
-    const { isDecodable, readHeader } = IMAGE_READERS[content.format];
-    if (!isDecodable) {
-      throw new NoThumbnail(`The file is ${content.description}, which the server can't decode into a thumbnail.`);
-    }
-    const { decoderBytes, firstFrame } = readHeader(file);
-    if (decoderBytes > THUMBNAIL_BUDGET_BYTES) {
+    const { format, description } = content;
+    if (format === 'bmp' || format === 'heic')
+      throw new NoThumbnail(`The file is ${description}, which the server can't decode into a thumbnail.`);
+    const header = await readImageHeader(file, { path, format }, async () => decoder);
+    if (typeof header === 'string' || header.decoderBytes > THUMBNAIL_BUDGET_BYTES)
       throw new NoThumbnail('The image is too large: decoding it into a thumbnail would need too much memory.');
-    }
-    return firstFrame?.() ?? path;
+    return header.firstFrame?.() ?? path;
   } catch (error) {
     if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;
     throw new NoThumbnail(`The image ${error.message}.`.replace('..', '.'), { cause: error });

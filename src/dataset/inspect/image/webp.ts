@@ -13,13 +13,6 @@ const LOSSLESS_BYTES = 4.2;
 const ALPHA_BYTES = 1.5;
 const ANIMATION_BYTES = 12;
 
-interface Chunk {
-  readonly type: string;
-  readonly payload: number;
-  /** Without the header and the padding byte. */
-  readonly length: number;
-}
-
 /**
  * Reads the header of a WebP file (RFC 9649), and its chunks up to the length in its RIFF header: bytes after that are not part of
  * the image. What the chunks contain is for a decoder to prove.
@@ -31,24 +24,28 @@ export function readWebp(file: FileBytes): ImageHeader {
   checkDimensions(width, height);
   const end = 8 + file.at(4, 4).readUInt32LE(0);
   file.requireSize(end);
+  let orientation: number | undefined;
   let frames = 0;
-  let exif: Chunk | undefined;
   const types = new Set<string>();
-  for (const chunk of chunksOf(file, end)) {
-    types.add(chunk.type);
-    if (chunk.type === 'ANMF') frames++;
-    if (chunk.type === 'EXIF') exif ??= chunk;
+  for (let start = FIRST_CHUNK; start !== end; ) {
+    if (end - start < CHUNK_HEADER_BYTES) throw new StructureError('is damaged: its last chunk is incomplete');
+    const header = file.at(start, CHUNK_HEADER_BYTES);
+    const [type, length] = [header.toString('latin1', 0, 4), header.readUInt32LE(4)];
+    const payload = start + CHUNK_HEADER_BYTES;
+    const next = payload + length + (length & 1);
+    if (next > end) throw new StructureError(`is damaged: the chunk at byte ${start} ends after the image`);
+    types.add(type);
+    if (type === 'ANMF') frames++;
+    if (type === 'EXIF' && (flags & EXIF) !== 0)
+      orientation ??= orientationOf(file.copy(payload, payload + Math.min(length, MAX_EXIF_BYTES)));
+    start = next;
   }
   const isAnimation = (flags & ANIMATION) !== 0;
-  if (!(isAnimation ? types.has('ANMF') : types.has('VP8 ') || types.has('VP8L'))) {
-    throw new StructureError('is damaged: it contains no image');
-  }
-  const orientation = exif === undefined || (flags & EXIF) === 0 ? 1 : orientationOf(payloadOf(file, exif));
   // Lossy images are scaled down row by row while they are decoded.
   const stillBytes = (types.has('VP8L') ? LOSSLESS_BYTES : 0) + (types.has('VP8X') ? ALPHA_BYTES : 0);
   // libvips maps the whole file.
   const decoderBytes = width * height * (isAnimation ? ANIMATION_BYTES : stillBytes) + file.size;
-  return { width, height, orientation, animated: isAnimation && frames > 1, decoderBytes };
+  return { width, height, orientation: orientation ?? 1, animated: isAnimation && frames > 1, decoderBytes };
 }
 
 /** The dimensions in the first chunk, and the flags of an extended file. */
@@ -62,35 +59,10 @@ function canvasOf(file: FileBytes): { width: number; height: number; flags: numb
   // RFC 6386, section 9.1: a key frame's start code, then two 14-bit sides.
   if (type === 'VP8 ') {
     const bytes = file.at(start, 10);
-    if (bytes.readUIntBE(3, 3) !== 0x9d012a) throw invalidStart();
     return { width: bytes.readUInt16LE(6) & 0x3fff, height: bytes.readUInt16LE(8) & 0x3fff, flags: 0 };
   }
   if (type !== 'VP8L') throw new StructureError('is damaged: it contains no image');
   // RFC 9649, section 3.4: a signature byte, then two 14-bit sides less one.
-  const bytes = file.at(start, 5);
-  const bits = bytes.readUInt32LE(1);
-  if (bytes[0] !== 0x2f) throw invalidStart();
+  const bits = file.at(start, 5).readUInt32LE(1);
   return { width: 1 + (bits & 0x3fff), height: 1 + ((bits >> 14) & 0x3fff), flags: 0 };
-}
-
-/** The chunks up to the end of the image. @throws StructureError if the last one is incomplete */
-function* chunksOf(file: FileBytes, end: number): Generator<Chunk> {
-  for (let start = FIRST_CHUNK; start !== end; ) {
-    if (end - start < CHUNK_HEADER_BYTES) throw new StructureError('is damaged: its last chunk is incomplete');
-    const header = file.at(start, CHUNK_HEADER_BYTES);
-    const [type, length] = [header.toString('latin1', 0, 4), header.readUInt32LE(4)];
-    const payload = start + CHUNK_HEADER_BYTES;
-    const next = payload + length + (length & 1);
-    if (next > end) throw new StructureError(`is damaged: the chunk at byte ${start} ends after the image`);
-    yield { type, payload, length };
-    start = next;
-  }
-}
-
-function payloadOf(file: FileBytes, { payload, length }: Chunk): Buffer {
-  return Buffer.from(file.copy(payload, payload + Math.min(length, MAX_EXIF_BYTES)));
-}
-
-function invalidStart(): StructureError {
-  return new StructureError('is damaged: its pixels do not begin with a WebP header');
 }

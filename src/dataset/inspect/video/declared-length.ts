@@ -1,7 +1,6 @@
 import type { VideoFormat } from '../../media.js';
 import type { FileBytes } from '../byte-source.js';
 import { truncationBy } from '../inspection-error.js';
-import { uintAt } from '../isobmff.js';
 
 /** In one file. An hour of video with a fragment for each frame has 220,000. */
 const MAX_BOXES = 1_000_000;
@@ -46,7 +45,7 @@ function endOfBoxes(file: FileBytes): number {
     // A size of 0: the box ends with the file.
     if (!isBox || size === 0) return start;
     if (size === 1 && start + 16 > file.size) return start + 16;
-    const bytes = size === 1 ? uintAt(file, start + 8, 8) : size;
+    const bytes = size === 1 ? Number(file.at(start + 8, 8).readBigUInt64BE(0)) : size;
     if (bytes < 8) return start;
     start += bytes;
   }

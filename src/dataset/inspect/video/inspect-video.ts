@@ -16,7 +16,7 @@ import type { ClipFacts } from './read-facts.js';
  */
 export async function inspectVideo(
   file: FileBytes,
-  named: { filename: string; shown: string; readClipFacts: ReadClipFacts | undefined },
+  named: { filename: string; shown: string; readClipFacts?: ReadClipFacts | undefined },
   content: DetectedContent,
 ): Promise<Inspection> {
   const { filename, shown, readClipFacts } = named;

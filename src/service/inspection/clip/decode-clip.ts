@@ -5,47 +5,36 @@ import { formatCount } from '../../../dataset/inspect/inspection-error.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../../../dataset/problems.js';
 import type { ClipDecoder, ClipToDecode } from '../../dependencies.js';
-import { type CpuBudget, CpuBudgetSpent } from '../../limits/cpu-budget.js';
+import { CpuBudgetSpent, exceededText } from '../inspection-limits.js';
 import type { SlotRequest } from '../inspection-pool.js';
-import type { LimitName } from '../process-watch.js';
-import { expectedDecodeSeconds, leastDecodeSeconds } from './expected-decode.js';
 import type { Ffmpeg } from './ffmpeg.js';
-import { doubtAboutFrameCount, lacksFrames, shortageText } from './frame-count.js';
 import { type Probe, type ProbedVideo, probeClip } from './probe-clip.js';
 
-/** A clip that takes longer is not decoded, and keeps its warning. */
-const MAX_EXPECTED_SECONDS = 3600;
-
-/** Larger frames need more memory than a decoder gets: 4096 × 2304. */
-const MAX_FRAME_PIXELS = 4096 * 2304;
-
-/** A clip of larger frames, or of an unknown size, is decoded alone, and keeps its warning if it needs more memory. */
+/** With larger frames, more memory than a decoder may use is no sign of damage. */
 const MAX_SMALL_FRAME_PIXELS = 1920 * 1088;
 
 /**
- * What a decoder may use for a clip of small frames, and for one that is decoded alone. An honest clip of 1920 × 1080 needs less than
- * 130 MB, one of 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
+ * What a decoder may use, and what one that needs more may use alone. An honest clip of 1920 × 1080 needs less than 130 MB, one of
+ * 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
  */
-const SMALL_MEGABYTES = 150;
-const LARGE_MEGABYTES = 240;
+const SMALL_BYTES = 150_000_000;
+const LARGE_BYTES = 240_000_000;
 
-/** The budget of processor time, generous for a slow core and a codec that is expensive to decode. */
-const BASE_SECONDS = 30;
-const BUDGET_FACTOR = 6;
+/** A budget of processor time: six times what one core needs for a clip of a low bit rate. */
+const BASE_SECONDS = 60;
+const SECONDS_PER_MEGABYTE = 4;
+const MAX_BUDGET_SECONDS = 600;
 
-/**
- * The start of ffprobe takes as long as a decode of 100 small frames, so a clip up to this size, for which a person waits, is decoded
- * at once, without reading its header first.
- */
-const MAX_QUICK_BYTES = 4_000_000;
-const QUICK_SECONDS = 5;
+/** Entropy-coded data that one core decodes in a second, and the start of ffprobe: a clip takes at least so long. */
+const BYTES_PER_SECOND = 15_000_000;
+const START_SECONDS = 0.1;
 
 /** Runs `work` when a slot is free, with a signal that is also aborted when the service stops. */
 type RunInSlot = <T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 
 /**
  * Makes the function that reads the facts of a clip and decodes every frame of its first video track. It throws CpuBudgetSpent if
- * the decode has used the budget or would use it, or needs the memory of which there is enough for one decoder.
+ * the decode has used the time for which a client waits or would use it, or needs the memory of which there is enough for one decoder.
  *
  * @param options.baseSeconds the processor time that every clip gets; only tests set it
  */
@@ -53,70 +42,38 @@ export function clipDecoder(
   ffmpeg: Ffmpeg,
   { runInSlot, baseSeconds = BASE_SECONDS }: { runInSlot: RunInSlot; baseSeconds?: number },
 ): ClipDecoder {
-  return async (clip, { accountId, isBackground = false, budget, signal }) => {
-    const { facts } = clip.inspection;
-    if (facts.kind !== 'video') return clip.inspection;
-    const file = { path: clip.path, format: facts.format as VideoFormat };
-    const request = { accountId, isBackground, signal };
-    const probe: RunProbe = (limits) =>
-      runInSlot({ ...request, needsMuchMemory: limits.maxMegabytes > SMALL_MEGABYTES }, (signal) =>
-        probeClip(ffmpeg, file, { ...limits, budget, signal }),
-      );
-    const { sizeBytes } = clip;
-    requireBudget(budget, leastDecodeSeconds(sizeBytes));
-    if (!isBackground && sizeBytes <= MAX_QUICK_BYTES) {
-      const maxCpuSeconds = Math.min(QUICK_SECONDS, baseSeconds);
-      const quick = await probe({ decodes: true, maxMegabytes: SMALL_MEGABYTES, maxCpuSeconds });
-      if (quick.ended === undefined) return judge(clip, quick, { ffmpeg, maxCpuSeconds });
-    }
-    return decodeByHeader(clip, probe, { ffmpeg, baseSeconds, budget });
+  return async (clip, { accountId, isBackground = false, maxSeconds = Infinity, signal }) => {
+    const { path, sizeBytes, inspection } = clip;
+    const { facts } = inspection;
+    if (facts.kind !== 'video') return inspection;
+    const file = { path, format: facts.format as VideoFormat };
+    const seconds = baseSeconds + (sizeBytes / 1e6) * SECONDS_PER_MEGABYTE;
+    const budgetSeconds = Math.min(Math.ceil(seconds), MAX_BUDGET_SECONDS);
+    const maxCpuSeconds = Math.min(budgetSeconds, maxSeconds);
+    const probe = (decodes: boolean, maxBytes: number) => {
+      const request = { accountId, isBackground, needsMuchMemory: maxBytes > SMALL_BYTES, signal };
+      return runInSlot(request, (signal) => probeClip(ffmpeg, file, { decodes, maxBytes, maxCpuSeconds, signal }));
+    };
+    // What would be ended is not begun.
+    if (START_SECONDS + sizeBytes / BYTES_PER_SECOND > maxSeconds) throw new CpuBudgetSpent();
+    let found = await probe(true, SMALL_BYTES);
+    // Only one decoder at a time gets more memory, so a client would wait for those of other accounts.
+    if (found.ended === 'memory' && maxSeconds < Infinity) throw new CpuBudgetSpent();
+    if (found.ended === 'time' && maxSeconds < budgetSeconds) throw new CpuBudgetSpent();
+    if (found.ended === 'memory') found = await probe(true, LARGE_BYTES);
+    const { ended } = found;
+    if (ended === undefined) return judge(clip, found, ffmpeg);
+    const header = ended === 'memory' || ended === 'time' ? await probe(false, LARGE_BYTES) : found;
+    const { width = 0, height = 0 } = header.video?.facts ?? {};
+    const excess = exceededText(ended, { maxBytes: LARGE_BYTES, maxCpuSeconds });
+    const isHonest = header.ended === undefined && (ended === 'time' || width * height > MAX_SMALL_FRAME_PIXELS);
+    return isHonest ? undecoded(clip, header.video, `decoding them ${excess}`) : failed(clip, excess);
   };
 }
 
-type RunProbe = (limits: { decodes: boolean; maxMegabytes: number; maxCpuSeconds: number }) => Promise<Probe>;
-
-/** Reads the header of a clip, and decodes it with the limits that its frames need, unless these are too large or too many. */
-async function decodeByHeader(
-  clip: ClipToDecode,
-  probe: RunProbe,
-  { ffmpeg, baseSeconds, budget }: { ffmpeg: Ffmpeg; baseSeconds: number; budget: CpuBudget | undefined },
-): Promise<Inspection> {
-  const header = await probe({ decodes: false, maxMegabytes: SMALL_MEGABYTES, maxCpuSeconds: baseSeconds });
-  const { video } = header;
-  // A few frames are decoded to describe a track, so that large ones may need more memory.
-  if (video?.facts.codec === undefined && header.ended !== 'memory')
-    return judge(clip, header, { ffmpeg, maxCpuSeconds: baseSeconds });
-  const expectedSeconds = expectedDecodeSeconds(clip.sizeBytes, video);
-  if (expectedSeconds > MAX_EXPECTED_SECONDS)
-    return undecoded(clip, video, 'decoding them would take more than an hour');
-  if (pixelsOf(video) > MAX_FRAME_PIXELS) return undecoded(clip, video, TOO_LARGE);
-  requireBudget(budget, expectedSeconds);
-  const isSmall = pixelsOf(video) > 0 && pixelsOf(video) <= MAX_SMALL_FRAME_PIXELS;
-  const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
-  for (const maxMegabytes of isSmall ? [SMALL_MEGABYTES, LARGE_MEGABYTES] : [LARGE_MEGABYTES]) {
-    // Only one decoder at a time gets so much memory, so a client would wait for those of other accounts.
-    if (maxMegabytes > SMALL_MEGABYTES && budget !== undefined) throw new CpuBudgetSpent();
-    const decoded = await probe({ decodes: true, maxMegabytes, maxCpuSeconds });
-    if (decoded.ended !== 'memory') return judge(clip, decoded, { ffmpeg, maxCpuSeconds });
-  }
-  return isSmall ? failed(clip, `needs more than ${LARGE_MEGABYTES} MB`) : undecoded(clip, video, TOO_LARGE);
-}
-
-const TOO_LARGE = `they need more than the ${LARGE_MEGABYTES} MB of memory that a decoder may use`;
-
-/** What would be ended is not begun. @throws CpuBudgetSpent */
-function requireBudget(budget: CpuBudget | undefined, seconds: number): void {
-  if (budget !== undefined && seconds > budget.secondsLeft) throw new CpuBudgetSpent();
-}
-
 /** Judges a clip by all that ffprobe has said of it. @throws the operating system's error if the file is gone */
-async function judge(
-  clip: ClipToDecode,
-  probe: Probe,
-  { ffmpeg, maxCpuSeconds }: { ffmpeg: Ffmpeg; maxCpuSeconds: number },
-): Promise<Inspection> {
-  const { ended, video, complaints } = probe;
-  if (ended !== undefined) return failed(clip, exceededText(ended, maxCpuSeconds));
+async function judge(clip: ClipToDecode, probe: Probe, ffmpeg: Ffmpeg): Promise<Inspection> {
+  const { video, complaints } = probe;
   // A file that is gone is not damaged.
   if (video === undefined || complaints.length > 0) await access(clip.path);
   if (video === undefined && probe.hasAudio) {
@@ -132,19 +89,13 @@ async function judge(
     const reason = `ffmpeg ${ffmpeg.version} has no decoder for their codec, ${video.facts.codec}`;
     return undecoded(clip, video, reason);
   }
-  if (video?.facts.frames === undefined || complaints.length > 0) {
+  if (video?.facts.frames === undefined || complaints.length > 0)
     return rejected(clip, 'VIDEO_CORRUPT', `${damageText(probe)}. Upload an intact copy.`);
-  }
-  if (lacksFrames(video, clip.sizeBytes)) {
-    return rejected(clip, 'VIDEO_CORRUPT', shortageText(video));
-  }
+  const shortage = shortageOf(video, clip.sizeBytes);
+  if (shortage !== undefined) return rejected(clip, 'VIDEO_CORRUPT', shortage);
   const doubt = doubtAboutFrameCount(video);
-  const { filename } = clip;
-  return completed(
-    clip,
-    video,
-    doubt === undefined ? [] : [warningIn(filename, 'WRONG_DURATION', `${shownFilename(filename)} ${doubt}`)],
-  );
+  const message = `${shownFilename(clip.filename)} ${doubt}`;
+  return completed(clip, video, doubt === undefined ? [] : [warningIn(clip.filename, 'WRONG_DURATION', message)]);
 }
 
 function damageText({ complaints, video }: Probe): string {
@@ -159,17 +110,45 @@ function damageText({ complaints, video }: Probe): string {
   return `${is}: not all of its frames can be decoded`;
 }
 
-function exceededText(ended: LimitName | 'crash', maxCpuSeconds: number): string {
-  switch (ended) {
-    case 'time':
-      return `takes more than ${formatCount(Math.ceil(maxCpuSeconds))} s`;
-    case 'memory':
-      return `needs more than ${SMALL_MEGABYTES} MB`;
-    case 'hang':
-      return 'does not end';
-    case 'crash':
-      return 'crashes ffmpeg';
-  }
+/** Fewer are a frame or two at a cut, or a little sound after the last frame, which most clips have. */
+const MIN_REPEATED_FRAMES = 2;
+const MIN_REPEATED_SHARE = 0.05;
+/** Frames that the trainer leaves out do no harm to the others. */
+const MIN_OMITTED_SHARE = 1 / 3;
+/** With fewer of its frames, the trainer would learn mostly one that is repeated. */
+const MIN_READ_SHARE = 1 / 3;
+
+const EXPORT_ADVICE = 'Export it again as an ordinary MP4 file, or convert it to one with ffmpeg, without "-c copy".';
+
+/**
+ * Whether far fewer frames can be read than the container lists. A duration is no such list: sound may be longer than the video, and
+ * the frame rate variable. Neither is a number beyond the bytes of the file, as in an AVI that was written to a pipe.
+ *
+ * @returns the rest of a sentence that begins with the name of the clip
+ */
+export function shortageOf({ facts, listedFrames = 0 }: ProbedVideo, sizeBytes: number): string | undefined {
+  const { frames = 0 } = facts;
+  if (listedFrames > sizeBytes || frames >= MIN_READ_SHARE * listedFrames) return undefined;
+  const counts = `only ${formatCount(frames)} of the ${formatCount(listedFrames)} frames in its header can be read`;
+  return `has lost frames: ${counts}, as after trimming, so the trainer would mostly repeat the last one. ${EXPORT_ADVICE}`;
+}
+
+/**
+ * The trainer spreads the frames that it reads over the number that OpenCV takes from the header (ai-toolkit
+ * `toolkit/dataloader_mixins.py`, `load_and_process_video`), and in place of one that is not there reads one before it.
+ *
+ * @returns the rest of a sentence that begins with the name of the clip; `undefined` if the number is right
+ */
+export function doubtAboutFrameCount({ facts: { frames = 0 }, countedFrames }: ProbedVideo): string | undefined {
+  if (frames < 2) return undefined;
+  if (countedFrames === 0)
+    return `has no duration in its header, so the trainer would read its first frame alone. ${EXPORT_ADVICE}`;
+  const counts = `has ${formatCount(frames)} frames that can be read, but the trainer counts ${formatCount(countedFrames)} by its header`;
+  const repeated = countedFrames - frames;
+  if (repeated >= MIN_REPEATED_FRAMES && repeated >= MIN_REPEATED_SHARE * frames)
+    return `${counts}, and would repeat some of them. ${EXPORT_ADVICE}`;
+  if (-repeated < MIN_OMITTED_SHARE * frames) return undefined;
+  return `${counts}, and would leave out the last ones. ${EXPORT_ADVICE}`;
 }
 
 function rejected({ filename }: ClipToDecode, code: ErrorProblemCode, text: string): Inspection {
@@ -197,8 +176,4 @@ function completed(
 ): Inspection {
   const others = inspection.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
   return { ...inspection, facts: { ...inspection.facts, ...video?.facts }, warnings: [...others, ...warnings] };
-}
-
-function pixelsOf(video: ProbedVideo | undefined): number {
-  return (video?.facts.width ?? 0) * (video?.facts.height ?? 0);
 }

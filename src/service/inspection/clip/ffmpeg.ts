@@ -38,8 +38,7 @@ export function ffmpegChoiceOf(setting: string | undefined, searchPath = ''): Ff
  */
 export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefined> {
   if (choice.kind === 'none') return undefined;
-  const program = choice.kind === 'named' ? choice.program : 'ffmpeg';
-  const path = await locate(program, choice.searchPath);
+  const path = await locate(choice);
   try {
     if (path === undefined) throw new Error('there is no such program');
     if (!(await isProgram(ffprobeOf(path)))) throw new Error('there is no ffprobe beside it');
@@ -47,17 +46,14 @@ export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefin
   } catch (error) {
     if (choice.kind === 'search') return undefined;
     const reason = error instanceof Error ? error.message : error;
-    const message = `can't use the ffmpeg at ${program}: ${reason}. Correct --ffmpeg (TRAINYARD_FFMPEG), or set it to none.`;
+    const message = `can't use the ffmpeg at ${choice.program}: ${reason}. Correct --ffmpeg (TRAINYARD_FFMPEG), or set it to none.`;
     throw new BackendUnusable(message, { cause: error, isTemporary: false });
   }
 }
 
-/**
- * Whether there is a program for the choice. It may not run: `findFfmpeg` tries it, which takes much longer.
- */
+/** Whether there is a program for the choice. It may not run: `findFfmpeg` tries it, which takes much longer. */
 export async function hasFfmpeg(choice: FfmpegChoice): Promise<boolean> {
-  if (choice.kind === 'none') return false;
-  return (await locate(choice.kind === 'named' ? choice.program : 'ffmpeg', choice.searchPath)) !== undefined;
+  return choice.kind !== 'none' && (await locate(choice)) !== undefined;
 }
 
 /** The ffprobe of an ffmpeg: `ffprobe8` beside `ffmpeg8`. It has the same decoders, and reports facts and frames in one run. */
@@ -75,17 +71,12 @@ export function ffmpegSentence(ffmpeg: Ffmpeg | undefined, choice: FfmpegChoice)
 }
 
 /** A bare name is searched on the PATH, as a shell does. */
-async function locate(program: string, searchPath: string): Promise<string | undefined> {
+async function locate(choice: Exclude<FfmpegChoice, { kind: 'none' }>): Promise<string | undefined> {
+  const program = choice.kind === 'named' ? choice.program : 'ffmpeg';
   const isBare = !program.includes('/') && !program.includes('\\');
-  const candidates = isBare
-    ? searchPath
-        .split(delimiter)
-        .filter((folder) => isAbsolute(folder))
-        .map((folder) => join(folder, program))
-    : [resolve(program)];
-  for (const candidate of candidates) {
-    if (await isProgram(candidate)) return candidate;
-  }
+  const folders = choice.searchPath.split(delimiter).filter((folder) => isAbsolute(folder));
+  const candidates = isBare ? folders.map((folder) => join(folder, program)) : [resolve(program)];
+  for (const candidate of candidates) if (await isProgram(candidate)) return candidate;
   return undefined;
 }
 

@@ -1,9 +1,23 @@
+import { constants } from 'node:os';
+import { ServiceError } from '../../../dataset/errors.js';
 import type { Facts } from '../../../dataset/inspect/inspection.js';
 import type { VideoFormat } from '../../../dataset/media.js';
-import type { Ffmpeg } from './ffmpeg.js';
-import { type FfprobeEnd, type RunLimits, runFfprobe } from './run-ffprobe.js';
+import { type LimitName, setPriorityOf, spawnLimited, watchProcess } from '../limited-process.js';
+import { type Ffmpeg, ffprobeOf } from './ffmpeg.js';
 
-type ClipFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
+/** What a decoder may allocate between two comparisons of its memory with the limit. */
+const SPARE_BYTES = 150_000_000;
+
+/** The stack of each thread counts as allocated. The default of 8 MiB would be half of what a small clip needs. */
+const STACK_KILOBYTES = 2048;
+
+/** Its threads wait for the disk only. */
+const MAX_SLEEP_SECONDS = 120;
+
+/** The description of one track has less than a kilobyte. */
+const MAX_OUTPUT_CHARACTERS = 64 * 1024;
+const MAX_MESSAGES = 1000;
+const MAX_LINE_CHARACTERS = 1000;
 
 /** The name of FFmpeg's demuxer for each container. It is named so that no file is read as a playlist. */
 const DEMUXERS: Record<VideoFormat, string> = {
@@ -18,15 +32,9 @@ const DEMUXERS: Record<VideoFormat, string> = {
 
 const STREAM_FIELDS = 'index,codec_name,width,height,nb_frames,nb_read_frames,r_frame_rate,avg_frame_rate,duration';
 
-/** A local clip and the container that was found in it. */
-export interface ClipFile {
-  readonly path: string;
-  readonly format: VideoFormat;
-}
-
 /** The first video track of a clip, as ffprobe describes it. */
 export interface ProbedVideo {
-  readonly facts: ClipFacts;
+  readonly facts: Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
   /** The number of frames that the container states; `undefined` if it states none. */
   readonly listedFrames: number | undefined;
   /** The number that OpenCV derives: the listed one, or the duration in frames. 0 without a duration. */
@@ -36,12 +44,22 @@ export interface ProbedVideo {
 }
 
 /** The result of ffprobe. */
-export interface Probe extends Pick<FfprobeEnd, 'ended'> {
+export interface Probe {
+  /** The limit that it exceeded and was killed for; `crash` if another signal ended it. */
+  readonly ended: LimitName | 'crash' | undefined;
   readonly hasAudio: boolean;
   /** `undefined` if no video track was found. Pictures that are attached to a sound file are none. */
   readonly video: ProbedVideo | undefined;
-  /** The messages of errors in the container or its video. */
+  /** The messages of errors in the container or its video. They vary from run to run, so they are searched and never shown. */
   readonly complaints: readonly string[];
+}
+
+export interface ProbeOptions {
+  /** Whether every frame is decoded. */
+  readonly decodes: boolean;
+  readonly maxBytes: number;
+  readonly maxCpuSeconds: number;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -49,63 +67,55 @@ export interface Probe extends Pick<FfprobeEnd, 'ended'> {
  * trainer's readers do. Each damaged packet is reported and skipped, so that `facts.frames` are those that can be read. Only the
  * container in which the bytes were found is opened, and only this file: no data is taken from others that it names.
  *
- * @throws as `runFfprobe`
+ * @throws the signal's reason, when ffprobe has ended; ServiceError `unavailable` if it can't be started
  */
 export async function probeClip(
   ffmpeg: Ffmpeg,
-  { path, format }: ClipFile,
-  { decodes, ...limits }: RunLimits & { decodes: boolean },
+  { path, format }: { readonly path: string; readonly format: VideoFormat },
+  options: ProbeOptions,
 ): Promise<Probe> {
   const demuxer = DEMUXERS[format];
-  const end = await runFfprobe(
+  const { ended, exitCode, output, messages } = await runFfprobe(
     ffmpeg,
     [
-      ...['-v', 'level+info', '-of', 'json', '-select_streams', 'V:0'],
+      ...['-hide_banner', '-v', 'level+info', '-of', 'json', '-select_streams', 'V:0'],
       ...['-show_entries', `stream=${STREAM_FIELDS}:stream_side_data=rotation:format=duration`],
-      ...(decodes ? ['-count_frames', '-err_detect', 'explode+crccheck'] : []),
+      ...(options.decodes ? ['-count_frames', '-err_detect', 'explode+crccheck'] : []),
       ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
       ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
       `file:${path}`,
     ],
-    limits,
+    options,
   );
-  const streams = otherStreams(end.messages);
-  return {
-    ended: end.ended,
-    hasAudio: streams.hasAudio,
-    video: end.exitCode === 0 ? videoIn(end, streams) : undefined,
-    complaints: complaintsIn(end.messages, streams.decoders),
-  };
-}
-
-/** `[info]   Stream #0:1(und): Audio: mp3 (mp3float), 44100 Hz` */
-const OTHER_STREAM = /^\[info\] +Stream #0:\d+.*?: (Audio|Subtitle|Data): (\w+)(?: \((\w+)\))?/;
-
-/** The streams that are no video, as ffprobe lists them at its start. */
-function otherStreams(messages: readonly string[]): { hasAudio: boolean; decoders: ReadonlySet<string> } {
-  const found = messages.flatMap((line) => {
+  const others = messages.flatMap((line) => {
     const [, kind, codec = '', decoder = ''] = OTHER_STREAM.exec(line) ?? [];
     return kind === undefined ? [] : [{ kind, names: [codec, decoder] }];
   });
+  const decodersOfOthers = new Set(others.flatMap(({ names }) => names));
+  const hasAudio = others.some(({ kind }) => kind === 'Audio');
   return {
-    hasAudio: found.some(({ kind }) => kind === 'Audio'),
-    decoders: new Set(found.flatMap(({ names }) => names)),
+    ended,
+    hasAudio,
+    video: exitCode === 0 ? videoIn(JSON.parse(output), messages, hasAudio) : undefined,
+    complaints: messages.flatMap((line) => {
+      const [, component = '', text] = COMPLAINT.exec(line) ?? [];
+      const isAboutVideo = text !== undefined && !decodersOfOthers.has(component) && !ABOUT_METADATA.test(text);
+      return isAboutVideo ? [text] : [];
+    }),
   };
 }
+
+/** Tags, which may hold megabytes, are printed as `[info]`. A decoder reports there, too, what it conceals in a picture. */
+const LEFT_OUT = /\[(?:info|warning)\](?! +Stream #| Unsupported codec| concealing )/;
+
+/** `[info]   Stream #0:1(und): Audio: mp3 (mp3float), 44100 Hz`: ffprobe lists the streams at its start. */
+const OTHER_STREAM = /^\[info\] +Stream #0:\d+.*?: (Audio|Subtitle|Data): (\w+)(?: \((\w+)\))?/;
 
 /** `[h264 @ 0x55d1] [error] Invalid NAL unit size`, `[h264 @ 0x55d1] [info] concealing 85 DC, 85 AC, 85 MV errors in B frame` */
 const COMPLAINT = /^(?:\[([^\]]*) @ 0x\w+\] )?\[(?:error|fatal|panic|info(?=\] concealing))\] (.*)$/;
 
 /** Messages about tags, which are no part of the pictures. */
 const ABOUT_METADATA = /metadata|\bAMF/i;
-
-function complaintsIn(messages: readonly string[], decodersOfOthers: ReadonlySet<string>): string[] {
-  return messages.flatMap((line) => {
-    const [, component = '', text] = COMPLAINT.exec(line) ?? [];
-    const isAboutVideo = text !== undefined && !decodersOfOthers.has(component) && !ABOUT_METADATA.test(text);
-    return isAboutVideo ? [text] : [];
-  });
-}
 
 interface Described {
   readonly streams?: readonly (Readonly<Record<string, string | number | undefined>> & {
@@ -114,11 +124,7 @@ interface Described {
   readonly format?: { readonly duration?: string };
 }
 
-function videoIn(
-  { output, messages }: Pick<FfprobeEnd, 'output' | 'messages'>,
-  { hasAudio }: { hasAudio: boolean },
-): ProbedVideo | undefined {
-  const { streams, format } = JSON.parse(output) as Described;
+function videoIn({ streams, format }: Described, messages: readonly string[], hasAudio: boolean) {
   const stream = streams?.[0];
   if (stream === undefined) return undefined;
   const [width, height] = [numberIn(stream.width), numberIn(stream.height)];
@@ -163,4 +169,61 @@ function ratio(text: string | number | undefined): number {
 
 function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
+}
+
+/** Runs ffprobe with the lowest priority, without environment and input, and with limits of memory and processor time. */
+async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: ProbeOptions) {
+  const { maxBytes, maxCpuSeconds, signal } = options;
+  signal.throwIfAborted();
+  const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
+  const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', ffprobeOf(path), ...args], {
+    // Above what it may hold: a decoder that gets no memory often calls the clip invalid.
+    limits: { maxDataBytes: maxBytes + SPARE_BYTES, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 },
+    env: { LC_ALL: 'C', AV_LOG_FORCE_NOCOLOR: '1', MALLOC_ARENA_MAX: '2' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  if (child.pid === undefined) throw cannotStart(await new Promise((resolve) => child.once('error', resolve)));
+  child.on('error', () => {});
+  setPriorityOf(child, constants.priority.PRIORITY_LOW);
+  let output = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output = (output + text).slice(0, MAX_OUTPUT_CHARACTERS);
+  });
+  const messages: string[] = [];
+  let rest = '';
+  child.stderr?.setEncoding('latin1').on('data', (text: string) => {
+    const lines = (rest + text).split('\n').map((line) => line.slice(0, MAX_LINE_CHARACTERS));
+    rest = lines.pop() ?? '';
+    messages.push(...lines.filter((line) => !LEFT_OUT.test(line)).slice(0, MAX_MESSAGES - messages.length));
+  });
+  let exceeded: LimitName | undefined;
+  const kill = () => child.kill('SIGKILL');
+  const watch = watchProcess(child, { maxBytes, maxCpuSeconds, maxSleepSeconds: MAX_SLEEP_SECONDS }, (limit) => {
+    exceeded = limit;
+    kill();
+  });
+  signal.addEventListener('abort', kill, { once: true });
+  const [exitCode, by] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+    child.once('close', (code, by) => resolve([code, by]));
+  });
+  watch.stop();
+  signal.removeEventListener('abort', kill);
+  signal.throwIfAborted();
+  if (exitCode === 126 || exitCode === 127) throw cannotStart(new Error(messages.join('\n')));
+  // The kernel ends a process with SIGKILL for its processor time.
+  const crash = by === null ? undefined : by === 'SIGKILL' ? ('time' as const) : ('crash' as const);
+  return { ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash), exitCode, output, messages };
+}
+
+/** By the texts of ENOMEM, which the limit of the kernel causes. A library written in C++ or Rust aborts instead. */
+function isOutOfMemory(messages: readonly string[]): boolean {
+  const says = (pattern: RegExp) => messages.some((line) => pattern.test(line));
+  if (says(/Cannot allocate memory|bad_alloc|memory allocation of/)) return true;
+  // Said of impossible sizes, too.
+  return says(/get_buffer\(\) failed/) && !says(/parameters invalid/);
+}
+
+function cannotStart(cause: unknown): ServiceError {
+  const message = 'The server could not start ffprobe to decode the clip. Send it again.';
+  return new ServiceError('unavailable', message, { cause });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inspectWith, installedDecoders } from '../../../../src/dataset/inspect/inspect.js';
+import { inspectWith, loadDecoder } from '../../../../src/dataset/inspect/inspect.js';
 import { type MaskPng, maskPng } from '../../../fixtures/masks.js';
 import * as media from '../../../fixtures/media.js';
 
@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function inspectMask(filename: string, bytes: Buffer, options: object = installedDecoders) {
+async function inspectMask(filename: string, bytes: Buffer, options: object = { loadDecoder }) {
   const path = media.writeMedia(folder, 'upload', bytes);
   return inspectWith({ path, filename }, { ...options, asMask: true });
 }
@@ -321,7 +321,7 @@ describe('other files of a mask dataset', () => {
 
   test('without `asMask`, black and coloured images have no warning', async () => {
     const path = media.writeMedia(folder, 'upload', spotted({ colour: 0, depth: 8 }, [0], [0]));
-    expect(await inspectWith({ path, filename: 'a.png' }, installedDecoders)).toMatchObject({ ok: true, warnings: [] });
+    expect(await inspectWith({ path, filename: 'a.png' }, { loadDecoder })).toMatchObject({ ok: true, warnings: [] });
   });
 
   test('lines that are too long to be held', async () => {

@@ -4,8 +4,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { inspectWith } from '../../../../src/dataset/inspect/inspect.js';
-import { clipDecoder } from '../../../../src/service/inspection/clip/decode-clip.js';
-import { doubtAboutFrameCount, lacksFrames } from '../../../../src/service/inspection/clip/frame-count.js';
+import { clipDecoder, doubtAboutFrameCount, shortageOf } from '../../../../src/service/inspection/clip/decode-clip.js';
 import type { ProbedVideo } from '../../../../src/service/inspection/clip/probe-clip.js';
 import { clipPath } from '../../../fixtures/media.js';
 import { whyNoFfmpeg } from '../../../harness/available.js';
@@ -38,10 +37,10 @@ test('a number of other frames than the clip has is a warning, one that is nearl
 });
 
 test('fewer than a third of the listed frames are too few, unless the file can not hold so many', () => {
-  expect(lacksFrames(video(9, 30, 30), 10_000)).toBe(true);
-  expect(lacksFrames(video(10, 30, 30), 10_000)).toBe(false);
-  expect(lacksFrames(video(60, 2 ** 30, 2 ** 30), 10_000)).toBe(false);
-  expect(lacksFrames(video(5, 30), 10_000)).toBe(false);
+  expect(shortageOf(video(9, 30, 30), 10_000)).toMatch(/^has lost frames: only 9 of the 30 frames/);
+  expect(shortageOf(video(10, 30, 30), 10_000)).toBeUndefined();
+  expect(shortageOf(video(60, 2 ** 30, 2 ** 30), 10_000)).toBeUndefined();
+  expect(shortageOf(video(5, 30), 10_000)).toBeUndefined();
 });
 
 /** Leaves out the first fragments, as of a live stream that was recorded from its middle. */

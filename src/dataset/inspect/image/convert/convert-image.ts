@@ -3,10 +3,10 @@ import type { ImageFormat } from '../../../media.js';
 import { FileBytes } from '../../byte-source.js';
 import { detectContent } from '../../detect-content.js';
 import { InspectionError, StructureError } from '../../inspection-error.js';
+import * as pixels from '../decode.js';
 import { decodingError, STRICT_DECODING } from '../decode.js';
-import { colourOf } from '../heif.js';
 import { checkDimensions } from '../image-header.js';
-import { IMAGE_READERS } from '../inspect-image.js';
+import { readImageHeader } from '../inspect-image.js';
 import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
 import type { WhyNotConverted } from './examine-content.js';
 
@@ -50,13 +50,22 @@ function bitmap(file: FileBytes) {
   return sharp(pixels, { raw: { width, height, channels } });
 }
 
+/** The colours of an AVIF by numbers of ITU-T H.273 (`colr` of type `nclx`, ISO/IEC 14496-12, 12.1.5), in one of its first boxes. */
+function colourOf(file: FileBytes): { primaries: number; transfer: number } | undefined {
+  const start = file.upTo(0, 1 << 16);
+  const at = start.indexOf('colrnclx', 0, 'latin1');
+  if (at === -1 || at + 12 > start.length) return undefined;
+  return { primaries: start.readUInt16BE(at + 8), transfer: start.readUInt16BE(at + 10) };
+}
+
 /** @throws the system's errors, OutOfMemory */
 export const whyNotConverted = whyNot satisfies WhyNotConverted;
 
 async function whyNot(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
   if (format === 'heic') return 'is a HEIC image, for which trainyard has no decoder. Export it as JPEG';
   try {
-    const header = IMAGE_READERS[format].readHeader(file);
+    const header = await readImageHeader(file, { path, format }, async () => pixels);
+    if (typeof header === 'string') return advised(`can't be converted: ${header}`);
     checkDimensions(header.width, header.height);
     if (header.animated) return 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
     if (header.decoderBytes + header.width * header.height * 4 > CONVERSION_BUDGET_BYTES) {

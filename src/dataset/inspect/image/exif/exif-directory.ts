@@ -5,27 +5,35 @@
 import { StructureError } from '../../inspection-error.js';
 
 const ASCII = 2;
-const RATIONAL = 5;
-const SIGNED_RATIONAL = 10;
 /** Field types of bytes that Pillow keeps as they are: BYTE and UNDEFINED. */
 const OPAQUE = [1, 7];
-/** Bytes of a value of each field type that Pillow knows, by number. IFD (13) is read as LONG, LONG8 (16) as 64 bits. */
-const TYPE_BYTES: Record<number, number> = {
-  1: 1,
-  2: 1,
-  3: 2,
-  4: 4,
-  5: 8,
-  6: 1,
-  7: 1,
-  8: 2,
-  9: 4,
-  10: 8,
-  11: 4,
-  12: 8,
-  13: 4,
-  16: 8,
+
+type NumberKind = 'integers' | 'floats' | 'rationals';
+type ReadNumber = (view: DataView, at: number, isLittle: boolean) => number;
+
+const long: ReadNumber = (view, at, isLittle) => view.getUint32(at, isLittle);
+const signedLong: ReadNumber = (view, at, isLittle) => view.getInt32(at, isLittle);
+
+/** The types of numbers that Pillow knows. IFD (13) is read as LONG, LONG8 (16) as 64 bits; a fraction has two numbers. */
+const NUMBERS: Record<number, readonly [bytes: number, kind: NumberKind, read: ReadNumber]> = {
+  3: [2, 'integers', (view, at, isLittle) => view.getUint16(at, isLittle)],
+  4: [4, 'integers', long],
+  5: [4, 'rationals', long],
+  6: [1, 'integers', (view, at) => view.getInt8(at)],
+  8: [2, 'integers', (view, at, isLittle) => view.getInt16(at, isLittle)],
+  9: [4, 'integers', signedLong],
+  10: [4, 'rationals', signedLong],
+  11: [4, 'floats', (view, at, isLittle) => view.getFloat32(at, isLittle)],
+  12: [8, 'floats', (view, at, isLittle) => view.getFloat64(at, isLittle)],
+  13: [4, 'integers', long],
+  16: [8, 'integers', (view, at, isLittle) => Number(view.getBigUint64(at, isLittle))],
 };
+
+/** Bytes of a value of a field type; 0 for one that Pillow does not know. */
+function valueBytesOf(type: number): number {
+  const [bytes, kind] = NUMBERS[type] ?? [type === ASCII || OPAQUE.includes(type) ? 1 : 0];
+  return kind === 'rationals' ? 2 * bytes : bytes;
+}
 
 /** Fields may share their bytes, so that a small block can describe gigabytes of values. */
 const MAX_VALUE_BYTES = 1 << 26;
@@ -61,7 +69,7 @@ export function readExifDirectory(block: ExifBlock, offset: number): Map<number,
     const at = offset + 2 + entry * 12;
     if (at + 12 > bytes.length) return fields;
     const type = numberAt(block, at + 2, 2);
-    const size = numberAt(block, at + 4, 4) * (TYPE_BYTES[type] ?? 0);
+    const size = numberAt(block, at + 4, 4) * valueBytesOf(type);
     if (size === 0) continue;
     const start = size > 4 ? numberAt(block, at + 8, 4) : at + 8;
     if (start + size > bytes.length) return fields;
@@ -74,39 +82,13 @@ export function readExifDirectory(block: ExifBlock, offset: number): Map<number,
 
 export function decodeExifValues({ isLittleEndian }: ExifBlock, { type, bytes }: ExifField): ExifValues {
   if (OPAQUE.includes(type)) return { kind: 'bytes', bytes };
-  if (type === ASCII) return { kind: 'text', bytes: bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes };
+  const number = NUMBERS[type];
+  if (number === undefined) return { kind: 'text', bytes: bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes };
+  const [size, kind, read] = number;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const items = (read: (at: number) => number, size: number) =>
-    Array.from({ length: bytes.length / size }, (_, index) => read(index * size));
-  switch (type) {
-    case RATIONAL:
-      return { kind: 'rationals', items: pairs(items((at) => view.getUint32(at, isLittleEndian), 4)) };
-    case SIGNED_RATIONAL:
-      return { kind: 'rationals', items: pairs(items((at) => view.getInt32(at, isLittleEndian), 4)) };
-    case 11:
-      return { kind: 'floats', items: items((at) => view.getFloat32(at, isLittleEndian), 4) };
-    case 12:
-      return { kind: 'floats', items: items((at) => view.getFloat64(at, isLittleEndian), 8) };
-    case 3:
-      return { kind: 'integers', items: items((at) => view.getUint16(at, isLittleEndian), 2) };
-    case 6:
-      return { kind: 'integers', items: items((at) => view.getInt8(at), 1) };
-    case 8:
-      return { kind: 'integers', items: items((at) => view.getInt16(at, isLittleEndian), 2) };
-    case 9:
-      return { kind: 'integers', items: items((at) => view.getInt32(at, isLittleEndian), 4) };
-    case 16:
-      return { kind: 'integers', items: items((at) => Number(view.getBigUint64(at, isLittleEndian)), 8) };
-    default:
-      return { kind: 'integers', items: items((at) => view.getUint32(at, isLittleEndian), 4) };
-  }
-}
-
-function pairs(numbers: readonly number[]): [number, number][] {
-  return Array.from({ length: numbers.length / 2 }, (_, index) => [
-    numbers[index * 2] ?? 0,
-    numbers[index * 2 + 1] ?? 0,
-  ]);
+  const items = Array.from({ length: bytes.length / size }, (_, index) => read(view, index * size, isLittleEndian));
+  if (kind !== 'rationals') return { kind, items };
+  return { kind, items: Array.from({ length: items.length / 2 }, (_, at) => [items[at * 2]!, items[at * 2 + 1]!]) };
 }
 
 function numberAt({ bytes, isLittleEndian }: ExifBlock, offset: number, length: 2 | 4): number {

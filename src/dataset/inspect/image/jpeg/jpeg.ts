@@ -1,8 +1,17 @@
 import type { FileBytes } from '../../byte-source.js';
 import { InspectionError, StructureError, truncation } from '../../inspection-error.js';
-import { checkDimensions, type ImageHeader } from '../image-header.js';
+import type { ImageHeader } from '../image-header.js';
 import { ApplicationSegments } from './application-segments.js';
-import type { JpegComponent, JpegFrame, JpegScan } from './frame.js';
+import {
+  ARITHMETIC,
+  invalidLength,
+  type JpegFrame,
+  type JpegScan,
+  readFrame,
+  readScan,
+  SAVE_AS_ORDINARY,
+  undecodable,
+} from './frame.js';
 import { HuffmanTables } from './huffman.js';
 import { walkScans } from './scan.js';
 
@@ -15,7 +24,6 @@ const QUANTIZATION_TABLES = 0xdb;
 const RESTART_INTERVAL = 0xdd;
 const ARITHMETIC_TABLES = 0xcc;
 const isApplicationSegment = (marker: number) => marker >= 0xe0 && marker <= 0xef;
-const PROGRESSIVE = 0xc2;
 /** Reserved for extensions. */
 const JPG = 0xc8;
 /** SOF0 to SOF15. */
@@ -56,7 +64,6 @@ export function readJpeg(file: FileBytes): ImageHeader {
     if (isFrame(marker.code)) {
       if (frame !== undefined) throw new StructureError('is damaged: it has two frame headers');
       frame = readFrame(segment, marker.code);
-      metadata.checkProfile();
     } else if (marker.code === QUANTIZATION_TABLES) addQuantizationTables(segment, quantization);
     else if (marker.code === HUFFMAN_TABLES) tables.read(segment);
     else if (marker.code === ARITHMETIC_TABLES) throw undecodable(ARITHMETIC);
@@ -116,102 +123,13 @@ function addQuantizationTables(segment: Buffer, defined: Set<number>): void {
   }
 }
 
-const SAVE_AS_ORDINARY = 'Save it as an ordinary JPEG and upload it again.';
-
 /** Markers that libjpeg-turbo does not know, and ends at (`jdmarker.c`, `read_markers`): reserved ones and those of extensions. */
 const isUnknown = (marker: number) =>
   marker < 0xc0 || marker === JPG || marker === 0xde || marker === 0xdf || (marker >= 0xf0 && marker < 0xfe);
 
-/**
- * Rejects variants of JPEG that Pillow can't read, or not everywhere. libjpeg-turbo can be built without arithmetic decoding, and
- * gets 64 KiB at a time from Pillow, after which its arithmetic decoder can't wait for more (`jdarith.c`, `JERR_CANT_SUSPEND`).
- * Versions before 3 decode no lossless JPEG. Pillow itself opens no samples of more than 8 bits.
- */
-function checkDecodable(code: number, bitsPerSample: number): void {
-  if (code >= 0xc9) throw undecodable(ARITHMETIC);
-  if (code > PROGRESSIVE)
-    throw undecodable('is a lossless or hierarchical JPEG, which the trainer may not be able to read');
-  if (bitsPerSample !== 8) throw undecodable(`has ${bitsPerSample} bits per sample, which the trainer can't read`);
-}
-
-const ARITHMETIC = 'uses arithmetic coding, of which the trainer reads small files at most';
-
-/** @param reason the rest of a sentence that begins with the file's name */
-function undecodable(reason: string): InspectionError {
-  return new InspectionError('IMAGE_CORRUPT', `${reason}. ${SAVE_AS_ORDINARY}`);
-}
-
-/** libjpeg-turbo ends at headers with bytes too few or too many (`jdmarker.c`, `JERR_BAD_LENGTH`). */
-function invalidLength(): StructureError {
-  return new StructureError('is damaged: one of its JPEG segments has an invalid length');
-}
-
 /** Whether the first scan has the whole image. libjpeg-turbo then ends at a second one (`jdinput.c`, `JERR_EOI_EXPECTED`). */
 function isComplete(frame: JpegFrame, first: JpegScan | undefined): boolean {
   return !frame.isProgressive && first?.components.length === frame.components.length;
-}
-
-/** B.2.2 */
-function readFrame(segment: Buffer, code: number): JpegFrame {
-  const count = segment[5] ?? 0;
-  if (count < 1 || segment.length !== 6 + count * 3) throw invalidLength();
-  if (count === 2 || count > 4) throw undecodable(`has ${count} colour channels`);
-  checkDecodable(code, segment[0] ?? 0);
-  const height = segment.readUInt16BE(1);
-  const width = segment.readUInt16BE(3);
-  checkDimensions(width, height);
-  const components = Array.from({ length: count }, (_, i): JpegComponent => {
-    const factors = segment[7 + i * 3] ?? 0;
-    const [id, quantization] = [segment[6 + i * 3] ?? 0, segment[8 + i * 3] ?? 0];
-    return { id, across: factors >> 4, down: factors & 15, quantization };
-  });
-  if (components.some(({ across, down }) => across < 1 || across > 4 || down < 1 || down > 4)) {
-    throw new StructureError('is damaged: its JPEG frame header has invalid sampling factors');
-  }
-  return { width, height, isProgressive: code === PROGRESSIVE, components };
-}
-
-/** All coefficients with all their bits, as in every sequential scan. */
-const SEQUENTIAL = { first: 0, last: 63, high: 0, low: 0 };
-
-/** libjpeg-turbo rejects a higher one (`jdphuff.c`, `start_pass_phuff_decoder`). */
-const MAX_LOW_BIT = 13;
-
-/** Of a scan of several components (B.2.3); libjpeg-turbo rejects more. */
-const MAX_MCU_BLOCKS = 10;
-
-/** B.2.3 */
-function readScan(
-  segment: Buffer,
-  frame: JpegFrame,
-  tables: HuffmanTables,
-): Omit<JpegScan, 'offset' | 'restartInterval'> {
-  const count = segment[0] ?? 0;
-  if (count < 1 || count > 4 || segment.length !== 4 + count * 2) throw invalidLength();
-  const [first, last, bits] = [segment[1 + count * 2] ?? 0, segment[2 + count * 2] ?? 0, segment[3 + count * 2] ?? 0];
-  const band = frame.isProgressive ? { first, last, high: bits >> 4, low: bits & 15 } : SEQUENTIAL;
-  const { high, low } = band;
-  const isBand = first === 0 ? last === 0 : count === 1 && first <= last && last <= 63;
-  if (frame.isProgressive && !(isBand && low <= MAX_LOW_BIT && (high === 0 || low === high - 1))) {
-    throw new StructureError('is damaged: a JPEG scan header names invalid coefficients');
-  }
-  const components = Array.from({ length: count }, (_, i) => {
-    const component = frame.components.find(({ id }) => id === segment[1 + i * 2]);
-    if (component === undefined) throw new StructureError('is damaged: a JPEG scan header names an unknown component');
-    const table = segment[2 + i * 2] ?? 0;
-    const needsDc = band.first === 0 && high === 0;
-    const needsAc = band.last > 0;
-    return {
-      component,
-      dc: needsDc ? tables.find('dc', table >> 4, frame) : undefined,
-      ac: needsAc ? tables.find('ac', table & 15, frame) : undefined,
-    };
-  });
-  const blocks = components.reduce((sum, { component }) => sum + component.across * component.down, 0);
-  if (new Set(components.map(({ component }) => component)).size < count || (count > 1 && blocks > MAX_MCU_BLOCKS)) {
-    throw new StructureError('is damaged: a JPEG scan header names too many components');
-  }
-  return { components, ...band };
 }
 
 /** libjpeg holds every coefficient of a progressive image, two bytes each, until it has read the last scan. */

@@ -1,10 +1,9 @@
 import type { FileBytes } from '../../byte-source.js';
 import { StructureError } from '../../inspection-error.js';
 import { walkBands } from './bands.js';
-import { EntropyBits } from './entropy-bits.js';
+import { bitsAt, EntropyBits, Restarts } from './entropy-bits.js';
 import { type JpegComponent, type JpegFrame, type JpegScan, layoutOf } from './frame.js';
-import { Restarts } from './restarts.js';
-import { FirstDcBlocks, SequentialBlocks } from './sequential.js';
+import { type EntryOf, type HuffmanTable, LINK, LOOKUP_BITS, linkedIndex, lookupTable } from './huffman.js';
 
 /**
  * Walks the Huffman codes of all scans, and so proves that each has exactly the coefficients that its header announces. A
@@ -50,15 +49,132 @@ function walkScan(file: FileBytes, frame: JpegFrame, scan: JpegScan): void {
   const bits = new EntropyBits(file, scan.offset);
   const restarts = new Restarts(bits, scan.restartInterval);
   const { mcus, blocks } = layoutOf(frame, scan);
-  const walker = frame.isProgressive
-    ? scan.high === 0
-      ? new FirstDcBlocks(blocks)
-      : { walk: (_: EntropyBits, mcus: number) => bits.skip(mcus * blocks.length) }
-    : new SequentialBlocks(blocks);
+  // A refinement of DC coefficients has one bit for each block.
+  const walker = scan.high === 0 ? new Blocks(blocks) : undefined;
   for (let mcu = 0; mcu < mcus; ) {
     const taken = restarts.take(mcus - mcu);
-    walker.walk(bits, taken);
+    if (walker === undefined) bits.skip(taken * blocks.length);
+    else walker.walk(bits, taken);
     mcu += taken;
   }
   bits.finishScan();
+}
+
+// Constants of this file are parts of the machine code of its loops; imported ones would be loaded each time.
+const SHIFT = 32 - LOOKUP_BITS;
+const LINKS = LINK;
+
+/** Entries of all tables of this file: bits to advance, and above them coefficients to advance. */
+const BITS = 0b11111;
+const COEFFICIENTS_SHIFT = 5;
+
+/** How far an end of block advances the index: beyond any run, so an index past 63 shows whether a run was too long. */
+const END_OF_BLOCK = 128;
+
+/** The length of a code and the number of extra bits after it. */
+const dcEntry: EntryOf = (extraBits, codeBits) => codeBits + extraBits;
+
+/** `RRRRSSSS`: a run of zeros and the number of extra bits of the coefficient after it (F.1.2.2.1). */
+const acEntry: EntryOf = (symbol, codeBits) => {
+  const [run, extraBits] = [symbol >> 4, symbol & 15];
+  const coefficients = extraBits > 0 ? run + 1 : run === 15 ? 16 : END_OF_BLOCK;
+  return (codeBits + extraBits) | (coefficients << COEFFICIENTS_SHIFT);
+};
+
+/** All codes of an entry in `several`, but its last, advance the index by at most this much together. */
+const MAX_COEFFICIENTS_BEFORE_LAST = 16;
+const SEVERAL_UNTIL = 64 - MAX_COEFFICIENTS_BEFORE_LAST;
+
+/** By the next bits: all codes that are wholly among them, with the extra bits after the last one. */
+function severalCodes(table: HuffmanTable, single: Uint16Array): Uint16Array {
+  const codeBits = lookupTable(table, (_, length) => length);
+  const several = single.slice();
+  const mask = (1 << LOOKUP_BITS) - 1;
+  for (let bits = 0; bits <= mask; bits++) {
+    let entry = single[bits]!;
+    while (entry !== 0 && entry >> COEFFICIENTS_SHIFT <= MAX_COEFFICIENTS_BEFORE_LAST) {
+      const left = LOOKUP_BITS - (entry & BITS);
+      if (left <= 0) break;
+      const rest = (bits << (LOOKUP_BITS - left)) & mask;
+      if (codeBits[rest]! === 0 || codeBits[rest]! > left) break;
+      entry += single[rest]!;
+    }
+    several[bits] = entry;
+  }
+  return several;
+}
+
+interface BlockTables {
+  readonly dc: Uint16Array;
+  readonly ac: Uint16Array;
+  readonly several: Uint16Array;
+}
+
+/** The blocks of a sequential scan, or of one that sends the first bits of DC coefficients. */
+class Blocks {
+  /** Of each block of an MCU. */
+  private readonly tables: readonly BlockTables[];
+  /** The first coefficient after the DC coefficient: 64 of a scan without AC coefficients. */
+  private readonly afterDc: number;
+  private next = 0;
+
+  constructor(blocks: JpegScan['components']) {
+    const made = new Map<JpegScan['components'][number], BlockTables>();
+    for (const block of blocks) {
+      if (made.has(block)) continue;
+      const dc = lookupTable(block.dc!, dcEntry);
+      const ac = block.ac === undefined ? dc : lookupTable(block.ac, acEntry);
+      made.set(block, { dc, ac, several: block.ac === undefined ? ac : severalCodes(block.ac, ac) });
+    }
+    this.tables = blocks.map((block) => made.get(block)!);
+    this.afterDc = blocks.some(({ ac }) => ac !== undefined) ? 1 : 64;
+  }
+
+  walk(bits: EntropyBits, mcus: number): void {
+    for (let left = mcus * this.tables.length; left > 0; ) {
+      bits.bufferBlock();
+      left -= this.walkBuffered(bits, left);
+    }
+  }
+
+  /** @returns how many blocks it walked; at least one */
+  private walkBuffered(bits: EntropyBits, maxBlocks: number): number {
+    const { words, limit } = bits;
+    const { tables, afterDc } = this;
+    let { position } = bits;
+    let { next } = this;
+    let walked = 0;
+    for (; walked < maxBlocks && position <= limit; walked++) {
+      const { dc, ac, several } = tables[next]!;
+      next = next + 1 < tables.length ? next + 1 : 0;
+      let word = bitsAt(words, position);
+      let entry = dc[word >>> SHIFT]!;
+      if (entry >= LINKS) entry = dc[linkedIndex(entry, word >>> 16)]!;
+      let coefficient = entry === 0 ? 256 : afterDc;
+      position += entry;
+      word = bitsAt(words, position);
+      while (coefficient < 64) {
+        entry = coefficient < SEVERAL_UNTIL ? several[word >>> SHIFT]! : ac[word >>> SHIFT]!;
+        if (entry >= LINKS) entry = ac[linkedIndex(entry, word >>> 16)]!;
+        if (entry === 0) break;
+        // Loading the next bits before their place is known: 32 bits from here contain 12 bits after most entries.
+        word = bitsAt(words, position);
+        const n = entry & BITS;
+        position += n;
+        coefficient += entry >> COEFFICIENTS_SHIFT;
+        if (n <= 16) word <<= n;
+        else word = bitsAt(words, position);
+      }
+      if (coefficient > 64 && coefficient < END_OF_BLOCK) {
+        throw new StructureError('is damaged: a block of its image data has too many coefficients');
+      }
+      if (entry === 0) {
+        bits.position = position;
+        throw bits.invalidCode();
+      }
+    }
+    this.next = next;
+    bits.position = position;
+    return walked;
+  }
 }

@@ -1,17 +1,12 @@
-import { type Warning, warningIn } from '../../../problems.js';
-import type { MaskTraits } from '../../inspection.js';
+import { type Warning, warningIn } from '../../problems.js';
+import type { MaskTraits } from '../inspection.js';
 
 /** The traits of a mask, or why it was not read, as the rest of a sentence that begins with the file's name. */
 export type MaskReading = MaskTraits | { readonly unread: string };
 
-interface NamedMask {
-  readonly filename: string;
-  /** The filename for messages. */
-  readonly shown: string;
-}
-
 /** What is wrong with a mask: one warning, since saving it again solves all of them. */
-export function maskWarnings({ filename, shown }: NamedMask, traits: MaskReading): Warning[] {
+export function maskWarnings(named: { filename: string; shown: string }, traits: MaskReading): Warning[] {
+  const { filename, shown } = named;
   if ('unread' in traits) return [warningIn(filename, 'NOT_FULLY_CHECKED', `${shown} ${traits.unread}.`)];
   if (traits.isBlack) {
     const shape = traits.isTransparent ? ', and its shape is in its transparency, which trainers ignore' : '';

@@ -1,8 +1,31 @@
 import { Command } from 'commander';
-import { packageVersion } from '../../version.js';
-import { endUnwritable, endWith, wantsJson } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { printableLines } from '../terminal/text.js';
+import { packageVersion } from '../version.js';
+import { endUnwritable, endWith, wantsJson } from './terminal/exit-codes.js';
+import { withOwnCommand } from './terminal/own-command.js';
+import { printableLines } from './terminal/text.js';
+
+/** A heading of `--help`, and the commands below it: the names of those that are loaded together, and what adds them. */
+export interface CommandGroup {
+  readonly heading: string;
+  readonly commands: Readonly<Record<string, () => Promise<(program: Command) => void>>>;
+}
+
+/**
+ * Adds the commands that are loaded together with `name`. Without one, for the list of all commands and for a suggestion, it adds
+ * all, which takes longer than most commands run.
+ */
+export async function addCommands(program: Command, name: string, groups: readonly CommandGroup[]): Promise<void> {
+  const all = groups.flatMap(({ heading, commands }) =>
+    Object.entries(commands).map(([names, load]) => ({ heading, names: names.split(' '), load })),
+  );
+  const named = all.filter(({ names }) => names.includes(name));
+  const chosen = named.length > 0 ? named : all;
+  const loaded = await Promise.all(chosen.map(async ({ heading, load }) => ({ heading, add: await load() })));
+  for (const { heading, add } of loaded) {
+    program.commandsGroup(`${heading}:`);
+    add(program);
+  }
+}
 
 const EXAMPLES = `
 Examples:

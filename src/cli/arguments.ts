@@ -1,0 +1,56 @@
+import { InvalidArgumentError, Option } from 'commander';
+import type { Role } from '../dataset/dataset.js';
+import { ROLES } from '../dataset/pairs/roles.js';
+import { nearestName } from '../nearest-name.js';
+import { wholeNumber } from '../setting-values.js';
+
+/** The option `--role`. */
+export function roleOption(help: string): Option {
+  return new Option('--role <role>', help).argParser(parseRole);
+}
+
+/** @throws InvalidArgumentError */
+export function parseRole(text: string): Role {
+  const role = ROLES.find((each) => each === text.toLowerCase());
+  if (role !== undefined) return role;
+  const near = nearestName(text.toLowerCase(), ROLES, 3);
+  const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+  throw new InvalidArgumentError(`The roles are ${ROLES.join(', ')}.${hint}`);
+}
+
+/** The option `--concurrency`, the number of files that a command transfers at a time. */
+export function concurrencyOption(help: string): Option {
+  return new Option('--concurrency <number>', help).argParser(numberIn({ min: 1, max: 64 }));
+}
+
+/** Parses a whole number. */
+export function numberIn(range: { min: number; max: number }): (text: string) => number {
+  const parse = wholeNumber(range);
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(`It ${(error as Error).message}.`);
+    }
+  };
+}
+
+/** Parses the number of a revision. */
+export const revisionArgument = numberIn({ min: 1, max: Number.MAX_SAFE_INTEGER });
+
+const SECONDS_PER_UNIT: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** Parses `30d` into seconds. @throws InvalidArgumentError */
+export function secondsIn(text: string, { maxDays }: { maxDays: number }): number {
+  const [, count, unit = ''] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  const seconds = Number(count) * (SECONDS_PER_UNIT[unit] ?? Number.NaN);
+  if (!(seconds > 0 && seconds <= maxDays * 86_400)) {
+    throw new InvalidArgumentError(`Write a number and a unit, such as 7d, 12h or 90m, up to ${maxDays}d.`);
+  }
+  return seconds;
+}
+
+/** Collects the values of an option that may be given several times. */
+export function collect<T>(value: T, earlier: readonly T[] = []): readonly T[] {
+  return [...earlier, value];
+}

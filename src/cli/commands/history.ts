@@ -1,0 +1,317 @@
+import type { Command } from 'commander';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
+import type { Dataset, DatasetFile, Revision, RevisionDiff, TrainyardClient } from '../../client/client.js';
+import { invalidAnswer } from '../../client/trainyard-error.js';
+import { shellWord } from '../../command-line.js';
+import { differenceOf } from '../../dataset/history/word-difference.js';
+import { numberIn, revisionArgument } from '../arguments.js';
+import { firstLines } from '../folder/report.js';
+import { type Call, onDataset } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { withOwnCommand } from '../terminal/own-command.js';
+import { type Output, type Painter, painterOf, print, tableLines } from '../terminal/print.js';
+import { canAsk, isConfirmed } from '../terminal/prompts.js';
+import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
+
+/** Names on one page, which has their captions. */
+const PAGE_SIZE = 500;
+
+/** Of a longer run of equal text, only this many characters at its start and at its end are printed. */
+const CONTEXT_CHARACTERS = 60;
+
+const LOG_HELP = `
+Examples:
+  $ trainyard log wagons
+  $ trainyard log wagons --limit 100
+  $ trainyard log wagons --json | jq '.revisions[] | select(.how == "push")'
+
+A revision is the set of files after some changes that belong together. BY is the token that made them, by its name.
++ - ~ are the numbers of files that were added, removed and changed.`;
+
+const DIFF_HELP = `
+Examples:
+  $ trainyard diff wagons          what the last revision changed
+  $ trainyard diff wagons 11       what has changed since revision 11
+  $ trainyard diff wagons 11 12    what revision 12 changed
+  $ trainyard diff wagons 0 1      0 stands for no files
+
++ is an added file, - a removed one, ~ a changed one, with the words of captions that differ: [-removed-] {+added+}.`;
+
+const ROLLBACK_HELP = `
+Examples:
+  $ trainyard rollback wagons 11          asks first
+  $ trainyard rollback wagons 11 --yes    does not ask, for scripts
+
+Makes a new revision with exactly the files of the old one. Nothing is uploaded again, and the revisions in between stay in
+the history, so a rollback can be rolled back. Pending uploads stay.`;
+
+const UNDO_HELP = `
+Examples:
+  $ trainyard undo wagons 12    reverses what revision 12 changed, and nothing that was changed since
+
+The exit code is 73 if some files were changed again since, and were left as they are.`;
+
+const PIN_HELP = `
+Examples:
+  $ trainyard pin wagons                                     the latest revision
+  $ trainyard pin wagons 12 --note "trained v3 on this"
+
+A pinned revision is kept until it is unpinned or its dataset is deleted.`;
+
+const UNPIN_HELP = `
+Examples:
+  $ trainyard unpin wagons 12`;
+
+/** Parses the number of a revision, or 0, which stands for no files. */
+const revisionOrNone = numberIn({ min: 0, max: Number.MAX_SAFE_INTEGER });
+
+/** `trainyard log|diff|rollback|undo|pin|unpin` */
+export function addHistoryCommands(program: Command): void {
+  const command = (name: string, description: string) =>
+    program.command(name).description(description).argument('<dataset>', 'its name or ID');
+  const number = ['<revision>', 'its number, as "trainyard log" shows it', revisionArgument] as const;
+
+  const log = command('log', "List a dataset's revisions, newest first.");
+  onDataset(log.option('--limit <number>', 'how many revisions to list', revisionArgument, 20), LOG_HELP, showLog);
+  const diff = command('diff', 'Show the files that differ between two revisions, and the words of their captions.')
+    .argument('[from]', 'a revision (default: the one before the latest)', revisionOrNone)
+    .argument('[to]', 'a revision (default: the latest)', revisionOrNone);
+  onDataset(diff, DIFF_HELP, showDifference);
+  const rollback = command('rollback', 'Restore the files of an earlier revision of a dataset.')
+    .argument(...number)
+    .option('--yes', 'do not ask for confirmation');
+  onDataset(rollback, ROLLBACK_HELP, rollBack);
+  onDataset(command('undo', 'Reverse the changes of one revision.').argument(...number), UNDO_HELP, undo);
+  const pinning = command('pin', 'Keep a revision until it is unpinned.')
+    .argument('[revision]', 'its number (default: the latest)', revisionArgument)
+    .option('--note <text>', 'why it is kept');
+  onDataset(pinning, PIN_HELP, pin);
+  onDataset(command('unpin', 'Let a revision expire as others do.').argument(...number), UNPIN_HELP, unpin);
+}
+
+async function showLog({ id, name }: Dataset, { client, options, signal }: Call<{ limit: number }>): Promise<Output> {
+  const revisions: Revision[] = [];
+  for (let before: number | undefined; revisions.length < options.limit; ) {
+    const query = { limit: Math.min(100, options.limit - revisions.length), ...(before !== undefined && { before }) };
+    const page = await client.history.revisions(id, query, { signal });
+    revisions.push(...page.revisions);
+    if (page.next_before === null) break;
+    if (page.next_before >= (before ?? Number.POSITIVE_INFINITY)) {
+      throw invalidAnswer(200, 'its next_before is not smaller than that of the page before.');
+    }
+    before = page.next_before;
+  }
+  return { document: { id, name, revisions }, lines: tableLines(revisions, noRevisions(name), LOG_COLUMNS) };
+}
+
+const LOG_COLUMNS = {
+  revision: ({ number }: Revision) => String(number),
+  'changed (utc)': ({ changed_at }: Revision) => minuteOf(changed_at),
+  by: ({ token, account }: Revision) => token?.name ?? account,
+  how: ({ how, restored_from }: Revision) => (restored_from === null ? how : `${how} of ${restored_from}`),
+  changes: ({ added, removed, changed }: Revision) =>
+    [`+${added}`, `-${removed}`, `~${changed}`].filter((text) => text.slice(1) !== '0').join(' '),
+  files: ({ files }: Revision) => files.toLocaleString('en'),
+  size: ({ bytes }: Revision) => formatBytes(bytes),
+  digest: ({ digest }: Revision) => digest.slice(0, 12),
+  '': ({ ready, pinned }: Revision) => {
+    const pin = pinned === null ? [] : [pinned.note === null ? 'pinned' : `pinned: ${pinned.note}`];
+    return [...(ready ? [] : ['not fit to train on']), ...pin].join(', ');
+  },
+};
+
+function noRevisions(name: string): string {
+  return `"${printable(name)}" has no revisions: no file was ever stored.`;
+}
+
+/** @throws CommandError with 66 if no file was ever stored in the dataset */
+async function latestRevision(client: TrainyardClient, { id, name }: Dataset, signal: AbortSignal): Promise<Revision> {
+  const { revisions } = await client.history.revisions(id, { limit: 1 }, { signal });
+  const [latest] = revisions;
+  if (latest !== undefined) return latest;
+  throw new CommandError(EXIT.noInput, noRevisions(name));
+}
+
+async function showDifference(
+  dataset: Dataset,
+  { client, options, signal }: Call,
+  from: number | undefined,
+  to: number | undefined,
+): Promise<Output | undefined> {
+  const last = to ?? (await latestRevision(client, dataset, signal)).number;
+  const pages = differencePages(client, dataset, { from: from ?? last - 1, to: last, signal });
+  if (options.json) return { document: await wholeDifference(pages), lines: [] };
+  let isFirst = true;
+  for await (const page of pages) {
+    if (isFirst) print(headingOf(dataset, page));
+    isFirst = false;
+    for (const line of differenceLines(page, painterOf(process.stdout))) print(line);
+  }
+  return undefined;
+}
+
+async function rollBack(
+  dataset: Dataset,
+  { client, options, signal }: Call<{ yes?: true }>,
+  revision: number,
+): Promise<Output> {
+  const title = `"${printable(dataset.name)}"`;
+  const same = `${title} has exactly the files of revision ${revision} already.`;
+  const { number: latest } = await latestRevision(client, dataset, signal);
+  const plan = (await differencePages(client, dataset, { from: latest, to: revision, signal }).next()).value!;
+  const counts = changeCounts(plan.total);
+  if (counts !== '') {
+    if (!options.yes && !options.json && canAsk()) for (const line of planLines(plan)) print(line, process.stderr);
+    const question = `Roll ${title} back to revision ${revision}: ${counts}?`;
+    if (!(await isConfirmed(options, { what: `a rollback of ${title}`, question, signal }))) {
+      return { document: { restored: false }, lines: ['Nothing was changed.'] };
+    }
+  }
+  const document = await client.history.restore(dataset.id, revision, { signal });
+  const { restored, revision: made } = document;
+  if (!restored) return { document, lines: [same] };
+  const done = `Restored revision ${revision} of ${title} as revision ${made.number}: ${changeCounts(made)}.`;
+  const undoing = `To go back, run: trainyard undo ${shellWord(printable(dataset.name))} ${made.number}`;
+  return { document, lines: [`${done} ${withOwnCommand(undoing)}`] };
+}
+
+async function undo(dataset: Dataset, { client, options, signal }: Call, revision: number): Promise<Output> {
+  const answer = await client.history.undo(dataset.id, revision, { signal });
+  const { revision: made, undone, kept } = answer;
+  if (kept.length > 0) process.exitCode = EXIT.cannotCreate;
+  const title = `"${printable(dataset.name)}"`;
+  const paint = painterOf(process.stderr);
+  const left = kept.map((filename) => `! ${printable(filename)} was changed again since, and was left as it is`);
+  if (!options.json) for (const line of firstLines(left, 'file')) print(paint('yellow', line), process.stderr);
+  if (made === null)
+    return { document: answer, lines: [`Nothing of revision ${revision} of ${title} is left to undo.`] };
+  const counts = `${counted(undone.length, 'file')}: ${changeCounts(made)}`;
+  const line = `Reversed revision ${revision} of ${title} as revision ${made.number}, ${counts}.`;
+  return { document: answer, lines: [line] };
+}
+
+async function pin(
+  dataset: Dataset,
+  { client, options, signal }: Call<{ note?: string }>,
+  revision: number | undefined,
+): Promise<Output> {
+  const number = revision ?? (await latestRevision(client, dataset, signal)).number;
+  const note = options.note === undefined ? {} : { note: options.note };
+  const pinned = await client.history.pin(dataset.id, number, { ...note, signal });
+  const line = `Pinned revision ${pinned.number} of "${printable(dataset.name)}" (${counted(pinned.files, 'file')}).`;
+  return { document: pinned, lines: [line] };
+}
+
+async function unpin(dataset: Dataset, { client, signal }: Call, revision: number): Promise<Output> {
+  const unpinned = await client.history.unpin(dataset.id, revision, { signal });
+  const line = `Revision ${unpinned.number} of "${printable(dataset.name)}" is no longer pinned.`;
+  return { document: unpinned, lines: [line] };
+}
+
+/** Yields the difference of two revisions in pages, ordered by filename. @throws TrainyardError also if a page does not advance */
+async function* differencePages(
+  client: TrainyardClient,
+  { id }: { id: string },
+  { signal, ...range }: { from: number; to: number; signal: AbortSignal },
+): AsyncGenerator<RevisionDiff> {
+  for (let after = ''; ; ) {
+    const query = { ...range, limit: PAGE_SIZE, ...(after !== '' && { after }) };
+    const page = await client.history.diff(id, query, { signal });
+    if (page.next_after !== null && page.next_after <= after) {
+      throw invalidAnswer(200, 'its next_after is not after that of the page before.');
+    }
+    yield page;
+    if (page.next_after === null) return;
+    after = page.next_after;
+  }
+}
+
+/** All pages as one document. */
+async function wholeDifference(pages: AsyncIterable<RevisionDiff>): Promise<Omit<RevisionDiff, 'next_after'>> {
+  const all: RevisionDiff[] = [];
+  for await (const page of pages) all.push(page);
+  const { next_after: _, ...whole } = all[0]!;
+  return {
+    ...whole,
+    added: all.flatMap(({ added }) => added),
+    removed: all.flatMap(({ removed }) => removed),
+    changed: all.flatMap(({ changed }) => changed),
+  };
+}
+
+/** `railway, revision 11 to 12: 3 files added` */
+function headingOf({ name }: Dataset, { from, to, total }: RevisionDiff): string {
+  const heading = `${printable(name)}, revision ${from} to ${to}: ${changeCounts(total) || 'the same files'}`;
+  return painterOf(process.stdout)('bold', heading);
+}
+
+/** The first files that a rollback changes; there may be more than are on the page. */
+function planLines(plan: RevisionDiff): string[] {
+  const { added, removed, changed } = plan.total;
+  const more = added + removed + changed - plan.added.length - plan.removed.length - plan.changed.length;
+  const lines = firstLines(differenceLines(plan, painterOf(process.stderr)), 'line');
+  return more === 0 ? lines : [...lines, `  … and ${counted(more, 'more file')}`];
+}
+
+/** `3 files added, 1 removed`; empty if there are no changes. */
+function changeCounts({ added, removed, changed }: RevisionDiff['total']): string {
+  const counts = [
+    [added, 'added'],
+    [removed, 'removed'],
+    [changed, 'changed'],
+  ] as const;
+  return counts
+    .filter(([number]) => number > 0)
+    .map(([number, what], i) => `${i === 0 ? counted(number, 'file') : number.toLocaleString('en')} ${what}`)
+    .join(', ');
+}
+
+/** The lines of a page, by name. */
+function differenceLines({ added, removed, changed }: RevisionDiff, paint: Painter): string[] {
+  const blocks = [
+    ...added.map((file) => ({ name: file.filename, lines: [paint('green', `+ ${describe(file)}`)] })),
+    ...removed.map((file) => ({ name: file.filename, lines: [paint('red', `- ${describe(file)}`)] })),
+    ...changed.map(({ filename, from, to, from_text, to_text }) => ({
+      name: filename,
+      lines: [
+        paint('yellow', `~ ${printable(filename)}  ${formatBytes(from.size_bytes)} to ${formatBytes(to.size_bytes)}`),
+        ...(isLost(from, from_text) || isLost(to, to_text)
+          ? [paint('red', "    the texts can't be compared: one is missing or damaged in the store")]
+          : []),
+        ...(from_text === undefined || to_text === undefined ? [] : wordLines(from_text, to_text, paint)),
+      ],
+    })),
+  ];
+  return blocks.sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(({ lines }) => lines);
+}
+
+/** True for a caption of which the store has lost the bytes. Longer ones come without their texts. */
+function isLost({ kind, size_bytes }: DatasetFile, text: string | undefined): boolean {
+  return kind === 'caption' && text === undefined && size_bytes <= MAX_CAPTION_TEXT_BYTES;
+}
+
+function describe({ filename, size_bytes }: DatasetFile): string {
+  return `${printable(filename)}  ${formatBytes(size_bytes)}`;
+}
+
+/** The words of two texts, as `git diff --word-diff` marks them. */
+function wordLines(before: string, after: string, paint: Painter): string[] {
+  const pieces = differenceOf(before, after);
+  if (pieces.every(({ kind }) => kind === 'same'))
+    return [paint('dim', '    the texts differ in their byte order mark')];
+  const marked = pieces.map(({ kind, text }) => {
+    if (kind === 'same') return shortened(text).split('\n').map(printable).join('\n');
+    const [style, open, close] = kind === 'added' ? (['green', '{+', '+}'] as const) : (['red', '[-', '-]'] as const);
+    // A line end that was added or removed is marked, since it can't be seen.
+    return paint(style, `${open}${printable(text.replaceAll('\n', '↵'))}${close}`);
+  });
+  return marked
+    .join('')
+    .split('\n')
+    .map((line) => `    ${line}`);
+}
+
+function shortened(text: string): string {
+  if (text.length <= 2 * CONTEXT_CHARACTERS) return text;
+  return `${text.slice(0, CONTEXT_CHARACTERS)} … ${text.slice(-CONTEXT_CHARACTERS)}`;
+}

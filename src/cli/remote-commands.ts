@@ -1,0 +1,45 @@
+import type { OpenDataFolder } from './commands/mount.js';
+import type { StoreVerification } from './commands/verify.js';
+import type { CommandGroup } from './program.js';
+
+/** What commands can do on the machine that holds an installation. */
+export interface InstallationAccess {
+  readonly openDataFolder?: OpenDataFolder;
+  readonly loadStoreVerification?: () => Promise<StoreVerification>;
+}
+
+/** The commands that need a service alone, or none; they are also in the package that a service serves. */
+export function remoteCommands(options: InstallationAccess = {}): readonly CommandGroup[] {
+  return [
+    {
+      heading: 'From a folder to the trainer',
+      commands: {
+        login: async () => (await import('./commands/login.js')).addLoginCommand,
+        check: async () => (await import('./commands/check.js')).addCheckCommand,
+        push: async () => (await import('./commands/push.js')).addPushCommand,
+        pull: async () => (await import('./commands/pull.js')).addPullCommand,
+        mount: async () => {
+          const { addMountCommand } = await import('./commands/mount.js');
+          return (program) => addMountCommand(program, options);
+        },
+        link: async () => (await import('./commands/link.js')).addLinkCommand,
+        'train-config mount-config': async () => (await import('./commands/train-config.js')).addTrainConfigCommand,
+      },
+    },
+    {
+      heading: 'Your datasets',
+      commands: {
+        'ls status show open share rename role rm': async () =>
+          (await import('./commands/datasets.js')).addDatasetCommands,
+        pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
+        'log diff rollback undo pin unpin': async () => (await import('./commands/history.js')).addHistoryCommands,
+        'verify recheck': async () => {
+          const { addVerifyCommand } = await import('./commands/verify.js');
+          const store = await options.loadStoreVerification?.();
+          return (program) => addVerifyCommand(program, { store });
+        },
+        webhook: async () => (await import('./commands/webhook.js')).addWebhookCommands,
+      },
+    },
+  ];
+}
