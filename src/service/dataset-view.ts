@@ -93,7 +93,12 @@ export async function datasetViewOf(
     status,
     files: stored,
     damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
-    findings: isShare ? own : withFindings(own, links.flatMap(({ problems }) => problems)),
+    findings: isShare
+      ? own
+      : withFindings(
+          own,
+          links.flatMap(({ problems }) => problems),
+        ),
     pendingUploads,
     areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
     receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),

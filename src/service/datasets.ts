@@ -5,7 +5,7 @@ import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
-import type { ContentsOptions } from '../storage/catalog/dataset-contents.js';
+import type { ContentsOptions } from '../storage/catalog/pairs/dataset-rows.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import {
   type DatasetScope,
@@ -102,7 +102,11 @@ export class DatasetService {
   }
 
   /** @throws ServiceError `dataset_not_found` */
-  async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT, options: ContentsOptions = {}): Promise<DatasetView> {
+  async view(
+    key: DatasetKey,
+    scope: DatasetScope = WHOLE_ACCOUNT,
+    options: ContentsOptions = {},
+  ): Promise<DatasetView> {
     const found = await this.#dependencies.catalog.contents(key, options);
     if (found === undefined) throw datasetNotFound(key.id);
     for (const dataset of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {

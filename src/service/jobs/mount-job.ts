@@ -141,7 +141,10 @@ export class MountRoot {
   async #enqueueAll(): Promise<JobEnd> {
     const { catalog, now } = this.#dependencies;
     const ids = new Set<string>();
-    for (let page: Pick<Dataset, 'id' | 'accountId'>[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
+    for (
+      let page: Pick<Dataset, 'id' | 'accountId'>[] | undefined;
+      page === undefined || page.length === DATASETS_PER_PAGE;
+    ) {
       page = await catalog.records({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
       for (const { id } of page) ids.add(id);
       await this.#enqueue(page, now());

@@ -6,7 +6,7 @@ import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import type { ContentsOptions } from './dataset-contents.js';
+import type { ContentsOptions } from './pairs/dataset-rows.js';
 import {
   addDataset,
   type ChangedDatasetKey,

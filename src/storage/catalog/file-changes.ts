@@ -35,7 +35,15 @@ import {
   writeRevision,
 } from './history/record-history.js';
 import { enqueue, type NewJob } from './jobs.js';
-import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf, LINKED, type OwnCounts } from './rows.js';
+import {
+  countsInRow,
+  type DatasetRecord,
+  datasetRecordOf,
+  fileColumns,
+  fileOf,
+  LINKED,
+  type OwnCounts,
+} from './rows.js';
 import { startRecheck } from './rechecks.js';
 import {
   countReservation,

@@ -5,15 +5,14 @@ import { isPairFile, PAIR_FAULTS, type PairFile } from '../../../dataset/pairs/p
 import { pairErrorsIn } from '../../../dataset/pairs/pair-proof.js';
 import type { Database } from '../../database/database.js';
 import { StateCache } from '../../state-cache.js';
-import type { DatasetKeyOfAccount } from '../dataset-changes.js';
 import {
   type ContentsOptions,
-  type LinkedFiles,
+  type LinkedFilesBySlot,
   type LinkRow,
   linksOf,
   readFiles,
   readPairs,
-} from '../dataset-contents.js';
+} from './dataset-rows.js';
 import { type DatasetRow, datasetRecordOf, LINKED, unlinkedDatasetOf } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
 
@@ -84,7 +83,10 @@ export class LinkedDatasets {
   }
 
   /** A dataset with its links and all its files, unordered, from one snapshot, so that the counts agree with the files. */
-  async contents(key: DatasetKeyOfAccount, options: ContentsOptions): Promise<DatasetContents | undefined> {
+  async contents(
+    key: Pick<Dataset, 'accountId' | 'id'>,
+    options: ContentsOptions,
+  ): Promise<DatasetContents | undefined> {
     if (this.#remembered.has(key.id)) {
       const found = await readFiles(this.#db, key, { ...options, withLinkedFiles: false });
       const pairs = found && this.#recall(found);
@@ -100,7 +102,7 @@ export class LinkedDatasets {
   }
 
   /** @param rows at the moment of the files */
-  #judge(rows: Rows, media: readonly PairFile[], linkedFiles: LinkedFiles): readonly LinkPairs[] {
+  #judge(rows: Rows, media: readonly PairFile[], linkedFiles: LinkedFilesBySlot): readonly LinkPairs[] {
     if (rows.links.length === 0) return [];
     const target = { name: rows.row.name, groups: stemGroupsOf(media.filter(isPairFile)) };
     const pairs = linksIn(rows).map((link) => linkPairsOf(target, link, linkedFiles.get(link.slot) ?? []));

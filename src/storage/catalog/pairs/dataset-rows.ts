@@ -1,13 +1,15 @@
 import { sql } from 'kysely';
-import type { DatasetFile, LinkSlot } from '../../dataset/dataset.js';
-import type { FileKind } from '../../dataset/media.js';
-import type { LinkedFile } from '../../dataset/pairs/links.js';
-import type { PairFile } from '../../dataset/pairs/pair-faults.js';
-import type { Database, Query } from '../database/database.js';
-import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
-import type { DatasetKeyOfAccount } from './dataset-changes.js';
-import { type DatasetRow, factsReader, fileOf, STORED_COLUMNS, storedFilesOf } from './rows.js';
-import { IS_STORED } from './statements.js';
+import type { Dataset, DatasetFile, LinkSlot } from '../../../dataset/dataset.js';
+import type { FileKind } from '../../../dataset/media.js';
+import type { LinkedFile } from '../../../dataset/pairs/links.js';
+import type { PairFile } from '../../../dataset/pairs/pair-faults.js';
+import type { Database, Query } from '../../database/database.js';
+import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
+import { type DatasetRow, factsReader, fileOf, STORED_COLUMNS, storedFilesOf } from '../rows.js';
+import { IS_STORED } from '../statements.js';
+
+/** A dataset id and the account that it must belong to. */
+type Key = Pick<Dataset, 'accountId' | 'id'>;
 
 /** What is read. */
 export interface ContentsOptions {
@@ -19,7 +21,7 @@ export interface ContentsOptions {
 export type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
 
 /** Sound stored files of the datasets that a dataset links to. */
-export type LinkedFiles = ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
+export type LinkedFilesBySlot = ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
 
 /** A dataset with its links at one moment. */
 interface DatasetRows {
@@ -30,9 +32,9 @@ interface DatasetRows {
 /** Reads a dataset, its links and all its files from one snapshot; `undefined` if the account has no such dataset. */
 export async function readFiles(
   db: Database,
-  key: DatasetKeyOfAccount,
+  key: Key,
   { withoutWarnings = false, withLinkedFiles }: ContentsOptions & { withLinkedFiles: boolean },
-): Promise<(DatasetRows & { files: readonly DatasetFile[]; linkedFiles: LinkedFiles }) | undefined> {
+): Promise<(DatasetRows & { files: readonly DatasetFile[]; linkedFiles: LinkedFilesBySlot }) | undefined> {
   const { query } = db;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
     rowOf(query, key),
@@ -49,8 +51,8 @@ export async function readFiles(
 /** Reads a dataset, its links and what their pairs depend on from one snapshot. */
 export async function readPairs(
   db: Database,
-  key: DatasetKeyOfAccount,
-): Promise<(DatasetRows & { media: readonly PairFile[]; linkedFiles: LinkedFiles }) | undefined> {
+  key: Key,
+): Promise<(DatasetRows & { media: readonly PairFile[]; linkedFiles: LinkedFilesBySlot }) | undefined> {
   const { query } = db;
   const [[row], links, media, linkedFiles] = await db.read([
     rowOf(query, key),
@@ -76,38 +78,36 @@ export function linksOf(query: Query) {
     .orderBy('link.slot');
 }
 
-function selectOwn(query: Query, parameter: ParameterOf<DatasetKeyOfAccount>) {
+function selectOwn(query: Query, parameter: ParameterOf<Key>) {
   return query.selectFrom('dataset').where('id', '=', parameter('id')).where('account_id', '=', parameter('accountId'));
 }
 
-const rowOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
-  selectOwn(query, parameter).selectAll(),
-);
+const rowOf = preparedStatement((query, parameter: ParameterOf<Key>) => selectOwn(query, parameter).selectAll());
 
 /** Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them. */
-const storedRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+const storedRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
   ownStored(query, parameter).select(STORED_COLUMNS),
 );
 
 const BUT_WARNINGS = STORED_COLUMNS.filter((column) => column !== 'warnings');
 
-const rowsWithoutWarningsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+const rowsWithoutWarningsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
   ownStored(query, parameter).select(BUT_WARNINGS).select(sql<string>`'[]'`.as('warnings')),
 );
 
-const mediaOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+const mediaOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
   ownStored(query, parameter)
     .select(['filename', 'kind', 'facts'])
     .where('kind', '<>', 'caption')
     .where('problem', 'is', null),
 );
 
-function ownStored(query: Query, parameter: ParameterOf<DatasetKeyOfAccount>) {
+function ownStored(query: Query, parameter: ParameterOf<Key>) {
   const own = selectOwn(query, parameter).select('id');
   return query.selectFrom('file').where('dataset_id', '=', own).where('state', '=', 'stored');
 }
 
-const otherRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) => {
+const otherRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) => {
   const having = selectOwn(query, parameter).where(({ eb }) =>
     eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
   );
@@ -118,12 +118,12 @@ const otherRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyO
     .where('state', '<>', IS_STORED);
 });
 
-const linkRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+const linkRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
   linksOf(query).where('link.dataset_id', '=', selectOwn(query, parameter).select('id')),
 );
 
 /** The warnings about a mask decide something in its targets, those about a control don't. */
-const linkedRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+const linkedRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
   query
     .selectFrom('link')
     .innerJoin('file', 'file.dataset_id', 'link.linked_id')
@@ -143,7 +143,7 @@ interface LinkedFileRow {
   readonly warnings: string | null;
 }
 
-function linkedFilesOf(rows: readonly LinkedFileRow[]): LinkedFiles {
+function linkedFilesOf(rows: readonly LinkedFileRow[]): LinkedFilesBySlot {
   const factsOf = factsReader();
   const files = new Map<LinkSlot, LinkedFile[]>();
   for (const { slot, filename, kind, facts, sha256, warnings } of rows) {
