@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { MAX_BATCH_BODY_BYTES, MAX_DIRECT_BYTES } from './api/limits.js';
 import { addressList, hostList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
-import { parseS3Url } from './storage/blobs/s3/connection/location.js';
+import { parseS3Url } from './storage/blobs/s3/location.js';
 
 export interface Setting {
   /** In the syntax of commander. */

@@ -1,12 +1,4 @@
-import {
-  type DatasetCounts,
-  type DatasetFile,
-  isRetired,
-  liveUntil,
-  type Micros,
-  type Role,
-  type Upload,
-} from './dataset.js';
+import { type DatasetCounts, type DatasetFile, liveUntil, type Micros, type Role, type Upload } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
 /** The counts that are sums over the stem groups of one dataset, as those of a training dataset. */
@@ -35,7 +27,6 @@ export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   const counts = { ...ZERO };
   const mountedNames = new Set<string>();
   for (const { filename, kind, upload } of group) {
-    if (isRetired(upload)) continue;
     if (upload.state === 'pending') counts.pending++;
     else if (upload.state === 'received') counts.received++;
     else if (upload.state === 'rejected') counts.rejected++;
@@ -75,7 +66,7 @@ export function recount(counts: StemCounts, before: readonly DatasetFile[], afte
 export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   let latest: Micros | null = null;
   for (const { upload } of files) {
-    if (upload.state === 'pending' && !isRetired(upload)) latest = Math.max(latest ?? 0, liveUntil(upload));
+    if (upload.state === 'pending') latest = Math.max(latest ?? 0, liveUntil(upload));
   }
   return latest;
 }

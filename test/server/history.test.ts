@@ -142,7 +142,7 @@ describe('revisions', () => {
       expect(manifest).toMatchObject({ status: 'READY', digest, revision: 1 });
       expect(manifest.files.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
     }
-    const links = await client.links(id);
+    const links = await client.downloadLinks(id);
     expect(await (await fetch(links.file({ filename: 'a.txt', revision }))).text()).toBe('a dog');
     const zip = await fetch(links.zip({ revision }));
     expect(zip.headers.get('content-disposition')).toContain('(revision 1).zip');

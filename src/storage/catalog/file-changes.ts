@@ -2,7 +2,6 @@ import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageO
 import {
   type Author,
   type DatasetFile,
-  isRetired,
   liveUntil,
   MICROS_PER_SECOND,
   type Micros,
@@ -284,7 +283,7 @@ async function requireRoom(
 }
 
 function namesIn(group: StemGroup): number {
-  return new Set(group.filter(({ upload }) => !isRetired(upload)).map(({ filename }) => filename)).size;
+  return new Set(group.map(({ filename }) => filename)).size;
 }
 
 /** The jobs that changes to the files of stems make necessary: checks of received files, and a search for presigned uploads. */
@@ -302,11 +301,7 @@ function jobsOfChanges(
       if (upload.state === 'received') {
         if (earlier?.state !== 'received') checks.push({ kind: 'check-file', key: id, accountId, dueAt: now });
       } else if (upload.via === 'presigned') {
-        // The dataset may be READY as soon as the store was searched for a replaced upload.
-        const isReplaced =
-          upload.replaced !== undefined && earlier?.state === 'pending' && earlier.replaced === undefined;
-        if (isReplaced) searchAt = now;
-        else if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
+        if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
       }
     }
   }
@@ -334,7 +329,7 @@ function bytesOf(files: readonly StoredFile[]): number {
 /** True if the file has a blob, or may have one now or later. */
 function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
   if (upload.state !== 'pending') return upload.state !== 'rejected';
-  return upload.via === 'presigned' || (mayHaveBlobs && upload.leaseUntil !== null);
+  return mayHaveBlobs && upload.leaseUntil !== null;
 }
 
 /**

@@ -5,7 +5,6 @@ import {
   type Dataset,
   type DatasetCounts,
   type DatasetFile,
-  isRetired,
   liveUntil,
   type PendingFile,
   type ReceivedFile,
@@ -78,7 +77,6 @@ function uploadOf(row: FileRow): Upload {
         expiresAt: required(row.expires_at),
         leaseUntil: row.lease_until,
         leaseToken: row.lease_token,
-        ...(row.replaced_at !== null && { replaced: { at: row.replaced_at, isRetired: row.live_until === null } }),
       };
     case 'received':
       return {
@@ -99,7 +97,7 @@ function uploadOf(row: FileRow): Upload {
 /** The columns of a stored file, without its dataset and its state. */
 export const STORED_COLUMNS = [
   ...(['id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256', 'content_type'] as const),
-  ...(['facts', 'warnings', 'blob_version', 'problem', 'link_until', 'added_in'] as const),
+  ...(['facts', 'warnings', 'blob_version', 'problem', 'added_in'] as const),
 ];
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
@@ -162,7 +160,6 @@ function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>, read: FactsReader) {
     // Nearly all files have no warnings; this saves the parsing.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
-    ...(row.link_until !== null && { linkUntil: row.link_until }),
   };
 }
 
@@ -214,8 +211,7 @@ function uploadColumns(upload: Upload): UploadColumns {
         expires_at: upload.expiresAt,
         lease_until: upload.leaseUntil,
         lease_token: upload.leaseToken,
-        live_until: isRetired(upload) ? null : liveUntil(upload),
-        replaced_at: upload.replaced?.at ?? null,
+        live_until: liveUntil(upload),
       };
     case 'received':
       return {
@@ -249,6 +245,5 @@ function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): Upload
     facts: JSON.stringify(upload.facts),
     warnings: JSON.stringify(upload.warnings),
     blob_version: upload.blobVersion,
-    link_until: upload.linkUntil ?? null,
   };
 }

@@ -107,15 +107,14 @@ export const TABLES = {
     kind: text,
     state: text,
     created_at: integer,
-    /** From here to `replaced_at`: null unless the row is pending. */
+    /** From here to `live_until`: null unless the row is pending. */
     via: textOrNull,
     expected_bytes: integerOrNull,
     expires_at: integerOrNull,
     lease_until: integerOrNull,
     lease_token: textOrNull,
-    /** The later of `expires_at` and `lease_until`; null if the upload was retired. */
+    /** The later of `expires_at` and `lease_until`. */
     live_until: integerOrNull,
-    replaced_at: integerOrNull,
     /** Null unless the row is pending or received, as is `author`. Both are JSON. */
     condition: textOrNull,
     author: textOrNull,
@@ -133,7 +132,6 @@ export const TABLES = {
     /** Null unless the row is rejected, or stored and found damaged by a recheck. */
     problem: textOrNull,
     /** When the presigned link of a received or stored row ends. */
-    link_until: integerOrNull,
     /** The number of the revision that added the file; 0 unless the row is stored. */
     added_in: count,
   }),
@@ -156,7 +154,6 @@ export const TABLES = {
       warnings: text,
       blob_version: textOrNull,
       problem: textOrNull,
-      link_until: integerOrNull,
       added_in: integer,
       /** The number of the revision that replaced or removed it. */
       removed_in: integer,
@@ -214,11 +211,8 @@ export const TABLES = {
     /** When a file was checked last; null until then. */
     checked_at: integerOrNull,
   }),
-  /**
-   * Blobs without a file, kept until `delete_after` for reads in flight. Until `link_until`, and for the time of a slow
-   * upload after it, a client may create the blob again through a presigned link.
-   */
-  trash: table({ blob_key: textKey, delete_after: integer, link_until: integerOrNull }),
+  /** Blobs without a file, kept until `delete_after` for reads in flight. */
+  trash: table({ blob_key: textKey, delete_after: integer }),
   setting: table({ name: textKey, value: text }),
   webhook: table({
     id: textKey,

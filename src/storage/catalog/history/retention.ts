@@ -212,10 +212,9 @@ export class Retention {
     const others = rows.filter(({ id, added_in }) => !deleted.has(`${id} ${added_in}`));
     const named = new Set([...files, ...others].map(({ id }) => id));
     const unnamed = new Map(past.filter(({ id }) => !named.has(id)).map((file) => [file.id, file]));
-    const trash = [...unnamed.values()].map(({ id, dataset_id, link_until }) => ({
+    const trash = [...unnamed.values()].map(({ id, dataset_id }) => ({
       blob_key: `${dataset_id}/${id}`,
       delete_after: now + this.#options.blobGrace,
-      link_until,
     }));
     const freed = [...unnamed.values()].reduce((sum, { size_bytes }) => sum + size_bytes, 0);
     const keys = past.map(({ id, added_in }) => sql`(${id}, cast(${added_in} as bigint))`);
@@ -244,7 +243,6 @@ interface UnneededFile {
   readonly dataset_id: string;
   readonly added_in: number;
   readonly size_bytes: number;
-  readonly link_until: Micros | null;
 }
 
 /**
@@ -274,7 +272,7 @@ async function unneededPastFiles(
       .selectFrom('removal')
       // SQLite keeps this order of a cross join (https://sqlite.org/lang_select.html); the other would look at all past files.
       .crossJoin('past_file')
-      .select(['id', 'past_file.dataset_id', 'added_in', 'size_bytes', 'link_until'])
+      .select(['id', 'past_file.dataset_id', 'added_in', 'size_bytes'])
       .where('past_file.dataset_id', '=', datasetId)
       .whereRef('removed_in', '=', 'removal.number')
       .where(({ eb, fn, selectFrom, val }) => {

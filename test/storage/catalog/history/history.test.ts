@@ -23,7 +23,7 @@ const newId = () => `history-${String(++ids).padStart(6, '0')}`;
 function stored(datasetId: string, filename: string, content: number, sizeBytes = content + 1): StoredFile {
   const facts = { kind: 'image', format: 'jpeg', width: 10, height: 20 } as const;
   const bytes = { sizeBytes, sha256: `${content}`.padStart(64, '0'), contentType: 'image/jpeg', facts, warnings: [] };
-  const upload = { state: 'stored', ...bytes, blobVersion: 'etag', linkUntil: 7, finalizedAt: 5 } as const;
+  const upload = { state: 'stored', ...bytes, blobVersion: 'etag', finalizedAt: 5 } as const;
   const kind = filename.endsWith('.txt') ? 'caption' : 'image';
   return { id: newId(), datasetId, filename, kind, createdAt: 1, upload };
 }
@@ -192,7 +192,7 @@ onEach(catalogs, (open) => {
       expect(await subject.contentsOf(2)).toEqual({ 'a.jpg': 1, 'a.txt': 3 });
       expect(await subject.contentsOf(3)).toEqual({ 'a.txt': 3 });
       const [past] = await subject.past();
-      expect(pastFileOf(past!).upload).toMatchObject({ blobVersion: 'etag', linkUntil: 7, finalizedAt: 5 });
+      expect(pastFileOf(past!).upload).toMatchObject({ blobVersion: 'etag', finalizedAt: 5 });
       expect(await catalog.expiredTrash(LATER)).toEqual([]);
       expect(await historyBytes(database)).toBe(5);
     });

@@ -48,7 +48,7 @@ onEach(catalogs, (open) => {
           finalized_at: 1,
         },
         ...{ size_bytes: BLOB_BYTES, sha256: 'ab', content_type: 'text/plain', facts: '{}', warnings: '[]' },
-        ...{ blob_version: null, problem: null, link_until: null, added_in: number - 1, removed_in: number },
+        ...{ blob_version: null, problem: null, added_in: number - 1, removed_in: number },
       }));
       if (past.length > 0) await query.insertInto('past_file').values(past).execute();
       await query.updateTable('dataset').set({ revision: revisions }).where('id', '=', id).execute();

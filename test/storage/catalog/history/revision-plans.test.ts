@@ -129,7 +129,7 @@ onEach(catalogs, (open) => {
     const past = spans.map(([added_in, removed_in]) => ({
       ...{ id: `${added_in}-${removed_in}`, dataset_id: 'd', filename: 'a.txt', kind: 'caption', created_at: 1 },
       ...{ finalized_at: 1, size_bytes: 1, sha256: 'ab', content_type: 'text/plain', facts: '{}', warnings: '[]' },
-      ...{ blob_version: null, problem: null, link_until: null, added_in, removed_in },
+      ...{ blob_version: null, problem: null, added_in, removed_in },
     }));
     await database.query.insertInto('past_file').values(past).execute();
     await addRevisions(database, [2, 5, 8]);
