@@ -11,6 +11,7 @@ import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
 import { isFolder } from '../folder/read-folder.js';
 import { type PushPlan, preparePush } from '../push/plan.js';
+import type { PushReport } from '../push/run.js';
 import { type PushFlags, type PushTools, pushTaskFrom, requireRole } from '../push/task.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { errorMessage, printable } from '../terminal/text.js';
@@ -139,6 +140,21 @@ export interface ComparedPairs {
   readonly proofs: ReadonlyMap<LinkSlot, PairProof>;
   /** The stems of targets that have an error, and in which folder. */
   readonly badStems: ReadonlyMap<string, PartPush>;
+}
+
+/** A folder of pairs whose pushes are planned, and what is wrong with the pairs after them. */
+export interface PlannedPairs extends PreparedPairs {
+  readonly compared: ComparedPairs;
+}
+
+/** What a push of pairs has done. */
+export interface EndedPairs {
+  /** In the order target, controls, mask. */
+  readonly parts: readonly (PartPush & { readonly report: PushReport })[];
+  /** The training dataset. */
+  readonly target: DatasetWithFiles;
+  /** Names of the datasets that were linked to it now, by their place. */
+  readonly linked: Readonly<Partial<Record<LinkSlot, string>>>;
 }
 
 /** Compares targets, controls and masks as they are after the push, by the rules of the service. */

@@ -1,4 +1,4 @@
-import type { Dataset, DatasetWithFiles, LinkSlot } from '../../client/client.js';
+import type { Dataset, LinkSlot } from '../../client/client.js';
 import { stemOf } from '../../dataset/media.js';
 import { type FixedFiles, fixBeforePush } from '../fix/fix-files.js';
 import { askedPlan } from '../push/output.js';
@@ -23,26 +23,13 @@ import {
 import {
   type ComparedPairs,
   comparePairs,
+  type EndedPairs,
   type PartPush,
+  type PlannedPairs,
   type PreparedPairs,
   preparePairs,
   readPairFolder,
 } from './prepare-pairs.js';
-
-/** A folder of pairs whose pushes are planned, and what is wrong with the pairs after them. */
-export interface PlannedPairs extends PreparedPairs {
-  readonly compared: ComparedPairs;
-}
-
-/** What a push of pairs has done. */
-export interface EndedPairs {
-  /** In the order target, controls, mask. */
-  readonly parts: readonly (PartPush & { readonly report: PushReport })[];
-  /** The training dataset. */
-  readonly target: DatasetWithFiles;
-  /** Names of the datasets that were linked to it now, by their place. */
-  readonly linked: Readonly<Partial<Record<LinkSlot, string>>>;
-}
 
 /**
  * Pushes the sub-folders of a folder of pairs to a dataset each, links them, and prints what was done.

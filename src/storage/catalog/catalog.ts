@@ -108,7 +108,7 @@ export class Catalog {
     return this.#linkedDatasets.withLinks(await datasetsBy(this.#db.query, filter).execute());
   }
 
-  /** A dataset without what its links decide, for all who don't need its status. */
+  /** A dataset without what its links decide, for callers that don't need its status. */
   async record(key: DatasetKeyOfAccount): Promise<DatasetRecord | undefined> {
     const row = await this.#rowOf(key).executeTakeFirst();
     return row && datasetRecordOf(row);

@@ -90,7 +90,7 @@ export class LinkedDatasets {
     if (this.#remembered.has(key.id)) {
       const found = await readFiles(this.#db, key, { ...options, withLinkedFiles: false });
       const pairs = found && this.#recall(found);
-      if (found === undefined || pairs !== undefined) return found && contentsOf(found, pairs ?? []);
+      if (found !== undefined && pairs !== undefined) return contentsOf(found, pairs);
     }
     const found = await readFiles(this.#db, key, { ...options, withLinkedFiles: true });
     if (found === undefined) return undefined;
