@@ -287,7 +287,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
   const { catalog, database, blobs, jobs, now, rechecks } = storage;
   const { core, uploads, webhooks, mountRoot } = services;
   const retention = new Retention(database, {
-    rules: config.history,
+    lifetime: config.historyLifetime,
     maxBytes: config.limits.account.bytes,
     blobGrace: config.blobGrace,
   });

@@ -75,7 +75,7 @@ async function catalogOver(openDatabase: () => Promise<Database>): Promise<Catal
   const accounts = new Accounts(database);
   const { token } = await accounts.createToken('tester', 1);
   const accountId = (await accounts.grantOf(token))!.accountId;
-  const retention = { rules: { count: 0, lifetime: 0 }, maxBytes: Number.MAX_SAFE_INTEGER, blobGrace: 1000 };
+  const retention = { lifetime: 0, maxBytes: Number.MAX_SAFE_INTEGER, blobGrace: 1000 };
   const endHistory = (now: number) => new Retention(database, retention).run(now);
   return { catalog, accounts, accountId, database, openAnother, endHistory };
 }

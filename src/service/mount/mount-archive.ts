@@ -3,10 +3,9 @@ import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { DatasetKey } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import type { Downloads } from '../download/downloads.js';
+import { type Downloads, type HashedFile, hashedFileOf } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
-import { type HashedFile, hashedFileOf } from '../../storage/catalog/history/download-files.js';
 import { catalogSource, fileOfCatalog } from './catalog-source.js';
 import { type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
 import {

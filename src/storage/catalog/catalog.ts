@@ -24,7 +24,6 @@ import {
   type FileChange,
   type Transition,
 } from './file-changes.js';
-import { DownloadFiles } from './history/download-files.js';
 import { Revisions } from './history/revisions.js';
 import { type DatasetContents, LinkedDatasets } from './pairs/linked-datasets.js';
 import { Links } from './pairs/links.js';
@@ -72,7 +71,6 @@ export class Catalog {
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
-  readonly downloadFiles: DownloadFiles;
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #reads = new FairQueue(READS_AT_ONCE);
@@ -84,7 +82,6 @@ export class Catalog {
     this.#db = db;
     this.limits = limits;
     this.revisions = new Revisions(db);
-    this.downloadFiles = new DownloadFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
     this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
@@ -252,7 +249,7 @@ export class Catalog {
   /** Runs `undoRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
   async undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
     const outcome = await undoRevision(this.#db, revision, this.#changeOptions);
-    if (outcome !== undefined && 'dataset' in outcome) this.changes.announce({ datasetId: revision.datasetId });
+    if (outcome !== undefined) this.changes.announce({ datasetId: revision.datasetId });
     return outcome;
   }
 

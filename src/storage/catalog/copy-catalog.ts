@@ -191,10 +191,8 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
           await run(to.query.insertInto('past_file').values(chunk));
         }
       }
-      for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'revision')) {
-        // Those that have a lost file are READY no longer.
-        const kept = damagedDatasets.has(dataset.id) ? rows.map((row) => ({ ...row, ready: null })) : rows;
-        for (const chunk of rowChunksOf(kept)) await run(to.query.insertInto('revision').values(chunk));
+      for await (const { rows } of datasetPagesOf(from.query, read, 'revision')) {
+        for (const chunk of rowChunksOf(rows)) await run(to.query.insertInto('revision').values(chunk));
       }
       for await (const rows of jobPagesOf(from.query, read)) {
         signal.throwIfAborted();

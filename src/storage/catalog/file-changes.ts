@@ -9,7 +9,7 @@ import {
   type Role,
   type StoredFile,
 } from '../../dataset/dataset.js';
-import { type StoredDifference, storedDifference } from '../../dataset/history/revisions.js';
+import { storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
@@ -29,7 +29,6 @@ import {
   judgePastFiles,
   keepNamedBlobs,
   moveToPast,
-  revisionByNumber,
   withRevision,
   writeRevision,
 } from './history/record-history.js';
@@ -99,12 +98,14 @@ export interface ChangedDataset extends DatasetRecord {
 
 /** The change stores past files again. */
 export interface Restore {
-  /** The revision whose past files it stores, which must be kept until then; `null` if it stores none. */
-  readonly needs: number | null;
-  /** The revision that the dataset then equals; `null` if it equals none. */
-  readonly restoredFrom: number | null;
-  /** As `Revisions.range` returned it with the past files: none was found damaged since. */
-  readonly readinessVersion: number;
+  /** The revision that is restored or undone. */
+  readonly restoredFrom: number;
+  /**
+   * Reads, under the lock of the dataset, what the transition stores: then it is still kept, and known if it is damaged.
+   *
+   * @returns the names of these files; `undefined` cancels the change
+   */
+  readonly read: (send: Transaction['send']) => Promise<readonly string[] | undefined>;
 }
 
 /** Computes the files of a stem after a change; `undefined` cancels the whole change. */
@@ -124,7 +125,7 @@ export interface ChangeOptions {
  * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
- * `undefined` for one of the stems, the revision that a restore needs is gone or judged again, or the change is a trial
+ * `undefined` for one of the stems, the revision that a restore needs is gone, or the change is a trial
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
@@ -175,19 +176,18 @@ function changeOnce(
   { blobGrace, captionGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, transact } = db;
-  const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
-  const ownStems = [...new Set(filenames.map(stemOf))];
+  const { datasetId, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
   return transact({ isDurable }, async ({ send, commit }) => {
     const lock = lockDataset(db, datasetId);
-    if (restore !== undefined && restore.needs !== null) {
-      const [, [needed]] = await send([lock, revisionByNumber(query, { datasetId, number: restore.needs })]);
-      if (needed === undefined) return undefined;
-    }
+    if (restore !== undefined) await send([lock]);
+    const filenames = restore === undefined ? change.filenames : await restore.read(send);
+    if (filenames === undefined) return undefined;
+    const ownStems = [...new Set(filenames.map(stemOf))];
     const [[row], ...groups] = await send([
       lock,
       ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
-    if (row === undefined || (restore && row.readiness_version !== restore.readinessVersion)) return undefined;
+    if (row === undefined) return undefined;
     const before = stemGroupsOf(groups.flat().map(fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
@@ -197,7 +197,6 @@ function changeOnce(
     const unreserved: StoredFile[] = [];
     let { lastActivity, pendingUntil: _, ...counts }: OwnCounts = countsInRow(row);
     const added = { files: 0, bytes: 0 };
-    const differences: StoredDifference[] = [];
     const stemChanges: StemChange[] = [];
     let { author } = change;
     for (const stem of stems) {
@@ -215,7 +214,6 @@ function changeOnce(
       trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
       counts = recount(counts, old, next);
       stemChanges.push({ stem, before: old, after: next });
-      differences.push(storedDifference(old, next));
       author ??= authorOf(known, next);
       const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
       added.files += usedAfter.files - usedBefore.files;
@@ -226,7 +224,11 @@ function changeOnce(
     const accountId = row.account_id;
     if (change.isTrial) return send(addUsage(query, { accountId, added, limits })).then(() => undefined);
     if (isActivity) lastActivity = now;
-    const history = historyChangeOf(row, differences, { author, now, restoredFrom: restore?.restoredFrom ?? null });
+    const stored = storedDifference(
+      stemChanges.flatMap((each) => each.before),
+      stemChanges.flatMap((each) => each.after),
+    );
+    const history = historyChangeOf(row, stored, { author, now, restoredFrom: restore?.restoredFrom ?? null });
     const countsUpdate = writeCounts(query, { ...counts, ...history.columns, datasetId, lastActivity });
     const past = new Set(history.past.map(({ id }) => id));
     const unneeded = trashed.filter(({ id }) => !past.has(id));
@@ -240,9 +242,9 @@ function changeOnce(
       // Their blobs are needed.
       ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
       ...trashBlobs(query, unneeded, { now, blobGrace }),
-      ...keepNamedBlobs(query, history.identical, accountId),
+      ...keepNamedBlobs(query, stored.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...judgePastFiles(query, datasetId, history.judgedAgain),
+      ...judgePastFiles(query, stored.judgedAgain),
       ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
         enqueue(query, jobs, { ifWaiting: 'earlier' }),

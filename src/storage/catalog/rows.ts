@@ -12,6 +12,7 @@ import {
   type StoredFile,
   type Upload,
 } from '../../dataset/dataset.js';
+import type { VersionedFile } from '../../dataset/history/revision-states.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
@@ -53,8 +54,8 @@ export function countsInRow(row: DatasetRow): OwnCounts {
 /** The values of `dataset.linked`. */
 export const LINKED = { none: 0, from: 1, to: 2 } as const;
 
-/** Of a new dataset. */
-export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null, history_due: null } as const;
+/** The history of a new dataset. */
+export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null } as const;
 
 /** The columns that hold the counts. */
 export function countColumns({ lastActivity, pendingUntil, unpaired: _, ...counts }: DatasetCounts) {
@@ -99,6 +100,12 @@ export const STORED_COLUMNS = [
   ...(['id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256', 'content_type'] as const),
   ...(['facts', 'warnings', 'blob_version', 'problem', 'added_in'] as const),
 ];
+
+export const PAST_FILE_COLUMNS = ['dataset_id', ...STORED_COLUMNS, 'removed_in'] as const;
+
+export function pastFileOf(row: Selectable<Schema['past_file']>): VersionedFile {
+  return { ...storedFileOf(row, row.dataset_id), removedIn: row.removed_in };
+}
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 

@@ -285,7 +285,7 @@ export const countReservation = preparedStatement(
 );
 
 /** The columns of a dataset that say which revision is the latest, and whether it is open. */
-const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since', 'history_due'] as const;
+const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since'] as const;
 export type HistoryColumns = Pick<DatasetRow, (typeof HISTORY_COLUMNS)[number]>;
 
 /** Writes the counts and the latest revision of a dataset, and computes `pending_until` from its rows. */

@@ -69,6 +69,8 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
   past_file: { finalized_at: 'settled_at' },
+  // Both are computed together when they are needed.
+  revision: { digest: 'null', ready_as: 'null' },
 };
 
 /** Rows that are not copied: pending uploads that others had replaced. */

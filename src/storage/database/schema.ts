@@ -86,16 +86,12 @@ export const TABLES = {
     revision_group: textOrNull,
     /** When the open revision began. */
     revision_since: integerOrNull,
-    /** When retention looks for revisions to delete; null until another one begins. */
-    history_due: integerOrNull,
     /** A `Role`. */
     role: { definition: "text not null default 'training'" } as Column<string>,
     /** 1 if it has links, 2 if others link to it, 0 otherwise: a change of it then needs no look at `link`. */
     linked: count,
     /** Grows with each change to its name, its role, its links or its files. */
     version: count,
-    /** Grows with each change of its role, or of which files are damaged: after it, revisions may be READY no longer, or again. */
-    readiness_version: count,
     /** What was last announced to webhooks: `FAILED`, or `READY` and its digest; null if nothing was. */
     announced: textOrNull,
   }),
@@ -184,8 +180,8 @@ export const TABLES = {
       restored_from: integerOrNull,
       /** As `digestOf` computes it; null until it is needed, and after each change. */
       digest: textOrNull,
-      /** Whether these files are fit to train on; null like `digest`. */
-      ready: integerOrNull,
+      /** The roles in which these files are fit to train on while none is damaged, as a JSON array; null like `digest`. */
+      ready_as: textOrNull,
       pinned_at: integerOrNull,
       pinned_by: textOrNull,
       pin_note: textOrNull,
@@ -295,7 +291,6 @@ const INDEXES = [
   // A mount root looks for the datasets of all accounts with a name.
   'index dataset_name on dataset (name)',
   'index dataset_newest on dataset (account_id, created_at desc, id desc)',
-  'index dataset_history_due on dataset (history_due) where history_due is not null',
   'index file_stem on file (dataset_id, stem)',
   "unique index file_finalized on file (dataset_id, filename) where state <> 'pending' and state <> 'received'",
   "index file_pending on file (dataset_id, live_until) where state = 'pending'",
@@ -308,6 +303,9 @@ const INDEXES = [
   "index file_stored on file (dataset_id, id, finalized_at) where state = 'stored' and finalized_at is not null",
   'index past_file_name on past_file (dataset_id, filename)',
   'index past_file_removed on past_file (dataset_id, removed_in, added_in)',
+  'index past_file_damaged on past_file (dataset_id, added_in, removed_in) where problem is not null',
+  // For retention.
+  'index revision_changed on revision (changed_at) where pinned_at is null',
   'unique index link_linked on link (linked_id, dataset_id)',
   'index trash_due on trash (delete_after)',
   'index webhook_account on webhook (account_id)',
