@@ -20,7 +20,7 @@ import { datasetToWire } from './server/to-wire.js';
 import { AuditLog } from './service/audit/audit-log.js';
 import { BulkRemovals } from './service/bulk/bulk-removals.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
-import { DatasetService } from './service/datasets.js';
+import { type DatasetKey, DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { ReadLinks } from './service/download/read-links.js';
@@ -49,7 +49,7 @@ import { RecheckService } from './service/verify/recheck-service.js';
 import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
 import { verifyBlobJob } from './service/verify/verify-blob-job.js';
 import { AccountWatches } from './service/watch/account-watches.js';
-import { watchDataset } from './service/watch/watch-dataset.js';
+import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
@@ -377,7 +377,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
     atOnce: THUMBNAILS_PER_PROCESS * pool.size,
   });
   const watch = {
-    watchDataset: (key: Parameters<typeof watchDataset>[1], signal: AbortSignal) => watchDataset(core, key, signal),
+    watchDataset: (key: DatasetKey, options: WatchOptions) => watchDataset(core, key, options),
     watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
   };
   const sendJson = sendJsonWith(holdUnsent);

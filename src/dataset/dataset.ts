@@ -170,7 +170,10 @@ export function areInterrupted(pending: readonly PendingFile[], lastActivity: Mi
   return pending.length > 0 && !pending.some(mayBeSent) && now >= lastActivity + QUIET;
 }
 
-/** The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read. */
+/**
+ * The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read, except
+ * `unpaired`: other datasets decide it too, so it is derived when the dataset is read.
+ */
 export interface DatasetCounts {
   /** Pending uploads, expired ones included. */
   readonly pending: number;

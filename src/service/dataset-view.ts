@@ -9,14 +9,15 @@ import {
   type Status,
   type StatusRules,
   type StoredFile,
+  statusOf,
 } from '../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../dataset/digest.js';
 import { type Findings, findingsOf, withFindings } from '../dataset/findings.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
-import type { LinkView } from '../dataset/pairs/links.js';
+import { type LinkView, linkViewsOf } from '../dataset/pairs/links.js';
+import type { DatasetContents } from '../storage/catalog/pairs/linked-datasets.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
-import { type JudgedContents, stateOf } from './pairs/judged-contents.js';
 
 /** Of the training datasets that link to a control or mask. */
 const MAX_LINKED_FROM = 100;
@@ -65,10 +66,12 @@ export interface DatasetView extends DatasetSummary {
 }
 
 export async function datasetViewOf(
-  { dataset, files, links, at }: JudgedContents,
+  { dataset, files, pairs }: DatasetContents,
   { boundIds, isShare }: DatasetScope,
-  { catalog, rules }: Pick<ServiceDependencies, 'catalog' | 'rules'>,
+  { catalog, rules, now }: Pick<ServiceDependencies, 'catalog' | 'rules' | 'now'>,
 ): Promise<DatasetView> {
+  const at = now();
+  const links = linkViewsOf(dataset, pairs, { at, rules });
   const status = datasetStatusOf(dataset, at, rules);
   const allStored = storedFilesIn(files);
   const stored = allStored.filter(({ upload }) => upload.problem === undefined);
@@ -76,7 +79,7 @@ export async function datasetViewOf(
   const others = files.filter(({ upload }) => upload.state !== 'stored');
   const own = findingsOf([...allStored, ...others], at, dataset.role);
   const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
-  const linkDigests = links.views.map(({ slot, digest = '' }) => ({ slot, digest }));
+  const linkDigests = links.map(({ slot, digest = '' }) => ({ slot, digest }));
   const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
   const linkedFrom = async () => {
     if (!dataset.isLinkedTo) return [];
@@ -89,14 +92,19 @@ export async function datasetViewOf(
     status,
     files: stored,
     damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
-    findings: isShare ? own : withFindings(own, links.problems),
+    findings: isShare
+      ? own
+      : withFindings(
+          own,
+          links.flatMap(({ problems }) => problems),
+        ),
     pendingUploads,
     areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
     receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
     digest: filesDigest && digestWithLinks(filesDigest, linkDigests),
     filesDigest: dataset.links.length === 0 ? undefined : filesDigest,
-    links: isShare ? [] : links.views,
-    hidesLinks: isShare && links.views.length > 0,
+    links: isShare ? [] : links,
+    hidesLinks: isShare && links.length > 0,
     linkedFrom: await linkedFrom(),
     state: viewStateOf({ dataset, at }, rules),
   };
@@ -107,7 +115,10 @@ export function viewStateOf({ dataset, at }: { dataset: Dataset; at: Micros }, r
   // Pending uploads expire as time passes, and the datasets that link to this one change without a change of this one.
   const isPending = [dataset, ...dataset.links.map((link) => link.dataset)].some(({ counts }) => counts.pending > 0);
   if (isPending || dataset.isLinkedTo) return undefined;
-  return `${datasetStatusOf(dataset, at, rules)} ${stateOf({ dataset, at }, rules)}`;
+  const linked = dataset.links.map(({ slot, dataset: { id, version, counts } }) => {
+    return [slot, id, version, statusOf(counts, at, rules)];
+  });
+  return JSON.stringify([datasetStatusOf(dataset, at, rules), dataset.version, linked]);
 }
 
 /** The stored files among `files`, by name. */

@@ -5,6 +5,7 @@ import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
+import type { ContentsOptions } from '../storage/catalog/pairs/dataset-rows.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import {
   type DatasetScope,
@@ -16,7 +17,6 @@ import {
   WHOLE_ACCOUNT,
 } from './dataset-view.js';
 import type { ServiceDependencies } from './dependencies.js';
-import { JudgedContentsReader, type JudgedOptions } from './pairs/judged-contents.js';
 
 /** Datasets of a list that are read at once. */
 const PAGE_DATASETS = 500;
@@ -48,11 +48,9 @@ export interface DatasetListQuery {
 /** Creates, lists, reads and deletes datasets, and deletes files in them. */
 export class DatasetService {
   readonly #dependencies: ServiceDependencies;
-  readonly #judgedContents: JudgedContentsReader;
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;
-    this.#judgedContents = new JudgedContentsReader(dependencies);
   }
 
   /** Creates an empty dataset, with a random name if none is given. @throws ServiceError `invalid_name`, `name_taken` */
@@ -104,8 +102,12 @@ export class DatasetService {
   }
 
   /** @throws ServiceError `dataset_not_found` */
-  async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT, options: JudgedOptions = {}): Promise<DatasetView> {
-    const found = await this.#judgedContents.read(key, options);
+  async view(
+    key: DatasetKey,
+    scope: DatasetScope = WHOLE_ACCOUNT,
+    options: ContentsOptions = {},
+  ): Promise<DatasetView> {
+    const found = await this.#dependencies.catalog.contents(key, options);
     if (found === undefined) throw datasetNotFound(key.id);
     for (const dataset of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {
       if (dataset.counts.pending > 0) this.#dependencies.findPresignedUploads?.(dataset);
@@ -180,8 +182,8 @@ export class DatasetService {
     transition: (group: StemGroup) => StemGroup | undefined,
     author?: Author,
   ): Promise<ChangedDataset | undefined> {
-    await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const change = { datasetId: key.id, filenames: [filename], now: now(), isActivity: true };
     return catalog.change({ ...change, ...(author && { author }) }, transition);
   }

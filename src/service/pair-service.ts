@@ -1,7 +1,8 @@
-import type { Dataset, LinkSlot } from '../dataset/dataset.js';
+import type { LinkSlot } from '../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../dataset/errors.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
-import type { NewLink } from '../storage/catalog/pairs/recount-pairs.js';
+import type { NewLink } from '../storage/catalog/pairs/links.js';
+import type { DatasetRecord } from '../storage/catalog/rows.js';
 import { type DatasetKey, datasetNotFound } from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
 
@@ -30,7 +31,7 @@ export class PairService {
     { boundIds }: { boundIds: readonly string[] | null },
   ): Promise<void> {
     const { catalog, now } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const links: NewLink[] = [];
     for (const slot of LINK_SLOTS) {
       const nameOrId = wanted[slot] ?? undefined;
@@ -48,11 +49,11 @@ export class PairService {
   }
 
   /** The dataset with this id or, if there is none, with this name. */
-  async #find(accountId: string, nameOrId: string): Promise<Dataset | undefined> {
+  async #find(accountId: string, nameOrId: string): Promise<DatasetRecord | undefined> {
     const { catalog } = this.#dependencies;
-    const byId = await catalog.dataset({ accountId, id: nameOrId });
+    const byId = await catalog.record({ accountId, id: nameOrId });
     if (byId !== undefined) return byId;
-    return (await catalog.datasets({ accountId, name: nameOrId.trim().normalize('NFC'), limit: 1 }))[0];
+    return (await catalog.records({ accountId, name: nameOrId.trim().normalize('NFC'), limit: 1 }))[0];
   }
 }
 

@@ -15,7 +15,7 @@ import { parseDatasetName } from '../../dataset/names.js';
 import { jsonText } from '../../json-text.js';
 import { numberIn, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
-import { linkLines, STATUS_COLOURS } from '../pairs/link-lines.js';
+import { linkLines, STATUS_COLOURS } from '../pairs/links.js';
 import { statusLines } from '../push/output.js';
 import { type Call, mustFind, onDataset, onService, remoteFrom } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';

@@ -6,7 +6,7 @@ import { parseDatasetName } from '../../dataset/names.js';
 import { FIX_HELP, type FixedFiles, fixBeforePush, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
-import { pushPairsOnce } from '../pairs/pairs-once.js';
+import { pushPairsOnce } from '../pairs/push-pairs.js';
 import { concurrencyOption, roleOption } from '../arguments.js';
 import {
   askedPlan,

@@ -34,7 +34,7 @@ export async function openLocal(config: Config): Promise<LocalDatasets> {
   const blobs = DiskBlobs.readOnly(dataFolderPaths(dataFolder).blobs);
   return {
     find: async (nameOrId, wanted) => {
-      const all = await catalog.datasets({});
+      const all = await catalog.records({});
       const named = all.filter(({ name }) => name === nameOrId.normalize('NFC'));
       const [found, other] = all.filter(({ id }) => id === nameOrId).concat(named);
       if (found === undefined) {

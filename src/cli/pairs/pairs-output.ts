@@ -14,7 +14,7 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { painterOf, print } from '../terminal/print.js';
 import { counted, printable } from '../terminal/text.js';
-import type { EndedPairs, PlannedPairs } from './push-pairs.js';
+import type { EndedPairs, PlannedPairs } from './prepare-pairs.js';
 
 /** Prints what is in each folder and wrong with it, and then what is wrong with the pairs. */
 export function printPairs({ parts, compared }: PlannedPairs, leftOut: readonly string[]): void {

@@ -1,46 +1,86 @@
-import type { Dataset, DatasetWithFiles, LinkSlot, TrainyardClient } from '../../client/client.js';
-import type { PairPart } from '../../dataset/pairs/pair-folders.js';
+import type { Dataset, LinkSlot } from '../../client/client.js';
 import { stemOf } from '../../dataset/media.js';
+import { type FixedFiles, fixBeforePush } from '../fix/fix-files.js';
 import { askedPlan } from '../push/output.js';
-import type { PushPlan, PushProblem } from '../push/plan.js';
+import type { PushProblem } from '../push/plan.js';
 import { endedReport, type PushReport, runPush, waitFor } from '../push/run.js';
-import { findOrCreate, type PushTools } from '../push/task.js';
+import { findOrCreate, type PushFlags, type PushTools } from '../push/task.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
+import { printJson } from '../terminal/print.js';
+import { canAsk } from '../terminal/prompts.js';
 import { printable } from '../terminal/text.js';
-import { type ComparedPairs, comparePairs } from './compare-pairs.js';
-import { linkIdsOf } from './link-ids.js';
-import type { PartPush, PreparedPairs } from './pair-parts.js';
+import { linkIdsOf } from './links.js';
+import {
+  blockedPairs,
+  endedPairsDocument,
+  pairsDryRunDocument,
+  pairsDryRunExitCode,
+  pairsExitCode,
+  printEndedPairs,
+  printPairs,
+  printPairsDryRun,
+} from './pairs-output.js';
+import {
+  type ComparedPairs,
+  comparePairs,
+  type EndedPairs,
+  type PartPush,
+  type PlannedPairs,
+  type PreparedPairs,
+  preparePairs,
+  readPairFolder,
+} from './prepare-pairs.js';
 
-/** A folder of pairs whose pushes are planned, and what is wrong with the pairs after them. */
-export interface PlannedPairs extends PreparedPairs {
-  readonly compared: ComparedPairs;
+/**
+ * Pushes the sub-folders of a folder of pairs to a dataset each, links them, and prints what was done.
+ *
+ * @param name the name or ID of the training dataset
+ * @throws CommandError with 65 if errors prevent it
+ */
+export async function pushPairsOnce(
+  root: string,
+  flags: PushFlags,
+  { name, tools }: { name: string; tools: PushTools },
+): Promise<void> {
+  const isJson = flags.json === true;
+  const { folders, leftOut } = await readPairFolder(root, { follow: flags.follow === true });
+  const fixed = new Map<string, FixedFiles>();
+  for (const { folder, path } of folders) {
+    fixed.set(folder, (await fixBeforePush([path], flags, { ...tools, follow: flags.follow === true })).fixed);
+  }
+  const plan = async () => {
+    const planned = planPairs(await preparePairs(flags, { name, folders, tools }), flags);
+    if (!isJson) printPairs(planned, leftOut);
+    requireUnblocked(planned, flags);
+    return planned;
+  };
+  if (flags.dryRun) {
+    const planned = await plan();
+    process.exitCode = pairsDryRunExitCode(planned);
+    return isJson ? printJson(pairsDryRunDocument(planned, { leftOut, fixed })) : printPairsDryRun(planned);
+  }
+  const paths = folders.map(({ path }) => path);
+  const { pairs, sent } = await withLockedFolders(paths, tools, async () => {
+    const planned = await plan();
+    const asked = isJson || !canAsk() ? planned : await askAboutPairs(planned);
+    requireUnblocked(asked, flags);
+    return { pairs: asked, sent: await runPairs(asked, tools) };
+  });
+  const ended = await waitForPairs(sent, tools);
+  process.exitCode = pairsExitCode(ended);
+  if (isJson) printJson(endedPairsDocument(pairs, ended, { leftOut, fixed }));
+  else await printEndedPairs(ended);
 }
 
-/** What the push of one part has done. */
-export interface EndedPart extends PartPush {
-  readonly report: PushReport;
+function requireUnblocked(pairs: PlannedPairs, { allowUnpaired, skipBad }: PushFlags): void {
+  const error = blockedPairs(pairs, { allowsUnpaired: allowUnpaired === true, skipsBad: skipBad === true });
+  if (error !== undefined) throw error;
 }
 
-/** What a push of pairs has sent, removed and linked. */
-interface SentPairs extends Pick<EndedPairs, 'linked'> {
-  readonly target: Dataset;
-  readonly reports: ReadonlyMap<PairPart, PushReport>;
-  readonly isComplete: boolean;
-}
-
-/** What a push of pairs has done. */
-export interface EndedPairs {
-  /** In the order target, controls, mask. */
-  readonly parts: readonly EndedPart[];
-  /** The training dataset. */
-  readonly target: DatasetWithFiles;
-  /** Names of the datasets that were linked to it now, by their place. */
-  readonly linked: Readonly<Partial<Record<LinkSlot, string>>>;
-}
-
-/** Compares the pairs. With `skipsBad`, targets with an error in their pair are left out. */
-export function planPairs(pairs: PreparedPairs, { skipsBad }: { skipsBad: boolean }): PlannedPairs {
+/** Compares the pairs. With `--skip-bad`, targets with an error in their pair are left out. */
+function planPairs(pairs: PreparedPairs, { skipBad }: PushFlags): PlannedPairs {
   const compared = comparePairs(pairs);
-  const leftOut = skipsBad ? filesToLeaveOut(pairs, compared) : [];
+  const leftOut = skipBad ? filesToLeaveOut(pairs, compared) : [];
   if (leftOut.length === 0) return { ...pairs, compared };
   const parts = pairs.parts.map((each) => {
     if (each.part !== 'target') return each;
@@ -62,79 +102,45 @@ function filesToLeaveOut({ parts }: PreparedPairs, { badStems }: ComparedPairs):
 }
 
 /** Asks about the conflicts of each part. */
-export async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> {
+async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> {
   const parts: PartPush[] = [];
   for (const each of pairs.parts) parts.push({ ...each, plan: await askedPlan(each.plan) });
   return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
 }
 
-/**
- * Sends controls and masks, links them, and sends the targets, so that no target is without its pair in between. Removals of
- * controls and masks come after those of targets, for the same reason.
- */
-export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTools): Promise<SentPairs> {
-  const targetPart = pairs.parts.find(({ part }) => part === 'target');
-  const others = pairs.parts.filter((each) => each !== targetPart);
-  const reports = new Map<PairPart, PushReport>();
-  const run = async ({ part }: PartPush, plan: PushPlan) => {
-    const report = await runPush(plan);
-    reports.set(part, withEarlier(reports.get(part), report));
-  };
-  for (const each of others) await run(each, { ...each.plan, toRemove: [], toWithdraw: [] });
-  const target = targetPart === undefined ? pairs.target : await findOrCreate(targetPart.plan.task);
+type SentPairs = Omit<EndedPairs, 'target'> & { readonly target: Dataset };
+
+/** Pushes controls and masks, links them, and pushes the targets, so that no new target is without its pair in between. */
+async function runPairs({ parts, target: found }: PlannedPairs, { client, signal }: PushTools): Promise<SentPairs> {
+  const reports = new Map<PartPush, PushReport>();
+  for (const each of parts) if (each.part !== 'target') reports.set(each, await runPush(each.plan));
+  const targetPart = parts.find(({ part }) => part === 'target');
+  const target = targetPart === undefined ? found : await findOrCreate(targetPart.plan.task);
   if (target === undefined) throw new Error('pairs without targets were prepared');
-  const linked = await linkParts(client, { target, reports, signal });
-  if (targetPart !== undefined) await run(targetPart, targetPart.plan);
-  const isComplete = [...reports.values()].every(({ result }) => result.failed.length === 0);
-  for (const each of isComplete ? others : []) {
-    const { toRemove, toWithdraw } = each.plan;
-    if (toRemove.length + toWithdraw.length > 0) await run(each, { ...each.plan, files: [], toSend: [] });
-  }
-  return { target, linked, reports, isComplete };
-}
-
-/** Waits for READY, if the pushes wait for it and all files were sent. Without files, the dataset would stay DRAFT. */
-export async function waitForPairs(
-  pairs: PlannedPairs,
-  { target, linked, reports, isComplete }: SentPairs,
-  { client, signal }: PushTools,
-): Promise<EndedPairs> {
-  const [first] = pairs.parts;
-  const isEmpty = (reports.get('target')?.dataset ?? target).status === 'DRAFT';
-  const ended =
-    first?.plan.task.waits && isComplete && !isEmpty
-      ? await waitFor(first.plan.task, target)
-      : await client.status(target.id, { signal });
-  const parts: EndedPart[] = [];
-  for (const each of pairs.parts) {
-    const report = reports.get(each.part);
-    if (report === undefined) continue;
-    const dataset = each.part === 'target' ? ended : await client.status(report.dataset.id, { signal });
-    parts.push({ ...each, report: await endedReport(report, dataset) });
-  }
-  return { target: ended, parts, linked };
-}
-
-/** The report of a second run, which only removes files, with what the first one has sent. */
-function withEarlier(earlier: PushReport | undefined, report: PushReport): PushReport {
-  if (earlier === undefined) return report;
-  const conflicts = [...new Set([...earlier.conflicts, ...report.conflicts])].sort();
-  return { ...report, result: earlier.result, conflicts, pending: earlier.pending };
-}
-
-/** Links the datasets of the folder; links in other places stay. @returns the names of those that were not linked before */
-async function linkParts(
-  client: TrainyardClient,
-  { target, reports, signal }: { target: Dataset; reports: ReadonlyMap<PairPart, PushReport>; signal: AbortSignal },
-): Promise<EndedPairs['linked']> {
-  const { links } = await client.pairs.links(target.id, { signal });
-  const ids: Partial<Record<LinkSlot, string>> = { ...linkIdsOf(links) };
+  // Links in other places stay.
+  const ids: Partial<Record<LinkSlot, string>> = linkIdsOf((await client.pairs.links(target.id, { signal })).links);
   const linked: Partial<Record<LinkSlot, string>> = {};
-  for (const [part, { dataset }] of reports) {
+  for (const [{ part }, { dataset }] of reports) {
     if (part === 'target' || ids[part] === dataset.id) continue;
     ids[part] = dataset.id;
     linked[part] = dataset.name;
   }
   if (Object.keys(linked).length > 0) await client.pairs.setLinks(target.id, ids, { signal });
-  return linked;
+  if (targetPart !== undefined) reports.set(targetPart, await runPush(targetPart.plan));
+  return { target, linked, parts: parts.map((each) => ({ ...each, report: reports.get(each)! })) };
+}
+
+/** Waits for READY, if the pushes wait for it and all files were sent. Without files, the dataset would stay DRAFT. */
+async function waitForPairs({ target, linked, parts }: SentPairs, { client, signal }: PushTools): Promise<EndedPairs> {
+  const [first] = parts;
+  const isComplete = parts.every(({ report }) => report.result.failed.length === 0);
+  const isEmpty = (first?.part === 'target' ? first.report.dataset : target).status === 'DRAFT';
+  const waits = first?.plan.task.waits === true && isComplete && !isEmpty;
+  const latest = waits ? await waitFor(first.plan.task, target) : await client.status(target.id, { signal });
+  const ended: EndedPairs['parts'][number][] = [];
+  for (const { report, ...each } of parts) {
+    const dataset = each.part === 'target' ? latest : await client.status(report.dataset.id, { signal });
+    ended.push({ ...each, report: await endedReport(report, dataset) });
+  }
+  return { target: latest, linked, parts: ended };
 }

@@ -1,12 +1,59 @@
-import type { Dataset, LinkSlot, Status } from '../dataset.js';
-import type { PairProof } from './pair-proof.js';
+import { stemGroupsOf } from '../counts.js';
+import { type Dataset, type DatasetLink, type Micros, type Status, type StatusRules, statusOf } from '../dataset.js';
+import { digestOf } from '../digest.js';
+import type { Problem, Warning } from '../problems.js';
+import { isPairFile, type PairFile } from './pair-faults.js';
+import { notReadyProblems, pairFindingsOf } from './pair-findings.js';
+import { type PairGroups, type PairProof, provePairs } from './pair-proof.js';
+
+/** A sound stored file of a linked dataset. */
+export interface LinkedFile extends PairFile {
+  readonly upload: PairFile['upload'] & { readonly sha256: string; readonly warnings: readonly Warning[] };
+}
+
+/** What follows from the files of a training dataset and of one that it links to. */
+export interface LinkPairs {
+  readonly proof: PairProof;
+  readonly problems: readonly Problem[];
+  /** Over the files of the linked dataset. */
+  readonly digest: string;
+}
 
 /** One link of a training dataset at one moment. */
-export interface LinkView {
-  readonly slot: LinkSlot;
-  readonly dataset: Dataset;
+export interface LinkView extends DatasetLink {
   readonly status: Status;
   /** Of the linked dataset, if it is READY. */
   readonly digest: string | undefined;
   readonly proof: PairProof;
+  readonly problems: readonly Problem[];
+}
+
+/** Judges the pairs of one link. */
+export function linkPairsOf(
+  target: { readonly name: string; readonly groups: PairGroups },
+  { slot, dataset: { name } }: DatasetLink,
+  files: readonly LinkedFile[],
+): LinkPairs {
+  const groups = stemGroupsOf<PairFile>(files.filter(isPairFile));
+  const proof = provePairs(target.groups, groups, slot);
+  const warnings = files.flatMap(({ upload }) => upload.warnings);
+  const problems = pairFindingsOf(target.name, { slot, name, groups, proof, warnings });
+  return { proof, problems, digest: digestOf(files) };
+}
+
+/** @param pairs those of each link */
+export function linkViewsOf(
+  { links }: Pick<Dataset, 'links'>,
+  pairs: readonly LinkPairs[],
+  { at, rules }: { at: Micros; rules: StatusRules },
+): LinkView[] {
+  return links.map(({ slot, dataset }, i) => {
+    const { proof, digest, problems } = pairs[i]!;
+    const status = statusOf(dataset.counts, at, rules);
+    return {
+      ...{ slot, dataset, status, proof },
+      digest: status === 'READY' ? digest : undefined,
+      problems: [...notReadyProblems({ slot, name: dataset.name }, status), ...problems],
+    };
+  });
 }

@@ -1,6 +1,6 @@
-import type { DatasetFile, LinkSlot, StoredFile } from '../dataset.js';
+import type { Size } from '../buckets.js';
+import type { LinkSlot, StoredFile } from '../dataset.js';
 import { extensionOf, mediaTypeOf } from '../media.js';
-import { sizeFitOf } from './pair-sizes.js';
 
 /**
  * What is wrong with the files of one stem in a control or mask dataset, by the stem's files in the target.
@@ -33,14 +33,6 @@ export function isPairError(fault: PairFault): boolean {
 /** Whether a stored file may be in pairs: an image or a video. */
 export function isPairFile({ kind }: PairFile): boolean {
   return kind !== 'caption';
-}
-
-/** The files that may be in pairs: those that are stored, without those that a recheck found damaged. */
-export function pairFilesIn<F extends DatasetFile>(files: readonly F[]): (F & StoredFile)[] {
-  return files.filter(
-    (file): file is F & StoredFile =>
-      file.upload.state === 'stored' && file.upload.problem === undefined && isPairFile(file as StoredFile),
-  );
 }
 
 /**
@@ -99,12 +91,6 @@ function sizeOf({ upload: { facts } }: PairFile) {
   return width && height ? { width, height } : undefined;
 }
 
-/** The number of errors of one stem, 0 or 1. That of a target is the sum over all stems of all its links. */
-export function pairErrorsOf(target: readonly PairFile[], linked: readonly PairFile[], slot: LinkSlot): number {
-  const fault = pairFaultOf(target, linked, slot);
-  return fault !== undefined && isPairError(fault) ? 1 : 0;
-}
-
 /** The image that the trainer takes of several with one stem. */
 export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]): F | undefined {
   const rankOf = ({ filename }: F) => EXTENSIONS.indexOf(extensionOf(filename));
@@ -112,4 +98,48 @@ export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]):
     .filter((file) => file.kind === 'image' && rankOf(file) >= 0)
     .sort((a, b) => rankOf(a) - rankOf(b) || (a.filename < b.filename ? -1 : 1));
   return first;
+}
+
+/*
+ * What ai-toolkit does with the sizes of a control or mask that is not as its target. Resolution does not matter: each is
+ * scaled. `toolkit/dataloader_mixins.py`, `load_control_image` and `load_mask_image`, as of 2026-08.
+ */
+
+/** Beyond this ratio between the two aspect ratios, a point at the edge is displaced by more than a patch of 16 pixels. */
+const MAX_STRETCH = 1.02;
+
+/** FLUX.2 stops at controls that are smaller or narrower (`diffusion_models/flux2/src/sampling.py`). */
+export const MIN_CONTROL_SIDE = 64;
+export const MAX_CONTROL_ASPECT = 8;
+
+/**
+ * How a control or mask fits its target. `misfit`: the trainer stops, or counts the wrong region. `stretched`: its aspect
+ * ratio differs by more than rounding, and the trainer stretches it, except for models that keep a control's own aspect ratio.
+ */
+type SizeFit = 'fits' | 'stretched' | 'misfit';
+
+/** @param target the size of an image or a clip */
+function sizeFitOf(target: Size & { readonly isClip: boolean }, other: Size, slot: LinkSlot): SizeFit {
+  if (slot === 'mask' && isOtherOrientation(target, other)) return 'misfit';
+  if (slot !== 'mask' && !target.isClip && isTooNarrow(other)) return 'misfit';
+  return isStretched(target, other) ? 'stretched' : 'fits';
+}
+
+function isOtherOrientation(target: Size, other: Size): boolean {
+  return (
+    (target.width > target.height && other.width < other.height) ||
+    (target.width < target.height && other.width > other.height)
+  );
+}
+
+function isTooNarrow({ width, height }: Size): boolean {
+  const [short, long] = [Math.min(width, height), Math.max(width, height)];
+  return short < MIN_CONTROL_SIDE || long > MAX_CONTROL_ASPECT * short;
+}
+
+function isStretched(target: Size, other: Size): boolean {
+  const [a, b] = [other.width * target.height, other.height * target.width];
+  // The same picture in another size: each side is off by one pixel at most.
+  if (Math.abs(a - b) <= target.width + target.height) return false;
+  return Math.max(a, b) > MAX_STRETCH * Math.min(a, b);
 }

@@ -1,9 +1,15 @@
 import { nearestName } from '../../nearest-name.js';
 import type { LinkSlot, Status } from '../dataset.js';
 import { type ErrorProblem, listedNames, type Problem, type Warning } from '../problems.js';
-import { imageThatTrainerTakes, PAIR_FAULTS, type PairFault, type PairFile } from './pair-faults.js';
+import {
+  imageThatTrainerTakes,
+  MAX_CONTROL_ASPECT,
+  MIN_CONTROL_SIDE,
+  PAIR_FAULTS,
+  type PairFault,
+  type PairFile,
+} from './pair-faults.js';
 import type { PairGroups, PairProof } from './pair-proof.js';
-import { MAX_CONTROL_ASPECT, MIN_CONTROL_SIDE } from './pair-sizes.js';
 import { slotText } from './roles.js';
 
 /** Stems for which a similar name is looked for: the search is quadratic. */
@@ -15,9 +21,8 @@ const SHOWN_FOR_TARGET: ReadonlySet<string> = new Set(['BLACK_MASK', 'MASK_NOT_G
 /** A link whose pairs are judged. */
 export interface JudgedLink {
   readonly slot: LinkSlot;
-  /** Of the linked dataset, as the next two. */
+  /** Of the linked dataset. */
   readonly name: string;
-  readonly status: Status;
   /** Its images and videos, by stem. */
   readonly groups: PairGroups;
   readonly proof: PairProof;
@@ -25,20 +30,18 @@ export interface JudgedLink {
   readonly warnings: readonly Warning[];
 }
 
-/** The errors and warnings of a target's pairs: one for each link and kind. They don't depend on the order of the files. */
-export function pairFindingsOf(targetName: string, links: readonly JudgedLink[]): Problem[] {
-  return links.flatMap((link) => [
-    ...notReady(link),
+/** The errors and warnings of the pairs of one link, one for each kind. They don't depend on the order of the files. */
+export function pairFindingsOf(targetName: string, link: JudgedLink): Problem[] {
+  return [
     ...PAIR_FAULTS.flatMap((fault) => (link.proof[fault].length === 0 ? [] : [problemOf(fault, link, targetName)])),
     ...ofMaskFiles(link),
-  ]);
+  ];
 }
 
 /** A linked dataset that is UPLOADING is not an error: the target is UPLOADING too. */
-function notReady(link: JudgedLink): ErrorProblem[] {
-  if (link.status !== 'FAILED' && link.status !== 'DRAFT') return [];
-  const reason =
-    link.status === 'DRAFT' ? 'has no files. Upload its images.' : 'is FAILED. Its status says what to repair.';
+export function notReadyProblems(link: Pick<JudgedLink, 'slot' | 'name'>, status: Status): ErrorProblem[] {
+  if (status !== 'FAILED' && status !== 'DRAFT') return [];
+  const reason = status === 'DRAFT' ? 'has no files. Upload its images.' : 'is FAILED. Its status says what to repair.';
   return [{ severity: 'error', code: 'LINKED_NOT_READY', message: `${textOf(link)} ${reason}` }];
 }
 
@@ -129,7 +132,7 @@ function namesOf(files: readonly PairFile[] = []): string[] {
 }
 
 /** `"railway-depth" (control 1)`. */
-function textOf({ name, slot }: JudgedLink): string {
+function textOf({ name, slot }: Pick<JudgedLink, 'slot' | 'name'>): string {
   return `${quoted(name)} (${slotText(slot)})`;
 }
 

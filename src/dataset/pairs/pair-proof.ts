@@ -1,5 +1,5 @@
 import type { LinkSlot } from '../dataset.js';
-import { PAIR_FAULTS, type PairFault, type PairFile, pairFaultOf } from './pair-faults.js';
+import { isPairError, PAIR_FAULTS, type PairFault, type PairFile, pairFaultOf } from './pair-faults.js';
 
 /** The files of a dataset that may be in pairs, by stem. */
 export type PairGroups = ReadonlyMap<string, readonly PairFile[]>;
@@ -23,4 +23,9 @@ export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlo
   }
   for (const fault of PAIR_FAULTS) proof[fault].sort();
   return proof;
+}
+
+/** The stems of a link that have an error. The `unpaired` count of a dataset is the sum over its links. */
+export function pairErrorsIn(proof: PairProof): number {
+  return PAIR_FAULTS.filter(isPairError).reduce((sum, fault) => sum + proof[fault].length, 0);
 }

@@ -6,9 +6,9 @@ import type { DatasetView } from '../../service/dataset-view.js';
 import type { HistoryService } from '../../service/history/history-service.js';
 import { manifestOf } from '../../service/history/revision-manifests.js';
 import type { PairService } from '../../service/pair-service.js';
-import { StateCache } from '../../service/state-cache.js';
+import { StateCache } from '../../storage/state-cache.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
-import type { DatasetChange } from '../../service/watch/watch-dataset.js';
+import type { DatasetChange, WatchOptions } from '../../service/watch/watch-dataset.js';
 import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { Handlers } from '../register-routes.js';
@@ -23,7 +23,7 @@ const ENTRY_BYTES = 500;
 export interface DatasetServices {
   readonly datasets: DatasetService;
   readonly history: HistoryService;
-  readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
+  readonly watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   /** Fires when the server begins to drain. */
   readonly stopping: AbortSignal;
 }
@@ -63,7 +63,7 @@ export function datasetHandlers({
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) =>
           withAnySignal([stopping, timeout, disconnectSignal(reply)], (signal) =>
-            waitForStatusChange(watchDataset(key, signal)),
+            waitForStatusChange(watchDataset(key, { signal })),
           ),
         );
       }

@@ -4,8 +4,7 @@ import { withAnySignal } from '../../abort-signals.js';
 import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey, DatasetService } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
-import { type DatasetChange, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
-import { watchWithLinked } from '../../service/watch/watch-with-linked.js';
+import { type DatasetChange, type WatchOptions, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
 import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
 import { isExpired } from '../../storage/catalog/accounts/grant.js';
 import { disconnectSignal } from '../connections/disconnect.js';
@@ -43,7 +42,7 @@ export function eventHandlers({
   ...options
 }: StreamOptions & {
   datasets: DatasetService;
-  watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
+  watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
 }): Handlers<'dataset.events' | 'account.events'> {
   const { stopping } = options;
@@ -53,9 +52,8 @@ export function eventHandlers({
       await datasets.summary(key);
       await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
         stream(reply, { options, signal }, async (send) => {
-          const isLinked = query.linked === 'true';
-          const changes = isLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
-          for await (const change of changes) {
+          const withLinked = query.linked === 'true';
+          for await (const change of watchDataset(key, { signal, withLinked })) {
             const { filenames, dataset } = change;
             if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
             const files = filenames && (await datasets.filesNamed(dataset.id, filenames));

@@ -61,7 +61,7 @@ export class BulkRemovals {
     author?: Author,
   ): Promise<RemovedFiles> {
     const { catalog, now } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const results = new Map<string, RemovedFile>();
     let revision: number | undefined;
     const apply = (group: StemGroup, filename: string): StemGroup => {

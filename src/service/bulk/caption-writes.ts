@@ -90,7 +90,7 @@ export class CaptionWrites {
    */
   async save(key: DatasetKey, captions: readonly CaptionWrite[], options: SaveOptions): Promise<SavedCaptions> {
     const parsed = parseCaptions(captions);
-    if ((await this.#dependencies.catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    if ((await this.#dependencies.catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const saved = new Map<string, CaptionResult>();
     let revision: number | undefined;
     for (let start = 0; start < parsed.length; start += CAPTIONS_PER_TRANSACTION) {

@@ -57,7 +57,7 @@ export class Downloads {
   async file(key: DatasetSource, filename: string): Promise<StoredFile> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
     const name = normalizedFilename(filename);
     const [file] =
       number === undefined
@@ -80,7 +80,7 @@ export class Downloads {
   async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
     const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
@@ -96,11 +96,11 @@ export class Downloads {
     const { catalog } = this.#dependencies;
     const { id: datasetId, accountId, revision: number } = key;
     if (number === undefined) {
-      const found = await catalog.contents(key, { isAlone: true, withoutWarnings: true });
+      const found = await catalog.contents(key, { withoutWarnings: true });
       if (found === undefined) throw datasetNotFound(datasetId);
       return { name: found.dataset.name, files: storedFilesIn(found.files).map(hashedFileOf) };
     }
-    const dataset = await catalog.dataset(key);
+    const dataset = await catalog.record(key);
     if (dataset === undefined) throw datasetNotFound(datasetId);
     const read = () => catalog.revisions.versions({ datasetId, from: number, to: number });
     const { kept, files } = await catalog.readMany(accountId, read);
@@ -118,7 +118,7 @@ export class Downloads {
     { after = '', kind, limit }: { after?: string | undefined; kind?: FileKind | undefined; limit: number },
   ): Promise<{ files: StoredFile[]; isLast: boolean }> {
     const { catalog } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const page = { datasetId: key.id, after: after.normalize('NFC'), kind, limit: limit + 1 };
     const files = await catalog.storedFilesAfter(page);
     return { files: files.slice(0, limit), isLast: files.length <= limit };

@@ -31,7 +31,7 @@ export function checkFileJob(
     longestRetry: LONGEST_RETRY,
     run: async (job, signal) => {
       const file = await receivedFile(dependencies, job.key);
-      const [dataset] = file === undefined ? [] : await dependencies.catalog.datasets({ ids: [file.datasetId] });
+      const [dataset] = file === undefined ? [] : await dependencies.catalog.records({ ids: [file.datasetId] });
       if (file === undefined || dataset === undefined) return 'done';
       const { role } = dataset;
       const inspection = await whileReceived(dependencies, file, signal, (either) =>

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Dataset, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
+import type { DatasetRecord } from '../../storage/catalog/rows.js';
 import { rowChunksOf } from '../../storage/catalog/statements.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { catalogSource } from '../mount/catalog-source.js';
@@ -117,7 +118,7 @@ export class MountRoot {
     const end = await this.#unmountEarlier(all, signal);
     for (const each of all) {
       // Folders are named after datasets, whose names are unique within an account only.
-      const oldest = (await catalog.datasets({ name: each.name })).at(-1);
+      const oldest = (await catalog.records({ name: each.name })).at(-1);
       if (oldest === undefined || oldest.id === each.id) continue;
       const which = each === dataset ? 'this name' : `the name "${each.name}", which it links to`;
       this.#warnOnce(dataset.name, `another account has an older dataset of ${which}, so it is not mounted`);
@@ -129,8 +130,8 @@ export class MountRoot {
   async #enqueueAll(): Promise<JobEnd> {
     const { catalog, now } = this.#dependencies;
     const ids = new Set<string>();
-    for (let page: Dataset[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
-      page = await catalog.datasets({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
+    for (let page: DatasetRecord[] | undefined; page === undefined || page.length === DATASETS_PER_PAGE; ) {
+      page = await catalog.records({ afterId: page?.at(-1)?.id ?? '', limit: DATASETS_PER_PAGE });
       for (const { id } of page) ids.add(id);
       await this.#enqueue(page, now());
     }
@@ -186,7 +187,7 @@ export class MountRoot {
         log.info({ dataset: name, digest }, `unmounted, because the dataset was ${reason}`);
         this.#lastWarnings.delete(name);
         // A dataset of another account may take over the name.
-        await this.#enqueue(await catalog.datasets({ name }), now());
+        await this.#enqueue(await catalog.records({ name }), now());
       } catch (error) {
         if (signal.aborted || !(error instanceof MountError)) throw error;
         this.#warnOnce(name, `the dataset was ${reason}, but its folder is kept: ${error.message}`);

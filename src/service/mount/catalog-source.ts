@@ -129,14 +129,13 @@ async function latestManifest(
 ): Promise<RevisionManifest> {
   const found = await catalog.contents(key);
   if (found === undefined) throw datasetNotFound(key.id);
-  const { dataset, linkedFiles } = found;
+  const { dataset, pairs } = found;
   const status = datasetStatusOf(dataset, now, rules);
   const files = storedFilesIn(found.files);
   const revision = dataset.revision;
   const isReady = status === 'READY';
-  const links = dataset.links.map((link) => {
-    const sound = (linkedFiles.get(link.slot) ?? []).filter(({ upload }) => !upload.isDamaged);
-    return { ...link, revision: link.dataset.revision, digest: isReady ? digestOf(sound) : undefined };
+  const links = dataset.links.map((link, i) => {
+    return { ...link, revision: link.dataset.revision, digest: isReady ? pairs[i]?.digest : undefined };
   });
   const ofLinks = links.map(({ slot, digest = '' }) => ({ slot, digest }));
   const digest = isReady ? digestWithLinks(digestOf(files), ofLinks) : undefined;

@@ -83,7 +83,7 @@ export class Uploads {
     { author, conditions, signal }: BatchOptions,
   ): AsyncGenerator<ReadonlyMap<string, PendingFile>> {
     const { catalog, now, rules } = this.#dependencies;
-    const dataset = await catalog.dataset(key);
+    const dataset = await catalog.record(key);
     if (dataset === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
     const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });

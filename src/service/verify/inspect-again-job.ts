@@ -30,7 +30,7 @@ export function inspectAgainJob(
     run: async ({ key, accountId }, signal) => {
       const [datasetId = '', fileId = ''] = key.split('/');
       // Read before the file: after a later change of the role, the job runs once more.
-      const dataset = await catalog.dataset({ accountId, id: datasetId });
+      const dataset = await catalog.record({ accountId, id: datasetId });
       const file = await catalog.file(fileId);
       if (dataset === undefined || file?.upload.state !== 'stored') return 'done';
       const { role } = dataset;

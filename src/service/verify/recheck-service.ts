@@ -26,7 +26,7 @@ export class RecheckService {
   /** Starts a recheck of all stored files, unless one is running. @throws ServiceError `dataset_not_found` */
   async start(key: DatasetKey): Promise<RecheckProgress> {
     const { catalog, jobs, now } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     await this.#rechecks.start(key.id, now());
     jobs.wake();
     return this.progress(key);
@@ -36,7 +36,7 @@ export class RecheckService {
   async progress(key: DatasetKey): Promise<RecheckProgress> {
     // Read first: what a finished one has found is in the dataset then.
     const recheck = await this.#rechecks.of(key.id);
-    const dataset = await this.#dependencies.catalog.dataset(key);
+    const dataset = await this.#dependencies.catalog.record(key);
     if (dataset === undefined) throw datasetNotFound(key.id);
     // Clients poll this: most datasets have no rejected file, and then no file is read.
     const damaged = dataset.counts.rejected > 0 ? await this.#rechecks.damagedFiles(key.id, MAX_LISTED) : [];

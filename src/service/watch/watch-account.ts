@@ -3,8 +3,7 @@ import type { Dataset, Micros, StatusRules } from '../../dataset/dataset.js';
 import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import type { DatasetSummary } from '../dataset-view.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { fingerprintOf } from './linked-datasets.js';
-import { waitUnlessAborted } from './watch-dataset.js';
+import { fingerprintOf, waitUnlessAborted } from './watch-dataset.js';
 
 /** Between two rounds, so that an upload of thousands of files causes only a few events a second. */
 const PAUSE: Micros = 250_000;

@@ -1,11 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { withAnySignal } from '../../abort-signals.js';
-import type { Micros } from '../../dataset/dataset.js';
+import type { Dataset, Micros, Status } from '../../dataset/dataset.js';
 import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import type { DatasetSummary } from '../dataset-view.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { fingerprintOf, LinkedDatasets } from './linked-datasets.js';
 
 /** The longest delay of a Node timer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -22,6 +21,12 @@ export interface DatasetChange extends DatasetSummary {
   readonly filenames: readonly string[] | undefined;
 }
 
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** Yields also the changes of the controls and the mask that it is linked to at that moment. */
+  readonly withLinked?: boolean;
+}
+
 /**
  * Yields the dataset as it is now, and again after every change, including changes of datasets that it links to and changes that
  * only time causes. Changes while the caller handles one are combined. Ends when the dataset is deleted, or without an error
@@ -32,43 +37,48 @@ export interface DatasetChange extends DatasetSummary {
 export async function* watchDataset(
   { catalog, rules, now, findPresignedUploads }: ServiceDependencies,
   key: DatasetKey,
-  signal: AbortSignal,
+  { signal, withLinked = false }: WatchOptions,
 ): AsyncGenerator<DatasetChange> {
   let wake = new AbortController();
-  let changed: Set<string> | undefined;
-  const unsubscribe = catalog.changes.onChange(key.id, (filenames) => {
-    for (const filename of filenames ?? []) changed?.add(filename);
-    if (filenames === undefined || (changed?.size ?? 0) > MAX_CHANGED_NAMES) changed = undefined;
-    wake.abort();
-  });
-  const linkedDatasets = new LinkedDatasets(catalog.changes, () => wake.abort());
+  const changed = new ChangedNames(key.id);
+  const fingerprints = new Map<string, string>();
+  const unsubscribe = catalog.changes.onAnyChange(
+    (id, filenames) => {
+      if (changed.add(id, filenames)) wake.abort();
+    },
+    () => {
+      changed.addAll();
+      wake.abort();
+    },
+  );
   try {
-    let lastFingerprint: string | undefined;
-    for (;;) {
-      if (signal.aborted) return;
+    while (!signal.aborted) {
       wake = new AbortController();
       // A change during the read is reported with the next one.
-      const filenames = changed && [...changed];
-      changed = new Set();
+      const namesOf = changed.take();
       const dataset = await catalog.dataset(key);
       if (dataset === undefined) {
-        if (lastFingerprint === undefined) throw datasetNotFound(key.id);
+        if (fingerprints.size === 0) throw datasetNotFound(key.id);
         return;
       }
-      linkedDatasets.follow(dataset);
-      const pending = [dataset, ...dataset.links.map((link) => link.dataset)].filter(
-        ({ counts }) => counts.pending > 0,
-      );
+      const all = [dataset, ...dataset.links.map((link) => link.dataset)];
+      // A linked dataset that is new may have changed before.
+      if (changed.follow(all.map(({ id }) => id))) wake.abort();
+      const pending = all.filter(({ counts }) => counts.pending > 0);
       const isSearching = findPresignedUploads !== undefined && pending.length > 0;
       if (isSearching) for (const each of pending) findPresignedUploads(each);
       // The clock is read once for both, so that no change falls between two readings.
       const at = now();
-      const status = datasetStatusOf(dataset, at, rules);
-      const fingerprint = fingerprintOf(dataset, status);
-      if (fingerprint !== lastFingerprint || filenames === undefined || filenames.length > 0) {
-        yield { dataset, status, filenames };
+      for (const each of withLinked ? all : [dataset]) {
+        if (!namesOf.has(each.id)) continue;
+        const names = namesOf.get(each.id);
+        const status = datasetStatusOf(each, at, rules);
+        const fingerprint = fingerprintOf(each, status);
+        if (fingerprint !== fingerprints.get(each.id) || names === undefined || names.size > 0) {
+          fingerprints.set(each.id, fingerprint);
+          yield { dataset: each, status, filenames: names && [...names] };
+        }
       }
-      lastFingerprint = fingerprint;
       const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;
       const maxMs = isSearching ? SEARCH_INTERVAL_MS : MAX_TIMEOUT_MS;
       await withAnySignal([signal, wake.signal], (either) =>
@@ -77,8 +87,55 @@ export async function* watchDataset(
     }
   } finally {
     unsubscribe();
-    linkedDatasets.end();
   }
+}
+
+/** The names of the files that have changed in a dataset and in those that it links to; `undefined`: any file. */
+class ChangedNames {
+  #names: Map<string, Set<string> | undefined>;
+
+  constructor(id: string) {
+    this.#names = new Map([[id, undefined]]);
+  }
+
+  /** @returns false if the dataset is not followed */
+  add(id: string, filenames: readonly string[] | undefined): boolean {
+    if (!this.#names.has(id)) return false;
+    const names = this.#names.get(id);
+    for (const filename of filenames ?? []) names?.add(filename);
+    if (filenames === undefined || (names?.size ?? 0) > MAX_CHANGED_NAMES) this.#names.set(id, undefined);
+    return true;
+  }
+
+  /** Any file of any dataset may have changed. */
+  addAll(): void {
+    for (const id of this.#names.keys()) this.#names.set(id, undefined);
+  }
+
+  /** Returns the names until now, and begins anew. */
+  take(): ReadonlyMap<string, ReadonlySet<string> | undefined> {
+    const taken = this.#names;
+    this.#names = new Map([...taken.keys()].map((id) => [id, new Set()]));
+    return taken;
+  }
+
+  /** @returns whether one of the datasets was not followed until now: any file of it counts as changed */
+  follow(ids: readonly string[]): boolean {
+    const added = ids.filter((id) => !this.#names.has(id));
+    for (const id of this.#names.keys()) if (!ids.includes(id)) this.#names.delete(id);
+    for (const id of added) this.#names.set(id, undefined);
+    return added.length > 0;
+  }
+}
+
+/** Differs if a dataset has changed, or one that it links to. The renewal of a lease changes only `pendingUntil`, which is left out. */
+export function fingerprintOf({ name, role, counts, links }: Dataset, status: Status): string {
+  const linked = links.map(({ slot, dataset }) => [slot, dataset.id, fingerprintOfOne(dataset)]);
+  return JSON.stringify([status, fingerprintOfOne({ name, role, counts }), linked]);
+}
+
+function fingerprintOfOne({ name, role, counts }: Pick<Dataset, 'name' | 'role' | 'counts'>) {
+  return { name, role, ...counts, pendingUntil: 0 };
 }
 
 /** Waits for a duration, but at least 1 ms and at most `maxMs`. Returns early, without an error, when the signal fires. */

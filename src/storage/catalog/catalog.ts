@@ -6,7 +6,7 @@ import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import { type ContentsOptions, type DatasetContents, readContents } from './dataset-contents.js';
+import type { ContentsOptions } from './pairs/dataset-rows.js';
 import {
   addDataset,
   type ChangedDatasetKey,
@@ -25,9 +25,10 @@ import {
   type Transition,
 } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
-import { Links, withLinks } from './pairs/links.js';
+import { type DatasetContents, LinkedDatasets } from './pairs/linked-datasets.js';
+import { Links } from './pairs/links.js';
 import { type RevisionOfDataset, restoreRevision, undoRevision } from './restore-revision.js';
-import { type DatasetRecord, fileOf } from './rows.js';
+import { type DatasetRecord, datasetRecordOf, fileOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
@@ -73,6 +74,7 @@ export class Catalog {
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #reads = new FairQueue(READS_AT_ONCE);
+  readonly #linkedDatasets: LinkedDatasets;
   readonly #changeOptions: ChangeOptions;
 
   constructor(db: Database, options: CatalogOptions) {
@@ -82,6 +84,7 @@ export class Catalog {
     this.revisions = new Revisions(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
+    this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
     this.links = new Links(db, { changes: this.changes, captionGrace, notification: notifyInstances });
   }
 
@@ -92,21 +95,34 @@ export class Catalog {
     return created;
   }
 
-  async dataset({ accountId, id }: DatasetKeyOfAccount): Promise<Dataset | undefined> {
-    const { query } = this.#db;
-    const select = query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
-    return (await withLinks(query, await select.execute()))[0];
+  /** A dataset with its links. One that has some may take a read of all its files and theirs after a change: see `record`. */
+  async dataset(key: DatasetKeyOfAccount): Promise<Dataset | undefined> {
+    return (await this.#linkedDatasets.withLinks(await this.#rowOf(key).execute()))[0];
   }
 
-  /** The datasets that match a filter, newest first. */
+  /** The datasets that match a filter, newest first, with their links. */
   async datasets(filter: DatasetFilter): Promise<Dataset[]> {
-    const { query } = this.#db;
-    return withLinks(query, await datasetsBy(query, filter).execute());
+    return this.#linkedDatasets.withLinks(await datasetsBy(this.#db.query, filter).execute());
   }
 
-  /** A dataset with its files, and those of the datasets that it links to unless it is read alone. */
+  /** A dataset without what its links decide, for callers that don't need its status. */
+  async record(key: DatasetKeyOfAccount): Promise<DatasetRecord | undefined> {
+    const row = await this.#rowOf(key).executeTakeFirst();
+    return row && datasetRecordOf(row);
+  }
+
+  /** The datasets that match a filter, newest first, without what their links decide. */
+  async records(filter: DatasetFilter): Promise<DatasetRecord[]> {
+    return (await datasetsBy(this.#db.query, filter).execute()).map(datasetRecordOf);
+  }
+
+  #rowOf({ accountId, id }: DatasetKeyOfAccount) {
+    return this.#db.query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
+  }
+
+  /** A dataset with its files and its links. */
   contents(key: DatasetKeyOfAccount, options: ContentsOptions = {}): Promise<DatasetContents | undefined> {
-    return this.readMany(key.accountId, () => readContents(this.#db, key, options));
+    return this.readMany(key.accountId, () => this.#linkedDatasets.contents(key, options));
   }
 
   /**

@@ -16,7 +16,6 @@ import {
   type RunStatement,
   runOn,
 } from './catalog-rows.js';
-import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countColumns, type DatasetRow, type FileRow, fileOf } from './rows.js';
 import { hasDataset, ROWS_PER_STATEMENT, rowChunksOf } from './statements.js';
 
@@ -201,16 +200,8 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         const waiting = rows.map((row) => ({ ...row, lease: null }));
         for (const chunk of rowChunksOf(waiting)) await run(to.query.insertInto('job').values(chunk));
       }
-      const damagedTargets = new Set<string>();
       for await (const { rows } of datasetPagesOf(from.query, read, 'link')) {
         await run(to.query.insertInto('link').values(rows));
-        for (const { dataset_id, linked_id } of rows) {
-          if (damagedDatasets.has(dataset_id) || damagedDatasets.has(linked_id)) damagedTargets.add(dataset_id);
-        }
-      }
-      for (const id of damagedTargets) {
-        const unpaired = await recountUnpaired(to.query, run, id);
-        await run(to.query.updateTable('dataset').set({ unpaired }).where('id', '=', id));
       }
       await copyJobs(from.query, read, (rows) =>
         run(

@@ -6,12 +6,11 @@ import { isInspectedAgain } from '../../dataset/pairs/mask-inspection.js';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, usageOfDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
-import { linkingTo } from './pairs/links.js';
-import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
+import { linkingTo, lockLinks, markLinkedTo } from './pairs/links.js';
 import { deleteRecheck, startRecheck } from './rechecks.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
-import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
+import { countColumns, LINKED, NO_HISTORY, unlinkedDatasetOf } from './rows.js';
 import { DELETED, withDataset } from './statements.js';
 
 /** A dataset id and the account that it must belong to. */
@@ -45,7 +44,7 @@ export async function addDataset(
   } catch (error) {
     throw isUniqueViolation(error) ? nameTaken(name, error) : quotaErrorOf(error, limits);
   }
-  return { ...datasetRecordOf(row), links: [] };
+  return unlinkedDatasetOf(row);
 }
 
 function nameTaken(name: string, cause: unknown): ServiceError {
@@ -132,11 +131,14 @@ export function eraseDataset(
   key: ChangedDatasetKey,
   { now, limits, notification }: ChangeOptions & { now: Micros },
 ): Promise<string[] | undefined> {
-  const { query } = db;
-  // The row locks come first: they wait for a change in flight, so that files of that change are counted too.
-  return withLockedLinks(db, key, [], async ({ row, links }, { send, commit }) => {
+  const { query, transact } = db;
+  return transact({ isDurable: true }, async ({ send, commit }) => {
+    // The row locks come first: they wait for a change in flight, so that files of that change are counted too.
+    const locked = await lockLinks(db, send, key);
+    if (locked === undefined) return undefined;
+    const { row, linked } = locked;
     if (row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
-    const linkedIds = links.map(({ linked_id }) => linked_id);
+    const linkedIds = [...linked.keys()];
     const { accountId, id } = key;
     const [[usage], webhooks] = await send([usageOfDataset(query, id), receivers(db, accountId, 'dataset.deleted')]);
     const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};

@@ -1,7 +1,6 @@
 import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
-  type DatasetCounts,
   type DatasetFile,
   liveUntil,
   MICROS_PER_SECOND,
@@ -33,9 +32,16 @@ import {
   withRevision,
   writeRevision,
 } from './history/record-history.js';
-import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
 import { enqueue, type NewJob } from './jobs.js';
-import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf, LINKED } from './rows.js';
+import {
+  countsInRow,
+  type DatasetRecord,
+  datasetRecordOf,
+  fileColumns,
+  fileOf,
+  LINKED,
+  type OwnCounts,
+} from './rows.js';
 import { startRecheck } from './rechecks.js';
 import {
   countReservation,
@@ -54,6 +60,13 @@ import { enqueueAnnouncements } from './webhooks/announcements.js';
 
 /** The store is searched for presigned uploads this long after their links were made: a client needs a while to use them. */
 const FIRST_SEARCH_AFTER: Micros = 2 * MICROS_PER_SECOND;
+
+/** The files of one stem before and after a change. */
+interface StemChange {
+  readonly stem: string;
+  readonly before: StemGroup;
+  readonly after: StemGroup;
+}
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -109,8 +122,7 @@ export interface ChangeOptions {
 
 /**
  * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: the first locks and
- * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially. If the dataset
- * has links or is linked to, and pairs change, another one between them reads the other side of the pairs.
+ * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
  * `undefined` for one of the stems, the revision that a restore needs is gone, or the change is a trial
@@ -183,7 +195,7 @@ function changeOnce(
     const trashed: DatasetFile[] = [];
     /** Stored files that had no reservation: until now, their blobs are in the trash. */
     const unreserved: StoredFile[] = [];
-    let { lastActivity, pendingUntil: _, unpaired, ...counts }: DatasetCounts = countsInRow(row);
+    let { lastActivity, pendingUntil: _, ...counts }: OwnCounts = countsInRow(row);
     const added = { files: 0, bytes: 0 };
     const stemChanges: StemChange[] = [];
     let { author } = change;
@@ -212,9 +224,6 @@ function changeOnce(
     const accountId = row.account_id;
     if (change.isTrial) return send(addUsage(query, { accountId, added, limits })).then(() => undefined);
     if (isActivity) lastActivity = now;
-    const { isWholeDataset = false } = change;
-    const shifts = await unpairedShiftsOf(db, send, { row, changes: stemChanges, isWholeDataset });
-    unpaired += shifts.find((shift) => shift.datasetId === datasetId)?.by ?? 0;
     const stored = storedDifference(
       stemChanges.flatMap((each) => each.before),
       stemChanges.flatMap((each) => each.after),
@@ -236,7 +245,6 @@ function changeOnce(
       ...keepNamedBlobs(query, stored.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...judgePastFiles(query, stored.judgedAgain),
-      ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
         enqueue(query, jobs, { ifWaiting: 'earlier' }),
@@ -250,7 +258,7 @@ function changeOnce(
     const { revision } = history.columns;
     const recordedIn = history.revision && revision;
     const dataset = datasetRecordOf(row);
-    const changedCounts = countsInRole({ ...counts, unpaired, lastActivity, pendingUntil }, dataset.role);
+    const changedCounts = countsInRole({ ...counts, lastActivity, pendingUntil }, dataset.role);
     const version = counted?.version ?? dataset.version;
     return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn };
   });

@@ -21,8 +21,13 @@ import { type Schema, TABLES } from '../database/schema.js';
 export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
 
+/** The counts of a dataset without those that its links decide. */
+export type OwnCounts = Omit<DatasetCounts, 'unpaired'>;
+
 /** A dataset as its row has it. */
-export type DatasetRecord = Omit<Dataset, 'links'>;
+export interface DatasetRecord extends Omit<Dataset, 'links' | 'counts'> {
+  readonly counts: OwnCounts;
+}
 
 export function datasetRecordOf(row: DatasetRow): DatasetRecord {
   const { id, account_id: accountId, name, created_at: createdAt, updated_at: updatedAt } = row;
@@ -33,11 +38,17 @@ export function datasetRecordOf(row: DatasetRow): DatasetRecord {
   return { id, accountId, name, role, createdAt, updatedAt, counts, isLinkedTo, revision, version };
 }
 
+/** The dataset of a row that has no links. */
+export function unlinkedDatasetOf(row: DatasetRow): Dataset {
+  const record = datasetRecordOf(row);
+  return { ...record, counts: { ...record.counts, unpaired: 0 }, links: [] };
+}
+
 /** The counts of a row, as its files have them in a training dataset. */
-export function countsInRow(row: DatasetRow): DatasetCounts {
-  const { unpaired, pending_until: pendingUntil, updated_at: lastActivity } = row;
+export function countsInRow(row: DatasetRow): OwnCounts {
+  const { pending_until: pendingUntil, updated_at: lastActivity } = row;
   const counts = Object.fromEntries(COUNT_FIELDS.map((name) => [name, row[name]])) as unknown as StemCounts;
-  return { ...counts, unpaired, pendingUntil, lastActivity };
+  return { ...counts, pendingUntil, lastActivity };
 }
 
 /** The values of `dataset.linked`. */
@@ -47,7 +58,7 @@ export const LINKED = { none: 0, from: 1, to: 2 } as const;
 export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null } as const;
 
 /** The columns that hold the counts. */
-export function countColumns({ lastActivity, pendingUntil, ...counts }: DatasetCounts) {
+export function countColumns({ lastActivity, pendingUntil, unpaired: _, ...counts }: DatasetCounts) {
   return { ...counts, pending_until: pendingUntil, updated_at: lastActivity };
 }
 

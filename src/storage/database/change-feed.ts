@@ -33,15 +33,18 @@ export class ChangeFeed {
     return () => this.#events.off(changeTo(datasetId), listener).off(GAP, listener);
   }
 
-  /** Calls `listener` with the id of each changed dataset, and `onGap` after a gap, until the returned function is called. */
-  onAnyChange(listener: (datasetId: string) => void, onGap: () => void = () => {}): () => void {
+  /** Calls `listener` as `onChange` does, for every dataset, and `onGap` after a gap, until the returned function is called. */
+  onAnyChange(
+    listener: (datasetId: string, filenames?: readonly string[]) => void,
+    onGap: () => void = () => {},
+  ): () => void {
     this.#events.on(ANY, listener).on(GAP, onGap);
     return () => this.#events.off(ANY, listener).off(GAP, onGap);
   }
 
   announce({ datasetId, filenames }: AnnouncedChange): void {
     this.#events.emit(changeTo(datasetId), filenames);
-    this.#events.emit(ANY, datasetId);
+    this.#events.emit(ANY, datasetId, filenames);
   }
 
   /** Announces that changes may have been missed, so that listeners read the state again. */

@@ -88,8 +88,6 @@ export const TABLES = {
     revision_since: integerOrNull,
     /** A `Role`. */
     role: { definition: "text not null default 'training'" } as Column<string>,
-    /** The errors of its pairs, over all its links; 0 without links. */
-    unpaired: count,
     /** 1 if it has links, 2 if others link to it, 0 otherwise: a change of it then needs no look at `link`. */
     linked: count,
     /** Grows with each change to its name, its role, its links or its files. */

@@ -143,7 +143,7 @@ describe('push --pairs', () => {
     expect(await datasetsOf(name)).toEqual([]);
   });
 
-  test('links controls before it sends targets, and removes targets before their controls', async () => {
+  test('pushes controls, links them, and pushes targets', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     const folder = await folderWith(await editPairsOf(2), newName());
@@ -169,9 +169,9 @@ describe('push --pairs', () => {
     await writeFile(join(folder, 'target/03.jpg'), await media.jpeg({ seed: 33 }));
     expect(await steps(['--replace'])).toEqual([
       `POST get-upload-endpoint of ${name}-control`,
+      `DELETE files of ${name}-control`,
       `POST get-upload-endpoint of ${name}`,
       `DELETE files of ${name}`,
-      `DELETE files of ${name}-control`,
     ]);
     expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg']);
   });

@@ -9,12 +9,14 @@ const RULES: StatusRules = { captionGrace: 100 };
 const ACTIVE_AT = 1000;
 const LATER = 10_000;
 
+const NONE = countsOf([], ACTIVE_AT);
+
 /** What the status of a dataset without links is, long after its last activity. */
 const COUNTS = {
-  DRAFT: countsOf([], ACTIVE_AT),
-  UPLOADING: { ...countsOf([], ACTIVE_AT), images: 1, trainable: 1, received: 1 },
-  READY: { ...countsOf([], ACTIVE_AT), images: 1, trainable: 1 },
-  FAILED: { ...countsOf([], ACTIVE_AT), images: 1, trainable: 1, rejected: 1 },
+  DRAFT: NONE,
+  UPLOADING: { ...NONE, images: 1, trainable: 1, received: 1 },
+  READY: { ...NONE, images: 1, trainable: 1 },
+  FAILED: { ...NONE, images: 1, trainable: 1, rejected: 1 },
 } satisfies Record<string, DatasetCounts>;
 
 function datasetWith(counts: DatasetCounts, ...linked: DatasetCounts[]): Pick<Dataset, 'counts' | 'links'> {

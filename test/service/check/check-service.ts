@@ -204,7 +204,7 @@ export async function openPlace(place: Place) {
       const stop = new AbortController();
       onTestFinished(() => stop.abort());
       void (async () => {
-        for await (const { status } of watchDataset(dependencies, key, stop.signal)) {
+        for await (const { status } of watchDataset(dependencies, key, { signal: stop.signal })) {
           if (statuses.at(-1) !== status) statuses.push(status);
         }
       })();

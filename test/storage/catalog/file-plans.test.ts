@@ -74,9 +74,7 @@ onEach(catalogs, (open) => {
 
   test('uploads that are not stored are found by an index of their own', async () => {
     const { database, accountId } = await openLarge();
-    const plans = await plansOf(database, (watched) =>
-      catalogOver(watched).contents({ accountId, id: 'd' }, { isAlone: true }),
-    );
+    const plans = await plansOf(database, (watched) => catalogOver(watched).contents({ accountId, id: 'd' }));
     expect(plans.filter((plan) => plan.includes('file_not_stored'))).toHaveLength(1);
     // The order of ids is that of no status.
     expect(plans.filter((plan) => plan.includes('file_stored'))).toEqual([]);

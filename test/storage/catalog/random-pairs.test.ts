@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LinkSlot, Role } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
-import { JudgedContentsReader } from '../../../src/service/pairs/judged-contents.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { wrongCountsOf } from '../../harness/check-counts.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { laptop } from '../../harness/author.js';
@@ -16,9 +16,6 @@ const SIZES = [
   [40, 30],
 ] as const;
 const SLOTS: readonly LinkSlot[] = ['control_1', 'control_2', 'mask'];
-/** Soon after the changes of a step, so that an incomplete dataset is UPLOADING, and FAILED once nothing has changed for long. */
-const NOW = 120;
-const RULES = { captionGrace: 30 };
 
 type Step =
   | { readonly do: 'put'; readonly dataset: number; readonly names: readonly string[]; readonly size: number }
@@ -62,10 +59,8 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
 ) as fc.Arbitrary<Step>;
 
 onEach(catalogs, (open) => {
-  test('after any changes of files, links and roles, the counts are those of all files, and what was remembered of pairs is true', async () => {
+  test('after any changes of files, links and roles, the counts are those of all files, and what is remembered of pairs is true', async () => {
     const opened = await open();
-    const dependencies = { catalog: opened.catalog, now: () => NOW, rules: RULES };
-    const remembering = new JudgedContentsReader(dependencies);
     await fc.assert(
       fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 25 }), async (steps) => {
         const subject = new PairedDatasets(opened);
@@ -75,13 +70,15 @@ onEach(catalogs, (open) => {
         for (const step of steps) {
           await run(subject, ids, step);
           for (const id of ids) {
-            const row = await opened.catalog.dataset({ accountId: opened.accountId, id });
-            if (row === undefined) continue;
-            expect(row.counts.unpaired, JSON.stringify(step)).toBe(await subject.errorsOf(row));
-            expect(await wrongCountsOf(opened.database, id)).toEqual([]);
             const key = { accountId: opened.accountId, id };
-            const anew = await new JudgedContentsReader(dependencies).read(key);
-            expect((await remembering.read(key))?.links, JSON.stringify(step)).toEqual(anew?.links);
+            const dataset = await opened.catalog.dataset(key);
+            if (dataset === undefined) continue;
+            expect(dataset.counts.unpaired, JSON.stringify(step)).toBe(await subject.errorsOf(dataset));
+            expect(await wrongCountsOf(opened.database, id)).toEqual([]);
+            const anew = await new Catalog(opened.database, { blobGrace: 0 }).contents(key);
+            const found = await opened.catalog.contents(key);
+            expect(found?.pairs, JSON.stringify(step)).toEqual(anew?.pairs);
+            expect([found?.dataset, anew?.dataset]).toEqual([dataset, dataset]);
           }
         }
       }),

@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { DatasetWithFiles } from '../../../client/client.js';
 import { isPairProblem } from '../../../dataset/pairs/pair-problems.js';
-import { type LinkIds, linkIdsOf } from '../../pairs/link-ids.js';
-import { linkLines } from '../../pairs/link-lines.js';
+import { type LinkIds, linkIdsOf, linkLines } from '../../pairs/links.js';
 import { statusLines } from '../../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';

@@ -1,42 +1,19 @@
-import type { Dataset, DatasetLink, LinkSlot } from '../../../dataset/dataset.js';
-import type { ChangeFeed } from '../../database/change-feed.js';
-import type { Database, Query } from '../../database/database.js';
-import { type DatasetRow, datasetRecordOf, LINKED } from '../rows.js';
-import { rowChunksOf } from '../statements.js';
-import { type LinkReplacement, type ReplacementOptions, replaceLinks } from './replace-links.js';
+import type { Dataset, LinkSlot, Micros, Role } from '../../../dataset/dataset.js';
+import { ServiceError } from '../../../dataset/errors.js';
+import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
+import { slotText } from '../../../dataset/pairs/roles.js';
+import type { ChangeFeed, NotifyInstances } from '../../database/change-feed.js';
+import type { Database, Query, Transaction } from '../../database/database.js';
+import { type DatasetRow, LINKED } from '../rows.js';
+import { enqueueAnnouncements } from '../webhooks/announcements.js';
 
-/** A row of `link` with the dataset that it leads to. */
-export type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
+/** Limit of the datasets that link to one: each change of its files may also change their status, which is announced. */
+const MAX_LINKING = 1000;
 
-/** Selects the links of target datasets; each target's in the order of the slots. */
-export function linksOf(query: Query) {
-  return query
-    .selectFrom('link')
-    .innerJoin('dataset', 'dataset.id', 'link.linked_id')
-    .selectAll('dataset')
-    .select(['link.dataset_id as target_id', 'link.slot'])
-    .orderBy('link.slot');
-}
-
-export function datasetLinksOf(rows: readonly LinkRow[]): DatasetLink[] {
-  return rows.map(({ target_id: _, slot, ...row }) => ({
-    slot: slot as LinkSlot,
-    dataset: { ...datasetRecordOf(row), links: [] },
-  }));
-}
-
-/** The datasets of rows with their links, which take another query only if a row has some. */
-export async function withLinks(query: Query, rows: readonly DatasetRow[]): Promise<Dataset[]> {
-  const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
-  const byTarget = new Map<string, LinkRow[]>();
-  for (const chunk of rowChunksOf(ids)) {
-    for (const row of await linksOf(query).where('link.dataset_id', 'in', chunk).execute()) {
-      const links = byTarget.get(row.target_id);
-      if (links === undefined) byTarget.set(row.target_id, [row]);
-      else links.push(row);
-    }
-  }
-  return rows.map((row) => ({ ...datasetRecordOf(row), links: datasetLinksOf(byTarget.get(row.id) ?? []) }));
+/** A link that a target is about to have. */
+export interface NewLink {
+  readonly slot: LinkSlot;
+  readonly linkedId: string;
 }
 
 /** A training dataset that links to another. */
@@ -45,11 +22,14 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
-interface LinksOptions extends ReplacementOptions {
+interface LinksOptions {
   readonly changes: ChangeFeed;
+  /** As in `ChangeOptions`. */
+  readonly captionGrace: Micros;
+  readonly notification: NotifyInstances;
 }
 
-/** Reads and replaces the links between datasets. */
+/** Which datasets link to one, and the links of one, which are replaced as a whole. */
 export class Links {
   readonly #db: Database;
   readonly #options: LinksOptions;
@@ -70,16 +50,46 @@ export class Links {
   }
 
   /**
-   * Replaces the links of a dataset, and proves its pairs.
+   * Replaces the links of a dataset.
    *
    * @returns false if the account has no such dataset
-   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
+   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone; `quota_exceeded` if too many link to it
    */
-  async replace(key: Pick<Dataset, 'accountId' | 'id'>, replacement: LinkReplacement): Promise<boolean> {
-    const { changes, ...options } = this.#options;
-    const ids = await replaceLinks(this.#db, key, replacement, options);
-    for (const datasetId of ids ?? []) changes.announce({ datasetId });
-    return ids !== undefined;
+  async replace(
+    key: Pick<Dataset, 'accountId' | 'id'>,
+    { links, now }: { links: readonly NewLink[]; now: Micros },
+  ): Promise<boolean> {
+    const { query, transact } = this.#db;
+    const { changes, captionGrace, notification } = this.#options;
+    const newIds = links.map(({ linkedId }) => linkedId);
+    const changed = await transact({ isDurable: true }, async ({ send, commit }) => {
+      const locked = await lockLinks(this.#db, send, { ...key, otherIds: newIds });
+      if (locked === undefined) return undefined;
+      requireLinkable(locked, links);
+      if (isSame(locked.links, links)) return [];
+      await requireRoom(query, send, locked, links);
+      const { id } = locked.row;
+      const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
+      const touched = [...locked.linked.keys()];
+      await commit([
+        query.deleteFrom('link').where('dataset_id', '=', id),
+        ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
+        query
+          .updateTable('dataset')
+          .set((eb) => ({
+            linked: links.length === 0 ? LINKED.none : LINKED.from,
+            updated_at: now,
+            version: eb('version', '+', 1),
+          }))
+          .where('id', '=', id),
+        ...markLinkedTo(query, touched),
+        ...enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
+        ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
+      ]);
+      return [id, ...touched];
+    });
+    for (const datasetId of changed ?? []) changes.announce({ datasetId });
+    return changed !== undefined;
   }
 }
 
@@ -92,4 +102,89 @@ export function linkingTo(query: Query, linkedId: string, among?: readonly strin
     .where('link.linked_id', '=', linkedId)
     .orderBy('dataset.name');
   return among == null ? all : all.where('dataset.id', 'in', among);
+}
+
+/** A dataset with its links, whose rows are locked. */
+interface LockedLinks {
+  readonly row: DatasetRow;
+  readonly links: readonly { readonly slot: string; readonly linked_id: string }[];
+  /** The datasets that it links to, and those of `otherIds`, by id. */
+  readonly linked: ReadonlyMap<string, DatasetRow>;
+}
+
+/**
+ * Locks a dataset, and then the datasets that it links to and those of `otherIds`, in the order of their ids.
+ *
+ * @returns `undefined` if the account has no such dataset
+ */
+export async function lockLinks(
+  { query, hasRowLocks }: Database,
+  send: Transaction['send'],
+  { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
+): Promise<LockedLinks | undefined> {
+  const datasets = query.selectFrom('dataset').selectAll().orderBy('id');
+  const all = hasRowLocks ? datasets.forNoKeyUpdate() : datasets;
+  const [[row], links] = await send([
+    all.where('id', '=', id),
+    query.selectFrom('link').select(['slot', 'linked_id']).where('dataset_id', '=', id),
+  ]);
+  if (row === undefined || row.account_id !== accountId) return undefined;
+  const ids = [...new Set([...links.map(({ linked_id }) => linked_id), ...otherIds])];
+  const [linked] = ids.length === 0 ? [[]] : await send([all.where('id', 'in', ids)]);
+  return { row, links, linked: new Map(linked.map((each) => [each.id, each])) };
+}
+
+/** Writes whether other datasets link to these. */
+export function markLinkedTo(query: Query, ids: readonly string[]) {
+  if (ids.length === 0) return [];
+  return [
+    query
+      .updateTable('dataset')
+      .set((eb) => ({
+        linked: eb
+          .case()
+          .when(eb.exists(eb.selectFrom('link').select('slot').whereRef('link.linked_id', '=', 'dataset.id')))
+          .then(eb.lit(LINKED.to))
+          .else(eb.lit(LINKED.none))
+          .end(),
+      }))
+      .where('id', 'in', ids),
+  ];
+}
+
+function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]): void {
+  if (links.length > 0) requireTraining({ name: row.name, role: row.role as Role });
+  for (const { slot, linkedId } of links) {
+    const found = linked.get(linkedId);
+    if (found === undefined || found.account_id !== row.account_id) {
+      throw new ServiceError('dataset_not_found', `The ${slotText(slot)} does not exist: dataset ${linkedId}.`);
+    }
+    requireRoleOfSlot(slot, { name: found.name, role: found.role as Role });
+  }
+}
+
+function isSame(before: LockedLinks['links'], after: readonly NewLink[]): boolean {
+  const slots = new Map(before.map(({ slot, linked_id }) => [slot, linked_id]));
+  return before.length === after.length && after.every(({ slot, linkedId }) => slots.get(slot) === linkedId);
+}
+
+async function requireRoom(
+  query: Query,
+  send: Transaction['send'],
+  { row, linked }: LockedLinks,
+  links: readonly NewLink[],
+): Promise<void> {
+  const others = ({ linkedId }: NewLink) =>
+    query
+      .selectFrom('link')
+      .select(({ fn }) => fn.countAll<number>().as('linking'))
+      .where('linked_id', '=', linkedId)
+      .where('dataset_id', '<>', row.id);
+  const counts = await send(links.map(others));
+  for (const [i, { slot, linkedId }] of links.entries()) {
+    const linking = Number(counts[i]?.[0]?.linking ?? 0);
+    if (linking < MAX_LINKING) continue;
+    const message = `${linking} datasets link to the ${slotText(slot)} "${linked.get(linkedId)?.name}", which is the limit. Remove links that are not needed, or link to a dataset with a copy of its files.`;
+    throw new ServiceError('quota_exceeded', message);
+  }
 }

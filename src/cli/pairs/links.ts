@@ -1,4 +1,4 @@
-import type { DatasetWithFiles, Link } from '../../client/client.js';
+import type { DatasetWithFiles, Link, LinkSlot, Links } from '../../client/client.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import type { Painter } from '../terminal/print.js';
 import { printable, tableOf } from '../terminal/text.js';
@@ -39,4 +39,14 @@ function faultsOf({ missing, extra, ambiguous, misfit, stretched }: Link): strin
   return Object.entries(counts)
     .flatMap(([word, { count }]) => (count === 0 ? [] : [`${count.toLocaleString('en')} ${word}`]))
     .join(', ');
+}
+
+/** The ids of linked datasets, as a request to change links has them. */
+export type LinkIds = Readonly<Partial<Record<LinkSlot, string>>>;
+
+/** The ids of the datasets that a training dataset is linked to. */
+export function linkIdsOf(links: Links | undefined): LinkIds {
+  return Object.fromEntries(
+    Object.entries(links ?? {}).flatMap(([slot, link]) => (link === undefined ? [] : [[slot, link.dataset_id]])),
+  );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StateCache } from '../../src/service/state-cache.js';
+import { StateCache } from '../../src/storage/state-cache.js';
 
 const entry = (size: number) => ({ value: size, size });
 
