@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasErrno } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { Catalog } from '../../storage/catalog/catalog.js';
@@ -41,11 +40,8 @@ import {
 /** A catalog is written under this name until all its blobs are copied. */
 const NEXT_CATALOG = 'catalog.next.sqlite';
 
-/** Marks a folder as the backup of one installation. */
+/** Marks a folder as the backup of one installation; empty until the first backup knows which. */
 const MARKER = 'backup.json';
-
-/** Each round copies only the files that are new since the round before. */
-const MAX_ROUNDS = 100;
 
 export interface CopyOptions {
   /** The source may be in use, and the target may have an earlier backup, which stays valid until the end. Both are data folders. */
@@ -155,14 +151,17 @@ async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }
   const isOwn = (name: string) =>
     [spool, lock, `${lock}-journal`].includes(name) ||
     name.startsWith(NEXT_CATALOG) ||
-    (blobs.kind === 'disk' && name === blobsFolder);
+    (blobs.kind === 'disk' && name === blobsFolder && !isBackup);
   const names = await readdir(folder);
   // In a shared folder, the other part of the source may stay.
   const other = isSameFolder(from, to)
     ? names.find((name) => name === catalog && databaseUrl === undefined && !shared.catalog)
     : names.find((name) => !isOwn(name));
-  if (other === undefined) return;
-  throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
+  if (other !== undefined) {
+    throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
+  }
+  // From now on the files in it are those of the backup.
+  if (isBackup) await writeFile(join(folder, MARKER), '', { mode: 0o600 });
 }
 
 async function openStores({ from, to }: Ends, options: CopyOptions, closing: Closing): Promise<BlobStores> {
@@ -195,7 +194,7 @@ async function openStores({ from, to }: Ends, options: CopyOptions, closing: Clo
 async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, options: CopyOptions) {
   const missed = new Set<string>();
   let [copiedFiles, copiedBytes] = [0, 0];
-  for (let round = 1; round <= MAX_ROUNDS; round++) {
+  for (;;) {
     const copied = await withClosing(async (closing) => {
       const catalogs = await openCatalogs(ends, closing);
       await requireOwnTarget(ends, catalogs, options);
@@ -212,10 +211,9 @@ async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, opt
       return { ...extent, copiedFiles, copiedBytes, lost };
     });
     if (copied !== undefined) return copied;
+    // Only the files that are new since then are copied.
     options.onWarning?.('Files were removed meanwhile. Starting again with a newer catalog …');
   }
-  const advice = 'Start the server with a larger --blob-grace-seconds and run the backup again.';
-  throw new TransferError('changed', `Files are removed faster than they can be copied. ${advice}`);
 }
 
 /** The catalog of the source and that of the target, which are the same if it has been copied already, or is not. */
@@ -262,11 +260,7 @@ async function requireOwnTarget({ from, to, shared }: Ends, { source, target }: 
 
 /** Ties a backup to one installation. @throws TransferError `occupied` if the folder belongs to another one */
 async function claimFolder(folder: string, catalog: Database): Promise<void> {
-  const path = join(folder, MARKER);
-  const text = await readFile(path, 'utf8').catch((error) => {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-    return '';
-  });
+  const text = await readFile(join(folder, MARKER), 'utf8');
   const secret = await linkKeyOf(catalog);
   const installation = secret && createHash('sha256').update(secret).digest('hex').slice(0, 16);
   const marker = `${JSON.stringify({ trainyard_backup: 1, installation })}\n`;
@@ -275,8 +269,7 @@ async function claimFolder(folder: string, catalog: Database): Promise<void> {
     const message = `${folder} is the backup of another installation, or its ${MARKER} is damaged. Use a separate folder for each.`;
     throw new TransferError('occupied', message);
   }
-  // Empty if a backup was killed as it began.
-  await writeFile(path, marker, { mode: 0o600, flush: true });
+  await writeFile(join(folder, MARKER), marker, { flush: true });
   await syncFolder(folder);
 }
 

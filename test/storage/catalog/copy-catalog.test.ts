@@ -69,7 +69,7 @@ onEach(catalogs, (open) => {
     ).entries()) {
       const author = { ...laptop, changeId: id };
       const change = { datasetId: 'd', filenames: [`${name}.jpg`], now: now + 1, isActivity: true, author };
-      await catalog.change(change, (group) => store(group, { ...imageNamed(name), id }, undefined));
+      await catalog.change(change, (group) => store(group, { ...imageNamed(id), filename: `${name}.jpg` }, undefined));
     }
     await new Rechecks(database).start('d', 5);
     const { signal } = new AbortController();

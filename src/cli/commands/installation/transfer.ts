@@ -37,7 +37,8 @@ Examples:
   $ trainyard restore /mnt/nas/trainyard --data ./data --skip-damaged
 
 If files of the backup are damaged or missing, it lists them and exits with 65, and the folder can't be served. With
---skip-damaged it can: these files are marked as lost, and their datasets are FAILED until you upload or delete them.`;
+--skip-damaged it can: these files are marked as lost, and their datasets are FAILED until you upload or delete them. Those
+that the backup did not have in the first place are marked already.`;
 
 const MIGRATE_HELP = `
 A LOCATION is a data folder, postgres://… for the catalog, or s3://… for the files; a folder holds the part that has no URL. Stop
