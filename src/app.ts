@@ -44,7 +44,7 @@ import { inspectAgainJob } from './service/verify/inspect-again-job.js';
 import { RecheckService } from './service/verify/recheck-service.js';
 import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
 import { verifyBlobJob } from './service/verify/verify-blob-job.js';
-import { openWebhooks } from './service/webhooks/open-webhooks.js';
+import { openWebhooks } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
