@@ -43,7 +43,7 @@ const NEXT_CATALOG = 'catalog.next.sqlite';
 /** Marks a folder as the backup of one installation; empty until the first backup knows which. */
 const MARKER = 'backup.json';
 
-export interface CopyOptions {
+export interface TransferOptions {
   /** The source may be in use, and the target may have an earlier backup, which stays valid until the end. Both are data folders. */
   readonly isBackup: boolean;
   /** Goes on without lost files, between data folders: they have the problem `BYTES_LOST` in the copy, and their datasets are FAILED. */
@@ -88,7 +88,7 @@ type Closing = <T extends { close(): Promise<void> }>(resource: T) => T;
  *
  * @throws TransferError, ServiceError, BackendUnusable; the signal's reason
  */
-export async function copy(from: Installation, to: Installation, options: CopyOptions): Promise<Copied> {
+export async function copy(from: Installation, to: Installation, options: TransferOptions): Promise<Copied> {
   const ends = { from, to, shared: { catalog: isSameCatalog(from, to), store: isSameStore(from, to) } };
   if (ends.shared.catalog && ends.shared.store) {
     throw new TransferError('same_place', `Source and target are the same: ${await displayNameOf(from)}.`);
@@ -137,7 +137,7 @@ async function withClosing<T>(work: (closing: Closing) => Promise<T>): Promise<T
  *
  * @throws TransferError `occupied` if it holds anything but what an interrupted copy leaves, or an earlier backup
  */
-async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }: CopyOptions): Promise<void> {
+async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }: TransferOptions): Promise<void> {
   const { dataFolder: folder, databaseUrl, blobs } = to;
   if (folder === undefined) return;
   await makePrivateFolder(folder);
@@ -164,7 +164,7 @@ async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }
   if (isBackup) await writeFile(join(folder, MARKER), '', { mode: 0o600 });
 }
 
-async function openStores({ from, to }: Ends, options: CopyOptions, closing: Closing): Promise<BlobStores> {
+async function openStores({ from, to }: Ends, options: TransferOptions, closing: Closing): Promise<BlobStores> {
   const open = ({ dataFolder = '', blobs }: Installation) => {
     // A copy makes no links.
     const location = blobs.kind === 'disk' ? blobs : { ...blobs, isPresigned: false };
@@ -191,7 +191,7 @@ async function openStores({ from, to }: Ends, options: CopyOptions, closing: Clo
  * Copies until all files of one state of the catalog are there. A server removes a file from the catalog before it removes the
  * bytes. So a file that a backup misses is lost if a later state of the catalog still names it.
  */
-async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, options: CopyOptions) {
+async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, options: TransferOptions) {
   const missed = new Set<string>();
   let [copiedFiles, copiedBytes] = [0, 0];
   for (;;) {
@@ -238,7 +238,7 @@ async function openCatalogs(ends: Ends, closing: Closing): Promise<Catalogs> {
 }
 
 /** @throws TransferError `not_found` if there is nothing to copy, `occupied` if the target belongs to another installation */
-async function requireOwnTarget({ from, to, shared }: Ends, { source, target }: Catalogs, options: CopyOptions) {
+async function requireOwnTarget({ from, to, shared }: Ends, { source, target }: Catalogs, options: TransferOptions) {
   if (await isEmptyCatalog(source)) {
     throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
   }
@@ -276,7 +276,7 @@ async function claimFolder(folder: string, catalog: Database): Promise<void> {
 async function finishCatalog(
   { source, target }: Catalogs,
   stores: BlobStores | undefined,
-  { lost, skipsLost, signal }: CopyOptions & { lost: readonly LostBlob[] },
+  { lost, skipsLost, signal }: TransferOptions & { lost: readonly LostBlob[] },
 ): Promise<void> {
   const found = lost.filter(({ isKnownLost }) => !isKnownLost);
   if (found.length > 0 && !skipsLost) {

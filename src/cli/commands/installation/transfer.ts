@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
-import type { Copied, CopyOptions } from '../../../service/transfer/copy.js';
+import type { Copied, TransferOptions } from '../../../service/transfer/copy.js';
 import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
 import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
 import { postgresUrl } from '../../../setting-values.js';
@@ -114,7 +114,7 @@ async function restoreFrom(
 async function copyFolder(
   { spoolFolder, spoolBytes }: Config,
   [from, to]: readonly [string, string],
-  { isQuiet = false, ...options }: Pick<CopyOptions, 'isBackup' | 'skipsLost'> & { isQuiet: boolean | undefined },
+  { isQuiet = false, ...options }: Pick<TransferOptions, 'isBackup' | 'skipsLost'> & { isQuiet: boolean | undefined },
 ): Promise<Copied> {
   return withTransferProgress({ isQuiet, to }, async ({ signal, onProgress, onWarning }) => {
     // Imported late, so that other commands start without loading the database code.
