@@ -13,7 +13,6 @@ const dist = join(root, 'dist');
 const EXTERNAL = [
   'sharp',
   '@photostructure/sqlite',
-  'piscina',
   'pg',
   '@aws-sdk/client-s3',
   '@aws-sdk/s3-request-presigner',
@@ -27,6 +26,8 @@ const chunks = await bundleProgram('cli/main', {
   groups: [
     // All commands together: the list of them needs all, and one file is read sooner than eighty.
     { name: 'commands', test: /[\\/]src[\\/]cli[\\/](?!main\.ts)/, priority: 2 },
+    // The server has the contract, too, and a command must not load the server for it.
+    { name: 'contract', test: /[\\/]src[\\/]client[\\/]contract\.ts$/, priority: 1.5 },
     { name: 'server', test: /[\\/]src[\\/]app\.ts$/, priority: 1 },
   ],
 });

@@ -2,11 +2,22 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { recordPresignedUpload } from './server/audit.js';
-import { AuditLog } from './service/audit/audit-log.js';
 import { Metrics } from './server/metrics.js';
-import { createServer } from './server/server.js';
+import type { Handlers } from './server/register-routes.js';
+import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
+import { datasetHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
+import { downloadHandlers } from './server/routes/downloads.js';
+import { eventHandlers } from './server/routes/events.js';
+import { historyHandlers } from './server/routes/history.js';
+import { operationHandlers } from './server/routes/operations.js';
+import { tarHandlers } from './server/routes/tar.js';
+import { sendJsonWith } from './server/routes/text-lists.js';
+import { uploadHandlers, writeHandlers } from './server/routes/uploads.js';
+import { webhookHandlers } from './server/routes/webhooks.js';
+import { createServer, type HttpServer } from './server/server.js';
+import { sessionCookieName } from './server/session.js';
 import { datasetToWire } from './server/to-wire.js';
-import { sessionCookieName } from './server/session/cookie.js';
+import { AuditLog } from './service/audit/audit-log.js';
 import { BulkRemovals } from './service/bulk/bulk-removals.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { DatasetService } from './service/datasets.js';
@@ -16,20 +27,15 @@ import { ReadLinks } from './service/download/read-links.js';
 import { Thumbnails } from './service/download/thumbnails.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
-import {
-  type Ffmpeg,
-  type FfmpegChoice,
-  ffmpegSentence,
-  findFfmpeg,
-  hasFfmpeg,
-} from './service/inspection/clip/ffmpeg.js';
+import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { checkFileJob } from './service/jobs/check-file-job.js';
+import { cleanStoreJob } from './service/jobs/clean-store-job.js';
 import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
 import { finalizeUploadJob } from './service/jobs/finalize-upload-job.js';
 import { findUploadsJob, searchOnRequest } from './service/jobs/find-uploads-job.js';
-import { JobRunner } from './service/jobs/job-runner.js';
+import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
 import { Loop } from './service/jobs/loop.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { Quota } from './service/limits/quota.js';
@@ -38,12 +44,12 @@ import { PairService } from './service/pair-service.js';
 import { releaseLeases } from './service/upload/cleanup.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
-import { AccountWatches } from './service/watch/account-watches.js';
-import { watchDataset } from './service/watch/watch-dataset.js';
 import { inspectAgainJob } from './service/verify/inspect-again-job.js';
 import { RecheckService } from './service/verify/recheck-service.js';
 import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
 import { verifyBlobJob } from './service/verify/verify-blob-job.js';
+import { AccountWatches } from './service/watch/account-watches.js';
+import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
@@ -60,7 +66,13 @@ const FFMPEG_DELAY_MS = 200;
 const THUMBNAIL_PIXELS = 320;
 
 /** Jobs that repeat as long as the installation is served. */
-const INSTALLATION_JOBS: readonly JobKind[] = ['clean-up', 'empty-trash', 'prune-history', 'prune-tokens'];
+const INSTALLATION_JOBS: readonly JobKind[] = [
+  'clean-up',
+  'clean-store',
+  'empty-trash',
+  'prune-history',
+  'prune-tokens',
+];
 
 const SAVE_USES_PAUSE_MS = 60_000;
 
@@ -80,120 +92,219 @@ const CUT_OFF_MS = 1000;
  * setting names can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
+  const storage = await openStorage(config, logger);
+  const inspection = await openInspection(config, logger);
+  const metrics = new Metrics();
+  const auditLog = await openAuditLog(config.auditLog, { logger, metrics });
+  const services = await makeServices(config, { storage, inspection, metrics, logger });
+  const jobRunner = makeJobRunner(config, { storage, services, inspection, metrics, auditLog, logger });
+  measure(metrics, { config, storage, services, inspection, jobRunner });
+  const { accounts, jobs, now } = storage;
+  storage.catalog.changes.onAnyChange(
+    () => jobs.wake(),
+    () => jobs.wake(),
+  );
+  const { trustedProxies, timeouts, limits, publicUrl } = config;
+  const http = createServer({ logger, metrics, trustedProxies, timeouts, limits, version: packageVersion() });
+  await http.addRoutes({
+    handlers: makeHandlers(config, { storage, services, inspection, metrics, http }),
+    ...{ accounts, now, auditLog, publicUrl },
+    readLinks: services.readLinks,
+    sessionCookie: services.sessionCookie,
+    maxDownloads: storage.blobs.maxSlowReads ?? Number.POSITIVE_INFINITY,
+    uploadOrigin: storage.blobs.presigning?.origin,
+  });
+  await http.app.listen({ host: config.host, port: config.port });
+
+  await jobs.ensure(INSTALLATION_JOBS.map((kind) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
+  jobRunner.start();
+  setTimeout(() => void inspection.ffmpeg(), FFMPEG_DELAY_MS).unref();
+  await services.mountRoot?.start();
+  const savingLastUses = new Loop(() => accounts.saveLastUses(), {
+    pauseMs: SAVE_USES_PAUSE_MS,
+    onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
+  });
+
+  /** Rejects new requests, gives those in flight and background work `stopSeconds` to finish, then closes everything. */
+  const stop = async () => {
+    const stopMs = config.stopSeconds * 1000;
+    const timer = setTimeout(() => http.app.server.closeAllConnections(), stopMs);
+    // What the calls leave undone, the next process repeats or removes, as after a crash.
+    const abortTimer = setTimeout(() => storage.blobs.abort?.(), stopMs + CUT_OFF_MS);
+    inspection.pool.hurry(MAX_INSPECTION_STOP_MS);
+    services.mountRoot?.stop();
+    await Promise.all([http.drain(stopMs), jobRunner.stop()]);
+    await http.app.close();
+    clearTimeout(timer);
+    clearTimeout(abortTimer);
+    await savingLastUses.stop();
+    await accounts.saveLastUses().catch(() => {});
+    await auditLog?.close();
+    await inspection.pool.close();
+    await storage.close();
+  };
+  const [address] = http.app.addresses();
+  const port = typeof address === 'object' ? address.port : config.port;
+  return { accounts, now, port, databaseName: storage.databaseName, stop };
+}
+
+type Storage = Awaited<ReturnType<typeof openStorage>>;
+type Inspection = Awaited<ReturnType<typeof openInspection>>;
+type Services = Awaited<ReturnType<typeof makeServices>>;
+
+/** Opens the catalog and the blob store, alone if one of them is in the data folder. */
+async function openStorage(config: Config, logger: Logger) {
   await makePrivateFolder(config.dataFolder);
   // One process serves a data folder that holds the catalog or the blobs. With both remote, several instances may serve.
   const isCatalogLocal = config.databaseUrl === undefined;
   const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
-  const onWarning = (message: string) => logger.warn(message);
-  const openedCatalog = await openCatalog(
-    {
-      ...config,
-      captionGrace: config.rules.captionGrace,
-      accountLimits: { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles },
-    },
-    { onWarning },
+  const accountLimits = { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles };
+  const { close: closeCatalog, ...catalog } = await openCatalog(
+    { ...config, captionGrace: config.rules.captionGrace, accountLimits },
+    { onWarning: (message) => logger.warn(message) },
   );
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
-  await requireOwnCatalog(openedCatalog.database, config);
-  const pool = openPool(config, logger);
-  const ffmpeg = await openFfmpeg(config.ffmpeg, logger);
-  const { catalog, accounts, sessions, rechecks, jobs, database, now, machineTime } = openedCatalog;
+  await requireOwnCatalog(catalog.database, config);
+  const close = async () => {
+    await blobs.close();
+    await closeCatalog();
+    lock?.release();
+  };
+  return { ...catalog, blobs, isCatalogLocal, close };
+}
+
+/** Opens the processes that inspect files. The program that decodes clips is found when it is first needed. */
+async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, logger: Logger) {
+  const pool = new InspectionPool({
+    processes: inspectionProcesses,
+    onError: (err) => {
+      if (err instanceof ProcessEnded) {
+        logger.warn({ reason: err.reason, detail: err.message }, 'a file ended its inspection process');
+      } else logger.error({ err }, 'an inspection process could not be started');
+    },
+  });
+  const find = async () => {
+    const found = await findFfmpeg(choice);
+    const isMissing = found === undefined && choice.kind !== 'none';
+    logger[isMissing ? 'warn' : 'info']({ ffmpeg: found ?? null }, ffmpegSentence(found, choice));
+    return found;
+  };
+  let finding: Promise<Ffmpeg | undefined> | undefined;
+  const ffmpeg = () => {
+    finding ??= find();
+    return finding;
+  };
+  if (choice.kind === 'named') await ffmpeg();
+  const decodeClip: ServiceDependencies['decodeClip'] = async (clip, options) => {
+    const found = await ffmpeg();
+    // One that doesn't run is as good as none: the facts are read without it.
+    if (found === undefined) return pool.inspect(clip, { ...options, readsClipFacts: true });
+    return clipDecoder(found, { runInSlot: (request, work) => pool.runInSlot(request, work) })(clip, options);
+  };
+  return { pool, ffmpeg, decodeClip: (await hasFfmpeg(choice)) ? decodeClip : undefined };
+}
+
+/** Opens the audit log, whose failures are in the log and in the metrics. @throws BackendUnusable if it can't be written */
+async function openAuditLog(
+  path: string | undefined,
+  { logger, metrics }: { logger: Logger; metrics: Metrics },
+): Promise<AuditLog | undefined> {
+  if (path === undefined) return undefined;
+  const auditLog = await AuditLog.open(path, (err) => {
+    if (err === undefined) logger.warn({ path }, 'the audit log is written again');
+    else logger.error({ err, path }, 'THE AUDIT LOG CAN NOT BE WRITTEN; lines wait in memory');
+  });
+  metrics.gauge('trainyard_audit_log_writable', 'Whether the audit log can be written.', () =>
+    auditLog.isWritable ? 1 : 0,
+  );
+  return auditLog;
+}
+
+interface ServiceParts {
+  readonly storage: Storage;
+  readonly inspection: Inspection;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/** Makes what can be done with datasets, and removes what unfinished uploads of an earlier process left. */
+async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
+  const { blobs, database, jobs, now } = storage;
+  const { pool, decodeClip } = inspection;
+  const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
+  const core: ServiceDependencies = {
+    ...{ catalog: storage.catalog, blobs, jobs, now, rules: config.rules },
+    inspect: (file, options) => pool.inspect(file, options),
+    ...(decodeClip && { decodeClip }),
+    ...(blobs.staging && { findPresignedUploads: searchOnRequest({ jobs, now }, onRequestError) }),
+    newId: () => randomUUID().replaceAll('-', ''),
+  };
+  // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
+  // Postgres catalog may hold live leases of other instances.
+  await releaseLeases(core, { isLiveToo: storage.isCatalogLocal }).catch((err) => {
+    if (!(err instanceof BlobsNotDeleted)) throw err;
+    logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
+  });
+  const makeLinkKey = () => randomBytes(32).toString('base64');
+  const linkKey = Buffer.from(await installationSetting(database.query, 'link-key', makeLinkKey), 'base64');
   const uploadQuota = new Quota({
     ofAccount: config.limits.accountUploads,
     what: 'uploads in flight (--account-uploads)',
     accountError: 'too_many_uploads',
   });
-  const metrics = new Metrics();
-  const auditLog = config.auditLog === undefined ? undefined : await openAuditLog(config.auditLog, { logger, metrics });
-  metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
-  metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', () => uploadQuota.held);
-  metrics.jobs(() => jobs.counts(), now);
-  metrics.limit('inspectionProcesses', pool.size);
-  metrics.limit('maxFileBytes', config.rules.maxLinkBytes);
-  const core: ServiceDependencies = {
-    catalog,
-    blobs,
-    jobs,
-    now,
-    rules: config.rules,
-    inspect: (file, options) => pool.inspect(file, options),
-    ...((await hasFfmpeg(config.ffmpeg)) && {
-      decodeClip: async (clip, options) => {
-        const found = await ffmpeg();
-        // One that doesn't run is as good as none: the facts are read without it.
-        if (found === undefined) return pool.inspect(clip, { ...options, readsClipFacts: true });
-        return clipDecoder(found, { runInSlot: (request, work) => pool.runInSlot(request, work) })(clip, options);
-      },
+  const datasets = new DatasetService(core);
+  const { mountRoot: root, dataFolder } = config;
+  return {
+    core,
+    datasets,
+    uploadQuota,
+    uploads: new Uploads(core, uploadQuota),
+    uploadLinks: new UploadLinks(linkKey, blobs.presigning),
+    readLinks: new ReadLinks(linkKey),
+    sessionCookie: sessionCookieName(linkKey),
+    downloads: new Downloads(core),
+    history: new HistoryService(core, datasets),
+    mountRoot: root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger }),
+    webhooks: openWebhooks(core, {
+      ...{ database, datasets, allow: config.webhookAllow, machineTime: storage.machineTime },
+      toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
+      userAgent: `trainyard/${packageVersion()}`,
+      onAttempt: (outcome) => metrics.webhookAttempted(outcome),
+      onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
     }),
-    newId: () => randomUUID().replaceAll('-', ''),
   };
-  const { presigning } = blobs;
-  const listObjects = blobs.listObjects?.bind(blobs);
-  const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
-  const dependencies = {
-    ...core,
-    ...(listObjects && { findPresignedUploads: searchOnRequest(core, onRequestError) }),
-  };
-  // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
-  // Postgres catalog may hold live leases of other instances.
-  await releaseLeases(dependencies, { isLiveToo: isCatalogLocal }).catch((err) => {
-    if (!(err instanceof BlobsNotDeleted)) throw err;
-    logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
-  });
-  const retention = new Retention(openedCatalog.database, {
-    rules: config.history,
+}
+
+interface JobParts extends ServiceParts {
+  readonly services: Services;
+  readonly auditLog: AuditLog | undefined;
+}
+
+/** Makes the runner of what happens later. */
+function makeJobRunner(config: Config, parts: JobParts): JobRunner {
+  const { storage, services, inspection, logger } = parts;
+  const { catalog, database, blobs, jobs, now, rechecks } = storage;
+  const { core, uploads, webhooks, mountRoot } = services;
+  const retention = new Retention(database, {
+    lifetime: config.historyLifetime,
     maxBytes: config.limits.account.bytes,
     blobGrace: config.blobGrace,
   });
-  const uploads = new Uploads(dependencies, uploadQuota);
-  const makeLinkKey = () => randomBytes(32).toString('base64');
-  const { query } = openedCatalog.database;
-  const linkKey = Buffer.from(await installationSetting(query, 'link-key', makeLinkKey), 'base64');
-  const datasets = new DatasetService(dependencies);
-  const accountWatches = new AccountWatches(dependencies);
-  const downloads = new Downloads(dependencies);
-  const thumbnails = new Thumbnails(dependencies, {
-    make: (image, options) => pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
-    atOnce: THUMBNAILS_PER_PROCESS * pool.size,
-  });
-  const history = new HistoryService(dependencies, datasets);
-  const webhooks = openWebhooks(dependencies, {
-    database,
-    allow: config.webhookAllow,
-    datasets,
-    toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
-    userAgent: `trainyard/${packageVersion()}`,
-    machineTime,
-    onAttempt: (outcome) => metrics.webhookAttempted(outcome),
-    onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
-  });
-  const { mountRoot: root, dataFolder } = config;
-  const mountRoot = root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger });
-  const jobRunner = new JobRunner({
-    ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: isCatalogLocal },
+  return new JobRunner({
+    ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: storage.isCatalogLocal },
     handlers: [
       checkFileJob(core, {
-        ofAccount: jobSlotsOf(pool.size),
-        onChecked: ({ filename, datasetId }, inspection) => {
-          const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
+        ofAccount: jobSlotsOf(inspection.pool.size),
+        onChecked: ({ filename, datasetId }, result) => {
+          const facts = { filename, dataset: datasetId, ...(!result.ok && { problem: result.problem.code }) };
           logger.info(facts, 'checked a file in the background');
         },
       }),
-      findUploadsJob(core, { listObjects }),
-      finalizeUploadJob(core, {
-        onFinalized: (file, sizeBytes) => {
-          metrics.uploaded('presigned', sizeBytes);
-          recordPresignedUpload(auditLog, file, { now: now() });
-        },
-        onRejected: (file, message) => {
-          const { filename, datasetId } = file;
-          metrics.rejected('presigned');
-          recordPresignedUpload(auditLog, file, { now: now(), error: 'invalid_content' });
-          logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
-        },
-      }),
+      findUploadsJob(core),
+      finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention, isReceiving: (id) => uploads.isReceiving(id) }),
+      cleanStoreJob(core),
       inspectAgainJob(core, rechecks),
       // One at a time: `trainyard verify --store`, which enqueues them, does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
@@ -205,130 +316,89 @@ export async function openApp(config: Config, logger: Logger) {
       logger.warn({ err, kind: job.kind, key: job.key }, 'a job failed; it will be retried');
     },
   });
+}
+
+/** The job that checks uploads which went to the bucket; nothing else records them. */
+function finalizePresigned({ services, metrics, auditLog, logger }: JobParts): JobHandler {
+  const { core } = services;
+  return finalizeUploadJob(core, {
+    onFinalized: (file, sizeBytes) => {
+      metrics.uploaded('presigned', sizeBytes);
+      recordPresignedUpload(auditLog, file, { now: core.now() });
+    },
+    onRejected: (file, message) => {
+      const { filename, datasetId } = file;
+      metrics.rejected('presigned');
+      recordPresignedUpload(auditLog, file, { now: core.now(), error: 'invalid_content' });
+      logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
+    },
+    onIgnored: (key) => logger.info({ key }, 'deleted an upload through a link that was used or withdrawn before'),
+  });
+}
+
+interface MeasuredParts {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly services: Services;
+  readonly inspection: Inspection;
+  readonly jobRunner: JobRunner;
+}
+
+/** Adds to the metrics what is counted outside of the HTTP server. */
+function measure(metrics: Metrics, { config, storage, services, inspection, jobRunner }: MeasuredParts): void {
+  const { pool } = inspection;
+  metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
+  const uploadsInFlight = () => services.uploadQuota.held;
+  metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', uploadsInFlight);
   const webhooksInFlight = () => jobRunner.inFlight('deliver');
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooksInFlight);
-  catalog.changes.onAnyChange(
-    () => jobs.wake(),
-    () => jobs.wake(),
-  );
-  const server = await createServer(
-    {
-      accounts,
-      sessions,
-      now,
-      datasets,
-      uploads,
-      downloads,
-      thumbnails,
-      history,
-      mountArchives: new MountArchives({ datasets, history, downloads }),
-      captionWrites: new CaptionWrites(dependencies),
-      bulkRemovals: new BulkRemovals(dependencies),
-      rechecks: new RecheckService(core, rechecks),
-      pairs: new PairService(dependencies),
-      webhooks: webhooks.service,
-      links: new UploadLinks(linkKey, presigning),
-      readLinks: new ReadLinks(linkKey),
-      watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
-      watchAccount: (accountId, signal) => accountWatches.follow(accountId, signal),
-      maxDownloads: blobs.maxSlowReads ?? Number.POSITIVE_INFINITY,
-      checkReady: async () => {
-        await Promise.all([catalog.ping(), blobs.ping()]);
-      },
-      metrics,
-      auditLog,
-      ffmpeg,
-    },
-    {
-      logger,
-      publicUrl: config.publicUrl,
-      trustedProxies: config.trustedProxies,
-      timeouts: config.timeouts,
-      limits: config.limits,
-      version: packageVersion(),
-      uploadOrigin: presigning?.origin,
-      sessionCookie: sessionCookieName(linkKey),
-    },
-  );
-  await server.listen({ host: config.host, port: config.port });
-
-  await jobs.ensure(INSTALLATION_JOBS.map((kind) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
-  jobRunner.start();
-  setTimeout(() => void ffmpeg(), FFMPEG_DELAY_MS).unref();
-  await mountRoot?.start();
-  const savingLastUses = new Loop(() => accounts.saveLastUses(), {
-    pauseMs: SAVE_USES_PAUSE_MS,
-    onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
-  });
-
-  /** Rejects new requests, gives those in flight and background work `stopSeconds` to finish, then closes everything. */
-  const stop = async () => {
-    const stopMs = config.stopSeconds * 1000;
-    const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
-    // What the calls leave undone, the next process repeats or removes, as after a crash.
-    const abortTimer = setTimeout(() => blobs.abort?.(), stopMs + CUT_OFF_MS);
-    pool.hurry(MAX_INSPECTION_STOP_MS);
-    mountRoot?.stop();
-    await Promise.all([server.drain(stopMs), jobRunner.stop()]);
-    await server.close();
-    clearTimeout(timer);
-    clearTimeout(abortTimer);
-    await savingLastUses.stop();
-    await accounts.saveLastUses().catch(() => {});
-    await auditLog?.close();
-    await pool.close();
-    await blobs.close();
-    await openedCatalog.close();
-    lock?.release();
-  };
-  const [address] = server.addresses();
-  const port = typeof address === 'object' ? address.port : config.port;
-  return { accounts, now, port, databaseName: openedCatalog.databaseName, stop };
+  metrics.jobs(() => storage.jobs.counts(), storage.now);
+  metrics.limit('inspectionProcesses', pool.size);
+  metrics.limit('maxFileBytes', config.rules.maxLinkBytes);
 }
 
-/** Opens an audit log whose failures are in the log and in the metrics. @throws BackendUnusable if it can't be written */
-async function openAuditLog(
-  path: string,
-  { logger, metrics }: { logger: Logger; metrics: Metrics },
-): Promise<AuditLog> {
-  const auditLog = await AuditLog.open(path, (err) => {
-    if (err === undefined) logger.warn({ path }, 'the audit log is written again');
-    else logger.error({ err, path }, 'THE AUDIT LOG CAN NOT BE WRITTEN; lines wait in memory');
-  });
-  metrics.gauge('trainyard_audit_log_writable', 'Whether the audit log can be written.', () =>
-    auditLog.isWritable ? 1 : 0,
-  );
-  return auditLog;
+interface HandlerParts extends Omit<ServiceParts, 'logger'> {
+  readonly services: Services;
+  readonly http: HttpServer;
 }
 
-/**
- * Returns a function that finds ffmpeg when it is first called, and logs what it has found.
- *
- * @throws BackendUnusable if the ffmpeg that a setting names can't be used
- */
-async function openFfmpeg(choice: FfmpegChoice, logger: Logger): Promise<() => Promise<Ffmpeg | undefined>> {
-  let finding: Promise<Ffmpeg | undefined> | undefined;
-  const find = async () => {
-    const ffmpeg = await findFfmpeg(choice);
-    const isMissing = ffmpeg === undefined && choice.kind !== 'none';
-    logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, choice));
-    return ffmpeg;
-  };
-  const findOnce = () => {
-    finding ??= find();
-    return finding;
-  };
-  if (choice.kind === 'named') await findOnce();
-  return findOnce;
-}
-
-function openPool(config: Config, logger: Logger): InspectionPool {
-  return new InspectionPool({
-    processes: config.inspectionProcesses,
-    onError: (err) => {
-      if (err instanceof ProcessEnded) {
-        logger.warn({ reason: err.reason, detail: err.message }, 'a file ended its inspection process');
-      } else logger.error({ err }, 'an inspection process could not be started');
-    },
+/** Makes the handlers of all routes of the contract. */
+function makeHandlers(config: Config, { storage, services, inspection, metrics, http }: HandlerParts): Handlers {
+  const { accounts, sessions, catalog, blobs, now } = storage;
+  const { core, datasets, history, downloads, readLinks, sessionCookie } = services;
+  const { pool, ffmpeg } = inspection;
+  const { filesInFlight, failedLogins, holdUnsent, stopping } = http;
+  const { publicUrl, timeouts, limits } = config;
+  const accountWatches = new AccountWatches(core);
+  const thumbnails = new Thumbnails(core, {
+    make: (image, options) => pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
+    atOnce: THUMBNAILS_PER_PROCESS * pool.size,
   });
+  const watch = {
+    watchDataset: (key: Parameters<typeof watchDataset>[1], signal: AbortSignal) => watchDataset(core, key, signal),
+    watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
+  };
+  const sendJson = sendJsonWith(holdUnsent);
+  const mountArchives = new MountArchives(core, downloads);
+  const tokens = { accounts, datasets, limits: limits.account, publicUrl, now };
+  const { uploads, uploadLinks, webhooks } = services;
+  return {
+    ...datasetHandlers({ datasets, history, stopping, ...watch }),
+    ...pairHandlers({ datasets, pairs: new PairService(core) }),
+    ...recheckHandlers(new RecheckService(core, storage.rechecks)),
+    ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
+    ...uploadHandlers({ uploads, uploadLinks, timeouts, metrics, filesInFlight, publicUrl, now, stopping }),
+    ...writeHandlers({ datasets, captionWrites: new CaptionWrites(core), bulkRemovals: new BulkRemovals(core) }),
+    ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
+    ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
+    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),
+    ...tokenHandlers(tokens),
+    ...shareHandlers(tokens),
+    ...sessionHandlers({ accounts, sessions, failedLogins, sessionCookie, now }),
+    ...webhookHandlers(webhooks.service),
+    ...operationHandlers({
+      ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
+      checkReady: () => Promise.all([catalog.ping(), blobs.ping()]),
+    }),
+  };
 }

@@ -1,5 +1,4 @@
-import { MICROS_PER_SECOND } from './dataset/dataset.js';
-import type { HistoryRules } from './dataset/history/revisions.js';
+import { MICROS_PER_SECOND, type Micros } from './dataset/dataset.js';
 import type { BodyTimeouts } from './server/bodies.js';
 import type { ServiceRules } from './service/dependencies.js';
 import { type FfmpegChoice, ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
@@ -37,7 +36,8 @@ export interface Config {
   readonly mountRoot: string | undefined;
   /** How long the bytes of a file that no revision has any more stay for downloads in flight, in microseconds. */
   readonly blobGrace: number;
-  readonly history: HistoryRules;
+  /** How long earlier revisions are kept. */
+  readonly historyLifetime: Micros;
   readonly timeouts: BodyTimeouts;
   /** How long requests in flight may take to finish after SIGTERM. */
   readonly stopSeconds: number;
@@ -132,7 +132,7 @@ function configOf(values: Values, environment: Record<string, string | undefined
     webhookAllow: values.webhookAllow ?? [],
     mountRoot: values.mountRoot,
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
-    history: { lifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND, count: values.historyCount },
+    historyLifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND,
     timeouts: {
       requestSeconds: values.requestSeconds,
       directSeconds: values.directSeconds,

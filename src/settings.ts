@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { MAX_BATCH_BODY_BYTES, MAX_DIRECT_BYTES } from './api/limits.js';
 import { addressList, hostList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
-import { parseS3Url } from './storage/blobs/s3/connection/location.js';
+import { parseS3Url } from './storage/blobs/s3/location.js';
 
 export interface Setting {
   /** In the syntax of commander. */
@@ -133,15 +133,8 @@ export const SETTINGS = {
     flag: '--history-days <number>',
     env: 'TRAINYARD_HISTORY_DAYS',
     fallback: '30',
-    help: 'how long earlier revisions of a dataset are kept',
+    help: 'how long earlier revisions of a dataset are kept, besides its last 20; 0 keeps the latest and pinned ones alone',
     parse: wholeNumber({ min: 0, max: 36_500 }),
-  },
-  historyCount: {
-    flag: '--history-count <number>',
-    env: 'TRAINYARD_HISTORY_COUNT',
-    fallback: '20',
-    help: 'how many of the latest revisions of a dataset are kept, however old; the latest is kept in any case',
-    parse: wholeNumber({ min: 0, max: 1_000_000 }),
   },
   leaseSeconds: {
     flag: '--lease-seconds <number>',

@@ -1,47 +1,45 @@
 import { z } from 'zod';
-import { wireFile, wireManifest, wireTime } from './schemas.js';
+import { wireFile, wireManifest } from './schemas.js';
+import { flag, text, wireCount as count, wireSha256, wireTime, wordOf } from './values.js';
 
 /* The schemas of answers about the history of a dataset. All of it is trainyard's own. */
 
-const count = z.int().min(0);
 const revisionNumber = z.int().min(1);
 
 export const wireRevision = z
   .object({
-    number: revisionNumber.meta({ description: 'Revisions of a dataset are numbered 1, 2, 3, …' }),
-    started_at: wireTime.meta({ description: 'When its first change was made.' }),
-    changed_at: wireTime.meta({ description: 'When its last change was made.' }),
-    account: z.string().meta({ description: 'The name of the account that made it.' }),
+    number: revisionNumber.describe('Revisions of a dataset are numbered 1, 2, 3, …'),
+    started_at: wireTime.describe('When its first change was made.'),
+    changed_at: wireTime.describe('When its last change was made.'),
+    account: text('The name of the account that made it.'),
     token: z
       .object({ id: z.string(), name: z.string() })
       .nullable()
       .meta({ description: 'The token that made it; null if it is unknown.' }),
-    how: z.enum(['upload', 'delete', 'edit', 'bulk', 'push', 'restore', 'undo', 'import']).meta({
+    how: wordOf(['upload', 'delete', 'edit', 'bulk', 'push', 'restore', 'undo', 'import']).meta({
       description:
         'upload, delete: single requests. edit: an edit on the page. bulk: one action on many files. push: `trainyard push`. restore: an earlier revision was restored. undo: the changes of a revision were reversed. import: what was there before the history began.',
     }),
     change_id: z.string().nullable().meta({
       description: 'The id that the client gave its changes in the header `Trainyard-Change`; null if it gave none.',
     }),
-    restored_from: revisionNumber.nullable().meta({
-      description:
+    restored_from: revisionNumber
+      .nullable()
+      .describe(
         'With `restore`: the revision that was restored. With `undo`: the revision whose changes were reversed.',
-    }),
-    added: count.meta({ description: 'Files that are in this revision and not in the one before.' }),
-    removed: count.meta({ description: 'Files that were in the revision before and are not in this one.' }),
-    changed: count.meta({ description: 'Files of the same name and other bytes than in the revision before.' }),
-    files: count.meta({ description: 'Files in this revision.' }),
-    bytes: count.meta({ description: 'The size of all files in this revision.' }),
-    digest: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .meta({ description: 'The fingerprint of its set of files, as that of a READY dataset.' }),
-    ready: z.boolean().meta({ description: 'Whether these files, alone, are fit to train on.' }),
-    is_latest: z.boolean().meta({ description: 'Whether its files are those that the dataset has now.' }),
+      ),
+    added: count.describe('Files that are in this revision and not in the one before.'),
+    removed: count.describe('Files that were in the revision before and are not in this one.'),
+    changed: count.describe('Files of the same name and other bytes than in the revision before.'),
+    files: count.describe('Files in this revision.'),
+    bytes: count.describe('The size of all files in this revision.'),
+    digest: wireSha256.describe('The fingerprint of its set of files, as that of a READY dataset.'),
+    ready: flag('Whether these files, alone, are fit to train on.'),
+    is_latest: flag('Whether its files are those that the dataset has now.'),
     pinned: z
       .object({
         at: wireTime,
-        by: z.string().meta({ description: 'The name of the account.' }),
+        by: text('The name of the account.'),
         note: z.string().nullable(),
       })
       .nullable()
@@ -52,9 +50,7 @@ export const wireRevision = z
 export const wireRevisionPage = z
   .object({
     revisions: z.array(wireRevision).meta({ description: 'The kept revisions, newest first.' }),
-    next_before: revisionNumber.nullable().meta({
-      description: 'The `before` of the next page, `null` on the last page.',
-    }),
+    next_before: revisionNumber.nullable().describe('The `before` of the next page, `null` on the last page.'),
   })
   .meta({ id: 'RevisionPage' });
 
@@ -71,7 +67,7 @@ const wireFileWithText = wireFile.extend({ text: captionText }).meta({ id: 'File
 
 export const wireRevisionDiff = z
   .object({
-    from: count.meta({ description: '0 stands for no files.' }),
+    from: count.describe('0 stands for no files.'),
     to: count,
     total: z
       .object({ added: count, removed: count, changed: count })
@@ -91,14 +87,14 @@ export const wireRevisionDiff = z
 
 export const wireRestored = z
   .object({
-    restored: z.boolean().meta({ description: 'False if the dataset had exactly these files already.' }),
-    revision: wireRevision.meta({ description: 'The latest revision, which is new if `restored` is true.' }),
+    restored: flag('False if the dataset had exactly these files already.'),
+    revision: wireRevision.describe('The latest revision, which is new if `restored` is true.'),
   })
   .meta({ id: 'Restored' });
 
 export const wireUndone = z
   .object({
-    revision: wireRevision.nullable().meta({ description: 'The new revision; null if nothing was to be changed.' }),
+    revision: wireRevision.nullable().describe('The new revision; null if nothing was to be changed.'),
     undone: z.array(z.string()).meta({ description: 'The files that are now as before the revision, by name.' }),
     kept: z
       .array(z.string())
@@ -110,5 +106,3 @@ export type WireRevision = z.infer<typeof wireRevision>;
 export type WireRevisionPage = z.infer<typeof wireRevisionPage>;
 export type WireRevisionWithFiles = z.infer<typeof wireRevisionWithFiles>;
 export type WireRevisionDiff = z.infer<typeof wireRevisionDiff>;
-export type WireRestored = z.infer<typeof wireRestored>;
-export type WireUndone = z.infer<typeof wireUndone>;

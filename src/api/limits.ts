@@ -28,6 +28,15 @@ export const MAX_BATCH_FILES = 20_000;
 /** The body of a request for upload links: the largest batch of names and sizes, also with each character escaped. */
 export const MAX_BATCH_BODY_BYTES = 16 * 1024 * 1024;
 
+/** The body of a request that saves captions: 256 captions of the largest size. */
+export const MAX_CAPTIONS_BODY_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Larger bodies share the memory for bodies. A request without a token may not have one, or it could take the memory from
+ * those with a token.
+ */
+export const SMALL_BODY_BYTES = 16 * 1024;
+
 /** Datasets that a token may be bound to. Each request reads all of them. */
 export const MAX_BOUND_DATASETS = 100;
 

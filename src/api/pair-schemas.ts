@@ -1,12 +1,18 @@
 import { z } from 'zod';
-import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
 import { LINK_SLOTS } from '../dataset/pairs/roles.js';
-import { wireCount as count, wireSha256 as sha256, type WireLinkSlot, wireRole, wireStatus } from './values.js';
+import {
+  wireCount as count,
+  rawName,
+  wireSha256 as sha256,
+  type WireLinkSlot,
+  wireRole,
+  wireStatus,
+} from './values.js';
 
 /* The schemas of links between datasets, in requests and answers. All of it is trainyard's own. */
 
 const stems = z
-  .object({ count, stems: z.array(z.string()).meta({ description: 'In order, at most 1,000.' }) })
+  .object({ count, stems: z.array(z.string()).describe('In order, at most 1,000.') })
   .meta({ id: 'Stems', description: 'Names of files without their extensions.' });
 
 const wireLink = z
@@ -15,12 +21,12 @@ const wireLink = z
     name: z.string(),
     role: wireRole,
     status: wireStatus,
-    digest: sha256.optional().meta({ description: 'Of the linked dataset; present only if it is READY.' }),
-    missing: stems.meta({ description: 'Images of the training dataset without a control or mask of the same stem.' }),
-    extra: stems.meta({ description: 'Controls or masks without an image of the same stem in the training dataset.' }),
-    ambiguous: stems.meta({ description: 'Stems of which the linked dataset has several images.' }),
-    misfit: stems.meta({ description: 'Pairs at whose sizes the trainer stops, or counts the wrong region.' }),
-    stretched: stems.meta({ description: 'Pairs of different aspect ratios, which is a warning.' }),
+    digest: sha256.optional().describe('Of the linked dataset; present only if it is READY.'),
+    missing: stems.describe('Images of the training dataset without a control or mask of the same stem.'),
+    extra: stems.describe('Controls or masks without an image of the same stem in the training dataset.'),
+    ambiguous: stems.describe('Stems of which the linked dataset has several images.'),
+    misfit: stems.describe('Pairs at whose sizes the trainer stops, or counts the wrong region.'),
+    stretched: stems.describe('Pairs of different aspect ratios, which is a warning.'),
   })
   .meta({ id: 'Link' });
 
@@ -38,14 +44,14 @@ export const wireLinks = bySlot(wireLink).meta({
 
 export const wireLinkedFrom = z
   .array(z.object({ id: z.string(), name: z.string() }))
-  .meta({ description: 'The training datasets that link to this control or mask, by name, at most 100.' });
+  .describe('The training datasets that link to this control or mask, by name, at most 100.');
 
 export const wireManifestLinks = bySlot(
   z.object({
     dataset_id: z.string(),
     name: z.string(),
     revision: count,
-    digest: sha256.optional().meta({ description: 'Present only if the linked dataset is READY.' }),
+    digest: sha256.optional().describe('Present only if the linked dataset is READY.'),
   }),
 ).meta({ id: 'ManifestLinks', description: 'The states of the linked datasets at the same moment.' });
 
@@ -53,9 +59,7 @@ export const wireManifestLinks = bySlot(
 export const wireLinkStates = z.object({ links: wireLinks, status: wireStatus }).meta({ id: 'LinkStates' });
 
 /** The id or name of a dataset, for each slot. */
-const nameOrId = z.string().max(MAX_RAW_NAME_LENGTH).nullish().meta({
-  description: 'The id or the name of a dataset of the account; null or missing: none.',
-});
+const nameOrId = rawName.nullish().describe('The id or the name of a dataset of the account; null or missing: none.');
 
 export const linksBody = z.strictObject({
   control_1: nameOrId,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
+import { ROLES } from '../dataset/pairs/roles.js';
 import {
   MAX_NAMES_PER_REQUEST,
   MAX_PAGE_SIZE,
@@ -7,16 +7,16 @@ import {
   MAX_REVISIONS_PER_PAGE,
   MAX_WAIT_SECONDS,
 } from './limits.js';
-import { fileKind } from './schemas.js';
-import { storedText, wireRole, wireStatus } from './values.js';
+import { FILE_KINDS } from './schemas.js';
+import { rawName, storedText, text, wireRole, wireStatus } from './values.js';
 
 /*
  * The schemas of requests. The server validates requests with them and generates the OpenAPI document from them. A body of our own
  * routes has no other fields, since a misspelt restriction or condition would be ignored; clients of the hosted API may send more.
  */
 
-/** A name in a request, before it is normalized. */
-const rawName = z.string().max(MAX_RAW_NAME_LENGTH);
+/** Unlike an answer, a request has no other roles. */
+const role = z.enum(ROLES).meta({ description: wireRole.description });
 
 export const createBody = z
   .object({
@@ -24,12 +24,12 @@ export const createBody = z
       description:
         'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.',
     }),
-    role: wireRole.nullish().meta({ description: '`training` if omitted.' }),
+    role: role.nullish().meta({ description: '`training` if omitted.' }),
   })
   .nullish();
 
 export const datasetChangeBody = z
-  .strictObject({ name: rawName.optional(), role: wireRole.optional() })
+  .strictObject({ name: rawName.optional(), role: role.optional() })
   .refine((changes) => Object.keys(changes).length > 0, 'must have a name or a role')
   .meta({ minProperties: 1 });
 
@@ -70,11 +70,12 @@ export const captionsBody = z.strictObject({
     .array(
       z.strictObject({
         filename: rawName,
-        text: z.string().meta({ description: 'At most 65,536 bytes of UTF-8.' }),
-        ifMatch: etagOrNull.optional().meta({
-          description:
+        text: text('At most 65,536 bytes of UTF-8.'),
+        ifMatch: etagOrNull
+          .optional()
+          .describe(
             'The ETag that the stored caption must have; null: there must be none. Without it, the caption is saved in any case.',
-        }),
+          ),
       }),
     )
     .min(1)
@@ -97,16 +98,16 @@ export function fromDigits<S extends z.ZodType<number>>(schema: S) {
 
 export const listQuery = z.object({
   limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).optional(),
-  cursor: z.string().max(MAX_RAW_NAME_LENGTH).optional(),
+  cursor: rawName.optional(),
   status: wireStatus.optional(),
-  name: rawName.optional().meta({ description: 'Only the dataset with exactly this name.' }),
-  role: wireRole.optional().meta({ description: 'Only datasets with this role.' }),
+  name: rawName.optional().describe('Only the dataset with exactly this name.'),
+  role: role.optional().describe('Only datasets with this role.'),
 });
 
 export const filesQuery = z.object({
   limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).default(100),
-  kind: fileKind.optional(),
-  after: rawName.optional().meta({ description: 'Only files whose names sort after this one.' }),
+  kind: z.enum(FILE_KINDS).optional(),
+  after: rawName.optional().describe('Only files whose names sort after this one.'),
 });
 
 export const statusQuery = z.object({
@@ -122,11 +123,11 @@ export const eventsQuery = z.object({
   }),
 });
 
-const revisionNumber = fromDigits(z.int().min(1));
+export const revisionNumber = fromDigits(z.int().min(1));
 
 /** The revision that a download reads. */
 export const revisionQuery = z.object({
-  revision: revisionNumber.optional().meta({ description: 'Read the files of this revision instead of the latest.' }),
+  revision: revisionNumber.optional().describe('Read the files of this revision instead of the latest.'),
 });
 
 export const manifestQuery = revisionQuery.extend({
@@ -139,7 +140,7 @@ export const manifestQuery = revisionQuery.extend({
 
 export const revisionsQuery = z.object({
   limit: fromDigits(z.int().min(1).max(MAX_REVISIONS_PER_PAGE)).default(50),
-  before: revisionNumber.optional().meta({ description: 'Only revisions with smaller numbers.' }),
+  before: revisionNumber.optional().describe('Only revisions with smaller numbers.'),
 });
 
 export const revisionDiffQuery = z.object({
@@ -148,7 +149,7 @@ export const revisionDiffQuery = z.object({
   limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).default(100).meta({
     description: 'Names on one page. A page with long captions has fewer.',
   }),
-  after: rawName.optional().meta({ description: 'Only files whose names sort after this one.' }),
+  after: rawName.optional().describe('Only files whose names sort after this one.'),
 });
 
 export const pinBody = z
@@ -159,7 +160,7 @@ export const pinBody = z
 
 /** Without the signature of a read link, which authentication reads. */
 export const thumbnailQuery = revisionQuery.extend({
-  sha256: z.string().max(MAX_RAW_NAME_LENGTH).optional().meta({
+  sha256: rawName.optional().meta({
     description:
       "The file's SHA-256. If it matches, the answer may be cached for good, because the bytes of this URL never change.",
   }),
@@ -172,22 +173,14 @@ export const fileQuery = thumbnailQuery.extend({
     .meta({ description: 'Whether a browser saves the file instead of showing it.' }),
 });
 
-const optionalText = z.string().optional();
+/** How long a link to a tar archive may be valid, in seconds: a minute to a week. */
+const [MIN_SECONDS, MAX_SECONDS, DEFAULT_SECONDS] = [60, 7 * 86_400, 3600];
 
-export const thumbnailHeaders = z.looseObject({ 'if-none-match': optionalText });
-export const fileHeaders = thumbnailHeaders.extend({ range: optionalText, 'if-range': optionalText });
-
-/** To which change a write belongs. */
-export const changeHeaders = z.looseObject({
-  'trainyard-change': optionalText.meta({
-    description:
-      'The change that the request belongs to, such as `push; 3f2a`: edit, bulk, push or upload, and an id of 1 to 64 letters, digits and hyphens. Requests with the same value are one revision of the history as far as possible. Without it, those of a token within ten minutes are.',
+export const tarLinkQuery = manifestQuery.extend({
+  seconds: fromDigits(z.int().min(MIN_SECONDS).max(MAX_SECONDS)).default(DEFAULT_SECONDS).meta({
+    description: 'How long the link is valid, from a minute to a week. It ends with the token at the latest.',
   }),
 });
 
-/** The condition of a write, and its change. */
-export const writeHeaders = changeHeaders.extend({ 'if-match': optionalText, 'if-none-match': optionalText });
-
-export const datasetParams = z.object({ id: z.string().max(MAX_RAW_NAME_LENGTH) });
-export const fileParams = datasetParams.extend({ filename: rawName });
-export const revisionParams = datasetParams.extend({ number: revisionNumber });
+/** The query of an upload link. */
+export const uploadQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() }).partial();

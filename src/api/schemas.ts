@@ -1,30 +1,36 @@
 import { z } from 'zod';
 import { wireLinkedFrom, wireLinks, wireManifestLinks } from './pair-schemas.js';
-import { wireCount as count, wireSha256 as sha256, wireRole, wireStatus } from './values.js';
+import {
+  flag,
+  text,
+  uniqueBy,
+  wireCount as count,
+  wireRole,
+  wireSha256 as sha256,
+  wireStatus,
+  wireTime,
+  wireUrl,
+  wordOf,
+} from './values.js';
+
+/** What a file is: media to train on, or the caption of one. */
+export const FILE_KINDS = ['image', 'video', 'caption'] as const;
 
 /*
  * The schemas of answers. The server generates the OpenAPI document from them; the client takes its types from them. The
  * fields of the hosted API keep its names and meanings; the others are trainyard's own.
  */
 
-export const wireTime = z
-  .string()
-  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/)
-  .meta({
-    description: 'ISO 8601 in UTC with microseconds and without a zone suffix.',
-    examples: ['2025-07-22T13:05:16.143086'],
-  });
-
 const wireEtag = z
   .string()
   .regex(/^"[0-9a-f]{64}"$/)
-  .meta({ description: 'The strong ETag of the file: its SHA-256 in quotation marks.' });
+  .describe('The strong ETag of the file: its SHA-256 in quotation marks.');
 
 export const wireProblem = z
   .object({
     code: z.string().meta({ examples: ['MISSING_CAPTION'] }),
     filename: z.string().optional(),
-    message: z.string().meta({ description: 'What is wrong with which file, and what to do about it.' }),
+    message: text('What is wrong with which file, and what to do about it.'),
   })
   .meta({ id: 'Problem' });
 
@@ -44,66 +50,59 @@ export const wireDataset = z
     status: wireStatus,
     created_at: wireTime,
     updated_at: wireTime,
-    error: wireError.optional().meta({ description: 'Present only if the status is FAILED.' }),
-    size_bytes: count.meta({ description: 'The sum over all stored files.' }),
+    error: wireError.optional().describe('Present only if the status is FAILED.'),
+    size_bytes: count.describe('The sum over all stored files.'),
     counts: z.object({
       images: count,
       videos: count,
       captions: count,
-      uncaptioned: count.meta({
-        description: 'Images and videos without a caption; 0 for a control or mask, which needs none.',
-      }),
-      unpaired: count.meta({
-        description: 'Errors of the pairs with the controls and the mask of this dataset; 0 without links.',
-      }),
-      pending: count.meta({ description: 'Uploads that are reserved, in progress, or expired.' }),
-      checking: count.meta({ description: 'Uploads that are complete and still being checked.' }),
-      rejected: count.meta({ description: 'Uploads whose content was rejected.' }),
+      uncaptioned: count.describe('Images and videos without a caption; 0 for a control or mask, which needs none.'),
+      unpaired: count.describe('Errors of the pairs with the controls and the mask of this dataset; 0 without links.'),
+      pending: count.describe('Uploads that are reserved, in progress, or expired.'),
+      checking: count.describe('Uploads that are complete and still being checked.'),
+      rejected: count.describe('Uploads whose content was rejected.'),
     }),
   })
   .meta({ id: 'Dataset' });
-
-export const fileKind = z.enum(['image', 'video', 'caption']);
 
 export const wireFile = z
   .object({
     filename: z.string(),
     size_bytes: count,
-    content_type: z.string().meta({ description: 'Detected from the content; the declared type is ignored.' }),
+    content_type: text('Detected from the content; the declared type is ignored.'),
     sha256,
     etag: wireEtag,
     uploaded_at: wireTime,
-    kind: fileKind,
+    kind: wordOf(FILE_KINDS),
     format: z
       .string()
       .optional()
       .meta({ description: 'Detected from the content: `jpeg`, `mp4`, …', examples: ['jpeg'] }),
-    width: count.optional().meta({ description: 'In pixels, with the orientation applied.' }),
+    width: count.optional().describe('In pixels, with the orientation applied.'),
     height: count.optional(),
     duration_seconds: z.number().min(0).optional(),
     frames: count.optional(),
     frames_per_second: z.number().min(0).optional(),
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
-    characters: count.optional().meta({ description: 'The length of a caption in code points.' }),
+    characters: count.optional().describe('The length of a caption in code points.'),
     warnings: z.array(wireProblem).optional(),
-    problem: wireProblem.optional().meta({ description: 'Found by a recheck: the file was accepted and is damaged.' }),
+    problem: wireProblem.optional().describe('Found by a recheck: the file was accepted and is damaged.'),
   })
   .meta({ id: 'File' });
 
-const digest = sha256.meta({
-  description:
-    'The fingerprint of exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. With links, that over the lines `digest  files\\n`, of its own files, and `digest  control_1\\n`, …, `digest  mask\\n` of the linked datasets. Present only if the dataset is READY.',
-});
+const digest = sha256.describe(
+  'The fingerprint of exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. With links, that over the lines `digest  files\\n`, of its own files, and `digest  control_1\\n`, …, `digest  mask\\n` of the linked datasets. Present only if the dataset is READY.',
+);
 
-const filesDigest = sha256.meta({
-  description: 'With links: the fingerprint of the own files alone. Present only if the dataset is READY.',
-});
+const filesDigest = sha256.describe(
+  'With links: the fingerprint of the own files alone. Present only if the dataset is READY.',
+);
 
 const wireAwaited = z
   .object({
     filename: z.string(),
-    until: wireTime.meta({ description: 'When the reservation expires; the dataset is FAILED from then on.' }),
+    until: wireTime.describe('When the reservation expires; the dataset is FAILED from then on.'),
   })
   .meta({ id: 'Awaited' });
 
@@ -112,13 +111,13 @@ const wireChecking = z
     filename: z.string(),
     size_bytes: count,
     sha256,
-    since: wireTime.meta({ description: 'When all bytes had been received.' }),
+    since: wireTime.describe('When all bytes had been received.'),
   })
   .meta({ id: 'Checking' });
 
 export const wireDatasetWithFiles = wireDataset
   .extend({
-    files: z.array(wireFile).meta({ description: 'Complete and valid files only.' }),
+    files: uniqueBy(wireFile, 'filename').describe('Complete and valid files only.'),
     awaited: z.array(wireAwaited).optional().meta({
       description: 'Pending uploads, ordered by filename, at most 1,000; absent if there are none.',
     }),
@@ -146,20 +145,20 @@ export const wireManifest = z
   .object({
     dataset_id: z.string(),
     name: z.string(),
-    revision: count.optional().meta({
-      description: 'The number of the revision that has these files; 0 if no file was ever stored.',
-    }),
-    status: wireStatus.meta({ description: 'Of an earlier revision: READY or FAILED, by its files alone.' }),
+    revision: count
+      .optional()
+      .describe('The number of the revision that has these files; 0 if no file was ever stored.'),
+    status: wireStatus.describe('Of an earlier revision: READY or FAILED, by its files alone.'),
     digest: digest.optional(),
     files_digest: filesDigest.optional(),
     links: wireManifestLinks.optional(),
-    files: z.array(wireFile),
+    files: uniqueBy(wireFile, 'filename'),
   })
   .meta({ id: 'Manifest' });
 
 export const wireDatasetList = z
   .object({
-    datasets: z.array(wireDataset),
+    datasets: uniqueBy(wireDataset, 'id', 'name'),
     next_cursor: z.string().nullable().optional().meta({
       description: 'The `cursor` of the next page, `null` on the last page; present only if `limit` was given.',
     }),
@@ -181,14 +180,27 @@ export const wireUploadedFile = wireFile
   })
   .meta({ id: 'UploadedFile' });
 
+/**
+ * The headers that a PUT of bytes to an object store may need. With others, a link could make a client act in its user's
+ * network, or have the store copy or publish objects.
+ */
+const UPLOAD_HEADER =
+  /^(content-(type|md5)|if-none-match|x-amz-(checksum-\w+|content-sha256|server-side-encryption(-aws-kms-key-id)?)|x-goog-content-length-range|x-ms-blob-type)$/i;
+
 export const wireUploadLinks = z
   .object({
     uploads: z.record(
       z.string(),
       z.object({
-        upload_url: z.string(),
+        upload_url: wireUrl,
         method: z.literal('PUT'),
-        headers: z.record(z.string(), z.string()).meta({ description: 'Headers to send with the PUT.' }),
+        headers: z
+          .record(z.string(), z.string())
+          .refine(
+            (headers) => Object.keys(headers).every((name) => UPLOAD_HEADER.test(name)),
+            'has a header which no upload needs',
+          )
+          .describe('Headers to send with the PUT.'),
         expires_at: wireTime,
       }),
     ),
@@ -215,15 +227,14 @@ export const wireCaption = z
 
 export const wireCaptions = z.object({ captions: z.array(wireCaption) }).meta({ id: 'Captions' });
 
-export const wireReadLink = z
+export const wireDownloadLink = z
   .object({
-    query: z.string().meta({
-      description:
-        'The query to append to URLs of files, thumbnails and the zip archive of this dataset; with it, they need no token.',
-    }),
-    expires_at: wireTime.meta({ description: 'Between one and two hours from now; constant for an hour.' }),
+    query: text(
+      'The query to append to URLs of files, thumbnails and the zip archive of this dataset; with it, they need no token.',
+    ),
+    expires_at: wireTime.describe('Between one and two hours from now; constant for an hour.'),
   })
-  .meta({ id: 'ReadingLink' });
+  .meta({ id: 'DownloadLink' });
 
 export const wireDeletedDataset = z.object({ id: z.string(), deleted: z.literal(true) });
 export const wireDeletedFile = z.object({
@@ -242,7 +253,7 @@ export const wireCurrentFile = z.object({ etag: wireEtag, size_bytes: count }).m
 export const wireErrorBody = z
   .object({
     error_code: z.int().meta({ description: 'The HTTP status followed by three digits.', examples: [404001] }),
-    error_message: z.string().meta({ description: 'What is wrong, with which file or field, and what to do.' }),
+    error_message: text('What is wrong, with which file or field, and what to do.'),
     detail: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
     current: wireCurrentFile.nullable().optional().meta({
       description: 'With 412 only: the file that the write would have replaced, null if there is none.',
@@ -256,12 +267,125 @@ const wireFfmpeg = z.object({ path: z.string(), version: z.string() });
 export const wireReadiness = z
   .object({
     status: z.literal('ready'),
-    ffmpeg: wireFfmpeg.nullable().meta({ description: 'Decodes the frames of clips; null if there is none.' }),
-    upload_links_to: z
-      .enum(['bucket', 'service'])
-      .meta({ description: 'Where upload links lead. With a bucket, the log says why they lead to the service.' }),
+    ffmpeg: wireFfmpeg.nullable().describe('Decodes the frames of clips; null if there is none.'),
+    upload_links_to: wordOf(['bucket', 'service']).describe(
+      'Where upload links lead. With a bucket, the log says why they lead to the service.',
+    ),
   })
   .meta({ id: 'Readiness' });
+
+/* The schemas of answers to requests that write or remove several files. */
+
+export const wireSavedCaptions = z
+  .object({
+    captions: z
+      .array(
+        z.object({
+          filename: z.string(),
+          saved: z.boolean(),
+          file: wireFile.optional().describe('The caption, if it was saved.'),
+          current: wireCurrentFile.nullable().optional().meta({
+            description: 'If its `ifMatch` was not met: the stored caption, null if there is none.',
+          }),
+          problem: wireProblem.optional().describe('If its text was rejected.'),
+        }),
+      )
+      .meta({ description: 'One for each caption, in the order of the request.' }),
+    revision: wireRevisionNumber,
+  })
+  .meta({ id: 'SavedCaptions' });
+
+export const wireRemovedFiles = z
+  .object({
+    files: z
+      .array(
+        z.object({
+          filename: z.string(),
+          deleted: flag('False if there is no such file, or its `ifMatch` was not met.'),
+          current: wireCurrentFile.nullable().optional().meta({
+            description: 'If its `ifMatch` was not met: the stored file, null if there is none.',
+          }),
+        }),
+      )
+      .meta({ description: 'One for each filename, in the order of the request.' }),
+    revision: wireRevisionNumber,
+  })
+  .meta({ id: 'RemovedFiles' });
+
+export const wireWithdrawnUploads = z
+  .object({
+    uploads: z
+      .array(
+        z.object({
+          filename: z.string(),
+          withdrawn: flag('False if there is no pending or rejected upload of that name.'),
+        }),
+      )
+      .meta({ description: 'One for each filename, in the order of the request.' }),
+  })
+  .meta({ id: 'WithdrawnUploads' });
+
+/** The `dataset` event of the stream of one dataset. */
+export const wireDatasetChange = wireDataset.extend({
+  files: z.array(wireFile).optional().meta({
+    description:
+      'Those of the files that changed since the event before that are in `files` of the status now. Absent if any file may have changed, as in the first event of a stream and after more than 200 changes: then read the status.',
+  }),
+  absent: z.array(z.string()).optional().meta({
+    description:
+      'Together with `files`: the other filenames that changed. They are not, or no longer, in `files` of the status.',
+  }),
+});
+
+export const ACCOUNT_EVENTS =
+  'Events until the client disconnects: `dataset` with a Dataset, and `deleted` with `{"id": …}`.';
+
+const { files: changedFiles, absent } = wireDatasetChange.shape;
+export const DATASET_EVENTS = `Events until the client disconnects or the dataset is deleted: \`dataset\` with a Dataset at once and after changes, and \`deleted\` with \`{"id": …}\`. Changes in quick succession are one event. Two more fields of \`dataset\` say which files changed since the event before. \`files\`: ${changedFiles.description} \`absent\`: ${absent.description} The first event of a stream never has them, so a client that reconnects misses nothing.`;
+
+export const wireRecheck = z
+  .object({
+    dataset_id: z.string(),
+    state: wordOf(['never', 'running', 'finished']).describe('Of the last recheck; `never` if there was none.'),
+    total: count.describe('Files of the dataset when the recheck started.'),
+    checked: count.describe('Files that have been inspected again.'),
+    started_at: wireTime.optional(),
+    finished_at: wireTime.optional(),
+    problems: z.array(wireProblem).meta({
+      description: 'One for each file that was accepted and is damaged, ordered by filename, at most 1,000.',
+    }),
+  })
+  .meta({ id: 'Recheck' });
+
+export const wireTarLink = z
+  .object({
+    url: wireUrl.describe('The tar archive, without a token.'),
+    sha256sums_url: wireUrl.describe('The list for `sha256sum -c`, without a token.'),
+    script_url: wireUrl.describe('The shell script that mounts the archive of a link.'),
+    expires_at: wireTime,
+    ...wireManifest.required().pick({ dataset_id: true, name: true, revision: true, digest: true }).shape,
+    links: wireManifestLinks.optional(),
+    files: count.describe('The number of files, those of linked datasets included.'),
+    bytes: count.describe('Their size.'),
+  })
+  .meta({ id: 'TarLink' });
+
+/*
+ * What a client accepts from any service with this API. The hosted one has none of the fields that are trainyard's own.
+ */
+export const anyDataset = wireDataset.partial({ role: true, size_bytes: true, counts: true });
+const anyFile = wireFile.partial().extend({ filename: z.string(), size_bytes: count });
+export const anyDatasetList = wireDatasetList.extend({ datasets: uniqueBy(anyDataset, 'id', 'name') });
+export const anyDatasetWithFiles = wireDatasetWithFiles
+  .partial({ role: true, size_bytes: true, counts: true, warnings: true })
+  .extend({ files: uniqueBy(anyFile, 'filename') });
+export const anyUploadedFile = wireUploadedFile.partial();
+export const anyUploadLinks = z.object({
+  uploads: z.record(
+    z.string(),
+    wireUploadLinks.shape.uploads.valueType.partial({ headers: true }).extend({ expires_at: z.string().optional() }),
+  ),
+});
 
 export type WireDataset = z.infer<typeof wireDataset>;
 export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;
@@ -272,11 +396,15 @@ export type WireChecking = z.infer<typeof wireChecking>;
 export type WireAwaited = z.infer<typeof wireAwaited>;
 export type WireProblem = z.infer<typeof wireProblem>;
 export type WireCaption = z.infer<typeof wireCaption>;
-export type WireCaptions = z.infer<typeof wireCaptions>;
 export type WireManifest = z.infer<typeof wireManifest>;
-export type WireDatasetList = z.infer<typeof wireDatasetList>;
 export type WireUploadedFile = z.infer<typeof wireUploadedFile>;
 export type WireUploadLink = z.infer<typeof wireUploadLinks>['uploads'][string];
-export type WireReadLink = z.infer<typeof wireReadLink>;
+export type WireDownloadLink = z.infer<typeof wireDownloadLink>;
 export type WireCurrentFile = z.infer<typeof wireCurrentFile>;
 export type WireErrorBody = z.infer<typeof wireErrorBody>;
+export type WireSavedCaptions = z.infer<typeof wireSavedCaptions>;
+export type WireRemovedFiles = z.infer<typeof wireRemovedFiles>;
+export type WireWithdrawnUploads = z.infer<typeof wireWithdrawnUploads>;
+export type WireDatasetChange = z.infer<typeof wireDatasetChange>;
+export type WireRecheck = z.infer<typeof wireRecheck>;
+export type WireTarLink = z.infer<typeof wireTarLink>;

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
-import { wireTime } from './schemas.js';
+import { flag, text, wireCount as count, wireTime, wordOf } from './values.js';
 
 /** The events that a webhook can receive, besides tests. */
 export const WEBHOOK_EVENTS = ['dataset.ready', 'dataset.failed', 'dataset.deleted'] as const;
@@ -20,9 +19,7 @@ const url = z
 const events = z.array(z.enum(WEBHOOK_EVENTS)).min(1).max(WEBHOOK_EVENTS.length).meta({
   description: 'The events that it receives; by default all.',
 });
-const enabled = z.boolean().meta({
-  description: 'False: no event is recorded for it, and none is sent. An answer of 410 disables a webhook.',
-});
+const enabled = flag('False: no event is recorded for it, and none is sent. An answer of 410 disables a webhook.');
 
 export const webhookBody = z.strictObject({ url, events: events.optional() });
 export const webhookChangeBody = z.strictObject({
@@ -31,20 +28,14 @@ export const webhookChangeBody = z.strictObject({
   enabled: enabled.optional(),
 });
 
-const idInPath = z.string().max(MAX_RAW_NAME_LENGTH);
-export const webhookParams = z.object({ webhook_id: idInPath });
-export const deliveryParams = webhookParams.extend({ delivery_id: idInPath });
-
-export const wireWebhook = z.object({ id: z.string(), url, events, enabled, created_at: wireTime }).meta({
-  id: 'Webhook',
-});
+export const wireWebhook = z
+  .object({ id: z.string(), url: z.string(), events: z.array(wordOf(WEBHOOK_EVENTS)), enabled, created_at: wireTime })
+  .meta({ id: 'Webhook' });
 
 /** The answer that makes a webhook. */
 export const wireNewWebhook = wireWebhook
   .extend({
-    secret: z.string().meta({
-      description: 'Verifies the signatures of its deliveries; `whsec_` and Base64. It is not shown again.',
-    }),
+    secret: text('Verifies the signatures of its deliveries; `whsec_` and Base64. It is not shown again.'),
   })
   .meta({ id: 'NewWebhook' });
 
@@ -53,14 +44,14 @@ export const wireDeletedWebhook = z.object({ id: z.string(), deleted: z.literal(
 
 export const wireDelivery = z
   .object({
-    id: z.string().meta({ description: 'The header `webhook-id` of each of its attempts.' }),
-    event: z.enum([...WEBHOOK_EVENTS, 'webhook.test']),
+    id: text('The header `webhook-id` of each of its attempts.'),
+    event: wordOf([...WEBHOOK_EVENTS, 'webhook.test']),
     dataset_id: z.string().nullable().meta({ description: 'Null for a test.' }),
-    state: z.enum(['waiting', 'delivered', 'failed']).meta({
-      description: 'waiting: an attempt follows at `next_attempt_at`. failed: no attempt follows.',
-    }),
+    state: wordOf(['waiting', 'delivered', 'failed']).describe(
+      'waiting: an attempt follows at `next_attempt_at`. failed: no attempt follows.',
+    ),
     created_at: wireTime,
-    attempts: z.int().min(0),
+    attempts: count,
     attempted_at: wireTime.nullable(),
     next_attempt_at: wireTime.nullable(),
     answer: z.int().nullable().meta({ description: 'The HTTP status of the last answer; null without one.' }),
@@ -76,6 +67,4 @@ export const wireDeliveries = z
 
 export type WireWebhook = z.infer<typeof wireWebhook>;
 export type WireNewWebhook = z.infer<typeof wireNewWebhook>;
-export type WireWebhooks = z.infer<typeof wireWebhooks>;
 export type WireDelivery = z.infer<typeof wireDelivery>;
-export type WireDeliveries = z.infer<typeof wireDeliveries>;

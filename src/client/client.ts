@@ -1,46 +1,68 @@
-import type { WireDatasetChange } from '../api/event-schema.js';
-import type {
-  WireDataset,
-  WireDatasetList,
-  WireDatasetWithFiles,
-  WireFileKind,
-  WireFilePage,
-  WireManifest,
-  WireUploadedFile,
-  WireUploadLink,
-} from '../api/schemas.js';
-import type { WireTarLink } from '../api/tar-schema.js';
+import type { WireDatasetChange, WireFileKind } from '../api/schemas.js';
 import type { WireRole, WireStatus } from '../api/values.js';
-import * as shapes from './answer/answer-shape.js';
-import { BulkCalls } from './calls/bulk-calls.js';
-import { DatasetCalls } from './calls/dataset-calls.js';
-import { HistoryCalls } from './calls/history-calls.js';
-import { PairCalls } from './calls/pair-calls.js';
-import { RecheckCalls } from './calls/recheck-calls.js';
-import { SessionCalls } from './calls/session-calls.js';
-import { ShareCalls } from './calls/share-calls.js';
-import { TokenCalls } from './calls/token-calls.js';
-import { WebhookCalls } from './calls/webhook-calls.js';
-import { DatasetLinks } from './dataset-links.js';
+import { BulkCalls } from './bulk-calls.js';
+import {
+  DatasetCalls,
+  HistoryCalls,
+  PairCalls,
+  RecheckCalls,
+  SessionCalls,
+  ShareCalls,
+  TokenCalls,
+  WebhookCalls,
+} from './calls.js';
+import { DownloadLinks } from './download-links.js';
 import { changesIn, type DatasetEvent, datasetEventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
-import type { PushResult } from './push-progress.js';
-import type {
-  CallOptions,
-  ClientOptions,
-  EventOptions,
-  RevisionOptions,
-  StreamOptions,
-  WriteOptions,
+import {
+  type CallOptions,
+  type ClientOptions,
+  type EventOptions,
+  Requests,
+  type RevisionOptions,
+  type StreamOptions,
+  type WriteOptions,
 } from './requests.js';
-import { filePath, path, queryOf, Requests } from './requests.js';
 import { TrainyardError } from './trainyard-error.js';
 import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
-export type * from './answer/answer-types.js';
-export type * from './call-types.js';
-export { DatasetLinks, TrainyardError };
+export type {
+  WireNewShare as NewShare,
+  WireNewToken as NewToken,
+  WireRevokedToken as RevokedToken,
+  WireToken as Token,
+} from '../api/account-schemas.js';
+export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
+export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
+export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/pair-schemas.js';
+export type {
+  WireCaption as Caption,
+  WireDataset as Dataset,
+  WireDatasetChange as DatasetChange,
+  WireDatasetWithFiles as DatasetWithFiles,
+  WireFile as DatasetFile,
+  WireFileKind as FileKind,
+  WireFilePage as FilePage,
+  WireManifest as Manifest,
+  WireProblem as Problem,
+  WireRecheck as Recheck,
+  WireTarLink as TarLink,
+} from '../api/schemas.js';
+export type { WireLinkSlot as LinkSlot, WireRole as Role, WireStatus as Status } from '../api/values.js';
+export type {
+  WebhookEvent,
+  WireDelivery as WebhookDelivery,
+  WireWebhook as Webhook,
+} from '../api/webhook-schemas.js';
+export type { NewTokenRights } from './calls.js';
+export type { DatasetEvent } from './event-stream.js';
+export type { PushOptions, SendBody } from './push.js';
+export type { PushFile } from './push-file.js';
+export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
+export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
+export type { WaitOptions } from './wait-until-ready.js';
+export { DownloadLinks, TrainyardError };
 
 /**
  * A client of the Trainer dataset API. It needs only `fetch`, so it runs in browsers, Node, Deno and Bun. It works with any
@@ -82,24 +104,24 @@ export class TrainyardClient {
    * @example const { token, usage } = await client.account();
    */
   account(options: CallOptions = {}) {
-    return this.#requests.json('GET', '/account', shapes.ACCOUNT, options);
+    return this.#requests.json('account.read', {}, options);
   }
 
   /**
    * Creates a dataset. Without a name, the service generates one. Only trainyard has roles other than `training`.
    * @example const dataset = await client.create('railway');
    */
-  create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}): Promise<WireDataset> {
+  create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}) {
     // If the first attempt succeeded and its answer was lost, a second one would fail or create another.
-    return this.#requests.json('POST', '', shapes.DATASET, { body: { name, role }, isRepeatable: false, ...options });
+    return this.#requests.json('dataset.create', {}, { body: { name, role }, isRepeatable: false, ...options });
   }
 
   /**
    * Lists all datasets, newest first.
    * @example for (const { name, status } of await client.list()) console.log(name, status);
    */
-  async list(options: CallOptions = {}): Promise<WireDataset[]> {
-    return (await this.#requests.json('GET', '', shapes.DATASET_LIST, options)).datasets;
+  async list(options: CallOptions = {}) {
+    return (await this.#requests.json('dataset.list', {}, options)).datasets;
   }
 
   /**
@@ -109,18 +131,24 @@ export class TrainyardClient {
   page(
     query: { limit: number; cursor?: string; status?: WireStatus; name?: string; role?: WireRole },
     options: CallOptions = {},
-  ): Promise<WireDatasetList> {
-    return this.#requests.json('GET', queryOf(query), shapes.DATASET_LIST, options);
+  ) {
+    return this.#requests.json('dataset.list', {}, { query, ...options });
   }
 
   /**
    * Finds the dataset with this id or, if there is none, with this name.
    * @example const dataset = (await client.find('railway')) ?? (await client.create('railway'));
    */
-  async find(nameOrId: string, options: CallOptions = {}): Promise<WireDataset | undefined> {
-    const datasets = await this.list(options);
+  async find(nameOrId: string, options: CallOptions = {}) {
     const name = nameOrId.normalize('NFC');
-    return datasets.find(({ id }) => id === nameOrId) ?? datasets.find((dataset) => dataset.name === name);
+    // A service that does not know `name` answers with all datasets.
+    const { datasets } = await this.#requests.json('dataset.list', {}, { query: { name }, ...options });
+    const found = datasets.find(({ id }) => id === nameOrId) ?? datasets.find((dataset) => dataset.name === name);
+    if (found !== undefined || datasets.length > 0) return found;
+    return this.status(nameOrId, options).catch((error) => {
+      if (error instanceof TrainyardError && error.status === 404) return undefined;
+      throw error;
+    });
   }
 
   /**
@@ -128,16 +156,16 @@ export class TrainyardClient {
    * or changes, or when the time is over.
    * @example const { status, files } = await client.status(dataset.id);
    */
-  status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}): Promise<WireDatasetWithFiles> {
-    const target = `${path(id)}/status${queryOf({ wait: options.waitSeconds })}`;
-    return this.#requests.json('GET', target, shapes.DATASET_WITH_FILES, { signal: options.signal });
+  status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}) {
+    const { waitSeconds: wait, signal } = options;
+    return this.#requests.json('dataset.status', { id }, { query: { wait }, signal });
   }
 
   /**
    * Polls until the dataset is READY or FAILED.
    * @example const { status, error } = await client.waitUntilReady(dataset.id);
    */
-  waitUntilReady(id: string, options: WaitOptions = {}): Promise<WireDatasetWithFiles> {
+  waitUntilReady(id: string, options: WaitOptions = {}) {
     return waitUntilReady((waitSeconds) => this.status(id, { waitSeconds, signal: options.signal }), options);
   }
 
@@ -148,8 +176,8 @@ export class TrainyardClient {
    * @example for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
    */
   async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
-    const target = `${path(id)}/events${queryOf({ linked: linked === true ? 'true' : undefined })}`;
-    yield* changesIn((signal) => this.#requests.response('GET', target, { signal }), options);
+    const query = { linked: linked === true ? ('true' as const) : undefined };
+    yield* changesIn((signal) => this.#requests.response('dataset.events', { id }, { query, signal }), options);
   }
 
   /**
@@ -159,15 +187,15 @@ export class TrainyardClient {
    * @example for await (const event of client.allEvents()) if (event.type === 'dataset') console.log(event.dataset.name);
    */
   async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
-    yield* datasetEventsIn((signal) => this.#requests.response('GET', '/events', { signal }), options);
+    yield* datasetEventsIn((signal) => this.#requests.response('account.events', {}, { signal }), options);
   }
 
   /**
    * Uploads one file of at most 150,000,000 bytes in one request. Use `ifMatch` to replace only the file that you have read.
    * @example await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']));
    */
-  upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}): Promise<WireUploadedFile> {
-    return this.#requests.upload(`${path(id)}/upload`, { filename, bytes }, options);
+  upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}) {
+    return this.#requests.upload(id, { filename, bytes }, options);
   }
 
   /**
@@ -182,9 +210,9 @@ export class TrainyardClient {
     id: string,
     filenameToByteSize: Record<string, number>,
     { ifMatch, ...options }: CallOptions & { ifMatch?: Record<string, string | null> } = {},
-  ): Promise<Record<string, WireUploadLink>> {
-    const request = { body: { filenameToByteSize, ...(ifMatch && { ifMatch }) }, ...options };
-    return (await this.#requests.json('POST', `${path(id)}/get-upload-endpoint`, shapes.UPLOAD_LINKS, request)).uploads;
+  ) {
+    const call = { body: { filenameToByteSize, ...(ifMatch && { ifMatch }) }, ...options };
+    return (await this.#requests.json('upload.reserve', { id }, call)).uploads;
   }
 
   /**
@@ -192,7 +220,7 @@ export class TrainyardClient {
    * that it is UPLOADING until the last one is stored. Retries temporary failures; a file that fails for good is in `failed`.
    * @example const { stored, unchanged, failed } = await client.push(dataset, files, { concurrency: 8 });
    */
-  push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}): Promise<PushResult> {
+  push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}) {
     const { attempts, fetch } = this.#requests;
     return pushFiles(this, dataset.id, files, { attempts, fetch, ...options });
   }
@@ -205,7 +233,7 @@ export class TrainyardClient {
     dataset: { id: string },
     files: readonly PushFile[],
     options: Pick<PushOptions, 'concurrency' | 'signal'> = {},
-  ): Promise<PushFile[]> {
+  ) {
     return missingFiles(this, dataset.id, files, options);
   }
 
@@ -213,49 +241,45 @@ export class TrainyardClient {
    * Gets every file with its size, SHA-256 and facts: of now, of a `revision`, or of a kept `digest`. trainyard only.
    * @example const { digest, files } = await client.manifest(dataset.id);
    */
-  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}): Promise<WireManifest> {
-    const target = `${path(id)}/manifest${queryOf({ revision: options.revision, digest })}`;
-    return this.#requests.json('GET', target, shapes.MANIFEST, options);
+  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
+    const query = { revision: options.revision, digest };
+    return this.#requests.json('dataset.manifest', { id }, { query, signal: options.signal });
   }
 
   /**
    * Lists one page of files, ordered by filename; `next_after` is the `after` of the next page. trainyard only.
    * @example const { files, next_after } = await client.files(dataset.id, { limit: 100, kind: 'image' });
    */
-  files(
-    id: string,
-    query: { limit: number; kind?: WireFileKind; after?: string },
-    options: CallOptions = {},
-  ): Promise<WireFilePage> {
-    return this.#requests.json('GET', `${path(id)}/files${queryOf(query)}`, shapes.FILE_PAGE, options);
+  files(id: string, query: { limit: number; kind?: WireFileKind; after?: string }, options: CallOptions = {}) {
+    return this.#requests.json('files.list', { id }, { query, ...options });
   }
 
   /**
    * Reads the bytes of a file, starting at the byte `from`. trainyard only.
    * @example const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
    */
-  file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}): Promise<Response> {
+  file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}) {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    const target = `${filePath(id, filename)}${queryOf({ revision: options.revision })}`;
-    return this.#requests.response('GET', target, { ...options, headers });
+    const query = { revision: options.revision };
+    return this.#requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
   }
 
   /**
    * Reads a small WebP of an image. trainyard only.
    * @example const thumbnail = await (await client.thumbnail(dataset.id, 'yard_01.jpg')).blob();
    */
-  thumbnail(id: string, filename: string, options: RevisionOptions = {}): Promise<Response> {
-    const query = queryOf({ revision: options.revision });
-    return this.#requests.response('GET', `${filePath(id, filename)}/thumbnail${query}`, options);
+  thumbnail(id: string, filename: string, options: RevisionOptions = {}) {
+    const query = { revision: options.revision };
+    return this.#requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
   }
 
   /**
    * Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only.
-   * @example image.src = (await client.links(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
+   * @example image.src = (await client.downloadLinks(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
    */
-  async links(id: string, options: CallOptions = {}): Promise<DatasetLinks> {
-    const link = await this.#requests.json('GET', `${path(id)}/links`, shapes.READ_LINK, options);
-    return new DatasetLinks(this.#requests.urlOf(path(id)), link);
+  async downloadLinks(id: string, options: CallOptions = {}) {
+    const link = await this.#requests.json('files.download-link', { id }, options);
+    return new DownloadLinks(this.#requests.urlOf(`/${encodeURIComponent(id)}`), link);
   }
 
   /**
@@ -263,34 +287,31 @@ export class TrainyardClient {
    * the mask of that moment, too. trainyard only.
    * @example const { url, expires_at } = await client.tarLink(dataset.id, { seconds: 86_400 });
    */
-  tarLink(
-    id: string,
-    { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {},
-  ): Promise<WireTarLink> {
-    return this.#requests.json('GET', `${path(id)}/tar-link${queryOf(query)}`, shapes.TAR_LINK, { signal });
+  tarLink(id: string, { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {}) {
+    return this.#requests.json('tar.link', { id }, { query, signal });
   }
 
   /**
    * Deletes a file, and any pending or rejected upload of its name. trainyard only.
    * @example await client.removeFile(dataset.id, 'yard_01.jpg');
    */
-  removeFile(id: string, filename: string, options: WriteOptions = {}): Promise<void> {
-    return this.#requests.remove(filePath(id, filename), options);
+  removeFile(id: string, filename: string, options: WriteOptions = {}) {
+    return this.#requests.remove('file.delete', { id, filename }, options);
   }
 
   /**
    * Deletes the pending, rejected or expired upload of a filename. A stored file of that name stays. trainyard only.
    * @example await client.withdraw(dataset.id, 'clip.mp4');
    */
-  withdraw(id: string, filename: string, options: CallOptions = {}): Promise<void> {
-    return this.#requests.remove(`${path(id)}/uploads/${encodeURIComponent(filename)}`, options);
+  withdraw(id: string, filename: string, options: CallOptions = {}) {
+    return this.#requests.remove('upload.withdraw', { id, filename }, options);
   }
 
   /**
    * Deletes a dataset and all its files.
    * @example await client.remove(dataset.id);
    */
-  remove(id: string, options: CallOptions = {}): Promise<void> {
-    return this.#requests.remove(path(id), options);
+  remove(id: string, options: CallOptions = {}) {
+    return this.#requests.remove('dataset.delete', { id }, options);
   }
 }

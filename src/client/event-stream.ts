@@ -1,9 +1,7 @@
 import { anySignal } from '../abort-signals.js';
-import type { WireDatasetChange } from '../api/event-schema.js';
-import type { WireDataset } from '../api/schemas.js';
-import { parseJson } from './parse-json.js';
+import type { WireDataset, WireDatasetChange } from '../api/schemas.js';
 import type { StreamOptions } from './requests.js';
-import { invalidAnswer } from './trainyard-error.js';
+import { invalidAnswer, parseJson } from './trainyard-error.js';
 
 /** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
 export type DatasetEvent =
@@ -78,17 +76,19 @@ async function* eventsOf(response: Response, limited: Limit): AsyncGenerator<{ n
 
 /** Yields the changes of one dataset, until it is deleted or the answer ends. @throws as `eventsIn` does */
 export async function* changesIn(open: Open, options: StreamOptions): AsyncGenerator<WireDatasetChange> {
+  const { datasetChangeOf } = await import('./contract.js');
   for await (const { name, data } of eventsIn(open, options)) {
     if (name === 'deleted') return;
-    if (name === 'dataset') yield data as WireDatasetChange;
+    if (name === 'dataset') yield datasetChangeOf(data);
   }
 }
 
 /** Yields the changes of all datasets of an account. @throws as `eventsIn` does */
 export async function* datasetEventsIn(open: Open, options: StreamOptions): AsyncGenerator<DatasetEvent> {
+  const { datasetOf } = await import('./contract.js');
   for await (const { name, data } of eventsIn(open, options)) {
     if (name === 'open') yield { type: 'open' };
-    if (name === 'dataset') yield { type: 'dataset', dataset: data as WireDataset };
+    if (name === 'dataset') yield { type: 'dataset', dataset: datasetOf(data) };
     if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
   }
 }

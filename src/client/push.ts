@@ -1,6 +1,6 @@
 import type { WireDatasetWithFiles, WireFile, WireUploadedFile, WireUploadLink } from '../api/schemas.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
-import { abortable, errorOf, shortJsonOf, untilAborted } from './answer/answer-body.js';
+import { abortable, errorOf, shortJsonOf, untilAborted } from './answers.js';
 import { compareContent, openFile, type PushFile } from './push-file.js';
 import { PushCounter, type PushListeners, type PushResult } from './push-progress.js';
 import type { CallOptions, WriteOptions } from './requests.js';
@@ -55,96 +55,157 @@ export async function missingFiles(
 }
 
 /** See `TrainyardClient.push`. */
-export async function pushFiles(
+export function pushFiles(
   calls: PushCalls,
   id: string,
   files: readonly PushFile[],
-  options: PushOptions & { attempts: number; fetch: typeof fetch },
+  options: RunOptions,
 ): Promise<PushResult> {
-  const { signal, ifMatch, attempts, concurrency = DEFAULT_CONCURRENCY, send = sendWith(options.fetch) } = options;
-  const progress = new PushCounter(files, options);
-  const stored = await storedFiles(calls, id, { signal });
-  const onUnchanged = (file: PushFile) => progress.finish(file, 'unchanged');
-  const missing = await filesToSend(files, stored, { concurrency, signal, onUnchanged });
-  // The service makes no links for empty files; `upload` sends them.
-  const nonEmpty = missing.filter((file) => file.size > 0);
-  const { links, rejected } = await reserve(calls, id, nonEmpty, { ifMatch, signal });
-  // Another client may be storing the same bytes at the same time. One request at the end tells for all of these files.
-  const contested = new Map<PushFile, Error>();
-  const finishFailed = (file: PushFile, error: Error) => {
-    if (isContested(error)) contested.set(file, error);
-    else progress.finish(file, error);
-  };
-  for (const [file, error] of rejected) finishFailed(file, error);
+  return new Push(calls, id, options).run(files);
+}
 
-  /** @returns the SHA-256 of the stored file, as `onFileFinished` gets it */
-  const sendOnce = async (file: PushFile, attemptSignal: AbortSignal | undefined): Promise<string | undefined> => {
-    progress.sent(file, 0);
-    const body = await openFile(file);
-    const link = links.get(file);
-    if (link === undefined) {
-      const options = { ifMatch: ifMatch?.[file.name], signal: attemptSignal };
-      return storedSha256In(await calls.upload(id, file.name, body, options));
-    }
-    const onSent = (sentBytes: number) => progress.sent(file, sentBytes);
-    const answer = send(link, body, { signal: attemptSignal, onSent });
-    const response = abortable(await untilAborted(answer, attemptSignal), attemptSignal);
-    if (!response.ok) throw await errorOf(response);
-    return storedSha256In(await shortJsonOf(response));
-  };
-  const isStored = async (file: PushFile): Promise<boolean> => {
-    const name = storedName(file);
-    const content = await compareContent(file, (await storedFiles(calls, id, { signal })).get(name));
-    // Without a SHA-256, a stored file of the same size may be older than this push.
-    return content === 'same' || (content === 'unknown' && stored.get(name)?.size_bytes !== file.size);
-  };
-  const sendFile = async (file: PushFile): Promise<string | undefined> => {
-    // `upload` retries by itself.
-    if (!links.has(file)) return sendOnce(file, signal);
-    for (let used = 1; ; used++) {
+type RunOptions = PushOptions & { attempts: number; fetch: typeof fetch };
+
+/** One push of files to a dataset. */
+class Push {
+  readonly #calls: PushCalls;
+  readonly #id: string;
+  readonly #options: RunOptions;
+  readonly #send: SendBody;
+  /** The files of the dataset before the push. */
+  #stored = new Map<string, UploadedBytes>();
+  readonly #links = new Map<PushFile, WireUploadLink>();
+
+  constructor(calls: PushCalls, id: string, options: RunOptions) {
+    this.#calls = calls;
+    this.#id = id;
+    this.#options = options;
+    this.#send = options.send ?? sendWith(options.fetch);
+  }
+
+  async run(files: readonly PushFile[]): Promise<PushResult> {
+    const { signal, concurrency = DEFAULT_CONCURRENCY } = this.#options;
+    const progress = new PushCounter(files, this.#options);
+    this.#stored = await storedFiles(this.#calls, this.#id, { signal });
+    const onUnchanged = (file: PushFile) => progress.finish(file, 'unchanged');
+    const missing = await filesToSend(files, this.#stored, { concurrency, signal, onUnchanged });
+    // Another client may store the same bytes meanwhile. One request at the end tells for all of these files.
+    const changed = new Map<PushFile, Error>();
+    const fail = (file: PushFile, error: Error) => {
+      if (error instanceof TrainyardError && error.status === 412) changed.set(file, error);
+      else progress.finish(file, error);
+    };
+    // The service makes no links for empty files; `upload` sends them.
+    const nonEmpty = missing.filter((file) => file.size > 0);
+    const rejected = await this.#reserve(nonEmpty);
+    for (const [file, error] of rejected) fail(file, error);
+    const remaining = missing.filter((file) => !rejected.has(file));
+    await forEachConcurrent(remaining, concurrency, async (file) => {
+      signal?.throwIfAborted();
       try {
-        return await withRetries((attemptSignal) => sendOnce(file, attemptSignal), { attempts, signal });
+        progress.finish(file, 'stored', await this.#sendFile(file, progress));
       } catch (error) {
-        const status = error instanceof TrainyardError ? error.status : undefined;
-        // An earlier attempt may have stored the file and lost the answer.
-        if (status === 409 && (await isStored(file))) return undefined;
-        // 403: the link has expired or was replaced by a newer one. 409: it has been used.
-        if ((status !== 403 && status !== 409) || used >= MAX_LINKS) throw error;
-        // Another client uploads the same file: each new link ends the other's upload, so one of the two has to wait.
-        if (error instanceof TrainyardError && error.code === 'link_withdrawn')
-          await sleep(delayBefore(used, error), signal);
-        const renewed = await reserve(calls, id, [file], { ifMatch, signal });
-        const link = renewed.links.get(file);
-        if (link === undefined) throw renewed.rejected.get(file) ?? error;
-        links.set(file, link);
+        signal?.throwIfAborted();
+        await this.#endAfter(error, file);
+        fail(file, error instanceof Error ? error : new Error(String(error)));
       }
-    }
-  };
-  await forEachConcurrent(missing, concurrency, async (file) => {
-    if (progress.isFinished(file) || contested.has(file)) return;
-    signal?.throwIfAborted();
-    try {
-      progress.finish(file, 'stored', await sendFile(file));
-    } catch (error) {
-      signal?.throwIfAborted();
-      // Ends the push if the service does not answer or the dataset is gone; otherwise every file would fail in turn.
-      if (mayConcernAllFiles(error)) await calls.status(id, { signal });
-      if (error instanceof TrainyardError && error.status === 507) throw error;
-      finishFailed(file, error instanceof Error ? error : new Error(String(error)));
-      // The reservation of a file that can't be read would keep the dataset UPLOADING until its link expires.
-      // Services other than trainyard can't withdraw it.
-      if (!isServiceError(error)) await calls.withdraw(id, file.name, { signal }).catch(() => {});
-      signal?.throwIfAborted();
-    }
-  });
-  if (contested.size > 0) {
-    const now = await storedFiles(calls, id, { signal });
-    for (const [file, error] of contested) {
+    });
+    const now = changed.size === 0 ? this.#stored : await storedFiles(this.#calls, this.#id, { signal });
+    for (const [file, error] of changed) {
       const isThere = (await compareContent(file, now.get(storedName(file)))) === 'same';
       progress.finish(file, isThere ? 'unchanged' : error);
     }
+    return progress.result();
   }
-  return progress.result();
+
+  /** @returns the SHA-256 of the stored file, as `onFileFinished` gets it */
+  async #sendFile(file: PushFile, progress: PushCounter): Promise<string | undefined> {
+    const { attempts, signal, ifMatch } = this.#options;
+    progress.sent(file, 0);
+    if (!this.#links.has(file)) {
+      const options = { ifMatch: ifMatch?.[file.name], signal };
+      return storedSha256In(await this.#calls.upload(this.#id, file.name, await openFile(file), options));
+    }
+    for (let used = 1; ; used++) {
+      const link = this.#links.get(file)!;
+      try {
+        return await withRetries((one) => this.#sendOnce(file, { link, progress, signal: one }), { attempts, signal });
+      } catch (error) {
+        // 403: the link has expired or was replaced by a newer one. 409: it has been used.
+        if (!(error instanceof TrainyardError) || ![403, 409].includes(error.status)) throw error;
+        // An earlier attempt, or another client, may have stored these bytes.
+        if (error.status === 409 && (await this.#isStored(file))) return undefined;
+        if (used >= MAX_LINKS) throw error;
+        // Another client uploads the same file: each new link ends the other's upload, so one of the two has to wait.
+        if (error.code === 'link_withdrawn') await sleep(delayBefore(used, error), signal);
+        const reason = (await this.#reserve([file])).get(file);
+        if (reason !== undefined) throw reason;
+      }
+    }
+  }
+
+  async #sendOnce(
+    file: PushFile,
+    { link, progress, signal }: { link: WireUploadLink; progress: PushCounter; signal: AbortSignal | undefined },
+  ): Promise<string | undefined> {
+    progress.sent(file, 0);
+    const body = await openFile(file);
+    const answer = this.#send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
+    const response = abortable(await untilAborted(answer, signal), signal);
+    if (!response.ok) throw await errorOf(response);
+    return storedSha256In(await shortJsonOf(response));
+  }
+
+  async #isStored(file: PushFile): Promise<boolean> {
+    const name = storedName(file);
+    const now = await storedFiles(this.#calls, this.#id, this.#options);
+    const content = await compareContent(file, now.get(name));
+    // Without a SHA-256, a stored file of the same size may be older than this push.
+    return content === 'same' || (content === 'unknown' && this.#stored.get(name)?.size_bytes !== file.size);
+  }
+
+  /** Throws if the error of one file ends the push: the service does not answer, the dataset is gone, or its disk is full. */
+  async #endAfter(error: unknown, file: PushFile): Promise<void> {
+    const { signal } = this.#options;
+    if (error instanceof TrainyardError || error instanceof TypeError) {
+      const status = error instanceof TrainyardError ? error.status : undefined;
+      if (status === 507) throw error;
+      // These concern one file.
+      if (![412, 413, 415, 422].includes(status ?? 0)) await this.#calls.status(this.#id, { signal });
+      return;
+    }
+    // The reservation of a file that can't be read would keep the dataset UPLOADING until its link expires.
+    // Services other than trainyard can't withdraw it.
+    await this.#calls.withdraw(this.#id, file.name, { signal }).catch(() => {});
+    signal?.throwIfAborted();
+  }
+
+  /** Reserves files in one request. If the service rejects some, the others are requested again. @returns why, by file */
+  async #reserve(files: readonly PushFile[]): Promise<Map<PushFile, Error>> {
+    const { ifMatch = {}, signal } = this.#options;
+    const rejected = new Map<PushFile, Error>();
+    for (let remaining = files; remaining.length > 0; remaining = files.filter((file) => !rejected.has(file))) {
+      const sizes = Object.fromEntries(remaining.map(({ name, size }) => [name, size]));
+      const tags = Object.fromEntries(Object.entries(ifMatch).filter(([name]) => Object.hasOwn(sizes, name)));
+      const conditions = Object.keys(tags).length === 0 ? {} : { ifMatch: tags };
+      try {
+        const links = new Map(
+          Object.entries(await this.#calls.uploadLinks(this.#id, sizes, { ...conditions, signal })),
+        );
+        for (const file of remaining) {
+          const link = links.get(file.name);
+          if (link !== undefined) this.#links.set(file, link);
+        }
+        break;
+      } catch (error) {
+        const errors = error instanceof TrainyardError ? errorsByFilename(error) : new Map<string, TrainyardError>();
+        const concerned = remaining.filter(({ name }) => errors.has(name) || errors.has(name.normalize('NFC')));
+        if (concerned.length === 0) throw error;
+        for (const file of concerned) rejected.set(file, errors.get(file.name) ?? errors.get(storedName(file))!);
+      }
+    }
+    return rejected;
+  }
 }
 
 /** The SHA-256 in the answer to an upload, if the file is stored: its check does not go on, and no bucket has answered. */
@@ -182,37 +243,6 @@ async function filesToSend(
   return [...missing];
 }
 
-/** Reserves all files in one request. If the service rejects some, the others are requested again without them. */
-async function reserve(
-  calls: PushCalls,
-  id: string,
-  files: readonly PushFile[],
-  { ifMatch = {}, signal }: Pick<PushOptions, 'ifMatch' | 'signal'>,
-): Promise<{ links: Map<PushFile, WireUploadLink>; rejected: Map<PushFile, Error> }> {
-  const rejected = new Map<PushFile, Error>();
-  for (let remaining = files; ; remaining = remaining.filter((file) => !rejected.has(file))) {
-    if (remaining.length === 0) return { links: new Map(), rejected };
-    try {
-      const sizes = Object.fromEntries(remaining.map(({ name, size }) => [name, size]));
-      const tags = Object.fromEntries(Object.entries(ifMatch).filter(([name]) => Object.hasOwn(sizes, name)));
-      const conditions = Object.keys(tags).length === 0 ? {} : { ifMatch: tags };
-      const byName = await calls.uploadLinks(id, sizes, { ...conditions, signal });
-      const links = new Map(
-        remaining.flatMap((file) => (Object.hasOwn(byName, file.name) ? [[file, byName[file.name]!]] : [])),
-      );
-      return { links, rejected };
-    } catch (error) {
-      const errors = error instanceof TrainyardError ? errorsByFilename(error) : new Map<string, TrainyardError>();
-      const before = rejected.size;
-      for (const file of remaining) {
-        const own = errors.get(file.name) ?? errors.get(storedName(file));
-        if (own !== undefined) rejected.set(file, own);
-      }
-      if (rejected.size === before) throw error;
-    }
-  }
-}
-
 /** Splits the error of a rejected batch into one error for each file that it names. */
 function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<string, TrainyardError> {
   return new Map(
@@ -223,21 +253,6 @@ function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<st
       return [[name, new TrainyardError(status, { error_code: errorCode, error_message: text })]];
     }),
   );
-}
-
-/** True for an answer of the service and for the `TypeError` that `fetch` throws without one; false for local errors. */
-function isServiceError(error: unknown): boolean {
-  return error instanceof TrainyardError || error instanceof TypeError;
-}
-
-/** True if another client has changed the file, or has reserved or used up its links. */
-function isContested(error: Error): boolean {
-  return error instanceof TrainyardError && [403, 409, 412].includes(error.status);
-}
-
-/** True for service errors that may occur for other files too; a 412, 413, 415 or 422 concerns one file. */
-function mayConcernAllFiles(error: unknown): boolean {
-  return isServiceError(error) && !(error instanceof TrainyardError && [412, 413, 415, 422].includes(error.status));
 }
 
 /** `fetch` does not report how many bytes have been sent. */

@@ -1,8 +1,7 @@
 import { BASE_PATH, PAGE_HEADER } from '../api/base-path.js';
-import type { WireUploadedFile } from '../api/schemas.js';
-import { abortable, errorOf, jsonOf, untilAborted } from './answer/answer-body.js';
-import { parsed, type Shape, UPLOADED_FILE } from './answer/answer-shape.js';
+import type { AnswerOf, ParamsOf, QueryOf, RouteName, SentBodyOf } from '../api/routes.js';
 import { withAnySignal, withTimeout } from '../abort-signals.js';
+import { abortable, errorOf, jsonOf, untilAborted } from './answers.js';
 import { hasBytes } from './push-file.js';
 import { type RetryOptions, withRetries } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
@@ -83,8 +82,12 @@ function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
   return ifMatch === null ? { 'if-none-match': '*' } : { 'if-match': ifMatch };
 }
 
-interface RequestOptions extends CallOptions, Pick<RetryOptions, 'isRepeatable' | 'onRepeat'> {
-  readonly body?: unknown;
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** What a call of a route sends, besides the parameters of its path. */
+interface RouteCall<N extends RouteName> extends CallOptions, Pick<RetryOptions, 'isRepeatable' | 'onRepeat'> {
+  readonly query?: { readonly [K in keyof QueryOf<N>]?: QueryOf<N>[K] | undefined };
+  readonly body?: DeepReadonly<SentBodyOf<N>>;
   readonly headers?: Record<string, string>;
 }
 
@@ -96,13 +99,13 @@ interface OnceOptions extends CallOptions {
 }
 
 /** The answer to a change that may be the second attempt at it. */
-interface ChangeAnswer<T> {
-  readonly answer: T;
+interface ChangeAnswer<N extends RouteName> {
+  readonly answer: AnswerOf<N>;
   /** True if an earlier attempt may have been carried out, and its answer was lost: this one then finds what it did. */
   readonly isRepeated: boolean;
 }
 
-/** Sends requests with the token or as the page, and retries them. A target is the part of the URL after the API's base path. */
+/** Calls the routes of the contract with the token or as the page, and repeats calls that fail for the moment. */
 export class Requests {
   readonly attempts: number;
   readonly fetch: typeof fetch;
@@ -110,6 +113,7 @@ export class Requests {
   readonly #credential: Record<string, string>;
   readonly #answerSeconds: number;
   readonly #changeHeaders: Record<string, string>;
+  readonly #contract = import('./contract.js');
 
   /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
   constructor(options: ClientOptions) {
@@ -131,32 +135,42 @@ export class Requests {
     return `${this.#base}${target}`;
   }
 
-  /** @throws TrainyardError; DOMException TimeoutError if the answer takes longer than `answerSeconds` */
-  async json<T>(method: string, target: string, shape: Shape<T>, options: RequestOptions): Promise<T> {
-    const request = requestOf(options);
+  /**
+   * Calls a route that answers with JSON.
+   *
+   * @throws TrainyardError; DOMException TimeoutError if the answer takes longer than `answerSeconds`
+   */
+  async json<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<AnswerOf<N>> {
+    const { addressOf, checkedAnswer } = await this.#contract;
+    const { method, target } = addressOf(name, params, call.query);
+    const request = requestOf(call);
     const work = (attemptSignal: AbortSignal | undefined) =>
       withTimeout(this.#answerSeconds * 1000, (timeout) =>
         withAnySignal([attemptSignal, timeout], async (signal) => {
           // The body is read within the attempt: a connection may break in the middle of an answer.
-          return parsed(shape, await jsonOf(await this.once(method, target, { ...request, signal })));
+          const answer = await jsonOf(await this.once(method, target, { ...request, signal }));
+          return checkedAnswer(name, answer);
         }),
       );
-    return withRetries(work, { ...options, attempts: this.attempts });
+    return withRetries(work, { ...call, attempts: this.attempts });
   }
 
-  /** Sends a change, and says whether it was repeated. @throws as `json` does */
-  async change<T>(method: string, target: string, shape: Shape<T>, options: RequestOptions): Promise<ChangeAnswer<T>> {
+  /** Calls a route that changes something, and says whether the call was repeated. @throws as `json` does */
+  async change<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N>): Promise<ChangeAnswer<N>> {
     let isRepeated = false;
-    const answer = await this.json(method, target, shape, { ...options, onRepeat: () => (isRepeated = true) });
+    const answer = await this.json(name, params, { ...call, onRepeat: () => (isRepeated = true) });
     return { answer, isRepeated };
   }
 
-  response(method: string, target: string, options: RequestOptions): Promise<Response> {
-    const request = requestOf(options);
+  /** Calls a route that answers with bytes. */
+  async response<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<Response> {
+    const { addressOf } = await this.#contract;
+    const { method, target } = addressOf(name, params, call.query);
+    const request = requestOf(call);
     const work = (signal: AbortSignal | undefined) =>
       // The body is read after the attempt, and ends with the signal of the caller.
-      this.once(method, target, { ...request, signal, bodySignal: options.signal });
-    return withRetries(work, { ...options, attempts: this.attempts });
+      this.once(method, target, { ...request, signal, bodySignal: call.signal });
+    return withRetries(work, { ...call, attempts: this.attempts });
   }
 
   /**
@@ -166,17 +180,22 @@ export class Requests {
    * @throws TrainyardError, also a 412 if another client has changed the file
    */
   async upload(
-    target: string,
+    id: string,
     { filename, bytes }: { filename: string; bytes: Blob },
     { signal, ...condition }: WriteOptions,
-  ): Promise<WireUploadedFile> {
+  ): Promise<AnswerOf<'file.upload'>> {
+    const { addressOf, checkedAnswer } = await this.#contract;
+    const { method, target } = addressOf('file.upload', { id });
     let isRepeated = false;
     const send = async (options: WriteOptions) => {
       const body = new FormData();
       body.append('file', bytes, filename);
-      const headers = conditionHeaders(options);
-      const response = await this.once('POST', target, { headers, body, signal: options.signal });
-      return parsed(UPLOADED_FILE, await jsonOf(response));
+      const response = await this.once(method, target, {
+        headers: conditionHeaders(options),
+        body,
+        signal: options.signal,
+      });
+      return checkedAnswer('file.upload', await jsonOf(response));
     };
     const work = async (attemptSignal: AbortSignal | undefined) => {
       try {
@@ -190,11 +209,14 @@ export class Requests {
     return withRetries(work, { attempts: this.attempts, signal, onRepeat: () => (isRepeated = true) });
   }
 
-  async remove(target: string, { signal, ...options }: WriteOptions): Promise<void> {
+  /** Calls a route that deletes something. */
+  async remove<N extends RouteName>(name: N, params: ParamsOf<N>, { signal, ...options }: WriteOptions): Promise<void> {
+    const { addressOf } = await this.#contract;
+    const { method, target } = addressOf(name, params);
     const headers = conditionHeaders(options);
     let isRepeated = false;
     const work = async (attemptSignal: AbortSignal | undefined) => {
-      await (await this.once('DELETE', target, { headers, signal: attemptSignal })).body?.cancel();
+      await (await this.once(method, target, { headers, signal: attemptSignal })).body?.cancel();
     };
     await withRetries(work, { attempts: this.attempts, signal, onRepeat: () => (isRepeated = true) }).catch((error) => {
       // An earlier attempt may have deleted it and lost the answer. With a condition, the answer is then a 412.
@@ -203,7 +225,11 @@ export class Requests {
     });
   }
 
-  /** Sends a request without retrying. @throws TrainyardError for an answer that is not a success, and as `requireSegments` */
+  /**
+   * Sends a request without retrying. A target is the part of the URL after the base path of the API.
+   *
+   * @throws TrainyardError for an answer that is not a success, and as `requireSegments`
+   */
   async once(
     method: string,
     target: string,
@@ -241,24 +267,7 @@ function requireSegments(target: string): void {
   throw new TrainyardError(404, { error_code: 404, error_message: message });
 }
 
-function requestOf({ body, headers }: RequestOptions): { headers?: Record<string, string> | undefined; body?: string } {
+function requestOf({ body, headers }: { body?: unknown; headers?: Record<string, string> }) {
   if (body === undefined) return { headers };
   return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
-}
-
-/** The query of a target. Values that are `undefined` are left out. */
-export function queryOf(query: Record<string, string | number | undefined>): string {
-  const parameters = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
-  return parameters.size === 0 ? '' : `?${parameters}`;
-}
-
-/** The target of a dataset. */
-export function path(id: string): string {
-  return `/${encodeURIComponent(id)}`;
-}
-
-/** The target of a file of a dataset. */
-export function filePath(id: string, filename: string): string {
-  return `${path(id)}/files/${encodeURIComponent(filename)}`;
 }

@@ -1,7 +1,6 @@
 import type { DatasetFile, ReceivedFile, StoredFile, Upload } from './dataset.js';
 import type { Inspection } from './inspect/inspection.js';
-import type { StemGroup } from './upload-transitions.js';
-import { withRejectedReplacement, withReplaced } from './uploads/replaced-uploads.js';
+import { type StemGroup, withRejectedReplacement, withReplaced } from './upload-transitions.js';
 import { changedMeanwhile, meetsCondition, storedFileIn } from './write-condition.js';
 
 /*

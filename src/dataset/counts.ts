@@ -1,13 +1,18 @@
 import {
   type DatasetCounts,
   type DatasetFile,
-  isRetired,
   liveUntil,
   type Micros,
   type Role,
+  type StoredFile,
   type Upload,
 } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+
+/** What the counts need of a file. */
+export type CountedFile = Pick<DatasetFile, 'filename' | 'kind'> & {
+  readonly upload: Upload | Pick<StoredFile['upload'], 'state' | 'sizeBytes' | 'problem'>;
+};
 
 /** The counts that are sums over the stem groups of one dataset, as those of a training dataset. */
 export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity' | 'unpaired'>;
@@ -31,11 +36,10 @@ export const COUNT_FIELDS = Object.keys(ZERO) as (keyof StemCounts)[];
  * The counts of the files of one stem. Only files of one stem pair or collide, so that a change to a file needs a recount of
  * its stem group alone.
  */
-export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
+export function countsOfStem(group: readonly CountedFile[]): StemCounts {
   const counts = { ...ZERO };
   const mountedNames = new Set<string>();
   for (const { filename, kind, upload } of group) {
-    if (isRetired(upload)) continue;
     if (upload.state === 'pending') counts.pending++;
     else if (upload.state === 'received') counts.received++;
     else if (upload.state === 'rejected') counts.rejected++;
@@ -63,7 +67,7 @@ export function uploadsIn(
 }
 
 /** The counts of a dataset after one of its stem groups changed from `before` to `after`. */
-export function recount(counts: StemCounts, before: readonly DatasetFile[], after: readonly DatasetFile[]): StemCounts {
+export function recount(counts: StemCounts, before: readonly CountedFile[], after: readonly CountedFile[]): StemCounts {
   const minus = countsOfStem(before);
   const plus = countsOfStem(after);
   const changed = { ...ZERO };
@@ -75,7 +79,7 @@ export function recount(counts: StemCounts, before: readonly DatasetFile[], afte
 export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   let latest: Micros | null = null;
   for (const { upload } of files) {
-    if (upload.state === 'pending' && !isRetired(upload)) latest = Math.max(latest ?? 0, liveUntil(upload));
+    if (upload.state === 'pending') latest = Math.max(latest ?? 0, liveUntil(upload));
   }
   return latest;
 }

@@ -66,8 +66,6 @@ interface InspectedBytes {
   readonly warnings: readonly Warning[];
   /** The store's version of these bytes, such as an ETag; `null` for a store without versions. */
   readonly blobVersion: string | null;
-  /** When the presigned link of this upload ends. Until then, its client can write the object under this file's id again. */
-  readonly linkUntil?: Micros;
 }
 
 /** Entity tags, each the SHA-256 of a file in lower-case hexadecimal; `*` stands for any file. */
@@ -82,16 +80,6 @@ export interface WriteCondition {
   readonly ifMatch?: Tags | undefined;
   /** No file exists, or it has none of these tags. */
   readonly ifNoneMatch?: Tags | undefined;
-}
-
-/**
- * A presigned upload whose name was uploaded again, or whose file was deleted. The store accepts its bytes until the link ends,
- * and does not notify the service: its client may have uploaded them before, or may do so later.
- */
-export interface Replaced {
-  readonly at: Micros;
-  /** The store was polled since and had no bytes. The dataset does not wait for such an upload, which is still polled for. */
-  readonly isRetired: boolean;
 }
 
 /** One attempt to upload a file: pending, received, stored or rejected. */
@@ -112,7 +100,6 @@ export type Upload =
       readonly leaseUntil: Micros | null;
       /** Identifies the holder of the lease, so that a holder who has lost it can't change the upload. */
       readonly leaseToken: string | null;
-      readonly replaced?: Replaced | undefined;
     }
   /**
    * All bytes are in the blob store, and the inspection goes on after the client's answer. Until it ends, the facts are those of the
@@ -151,22 +138,16 @@ export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 /** An upload that succeeded, although a check may follow. */
 export type CompleteFile = ReceivedFile | StoredFile;
 
-/** Whether the dataset does not wait for the upload. */
-export function isRetired(upload: Upload): boolean {
-  return upload.state === 'pending' && upload.replaced?.isRetired === true;
-}
-
 /** The longest time until cleanup removes a direct upload after its server has crashed. */
 const CLEANUP_DELAY: Micros = 60 * MICROS_PER_SECOND;
 
 /**
  * The moment at which a pending upload expires. A direct upload expires later than its lease: if its server crashes, its
- * client sees the connection break, so cleanup removes it before it counts as an error of the dataset. So does a replaced one:
- * it is retired at the next poll.
+ * client sees the connection break, so cleanup removes it before it counts as an error of the dataset.
  */
-export function liveUntil({ via, expiresAt, leaseUntil, replaced }: PendingFile['upload']): Micros {
-  const until = Math.max(expiresAt, leaseUntil ?? expiresAt, replaced?.at ?? expiresAt);
-  return via === 'direct' || replaced !== undefined ? until + CLEANUP_DELAY : until;
+export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload']): Micros {
+  const until = Math.max(expiresAt, leaseUntil ?? expiresAt);
+  return via === 'direct' ? until + CLEANUP_DELAY : until;
 }
 
 /**
@@ -175,44 +156,23 @@ export function liveUntil({ via, expiresAt, leaseUntil, replaced }: PendingFile[
  */
 export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
 
-/** When the presigned link of an upload ends; `undefined` without one. */
-export function linkUntil({ via, expiresAt }: PendingFile['upload']): Micros | undefined {
-  return via === 'presigned' ? expiresAt - DETECTION_MARGIN : undefined;
-}
-
 /** A client that sends files makes a change in less time than this, or holds a lease. */
 const QUIET: Micros = 30 * MICROS_PER_SECOND;
 
-/** Bytes for a store are not seen on their way, and the store is asked for them at least this often. */
-const POLL_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
-
-/** A file for a store counts as being sent for as long as a slow connection would take. */
-const SLOW_BYTES_PER_SECOND = 100_000;
-
 /**
  * Whether no client seems to send the pending uploads of a dataset: no bytes of them are being received, and nothing in the
- * dataset has changed for a while.
+ * dataset has changed for a while. Bytes on their way to a store are not seen.
  *
  * @param lastActivity when a file of the dataset was last reserved, finalized or removed
  */
 export function areInterrupted(pending: readonly PendingFile[], lastActivity: Micros, now: Micros): boolean {
-  if (pending.length === 0 || pending.some((file) => isReceived(file, now))) return false;
-  const unseen = pending.reduce((longest, file) => Math.max(longest, unseenTime(file)), 0);
-  return now >= lastActivity + QUIET + unseen;
-}
-
-function isReceived({ upload }: PendingFile, now: Micros): boolean {
-  return upload.via === 'direct' || (upload.leaseUntil ?? 0) > now;
-}
-
-function unseenTime({ upload }: PendingFile): Micros {
-  if (upload.via !== 'presigned') return 0;
-  return POLL_INTERVAL + ((upload.expectedBytes ?? 0) / SLOW_BYTES_PER_SECOND) * MICROS_PER_SECOND;
+  const mayBeSent = ({ upload }: PendingFile) => upload.via !== 'link' || (upload.leaseUntil ?? 0) > now;
+  return pending.length > 0 && !pending.some(mayBeSent) && now >= lastActivity + QUIET;
 }
 
 /** The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read. */
 export interface DatasetCounts {
-  /** Pending uploads, expired ones included and retired ones not. */
+  /** Pending uploads, expired ones included. */
   readonly pending: number;
   /** When the last of the pending uploads expires; `null` without any. */
   readonly pendingUntil: Micros | null;

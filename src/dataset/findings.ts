@@ -1,5 +1,5 @@
 import { stemGroupsOf } from './counts.js';
-import { type DatasetFile, isRetired, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
+import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
 import { type ErrorProblem, errorIn, listedNames, type Problem, type Warning, warningIn } from './problems.js';
@@ -34,7 +34,6 @@ export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Rol
   const uploads: DatasetFile[] = [];
   const ofFiles: Problem[] = [];
   for (const file of files) {
-    if (isRetired(file.upload)) continue;
     (file.upload.state === 'stored' ? stored : uploads).push(file);
     ofFiles.push(...uploadFindings(file, now));
   }

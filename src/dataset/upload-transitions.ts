@@ -1,7 +1,6 @@
 import {
   type CompleteFile,
   type DatasetFile,
-  isRetired,
   liveUntil,
   type Micros,
   type PendingFile,
@@ -12,8 +11,8 @@ import {
 } from './dataset.js';
 import { ServiceError } from './errors.js';
 import { MEDIA } from './media.js';
-import { replace, withoutSurplus, withRejectedReplacement, withReplaced } from './uploads/replaced-uploads.js';
-import { PreconditionFailed, requireCondition, storedFileIn } from './write-condition.js';
+import { type ErrorProblem, warningIn } from './problems.js';
+import { changedMeanwhile, requireCondition, storedFileIn } from './write-condition.js';
 
 /**
  * All files of one stem. A transition takes the group and returns the changed group; the catalog writes the difference and
@@ -50,15 +49,14 @@ function requireNameInStem(group: StemGroup, filename: string): void {
 }
 
 /**
- * Adds a pending upload. An upload by a link replaces the pending uploads by older links to the same filename, as `replace` does.
+ * Adds a pending upload. An upload by a link withdraws the pending uploads by older links to the same filename.
  *
  * @throws ServiceError `invalid_name` if the stem has too many names
  */
 export function reserve(group: StemGroup, file: PendingFile): StemGroup {
   requireNameInStem(group, file.filename);
-  if (!isByLink(file)) return [...group, file];
-  const isReplaced = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
-  return [...withoutSurplus(replace(group, isReplaced, file.createdAt), isReplaced), file];
+  const isWithdrawn = (other: DatasetFile) => isByLink(file) && isByLink(other) && other.filename === file.filename;
+  return [...group.filter((other) => !isWithdrawn(other)), file];
 }
 
 /** Pending by a signed or presigned link. Unlike a direct upload, it may never begin. */
@@ -86,13 +84,7 @@ export function acquireLease(
 ): StemGroup | undefined {
   const leaseUntil = pendingOf(group, id)?.upload.leaseUntil ?? null;
   if (leaseUntil !== null && leaseUntil > lease.now) return undefined;
-  return replacePending(group, id, ({ replaced, ...upload }) => ({
-    ...upload,
-    leaseUntil: lease.until,
-    leaseToken: lease.token,
-    // The bytes of a retired one have arrived.
-    ...(replaced && { replaced: { ...replaced, isRetired: false } }),
-  }));
+  return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
 }
 
 /** Extends the lease while the bytes are received. Returns `undefined` also if the lease has expired. */
@@ -117,8 +109,7 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
  * that name, unless they are being received. Returns `undefined` also if the lease has expired: cleanup may have removed
  * the bytes.
  *
- * @throws PreconditionFailed if the upload has a condition that is not met; if it has none and was replaced, and a newer upload
- * is complete
+ * @throws PreconditionFailed if the upload has a condition that is not met
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const isReplaced = (other: DatasetFile) =>
@@ -152,7 +143,7 @@ export function store(group: StemGroup, file: StoredFile, condition: WriteCondit
   const isReplaced = (other: DatasetFile) =>
     other.filename === filename && (other.upload.state !== 'pending' || isUnusedLink(other, now));
   const stored = { ...file, upload: withReplaced(file, group.filter(isReplaced)) };
-  return [...replace(group, isReplaced, now), stored];
+  return [...group.filter((other) => !isReplaced(other)), stored];
 }
 
 /** Ends the pending upload with `upload`, and replaces other files of its name. */
@@ -167,23 +158,15 @@ function complete(
 ): StemGroup | undefined {
   const held = heldBy(group, holder);
   if (held === undefined || !holdsLiveLease(group, holder, now)) return undefined;
-  const { filename, createdAt } = held;
-  const { condition, replaced } = held.upload;
-  requireCondition(condition, filename, storedFileIn(group, filename));
-  const newer = group.filter((file) => file.filename === filename && file.createdAt > createdAt);
-  const newerFile = replaced !== undefined && condition === undefined ? newer.find(isComplete) : undefined;
-  if (newerFile !== undefined) throw new PreconditionFailed(filename, newerFile.upload);
-  // A replaced upload ends none of the newer ones.
-  const isKept = (file: DatasetFile) =>
-    replaced !== undefined && newer.includes(file) && ['pending', 'received'].includes(file.upload.state);
-  const isGone = (file: DatasetFile) =>
-    file.id !== holder.id && file.filename === filename && isReplaced(file) && !isKept(file);
+  const { filename } = held;
+  requireCondition(held.upload.condition, filename, storedFileIn(group, filename));
+  const isGone = (file: DatasetFile) => file.id !== holder.id && file.filename === filename && isReplaced(file);
   const next = upload.state === 'stored' ? withReplaced({ ...held, upload }, group.filter(isGone)) : upload;
-  return replacePending(replace(group, isGone, now), holder.id, () => next);
-}
-
-function isComplete(file: DatasetFile): file is CompleteFile {
-  return file.upload.state === 'received' || file.upload.state === 'stored';
+  return replacePending(
+    group.filter((file) => !isGone(file)),
+    holder.id,
+    () => next,
+  );
 }
 
 /** Pending by a link through which no bytes are being received. */
@@ -236,30 +219,52 @@ export function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | und
  *
  * @throws PreconditionFailed
  */
-export function remove(
-  group: StemGroup,
-  filename: string,
-  conditional?: { condition: WriteCondition; now: Micros },
-): StemGroup | undefined {
-  const isNamed = (file: DatasetFile) =>
-    file.filename === filename && (file.upload.state !== 'pending' || isByLink(file));
-  const isAny = (isRemoved: (file: DatasetFile) => boolean) =>
-    group.some((file) => isRemoved(file) && !isRetired(file.upload));
-  if (conditional === undefined) return isAny(isNamed) ? group.filter((file) => !isNamed(file)) : undefined;
-  requireCondition(conditional.condition, filename, storedFileIn(group, filename));
-  const isRemoved = (file: DatasetFile) => isNamed(file) && file.upload.state !== 'received';
-  return isAny(isRemoved) ? replace(group, isRemoved, conditional.now) : undefined;
+export function remove(group: StemGroup, filename: string, condition?: WriteCondition): StemGroup | undefined {
+  requireCondition(condition, filename, storedFileIn(group, filename));
+  const isRemoved = (file: DatasetFile) => {
+    const { upload } = file;
+    if (file.filename !== filename) return false;
+    if (upload.state !== 'pending') return condition === undefined || upload.state !== 'received';
+    return upload.via === 'link' || (upload.via === 'presigned' && condition === undefined);
+  };
+  const remaining = group.filter((file) => !isRemoved(file));
+  return remaining.length < group.length ? remaining : undefined;
 }
 
-/**
- * Removes the rejected, received and pending uploads of a name as `remove` does, but not its stored file. Retired uploads can be
- * removed alone, since the bytes that they have reserved count.
- */
+/** Removes the rejected, received and pending uploads of a name as `remove` does, but not its stored file. */
 export function withdrawUploads(group: StemGroup, filename: string): StemGroup | undefined {
   const isWithdrawn = (file: DatasetFile) =>
     file.upload.state === 'rejected' || file.upload.state === 'received' || isByLink(file);
   const remaining = group.filter((file) => file.filename !== filename || !isWithdrawn(file));
   return remaining.length < group.length ? remaining : undefined;
+}
+
+/**
+ * A stored upload, with a warning if uploads of other bytes that it replaces were answered with success, and are in no revision;
+ * or if a newer one was rejected.
+ */
+export function withReplaced({ filename, createdAt, upload }: StoredFile, replaced: StemGroup): StoredFile['upload'] {
+  const warnings = [];
+  for (const { createdAt: otherAt, upload: other } of replaced) {
+    if (other.state === 'rejected' && otherAt > createdAt)
+      return withRejectedReplacement(upload, filename, other.problem);
+    if (other.state !== 'received') continue;
+    if (other.sha256 !== upload.sha256) return withRejectedReplacement(upload, filename, changedMeanwhile(filename));
+    // Of a presigned upload that was rejected while this one was being checked.
+    warnings.push(...other.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED'));
+  }
+  return { ...upload, warnings: [...upload.warnings, ...warnings.slice(0, 1)] };
+}
+
+/** Adds the warning that another upload was rejected to the file that stays. */
+export function withRejectedReplacement<U extends CompleteFile['upload']>(
+  upload: U,
+  filename: string,
+  problem: ErrorProblem,
+): U {
+  const message = `Another upload of ${filename} was rejected, so this file is kept: ${problem.message}`;
+  const others = upload.warnings.filter(({ code }) => code !== 'REPLACEMENT_REJECTED');
+  return { ...upload, warnings: [...others, warningIn(filename, 'REPLACEMENT_REJECTED', message)] };
 }
 
 function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boolean {

@@ -1,15 +1,16 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { RouteName } from '../api/routes.js';
 import { ServiceError } from '../dataset/errors.js';
 import { datasetNotFound } from '../service/datasets.js';
-import type { ReadLinkParts } from '../service/download/read-links.js';
+import type { DatasetScope } from '../service/dataset-view.js';
+import type { ReadLinkParts, ReadLinks } from '../service/download/read-links.js';
 import { Quota } from '../service/limits/quota.js';
+import type { Accounts } from '../storage/catalog/accounts/accounts.js';
 import { type Grant, isExpired } from '../storage/catalog/accounts/grant.js';
 import { onceClosed } from './bodies.js';
-import type { RouteContext } from './context.js';
-import { RequestRate } from './limits/request-rate.js';
-import { cookieOf } from './session/cookie.js';
-import { isFromPage, requireSameSession } from './session/page-request.js';
-import { requireShared } from './session/share-access.js';
+import { type FailedLogins, RequestRate } from './limits.js';
+import { isRead, rowOf } from './register-routes.js';
+import { cookieOf, isFromPage, requireSameSession } from './session.js';
 import { timeOf } from './to-wire.js';
 
 declare module 'fastify' {
@@ -21,35 +22,37 @@ declare module 'fastify' {
     /** The token, or the secret of the session; empty for a link. */
     secret: string;
   }
-  interface FastifyContextConfig {
-    /** Whether the route accepts a read link instead of a token. */
-    acceptsReadLink?: boolean;
-    /** Whether the route accepts a link to the archive of one state instead of a token. */
-    acceptsTarLink?: boolean;
-    /** Whether a token that only reads may use the route, although its method is not GET. */
-    isRead?: boolean;
-    /** Whether a request without a token may be one with a code that signs in. */
-    acceptsCode?: boolean;
-    /** Whether the answer is the bytes of files, which may take as long as its client is slow. */
-    sendsFiles?: boolean;
-    /** Whether clients poll the route: they don't expect to be rejected for it. */
-    isPolled?: boolean;
-  }
 }
 
-type AuthDependencies = Pick<
-  RouteContext,
-  'accounts' | 'readLinks' | 'limits' | 'failedLogins' | 'sessionCookie' | 'maxConnections' | 'maxDownloads' | 'now'
->;
+/** Routes that answer with the bytes of files, which may take as long as its client is slow. */
+const DOWNLOADS: ReadonlySet<string | undefined> = new Set<RouteName>([
+  'file.read',
+  'files.archive',
+  'files.zip',
+  'tar.read',
+]);
+
+export interface AuthOptions {
+  readonly accounts: Accounts;
+  readonly readLinks: ReadLinks;
+  readonly failedLogins: FailedLogins;
+  /** The name of the cookie with the session of the page. */
+  readonly sessionCookie: string;
+  readonly requestsPerSecond: number;
+  /** The effective limit of connections. */
+  readonly maxConnections: number;
+  /** Downloads that may be in flight at once. */
+  readonly maxDownloads: number;
+  readonly now: () => number;
+}
 
 /**
  * Rejects requests without a valid token or session, or a read link if the route accepts one, and requests that the token
  * does not allow, before their body is read.
  */
-export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
-  const { accounts, readLinks, limits, failedLogins, sessionCookie, now } = dependencies;
-  const { maxConnections, maxDownloads } = dependencies;
-  const requestRate = new RequestRate(limits.accountRequestsPerSecond);
+export function requireToken(scope: FastifyInstance, options: AuthOptions): void {
+  const { accounts, readLinks, failedLogins, sessionCookie, now, maxConnections, maxDownloads } = options;
+  const requestRate = new RequestRate(options.requestsPerSecond);
   const requestsInFlight = new Quota({
     ofAccount: Math.ceil(maxConnections / 2),
     what: 'requests in flight, half of the connections that this server takes (--max-connections)',
@@ -96,15 +99,16 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     return grant;
   };
   scope.addHook('onRequest', async (request, reply) => {
-    const { config } = request.routeOptions;
+    const { route } = request.routeOptions.config;
     const credential = credentialOf(request, sessionCookie);
-    if (config.acceptsCode === true && credential?.isSession !== false) return;
+    // Without a token, the request has a code that signs in.
+    if (route === 'session.start' && credential?.isSession !== false) return;
     request.secret = credential?.secret ?? '';
     request.grant = credential && (await grantOf(request, credential));
     request.accountId = request.grant?.accountId ?? (await accountByLink(request));
     onceClosed(reply.raw, requestsInFlight.hold(request.accountId));
-    await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
-    if (config.sendsFiles === true) onceClosed(reply.raw, downloadsInFlight.hold(request.accountId));
+    await requestRate.admit(request.accountId, { isPoll: route === 'dataset.status' });
+    if (DOWNLOADS.has(route)) onceClosed(reply.raw, downloadsInFlight.hold(request.accountId));
     if (request.grant !== undefined) requireRight(request, request.grant);
     // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.
     if (credential?.isSession === true) reply.header('cache-control', 'private, no-cache');
@@ -148,34 +152,49 @@ function requireValid(
  * not exist
  */
 function requireRight(request: FastifyRequest, grant: Grant): void {
-  const { method, params, routeOptions } = request;
   if (grant.kind === 'share') requireShared(request);
-  const isRead = method === 'GET' || method === 'HEAD' || routeOptions.config.isRead === true;
-  if (grant.isReadOnly && !isRead) {
+  if (grant.isReadOnly && !isRead(request)) {
     throw new ServiceError(
       'not_allowed',
       'This token only reads. To change datasets, use a token without --read-only.',
     );
   }
   if (grant.datasetIds === null) return;
-  const { id } = params as { id?: string };
+  const { id } = request.params as { id?: string };
   if (id !== undefined && !grant.datasetIds.includes(id)) throw datasetNotFound(id);
-  if (id === undefined && !isRead) {
+  if (id === undefined && !isRead(request)) {
     const message =
       'This token is bound to datasets, and makes neither others nor tokens. Use a token without --dataset.';
     throw new ServiceError('not_allowed', message);
   }
 }
 
+/**
+ * Rejects what a share does not show: other routes, and earlier revisions, whose files may have been deleted because others must
+ * not see them.
+ *
+ * @throws ServiceError `not_allowed`
+ */
+function requireShared(request: FastifyRequest): void {
+  const { revision, digest } = request.query as Record<string, unknown>;
+  if (rowOf(request)?.access === 'share' && revision === undefined && digest === undefined) return;
+  throw new ServiceError('not_allowed', 'A share link shows the current files of one dataset, and nothing else.');
+}
+
+/** What the answer to a request may say of datasets other than the one that it names. */
+export function scopeOf({ grant }: Pick<FastifyRequest, 'grant'>): DatasetScope {
+  return { boundIds: grant?.datasetIds ?? null, isShare: grant?.kind === 'share' };
+}
+
 /** The link in the query, if the route accepts one. */
-function linkOf({ params, query, routeOptions }: FastifyRequest): ReadLinkParts | undefined {
-  const given = query as Record<string, unknown>;
-  const { acceptsReadLink, acceptsTarLink } = routeOptions.config;
-  if (!(acceptsReadLink || acceptsTarLink) || given.signature === undefined) return undefined;
+function linkOf(request: FastifyRequest): ReadLinkParts | undefined {
+  const given = request.query as Record<string, unknown>;
+  const accepted = rowOf(request)?.link;
+  if (accepted === undefined || given.signature === undefined) return undefined;
   // A part that is missing or given twice becomes empty, and the signature does not match.
   const part = (name: string) => (typeof given[name] === 'string' ? given[name] : '');
-  const { id } = params as { id: string };
+  const { id } = request.params as { id: string };
   const link = { account: part('account'), id, expires: part('expires'), signature: part('signature') };
-  if (acceptsTarLink) return { ...link, tar: { digest: part('digest'), token: part('token') } };
+  if (accepted === 'tar') return { ...link, tar: { digest: part('digest'), token: part('token') } };
   return given.share === undefined ? link : { ...link, share: part('share') };
 }

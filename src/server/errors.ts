@@ -1,5 +1,4 @@
 import type { FastifyError, FastifyRequest } from 'fastify';
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
 import { type FieldProblem, hasErrno, ServiceError } from '../dataset/errors.js';
@@ -8,10 +7,7 @@ import { escapeOf } from '../json-text.js';
 import { withoutTokens } from '../service/audit/without-tokens.js';
 import { BlobChanged } from '../storage/blobs/blobs.js';
 import { databaseError } from '../storage/database/database.js';
-import { currentToWire, etagOf } from './conditions.js';
-
-/** Errors in `detail`; a request can have one for each of its fields. */
-const MAX_REPORTED_ISSUES = 100;
+import { currentToWire, etagOf } from './write-headers.js';
 
 /** A header of every response: browsers must not guess another content type. */
 export const NOSNIFF = { 'x-content-type-options': 'nosniff' } as const;
@@ -46,13 +42,6 @@ export function errorResponse(
   return { status, headers, body };
 }
 
-/** Zod's message for a missing field speaks of `undefined`, which JSON does not have, and that for an unknown one of a key. */
-function explained(message: string): string {
-  return message
-    .replace(/^Invalid input: expected (\w+), received undefined$/, 'is missing; it must be of type $1')
-    .replace(/^Unrecognized key(s?):/, 'Unknown field$1:');
-}
-
 function shownProblem({ path, message }: FieldProblem): FieldProblem {
   return { path: shown(path), message: shown(message) };
 }
@@ -82,15 +71,6 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
   if (serviceError !== undefined) return errorResponse(serviceError.code, serviceError.message);
   const diskFailure = diskFailureOf(error);
   if (diskFailure !== undefined) return errorResponse('unavailable', `The server ${diskFailure}. Try again later.`);
-  if (hasZodFastifySchemaValidationErrors(error)) {
-    const detail = error.validation.slice(0, MAX_REPORTED_ISSUES).map((issue) => ({
-      path: issue.instancePath.slice(1).replaceAll('/', '.'),
-      message: explained(issue.message ?? 'is not valid'),
-    }));
-    const [first] = detail;
-    const where = first?.path ? `${first.path}: ` : '';
-    return errorResponse('invalid_field', `The request is not valid. ${where}${first?.message ?? ''}`, detail);
-  }
   const { statusCode = 500, message } = error as FastifyError;
   if (statusCode === 415)
     return errorResponse('unsupported_body', 'The Content-Type header is not a valid media type.');

@@ -1,16 +1,12 @@
 import type { FastifyRequest } from 'fastify';
+import { SMALL_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
 import type { Quota } from '../service/limits/quota.js';
 import { type BodyTimeouts, connectionClosed, contentLengthOf } from './bodies.js';
+import { rowOf } from './register-routes.js';
 
 /** The lowest rate at which a body must arrive, after a grace period of `requestSeconds`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
-
-/**
- * Larger bodies share the memory for bodies. A request without a token may not have one, or it could take the memory from
- * those with a token.
- */
-export const SMALL_BODY_BYTES = 16 * 1024;
 
 /** Releases the memory of larger bodies, by their request. */
 const releases = new WeakMap<FastifyRequest, (() => void)[]>();
@@ -26,14 +22,8 @@ const MAX_DEPTH = 32;
 /** Far more than a thousand captions or names have; a route whose batches are larger says so. */
 const MAX_VALUES = 20_000;
 
-/** Far more than any number needs. To round one of a thousand digits takes as long as to parse a thousand others. */
-const MAX_LITERAL_BYTES = 100;
-
-/** The last of the characters that JSON takes for white space. */
-const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
-const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const OPENING_BRACKET = 0x5b;
 const CLOSING_BRACKET = 0x5d;
@@ -111,25 +101,18 @@ export function readBody(
     .finally(() => stopReading());
 }
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Values that the JSON body of the route may have; 20,000 by default. */
-    maxValues?: number;
-  }
-}
-
 /**
  * Parses a JSON body; an empty body is `undefined`. A request without a content type is taken as JSON.
  *
  * @throws ServiceError `unsupported_body`, `malformed_body`
  */
-export function parseJsonBody({ headers, routeOptions }: FastifyRequest, body: Buffer): unknown {
-  const contentType = headers['content-type'];
+export function parseJsonBody(request: FastifyRequest, body: Buffer): unknown {
+  const contentType = request.headers['content-type'];
   if (body.length === 0) return undefined;
   if (contentType !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)) {
     throw new ServiceError('unsupported_body', `The body must be application/json, not ${contentType.slice(0, 100)}.`);
   }
-  checkStructure(body, routeOptions.config.maxValues ?? MAX_VALUES);
+  checkStructure(body, rowOf(request)?.maxBodyValues ?? MAX_VALUES);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch (error) {
@@ -143,14 +126,11 @@ function checkStructure(body: Buffer, maxValues: number): void {
   let depth = 0;
   let values = 1;
   let isInString = false;
-  /** Where the last byte was that can't belong to a number. */
-  let literalAt = 0;
   for (let at = 0; at < body.length; at++) {
     const byte = body[at];
     if (isInString) {
       if (byte === BACKSLASH) at++;
       else isInString = byte !== QUOTE;
-      literalAt = at;
       continue;
     }
     if (byte === QUOTE) isInString = true;
@@ -159,11 +139,6 @@ function checkStructure(body: Buffer, maxValues: number): void {
       depth++;
       values++;
     } else if (byte === CLOSING_BRACKET || byte === CLOSING_BRACE) depth--;
-    else if (byte !== COLON && (byte ?? 0) > SPACE) {
-      if (at - literalAt <= MAX_LITERAL_BYTES) continue;
-      throw new ServiceError('malformed_body', `The JSON body has a number of more than ${MAX_LITERAL_BYTES} digits.`);
-    }
-    literalAt = at;
     if (depth > MAX_DEPTH) {
       throw new ServiceError('malformed_body', `The JSON body is nested more than ${MAX_DEPTH} levels deep.`);
     }

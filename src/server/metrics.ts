@@ -3,13 +3,6 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Limits } from '../service/limits/limits.js';
 import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
-/**
- * A text is sent again for this many times as long as it took to make, and at most for a second: requests for it need no token, and
- * others wait while it is made.
- */
-const TEXT_AGE_FACTOR = 20;
-const MAX_TEXT_AGE_MS = 1000;
-
 /** The metrics wait this long for the counts of jobs, which need the catalog. */
 const MAX_JOBS_MS = 1000;
 
@@ -54,12 +47,7 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  readonly #nowMs: () => number;
-  #latest: { readonly text: Promise<string>; untilMs: number } | undefined;
-
-  /** @param nowMs a clock that never goes back */
-  constructor(nowMs = () => performance.now()) {
-    this.#nowMs = nowMs;
+  constructor() {
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -154,18 +142,8 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** The text of all metrics, which may be up to a second old. Calls at the same time get one text. */
+  /** The text of all metrics. */
   text(): Promise<string> {
-    if (this.#latest === undefined || this.#latest.untilMs <= this.#nowMs()) {
-      const beganAt = this.#nowMs();
-      const latest = { text: this.#registry.metrics(), untilMs: Number.POSITIVE_INFINITY };
-      const expire = () => {
-        const madeAt = this.#nowMs();
-        latest.untilMs = madeAt + Math.min(TEXT_AGE_FACTOR * (madeAt - beganAt), MAX_TEXT_AGE_MS);
-      };
-      latest.text.then(expire, expire);
-      this.#latest = latest;
-    }
-    return this.#latest.text;
+    return this.#registry.metrics();
   }
 }

@@ -1,85 +1,153 @@
-import swagger, { type SwaggerTransform, type SwaggerTransformObject } from '@fastify/swagger';
-import fastify, { type RouteOptions } from 'fastify';
-import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
-import type { OpenAPIV3_1 } from 'openapi-types';
 import { z } from 'zod';
 import { BASE_PATH } from '../api/base-path.js';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
-import { wireErrorBody } from '../api/schemas.js';
-import type { ServerOptions } from './context.js';
+import { type BytesAnswer, ROUTES, type Route } from '../api/routes.js';
+import { wireBytes, wireErrorBody } from '../api/schemas.js';
+import { paramsSchemaOf } from './register-routes.js';
 
 const DESCRIPTION = `The dataset service for LoRA training: upload images, videos and captions, poll until READY, mount.
 
 Every client of the hosted Trainer dataset API works here with a different base URL and token.`;
 
-/** Marks an operation whose body may be left out, until `transformObject`: the plugin declares every body as required. */
-const OPTIONAL_BODY = 'x-optional-body';
-
-/** The OpenAPI document of routes, made from the schemas that validate requests. */
-export async function openApiOf(
-  routes: readonly RouteOptions[],
-  { version, publicUrl }: Pick<ServerOptions, 'version' | 'publicUrl'>,
-): Promise<object> {
-  // An app of its own, which answers nothing: the plugin must see the routes as they are added.
-  const app = fastify({ exposeHeadRoutes: false });
-  app.setValidatorCompiler(() => () => true);
-  app.setSerializerCompiler(() => () => '');
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'trainyard', version, description: DESCRIPTION },
-      servers: [{ url: publicUrl ?? '/' }],
-      components: {
-        securitySchemes: {
-          token: { type: 'http', scheme: 'bearer' },
-          link: {
-            type: 'apiKey',
-            in: 'query',
-            name: 'signature',
-            description: 'Send it with the other parameters of the query that `links` or `tar-link` returns.',
-          },
-        },
-      },
-    },
-    transform: documentRoute,
-    transformObject: documentBodies,
-  });
-  for (const { method, url, schema = {}, config } of routes) {
-    app.route({ method, url, schema, ...(config && { config }), handler: async () => {} });
-  }
-  await app.ready();
-  return app.swagger();
-}
-
-/** Documents the token or read link that `requireToken` requires of a request, and all answers. */
-const documentRoute: SwaggerTransform = (document) => {
-  const { url, route } = document;
-  const { errors: _, ...given } = document.schema;
-  const transformed = jsonSchemaTransform({ ...document, schema: given });
-  if (given.hide) return transformed;
-  const response = {
-    ...withHeaders(transformed.schema.response, given.response),
-    ...errorAnswers(errorsOf(route)),
-  };
-  const isOptional = given.body instanceof z.ZodOptional;
-  const schema = { ...transformed.schema, response, ...(isOptional && { [OPTIONAL_BODY]: true }) };
-  if (!url.startsWith(BASE_PATH)) return { url, schema };
-  return { url, schema: { ...schema, security: [{ token: [] }, ...(acceptsLink(route) ? [{ link: [] }] : [])] } };
+/** The headings of the document, by the first word in the name of a route. */
+const TAGS: Readonly<Record<string, string>> = {
+  dataset: 'datasets',
+  links: 'pairs',
+  upload: 'files',
+  uploads: 'files',
+  file: 'files',
+  captions: 'files',
+  tar: 'mounting',
+  revision: 'history',
+  session: 'account',
+  token: 'account',
+  share: 'account',
+  webhook: 'webhooks',
+  service: 'operations',
 };
 
-/** Adds the headers of answers, which `jsonSchemaTransform` drops, and a description where there is none. */
-function withHeaders(transformed: unknown, given: unknown): Record<string, object> {
-  const answers = (transformed ?? {}) as Record<string, object>;
-  const headersOf = (status: string) => (given as Record<string, { headers?: object }>)[status]?.headers;
-  const entries = Object.entries(answers).map(([status, answer]) => {
-    const headers = headersOf(status);
-    return [status, { description: 'OK', ...answer, ...(headers && { headers }) }] as const;
-  });
-  return Object.fromEntries(entries);
+const SECURITY_SCHEMES = {
+  token: { type: 'http', scheme: 'bearer' },
+  link: {
+    type: 'apiKey',
+    in: 'query',
+    name: 'signature',
+    description: 'Send it with the other parameters of the query that `download-link` or `tar-link` returns.',
+  },
+};
+
+type Schemas = Readonly<Record<string, unknown>>;
+
+/** Converts schemas to JSON Schema, together: those that have an id become components of the document. */
+class Components {
+  readonly #schemas: z.ZodType[] = [];
+
+  /** Returns a placeholder for the JSON Schema, which `fill` replaces. */
+  add(schema: z.ZodType): { placeholder: number } {
+    return { placeholder: this.#schemas.push(schema) - 1 };
+  }
+
+  /** Replaces the placeholders in a document, and adds the components. */
+  fill(document: object): object {
+    const all = z.object(Object.fromEntries(this.#schemas.map((schema, i) => [i, schema])));
+    const jsonOf = (io: 'input' | 'output') => {
+      const { properties = {}, $defs = {} } = z.toJSONSchema(all, { io, unrepresentable: 'any' });
+      return { properties, $defs };
+    };
+    const [sent, answered] = [jsonOf('input'), jsonOf('output')];
+    const replaced = (value: unknown, properties: Schemas): unknown => {
+      if (typeof value !== 'object' || value === null) return value;
+      if ('placeholder' in value) return properties[String(value.placeholder)];
+      if (Array.isArray(value)) return value.map((item) => replaced(item, properties));
+      const isRequest = (key: string) => key === 'parameters' || key === 'requestBody';
+      const filled = ([key, item]: [string, unknown]) => [
+        key,
+        replaced(item, isRequest(key) ? sent.properties : properties),
+      ];
+      return Object.fromEntries(Object.entries(value).map(filled));
+    };
+    const components = { securitySchemes: SECURITY_SCHEMES, schemas: { ...sent.$defs, ...answered.$defs } };
+    const whole = JSON.stringify({ ...(replaced(document, answered.properties) as object), components });
+    return JSON.parse(whole.replaceAll('"#/$defs/', '"#/components/schemas/'));
+  }
 }
 
-function acceptsLink({ config }: RouteOptions): boolean {
-  return config?.acceptsReadLink === true || config?.acceptsTarLink === true;
+/** The OpenAPI document of the contract. @param publicUrl the URL of the service for clients */
+export function openApiOf({ version, publicUrl }: { version: string; publicUrl: string | undefined }): object {
+  const components = new Components();
+  const paths: Record<string, Record<string, object>> = {};
+  for (const [name, row] of Object.entries(ROUTES) as [string, Route][]) {
+    const [method = '', path = ''] = row.at.split(' ');
+    const url = `${hasBasePath(row) ? BASE_PATH : ''}${path}`.replaceAll(/:(\w+)/g, '{$1}');
+    paths[url] = { ...paths[url], [method.toLowerCase()]: operationOf(name, row, components) };
+  }
+  return components.fill({
+    openapi: '3.1.0',
+    info: { title: 'trainyard', version, description: DESCRIPTION },
+    servers: [{ url: publicUrl ?? '/' }],
+    paths,
+  });
+}
+
+/** Whether a route is below the base path, and needs a token. */
+export function hasBasePath({ access, link }: Route): boolean {
+  return access !== 'anyone' && link !== 'upload';
+}
+
+function operationOf(name: string, row: Route, components: Components): object {
+  const [word = ''] = name.split('.');
+  const { body, bodyType = 'application/json', answer, otherAnswers = {} } = row;
+  const answers = Object.entries({ 200: answer, ...otherAnswers }).map(([status, each]) => {
+    return [status, answerOf(each, components)];
+  });
+  return {
+    tags: [TAGS[word] ?? word],
+    summary: row.summary,
+    ...(hasBasePath(row) && { security: [{ token: [] }, ...(row.link === undefined ? [] : [{ link: [] }])] }),
+    parameters: parametersOf(row, components),
+    ...(body !== undefined && {
+      requestBody: {
+        required: !body.safeParse(undefined).success || body === wireBytes,
+        content: { [bodyType]: { schema: components.add(body) } },
+      },
+    }),
+    responses: { ...Object.fromEntries(answers), ...errorAnswers(errorsOf(row), components) },
+  };
+}
+
+function parametersOf({ at, query, headers = {} }: Route, components: Components): object[] {
+  const inSchema = (place: string, { shape }: z.ZodObject) =>
+    Object.entries(shape as Record<string, z.ZodType>).map(([name, schema]) => ({
+      ...{ in: place, name, required: place === 'path' || !schema.safeParse(undefined).success },
+      ...(schema.description && { description: schema.description }),
+      schema: components.add(schema),
+    }));
+  return [
+    ...inSchema('path', paramsSchemaOf(at)),
+    ...(query === undefined ? [] : inSchema('query', query)),
+    ...Object.entries(headers).map(([name, description]) => ({
+      ...{ in: 'header', name, required: false },
+      ...(description && { description }),
+      schema: { type: 'string' },
+    })),
+  ];
+}
+
+function answerOf(answer: z.ZodType | BytesAnswer, components: Components): object {
+  if (answer instanceof z.ZodType) {
+    return { description: 'OK', content: { 'application/json': { schema: components.add(answer) } } };
+  }
+  const { description, types, headers = {} } = answer;
+  const content = Object.fromEntries(types.map((type) => [type, { schema: components.add(wireBytes) }]));
+  const named = Object.entries(headers).map(([name, text]) => [
+    name,
+    { schema: { type: 'string' }, description: text },
+  ]);
+  return {
+    description,
+    ...(types.length > 0 && { content }),
+    ...(named.length > 0 && { headers: Object.fromEntries(named) }),
+  };
 }
 
 /** A GET, too, can have a body, which is read within limits and ignored. */
@@ -96,60 +164,49 @@ const ERRORS_OF_ANY_REQUEST: readonly WireErrorCode[] = [
 ];
 
 /** Every error that the route can answer with. */
-function errorsOf(route: RouteOptions): Set<WireErrorCode> {
-  const { method, url, schema = {} } = route;
-  const codes: WireErrorCode[] = [...ERRORS_OF_ANY_REQUEST, ...(schema.errors ?? [])];
-  if (url.startsWith(BASE_PATH)) {
+function errorsOf(row: Route): Set<WireErrorCode> {
+  const { at, access, link, query, body, bodyType, errors = [] } = row;
+  const isGet = at.startsWith('GET ');
+  const codes: WireErrorCode[] = [...ERRORS_OF_ANY_REQUEST, ...errors];
+  if (hasBasePath(row)) {
     codes.push('unauthorized', 'too_many_requests');
-    if (method !== 'GET' && route.config?.isRead !== true) codes.push('not_allowed');
-    if (acceptsLink(route)) codes.push('link_invalid', 'link_expired');
-    if (route.config?.acceptsTarLink) codes.push('link_withdrawn');
-    if (url.includes('/:id')) codes.push('dataset_not_found');
-    if (url.endsWith('/:filename')) codes.push('file_not_found');
+    if (!isGet && access === undefined) codes.push('not_allowed');
+    if (link !== undefined) codes.push('link_invalid', 'link_expired');
+    if (link === 'tar') codes.push('link_withdrawn');
+    if (at.includes('/:id')) codes.push('dataset_not_found');
+    if (at.endsWith('/:filename')) codes.push('file_not_found');
   }
-  if (method !== 'GET') codes.push('no_space');
+  if (!isGet) codes.push('no_space');
   // JSON is parsed also where no schema describes it.
-  const takesJson = method !== 'GET' && schema.consumes === undefined;
+  const takesJson = !isGet && bodyType === undefined;
   if (takesJson) codes.push('unsupported_body', 'malformed_body');
-  if (schema.querystring !== undefined || (takesJson && schema.body !== undefined)) codes.push('invalid_field');
+  if (query !== undefined || (takesJson && body !== undefined)) codes.push('invalid_field');
   return new Set(codes);
 }
 
 /** One answer for each status. */
-function errorAnswers(codes: ReadonlySet<WireErrorCode>): Record<number, object> {
+function errorAnswers(codes: ReadonlySet<WireErrorCode>, components: Components): Record<number, object> {
   const byStatus = new Map<number, WireErrorCode[]>();
   for (const code of codes) {
     const status = Math.floor(ERROR_NUMBERS[code] / 1000);
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
-  return Object.fromEntries([...byStatus].map(([status, names]) => [status, errorAnswer(status, names)]));
+  return Object.fromEntries([...byStatus].map(([status, names]) => [status, errorAnswer(status, names, components)]));
 }
 
+const RETRY = { 'Retry-After': { schema: { type: 'string' }, description: 'Seconds to wait before the next try.' } };
 const HEADERS_OF_STATUS: Record<number, object> = {
-  401: { 'WWW-Authenticate': { type: 'string', description: 'Always `Bearer`.' } },
-  416: { 'Content-Range': { type: 'string', description: 'The size of the file: `bytes */1234`.' } },
-  429: { 'Retry-After': { type: 'string', description: 'Seconds to wait before the next try.' } },
-  503: { 'Retry-After': { type: 'string', description: 'Seconds to wait before the next try.' } },
+  401: { 'WWW-Authenticate': { schema: { type: 'string' }, description: 'Always `Bearer`.' } },
+  416: { 'Content-Range': { schema: { type: 'string' }, description: 'The size of the file: `bytes */1234`.' } },
+  429: RETRY,
+  503: RETRY,
 };
 
-function errorAnswer(status: number, codes: readonly WireErrorCode[]): object {
+function errorAnswer(status: number, codes: readonly WireErrorCode[], components: Components): object {
   const numbers = { properties: { error_code: { enum: codes.map((code) => ERROR_NUMBERS[code]) } } };
-  const schema = { allOf: [{ $ref: `#/components/schemas/${wireErrorBody.meta()?.id}` }, numbers] };
   return {
     description: codes.map((code) => `${ERROR_NUMBERS[code]} \`${code}\``).join(', '),
-    content: { 'application/json': { schema } },
+    content: { 'application/json': { schema: { allOf: [components.add(wireErrorBody), numbers] } } },
     ...(HEADERS_OF_STATUS[status] && { headers: HEADERS_OF_STATUS[status] }),
   };
 }
-
-const documentBodies: SwaggerTransformObject = (document) => {
-  const openapi = jsonSchemaTransformObject(document) as OpenAPIV3_1.Document;
-  for (const path of Object.values(openapi.paths ?? {})) {
-    for (const operation of Object.values(path ?? {}) as OpenAPIV3_1.OperationObject<Record<string, unknown>>[]) {
-      const { [OPTIONAL_BODY]: isOptional, requestBody } = operation;
-      if (isOptional && requestBody && 'required' in requestBody) requestBody.required = false;
-      delete operation[OPTIONAL_BODY];
-    }
-  }
-  return openapi;
-};

@@ -1,38 +1,28 @@
-import fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
-import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { BASE_PATH } from '../api/base-path.js';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
-import { MAX_BATCH_BODY_BYTES } from '../api/limits.js';
+import { BASE_PATH } from '../api/base-path.js';
+import { MAX_BATCH_BODY_BYTES, SMALL_BODY_BYTES } from '../api/limits.js';
+import type { AuditLog } from '../service/audit/audit-log.js';
+import type { Limits } from '../service/limits/limits.js';
 import { Quota } from '../service/limits/quota.js';
 import { recordRequests } from './audit.js';
-import { requireToken } from './auth.js';
-import { hasUnreadBody, onceClosed } from './bodies.js';
-import { handleSequentially, onceAnswered } from './connections/disconnect.js';
+import { type AuthOptions, requireToken } from './auth.js';
+import { type BodyTimeouts, hasUnreadBody, onceClosed } from './bodies.js';
+import { endStalledResponses, handleSequentially, onceAnswered } from './connections/disconnect.js';
 import { registerDrain } from './connections/drain.js';
 import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
 import { rejectEarly } from './connections/reject-early.js';
-import { endStalledResponses } from './connections/stalled-responses.js';
-import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
-import { registerDocs } from './docs.js';
 import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
-import { parseJsonBody, readBody, releaseBody, SMALL_BODY_BYTES } from './json-body.js';
-import { limitConnections } from './limits/connections.js';
-import { FailedLogins } from './limits/failed-logins.js';
-import { limitUnsentAnswers } from './limits/unsent-answers.js';
-import { registerAccountRoutes } from './routes/account.js';
-import { registerBulkRoutes } from './routes/bulk.js';
-import { registerDatasetRoutes } from './routes/datasets.js';
-import { registerDownloadRoutes } from './routes/download/downloads.js';
-import { registerTarRoutes } from './routes/download/tar.js';
-import { registerFileRoutes } from './routes/files.js';
-import { registerHistoryRoutes } from './routes/history.js';
-import { registerOperationRoutes } from './routes/operations.js';
-import { registerPairRoutes } from './routes/pairs.js';
-import { registerRecheckRoutes } from './routes/rechecks.js';
-import { registerSessionRoutes } from './routes/sessions.js';
-import { registerTokenRoutes } from './routes/tokens.js';
-import { registerUploadRoutes } from './routes/uploads.js';
-import { registerWebhookRoutes } from './routes/webhooks.js';
+import { parseJsonBody, readBody, releaseBody } from './json-body.js';
+import { FailedLogins, type FilesInFlight, limitConnections, limitUnsentAnswers } from './limits.js';
+import type { Metrics } from './metrics.js';
+import { type Handlers, registerRoutes, rowOf } from './register-routes.js';
 import { registerWeb } from './web.js';
 
 declare module 'fastify' {
@@ -51,23 +41,107 @@ const MAX_PARAM_LENGTH = 1024;
 /** Of one account, and of all. A file of an archive or a batch takes some hundred bytes until the answer is sent. */
 const MAX_FILES_OF_ACCOUNT = 200_000;
 const MAX_FILES = 400_000;
-/** In place of Fastify's own compilers, which take a tenth of the time of a start to load. Those of the app are set later. */
-const NO_COMPILERS = { buildValidator: () => () => true, buildSerializer: () => () => true } as never;
 
-/** Makes the HTTP server, which does not listen yet. Call `drain` before closing it. */
-export async function createServer(dependencies: ServerDependencies, options: ServerOptions) {
-  const { metrics } = dependencies;
-  const { timeouts, limits } = options;
-  const bodyMemory = new Quota({
-    ofAccount: Math.max(limits.bodyMemoryBytes / 2, MAX_BATCH_BODY_BYTES),
-    ofAll: limits.bodyMemoryBytes,
-    what: 'bytes of JSON bodies in requests at once (--body-memory-bytes)',
+/** In place of Fastify's own compilers, which take a tenth of the time of a start to load. The routes check their requests. */
+const NO_COMPILERS = {
+  buildValidator: () => () => true,
+  buildSerializer: () => () => (body: unknown) => JSON.stringify(body),
+} as never;
+
+export interface ServerOptions {
+  readonly logger: FastifyBaseLogger;
+  readonly metrics: Metrics;
+  /** Addresses or networks (CIDR) whose X-Forwarded-* headers are trusted. */
+  readonly trustedProxies: readonly string[];
+  readonly timeouts: BodyTimeouts;
+  readonly limits: Limits;
+  readonly version: string;
+}
+
+/** What the routes need. */
+export interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins' | 'requestsPerSecond'> {
+  readonly handlers: Handlers;
+  readonly auditLog: AuditLog | undefined;
+  /** The service's URL for clients, without a trailing slash; `undefined` for the host that each client used. */
+  readonly publicUrl: string | undefined;
+  /** The origin of presigned links, `https://s3.example`; `undefined` if links lead to the service itself. */
+  readonly uploadOrigin: string | undefined;
+}
+
+export type HttpServer = ReturnType<typeof createServer>;
+
+/** Makes the HTTP server, which has no routes and does not listen yet. Call `drain` before closing it. */
+export function createServer(options: ServerOptions) {
+  const { timeouts, limits, metrics, version } = options;
+  const app = makeApp(options);
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler((request, reply) => sendError(request, reply, routeNotFound(request)));
+  app.decorateRequest('failure', undefined);
+  const bodyMemory = readBodies(app, { timeouts, limits });
+  handleSequentially(app);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ ...NOSNIFF, 'trainyard-version': version });
+    // A body for a route that does not exist is neither read nor checked.
+    const rejection = malformedRequestOf(request.raw) ?? (request.is404 ? routeNotFound(request) : undefined);
+    if (rejection === undefined) return undefined;
+    sendError(request, reply, rejection);
+    return reply;
   });
-  const bodyLimits = { ...timeouts, memory: bodyMemory };
-  const app = fastify({
-    loggerInstance: options.logger,
+  registerMalformedRequests(app);
+  endStalledResponses(app);
+  const { drain, stopping } = registerDrain(app);
+  const connections = limitConnections(app, limits.maxConnections);
+  const unsentAnswers = limitUnsentAnswers(app);
+  const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
+  const filesQuota = new Quota({
+    ofAccount: MAX_FILES_OF_ACCOUNT,
+    ofAll: MAX_FILES,
+    what: 'files of archives and batches in flight',
+    retryAfterSeconds: 10,
+  });
+  const filesInFlight: FilesInFlight = {
+    hold: (accountId, files) => filesQuota.hold(accountId, files),
+    admit: (accountId, files, response) => onceClosed(response, filesQuota.hold(accountId, files)),
+  };
+  metrics.gauge('trainyard_connections', 'Open connections.', connections.open);
+  metrics.gauge('trainyard_body_memory_bytes', 'JSON bodies of requests in flight.', () => bodyMemory.held);
+  metrics.gauge(
+    'trainyard_unsent_answer_bytes',
+    'Large answers that clients have not read yet.',
+    () => unsentAnswers.quota.held,
+  );
+  metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesQuota.held);
+  metrics.limits({ ...limits, maxConnections: connections.max });
+  countRequests(app, metrics);
+
+  /** Adds the routes of the contract, the page and the OpenAPI document. */
+  const addRoutes = async (served: ServedRoutes): Promise<void> => {
+    const { handlers, auditLog, publicUrl, uploadOrigin, now } = served;
+    addOpenApi(app, { version, publicUrl });
+    await app.register(async (scope) => registerWeb(scope, { uploadOrigin }));
+    registerRoutes(app, handlers, ({ access }) => access === 'anyone');
+    await app.register(async (scope) => {
+      recordRequests(scope, auditLog, now);
+      registerRoutes(scope, handlers, ({ link }) => link === 'upload');
+    });
+    await app.register(
+      async (scope) => {
+        const requestsPerSecond = limits.accountRequestsPerSecond;
+        requireToken(scope, { ...served, failedLogins, maxConnections: connections.max, requestsPerSecond });
+        recordRequests(scope, auditLog, now);
+        registerRoutes(scope, handlers, ({ access, link }) => access !== 'anyone' && link !== 'upload');
+      },
+      { prefix: BASE_PATH },
+    );
+  };
+  return { app, addRoutes, drain, stopping, failedLogins, filesInFlight, holdUnsent: unsentAnswers.hold };
+}
+
+function makeApp({ logger, trustedProxies, timeouts }: ServerOptions): FastifyInstance {
+  return fastify({
+    loggerInstance: logger,
     logController: new BrokenAnswerLog({ disableRequestLogging: true }),
-    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     bodyLimit: MAX_JSON_BYTES,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -83,63 +157,36 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     connectionTimeout: timeouts.idleSeconds * 1000,
     clientErrorHandler: answerParseError,
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
-  }).withTypeProvider<ZodTypeProvider>();
+  });
+}
 
-  app.setValidatorCompiler(validatorCompiler);
-  // Response schemas are for the OpenAPI document only; validating every response would cost more than making it.
-  app.setSerializerCompiler(() => (body) => JSON.stringify(body));
+/** Reads JSON bodies within limits; routes with other bodies read them themselves. @returns the memory that bodies take */
+function readBodies(app: FastifyInstance, { timeouts, limits }: Pick<ServerOptions, 'timeouts' | 'limits'>): Quota {
+  const memory = new Quota({
+    ofAccount: Math.max(limits.bodyMemoryBytes / 2, MAX_BATCH_BODY_BYTES),
+    ofAll: limits.bodyMemoryBytes,
+    what: 'bytes of JSON bodies in requests at once (--body-memory-bytes)',
+  });
+  const { requestSeconds } = timeouts;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (request: FastifyRequest) =>
-    parseJsonBody(request, await readBody(request, bodyLimits)),
+    rowOf(request)?.bodyType === undefined
+      ? parseJsonBody(request, await readBody(request, { requestSeconds, memory }))
+      : undefined,
   );
+  app.addHook('onRequest', async (request) => {
+    // The content type is ignored; a malformed one must not reject the upload.
+    if (rowOf(request)?.bodyType === 'application/octet-stream') delete request.headers['content-type'];
+  });
   app.addHook('preParsing', async (request) => {
     // The body of a GET has no meaning, but it has limits.
     if (!['GET', 'HEAD'].includes(request.method) || !hasUnreadBody(request)) return;
-    await readBody(request, { ...bodyLimits, bodyLimit: SMALL_BODY_BYTES });
+    await readBody(request, { requestSeconds, memory, bodyLimit: SMALL_BODY_BYTES });
   });
-  app.setErrorHandler(handleError);
-  app.setNotFoundHandler((request, reply) => sendError(request, reply, routeNotFound(request)));
-  app.decorateRequest('failure', undefined);
-  handleSequentially(app);
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ ...NOSNIFF, 'trainyard-version': options.version });
-    // A body for a route that does not exist is neither read nor checked.
-    const rejection = malformedRequestOf(request.raw) ?? (request.is404 ? routeNotFound(request) : undefined);
-    if (rejection === undefined) return undefined;
-    sendError(request, reply, rejection);
-    return reply;
-  });
-  registerMalformedRequests(app);
-  endStalledResponses(app);
-  const { drain, stopping } = registerDrain(app);
-  const connections = limitConnections(app, limits.maxConnections);
-  const unsentAnswers = limitUnsentAnswers(app);
-  metrics.gauge('trainyard_connections', 'Open connections.', () => connections.open());
-  metrics.gauge(
-    'trainyard_body_memory_bytes',
-    'JSON bodies of requests that are not answered yet.',
-    () => bodyMemory.held,
-  );
-  metrics.gauge(
-    'trainyard_unsent_answer_bytes',
-    'Large answers that clients have not read yet.',
-    () => unsentAnswers.quota.held,
-  );
-  metrics.limits({ ...limits, maxConnections: connections.max });
-  const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
-  const filesQuota = new Quota({
-    ofAccount: MAX_FILES_OF_ACCOUNT,
-    ofAll: MAX_FILES,
-    what: 'files of archives and batches in flight',
-    retryAfterSeconds: 10,
-  });
-  const filesInFlight: RouteContext['filesInFlight'] = {
-    hold: (accountId, files) => filesQuota.hold(accountId, files),
-    admit: (accountId, files, response) => onceClosed(response, filesQuota.hold(accountId, files)),
-  };
-  metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesQuota.held);
-  const limiting = { maxConnections: connections.max, failedLogins, filesInFlight, unsentAnswers };
-  const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
+  return memory;
+}
+
+function countRequests(app: FastifyInstance, metrics: Metrics): void {
   onceAnswered(app, (request, reply) => {
     releaseBody(request);
     const route = request.routeOptions.url ?? 'unknown';
@@ -149,35 +196,19 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     if (request.failure !== undefined) metrics.failed(request.failure);
     request.log.debug({ method, path: pathOf(request), status, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
+}
 
-  registerDocs(app, options);
-  await app.register(async (scope) => registerWeb(scope, options));
-  await app.register(async (scope) => registerOperationRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
-  await app.register(async (scope) => {
-    recordRequests(scope, context.auditLog, context.now);
-    registerUploadRoutes(scope.withTypeProvider<ZodTypeProvider>(), context);
+/** Serves `/openapi.json`, which is made when it is first requested. The page at `/docs` shows it. */
+function addOpenApi(app: FastifyInstance, options: { version: string; publicUrl: string | undefined }): void {
+  let text: Promise<Buffer> | undefined;
+  const makeText = async () => {
+    const { openApiOf } = await import('./openapi.js');
+    return Buffer.from(JSON.stringify(openApiOf(options)));
+  };
+  app.get('/openapi.json', async (_request, reply) => {
+    text ??= makeText();
+    return reply.type('application/json; charset=utf-8').send(await text);
   });
-  await app.register(
-    async (scope) => {
-      requireToken(scope, context);
-      recordRequests(scope, context.auditLog, context.now);
-      const api = scope.withTypeProvider<ZodTypeProvider>();
-      registerAccountRoutes(api, context);
-      registerWebhookRoutes(api, context);
-      registerSessionRoutes(api, context);
-      registerTokenRoutes(api, context);
-      registerDatasetRoutes(api, context);
-      registerPairRoutes(api, context);
-      registerFileRoutes(api, context);
-      registerBulkRoutes(api, context);
-      registerDownloadRoutes(api, context);
-      registerTarRoutes(api, context);
-      registerRecheckRoutes(api, context);
-      registerHistoryRoutes(api, context);
-    },
-    { prefix: BASE_PATH },
-  );
-  return Object.assign(app, { drain });
 }
 
 /** Logs why an answer broke off after its first bytes: its client sees only that the connection closes. */

@@ -1,10 +1,10 @@
-import type { WireDatasetChange } from '../api/event-schema.js';
 import { MAX_LISTED } from '../api/limits.js';
 import type { WireLink, WireLinks, WireManifestLinks } from '../api/pair-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
   WireDataset,
+  WireDatasetChange,
   WireDatasetWithFiles,
   WireFile,
   WireManifest,
@@ -27,7 +27,7 @@ import type { DatasetSummary, DatasetView } from '../service/dataset-view.js';
 import type { ManifestLink, RevisionManifest } from '../service/history/revision-manifests.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';
-import { etagOf } from './conditions.js';
+import { etagOf } from './write-headers.js';
 
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
 
@@ -42,6 +42,10 @@ export function timeOf(micros: Micros): string {
   }
   const digits = String(micros - minute * MICROS_PER_MINUTE).padStart(8, '0');
   return `${lastMinute.text}${digits.slice(0, 2)}.${digits.slice(2)}`;
+}
+
+export function timeOrNull(micros: Micros | null): string | null {
+  return micros === null ? null : timeOf(micros);
 }
 
 /** A dataset without its files. */
@@ -122,7 +126,7 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
 }
 
 /** The linked datasets at the moment of a manifest, by their slots. */
-export function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
+function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
   const linkToManifest = ({ dataset, revision, digest }: ManifestLink) => ({
     ...{ dataset_id: dataset.id, name: dataset.name, revision },
     ...(digest !== undefined && { digest }),

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import statics from '@fastify/static';
+import type { FastifyInstance } from 'fastify';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
 import { PACKAGE_FOLDER } from '../program-file.js';
-import type { App } from './context.js';
 
 /** Output folders of `npm run build`. */
 const FOLDER = join(PACKAGE_FOLDER, 'dist/web');
@@ -25,7 +25,10 @@ const PAGES = {
  *
  * @param uploadOrigin the origin of presigned links, if it is not this server
  */
-export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: string | undefined }): Promise<void> {
+export async function registerWeb(
+  app: FastifyInstance,
+  { uploadOrigin }: { uploadOrigin: string | undefined },
+): Promise<void> {
   const policies = { 'index.html': policyOf(uploadOrigin), 'docs/index.html': DOCS_POLICY };
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);
@@ -45,13 +48,11 @@ export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: st
   });
   for (const folder of [FOLDER, COMMAND_FOLDER]) {
     for (const name of filesIn(folder)) {
-      app.get(`/${name}`, { schema: { hide: true } }, (_request, reply) => reply.sendFile(name, folder));
+      app.get(`/${name}`, (_request, reply) => reply.sendFile(name, folder));
     }
   }
   for (const [path, document] of Object.entries(PAGES)) {
-    app.get(path, { schema: { hide: true } }, (_request, reply) =>
-      reply.header('content-security-policy', policies[document]).sendFile(document),
-    );
+    app.get(path, (_request, reply) => reply.header('content-security-policy', policies[document]).sendFile(document));
   }
 }
 

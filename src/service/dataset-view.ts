@@ -2,7 +2,6 @@ import {
   areInterrupted,
   type Dataset,
   type DatasetFile,
-  isRetired,
   liveUntil,
   type Micros,
   type PendingFile,
@@ -125,5 +124,5 @@ function byName(a: DatasetFile, b: DatasetFile): number {
 }
 
 function isLivePending({ upload }: DatasetFile, now: Micros): boolean {
-  return upload.state === 'pending' && !isRetired(upload) && liveUntil(upload) > now;
+  return upload.state === 'pending' && liveUntil(upload) > now;
 }

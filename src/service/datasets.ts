@@ -157,8 +157,7 @@ export class DatasetService {
     filename: string,
     { author, condition }: { author: Author; condition?: WriteCondition | undefined },
   ): Promise<number | undefined> {
-    const conditional = condition && { condition, now: this.#dependencies.now() };
-    const removed = await this.#change(key, filename, (group) => remove(group, filename, conditional), author);
+    const removed = await this.#change(key, filename, (group) => remove(group, filename, condition), author);
     if (removed === undefined) throw fileNotFound(filename);
     return removed.recordedIn;
   }

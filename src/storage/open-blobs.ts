@@ -2,8 +2,8 @@ import type { BlobStore } from './blobs/blobs.js';
 import { DiskBlobs } from './blobs/disk/disk-blobs.js';
 import { DiskInventory } from './blobs/disk/disk-inventory.js';
 import type { BlobInventory } from './blobs/inventory.js';
-import type { S3Credentials } from './blobs/s3/connection/connection.js';
-import type { S3Location } from './blobs/s3/connection/location.js';
+import type { S3Credentials } from './blobs/s3/connection.js';
+import type { S3Location } from './blobs/s3/location.js';
 import type { Log } from './blobs/s3/s3-blobs.js';
 import { dataFolderPaths } from './data-folder.js';
 

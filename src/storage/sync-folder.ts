@@ -1,4 +1,11 @@
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { forEachConcurrent } from '../for-each-concurrent.js';
+
+const run = promisify(execFile);
 
 /** Calls fsync on a folder, so that the names in it survive a power cut. */
 export async function syncFolder(path: string): Promise<void> {
@@ -8,4 +15,20 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Flushes thousands of files of a folder, and their names. One `syncfs` takes far less time than an fsync of each. */
+export async function flushFolder(folder: string, names: readonly string[]): Promise<void> {
+  // coreutils and busybox have it, macOS and old systems do not.
+  const isFlushed = await run('sync', ['-f', folder]).then(
+    () => true,
+    () => false,
+  );
+  if (isFlushed) return;
+  await forEachConcurrent(names, 8, async (name) => {
+    // A person may have removed it meanwhile, or replaced it by a pipe, at which opening would wait.
+    const handle = await open(join(folder, name), constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+    await handle?.sync().finally(() => handle.close());
+  });
+  await syncFolder(folder);
 }

@@ -6,7 +6,10 @@ const DATASET = { id: 'd1', name: 'railway', files: {} };
 const SHA256 = 'a'.repeat(64);
 const INVALID = /^(trainyard: )?The server sent an invalid answer: [^\n]{10,200}\n?$/;
 
-const stored = (filename: string) => ({ filename, size_bytes: 1, sha256: SHA256 });
+const stored = (filename: string) => ({
+  ...{ filename, size_bytes: 1, content_type: 'text/plain', sha256: SHA256, etag: `"${SHA256}"`, kind: 'caption' },
+  uploaded_at: '2025-07-22T13:05',
+});
 
 /** Runs a command against a service that answers this path with the document for each of its queries. */
 async function ended(args: readonly string[], path: string, documentFor: (query: URLSearchParams) => unknown) {

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { WireNewToken } from '../../src/api/account/token-schemas.js';
+import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import { tarCommands } from '../../src/command-line.js';
 import { mountSmallDisk } from '../faults/small-disk.js';
@@ -119,11 +119,11 @@ describe('the lines of trainyard link', () => {
     expect((await readFile(join(root, NAME, '-rf.png'))).length).toBeLessThan(bytes.length);
   });
 
-  test('are not made of what is not READY, with the reason and 65', async () => {
+  test('are not made of what is not READY, with 65 and how to see why', async () => {
     await api.upload(await api.newDataset('unfit'), 'a.png', await media.png({ width: 20, height: 20 }));
     const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
     const ended = await trainyard(['link', 'unfit'], { env });
-    expect([ended.code, ended.stderr]).toEqual([65, expect.stringMatching(/"unfit" is FAILED.*a\.png has no caption/)]);
+    expect([ended.code, ended.stderr]).toEqual([65, expect.stringMatching(/"unfit" is FAILED.*trainyard status/)]);
     expect((await trainyard(['link', 'unfit', '--expires', '8d'], { env })).code).toBe(64);
     expect((await link('--revision', '1', '--digest', 'a'.repeat(64))).code).toBe(64);
   });

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { withRootLock } from '../../src/service/mount/root-lock.js';
+import { acquireLock } from '../../src/storage/lock-file.js';
 import { whyNoBusybox } from '../harness/available.js';
 import { newRoot } from '../harness/mounting.js';
 import { eventually } from '../harness/server.js';
@@ -161,19 +161,18 @@ test.each(SHELLS)(
     const onWaiting = () => {
       isWaiting = true;
     };
-    const command = withRootLock(root, { signal, onWaiting }, async () => {});
+    const command = acquireLock(join(root, LOCK), { signal, onWaiting }).then((release) => release());
     await eventually(() => (isWaiting ? true : undefined));
     asked[0]?.destroy();
     expect((await first.ended).code).toBe(74);
     expect(await second.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('waiting for another mount') });
     await command;
 
-    const third = await withRootLock(root, { signal }, async () => {
-      const waiting = startMount(shell, slow, root);
-      await waiting.saysSomething;
-      expect(asked).toHaveLength(1);
-      return waiting;
-    });
+    const release = await acquireLock(join(root, LOCK), { signal });
+    const third = startMount(shell, slow, root);
+    await third.saysSomething;
+    expect(asked).toHaveLength(1);
+    await release();
     await eventually(() => (asked.length === 2 ? true : undefined));
     asked[1]?.destroy();
     expect((await third.ended).stderr).toContain('waiting for another mount');

@@ -165,7 +165,7 @@ describe('--only', () => {
     root = await newRoot();
     await run('mixed', '--into', root, '--only', 'videos');
     await leaveLitter(folder());
-    await unmountDataset('mixed', { root, signal: new AbortController().signal, replaces: false });
+    await unmountDataset('mixed', { root, signal: new AbortController().signal });
     expect(await mountedIn(root)).toEqual([]);
   });
 

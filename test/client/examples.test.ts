@@ -6,14 +6,14 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Declarations of the variables that the examples use. */
 const PRELUDE = `
-import { type DatasetLinks, type PushFile, TrainyardClient } from 'trainyard';
+import { type DownloadLinks, type PushFile, TrainyardClient } from 'trainyard';
 declare const client: TrainyardClient;
 declare const dataset: { id: string };
 declare const webhook: { id: string };
 declare const files: PushFile[];
 declare const clip: File;
 declare const etag: string;
-declare const links: DatasetLinks;
+declare const links: DownloadLinks;
 declare const image: HTMLImageElement;
 declare const video: HTMLVideoElement;
 `;
@@ -26,16 +26,16 @@ interface Documented {
 
 const documented = [
   ...documentedIn('src/client/client.ts', 'TrainyardClient'),
-  ...documentedIn('src/client/dataset-links.ts', 'DatasetLinks'),
-  ...documentedIn('src/client/calls/bulk-calls.ts', 'BulkCalls'),
-  ...documentedIn('src/client/calls/dataset-calls.ts', 'DatasetCalls'),
-  ...documentedIn('src/client/calls/pair-calls.ts', 'PairCalls'),
-  ...documentedIn('src/client/calls/history-calls.ts', 'HistoryCalls'),
-  ...documentedIn('src/client/calls/recheck-calls.ts', 'RecheckCalls'),
-  ...documentedIn('src/client/calls/webhook-calls.ts', 'WebhookCalls'),
-  ...documentedIn('src/client/calls/session-calls.ts', 'SessionCalls'),
-  ...documentedIn('src/client/calls/share-calls.ts', 'ShareCalls'),
-  ...documentedIn('src/client/calls/token-calls.ts', 'TokenCalls'),
+  ...documentedIn('src/client/download-links.ts', 'DownloadLinks'),
+  ...documentedIn('src/client/bulk-calls.ts', 'BulkCalls'),
+  ...documentedIn('src/client/calls.ts', 'DatasetCalls'),
+  ...documentedIn('src/client/calls.ts', 'PairCalls'),
+  ...documentedIn('src/client/calls.ts', 'HistoryCalls'),
+  ...documentedIn('src/client/calls.ts', 'RecheckCalls'),
+  ...documentedIn('src/client/calls.ts', 'WebhookCalls'),
+  ...documentedIn('src/client/calls.ts', 'SessionCalls'),
+  ...documentedIn('src/client/calls.ts', 'ShareCalls'),
+  ...documentedIn('src/client/calls.ts', 'TokenCalls'),
 ];
 
 /** The public methods of a class. */

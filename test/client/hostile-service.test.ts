@@ -17,7 +17,7 @@ test.each(['ty_secret\nsecond', ' ty_secret', 'ty_secret\u6f22', ''])(
 test('more results than names were sent are an invalid answer', async () => {
   const [sha256, names] = ['a'.repeat(64), ['a.txt', 'b.txt']];
   const results = {
-    captions: names.map((filename) => ({ filename, sha256, text: '', saved: true })),
+    captions: names.map((filename) => ({ filename, sha256, etag: `"${sha256}"`, text: '', saved: true })),
     files: names.map((filename) => ({ filename, deleted: true })),
     uploads: names.map((filename) => ({ filename, withdrawn: true })),
   };

@@ -25,9 +25,7 @@ describe('pending uploads', () => {
     expect(areInterrupted([pending(), pending({ via: 'direct' })], ago(3000), NOW)).toBe(false);
   });
 
-  test('to a bucket have the time that a slow connection needs for the largest', () => {
-    const uploads = [pending(), pending({ via: 'presigned', expectedBytes: 10_000_000 })];
-    expect(areInterrupted(uploads, ago(189), NOW)).toBe(false);
-    expect(areInterrupted(uploads, ago(190), NOW)).toBe(true);
+  test('to a bucket are not seen on their way', () => {
+    expect(areInterrupted([pending(), pending({ via: 'presigned' })], ago(3000), NOW)).toBe(false);
   });
 });

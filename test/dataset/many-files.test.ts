@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StoredFile } from '../../src/dataset/dataset.js';
 import { findingsOf } from '../../src/dataset/findings.js';
-import { revisionStates } from '../../src/dataset/history/revision-states.js';
 import type { FileKind } from '../../src/dataset/media.js';
 
 /** More than V8 takes as the arguments of one call. */
@@ -26,14 +25,5 @@ describe('a dataset of very many files', () => {
   test('has a finding for each clip of a mask', () => {
     const { errors, warnings } = findingsOf([...many('mp4', 'video'), stored('a.png', 'image')], 10, 'mask');
     expect(errors.length + warnings.length).toBeGreaterThanOrEqual(MANY);
-  });
-
-  test('has a revision that added all of them', () => {
-    const first = { ...stored('a.txt', 'caption'), upload: { ...stored('a.txt', 'caption').upload, addedIn: 1 } };
-    const states = [...revisionStates([first, ...many('jpg', 'image')], { numbers: [2, 1], role: 'training' })];
-    expect(states.map(({ number, isReady }) => [number, isReady])).toEqual([
-      [2, false],
-      [1, false],
-    ]);
   });
 });

@@ -142,7 +142,7 @@ test('of an answer that breaks off, neither a signature nor that a client left i
   const image = media.bmp({ width: 2000, height: 2000 });
   for (const name of ['a.bmp', 'b.bmp', 'c.bmp']) await api.upload(id, name, image);
   await api.upload(id, 'd.txt', 'a lost dog');
-  const links = await client.links(id);
+  const links = await client.downloadLinks(id);
   const filesInFlight = async () => Number(/^trainyard_files_in_flight (\d+)$/m.exec(await metricsOf(server))?.[1]);
   const left = await fetch(links.zip());
   expect(await filesInFlight()).toBe(4);

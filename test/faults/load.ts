@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { WireSavedCaptions } from '../../src/api/bulk-schemas.js';
+import type { WireSavedCaptions } from '../../src/api/schemas.js';
 import type { WireDataset, WireDatasetWithFiles, WireUploadLink } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import type { Balancer, Response } from '../harness/balancer.js';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { WireSavedCaptions } from '../../src/api/bulk-schemas.js';
+import type { WireSavedCaptions } from '../../src/api/schemas.js';
 import { type Api, put } from '../harness/api.js';
 import { contentOf, sha256 } from './contents.js';
 import { ABSENT, type Ledger } from './ledger.js';

@@ -45,7 +45,7 @@ export class Fixtures {
     await api.upload(id, 'a.txt', 'a red wagon');
     await api.upload(id, 'bad.jpg', 'not a picture');
     const link = new URL(await api.link(id, 'pending.txt', 5));
-    const { query } = (await api.request<{ query: string }>('GET', `/${id}/links`)).body;
+    const { query } = (await api.request<{ query: string }>('GET', `/${id}/download-link`)).body;
     const read = new URLSearchParams(query);
     const own = (await api.request<{ webhooks: { id: string }[] }>('GET', '/webhooks')).body;
     for (const webhook of own.webhooks) await api.raw('DELETE', `/webhooks/${webhook.id}`);

@@ -1,11 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, onTestFinished } from 'vitest';
-import type { BlobStore } from '../../src/storage/blobs/blobs.js';
+import type { BlobStore, StagedObject } from '../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
-import type { S3Credentials } from '../../src/storage/blobs/s3/connection/connection.js';
-import { parseS3Url } from '../../src/storage/blobs/s3/connection/location.js';
-import type { Timeouts } from '../../src/storage/blobs/s3/connection/timeouts.js';
+import type { S3Credentials } from '../../src/storage/blobs/s3/connection.js';
+import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
+import type { Timeouts } from '../../src/storage/blobs/s3/timeouts.js';
 import { type Log, S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
 import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
@@ -75,7 +75,7 @@ async function catalogOver(openDatabase: () => Promise<Database>): Promise<Catal
   const accounts = new Accounts(database);
   const { token } = await accounts.createToken('tester', 1);
   const accountId = (await accounts.grantOf(token))!.accountId;
-  const retention = { rules: { count: 0, lifetime: 0 }, maxBytes: Number.MAX_SAFE_INTEGER, blobGrace: 1000 };
+  const retention = { lifetime: 0, maxBytes: Number.MAX_SAFE_INTEGER, blobGrace: 1000 };
   const endHistory = (now: number) => new Retention(database, retention).run(now);
   return { catalog, accounts, accountId, database, openAnother, endHistory };
 }
@@ -131,6 +131,13 @@ export async function openS3(
   const blobs = await S3Blobs.open(location, { ...defaults, ...rest });
   onTestFinished(() => blobs.close());
   return { blobs, bucket, spoolFolder };
+}
+
+/** What clients have written through links, for blobs of a dataset or of all. */
+export async function stagedIn({ staging }: BlobStore, datasetId?: string): Promise<StagedObject[]> {
+  const found: StagedObject[] = [];
+  for await (const page of staging?.list(datasetId) ?? []) found.push(...page);
+  return found;
 }
 
 function nameOf(key: string): string {

@@ -1,5 +1,5 @@
 import { COUNT_FIELDS, countsOfStem, recount, stemGroupsOf } from '../../src/dataset/counts.js';
-import { isRetired, liveUntil, type Micros } from '../../src/dataset/dataset.js';
+import { liveUntil, type Micros } from '../../src/dataset/dataset.js';
 import { runOn } from '../../src/storage/catalog/catalog-rows.js';
 import { recountUnpaired } from '../../src/storage/catalog/pairs/recount-pairs.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from '../../src/storage/catalog/rows.js';
@@ -22,8 +22,7 @@ export async function wrongCountsOf({ query }: Database, datasetId: string): Pro
   let counts = countsOfStem([]);
   for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
   const pendingUntil = files.reduce<Micros | null>(
-    (latest, { upload }) =>
-      upload.state === 'pending' && !isRetired(upload) ? Math.max(latest ?? 0, liveUntil(upload)) : latest,
+    (latest, { upload }) => (upload.state === 'pending' ? Math.max(latest ?? 0, liveUntil(upload)) : latest),
     null,
   );
   const links = query.selectFrom('link').select('slot').limit(1);

@@ -209,14 +209,14 @@ function bare(path: string): string {
 }
 
 function bareStatus(path: string): string {
-  return path.includes('/status?') ? bare(path) : path;
+  return /\/(status|datasets)\?/.test(path) ? bare(path) : path;
 }
 
 /** Routes that are not in the contract. */
 function isExtension(method: string, path: string): boolean {
   return (
-    /datasets(\/[^/]+)?\/(manifest|events|links|captions|files|uploads|archive|zip)\b/.test(path) ||
-    (method === 'GET' && /datasets\?/.test(path))
+    /datasets(\/[^/]+)?\/(manifest|events|download-link|captions|files|uploads|archive|zip)\b/.test(path) ||
+    (method === 'PUT' && path.endsWith('/links'))
   );
 }
 

@@ -60,7 +60,7 @@ export function documentedPolicy(names: { SERVICE: string; LINKS: string; BUCKET
 
 /** Lets the signing user write to the bucket of the tests, and the tests read what it has written. */
 async function setPolicy(client: S3Client): Promise<void> {
-  const Policy = documentedPolicy({ SERVICE: 'trainyard', LINKS: 'trainyard-links', BUCKET, PREFIX: 't' });
+  const Policy = documentedPolicy({ SERVICE: 'trainyard', LINKS: 'trainyard-links', BUCKET, PREFIX: 't/*' });
   for (let attempt = 1; ; attempt++) {
     const current = await client.send(new GetBucketPolicyCommand({ Bucket: BUCKET })).catch(() => undefined);
     if (current?.Policy === Policy) return;

@@ -25,14 +25,18 @@ const TIME = '2025-07-22T13:05:16.143086';
 
 /** The honest documents of a READY dataset. */
 export function documentsOf({ id, name, files }: ScriptedDataset) {
-  const list = Object.entries(files).map(([filename, bytes]) => ({
-    filename,
-    size_bytes: Buffer.from(bytes).length,
-    content_type: 'image/jpeg',
-    kind: 'image',
-    uploaded_at: TIME,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
-  }));
+  const list = Object.entries(files).map(([filename, bytes]) => {
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return {
+      filename,
+      size_bytes: Buffer.from(bytes).length,
+      content_type: 'image/jpeg',
+      kind: 'image',
+      uploaded_at: TIME,
+      sha256,
+      etag: `"${sha256}"`,
+    };
+  });
   const digest = digestOf(list.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
   const counts = {
     images: 1,
@@ -69,7 +73,9 @@ export async function startScriptedService(dataset: ScriptedDataset, script?: Sc
     response.writeHead(from > 0 ? 206 : 200, { 'content-range': `bytes ${from}-` }).end(rest);
   };
   const server = createServer((request: IncomingMessage, response) => {
-    const { method = '', url: path = '', headers } = request;
+    const { method = '', url = '', headers } = request;
+    // As a service that does not know the parameter, which answers with all datasets.
+    const path = url.replace(/\?name=[^&]*$/, '');
     seen.push([method, path, headers.authorization].filter((part) => part !== undefined).join(' '));
     response.on('error', () => {});
     request.resume();

@@ -47,7 +47,7 @@ export interface Host {
 }
 
 /** Settings of a server that keeps no earlier revisions, so that replaced and removed files are deleted. */
-export const NO_HISTORY = { 'history-days': 0, 'history-count': 0 } as const;
+export const NO_HISTORY = { 'history-days': 0 } as const;
 
 /** A new folder below the system's temporary folder. */
 export function temporaryFolder(): Promise<string> {

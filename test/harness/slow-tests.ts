@@ -14,7 +14,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/web/page.test.ts',
   'test/storage/database/postgres.test.ts',
   'test/service/upload/presigned-uploads.test.ts',
-  'test/service/upload/unseen-uploads.test.ts',
   'test/service/transfer/presigned.test.ts',
   'test/web/captions/captions-view.test.ts',
   'test/dataset/inspect/damage.test.ts',
@@ -23,7 +22,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/cli/sync/stored.test.ts',
   'test/service/mount/kill.test.ts',
   'test/cli/push.test.ts',
-  'test/service/mount/kill-linked.test.ts',
   'test/web/live/large-dataset.test.ts',
   'test/web/datasets/datasets.test.ts',
   'test/service/transfer/occupied-target.test.ts',
@@ -104,7 +102,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/release.test.ts',
   'test/cli/package.test.ts',
   'test/service/verify/mask-rechecks.test.ts',
-  'test/storage/blobs/s3/checksums.test.ts',
   'test/cli/mount.test.ts',
   'test/service/inspection/inspection-pool.test.ts',
   // One at a time, after the others.
@@ -132,7 +129,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/faults/torture.test.ts',
   'test/faults/inspection-processes.test.ts',
   'test/faults/hostile-verdicts.test.ts',
-  'test/cli/fix/foreign-files.test.ts',
   'test/faults/hostile-clips.test.ts',
   'test/faults/large-reads.test.ts',
 ];

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WireDatasetChange } from '../../src/api/event-schema.js';
+import type { WireDatasetChange } from '../../src/api/schemas.js';
 import type { WireDataset } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';

@@ -3,7 +3,14 @@ import { type Revision, TrainyardClient } from '../../src/client/client.js';
 import { openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
-import { discardServer, environmentOf, eventually, startServer, type TestServer } from '../harness/server.js';
+import {
+  discardServer,
+  environmentOf,
+  eventually,
+  NO_HISTORY,
+  startServer,
+  type TestServer,
+} from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
@@ -142,7 +149,7 @@ describe('revisions', () => {
       expect(manifest).toMatchObject({ status: 'READY', digest, revision: 1 });
       expect(manifest.files.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
     }
-    const links = await client.links(id);
+    const links = await client.downloadLinks(id);
     expect(await (await fetch(links.file({ filename: 'a.txt', revision }))).text()).toBe('a dog');
     const zip = await fetch(links.zip({ revision }));
     expect(zip.headers.get('content-disposition')).toContain('(revision 1).zip');
@@ -301,8 +308,8 @@ describe('a token', () => {
   });
 });
 
-test('only pinned revisions, and the latest, are kept beyond the count and the days', async () => {
-  const short = await startServer({ 'history-count': 1, 'history-days': 0, 'lease-seconds': 1 });
+test('only pinned revisions, and the latest, are kept without a history', async () => {
+  const short = await startServer({ ...NO_HISTORY, 'lease-seconds': 1 });
   try {
     const token = (await short.api()).token;
     const as = (changeId: string) =>

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
-import { type DatasetLinks, TrainyardClient } from '../../src/client/client.js';
+import { type DownloadLinks, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
@@ -14,7 +14,7 @@ let client: TrainyardClient;
 let image: Buffer;
 let sha256: string;
 let id: string;
-let links: DatasetLinks;
+let links: DownloadLinks;
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0 });
   api = await server.api();
@@ -26,7 +26,7 @@ afterAll(() => discardServer(server));
 beforeEach(async () => {
   id = await api.newDataset();
   await api.upload(id, NAME, image);
-  links = await client.links(id);
+  links = await client.downloadLinks(id);
 });
 
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
@@ -53,12 +53,12 @@ describe('a link', () => {
   });
 
   test('does not allow anything else', async () => {
-    const { query } = (await api.request<{ query: string }>('GET', `/${id}/links`)).body;
+    const { query } = (await api.request<{ query: string }>('GET', `/${id}/download-link`)).body;
     for (const [method, path] of [
       ['GET', ''],
       ['GET', `/${id}/status`],
       ['GET', `/${id}/manifest`],
-      ['GET', `/${id}/links`],
+      ['GET', `/${id}/download-link`],
       ['GET', `/${id}/events`],
       ['POST', `/${id}/archive`],
       ['DELETE', `/${id}/files/${encodeURIComponent(NAME)}`],
@@ -98,9 +98,9 @@ describe('a link', () => {
   test("answers 404 after the dataset is deleted, and can't be made for an unknown dataset", async () => {
     await client.remove(id);
     expect((await rejectionOf(links.file({ filename: NAME }))).slice(0, 2)).toEqual([404, 404001]);
-    await expect(client.links(id)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
+    await expect(client.downloadLinks(id)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
     const theirs = await (await server.api('other')).newDataset();
-    await expect(client.links(theirs)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
+    await expect(client.downloadLinks(theirs)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
   });
 });
 

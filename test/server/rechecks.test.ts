@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WireRecheck } from '../../src/api/recheck-schema.js';
+import type { WireRecheck } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WireNewShare, WireNewToken } from '../../src/api/account/token-schemas.js';
+import type { WireNewShare, WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import { type Answer, Api } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WireNewShare, WireNewToken, WireRevokedToken, WireToken } from '../../src/api/account/token-schemas.js';
+import type { WireNewShare, WireNewToken, WireRevokedToken, WireToken } from '../../src/api/account-schemas.js';
 import * as media from '../fixtures/media.js';
 import { type Answer, Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
@@ -134,7 +134,15 @@ describe('a share', () => {
     const visitor = withSecret(made.secret);
     const other = await api.newDataset();
     expect((await visitor.list()).body.datasets.map((dataset) => dataset.id)).toEqual([id]);
-    const shown = ['/status', '/manifest', '/files', '/files/one.txt', '/files/one.jpg/thumbnail', '/zip', '/links'];
+    const shown = [
+      '/status',
+      '/manifest',
+      '/files',
+      '/files/one.txt',
+      '/files/one.jpg/thumbnail',
+      '/zip',
+      '/download-link',
+    ];
     for (const path of shown) expect([path, await statusOf(visitor, `/${id}${path}`)]).toEqual([path, 200]);
     const names = { filenames: ['one.txt'] };
     for (const path of ['/captions', '/archive']) {
@@ -160,7 +168,7 @@ describe('a share', () => {
   test('makes links that read no earlier revision either', async () => {
     const visitor = withSecret((await share()).body.secret);
     const read = async (by: Api, more = '') => {
-      const { query } = (await by.request<{ query: string }>('GET', `/${id}/links`)).body;
+      const { query } = (await by.request<{ query: string }>('GET', `/${id}/download-link`)).body;
       const url = `${server.url}/prod/v1/trainers/datasets/${id}/files/one.txt?${query}${more}`;
       return [(await fetch(url)).status, (await fetch(url.replace(/&share=[^&]+/, ''))).status];
     };

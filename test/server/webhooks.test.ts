@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { WireNewToken } from '../../src/api/account/token-schemas.js';
+import type { WireNewToken } from '../../src/api/account-schemas.js';
 import type { WireDelivery, WireNewWebhook, WireWebhook } from '../../src/api/webhook-schemas.js';
 import * as media from '../fixtures/media.js';
 import { Api as Client, type Api } from '../harness/api.js';

@@ -55,7 +55,7 @@ test('all stored files are one archive sorted by name, byte for byte, through a 
   await api.link(id, 'late.jpg', 5);
   expect(files['large.png']!.length).toBeGreaterThan(256 * 1024);
 
-  const response = await fetch((await client.links(id)).zip());
+  const response = await fetch((await client.downloadLinks(id)).zip());
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/zip']);
   expect(response.headers.get('content-disposition')).toBe('attachment; filename="Züge 1.zip"');
   const bytes = await response.arrayBuffer();

@@ -20,7 +20,7 @@ export function ThumbnailStrip({ dataset, canLoad }: { dataset: Dataset; canLoad
     queryFn: async ({ signal }) => {
       const [{ files }, links] = await Promise.all([
         client.files(id, { limit: MAX_IMAGES, kind: 'image' }, { signal }),
-        client.links(id, { signal }),
+        client.downloadLinks(id, { signal }),
       ]);
       return files.map((file) => links.thumbnail(file));
     },

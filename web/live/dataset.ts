@@ -107,7 +107,7 @@ export function useLinks(id: string) {
   const client = useClient();
   return useQuery({
     queryKey: ['links', id],
-    queryFn: ({ signal }) => client.links(id, { signal }),
+    queryFn: ({ signal }) => client.downloadLinks(id, { signal }),
     staleTime: LINKS_MS,
     refetchInterval: LINKS_MS,
     refetchOnWindowFocus: true,

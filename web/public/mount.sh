@@ -59,14 +59,14 @@ take_lock() {
   jobs=$!
 }
 
-# Moves a folder from the archive into place. The old one is kept until all are.
+# Keeps the old folder until all new ones are in place.
+set_aside() { # NAME
+  [ ! -e "$root/$1" ] || mv -- "$root/$1" "$temporary/old/$1" || fail 73 "$root/$1 can't be replaced."
+}
+
+# Moves a folder from the archive into place.
 put() { # NAME
-  new=$temporary/new/$1 old=$temporary/old/$1
-  if [ -e "$root/$1" ] && mv --exchange -T -- "$new" "$root/$1" 2>/dev/null; then
-    mv -- "$new" "$old"
-    return
-  fi
-  [ ! -e "$root/$1" ] || mv -- "$root/$1" "$old" || fail 73 "$root/$1 can't be replaced."
+  new=$temporary/new/$1
   # Not into a folder that was made meanwhile, by another mount. Old versions of busybox have no -T.
   mv -T -- "$new" "$root/$1" 2>/dev/null || { [ ! -e "$root/$1" ] && mv -- "$new" "$root/$1"; } ||
     fail 73 "$root/$1 was made meanwhile. Try again."
@@ -124,9 +124,8 @@ main() {
     [ -f "$target/.mount.json" ] || fail 73 "$target was not mounted by trainyard. Move it away, or use --replace."
     [ -z "$(changed "$target")" ] ||
       fail 73 "$target was changed since it was mounted: $(changed "$target"). To discard that, use --replace."
-    # The record of each folder has the digest of the dataset with which it was mounted.
-    grep -q "\"digest\": \"$digest\"" "$target/.mount.json" || unchanged=''
   done <"$temporary/names"
+  [ -z "$unchanged" ] || grep -q "\"digest\": \"$digest\"" "$target/.mount.json" || unchanged=''
   if [ -n "$unchanged" ] && (cd "$root" && sha256sum -c) <"$temporary/sums" >/dev/null 2>&1; then
     echo "$target is unchanged" && exit 0
   fi
@@ -167,7 +166,12 @@ main() {
   # Only renames are left: a signal between two of them would leave folders of different moments.
   trap '' INT TERM HUP
   placing=yes
-  while IFS= read -r name; do put "$name"; done <"$temporary/names"
+  # The dataset's own folder goes first and comes last: it never stands beside controls of another moment.
+  set_aside "$(tail -n 1 "$temporary/names")"
+  while IFS= read -r name; do
+    set_aside "$name"
+    put "$name"
+  done <"$temporary/names"
   placing=''
   while IFS= read -r name; do
     echo "mounted $name in $root/$name: $(($(find "$root/$name" -type f | wc -l) - 1)) files"

@@ -2,15 +2,14 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { MAX_PIN_NOTE_LENGTH } from '../../api/limits.js';
 import type { TrainyardClient } from '../../client/client.js';
+import { slotText } from '../../dataset/pairs/roles.js';
 import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
-import { type Mounted, type MountOptions, mountDataset } from '../../service/mount/mount.js';
-import type { MountSource, WantedState } from '../../service/mount/mount-source.js';
+import { type Mounted, type MountedFolder, type MountOptions, mountDataset } from '../../service/mount/mount.js';
+import { MountError, type MountSource, type WantedState } from '../../service/mount/mount-source.js';
 import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-folder.js';
 import { runInPlace } from '../mount/exec.js';
 import { httpSource } from '../mount/http-source.js';
 import type { LocalDatasets } from '../mount/local-source.js';
-import { folderDocument, mountedDocument, mountedLines, warningsOf } from '../mount/mounted-output.js';
-import { MountedSets } from '../mount/mounted-sets.js';
 import {
   addWaitOptions,
   type MountWaitOptions,
@@ -32,7 +31,7 @@ import {
 import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
-import { printable } from '../terminal/text.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 
 interface Options extends RemoteOptions, MountWaitOptions {
   readonly into: string;
@@ -152,75 +151,92 @@ async function mount(names: readonly string[], options: Options, executed: reado
   process.exitCode = await runInPlace(executed);
 }
 
-/** The rounds in which targets are mounted again that share a control, which changed between their mounts. */
-const MAX_ROUNDS = 3;
+interface MountRun {
+  readonly signal: AbortSignal;
+  readonly limit: WaitLimit | undefined;
+  readonly isForExec: boolean;
+}
 
 /** Mounts the datasets sequentially. After a failure it continues; the first failure decides the exit code. */
-async function mountAll(
-  names: readonly string[],
-  options: Options,
-  { signal, limit, isForExec }: { signal: AbortSignal; limit: WaitLimit | undefined; isForExec: boolean },
-): Promise<boolean> {
+async function mountAll(names: readonly string[], options: Options, { signal, limit, isForExec }: MountRun) {
   const display = openProgressDisplay({ isQuiet: options.json === true });
   const datasets = await datasetsOf(options, signal);
+  const isNamed = (name: string) => names.some((each) => each.normalize('NFC') === name);
+  const mountOptions = { ...mountOptionsOf(options, { signal, display }), isNamed };
   // With --exec, standard output is for the trainer alone.
   const out = isForExec ? process.stderr : process.stdout;
-  const mounts = new MountedSets();
+  const results = new Map<string, Mounted | MountedFolder>();
   const failures = new Map<string, unknown>();
   const mountOne = async (name: string) => {
-    try {
-      const { source, isNameUnconfirmed, pin, waitForReady } = await datasets.find(name, signal);
-      const mountOptions = {
-        ...optionsFor(options, { signal, display }),
-        isNameUnconfirmed,
-        confirmedNames: new Set(names),
-      };
-      const mount = () => mountDataset(source, mountOptions);
-      // After a failure, nothing will be trained: the others are mounted only if they are READY.
-      const wait = options.wait && failures.size === 0 ? waitForReady : undefined;
-      const mounted =
-        wait === undefined ? await mount() : await mountAfter(() => wait({ signal, limit, display }), mount);
-      display.clear();
-      if (options.pin) await pinMounted(mounted, pin);
-      mounts.add(name, mounted);
-      if (!options.json) for (const line of mountedLines(mounted)) print(line, out);
-      for (const warning of warningsOf(mounted)) printMessage(printable(warning));
-    } catch (error) {
-      display.clear();
-      signal.throwIfAborted();
-      failures.set(name, error);
-      if (!options.json) printMessage(endingOf(error).message);
-    }
+    const { source, waitForReady: wait } = await datasets.find(name, signal);
+    const mountNow = () => mountDataset(source, mountOptions);
+    // After a failure, nothing will be trained: the others are mounted only if they are READY.
+    const isWaiting = options.wait && failures.size === 0 && wait !== undefined;
+    const mounted = isWaiting ? await mountAfter(() => wait({ signal, limit, display }), mountNow) : await mountNow();
+    display.clear();
+    if (options.pin) await pinMounted(mounted, datasets.pin);
+    if (!options.json) for (const line of mountedLines(mounted)) print(line, out);
+    const warnings = [mounted, ...mounted.linkedFolders].flatMap((folder) => folder.warnings);
+    for (const warning of new Set(warnings)) printMessage(printable(warning));
+    requireSameMoment([...results.values()], mounted);
+    results.set(name, mounted);
   };
   try {
-    // A control that was mounted with its target would be of a later moment if it were mounted again.
-    for (const name of names) if (mounts.linkedFolder(name) === undefined) await mountOne(name);
-    for (let round = 1; round < MAX_ROUNDS; round++) for (const name of mounts.outdated()) await mountOne(name);
+    for (const name of names) {
+      // A control that was mounted with its target would be of a later moment if it were mounted again.
+      const linked = linkedFolderOf([...results.values()], name);
+      if (linked !== undefined) results.set(name, linked);
+      else {
+        await mountOne(name).catch((error) => {
+          display.clear();
+          signal.throwIfAborted();
+          failures.set(name, error);
+          if (!options.json) printMessage(endingOf(error).message);
+        });
+      }
+    }
   } finally {
     await datasets.close();
   }
-  if (options.json && !isForExec) printJson({ mounts: names.map((name) => documentOf(name)) });
+  if (options.json && !isForExec) {
+    const mounts = names.map((name) => {
+      if (failures.has(name)) return { name, error: errorDocument(failures.get(name)) };
+      return { ...mountedDocument(results.get(name)!), ...(options.pin && { pinned: true }) };
+    });
+    printJson({ mounts });
+  }
   const [firstFailure] = failures.values();
   if (failures.size > 0) process.exitCode = endingOf(firstFailure).code;
   return failures.size === 0;
+}
 
-  function documentOf(name: string) {
-    if (failures.has(name)) return { name, error: errorDocument(failures.get(name)) };
-    const mounted = mounts.get(name);
-    const document = mounted === undefined ? folderDocument(mounts.linkedFolder(name)!) : mountedDocument(mounted);
-    return { ...document, ...(options.pin && { pinned: true }) };
+function foldersOf(mounted: readonly (Mounted | MountedFolder)[]): MountedFolder[] {
+  return mounted.flatMap((each) => ('linkedFolders' in each ? [each, ...each.linkedFolders] : [each]));
+}
+
+/** The folder of a dataset that was mounted as the control or mask of another one. */
+function linkedFolderOf(mounted: readonly (Mounted | MountedFolder)[], nameOrId: string): MountedFolder | undefined {
+  return foldersOf(mounted).find(({ name, datasetId }) => name === nameOrId.normalize('NFC') || datasetId === nameOrId);
+}
+
+/** @throws MountError `unstable` if a control that two datasets share has changed between their mounts */
+function requireSameMoment(before: readonly (Mounted | MountedFolder)[], mounted: Mounted): void {
+  for (const { datasetId, digest, name } of mounted.linkedFolders) {
+    const earlier = foldersOf(before).find((folder) => folder.datasetId === datasetId);
+    if (earlier === undefined || earlier.digest === digest) continue;
+    const message = `"${name}" has changed since another dataset was mounted with it. Run the same command again.`;
+    throw new MountError('unstable', message);
   }
 }
 
 interface Datasets {
   readonly find: (nameOrId: string, signal: AbortSignal) => Promise<FoundDataset>;
+  readonly pin: (datasetId: string, revision: number, note: string) => Promise<unknown>;
   readonly close: () => Promise<unknown>;
 }
 
 interface FoundDataset {
   readonly source: MountSource;
-  readonly isNameUnconfirmed: boolean;
-  readonly pin: (datasetId: string, revision: number, note: string) => Promise<unknown>;
   /** Missing in a data folder. */
   readonly waitForReady?: (options: Parameters<typeof waitForReady>[2]) => Promise<void>;
 }
@@ -228,23 +244,23 @@ interface FoundDataset {
 async function datasetsOf(options: Options, signal: AbortSignal): Promise<Datasets> {
   const wanted = wantedState(options);
   if (options.data !== undefined && options.openDataFolder !== undefined) {
-    const { find, close } = await options.openDataFolder(options.data);
-    return { find: async (nameOrId) => ({ ...(await find(nameOrId, wanted)), isNameUnconfirmed: false }), close };
+    const { find, pin, close } = await options.openDataFolder(options.data);
+    return { find: async (nameOrId) => ({ source: await find(nameOrId, wanted) }), pin, close };
   }
   const client = clientFrom(options);
   const { url } = remoteFrom(options);
   if (options.pin) await requireWritingToken(client, signal);
-  const find = async (nameOrId: string): Promise<FoundDataset> => {
-    const { id, name, role } = await mustFind(client, nameOrId, signal);
-    return {
-      source: httpSource(client, { id, name, role, url }, wanted),
-      // The service says which name an id has, and could name another folder of the root.
-      isNameUnconfirmed: name !== nameOrId.normalize('NFC'),
-      pin: (datasetId, revision, note) => client.history.pin(datasetId, revision, { note, signal }),
-      waitForReady: (waitOptions) => waitForReady(client, { id, name }, waitOptions),
-    };
+  return {
+    find: async (nameOrId) => {
+      const { id, name, role } = await mustFind(client, nameOrId, signal);
+      return {
+        source: httpSource(client, { id, name, role, url }, wanted),
+        waitForReady: (waitOptions) => waitForReady(client, { id, name }, waitOptions),
+      };
+    },
+    pin: (datasetId, revision, note) => client.history.pin(datasetId, revision, { note, signal }),
+    close: async () => {},
   };
-  return { find, close: async () => {} };
 }
 
 function wantedState({ digest, revision }: Options): WantedState {
@@ -259,7 +275,7 @@ async function requireWritingToken(client: TrainyardClient, signal: AbortSignal)
   throw new CommandError(EXIT.noPermission, message);
 }
 
-async function pinMounted({ links, ...mounted }: Mounted, pin: FoundDataset['pin']): Promise<void> {
+async function pinMounted({ links, ...mounted }: Mounted, pin: Datasets['pin']): Promise<void> {
   for (const { datasetId, name, revision } of [mounted, ...links]) {
     if (revision === undefined) {
       const message = `"${printable(name)}" was mounted, but not pinned: this service keeps no history of datasets.`;
@@ -270,22 +286,57 @@ async function pinMounted({ links, ...mounted }: Mounted, pin: FoundDataset['pin
   }
 }
 
-function optionsFor(
+function mountOptionsOf(
   options: Options,
   { signal, display }: { signal: AbortSignal; display: ProgressDisplay },
-): MountOptions {
+): Omit<MountOptions, 'isNamed'> {
+  const { into, only, layout, concurrency } = options;
   return {
-    root: resolve(options.into),
+    ...{ only, layout, concurrency, signal },
+    root: resolve(into),
     wanted: wantedState(options),
-    only: options.only,
-    layout: options.layout,
     replaces: options.replace === true,
     isHardLinked: options.link === true,
-    connections: options.concurrency,
-    threads: options.concurrency,
-    copiesOnMainThread: true,
-    signal,
     onProgress: (progress) => display.update(() => [`${printable(progress.name)}  ${transferLine(progress)}`]),
-    onWaiting: () => display.update(() => [`waiting for another process that mounts into ${options.into} …`]),
+    onWaiting: () => display.update(() => [`waiting for another process that mounts into ${into} …`]),
+  };
+}
+
+/** A sentence for each folder of a dataset and its linked datasets. */
+function mountedLines(mounted: Mounted): string[] {
+  const { linkedFolders, links, name } = mounted;
+  const linked = linkedFolders.map(
+    (folder, i) => `${sentenceFor(folder)}, ${slotText(links[i]!.slot)} of ${printable(name)}`,
+  );
+  return [sentenceFor(mounted), ...linked];
+}
+
+function sentenceFor({ outcome, name, folder, digest, only, files, bytes }: MountedFolder): string {
+  const part = only === undefined ? '' : `only ${only}, `;
+  const content = `${part}${counted(files, 'file')}, ${formatBytes(bytes)}, digest ${digest.slice(0, 12)}`;
+  return outcome === 'mounted'
+    ? `mounted ${printable(name)} in ${printable(folder)}: ${content}`
+    : `${printable(name)} is unchanged in ${printable(folder)}: ${content}`;
+}
+
+/** The JSON document of a dataset and its linked datasets. */
+function mountedDocument(mounted: Mounted | MountedFolder) {
+  if (!('links' in mounted)) return folderDocument(mounted);
+  const { links, linkedFolders } = mounted;
+  const linked = links.map(({ slot, datasetId, name, revision, digest }, i) => {
+    const folder = linkedFolders[i];
+    return { as: slot, ...(folder ? folderDocument(folder) : { name, dataset_id: datasetId, digest, revision }) };
+  });
+  return { ...folderDocument(mounted), ...(linked.length > 0 && { linked }) };
+}
+
+function folderDocument({ datasetId, name, outcome, folder, folderDigest, ...mounted }: MountedFolder) {
+  const { digest, only, layout, revision, files, bytes, warnings } = mounted;
+  return {
+    ...{ name, dataset_id: datasetId, outcome, folder, digest },
+    ...(only !== undefined && { only }),
+    ...(layout !== undefined && { layout }),
+    ...(folderDigest !== digest && { folder_digest: folderDigest }),
+    ...{ revision, files, bytes, warnings },
   };
 }

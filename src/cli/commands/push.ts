@@ -1,23 +1,34 @@
 import { randomUUID } from 'node:crypto';
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ServiceError } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
-import { FIX_HELP, fixBeforePush, requireFix } from '../fix/fix-files.js';
+import { FIX_HELP, type FixedFiles, fixBeforePush, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
-import { httpSource } from '../mount/http-source.js';
 import { pushPairsOnce } from '../pairs/pairs-once.js';
-import type { PullTask } from '../pull/run.js';
-import { pushOnce } from '../push/once.js';
-import type { PushTask } from '../push/prepare.js';
-import { type PushFlags, pushTaskFrom } from '../push/push-flags.js';
-import { watchAndPush } from '../push/watch-folder.js';
 import { concurrencyOption, roleOption } from '../arguments.js';
+import {
+  askedPlan,
+  blockedError,
+  dryRunDocument,
+  dryRunExitCode,
+  printDryRun,
+  printEnded,
+  printPlan,
+  pushDocument,
+  pushExitCode,
+} from '../push/output.js';
+import { type PushPlan, preparePush } from '../push/plan.js';
+import { runPush, waitForEnd } from '../push/run.js';
+import { type PushFlags, type PushTask, pushTaskFrom } from '../push/task.js';
+import { watchAndPush } from '../push/watch.js';
 import { addRemoteOptions, clientFrom } from '../remote.js';
-import type { NamedDataset } from '../sync/report.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { printJson } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
+import { canAsk } from '../terminal/prompts.js';
 
 const EXAMPLES = `
 Examples:
@@ -30,7 +41,6 @@ Examples:
   $ trainyard push photos --trigger wgn1           uses "wgn1" as the caption of images without one
   $ trainyard push photos --fix                    fixes files first; with --dry-run it only lists what it would change
   $ trainyard push photos --watch                  pushes every change of the folder, until ctrl-C
-  $ trainyard push photos --watch --both           also pulls every change of the dataset
   $ trainyard push depth --role control            control images for an edit model, which need no captions
   $ trainyard push edits --pairs                   target/, control/ and mask/ become linked datasets
 
@@ -70,7 +80,6 @@ export function addPushCommand(program: Command): void {
     .addOption(new Option('--theirs', "in conflicts, keep the dataset's version"))
     .option('--dry-run', 'print what would be done, and change nothing')
     .option('--watch', 'push every change of the folder until ctrl-C; implies --replace and --skip-bad')
-    .option('--both', 'with --watch, also pull every change of the dataset into the folder')
     .option('--follow', 'follow links that lead out of the folder')
     .option('--skip-bad', 'leave out files with errors, and media without a caption')
     .option('--allow-uncaptioned', 'send media without a caption, to caption them later')
@@ -106,26 +115,42 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
     if (flags.pairs) return await pushPairsOnce(onlyFolder(given), flags, { name, tools });
     const { paths, fixed } = await fixBeforePush(given, flags, { ...tools, follow: flags.follow === true });
     const task = await pushTaskFrom(flags, { paths, name, role: flags.role, tools });
-    if (!flags.watch) return await pushOnce(task, { isJson, isDryRun: flags.dryRun === true, fixed });
-    const pullOf = flags.both && ((dataset: NamedDataset) => pullTaskOf(task, dataset));
-    await watchAndPush({ ...task, newClient, pullOf, isJson });
+    if (flags.watch) await watchAndPush({ ...task, newClient, isJson });
+    else await pushOnce(task, { isJson, isDryRun: flags.dryRun === true, fixed });
   } finally {
     tools.display.clear();
   }
 }
 
-/** The pull after a push of `--both`. */
-function pullTaskOf({ rules, pair, directionTo, ...task }: PushTask, dataset: NamedDataset): PullTask {
-  const { url } = pair;
-  const winner = rules.winner && (rules.winner === 'source' ? 'target' : 'source');
-  return {
-    ...task,
-    source: httpSource(task.client, { ...dataset, url }),
-    url,
-    folder: resolve(task.paths[0] ?? ''),
-    rules: { winner, replaces: true, overrules: false },
-    direction: directionTo(dataset),
+/** Pushes files to one dataset, and prints what was done. @throws CommandError with 65 if errors prevent it */
+async function pushOnce(
+  task: PushTask,
+  { isJson, isDryRun, fixed }: { isJson: boolean; isDryRun: boolean; fixed: FixedFiles },
+): Promise<void> {
+  const planOnce = async () => {
+    const plan = await preparePush(task);
+    if (!isJson) printPlan(plan);
+    return unblocked(plan);
   };
+  if (isDryRun) {
+    const plan = await planOnce();
+    process.exitCode = dryRunExitCode(plan);
+    return isJson ? printJson({ ...fixed, ...dryRunDocument(plan) }) : printDryRun(plan);
+  }
+  const sent = await withLockedFolders(task.pair.folders, task, async () => {
+    const plan = await planOnce();
+    return runPush(isJson || !canAsk() ? plan : unblocked(await askedPlan(plan)));
+  });
+  const report = await waitForEnd(sent);
+  process.exitCode = pushExitCode(report);
+  if (isJson) printJson({ ...fixed, ...pushDocument(report) });
+  else await printEnded(report);
+}
+
+function unblocked(plan: PushPlan): PushPlan {
+  const error = blockedError(plan);
+  if (error !== undefined) throw error;
+  return plan;
 }
 
 /** Returns the given name, or else the folder's. @throws CommandError with 65 if the folder's name is invalid for a dataset */
@@ -173,7 +198,6 @@ function onlyFolder(paths: readonly string[]): string {
 }
 
 async function requireWatchable(paths: readonly string[], options: PushFlags): Promise<void> {
-  if (options.both && !options.watch) throw new CommandError(EXIT.usage, '--both needs --watch.');
   if (!options.watch) return;
   if (options.dryRun) throw new CommandError(EXIT.usage, '--watch and --dry-run exclude each other.');
   if (options.fix) throw new CommandError(EXIT.usage, '--watch and --fix exclude each other. Run check --fix first.');

@@ -2,16 +2,15 @@ import { dirname, join } from 'node:path';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { type FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { isFolder } from '../folder/read-folder.js';
+import { firstLines } from '../folder/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { painterOf, print } from '../terminal/print.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
-import { counted } from '../terminal/text.js';
-import { type AppliedFix, applyFixes, type FixReport } from './apply-fixes.js';
-import { originalsFolderOf } from './file-changes.js';
-import { fixDocument, printFixPlan, printFixed } from './fix-output.js';
-import { type FixPlan, planFixes } from './plan-fixes.js';
-import { finishInterruptedFixes } from './workspace.js';
+import { counted, printable } from '../terminal/text.js';
+import { type AppliedFix, applyFixes, originalsFolderOf, removePartialFiles } from './apply-fixes.js';
+import { type Fix, type FixPlan, type NotFixed, planFixes } from './plan-fixes.js';
 
 /** The part of a help text that explains `--fix`. */
 export const FIX_HELP = `--fix converts captions from UTF-16 and Windows-1252 to UTF-8, removes byte order marks, corrects extensions, and converts
@@ -25,6 +24,17 @@ export interface FixFlags {
   readonly yes?: true;
   readonly dryRun?: true;
   readonly json?: boolean;
+}
+
+/** The result of `--fix`. */
+interface FixReport {
+  readonly state: 'done' | 'dry run' | 'declined';
+  readonly plan: FixPlan;
+  readonly fixed: readonly AppliedFix[];
+  /** Files that could not be fixed, by the plan or afterwards. */
+  readonly notFixed: readonly NotFixed[];
+  /** The paths of the command, with the new names of files that it named. */
+  readonly paths: readonly string[];
 }
 
 interface FixTask {
@@ -56,8 +66,7 @@ export async function fixFiles(paths: readonly string[], flags: FixFlags, task: 
 async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
   const { display, signal } = task;
   const isQuiet = flags.json === true;
-  // One by one, since two paths may lead to one folder.
-  if (!flags.dryRun) for (const folder of await foldersOf(paths)) await finishInterruptedFixes(folder);
+  if (!flags.dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
   const pool = new InspectionPool();
   try {
     const { inspected } = await inspectPaths(paths, task);
@@ -139,4 +148,53 @@ function questionFor({ fixes }: FixPlan, { inPlace }: FixFlags): string {
   const folders = new Set(fixes.filter(({ kind }) => kind !== 'rename').map(({ folder }) => originalsFolderOf(folder)));
   const kept = folders.size === 0 ? '' : ` The originals are kept in ${[...folders].join(' and ')}.`;
   return `Fix ${files}?${kept}`;
+}
+
+/** Lists the files that will be fixed, and those that will not. */
+function printFixPlan({ fixes, notFixed }: FixPlan, { isDryRun }: { isDryRun: boolean }): void {
+  if (fixes.length === 0) print('No file can be fixed without guessing.');
+  else {
+    print(`${isDryRun ? 'Would fix' : 'To fix'}: ${counted(fixes.length, 'file')}.`);
+    printLines(
+      fixes.map(({ message }) => `  ${printable(message)}.`),
+      'file',
+    );
+  }
+  printNotFixed(notFixed);
+}
+
+/** Lists the files that were fixed, where their originals are, and the files that could not be fixed. */
+function printFixed(fixed: readonly AppliedFix[], notFixed: readonly NotFixed[]): void {
+  const paint = painterOf(process.stdout);
+  const folders = new Set(fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)])));
+  const kept = folders.size === 0 ? '' : ` The originals are in ${[...folders].map(printable).join(' and ')}.`;
+  print(`Fixed ${counted(fixed.length, 'file')}.${kept}`);
+  printLines(
+    fixed.map(({ fix }) => paint('green', `✓ ${printable(fix.message)}.`)),
+    'file',
+  );
+  printNotFixed(notFixed);
+}
+
+function printNotFixed(notFixed: readonly NotFixed[]): void {
+  const paint = painterOf(process.stdout);
+  const lines = notFixed.map(({ message }) => paint('yellow', `- Not fixed: ${printable(message)}`));
+  printLines(lines, 'file that is not fixed', 'files that are not fixed');
+}
+
+function printLines(lines: readonly string[], one: string, many?: string): void {
+  for (const line of firstLines(lines, one, many)) print(line);
+}
+
+/** The result of `--fix` for `--json`. */
+export function fixDocument({ state, plan, fixed, notFixed }: FixReport): Record<string, unknown> {
+  const described = ({ kind, file, to, message }: Fix) => ({
+    filename: file.filename,
+    action: kind,
+    new_filename: to.normalize('NFC'),
+    message,
+  });
+  const done = fixed.map(({ fix, original }) => ({ ...described(fix), original: original ?? null }));
+  const changes = state === 'dry run' ? { would_mend: plan.fixes.map(described) } : { mended: done };
+  return { dry_run: state === 'dry run', ...changes, not_mended: notFixed };
 }

@@ -1,17 +1,20 @@
 import { constants } from 'node:fs';
-import { access, lstat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { access, lstat, readdir, readFile, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { ServiceError } from '../../dataset/errors.js';
 import { fixCaption, MAX_FIXED_CAPTION_BYTES } from '../../dataset/fix/fix-caption.js';
-import { extensionForFormat, stemOf } from '../../dataset/media.js';
+import { nameForFormat, TakenNames } from '../../dataset/fix/media-names.js';
 import { parseFilename } from '../../dataset/names.js';
 import { examineInProcess, NotConverted } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import type { InspectedFile } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
 import { errorMessage, printable } from '../terminal/text.js';
-import { FileLeftAlone, readUnchanged } from './file-changes.js';
-import { FolderNames } from './folder-names.js';
+
+/** Why a file is left as it is, as the rest of a sentence that begins with its name. */
+export class FileLeftAlone extends Error {
+  override readonly name = 'FileLeftAlone';
+}
 
 /** How one file is fixed. */
 export interface Fix {
@@ -48,17 +51,16 @@ export async function planFixes(
 ): Promise<FixPlan> {
   const fixes: Fix[] = [];
   const notFixed: NotFixed[] = [];
-  const folders = new Map<string, Promise<FolderNames>>();
+  const folders = new Map<string, Folder>();
   for (const { file, inspection } of inspected) {
     const codes = inspection.ok ? inspection.warnings.map(({ code }) => code) : [inspection.problem.code];
     const isCaption = codes.some((code) => CAPTION_CODES.has(code));
     if (!isCaption && !codes.some((code) => MEDIA_CODES.has(code))) continue;
     try {
-      const folder = dirname(file.path);
-      folders.set(folder, folders.get(folder) ?? FolderNames.read(folder));
-      const names = await folders.get(folder)!;
+      const folder = folders.get(dirname(file.path)) ?? (await readNames(dirname(file.path)));
+      folders.set(dirname(file.path), folder);
       await requireChangeable(file);
-      const fix = isCaption ? await captionFix(file, names) : await mediaFix(file, names, { pool, signal });
+      const fix = isCaption ? await captionFix(file, folder) : await mediaFix(file, folder, { pool, signal });
       if (fix !== undefined) fixes.push(fix);
     } catch (error) {
       signal.throwIfAborted();
@@ -66,6 +68,17 @@ export async function planFixes(
     }
   }
   return { fixes, notFixed };
+}
+
+interface Folder {
+  /** Its real path. */
+  readonly path: string;
+  readonly names: TakenNames;
+}
+
+async function readNames(folder: string): Promise<Folder> {
+  const path = await realpath(folder);
+  return { path, names: new TakenNames(await readdir(path)) };
 }
 
 /** A file that was left alone, with the message of the error that says why. */
@@ -92,41 +105,45 @@ function isWritable(path: string): Promise<boolean> {
   );
 }
 
-async function captionFix(file: LocalFile, { folder }: FolderNames): Promise<Fix> {
+async function captionFix(file: LocalFile, folder: Folder): Promise<Fix> {
   const name = basename(file.path);
   if (file.sizeBytes > MAX_FIXED_CAPTION_BYTES) throw new FileLeftAlone('is too long to be a caption');
-  const fixed = fixCaption(await readUnchanged(file));
+  const fixed = fixCaption(await readFile(file.path));
   if (!fixed.ok) throw new FileLeftAlone(fixed.reason);
-  return { kind: 'rewrite', file, folder, name, to: name, message: `${printable(name)}: ${fixed.change}` };
+  return { kind: 'rewrite', file, folder: folder.path, name, to: name, message: `${printable(name)}: ${fixed.change}` };
 }
 
 /** `undefined` if the file needs no change of its name or format: its content is none of an image or video. */
 async function mediaFix(
   file: LocalFile,
-  names: FolderNames,
+  folder: Folder,
   { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
 ): Promise<Fix | undefined> {
   const content = await examineInProcess(pool, file, signal);
   if (content.kind === 'other') return undefined;
+  if (content.whyNotConverted !== undefined) throw new FileLeftAlone(content.whyNotConverted);
   const name = basename(file.path);
-  const shown = (to: string) => `${printable(name)} → ${printable(to)}`;
-  if (content.isTrainable) {
-    const to = stemOf(name) + extensionForFormat(content.format);
-    requireName(to);
-    await names.claim(to, { from: name });
+  const isConverted = !content.isTrainable;
+  const to = nameForFormat(name, isConverted ? 'png' : content.format);
+  requireName(to);
+  const taken = folder.names.claim(to, { from: name, isConverted });
+  // An interrupted run may have left the file with both names.
+  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new FileLeftAlone(taken);
+  if (!isConverted) {
     const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
     const renamed = await pool.inspect(under, { accountId: '', signal });
     if (!renamed.ok)
       throw new FileLeftAlone(`is ${content.description} that can't be used: ${renamed.problem.message}`);
-    const message = `${shown(to)}: it is ${content.description}`;
-    return { kind: 'rename', file, folder: names.folder, name, to, message };
   }
-  if (content.whyNotConverted !== undefined) throw new FileLeftAlone(content.whyNotConverted);
-  const to = `${stemOf(name)}.png`;
-  requireName(to);
-  await names.claim(to, { from: name, isConverted: true });
-  const message = `${shown(to)}: it is ${content.description}, which the trainer does not read; a PNG keeps every pixel`;
-  return { kind: 'convert', file, folder: names.folder, name, to, message };
+  const why = isConverted ? ', which the trainer does not read; a PNG keeps every pixel' : '';
+  const message = `${printable(name)} → ${printable(to)}: it is ${content.description}${why}`;
+  return { kind: isConverted ? 'convert' : 'rename', file, folder: folder.path, name, to, message };
+}
+
+/** Whether two paths are names of one file. */
+export async function isOneFile(path: string, other: string): Promise<boolean> {
+  const [one, two] = await Promise.all([path, other].map((each) => lstat(each).catch(() => undefined)));
+  return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
 }
 
 function requireName(name: string): void {

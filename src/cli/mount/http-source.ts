@@ -2,7 +2,7 @@ import type { WireManifest } from '../../api/schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { invalidAnswer, TrainyardError } from '../../client/trainyard-error.js';
 import type { Role } from '../../dataset/dataset.js';
-import { parseFilename } from '../../dataset/names.js';
+import { parseDatasetName, parseFilename } from '../../dataset/names.js';
 import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
@@ -10,6 +10,7 @@ import {
   type HttpSource,
   type MountFile,
   type MountLink,
+  type MountManifest,
   type RangeResponse,
   stateOfLink,
   statesUnknown,
@@ -28,59 +29,21 @@ export interface HttpDataset {
 }
 
 /** A dataset of a service, read over HTTP. The service is not trusted: its manifest has to be that of this dataset. */
-export function httpSource(
-  client: TrainyardClient,
-  { id, name: wantedName, role = 'training', url }: HttpDataset,
-  wanted: WantedState = {},
-): HttpSource {
+export function httpSource(client: TrainyardClient, dataset: HttpDataset, wanted: WantedState = {}): HttpSource {
+  const { id, url } = dataset;
   // Files are read from the revision of the manifest, so that a change of the dataset does not disturb the transfer.
   let revision: number | undefined;
   return {
     kind: 'http',
     name: url,
     manifest: async (signal) => {
-      const { digest: wantedDigest } = wanted;
-      const query = { revision: wanted.revision, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
-      const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
-        if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-        if (error.code === 'revision_not_found') {
-          throw (wantedDigest === undefined ? undefined : digestNotKept(error)) ?? error;
-        }
-        // Throws another 404 if the dataset is deleted.
-        await client.status(id, { signal });
-        const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
-        throw new CommandError(EXIT.unavailable, message, { cause: error });
-      });
-      const { dataset_id: datasetId, name, status, digest, files } = manifest;
-      if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
-        const found = `${JSON.stringify(name)} (${datasetId})`;
-        const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
-        const fault = `it is the manifest of ${found}, not of ${wantedName === undefined ? id : `${JSON.stringify(wantedName)} (${id})`}.${renamed}`;
-        throw invalidAnswer(200, fault);
-      }
-      for (const { filename } of files) requireFilename(filename);
-      revision = manifest.revision || undefined;
-      if (wanted.revision !== undefined) {
-        if (wanted.revision !== revision) {
-          throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
-        }
-        const latest = role === 'training' && !manifest.links ? await client.manifest(id, { signal }) : manifest;
-        if (latest.links && !manifest.links) throw statesUnknown(name, wanted.revision);
-      }
-      return {
-        datasetId,
-        name,
-        role,
-        revision,
-        status,
-        digest,
-        links: linksIn(manifest),
-        files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
-      };
+      const manifest = await readManifest(client, dataset, { wanted, signal });
+      revision = manifest.revision;
+      return manifest;
     },
     linked: (link) => {
-      const dataset = { id: link.datasetId, name: undefined, role: roleOfSlot(link.slot), url };
-      return httpSource(client, dataset, stateOfLink(link));
+      const linked = { id: link.datasetId, name: undefined, role: roleOfSlot(link.slot), url };
+      return httpSource(client, linked, stateOfLink(link));
     },
     read: async (file, from, signal) => {
       const response = await client.file(id, file.filename, { from, revision, signal }).catch((error) => {
@@ -101,6 +64,45 @@ export function httpSource(
   };
 }
 
+async function readManifest(
+  client: TrainyardClient,
+  { id, name: wantedName, role = 'training', url }: HttpDataset,
+  { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
+): Promise<MountManifest> {
+  const query = { revision: wanted.revision, ...(wanted.digest !== undefined && { digest: wanted.digest }) };
+  const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
+    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+    if (error.code === 'revision_not_found') throw (wanted.digest && digestNotKept(error)) || error;
+    // Throws another 404 if the dataset is deleted.
+    await client.status(id, { signal });
+    const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
+    throw new CommandError(EXIT.unavailable, message, { cause: error });
+  });
+  const { dataset_id: datasetId, name, status, digest, files } = manifest;
+  if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
+    const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
+    const expected = wantedName === undefined ? id : `${JSON.stringify(wantedName)} (${id})`;
+    const fault = `it is the manifest of ${JSON.stringify(name)} (${datasetId}), not of ${expected}.${renamed}`;
+    throw invalidAnswer(200, fault);
+  }
+  const links = linksIn(manifest);
+  for (const { filename } of files) requireName('filename', filename, parseFilename);
+  for (const each of [manifest, ...links]) requireName('name', each.name, parseDatasetName);
+  const revision = manifest.revision || undefined;
+  if (wanted.revision !== undefined) {
+    if (wanted.revision !== revision) {
+      throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
+    }
+    const latest = role === 'training' && !manifest.links ? await client.manifest(id, { signal }) : manifest;
+    if (latest.links && !manifest.links) throw statesUnknown(name, wanted.revision);
+  }
+  return {
+    ...{ datasetId, name, role, revision, status, digest },
+    links,
+    files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
+  };
+}
+
 /** Services without links of datasets have none. */
 function linksIn({ links = {} }: WireManifest): MountLink[] {
   return LINK_SLOTS.flatMap((slot) => {
@@ -112,13 +114,13 @@ function linksIn({ links = {} }: WireManifest): MountLink[] {
 }
 
 /** @throws TrainyardError for a name that could lead out of the folder, or that no service accepts */
-function requireFilename(filename: string): void {
+function requireName(what: string, name: string, parse: (raw: string) => string): void {
   try {
-    if (parseFilename(filename) === filename) return;
+    if (parse(name) === name) return;
   } catch {
     // The message for uploads would not help.
   }
-  throw invalidAnswer(200, `its manifest has the unusable filename ${JSON.stringify(filename)}.`);
+  throw invalidAnswer(200, `its manifest has the unusable ${what} ${JSON.stringify(name)}.`);
 }
 
 async function rangeResponseOf(response: Response, { filename, sha256 }: MountFile): Promise<RangeResponse> {

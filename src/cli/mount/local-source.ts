@@ -8,16 +8,11 @@ import { didYouMean } from '../remote.js';
 import { requireCatalog } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 
-/** A dataset of a data folder. */
-interface LocalDataset {
-  readonly source: MountSource;
-  readonly pin: (datasetId: string, revision: number, note: string) => Promise<void>;
-}
-
 /** The datasets of a data folder. */
 export interface LocalDatasets {
   /** @throws CommandError with 66 if no dataset has that name or id, 65 if datasets of several accounts do */
-  readonly find: (nameOrId: string, wanted: WantedState) => Promise<LocalDataset>;
+  readonly find: (nameOrId: string, wanted: WantedState) => Promise<MountSource>;
+  readonly pin: (datasetId: string, revision: number, note: string) => Promise<void>;
   readonly close: () => Promise<unknown>;
 }
 
@@ -27,7 +22,7 @@ export interface LocalDatasets {
  * @throws CommandError with 66 if the folder has no catalog
  */
 export async function openLocal(config: Config): Promise<LocalDatasets> {
-  const paths = dataFolderPaths(config.dataFolder);
+  const { dataFolder, rules } = config;
   requireCatalog(config);
   if (config.blobs.kind !== 'disk') {
     const message = '--data needs files on this machine, but these are in a bucket. Leave out --data.';
@@ -36,8 +31,7 @@ export async function openLocal(config: Config): Promise<LocalDatasets> {
   // Imported late, so that other commands start without loading the database code.
   const { openCatalog } = await import('../../storage/catalog/open-catalog.js');
   const { catalog, now, close } = await openCatalog(config);
-  const blobs = DiskBlobs.readOnly(paths.blobs);
-  const { dataFolder, rules } = config;
+  const blobs = DiskBlobs.readOnly(dataFolderPaths(dataFolder).blobs);
   return {
     find: async (nameOrId, wanted) => {
       const all = await catalog.datasets({});
@@ -52,14 +46,11 @@ export async function openLocal(config: Config): Promise<LocalDatasets> {
         const message = `several accounts have a dataset "${nameOrId}". Use an id instead of the name: ${ids}`;
         throw new CommandError(EXIT.dataError, message);
       }
-      const { id, accountId } = found;
-      return {
-        source: catalogSource({ catalog, dataFolder, blobs, rules, now }, { accountId, id }, wanted),
-        pin: async (datasetId, number, note) => {
-          const isPinned = await catalog.revisions.setPin(datasetId, number, { at: now(), by: 'command line', note });
-          if (!isPinned) throw await revisionNotFound(catalog, datasetId, number);
-        },
-      };
+      return catalogSource({ catalog, dataFolder, blobs, rules, now }, found, wanted);
+    },
+    pin: async (datasetId, number, note) => {
+      const isPinned = await catalog.revisions.setPin(datasetId, number, { at: now(), by: 'command line', note });
+      if (!isPinned) throw await revisionNotFound(catalog, datasetId, number);
     },
     close,
   };

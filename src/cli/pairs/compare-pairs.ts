@@ -6,7 +6,7 @@ import { isPairError, PAIR_FAULTS, type PairFile } from '../../dataset/pairs/pai
 import { type JudgedLink, pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
 import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
-import type { PreparedPush } from '../push/prepare.js';
+import type { PushPlan } from '../push/plan.js';
 import type { PartPush, PreparedPairs } from './pair-parts.js';
 
 /** What is wrong with the pairs after a push, in the service's words. */
@@ -23,18 +23,18 @@ export interface ComparedPairs {
 
 /** Compares targets, controls and masks as they are after the push, by the rules of the service. */
 export function comparePairs({ name, target, parts }: PreparedPairs): ComparedPairs {
-  const pushed = parts.find(({ part }) => part === 'target')?.prepared;
+  const pushed = parts.find(({ part }) => part === 'target')?.plan;
   const targets = stemGroupsOf(pushed === undefined ? keptFiles(target, new Set()) : filesAfter(pushed));
   const links: JudgedLink[] = [];
   const proofs = new Map<LinkSlot, PairProof>();
   const badStems = new Map<string, PartPush>();
   for (const each of parts) {
     if (each.part === 'target') continue;
-    const groups = stemGroupsOf(filesAfter(each.prepared));
+    const groups = stemGroupsOf(filesAfter(each.plan));
     const proof = provePairs(targets, groups, each.part);
     proofs.set(each.part, proof);
     // The files themselves have been judged with their folder.
-    links.push({ slot: each.part, name: each.task.name, status: 'READY', groups, proof, warnings: [] });
+    links.push({ slot: each.part, name: each.plan.task.name, status: 'READY', groups, proof, warnings: [] });
     for (const fault of PAIR_FAULTS.filter(isPairError)) for (const stem of proof[fault]) badStems.set(stem, each);
   }
   const findings = pairFindingsOf(name, links);
@@ -48,12 +48,12 @@ export function comparePairs({ name, target, parts }: PreparedPairs): ComparedPa
 }
 
 /** The images and videos of a dataset after a push, as far as they are intact. */
-function filesAfter({ plan, dataset }: PreparedPush): PairFile[] {
-  const pushed = new Set(plan.files.map((file) => file.name));
-  const sent = plan.report.inspected.flatMap(({ file: { filename }, inspection }) =>
+function filesAfter({ dataset, files, report, toRemove }: PushPlan): PairFile[] {
+  const pushed = new Set(files.map((file) => file.name));
+  const sent = report.inspected.flatMap(({ file: { filename }, inspection }) =>
     pushed.has(filename) && inspection.ok ? pairFile(filename, inspection.facts) : [],
   );
-  return [...sent, ...keptFiles(dataset, new Set([...pushed, ...plan.toRemove]))];
+  return [...sent, ...keptFiles(dataset, new Set([...pushed, ...toRemove]))];
 }
 
 function keptFiles(dataset: DatasetWithFiles | undefined, without: ReadonlySet<string>): PairFile[] {

@@ -1,7 +1,7 @@
 import type { DatasetWithFiles } from '../../client/client.js';
 import { type PairFolder, type PairPart, pairDatasetsOf } from '../../dataset/pairs/pair-folders.js';
-import { type PreparedPush, type PushTask, preparePush, wrongRole } from '../push/prepare.js';
-import { type PushFlags, type PushTools, pushTaskFrom } from '../push/push-flags.js';
+import { type PushPlan, preparePush } from '../push/plan.js';
+import { type PushFlags, type PushTools, pushTaskFrom, requireRole } from '../push/task.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { printable } from '../terminal/text.js';
 
@@ -10,8 +10,7 @@ export interface PartPush {
   readonly part: PairPart;
   /** Its name, such as `control_1`. */
   readonly folder: string;
-  readonly task: PushTask;
-  readonly prepared: PreparedPush;
+  readonly plan: PushPlan;
 }
 
 /** The pushes of a folder of pairs, compared with the datasets as they are. */
@@ -40,7 +39,7 @@ export async function preparePairs(
 ): Promise<PreparedPairs> {
   const { client, signal } = tools;
   const found = await client.find(nameOrId, { signal });
-  if (found !== undefined && (found.role ?? 'training') !== 'training') throw wrongRole(found, 'training');
+  if (found !== undefined) requireRole(found, 'training');
   const name = found?.name ?? nameOrId;
   if (found === undefined && !folders.some(({ part }) => part === 'target')) {
     const message = `there is no folder target/, and no dataset "${printable(name)}" that could have the targets.`;
@@ -54,7 +53,7 @@ export async function preparePairs(
     const linked = part === 'target' ? undefined : links[part];
     const place = { paths: [path], name: linked?.name ?? newName, role };
     const task = await pushTaskFrom(part === 'target' ? flags : withoutCaptions(flags), { ...place, tools });
-    parts.push({ part, folder, task, prepared: await preparePush(task) });
+    parts.push({ part, folder, plan: await preparePush(task) });
   }
   return { name, target, parts };
 }

@@ -1,5 +1,5 @@
 import { type FixedFiles, fixBeforePush } from '../fix/fix-files.js';
-import type { PushFlags, PushTools } from '../push/push-flags.js';
+import type { PushFlags, PushTools } from '../push/task.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { printJson } from '../terminal/print.js';
 import { canAsk } from '../terminal/prompts.js';

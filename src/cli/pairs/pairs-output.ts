@@ -1,9 +1,15 @@
 import { slotText } from '../../dataset/pairs/roles.js';
 import type { FixedFiles } from '../fix/fix-files.js';
 import { firstLines, totalsOf } from '../folder/report.js';
-import { dryRunDocument, dryRunExitCode, printDryRun } from '../push/dry-run.js';
-import { printEnded } from '../push/once.js';
-import { planLines, pushDocument, pushExitCode } from '../push/output.js';
+import {
+  dryRunDocument,
+  dryRunExitCode,
+  planLines,
+  printDryRun,
+  printEnded,
+  pushDocument,
+  pushExitCode,
+} from '../push/output.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { painterOf, print } from '../terminal/print.js';
@@ -13,8 +19,7 @@ import type { EndedPairs, PlannedPairs } from './push-pairs.js';
 /** Prints what is in each folder and wrong with it, and then what is wrong with the pairs. */
 export function printPairs({ parts, compared }: PlannedPairs, leftOut: readonly string[]): void {
   const paint = painterOf(process.stdout);
-  for (const { folder, prepared } of parts) {
-    const { plan } = prepared;
+  for (const { folder, plan } of parts) {
     print(`${paint('bold', `${printable(folder)}/`)}  ${totalsOf(plan.report.inspected.map(({ file }) => file))}`);
     for (const line of planLines(plan, paint)) print(line);
   }
@@ -33,9 +38,7 @@ export function blockedPairs(
   { parts, compared }: PlannedPairs,
   { allowsUnpaired, skipsBad }: { allowsUnpaired: boolean; skipsBad: boolean },
 ): CommandError | undefined {
-  const ofFiles = parts.flatMap(({ folder, prepared }) =>
-    prepared.plan.blockers.map((problem) => ({ folder, ...problem })),
-  );
+  const ofFiles = parts.flatMap(({ folder, plan }) => plan.blockers.map((problem) => ({ folder, ...problem })));
   const ofPairs = allowsUnpaired ? [] : compared.errors.map(({ severity: _, ...problem }) => problem);
   const problems = [...ofFiles, ...ofPairs];
   if (problems.length === 0) return undefined;
@@ -55,15 +58,15 @@ export function blockedPairs(
 
 /** Prints what a push of pairs would do. */
 export async function printPairsDryRun(pairs: PlannedPairs): Promise<void> {
-  for (const { task, prepared } of pairs.parts) await printDryRun(task, prepared);
+  for (const { plan } of pairs.parts) await printDryRun(plan);
   const linked = newLinksOf(pairs);
   if (Object.keys(linked).length > 0) print(`Would link ${linkedText(pairs.name, linked)}.`);
 }
 
 /** What a push of pairs would do, for `--json`. */
 export function pairsDryRunDocument(pairs: PlannedPairs, rest: DocumentParts): Record<string, unknown> {
-  const parts = pairs.parts.map(({ part, folder, task, prepared }) => {
-    const { dry_run: _, ...document } = dryRunDocument(task, prepared);
+  const parts = pairs.parts.map(({ part, folder, plan }) => {
+    const { dry_run: _, ...document } = dryRunDocument(plan);
     return [part, { folder, ...document, ...rest.fixed.get(folder) }];
   });
   return {
@@ -79,16 +82,16 @@ export function pairsDryRunDocument(pairs: PlannedPairs, rest: DocumentParts): R
 
 /** The exit code of a dry run: 73 if there are conflicts. */
 export function pairsDryRunExitCode({ parts }: PlannedPairs): number {
-  return Math.max(0, ...parts.map(({ prepared }) => dryRunExitCode(prepared)));
+  return Math.max(0, ...parts.map(({ plan }) => dryRunExitCode(plan)));
 }
 
 /** Prints what was done with each part, the training dataset last. */
 export async function printEndedPairs(ended: EndedPairs): Promise<void> {
   const isTarget = ({ part }: { part: string }) => Number(part === 'target');
   const ordered = ended.parts.toSorted((a, b) => isTarget(a) - isTarget(b));
-  for (const { part, task, prepared, report } of ordered) {
+  for (const { part, report } of ordered) {
     if (part === 'target') printLinked(ended);
-    await printEnded(task, prepared, { plan: prepared.plan, report });
+    await printEnded(report);
   }
   if (!ordered.some(isTarget)) printLinked(ended);
 }
@@ -106,16 +109,16 @@ export function endedPairsDocument(
   { leftOut, fixed }: DocumentParts,
 ): Record<string, unknown> {
   const { files: _, ...dataset } = target;
-  const documents = parts.map(({ part, folder, task, prepared, report }) => {
-    const document = pushDocument(prepared.plan, report, task.directionTo(report.dataset));
-    return [part, { folder, ...document, ...fixed.get(folder) }];
-  });
+  const documents = parts.map(({ part, folder, report }) => [
+    part,
+    { folder, ...pushDocument(report), ...fixed.get(folder) },
+  ]);
   return { dataset, linked, parts: Object.fromEntries(documents), pairs: comparedDocument(pairs), left_out: leftOut };
 }
 
 /** 73 after conflicts; otherwise 1 if a dataset is FAILED; otherwise the code of the first file that could not be sent. */
 export function pairsExitCode({ parts, target }: EndedPairs): number {
-  const codes = parts.map(({ prepared, report }) => pushExitCode(prepared.plan, report));
+  const codes = parts.map(({ report }) => pushExitCode(report));
   if (codes.includes(EXIT.cannotCreate)) return EXIT.cannotCreate;
   if (target.status === 'FAILED') return EXIT.notFit;
   return codes.find((code) => code !== 0) ?? 0;
@@ -131,7 +134,7 @@ type Linked = EndedPairs['linked'];
 
 /** The names of datasets that a push would link. */
 function newLinksOf({ parts, target }: PlannedPairs): Linked {
-  const fresh = parts.flatMap(({ part, task }) =>
+  const fresh = parts.flatMap(({ part, plan: { task } }) =>
     part === 'target' || target?.links?.[part] !== undefined ? [] : [[part, task.name] as const],
   );
   return Object.fromEntries(fresh);

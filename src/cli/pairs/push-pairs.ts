@@ -1,11 +1,10 @@
 import type { Dataset, DatasetWithFiles, LinkSlot, TrainyardClient } from '../../client/client.js';
 import type { PairPart } from '../../dataset/pairs/pair-folders.js';
 import { stemOf } from '../../dataset/media.js';
-import { askedPlan } from '../push/once.js';
+import { askedPlan } from '../push/output.js';
 import type { PushPlan, PushProblem } from '../push/plan.js';
-import type { PushReport } from '../push/push-report.js';
-import { endedReport, findOrCreate, runPush, waitFor } from '../push/run.js';
-import type { PushTools } from '../push/push-flags.js';
+import { endedReport, type PushReport, runPush, waitFor } from '../push/run.js';
+import { findOrCreate, type PushTools } from '../push/task.js';
 import { printable } from '../terminal/text.js';
 import { type ComparedPairs, comparePairs } from './compare-pairs.js';
 import { linkIdsOf } from './link-ids.js';
@@ -45,9 +44,8 @@ export function planPairs(pairs: PreparedPairs, { skipsBad }: { skipsBad: boolea
   if (leftOut.length === 0) return { ...pairs, compared };
   const parts = pairs.parts.map((each) => {
     if (each.part !== 'target') return each;
-    const { prepared } = each;
-    const plan = prepared.decide(new Map(), leftOut);
-    return { ...each, prepared: { ...prepared, plan, decide: (decisions) => prepared.decide(decisions, leftOut) } };
+    const plan = each.plan.decide(new Map(), leftOut);
+    return { ...each, plan: { ...plan, decide: (decisions) => each.plan.decide(decisions, leftOut) } };
   }) satisfies PartPush[];
   return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
 }
@@ -55,7 +53,7 @@ export function planPairs(pairs: PreparedPairs, { skipsBad }: { skipsBad: boolea
 /** The images of targets without an intact pair, and their captions. */
 function filesToLeaveOut({ parts }: PreparedPairs, { badStems }: ComparedPairs): PushProblem[] {
   const target = parts.find(({ part }) => part === 'target');
-  return (target?.prepared.plan.files ?? []).flatMap(({ name }) => {
+  return (target?.plan.files ?? []).flatMap(({ name }) => {
     const bad = badStems.get(stemOf(name));
     if (bad === undefined) return [];
     const message = `${printable(name)} has no pair in ${printable(bad.folder)}/ that the trainer could use.`;
@@ -66,10 +64,7 @@ function filesToLeaveOut({ parts }: PreparedPairs, { badStems }: ComparedPairs):
 /** Asks about the conflicts of each part. */
 export async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> {
   const parts: PartPush[] = [];
-  for (const each of pairs.parts) {
-    const plan = await askedPlan(each.task, each.prepared);
-    parts.push({ ...each, prepared: { ...each.prepared, plan } });
-  }
+  for (const each of pairs.parts) parts.push({ ...each, plan: await askedPlan(each.plan) });
   return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
 }
 
@@ -81,19 +76,19 @@ export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTool
   const targetPart = pairs.parts.find(({ part }) => part === 'target');
   const others = pairs.parts.filter((each) => each !== targetPart);
   const reports = new Map<PairPart, PushReport>();
-  const run = async ({ part, task }: PartPush, plan: PushPlan) => {
-    const report = await runPush(task, plan);
+  const run = async ({ part }: PartPush, plan: PushPlan) => {
+    const report = await runPush(plan);
     reports.set(part, withEarlier(reports.get(part), report));
   };
-  for (const each of others) await run(each, { ...each.prepared.plan, toRemove: [], toWithdraw: [] });
-  const target = targetPart === undefined ? pairs.target : await findOrCreate(targetPart.task);
+  for (const each of others) await run(each, { ...each.plan, toRemove: [], toWithdraw: [] });
+  const target = targetPart === undefined ? pairs.target : await findOrCreate(targetPart.plan.task);
   if (target === undefined) throw new Error('pairs without targets were prepared');
   const linked = await linkParts(client, { target, reports, signal });
-  if (targetPart !== undefined) await run(targetPart, targetPart.prepared.plan);
+  if (targetPart !== undefined) await run(targetPart, targetPart.plan);
   const isComplete = [...reports.values()].every(({ result }) => result.failed.length === 0);
   for (const each of isComplete ? others : []) {
-    const { toRemove, toWithdraw } = each.prepared.plan;
-    if (toRemove.length + toWithdraw.length > 0) await run(each, { ...each.prepared.plan, files: [], toSend: [] });
+    const { toRemove, toWithdraw } = each.plan;
+    if (toRemove.length + toWithdraw.length > 0) await run(each, { ...each.plan, files: [], toSend: [] });
   }
   return { target, linked, reports, isComplete };
 }
@@ -107,15 +102,15 @@ export async function waitForPairs(
   const [first] = pairs.parts;
   const isEmpty = (reports.get('target')?.dataset ?? target).status === 'DRAFT';
   const ended =
-    first?.task.waits && isComplete && !isEmpty
-      ? await waitFor(first.task, target)
+    first?.plan.task.waits && isComplete && !isEmpty
+      ? await waitFor(first.plan.task, target)
       : await client.status(target.id, { signal });
   const parts: EndedPart[] = [];
   for (const each of pairs.parts) {
     const report = reports.get(each.part);
     if (report === undefined) continue;
     const dataset = each.part === 'target' ? ended : await client.status(report.dataset.id, { signal });
-    parts.push({ ...each, report: await endedReport(each.task, each.prepared.plan, { report, dataset }) });
+    parts.push({ ...each, report: await endedReport(report, dataset) });
   }
   return { target: ended, parts, linked };
 }

@@ -1,19 +1,15 @@
-import { constants, existsSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
-import { lstat, open, readdir } from 'node:fs/promises';
+import { existsSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { syncFolder } from '../../storage/sync-folder.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { fileVersionOf } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { errorMessage, printable } from '../terminal/text.js';
 
 const CONCURRENT_HASHES = 4;
-
-/** Follows no link, and does not wait at a pipe. */
-const READ_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** An image, video or caption in the folder of a pull. */
 export interface PulledFile {
@@ -114,22 +110,6 @@ export function installFile(temporary: string, path: string, version: string | u
   }
   unlinkSync(temporary);
   return true;
-}
-
-/**
- * Makes pulled files durable before they are remembered: one that a power cut takes away would count as deleted by a person, and
- * the next push would delete it from the dataset. Those that a person has removed or replaced meanwhile do not matter.
- */
-export async function flushFiles(
-  folder: string,
-  { paths, concurrency }: { paths: readonly string[]; concurrency: number },
-): Promise<void> {
-  if (paths.length === 0) return;
-  await forEachConcurrent(paths, concurrency, async (path) => {
-    const handle = await open(path, READ_FILE).catch(() => undefined);
-    if (handle !== undefined) await handle.sync().finally(() => handle.close());
-  });
-  await syncFolder(folder);
 }
 
 /** Removes a file, unless a person has changed it since `version` was read. @returns whether it was removed */

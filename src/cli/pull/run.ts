@@ -6,7 +6,8 @@ import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { type HttpSource, type MountFile, type MountManifest, nameTaken } from '../../service/mount/mount-source.js';
-import { receiveFiles } from '../../service/mount/receive/receive-files.js';
+import { flushFolder } from '../../storage/sync-folder.js';
+import { receiveFiles, requireSpace } from '../../service/mount/receive-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import {
@@ -23,7 +24,6 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { printable } from '../terminal/text.js';
 import {
-  flushFiles,
   installFile,
   type PulledFile,
   readLocalFiles,
@@ -156,7 +156,6 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   const conflicts = [...plan.conflicts];
   const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const [pulled, removed]: [string[], string[]] = [[], []];
-  const pathOf = (name: string) => local.get(name)?.path ?? join(task.folder, name);
   let bytes = 0;
   try {
     if (files.length > 0) {
@@ -178,7 +177,8 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   } finally {
     const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
     if (saved !== undefined) {
-      await flushFiles(task.folder, { paths: pulled.map(pathOf), concurrency: CONNECTIONS });
+      // A file that a power cut takes away would count as deleted by a person, and the next push would delete it too.
+      if (pulled.length > 0) await flushFolder(task.folder, pulled);
       const dataset = hashesIn(manifest);
       const known = [...storedSince(saved.sent, dataset), ...commonChanges(saved.files, folder, dataset)];
       await saved.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
@@ -201,10 +201,12 @@ async function fetchFiles(
     const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
     display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
   };
-  await receiveFiles(partial, files, source, {
+  const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
+  await requireSpace(partial, { folders: [{ folder: partial, files: placed }] });
+  await receiveFiles(partial, placed, {
+    source,
     started: new Set(await readdir(partial)),
-    connections: CONNECTIONS,
-    nameOf: partialNameOf,
+    concurrency: CONNECTIONS,
     signal,
     onBytes: (bytes) => {
       doneBytes += bytes;
@@ -213,7 +215,7 @@ async function fetchFiles(
     onFile: (file) => {
       const entry = local.get(file.filename);
       const path = entry?.path ?? join(folder, file.filename);
-      const isInstalled = installFile(join(partial, partialNameOf(file)), path, entry?.version);
+      const isInstalled = installFile(join(partial, file.mountedName), path, entry?.version);
       if (!isInstalled && entry === undefined) requireOwnPath(file, { files: all, folder });
       onReceived(file, isInstalled);
       doneFiles++;
@@ -227,9 +229,10 @@ async function fetchFiles(
 function requireOwnPath(file: MountFile, { files, folder }: { files: readonly MountFile[]; folder: string }): void {
   const folded = ({ filename }: MountFile) => filename.toLowerCase();
   const inodeOf = ({ filename }: MountFile) => lstatSync(join(folder, filename), { throwIfNoEntry: false })?.ino;
-  const twin = files.find((each) => each !== file && folded(each) === folded(file));
+  const twin = files.find((each) => each.filename !== file.filename && folded(each) === folded(file));
   if (twin === undefined || inodeOf(twin) !== inodeOf(file)) return;
-  throw nameTaken(file, { files, nameOf: ({ filename }) => filename, cause: undefined });
+  const [own, other] = [file, twin].map((each) => ({ ...each, mountedName: each.filename }));
+  throw nameTaken(own!, [own!, other!]);
 }
 
 function bytesOf(files: readonly MountFile[]): number {

@@ -1,17 +1,28 @@
 import type { DatasetWithFiles, PushResult } from '../../client/client.js';
-import { firstLines, kindsOf, problemLines, problemsBeside, reportDocument } from '../folder/report.js';
-import { EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
+import { firstLines, kindsOf, problemLines, problemsBeside, reportDocument, totalsOf } from '../folder/report.js';
+import {
+  askAboutConflicts,
+  type Conflict,
+  conflictDocument,
+  printConflicts,
+  readConflicts,
+} from '../sync/conflicts.js';
+import { keptDocument, keptLines, namesOf, type SyncDirection } from '../sync/report.js';
+import { CommandError, EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { type Painter, painterOf, print } from '../terminal/print.js';
-import { counted, printable } from '../terminal/text.js';
-import { type Conflict, conflictDocument, readConflicts } from '../sync/conflicts.js';
-import { keptDocument, keptLines, namesOf, type SyncDirection } from '../sync/report.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { PushPlan } from './plan.js';
-import type { PreparedPush, PushTask } from './prepare.js';
-import type { PushReport } from './push-report.js';
+import type { PushReport } from './run.js';
 
 /** The codes of the warnings that only the service can give. */
 const PRINTED_WARNINGS = ['NOT_FULLY_CHECKED', 'REPLACEMENT_REJECTED'];
+
+/** Prints the numbers of files and their problems. */
+export function printPlan(plan: PushPlan): void {
+  print(totalsOf(plan.report.inspected.map(({ file }) => file)));
+  for (const line of planLines(plan, painterOf(process.stdout))) print(line);
+}
 
 /** Lists problems, files left out, and generated captions. */
 export function planLines({ report, leftOut, generated }: PushPlan, paint: Painter): string[] {
@@ -24,21 +35,110 @@ export function planLines({ report, leftOut, generated }: PushPlan, paint: Paint
   ];
 }
 
-/** Prints which files stay in the dataset as they are, and why. */
-export function printKept({ sync }: PushPlan, direction: SyncDirection): void {
+/** The error that says why nothing is sent, and names the options that help; `undefined` if nothing prevents the push. */
+export function blockedError({ blockers }: PushPlan): CommandError | undefined {
+  if (blockers.length === 0) return undefined;
+  const uncaptioned = blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
+  const advice =
+    'Generate captions with --trigger WORD or --caption-all TEXT, or send them without captions with --allow-uncaptioned.';
+  const lines = [
+    `nothing was sent: ${counted(blockers.length, 'error')} would keep the dataset from being READY.`,
+    ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption. ${advice}`] : []),
+    ...(blockers.some(({ filename }) => filename !== undefined)
+      ? ['To leave out the files named above and send the others, add --skip-bad.']
+      : []),
+  ];
+  return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: blockers } });
+}
+
+/** The plan once a person has decided about each conflict. */
+export async function askedPlan(plan: PushPlan): Promise<PushPlan> {
+  const conflicts = await conflictsOf(plan);
+  if (conflicts.length === 0) return plan;
+  const decisions = await askAboutConflicts(conflicts, plan.task.signal);
+  return plan.decide(new Map([...decisions].map(([name, side]) => [name, side === 'ours' ? 'source' : 'target'])));
+}
+
+/** Both versions of the files in conflict, by default those of the plan. @param dataset the dataset as it is now */
+export function conflictsOf(
+  { task: { client, signal }, report, sync, dataset: before }: PushPlan,
+  names: readonly string[] = sync.conflicts,
+  dataset: DatasetWithFiles | undefined = before,
+): Promise<Conflict[]> {
+  const folder = new Map(report.inspected.map(({ file }) => [file.filename, file]));
+  const files = new Map(
+    (dataset?.files ?? []).map(({ filename, size_bytes }) => [filename, { sizeBytes: size_bytes }]),
+  );
+  return readConflicts(names, { folder, dataset: files, client, datasetId: dataset?.id ?? '', signal });
+}
+
+/** Prints what a push would do. */
+export async function printDryRun(plan: PushPlan): Promise<void> {
+  const { task, dataset } = plan;
+  const { bytes, unchanged, remove, direction } = intentOf(plan);
+  const target = dataset === undefined ? `a new dataset "${task.name}"` : `"${task.name}"`;
+  const rest = unchanged === 0 ? '' : `; ${counted(unchanged, 'file is', 'files are')} unchanged`;
+  print(`Would send ${counted(plan.toSend.length, 'file')}, ${formatBytes(bytes)}, to ${target}${rest}.`);
+  if (remove.length > 0) print(`Would remove ${counted(remove.length, 'file')}: ${namesOf(remove)}.`);
+  printKept(plan, direction);
+  printConflicts(await conflictsOf(plan));
+}
+
+/** What a push would do, for `--json`. */
+export function dryRunDocument(plan: PushPlan): Record<string, unknown> {
+  const { task, dataset, sync, sides, toSend } = plan;
+  const { bytes, unchanged, remove, direction } = intentOf(plan);
+  return {
+    dry_run: true,
+    name: task.name,
+    exists: dataset !== undefined,
+    send: toSend,
+    send_bytes: bytes,
+    unchanged,
+    remove,
+    kept: keptDocument(sync.kept, direction),
+    conflicts: sync.conflicts.map((filename) => conflictDocument(filename, sides)),
+  };
+}
+
+/** 73 if there are conflicts, otherwise 0. */
+export function dryRunExitCode({ sync }: PushPlan): number {
+  return sync.conflicts.length > 0 ? EXIT.cannotCreate : 0;
+}
+
+function intentOf({ task, dataset, files, toSend, toRemove, toWithdraw }: PushPlan) {
+  const sent = new Set(toSend);
+  return {
+    bytes: files.reduce((sum, file) => sum + (sent.has(file.name) ? file.size : 0), 0),
+    unchanged: files.length - toSend.length,
+    remove: [...toRemove, ...toWithdraw],
+    direction: task.directionTo(dataset ?? { id: '', name: task.name }),
+  };
+}
+
+/** Prints what a push has done, what it kept, and the conflicts. */
+export async function printEnded(report: PushReport): Promise<void> {
+  const { plan, dataset, conflicts } = report;
+  printPushReport(report);
+  printKept(plan, plan.task.directionTo(dataset));
+  printConflicts(await conflictsOf(plan, conflicts, dataset));
+}
+
+function printKept({ sync }: PushPlan, direction: SyncDirection): void {
   const paint = painterOf(process.stdout);
   for (const line of keptLines(sync.kept, direction)) print(paint('yellow', line));
 }
 
 /** Prints the result of a push and the dataset's status. */
-export function printPushReport({ report }: PushPlan, { dataset, result, removed }: PushReport): void {
+export function printPushReport({ plan, dataset, result, removed }: PushReport): void {
   const paint = painterOf(process.stdout);
   const sent = result.stored.length === 0 ? 'Sent nothing' : `Sent ${kindsOf(result.stored)}`;
   const unchanged = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} unchanged`;
   const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
   print(`${sent} to "${printable(dataset.name)}"${unchanged}${gone}.`);
-  for (const line of failureLines(result, paint)) print(line);
-  const unreadable = report.unreadable.length;
+  const failures = result.failed.map((failure) => paint('red', `✗ ${failureText(failure)}`));
+  for (const line of firstLines(failures, 'file not sent', 'files not sent')) print(line);
+  const unreadable = plan.report.unreadable.length;
   if (unreadable > 0) print(paint('red', `${counted(unreadable, 'file')} could not be read.`));
   const failed = new Set(result.failed.map(({ name }) => name));
   const warnings = (dataset.warnings ?? [])
@@ -46,12 +146,6 @@ export function printPushReport({ report }: PushPlan, { dataset, result, removed
     .map(({ message }) => paint('yellow', `! ${printable(message)}`));
   for (const line of firstLines(warnings, 'warning')) print(line);
   for (const line of statusLines(dataset, paint)) print(line);
-}
-
-/** Lists the files that were not sent, and those that the service rejected after its answer. */
-export function failureLines({ failed }: PushResult, paint: Painter): string[] {
-  const lines = failed.map(({ name, error }) => paint('red', `✗ ${failureOf(name, error)}`));
-  return firstLines(lines, 'file not sent', 'files not sent');
 }
 
 /** `READY` with its digest, or `FAILED` with each problem: with a single one in the same line. */
@@ -66,29 +160,17 @@ export function statusLines(dataset: DatasetWithFiles, paint: Painter): string[]
   return [`${paint('red', 'FAILED')}  ${printable(withOwnCommand(sentence))}`, ...firstLines(lines, 'problem')];
 }
 
-function failureOf(name: string, error: Error): string {
+function failureText({ name, error }: PushResult['failed'][number]): string {
   const { message } = endingOf(error);
   const line = (message.split('\n')[0] ?? '').replace(/^Error: /, '');
   return line.startsWith(printable(name)) ? line : `${printable(name)}: ${line}`;
-}
-
-/** Both versions of files in conflict. @param dataset the dataset as it is now */
-export function conflictsOf(
-  { client, signal }: PushTask,
-  { local, dataset }: Pick<PreparedPush, 'local' | 'dataset'>,
-  names: readonly string[],
-): Promise<Conflict[]> {
-  const files = new Map(
-    (dataset?.files ?? []).map(({ filename, size_bytes }) => [filename, { sizeBytes: size_bytes }]),
-  );
-  return readConflicts(names, { folder: local, dataset: files, client, datasetId: dataset?.id ?? '', signal });
 }
 
 /**
  * 73 after conflicts; otherwise 1 if the dataset is FAILED; otherwise the code of the first file that could not be sent or read;
  * otherwise 65 if all files were left out, and the dataset has none; otherwise 0.
  */
-export function pushExitCode({ report }: PushPlan, { dataset, result, conflicts }: PushReport): number {
+export function pushExitCode({ plan, dataset, result, conflicts }: PushReport): number {
   if (conflicts.length > 0) return EXIT.cannotCreate;
   if (dataset.status === 'FAILED') return EXIT.notFit;
   const [first] = result.failed;
@@ -96,16 +178,12 @@ export function pushExitCode({ report }: PushPlan, { dataset, result, conflicts 
     const { code } = endingOf(first.error);
     return code === EXIT.software ? EXIT.ioError : code;
   }
-  if (report.unreadable.length > 0) return EXIT.ioError;
+  if (plan.report.unreadable.length > 0) return EXIT.ioError;
   return dataset.status === 'DRAFT' ? EXIT.dataError : 0;
 }
 
 /** The result of a push for `--json`. */
-export function pushDocument(
-  plan: PushPlan,
-  { dataset, result, removed, conflicts }: PushReport,
-  direction: SyncDirection,
-): Record<string, unknown> {
+export function pushDocument({ plan, dataset, result, removed, conflicts }: PushReport): Record<string, unknown> {
   const { files: _, ...summary } = dataset;
   const { warnings, skipped, unreadable } = reportDocument(plan.report);
   return {
@@ -114,12 +192,12 @@ export function pushDocument(
     sent: [...result.stored].sort(),
     unchanged: result.unchanged,
     removed,
-    kept: keptDocument(plan.sync.kept, direction),
+    kept: keptDocument(plan.sync.kept, plan.task.directionTo(dataset)),
     conflicts: conflicts.map((name) => conflictDocument(name, plan.sides)),
-    failed: result.failed.map(({ name, error }) => ({
-      filename: name,
-      ...errorDocument(error),
-      message: failureOf(name, error),
+    failed: result.failed.map((failure) => ({
+      filename: failure.name,
+      ...errorDocument(failure.error),
+      message: failureText(failure),
     })),
     made_up: plan.generated,
     left_out: plan.leftOut,

@@ -1,25 +1,20 @@
 import { constants, openAsBlob } from 'node:fs';
 import { access } from 'node:fs/promises';
-import type { PushFile } from '../../client/client.js';
+import type { DatasetWithFiles, PushFile } from '../../client/client.js';
 import type { Role } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
-import { type FileInspector, type FolderReport, findingsIn } from '../folder/inspect-files.js';
-import type { LocalFile } from '../folder/read-folder.js';
-import { type Decisions, type Hashes, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
+import { type LocalFile, requireStillThere } from '../folder/read-folder.js';
+import { CommonState } from '../sync/common-state.js';
+import { type Decisions, type Hashes, storedSince, type SyncPlan, syncPlanOf } from '../sync/compare.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { printable } from '../terminal/text.js';
+import { bar } from '../terminal/progress.js';
+import { counted, printable } from '../terminal/text.js';
+import { isConditional, type PushTask, requireRole } from './task.js';
 
-/** The options that decide about files with problems, and about files that the dataset has in another version. */
-export interface PlanRules extends SyncRules {
-  /** The text of generated captions, for media without a caption. */
-  readonly captionText: string | undefined;
-  readonly allowsUncaptioned: boolean;
-  /** Leaves out files with problems. If false, one such file prevents the whole push. */
-  readonly skipsBad: boolean;
-  /** With `replaces`, also withdraws rejected and pending uploads of files that are not in the folder. */
-  readonly withdraws: boolean;
-}
+const CONCURRENT_HASHES = 4;
 
 /** A problem with one file; without `filename`, with all files together. */
 export interface PushProblem {
@@ -28,30 +23,21 @@ export interface PushProblem {
   readonly message: string;
 }
 
-/** What folder and dataset have, and last had in common. */
-export interface PushSides {
-  readonly folder: Hashes;
-  /** With the files that it has received and not stored yet, as far as their SHA-256 is known. */
-  readonly dataset: Hashes;
-  /** The files that the dataset has stored; conditions of writes are about them. */
-  readonly stored: Hashes;
-  /** Files that an earlier push has sent to a bucket, where the service has not found them yet. They are not sent again. */
-  readonly awaited: ReadonlySet<string>;
-  /** Files that an earlier push has sent, and that the service still checks. A newer version takes their place. */
-  readonly checking: ReadonlySet<string>;
-  /** Files of the dataset that a recheck found damaged; `dataset` has none of them. */
-  readonly damaged: Hashes;
-  readonly common: Hashes;
-  /** Names of rejected, expired and pending uploads. */
-  readonly unfinished: readonly string[];
+/** Local files, compared with those of a dataset and with what both last had in common. */
+interface ComparedFiles {
+  readonly task: PushTask;
+  readonly report: FolderReport;
+  /** `undefined` if it does not exist yet. */
+  readonly dataset: DatasetWithFiles | undefined;
+  readonly role: Role;
+  /** `dataset` has the files that it has received and still checks. */
+  readonly sides: { readonly folder: Hashes; readonly dataset: Hashes; readonly common: Hashes };
   /** Names of files in the folder that can't be read or sent. */
   readonly unusable: ReadonlySet<string>;
-  /** Whether the folder is pushed as a whole, so that a file that is missing in it was removed. */
-  readonly isWholeFolder: boolean;
 }
 
 /** What a push will send and remove. */
-export interface PushPlan {
+export interface PushPlan extends ComparedFiles {
   /** Its findings are those of the dataset after the push. */
   readonly report: FolderReport;
   /** What is sent, and what is the same already. */
@@ -59,7 +45,6 @@ export interface PushPlan {
   /** The names of those that are sent. */
   readonly toSend: readonly string[];
   readonly sync: SyncPlan;
-  readonly sides: PushSides;
   /** The names of the generated captions in `files`. */
   readonly generated: readonly string[];
   /** Files that are left out, and why. */
@@ -70,98 +55,142 @@ export interface PushPlan {
   readonly toRemove: readonly string[];
   /** Names of rejected and pending uploads to withdraw. */
   readonly toWithdraw: readonly string[];
+  /** The plan once a person has chosen the winners for files in conflict, without these files. */
+  readonly decide: (decisions: Decisions, without?: readonly PushProblem[]) => PushPlan;
+}
+
+/**
+ * Inspects the files, reads the dataset, and compares the two. Changes nothing.
+ *
+ * @throws CommandError with 65 if the dataset has another role than that of the task, 66 if the folder is removed meanwhile
+ */
+export async function preparePush(task: PushTask): Promise<PushPlan> {
+  const { client, signal, pair } = task;
+  const found = await client.find(task.name, { signal });
+  if (found !== undefined) requireRole(found, task.role);
+  const role = found?.role ?? task.role ?? 'training';
+  const report = await inspectPaths(task.paths, { ...task, role });
+  const dataset = found && (await client.status(found.id, { signal }));
+  const folder = await hashesOf(report, task);
+  const unusable = new Set([...report.faults, ...report.unreadable].map(({ filename }) => filename.normalize('NFC')));
+  const compared = { task, report, dataset, role, unusable };
+  if (dataset === undefined) return planOf({ ...compared, sides: { folder, dataset: new Map(), common: new Map() } });
+  const state = await CommonState.open({ ...pair, datasetId: dataset.id });
+  const received = (dataset.checking ?? []).map(({ filename, sha256 }) => [filename, sha256] as const);
+  const present = new Map([...storedHashes(dataset), ...received]);
+  const common = new Map([...state.files, ...storedSince(state.sent, present)]);
+  // The folder's file repairs one that a recheck found damaged. Otherwise, it would be one that was removed from the dataset.
+  for (const { filename } of dataset.damaged ?? []) common.delete(filename);
+  return planOf({ ...compared, sides: { folder, dataset: present, common } });
+}
+
+/** The SHA-256 of the files; empty for one that can't be read any more: it differs from all, and sending it fails with the reason. */
+async function hashesOf({ inspected }: FolderReport, { paths, inspector, display, signal }: PushTask): Promise<Hashes> {
+  const hashes = new Map<string, string>();
+  await forEachConcurrent(inspected, CONCURRENT_HASHES, async ({ file }) => {
+    signal.throwIfAborted();
+    hashes.set(file.filename, await inspector.sha256(file).catch(() => ''));
+    const total = counted(inspected.length, 'file');
+    display.update(() => [`${bar(hashes.size, inspected.length)} compared ${hashes.size} of ${total}`]);
+  });
+  display.clear();
+  if ([...hashes.values()].includes('')) await requireStillThere(paths);
+  return hashes;
+}
+
+/** The files that a dataset has stored. */
+export function storedHashes({ files }: DatasetWithFiles): Hashes {
+  // A service that reports no SHA-256 has its files replaced in any case, as `planOf` says.
+  return new Map(files.map(({ filename, size_bytes, sha256 }) => [filename, sha256 ?? `size ${size_bytes}`]));
 }
 
 /** Decides which local files a push sends, and which files of the dataset it removes. */
-export function planOf(
-  report: FolderReport,
-  options: {
-    sides: PushSides;
-    /** The role of the dataset. */
-    role: Role;
-    rules: PlanRules;
-    decisions: Decisions;
-    /** Files to leave out, and why. */
-    without: readonly PushProblem[];
-    inspector: FileInspector;
-  },
+function planOf(
+  compared: ComparedFiles,
+  decisions: Decisions = new Map(),
+  without: readonly PushProblem[] = [],
 ): PushPlan {
-  const { sides, role, rules, decisions, without, inspector } = options;
+  const { task, report, sides, dataset, unusable } = compared;
+  const { rules } = task;
+  // A service that has no ETags can't tell whether a file was changed there.
+  const winner = dataset === undefined || isConditional(dataset) ? rules.winner : (rules.winner ?? 'source');
   // `replaces` must not remove files from the dataset that are in the folder and can't be sent.
-  const inFolder = new Set([...sides.folder.keys(), ...sides.unusable]);
   const isInScope = (name: string) =>
-    sides.folder.has(name) || (!sides.unusable.has(name) && (sides.isWholeFolder || rules.replaces));
-  const sync = syncPlanOf(
-    {
-      common: sides.common,
-      source: sides.folder,
-      target: new Map([...sides.dataset].filter(([name]) => isInScope(name))),
-    },
-    { ...rules, decisions },
-  );
-  const removed = new Set(sync.remove);
-  // Neither sent nor in the dataset, such as a file that was removed from it.
-  const heldBack = new Set([...sync.kept['removed-from-target'], ...sync.kept['target-wins'], ...sync.conflicts]);
-  for (const name of sides.dataset.keys()) heldBack.delete(name);
-  // A caption that can't be used was written by a person: it is fixed, never replaced by a generated one.
-  const captionStems = new Set([...inFolder].filter((name) => mediaTypeOf(name)?.kind === 'caption').map(stemOf));
-  const hasOwnCaption = (name: string) => captionStems.has(stemOf(name));
-  const leftOut = new Map(without.map((problem) => [problem.filename ?? '', problem]));
-  for (;;) {
-    const inspected = report.inspected.filter(
-      ({ file }) => !leftOut.has(file.filename) && !heldBack.has(file.filename),
-    );
-    const sent = new Set(inspected.map(({ file }) => file.filename));
-    const kept = [...sides.dataset.keys()].filter((name) => !sent.has(name) && !removed.has(name));
-    const missing = findingsIn(inspected, { others: kept, role }).errors.flatMap(({ code, filename = '' }) =>
-      code === 'MISSING_CAPTION' && sent.has(filename) ? [`${stemOf(filename)}.txt`] : [],
-    );
-    const generated =
-      rules.captionText === undefined ? [] : [...new Set(missing)].filter((name) => !hasOwnCaption(name));
-    const findings = findingsIn(inspected, { others: [...kept, ...generated], role });
-    const errors = findings.errors.filter(({ code, filename }) => {
-      if (filename === undefined) return heldBack.size === 0;
-      const isAllowed =
-        code === 'MISSING_CAPTION' && (rules.allowsUncaptioned || heldBack.has(`${stemOf(filename)}.txt`));
-      return sent.has(filename) && !isAllowed;
-    });
-    const bad = rules.skipsBad ? errors.filter(({ filename }) => filename !== undefined) : [];
-    if (bad.length > 0) {
-      // Leaving out a file can leave its caption or image alone, so the findings are computed again.
-      for (const error of bad) leftOut.set(error.filename ?? '', error);
-      continue;
-    }
-    const text = rules.captionText ?? '';
-    const written = sync.write.filter((name) => !leftOut.has(name));
-    const pushed = new Set([...written, ...sync.same]);
-    const files = inspected
-      .filter(({ file }) => pushed.has(file.filename))
-      .map(({ file }) => pushFile(file, inspector));
-    const toSend = [...written, ...generated];
-    return {
-      report: {
-        ...report,
-        faults: rules.skipsBad ? [] : report.faults,
-        // The service decodes what this check left to it, and has the last word about what is sent.
-        findings: { errors, warnings: findings.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED') },
-      },
-      files: [...files, ...generated.map((name) => captionFile(name, text))],
-      toSend,
-      sync,
-      sides,
-      generated,
-      leftOut: rules.skipsBad ? [...report.faults, ...leftOut.values()] : [],
-      blockers: [...(rules.skipsBad ? [] : report.faults), ...errors],
-      toRemove: sync.remove.filter((name) => !generated.includes(name)),
-      toWithdraw:
-        rules.replaces && rules.withdraws
-          ? [...new Set(sides.unfinished)].filter((name) => !inFolder.has(name) && !generated.includes(name))
-          : [],
-    };
+    sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || rules.replaces));
+  const target = new Map([...sides.dataset].filter(([name]) => isInScope(name)));
+  const sync = syncPlanOf({ common: sides.common, source: sides.folder, target }, { ...rules, winner, decisions });
+  const inFolder = new Set([...sides.folder.keys(), ...unusable]);
+  const leftOut = new Map<string, PushProblem>(without.map((problem) => [problem.filename ?? '', problem]));
+  let after = filesAfter(compared, { sync, inFolder, leftOut });
+  // Twice: an image whose caption was left out has none in the second round.
+  for (let round = 1; rules.skipsBad && round <= 2; round++) {
+    for (const error of after.errors) if (error.filename !== undefined) leftOut.set(error.filename, error);
+    after = filesAfter(compared, { sync, inFolder, leftOut });
   }
+  const { inspected, generated, errors, warnings } = after;
+  const written = sync.write.filter((name) => !leftOut.has(name));
+  const pushed = new Set([...written, ...sync.same]);
+  const files = inspected.filter(({ file }) => pushed.has(file.filename)).map(({ file }) => pushFile(file, task));
+  const faults = rules.skipsBad ? [] : report.faults;
+  return {
+    ...compared,
+    // The service decodes what this check left to it, and has the last word about what is sent.
+    report: {
+      ...report,
+      faults,
+      findings: { errors, warnings: warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED') },
+    },
+    files: [...files, ...generated.map((name) => captionFile(name, rules.captionText ?? ''))],
+    toSend: [...written, ...generated],
+    sync,
+    generated,
+    leftOut: rules.skipsBad ? [...report.faults, ...leftOut.values()] : [],
+    blockers: [...faults, ...errors],
+    toRemove: sync.remove.filter((name) => !generated.includes(name)),
+    toWithdraw: rules.replaces
+      ? unfinishedIn(compared).filter((name) => !inFolder.has(name) && !generated.includes(name))
+      : [],
+    decide: (decided, others) => planOf(compared, decided, others),
+  };
 }
 
-function pushFile(file: LocalFile, inspector: FileInspector): PushFile {
+/** Names of rejected, expired and pending uploads that the dataset has no file of. */
+function unfinishedIn({ dataset, sides }: ComparedFiles): string[] {
+  const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
+  const awaited = (dataset?.awaited ?? []).map(({ filename }) => filename);
+  return [...new Set([...withProblems.filter((name) => !sides.dataset.has(name)), ...awaited])];
+}
+
+/** The local files that the dataset has after the push, the captions to generate, and the problems that remain. */
+function filesAfter(
+  { task: { rules }, report, role, sides }: ComparedFiles,
+  options: { sync: SyncPlan; inFolder: ReadonlySet<string>; leftOut: ReadonlyMap<string, PushProblem> },
+) {
+  const { sync, inFolder, leftOut } = options;
+  const left = [...sync.kept['removed-from-target'], ...sync.kept['target-wins'], ...sync.conflicts];
+  // Neither sent nor in the dataset, such as a file that was removed from it.
+  const heldBack = new Set(left.filter((name) => !sides.dataset.has(name)));
+  const inspected = report.inspected.filter(({ file }) => !leftOut.has(file.filename) && !heldBack.has(file.filename));
+  const sent = new Set(inspected.map(({ file }) => file.filename));
+  const removed = new Set(sync.remove);
+  const kept = [...sides.dataset.keys()].filter((name) => !sent.has(name) && !removed.has(name));
+  const isUncaptioned = ({ code, filename = '' }: PushProblem) => code === 'MISSING_CAPTION' && sent.has(filename);
+  // A caption that can't be used was written by a person: it is fixed, never replaced by a generated one.
+  const captionStems = new Set([...inFolder].filter((name) => mediaTypeOf(name)?.kind === 'caption').map(stemOf));
+  const uncaptioned =
+    rules.captionText === undefined ? [] : findingsIn(inspected, { others: kept, role }).errors.filter(isUncaptioned);
+  const stems = new Set(uncaptioned.map(({ filename = '' }) => stemOf(filename)));
+  const generated = [...stems].filter((stem) => !captionStems.has(stem)).map((stem) => `${stem}.txt`);
+  const { errors, warnings } = findingsIn(inspected, { others: [...kept, ...generated], role });
+  const counts = (problem: PushProblem) => {
+    if (problem.filename === undefined) return heldBack.size === 0;
+    const isAllowed = rules.allowsUncaptioned || heldBack.has(`${stemOf(problem.filename)}.txt`);
+    return isUncaptioned(problem) ? !isAllowed : sent.has(problem.filename);
+  };
+  return { inspected, generated, errors: errors.filter(counts), warnings };
+}
+
+function pushFile(file: LocalFile, { inspector }: { inspector: FileInspector }): PushFile {
   const { filename: name, sizeBytes: size } = file;
   return { name, size, sha256: () => inspector.sha256(file), open: () => openFile(file) };
 }

@@ -1,87 +1,71 @@
 import {
   type Dataset,
   type DatasetWithFiles,
+  type PushFile,
   type PushProgress,
   type PushResult,
   type SendBody,
   TrainyardError,
 } from '../../client/client.js';
-import type { PushListeners } from '../../client/push-progress.js';
 import { requireStillThere } from '../folder/read-folder.js';
 import { CommonState } from '../sync/common-state.js';
-import { commonChanges, storedSince } from '../sync/compare.js';
+import { commonChanges, type Hashes, storedSince } from '../sync/compare.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { percent, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
-import type { PushPlan } from './plan.js';
-import { etagsOf, isConditional, type PushTask, storedHashes, wrongRole } from './prepare.js';
-import { laterReport, type PushReport, rememberStored } from './push-report.js';
+import { type PushPlan, storedHashes } from './plan.js';
+import { findOrCreate, isConditional, type PushTask } from './task.js';
 
 /** Smaller bodies are sent whole, which is faster; their progress is not counted. */
 const MIN_COUNTED_BYTES = 1024 * 1024;
 
 const MAX_FILES_SHOWN = 8;
 
-type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
-
-/** Creates the dataset if it is new, sends missing files, and removes files as planned. */
-export async function runPush(task: PushTask, plan: PushPlan): Promise<PushReport> {
-  const { client, signal, display, name, concurrency } = task;
-  let counts: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
-  try {
-    const dataset = await findOrCreate(task);
-    let start: { ms: number; bytes: number } | undefined;
-    const onProgress = (progress: PushProgress) => {
-      counts = progress;
-      const now = { ms: Date.now(), bytes: progress.acknowledgedBytes };
-      if (progress.inFlight.length > 0) start ??= now;
-      display.update(() => pushLines(progress, start ?? now));
-    };
-    const ifMatch = isConditional(dataset) ? etagsOf(plan.files, plan.sides) : undefined;
-    return await rememberingCommon(task, { dataset, plan }, async (onFileFinished) => {
-      const options = { onProgress, onFileFinished, ifMatch, signal, send: sendCounted };
-      const { awaited, checking } = plan.sides;
-      const superseded = plan.toSend.filter((file) => checking.has(file));
-      // Once it is stored, the condition of the newer version would not be met.
-      if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
-      const pushed = await client.push(
-        dataset,
-        plan.files.filter((file) => !awaited.has(file.name)),
-        { ...options, ...(concurrency !== undefined && { concurrency }) },
-      );
-      const { result, changed } = withoutConflicts(pushed);
-      const isComplete = result.failed.length === 0;
-      if (!isComplete) await requireStillThere(task.paths);
-      const removal = isComplete ? await removeFiles(task, dataset, plan) : { removed: [], changed: [] };
-      display.clear();
-      const ended = await client.status(dataset.id, { signal });
-      const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
-      const unchanged = [...result.unchanged, ...awaited];
-      return { dataset: ended, result: { ...result, unchanged }, removed: removal.removed, conflicts };
-    });
-  } catch (error) {
-    throw withAdvice(error, counts, name);
-  } finally {
-    display.clear();
-  }
+/** The result of a push. */
+export interface PushReport {
+  readonly plan: PushPlan;
+  readonly dataset: DatasetWithFiles;
+  /** Without the files that are in conflict. */
+  readonly result: PushResult;
+  /** Files removed from the dataset. */
+  readonly removed: readonly string[];
+  /** Files that were left alone because both sides have changed them, some perhaps during the push. */
+  readonly conflicts: readonly string[];
+  /** Files that the service has accepted and may reject yet: it still checks them, or has yet to find them in its bucket. */
+  readonly pending: Hashes;
 }
 
-/**
- * The report with the dataset once it is READY or FAILED. Unless the task waits for it and all files were sent, it is as it was;
- * so is a dataset without files, which would stay DRAFT.
- */
-export async function waitForEnd(task: PushTask, plan: PushPlan, report: PushReport): Promise<PushReport> {
-  const isUploading = report.dataset.status === 'UPLOADING';
-  if (!task.waits || !isUploading || report.result.failed.length > 0) return report;
-  const { stored, unchanged } = report.result;
-  const counts = {
-    totalFiles: plan.files.length,
-    finishedFiles: stored.length + unchanged.length,
-    failedFiles: 0,
+/** Creates the dataset if it is new, sends missing files, and removes files as planned. */
+export async function runPush(plan: PushPlan): Promise<PushReport> {
+  const { task, sides } = plan;
+  let counts: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
+  const onCounts = (progress: FileCounts) => {
+    counts = progress;
   };
   try {
-    return await endedReport(task, plan, { report, dataset: await waitFor(task, report.dataset) });
+    const dataset = await findOrCreate(task);
+    if (!isConditional(dataset)) return { ...(await transfer(plan, dataset, { onCounts })), pending: new Map() };
+    const state = await CommonState.open({ ...task.pair, datasetId: dataset.id });
+    const stored = new Map<string, string | undefined>();
+    const sent = new Map<string, string>();
+    const onSent = ({ name }: PushFile, storedSha256: string | undefined) => {
+      const sha256 = sides.folder.get(name);
+      // A generated caption is not in the folder.
+      if (!sha256) return;
+      if (storedSha256 === undefined) sent.set(name, sha256);
+      // A file that was stored in another version was changed while it was sent.
+      if (storedSha256 === sha256) stored.set(name, sha256);
+    };
+    try {
+      const report = await transfer(plan, dataset, { onCounts, onSent });
+      const pending = pendingIn(report, stored);
+      for (const [name, sha256] of commonNow(report, state, sent)) if (!stored.has(name)) stored.set(name, sha256);
+      return withVerdicts({ ...report, pending }, report.dataset);
+    } finally {
+      // An interrupted push remembers what it has sent.
+      await state.change(stored, sent);
+    }
   } catch (error) {
     throw withAdvice(error, counts, task.name);
   } finally {
@@ -89,95 +73,81 @@ export async function waitForEnd(task: PushTask, plan: PushPlan, report: PushRep
   }
 }
 
-/** The report once the wait for the dataset has ended. Remembers which pending files are stored. */
-export async function endedReport(
-  task: PushTask,
-  plan: PushPlan,
-  { report, dataset }: { report: PushReport; dataset: DatasetWithFiles },
-): Promise<PushReport> {
-  if (report.pending.size > 0) {
-    await withLockedFolders(task.pair.folders, task, () => rememberStored(task, dataset)).catch((error) => {
-      // Nothing is remembered of a folder that was removed during the wait.
-      if (!(error instanceof CommandError) || error.exitCode !== EXIT.noInput) throw error;
-    });
-  }
-  return laterReport(plan, report, dataset);
+/** What folder and dataset have in common at the end of a push. */
+function commonNow({ plan: { sides, unusable, task }, dataset }: Transfer, state: CommonState, sent: Hashes) {
+  const now = storedHashes(dataset);
+  // Of files that were not named, or can't be read, it is not known whether the folder still has them.
+  const known = [...commonChanges(state.files, sides.folder, now)].filter(
+    ([name, sha256]) => sha256 !== undefined || (task.isWholeFolder && !unusable.has(name)),
+  );
+  return [...known, ...storedSince(new Map([...state.sent, ...sent]), now)];
 }
 
-/** Separates the files that another client has changed since the dataset was read. */
-function withoutConflicts({ failed, ...result }: PushResult): { result: PushResult; changed: string[] } {
-  const isConflict = ({ error }: { error: Error }) => error instanceof TrainyardError && error.status === 412;
-  return {
-    result: { ...result, failed: failed.filter((file) => !isConflict(file)) },
-    changed: failed.filter(isConflict).map(({ name }) => name),
-  };
-}
-
-/**
- * Remembers what folder and dataset have in common after the push, and which files it has sent that the dataset has not stored
- * yet; if it is interrupted, of the files sent until then.
- */
-async function rememberingCommon(
-  { pair }: PushTask,
-  { dataset, plan }: { dataset: Dataset; plan: PushPlan },
-  push: (onFileFinished: NonNullable<PushListeners['onFileFinished']>) => Promise<Omit<PushReport, 'pending'>>,
-): Promise<PushReport> {
-  if (!isConditional(dataset)) return { ...(await push(() => {})), pending: new Map() };
-  const { folder, unusable, isWholeFolder } = plan.sides;
-  const state = await CommonState.open({ ...pair, datasetId: dataset.id });
-  const changes = new Map<string, string | undefined>();
-  const sent = new Map<string, string>();
-  try {
-    const report = await push(({ name }, outcome, storedSha256) => {
-      const sha256 = folder.get(name);
-      // A generated caption is not in the folder.
-      if (outcome !== 'stored' || !sha256) return;
-      if (storedSha256 === undefined) sent.set(name, sha256);
-      // A file that was stored in another version was changed while it was sent.
-      if (storedSha256 === sha256) changes.set(name, sha256);
-    });
-    const stored = storedHashes(report.dataset);
-    const since = storedSince(new Map([...state.sent, ...sent]), stored);
-    for (const [name, sha256] of [...commonChanges(state.files, folder, stored), ...since]) {
-      const isKnown = sha256 !== undefined || (isWholeFolder && !unusable.has(name));
-      if (isKnown && !changes.has(name)) changes.set(name, sha256);
-    }
-    const sentBefore = report.result.unchanged.filter((name) => folder.get(name) !== plan.sides.stored.get(name));
-    const accepted = [...sentBefore.map((name) => [name, folder.get(name) ?? ''] as const), ...sent];
-    const pending = new Map(accepted.filter(([name, sha256]) => stored.get(name) !== sha256));
-    return laterReport(plan, { ...report, pending }, report.dataset);
-  } finally {
-    await state.change(changes, sent);
-  }
-}
-
-/** Adds to a temporary failure the number of files sent, and the advice to run the same command again. */
-function withAdvice(error: unknown, { totalFiles, finishedFiles, failedFiles }: FileCounts, name: string): unknown {
-  const { code, message } = endingOf(error);
-  if (code !== EXIT.interrupted && code !== EXIT.unavailable && code !== EXIT.temporaryFailure) return error;
-  if (error instanceof CommandError) return error;
-  const sent = finishedFiles - failedFiles;
-  const advice =
-    sent > 0 && sent === totalFiles
-      ? `All files are in "${name}". Run the same command again to wait for READY.`
-      : `${sent.toLocaleString('en')} of ${counted(totalFiles, 'file')} ${sent === 1 ? 'is' : 'are'} in "${name}". Run the same command again to send the rest.`;
-  return new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
-}
-
-/** @throws CommandError with 65 if the dataset has another role than that of the task */
-export async function findOrCreate({ client, name, role = 'training', signal }: PushTask): Promise<Dataset> {
-  const found = await client.find(name, { signal });
-  if (found !== undefined) return found;
-  const options = role === 'training' ? { signal } : { signal, role };
-  const created = await client.create(name, options).catch(async (error) => {
-    // Another client may have created it after `find`.
-    const isTaken = error instanceof TrainyardError && error.status === 409;
-    const other = isTaken ? await client.find(name, { signal }) : undefined;
-    if (other === undefined) throw error;
-    return other;
+/** The accepted files that the dataset has not stored. @param stored files that the service said it has stored */
+function pendingIn({ plan, result, dataset }: Transfer, stored: ReadonlyMap<string, string | undefined>): Hashes {
+  const before = plan.dataset === undefined ? new Map() : storedHashes(plan.dataset);
+  const now = storedHashes(dataset);
+  const accepted = [...result.stored, ...result.unchanged].flatMap((name): [string, string][] => {
+    const sha256 = plan.sides.folder.get(name);
+    return !sha256 || stored.has(name) || before.get(name) === sha256 ? [] : [[name, sha256]];
   });
-  if ((created.role ?? 'training') !== role) throw wrongRole(created, role);
-  return created;
+  return new Map(accepted.filter(([name, sha256]) => now.get(name) !== sha256));
+}
+
+type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
+
+type Transfer = Omit<PushReport, 'pending'>;
+
+async function transfer(
+  plan: PushPlan,
+  dataset: Dataset,
+  listeners: {
+    onCounts: (counts: FileCounts) => void;
+    onSent?: (file: PushFile, storedSha256: string | undefined) => void;
+  },
+): Promise<Transfer> {
+  const { client, signal, display, concurrency, paths } = plan.task;
+  const superseded = supersededBy(plan);
+  if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
+  let start: { ms: number; bytes: number } | undefined;
+  const { failed, ...rest } = await client.push(dataset, plan.files, {
+    onProgress: (progress) => {
+      listeners.onCounts(progress);
+      const now = { ms: Date.now(), bytes: progress.acknowledgedBytes };
+      if (progress.inFlight.length > 0) start ??= now;
+      display.update(() => pushLines(progress, start ?? now));
+    },
+    onFileFinished: (file, outcome, storedSha256) => {
+      if (outcome === 'stored') listeners.onSent?.(file, storedSha256);
+    },
+    ifMatch: isConditional(dataset) ? etagsFor(plan) : undefined,
+    signal,
+    send: sendCounted,
+    ...(concurrency !== undefined && { concurrency }),
+  });
+  // Another client has changed the file since the dataset was read.
+  const isConflict = ({ error }: { error: Error }) => error instanceof TrainyardError && error.status === 412;
+  const changed = failed.filter(isConflict).map(({ name }) => name);
+  const result = { ...rest, failed: failed.filter((file) => !isConflict(file)) };
+  const isComplete = result.failed.length === 0;
+  if (!isComplete) await requireStillThere(paths);
+  const removal = isComplete ? await removeFiles(plan, dataset) : { removed: [], changed: [] };
+  display.clear();
+  const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
+  return { plan, dataset: await client.status(dataset.id, { signal }), result, removed: removal.removed, conflicts };
+}
+
+/** Files that an earlier push has sent, and that are still being checked: once stored, the newer version's condition is not met. */
+function supersededBy({ dataset, sides, toSend }: PushPlan): string[] {
+  const checking = new Map(dataset?.checking?.map(({ filename, sha256 }) => [filename, sha256]));
+  return toSend.filter((name) => checking.has(name) && checking.get(name) === sides.common.get(name));
+}
+
+/** The ETags of the files that are sent, as the dataset had them, damaged ones included; null for those that it did not have. */
+function etagsFor({ files, dataset }: PushPlan): Record<string, string | null> {
+  const stored = [...(dataset?.files ?? []), ...(dataset?.damaged ?? [])];
+  const etags = new Map(stored.map(({ filename, sha256 }) => [filename, `"${sha256}"`]));
+  return Object.fromEntries(files.map(({ name }) => [name, etags.get(name) ?? null]));
 }
 
 /**
@@ -187,9 +157,8 @@ export async function findOrCreate({ client, name, role = 'training', signal }: 
  * @returns the names of removed files and withdrawn uploads, and of files that another client has changed
  */
 async function removeFiles(
-  { client, signal }: PushTask,
+  { task: { client, signal }, toRemove, toWithdraw, sides }: PushPlan,
   dataset: Dataset,
-  { toRemove, toWithdraw, sides }: PushPlan,
 ): Promise<{ removed: string[]; changed: string[] }> {
   const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
   const ordered = toRemove.toSorted((a, b) => isCaption(a) - isCaption(b));
@@ -197,12 +166,11 @@ async function removeFiles(
   const conditions = isConditional(dataset) ? { ifMatch: tags } : {};
   try {
     const files =
-      ordered.length === 0 ? [] : await client.bulk.removeFiles(dataset.id, ordered, { ...conditions, signal });
-    const uploads = toWithdraw.length === 0 ? [] : await client.bulk.withdraw(dataset.id, toWithdraw, { signal });
+      ordered.length > 0 ? await client.bulk.removeFiles(dataset.id, ordered, { ...conditions, signal }) : [];
+    const uploads = toWithdraw.length > 0 ? await client.bulk.withdraw(dataset.id, toWithdraw, { signal }) : [];
+    const gone = [...files.filter(({ deleted }) => deleted), ...uploads.filter(({ withdrawn }) => withdrawn)];
     return {
-      removed: [...files.filter(({ deleted }) => deleted), ...uploads.filter(({ withdrawn }) => withdrawn)].map(
-        ({ filename }) => filename,
-      ),
+      removed: gone.map(({ filename }) => filename),
       changed: files.filter(({ deleted, current }) => !deleted && current).map(({ filename }) => filename),
     };
   } catch (error) {
@@ -213,16 +181,95 @@ async function removeFiles(
   }
 }
 
+/**
+ * The report with the dataset once it is READY or FAILED. Unless the task waits for it and all files were sent, it is as it was;
+ * so is a dataset without files, which would stay DRAFT.
+ */
+export async function waitForEnd(report: PushReport): Promise<PushReport> {
+  const { plan, dataset, result } = report;
+  const { task } = plan;
+  if (!task.waits || dataset.status !== 'UPLOADING' || result.failed.length > 0) return report;
+  const finishedFiles = result.stored.length + result.unchanged.length;
+  try {
+    return await endedReport(report, await waitFor(task, dataset));
+  } catch (error) {
+    throw withAdvice(error, { totalFiles: plan.files.length, finishedFiles, failedFiles: 0 }, task.name);
+  } finally {
+    task.display.clear();
+  }
+}
+
 /** Waits for READY or FAILED, and shows what it waits for. */
 export async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
   const onStatus = ({ status, counts }: DatasetWithFiles) => {
-    // Only trainyard reports counts; other services of this API do not.
     const { pending = 0, checking = 0 } = counts ?? {};
     const uploads = pending === 0 ? '' : `; ${counted(pending, 'upload')} pending`;
     const checks = checking === 0 ? '' : `; ${counted(checking, 'file')} being checked`;
     display.update(() => [`${status}, waiting for READY${uploads}${checks}`]);
   };
   return client.waitUntilReady(id, { signal, onStatus });
+}
+
+/** The report once the wait for the dataset has ended. Remembers which pending files are stored. */
+export async function endedReport(report: PushReport, dataset: DatasetWithFiles): Promise<PushReport> {
+  const { task } = report.plan;
+  if (report.pending.size > 0) {
+    await withLockedFolders(task.pair.folders, task, async () => {
+      const state = await CommonState.open({ ...task.pair, datasetId: dataset.id });
+      await state.change(storedSince(state.sent, storedHashes(dataset)));
+    }).catch((error) => {
+      // Nothing is remembered of a folder that was removed during the wait.
+      if (!(error instanceof CommandError) || error.exitCode !== EXIT.noInput) throw error;
+    });
+  }
+  return withVerdicts(report, dataset);
+}
+
+/** The report with a later state of the dataset: pending files are stored, rejected or in conflict once it has no uploads. */
+function withVerdicts(report: PushReport, dataset: DatasetWithFiles): PushReport {
+  const { plan, result, pending } = report;
+  if (pending.size === 0 || dataset.status === 'UPLOADING') return { ...report, dataset };
+  const stored = storedHashes(dataset);
+  const before = plan.dataset === undefined ? new Map() : storedHashes(plan.dataset);
+  const lost = new Set([...pending].filter(([name, sha256]) => stored.get(name) !== sha256).map(([name]) => name));
+  const isChanged = (name: string) => stored.get(name) !== before.get(name);
+  const reasons = rejectionsIn(dataset);
+  const rejected = [...lost]
+    .filter((name) => !isChanged(name))
+    .map((name) => {
+      const reason = reasons.get(name) ?? `${name} was sent, and the dataset does not have it.`;
+      return { name, error: new CommandError(EXIT.dataError, printable(reason)) };
+    });
+  return {
+    ...report,
+    dataset,
+    result: {
+      stored: result.stored.filter((name) => !lost.has(name)),
+      unchanged: result.unchanged.filter((name) => !lost.has(name)),
+      failed: [...result.failed, ...rejected],
+    },
+    conflicts: [...new Set([...report.conflicts, ...[...lost].filter(isChanged)])].sort(),
+    pending: new Map(),
+  };
+}
+
+/** By filename, why a dataset has rejected uploads. */
+function rejectionsIn({ files, error }: DatasetWithFiles): Map<string | undefined, string> {
+  const warnings = files.flatMap((file) => file.warnings ?? []).filter(({ code }) => code === 'REPLACEMENT_REJECTED');
+  return new Map([...warnings, ...(error?.problems ?? [])].map(({ filename, message }) => [filename, message]));
+}
+
+/** Adds to a temporary failure the number of files sent, and the advice to run the same command again. */
+function withAdvice(error: unknown, { totalFiles, finishedFiles, failedFiles }: FileCounts, name: string): unknown {
+  const { code, message } = endingOf(error);
+  const isTemporary = code === EXIT.interrupted || code === EXIT.unavailable || code === EXIT.temporaryFailure;
+  if (!isTemporary || error instanceof CommandError) return error;
+  const sent = finishedFiles - failedFiles;
+  const advice =
+    sent > 0 && sent === totalFiles
+      ? `All files are in "${name}". Run the same command again to wait for READY.`
+      : `${sent.toLocaleString('en')} of ${counted(totalFiles, 'file')} ${sent === 1 ? 'is' : 'are'} in "${name}". Run the same command again to send the rest.`;
+  return new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
 }
 
 /**

@@ -48,10 +48,13 @@ export async function readConflicts(
 ): Promise<Conflict[]> {
   const { folder, dataset, client, datasetId, signal } = sides;
   const captions = names.filter((name) => mediaTypeOf(name)?.kind === 'caption').slice(0, MAX_READ);
-  const texts = await textsInDataset(
-    captions.filter((name) => dataset.has(name)),
-    { client, datasetId, signal },
-  );
+  const stored = captions.filter((name) => dataset.has(name));
+  const read = await client.bulk.captions(datasetId, stored, { signal }).catch((error) => {
+    // One of them was removed in the meantime; their sizes are shown.
+    if (error instanceof TrainyardError && error.status === 404) return [];
+    throw error;
+  });
+  const texts = new Map(read.map(({ filename, text }) => [filename, text ?? undefined]));
   const localTexts = new Map<string, string>();
   await forEachConcurrent(captions, 8, async (name) => {
     const path = folder.get(name)?.path;
@@ -67,19 +70,6 @@ export async function readConflicts(
     folder: versionOf(folder.get(filename), localTexts.get(filename)),
     dataset: versionOf(dataset.get(filename), texts.get(filename)),
   }));
-}
-
-async function textsInDataset(
-  names: readonly string[],
-  { client, datasetId, signal }: { client: TrainyardClient; datasetId: string; signal: AbortSignal },
-): Promise<Map<string, string>> {
-  if (names.length === 0) return new Map();
-  const captions = await client.bulk.captions(datasetId, names, { signal }).catch((error) => {
-    // One of them was removed in the meantime; their sizes are shown.
-    if (error instanceof TrainyardError && error.status === 404) return [];
-    throw error;
-  });
-  return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
 }
 
 /** Lists conflicts: of captions the lines that differ, `-` in the folder and `+` in the dataset, of other files the sizes. */
@@ -127,9 +117,8 @@ function differingLines(one: readonly string[], other: readonly string[]): [stri
 }
 
 function shortened(lines: readonly string[], max: number): string[] {
-  return lines.length <= max
-    ? [...lines]
-    : [...lines.slice(0, max), `… and ${counted(lines.length - max, 'more line')}`];
+  const more = lines.length - max;
+  return more <= 0 ? [...lines] : [...lines.slice(0, max), `… and ${counted(more, 'more line')}`];
 }
 
 /** Prints conflicts on standard output, and on standard error how to decide. */

@@ -1,103 +1,40 @@
-import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf } from '../counts.js';
+import { type CountedFile, countsInRole, countsOfStem, recount, stemGroupsOf } from '../counts.js';
 import { type Role, type StoredFile, statusOf } from '../dataset.js';
 import { digestOf } from '../digest.js';
-import { stemOf } from '../media.js';
-import type { PastFile } from './revisions.js';
+import type { StemGroup } from '../upload-transitions.js';
+import { storedFileIn } from '../write-condition.js';
+import type { Revision } from './revisions.js';
 
 /** A file and the revisions that have it: from `upload.addedIn` up to, and without, `removedIn`; `undefined`: all since. */
-export type VersionedFile = StoredFile & Partial<Pick<PastFile, 'removedIn'>>;
-
-/** What a revision's set of files is. */
-export interface RevisionState {
-  readonly number: number;
-  readonly digest: string;
-  /** Whether these files, alone, are fit to train on. */
-  readonly isReady: boolean;
+export interface VersionedFile extends StoredFile {
+  readonly removedIn?: number;
 }
 
-function isIn({ upload: { addedIn = 0 }, removedIn }: VersionedFile, number: number): boolean {
-  return addedIn <= number && (removedIn === undefined || number < removedIn);
+const ROLES: readonly Role[] = ['training', 'control', 'mask'];
+
+/** What follows from a set of stored files alone. */
+export interface FilesState {
+  readonly digest: string;
+  /** The roles in which a dataset of these files is READY. */
+  readonly readyAs: readonly Role[];
+}
+
+export function filesStateOf(
+  files: readonly (CountedFile & { readonly upload: { readonly sha256: string } })[],
+): FilesState {
+  let counts = countsOfStem([]);
+  for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
+  const nothingPending = { unpaired: 0, pendingUntil: null, lastActivity: 0 };
+  const isReadyAs = (role: Role) =>
+    statusOf({ ...countsInRole(counts, role), ...nothingPending }, 1, { captionGrace: 0 }) === 'READY';
+  return { digest: digestOf(files), readyAs: ROLES.filter(isReadyAs) };
 }
 
 /** The files of a revision, by name. */
 export function filesIn(files: readonly VersionedFile[], number: number): VersionedFile[] {
-  return files.filter((file) => isIn(file, number)).sort(byName);
-}
-
-/**
- * Yields the states of revisions, from the newest to the oldest. From one to the next, only the files that differ are looked at,
- * apart from the digest itself.
- *
- * @param versions every file that is in one of these revisions
- * @param options.numbers in descending order
- * @param options.role that of the dataset now
- */
-export function* revisionStates(
-  versions: readonly VersionedFile[],
-  { numbers, role }: { numbers: readonly number[]; role: Role },
-): Generator<RevisionState, undefined> {
-  const [newest] = numbers;
-  if (newest === undefined) return undefined;
-  const files = new Map(filesIn(versions, newest).map((file) => [file.filename, file]));
-  const stems = stemGroupsOf([...files.values()]);
-  let counts: StemCounts = countsOfStem([]);
-  for (const group of stems.values()) counts = recount(counts, [], group);
-  const [byAdded, byRemoved] = [
-    groupByKey(versions, ({ upload }) => upload.addedIn ?? 0),
-    groupByKey(versions, ({ removedIn }) => removedIn ?? Number.POSITIVE_INFINITY),
-  ];
-  let previous = newest;
-  for (const number of numbers) {
-    const leaving = between(byAdded, number, previous).filter((file) => isIn(file, previous));
-    const coming = between(byRemoved, number, previous).filter((file) => isIn(file, number));
-    const replaced = new Set(coming.map(({ filename }) => filename));
-    // Setting a name again keeps its place, so that the map stays nearly sorted and the digest is quick.
-    for (const { filename } of leaving) if (!replaced.has(filename)) files.delete(filename);
-    for (const file of coming) files.set(file.filename, file);
-    const left = new Set(leaving);
-    const comingByStem = stemGroupsOf(coming);
-    for (const stem of new Set([...leaving, ...coming].map(({ filename }) => stemOf(filename)))) {
-      const before = stems.get(stem) ?? [];
-      const after = [...before.filter((file) => !left.has(file)), ...(comingByStem.get(stem) ?? [])];
-      stems.set(stem, after);
-      counts = recount(counts, before, after);
-    }
-    const digest = digestOf([...files.values()]);
-    yield { number, digest, isReady: isReady(countsInRole(counts, role)) };
-    previous = number;
-  }
-  return undefined;
-}
-
-/** The state of one revision. */
-export function stateOfRevision(
-  versions: readonly VersionedFile[],
-  { number, role }: { number: number; role: Role },
-): RevisionState {
-  return revisionStates(versions, { numbers: [number], role }).next().value as RevisionState;
-}
-
-function isReady(counts: StemCounts): boolean {
-  const settled = { ...counts, unpaired: 0, pendingUntil: null, lastActivity: 0 };
-  return statusOf(settled, 1, { captionGrace: 0 }) === 'READY';
-}
-
-/** The files that were added or removed after revision `number`, up to revision `previous`. */
-function between(groups: ReadonlyMap<number, VersionedFile[]>, number: number, previous: number): VersionedFile[] {
-  const numbers = Array.from({ length: previous - number }, (_, i) => number + 1 + i);
-  return numbers.flatMap((at) => groups.get(at) ?? []);
-}
-
-/** Groups items by a key, each group in the order of the items. */
-function groupByKey<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return groups;
+  const isIn = ({ upload: { addedIn = 0 }, removedIn }: VersionedFile) =>
+    addedIn <= number && (removedIn === undefined || number < removedIn);
+  return files.filter(isIn).sort(byName);
 }
 
 /** One file that differs between two revisions; `undefined` on the side that has none of its name. */
@@ -119,4 +56,59 @@ export function differencesBetween(from: readonly VersionedFile[], to: readonly 
 
 function byName(a: { readonly filename: string }, b: { readonly filename: string }): number {
   return a.filename < b.filename ? -1 : a.filename > b.filename ? 1 : 0;
+}
+
+/**
+ * Makes the stored files of a stem those of a revision. Pending and received uploads stay; a rejected upload of a name that
+ * gets another file is removed, as `finalize` does.
+ *
+ * @param target the files of the revision that have this stem
+ */
+export function restoreStem(group: StemGroup, target: readonly VersionedFile[]): StemGroup {
+  const names = new Set(target.map(({ filename }) => filename));
+  const kept = group.filter(({ filename, upload }) => upload.state !== 'stored' || names.has(filename));
+  const next = target.reduce(putBack, kept);
+  return next.length === group.length && next.every((file, i) => file === group[i]) ? group : next;
+}
+
+/**
+ * Reverses one difference, if the file is as that left it. A file that is as it was before stays, so that a request that is
+ * sent twice has the same result.
+ *
+ * @returns `undefined` if the file was changed since
+ */
+export function reverse(group: StemGroup, { filename, from, to }: FileDifference): StemGroup | undefined {
+  const current = storedFileIn(group, filename)?.upload.sha256;
+  if (current === from?.upload.sha256) return group;
+  if (current !== to?.upload.sha256) return undefined;
+  if (from !== undefined) return putBack(group, from);
+  return group.filter((file) => file.upload.state !== 'stored' || file.filename !== filename);
+}
+
+/** Makes a file of a revision the stored file of its name. A stored file with the same bytes stays. */
+function putBack(group: StemGroup, file: VersionedFile): StemGroup {
+  const { filename, upload } = file;
+  if (storedFileIn(group, filename)?.upload.sha256 === upload.sha256) return group;
+  const isReplaced = (other: StemGroup[number]) =>
+    other.filename === filename && (other.upload.state === 'stored' || other.upload.state === 'rejected');
+  const { removedIn: _, ...stored } = file;
+  return [...group.filter((other) => !isReplaced(other)), stored satisfies StoredFile];
+}
+
+/**
+ * Yields the kept revisions of several datasets that were their latest ones at the same time, newest first. What a revision
+ * had before its last change is not kept.
+ *
+ * @param histories the kept revisions of each dataset, newest first
+ */
+export function* revisionsTogether<R extends Pick<Revision, 'startedAt' | 'changedAt'>>(
+  histories: readonly (readonly R[])[],
+): Generator<R[], undefined> {
+  // Revisions that overlap in time do so when the last of them has its last change.
+  const times = new Set(histories.flatMap((revisions) => revisions.map(({ changedAt }) => changedAt)));
+  for (const at of [...times].sort((a, b) => b - a)) {
+    const latest = histories.flatMap((revisions) => revisions.find(({ startedAt }) => startedAt <= at) ?? []);
+    if (latest.length === histories.length && latest.every(({ changedAt }) => changedAt <= at)) yield latest;
+  }
+  return undefined;
 }

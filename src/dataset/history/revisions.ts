@@ -31,14 +31,9 @@ export interface Revision {
   readonly restoredFrom: number | null;
   /** As `digestOf` computes it; `null` if it has not been computed since the last change. */
   readonly digest: string | null;
-  /** Whether its files are fit to train on; `null` like the digest. */
+  /** Whether its files are fit to train on in the role that the dataset has now; `null` like the digest. */
   readonly isReady: boolean | null;
   readonly pin: { readonly at: Micros; readonly by: string; readonly note: string | null } | null;
-}
-
-/** A stored file that was replaced or removed: revisions from `upload.addedIn` up to, and without, `removedIn` have it. */
-export interface PastFile extends StoredFile {
-  readonly removedIn: number;
 }
 
 /** What a new revision depends on: the latest number, and the group whose changes still join that revision. */
@@ -53,7 +48,7 @@ export interface StoredDifference {
   readonly removed: readonly StoredFile[];
   readonly changed: readonly Replacement[];
   readonly identical: readonly Replacement[];
-  /** Files that were found damaged, or are sound again: revisions that have them may be READY no longer, or again. */
+  /** Files that were found damaged, or are sound again. */
   readonly judgedAgain: readonly StoredFile[];
 }
 
@@ -112,23 +107,6 @@ function isAlone({ how }: Author): boolean {
 /** Changes of the same group belong together. */
 function groupOf({ tokenId, how, changeId }: Author): string {
   return [how, tokenId ?? '', changeId ?? ''].join(' ');
-}
-
-/** Which revisions retention keeps, besides the latest and those that are pinned. */
-export interface HistoryRules {
-  /** How long after its last change a revision is kept. */
-  readonly lifetime: Micros;
-  /** How many of the latest revisions are kept, however old. */
-  readonly count: number;
-}
-
-/** When retention may delete a revision; `undefined` as long as no change follows it, or others, or while it is pinned. */
-export function expiryOf(
-  { number, changedAt, pin }: Pick<Revision, 'number' | 'changedAt' | 'pin'>,
-  { latest, rules }: { latest: number; rules: HistoryRules },
-): Micros | undefined {
-  const isKept = pin !== null || number === latest || number > latest - rules.count;
-  return isKept ? undefined : changedAt + rules.lifetime;
 }
 
 function isDamaged({ upload }: StoredFile): boolean {

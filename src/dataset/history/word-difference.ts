@@ -5,31 +5,18 @@ export interface Piece {
 }
 
 /**
- * Aligning words takes time and memory quadratic in their number. If either text has more words than this between the first
- * and the last difference, all of them count as replaced.
+ * Aligning words takes time and memory quadratic in their number. If either text has more words, spaces included, all of them
+ * count as replaced.
  */
-const MAX_ALIGNED_WORDS = 400;
+const MAX_ALIGNED_WORDS = 1500;
 
 /** Compares two texts word by word: a diff by their longest common subsequence. */
 export function differenceOf(before: string, after: string): Piece[] {
   const old = wordsIn(before);
   const now = wordsIn(after);
-  let start = 0;
-  while (start < old.length && start < now.length && old[start] === now[start]) start++;
-  let end = 0;
-  const most = Math.min(old.length, now.length) - start;
-  while (end < most && old.at(-1 - end) === now.at(-1 - end)) end++;
-  return merged([
-    ...old.slice(0, start).map((text): Piece => ({ kind: 'same', text })),
-    ...middle(old.slice(start, old.length - end), now.slice(start, now.length - end)),
-    ...old.slice(old.length - end).map((text): Piece => ({ kind: 'same', text })),
-  ]);
-}
-
-function middle(old: readonly string[], now: readonly string[]): Piece[] {
   const removed = (text: string): Piece => ({ kind: 'removed', text });
   const added = (text: string): Piece => ({ kind: 'added', text });
-  if (old.length > MAX_ALIGNED_WORDS || now.length > MAX_ALIGNED_WORDS) return [...old.map(removed), ...now.map(added)];
+  if (Math.max(old.length, now.length) > MAX_ALIGNED_WORDS) return merged([...old.map(removed), ...now.map(added)]);
   // common[i][j] is the length of the longest common subsequence of old[i…] and now[j…].
   const common = Array.from({ length: old.length + 1 }, () => new Uint16Array(now.length + 1));
   for (let i = old.length - 1; i >= 0; i--) {
@@ -47,7 +34,7 @@ function middle(old: readonly string[], now: readonly string[]): Piece[] {
     } else if (common[i + 1]![j]! >= common[i]![j + 1]!) pieces.push(removed(old[i++]!));
     else pieces.push(added(now[j++]!));
   }
-  return [...pieces, ...old.slice(i).map(removed), ...now.slice(j).map(added)];
+  return merged([...pieces, ...old.slice(i).map(removed), ...now.slice(j).map(added)]);
 }
 
 function wordsIn(text: string): string[] {

@@ -1,14 +1,13 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { connectionClosed, onceClosed } from '../bodies.js';
-import type { App } from '../context.js';
 
 /**
  * Handles the requests of a connection sequentially, as they are answered (RFC 9112, section 9.3.2). Node hands over at once all
  * that a client has sent. If the client disconnects, Node tells only the first of them, so the others must not have begun.
  */
-export function handleSequentially(app: App): void {
+export function handleSequentially(app: FastifyInstance): void {
   const latest = new WeakMap<Socket, ServerResponse>();
   app.addHook('onRequest', async ({ raw: { socket } }, reply) => {
     const previous = latest.get(socket);
@@ -44,4 +43,17 @@ export function disconnectSignal(reply: FastifyReply): AbortSignal {
     if (!reply.raw.writableFinished) disconnected.abort(connectionClosed());
   });
   return disconnected.signal;
+}
+
+/**
+ * Closes a connection whose client has taken no byte of a response for the `connectionTimeout` of the app. Without the
+ * listener, Node would also close connections whose response takes long.
+ */
+export function endStalledResponses({ server }: FastifyInstance): void {
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    response.on('timeout', () => {
+      // A reset frees the bytes that the kernel still holds for the client.
+      if (socket.writableLength > 0) socket.resetAndDestroy();
+    });
+  });
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setImmediate as pollConnections, setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../dataset/errors.js';
 import { onceClosed } from '../bodies.js';
-import type { App } from '../context.js';
+import type { FastifyInstance } from 'fastify';
 
 /** Draining ends when no connection or request has arrived for this long. */
 const QUIET_MS = 300;
@@ -23,7 +23,7 @@ export interface Drain {
 }
 
 /** Adds graceful shutdown to an app that does not listen yet. Requests that arrive while it drains are rejected with 503. */
-export function registerDrain(app: App): Drain {
+export function registerDrain(app: FastifyInstance): Drain {
   const stopping = new AbortController();
   app.addHook('onRequest', async () => {
     stopping.signal.throwIfAborted();

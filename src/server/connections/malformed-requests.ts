@@ -1,26 +1,19 @@
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WireErrorCode } from '../../api/error-codes.js';
-import { onceClosed } from '../bodies.js';
-import type { App } from '../context.js';
+import type { FastifyInstance } from 'fastify';
 import { type ErrorResponse, errorResponse, NOSNIFF } from '../errors.js';
 
-/** The bytes that are read and discarded after an answer, and for how long, since a client may send before it reads. */
-const LINGER_BYTES = 8 * 1024 * 1024;
+/** How long what a client still sends after an answer is discarded, since it may send before it reads. */
 const LINGER_MS = 2000;
 
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-}
-
-/** The latest request of each connection. */
-const exchanges = new WeakMap<Socket, Exchange>();
+/** The latest response of each connection. */
+const responses = new WeakMap<Socket, ServerResponse>();
 
 /** Answers requests that Node would reject without a body, or not at all. */
-export function registerMalformedRequests({ server }: App): void {
+export function registerMalformedRequests({ server }: FastifyInstance): void {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    exchanges.set(request.socket, { request, response });
+    responses.set(request.socket, response);
   });
   // Node would answer 417 by itself; `malformedRequestOf` rejects it in the same way as other requests.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
@@ -70,19 +63,12 @@ export function answerParseError(error: Error & { code?: string }, socket: Socke
     'bad_request' as const,
     `This is not a valid HTTP request: ${error.message}`,
   ];
-  const exchange = exchanges.get(socket);
-  const answer = () => answerAndClose(socket, errorResponse(code, message));
-  if (exchange === undefined || exchange.response.closed) {
-    answer();
-  } else if (exchange.request.complete) {
-    // The bytes follow a valid request, whose response comes first.
-    stopParsing(socket);
-    onceClosed(exchange.response, () => socket.writable && answer());
-  } else if (exchange.response.headersSent) {
+  const response = responses.get(socket);
+  if (response === undefined || response.closed || !response.headersSent) {
+    answerAndClose(socket, errorResponse(code, message));
+  } else {
     // Sends what has been written, such as an early rejection of the same request.
     socket.destroySoon();
-  } else {
-    answer();
   }
 }
 
@@ -97,27 +83,8 @@ function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse
     connection: 'close',
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${payload}`);
-  linger(socket);
+  // A connection that is closed with unread bytes is reset, and loses its answer.
+  socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
-}
-
-function stopParsing(socket: Socket): void {
-  socket.removeAllListeners('data');
-  // Node's parser reads from the connection directly until there is another reader.
-  socket.on('data', () => {});
-  socket.pause();
-}
-
-/** Discards what the client still sends. A connection that is closed with unread bytes is reset, and loses its answer. */
-function linger(socket: Socket): void {
-  stopParsing(socket);
-  let bytes = 0;
-  socket.on('error', () => socket.destroy());
-  socket.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > LINGER_BYTES) socket.pause();
-  });
-  socket.once('end', () => socket.destroySoon());
-  socket.resume();
 }

@@ -1,36 +1,254 @@
-import { wireAccount } from '../../api/account/account-schema.js';
-import type { App, RouteContext } from '../context.js';
-import { routesTagged } from '../docs.js';
-import { timeOf } from '../to-wire.js';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { WireRevokedToken, WireToken } from '../../api/account-schemas.js';
+import { DEFAULT_SHARE_SECONDS, MAX_EXPIRY_SECONDS } from '../../api/limits.js';
+import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { DatasetService } from '../../service/datasets.js';
+import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
+import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
+import { type Grant, isExpired, type TokenRights, type TokenSummary } from '../../storage/catalog/accounts/grant.js';
+import type { NewSession, Sessions } from '../../storage/catalog/accounts/sessions.js';
+import type { RevocationOptions } from '../../storage/catalog/accounts/token-statements.js';
+import type { FailedLogins } from '../limits.js';
+import type { Handlers } from '../register-routes.js';
+import { browserNameOf, isFromPage, setSessionCookie } from '../session.js';
+import { timeOf, timeOrNull } from '../to-wire.js';
+import { baseUrlOf } from './uploads.js';
 
-const route = routesTagged('account');
+export interface TokenServices {
+  readonly accounts: Accounts;
+  readonly datasets: DatasetService;
+  readonly limits: AccountUsage;
+  /** The service's URL for clients; `undefined` for the host that each client used. */
+  readonly publicUrl: string | undefined;
+  readonly now: () => Micros;
+}
 
-/** The route that tells what a token allows, and how much of its limits an account uses. */
-export function registerAccountRoutes(app: App, { accounts, limits }: RouteContext): void {
-  app.get(
-    '/account',
-    route('The account, what its token allows, and the usage and limits of the account', {
-      response: { 200: wireAccount },
-    }),
-    async ({ accountId, grant }) => {
-      if (grant === undefined) throw new Error('No link leads to the account.');
-      const { tokenId, sessionId, accountName, isReadOnly, datasetIds, expiresAt } = grant;
+/** Tells what a token allows, and lists, makes and revokes the tokens of an account. */
+export function tokenHandlers({
+  accounts,
+  limits,
+  now,
+}: TokenServices): Handlers<'account.read' | 'token.list' | 'token.create' | 'token.revoke'> {
+  return {
+    'account.read': async ({ accountId, request }) => {
+      const { tokenId, sessionId, accountName, isReadOnly, datasetIds, expiresAt } = grantOf(request);
+      const usageToWire = ({ historyBytes, ...usage }: Awaited<ReturnType<Accounts['usage']>>) => ({
+        ...usage,
+        history_bytes: historyBytes,
+      });
       return {
         account: accountName,
         token: {
           id: tokenId,
           read_only: isReadOnly,
           datasets: datasetIds && [...datasetIds],
-          expires_at: expiresAt === null ? null : timeOf(expiresAt),
+          expires_at: timeOrNull(expiresAt),
         },
         session_id: sessionId,
         ...(datasetIds === null && { usage: usageToWire(await accounts.usage(accountId)) }),
-        limits: limits.account,
+        limits,
       };
     },
-  );
+    'token.list': async ({ request }) => {
+      const grant = grantOf(request);
+      const ids = grant.datasetIds === null ? undefined : [grant.tokenId, idOf(grant)];
+      const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, ...(ids && { ids }) });
+      const at = now();
+      // Each sign-in leaves a session, which is of no use once it has expired.
+      const listed = found.filter((token) => token.kind !== 'session' || !isExpired(token, at));
+      return { tokens: listed.map((token) => tokenToWire(token, grant)) };
+    },
+    'token.create': async ({ body, request }) => {
+      const { read_only, datasets: bound, name, ...expiry } = body ?? { read_only: false };
+      const rights = { isReadOnly: read_only, datasets: bound ?? undefined, expiresAt: expiryOf(expiry, now()) };
+      const made = await makeToken(accounts, grantOf(request), { ...rights, name: nameOf(name) }, now());
+      request.audited = { made: made.id, ...(made.name !== null && { name: made.name }) };
+      return made;
+    },
+    'token.revoke': async ({ params, query, request }) =>
+      revoke(accounts, request, params.token_id, { withMade: query.with_made === 'true', now: now() }),
+  };
 }
 
-function usageToWire({ historyBytes, ...usage }: Awaited<ReturnType<RouteContext['accounts']['usage']>>) {
-  return { ...usage, history_bytes: historyBytes };
+/** Lists, makes and revokes the shares of datasets. */
+export function shareHandlers({
+  accounts,
+  datasets,
+  publicUrl,
+  now,
+}: TokenServices): Handlers<'share.list' | 'share.create' | 'share.revoke'> {
+  return {
+    'share.list': async ({ key, request }) => {
+      const grant = grantOf(request);
+      await datasets.summary(key);
+      const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, kind: 'share' });
+      const shares = found.filter(({ datasets: bound }) => bound?.[0]?.id === key.id);
+      return { tokens: shares.map((token) => tokenToWire(token, grant)) };
+    },
+    'share.create': async ({ key, body, request }) => {
+      await datasets.summary(key);
+      const expiresAt = now() + (body?.expires_in ?? DEFAULT_SHARE_SECONDS) * MICROS_PER_SECOND;
+      const rights = {
+        kind: 'share',
+        isReadOnly: true,
+        datasets: [key.id],
+        expiresAt,
+        name: nameOf(body?.name),
+      } as const;
+      const made = await makeToken(accounts, grantOf(request), rights, now());
+      request.audited = { made: made.id, ...(made.expires_at !== null && { expires_at: made.expires_at }) };
+      // A browser never sends what follows the `#`, so that the secret is in no log.
+      const url = `${baseUrlOf(request, publicUrl)}/shared/datasets/${encodeURIComponent(key.id)}#share=${made.secret}`;
+      return { ...made, url };
+    },
+    'share.revoke': async ({ key, params, request }) =>
+      revoke(accounts, request, params.share_id, { sharedDatasetId: key.id, now: now() }),
+  };
+}
+
+async function makeToken(accounts: Accounts, grant: Grant, rights: TokenRights, now: Micros) {
+  const made = await accounts.createToken(grant.accountName, now, { ...rights, parentId: grant.tokenId });
+  const [summary] = await accounts.tokens(grant.accountName, { ids: [made.id] });
+  if (summary === undefined) throw new Error('The new token is not in the catalog.');
+  return { ...tokenToWire(summary, grant), secret: made.token };
+}
+
+async function revoke(
+  accounts: Accounts,
+  request: FastifyRequest,
+  id: string,
+  { now, ...options }: RevocationOptions & { now: Micros },
+): Promise<WireRevokedToken> {
+  const grant = grantOf(request);
+  const revoked = await accounts.revokeToken(id, now, { accountId: grant.accountId, ...options });
+  request.audited = { revoked };
+  return { id, revoked, current: revoked.includes(idOf(grant)) };
+}
+
+export interface SessionServices {
+  readonly accounts: Accounts;
+  readonly sessions: Sessions;
+  readonly failedLogins: FailedLogins;
+  /** The name of the cookie with the session of the page. */
+  readonly sessionCookie: string;
+  readonly now: () => Micros;
+}
+
+/** Signs browsers in and out. */
+export function sessionHandlers({
+  accounts,
+  sessions,
+  failedLogins,
+  sessionCookie: name,
+  now,
+}: SessionServices): Handlers<'session.start' | 'session.end' | 'session.code'> {
+  const answerWith = (reply: FastifyReply, { id, secret, expiresAt }: NewSession) => {
+    const seconds = Math.ceil((expiresAt - now()) / MICROS_PER_SECOND);
+    setSessionCookie(reply, { name, value: secret, seconds });
+    return { id, expires_at: timeOf(expiresAt) };
+  };
+  const startWithCode = async (request: FastifyRequest, code: string): Promise<NewSession> => {
+    failedLogins.admitCode(request.ip);
+    const session = await sessions.startWithCode(code, { now: now(), name: browserNameOf(request) });
+    if (session !== undefined) return session;
+    const message =
+      'The link was used already, or has expired: it signs in once, within a minute. To get another one, run: trainyard open';
+    throw new ServiceError('unauthorized', message);
+  };
+  return {
+    'session.start': async ({ body, request, reply }) => {
+      // Otherwise another site could sign a browser in to an account of its own.
+      if (!isFromPage(request)) {
+        const message = 'A session is only for the page of this service, which sends the header Trainyard-Page.';
+        throw new ServiceError('not_allowed', message);
+      }
+      const { grant } = request;
+      if (grant === undefined) {
+        if (body == null) throw new ServiceError('unauthorized', 'Send a token, or a code, with this request.');
+        const session = await startWithCode(request, body.code);
+        request.grant = await accounts.grantOf(session.secret);
+        request.audited = { session: session.id, by: 'code' };
+        return answerWith(reply, session);
+      }
+      const session = await sessions.start(grant.tokenId, { now: now(), name: browserNameOf(request) });
+      if (session === undefined) throw tokenHasEnded();
+      request.audited = { session: session.id };
+      return answerWith(reply, session);
+    },
+    'session.end': async ({ request, reply }) => {
+      const id = request.grant?.sessionId ?? null;
+      if (id === null) throw new ServiceError('not_allowed', 'This request has a token. Only a session signs out.');
+      request.audited = {};
+      await accounts.revokeToken(id, now());
+      setSessionCookie(reply, { name, value: '', seconds: 0 });
+      return { id, ended: true };
+    },
+    'session.code': async ({ request, reply }) => {
+      const { tokenId } = request.grant ?? {};
+      const code = tokenId === undefined ? undefined : await sessions.makeCode(tokenId, now());
+      if (tokenId === undefined || code === undefined) throw tokenHasEnded();
+      request.audited = {};
+      reply.header('cache-control', 'no-store');
+      return { code: code.secret, token_id: tokenId, expires_at: timeOf(code.expiresAt) };
+    },
+  };
+}
+
+/** The token was revoked or expired since the request began. */
+function tokenHasEnded(): ServiceError {
+  return new ServiceError('unauthorized', 'The token was revoked or has expired.');
+}
+
+function grantOf({ grant }: { grant: Grant | undefined }): Grant {
+  if (grant === undefined) throw new Error('No link leads to tokens.');
+  return grant;
+}
+
+/** The id of what the request came with: a token, or a session of it. */
+function idOf({ tokenId, sessionId }: Grant): string {
+  return sessionId ?? tokenId;
+}
+
+function nameOf(name: string | null | undefined): string | undefined {
+  return name?.trim() || undefined;
+}
+
+/** @throws ServiceError `invalid_field` */
+function expiryOf(
+  { expires_in, expires_at }: { expires_in?: number | null | undefined; expires_at?: string | null | undefined },
+  now: Micros,
+): Micros | null {
+  if (expires_in != null && expires_at != null) throw invalidExpiry('give this or expires_in, not both');
+  if (expires_in != null) return now + expires_in * MICROS_PER_SECOND;
+  if (expires_at == null) return null;
+  const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(expires_at);
+  const at = Date.parse(hasZone ? expires_at : `${expires_at}Z`) * 1000;
+  // Also false for a date that is none.
+  if (!(at > now)) throw invalidExpiry('must be in the future');
+  if (at > now + MAX_EXPIRY_SECONDS * MICROS_PER_SECOND) throw invalidExpiry('must be within ten years');
+  return at;
+}
+
+function invalidExpiry(message: string): ServiceError {
+  const detail = [{ path: 'expires_at', message }];
+  return new ServiceError('invalid_field', `The request is not valid. expires_at: ${message}`, { detail });
+}
+
+function tokenToWire(token: TokenSummary, grant: Grant): WireToken {
+  const { id, kind, name, hint, isReadOnly, datasets, createdAt, lastUsedAt, expiresAt, parentId } = token;
+  if (kind === 'code') throw new Error('A code is not listed.');
+  return {
+    id,
+    kind,
+    name,
+    hint,
+    read_only: isReadOnly,
+    datasets: datasets && [...datasets],
+    created_at: timeOf(createdAt),
+    last_used_at: timeOrNull(lastUsedAt),
+    expires_at: timeOrNull(expiresAt),
+    made_by: parentId,
+    current: id === idOf(grant),
+  };
 }

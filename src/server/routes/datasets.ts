@@ -1,31 +1,18 @@
-import { wireDatasetChange } from '../../api/event-schema.js';
-import {
-  createBody,
-  datasetParams,
-  eventsQuery,
-  listQuery,
-  manifestQuery,
-  statusQuery,
-} from '../../api/request-schemas.js';
-import {
-  wireDataset,
-  wireDatasetList,
-  wireDatasetWithFiles,
-  wireDeletedDataset,
-  wireManifest,
-} from '../../api/schemas.js';
-import { ServiceError } from '../../dataset/errors.js';
-import { manifestOf } from '../../service/history/revision-manifests.js';
-import { StateCache } from '../../service/state-cache.js';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
+import type { WireRecheck } from '../../api/schemas.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { DatasetKey, DatasetService } from '../../service/datasets.js';
+import type { DatasetView } from '../../service/dataset-view.js';
+import type { HistoryService } from '../../service/history/history-service.js';
+import { manifestOf } from '../../service/history/revision-manifests.js';
+import type { PairService } from '../../service/pair-service.js';
+import { StateCache } from '../../service/state-cache.js';
+import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
+import type { DatasetChange } from '../../service/watch/watch-dataset.js';
+import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections/disconnect.js';
-import type { App, RouteContext } from '../context.js';
-import { bytesOf, routesTagged } from '../docs.js';
-import { scopeOf } from '../session/share-access.js';
-import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
-import { streamAllEvents, streamEvents } from './events.js';
-
-const route = routesTagged('datasets');
+import type { Handlers } from '../register-routes.js';
+import { datasetToWire, linksToWire, manifestToWire, problemToWire, timeOf, viewToWire } from '../to-wire.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -33,45 +20,36 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const MAX_STATUS_BYTES = 32 * 1024 * 1024;
 const ENTRY_BYTES = 500;
 
-const EVENT_STREAM = { types: ['text/event-stream'] };
-const ALL_EVENTS = bytesOf(
-  'Events until the client disconnects: `dataset` with a Dataset, and `deleted` with `{"id": …}`.',
-  EVENT_STREAM,
-);
-const EVENTS = bytesOf(
-  `Events until the client disconnects or the dataset is deleted: \`dataset\` with a Dataset at once and after changes, and \`deleted\` with \`{"id": …}\`. Changes in quick succession are one event. Two more fields of \`dataset\` say which files changed since the event before. \`files\`: ${fieldOf('files')} \`absent\`: ${fieldOf('absent')} The first event of a stream never has them, so a client that reconnects misses nothing.`,
-  EVENT_STREAM,
-);
+export interface DatasetServices {
+  readonly datasets: DatasetService;
+  readonly history: HistoryService;
+  readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
+  /** Fires when the server begins to drain. */
+  readonly stopping: AbortSignal;
+}
 
-/** Routes to create, list, read, watch and delete datasets. */
-export function registerDatasetRoutes(app: App, context: RouteContext): void {
-  const { datasets, history, watchDataset, stopping } = context;
+/** Creates, lists, reads, changes and deletes datasets. */
+export function datasetHandlers({
+  datasets,
+  history,
+  watchDataset,
+  stopping,
+}: DatasetServices): Handlers<
+  'dataset.create' | 'dataset.list' | 'dataset.status' | 'dataset.manifest' | 'dataset.change' | 'dataset.delete'
+> {
   // Clients poll a status many times between two changes, and that of ten thousand files takes a tenth of a second to compute.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
-
-  app.post(
-    '',
-    route('Create a dataset', {
-      body: createBody,
-      response: { 200: wireDataset },
-      errors: ['invalid_name', 'name_taken', 'quota_exceeded'],
-    }),
-    async (request) => {
-      const { accountId, body } = request;
+  return {
+    'dataset.create': async ({ accountId, body, request }) => {
       const { name, role } = body ?? {};
       const created = await datasets.create({ accountId, name: name ?? undefined, role: role ?? undefined });
       request.audited = { dataset: created.dataset.id, name: created.dataset.name };
       return datasetToWire(created);
     },
-  );
-
-  app.get(
-    '',
-    route('List datasets, newest first', { querystring: listQuery, response: { 200: wireDatasetList } }),
-    async ({ accountId, grant, query }, reply) => {
-      const { limit, status, name, role } = query;
-      const ids = grant?.datasetIds ?? undefined;
-      const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+    'dataset.list': async ({ accountId, query, request, reply }) => {
+      const { limit, status, name, role, cursor } = query;
+      const ids = request.grant?.datasetIds ?? undefined;
+      const after = cursor === undefined ? undefined : parseCursor(cursor);
       const filter = { accountId, ids, name, role, status, after, signal: disconnectSignal(reply) };
       // One more than requested shows whether there is another page.
       const found = await datasets.list({ ...filter, limit: limit && limit + 1 });
@@ -81,29 +59,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const wire = page.map((summary) => datasetToWire(summary));
       return { datasets: wire, ...(limit !== undefined && { next_cursor: next }) };
     },
-  );
-
-  app.get(
-    '/events',
-    route('Server-sent events: each dataset after every change, and the id of each deleted dataset', {
-      response: { 200: ALL_EVENTS },
-    }),
-    async ({ accountId }, reply) => streamAllEvents(reply, accountId, context),
-  );
-
-  app.get(
-    '/:id/status',
-    {
-      config: { isPolled: true },
-      ...route("A dataset's status and files", {
-        params: datasetParams,
-        querystring: statusQuery,
-        response: { 200: wireDatasetWithFiles },
-      }),
-    },
-    async (request, reply) => {
-      const { accountId, params, query } = request;
-      const key = { accountId, id: params.id };
+    'dataset.status': async ({ key, query, request, reply }) => {
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) =>
           withAnySignal([stopping, timeout, disconnectSignal(reply)], (signal) =>
@@ -114,27 +70,14 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const scope = scopeOf(request);
       const isKnown = !scope.isShare && statuses.has(key.id);
       const remembered = isKnown ? statuses.get(key.id, await datasets.state(key)) : undefined;
-      if (remembered !== undefined) return reply.type(JSON_TYPE).send(remembered as never) as never;
+      if (remembered !== undefined) return reply.type(JSON_TYPE).send(remembered);
       const view = await datasets.view(key, scope);
       const json = Buffer.from(JSON.stringify(viewToWire(view)));
       // A share does not show the links.
       if (!scope.isShare) statuses.set(key.id, view.state, { value: json, size: json.length + ENTRY_BYTES });
-      return reply.type(JSON_TYPE).send(json as never) as never;
+      return reply.type(JSON_TYPE).send(json);
     },
-  );
-
-  app.get(
-    '/:id/manifest',
-    route('Every file with its size, SHA-256 and facts, and the digest: of now, of a revision, or of a kept digest', {
-      params: datasetParams,
-      querystring: manifestQuery,
-      response: { 200: wireManifest },
-      errors: ['revision_not_found'],
-    }),
-    async (request, reply) => {
-      const { accountId, params, query } = request;
-      const key = { accountId, id: params.id };
-      const { revision, digest } = query;
+    'dataset.manifest': async ({ key, query: { revision, digest }, request, reply }) => {
       const signal = disconnectSignal(reply);
       if (digest !== undefined) {
         return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), signal));
@@ -142,38 +85,58 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       if (revision !== undefined) return manifestToWire(await history.manifest(key, revision, signal));
       return manifestToWire(manifestOf(await datasets.view(key, scopeOf(request))));
     },
-  );
-
-  app.get(
-    '/:id/events',
-    route('Server-sent events: the dataset now, and after every change, with the files that changed', {
-      params: datasetParams,
-      querystring: eventsQuery,
-      response: { 200: EVENTS },
-    }),
-    async ({ accountId, params, query }, reply) => {
-      const key = { accountId, id: params.id };
-      return streamEvents(reply, key, { context, withLinked: query.linked === 'true' });
+    'dataset.change': async ({ key, body, request }) => {
+      const changed = await datasets.change(key, body, scopeOf(request));
+      request.audited = { name: changed.dataset.name, role: changed.dataset.role };
+      return datasetToWire(changed);
     },
-  );
-
-  app.delete(
-    '/:id',
-    route('Delete a dataset permanently', {
-      params: datasetParams,
-      response: { 200: wireDeletedDataset },
-      errors: ['dataset_linked'],
-    }),
-    async (request) => {
-      const { accountId, params } = request;
-      await datasets.remove({ accountId, id: params.id }, scopeOf(request));
-      return { id: params.id, deleted: true as const };
+    'dataset.delete': async ({ key, request }) => {
+      await datasets.remove(key, scopeOf(request));
+      return { id: key.id, deleted: true };
     },
-  );
+  };
 }
 
-function fieldOf(name: 'files' | 'absent'): string {
-  return wireDatasetChange.shape[name].meta()?.description ?? '';
+/** Reads and replaces the links of training datasets to their controls and masks. */
+export function pairHandlers({
+  datasets,
+  pairs,
+}: {
+  datasets: DatasetService;
+  pairs: PairService;
+}): Handlers<'links.replace' | 'links.read'> {
+  const linkStatesOf = ({ links, status }: DatasetView) => ({ links: linksToWire(links), status });
+  return {
+    'links.replace': async ({ key, body, request }) => {
+      await pairs.replaceLinks(key, body, scopeOf(request));
+      const view = await datasets.view(key);
+      request.audited = { links: Object.fromEntries(view.links.map(({ slot, dataset }) => [slot, dataset.id])) };
+      return linkStatesOf(view);
+    },
+    'links.read': async ({ key, request }) => linkStatesOf(await datasets.view(key, scopeOf(request))),
+  };
+}
+
+/** Inspects the stored files of datasets again. */
+export function recheckHandlers(rechecks: RecheckService): Handlers<'dataset.recheck' | 'dataset.recheck-progress'> {
+  return {
+    'dataset.recheck': async ({ key }) => recheckToWire(await rechecks.start(key)),
+    'dataset.recheck-progress': async ({ key }) => recheckToWire(await rechecks.progress(key)),
+  };
+}
+
+function recheckToWire({ datasetId, recheck, problems }: RecheckProgress): WireRecheck {
+  const found = { dataset_id: datasetId, problems: problems.map(problemToWire) };
+  if (recheck === undefined) return { ...found, state: 'never', total: 0, checked: 0 };
+  const { total, remaining, startedAt, finishedAt } = recheck;
+  return {
+    ...found,
+    state: finishedAt === null ? 'running' : 'finished',
+    total,
+    checked: Math.max(total - remaining, 0),
+    started_at: timeOf(startedAt),
+    ...(finishedAt !== null && { finished_at: timeOf(finishedAt) }),
+  };
 }
 
 /** Returns at the first READY or FAILED, at the first change, or when the watch ends. */

@@ -2,14 +2,16 @@ import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import { withAnySignal } from '../../abort-signals.js';
 import type { Micros } from '../../dataset/dataset.js';
-import type { DatasetKey } from '../../service/datasets.js';
+import type { DatasetKey, DatasetService } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
-import { waitUnlessAborted } from '../../service/watch/watch-dataset.js';
+import { type DatasetChange, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
 import { watchWithLinked } from '../../service/watch/watch-with-linked.js';
+import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
 import { isExpired } from '../../storage/catalog/accounts/grant.js';
 import { disconnectSignal } from '../connections/disconnect.js';
-import type { RouteContext } from '../context.js';
 import { NOSNIFF } from '../errors.js';
+import type { HoldUnsent } from '../limits.js';
+import type { Handlers } from '../register-routes.js';
 import { changeToWire, datasetToWire } from '../to-wire.js';
 
 /** Many proxies close a connection that is idle for a minute. */
@@ -24,54 +26,69 @@ const PAUSE: Micros = 250_000;
 /** Sends one event, and resolves when the connection accepts another. */
 type Send = (event: string, data: unknown) => Promise<void>;
 
-/**
- * Streams the events of a dataset: `dataset` at once and after changes, with the changed files, and `deleted`; with
- * `withLinked`, also `dataset` of the datasets that it is linked to, as far as the token may read them.
- */
-export async function streamEvents(
-  reply: FastifyReply,
-  key: DatasetKey,
-  { context, withLinked }: { context: RouteContext; withLinked: boolean },
-): Promise<void> {
-  const { watchDataset, datasets, stopping } = context;
-  const boundIds = reply.request.grant?.datasetIds;
-  await datasets.summary(key);
-  await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
-    stream(reply, { context, signal }, async (send) => {
-      const changes = withLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
-      for await (const change of changes) {
-        const { filenames, dataset } = change;
-        if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
-        const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
-        await send('dataset', changeToWire(change, files));
-        await waitUnlessAborted(PAUSE, { signal });
-      }
-      if (!signal.aborted) await send('deleted', { id: key.id });
-    }),
-  );
+/** What a stream needs besides its events. */
+interface StreamOptions {
+  readonly accounts: Accounts;
+  readonly now: () => Micros;
+  readonly holdUnsent: HoldUnsent;
+  /** Fires when the server begins to drain. */
+  readonly stopping: AbortSignal;
 }
 
-/** Streams the events of an account: `dataset` for each dataset that changes, and `deleted`. */
-export async function streamAllEvents(reply: FastifyReply, accountId: string, context: RouteContext): Promise<void> {
-  const { watchAccount, stopping } = context;
-  const boundIds = reply.request.grant?.datasetIds;
-  await withAnySignal([stopping, disconnectSignal(reply)], async (signal) => {
-    const events = watchAccount(accountId, signal);
-    try {
-      // Waits for `open`, so that a client misses no change that follows the response headers.
-      await events.next();
-      await stream(reply, { context, signal }, async (send) => {
-        for await (const event of events) {
-          if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
-          if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
-          else if (event.type === 'deleted') await send('deleted', { id: event.id });
+/** Streams the events of a dataset and of an account. */
+export function eventHandlers({
+  datasets,
+  watchDataset,
+  watchAccount,
+  ...options
+}: StreamOptions & {
+  datasets: DatasetService;
+  watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
+  watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
+}): Handlers<'dataset.events' | 'account.events'> {
+  const { stopping } = options;
+  return {
+    'dataset.events': async ({ key, query, request, reply }) => {
+      const boundIds = request.grant?.datasetIds;
+      await datasets.summary(key);
+      await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
+        stream(reply, { options, signal }, async (send) => {
+          const isLinked = query.linked === 'true';
+          const changes = isLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
+          for await (const change of changes) {
+            const { filenames, dataset } = change;
+            if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
+            const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
+            await send('dataset', changeToWire(change, files));
+            await waitUnlessAborted(PAUSE, { signal });
+          }
+          if (!signal.aborted) await send('deleted', { id: key.id });
+        }),
+      );
+      return undefined;
+    },
+    'account.events': async ({ accountId, request, reply }) => {
+      const boundIds = request.grant?.datasetIds;
+      await withAnySignal([stopping, disconnectSignal(reply)], async (signal) => {
+        const events = watchAccount(accountId, signal);
+        try {
+          // Waits for `open`, so that a client misses no change that follows the response headers.
+          await events.next();
+          await stream(reply, { options, signal }, async (send) => {
+            for await (const event of events) {
+              if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
+              if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
+              else if (event.type === 'deleted') await send('deleted', { id: event.id });
+            }
+          });
+        } finally {
+          // The answer to HEAD takes no event, and the watch would continue.
+          void events.return(undefined);
         }
       });
-    } finally {
-      // The answer to HEAD takes no event, and the watch would continue.
-      void events.return(undefined);
-    }
-  });
+      return undefined;
+    },
+  };
 }
 
 function idOf(event: Exclude<AccountEvent, { type: 'open' }>): string {
@@ -84,7 +101,7 @@ function idOf(event: Exclude<AccountEvent, { type: 'open' }>): string {
  */
 async function stream(
   reply: FastifyReply,
-  { context, signal }: { context: RouteContext; signal: AbortSignal },
+  { options, signal }: { options: StreamOptions; signal: AbortSignal },
   produce: (send: Send) => Promise<void>,
 ): Promise<void> {
   reply.hijack();
@@ -109,15 +126,15 @@ async function stream(
     if (unread > MAX_UNREAD_HEARTBEATS) raw.destroy();
     raw.write(': still here\n\n');
     // While the catalog does not answer, the stream continues until the token expires.
-    const grant = context.accounts.grantOf(secret).catch(() => reply.request.grant);
-    void grant.then((found) => (found === undefined || isExpired(found, context.now())) && raw.end());
+    const grant = options.accounts.grantOf(secret).catch(() => reply.request.grant);
+    void grant.then((found) => (found === undefined || isExpired(found, options.now())) && raw.end());
   }, HEARTBEAT_MS);
   const send: Send = async (event, data) => {
     if (raw.writableEnded) return;
     if (raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) return;
-    context.unsentAnswers.hold(raw, { accountId, bytes: raw.writableLength });
+    options.holdUnsent(raw, { accountId, bytes: raw.writableLength });
     await once(raw, 'drain', { signal });
-    context.unsentAnswers.hold(raw, { accountId, bytes: 0 });
+    options.holdUnsent(raw, { accountId, bytes: 0 });
   };
   try {
     await produce(send);

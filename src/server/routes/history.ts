@@ -1,151 +1,122 @@
 import type { FastifyRequest } from 'fastify';
-import {
-  type WireRevision,
-  wireRestored,
-  wireRevision,
-  wireRevisionDiff,
-  wireRevisionPage,
-  wireRevisionWithFiles,
-  wireUndone,
-} from '../../api/history-schemas.js';
-import {
-  datasetParams,
-  pinBody,
-  revisionDiffQuery,
-  revisionParams,
-  revisionsQuery,
-} from '../../api/request-schemas.js';
+import type { WireRevision, WireRevisionDiff } from '../../api/history-schemas.js';
+import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { FileDifference } from '../../dataset/history/revision-states.js';
+import type { Downloads } from '../../service/download/downloads.js';
+import type { HistoryService } from '../../service/history/history-service.js';
+import { textBytesOf } from '../../service/history/revision-difference.js';
 import type { RevisionView } from '../../service/history/revision-manifests.js';
-import { authorOf } from '../author.js';
-import type { App, RouteContext } from '../context.js';
-import { routesTagged } from '../docs.js';
+import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
+import type { FilesInFlight } from '../limits.js';
+import type { Handlers } from '../register-routes.js';
 import { fileToWire, timeOf } from '../to-wire.js';
-import { differenceTexts } from './download/difference-texts.js';
-import { sendJsonParts } from './download/json-parts.js';
+import { authorOf } from '../write-headers.js';
+import { listJson, type SendJson } from './text-lists.js';
 
-const route = routesTagged('history');
+type List = 'added' | 'removed' | 'changed';
 
-/** Routes to read, restore and pin the revisions of a dataset. */
-export function registerHistoryRoutes(app: App, context: RouteContext): void {
-  const { history, downloads, accounts, limits, filesInFlight } = context;
+type HistoryRoute = `revision.${'list' | 'diff' | 'read' | 'restore'}` | `revision.${'undo' | 'pin' | 'unpin'}`;
 
-  app.get(
-    '/:id/revisions',
-    route('List the kept revisions, newest first', {
-      params: datasetParams,
-      querystring: revisionsQuery,
-      response: { 200: wireRevisionPage },
-    }),
-    async (request) => {
-      const { revisions, isLast } = await history.page(keyOf(request), request.query);
+export interface HistoryServices {
+  readonly history: HistoryService;
+  readonly downloads: Downloads;
+  readonly accounts: Accounts;
+  /** Of the files of an account, and of its history before revisions can no longer be pinned. */
+  readonly maxBytes: number;
+  readonly filesInFlight: FilesInFlight;
+  readonly sendJson: SendJson;
+}
+
+/** Reads, restores and pins the revisions of a dataset. */
+export function historyHandlers(services: HistoryServices): Handlers<HistoryRoute> {
+  const { history, downloads, accounts, maxBytes, filesInFlight, sendJson } = services;
+  return {
+    'revision.list': async ({ key, query, request }) => {
+      const { revisions, isLast } = await history.page(key, query);
       return {
         revisions: revisions.map((revision) => revisionToWire(revision, request)),
         next_before: isLast ? null : (revisions.at(-1)?.number ?? null),
       };
     },
-  );
-
-  app.get(
-    '/:id/revisions/diff',
-    route('The files that differ between two revisions, with the texts of captions', {
-      params: datasetParams,
-      querystring: revisionDiffQuery,
-      response: { 200: wireRevisionDiff },
-      errors: ['revision_not_found'],
-    }),
-    async (request, reply) => {
-      const {
-        accountId,
-        query: { from, to, limit, after = '' },
-      } = request;
-      const query = { from, to, limit, after: after.normalize('NFC') };
-      const difference = await history.difference(keyOf(request), query);
-      filesInFlight.admit(accountId, difference.files.length, reply.raw);
-      return sendJsonParts(reply, differenceTexts(downloads, { ...query, accountId }, difference), context);
+    'revision.diff': async ({ key, query: { after = '', ...query }, accountId, reply }) => {
+      const { from, to } = query;
+      const difference = await history.difference(key, { ...query, after: after.normalize('NFC') });
+      const { files, total, isLast } = difference;
+      filesInFlight.admit(accountId, files.length, reply.raw);
+      const json = async function* () {
+        yield Buffer.from(JSON.stringify({ from, to, total }).slice(0, -1));
+        for (const name of ['added', 'removed', 'changed'] as const) {
+          yield Buffer.from(`,"${name}":[`);
+          const listed = files.filter((file) => listOf(file) === name);
+          yield* listJson(listed, textBytesOf, (page) => differencesToWire(downloads, accountId, page));
+          yield Buffer.from(']');
+        }
+        const next: Pick<WireRevisionDiff, 'next_after'> = {
+          next_after: isLast ? null : (files.at(-1)?.filename ?? null),
+        };
+        yield Buffer.from(`,${JSON.stringify(next).slice(1)}`);
+      };
+      return sendJson(reply, json());
     },
-  );
-
-  app.get(
-    '/:id/revisions/:number',
-    route('A revision with all its files', {
-      params: revisionParams,
-      response: { 200: wireRevisionWithFiles },
-      errors: ['revision_not_found', 'invalid_field'],
-    }),
-    async (request) => {
-      const { number } = request.params;
-      const revision = revisionToWire(await history.revision(keyOf(request), number), request);
-      const { files } = await history.ownManifest(keyOf(request), number);
+    'revision.read': async ({ key, params: { number }, request }) => {
+      const revision = revisionToWire(await history.revision(key, number), request);
+      const { files } = await history.ownManifest(key, number);
       return { ...revision, manifest: files.map(fileToWire) };
     },
-  );
-
-  app.post(
-    '/:id/revisions/:number/restore',
-    route("Make the dataset's files those of a revision, as a new revision", {
-      params: revisionParams,
-      response: { 200: wireRestored },
-      errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
-    }),
-    async (request) => {
-      const options = { author: authorOf(request, 'restore') };
-      const { isRestored, revision } = await history.restore(keyOf(request), request.params.number, options);
+    'revision.restore': async ({ key, params: { number }, request }) => {
+      const { isRestored, revision } = await history.restore(key, number, { author: authorOf(request, 'restore') });
       return { restored: isRestored, revision: revisionToWire(revision, request) };
     },
-  );
-
-  app.post(
-    '/:id/revisions/:number/undo',
-    route('Reverse the changes of a revision, except those of files that were changed again since', {
-      params: revisionParams,
-      response: { 200: wireUndone },
-      errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
-    }),
-    async (request) => {
-      const options = { author: authorOf(request, 'undo') };
-      const { revision, undone, kept } = await history.undo(keyOf(request), request.params.number, options);
+    'revision.undo': async ({ key, params: { number }, request }) => {
+      const { revision, undone, kept } = await history.undo(key, number, { author: authorOf(request, 'undo') });
       return { revision: revision === undefined ? null : revisionToWire(revision, request), undone, kept };
     },
-  );
-
-  app.put(
-    '/:id/revisions/:number/pin',
-    route('Keep a revision until it is unpinned', {
-      params: revisionParams,
-      body: pinBody,
-      response: { 200: wireRevision },
-      errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
-    }),
-    async (request) => {
-      const { historyBytes } = await accounts.usage(request.accountId);
-      if (historyBytes > limits.account.bytes) throw historyTooLarge(historyBytes, limits.account.bytes);
-      const pin = { by: request.grant?.accountName ?? '', note: request.body?.note ?? null };
-      return revisionToWire(await history.setPin(keyOf(request), request.params.number, pin), request);
+    'revision.pin': async ({ key, params: { number }, body, accountId, request }) => {
+      const { historyBytes } = await accounts.usage(accountId);
+      if (historyBytes > maxBytes) throw historyTooLarge(historyBytes, maxBytes);
+      const pin = { by: request.grant?.accountName ?? '', note: body?.note ?? null };
+      return revisionToWire(await history.setPin(key, number, pin), request);
     },
-  );
+    'revision.unpin': async ({ key, params: { number }, request }) =>
+      revisionToWire(await history.setPin(key, number, null), request),
+  };
+}
 
-  app.delete(
-    '/:id/revisions/:number/pin',
-    route('End the pin of a revision', {
-      params: revisionParams,
-      response: { 200: wireRevision },
-      errors: ['revision_not_found', 'invalid_field'],
-    }),
-    async (request) => {
-      return revisionToWire(await history.setPin(keyOf(request), request.params.number, null), request);
-    },
-  );
+function listOf({ from, to }: FileDifference): List {
+  if (from === undefined) return 'added';
+  return to === undefined ? 'removed' : 'changed';
+}
+
+/** With the texts of captions, except those that the store has lost: without them, the differences can be seen and undone. */
+async function differencesToWire(
+  downloads: Downloads,
+  accountId: string,
+  page: readonly FileDifference[],
+): Promise<WireRevisionDiff[List]> {
+  const versions = page.flatMap(({ from, to }) => [from, to]).filter((file) => file !== undefined);
+  const texts = await downloads.texts<StoredFile>(accountId, versions, { leavesOutDamaged: true });
+  return page.map(({ filename, from, to }) => {
+    const fromText = from && texts.get(from);
+    const toText = to && texts.get(to);
+    if (from !== undefined && to !== undefined) {
+      return {
+        filename,
+        from: fileToWire(from),
+        to: fileToWire(to),
+        ...(fromText !== undefined && { from_text: fromText }),
+        ...(toText !== undefined && { to_text: toText }),
+      };
+    }
+    const text = toText ?? fromText;
+    return { ...fileToWire((to ?? from)!), ...(text !== undefined && { text }) };
+  }) as WireRevisionDiff[List];
 }
 
 /** Retention deletes other revisions, but none that is pinned. */
 function historyTooLarge(historyBytes: number, maxBytes: number): ServiceError {
   const message = `The history of the account has ${historyBytes} bytes, more than the ${maxBytes} that its files may have (--account-bytes). End the pins of other revisions first.`;
   return new ServiceError('quota_exceeded', message);
-}
-
-function keyOf({ accountId, params }: FastifyRequest<{ Params: { id: string } }>) {
-  return { accountId, id: params.id };
 }
 
 function revisionToWire(revision: RevisionView, { grant }: Pick<FastifyRequest, 'grant'>): WireRevision {

@@ -1,56 +1,108 @@
-import { z } from 'zod';
-import { wireBytes, wireUploadedFile } from '../../api/schemas.js';
+import type { FastifyRequest } from 'fastify';
+import { MAX_DIRECT_BYTES } from '../../api/limits.js';
+import type { WireRemovedFiles, WireSavedCaptions, WireUploadLink } from '../../api/schemas.js';
 import type { DatasetFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { bodyOf, contentLengthOf, uploadSignal } from '../bodies.js';
-import { etagOf } from '../conditions.js';
-import type { App, RouteContext } from '../context.js';
-import { uploadedToWire } from '../to-wire.js';
+import { normalizedFilename } from '../../dataset/names.js';
+import type { BulkRemovals, RemovedFile } from '../../service/bulk/bulk-removals.js';
+import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-writes.js';
+import type { DatasetService } from '../../service/datasets.js';
+import type { UploadLink, UploadLinks } from '../../service/upload/upload-links.js';
+import type { Uploads } from '../../service/upload/uploads.js';
+import {
+  bodyOf,
+  type BodyTimeouts,
+  contentLengthOf,
+  filePartOf,
+  MAX_DIRECT_BODY_BYTES,
+  uploadSignal,
+} from '../bodies.js';
+import { disconnectSignal } from '../connections/disconnect.js';
+import type { FilesInFlight } from '../limits.js';
+import type { Metrics } from '../metrics.js';
+import type { Handlers } from '../register-routes.js';
+import { fileToWire, problemToWire, timeOf, uploadedToWire } from '../to-wire.js';
+import {
+  authorOf,
+  conditionOf,
+  currentToWire,
+  etagOf,
+  expectedConditionOf,
+  expectedConditionsOf,
+} from '../write-headers.js';
 
-const LINK_ERRORS = [
-  'precondition_failed',
-  'link_invalid',
-  'link_expired',
-  'link_withdrawn',
-  'upload_finalized',
-  'length_required',
-  'wrong_size',
-  'invalid_content',
-  'upload_cut_short',
-  'upload_too_slow',
-  'too_many_uploads',
-  'quota_exceeded',
-] as const;
+const DIRECT_LIMIT = {
+  bytes: MAX_DIRECT_BODY_BYTES,
+  message: `A direct upload accepts files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
+};
 
-const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() });
+/** Uploads of a batch whose ids are in its line of the audit log; a larger batch has their number alone. */
+const MAX_AUDITED_UPLOADS = 20;
 
-/** The route of signed upload links: PUT without a token, with any content type. */
-export function registerUploadRoutes(app: App, context: RouteContext): void {
-  const { uploads, links, timeouts, now, metrics } = context;
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', async () => undefined);
-  app.addHook('onRequest', async ({ headers }) => {
-    // The content type is ignored; a malformed one must not reject the upload.
-    delete headers['content-type'];
-  });
+export interface UploadServices {
+  readonly uploads: Uploads;
+  readonly uploadLinks: UploadLinks;
+  readonly timeouts: BodyTimeouts;
+  readonly metrics: Metrics;
+  readonly filesInFlight: FilesInFlight;
+  /** The service's URL for clients; `undefined` for the host that each client used. */
+  readonly publicUrl: string | undefined;
+  readonly now: () => number;
+  /** Fires when the server begins to drain. */
+  readonly stopping: AbortSignal;
+}
 
-  app.put(
-    '/uploads/:id',
-    {
-      schema: {
-        tags: ['uploads'],
-        summary: 'Upload the bytes of a file through a link from get-upload-endpoint',
-        params: z.object({ id: z.string() }),
-        querystring: linkQuery.partial(),
-        body: wireBytes,
-        consumes: ['application/octet-stream'],
-        response: { 200: wireUploadedFile },
-        errors: LINK_ERRORS,
-      },
+/** Receives files, directly or through links, and makes the links. */
+export function uploadHandlers(
+  services: UploadServices,
+): Handlers<'file.upload' | 'upload.reserve' | 'upload.receive'> {
+  const { uploads, uploadLinks, timeouts, metrics, filesInFlight, publicUrl, now, stopping } = services;
+  return {
+    'file.upload': async ({ key, request, reply }) => {
+      const atMostBytes = contentLengthOf(request);
+      if ((atMostBytes ?? 0) > DIRECT_LIMIT.bytes) throw new ServiceError('too_large', DIRECT_LIMIT.message);
+      const condition = conditionOf(request.headers);
+      const author = authorOf(request, 'upload');
+      const signal = uploadSignal(request, reply, { directSeconds: timeouts.directSeconds });
+      const { filename, body } = await filePartOf(request.raw, { limit: DIRECT_LIMIT, signal });
+      request.audited = { filename };
+      const received = uploads.receiveDirect(key, filename, { body, signal, atMostBytes, author, condition });
+      const file = await received.catch((error) => {
+        metrics.rejected('direct');
+        throw error;
+      });
+      metrics.uploaded('direct', file.upload.sizeBytes);
+      reply.header('etag', etagOf(file.upload));
+      return uploadedToWire(file);
     },
-    async (request, reply) => {
-      const { size = '', expires = '', signature = '' } = request.query;
-      const link = links.verify({ id: request.params.id, size, expires, signature }, now());
+    'upload.reserve': async ({ key, body, request }) => {
+      const base = baseUrlOf(request, publicUrl);
+      const sizes = new Map(Object.entries(body.filenameToByteSize));
+      request.audited = { files: sizes.size };
+      const conditions = expectedConditionsOf(body.ifMatch, {
+        hasName: (filename) => sizes.has(filename),
+        namesIn: 'filenameToByteSize',
+      });
+      const options = { author: authorOf(request, 'upload'), conditions, signal: stopping };
+      // Until the work ends: once it has begun, it goes on for a client that has gone.
+      const release = filesInFlight.hold(key.accountId, sizes.size);
+      try {
+        const made: [string, WireUploadLink][] = [];
+        for await (const files of uploads.reserveBatch(key, sizes, options)) {
+          if (sizes.size <= MAX_AUDITED_UPLOADS) {
+            request.audited = { files: sizes.size, uploads: [...files.values()].map(({ id }) => id) };
+          }
+          const some = await uploadLinks.linksFor(files, now());
+          for (const [name, link] of some) made.push([name, uploadLinkToWire(link, base)]);
+        }
+        return { uploads: Object.fromEntries(made) };
+      } finally {
+        release();
+      }
+    },
+    'upload.receive': async ({ params, query, request, reply }) => {
+      const { size = '', expires = '', signature = '' } = query;
+      const link = uploadLinks.verify({ id: params.id, size, expires, signature }, now());
       request.audited = { upload: link.fileId };
       const sizeBytes = contentLengthOf(request);
       if (sizeBytes === undefined) {
@@ -69,5 +121,95 @@ export function registerUploadRoutes(app: App, context: RouteContext): void {
       reply.header('etag', etagOf(file.upload));
       return uploadedToWire(file);
     },
-  );
+  };
+}
+
+function uploadLinkToWire({ url, headers, expiresAt }: UploadLink, base: string): WireUploadLink {
+  const upload_url = url.startsWith('/') ? `${base}${url}` : url;
+  return { upload_url, method: 'PUT', headers, expires_at: timeOf(expiresAt) };
+}
+
+export interface WriteServices {
+  readonly datasets: DatasetService;
+  readonly captionWrites: CaptionWrites;
+  readonly bulkRemovals: BulkRemovals;
+}
+
+/** Saves captions, deletes files, and withdraws uploads. */
+export function writeHandlers({
+  datasets,
+  captionWrites,
+  bulkRemovals,
+}: WriteServices): Handlers<'captions.save' | 'file.delete' | 'files.delete' | 'upload.withdraw' | 'uploads.withdraw'> {
+  return {
+    'captions.save': async ({ key, body, request, reply }) => {
+      const captions = body.captions.map(({ filename, text, ifMatch }, i) => ({
+        filename,
+        text,
+        ...(ifMatch !== undefined && { condition: expectedConditionOf(ifMatch, `captions.${i}.ifMatch`) }),
+      }));
+      const options = { author: authorOf(request, 'edit'), signal: disconnectSignal(reply) };
+      const saved = await captionWrites.save(key, captions, options);
+      return { captions: saved.captions.map(savedToWire), revision: saved.revision };
+    },
+    'file.delete': async ({ key, params, request }) => {
+      const filename = params.filename.normalize('NFC');
+      const options = { author: authorOf(request, 'delete'), condition: conditionOf(request.headers) };
+      return { filename, deleted: true, revision: await datasets.removeFile(key, filename, options) };
+    },
+    'files.delete': async ({ key, body, request }) => {
+      const filenames = namesOf(body.filenames);
+      const named = new Set(filenames);
+      const hasName = (name: string) => named.has(normalizedFilename(name));
+      const given = expectedConditionsOf(body.ifMatch, { hasName, namesIn: 'filenames' });
+      const conditions = new Map([...given].map(([name, condition]) => [normalizedFilename(name), condition]));
+      const options = { author: authorOf(request, 'delete'), conditions };
+      const removed = await bulkRemovals.files(key, filenames, options);
+      return { files: removed.files.map(removedToWire), revision: removed.revision };
+    },
+    'upload.withdraw': async ({ key, params }) => {
+      const filename = params.filename.normalize('NFC');
+      await datasets.withdrawUpload(key, filename);
+      return { filename, withdrawn: true };
+    },
+    'uploads.withdraw': async ({ key, body }) => {
+      const withdrawn = await bulkRemovals.uploads(key, namesOf(body.filenames));
+      return {
+        uploads: withdrawn.map(({ filename, outcome }) => ({ filename, withdrawn: outcome === 'removed' })),
+      };
+    },
+  };
+}
+
+/** The names of a request, each once. */
+function namesOf(filenames: readonly string[]): string[] {
+  return [...new Set(filenames.map(normalizedFilename))];
+}
+
+function savedToWire(saved: CaptionResult): WireSavedCaptions['captions'][number] {
+  const { filename, outcome } = saved;
+  switch (outcome) {
+    case 'saved':
+      return { filename, saved: true, file: fileToWire(saved.file) };
+    case 'conflict':
+      return { filename, saved: false, current: currentToWire(saved.current) };
+    case 'rejected':
+      return { filename, saved: false, problem: problemToWire(saved.problem) };
+  }
+}
+
+function removedToWire(removed: RemovedFile): WireRemovedFiles['files'][number] {
+  const { filename, outcome } = removed;
+  if (outcome === 'conflict') return { filename, deleted: false, current: currentToWire(removed.current) };
+  return { filename, deleted: outcome === 'removed' };
+}
+
+/** The public URL of the service; if none is set, the host that the client used for this request. */
+export function baseUrlOf(request: FastifyRequest, publicUrl: string | undefined): string {
+  if (publicUrl !== undefined) return publicUrl;
+  try {
+    return new URL(`${request.protocol}://${request.host}`).origin;
+  } catch {
+    throw new ServiceError('invalid_field', `The Host header ${JSON.stringify(request.host)} is not a valid host.`);
+  }
 }

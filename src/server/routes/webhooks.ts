@@ -1,120 +1,48 @@
 import type { FastifyRequest } from 'fastify';
-import {
-  deliveryParams,
-  type WireDelivery,
-  type WireWebhook,
-  webhookBody,
-  webhookChangeBody,
-  webhookParams,
-  wireDeletedWebhook,
-  wireDeliveries,
-  wireDelivery,
-  wireNewWebhook,
-  wireWebhook,
-  wireWebhooks,
-} from '../../api/webhook-schemas.js';
+import type { WireDelivery, WireWebhook } from '../../api/webhook-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { Micros } from '../../dataset/dataset.js';
+import type { WebhookService } from '../../service/webhooks/webhook-service.js';
 import type { Delivery } from '../../storage/catalog/webhooks/deliveries.js';
 import type { Webhook } from '../../storage/catalog/webhooks/webhooks.js';
-import type { App, RouteContext } from '../context.js';
-import { routesTagged } from '../docs.js';
-import { timeOf } from '../to-wire.js';
+import type { Handlers } from '../register-routes.js';
+import { timeOf, timeOrNull } from '../to-wire.js';
 
-const route = routesTagged('webhooks');
+type WebhookRoute =
+  | `webhook.${'list' | 'create' | 'change' | 'delete' | 'test'}`
+  | `webhook.${'deliveries' | 'resend'}`;
 
-/** Routes of the account's webhooks, and of what was sent to them. */
-export function registerWebhookRoutes(app: App, { webhooks }: RouteContext): void {
-  const keyOf = (request: FastifyRequest & { params: { webhook_id: string } }) => ({
-    accountId: accountOf(request),
-    id: request.params.webhook_id,
-  });
-
-  app.get(
-    '/webhooks',
-    route('List the webhooks of the account; for a token that only reads, their URLs end after the host', {
-      response: { 200: wireWebhooks },
-      errors: ['not_allowed'],
-    }),
-    async (request) => {
+/** The account's webhooks, and what was sent to them. */
+export function webhookHandlers(webhooks: WebhookService): Handlers<WebhookRoute> {
+  const keyOf = (request: FastifyRequest, id: string) => ({ accountId: accountOf(request), id });
+  return {
+    'webhook.list': async ({ request }) => {
       const listed = await webhooks.list(accountOf(request));
       const isReadOnly = request.grant?.isReadOnly !== false;
       return { webhooks: listed.map((webhook) => webhookToWire(isReadOnly ? withoutPath(webhook) : webhook)) };
     },
-  );
-
-  app.post(
-    '/webhooks',
-    route('Make a webhook: the events of datasets are sent to its URL, signed as Standard Webhooks does', {
-      body: webhookBody,
-      response: { 200: wireNewWebhook },
-      errors: ['quota_exceeded'],
-    }),
-    async (request) => {
-      const added = await webhooks.add({ ...request.body, accountId: accountOf(request) });
+    'webhook.create': async ({ body, request }) => {
+      const added = await webhooks.add({ ...body, accountId: accountOf(request) });
       request.audited = { webhook: added.id, host: hostOf(added) };
       return { ...webhookToWire(added), secret: added.secret };
     },
-  );
-
-  app.patch(
-    '/webhooks/:webhook_id',
-    route('Change the URL or the events of a webhook, enable or disable it', {
-      params: webhookParams,
-      body: webhookChangeBody,
-      response: { 200: wireWebhook },
-      errors: ['webhook_not_found'],
-    }),
-    async (request) => {
-      const { url, events, enabled } = request.body;
-      const changed = await webhooks.change(keyOf(request), { url, events, isEnabled: enabled });
+    'webhook.change': async ({ params, body: { url, events, enabled }, request }) => {
+      const changed = await webhooks.change(keyOf(request, params.webhook_id), { url, events, isEnabled: enabled });
       request.audited = { host: hostOf(changed), enabled: changed.disabledAt === null };
       return webhookToWire(changed);
     },
-  );
-
-  app.delete(
-    '/webhooks/:webhook_id',
-    route('Delete a webhook and its deliveries', {
-      params: webhookParams,
-      response: { 200: wireDeletedWebhook },
-      errors: ['webhook_not_found'],
-    }),
-    async (request) => {
-      await webhooks.remove(keyOf(request));
-      return { id: request.params.webhook_id, deleted: true as const };
+    'webhook.delete': async ({ params: { webhook_id: id }, request }) => {
+      await webhooks.remove(keyOf(request, id));
+      return { id, deleted: true };
     },
-  );
-
-  app.post(
-    '/webhooks/:webhook_id/test',
-    route('Send a test event; the deliveries tell how it ended', {
-      params: webhookParams,
-      response: { 200: wireDelivery },
-      errors: ['webhook_not_found'],
-    }),
-    async (request) => deliveryToWire(await webhooks.test(keyOf(request))),
-  );
-
-  app.get(
-    '/webhooks/:webhook_id/deliveries',
-    route('The last deliveries of a webhook, newest first', {
-      params: webhookParams,
-      response: { 200: wireDeliveries },
-      errors: ['not_allowed', 'webhook_not_found'],
-    }),
-    async (request) => ({ deliveries: (await webhooks.deliveries(keyOf(request))).map(deliveryToWire) }),
-  );
-
-  app.post(
-    '/webhooks/:webhook_id/deliveries/:delivery_id/resend',
-    route('Send a delivery again, under the same id', {
-      params: deliveryParams,
-      response: { 200: wireDelivery },
-      errors: ['webhook_not_found', 'delivery_not_found'],
-    }),
-    async (request) => deliveryToWire(await webhooks.resend(keyOf(request), request.params.delivery_id)),
-  );
+    'webhook.test': async ({ params, request }) =>
+      deliveryToWire(await webhooks.test(keyOf(request, params.webhook_id))),
+    'webhook.deliveries': async ({ params, request }) => {
+      const deliveries = await webhooks.deliveries(keyOf(request, params.webhook_id));
+      return { deliveries: deliveries.map(deliveryToWire) };
+    },
+    'webhook.resend': async ({ params, request }) =>
+      deliveryToWire(await webhooks.resend(keyOf(request, params.webhook_id), params.delivery_id)),
+  };
 }
 
 /**
@@ -156,8 +84,4 @@ function deliveryToWire(delivery: Delivery): WireDelivery {
     answer,
     error,
   };
-}
-
-function timeOrNull(micros: Micros | null): string | null {
-  return micros === null ? null : timeOf(micros);
 }

@@ -40,11 +40,7 @@ export class BulkRemovals {
     filenames: readonly string[],
     { author, conditions }: { author: Author; conditions: ReadonlyMap<string, WriteCondition> },
   ): Promise<RemovedFiles> {
-    const { now } = this.#dependencies;
-    const removal: Removal = (group, filename) => {
-      const condition = conditions.get(filename);
-      return remove(group, filename, condition && { condition, now: now() });
-    };
+    const removal: Removal = (group, filename) => remove(group, filename, conditions.get(filename));
     return this.#removeEach(key, filenames, removal, author);
   }
 

@@ -4,13 +4,14 @@ import { buffer } from 'node:stream/consumers';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
-import type { DownloadFile, HashedFile } from '../../storage/catalog/history/download-files.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { isUnreadable } from '../check/fetch-intact.js';
+import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
@@ -28,6 +29,19 @@ const SMALL_FILES_AT_ONCE = 64;
 /** A dataset, or one of its revisions. */
 export interface DatasetSource extends DatasetKey {
   readonly revision?: number | undefined;
+}
+
+/**
+ * What a download needs of a stored file. A download of many files holds them until its client has read it, and the facts and
+ * warnings of a file may take kilobytes.
+ */
+export interface HashedFile extends Pick<StoredFile, 'id' | 'datasetId' | 'filename' | 'kind'> {
+  readonly upload: Pick<StoredFile['upload'], 'sizeBytes' | 'sha256' | 'finalizedAt' | 'blobVersion'>;
+}
+
+export function hashedFileOf({ id, datasetId, filename, kind, upload }: StoredFile): HashedFile {
+  const { sizeBytes, sha256, finalizedAt, blobVersion } = upload;
+  return { id, datasetId, filename, kind, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
 }
 
 /** Reads stored files: facts, bytes and captions. */
@@ -65,14 +79,12 @@ export class Downloads {
    */
   async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
     const { catalog } = this.#dependencies;
-    const { downloadFiles } = catalog;
     const { id: datasetId, revision: number } = key;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
-    const found =
-      number === undefined ? downloadFiles.named(wanted) : downloadFiles.namedInRevision({ ...wanted, number });
-    const byName = new Map((await found).map((file) => [file.filename, file]));
+    const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
+    const byName = new Map((await found).map((file) => [file.filename, hashedFileOf(file)]));
     const missing = names.find((filename) => !byName.has(filename));
     if (missing !== undefined) throw await this.#notFound(key, missing);
     // A download has the names of its request too, and they may be long: both have the same texts.
@@ -80,25 +92,20 @@ export class Downloads {
   }
 
   /** Returns the name of a dataset and all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  async all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
+  async all(key: DatasetSource): Promise<{ name: string; files: HashedFile[] }> {
     const { catalog } = this.#dependencies;
-    const { name, files } = await catalog.readMany(key.accountId, () => this.#all(key));
-    return { name, files: files.sort(byName) };
-  }
-
-  async #all(key: DatasetSource): Promise<{ name: string; files: DownloadFile[] }> {
-    const { catalog } = this.#dependencies;
-    const { id, revision: number } = key;
+    const { id: datasetId, accountId, revision: number } = key;
     if (number === undefined) {
-      const found = await catalog.downloadFiles.ofDataset(key);
-      if (found === undefined) throw datasetNotFound(id);
-      return found;
+      const found = await catalog.contents(key, { isAlone: true, withoutWarnings: true });
+      if (found === undefined) throw datasetNotFound(datasetId);
+      return { name: found.dataset.name, files: storedFilesIn(found.files).map(hashedFileOf) };
     }
     const dataset = await catalog.dataset(key);
-    if (dataset === undefined) throw datasetNotFound(id);
-    const files = await catalog.downloadFiles.ofRevision({ datasetId: id, number });
-    if (files === undefined) throw await revisionNotFound(catalog, id, number);
-    return { name: dataset.name, files };
+    if (dataset === undefined) throw datasetNotFound(datasetId);
+    const read = () => catalog.revisions.versions({ datasetId, from: number, to: number });
+    const { kept, files } = await catalog.readMany(accountId, read);
+    if (!kept.has(number)) throw await revisionNotFound(catalog, datasetId, number);
+    return { name: dataset.name, files: filesIn(files, number).map(hashedFileOf) };
   }
 
   /**
@@ -165,7 +172,7 @@ export class Downloads {
    */
   async archived(
     accountId: string,
-    file: DownloadFile,
+    file: HashedFile,
     open: () => Promise<Readable> | AsyncIterable<Buffer> = () => this.bytes(file),
   ): Promise<Chunks> {
     return file.upload.sizeBytes > READ_AHEAD_BYTES ? open() : [await this.#whole(accountId, open)];
@@ -199,7 +206,7 @@ export class Downloads {
   }
 
   /** Reads a file, or its bytes from `start` to before `end`. @throws ServiceError `bytes_replaced` */
-  async bytes(file: DownloadFile, range?: { start: number; end: number }): Promise<Readable> {
+  async bytes(file: HashedFile, range?: { start: number; end: number }): Promise<Readable> {
     const { sizeBytes, blobVersion: version } = file.upload;
     // With an explicit end, the stream needs no extra read to find the end of the file.
     const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
@@ -212,16 +219,12 @@ export class Downloads {
   }
 }
 
-function replaced({ filename }: DownloadFile, cause?: unknown): ServiceError {
+function replaced({ filename }: HashedFile, cause?: unknown): ServiceError {
   const message = `The bytes of ${filename} in the store were changed after they were checked. Upload the file again.`;
   return new ServiceError('bytes_replaced', message, { cause });
 }
 
-function disappeared({ filename }: DownloadFile): ServiceError {
+function disappeared({ filename }: HashedFile): ServiceError {
   const message = `The bytes of ${filename} disappeared from the store after they were checked. Upload the file again.`;
   return new ServiceError('bytes_replaced', message);
-}
-
-function byName(a: DownloadFile, b: DownloadFile): number {
-  return a.filename < b.filename ? -1 : 1;
 }

@@ -74,8 +74,7 @@ export class HistoryService {
   /**
    * Makes the stored files of a dataset those of a revision, as a new revision. Uploads in progress stay.
    *
-   * @returns whether there is a new revision, and that one; the latest one if the dataset had these files already, or if
-   * retention has deleted the new one since
+   * @returns whether there is a new revision, and that one; the latest one if the dataset had these files already
    * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`
    */
   async restore(
@@ -85,20 +84,19 @@ export class HistoryService {
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const revision = { datasetId: key.id, number, author, now: now() };
-    const changed = await catalog.restore(revision);
-    if (changed === undefined) throw await this.#vanished(key, number);
-    return {
-      isRestored: changed.recordedIn !== undefined,
-      revision: await this.#revisionOrLatest(key, changed.revision),
-    };
+    const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
+    if (changed === undefined) {
+      await this.#findDataset(key);
+      throw await revisionNotFound(catalog, key.id, number);
+    }
+    return { isRestored: changed.recordedIn !== undefined, revision: await this.revision(key, changed.revision) };
   }
 
   /**
    * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
    *
-   * @returns the names of the files that are as before the revision, and of those that were kept; the new revision, or the
-   * latest one if retention has deleted that since; no revision if nothing was to be changed
+   * @returns the names of the files that are as before the revision, and of those that were kept; the new revision, or none
+   * if nothing was to be changed
    * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept
    */
   async undo(
@@ -108,16 +106,15 @@ export class HistoryService {
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const reversed = { datasetId: key.id, number, author, now: now() };
-    const outcome = await catalog.undo(reversed);
-    if (outcome === undefined) throw await this.#vanished(key, number - 1);
-    if ('missing' in outcome) {
-      const isOwn = outcome.missing === number;
-      throw isOwn ? await revisionNotFound(catalog, key.id, number) : await this.#cannotUndo(key, number);
+    const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
+    if (outcome === undefined) {
+      await this.revision(key, number);
+      const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
+      throw new ServiceError('revision_not_found', `${message} ${await keptSentence(catalog, key.id)}`);
     }
     const { dataset, undone, kept } = outcome;
     const { recordedIn } = dataset;
-    const revision = recordedIn === undefined ? undefined : await this.#revisionOrLatest(key, recordedIn);
+    const revision = recordedIn === undefined ? undefined : await this.revision(key, recordedIn);
     return { revision, undone, kept };
   }
 
@@ -136,35 +133,9 @@ export class HistoryService {
     return { ...view, pin: changed };
   }
 
-  /** A revision that was kept a moment ago, or else the latest one, which is always kept. @throws ServiceError `dataset_not_found` */
-  async #revisionOrLatest(key: DatasetKey, number: number): Promise<RevisionView> {
-    const { revisions } = this.#dependencies.catalog;
-    for (;;) {
-      const dataset = await this.#findDataset(key);
-      const revision = await revisions.find(key.id, number);
-      const found = revision === undefined ? await revisions.page(key.id, { limit: 1 }) : [revision];
-      const [view] = await this.#manifests.viewsOf(dataset, found);
-      if (view !== undefined) return view;
-    }
-  }
-
   async #findDataset(key: DatasetKey): Promise<Dataset> {
     const dataset = await this.#dependencies.catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(key.id);
     return dataset;
-  }
-
-  async #cannotUndo(key: DatasetKey, number: number): Promise<ServiceError> {
-    const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
-    return new ServiceError(
-      'revision_not_found',
-      `${message} ${await keptSentence(this.#dependencies.catalog, key.id)}`,
-    );
-  }
-
-  /** The reason why a change did nothing: the dataset or the revision was deleted in the meantime. */
-  async #vanished(key: DatasetKey, number: number): Promise<ServiceError> {
-    await this.#findDataset(key);
-    return revisionNotFound(this.#dependencies.catalog, key.id, number);
   }
 }

@@ -30,10 +30,9 @@ export async function differenceOfRevisions(
   { accountId, id }: DatasetKey,
   { from, to, after, limit }: DifferenceQuery,
 ): Promise<RevisionDifference> {
-  const range = { from: Math.min(from, to), to: Math.max(from, to), isDifference: true };
-  const { revisions, files: versions } = await catalog.readMany(accountId, () => catalog.revisions.range(id, range));
-  const kept = new Set([0, ...revisions.map(({ number }) => number)]);
-  const missing = [from, to].find((number) => !kept.has(number));
+  const range = { datasetId: id, from: Math.min(from, to), to: Math.max(from, to) };
+  const { kept, files: versions } = await catalog.readMany(accountId, () => catalog.revisions.versions(range));
+  const missing = [from, to].find((number) => number !== 0 && !kept.has(number));
   if (missing !== undefined) throw await revisionNotFound(catalog, id, missing);
   const all = differencesBetween(filesIn(versions, from), filesIn(versions, to));
   const following = all.filter(({ filename }) => filename > after);

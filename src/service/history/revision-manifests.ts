@@ -1,14 +1,11 @@
 import type { Dataset, LinkSlot, Status, StoredFile } from '../../dataset/dataset.js';
+import { digestWithLinks } from '../../dataset/digest.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { filesIn, stateOfRevision } from '../../dataset/history/revision-states.js';
+import { filesIn, filesStateOf, revisionsTogether } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
-import { type KnownRevision, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../dataset-view.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
-import { REVISIONS_PER_SEARCH, RevisionCompletion } from './revision-completion.js';
-
-type Moment = LinkedMoment<KnownRevision>;
 
 /** A revision whose state is known. */
 export interface RevisionView extends Revision {
@@ -18,7 +15,7 @@ export interface RevisionView extends Revision {
   readonly isLatest: boolean;
 }
 
-/** The state of a linked dataset at the moment of a manifest. */
+/** The state of a linked dataset at the time of a manifest. */
 export interface ManifestLink {
   readonly slot: LinkSlot;
   readonly dataset: Dataset;
@@ -42,12 +39,6 @@ export interface RevisionManifest {
   readonly links?: readonly ManifestLink[];
 }
 
-interface MomentSearch {
-  readonly isWanted: (moment: Moment) => boolean;
-  /** @returns `undefined` to search on */
-  readonly read: (moment: Moment) => Promise<RevisionManifest | undefined>;
-}
-
 /** The manifest of a dataset as it is now. */
 export function manifestOf(view: DatasetView): RevisionManifest {
   const { dataset, status, digest, filesDigest, files, links } = view;
@@ -66,63 +57,43 @@ export function manifestOf(view: DatasetView): RevisionManifest {
 /** Reads the files and digests of revisions. A digest is computed when it is first asked for, and stored. */
 export class RevisionManifests {
   readonly #catalog: Catalog;
-  readonly #completion: RevisionCompletion;
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
-    this.#completion = new RevisionCompletion(catalog);
   }
 
   /**
-   * Reads the files of a revision, together with the last states that the linked datasets had while it was the latest.
+   * Reads the files of a revision, together with the last READY states that the linked datasets had while it was the latest.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
   async manifest(dataset: Dataset, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    if (await this.#mayHaveMoments(dataset, number)) {
-      const found = await this.#atMoment(dataset, signal, {
-        isWanted: ({ target }) => target.number === number,
-        read: async (moment) => {
-          const own = await this.ownManifest(dataset, number);
-          return own.digest === undefined ? own : manifestAt(moment, own);
-        },
-      });
-      if (found !== undefined) return found;
-    }
-    return this.ownManifest(dataset, number);
-  }
-
-  /** False without links, or if the revision is not READY: then not all revisions of several datasets need be read. */
-  async #mayHaveMoments(dataset: Dataset, number: number): Promise<boolean> {
-    if (dataset.links.length === 0) return false;
-    const page = await this.#catalog.revisions.page(dataset.id, { before: number + 1, limit: 1 });
-    const [own] = await this.viewsOf(dataset, page);
-    return own?.number === number && own.isReady;
+    const own = await this.ownManifest(dataset, number);
+    if (own.digest === undefined || dataset.links.length === 0) return own;
+    const together = await this.#together(dataset, (target) => target.number === number, signal);
+    return together === undefined ? own : withLinks(own, together);
   }
 
   /**
    * Reads the newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the
-   * revisions of the linked datasets of that moment.
+   * revisions that the linked datasets had then.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
   async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
-    for await (const number of this.#numbersWithDigest(dataset, digest, signal)) {
-      const found = await this.#withOwnDigest(dataset, { number, digest });
-      if (found !== undefined) return found;
+    const kept = await this.#catalog.revisions.page(dataset.id);
+    const isUnknown = ({ digest: known }: Revision) => known === null;
+    for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
+      const [view] = await this.viewsOf(dataset, [revision], signal);
+      if (view?.isReady && view.digest === digest) return this.ownManifest(dataset, view.number);
     }
-    const found = await this.#atMoment(dataset, signal, {
-      isWanted: (moment) => moment.digest === digest,
-      read: async (moment) => {
-        const own = await this.#withOwnDigest(dataset, moment.target);
-        return own && manifestAt(moment, own);
-      },
-    });
-    if (found !== undefined) return found;
-    const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
+    const hasDigest = (target: RevisionView, linked: readonly RevisionView[]) =>
+      digestTogether(dataset, target, linked) === digest;
+    const together = dataset.links.length === 0 ? undefined : await this.#together(dataset, hasDigest, signal);
+    if (together !== undefined) return withLinks(await this.ownManifest(dataset, together.target.number), together);
+    const [latest] = await this.viewsOf(dataset, kept.slice(0, 1));
     const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
-    const kept = await keptSentence(this.#catalog, dataset.id);
-    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${kept}`;
+    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(this.#catalog, dataset.id)}`;
     throw new ServiceError('revision_not_found', message);
   }
 
@@ -132,11 +103,12 @@ export class RevisionManifests {
    * @throws ServiceError `revision_not_found`
    */
   async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
-    const { id, accountId } = dataset;
-    const read = () => this.#catalog.revisions.range(id, { from: number, to: number });
-    const { revisions, files } = await this.#catalog.readMany(accountId, read);
-    if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
-    const { isReady, digest } = stateOfRevision(files, { number, role: dataset.role });
+    const { id, accountId, role } = dataset;
+    const read = () => this.#catalog.revisions.versions({ datasetId: id, from: number, to: number });
+    const { kept, files } = await this.#catalog.readMany(accountId, read);
+    if (!kept.has(number)) throw await revisionNotFound(this.#catalog, id, number);
+    const { digest, readyAs } = filesStateOf(files);
+    const isReady = readyAs.includes(role);
     return {
       dataset,
       revision: number,
@@ -146,106 +118,64 @@ export class RevisionManifests {
     };
   }
 
-  /** `undefined` if the files of the revision have no longer the digest that is known of them. */
-  async #withOwnDigest(
-    dataset: Dataset,
-    { number, digest }: { number: number; digest: string },
-  ): Promise<RevisionManifest | undefined> {
-    const own = await this.ownManifest(dataset, number).catch((error) => {
-      // Retention has deleted it in the meantime.
-      if (error instanceof ServiceError && error.code === 'revision_not_found') return undefined;
-      throw error;
-    });
-    // A recheck may have found a damaged file since the digest was stored.
-    return own?.digest === digest ? own : undefined;
-  }
-
   /**
-   * Reads the wanted moments of a dataset with links, by the links that it has now, newest first, until one has a result.
+   * The newest READY revisions of a dataset and of those that it links to now that were the latest at one time. Which pairs were
+   * wrong then is not looked at: a digest was given only if none was.
    *
-   * @throws the signal's reason, and what `read` throws
+   * @throws the signal's reason
    */
-  async #atMoment(
+  async #together(
     dataset: Dataset,
+    isWanted: (target: RevisionView, linked: readonly RevisionView[]) => boolean,
     signal: AbortSignal,
-    { isWanted, read }: MomentSearch,
-  ): Promise<RevisionManifest | undefined> {
-    if (dataset.links.length === 0) return undefined;
-    const links = dataset.links.map(({ slot, dataset: linked }) => ({ slot, linked }));
-    for (const each of [dataset, ...links.map(({ linked }) => linked)]) {
-      for await (const _ of this.#unknownViews(each, signal));
+  ): Promise<RevisionsTogether | undefined> {
+    const histories: RevisionView[][] = [];
+    for (const each of [dataset, ...dataset.links.map((link) => link.dataset)]) {
+      histories.push(await this.viewsOf(each, await this.#catalog.revisions.page(each.id), signal));
     }
-    const target = await this.#knownRevisions(dataset, signal);
-    const histories = [];
-    for (const { slot, linked } of links) {
-      histories.push({ slot, revisions: await this.#knownRevisions(linked, signal) });
-    }
-    for (const moment of linkedMoments(target, histories)) {
-      signal.throwIfAborted();
-      const result = isWanted(moment) ? await read(moment) : undefined;
-      if (result !== undefined) return result;
+    for (const [target, ...linked] of revisionsTogether(histories)) {
+      const areReady = target?.isReady && linked.every(({ isReady }) => isReady);
+      if (areReady && isWanted(target, linked)) return { target, linked };
     }
     return undefined;
   }
 
-  /** All kept revisions, newest first. One that has changed since its state was computed counts as not READY. */
-  async #knownRevisions({ id }: Dataset, signal: AbortSignal): Promise<KnownRevision[]> {
-    const known: KnownRevision[] = [];
-    for (let before: number | undefined; ; ) {
-      signal.throwIfAborted();
-      const page = await this.#catalog.revisions.page(id, { before, limit: REVISIONS_PER_SEARCH });
-      for (const { number, startedAt, changedAt, digest, isReady } of page) {
-        known.push({ number, startedAt, changedAt, digest: digest ?? '', isReady: isReady === true });
-      }
-      if (page.length < REVISIONS_PER_SEARCH) return known;
-      before = page.at(-1)?.number;
+  /** Completes revisions with their digests. Those that are no longer kept are left out. @throws the signal's reason */
+  async viewsOf(dataset: Dataset, revisions: readonly Revision[], signal?: AbortSignal): Promise<RevisionView[]> {
+    const views: RevisionView[] = [];
+    for (const revision of revisions) {
+      signal?.throwIfAborted();
+      const compute = () => this.#catalog.revisions.computeDigest(dataset.id, revision.number);
+      const known = revision.digest === null ? await this.#catalog.readMany(dataset.accountId, compute) : revision;
+      if (known === undefined) continue;
+      const { number, digest, isReady } = known;
+      if (digest === null || isReady === null) throw new Error(`Revision ${number} has no digest.`);
+      views.push({ ...known, digest, isReady, isLatest: number === dataset.revision });
     }
-  }
-
-  /** Yields the revisions with a digest: first the one that is known, then those whose digests have to be computed. */
-  async *#numbersWithDigest(dataset: Dataset, digest: string, signal: AbortSignal): AsyncGenerator<number> {
-    const known = await this.#catalog.revisions.withDigest(dataset.id, digest);
-    if (known !== undefined) yield known.number;
-    for await (const views of this.#unknownViews(dataset, signal)) {
-      for (const view of views) if (view.isReady && view.digest === digest) yield view.number;
-    }
-  }
-
-  /** Yields the revisions whose states are not known, newest first, once these are computed and stored. */
-  async *#unknownViews(dataset: Dataset, signal: AbortSignal): AsyncGenerator<RevisionView[]> {
-    for (let before: number | undefined; ; ) {
-      signal.throwIfAborted();
-      const page = { before, limit: REVISIONS_PER_SEARCH, isUnknown: true };
-      const unknown = await this.#catalog.revisions.page(dataset.id, page);
-      yield await this.viewsOf(dataset, unknown);
-      if (unknown.length < REVISIONS_PER_SEARCH) return;
-      before = unknown.at(-1)?.number;
-    }
-  }
-
-  /** Completes revisions, newest first, with their digests. */
-  async viewsOf(dataset: Dataset, revisions: readonly Revision[]): Promise<RevisionView[]> {
-    const unknown = revisions.filter(({ isReady }) => isReady === null).map(({ number }) => number);
-    const completed = unknown.length === 0 ? undefined : await this.#completion.complete(dataset, unknown);
-    return revisions.flatMap((revision) => {
-      const complete = completed?.get(revision.number) ?? revision;
-      const { number, digest, isReady } = complete;
-      // Retention has deleted it in the meantime.
-      if (digest === null || isReady === null) return [];
-      return [{ ...complete, digest, isReady, isLatest: number === dataset.revision }];
-    });
+    return views;
   }
 }
 
-/** Adds the states of the linked datasets to the manifest of a revision. */
-function manifestAt({ digest, links }: Moment, manifest: RevisionManifest): RevisionManifest {
+/** Revisions of a dataset and of its linked datasets, in the order of its links, that were the latest at one time. */
+interface RevisionsTogether {
+  readonly target: RevisionView;
+  readonly linked: readonly RevisionView[];
+}
+
+function digestTogether({ links }: Dataset, target: RevisionView, linked: readonly RevisionView[]): string {
+  const digests = links.map(({ slot }, i) => ({ slot, digest: linked[i]?.digest ?? '' }));
+  return digestWithLinks(target.digest, digests);
+}
+
+/** Adds the states of the linked datasets to the manifest of a READY revision. */
+function withLinks(own: RevisionManifest, { target, linked }: RevisionsTogether): RevisionManifest {
+  const { dataset, digest } = own;
+  // A file may have been found damaged meanwhile.
+  if (digest === undefined) return own;
   return {
-    ...manifest,
-    digest,
-    filesDigest: manifest.digest,
-    links: manifest.dataset.links.map((link, i) => {
-      const { number: revision = 0, digest: linkedDigest } = links[i]?.revision ?? {};
-      return { ...link, revision, digest: linkedDigest };
-    }),
+    ...own,
+    digest: digestTogether(dataset, target, linked),
+    filesDigest: digest,
+    links: dataset.links.map((link, i) => ({ ...link, revision: linked[i]?.number ?? 0, digest: linked[i]?.digest })),
   };
 }

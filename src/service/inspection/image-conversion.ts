@@ -1,4 +1,4 @@
-import type { ExaminedContent } from '../../dataset/inspect/image/convert/examine-content.js';
+import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import { CONVERSION_LIMITS, exceededText, limitsOf } from './inspection-limits.js';
 import type { InspectionPool } from './inspection-pool.js';
 import { ProcessEnded } from './inspection-process.js';

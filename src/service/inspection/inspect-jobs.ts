@@ -1,6 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { examineContent, type WhyNotConverted } from '../../dataset/inspect/image/convert/examine-content.js';
+import { examineContent, type WhyNotConverted } from '../../dataset/fix/examine-content.js';
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';

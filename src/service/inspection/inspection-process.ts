@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import type { ExaminedContent } from '../../dataset/inspect/image/convert/examine-content.js';
+import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { programFile } from '../../program-file.js';
 import { KERNEL_LIMITS } from './inspection-limits.js';

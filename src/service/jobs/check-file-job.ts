@@ -106,13 +106,13 @@ async function finish(
   inspection: Inspection,
 ): Promise<boolean> {
   const finalizedAt = now();
-  const { sizeBytes, sha256, blobVersion, linkUntil } = upload;
+  const { sizeBytes, sha256, blobVersion } = upload;
   const transition = (group: StemGroup) => {
     if (!inspection.ok)
       return rejectReceived(group, id, { state: 'rejected', problem: inspection.problem, finalizedAt });
     const { contentType, facts, warnings } = inspection;
     const bytes = { sizeBytes, sha256, blobVersion, contentType, facts, warnings };
-    return acceptReceived(group, id, { state: 'stored', ...bytes, ...(linkUntil && { linkUntil }), finalizedAt });
+    return acceptReceived(group, id, { state: 'stored', ...bytes, finalizedAt });
   };
   const change = { datasetId, filenames: [filename], now: finalizedAt, isActivity: true, inspectedAs: role };
   return (await catalog.change(change, transition)) !== undefined;

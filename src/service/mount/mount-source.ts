@@ -1,6 +1,9 @@
 import type { LinkSlot, Role } from '../../dataset/dataset.js';
+import { digestOf, digestWithLinks } from '../../dataset/digest.js';
+import { mountedNameOf } from '../../dataset/media.js';
+import { slotText } from '../../dataset/pairs/roles.js';
 
-/** A file to be mounted. */
+/** A file that a manifest names. */
 export interface MountFile {
   readonly filename: string;
   readonly sizeBytes: number;
@@ -34,56 +37,57 @@ export interface MountManifest {
   readonly links: readonly MountLink[];
 }
 
+/** A file, and its name in the folder that it is brought into. */
+export interface PlacedFile extends MountFile {
+  readonly mountedName: string;
+}
+
+/** A dataset that is read in one state. */
+export interface ManifestSource<Self> {
+  /** Written into the mounted folder: the service's URL, or the data folder's path. */
+  readonly name: string;
+  readonly manifest: (signal: AbortSignal) => Promise<MountManifest>;
+  /** The source of a linked dataset in exactly the state that a manifest names. Its manifest may be of another name or digest. */
+  readonly linked: (link: MountLink) => Self;
+}
+
+/** A dataset whose bytes are files of this machine. */
+export interface DataFolderSource extends ManifestSource<MountSource> {
+  readonly kind: 'data-folder';
+  /** Copies files of the last manifest. @throws MountError `damaged`, `cannot_link`, `cannot_write`; the signal's reason */
+  readonly copyInto: <F extends PlacedFile>(
+    folder: string,
+    files: readonly F[],
+    options: BringOptions<F>,
+  ) => Promise<void>;
+}
+
+export interface BringOptions<F extends PlacedFile> {
+  /** Names of files in the folder that an earlier attempt wrote, in full or in part. */
+  readonly started: ReadonlySet<string>;
+  /** Requests, or threads that copy and hash, at a time. At most one thread per core is used, and at most four. */
+  readonly concurrency: number;
+  /** Hard links instead of copies of images and videos; captions are always copied. */
+  readonly isHardLinked: boolean;
+  readonly signal: AbortSignal;
+  /** Called with the number of bytes received and checked; negative if bytes are discarded. */
+  readonly onBytes: (bytes: number) => void;
+  /** Called for each complete file with its modification time in milliseconds since 1970. */
+  readonly onFile: (file: F, mtimeMs: number) => void;
+}
+
 /** Bytes of a file from `from` on, which may be an earlier byte than the one that was requested. */
 export interface RangeResponse {
   readonly from: number;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-interface ManifestSource {
-  /** Written into the mounted folder: the service's URL, or the data folder's path. */
-  readonly name: string;
-  readonly manifest: (signal: AbortSignal) => Promise<MountManifest>;
-  /** The source of a linked dataset in exactly the state that a manifest names. Its manifest may be of another name or digest. */
-  readonly linked: (link: MountLink) => MountSource;
-}
-
-/** A dataset whose bytes are files of this machine. */
-export interface DataFolderSource extends ManifestSource {
-  readonly kind: 'data-folder';
-  /**
-   * Copies files of the last manifest into a folder.
-   *
-   * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the signal's reason
-   */
-  readonly copyInto: (folder: string, files: readonly MountFile[], options: CopyOptions) => Promise<void>;
-}
-
-export interface CopyOptions {
-  /** The name of a file in the folder. */
-  readonly nameOf: (file: MountFile) => string;
-  /** Hard links instead of copies of images and videos; captions are always copied. */
-  readonly isHardLinked: boolean;
-  /** Threads that copy and hash; at most one per core is used, and at most four. */
-  readonly threads: number;
-  /** Whether the calling thread is one of `threads`. It needs no start, but a process with other work would be blocked. */
-  readonly copiesOnMainThread: boolean;
-  readonly signal: AbortSignal;
-  /** `[files, bytes]` done so far; shared memory. */
-  readonly done: BigInt64Array;
-  /** Called for each copied file with its modification time in milliseconds since 1970. */
-  readonly onFile: (file: MountFile, mtimeMs: number) => void;
-}
-
 /** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
-export interface HttpSource extends ManifestSource {
+export interface HttpSource extends ManifestSource<MountSource> {
   readonly kind: 'http';
   /** @throws DatasetChanged if the source no longer has these bytes under that name */
   readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
-  /**
-   * A tar archive of the files, in that order; `undefined` if the source makes none. The receiver checks each file and reads
-   * missing or damaged ones with `read`.
-   */
+  /** A tar archive of the files, in that order; `undefined` if the source makes none. */
   readonly readTogether?: (
     files: readonly MountFile[],
     signal: AbortSignal,
@@ -102,12 +106,6 @@ export interface WantedState {
 /** The state of a linked dataset that a manifest names. Its number finds it faster than its digest. */
 export function stateOfLink({ revision, digest }: MountLink): WantedState {
   return revision === undefined ? { digest } : { revision };
-}
-
-/** The error of a mount of a revision without kept states of its controls and its mask. */
-export function statesUnknown(name: string, revision: number): MountError {
-  const message = `No READY states of the controls and the mask of "${name}" are kept from the time when revision ${revision} was its latest. Mount another revision, or the latest state.`;
-  return new MountError('failed', message);
 }
 
 /** The dataset has changed since its manifest was read. */
@@ -137,12 +135,21 @@ export class MountError extends Error {
   }
 }
 
+/** The error of a mount of a revision without kept states of its controls and its mask. */
+export function statesUnknown(name: string, revision: number): MountError {
+  const message = `No READY states of the controls and the mask of "${name}" are kept from the time when revision ${revision} was its latest. Mount another revision, or the latest state.`;
+  return new MountError('failed', message);
+}
+
+/** The error of a mount for one that says that no kept revision has the digest; `undefined` for others. */
+export function digestNotKept(error: unknown): MountError | undefined {
+  const isOther = !(error instanceof Error && 'code' in error && error.code === 'revision_not_found');
+  return isOther ? undefined : new MountError('digest_differs', error.message, { cause: error });
+}
+
 /** The error for a new file whose name the file system already has, although no two files of a folder have one name. */
-export function nameTaken(
-  file: MountFile,
-  { files, nameOf, cause }: { files: readonly MountFile[]; nameOf: (file: MountFile) => string; cause: unknown },
-): MountError {
-  const folded = (each: MountFile) => nameOf(each).toLowerCase();
+export function nameTaken(file: PlacedFile, files: readonly PlacedFile[], cause?: unknown): MountError {
+  const folded = ({ mountedName }: PlacedFile) => mountedName.toLowerCase();
   const twin = files.find((each) => each !== file && folded(each) === folded(file));
   const names = [twin, file].map((each) => JSON.stringify(each?.filename));
   const message =
@@ -152,8 +159,93 @@ export function nameTaken(
   return new MountError('cannot_write', message, { cause });
 }
 
-/** The error of a mount for one that says that no kept revision has the digest; `undefined` for others. */
-export function digestNotKept(error: unknown): MountError | undefined {
-  const isOther = !(error instanceof Error && 'code' in error && error.code === 'revision_not_found');
-  return isOther ? undefined : new MountError('digest_differs', error.message, { cause: error });
+/** A READY dataset whose filenames are valid and whose digest matches its files and links. */
+export interface MountableDataset extends MountManifest {
+  readonly digest: string;
+  readonly links: readonly (MountLink & { readonly digest: string })[];
+}
+
+/** A dataset and its controls and mask, all in the states that they had at one moment. */
+export interface MountSet<S> {
+  readonly dataset: MountableDataset;
+  readonly source: S;
+  readonly linked: readonly { readonly link: MountLink; readonly dataset: MountableDataset; readonly source: S }[];
+}
+
+/** Errors of a linked dataset that has changed since the manifest of the target was read. */
+const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'not_ready', 'failed'];
+
+/**
+ * Reads the manifest of a dataset, and those of its linked datasets in exactly the states that it names.
+ *
+ * @throws DatasetChanged if one of those states is no longer there; MountError; the errors of the source; the signal's reason
+ */
+export async function readMountSet<S extends ManifestSource<S>>(
+  source: S,
+  { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
+): Promise<MountSet<S>> {
+  const dataset = checkManifest(await source.manifest(signal), wanted);
+  const linked = [];
+  for (const link of dataset.links) {
+    const what = `its ${slotText(link.slot)} ${JSON.stringify(link.name)}`;
+    const linkedSource = source.linked(link);
+    const found = await linkedSource
+      .manifest(signal)
+      .then((manifest) => checkManifest(manifest, { digest: link.digest }))
+      .catch((error) => {
+        const hasChanged = error instanceof Error && 'code' in error && CHANGED.includes(String(error.code));
+        throw hasChanged ? new DatasetChanged(`${what}: ${error.message}`, { cause: error }) : error;
+      });
+    if (found.datasetId !== link.datasetId || found.name !== link.name) {
+      throw new DatasetChanged(`${what} is now called ${JSON.stringify(found.name)}`);
+    }
+    if (found.links.length > 0) throw invalid(dataset.name, `${what} has links itself.`);
+    linked.push({ link, dataset: found, source: linkedSource });
+  }
+  return { dataset, source, linked };
+}
+
+function invalid(name: string, fault: string): MountError {
+  return new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
+}
+
+/** Checks a manifest, which may come from a service that is wrong or not trusted. Its source has checked the names. */
+function checkManifest(manifest: MountManifest, wanted: WantedState): MountableDataset {
+  const { name, status, digest, files, links } = manifest;
+  if (digest === undefined || status !== 'READY') throw notReady(manifest, wanted);
+  const required = wanted.digest ?? digest;
+  if (required !== digest) {
+    throw new MountError('digest_differs', `The digest of "${name}" is now ${digest}, not ${required}.`);
+  }
+  if (new Set(files.map(({ filename }) => mountedNameOf(filename))).size < files.length) {
+    throw invalid(name, 'several files have the same name once their extensions are lower-cased.');
+  }
+  // Each linked dataset becomes a folder beside that of the dataset.
+  if (new Set([name, ...links.map((link) => link.name)]).size <= links.length) {
+    throw invalid(name, 'two of its datasets have one name.');
+  }
+  const known = links.filter((link): link is MountableDataset['links'][number] => link.digest !== undefined);
+  const computed = digestWithLinks(digestOfFiles(files), known);
+  if (computed !== digest || known.length < links.length) {
+    const whose = links.length === 0 ? 'its files have' : 'its files and linked datasets have';
+    throw invalid(name, `${whose} the digest ${computed}, not ${digest}.`);
+  }
+  return { ...manifest, digest, links: known };
+}
+
+function notReady({ name, status, revision }: MountManifest, wanted: WantedState): MountError {
+  const shown = JSON.stringify(name);
+  if (wanted.revision !== undefined) {
+    const message = `Revision ${revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${shown}`;
+    return new MountError('failed', message);
+  }
+  const advice =
+    status === 'UPLOADING' ? 'Try again when the upload is complete.' : `To see why, run: trainyard status ${shown}`;
+  const message = `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`;
+  return new MountError(status === 'UPLOADING' ? 'not_ready' : 'failed', message);
+}
+
+/** The digest of files alone, without linked datasets. */
+export function digestOfFiles(files: readonly Pick<MountFile, 'filename' | 'sha256'>[]): string {
+  return digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
 }

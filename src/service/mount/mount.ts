@@ -1,31 +1,79 @@
-import { digestOf } from '../../dataset/digest.js';
+import { access, constants, lstat, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
-import { checkManifest } from './check-manifest.js';
-import { type FolderChoices, folderPlansOf } from './folder-plans.js';
-import { markForRemoval, mountPathsOf, removeLeftovers } from './mount-paths.js';
-import { readLinkedDatasets } from './mount-set.js';
-import { DatasetChanged, MountError, type MountLink, type MountSource, type WantedState } from './mount-source.js';
-import { folderStateOf, type MountLayout } from './mounted-folder.js';
+import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
+import { makeFolders } from '../../storage/make-folders.js';
+import { syncFolder } from '../../storage/sync-folder.js';
+import { packageVersion } from '../../version.js';
+import { type FolderChoices, type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
 import {
-  type FolderPlan,
-  isDiskFull,
-  type PlacementOptions,
-  type PlacementResult,
-  placeFolders,
-} from './place/place-folders.js';
-import { requireReplaceable } from './place/replaceable.js';
-import { withRootLock } from './root-lock.js';
+  type BringOptions,
+  DatasetChanged,
+  digestOfFiles,
+  MountError,
+  type MountLink,
+  type MountSource,
+  type PlacedFile,
+  readMountSet,
+  type WantedState,
+} from './mount-source.js';
+import {
+  completeStaging,
+  type FolderState,
+  folderStateOf,
+  foreignChangesIn,
+  type MountLayout,
+  type MountPaths,
+  mountPathsOf,
+  openStaging,
+  readRecord,
+  recordedFoldersIn,
+  removeMounted,
+} from './mounted-folder.js';
+import { receiveFiles, requireSpace } from './receive-files.js';
 
-export interface MountOptions extends Omit<PlacementOptions, 'isLast'>, FolderChoices {
+const LOCK_NAME = '.trainyard-mount.lock';
+
+/** The number of attempts if the dataset changes during the mount. */
+const MAX_ATTEMPTS = 4;
+
+/** Of a root or a folder that can't be written or renamed. */
+const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG', 'EBUSY', 'ELOOP', 'EEXIST', 'ENOTEMPTY'];
+
+export interface MountOptions
+  extends FolderChoices,
+    Pick<BringOptions<PlacedFile>, 'concurrency' | 'isHardLinked' | 'signal'> {
   /** Datasets are mounted in this folder, each under its name. A missing folder is created. */
   readonly root: string;
   /** Mounts only this state, which the source has to have been asked for. */
   readonly wanted: WantedState;
+  /** Also replaces a folder that was changed or that trainyard did not mount. */
+  readonly replaces: boolean;
+  /** Whether a person has typed the name of a folder. Another one comes from a service, which could name any folder of the root. */
+  readonly isNamed: (name: string) => boolean;
+  readonly onProgress?: (progress: MountProgress) => void;
+  /** Called if another process is mounting into the same root. */
+  readonly onWaiting?: () => void;
+}
+
+/** Files and bytes that are written and checked, or are being written. */
+export interface MountProgress {
+  /** Of the folder. */
+  readonly name: string;
+  readonly totalFiles: number;
+  readonly doneFiles: number;
+  readonly totalBytes: number;
+  readonly doneBytes: number;
 }
 
 /** A folder of a mounted dataset. */
-export interface MountedFolder extends PlacementResult {
+export interface MountedFolder {
+  readonly outcome: 'mounted' | 'unchanged';
+  readonly folder: string;
+  /** For a person. */
+  readonly warnings: readonly string[];
   readonly datasetId: string;
   readonly name: string;
   /** Of all files of the dataset and its linked datasets. */
@@ -47,8 +95,14 @@ export interface Mounted extends MountedFolder {
   readonly linkedFolders: readonly MountedFolder[];
 }
 
-/** The number of attempts if the dataset changes during the mount. */
-const MAX_ATTEMPTS = 4;
+/** A folder while it is mounted. */
+interface Placement {
+  readonly plan: FolderPlan<MountSource>;
+  readonly paths: MountPaths;
+  readonly existing: FolderState;
+  readonly isOutdated: boolean;
+  readonly warnings: string[];
+}
 
 /**
  * Writes a READY dataset as a folder for the trainer, and its linked datasets, in the states that they had at one moment, as
@@ -57,44 +111,265 @@ const MAX_ATTEMPTS = 4;
  * trainer's caches, because the trainer finds cached latents by filename, not by content (ai-toolkit
  * `toolkit/dataloader_mixins.py:1779-1825`), and cached texts by the path of the control (`:2135-2138`).
  *
- * @throws MountError; the errors of the source; the signal's reason. The folders are unchanged then.
+ * @throws MountError; the errors of the source; the signal's reason
  */
 export async function mountDataset(source: MountSource, options: MountOptions): Promise<Mounted> {
-  const { signal, wanted } = options;
+  const { signal, wanted, root } = options;
   for (let attempt = 1; ; attempt++) {
-    const dataset = checkManifest(await source.manifest(signal), wanted);
-    const { name } = dataset;
     try {
-      const set = { dataset, source, linked: await readLinkedDatasets({ dataset, source }, { signal }) };
+      const set = await readMountSet(source, { wanted, signal });
       const plans = folderPlansOf(set, options);
-      const results = await placeFolders(plans, { ...options, isLast: attempt >= MAX_ATTEMPTS });
-      const [own, ...linkedFolders] = plans.map((plan, index) => mountedFolderOf(plan, results[index]!));
-      return { ...own!, links: dataset.links, linkedFolders };
+      const placements = await withRootLock(options, () => place(plans, options));
+      const [own, ...linkedFolders] = placements.map(mountedFolderOf);
+      return { ...own!, links: set.dataset.links, linkedFolders };
     } catch (error) {
-      if (isDiskFull(error)) {
-        const message = `"${name}" does not fit on the disk of ${options.root}. Free some space and try again.`;
-        throw new MountError('no_space', message, { cause: error });
-      }
-      if (isUnwritable(error)) {
-        throw new MountError('cannot_write', `"${name}" can't be mounted: ${error.message}`, { cause: error });
-      }
-      if (!(error instanceof DatasetChanged)) throw error;
-      if (attempt < MAX_ATTEMPTS) continue;
-      const message = `"${name}" kept changing while it was being mounted (${error.message}). Try again later.`;
-      throw new MountError('unstable', message, { cause: error });
+      if (error instanceof DatasetChanged && attempt < MAX_ATTEMPTS) continue;
+      throw mountErrorOf(error, root);
     }
   }
 }
 
-function mountedFolderOf({ dataset, parts, only, layout }: FolderPlan, result: PlacementResult): MountedFolder {
+function mountErrorOf(error: unknown, root: string): unknown {
+  const cause = { cause: error };
+  if (error instanceof DatasetChanged) {
+    const message = `The dataset kept changing while it was being mounted (${error.message}). Try again later.`;
+    return new MountError('unstable', message, cause);
+  }
+  if (isDiskFull(error)) {
+    const message = `The dataset does not fit on the disk of ${root}. Free some space and try again.`;
+    return new MountError('no_space', message, cause);
+  }
+  if (hasErrno(error, ...UNWRITABLE)) {
+    return new MountError('cannot_write', `Nothing can be mounted in ${root}: ${(error as Error).message}`, cause);
+  }
+  return error;
+}
+
+function isDiskFull(error: unknown): boolean {
+  return hasErrno(error, 'ENOSPC', 'EDQUOT');
+}
+
+/** Runs `work` while no other process mounts into the root. */
+async function withRootLock<T>(
+  { root, signal, onWaiting }: Pick<MountOptions, 'root' | 'signal' | 'onWaiting'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  await makeFolders(root).catch((error) => {
+    throw new MountError('cannot_write', `${root} can't be created: ${error.message}`, { cause: error });
+  });
+  if ((await readRecord(root)) !== undefined) {
+    const message = `${root} is a mounted dataset itself, and the trainer would read both datasets. Use the folder above it.`;
+    throw new MountError('occupied', message);
+  }
+  await access(root, constants.W_OK);
+  const release = await acquireLock(join(root, LOCK_NAME), { signal, onWaiting }).catch((error) => {
+    throw error instanceof LockObstructed ? new MountError('cannot_write', error.message, { cause: error }) : error;
+  });
+  return work().finally(release);
+}
+
+/** Brings folders up to date. All new ones are staged and checked before the first of them is moved into place. */
+async function place(plans: readonly FolderPlan<MountSource>[], options: MountOptions): Promise<Placement[]> {
+  const placements: Placement[] = [];
+  for (const plan of plans) {
+    const paths = mountPathsOf(options.root, plan.dataset.name);
+    const warnings = await recover(paths);
+    const existing = await folderStateOf(paths.folder);
+    const placement = { plan, paths, existing, warnings, isOutdated: !isCurrent(existing, plan) };
+    if (placement.isOutdated) requireReplaceable(placement, options);
+    else warnings.push(...(await removeMounted(paths, paths.staging)));
+    placements.push(placement);
+  }
+  const outdated = placements.filter(({ isOutdated }) => isOutdated);
+  try {
+    await stageAll(outdated, options);
+    options.signal.throwIfAborted();
+    // An old folder may have been changed while the new ones were written.
+    for (const placement of outdated) {
+      requireReplaceable({ ...placement, existing: await folderStateOf(placement.paths.folder) }, options);
+    }
+  } catch (error) {
+    if (!canResume(error, outdated)) for (const { paths } of outdated) await removeMounted(paths, paths.staging);
+    throw error;
+  }
+  await moveIntoPlace(outdated.map(({ paths }) => paths));
+  for (const { plan, paths, existing, warnings } of outdated) {
+    warnings.push(...(await removeMounted(paths, paths.aside, { isDiscarded: options.replaces })));
+    if (existing.state === 'absent') warnings.push(...(await earlierNameWarnings(plan, options)));
+  }
+  return placements;
+}
+
+/** Restores the old folder if a mount was killed while it replaced a single one, and removes one that has a successor. */
+async function recover(paths: MountPaths): Promise<string[]> {
+  const { folder, aside, name } = paths;
+  const isFolder = (await lstat(aside).catch(() => undefined))?.isDirectory();
+  const old = isFolder ? await readRecord(aside) : undefined;
+  if (old?.name !== name || (await exists(folder))) return removeMounted(paths, aside);
+  // Beside it may stand controls of another moment. It stays aside until this mount has replaced it.
+  if (old.mounted_with === undefined) await rename(aside, folder);
+  return [];
+}
+
+function isCurrent(existing: FolderState, { dataset, parts, only, layout, mountedWith }: Placement['plan']): boolean {
+  if (existing.state !== 'mounted') return false;
+  const { record, changed, unexpected } = existing;
+  const { digest, name, files } = record;
+  if (digest !== dataset.digest || name !== dataset.name || record.only !== only || record.layout !== layout) {
+    return false;
+  }
+  if (mountedWith !== undefined && !isDeepStrictEqual(record.mounted_with, mountedWith)) return false;
+  // Captions of a dataset that has become a control are left out.
+  if (files.length !== parts.reduce((sum, part) => sum + part.files.length, 0)) return false;
+  return changed.length + unexpected.length === 0;
+}
+
+/** @throws MountError `occupied`, `changed` if files would be lost that neither trainyard nor the trainer wrote */
+function requireReplaceable(
+  { existing, paths: { name, folder }, plan }: Pick<Placement, 'existing' | 'paths' | 'plan'>,
+  { replaces, isNamed }: Pick<MountOptions, 'replaces' | 'isNamed'>,
+): void {
+  if (existing.state === 'absent') return;
+  const record = existing.state === 'mounted' ? existing.record : undefined;
+  const changes = existing.state === 'mounted' ? foreignChangesIn(existing) : [];
+  const { datasetId } = plan.dataset;
+  const isOwn = record?.dataset_id === datasetId;
+  const isOfSource = record?.source === plan.parts[0].source.name;
+  if (!isOwn && !isNamed(name) && (!isOfSource || changes.length > 0)) {
+    const what = record === undefined ? 'was not mounted by trainyard' : `holds another dataset, ${record.dataset_id}`;
+    const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${datasetId}, mount that by its name, ${JSON.stringify(name)}.`;
+    throw new MountError('occupied', message);
+  }
+  if (replaces) return;
+  if (record === undefined) {
+    const message = `${folder} exists and was not mounted by trainyard. Move it away, or use --replace to overwrite it.`;
+    throw new MountError('occupied', message);
+  }
+  if (changes.length === 0) return;
+  const message = `${folder} was changed after it was mounted (${changes.join('; ')}). Push the changes to "${name}", or use --replace to discard them.`;
+  throw new MountError('changed', message);
+}
+
+/** Fills the staging folders with exactly the files of the plans, each checked against its size and SHA-256. */
+async function stageAll(placements: readonly Placement[], options: MountOptions): Promise<void> {
+  const startedOf = new Map<Placement, ReadonlySet<string>>();
+  for (const placement of placements) {
+    const { plan, paths, warnings } = placement;
+    const names = plan.parts.flatMap(({ files }) => files.map(({ mountedName }) => mountedName));
+    const staging = await openStaging(paths, { names, isResumable: isHttp(placement) });
+    warnings.push(...staging.warnings);
+    startedOf.set(placement, staging.started);
+  }
+  const folders = placements.map(({ plan, paths }) => {
+    return { folder: paths.staging, files: plan.parts.flatMap(({ files }) => files) };
+  });
+  const isCopied = !placements.every(isHttp);
+  if (!(isCopied && options.isHardLinked)) await requireSpace(options.root, { folders, isCopied });
+  for (const [placement, started] of startedOf) {
+    const { plan, paths } = placement;
+    const mtimes = await bringAll(placement, { ...options, started });
+    await completeStaging(paths, {
+      trainyard: packageVersion(),
+      source: plan.parts[0].source.name,
+      mounted_at: new Date().toISOString(),
+      ...recordOf(plan, (file) => mtimes.get(file) ?? 0),
+    });
+  }
+}
+
+/** Brings the files of a folder to its staging folder. @returns their modification times */
+async function bringAll(
+  { plan, paths }: Placement,
+  options: MountOptions & { started: ReadonlySet<string> },
+): Promise<ReadonlyMap<PlacedFile, number>> {
+  const mtimes = new Map<PlacedFile, number>();
+  const all = plan.parts.flatMap(({ files }) => files);
+  const [totalFiles, totalBytes] = [all.length, bytesOf(all)];
+  let doneBytes = 0;
+  const report = () =>
+    options.onProgress?.({ name: paths.name, totalFiles, doneFiles: mtimes.size, totalBytes, doneBytes });
+  for (const { source, files } of plan.parts) {
+    const bringOptions: BringOptions<PlacedFile> = {
+      ...options,
+      onBytes: (bytes) => {
+        doneBytes += bytes;
+        report();
+      },
+      onFile: (file, mtimeMs) => mtimes.set(file, mtimeMs),
+    };
+    if (source.kind === 'data-folder') await source.copyInto(paths.staging, files, bringOptions);
+    else await receiveFiles(paths.staging, files, { ...bringOptions, source });
+  }
+  report();
+  return mtimes;
+}
+
+function isHttp({ plan }: Placement): boolean {
+  return plan.parts.every(({ source }) => source.kind === 'http');
+}
+
+/** Whether a later mount can resume from the files that were staged. */
+function canResume(error: unknown, placements: readonly Placement[]): boolean {
+  return placements.every(isHttp) && !isDiskFull(error) && !(error instanceof MountError);
+}
+
+/**
+ * Moves staged folders into place, each beside the old one. The first, the target, is set aside before and moved in after its
+ * controls: between them there is none, rather than one with controls of another moment.
+ */
+async function moveIntoPlace(paths: readonly MountPaths[]): Promise<void> {
+  const [first] = paths;
+  if (first === undefined) return;
+  const setAside: MountPaths[] = [];
+  try {
+    for (const each of paths) {
+      if (!(await exists(each.folder))) continue;
+      await rename(each.folder, each.aside);
+      setAside.push(each);
+    }
+  } catch (error) {
+    for (const { folder, aside } of setAside) await rename(aside, folder);
+    throw error;
+  }
+  for (const { folder, staging } of paths.toReversed()) await rename(staging, folder);
+  await syncFolder(first.root);
+}
+
+/** A dataset that was renamed gets a new folder. The old one stays, and the trainer could read both. */
+async function earlierNameWarnings(
+  { dataset: { datasetId, name }, parts }: Placement['plan'],
+  { root }: MountOptions,
+): Promise<string[]> {
+  const others = (await recordedFoldersIn(root)).filter((record) => {
+    // Another service could give its datasets the same ids.
+    return record.dataset_id === datasetId && record.source === parts[0].source.name && record.name !== name;
+  });
+  return others.map((record) => {
+    return `${join(root, record.name)} has ${JSON.stringify(name)} under its earlier name. Remove it if no job reads it.`;
+  });
+}
+
+function mountedFolderOf({ plan, paths, isOutdated, warnings }: Placement): MountedFolder {
+  const { dataset, parts, only, layout } = plan;
   const { datasetId, name, digest, revision } = dataset;
+  const files = parts.flatMap((part) => part.files);
   // The dataset's own files have their names in the dataset.
-  const mounted = parts.flatMap(({ files, nameOf, slot }) =>
-    files.map((file) => ({ ...file, filename: slot === undefined ? file.filename : nameOf(file) })),
-  );
-  const folderDigest = digestOf(mounted.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
-  const bytes = mounted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  return { ...result, datasetId, name, digest, only, layout, folderDigest, revision, files: mounted.length, bytes };
+  const named = files.map(({ filename, mountedName, of, sha256 }) => {
+    return { filename: of === undefined ? filename : mountedName, sha256 };
+  });
+  return {
+    outcome: isOutdated ? 'mounted' : 'unchanged',
+    folder: paths.folder,
+    warnings,
+    ...{ datasetId, name, digest, only, layout, revision },
+    folderDigest: digestOfFiles(named),
+    files: files.length,
+    bytes: bytesOf(files),
+  };
+}
+
+function bytesOf(files: readonly PlacedFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 /**
@@ -102,21 +377,27 @@ function mountedFolderOf({ dataset, parts, only, layout }: FolderPlan, result: P
  *
  * @throws MountError `changed`, `occupied`. The folder is unchanged then.
  */
-export async function unmountDataset(
-  name: string,
-  options: Pick<MountOptions, 'root' | 'signal' | 'replaces' | 'onWaiting'>,
-): Promise<void> {
+export async function unmountDataset(name: string, options: Pick<MountOptions, 'root' | 'signal'>): Promise<void> {
   const paths = mountPathsOf(options.root, name);
-  await withRootLock(paths.root, options, async () => {
-    await removeLeftovers(paths);
+  await withRootLock(options, async () => {
+    await recover(paths);
     const existing = await folderStateOf(paths.folder);
-    if (existing.state === 'absent') return;
-    requireReplaceable(existing, paths, options);
-    await markForRemoval(paths, paths.folder);
-    await removeLeftovers(paths);
+    if (existing.state !== 'mounted') return;
+    const changes = foreignChangesIn(existing);
+    if (changes.length > 0) {
+      throw new MountError('changed', `${paths.folder} was changed after it was mounted (${changes.join('; ')}).`);
+    }
+    await rename(paths.folder, paths.aside);
+    await removeMounted(paths, paths.aside);
   });
 }
 
-function isUnwritable(error: unknown): error is Error {
-  return hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG', 'EBUSY', 'ELOOP');
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error) => {
+      if (hasErrno(error, 'ENOENT')) return false;
+      throw error;
+    },
+  );
 }

@@ -1,24 +1,25 @@
-import { createHash } from 'node:crypto';
-import { lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { bootId } from '../../storage/boot-id.js';
 import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/regular-file.js';
+import { flushFolder } from '../../storage/sync-folder.js';
 
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
 
-/** The name of the record while it is written, which a kill can leave behind. */
-export const UNFINISHED_RECORD_NAME = `${RECORD_NAME}.new`;
+/** Lists the names of the files that a mount writes into a folder, until the folder is complete. */
+const LIST_NAME = '.mounting.json';
 
-export const RECORD_NAMES: readonly string[] = [RECORD_NAME, UNFINISHED_RECORD_NAME];
+/** With the names of both while they are written, which a kill can leave behind. */
+const HIDDEN_NAMES: readonly string[] = [RECORD_NAME, LIST_NAME].flatMap((name) => [name, `${name}.new`]);
 
 /** The record of 100,000 files takes about 30 MB. */
-export const MAX_RECORD_BYTES = 128 * 1024 * 1024;
+const MAX_RECORD_BYTES = 128 * 1024 * 1024;
 
 /**
  * Names of what trainers write into a dataset's folder: ai-toolkit and its page (line numbers in docs/mounting.md),
@@ -27,8 +28,7 @@ export const MAX_RECORD_BYTES = 128 * 1024 * 1024;
 const TRAINER_FILES =
   /^(\.aitk_size\.json|_latent_cache|_t_e_cache|_clip_vision_cache|_controls|\.thumbs|cache|metadata_cache\.json|.+\.npz|aspect_ratio_bucket_(indices|metadata)_.+\.json)$/s;
 
-/** Whether a name in a mounted folder is that of a trainer's cache, which is removed with the folder. */
-export function isTrainerFile(name: string): boolean {
+function isTrainerFile(name: string): boolean {
   return TRAINER_FILES.test(name);
 }
 
@@ -48,17 +48,12 @@ export interface MountRecord {
   readonly only?: MediaChoice;
   /** Missing unless the folder has the files of linked datasets, too. */
   readonly layout?: MountLayout;
-  /**
-   * The datasets that were mounted at the same moment, the training dataset first; missing for one without links that was
-   * mounted by itself. A folder beside it with another digest is of another moment.
-   */
+  /** Of a training dataset with links: all datasets that were mounted at the same moment, itself first. */
   readonly mounted_with?: readonly RecordedDataset[];
   /** The service's URL, or the data folder; `tar` in a tar archive. */
   readonly source: string;
   /** Missing in a tar archive. */
   readonly mounted_at?: string;
-  /** The `bootId` when the folder was written; `null` if it is not known, so that all bytes are read once. */
-  readonly boot_id: string | null;
   readonly files: readonly RecordedFile[];
 }
 
@@ -99,14 +94,11 @@ export type FolderState =
       /** Files that neither the mount nor the trainer wrote; the trainer does not read the hidden ones. */
       readonly unexpected: readonly string[];
       readonly unexpectedHidden: readonly string[];
-      /** Mounted files whose bytes were lost in a crash of the machine, because they were not flushed to the disk. */
-      readonly halfWritten: readonly string[];
     };
 
 /**
  * Compares a folder with its record. A file with the recorded size and modification time counts as unchanged, since reading
- * all files takes as long as mounting them. After a restart of the machine, which may have lost unflushed bytes, all files
- * are read once.
+ * all files takes as long as mounting them.
  */
 export async function folderStateOf(folder: string): Promise<FolderState> {
   let names: string[];
@@ -120,43 +112,27 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
   if (names.length === 0) return { state: 'absent' };
   const record = await readRecord(folder);
   if (record === undefined) return { state: 'foreign' };
-  const boot = await bootId();
-  const isSameBoot = record.boot_id === boot;
   const changed: string[] = [];
-  const halfWritten: string[] = [];
   await forEachConcurrent(record.files, CONCURRENT_CHECKS, async (file) => {
-    const condition = await conditionOf(join(folder, file.mounted_name), file, isSameBoot);
-    if (condition === 'changed') changed.push(file.mounted_name);
-    if (condition === 'half-written') halfWritten.push(file.mounted_name);
+    if (!(await isUnchanged(join(folder, file.mounted_name), file))) changed.push(file.mounted_name);
   });
-  const mounted = new Set([RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
-  const others = names.filter((name) => !mounted.has(name) && !isTrainerFile(name));
-  if (!isSameBoot && changed.length + halfWritten.length === 0) await writeRecord(folder, { ...record, boot_id: boot });
+  const own = new Set([...HIDDEN_NAMES, ...record.files.map((file) => file.mounted_name)]);
+  const others = names.filter((name) => !own.has(name) && !isTrainerFile(name));
   return {
     state: 'mounted',
     record,
     changed: changed.sort(),
-    halfWritten,
     unexpected: others.filter((name) => !name.startsWith('.')),
     unexpectedHidden: others.filter((name) => name.startsWith('.')),
   };
 }
 
-async function conditionOf(
-  path: string,
-  file: RecordedFile,
-  isSameBoot: boolean,
-): Promise<'same' | 'changed' | 'half-written'> {
+async function isUnchanged(path: string, file: RecordedFile): Promise<boolean> {
   const stats = await lstat(path).catch((error) => {
-    if (hasErrno(error, 'ENOENT')) return undefined;
-    throw error;
+    if (!hasErrno(error, 'ENOENT')) throw error;
   });
-  if (!stats?.isFile()) return 'changed';
-  const isUntouched = stats.mtimeMs === file.mtime_ms;
-  if (isUntouched && stats.size === file.size_bytes && isSameBoot) return 'same';
-  if (stats.size === file.size_bytes && (await sha256Of(path)) === file.sha256) return 'same';
-  // An edit changes the modification time; a crash of the machine does not.
-  return isUntouched && !isSameBoot ? 'half-written' : 'changed';
+  if (!stats?.isFile() || stats.size !== file.size_bytes) return false;
+  return stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256;
 }
 
 /** What was done to a mounted folder by something that is neither a mount nor a trainer, for a person. */
@@ -173,16 +149,145 @@ function listOf(names: readonly string[]): string {
   return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
 }
 
+/** A path of a root in which a dataset is mounted, and the hidden ones beside it. */
+export interface MountPaths {
+  readonly root: string;
+  readonly name: string;
+  /** The trainer reads this folder. */
+  readonly folder: string;
+  /** The new folder while it is written. */
+  readonly staging: string;
+  /** The old folder while the new one is moved into place, and while it is removed. */
+  readonly aside: string;
+}
+
+export function mountPathsOf(root: string, name: string): MountPaths {
+  const hidden = (suffix: string) => join(root, `.${name}.${suffix}`);
+  return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
+}
+
+/** Creates the staging folder for files of these names, or continues one that an earlier mount has left. */
+export async function openStaging(
+  paths: MountPaths,
+  { names, isResumable }: { names: readonly string[]; isResumable: boolean },
+): Promise<{ started: ReadonlySet<string>; warnings: string[] }> {
+  const { staging } = paths;
+  const found = await entriesOf(staging);
+  const isContinued = isResumable && found !== undefined && found.others.length === 0;
+  const warnings = isContinued ? [] : await removeMounted(paths, staging);
+  if (!isContinued) await mkdir(staging);
+  const wanted = new Set(names);
+  const written = isContinued ? found.written : [];
+  const outdated = written.filter((name) => !wanted.has(name));
+  await replaceFile(join(staging, LIST_NAME), JSON.stringify({ files: [...names, ...outdated] }));
+  for (const name of outdated) {
+    if (name !== LIST_NAME) await rm(join(staging, name), { recursive: true, force: true });
+  }
+  return { started: new Set(written.filter((name) => wanted.has(name))), warnings };
+}
+
+/** Makes the staging folder a complete and durable one. */
+export async function completeStaging({ staging }: MountPaths, record: Omit<MountRecord, 'format'>): Promise<void> {
+  await replaceFile(join(staging, RECORD_NAME), recordText(record));
+  await flushFolder(
+    staging,
+    record.files.map((file) => file.mounted_name),
+  );
+  await rm(join(staging, LIST_NAME));
+}
+
+/**
+ * Removes a folder that a mount has written, or has begun to write. A folder with other files than the mount's and the trainer's
+ * gets another name and stays, unless it `isDiscarded`.
+ *
+ * @returns warnings for a person
+ */
+export async function removeMounted(
+  { root, name }: MountPaths,
+  folder: string,
+  { isDiscarded = false } = {},
+): Promise<string[]> {
+  const found = await entriesOf(folder);
+  if (found === undefined) return [];
+  const kept = join(root, `.${name}.kept-${randomUUID()}`);
+  const keep = async (why: string) => {
+    await rename(folder, kept);
+    return [`${folder} ${why}. It is now ${kept}.`];
+  };
+  if (found.others.length > 0 && !isDiscarded) return keep('has files that trainyard did not write');
+  try {
+    // Its list of files last: after a kill, the next mount still knows which of them are its own.
+    const files = found.written.filter((entry) => !HIDDEN_NAMES.includes(entry));
+    for (const entry of files) await rm(join(folder, entry), { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
+    return [];
+  } catch (error) {
+    // Caches of a trainer that runs as another user can be removed by that user only.
+    return keep(`can't be removed (${error instanceof Error ? error.message : String(error)}); remove it yourself`);
+  }
+}
+
+/** What a folder has: entries that a mount or a trainer has written, and others. `undefined` if there is nothing. */
+async function entriesOf(folder: string): Promise<{ written: string[]; others: string[] } | undefined> {
+  const stats = await lstat(folder).catch((error) => {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  });
+  if (stats === undefined) return undefined;
+  if (!stats.isDirectory()) return { written: [], others: [folder] };
+  const record = await readRecord(folder);
+  const listed = new Set(await readList(folder));
+  const recorded = new Map(record?.files.map((file) => [file.mounted_name, file]));
+  const isWritten = async (name: string): Promise<boolean> => {
+    if (record !== undefined && isTrainerFile(name)) return true;
+    const path = join(folder, name);
+    const file = recorded.get(name);
+    // A person may have changed it in the old folder that a killed mount has left.
+    if (file !== undefined && !listed.has(name)) return isUnchanged(path, file);
+    const isKnown = listed.has(name) || (recorded.size + listed.size > 0 && HIDDEN_NAMES.includes(name));
+    return isKnown && (await lstat(path)).isFile();
+  };
+  const [written, others]: [string[], string[]] = [[], []];
+  for (const name of await readdir(folder)) ((await isWritten(name)) ? written : others).push(name);
+  return { written, others };
+}
+
+async function readList(folder: string): Promise<string[] | undefined> {
+  const { files } = Object(await readJson(join(folder, LIST_NAME)));
+  return Array.isArray(files) ? files.filter((name) => typeof name === 'string') : undefined;
+}
+
+/** The mounted folders in a root, by the name of the dataset. A folder that a person has renamed is not one of them. */
+export async function recordedFoldersIn(root: string): Promise<Omit<MountRecord, 'files'>[]> {
+  const entries = await readdir(root, { withFileTypes: true }).catch((error) => {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw error;
+  });
+  const found: Omit<MountRecord, 'files'>[] = [];
+  for (const entry of entries) {
+    if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
+    const whole = await readRecord(join(root, entry.name)).catch(() => undefined);
+    if (whole?.name !== entry.name) continue;
+    // One list of files is in memory at a time.
+    const { files: _, ...record } = whole;
+    found.push(record);
+  }
+  return found;
+}
+
 /** Reads the record of a folder; `undefined` if the folder has none of this format. */
 export async function readRecord(folder: string): Promise<MountRecord | undefined> {
-  const path = join(folder, RECORD_NAME);
+  const record = await readJson(join(folder, RECORD_NAME));
+  return isRecord(record) ? record : undefined;
+}
+
+/** `undefined` if there is no such file, or no JSON in it. Follows no link. */
+async function readJson(path: string): Promise<unknown> {
   try {
     if (!(await lstat(path)).isFile()) return undefined;
-    const record = JSON.parse(await readRegularFile(path, { maxBytes: MAX_RECORD_BYTES }));
-    return isRecord(record) ? record : undefined;
+    return JSON.parse(await readRegularFile(path, { maxBytes: MAX_RECORD_BYTES }));
   } catch (error) {
     const isUnreadable = error instanceof SyntaxError || error instanceof UnreadableFile;
-    if (isUnreadable || hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (isUnreadable || hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error;
   }
 }
@@ -202,22 +307,17 @@ function isRecordedFile(value: unknown): value is RecordedFile {
   return isName && typeof file.sha256 === 'string' && [file.size_bytes, file.mtime_ms].every(Number.isFinite);
 }
 
-/** Writes the record durably and atomically. */
-export async function writeRecord(folder: string, record: Omit<MountRecord, 'format'>): Promise<void> {
-  await replaceFile(join(folder, RECORD_NAME), recordText(record));
-}
-
 /** The content of `.mount.json`. */
 export function recordText(record: Omit<MountRecord, 'format'>): string {
   return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`;
 }
 
-/** Writes a file durably and atomically, through `PATH.new`. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/** Writes a file atomically, through `PATH.new`. */
+async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   // An existing one may be a link or a pipe.
   await rm(temporary, { force: true });
-  await writeFile(temporary, text, { flag: 'wx', flush: true });
+  await writeFile(temporary, text, { flag: 'wx' });
   await rename(temporary, path);
 }
 

@@ -63,9 +63,8 @@ export async function releaseLeases(
     const options = { expiredBy, isActivity: false, isDurable: false };
     const lease = await UploadLease.acquire(dependencies, file, options);
     if (lease === undefined) continue;
-    // The object of a presigned upload is the client's; it waits to be finalized.
     try {
-      if (file.upload.via !== 'presigned') await blobs.delete([blobKeyOf(file)]);
+      await blobs.delete([blobKeyOf(file)]);
       await lease.release();
     } catch (error) {
       if (!(error instanceof BlobsNotDeleted)) throw error;

@@ -1,11 +1,4 @@
-import {
-  type CompleteFile,
-  type DatasetFile,
-  linkUntil,
-  type Micros,
-  type PendingFile,
-  type Role,
-} from '../../dataset/dataset.js';
+import type { CompleteFile, DatasetFile, Micros, PendingFile, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import {
@@ -43,8 +36,6 @@ export class UploadLease {
   /** Of the dataset, when the lease was acquired. */
   readonly #role: Role;
   readonly #holder: LeaseHolder;
-  /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
-  readonly #writesBytes: boolean;
   /** Until when the lease is held; cleanup may end the upload afterwards. */
   #until: Micros;
   /** True while the store may hold bytes under the key that no row refers to. */
@@ -68,7 +59,6 @@ export class UploadLease {
     this.accountId = accountId;
     this.#role = role;
     this.#holder = { id: file.id, token };
-    this.#writesBytes = file.upload.via !== 'presigned';
     this.#until = until;
   }
 
@@ -116,7 +106,7 @@ export class UploadLease {
    */
   async release(): Promise<void> {
     // A failed commit may have stored the bytes. The next attempt through the link needs their key.
-    if (this.#mayHaveBlobs && this.file.upload.via === 'link') {
+    if (this.#mayHaveBlobs && this.file.upload.via !== 'direct') {
       if (!(await this.renew())) return;
       await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
       this.#mayHaveBlobs = false;
@@ -163,9 +153,7 @@ export class UploadLease {
     }
     const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
-    const linkEnd = linkUntil(this.file.upload);
-    const link = linkEnd !== undefined && { linkUntil: linkEnd };
-    const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion, ...link };
+    const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
     if (isComplete) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
     const { condition, author } = this.file.upload;
     return this.#record({
@@ -190,7 +178,7 @@ export class UploadLease {
    */
   async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
     const key = blobKeyOf(this.file);
-    this.#mayHaveBlobs = this.#writesBytes;
+    this.#mayHaveBlobs = true;
     return staged.commit().catch(async (error) => {
       const keyExists = error instanceof ServiceError && error.code === 'upload_finalized';
       if (!keyExists || !(await this.renew())) throw error;
@@ -218,17 +206,16 @@ export class UploadLease {
     if (file === undefined && (await this.#dependencies.catalog.revisions.isPast(this.file.id))) return complete;
     // After a takeover the bytes under the key may be the new holder's.
     const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.token;
-    if (this.#writesBytes && (file === undefined || isHeld))
-      await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
+    if (file === undefined || isHeld) await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
     this.#mayHaveBlobs = false;
     if (failure instanceof PreconditionFailed) {
       this.#isInConflict = true;
-      // The client of a presigned upload has its answer from the store already, so the dataset tells of the conflict.
-      if (!this.#writesBytes && failure.current?.sha256 !== upload.sha256) {
+      if (this.file.upload.via === 'presigned') {
+        // A client that uploads the same bytes again, since it did not see the answer, has what it wants.
+        if (failure.current?.sha256 === upload.sha256) return this.release().then(() => complete);
+        // Its client has its answer from the store already, so the dataset tells of the conflict.
         return this.reject(changedMeanwhile(this.file.filename));
       }
-      // A client that uploads the same bytes again, since it did not see the answer, has what it wants.
-      if (!this.#writesBytes) return this.release().then(() => complete);
     }
     if (failure !== undefined) throw failure;
     // Cleanup removes a direct upload whose lease has expired, with its file.

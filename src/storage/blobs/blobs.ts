@@ -27,7 +27,7 @@ export interface BlobStore {
    * Reads a whole blob once, so that the caller can inspect it with random access; `undefined` if there is none. The caller
    * must call `discard`.
    *
-   * @throws BlobDamaged if the store returned other bytes than it says it has, twice; as `stage` and `read`
+   * @throws as `stage` and `read`
    */
   fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined>;
 
@@ -57,13 +57,11 @@ export interface BlobStore {
   /** Present if clients can upload directly to the store. */
   readonly presigning?: Presigning;
 
-  /**
-   * Lists a page of the objects of a dataset, ordered by key, thumbnails included; one request. Present if clients may have
-   * uploaded directly to the store, also if links are no longer presigned.
-   *
-   * @param options.after lists only keys after this one, such as `next` of the page before
-   */
-  readonly listObjects?: (datasetId: string, options?: { after?: string | undefined }) => Promise<ObjectPage>;
+  /** What clients have uploaded directly to the store. Present if they can, or could before links led to the service. */
+  readonly staging?: Staging;
+
+  /** Aborts uploads in parts that began before this moment, in milliseconds since 1970. Absent if the store has no parts. */
+  readonly abortUnfinished?: (before: number) => Promise<void>;
 }
 
 /** A body of more bytes is rejected with the message. */
@@ -91,8 +89,6 @@ export interface ReadOptions {
 
 export interface FetchOptions extends Pick<StageOptions, 'limit' | 'accountId' | 'signal'> {
   readonly version?: string | null | undefined;
-  /** The size that the store has announced, if it is known. */
-  readonly sizeBytes?: number | undefined;
 }
 
 /** Random access to a whole blob: a local file or, if the blob is too large for one, ranges read from the store. */
@@ -113,7 +109,7 @@ export interface FetchedBlob {
   readonly sha256: string;
   /** Valid until `discard` or `commit`. */
   readonly content: BlobContent;
-  /** Identifies these bytes, as clients with a presigned link can replace them; `null` if only the service can write. */
+  /** The store's identifier of these bytes, such as an ETag; `null` for a store without one. */
   readonly version: string | null;
   discard(): Promise<void>;
 }
@@ -129,7 +125,7 @@ export interface StagedBlob extends Omit<FetchedBlob, 'version'> {
   commit(): Promise<{ version: string | null }>;
 }
 
-/** Uploads that clients send directly to the store. */
+/** Makes links by which clients upload directly to the store. */
 export interface Presigning {
   /** The origin of all links, such as `https://s3.example`. */
   readonly origin: string;
@@ -137,9 +133,10 @@ export interface Presigning {
   readonly maxBytes: number;
 
   /**
-   * Makes a link that accepts one file of exactly this size. Clients can use the link again until it expires, so every
-   * later `read` must pass the version that was inspected.
+   * Makes a link that accepts one file of exactly this size, as often as its holder likes until it expires. It leads to a
+   * staged object, never to the blob.
    *
+   * @param key of the blob
    * @param options.signedAt when its lifetime begins, by the store's clock; by default the current time of this machine
    * @returns the URL, the headers that the client must send, and the lifetime, which the store and the credentials may limit
    */
@@ -149,21 +146,35 @@ export interface Presigning {
   ): Promise<{ url: string; headers: Record<string, string>; expiresInSeconds: number }>;
 }
 
-export interface ObjectPage {
-  readonly objects: readonly PresignedObject[];
-  /** `undefined` on the last page. */
-  readonly next: string | undefined;
+/**
+ * Objects that clients have written through presigned links, each in a place that only its link names. The bytes that were
+ * inspected are copied to the key of the blob, so that later uses of the link change nothing that is stored.
+ */
+export interface Staging {
+  /** Lists the objects for blobs of a dataset, or all, in pages. */
+  list(datasetId?: string): AsyncIterable<readonly StagedObject[]>;
+
+  /**
+   * Reads the object for the blob with this key once, so that the caller can inspect it; `undefined` if there is none. `commit`
+   * copies it to the key, over an earlier copy, and throws BlobChanged if it is no longer the object that was read. Neither
+   * `commit` nor `discard` deletes the object.
+   *
+   * @throws as `BlobStore.fetch`
+   */
+  receive(key: string, options: FetchOptions): Promise<StagedBlob | undefined>;
+
+  /** Deletes the objects for the blobs with these keys; a missing one is not an error. */
+  delete(keys: readonly string[]): Promise<void>;
 }
 
-export interface PresignedObject {
+export interface StagedObject {
+  /** Of the blob that it is for. */
   readonly key: string;
-  readonly sizeBytes: number;
-  readonly version: string;
-  /** By the store's clock. */
-  readonly lastModified: Date;
+  /** In milliseconds since 1970, by the store's clock. */
+  readonly changedAt: number;
 }
 
-/** The blob is not the version that was inspected: a client has replaced it through its link. */
+/** The blob is not the version that was inspected: it was replaced. */
 export class BlobChanged extends Error {
   constructor(
     key: string,

@@ -30,21 +30,6 @@ export class Meter {
   }
 }
 
-/** Computes the MD5 of the bytes too, which many stores use as the ETag. */
-export class Md5Meter extends Meter {
-  readonly #md5 = createHash('md5');
-
-  override add(chunk: Buffer): void {
-    this.#md5.update(chunk);
-    super.add(chunk);
-  }
-
-  /** The MD5 of all bytes, lower-case hexadecimal. Call it once, at the end. */
-  md5(): string {
-    return this.#md5.digest('hex');
-  }
-}
-
 interface IngestOptions {
   readonly meter: Meter;
   readonly signal: AbortSignal;
@@ -79,8 +64,9 @@ async function forEachChunk(
 /** Reads a stream to its end. @throws the signal's reason; ServiceError `too_large` */
 export async function measure(
   body: Readable,
-  { limit, signal, meter = new Meter(limit) }: { limit: ByteLimit; signal: AbortSignal; meter?: Meter },
+  { limit, signal }: { limit: ByteLimit; signal: AbortSignal },
 ): Promise<{ sizeBytes: number; sha256: string }> {
+  const meter = new Meter(limit);
   await forEachChunk(body, { meter, signal }, () => undefined);
   return { sizeBytes: meter.bytes, sha256: meter.digest() };
 }

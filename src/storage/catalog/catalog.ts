@@ -24,16 +24,14 @@ import {
   type FileChange,
   type Transition,
 } from './file-changes.js';
-import { DownloadFiles } from './history/download-files.js';
 import { Revisions } from './history/revisions.js';
 import { Links, withLinks } from './pairs/links.js';
-import { presignedPage, type SoughtUpload, soughtUploadOf } from './presigned/sought-uploads.js';
 import { type RevisionOfDataset, restoreRevision, undoRevision } from './restore-revision.js';
 import { type DatasetRecord, fileOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
-  endOfTrash,
+  lastReservedPresigned,
   type FilePage,
   hasDataset,
   IS_PENDING,
@@ -72,7 +70,6 @@ export class Catalog {
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
-  readonly downloadFiles: DownloadFiles;
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #reads = new FairQueue(READS_AT_ONCE);
@@ -83,7 +80,6 @@ export class Catalog {
     this.#db = db;
     this.limits = limits;
     this.revisions = new Revisions(db);
-    this.downloadFiles = new DownloadFiles(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
     this.links = new Links(db, { changes: this.changes, captionGrace, notification: notifyInstances });
@@ -172,9 +168,10 @@ export class Catalog {
     return (await select.execute()).map((row) => fileOf(row) as PendingFile);
   }
 
-  /** A page, ordered by id, of a dataset's pending presigned uploads. Some may be expired. */
-  async presignedPage(page: { datasetId: string; after: string; limit: number }): Promise<SoughtUpload[]> {
-    return (await presignedPage(this.#db.query, page).execute()).map(soughtUploadOf);
+  /** When the last pending presigned upload of a dataset was reserved that expires after this moment; `null` without any. */
+  async lastPresigned(uploads: { datasetId: string; expiresAfter: Micros }): Promise<Micros | null> {
+    const [row] = await lastReservedPresigned(this.#db.query, uploads).execute();
+    return row?.latest ?? null;
   }
 
   /**
@@ -236,7 +233,7 @@ export class Catalog {
   /** Runs `undoRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
   async undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
     const outcome = await undoRevision(this.#db, revision, this.#changeOptions);
-    if (outcome !== undefined && 'dataset' in outcome) this.changes.announce({ datasetId: revision.datasetId });
+    if (outcome !== undefined) this.changes.announce({ datasetId: revision.datasetId });
     return outcome;
   }
 
@@ -248,14 +245,14 @@ export class Catalog {
 
   /** Adds blobs that are about to be stored to the trash, durably. They are deleted unless a change reclaims them. */
   async addToTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter, link_until: null }));
+    const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter }));
     await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll(this.#db.query, 'trash', rows)));
   }
 
-  /** Removes deleted blobs from the trash. Those that a presigned link may create again become due again, see `endOfTrash`. */
+  /** Removes deleted blobs from the trash, unless they were rescheduled. */
   async removeFromTrash(blobKeys: readonly string[], now: Micros): Promise<void> {
-    for (const keys of rowChunksOf(blobKeys))
-      for (const sql of endOfTrash(this.#db.query, keys, now)) await sql.execute();
+    const deletion = this.#db.query.deleteFrom('trash').where('delete_after', '<=', now);
+    for (const keys of rowChunksOf(blobKeys)) await deletion.where('blob_key', 'in', keys).execute();
   }
 
   /** Makes blobs in the trash due at another time, only those due at `from` if it is given. @returns their keys */

@@ -6,7 +6,6 @@ import { isInspectedAgain } from '../../dataset/pairs/mask-inspection.js';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, usageOfDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
-import { forgetReadiness } from './history/record-history.js';
 import { linkingTo } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
 import { deleteRecheck, startRecheck } from './rechecks.js';
@@ -34,7 +33,7 @@ export async function addDataset(
 ): Promise<Dataset> {
   const counts = countColumns(countsOf([], createdAt));
   const names = { id, account_id: accountId, name, role, created_at: createdAt };
-  const unchanged = { linked: LINKED.none, version: 0, readiness_version: 0, announced: null };
+  const unchanged = { linked: LINKED.none, version: 0, announced: null };
   const row = { ...names, ...counts, ...NO_HISTORY, ...unchanged };
   const statements = [
     query.insertInto('dataset').values(row),
@@ -89,10 +88,7 @@ export async function changeDataset(
         .where('id', '=', key.id),
       // A control without captions is READY, a training dataset is not.
       ...('role' in changes
-        ? [
-            ...forgetReadiness(query, key.id),
-            ...enqueueAnnouncements(query, { datasetId: key.id, isLinkedTo: false, dueAt: now + captionGrace }),
-          ]
+        ? enqueueAnnouncements(query, { datasetId: key.id, isLinkedTo: false, dueAt: now + captionGrace })
         : []),
       ...(role !== undefined && isInspectedAgain(row.role as Role, role)
         ? startRecheck(query, { datasetId: key.id, now, ifRunning: 'restart' })
@@ -154,7 +150,7 @@ export function eraseDataset(
       query
         .updateTable('dataset')
         // The name is free again: ids don't repeat.
-        .set({ account_id: DELETED, name: id, linked: LINKED.none, history_due: null, updated_at: now })
+        .set({ account_id: DELETED, name: id, linked: LINKED.none, updated_at: now })
         .where('id', '=', id),
       query.deleteFrom('link').where('dataset_id', '=', id),
       ...deleteRecheck(query, { id, accountId }),

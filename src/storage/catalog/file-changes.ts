@@ -3,7 +3,6 @@ import {
   type Author,
   type DatasetCounts,
   type DatasetFile,
-  isRetired,
   liveUntil,
   MICROS_PER_SECOND,
   type Micros,
@@ -11,7 +10,7 @@ import {
   type Role,
   type StoredFile,
 } from '../../dataset/dataset.js';
-import { type StoredDifference, storedDifference } from '../../dataset/history/revisions.js';
+import { storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
@@ -31,7 +30,6 @@ import {
   judgePastFiles,
   keepNamedBlobs,
   moveToPast,
-  revisionByNumber,
   withRevision,
   writeRevision,
 } from './history/record-history.js';
@@ -87,12 +85,14 @@ export interface ChangedDataset extends DatasetRecord {
 
 /** The change stores past files again. */
 export interface Restore {
-  /** The revision whose past files it stores, which must be kept until then; `null` if it stores none. */
-  readonly needs: number | null;
-  /** The revision that the dataset then equals; `null` if it equals none. */
-  readonly restoredFrom: number | null;
-  /** As `Revisions.range` returned it with the past files: none was found damaged since. */
-  readonly readinessVersion: number;
+  /** The revision that is restored or undone. */
+  readonly restoredFrom: number;
+  /**
+   * Reads, under the lock of the dataset, what the transition stores: then it is still kept, and known if it is damaged.
+   *
+   * @returns the names of these files; `undefined` cancels the change
+   */
+  readonly read: (send: Transaction['send']) => Promise<readonly string[] | undefined>;
 }
 
 /** Computes the files of a stem after a change; `undefined` cancels the whole change. */
@@ -113,7 +113,7 @@ export interface ChangeOptions {
  * has links or is linked to, and pairs change, another one between them reads the other side of the pairs.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
- * `undefined` for one of the stems, the revision that a restore needs is gone or judged again, or the change is a trial
+ * `undefined` for one of the stems, the revision that a restore needs is gone, or the change is a trial
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
@@ -164,19 +164,18 @@ function changeOnce(
   { blobGrace, captionGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, transact } = db;
-  const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
-  const ownStems = [...new Set(filenames.map(stemOf))];
+  const { datasetId, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
   return transact({ isDurable }, async ({ send, commit }) => {
     const lock = lockDataset(db, datasetId);
-    if (restore !== undefined && restore.needs !== null) {
-      const [, [needed]] = await send([lock, revisionByNumber(query, { datasetId, number: restore.needs })]);
-      if (needed === undefined) return undefined;
-    }
+    if (restore !== undefined) await send([lock]);
+    const filenames = restore === undefined ? change.filenames : await restore.read(send);
+    if (filenames === undefined) return undefined;
+    const ownStems = [...new Set(filenames.map(stemOf))];
     const [[row], ...groups] = await send([
       lock,
       ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
-    if (row === undefined || (restore && row.readiness_version !== restore.readinessVersion)) return undefined;
+    if (row === undefined) return undefined;
     const before = stemGroupsOf(groups.flat().map(fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
@@ -186,7 +185,6 @@ function changeOnce(
     const unreserved: StoredFile[] = [];
     let { lastActivity, pendingUntil: _, unpaired, ...counts }: DatasetCounts = countsInRow(row);
     const added = { files: 0, bytes: 0 };
-    const differences: StoredDifference[] = [];
     const stemChanges: StemChange[] = [];
     let { author } = change;
     for (const stem of stems) {
@@ -204,7 +202,6 @@ function changeOnce(
       trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
       counts = recount(counts, old, next);
       stemChanges.push({ stem, before: old, after: next });
-      differences.push(storedDifference(old, next));
       author ??= authorOf(known, next);
       const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
       added.files += usedAfter.files - usedBefore.files;
@@ -218,7 +215,11 @@ function changeOnce(
     const { isWholeDataset = false } = change;
     const shifts = await unpairedShiftsOf(db, send, { row, changes: stemChanges, isWholeDataset });
     unpaired += shifts.find((shift) => shift.datasetId === datasetId)?.by ?? 0;
-    const history = historyChangeOf(row, differences, { author, now, restoredFrom: restore?.restoredFrom ?? null });
+    const stored = storedDifference(
+      stemChanges.flatMap((each) => each.before),
+      stemChanges.flatMap((each) => each.after),
+    );
+    const history = historyChangeOf(row, stored, { author, now, restoredFrom: restore?.restoredFrom ?? null });
     const countsUpdate = writeCounts(query, { ...counts, ...history.columns, datasetId, lastActivity });
     const past = new Set(history.past.map(({ id }) => id));
     const unneeded = trashed.filter(({ id }) => !past.has(id));
@@ -232,9 +233,9 @@ function changeOnce(
       // Their blobs are needed.
       ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
       ...trashBlobs(query, unneeded, { now, blobGrace }),
-      ...keepNamedBlobs(query, history.identical, accountId),
+      ...keepNamedBlobs(query, stored.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...judgePastFiles(query, datasetId, history.judgedAgain),
+      ...judgePastFiles(query, stored.judgedAgain),
       ...shiftUnpaired(query, shifts),
       ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
@@ -276,7 +277,7 @@ async function requireRoom(
 }
 
 function namesIn(group: StemGroup): number {
-  return new Set(group.filter(({ upload }) => !isRetired(upload)).map(({ filename }) => filename)).size;
+  return new Set(group.map(({ filename }) => filename)).size;
 }
 
 /** The jobs that changes to the files of stems make necessary: checks of received files, and a search for presigned uploads. */
@@ -294,11 +295,7 @@ function jobsOfChanges(
       if (upload.state === 'received') {
         if (earlier?.state !== 'received') checks.push({ kind: 'check-file', key: id, accountId, dueAt: now });
       } else if (upload.via === 'presigned') {
-        // The dataset may be READY as soon as the store was searched for a replaced upload.
-        const isReplaced =
-          upload.replaced !== undefined && earlier?.state === 'pending' && earlier.replaced === undefined;
-        if (isReplaced) searchAt = now;
-        else if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
+        if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
       }
     }
   }
@@ -326,7 +323,7 @@ function bytesOf(files: readonly StoredFile[]): number {
 /** True if the file has a blob, or may have one now or later. */
 function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
   if (upload.state !== 'pending') return upload.state !== 'rejected';
-  return upload.via === 'presigned' || (mayHaveBlobs && upload.leaseUntil !== null);
+  return mayHaveBlobs && upload.leaseUntil !== null;
 }
 
 /**

@@ -8,6 +8,7 @@ export const JOB_KINDS = [
   'announce',
   'check-file',
   'clean-up',
+  'clean-store',
   'deliver',
   'empty-trash',
   'finalize-upload',

@@ -1,10 +1,16 @@
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Author, Micros } from '../../dataset/dataset.js';
-import { restoreStem, reverse } from '../../dataset/history/restore-transitions.js';
-import { differencesBetween, filesIn, stateOfRevision } from '../../dataset/history/revision-states.js';
+import {
+  differencesBetween,
+  type FileDifference,
+  filesIn,
+  restoreStem,
+  reverse,
+  type VersionedFile,
+} from '../../dataset/history/revision-states.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import type { Database } from '../database/database.js';
-import { type ChangedDataset, type ChangeOptions, changeFiles } from './file-changes.js';
+import { type ChangedDataset, type ChangeOptions, changeFiles, type Restore } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
 
 /** A revision of a dataset that is restored or undone, and by whom. */
@@ -16,39 +22,26 @@ export interface RevisionOfDataset {
 }
 
 /**
- * Makes the stored files of a dataset those of a revision, as a new revision, and computes the state of that. Uploads in
- * progress stay.
+ * Makes the stored files of a dataset those of a revision, as a new revision. Uploads in progress stay.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset or the revision does not exist
  * @throws ServiceError `quota_exceeded`
  */
-export async function restoreRevision(
+export function restoreRevision(
   db: Database,
   { datasetId, number, author, now }: RevisionOfDataset,
   options: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
-  const kept = new Revisions(db);
-  for (let earlier: number | undefined; ; ) {
-    const { revisions, files, readinessVersion } = await kept.range(datasetId, { from: number, to: number });
-    if (revisions.length === 0 || readinessVersion === earlier) return undefined;
-    const target = stemGroupsOf(filesIn(files, number));
-    const change = {
-      datasetId,
-      filenames: [...target.values()].flatMap((group) => group.map(({ filename }) => filename)),
-      now,
-      isActivity: true,
-      author,
-      isWholeDataset: true,
-      restore: { needs: number, restoredFrom: number, readinessVersion },
-    };
-    const changed = await changeFiles(db, change, (group, stem) => restoreStem(group, target.get(stem) ?? []), options);
-    if (changed !== undefined) {
-      await saveLatestState(kept, changed);
-      return changed;
-    }
-    // A file may have been found damaged since it was read.
-    earlier = readinessVersion;
-  }
+  const revisions = new Revisions(db);
+  let target = new Map<string, VersionedFile[]>();
+  const read: Restore['read'] = async (send) => {
+    const { kept, files } = await revisions.versions({ datasetId, from: number, to: number }, send);
+    target = stemGroupsOf(files);
+    return kept.has(number) ? files.map(({ filename }) => filename) : undefined;
+  };
+  const change = { datasetId, filenames: [], now, isActivity: true, author, isWholeDataset: true };
+  const transition = (group: StemGroup, stem: string) => restoreStem(group, target.get(stem) ?? []);
+  return changeFiles(db, { ...change, restore: { restoredFrom: number, read } }, transition, options);
 }
 
 /** A dataset after the changes of a revision were reversed. */
@@ -61,66 +54,42 @@ export interface UndoneRevision {
 }
 
 /**
- * Reverses the changes of a revision, as a new revision, and computes the state of that. Files that were changed again since
- * stay as they are.
+ * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
  *
- * @returns the number of the revision that is not kept, this one or the one before, if one is not; `undefined`, and no change,
- * if the dataset or the revision before was deleted meanwhile
+ * @returns `undefined`, and no change, if the dataset, the revision or the one before does not exist
  * @throws ServiceError `quota_exceeded`
  */
 export async function undoRevision(
   db: Database,
   { datasetId, number, author, now }: RevisionOfDataset,
   options: ChangeOptions,
-): Promise<UndoneRevision | { readonly missing: number } | undefined> {
+): Promise<UndoneRevision | undefined> {
   const before = number - 1;
-  const kept = new Revisions(db);
-  for (let earlier: number | undefined; ; ) {
-    const range = { from: before, to: number, isDifference: true };
-    const { revisions, files, readinessVersion } = await kept.range(datasetId, range);
-    const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
-    for (const needed of [number, before]) if (!isKept(needed)) return { missing: needed };
-    if (readinessVersion === earlier) return undefined;
-    const differences = differencesBetween(filesIn(files, before), filesIn(files, number));
-    const byStem = stemGroupsOf(differences);
-    const filenames = differences.map(({ filename }) => filename);
-    const outcomes = new Map<string, boolean>();
-    const change = {
-      ...{ datasetId, filenames, now, isActivity: true, author },
-      restore: { needs: before === 0 ? null : before, restoredFrom: number, readinessVersion },
-    };
-    const transition = (group: StemGroup, stem: string) =>
-      (byStem.get(stem) ?? []).reduce<StemGroup>((current, difference) => {
-        const next = reverse(current, difference);
-        outcomes.set(difference.filename, next !== undefined);
-        return next ?? current;
-      }, group);
-    const dataset = await changeFiles(db, change, transition, options);
-    if (dataset === undefined) {
-      // A file may have been found damaged since it was read.
-      earlier = readinessVersion;
-      continue;
-    }
-    await saveLatestState(kept, dataset);
-    return {
-      dataset,
-      undone: filenames.filter((filename) => outcomes.get(filename)),
-      kept: filenames.filter((filename) => !outcomes.get(filename)),
-    };
-  }
-}
-
-/**
- * Computes the state of the latest revision, so that the answer to the client need not read all files again. A failure of the
- * database is ignored: the change is committed, and the state is computed again when it is asked for.
- */
-async function saveLatestState(kept: Revisions, { id, role, revision: number }: ChangedDataset): Promise<void> {
-  try {
-    const { revisions, files, readinessVersion } = await kept.range(id, { from: number, to: number });
-    const [latest] = revisions;
-    if (latest === undefined || latest.isReady !== null) return;
-    const state = stateOfRevision(files, { number, role });
-    if (state === undefined) return;
-    await kept.saveFindings({ datasetId: id, role, readinessVersion }, [{ ...state, changedAt: latest.changedAt }]);
-  } catch {}
+  const revisions = new Revisions(db);
+  let differences: FileDifference[] = [];
+  let byStem = new Map<string, FileDifference[]>();
+  const read: Restore['read'] = async (send) => {
+    const { kept, files } = await revisions.versions({ datasetId, from: before, to: number }, send);
+    differences = differencesBetween(filesIn(files, before), filesIn(files, number));
+    byStem = stemGroupsOf(differences);
+    const areKept = kept.has(number) && (before === 0 || kept.has(before));
+    return areKept ? differences.map(({ filename }) => filename) : undefined;
+  };
+  const kept = new Set<string>();
+  const transition = (group: StemGroup, stem: string) =>
+    (byStem.get(stem) ?? []).reduce<StemGroup>((current, difference) => {
+      const next = reverse(current, difference);
+      if (next === undefined) kept.add(difference.filename);
+      else kept.delete(difference.filename);
+      return next ?? current;
+    }, group);
+  const change = { datasetId, filenames: [], now, isActivity: true, author };
+  const dataset = await changeFiles(db, { ...change, restore: { restoredFrom: number, read } }, transition, options);
+  if (dataset === undefined) return undefined;
+  const filenames = differences.map(({ filename }) => filename);
+  return {
+    dataset,
+    undone: filenames.filter((filename) => !kept.has(filename)),
+    kept: filenames.filter((filename) => kept.has(filename)),
+  };
 }

@@ -5,7 +5,6 @@ import {
   type Dataset,
   type DatasetCounts,
   type DatasetFile,
-  isRetired,
   liveUntil,
   type PendingFile,
   type ReceivedFile,
@@ -13,6 +12,7 @@ import {
   type StoredFile,
   type Upload,
 } from '../../dataset/dataset.js';
+import type { VersionedFile } from '../../dataset/history/revision-states.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
@@ -43,8 +43,8 @@ export function countsInRow(row: DatasetRow): DatasetCounts {
 /** The values of `dataset.linked`. */
 export const LINKED = { none: 0, from: 1, to: 2 } as const;
 
-/** Of a new dataset. */
-export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null, history_due: null } as const;
+/** The history of a new dataset. */
+export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null } as const;
 
 /** The columns that hold the counts. */
 export function countColumns({ lastActivity, pendingUntil, ...counts }: DatasetCounts) {
@@ -67,7 +67,6 @@ function uploadOf(row: FileRow): Upload {
         expiresAt: required(row.expires_at),
         leaseUntil: row.lease_until,
         leaseToken: row.lease_token,
-        ...(row.replaced_at !== null && { replaced: { at: row.replaced_at, isRetired: row.live_until === null } }),
       };
     case 'received':
       return {
@@ -88,8 +87,14 @@ function uploadOf(row: FileRow): Upload {
 /** The columns of a stored file, without its dataset and its state. */
 export const STORED_COLUMNS = [
   ...(['id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256', 'content_type'] as const),
-  ...(['facts', 'warnings', 'blob_version', 'problem', 'link_until', 'added_in'] as const),
+  ...(['facts', 'warnings', 'blob_version', 'problem', 'added_in'] as const),
 ];
+
+export const PAST_FILE_COLUMNS = ['dataset_id', ...STORED_COLUMNS, 'removed_in'] as const;
+
+export function pastFileOf(row: Selectable<Schema['past_file']>): VersionedFile {
+  return { ...storedFileOf(row, row.dataset_id), removedIn: row.removed_in };
+}
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
@@ -151,7 +156,6 @@ function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>, read: FactsReader) {
     // Nearly all files have no warnings; this saves the parsing.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
-    ...(row.link_until !== null && { linkUntil: row.link_until }),
   };
 }
 
@@ -203,8 +207,7 @@ function uploadColumns(upload: Upload): UploadColumns {
         expires_at: upload.expiresAt,
         lease_until: upload.leaseUntil,
         lease_token: upload.leaseToken,
-        live_until: isRetired(upload) ? null : liveUntil(upload),
-        replaced_at: upload.replaced?.at ?? null,
+        live_until: liveUntil(upload),
       };
     case 'received':
       return {
@@ -238,6 +241,5 @@ function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): Upload
     facts: JSON.stringify(upload.facts),
     warnings: JSON.stringify(upload.warnings),
     blob_version: upload.blobVersion,
-    link_until: upload.linkUntil ?? null,
   };
 }

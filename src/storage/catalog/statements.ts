@@ -1,6 +1,6 @@
 import { type Compilable, sql } from 'kysely';
 import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
-import { type DatasetFile, linkUntil, MICROS_PER_SECOND, type Micros, type Role } from '../../dataset/dataset.js';
+import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { Database, Query, Transaction } from '../database/database.js';
@@ -167,26 +167,16 @@ export function writeFiles(
   ];
 }
 
-/** Adds the blobs of files to the trash, with the end of the presigned link that may write the blob again. */
+/** Adds the blobs of files to the trash. */
 export function trashBlobs(
   query: Query,
   files: readonly DatasetFile[],
   { now, blobGrace }: { now: Micros; blobGrace: Micros },
 ) {
-  const linkEndOf = ({ upload }: DatasetFile) => {
-    if (upload.state === 'rejected') return undefined;
-    return upload.state === 'pending' ? linkUntil(upload) : upload.linkUntil;
-  };
   return rowChunksOf(files).map((chunk) =>
     query
       .insertInto('trash')
-      .values(
-        chunk.map((file) => ({
-          blob_key: blobKeyOf(file),
-          delete_after: now + blobGrace,
-          link_until: linkEndOf(file) ?? null,
-        })),
-      )
+      .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: now + blobGrace })))
       .onConflict((conflict) => conflict.column('blob_key').doNothing()),
   );
 }
@@ -235,10 +225,7 @@ export const insertFile = preparedStatement(
         const max = sql`cast(${parameter('maxFiles')} as bigint)`;
         // The second count is exact, and made near the limit alone: two uploads of one name are one file.
         const hasRoom = sql`${UPLOADS_OF_DATASET} <= ${max} or (${countNames(query, parameter('dataset_id'))}) < ${max}`;
-        const isKept = eb.exists(
-          ofStem.select('id').where('filename', '=', parameter('filename')).where(isNotReplaced),
-        );
-        const filename = sql`case when ${hasRoom} or ${isKept} then ${parameter('filename')} end`;
+        const filename = sql`case when ${hasRoom} or ${hasName} then ${parameter('filename')} end`;
         const columnOf = (name: keyof FileRow) => {
           if (name === 'stem') return stem.as(name);
           return name === 'filename' ? filename.as(name) : eb.val(parameter(name)).as(name);
@@ -253,17 +240,28 @@ export const insertFile = preparedStatement(
 
 const UPLOADS_OF_DATASET = sql<number>`images + videos + captions + pending + received + rejected`;
 
-/** Counts the names of a dataset, without those whose only uploads were replaced. */
+/** Counts the names of a dataset. */
 export function countNames(query: Query, datasetId: string) {
   return query
     .selectFrom('file')
     .select(({ fn }) => fn.count<number>('filename').distinct().as('names'))
-    .where('dataset_id', '=', datasetId)
-    .where(isNotReplaced);
+    .where('dataset_id', '=', datasetId);
 }
 
-/** As `isRetired` says the opposite. */
-const isNotReplaced = sql<boolean>`(state <> ${IS_PENDING} or live_until is not null)`;
+/** Selects when the last pending presigned upload of a dataset was reserved that expires after this moment. */
+export function lastReservedPresigned(
+  query: Query,
+  { datasetId, expiresAfter }: { datasetId: string; expiresAfter: Micros },
+) {
+  return query
+    .selectFrom('file')
+    .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
+    .where(hasDataset('file'))
+    .where('state', '=', IS_PENDING)
+    .where('via', '=', IS_PRESIGNED)
+    .where('dataset_id', '=', datasetId)
+    .where('expires_at', '>', expiresAfter);
+}
 
 /** Adds one pending upload to the counts of a dataset; returns the dataset. */
 export const countReservation = preparedStatement(
@@ -287,7 +285,7 @@ export const countReservation = preparedStatement(
 );
 
 /** The columns of a dataset that say which revision is the latest, and whether it is open. */
-const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since', 'history_due'] as const;
+const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since'] as const;
 export type HistoryColumns = Pick<DatasetRow, (typeof HISTORY_COLUMNS)[number]>;
 
 /** Writes the counts and the latest revision of a dataset, and computes `pending_until` from its rows. */
@@ -309,26 +307,6 @@ export const writeCounts = preparedStatement(
       .where('id', '=', parameter('datasetId'))
       .returning(['pending_until', 'version']),
 );
-
-/** When the store is searched again for a blob in the trash, after the end of its presigned link. */
-const LOOKS_AFTER_LINK: readonly Micros[] = [0, 2 * 60, 3600, 24 * 3600].map((seconds) => seconds * MICROS_PER_SECOND);
-
-/**
- * Schedules the next look for the blobs of the trash that a presigned link may have created again: when the link has ended, and
- * some times after, since an upload that began before may take long. Removes the others.
- */
-export function endOfTrash(query: Query, blobKeys: readonly string[], now: Micros) {
-  const nextLooks = LOOKS_AFTER_LINK.map((delay) => sql`when link_until > ${now - delay} then link_until + ${delay}`);
-  const nextLook = sql<number>`case ${sql.join(nextLooks, sql` `)} else delete_after end`;
-  return [
-    query
-      .updateTable('trash')
-      .set({ delete_after: nextLook })
-      .where('blob_key', 'in', blobKeys)
-      .where('link_until', 'is not', null),
-    query.deleteFrom('trash').where('blob_key', 'in', blobKeys).where('delete_after', '<=', now),
-  ];
-}
 
 /** Inserts any number of rows. */
 export function insertAll<Table extends keyof Schema>(query: Query, table: Table, rows: readonly Schema[Table][]) {

@@ -6,9 +6,8 @@ import type { Database, Query } from '../database/database.js';
 import type { Catalog } from './catalog.js';
 import { inSnapshot } from './catalog-rows.js';
 import { judgePastFiles } from './history/record-history.js';
-import { pastFileOf } from './history/revision-rows.js';
 import { INSTALLATION, insertJobs, type JobKind } from './jobs.js';
-import { fileOf } from './rows.js';
+import { fileOf, pastFileOf } from './rows.js';
 import { IS_LIVE, IS_STORED, rowChunksOf, rowsOf, withDataset } from './statements.js';
 
 /** The jobs of a verification of the store: one for each blob, with the id of the file as key. */
@@ -91,9 +90,7 @@ export async function judgePastFile(db: Database, id: string, problem: ErrorProb
   const datasetId = (await pastDatasetIds(db, [id])).get(id);
   if (datasetId === undefined) return;
   const upload = problem === undefined ? {} : { problem };
-  await withDataset(db, { id: datasetId }, (_, { commit }) =>
-    commit(judgePastFiles(db.query, datasetId, [{ id, upload }])),
-  );
+  await withDataset(db, { id: datasetId }, (_, { commit }) => commit(judgePastFiles(db.query, [{ id, upload }])));
 }
 
 /** The stored and past files that have a problem, by the name of their dataset and their own; each once. */

@@ -1,7 +1,7 @@
 import { type Compilable, sql } from 'kysely';
-import { DETECTION_MARGIN, type Micros } from '../../dataset/dataset.js';
+import type { Micros } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
-import { DELETED, IS_PRESIGNED } from './statements.js';
+import { DELETED } from './statements.js';
 
 /** The transactions of others run between two of a deletion. */
 const ROWS_PER_TRANSACTION = 50;
@@ -52,12 +52,6 @@ function trashSome({ query, hasRowLocks, transact }: Database, id: string, blobG
   });
 }
 
-/** When the presigned link of a row ends, as `linkUntil` computes it for a pending upload. */
-const LINK_UNTIL = {
-  file: sql<Micros | null>`case when via = ${IS_PRESIGNED} then expires_at - ${sql.lit(DETECTION_MARGIN)} else link_until end`,
-  past_file: sql<Micros | null>`link_until`,
-};
-
 /** Moves the blobs of rows to the trash, and deletes the rows. A pending upload may have a blob; the history may name one again. */
 function trashRows(
   query: Query,
@@ -71,12 +65,11 @@ function trashRows(
     // As `blobKeyOf` makes it.
     sql<string>`dataset_id || '/' || id`.as('blob_key'),
     sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'),
-    LINK_UNTIL[table].as('link_until'),
   ]);
   return [
     query
       .insertInto('trash')
-      .columns(['blob_key', 'delete_after', 'link_until'])
+      .columns(['blob_key', 'delete_after'])
       .expression(blobs)
       .onConflict((conflict) => conflict.column('blob_key').doNothing()),
     query.deleteFrom(table as 'file').where('id', 'in', ids),

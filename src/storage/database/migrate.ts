@@ -65,11 +65,17 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     lease_until: 'arriving_until',
     lease_token: 'arriving_by',
     live_until: 'alive_until',
-    replaced_at: "case when state = 'pending' then settled_at end",
     received_at: "case when state = 'received' then settled_at end",
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
   past_file: { finalized_at: 'settled_at' },
+  // Both are computed together when they are needed.
+  revision: { digest: 'null', ready_as: 'null' },
+};
+
+/** Rows that are not copied: pending uploads that others had replaced. */
+const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
+  file: "where state <> 'pending' or alive_until is not null",
 };
 
 /** Copies the rows of the last numbered migration into new tables, so that they have the columns and indexes of `TABLES`. */
@@ -82,7 +88,7 @@ async function upgradeNumbered(transaction: Transaction<Schema>): Promise<void> 
   for (const name of names) {
     const columns = Object.keys(TABLES[name].columns);
     const values = columns.map((column) => COLUMNS_BEFORE[name]?.[column] ?? column);
-    const select = `select ${values.join(', ')} from before_${name}`;
+    const select = `select ${values.join(', ')} from before_${name} ${ROWS_BEFORE[name] ?? ''}`;
     await sql.raw(`insert into ${name} (${columns.join(', ')}) ${select}`).execute(transaction);
     await sql.raw(`drop table before_${name}`).execute(transaction);
   }

@@ -86,8 +86,6 @@ export const TABLES = {
     revision_group: textOrNull,
     /** When the open revision began. */
     revision_since: integerOrNull,
-    /** When retention looks for revisions to delete; null until another one begins. */
-    history_due: integerOrNull,
     /** A `Role`. */
     role: { definition: "text not null default 'training'" } as Column<string>,
     /** The errors of its pairs, over all its links; 0 without links. */
@@ -96,8 +94,6 @@ export const TABLES = {
     linked: count,
     /** Grows with each change to its name, its role, its links or its files. */
     version: count,
-    /** Grows with each change of its role, or of which files are damaged: after it, revisions may be READY no longer, or again. */
-    readiness_version: count,
     /** What was last announced to webhooks: `FAILED`, or `READY` and its digest; null if nothing was. */
     announced: textOrNull,
   }),
@@ -109,15 +105,14 @@ export const TABLES = {
     kind: text,
     state: text,
     created_at: integer,
-    /** From here to `replaced_at`: null unless the row is pending. */
+    /** From here to `live_until`: null unless the row is pending. */
     via: textOrNull,
     expected_bytes: integerOrNull,
     expires_at: integerOrNull,
     lease_until: integerOrNull,
     lease_token: textOrNull,
-    /** The later of `expires_at` and `lease_until`; null if the upload was retired. */
+    /** The later of `expires_at` and `lease_until`. */
     live_until: integerOrNull,
-    replaced_at: integerOrNull,
     /** Null unless the row is pending or received, as is `author`. Both are JSON. */
     condition: textOrNull,
     author: textOrNull,
@@ -135,7 +130,6 @@ export const TABLES = {
     /** Null unless the row is rejected, or stored and found damaged by a recheck. */
     problem: textOrNull,
     /** When the presigned link of a received or stored row ends. */
-    link_until: integerOrNull,
     /** The number of the revision that added the file; 0 unless the row is stored. */
     added_in: count,
   }),
@@ -158,7 +152,6 @@ export const TABLES = {
       warnings: text,
       blob_version: textOrNull,
       problem: textOrNull,
-      link_until: integerOrNull,
       added_in: integer,
       /** The number of the revision that replaced or removed it. */
       removed_in: integer,
@@ -189,8 +182,8 @@ export const TABLES = {
       restored_from: integerOrNull,
       /** As `digestOf` computes it; null until it is needed, and after each change. */
       digest: textOrNull,
-      /** Whether these files are fit to train on; null like `digest`. */
-      ready: integerOrNull,
+      /** The roles in which these files are fit to train on while none is damaged, as a JSON array; null like `digest`. */
+      ready_as: textOrNull,
       pinned_at: integerOrNull,
       pinned_by: textOrNull,
       pin_note: textOrNull,
@@ -216,11 +209,8 @@ export const TABLES = {
     /** When a file was checked last; null until then. */
     checked_at: integerOrNull,
   }),
-  /**
-   * Blobs without a file, kept until `delete_after` for reads in flight. Until `link_until`, and for the time of a slow
-   * upload after it, a client may create the blob again through a presigned link.
-   */
-  trash: table({ blob_key: textKey, delete_after: integer, link_until: integerOrNull }),
+  /** Blobs without a file, kept until `delete_after` for reads in flight. */
+  trash: table({ blob_key: textKey, delete_after: integer }),
   setting: table({ name: textKey, value: text }),
   webhook: table({
     id: textKey,
@@ -303,7 +293,6 @@ const INDEXES = [
   // A mount root looks for the datasets of all accounts with a name.
   'index dataset_name on dataset (name)',
   'index dataset_newest on dataset (account_id, created_at desc, id desc)',
-  'index dataset_history_due on dataset (history_due) where history_due is not null',
   'index file_stem on file (dataset_id, stem)',
   "unique index file_finalized on file (dataset_id, filename) where state <> 'pending' and state <> 'received'",
   "index file_pending on file (dataset_id, live_until) where state = 'pending'",
@@ -316,6 +305,9 @@ const INDEXES = [
   "index file_stored on file (dataset_id, id, finalized_at) where state = 'stored' and finalized_at is not null",
   'index past_file_name on past_file (dataset_id, filename)',
   'index past_file_removed on past_file (dataset_id, removed_in, added_in)',
+  'index past_file_damaged on past_file (dataset_id, added_in, removed_in) where problem is not null',
+  // For retention.
+  'index revision_changed on revision (changed_at) where pinned_at is null',
   'unique index link_linked on link (linked_id, dataset_id)',
   'index trash_due on trash (delete_after)',
   'index webhook_account on webhook (account_id)',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Author, DatasetFile, StoredFile, Upload } from '../../../src/dataset/dataset.js';
 import { laptop } from '../../harness/author.js';
-import { expiryOf, historyAfter, storedDifference } from '../../../src/dataset/history/revisions.js';
+import { historyAfter, storedDifference } from '../../../src/dataset/history/revisions.js';
 
 const MINUTE = 60_000_000;
 
@@ -105,25 +105,5 @@ describe('the revision of a change', () => {
     const history = begun(restore);
     expect(history).toEqual({ latest: 5, open: null });
     expect(historyAfter(history, { author: restore, past: [], now: 1 }).latest).toBe(6);
-  });
-});
-
-describe('retention', () => {
-  const rules = { lifetime: 100, count: 3 };
-  const expiry = (number: number, pin: { at: number; by: string; note: null } | null = null) =>
-    expiryOf({ number, changedAt: 7, pin }, { latest: 10, rules });
-
-  test('begins a lifetime after the last change of a revision that is not among the latest', () => {
-    expect([7, 8, 9, 10].map((number) => expiry(number))).toEqual([107, undefined, undefined, undefined]);
-  });
-
-  test('keeps what is pinned', () => {
-    expect(expiry(7, { at: 1, by: 'laptop', note: null })).toBeUndefined();
-  });
-
-  test('keeps the latest revision in any case', () => {
-    const none = { latest: 10, rules: { lifetime: 0, count: 0 } };
-    expect(expiryOf({ number: 10, changedAt: 7, pin: null }, none)).toBeUndefined();
-    expect(expiryOf({ number: 9, changedAt: 7, pin: null }, none)).toBe(7);
   });
 });

@@ -1,7 +1,7 @@
-import type { WireNewShare, WireNewToken, WireTokenList } from '../../../src/api/account/token-schemas.js';
+import type { WireNewShare, WireNewToken, WireTokenList } from '../../../src/api/account-schemas.js';
 import type { WireRevision } from '../../../src/api/history-schemas.js';
 import type { WireLinkStates } from '../../../src/api/pair-schemas.js';
-import type { WireRecheck } from '../../../src/api/recheck-schema.js';
+import type { WireRecheck } from '../../../src/api/schemas.js';
 import type { WireDelivery, WireWebhook } from '../../../src/api/webhook-schemas.js';
 import { Api } from '../../harness/api.js';
 import { startReceiver } from '../../harness/receiver.js';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import type { WireTokenList } from '../../../src/api/account/token-schemas.js';
+import type { WireTokenList } from '../../../src/api/account-schemas.js';
 import { DELETED } from '../../../src/storage/catalog/statements.js';
 import type { Api } from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';

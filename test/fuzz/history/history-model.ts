@@ -98,11 +98,10 @@ export class HistoryModel {
     this.#open = undefined;
   }
 
-  /** Marks the revisions that a server keeps no longer, if it keeps only so many. */
-  expire(count: number): void {
-    const oldest = (this.latest?.number ?? 0) - count;
+  /** Marks the revisions that a server without a history keeps no longer. */
+  expire(): void {
     for (const revision of this.revisions) {
-      if (!revision.isPinned && revision.number <= oldest && revision !== this.latest) revision.isExpired = true;
+      if (!revision.isPinned && revision !== this.latest) revision.isExpired = true;
     }
   }
 }

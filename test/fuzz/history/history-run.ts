@@ -8,7 +8,7 @@ import { compareHistory, compareLatest, expectKept, listRevisions } from './comp
 import { DatasetUnderTest, etagOf } from './dataset-under-test.js';
 import { SyncedFolder } from './folder-model.js';
 import type { Author, ModelRevision } from './history-model.js';
-import { FEW, type Installation } from './installation.js';
+import type { Installation } from './installation.js';
 import type { PlainWrite, Step, Text } from './steps.js';
 import { crash, race } from './unordered-writes.js';
 
@@ -91,12 +91,12 @@ class HistoryRun {
   }
 
   async compare(): Promise<void> {
-    if (this.#dataset.installation.keeps === 'few') this.#dataset.model.expire(FEW);
+    if (this.#dataset.installation.keeps === 'latest') this.#dataset.model.expire();
     await compareLatest(this.#dataset.compared);
   }
 
   async finish(): Promise<void> {
-    if (this.#dataset.installation.keeps === 'few') {
+    if (this.#dataset.installation.keeps === 'latest') {
       const expired = this.#dataset.model.revisions.filter(({ isExpired }) => isExpired).map(({ number }) => number);
       const page = this.#dataset.installation.page();
       await eventually(async () => {
@@ -275,9 +275,9 @@ class HistoryRun {
     this.#dataset.model.pin(revision, isPinned);
   }
 
-  async #restart(keeps: 'all' | 'few'): Promise<void> {
+  async #restart(keeps: 'all' | 'latest'): Promise<void> {
     await this.#dataset.installation.restart(keeps);
-    if (keeps === 'few') this.#hasExpired = true;
+    if (keeps === 'latest') this.#hasExpired = true;
   }
 }
 

@@ -2,14 +2,11 @@ import { TrainyardClient } from '../../../src/client/client.js';
 import { Api } from '../../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
 
-/** How many revisions a server keeps that keeps few. */
-export const FEW = 6;
-
 /** Without a grace, files that the history must keep are missing at once if they are deleted. */
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 };
 
 /** Half of the lease is the pause between two runs of the retention. */
-const RULES = { all: {}, few: { 'history-count': FEW, 'history-days': 0, 'lease-seconds': 4 } };
+const RULES = { all: {}, latest: { 'history-days': 0, 'lease-seconds': 4 } };
 
 export type Client = 'page' | 'command' | 'curl';
 

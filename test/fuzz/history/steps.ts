@@ -31,8 +31,8 @@ export type Step =
   | { readonly do: 'erase'; readonly folder: number; readonly filename: string }
   | ({ readonly do: 'push' | 'pull' } & SyncOptions)
   | { readonly do: 'restore' | 'undo' | 'pin' | 'unpin'; readonly revision: number }
-  /** The server is killed, and started with rules that keep all revisions or few. */
-  | { readonly do: 'restart'; readonly keeps: 'all' | 'few' }
+  /** The server is killed, and started with rules that keep all revisions, or the latest alone. */
+  | { readonly do: 'restart'; readonly keeps: 'all' | 'latest' }
   /** Several clients write one caption at once. */
   | { readonly do: 'race'; readonly filename: string; readonly writers: readonly Writer[] }
   /** The server is killed during a bulk change, an upload and a restore. */
@@ -105,7 +105,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant('restart' as const), keeps: fc.constantFrom('all', 'few') }),
+    arbitrary: fc.record({ do: fc.constant('restart' as const), keeps: fc.constantFrom('all', 'latest') }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), afterMs: fc.nat(40), revision }) },
 );

@@ -19,7 +19,7 @@ test('no log, error, metric or audit line has a secret, also of a client that se
   await api.upload(id, 'a.txt', 'the secret of a caption');
   const link = await api.link(id, 'b.txt', 3);
   expect((await put(link, 'abc')).status).toBe(200);
-  const { body } = await api.request<{ query: string }>('GET', `/${id}/links`);
+  const { body } = await api.request<{ query: string }>('GET', `/${id}/download-link`);
   const signatures = [new URL(link).searchParams.get('signature')!, new URLSearchParams(body.query).get('signature')!];
   const secrets = [api.token, ...signatures, 'the secret of a caption'];
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WireNewToken } from '../../../src/api/account/token-schemas.js';
+import type { WireNewToken } from '../../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../../src/api/base-path.js';
 import { Api } from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
@@ -34,7 +34,7 @@ describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a token',
     const reader = await tokenWith('--read-only');
     expect((await reader.list()).body.datasets).toHaveLength(2);
     expect((await reader.status(mine)).status).toBe(200);
-    for (const path of ['manifest', 'files', 'files/a.txt', 'links', 'zip', 'recheck']) {
+    for (const path of ['manifest', 'files', 'files/a.txt', 'download-link', 'zip', 'recheck']) {
       expect((await reader.raw('GET', `/${mine}/${path}`)).status, path).toBe(200);
     }
     for (const path of ['captions', 'archive']) {
@@ -107,7 +107,7 @@ describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a token',
 
   test('that expires is refused then, with its links, and the list shows rights and last use', async () => {
     const expiring = await endingToken({ expires_in: 3, read_only: true, datasets: [mine] });
-    const { body } = await expiring.request<{ query: string }>('GET', `/${mine}/links`);
+    const { body } = await expiring.request<{ query: string }>('GET', `/${mine}/download-link`);
     const link = `${server.url}/prod/v1/trainers/datasets/${mine}/files/a.txt?${body.query}`;
     expect((await fetch(link)).status).toBe(200);
     const list = async () =>

@@ -3,9 +3,8 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
-import type { HashedFile } from '../../../src/storage/catalog/history/download-files.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
-import { Downloads } from '../../../src/service/download/downloads.js';
+import { Downloads, type HashedFile } from '../../../src/service/download/downloads.js';
 import { tarOf } from '../../../src/service/download/tar.js';
 
 const TEXT = Buffer.from('a dog');

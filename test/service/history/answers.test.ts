@@ -37,35 +37,6 @@ onEach(catalogs, (open) => {
     return { ...opened, key, upload, historyOver };
   };
 
-  test.each(['restore', 'undo'] as const)(
-    'though another change follows at once, and no other revision is kept: %s',
-    async (how) => {
-      const { catalog, database, endHistory, key, upload, historyOver } = await openTwo();
-      let isFollowed = false;
-      const { history } = historyOver({
-        ...database,
-        transact: async (...args) => {
-          const result = await database.transact(...args);
-          if (!isFollowed) {
-            isFollowed = true;
-            await upload('c', 6);
-            await endHistory(7);
-          }
-          return result;
-        },
-      });
-      const latest = { number: 4, files: 2, isLatest: true };
-      if (how === 'restore') {
-        const answer = await history.restore(key, 1, by('restore'));
-        expect(answer).toMatchObject({ isRestored: true, revision: latest });
-      } else {
-        const answer = await history.undo(key, 2, by('undo'));
-        expect(answer).toMatchObject({ undone: ['b.jpg'], kept: [], revision: latest });
-      }
-      expect(await catalog.revisions.numbers('d', 10)).toEqual([4]);
-    },
-  );
-
   test.each(['restore', 'undo'] as const)('and announced, though nothing more can be written: %s', async (how) => {
     const { database, key, historyOver } = await openTwo();
     let changes = 0;

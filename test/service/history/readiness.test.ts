@@ -1,114 +1,81 @@
 import { expect, test } from 'vitest';
-import type { DatasetFile, StoredFile } from '../../../src/dataset/dataset.js';
+import type { DatasetFile } from '../../../src/dataset/dataset.js';
+import { digestOf } from '../../../src/dataset/digest.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import { RevisionManifests } from '../../../src/service/history/revision-manifests.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { pausedBeforeCommit, untilLockWait } from '../../harness/paused-database.js';
+import { imageNamed, LOST } from '../../harness/stored-image.js';
 
-/* Whether a revision is READY is computed from its files and the role of the dataset, which may change meanwhile. */
-
-const DAMAGED = { code: 'IMAGE_CORRUPT', filename: 'a.jpg', severity: 'error', message: '' } as const;
-
-function imageOf(id: string): StoredFile {
-  const facts = { kind: 'image', format: 'jpeg', width: 10, height: 20 } as const;
-  const bytes = { sizeBytes: 1, sha256: 'ab'.repeat(32), contentType: 'image/jpeg', facts, warnings: [] };
-  const upload = { state: 'stored', ...bytes, blobVersion: null, finalizedAt: 1 } as const;
-  return { id, datasetId: 'd', filename: 'a.jpg', kind: 'image', createdAt: 1, upload };
-}
+/* The digest of a revision is computed once; whether it is READY also depends on the role and on damaged files. */
 
 onEach(catalogs, (open) => {
   /** A control with an image without a caption: READY, which a training dataset would not be. */
   const openControl = async () => {
     const opened = await open();
-    const { accountId, catalog } = opened;
+    const { accountId, catalog, database } = opened;
     await catalog.createDataset({ id: 'd', accountId, name: 'd', role: 'control', createdAt: 1 });
-    const change = { datasetId: 'd', filenames: ['a.jpg'], now: 1, isActivity: true, author: laptop };
-    await catalog.change(change, (group) => store(group, imageOf('f'), undefined));
-    const find = async () => (await catalog.dataset({ accountId, id: 'd' }))!;
-    const known = async () => (await catalog.revisions.find('d', 1))!.isReady;
-    const makeTraining = () => catalog.changeDataset({ accountId, id: 'd' }, { role: 'training' }, 2);
-    const damage = async () => {
-      const damaged = (file: DatasetFile) => ({ ...file, upload: { ...file.upload, problem: DAMAGED } }) as DatasetFile;
-      await catalog.change({ ...change, now: 2 }, (group) => group.map(damaged));
+    const change = (name: string, transition: (group: readonly DatasetFile[]) => DatasetFile[]) =>
+      catalog.change(
+        { datasetId: 'd', filenames: [`${name}.jpg`], now: 1, isActivity: true, author: laptop },
+        transition,
+      );
+    const put = (name: string, id = name) =>
+      change(name, (group) => [...store(group, { ...imageNamed(name), id }, undefined)]);
+    await put('a');
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const read: Database['read'] = async (...args) => {
+      const rows = await database.read(...args);
+      const work = meanwhile;
+      meanwhile = undefined;
+      await work?.();
+      return rows;
     };
-    let meanwhile = async () => {};
-    const { database } = opened;
-    const transact: Database['transact'] = async (options, work) => {
-      await meanwhile();
-      return database.transact(options, work);
-    };
-    const manifests = new RevisionManifests(new Catalog({ ...database, transact }, { blobGrace: 0 }));
-    /** The state of the revision; `work` runs once it is computed, before it is stored. */
-    const list = async (dataset = find(), work = async () => {}) => {
+    const manifests = new RevisionManifests(new Catalog({ ...database, read }, { blobGrace: 0 }));
+    /** The states of the revisions; `work` runs when the files of one were read, before its digest is stored. */
+    const list = async (work?: () => Promise<unknown>) => {
       meanwhile = work;
-      const views = await manifests.viewsOf(await dataset, await catalog.revisions.page('d', { limit: 1 }));
-      return views.map(({ isReady }) => isReady);
+      const dataset = (await catalog.dataset({ accountId, id: 'd' }))!;
+      const views = await manifests.viewsOf(dataset, await catalog.revisions.page('d'));
+      return views.map(({ digest, isReady }) => ({ digest, isReady }));
     };
-    return { ...opened, find, known, makeTraining, damage, list };
+    const stored = async () => (await catalog.revisions.find('d', 1))!.digest;
+    const makeTraining = () => catalog.changeDataset({ accountId, id: 'd' }, { role: 'training' }, 2);
+    return { ...opened, change, put, list, stored, makeTraining };
   };
+  const digestOfNames = (...names: string[]) => digestOf(names.map(imageNamed));
 
-  test.each(['makeTraining', 'damage'] as const)(
-    'is computed again after a change before it was stored: %s',
-    async (name) => {
-      const opened = await openControl();
-      const { list, known } = opened;
-      await list(undefined, async () => {
-        await opened[name]();
-      });
-      expect(await known()).toBe(null);
-      expect(await list()).toEqual([false]);
-      expect(await known()).toBe(false);
-    },
-  );
+  test('is of the files, and stored', async () => {
+    const { list, stored } = await openControl();
+    expect(await stored()).toBeNull();
+    expect(await list()).toEqual([{ digest: digestOfNames('a'), isReady: true }]);
+    expect(await stored()).toBe(digestOfNames('a'));
+  });
 
-  test('is computed again if the role was read before it changed', async () => {
-    const { find, known, list, makeTraining } = await openControl();
-    const dataset = find();
-    await dataset;
+  test('is computed again after a change joined the revision, also at the same time', async () => {
+    const { list, put, stored } = await openControl();
+    await list(() => put('b'));
+    expect(await stored()).toBeNull();
+    expect(await list()).toEqual([{ digest: digestOfNames('a', 'b'), isReady: true }]);
+  });
+
+  test('follows the role of the dataset', async () => {
+    const { list, makeTraining } = await openControl();
+    await list();
     await makeTraining();
-    await list(dataset);
-    expect(await known()).toBe(null);
-    expect(await list()).toEqual([false]);
-    expect(await known()).toBe(false);
+    expect(await list()).toEqual([{ digest: digestOfNames('a'), isReady: false }]);
   });
 
-  test('is computed again when a damaged file is replaced by the same bytes', async () => {
-    const { catalog, damage, list, known } = await openControl();
-    await damage();
-    expect(await list()).toEqual([false]);
-    const change = { datasetId: 'd', filenames: ['a.jpg'], now: 3, isActivity: true, author: laptop };
-    await catalog.change(change, (group) => store(group, imageOf('sound'), undefined));
-    expect(await known()).toBe(null);
-    expect(await list()).toEqual([true]);
-  });
-
-  test('is stored though other files change', async () => {
-    const { catalog, known, list } = await openControl();
-    await list(undefined, async () => {
-      const other = { ...imageOf('g'), filename: 'b.jpg' };
-      const author = { ...laptop, changeId: 'other' };
-      const change = { datasetId: 'd', filenames: ['b.jpg'], now: 2, isActivity: true, author };
-      await catalog.change(change, (group) => store(group, other, undefined));
-    });
-    expect(await known()).toBe(true);
-  });
-
-  if (open !== catalogs[1]?.open) return;
-
-  test('is not stored while another instance changes the role', async () => {
-    const { accountId, database, known, list, openAnother } = await openControl();
-    const other = pausedBeforeCommit((await openAnother()).database, /update "dataset"/);
-    const changing = new Catalog(other.database, { blobGrace: 0 });
-    const changed = changing.changeDataset({ accountId, id: 'd' }, { role: 'training' }, 2);
-    await other.reached;
-    const listed = list();
-    await untilLockWait(database, listed);
-    other.resume();
-    await Promise.all([changed, listed]);
-    expect(await known()).toBe(null);
-    expect(await list()).toEqual([false]);
+  test('follows which files are damaged', async () => {
+    const { change, list, put } = await openControl();
+    await list();
+    await change('a', (group) =>
+      group.map((file) => ({ ...file, upload: { ...file.upload, problem: LOST } }) as DatasetFile),
+    );
+    expect(await list()).toMatchObject([{ isReady: false }]);
+    await put('a', 'sound');
+    expect(await list()).toMatchObject([{ isReady: true }]);
   });
 });

@@ -2,10 +2,11 @@ import { Readable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
+import { cleanStoreJob } from '../../../src/service/jobs/clean-store-job.js';
 import { finalizeUploadJob } from '../../../src/service/jobs/finalize-upload-job.js';
 import { findUploadsJob, searchOnRequest } from '../../../src/service/jobs/find-uploads-job.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
-import { blobKeyOf, type PresignedObject } from '../../../src/storage/blobs/blobs.js';
+import { blobKeyOf, type Staging } from '../../../src/storage/blobs/blobs.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { LEASE, openPlace, PLACES, SECOND } from '../check/check-service.js';
 
@@ -15,32 +16,51 @@ const HOUR = 3600 * SECOND;
 for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
   const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
   describe.skipIf(place.leftOut !== undefined)(`presigned uploads, on ${place.name}${suffix}`, () => {
-    /** @param pageSize objects in a page of the store's listing */
-    async function open({ pageSize = 1000 } = {}) {
+    async function open() {
       const opened = await openPlace(place);
       const { blobs, catalog, key, newInstance, database, time } = opened;
       const { dependencies } = newInstance();
       const { now, newId } = dependencies;
       const jobs = new Jobs(database);
       catalog.changes.onAnyChange(() => jobs.wake());
-      const stored: PresignedObject[] = [];
       const rejected: string[] = [];
       const finalized: string[] = [];
+      const ignored: string[] = [];
       const errors: unknown[] = [];
-      const listed: string[] = [];
-      const listObjects = async (datasetId: string, { after = '' }: { after?: string | undefined } = {}) => {
-        listed.push(after);
-        const all = stored.filter((object) => object.key.startsWith(`${datasetId}/`) && object.key > after);
-        const objects = all.toSorted((a, b) => (a.key < b.key ? -1 : 1)).slice(0, pageSize);
-        return { objects, next: objects.length < all.length ? objects.at(-1)?.key : undefined };
+      let listings = 0;
+      /** When a client has written the object for a blob, by key. The disk has these objects under other names. */
+      const written = new Map<string, number>();
+      const stagedName = (key: string) => `${key}staged`;
+      const staging: Staging = {
+        async *list(datasetId = '') {
+          listings++;
+          const all = [...written].map(([key, changedAt]) => ({ key, changedAt }));
+          const objects = all.filter(({ key }) => key.startsWith(datasetId));
+          for (let at = 0; at < objects.length; at += 2) yield objects.slice(at, at + 2);
+        },
+        receive: async (key, options) => {
+          if (!written.has(key)) return undefined;
+          const fetched = await blobs.fetch(stagedName(key), options);
+          const commit = async () => {
+            const body = (await blobs.read(stagedName(key)))!;
+            return (await blobs.stage(body, { ...options, key })).commit();
+          };
+          return fetched && { ...fetched, commit };
+        },
+        delete: async (keys) => {
+          for (const key of keys) written.delete(key);
+          await blobs.delete(keys.map(stagedName));
+        },
       };
+      const withStaging = { ...dependencies, jobs, blobs: Object.assign(Object.create(blobs), { staging }) };
       const runner = new JobRunner({
         ...{ jobs, now, newId, leaseDuration: LEASE, isAlone: false },
         handlers: [
-          findUploadsJob({ ...dependencies, jobs }, { listObjects }),
-          finalizeUploadJob(dependencies, {
+          findUploadsJob(withStaging),
+          finalizeUploadJob(withStaging, {
             onFinalized: ({ filename }) => finalized.push(filename),
             onRejected: (_, message) => rejected.push(message),
+            onIgnored: (key) => ignored.push(key),
           }),
         ],
         onError: (error) => errors.push(error),
@@ -66,13 +86,14 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
         return files;
       };
       /** Writes an object as a client does through its link. */
-      const put = async (file: PendingFile, text = CAPTION) => {
+      const put = async (file: Pick<PendingFile, 'id' | 'datasetId'>, text = CAPTION) => {
         const limit = { bytes: text.length, message: '' };
         const { signal } = new AbortController();
-        const name = blobKeyOf(file);
-        const staged = await blobs.stage(Readable.from([Buffer.from(text)]), { key: name, limit, signal });
+        const key = blobKeyOf(file);
+        await blobs.delete([stagedName(key)]);
+        const staged = await blobs.stage(Readable.from([Buffer.from(text)]), { key: stagedName(key), limit, signal });
         await staged.commit();
-        stored.push({ key: name, sizeBytes: text.length, version: '', lastModified: new Date() });
+        written.set(key, now() / 1000);
       };
       const advance = (micros: number) => {
         time.ahead += micros;
@@ -82,7 +103,7 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       return {
         ...opened,
         ...{ jobs, runner, reserveAll, put, advance, kinds, now, newId },
-        ...{ finalized, rejected, errors, listed },
+        ...{ finalized, rejected, ignored, errors, written, withStaging, listings: () => listings },
       };
     }
 
@@ -104,7 +125,7 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
     });
 
     test('are found among thousands of links and objects, which are read in pages', async () => {
-      const { runner, reserveAll, put, advance, finalized } = await open({ pageSize: 2 });
+      const { runner, reserveAll, put, advance, finalized } = await open();
       const names = Array.from({ length: 2100 }, (_, i) => `${i}.txt`);
       const files = await reserveAll(names);
       const sorted = files.toSorted((a, b) => (a.id < b.id ? -1 : 1));
@@ -116,7 +137,7 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
     });
 
     test('are searched for less and less often, and no more an hour after the links ended', async () => {
-      const { runner, reserveAll, advance, jobs, now, kinds, listed } = await open();
+      const { runner, reserveAll, advance, jobs, now, kinds, listings } = await open();
       const pause = async () => {
         const [owner] = await jobs.owners(['find-uploads']);
         return owner && (owner.dueAt - now()) / SECOND;
@@ -124,27 +145,53 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       await reserveAll(['a.txt']);
       runner.start();
       advance(100 * SECOND);
-      await expect.poll(() => listed.length).toBe(1);
+      await expect.poll(listings).toBe(1);
       await expect.poll(pause).toBeLessThan(10.5);
       expect(await pause()).toBeGreaterThan(8);
       advance(HOUR);
-      await expect.poll(() => listed.length).toBe(2);
+      await expect.poll(listings).toBe(2);
       await expect.poll(pause).toBeGreaterThan(50);
       expect(await pause()).toBeLessThanOrEqual(60);
       advance(HOUR);
       await expect.poll(kinds).toEqual([]);
     });
 
-    test('that are replaced are retired at once if the store has no bytes of them, and removed after their end', async () => {
-      const { runner, reserveAll, advance, catalog } = await open();
-      const [first] = await reserveAll(['a.txt']);
-      await reserveAll(['a.txt']);
-      const uploadOf = async () => (await catalog.file(first!.id))?.upload;
-      expect(await uploadOf()).toMatchObject({ replaced: { isRetired: false } });
+    test('through a link that was used or withdrawn are deleted, and change nothing', async () => {
+      const { runner, reserveAll, put, advance, finalized, ignored, written, catalog, key, now, jobs } = await open();
+      const [withdrawn] = await reserveAll(['a.txt']);
+      const [used] = await reserveAll(['a.txt']);
+      await put(used!);
       runner.start();
-      await expect.poll(uploadOf).toMatchObject({ replaced: { isRetired: true } });
-      advance(2 * HOUR + SECOND);
-      await expect.poll(uploadOf).toBeUndefined();
+      advance(3 * SECOND);
+      await expect.poll(() => finalized).toEqual(['a.txt']);
+      const before = await catalog.storedFile({ datasetId: key.id, filename: 'a.txt' });
+      await expect.poll(() => written.size).toBe(0);
+      await put(used!, 'a cat');
+      await put(withdrawn!, 'a fox');
+      await jobs.add([{ kind: 'find-uploads', key: key.id, accountId: key.accountId, dueAt: now() }], {
+        ifWaiting: 'earlier',
+      });
+      advance(0);
+      await expect.poll(() => ignored.toSorted()).toEqual([used!, withdrawn!].map(blobKeyOf).toSorted());
+      await expect.poll(() => written.size).toBe(0);
+      expect(await catalog.storedFile({ datasetId: key.id, filename: 'a.txt' })).toEqual(before);
+    });
+
+    test('that no search finds are deleted after a day, unless they are pending', async () => {
+      const { reserveAll, put, advance, written, withStaging, key, newId } = await open();
+      const [pending] = await reserveAll(['a.txt']);
+      const unknown = { id: newId(), datasetId: key.id };
+      await put(pending!);
+      await put(unknown);
+      const job = { kind: 'clean-store', key: '', accountId: '', payload: {} } as const;
+      const claim = { failures: 0, error: undefined, lease: 'lease', generation: 1 };
+      const clean = () => cleanStoreJob(withStaging).run({ ...job, ...claim }, new AbortController().signal);
+      advance(23 * HOUR);
+      await clean();
+      expect(written.size).toBe(2);
+      advance(2 * HOUR);
+      await clean();
+      expect([...written.keys()]).toEqual([blobKeyOf(pending!)]);
     });
 
     test('whose bytes are not what the link was for are rejected', async () => {

@@ -3,8 +3,8 @@ import { remove } from '../../../src/dataset/upload-transitions.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import type { Downloads } from '../../../src/service/download/downloads.js';
-import { HistoryService } from '../../../src/service/history/history-service.js';
 import { MountArchives } from '../../../src/service/mount/mount-archive.js';
+import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { PairedDatasets } from '../../harness/paired-datasets.js';
@@ -23,14 +23,13 @@ onEach(catalogs, (open) => {
     const dependencies = { catalog, now: () => 1_000_000, rules };
     const services = dependencies as unknown as ServiceDependencies;
     const datasets = new DatasetService(services);
-    const history = new HistoryService(services, datasets);
-    const archives = new MountArchives({ datasets, history, downloads: {} as Downloads });
+    const archives = new MountArchives({ ...services, blobs: {} as BlobStore }, {} as Downloads);
     const key = { accountId, id: target };
     const { digest } = await datasets.view(key);
     const { signal } = new AbortController();
     const namesOf = async (wanted: object) => {
       const { folders } = await archives.find(key, wanted, signal);
-      return folders.map(({ files }) => files.map(({ filename }) => filename));
+      return folders.map(({ parts }) => parts[0].files.map(({ filename }) => filename));
     };
     const changeTarget = () => {
       const change = { datasetId: target, filenames: ['b.jpg'], now: 90, isActivity: true };

@@ -237,28 +237,4 @@ describe('files that trainyard did not mount', () => {
     expect(existsSync(join(root, name, '.DS_Store'))).toBe(true);
     await api.upload(id, '01.txt', 'wagon 1');
   });
-
-  test('after a restart of the machine all bytes are checked again, and half-written files are replaced', async () => {
-    const root = await newRoot();
-    await mount(root);
-    const path = join(root, name, '.mount.json');
-    const beforeRestart = async () => {
-      const record = JSON.parse(await readFile(path, 'utf8'));
-      await writeFile(path, JSON.stringify({ ...record, boot_id: 'an earlier one' }));
-    };
-    await beforeRestart();
-    const image = join(root, name, '01.jpg');
-    const { mtime, size } = await stat(image);
-    expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
-    expect(JSON.parse(await readFile(path, 'utf8')).boot_id).not.toBe('an earlier one');
-    // As after a crash in which the file system wrote the size but not the bytes.
-    await beforeRestart();
-    await writeFile(image, Buffer.alloc(size));
-    await utimes(image, mtime, mtime);
-    const record = JSON.parse(await readFile(path, 'utf8'));
-    for (const file of record.files) if (file.mounted_name === '01.jpg') file.mtime_ms = (await stat(image)).mtimeMs;
-    await writeFile(path, JSON.stringify(record));
-    expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'mounted' }]);
-    expect((await readFile(image)).equals(await media.jpeg({ seed: 1 }))).toBe(true);
-  });
 });

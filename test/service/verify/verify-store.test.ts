@@ -3,7 +3,7 @@ import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CreateMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { parseS3Url } from '../../../src/storage/blobs/s3/connection/location.js';
+import { parseS3Url } from '../../../src/storage/blobs/s3/location.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { blobsToVerify, enqueueVerification } from '../../../src/storage/catalog/store-verification.js';
 import * as media from '../../fixtures/media.js';

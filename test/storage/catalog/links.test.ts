@@ -64,19 +64,6 @@ onEach(catalogs, (open) => {
     expect(await find(id)).toMatchObject({ role: 'mask', updatedAt: 70, counts: { images: 2, uncaptioned: 0 } });
   });
 
-  test('whether a revision is READY is judged anew when the role changes', async () => {
-    const { catalog, accountId, make } = await openAccount();
-    const { id } = await make('depth', 'control');
-    await upload(catalog, id, 'a.jpg');
-    const basis = { datasetId: id, role: 'control', readinessVersion: 0 } as const;
-    await catalog.revisions.saveFindings(basis, [{ number: 1, digest: 'ab'.repeat(32), isReady: true, changedAt: 5 }]);
-    expect((await catalog.revisions.find(id, 1))?.isReady).toBe(true);
-    await catalog.changeDataset({ accountId, id }, { name: 'other' }, 60);
-    expect((await catalog.revisions.find(id, 1))?.isReady).toBe(true);
-    await catalog.changeDataset({ accountId, id }, { role: 'training' }, 60);
-    expect((await catalog.revisions.find(id, 1))?.isReady).toBeNull();
-  });
-
   test('a new name is that of the dataset at once, and must be free', async () => {
     const { catalog, accountId, make, find } = await openAccount();
     const { id } = await make('dogs');

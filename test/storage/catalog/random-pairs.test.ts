@@ -2,9 +2,6 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LinkSlot, Role } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
-import { filesIn } from '../../../src/dataset/history/revision-states.js';
-import { restoreStem } from '../../../src/dataset/history/restore-transitions.js';
-import { stemOf } from '../../../src/dataset/media.js';
 import { JudgedContentsReader } from '../../../src/service/pairs/judged-contents.js';
 import { wrongCountsOf } from '../../harness/check-counts.js';
 import { catalogs, onEach } from '../../harness/backends.js';
@@ -109,26 +106,7 @@ async function run(subject: PairedDatasets, ids: readonly string[], step: Step):
     case 'restore': {
       const latest = (await catalog.dataset({ accountId, id }))?.revision ?? 0;
       const number = latest - step.back;
-      const { revisions, files, readinessVersion } = await catalog.revisions.range(id, { from: number, to: number });
-      if (revisions.length === 0) return;
-      const target = filesIn(files, number);
-      const restore = { needs: number, restoredFrom: number, readinessVersion };
-      const filenames = target.map(({ filename }) => filename);
-      const change = {
-        datasetId: id,
-        filenames,
-        now: 70,
-        isActivity: true,
-        author: laptop,
-        isWholeDataset: true,
-        restore,
-      };
-      await catalog.change(change, (group, stem) =>
-        restoreStem(
-          group,
-          target.filter(({ filename }) => stemOf(filename) === stem),
-        ),
-      );
+      await catalog.restore({ datasetId: id, number, author: { ...laptop, how: 'restore' }, now: 70 });
       return;
     }
     case 'link': {

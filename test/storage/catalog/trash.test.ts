@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { acceptReceived } from '../../../src/dataset/check-transitions.js';
-import { DETECTION_MARGIN, type DatasetFile, type PendingFile } from '../../../src/dataset/dataset.js';
-import {
-  finalize,
-  receive,
-  reject,
-  remove,
-  reserve,
-  type StemGroup,
-  withdrawUploads,
-} from '../../../src/dataset/upload-transitions.js';
+import type { DatasetFile, PendingFile } from '../../../src/dataset/dataset.js';
+import { finalize, receive, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { catalogs, onEach } from '../../harness/backends.js';
@@ -17,8 +9,6 @@ import { catalogs, onEach } from '../../harness/backends.js';
 /** The grace of `catalogs`. */
 const GRACE = 1000;
 const NOW = 50;
-const LINK_UNTIL = 5_000_000;
-const DAY = 24 * 3600 * 1_000_000;
 const HOLDER = 'me';
 
 let ids = 0;
@@ -30,7 +20,7 @@ function linked(datasetId: string, filename = 'a.mp4'): PendingFile {
     state: 'pending',
     via: 'presigned',
     expectedBytes: 1,
-    expiresAt: LINK_UNTIL + DETECTION_MARGIN,
+    expiresAt: 5_000_000,
     ...lease,
   };
   return {
@@ -46,7 +36,6 @@ function linked(datasetId: string, filename = 'a.mp4'): PendingFile {
 const bytes = {
   ...{ sizeBytes: 1, sha256: 'ab'.repeat(32), contentType: 'video/mp4', warnings: [], blobVersion: 'etag' },
   facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
-  linkUntil: LINK_UNTIL,
 } as const;
 const stored = { state: 'stored', ...bytes, finalizedAt: NOW } as const;
 const received = { state: 'received', ...bytes, receivedAt: NOW } as const;
@@ -63,18 +52,9 @@ type Context = {
 
 const holderOf = ({ id }: DatasetFile) => ({ id, token: HOLDER });
 
-/** The ways in which a file that came through a link stops being in the catalog. */
+/** The ways in which a file stops being in the catalog. */
 const ENDS: [string, (context: Context) => Promise<unknown>][] = [
   ['withdrawn before it arrived', ({ change, file }) => change((group) => remove(group, file.filename))],
-  [
-    'replaced, retired and withdrawn',
-    async ({ change, file }) => {
-      const replaced = { at: NOW, isRetired: true };
-      const retired = { ...file, upload: { ...file.upload, leaseUntil: null, leaseToken: null, replaced } };
-      await change((group) => group.map((other) => (other.id === file.id ? retired : other)));
-      await change((group) => withdrawUploads(group, file.filename));
-    },
-  ],
   [
     'rejected',
     ({ change, file }) =>
@@ -88,23 +68,12 @@ const ENDS: [string, (context: Context) => Promise<unknown>][] = [
     },
   ],
   [
-    'stored and replaced by a direct upload',
+    'stored and replaced',
     async ({ change, file }) => {
       await change((group) => finalize(group, holderOf(file), stored));
       const other: PendingFile = { ...file, id: `direct-${ids}`, upload: { ...file.upload, via: 'direct' } };
       await change((group) => reserve(group, other));
-      const { linkUntil: _, ...direct } = stored;
-      await change((group) => finalize(group, holderOf(other), direct));
-    },
-  ],
-  [
-    'stored and replaced by other bytes',
-    async ({ change, file }) => {
-      await change((group) => finalize(group, holderOf(file), stored));
-      const other: PendingFile = { ...file, id: `direct-${ids}`, upload: { ...file.upload, via: 'direct' } };
-      await change((group) => reserve(group, other));
-      const { linkUntil: _, ...direct } = stored;
-      await change((group) => finalize(group, holderOf(other), { ...direct, sha256: 'cd'.repeat(32) }));
+      await change((group) => finalize(group, holderOf(other), { ...stored, sha256: 'cd'.repeat(32) }));
     },
   ],
   [
@@ -161,42 +130,12 @@ onEach(catalogs, (open) => {
   };
 
   describe.each(ENDS)('the blob of a file that was %s, and is in no revision', (_, end) => {
-    test('is deleted after the grace period, and looked for again until long after its link has ended', async () => {
+    test('is deleted once, after the grace period', async () => {
       const context = await openWith(linked);
       await end(context);
       await context.endHistory(NOW);
-      const looks = [NOW + GRACE, LINK_UNTIL, LINK_UNTIL + DAY / 12, LINK_UNTIL + DAY];
-      const between = [NOW + GRACE - 1, LINK_UNTIL - 1, LINK_UNTIL + DAY - 1, LINK_UNTIL + 2 * DAY];
-      const minutes = LINK_UNTIL + 2 * 60 * 1_000_000;
-      const hour = LINK_UNTIL + 3600 * 1_000_000;
-      const times = [...looks, ...between, minutes, minutes - 1, hour - 1].sort((a, b) => a - b);
-      expect(await looksAt(context, times)).toEqual([
-        NOW + GRACE,
-        LINK_UNTIL,
-        minutes,
-        LINK_UNTIL + DAY / 12,
-        LINK_UNTIL + DAY,
-      ]);
+      expect(await looksAt(context, [NOW + GRACE - 1, NOW + GRACE, NOW + GRACE + 1])).toEqual([NOW + GRACE]);
       expect(await context.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).toEqual([]);
     });
-
-    test('is looked for once if its link has ended long ago', async () => {
-      const context = await openWith(linked);
-      await end(context);
-      await context.endHistory(NOW);
-      expect(await looksAt(context, [LINK_UNTIL + 3 * DAY, LINK_UNTIL + 4 * DAY])).toEqual([LINK_UNTIL + 3 * DAY]);
-    });
-  });
-
-  test('the blob of a file that came through the service is looked for once', async () => {
-    const context = await openWith((datasetId) => {
-      const file = linked(datasetId);
-      return { ...file, upload: { ...file.upload, via: 'link' } };
-    });
-    const { linkUntil: _, ...direct } = stored;
-    await context.change((group) => finalize(group, holderOf(context.file), direct));
-    await context.change((group) => remove(group, context.file.filename));
-    await context.endHistory(NOW);
-    expect(await looksAt(context, [NOW + GRACE, LINK_UNTIL, LINK_UNTIL + DAY])).toEqual([NOW + GRACE]);
   });
 });

@@ -76,9 +76,11 @@ const RENAMED: Record<string, string> = {
 
 /** A row with the columns of today. */
 function renamed(row: Row): Row {
-  const { settled_at, ...others } = Object.fromEntries(
+  const { settled_at, history_due, readiness_version, ready, ...others } = Object.fromEntries(
     Object.entries(row).map(([name, value]) => [RENAMED[name] ?? name, value]),
   );
+  // The state of a revision is computed again.
+  if (ready !== undefined) return { ...others, digest: null, ready_as: null };
   if (settled_at === undefined) return others;
   if (!('state' in row)) return { ...others, finalized_at: settled_at };
   const isPending = row.state === 'pending';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { gifFramesOf } from '../../../web/fitness/fixes/convert/gif-frames.js';
+import { gifFramesOf } from '../../../web/fitness/fixes/convert/convert-image.js';
 
 describe('gifFramesOf', () => {
   test('counts the pictures of a GIF', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { WireRecheck } from '../../../src/api/recheck-schema.js';
+import type { WireRecheck } from '../../../src/api/schemas.js';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { eventually } from '../../harness/server.js';

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import type { WireRecheck } from '../../../src/api/recheck-schema.js';
+import type { WireRecheck } from '../../../src/api/schemas.js';
 import * as media from '../../fixtures/media.js';
 import { whyNoFfmpeg } from '../../harness/available.js';
 import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';

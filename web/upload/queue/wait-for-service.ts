@@ -28,7 +28,7 @@ export async function waitForService(
     await pauseOrOnline(pause, signal);
     signal?.throwIfAborted();
     try {
-      await client.links(datasetId, { signal });
+      await client.downloadLinks(datasetId, { signal });
       return;
     } catch (error) {
       signal?.throwIfAborted();

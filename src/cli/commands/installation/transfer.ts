@@ -9,7 +9,7 @@ import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blob
 import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
 import { postgresUrl } from '../../../setting-values.js';
 import { BackendUnusable, isDatabaseFull } from '../../../storage/backend-unusable.js';
-import { parseS3Url } from '../../../storage/blobs/s3/connection/location.js';
+import { parseS3Url } from '../../../storage/blobs/s3/location.js';
 import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants, existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -131,25 +131,17 @@ export class DiskBlobs implements BlobStore {
     return { ...facts, content: { path: this.pathOf(key) }, version: null, discard: async () => {} };
   }
 
-  /** @throws BlobDamaged if another kind of entry has its name, or if it has fewer than `bytes` */
+  /** @throws BlobDamaged if the name is that of a folder, or if the file has fewer than `bytes` */
   async #open(key: string, bytes = 0): Promise<FileHandle | undefined> {
-    let handle: FileHandle;
-    try {
-      // Opening a pipe would otherwise wait for a writer, for ever, in one of the few threads for files.
-      handle = await open(this.pathOf(key), constants.O_RDONLY | constants.O_NONBLOCK);
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT')) return undefined;
-      // Of a socket, and of a symbolic link to itself.
-      if (hasErrno(error, 'ENXIO', 'ELOOP')) throw new BlobDamaged(key, 'has no file', { cause: error });
-      throw error;
-    }
-    try {
-      await requireFile(handle, { key, bytes });
-      return handle;
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
+    const handle = await open(this.pathOf(key)).catch((error) => {
+      if (!hasErrno(error, 'ENOENT')) throw error;
+    });
+    if (handle === undefined) return undefined;
+    const stats = await handle.stat();
+    // A response that is shorter than its announced length would make its client wait for the rest.
+    if (stats.isFile() && stats.size >= bytes) return handle;
+    await handle.close();
+    throw new BlobDamaged(key, stats.isFile() ? `has only ${stats.size} bytes` : 'has no file');
   }
 
   async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
@@ -211,13 +203,6 @@ export class DiskBlobs implements BlobStore {
 /** The part of a key after the dataset's id; the id of a file is unique in all datasets. */
 function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
-}
-
-/** A response that is shorter than its announced length would make its client wait for the rest. */
-async function requireFile(handle: FileHandle, { key, bytes }: { key: string; bytes: number }): Promise<void> {
-  const stats = await handle.stat();
-  if (!stats.isFile()) throw new BlobDamaged(key, 'has no file');
-  if (stats.size < bytes) throw new BlobDamaged(key, `has only ${stats.size} bytes`);
 }
 
 /** Gives a staged file its name. @throws ServiceError `upload_finalized` or EEXIST if another file has it */

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { lstat, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../../dataset/errors.js';
 import type { FetchedBlob, FetchOptions } from '../blobs.js';
@@ -37,7 +37,7 @@ export class DiskInventory implements BlobInventory {
 
   async #namesIn(folder: string): Promise<string[]> {
     const names = await readdir(join(this.#root, folder)).catch((error) => {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return [];
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
       throw error;
     });
     return names.sort().map((name) => join(folder, name));
@@ -53,15 +53,8 @@ export class DiskInventory implements BlobInventory {
     return { ...common, ...((blob.startsWith(folder) && parseBlobName(blob)) || { kind: 'foreign' }) };
   }
 
-  /** Of a link that leads nowhere: of itself. */
   async #statOf(name: string): Promise<Stats | undefined> {
-    const path = join(this.#root, name);
-    try {
-      return await stat(path);
-    } catch (error) {
-      if (!hasErrno(error, 'ENOENT', 'ELOOP')) throw error;
-    }
-    return lstat(path).catch((error) => {
+    return stat(join(this.#root, name)).catch((error) => {
       if (!hasErrno(error, 'ENOENT')) throw error;
       return undefined;
     });

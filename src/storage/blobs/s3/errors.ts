@@ -1,6 +1,6 @@
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
-import type { S3Location } from './connection/location.js';
+import type { S3Location } from './location.js';
 
 /** Incomplete, since responses to HEAD have no body and stores differ in names; `isTransient` checks the status too. */
 const TRANSIENT_NAMES = [
@@ -99,7 +99,8 @@ export function notOfStore(what: string): ServiceError {
  *
  * @param permission the S3 action that failed
  */
-export function startError(error: unknown, { bucket, endpoint }: S3Location, permission: string): BackendUnusable {
+export function startError(thrown: unknown, { bucket, endpoint }: S3Location, permission: string): BackendUnusable {
+  const error = thrown instanceof ServiceError ? thrown.cause : thrown;
   const where = endpoint === undefined ? '' : ` at ${endpoint}`;
   const reason = error instanceof Error ? error.message || error.name : String(error);
   const unusable = (message: string, isTemporary = false) =>

@@ -1,25 +1,27 @@
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl, S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import type { Presigning } from '../blobs.js';
-import type { S3Bucket } from './s3-bucket.js';
+import type { S3Bucket } from './bucket.js';
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-const MAX_PUT_BYTES = 5 * 1024 ** 3;
+/** Of the keys that links lead to, and of other objects that are deleted by their age. No dataset has an id that begins so. */
+export const STAGING_PREFIX = '.staging/';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html */
 const MAX_EXPIRY_SECONDS = 604_800;
 
 /**
- * Presigns PUT requests of clients to the bucket. The signature covers the length and the headers for encryption, so the
- * client must send them. It does not cover `If-None-Match`, which clients such as `curl -T` don't send: the version of the
- * object reveals a second PUT through a link.
+ * Signs links for PUT requests to the bucket. The signature covers the length and the headers for encryption, so the client must
+ * send them.
  */
-export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<Presigning> {
-  const probe = 'k';
+export async function linkSigner(
+  bucket: S3Bucket,
+  signer: S3Client,
+): Promise<{ origin: string; sign: Presigning['presign'] }> {
+  const sampleKey = 'k';
   // The SDK derives host and path once: its function for a whole URL takes ten times as long as a signature.
-  const sample = new URL(await getSignedUrl(signer, new PutObjectCommand(bucket.target(probe))));
-  const { Key: sampleKey } = bucket.target(probe);
-  const basePath = sample.pathname.slice(0, sample.pathname.length - pathOf(sampleKey).length);
+  const sample = new URL(await getSignedUrl(signer, new PutObjectCommand(bucket.target(sampleKey))));
+  const samplePath = pathOf(bucket.target(sampleKey).Key);
+  const basePath = sample.pathname.slice(0, sample.pathname.length - samplePath.length);
   const presigner = new S3RequestPresigner(signer.config);
   const { encryption } = bucket.location;
   const headers: Record<string, string> = {
@@ -27,9 +29,8 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
     ...(encryption?.kmsKey !== undefined && { 'x-amz-server-side-encryption-aws-kms-key-id': encryption.kmsKey }),
   };
   return {
-    maxBytes: MAX_PUT_BYTES,
     origin: sample.origin,
-    presign: async (key, { sizeBytes, expiresInSeconds, signedAt = new Date() }) => {
+    sign: async (key, { sizeBytes, expiresInSeconds, signedAt = new Date() }) => {
       const { expiration } = await signer.config.credentials();
       const expiresAt = expiration?.getTime() ?? Number.POSITIVE_INFINITY;
       const credentialSeconds = Math.floor((expiresAt - Date.now()) / 1000);

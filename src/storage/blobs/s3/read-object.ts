@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BlobDamaged } from '../blobs.js';
-import { timedOut, totalMsOf, withIdleTimeout } from './connection/timeouts.js';
+import { timedOut, totalMsOf, withIdleTimeout } from './timeouts.js';
 import { isTransient, storeError } from './errors.js';
-import type { OpenObject, S3Bucket } from './s3-bucket.js';
+import type { OpenObject, S3Bucket } from './bucket.js';
 
 /**
  * Reads the body of a GET response. If the response ends early or stalls, it requests the remaining bytes of the same

@@ -1,46 +1,36 @@
-import { setMaxListeners } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import {
-  type BlobContent,
-  BlobDamaged,
-  type BlobStore,
-  type ByteLimit,
-  type FetchedBlob,
-  type FetchOptions,
-  type FoundBlob,
-  type ObjectPage,
-  type Presigning,
-  type ReadOptions,
-  type StagedBlob,
-  type StageOptions,
+import { FairQueue } from '../../fair-queue.js';
+import type {
+  BlobContent,
+  BlobStore,
+  FetchedBlob,
+  FetchOptions,
+  FoundBlob,
+  Presigning,
+  ReadOptions,
+  StagedBlob,
+  StagedObject,
+  StageOptions,
+  Staging,
 } from '../blobs.js';
-import { alreadyExists, Md5Meter, measure } from '../ingest.js';
-import { connect, MAX_SLOW_READS, type S3Credentials } from './connection/connection.js';
-import type { S3Location } from './connection/location.js';
-import { TIMEOUTS, type Timeouts } from './connection/timeouts.js';
-import { storeError } from './errors.js';
-import { findObjects, listObjects } from './listings.js';
-import { abortAbandoned, type OpenUploadIds, uploadInParts } from './multipart.js';
-import { PartMemory } from './part-memory.js';
-import { presigningOf } from './presigning.js';
+import { alreadyExists, measure } from '../ingest.js';
+import { type OpenObject, S3Bucket } from './bucket.js';
+import { connect, MAX_SLOW_READS, type S3Credentials } from './connection.js';
+import type { S3Location } from './location.js';
+import { abortUpload, unfinishedUploads, writeObject } from './parts.js';
+import { linkSigner, STAGING_PREFIX } from './presigning.js';
 import { probe } from './probe.js';
-import { dangersOfLinks } from './probe-links.js';
 import { resumingBody } from './read-object.js';
-import { hasMd5, type OpenObject, S3Bucket, type StoreCapabilities } from './s3-bucket.js';
-import { Spool, type SpoolFile } from './spool.js';
+import { Spool } from './spool.js';
+import { TIMEOUTS, type Timeouts } from './timeouts.js';
 
-const MIB = 1024 * 1024;
+/** The largest object of one PUT or copy: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const MAX_PUT_BYTES = 5 * 1024 ** 3;
 
-/** A larger file is uploaded in parts. Direct uploads are smaller: parts may replace an object, one PUT never does. */
-const MAX_PUT_BYTES = 160 * MIB;
-
-/** Memory for parts of spooled files and of request bodies, separate so that slow clients don't block spooled files. */
-const FILE_PARTS_BYTES = 48 * MIB;
-const BODY_PARTS_BYTES = 64 * MIB;
-
-const ABORT_INTERVAL_MS = 6 * 60 * 60 * 1000;
+/** Memory for bytes on their way to the store. An account has half of it at most, since its clients may be slow. */
+const MEMORY_BYTES = 96 * 1024 * 1024;
 
 /** Writes to the operator's log. */
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
@@ -49,39 +39,31 @@ export type Log = (level: 'info' | 'warn', facts: object, message: string) => vo
  * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or
  * inspected. A file of more than half of the spool is streamed into a multipart upload, and inspected in the bucket.
  *
- * If the store honours `If-None-Match` on PUT, one of two concurrent commits to a key wins. On other stores, and with parts
- * on most stores, both may succeed and the later one stays; reads of the earlier version then throw `BlobChanged`.
+ * One of two concurrent commits to a key wins. With parts, both may succeed on stores that ignore `If-None-Match` there, and the
+ * later one stays; reads of the earlier version then throw `BlobChanged`.
  */
 export class S3Blobs implements BlobStore {
   readonly maxSlowReads = MAX_SLOW_READS;
   readonly presigning?: Presigning;
-  /** As detected when the store was opened. */
-  readonly capabilities: StoreCapabilities;
+  readonly staging: Staging;
   readonly #bucket: S3Bucket;
   readonly #spool: Spool;
-  readonly #openUploads: OpenUploadIds = new Set();
-  readonly #filePartsMemory = new PartMemory(FILE_PARTS_BYTES);
-  /** An account has half of it at most, since its clients may be slow. */
-  readonly #bodyPartsMemory = new PartMemory(BODY_PARTS_BYTES, BODY_PARTS_BYTES / 2);
-  readonly #closing = new AbortController();
+  readonly #memory = new FairQueue(MEMORY_BYTES, { maxUnitsOfKey: MEMORY_BYTES / 2 });
 
-  private constructor(options: {
-    bucket: S3Bucket;
-    spool: Spool;
-    presigning: Presigning | undefined;
-    capabilities: StoreCapabilities;
-  }) {
-    this.#bucket = options.bucket;
-    this.#spool = options.spool;
-    if (options.presigning !== undefined) this.presigning = options.presigning;
-    this.capabilities = options.capabilities;
-    // Every upload adds a listener.
-    setMaxListeners(0, this.#closing.signal);
+  private constructor(bucket: S3Bucket, spool: Spool, presigning: Presigning | undefined) {
+    this.#bucket = bucket;
+    this.#spool = spool;
+    if (presigning !== undefined) this.presigning = presigning;
+    this.staging = {
+      list: (datasetId) => this.#listStaged(datasetId),
+      receive: (key, options) => this.#receiveStaged(key, options),
+      delete: (keys) => bucket.delete(keys.map(stagingKeyOf)),
+    };
   }
 
   /**
-   * Opens the spool, checks that the bucket can be used, and detects the capabilities of the store. It presigns links only if
-   * their holders can do nothing with them but upload a file.
+   * Opens the spool, and checks that the bucket can be used. It presigns links only if their holders can do nothing with them but
+   * upload a file.
    *
    * @param options.linkCredentials sign the presigned links, by default those of the service
    * @throws BackendUnusable
@@ -100,18 +82,15 @@ export class S3Blobs implements BlobStore {
     const connection = await connect(location, timeouts, options.linkCredentials);
     try {
       const bucket = new S3Bucket(connection, location, timeouts);
-      const capabilities = await probe(bucket);
       const hasLinkUser = options.linkCredentials !== undefined;
-      const dangers = location.isPresigned ? await dangersOfLinks(bucket, { hasLinkUser }) : [];
-      const isPresigned = location.isPresigned && dangers.length === 0;
-      const presigning = isPresigned ? await presigningOf(bucket, connection.signer) : undefined;
-      const facts = { bucket: location.bucket, prefix: location.prefix, isPresigned, ...capabilities };
-      options.log('info', facts, 'the bucket can be used');
-      if (dangers.length > 0) options.log('warn', { dangers }, whyNotPresigned(dangers, { hasLinkUser }));
+      const reasons = await probe(bucket, { isPresigned: location.isPresigned, hasLinkUser });
+      const isPresigned = location.isPresigned && reasons.length === 0;
+      options.log('info', { bucket: location.bucket, prefix: location.prefix, isPresigned }, 'the bucket can be used');
+      if (reasons.length > 0) options.log('warn', { reasons }, whyNotPresigned(reasons, { hasLinkUser }));
+      const { origin, sign } = await linkSigner(bucket, connection.signer);
+      const presign: Presigning['presign'] = (key, terms) => sign(stagingKeyOf(key), terms);
       const spool = await Spool.open(options.spoolFolder, options.spoolBytes);
-      const blobs = new S3Blobs({ bucket, spool, presigning, capabilities });
-      blobs.#abortAbandonedPeriodically(options.log);
-      return blobs;
+      return new S3Blobs(bucket, spool, isPresigned ? { origin, maxBytes: MAX_PUT_BYTES, presign } : undefined);
     } catch (error) {
       connection.close();
       throw error;
@@ -122,50 +101,21 @@ export class S3Blobs implements BlobStore {
     const atMostBytes = Math.min(options.atMostBytes ?? options.limit.bytes, options.limit.bytes);
     if (atMostBytes > this.#spool.maxFileBytes) return this.#stageInStore(body, { ...options, atMostBytes });
     const file = await this.#spool.receive(body, { ...options, atMostBytes });
-    const { path, sizeBytes, sha256 } = file;
-    const commit = async () => {
-      try {
-        const version = await this.#upload(options, file);
-        if (version === undefined) throw alreadyExists();
-        return { version };
-      } finally {
-        await file.remove();
-      }
-    };
-    return { sizeBytes, sha256, content: { path }, commit, discard: () => file.remove() };
+    const { path, sizeBytes, sha256, remove } = file;
+    const whole = { limit: { bytes: sizeBytes, message: '' }, atMostBytes: sizeBytes };
+    const commit = () => this.#write(createReadStream(path), { ...options, ...whole }).finally(remove);
+    return { sizeBytes, sha256, content: { path }, commit, discard: remove };
   }
 
-  async #upload(
-    { key, accountId }: Pick<StageOptions, 'key' | 'accountId'>,
-    file: SpoolFile,
-  ): Promise<string | undefined> {
-    const { path, sizeBytes, sha256 } = file;
-    if (sizeBytes <= MAX_PUT_BYTES) {
-      return this.#bucket.put(key, { ...file, open: () => createReadStream(path) }, this.capabilities);
-    }
-    const { version } = await uploadInParts(this.#bucket, key, createReadStream(path, { highWaterMark: MIB }), {
-      limit: { bytes: sizeBytes, message: '' },
-      atMostBytes: sizeBytes,
-      sha256,
-      memory: this.#filePartsMemory,
-      capabilities: this.capabilities,
-      openUploads: this.#openUploads,
-      accountId,
-      signal: this.#closing.signal,
-    });
-    return version;
+  #write(body: Readable, options: StageOptions & { atMostBytes: number }) {
+    const shared = { memory: this.#memory, maxBytesOfAccount: MEMORY_BYTES / 2 };
+    return writeObject(this.#bucket, options.key, body, { ...options, ...shared });
   }
 
   /** Creates the object before it is inspected, since parts can't be read. The catalog does not reference it yet. */
   async #stageInStore(body: Readable, options: StageOptions & { atMostBytes: number }): Promise<StagedBlob> {
     const { key } = options;
-    body.on('error', () => {});
-    const { version, ...facts } = await uploadInParts(this.#bucket, key, body, {
-      ...options,
-      memory: this.#bodyPartsMemory,
-      capabilities: this.capabilities,
-      openUploads: this.#openUploads,
-    });
+    const { version, ...facts } = await this.#write(body, options);
     const isOurs = async () => (await this.#bucket.head(key))?.version === version;
     return {
       ...facts,
@@ -198,15 +148,7 @@ export class S3Blobs implements BlobStore {
     return body.once('close', () => opened.body.destroy());
   }
 
-  async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
-    const isDamaged = (error: unknown) => error instanceof BlobDamaged;
-    return this.#fetchOnce(key, options).catch((error) => {
-      if (!isDamaged(error)) throw error;
-      return this.#fetchOnce(key, options);
-    });
-  }
-
-  async #fetchOnce(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
+  async fetch(key: string, options: FetchOptions): Promise<(FetchedBlob & { version: string }) | undefined> {
     const { limit, accountId, signal } = options;
     // The request is sent once the spool has space: the store closes a connection if its body is not read.
     let opened: OpenObject | undefined;
@@ -221,30 +163,46 @@ export class S3Blobs implements BlobStore {
     const file =
       limit.bytes <= this.#spool.maxFileBytes
         ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, accountId, signal })
-        : await measureOnly(body, { limit, signal });
+        : { ...(await measure(body, { limit, signal })), path: undefined, remove: async () => {} };
     const { path, sizeBytes, sha256, remove: discard } = file;
     if (opened === undefined) {
       await discard();
       return undefined;
     }
-    const { version, answer } = opened as OpenObject;
-    const announced = options.sizeBytes ?? sizeBytes;
-    if (sizeBytes !== announced || !hasMd5(answer, file.md5, this.capabilities)) {
-      await discard();
-      const found =
-        sizeBytes === announced ? `other bytes than those of its checksum` : `${sizeBytes} of ${announced} bytes`;
-      throw new BlobDamaged(key, `returned ${found}`);
-    }
+    const { version } = opened as OpenObject;
     const content = path === undefined ? this.#contentInStore(key, version) : { path };
     return { sizeBytes, sha256, content, version, discard };
   }
 
-  find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
-    return findObjects(this.#bucket, keys);
+  async *#listStaged(datasetId?: string): AsyncGenerator<readonly StagedObject[]> {
+    for await (const page of this.#bucket.list(stagingKeyOf(datasetId === undefined ? '' : `${datasetId}/`))) {
+      yield page.map(({ key, changedAt }) => ({ key: key.slice(STAGING_PREFIX.length), changedAt }));
+    }
   }
 
-  listObjects(datasetId: string, { after }: { after?: string | undefined } = {}): Promise<ObjectPage> {
-    return listObjects(this.#bucket, `${datasetId}/`, after);
+  async #receiveStaged(key: string, options: FetchOptions): Promise<StagedBlob | undefined> {
+    const from = stagingKeyOf(key);
+    const fetched = await this.fetch(from, options);
+    if (fetched === undefined) return undefined;
+    const { version, ...blob } = fetched;
+    const commit = async () => {
+      try {
+        return { version: await this.#bucket.copy(from, key, version) };
+      } finally {
+        await blob.discard();
+      }
+    };
+    return { ...blob, commit };
+  }
+
+  async abortUnfinished(before: number): Promise<void> {
+    for await (const page of unfinishedUploads(this.#bucket)) {
+      for (const upload of page) if (upload.begunAt < before) await abortUpload(this.#bucket, upload);
+    }
+  }
+
+  find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
+    return this.#bucket.find(keys);
   }
 
   delete(keys: readonly string[]): Promise<void> {
@@ -260,37 +218,19 @@ export class S3Blobs implements BlobStore {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
     await this.#spool.close();
     this.#bucket.connection.close();
   }
-
-  /** Aborts abandoned multipart uploads now and every six hours. */
-  #abortAbandonedPeriodically(log: Log): void {
-    const abort = () =>
-      abortAbandoned(this.#bucket, this.#openUploads, Date.now).catch((error) => {
-        if (this.#closing.signal.aborted) return;
-        log('warn', { err: storeError(error) }, 'could not abort abandoned multipart uploads');
-      });
-    const timer = setInterval(abort, ABORT_INTERVAL_MS);
-    timer.unref();
-    this.#closing.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
-    void abort();
-  }
 }
 
-/** Reads a body that is too large for the spool. */
-async function measureOnly(body: Readable, { limit, signal }: { limit: ByteLimit; signal: AbortSignal }) {
-  const meter = new Md5Meter(limit);
-  const facts = await measure(body, { limit, signal, meter });
-  return { ...facts, md5: meter.md5(), path: undefined, remove: async () => {} };
+function stagingKeyOf(key: string): string {
+  return `${STAGING_PREFIX}${key}`;
 }
 
 /** Tells the operator why uploads pass through the service, and what to do. */
-function whyNotPresigned(dangers: readonly string[], { hasLinkUser }: { hasLinkUser: boolean }): string {
+function whyNotPresigned(reasons: readonly string[], { hasLinkUser }: { hasLinkUser: boolean }): string {
   const advice = hasLinkUser
     ? 'Correct the policy of the user of TRAINYARD_PRESIGN_ACCESS_KEY_ID: docs/scaling.md has one.'
     : 'Let another user sign the links, with TRAINYARD_PRESIGN_ACCESS_KEY_ID: docs/scaling.md has its policy.';
-  const reason = `with a presigned link, a client could ${dangers.join(' and ')}`;
-  return `uploads through links pass through the service, since ${reason}. ${advice}`;
+  return `uploads through links pass through the service, since ${reasons.join(', and ')}. ${advice}`;
 }

@@ -1,16 +1,15 @@
 import { Readable } from 'node:stream';
-import { AbortMultipartUploadCommand } from '@aws-sdk/client-s3';
 import type { FetchedBlob, FetchOptions } from '../blobs.js';
 import { measure } from '../ingest.js';
 import { type BlobInventory, parseBlobName, type StoredObject } from '../inventory.js';
-import { connect } from './connection/connection.js';
-import type { S3Location } from './connection/location.js';
-import { TIMEOUTS } from './connection/timeouts.js';
+import { S3Bucket } from './bucket.js';
+import { connect } from './connection.js';
 import { startError } from './errors.js';
-import { listObjects, partsOfUpload, undefinedIfEnded, unfinishedUploads } from './listings.js';
-import { PROBE_FOLDER } from './probe.js';
+import type { S3Location } from './location.js';
+import { abortUpload, unfinishedUploads } from './parts.js';
+import { STAGING_PREFIX } from './presigning.js';
 import { resumingBody } from './read-object.js';
-import { S3Bucket } from './s3-bucket.js';
+import { TIMEOUTS } from './timeouts.js';
 
 /** Everything under the prefix of a bucket. It needs no spool: it reads objects without keeping their bytes. */
 export class S3Inventory implements BlobInventory {
@@ -24,9 +23,10 @@ export class S3Inventory implements BlobInventory {
   static async open(location: S3Location): Promise<S3Inventory> {
     const connection = await connect(location, TIMEOUTS);
     const bucket = new S3Bucket(connection, location, TIMEOUTS);
-    await listObjects(bucket, '').catch((error) => {
+    const pages = bucket.list('');
+    await pages.next().catch((error) => {
       connection.close();
-      throw startError(error instanceof Error ? (error.cause ?? error) : error, location, 's3:ListBucket');
+      throw startError(error, location, 's3:ListBucket');
     });
     return new S3Inventory(bucket);
   }
@@ -41,57 +41,28 @@ export class S3Inventory implements BlobInventory {
   }
 
   async *objects(): AsyncGenerator<readonly StoredObject[]> {
-    for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
-      const page = await listObjects(this.#bucket, '', next);
-      const objects = page.objects.map(({ key, sizeBytes, lastModified }) => ({
-        name: key,
-        ...namesIn(key),
-        sizeBytes,
-        changedAt: lastModified.getTime(),
-      }));
-      if (objects.length > 0) yield objects;
-      next = page.next;
+    for await (const page of this.#bucket.list('')) {
+      yield page.map(({ key, sizeBytes, changedAt }) => ({ name: key, ...namesIn(key), sizeBytes, changedAt }));
     }
-    yield* this.#unfinishedUploads();
-  }
-
-  async *#unfinishedUploads(): AsyncGenerator<readonly StoredObject[]> {
-    const ours = this.#bucket.target('').Key.length;
-    for await (const uploads of unfinishedUploads(this.#bucket)) {
-      const found: StoredObject[] = [];
-      for (const { Key = '', UploadId = '', Initiated } of uploads) {
-        const name = Key.slice(ours);
-        const facts = await this.#partsOf({ name, uploadId: UploadId });
-        const changedAt = Math.max(facts?.changedAt ?? 0, Initiated?.getTime() ?? 0);
-        if (facts === undefined) continue;
-        found.push({ name, ...namesIn(name), kind: 'parts', uploadId: UploadId, ...facts, changedAt });
-      }
-      if (found.length > 0) yield found;
+    for await (const page of unfinishedUploads(this.#bucket)) {
+      yield page.map(({ key, uploadId, begunAt }) => {
+        // The size of the parts would take a request for each upload.
+        return { name: key, ...namesIn(key), kind: 'parts', uploadId, sizeBytes: 0, changedAt: begunAt };
+      });
     }
-  }
-
-  /** The size of all parts and when the last one arrived; `undefined` if the upload has ended. */
-  async #partsOf({ name, uploadId }: PartsId): Promise<Pick<StoredObject, 'sizeBytes' | 'changedAt'> | undefined> {
-    let facts: { sizeBytes: number; changedAt: number } | undefined;
-    for await (const parts of partsOfUpload(this.#bucket, { ...this.#bucket.target(name), UploadId: uploadId })) {
-      facts ??= { sizeBytes: 0, changedAt: 0 };
-      for (const { Size = 0, LastModified } of parts) {
-        facts.sizeBytes += Size;
-        facts.changedAt = Math.max(facts.changedAt, LastModified?.getTime() ?? 0);
-      }
-    }
-    return facts;
   }
 
   async has({ name, uploadId, sizeBytes }: StoredObject): Promise<boolean> {
-    const found = uploadId === undefined ? await this.#bucket.head(name) : await this.#partsOf({ name, uploadId });
-    return found?.sizeBytes === sizeBytes;
+    if (uploadId === undefined) return (await this.#bucket.find([name])).get(name)?.sizeBytes === sizeBytes;
+    for await (const page of unfinishedUploads(this.#bucket, name)) {
+      if (page.some((upload) => upload.uploadId === uploadId)) return true;
+    }
+    return false;
   }
 
   async remove({ name, uploadId }: StoredObject): Promise<void> {
     if (uploadId === undefined) return this.#bucket.delete([name]);
-    const abort = new AbortMultipartUploadCommand({ ...this.#bucket.target(name), UploadId: uploadId });
-    await this.#bucket.connection.writer.send(abort).catch(undefinedIfEnded);
+    await abortUpload(this.#bucket, { key: name, uploadId });
   }
 
   async close(): Promise<void> {
@@ -99,12 +70,10 @@ export class S3Inventory implements BlobInventory {
   }
 }
 
-type PartsId = { readonly name: string; readonly uploadId: string };
-
 function namesIn(key: string): Pick<StoredObject, 'kind' | 'fileId' | 'datasetId'> {
-  if (key.startsWith(PROBE_FOLDER)) return { kind: 'temporary' };
-  const [datasetId = '', name = '', ...rest] = key.split('/');
+  const isStaged = key.startsWith(STAGING_PREFIX);
+  const [datasetId = '', name = '', ...rest] = (isStaged ? key.slice(STAGING_PREFIX.length) : key).split('/');
   const isOurs = /^[0-9a-f]{32}$/.test(datasetId) && rest.length === 0;
   const parsed = isOurs ? parseBlobName(name) : undefined;
-  return parsed === undefined ? { kind: 'foreign' } : { ...parsed, datasetId };
+  return parsed === undefined ? { kind: isStaged ? 'temporary' : 'foreign' } : { ...parsed, datasetId };
 }

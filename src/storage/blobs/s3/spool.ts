@@ -1,19 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
+import { withAnySignal, withTimeout } from '../../../abort-signals.js';
+import { ServiceError } from '../../../dataset/errors.js';
 import { makePrivateFolder } from '../../data-folder.js';
-import { FairQueue } from '../../fair-queue.js';
+import { FairQueue, type Release } from '../../fair-queue.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
-import type { ByteLimit } from '../blobs.js';
-import { ingestError, Md5Meter, writeStream } from '../ingest.js';
-import { type ByteOptions, waitForBytes } from '../wait-for-bytes.js';
+import type { ByteLimit, StageOptions } from '../blobs.js';
+import { ingestError, Meter, writeStream } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
-const OPENING_LOCK = 'opening.lock';
-const OPENING_ATTEMPTS = 400;
-const OPENING_PAUSE_MS = 50;
+
+/** Ends the name of a folder that is not locked yet. */
+const NEW = '.new';
+
+/** A request that waits longer is answered with 503. Clients wait longer than this. */
+const MAX_WAIT_MS = 90_000;
+
+export type ByteOptions = Pick<StageOptions, 'accountId' | 'signal'>;
 
 /** A complete file in the spool. It uses space of the spool until it is removed. */
 export interface SpoolFile {
@@ -21,8 +26,6 @@ export interface SpoolFile {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
-  /** Lower-case hexadecimal. */
-  readonly md5: string;
   remove(): Promise<void>;
 }
 
@@ -48,18 +51,15 @@ export class Spool {
   /** Opens the spool, creates its folder if it is missing, and deletes the folders of processes that have ended. */
   static async open(root: string, maxBytes: number): Promise<Spool> {
     await makePrivateFolder(root);
-    const opening = await lockWhenFree(join(root, OPENING_LOCK));
-    try {
-      for (const entry of await readdir(root, { withFileTypes: true })) {
-        if (entry.isDirectory()) await removeIfAbandoned(join(root, entry.name));
-      }
-      const folder = join(root, randomUUID());
-      await mkdir(folder);
-      const { release } = lockFolder(join(folder, LOCK));
-      return new Spool(folder, maxBytes, release);
-    } finally {
-      opening.release();
+    for (const entry of await readdir(root, { withFileTypes: true })) {
+      if (entry.isDirectory() && !entry.name.endsWith(NEW)) await removeIfAbandoned(join(root, entry.name));
     }
+    // Another process that opens its spool meanwhile must not take the folder for an abandoned one.
+    const folder = join(root, randomUUID());
+    await mkdir(`${folder}${NEW}`);
+    const { release } = lockFolder(join(`${folder}${NEW}`, LOCK));
+    await rename(`${folder}${NEW}`, folder);
+    return new Spool(folder, maxBytes, release);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Spool {
       release();
     };
     try {
-      const meter = new Md5Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
+      const meter = new Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
       const handle = await open(path, 'wx', 0o600);
       try {
         await writeStream(body, handle, { meter, signal });
@@ -89,7 +89,7 @@ export class Spool {
         await handle.close();
       }
       release(atMostBytes - meter.bytes);
-      return { path, sizeBytes: meter.bytes, sha256: meter.digest(), md5: meter.md5(), remove };
+      return { path, sizeBytes: meter.bytes, sha256: meter.digest(), remove };
     } catch (error) {
       await remove();
       signal.throwIfAborted();
@@ -114,13 +114,28 @@ async function removeIfAbandoned(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-async function lockWhenFree(path: string): Promise<{ release: () => void }> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return lockFolder(path);
-    } catch (error) {
-      if (!(error instanceof FolderInUse) || attempt === OPENING_ATTEMPTS) throw error;
-      await wait(OPENING_PAUSE_MS);
-    }
-  }
+/**
+ * Waits for bytes of a queue whose units are bytes.
+ *
+ * @param options.of what the bytes are, for the message: `memory`
+ * @throws the signal's reason; ServiceError `unavailable` after 90 seconds
+ */
+export async function waitForBytes(
+  queue: FairQueue,
+  bytes: number,
+  { of, accountId = '', signal }: ByteOptions & { of: string },
+): Promise<Release> {
+  let isLate = false;
+  const wait = (timeout: AbortSignal) =>
+    withAnySignal([signal, timeout], (either) => queue.acquire(accountId, { units: bytes, signal: either })).catch(
+      (error) => {
+        isLate = timeout.aborted;
+        throw error;
+      },
+    );
+  return withTimeout(MAX_WAIT_MS, wait).catch((error) => {
+    signal.throwIfAborted();
+    if (!isLate) throw error;
+    throw new ServiceError('unavailable', `The server has no ${of} left for this upload right now. Try again soon.`);
+  });
 }

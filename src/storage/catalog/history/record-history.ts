@@ -5,11 +5,10 @@ import type { ErrorProblem } from '../../../dataset/problems.js';
 import type { Query } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
-import type { DatasetRow } from '../rows.js';
+import { type DatasetRow, PAST_FILE_COLUMNS } from '../rows.js';
 import { type HistoryColumns, rowChunksOf } from '../statements.js';
-import { PAST_FILE_COLUMNS } from './revision-rows.js';
 
-/** Of uploads that were reserved before there was a history. */
+/** The author of uploads that were reserved before there was a history. */
 const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
 
 /** What a change of the files of a dataset does to its history. */
@@ -17,55 +16,40 @@ export interface HistoryChange {
   readonly columns: HistoryColumns;
   /** The files that move to the history, with their blobs. */
   readonly past: readonly StoredFile[];
-  /** Replaced by the same bytes under another id: the history may name their blobs because they were restored once. */
-  readonly identical: readonly StoredFile[];
-  /** Found damaged, or sound again. */
-  readonly judgedAgain: readonly StoredFile[];
   /** The revision that added a file, by the id of each file that the change stores. */
   readonly addedIn: ReadonlyMap<string, number>;
   /** `undefined` if the set of stored files stays as it is. */
   readonly revision: Omit<RevisionChange, 'files' | 'bytes'> | undefined;
 }
 
-type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready' | 'pinned_at' | 'pinned_by' | 'pin_note'>;
+type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready_as' | 'pinned_at' | 'pinned_by' | 'pin_note'>;
 
 /** Decides to which revision a change of stored files belongs, from the locked row of the dataset. */
 export function historyChangeOf(
   row: DatasetRow,
-  differences: readonly StoredDifference[],
+  { added, removed, changed, identical }: StoredDifference,
   {
     author = UNKNOWN_AUTHOR,
     now,
     restoredFrom,
   }: { author: Author | undefined; now: Micros; restoredFrom: number | null },
 ): HistoryChange {
-  const { id, revision: latest, revision_group, revision_since, history_due } = row;
-  const added = differences.flatMap((difference) => difference.added);
-  const removed = differences.flatMap((difference) => difference.removed);
-  const changed = differences.flatMap((difference) => difference.changed);
-  const identical = differences.flatMap((difference) => difference.identical);
+  const { id, revision: latest, revision_group, revision_since } = row;
   const past = [...removed, ...changed.map(({ from }) => from)];
   const addedIn = new Map(identical.map(({ from, to }) => [to.id, from.upload.addedIn ?? latest]));
-  const judgedAgain = differences.flatMap((difference) => difference.judgedAgain);
-  const unchanged = { past, identical: identical.map(({ from }) => from), judgedAgain, addedIn };
   if (added.length + past.length === 0) {
-    return {
-      ...unchanged,
-      columns: { revision: latest, revision_group, revision_since, history_due },
-      revision: undefined,
-    };
+    return { past, addedIn, columns: { revision: latest, revision_group, revision_since }, revision: undefined };
   }
   const open = revision_group === null ? null : { group: revision_group, startedAt: revision_since ?? 0 };
   const next = historyAfter({ latest, open }, { author, past, now });
   for (const { id: fileId } of [...added, ...changed.map(({ to }) => to)]) addedIn.set(fileId, next.latest);
   return {
-    ...unchanged,
+    past,
+    addedIn,
     columns: {
       revision: next.latest,
       revision_group: next.open?.group ?? null,
       revision_since: next.open?.startedAt ?? null,
-      // A new revision may push an older one out of the number that is kept.
-      history_due: next.latest === latest ? history_due : (history_due ?? now),
     },
     revision: {
       ...{ dataset_id: id, number: next.latest, started_at: now, changed_at: now },
@@ -76,15 +60,6 @@ export function historyChangeOf(
     },
   };
 }
-
-export const revisionByNumber = preparedStatement(
-  (query, parameter: ParameterOf<{ datasetId: string; number: number }>) =>
-    query
-      .selectFrom('revision')
-      .selectAll()
-      .where('dataset_id', '=', parameter('datasetId'))
-      .where('number', '=', parameter('number')),
-);
 
 /** Copies stored files into the history, before their rows are deleted. */
 export function moveToPast(query: Query, files: readonly StoredFile[], removedIn: number) {
@@ -129,7 +104,7 @@ export const writeRevision = preparedStatement((query, parameter: ParameterOf<Re
         files: eb.ref('excluded.files'),
         bytes: eb.ref('excluded.bytes'),
         digest: null,
-        ready: null,
+        ready_as: null,
       })),
     ),
 );
@@ -140,22 +115,14 @@ export const writeRevision = preparedStatement((query, parameter: ParameterOf<Re
  */
 export function judgePastFiles(
   query: Query,
-  datasetId: string,
   judged: readonly { id: string; upload: { problem?: ErrorProblem } }[],
 ): Compilable<unknown>[] {
-  if (judged.length === 0) return [];
-  const past = query.updateTable('past_file');
-  const updates = judged.map(({ id, upload: { problem } }) =>
-    past.set({ problem: problem === undefined ? null : JSON.stringify(problem) }).where('id', '=', id),
+  return judged.map(({ id, upload: { problem } }) =>
+    query
+      .updateTable('past_file')
+      .set({ problem: problem === undefined ? null : JSON.stringify(problem) })
+      .where('id', '=', id),
   );
-  return [...updates, ...forgetReadiness(query, datasetId)];
-}
-
-/** Whether the revisions of a dataset are READY is computed again when it is asked for. The row of the dataset must be locked. */
-export function forgetReadiness(query: Query, datasetId: string): Compilable<unknown>[] {
-  const known = query.updateTable('revision').where('dataset_id', '=', datasetId).where('ready', 'is not', null);
-  const dataset = query.updateTable('dataset').where('id', '=', datasetId);
-  return [known.set({ ready: null }), dataset.set((eb) => ({ readiness_version: eb('readiness_version', '+', 1) }))];
 }
 
 const REVISION_COLUMNS = [
@@ -164,11 +131,15 @@ const REVISION_COLUMNS = [
 ] satisfies readonly (keyof RevisionChange)[];
 
 /**
- * Takes the blobs of files that were replaced by the same bytes out of the trash if the history names them, and counts
- * them as bytes of the history.
+ * Takes the blobs of files that were replaced by the same bytes under another id out of the trash if the history names them,
+ * because they were restored once, and counts them as bytes of the history.
  */
-export function keepNamedBlobs(query: Query, files: readonly DatasetFile[], accountId: string): Compilable<unknown>[] {
-  return rowChunksOf(files.map(({ id }) => id)).flatMap((ids) => {
+export function keepNamedBlobs(
+  query: Query,
+  identical: StoredDifference['identical'],
+  accountId: string,
+): Compilable<unknown>[] {
+  return rowChunksOf(identical.map(({ from }) => from.id)).flatMap((ids) => {
     const named = query
       .selectFrom('past_file')
       .select([sql<string>`dataset_id || '/' || id`.as('blob_key'), 'size_bytes'])

@@ -11,13 +11,13 @@ import { buffer } from 'node:stream/consumers';
 import { createServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { connect as connectS3 } from '../../../../src/storage/blobs/s3/connection/connection.js';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
-import { TIMEOUTS } from '../../../../src/storage/blobs/s3/connection/timeouts.js';
-import { presigningOf } from '../../../../src/storage/blobs/s3/presigning.js';
+import { connect as connectS3 } from '../../../../src/storage/blobs/s3/connection.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { TIMEOUTS } from '../../../../src/storage/blobs/s3/timeouts.js';
+import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
 import type { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
-import { S3Bucket } from '../../../../src/storage/blobs/s3/s3-bucket.js';
-import { onS3, openS3 } from '../../../harness/backends.js';
+import { S3Bucket } from '../../../../src/storage/blobs/s3/bucket.js';
+import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
 
 const run = promisify(execFile);
 const bytes = Buffer.from('bytes to store and read');
@@ -32,7 +32,7 @@ async function expectToWork(blobs: S3Blobs): Promise<{ url: string; expiresInSec
   const link = await blobs.presigning!.presign('d/theirs', { sizeBytes: bytes.length, expiresInSeconds: 3600 });
   const { status } = await fetch(link.url, { method: 'PUT', body: bytes });
   expect(status).toBe(200);
-  expect((await blobs.listObjects('d')).objects.map(({ key }) => key)).toEqual(['d/ours', 'd/theirs']);
+  expect((await stagedIn(blobs, 'd')).map(({ key }) => key)).toEqual(['d/theirs']);
   return link;
 }
 
@@ -66,8 +66,8 @@ onS3(() => {
     const location = parseS3Url(bucket.url());
     const connection = await connectS3(location, TIMEOUTS);
     onTestFinished(() => connection.close());
-    const { presign } = await presigningOf(new S3Bucket(connection, location, TIMEOUTS), connection.signer);
-    const link = await presign('d/own', { sizeBytes: bytes.length, expiresInSeconds: 3600 });
+    const { sign } = await linkSigner(new S3Bucket(connection, location, TIMEOUTS), connection.signer);
+    const link = await sign('.staging/d/own', { sizeBytes: bytes.length, expiresInSeconds: 3600 });
     expect((await fetch(link.url, { method: 'PUT', body: bytes })).status).toBe(200);
     const { url, expiresInSeconds } = link;
     expect(new URL(url).searchParams.get('X-Amz-Security-Token')).toBe(process.env.AWS_SESSION_TOKEN);

@@ -8,7 +8,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 import { documentedPolicy, linkCredentials, newClient } from '../../../harness/s3.js';
@@ -74,7 +74,7 @@ onS3(() => {
       const { presign } = blobs.presigning!;
       const link = async (key: string) => (await presign(key, { sizeBytes: 10, expiresInSeconds: 60 })).url;
       expect(await put(await link('d/theirs'))).toBe(200);
-      for (const key of ['d/ours', 'd/theirs']) {
+      for (const key of ['d/ours', '.staging/d/theirs']) {
         const { Bucket, Key } = bucket.target(key);
         const statuses = [
           await put(await link('d/copy'), { 'x-amz-copy-source': `/${Bucket}/${Key}` }),
@@ -91,7 +91,7 @@ onS3(() => {
         ];
         expect([key, statuses.filter((status) => status < 400)]).toEqual([key, []]);
       }
-      expect(await bucket.keys()).toEqual(['d/ours', 'd/theirs']);
+      expect(await bucket.keys()).toEqual(['.staging/d/theirs', 'd/ours']);
     });
 
     test('makes nothing public', async () => {

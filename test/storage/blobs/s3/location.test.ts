@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../../../src/config.js';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 
 test('a URL has all settings of a bucket', () => {
   const url =

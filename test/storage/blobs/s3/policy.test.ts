@@ -8,9 +8,9 @@ import {
   PutBucketPolicyCommand,
 } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
-import { onS3 } from '../../../harness/backends.js';
+import { onS3, stagedIn } from '../../../harness/backends.js';
 import { documentedPolicy, linkCredentials, newClient } from '../../../harness/s3.js';
 import { temporaryFolder } from '../../../harness/server.js';
 
@@ -64,10 +64,15 @@ onS3(() => {
       await expect(staging).rejects.toThrow();
       const link = await blobs.presigning!.presign('d/linked', { sizeBytes: 5, expiresInSeconds: 60 });
       expect((await fetch(link.url, { method: 'PUT', body: 'hello' })).status).toBe(200);
-      const { objects } = await blobs.listObjects('d');
-      expect(objects.map(({ key }) => key)).toEqual(['d/large', 'd/linked', 'd/small']);
-      await blobs.delete(objects.map(({ key }) => key));
-      expect((await blobs.listObjects('d')).objects).toEqual([]);
+      const received = await blobs.staging.receive('d/linked', { limit, signal });
+      const { version } = await received!.commit();
+      expect(await buffer((await blobs.read('d/linked', { version }))!)).toEqual(Buffer.from('hello'));
+      await blobs.staging.delete(['d/linked']);
+      await blobs.abortUnfinished(Date.now() + 60_000);
+      const keys = ['d/large', 'd/linked', 'd/small'];
+      expect([...(await blobs.find(keys)).keys()]).toEqual(keys);
+      await blobs.delete(keys);
+      expect([(await blobs.find(keys)).size, await stagedIn(blobs)]).toEqual([0, []]);
     } finally {
       await blobs.close();
     }

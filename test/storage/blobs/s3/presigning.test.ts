@@ -1,9 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { BlobChanged } from '../../../../src/storage/blobs/blobs.js';
-import { onS3, openS3 } from '../../../harness/backends.js';
+import { S3Bucket } from '../../../../src/storage/blobs/s3/bucket.js';
+import { connect } from '../../../../src/storage/blobs/s3/connection.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
+import { TIMEOUTS } from '../../../../src/storage/blobs/s3/timeouts.js';
+import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
+import { linkCredentials } from '../../../harness/s3.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
@@ -28,25 +35,35 @@ onS3(() => {
       expect(await put(url, bytesOf(11))).toBe(403);
       expect(await put(url.replace('/d/a?', '/d/b?'), bytesOf(10))).toBe(403);
       expect(await put(url.replace(/(Signature=)./, '$1_'), bytesOf(10))).toBe(403);
-      expect(await blobs.listObjects('d')).toEqual({ objects: [], next: undefined });
+      expect(await stagedIn(blobs)).toEqual([]);
       expect(await put(url, bytesOf(10), { 'content-type': 'image/jpeg' })).toBe(200);
-      const { objects } = await blobs.listObjects('d');
-      const [upload] = objects;
-      expect(objects).toEqual([
-        { key: 'd/a', sizeBytes: 10, version: upload?.version, lastModified: expect.any(Date) },
-      ]);
-      const fetched = await blobs.fetch('d/a', { limit, signal, version: upload!.version });
-      expect(fetched).toMatchObject({ sizeBytes: 10, sha256: sha256Of(bytesOf(10)), version: upload!.version });
-      await fetched!.discard();
+      expect(await stagedIn(blobs, 'd')).toEqual([{ key: 'd/a', changedAt: expect.any(Number) }]);
+      expect([await stagedIn(blobs, 'e'), await blobs.read('d/a')]).toEqual([[], undefined]);
     });
 
-    test('that is used again with other bytes is detected by the version', async () => {
-      const { blobs } = await openS3();
+    test('leads to an object that is copied as it was inspected, without what its client has said of it', async () => {
+      const { blobs, bucket } = await openS3();
+      const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
+      expect(await put(url, bytesOf(10), { 'content-type': 'text/html', 'x-amz-meta-a': 'b' })).toBe(200);
+      const staged = await blobs.staging.receive('d/a', { limit, signal });
+      expect(staged).toMatchObject({ sizeBytes: 10, sha256: sha256Of(bytesOf(10)) });
+      const { version } = await staged!.commit();
+      expect(await put(url, bytesOf(10, 2))).toBe(200);
+      expect(await buffer((await blobs.read('d/a', { version }))!)).toEqual(bytesOf(10));
+      const { ContentType, Metadata } = await bucket.client.send(new HeadObjectCommand(bucket.target('d/a')));
+      expect([ContentType, Metadata?.a]).toEqual([expect.not.stringContaining('html'), undefined]);
+      await blobs.staging.delete(['d/a', 'd/b']);
+      expect([await stagedIn(blobs), await blobs.staging.receive('d/a', { limit, signal })]).toEqual([[], undefined]);
+    });
+
+    test('that is used again between the inspection and the copy stores nothing', async () => {
+      const { blobs, bucket } = await openS3();
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       await put(url, bytesOf(10));
-      const { version } = (await blobs.listObjects('d')).objects[0]!;
+      const staged = await blobs.staging.receive('d/a', { limit, signal });
       expect(await put(url, bytesOf(10, 2))).toBe(200);
-      await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
+      await expect(staged!.commit()).rejects.toBeInstanceOf(BlobChanged);
+      expect(await bucket.keys()).toEqual(['.staging/d/a']);
     });
 
     test('is rejected once it has expired, and its lifetime never exceeds the limit of stores', async () => {
@@ -71,46 +88,53 @@ onS3(() => {
     }) => {
       const kms_key = process.env.TEST_S3_KMS_KEY;
       if (kms_key === undefined) return skip('the store has no key to encrypt with (TEST_S3_KMS_KEY)');
-      const { blobs, bucket } = await openS3({ parameters: { sse: 'aws:kms', kms_key } });
-      const { url, headers } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
+      const warnings: string[] = [];
+      const log = (level: string, _facts: object, message: string) => level === 'warn' && warnings.push(message);
+      const { blobs, bucket } = await openS3({ parameters: { sse: 'aws:kms', kms_key }, log });
+      const location = parseS3Url(bucket.url({ sse: 'aws:kms', kms_key }));
+      const connection = await connect(location, TIMEOUTS, linkCredentials());
+      onTestFinished(() => connection.close());
+      const { sign } = await linkSigner(new S3Bucket(connection, location, TIMEOUTS), connection.signer);
+      const { url, headers } = await sign('.staging/d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(await put(url, bytesOf(10))).toBe(403);
       expect(await put(url, bytesOf(10), headers)).toBe(200);
       await (await blobs.stage(Readable.from([bytesOf(10)]), { key: 'd/b', limit, signal })).commit();
       const large = Readable.from([bytesOf(11 * MIB)], { objectMode: false });
       await (await blobs.stage(large, { key: 'd/c', limit, signal })).commit();
-      for (const key of ['d/a', 'd/b', 'd/c']) {
+      for (const key of ['.staging/d/a', 'd/b', 'd/c']) {
         const { SSEKMSKeyId } = await bucket.client.send(new HeadObjectCommand(bucket.target(key)));
         expect([key, SSEKMSKeyId]).toEqual([key, kms_key]);
       }
+      // A store that could not copy the object would accept uploads that never become files.
+      const committed = (await blobs.staging.receive('d/a', { limit, signal }))!.commit();
+      if (blobs.presigning !== undefined) return void (await committed);
+      await expect(committed).rejects.toMatchObject({ code: 'unavailable' });
+      expect(warnings).toEqual([expect.stringContaining('the store copies no encrypted objects')]);
     });
 
     test('of an odd prefix works too', async () => {
       const { blobs, bucket } = await openS3({ below: `it's (a) prefix + ü*!` });
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(await put(url, bytesOf(10))).toBe(200);
-      expect((await blobs.listObjects('d')).objects.map(({ key }) => key)).toEqual(['d/a']);
+      await (await blobs.staging.receive('d/a', { limit, signal }))!.commit();
       const { Body } = await bucket.client.send(new GetObjectCommand(bucket.target(`it's (a) prefix + ü*!/d/a`)));
       expect((await Body!.transformToByteArray()).length).toBe(10);
     });
   });
 
-  test('lists the objects of a dataset page by page, and no others', async () => {
+  test('lists what was uploaded for a dataset page by page, and nothing else', async () => {
     const { blobs, bucket } = await openS3();
     const names = Array.from({ length: 1005 }, (_, i) => `d/${String(i).padStart(4, '0')}`);
+    const write = (key: string) => bucket.client.send(new PutObjectCommand({ ...bucket.target(key), Body: 'x' }));
     await Promise.all(
       Array.from({ length: 8 }, async (_, worker) => {
-        for (let i = worker; i < names.length; i += 8) {
-          await bucket.client.send(new PutObjectCommand({ ...bucket.target(names[i]!), Body: 'x' }));
-        }
+        for (let i = worker; i < names.length; i += 8) await write(`.staging/${names[i]!}`);
       }),
     );
-    await bucket.client.send(new PutObjectCommand({ ...bucket.target('d2/0000'), Body: 'x' }));
-    const first = await blobs.listObjects('d');
-    const second = await blobs.listObjects('d', { after: first.next });
-    expect(first.objects).toHaveLength(1000);
-    expect(second.next).toBeUndefined();
-    expect([...first.objects, ...second.objects].map(({ key }) => key)).toEqual(names);
-    await blobs.delete(names);
-    expect(await bucket.keys()).toEqual(['d2/0000']);
+    await write('.staging/d2/0000');
+    await write('d/0000');
+    expect((await stagedIn(blobs, 'd')).map(({ key }) => key)).toEqual(names);
+    await blobs.staging.delete(names);
+    expect(await bucket.keys()).toEqual(['.staging/d2/0000', 'd/0000']);
   });
 });

@@ -4,21 +4,10 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import {
-  CreateMultipartUploadCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  UploadPartCommand,
-} from '@aws-sdk/client-s3';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { describe, expect, test } from 'vitest';
 import { BlobChanged, type BlobContent } from '../../../../src/storage/blobs/blobs.js';
-import { connect } from '../../../../src/storage/blobs/s3/connection/connection.js';
-import { parseS3Url } from '../../../../src/storage/blobs/s3/connection/location.js';
-import { TIMEOUTS } from '../../../../src/storage/blobs/s3/connection/timeouts.js';
-import { abortAbandoned } from '../../../../src/storage/blobs/s3/multipart.js';
-import { S3Bucket } from '../../../../src/storage/blobs/s3/s3-bucket.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
-import { eventually } from '../../../harness/server.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
@@ -43,19 +32,8 @@ function readerOf(content: BlobContent): (start: number, end: number) => Promise
 }
 
 onS3(() => {
-  test('detects the capabilities of the store, and deletes its test objects', async () => {
-    const { blobs, bucket } = await openS3();
-    // The capabilities of Ceph; other stores lack some.
-    if (process.env.TEST_S3_CEPH_HOME !== undefined) {
-      expect(blobs.capabilities).toEqual({
-        tagsAreMd5: true,
-        encryption: undefined,
-        keepsFirst: true,
-        matchesVersions: true,
-        checksBodies: true,
-        checksLengths: true,
-      });
-    }
+  test('deletes its test objects at the start', async () => {
+    const { bucket } = await openS3();
     expect([await bucket.keys(), await bucket.unfinished()]).toEqual([[], []]);
   });
 
@@ -131,24 +109,6 @@ onS3(() => {
     });
   });
 
-  test('a spooled file that is too large for one PUT is uploaded in parts', async () => {
-    const { blobs, bucket } = await openS3({ spoolBytes: 400 * MIB });
-    const piece = bytesOf(MIB);
-    const body = () => Readable.from(repeated(piece, 170), { objectMode: false });
-    const wide = { bytes: 170 * MIB, message: '' };
-    const [first, second] = await Promise.all(
-      [1, 2].map(() => blobs.stage(body(), { key: 'd/b', limit: wide, signal })),
-    );
-    const { version } = await first!.commit();
-    expect(version).toMatch(/-\d+$/);
-    await expect(second!.commit()).rejects.toMatchObject({ code: 'upload_finalized' });
-    const { ContentLength } = await bucket.client.send(new HeadObjectCommand(bucket.target('d/b')));
-    expect([ContentLength, await bucket.unfinished()]).toEqual([170 * MIB, []]);
-    const range = { start: 100 * MIB - 3, end: 100 * MIB + 3 };
-    const read = await buffer((await blobs.read('d/b', { range, version }))!);
-    expect(read.equals(Buffer.concat([piece.subarray(-3), piece.subarray(0, 3)]))).toBe(true);
-  });
-
   test('many concurrent uploads never exceed the spool, and all succeed', async () => {
     const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes: 4 * MIB });
     let mostBytes = 0;
@@ -171,51 +131,15 @@ onS3(() => {
     expect(await spooledBytes(spoolFolder)).toBe(0);
   });
 
-  test('only multipart uploads without a new part for a day are aborted', async () => {
-    const { bucket } = await openS3();
-    const { client, target } = bucket;
-    const begin = async (key: string) => (await client.send(new CreateMultipartUploadCommand(target(key)))).UploadId!;
-    const addPart = (key: string, UploadId: string) =>
-      client.send(new UploadPartCommand({ ...target(key), UploadId, PartNumber: 1, Body: 'a part' }));
-    await addPart('d/old', await begin('d/old'));
-    const [ours, theirs] = [await begin('d/ours'), await begin('d/theirs')];
-    // A day later, all uploads are a day old, but one of them has a new part.
-    const begun = Date.now();
-    await eventually(() => Date.now() - begun > 3000 || undefined);
-    await addPart('d/theirs', theirs);
-    const location = parseS3Url(bucket.url());
-    const connection = await connect(location, TIMEOUTS);
-    const store = new S3Bucket(connection, location, TIMEOUTS);
-    const aDay = 24 * 60 * 60 * 1000;
-    const abortAt = (moment: number) => abortAbandoned(store, new Set([ours]), () => moment);
-    await abortAt(begun + aDay - 60_000);
-    expect(await bucket.unfinished()).toEqual(['d/old', 'd/ours', 'd/theirs']);
-    await abortAt(begun + aDay + 2000);
-    expect(await bucket.unfinished()).toEqual(['d/ours', 'd/theirs']);
-    await abortAt(begun + aDay + 60_000);
-    expect(await bucket.unfinished()).toEqual(['d/ours']);
-    connection.close();
-  });
-
-  test('the age of a multipart upload is told by the clock of the store', async () => {
-    const { bucket } = await openS3();
-    const { client, target } = bucket;
-    await client.send(new CreateMultipartUploadCommand(target('d/theirs')));
-    const location = parseS3Url(bucket.url());
-    const connection = await connect(location, TIMEOUTS);
-    onTestFinished(() => connection.close());
-    const twoDays = 2 * 24 * 60 * 60 * 1000;
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + twoDays });
-    onTestFinished(() => void vi.useRealTimers());
-    await abortAbandoned(new S3Bucket(connection, location, TIMEOUTS), new Set(), Date.now);
-    vi.useRealTimers();
-    expect(await bucket.unfinished()).toEqual(['d/theirs']);
+  test('only uploads in parts that began before a moment are aborted', async () => {
+    const { blobs, bucket } = await openS3();
+    await bucket.client.send(new CreateMultipartUploadCommand(bucket.target('d/a')));
+    await blobs.abortUnfinished(Date.now() - 3_600_000);
+    expect(await bucket.unfinished()).toEqual(['d/a']);
+    await blobs.abortUnfinished(Date.now() + 3_600_000);
+    expect(await bucket.unfinished()).toEqual([]);
   });
 });
-
-function* repeated(piece: Buffer, times: number): Generator<Buffer> {
-  for (let i = 0; i < times; i++) yield piece;
-}
 
 /** The size of the spool in bytes; files may disappear while it is measured. */
 async function spooledBytes(folder: string): Promise<number> {

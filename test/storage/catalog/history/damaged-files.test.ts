@@ -3,10 +3,8 @@ import { recordRecheck } from '../../../../src/dataset/check-transitions.js';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { store } from '../../../../src/dataset/upload-transitions.js';
 import { RevisionManifests } from '../../../../src/service/history/revision-manifests.js';
-import { Catalog } from '../../../../src/storage/catalog/catalog.js';
 import { judgePastFiles } from '../../../../src/storage/catalog/history/record-history.js';
 import { judgePastFile } from '../../../../src/storage/catalog/store-verification.js';
-import type { Database } from '../../../../src/storage/database/database.js';
 import { laptop } from '../../../harness/author.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
 import { imageNamed, LOST } from '../../../harness/stored-image.js';
@@ -88,28 +86,9 @@ onEach(catalogs, (open) => {
     expect(await read()).toEqual([true, true, true, true, true]);
   });
 
-  test.each(['restore', 'undo'] as const)(
-    'a past file that is found damaged during its restore is damaged: %s',
-    async (how) => {
-      const { restore, database, rejected } = await openRestored();
-      await restore(3);
-      let isMarked = false;
-      const read: Database['read'] = async (...args) => {
-        const rows = await database.read(...args);
-        if (!isMarked) await judgePastFile(database, 'a', LOST);
-        isMarked = true;
-        return rows;
-      };
-      const during = new Catalog({ ...database, read }, { blobGrace: 0 });
-      const revision = { datasetId: 'd', number: how === 'undo' ? 5 : 2, author: { ...laptop, how }, now: 100 };
-      await during[how](revision);
-      expect(await rejected()).toBe(1);
-    },
-  );
-
   test('the copies of a file are found by its id', async () => {
     const { database } = await open();
-    const [update] = judgePastFiles(database.query, 'd', [{ id: 'a', upload: { problem: LOST } }]);
+    const [update] = judgePastFiles(database.query, [{ id: 'a', upload: { problem: LOST } }]);
     expect(await planOf(database, update!.compile())).toMatch(/past_file_key|autoindex_past_file_1/);
   });
 });

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Author, DatasetFile, StoredFile } from '../../../../src/dataset/dataset.js';
-import type { PastFile } from '../../../../src/dataset/history/revisions.js';
+import type { VersionedFile } from '../../../../src/dataset/history/revision-states.js';
 import { remove, type StemGroup, store } from '../../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../../src/storage/blobs/blobs.js';
 import { recountUsage } from '../../../harness/recount-usage.js';
 import type { Catalog } from '../../../../src/storage/catalog/catalog.js';
 import { Retention } from '../../../../src/storage/catalog/history/retention.js';
-import { pastFileOf } from '../../../../src/storage/catalog/history/revision-rows.js';
+import { pastFileOf } from '../../../../src/storage/catalog/rows.js';
 import type { Database } from '../../../../src/storage/database/database.js';
 import { laptop } from '../../../harness/author.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
@@ -23,7 +23,7 @@ const newId = () => `history-${String(++ids).padStart(6, '0')}`;
 function stored(datasetId: string, filename: string, content: number, sizeBytes = content + 1): StoredFile {
   const facts = { kind: 'image', format: 'jpeg', width: 10, height: 20 } as const;
   const bytes = { sizeBytes, sha256: `${content}`.padStart(64, '0'), contentType: 'image/jpeg', facts, warnings: [] };
-  const upload = { state: 'stored', ...bytes, blobVersion: 'etag', linkUntil: 7, finalizedAt: 5 } as const;
+  const upload = { state: 'stored', ...bytes, blobVersion: 'etag', finalizedAt: 5 } as const;
   const kind = filename.endsWith('.txt') ? 'caption' : 'image';
   return { id: newId(), datasetId, filename, kind, createdAt: 1, upload };
 }
@@ -63,33 +63,17 @@ class Subject {
     return this.#catalog.change({ datasetId: this.id, filenames, now, isActivity: true, author }, transition);
   }
 
-  async restore(number: number, now: number) {
-    const wanted = new Map((await this.filesOf(number)).map((file) => [file.filename, file]));
-    const range = { from: number, to: number };
-    const { readinessVersion } = await this.#catalog.revisions.range(this.id, range);
-    const restore = { needs: number, restoredFrom: number, readinessVersion };
-    const author: Author = { ...laptop, how: 'restore' };
-    const filenames = [...wanted.keys()];
-    const change = { datasetId: this.id, filenames, now, isActivity: true, author, isWholeDataset: true, restore };
-    return this.#catalog.change(change, (group, stem) => {
-      const next = [...wanted.values()].filter(({ filename }) => filename.startsWith(`${stem}.`));
-      return next.map(({ removedIn: _, ...file }) => {
-        const same = group.find(
-          ({ filename, upload }) =>
-            filename === file.filename && upload.state === 'stored' && upload.sha256 === file.upload.sha256,
-        );
-        return same ?? file;
-      });
-    });
+  restore(number: number, now: number) {
+    return this.#catalog.restore({ datasetId: this.id, number, author: { ...laptop, how: 'restore' }, now });
   }
 
   /** The files of a revision, the stored ones included. */
-  async filesOf(number: number): Promise<PastFile[]> {
+  async filesOf(number: number): Promise<VersionedFile[]> {
     const { query } = this.database;
     const past = await query.selectFrom('past_file').selectAll().where('dataset_id', '=', this.id).execute();
     const present = (await this.#catalog.files(this.id)) as StoredFile[];
     const all = [...past.map(pastFileOf), ...present.map((file) => ({ ...file, removedIn: Number.MAX_SAFE_INTEGER }))];
-    return all.filter(({ upload, removedIn }) => upload.addedIn! <= number && number < removedIn);
+    return all.filter(({ upload, removedIn }) => upload.addedIn! <= number && number < removedIn!);
   }
 
   /** The content of each file of a revision, by name. */
@@ -120,7 +104,7 @@ async function expectReadable({ revisions }: Catalog, subject: Subject): Promise
   const keyOf = ({ id, upload }: StoredFile) => `${id} ${upload.addedIn}`;
   const keysOf = (files: readonly StoredFile[]) => files.map(keyOf).sort();
   const kept = (await subject.revisions()).map(({ number }) => number);
-  const filesOf = new Map<number, PastFile[]>([[0, []]]);
+  const filesOf = new Map<number, VersionedFile[]>([[0, []]]);
   for (const number of kept) {
     filesOf.set(number, await subject.filesOf(number));
     const found = await revisions.files({ datasetId: subject.id, number, filenames: NAMES.slice(1) });
@@ -130,19 +114,16 @@ async function expectReadable({ revisions }: Catalog, subject: Subject): Promise
   for (const [from, before] of filesOf) {
     for (const [to, after] of filesOf) {
       if (from > to || to === 0) continue;
-      const difference = await revisions.range(subject.id, { from, to, isDifference: true });
-      expect(difference.revisions.map(({ number }) => number)).toEqual([...new Set([to, from])].filter((n) => n > 0));
+      const { kept: found, files } = await revisions.versions({ datasetId: subject.id, from, to });
+      expect(found).toEqual(new Set([from, to].filter((number) => number > 0)));
       const both = [...keysOf(before), ...keysOf(after)];
-      expect(keysOf(difference.files)).toEqual(
-        both.filter((key, _, all) => all.indexOf(key) === all.lastIndexOf(key)).sort(),
-      );
-      const all = await revisions.range(subject.id, { from, to });
-      expect(keysOf(all.files)).toEqual(expect.arrayContaining(both));
+      const inOne = both.filter((key, _, all) => all.indexOf(key) === all.lastIndexOf(key));
+      expect(keysOf(files)).toEqual(from === to ? keysOf(after) : inOne.sort());
     }
   }
 }
 
-const rulesOf = (count: number, lifetime: number) => ({ rules: { count, lifetime }, maxBytes: 1e12, blobGrace: GRACE });
+const keeping = (lifetime: number) => ({ lifetime, maxBytes: 1e12, blobGrace: GRACE });
 
 onEach(catalogs, (open) => {
   const newSubject = async () => {
@@ -167,7 +148,7 @@ onEach(catalogs, (open) => {
         change_id: null,
         restored_from: null,
         digest: null,
-        ready: null,
+        ready_as: null,
         pinned_at: null,
         pinned_by: null,
         pin_note: null,
@@ -192,7 +173,7 @@ onEach(catalogs, (open) => {
       expect(await subject.contentsOf(2)).toEqual({ 'a.jpg': 1, 'a.txt': 3 });
       expect(await subject.contentsOf(3)).toEqual({ 'a.txt': 3 });
       const [past] = await subject.past();
-      expect(pastFileOf(past!).upload).toMatchObject({ blobVersion: 'etag', linkUntil: 7, finalizedAt: 5 });
+      expect(pastFileOf(past!).upload).toMatchObject({ blobVersion: 'etag', finalizedAt: 5 });
       expect(await catalog.expiredTrash(LATER)).toEqual([]);
       expect(await historyBytes(database)).toBe(5);
     });
@@ -200,26 +181,20 @@ onEach(catalogs, (open) => {
     test('joins changes of one client, and counts them in one revision, whose digest is computed again', async () => {
       const { subject, database } = await newSubject();
       await subject.put({ 'a.txt': 1 }, 10);
-      await database.query.updateTable('revision').set({ digest: 'old', ready: 1 }).execute();
+      await database.query.updateTable('revision').set({ digest: 'old', ready_as: '[]' }).execute();
       await subject.put({ 'b.txt': 2 }, 20);
       const [revision, ...others] = await subject.revisions();
       expect(others).toEqual([]);
-      const row = { started_at: 10, changed_at: 20, added: 2, files: 2, bytes: 5, digest: null, ready: null };
+      const row = { started_at: 10, changed_at: 20, added: 2, files: 2, bytes: 5, digest: null, ready_as: null };
       expect(revision).toMatchObject(row);
     });
 
-    test('has no revision of a check that finds a file damaged, but may be READY no longer', async () => {
-      const { subject, database } = await newSubject();
+    test('has no revision of a check that finds a file damaged', async () => {
+      const { subject } = await newSubject();
       await subject.put({ 'a.txt': 1 }, 10);
-      await subject.put({ 'a.txt': 2 }, 20);
-      await database.query.updateTable('revision').set({ digest: 'known', ready: 1 }).execute();
       const problem = { code: 'IMAGE_CORRUPT', filename: 'a.txt', severity: 'error', message: '' } as const;
       const damage = (file: DatasetFile) => ({ ...file, upload: { ...file.upload, problem } }) as DatasetFile;
-      expect((await subject.change(['a.txt'], 30, laptop, (group) => group.map(damage)))?.revision).toBe(2);
-      expect((await subject.revisions()).map(({ digest, ready }) => [digest, ready])).toEqual([
-        ['known', null],
-        ['known', null],
-      ]);
+      expect((await subject.change(['a.txt'], 30, laptop, (group) => group.map(damage)))?.revision).toBe(1);
     });
 
     test('has no revision of an identical replacement, whose old blob goes to the trash', async () => {
@@ -299,94 +274,65 @@ onEach(catalogs, (open) => {
   });
 
   describe('retention', () => {
-    test('keeps the last revisions, those of the last days and those that are pinned', async () => {
-      const { subject, catalog, database } = await newSubject();
-      for (let i = 1; i <= 6; i++) await subject.put({ 'a.txt': i }, i * 100);
+    const numbersOf = async (subject: Subject) => (await subject.revisions()).map(({ number }) => number);
+    const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+    test('keeps the last 20 revisions, those of the last days and those that are pinned', async () => {
+      const { subject, database } = await newSubject();
+      for (const number of upTo(26)) await subject.put({ 'a.txt': number }, number * 100);
       await subject.pin(2);
-      const retention = new Retention(database, rulesOf(2, 1000));
-      const numbers = async () => (await subject.revisions()).map(({ number }) => number);
-      await retention.run(1299);
-      expect(await numbers()).toEqual([2, 3, 4, 5, 6]);
+      const retention = new Retention(database, keeping(1000));
       await retention.run(1399);
-      expect(await numbers()).toEqual([2, 4, 5, 6]);
+      expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 4)]);
       await retention.run(LATER);
-      expect(await numbers()).toEqual([2, 5, 6]);
-      expect(await Promise.all([2, 5, 6].map((number) => subject.contentsOf(number)))).toEqual([
-        ...[{ 'a.txt': 2 }, { 'a.txt': 5 }, { 'a.txt': 6 }],
+      expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 7)]);
+      expect(await Promise.all([2, 7].map((number) => subject.contentsOf(number)))).toEqual([
+        ...[{ 'a.txt': 2 }, { 'a.txt': 7 }],
       ]);
-      expect(await subject.past()).toHaveLength(2);
-      expect(await trashIn(database)).toHaveLength(3);
-      expect(await historyBytes(database)).toBe(3 + 6);
-      expect(
-        await catalog.dataset({ accountId: (await catalog.datasets({}))[0]!.accountId, id: subject.id }),
-      ).toMatchObject({ revision: 6 });
+      expect([(await subject.past()).length, (await trashIn(database)).length]).toEqual([20, 5]);
+      expect(await historyBytes(database)).toBe([2, ...upTo(25, 7)].reduce((sum, content) => sum + content + 1, 0));
     });
 
-    test('looks only at datasets that are due, and when the next revision is', async () => {
+    test('keeps the latest and those that are pinned alone without a lifetime', async () => {
       const { subject, database } = await newSubject();
-      const due = async () =>
-        (await database.query.selectFrom('dataset').select('history_due').executeTakeFirstOrThrow()).history_due;
-      expect(await due()).toBeNull();
-      await subject.put({ 'a.txt': 1 }, 100);
-      expect(await due()).toBe(100);
-      const retention = new Retention(database, rulesOf(2, 1000));
-      await retention.run(150);
-      expect(await due()).toBeNull();
-      await subject.put({ 'a.txt': 2 }, 200);
-      await subject.put({ 'a.txt': 3 }, 300);
-      await retention.run(350);
-      expect(await due()).toBe(1100);
-      await retention.run(1100);
-      expect(await due()).toBeNull();
-      expect(await subject.revisions()).toHaveLength(2);
-    });
-
-    test('looks at every dataset again when the rules change', async () => {
-      const { subject, database } = await newSubject();
-      for (let i = 1; i <= 6; i++) await subject.put({ 'a.txt': i }, i * 100);
-      await new Retention(database, rulesOf(10, 0)).run(LATER);
-      expect(await subject.revisions()).toHaveLength(6);
-      await new Retention(database, rulesOf(0, 0)).run(LATER);
-      expect(await subject.revisions()).toHaveLength(1);
-      expect(await subject.past()).toEqual([]);
+      for (const number of upTo(4)) await subject.put({ 'a.txt': number }, number);
+      await subject.pin(2);
+      await new Retention(database, keeping(0)).run(4);
+      expect(await numbersOf(subject)).toEqual([2, 4]);
     });
 
     test('deletes the oldest revisions of an account whose history has too many bytes, and none that is pinned', async () => {
       const { subject, database } = await newSubject();
-      for (let i = 1; i <= 6; i++) await subject.put({ 'a.txt': i }, i * 100);
+      for (const number of upTo(6)) await subject.put({ 'a.txt': number }, number * 100);
       await subject.pin(1);
-      const retention = new Retention(database, { ...rulesOf(100, 1e9), maxBytes: 2 + 5 + 6 });
-      await retention.run(600);
-      expect((await subject.revisions()).map(({ number }) => number)).toEqual([1, 4, 5, 6]);
+      await new Retention(database, { ...keeping(1e9), maxBytes: 2 + 5 + 6 }).run(600);
+      expect(await numbersOf(subject)).toEqual([1, 4, 5, 6]);
       expect(await historyBytes(database)).toBe(2 + 5 + 6);
-      await new Retention(database, { ...rulesOf(100, 1e9), maxBytes: 0 }).run(700);
-      expect((await subject.revisions()).map(({ number }) => number)).toEqual([1, 6]);
+      await new Retention(database, { ...keeping(1e9), maxBytes: 0 }).run(700);
+      expect(await numbersOf(subject)).toEqual([1, 6]);
     });
 
-    test('deletes past files in slices, and goes on where another process ended', async () => {
+    test('ends where its signal fires, and goes on in the next run', async () => {
       const { subject, database } = await newSubject();
-      const retention = new Retention(database, rulesOf(0, 0));
-      await retention.run(0);
-      const files = (shift: number) =>
-        Object.fromEntries(Array.from({ length: 1200 }, (_, i) => [`n${i}.txt`, i + shift]));
-      await subject.put(files(0), 1);
-      await subject.put(files(5000), 2);
+      for (const number of upTo(4)) await subject.put({ 'a.txt': number }, number);
       const stopping = new AbortController();
-      const counts: number[] = [];
       const watched: Database = {
         ...database,
-        transact: async (options, work) => {
-          const result = await database.transact(options, work);
-          counts.push((await subject.past()).length);
-          if (counts.length === 2) stopping.abort();
-          return result;
-        },
+        transact: (options, work) => database.transact(options, work).finally(() => stopping.abort()),
       };
-      await new Retention(watched, rulesOf(0, 0)).run(LATER, stopping.signal);
-      expect(counts).toEqual([1200, 700]);
-      await retention.run(LATER);
-      expect(await subject.past()).toEqual([]);
-      expect(await trashIn(database)).toHaveLength(1200);
+      await new Retention(watched, keeping(0)).run(LATER, stopping.signal);
+      expect(await subject.revisions()).toHaveLength(3);
+      await new Retention(database, keeping(0)).run(LATER);
+      expect([(await subject.past()).length, (await trashIn(database)).length]).toEqual([0, 3]);
+    });
+
+    test('leaves a dataset that was deleted to the removal of its files', async () => {
+      const { subject, catalog, database, key } = await newSubject();
+      await subject.put({ 'a.txt': 1 }, 1);
+      await subject.put({ 'a.txt': 2 }, 2);
+      await catalog.deleteDataset(key, 3);
+      await new Retention(database, keeping(0)).run(LATER);
+      expect(await subject.past()).toHaveLength(1);
     });
   });
 
@@ -397,6 +343,7 @@ onEach(catalogs, (open) => {
     token: fc.constantFrom('a1', 'b2'),
     number: fc.nat({ max: 8 }),
     pause: fc.constantFrom(1, 700_000_000),
+    lifetime: fc.constantFrom(0, 500_000_000),
   });
 
   test('any sequence of changes: each kept revision has its files, no blob of theirs is in the trash, and all others are', async () => {
@@ -412,12 +359,11 @@ onEach(catalogs, (open) => {
         const id = newId();
         await catalog.createDataset({ id, accountId, name: id, createdAt: 1 });
         const subject = new Subject({ catalog, database }, id);
-        const retention = new Retention(database, rulesOf(2, 500_000_000));
         /** The contents after each change, by the number of its revision. */
         const model = new Map<number, Record<string, number>>();
         const everyId = new Set<string>();
         let [now, latest] = [1000, 0];
-        for (const { action, filename, content, token, number, pause } of steps) {
+        for (const { action, filename, content, token, number, pause, lifetime } of steps) {
           now += pause;
           const author = { ...laptop, tokenId: token };
           const before = model.get(latest) ?? {};
@@ -436,7 +382,7 @@ onEach(catalogs, (open) => {
               Object.assign(next, model.get(number));
             }
           } else if (action === 'pin') await subject.pin(number);
-          else await retention.run(now);
+          else await new Retention(database, keeping(lifetime)).run(now);
           latest = changed?.revision ?? latest;
           if (latest > 0) model.set(latest, next);
           const files = [...(await subject.past()), ...(await catalog.files(id))];

@@ -1,11 +1,10 @@
 import { useSyncExternalStore } from 'react';
-import type { DatasetFile, DatasetWithFiles, TrainyardClient } from '../../../../src/client/client.js';
-import { extensionForFormat, type ImageFormat, mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
+import type { DatasetFile, TrainyardClient } from '../../../../src/client/client.js';
+import { nameForFormat, TakenNames } from '../../../../src/dataset/fix/media-names.js';
 import { FIX_ADVICE } from '../../../../src/dataset/problems.js';
 import { type Connect, newChangeId, signOutIfUnauthorized } from '../../../session/client.js';
-import { groupedBy } from '../../../grouped-by.js';
 import { recordChange } from '../../../undo/recent-change.js';
-import { countOf, foldCase, messageOf } from '../../../ui/format.js';
+import { countOf, messageOf } from '../../../ui/format.js';
 import { convertedImage, UnconvertibleImage } from './convert-image.js';
 
 /** An image that the trainer does not read. */
@@ -59,7 +58,7 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   const tried = new Set(images.map(({ filename }) => filename));
   const faults = new Map([...before.faults].filter(([filename]) => !tried.has(filename)));
   // Read once: a file that another client adds meanwhile is not overwritten.
-  const reading = client.status(datasetId).then((dataset) => ({ dataset, media: mediaByStem(dataset.files) }));
+  const reading = client.status(datasetId).then(({ files }) => new TakenNames(files.map(({ filename }) => filename)));
   let converted = 0;
   const report = (done: number, isRunning: boolean) => {
     put(datasetId, { isRunning, done, total: images.length, faults: new Map(faults) });
@@ -72,7 +71,7 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   report(0, true);
   for (const [index, image] of images.entries()) {
     try {
-      await convertOne(client, await reading, image);
+      await convertOne(client, { datasetId, names: await reading }, image);
       converted++;
     } catch (error) {
       faults.set(image.filename, faultOf(image, error));
@@ -84,39 +83,23 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   report(images.length, false);
 }
 
-/** The names of images and clips by their stems, in which upper and lower case are one: those of a stem share a caption. */
-type MediaByStem = Map<string, readonly string[]>;
-
-function mediaByStem(files: readonly DatasetFile[]): MediaByStem {
-  const media = files.filter(({ kind }) => kind !== 'caption').map(({ filename }) => filename);
-  return groupedBy(media, keyOf);
-}
-
-const keyOf = (filename: string) => foldCase(stemOf(filename));
-
-/** @param known.media gets the converted image */
 async function convertOne(
   client: TrainyardClient,
-  known: { readonly dataset: DatasetWithFiles; readonly media: MediaByStem },
-  image: ImageToConvert,
+  { datasetId, names }: { readonly datasetId: string; readonly names: TakenNames },
+  { filename, stored, original }: ImageToConvert,
 ): Promise<void> {
-  const { dataset, media } = known;
-  const { filename, stored, original } = image;
-  const source = original ?? (await (await client.file(dataset.id, filename)).blob());
+  const source = original ?? (await (await client.file(datasetId, filename)).blob());
   const { bytes, format } = await convertedImage(source);
-  const name = nameOf(filename, format);
-  const other = media.get(keyOf(name))?.find((each) => each !== filename);
-  if (other !== undefined) {
-    const reason = `is not converted to ${name}, since there is ${other} already. Delete or rename one of them`;
-    throw new UnconvertibleImage(reason, { canCommand: false });
-  }
+  const name = nameForFormat(filename, format);
+  const taken = names.claim(name, { from: filename, isConverted: true });
+  if (taken !== undefined) throw new UnconvertibleImage(taken, { canCommand: false });
   const ifMatch = { [name]: name === stored?.filename ? stored.etag : null };
-  const { failed } = await client.push(dataset, [{ name, size: bytes.size, open: async () => bytes }], { ifMatch });
+  const file = { name, size: bytes.size, open: async () => bytes };
+  const { failed } = await client.push({ id: datasetId }, [file], { ifMatch });
   if (failed[0] !== undefined) throw failed[0].error;
-  media.set(keyOf(name), [name]);
   if (name === filename) return;
-  if (stored === undefined) await client.bulk.withdraw(dataset.id, [filename]);
-  else await removeReplaced(client, dataset.id, { ...stored, name });
+  if (stored === undefined) await client.bulk.withdraw(datasetId, [filename]);
+  else await removeReplaced(client, datasetId, { ...stored, name });
 }
 
 async function removeReplaced(
@@ -127,11 +110,6 @@ async function removeReplaced(
   const [answer] = await client.bulk.removeFiles(datasetId, [filename], { ifMatch: { [filename]: etag } });
   if (!answer?.current) return;
   throw new Error(`${filename} was changed meanwhile, and stays beside ${name}. Delete one of them.`);
-}
-
-/** The name of the converted image: as before if the extension fits. */
-function nameOf(filename: string, format: ImageFormat): string {
-  return mediaTypeOf(filename)?.format === format ? filename : stemOf(filename) + extensionForFormat(format);
 }
 
 function faultOf({ filename, original }: ImageToConvert, error: unknown): string {

@@ -1,8 +1,13 @@
+import { ANIMATED } from '../../../../src/dataset/fix/media-names.js';
 import { imageFormatOf, isoBrandsOf } from '../../../../src/dataset/inspect/image-content.js';
 import { type ImageFormat, mediaTypeOfContent } from '../../../../src/dataset/media.js';
-import { gifFramesOf } from './gif-frames.js';
 
 const HEADER_BYTES = 4096;
+
+// Blocks of a GIF (GIF89a specification).
+const EXTENSION = 0x21;
+const IMAGE = 0x2c;
+const TRAILER = 0x3b;
 
 /** Rows that are compared at once: a copy of all pixels of a large image would need as much memory as the image. */
 const ROWS_AT_ONCE = 256;
@@ -60,8 +65,7 @@ async function requireOneFrame(gif: Blob): Promise<void> {
 }
 
 function animated(): UnconvertibleImage {
-  const reason = 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
-  return new UnconvertibleImage(reason, { canCommand: false });
+  return new UnconvertibleImage(ANIMATED, { canCommand: false });
 }
 
 async function encodedAsPng(image: ImageBitmap): Promise<Blob> {
@@ -107,4 +111,26 @@ function isCanvasExact(): Promise<boolean> {
     return drawn.data.every((value, at) => value === read[at]);
   })();
   return exact;
+}
+
+/** Counts the pictures of a GIF; `undefined` if it is damaged. */
+export function gifFramesOf(bytes: Uint8Array): number | undefined {
+  let at = 13 + colourTableBytes(bytes[10]);
+  for (let frames = 0; at < bytes.length; ) {
+    const block = bytes[at];
+    if (block === TRAILER) return frames;
+    if (block === IMAGE) {
+      frames++;
+      at += 11 + colourTableBytes(bytes[at + 9]);
+    } else if (block === EXTENSION) at += 2;
+    else return undefined;
+    // Sub-blocks, each with its length before it, and an empty one at the end.
+    for (; bytes[at] !== 0; at += 1 + bytes[at]!) if (at >= bytes.length) return undefined;
+    at++;
+  }
+  return undefined;
+}
+
+function colourTableBytes(flags = 0): number {
+  return (flags & 0x80) === 0 ? 0 : 3 << ((flags & 7) + 1);
 }

@@ -1,0 +1,178 @@
+import { watch } from 'node:fs';
+import { withAnySignal } from '../../abort-signals.js';
+import { type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { sleep } from '../../client/retry.js';
+import { jsonText } from '../../json-text.js';
+import { isFolder } from '../folder/read-folder.js';
+import { conflictLines } from '../sync/conflicts.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
+import { keptLines } from '../sync/report.js';
+import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
+import { painterOf, print } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
+import { conflictsOf, planLines, printPushReport, pushDocument } from './output.js';
+import { type PushPlan, preparePush } from './plan.js';
+import { endedReport, type PushReport, runPush } from './run.js';
+import type { PushTask } from './task.js';
+
+/** A change counts as complete after this time without another, since editors and cameras write a file in several steps. */
+const QUIET_MS = 400;
+
+/** The pause before another attempt when the service does not answer, or another client has changed a file meanwhile. */
+const RETRY_MS = 5000;
+
+/** A push to repeat after each change. */
+export interface WatchTask extends PushTask {
+  /** Each push has a client of its own, so that its changes are one revision of the dataset. */
+  readonly newClient: () => TrainyardClient;
+  /** Prints a JSON document on one line for each push, instead of text. */
+  readonly isJson: boolean;
+}
+
+/** Pushes a folder after each of its changes until ctrl-C. Leaves out files with problems, and leaves conflicts alone. */
+export async function watchAndPush(task: WatchTask): Promise<void> {
+  const [folder = ''] = task.paths;
+  const { signal, display } = task;
+  const changes = new FolderChanges(folder, signal);
+  const pushes = new WatchedPushes(task);
+  for (let isFirst = true; ; isFirst = false) {
+    const changed = changes.begin();
+    const mustRetry = await pushes.push(changed).catch((error) => retriesAfter(error, { folder, task }));
+    if (isFirst) display.note(`Watching ${folder} for changes. Press ctrl-C to stop.`);
+    try {
+      await (mustRetry ? sleep(RETRY_MS, signal) : changes.untilQuiet());
+    } catch {
+      // Ctrl-C between two pushes ends the command normally.
+      return;
+    }
+  }
+}
+
+/** Reports why a push failed. @returns whether to retry it. @throws the error if `--watch` can't continue after it */
+async function retriesAfter(error: unknown, { folder, task }: { folder: string; task: PushTask }): Promise<boolean> {
+  const { code, message } = endingOf(error);
+  const isServiceDown = code === EXIT.unavailable || code === EXIT.temporaryFailure;
+  if (task.signal.aborted || (!isServiceDown && code !== EXIT.noInput)) throw error;
+  // An empty folder can fill again. A folder that was deleted or replaced by a file ends the command.
+  if (!isServiceDown && !(await isFolder(folder))) throw error;
+  task.display.note(message);
+  return isServiceDown;
+}
+
+/** The pushes of one `push --watch`. */
+class WatchedPushes {
+  readonly #task: WatchTask;
+  #isFirst = true;
+  /** Lines that have been printed and still hold. */
+  #printed: ReadonlySet<string> = new Set();
+  #conflicts = '';
+  /** By filename, the SHA-256 of versions that the service has rejected. They are not sent again at each change. */
+  readonly #rejected = new Map<string, string | undefined>();
+
+  constructor(task: WatchTask) {
+    this.#task = task;
+  }
+
+  /**
+   * @param changed fires at the next change, and ends the wait for READY
+   * @returns whether another client has changed a file meanwhile, so that another push must compare it
+   */
+  async push(changed: AbortSignal): Promise<boolean> {
+    const { signal, isJson, newClient } = this.#task;
+    const task = { ...this.#task, client: newClient() };
+    const sent = await withLockedFolders(task.pair.folders, task, () => this.#send(task));
+    if (sent === undefined) return false;
+    // Outside of the lock, since the next change ends it.
+    const dataset = await withAnySignal([signal, changed], (either) =>
+      task.client.waitUntilReady(sent.dataset.id, { signal: either }),
+    ).catch((error) => {
+      if (signal.aborted || !changed.aborted) throw error;
+      return sent.dataset;
+    });
+    const report = await endedReport(sent, dataset);
+    this.#isFirst = false;
+    this.#conflicts = report.plan.sync.conflicts.join();
+    for (const { name, error } of report.result.failed) {
+      if (isRejection(error)) this.#rejected.set(name, report.plan.sides.folder.get(name));
+    }
+    if (isJson) print(jsonText(pushDocument(report)));
+    else printPushReport(report);
+    return report.conflicts.length > report.plan.sync.conflicts.length;
+  }
+
+  /** @returns `undefined` if there is nothing to send or remove */
+  async #send(task: PushTask): Promise<PushReport | undefined> {
+    const prepared = await preparePush(task);
+    const { folder } = prepared.sides;
+    const rejected = [...this.#rejected].filter(([name, sha256]) => folder.get(name) === sha256);
+    const plan = prepared.decide(
+      new Map(),
+      rejected.map(([filename]) => {
+        return { code: 'REJECTED', filename, message: `${printable(filename)} was rejected by the service.` };
+      }),
+    );
+    if (!this.#task.isJson) await this.#printPlan(plan);
+    // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
+    if (plan.blockers.length > 0) return undefined;
+    const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
+    if (!this.#isFirst && isIdle && plan.sync.conflicts.join() === this.#conflicts) return undefined;
+    return runPush(plan);
+  }
+
+  /** Prints what is left out, kept or in conflict, unless the previous plan had it too. */
+  async #printPlan(plan: PushPlan): Promise<void> {
+    const paint = painterOf(process.stdout);
+    const lines = planLines(plan, paint);
+    if (plan.dataset !== undefined) {
+      lines.push(...keptLines(plan.sync.kept, plan.task.directionTo(plan.dataset)));
+      lines.push(...conflictLines(await conflictsOf(plan), paint));
+    }
+    for (const line of lines) if (!this.#printed.has(line)) print(line);
+    this.#printed = new Set(lines);
+  }
+}
+
+/** Whether the service rejected a file because of its content, in its answer or after it. */
+function isRejection(error: Error): boolean {
+  if (error instanceof TrainyardError) return error.code === 'invalid_content' || error.code === 'too_large';
+  return error instanceof CommandError && error.exitCode === EXIT.dataError;
+}
+
+/** Watches a folder, and waits for changes to end. */
+class FolderChanges {
+  readonly #signal: AbortSignal;
+  #changed = new AbortController();
+  #changedAt = 0;
+
+  /** @throws CommandError with 66 if the folder can't be watched */
+  constructor(folder: string, signal: AbortSignal) {
+    this.#signal = signal;
+    try {
+      const watcher = watch(folder, { signal }, (_, filename) => {
+        // A pull keeps its incomplete files in a hidden folder.
+        if (filename?.startsWith('.')) return;
+        // Not the time of day, which may be set back meanwhile.
+        this.#changedAt = performance.now();
+        this.#changed.abort();
+      });
+      watcher.on('error', () => this.#changed.abort());
+    } catch (error) {
+      throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** @returns a signal that the next change aborts */
+  begin(): AbortSignal {
+    this.#changed = new AbortController();
+    return this.#changed.signal;
+  }
+
+  /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
+  async untilQuiet(): Promise<void> {
+    await withAnySignal([this.#signal, this.#changed.signal], async (either) => {
+      if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
+    });
+    this.#signal.throwIfAborted();
+    for (let ms = QUIET_MS; ms > 0; ms = this.#changedAt + QUIET_MS - performance.now()) await sleep(ms, this.#signal);
+  }
+}

@@ -1,0 +1,64 @@
+import type { z } from 'zod';
+import { type AnswerOf, type ParamsOf, ROUTES, type Route, type RouteName } from '../api/routes.js';
+import { type WireDataset, type WireDatasetChange, wireDataset, wireDatasetChange } from '../api/schemas.js';
+import { faultsIn } from '../api/values.js';
+import { queryOf } from './download-links.js';
+import { invalidAnswer } from './trainyard-error.js';
+
+/* What the client reads of the contract. It is loaded for the first call: its schemas take a third of the start of a command. */
+
+/** The method of a route, and its URL after the base path of the API. */
+export function addressOf<N extends RouteName>(
+  name: N,
+  params: ParamsOf<N>,
+  query: Readonly<Record<string, unknown>> = {},
+): { method: string; target: string } {
+  const [method = '', path = ''] = ROUTES[name].at.split(' ');
+  const values = params as Readonly<Record<string, string | number>>;
+  const target = path.replaceAll(/:(\w+)/g, (_, parameter) => encodeURIComponent(values[parameter] ?? ''));
+  return { method, target: `${target}${queryOf(query)}` };
+}
+
+/** @throws TrainyardError if a text is no answer of the route */
+export function checkedAnswer<N extends RouteName>(name: N, answer: unknown): AnswerOf<N> {
+  const row: Route = ROUTES[name];
+  return checked((row.accepted ?? row.answer) as z.ZodType<AnswerOf<N>>, answer);
+}
+
+/** @throws TrainyardError if it is no event of a dataset */
+export function datasetChangeOf(event: unknown): WireDatasetChange {
+  return checked(wireDatasetChange, event);
+}
+
+/** @throws TrainyardError if it is no event of an account */
+export function datasetOf(event: unknown): WireDataset {
+  return checked(wireDataset, event);
+}
+
+/**
+ * Checks an answer against its schema. Fields that the schema does not have stay. A field that is null where the schema has no
+ * null is removed, since some services send it for a field that is missing.
+ *
+ * @throws TrainyardError
+ */
+function checked<S extends z.ZodType>(schema: S, answer: unknown): z.output<S> {
+  let { error } = schema.safeParse(answer);
+  if (error !== undefined && removeNulls(answer, error)) error = schema.safeParse(answer).error;
+  if (error === undefined) return answer as z.output<S>;
+  const [{ path, message } = { path: '', message: 'is not valid' }] = faultsIn(error);
+  throw invalidAnswer(200, `${path || 'it'} ${message.replace(/^Invalid (input|string|value): /, 'is not valid: ')}.`);
+}
+
+/** Removes the fields that are null and at fault. @returns whether there were any */
+function removeNulls(answer: unknown, { issues }: z.ZodError): boolean {
+  let hasRemoved = false;
+  for (const { path } of issues) {
+    let holder = answer as Record<PropertyKey, unknown>;
+    for (const key of path.slice(0, -1)) holder = holder[key] as Record<PropertyKey, unknown>;
+    const name = path.at(-1);
+    if (name === undefined || holder[name] !== null) continue;
+    delete holder[name];
+    hasRemoved = true;
+  }
+  return hasRemoved;
+}

@@ -1,0 +1,66 @@
+import type { WireDownloadLink } from '../api/schemas.js';
+
+/**
+ * Builds URLs of one dataset's files that need no token until they expire. They contain a signature instead, which stays
+ * the same for an hour, so that a browser can cache the files.
+ */
+export class DownloadLinks {
+  readonly expiresAt: Date;
+  readonly #url: string;
+  readonly #query: string;
+
+  /** @param url the absolute URL of the dataset */
+  constructor(url: string, { query, expires_at }: WireDownloadLink) {
+    this.#url = url;
+    this.#query = query;
+    // Not every engine parses more digits than milliseconds (https://tc39.es/ecma262/#sec-date-time-string-format).
+    this.expiresAt = new Date(`${expires_at.slice(0, '2025-07-22T13:05:16.143'.length)}Z`);
+  }
+
+  /**
+   * The URL of a file. With `sha256`, a browser caches the bytes for good; with `download`, it saves the file instead of
+   * showing it. With `revision`, it is the file of that revision.
+   * @example video.src = links.file({ filename: 'clip.mp4' });
+   */
+  file({ filename, sha256, revision }: NamedFile, { download = false }: { download?: boolean } = {}): string {
+    const parameters = { sha256, revision, ...(download && { download: 'true' as const }) };
+    return this.#urlOf(`/files/${encodeURIComponent(filename)}`, parameters);
+  }
+
+  /**
+   * The URL of a small WebP of an image; `sha256` and `revision` as in `file`.
+   * @example image.src = links.thumbnail({ filename: 'yard_01.jpg' });
+   */
+  thumbnail({ filename, sha256, revision }: NamedFile): string {
+    return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, { sha256, revision });
+  }
+
+  /**
+   * The URL of a zip archive of all files, or of all files of a revision.
+   * @example location.href = links.zip();
+   */
+  zip(options: { readonly revision?: number } = {}): string {
+    return this.#urlOf('/zip', options);
+  }
+
+  #urlOf(path: string, parameters: UrlParameters): string {
+    return `${this.#url}${path}?${this.#query}${queryOf({ ...parameters }).replace('?', '&')}`;
+  }
+}
+
+interface UrlParameters {
+  readonly sha256?: string | undefined;
+  readonly revision?: number | undefined;
+  readonly download?: 'true';
+}
+
+interface NamedFile extends Pick<UrlParameters, 'sha256' | 'revision'> {
+  readonly filename: string;
+}
+
+/** The query of a URL. Values that are `undefined` are left out. */
+export function queryOf(query: Readonly<Record<string, unknown>>): string {
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
+  return parameters.size === 0 ? '' : `?${parameters}`;
+}

@@ -1,0 +1,106 @@
+import sharp, { type Metadata } from 'sharp';
+import type { ImageFormat } from '../media.js';
+import { FileBytes } from '../inspect/byte-source.js';
+import { detectContent } from '../inspect/detect-content.js';
+import { InspectionError, StructureError } from '../inspect/inspection-error.js';
+import * as pixels from '../inspect/image/decode.js';
+import { decodingError, STRICT_DECODING } from '../inspect/image/decode.js';
+import { checkDimensions } from '../inspect/image/image-header.js';
+import { readImageHeader } from '../inspect/image/inspect-image.js';
+import { ANIMATED } from './media-names.js';
+import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
+import type { WhyNotConverted } from './examine-content.js';
+
+/** Estimated memory of the decoder and of the upright picture, in bytes. `inspection-limits.ts` allows a process a little more. */
+const CONVERSION_BUDGET_BYTES = 600_000_000;
+
+/** Primaries and transfer functions close to those of sRGB, and "unspecified" (ITU-T H.273). */
+const NEAR_SRGB = { primaries: [1, 2, 5, 6], transfers: [1, 2, 6, 13, 14, 15] };
+
+/**
+ * Converts an image that `examineContent` finds convertible into a PNG of 8 bits per channel: upright, in sRGB, with its alpha
+ * channel, and without metadata. The trainer reads 16-bit PNGs in grey as white (Pillow's `convert('RGB')`).
+ *
+ * @throws StructureError, InspectionError, OutOfMemory, the system's errors
+ */
+export async function convertImage({ path, target }: { path: string; target: string }): Promise<void> {
+  const file = FileBytes.open(path);
+  try {
+    const content = await detectContent(file);
+    if (content.kind !== 'image') throw new StructureError(`is ${content.description} now`);
+    const { format } = content;
+    const reason = await whyNot(file, { path, format });
+    if (reason !== undefined) throw new StructureError(reason);
+    const image = format === 'bmp' ? bitmap(file) : decoder(path);
+    await image
+      .toColourspace('srgb')
+      .png()
+      .toFile(target)
+      .catch((error) => {
+        throw decodingError(error);
+      });
+  } finally {
+    file.close();
+  }
+}
+
+const decoder = (path: string) => sharp(path, { ...STRICT_DECODING, ignoreIcc: false, autoOrient: true });
+
+function bitmap(file: FileBytes) {
+  const { pixels, width, height, channels } = readBmpPixels(file);
+  return sharp(pixels, { raw: { width, height, channels } });
+}
+
+/** The colours of an AVIF by numbers of ITU-T H.273 (`colr` of type `nclx`, ISO/IEC 14496-12, 12.1.5), in one of its first boxes. */
+function colourOf(file: FileBytes): { primaries: number; transfer: number } | undefined {
+  const start = file.upTo(0, 1 << 16);
+  const at = start.indexOf('colrnclx', 0, 'latin1');
+  if (at === -1 || at + 12 > start.length) return undefined;
+  return { primaries: start.readUInt16BE(at + 8), transfer: start.readUInt16BE(at + 10) };
+}
+
+/** @throws the system's errors, OutOfMemory */
+export const whyNotConverted = whyNot satisfies WhyNotConverted;
+
+async function whyNot(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
+  if (format === 'heic') return 'is a HEIC image, for which trainyard has no decoder. Export it as JPEG';
+  try {
+    const header = await readImageHeader(file, { path, format }, async () => pixels);
+    if (typeof header === 'string') return advised(`can't be converted: ${header}`);
+    checkDimensions(header.width, header.height);
+    if (header.animated) return ANIMATED;
+    if (header.decoderBytes + header.width * header.height * 4 > CONVERSION_BUDGET_BYTES) {
+      return 'is too large: converting it would need too much memory. Scale it down, or save it as PNG';
+    }
+    if (format === 'bmp') return advised(whyNoBmpPixels(file));
+    const metadata = await decoder(path)
+      .metadata()
+      .catch((error) => {
+        throw decodingError(error);
+      });
+    return advised(whyNoCertainColours(metadata) ?? (format === 'avif' ? whyNotSrgb(file, metadata) : undefined));
+  } catch (error) {
+    if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;
+    return error.message.replace(/\.$/, '');
+  }
+}
+
+const advised = (reason: string | undefined) => reason && `${reason}. Save it as PNG yourself`;
+
+function whyNoCertainColours({ pages = 1, depth, space, channels, hasProfile }: Metadata): string | undefined {
+  if (pages > 1) return `has ${pages} pages, so it is not certain which one to keep`;
+  if (depth !== 'uchar' && depth !== 'ushort') return `stores its colours as ${depth}, whose range is not certain`;
+  if (space === 'cmyk' && !hasProfile) return 'is in CMYK without a colour profile, so its colours are not certain';
+  const isKnown = ['srgb', 'rgb', 'rgb16', 'b-w', 'grey16', 'cmyk'].includes(space);
+  if (!isKnown || channels > (space === 'cmyk' ? 5 : 4)) return 'has channels whose colours are not certain';
+  return undefined;
+}
+
+function whyNotSrgb(file: FileBytes, { hasProfile }: Metadata): string | undefined {
+  const colour = colourOf(file);
+  if (colour === undefined) return undefined;
+  // A profile has primaries, but says nothing of high dynamic range.
+  const isNear = NEAR_SRGB.transfers.includes(colour.transfer);
+  if (isNear && (hasProfile || NEAR_SRGB.primaries.includes(colour.primaries))) return undefined;
+  return 'has a wider range of colours than sRGB, and how to reduce it is not certain';
+}

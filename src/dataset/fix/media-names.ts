@@ -1,0 +1,57 @@
+import { extensionForFormat, type ImageFormat, mediaTypeOf, stemOf, type VideoFormat } from '../media.js';
+
+/** Why an animation is not converted, as the rest of a sentence that begins with its name. */
+export const ANIMATED = 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
+
+/** The name of a file once its content is of this format: as before if the extension fits. */
+export function nameForFormat(filename: string, format: ImageFormat | VideoFormat): string {
+  return mediaTypeOf(filename)?.format === format ? filename : stemOf(filename) + extensionForFormat(format);
+}
+
+/** The names in a folder or dataset, and those that fixes will create. Upper and lower case are one, as on many file systems. */
+export class TakenNames {
+  readonly #names = new Map<string, Set<string>>();
+  /** Names of images and videos by their stems. */
+  readonly #media = new Map<string, Set<string>>();
+
+  constructor(names: Iterable<string>) {
+    for (const name of names) this.#add(name);
+  }
+
+  /**
+   * Reserves the name that a file will get.
+   *
+   * @param options.isConverted a converted image may not share its stem with another image or video either
+   * @returns `undefined`; or why the file can't get the name, as the rest of a sentence that begins with the file's name
+   */
+  claim(to: string, { from, isConverted }: { from: string; isConverted: boolean }): string | undefined {
+    const twins = isConverted ? this.#media.get(folded(stemOf(from))) : undefined;
+    const other = firstOther(this.#names.get(folded(to)), from) ?? firstOther(twins, from);
+    if (other !== undefined) {
+      const action = isConverted ? 'converted' : 'renamed';
+      return `is not ${action} to ${to}, since there is ${other} already. Delete or rename one of them`;
+    }
+    this.#add(to);
+    return undefined;
+  }
+
+  #add(name: string): void {
+    const kind = mediaTypeOf(name)?.kind;
+    add(this.#names, folded(name), name);
+    if (kind === 'image' || kind === 'video') add(this.#media, folded(stemOf(name)), name);
+  }
+}
+
+function add(names: Map<string, Set<string>>, key: string, name: string): void {
+  const same = names.get(key);
+  if (same === undefined) names.set(key, new Set([name]));
+  else same.add(name);
+}
+
+/** The first of these names that is not `own`. */
+function firstOther(names: ReadonlySet<string> | undefined, own: string): string | undefined {
+  for (const name of names ?? []) if (name !== own) return name;
+  return undefined;
+}
+
+const folded = (name: string) => name.normalize('NFC').toLowerCase();

@@ -1,0 +1,187 @@
+import type { ServerResponse } from 'node:http';
+import { isIPv6, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { ServiceError } from '../dataset/errors.js';
+import { openFileLimit } from '../open-file-limit.js';
+import { Quota } from '../service/limits/quota.js';
+import { RateLimiter } from '../service/limits/rate-limiter.js';
+import { onceClosed } from './bodies.js';
+
+/** Connections beyond the limit whose requests are answered with 503. Node closes further ones at once. */
+const MAX_REJECTED = 100;
+
+/** Open files that are not connections: the 256 folders of the store, the catalog, pipes to inspection processes. */
+const OTHER_FILES = 320;
+
+/** Asked by load balancers and monitoring, which must not take a busy server for a dead one. */
+const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** Counts what of an answer its client has not read yet, instead of what was counted before, until the response is closed. */
+export type HoldUnsent = (response: ServerResponse, unsent: { accountId: string; bytes: number }) => void;
+
+/** Counts the files of an archive or a batch, until the response closes, or the returned function is called. */
+export interface FilesInFlight {
+  admit(accountId: string, files: number, response: ServerResponse): void;
+  hold(accountId: string, files: number): () => void;
+}
+
+export interface Connections {
+  /** The effective limit. */
+  readonly max: number;
+  readonly open: () => number;
+}
+
+/** Limits the connections of a server that does not listen yet. A request on a further connection is answered with 503. */
+export function limitConnections(app: FastifyInstance, limit: number): Connections {
+  const max = Math.min(limit, Math.max(1, openFileLimit() - OTHER_FILES));
+  const rejected = new WeakSet<Socket>();
+  let open = 0;
+  app.server.maxConnections = max + MAX_REJECTED;
+  app.server.on('connection', (socket: Socket) => {
+    open++;
+    socket.once('close', () => open--);
+    if (open > max) rejected.add(socket);
+  });
+  app.addHook('onRequest', async ({ raw, routeOptions }) => {
+    if (!rejected.has(raw.socket) || ALWAYS_ANSWERED.has(routeOptions.url ?? '')) return;
+    const message = `The server has ${max} connections, its limit (--max-connections). Try again soon.`;
+    throw new ServiceError('overloaded', message, { retryAfterSeconds: 1 });
+  });
+  app.addHook('onSend', async ({ raw }, reply) => {
+    if (rejected.has(raw.socket)) reply.header('connection', 'close');
+  });
+  return { max, open: () => open };
+}
+
+/** An account may save up the requests of this many seconds, since clients send many at once and then none. */
+const BURST_SECONDS = 10;
+
+/** The longest time that a poll waits for its turn. */
+const MAX_POLL_DELAY_MS = 5000;
+
+/** A client polls once a second or less; an account has many of them. */
+const MIN_POLLS_PER_SECOND = 50;
+
+/** Limits the requests of each account. Polls of a status have a rate of their own, and are delayed instead of rejected. */
+export class RequestRate {
+  readonly #perSecond: number;
+  readonly #requests: RateLimiter;
+  readonly #polls: RateLimiter;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+    this.#requests = new RateLimiter({ perSecond, burst: perSecond * BURST_SECONDS });
+    const pollsPerSecond = Math.max(perSecond, MIN_POLLS_PER_SECOND);
+    this.#polls = new RateLimiter({ perSecond: pollsPerSecond, burst: pollsPerSecond * BURST_SECONDS });
+  }
+
+  /** @throws ServiceError `too_many_requests` */
+  async admit(accountId: string, { isPoll }: { isPoll: boolean }): Promise<void> {
+    if (isPoll) {
+      const delayMs = this.#polls.queue(accountId, MAX_POLL_DELAY_MS);
+      if (delayMs > 0) await wait(delayMs);
+      return;
+    }
+    const delayMs = this.#requests.take(accountId);
+    if (delayMs === 0) return;
+    const retryAfterSeconds = Math.ceil(delayMs / 1000);
+    const message = `The account sends more than ${this.#perSecond} requests a second (--account-requests-per-second). Try again in ${retryAfterSeconds} s.`;
+    throw new ServiceError('too_many_requests', message, { retryAfterSeconds });
+  }
+}
+
+/** A client with a wrong token gets this many seconds' worth of answers at once. */
+const FAILURE_BURST_SECONDS = 5;
+const MAX_DELAY_MS = 2000;
+
+/** Requests that wait for their answer; each holds a connection. */
+const MAX_DELAYED = 200;
+
+/**
+ * Limits wrong tokens, and codes that sign in, by address. It slows down the answers to wrong tokens. A token is always looked
+ * up first, so that a valid one is never slowed down, even if it comes from the same address: behind a proxy that is not trusted,
+ * all clients share one. Codes are counted before they are looked up, the valid ones too: a browser sends one when a person
+ * opens a link.
+ */
+export class FailedLogins {
+  readonly #failures: RateLimiter;
+  readonly #codes: RateLimiter;
+  #delayed = 0;
+
+  constructor(perSecond: number) {
+    const rate = { perSecond, burst: perSecond * FAILURE_BURST_SECONDS };
+    this.#failures = new RateLimiter(rate);
+    this.#codes = new RateLimiter(rate);
+  }
+
+  /** Counts a code that is to be looked up. @throws ServiceError `too_many_requests` */
+  admitCode(address: string): void {
+    const delayMs = this.#codes.take(networkOf(address));
+    if (delayMs === 0) return;
+    const message =
+      'Too many codes that sign in come from this address (--failed-logins-per-second). Try again, or sign in with a token.';
+    throw new ServiceError('too_many_requests', message, { retryAfterSeconds: Math.ceil(delayMs / 1000) });
+  }
+
+  /** Resolves when a request with a wrong token may be answered. @throws ServiceError `too_many_requests` */
+  async delay(address: string): Promise<void> {
+    const delayMs = this.#failures.queue(networkOf(address), MAX_DELAY_MS);
+    if (delayMs === 0) return;
+    if (this.#delayed >= MAX_DELAYED) {
+      const message =
+        'Too many requests have a wrong token (--failed-logins-per-second). Check the token, then try again.';
+      throw new ServiceError('too_many_requests', message, { retryAfterSeconds: MAX_DELAY_MS / 1000 });
+    }
+    this.#delayed++;
+    await wait(delayMs).finally(() => this.#delayed--);
+  }
+}
+
+/** The first 64 bits of an IPv6 address: one host usually has all the addresses that begin with them. */
+function networkOf(address: string): string {
+  if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const tailGroups = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - groups.length - tailGroups.length)).fill('0');
+  return [...groups, ...zeros, ...tailGroups].slice(0, 4).join(':');
+}
+
+/** Smaller answers don't count: the kernel takes them. */
+const LARGE_BYTES = 64 * 1024;
+
+/** Of one account, and of all. An answer about a dataset of ten thousand files has some megabytes. */
+const MAX_BYTES_OF_ACCOUNT = 128 * 1024 * 1024;
+const MAX_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Limits the memory of answers that wait for their clients to read them: of those that are made as a whole, and of the pages of those
+ * that are made page by page.
+ *
+ * @returns `hold` throws as a Quota does
+ */
+export function limitUnsentAnswers(app: FastifyInstance): { quota: Quota; hold: HoldUnsent } {
+  const quota = new Quota({
+    ofAccount: MAX_BYTES_OF_ACCOUNT,
+    ofAll: MAX_BYTES,
+    what: 'bytes of answers that clients have not read yet',
+  });
+  const releases = new WeakMap<ServerResponse, () => void>();
+  const hold: HoldUnsent = (response, { accountId, bytes }) => {
+    if (response.destroyed) return;
+    const release = releases.get(response);
+    if (release === undefined) onceClosed(response, () => releases.get(response)?.());
+    release?.();
+    releases.set(response, bytes === 0 ? () => {} : quota.hold(accountId, bytes));
+  };
+  app.addHook('onSend', async ({ accountId = '' }, { raw }, payload) => {
+    if (typeof payload !== 'string' && !Buffer.isBuffer(payload)) return payload;
+    const bytes = Buffer.byteLength(payload);
+    if (bytes < LARGE_BYTES) return payload;
+    hold(raw, { accountId, bytes });
+    // Of a text, Node would keep both the text and its bytes until the client has read them.
+    return typeof payload === 'string' ? Buffer.from(payload) : payload;
+  });
+  return { quota, hold };
+}

@@ -1,0 +1,98 @@
+import contentDisposition from 'content-disposition';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { BASE_PATH } from '../../api/base-path.js';
+import type { WireManifestLinks } from '../../api/pair-schemas.js';
+import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { slotText } from '../../dataset/pairs/roles.js';
+import type { DatasetKey } from '../../service/datasets.js';
+import type { ReadLinks } from '../../service/download/read-links.js';
+import { checksumsOf, type MountArchive, type MountArchives } from '../../service/mount/mount-archive.js';
+import type { WantedState } from '../../service/mount/mount-source.js';
+import { disconnectSignal } from '../connections/disconnect.js';
+import type { FilesInFlight } from '../limits.js';
+import type { Handlers } from '../register-routes.js';
+import { timeOf } from '../to-wire.js';
+import { sendBytes } from './send-bytes.js';
+import { baseUrlOf } from './uploads.js';
+
+export interface TarServices {
+  readonly mountArchives: MountArchives;
+  readonly readLinks: ReadLinks;
+  readonly filesInFlight: FilesInFlight;
+  /** The service's URL for clients; `undefined` for the host that each client used. */
+  readonly publicUrl: string | undefined;
+  readonly now: () => number;
+}
+
+interface TarRequest {
+  readonly key: DatasetKey;
+  readonly query: WantedState;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** Serves machines that mount a dataset without Node: links, archives and their checksums. */
+export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.read' | 'tar.checksums'> {
+  const { mountArchives, readLinks, filesInFlight, publicUrl, now } = services;
+
+  /** @throws ServiceError as `find`; `dataset_not_found` for a linked dataset that the token is not bound to */
+  const archiveFor = async ({ key, query, request, reply }: TarRequest): Promise<MountArchive> => {
+    const archive = await mountArchives.find(key, query, disconnectSignal(reply));
+    const bound = request.grant?.datasetIds ?? undefined;
+    const other = archive.dataset.links.find(({ datasetId }) => bound?.includes(datasetId) === false);
+    if (other === undefined) return archive;
+    const message = `"${archive.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
+    throw new ServiceError('dataset_not_found', message);
+  };
+
+  return {
+    'tar.link': async (input) => {
+      const { key, query, request } = input;
+      const { grant } = request;
+      if (grant === undefined) throw new Error('No link leads to another.');
+      const archive = await archiveFor(input);
+      const { datasetId, name, digest, revision = 0, links } = archive.dataset;
+      const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
+      const link = readLinks.tarLinkFor(key, { digest, token: grant.tokenId }, { expiresAt, until: grant.expiresAt });
+      const base = baseUrlOf(request, publicUrl);
+      const url = `${base}${BASE_PATH}/${datasetId}`;
+      return {
+        url: `${url}/tar?${link.query}`,
+        sha256sums_url: `${url}/sha256sums?${link.query}`,
+        script_url: `${base}/mount.sh`,
+        expires_at: timeOf(link.expiresAt),
+        ...{ dataset_id: datasetId, name, revision, digest },
+        ...(links.length > 0 && { links: linksToWire(links) }),
+        ...sizeOf(archive),
+      };
+    },
+    'tar.read': async (input) => {
+      const { accountId, request, reply } = input;
+      const archive = await archiveFor(input);
+      filesInFlight.admit(accountId, sizeOf(archive).files, reply.raw);
+      const { sizeBytes, sha256, open } = mountArchives.tar(archive);
+      const filename = `${archive.dataset.name}.tar`;
+      reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
+      const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };
+      // A file is checked at its end, so a range that ends within one would send bytes unchecked.
+      return sendBytes(request, reply, { ...content, endsWhole: true, open: (range) => open(range?.start) });
+    },
+    'tar.checksums': async (input) => {
+      const lines = checksumsOf(await archiveFor(input));
+      return input.reply.type('text/plain; charset=utf-8').header('cache-control', 'private, no-cache').send(lines);
+    },
+  };
+}
+
+function sizeOf({ folders }: MountArchive): { files: number; bytes: number } {
+  const files = folders.flatMap(({ parts }) => parts.flatMap((part) => part.files));
+  return { files: files.length, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+}
+
+function linksToWire(links: MountArchive['dataset']['links']): WireManifestLinks {
+  const entries = links.map(({ slot, datasetId, name, revision = 0, digest }) => {
+    return [slot, { dataset_id: datasetId, name, revision, digest }];
+  });
+  return Object.fromEntries(entries);
+}
