@@ -239,6 +239,10 @@ describe('a backup', () => {
     await writeFile(join(dir, 'thesis.txt'), '');
     expect((await backUp(dir)).code).toBe(73);
     expect(await readdir(dir)).toEqual(['thesis.txt']);
+    // Blobs without a catalog may be those of an installation that has it elsewhere.
+    const blobs = await newFolder();
+    await mkdir(join(blobs, 'blobs'), { recursive: true });
+    expect((await backUp(blobs)).code).toBe(73);
     const other = await startServer();
     try {
       const its = await newFolder();
