@@ -65,6 +65,9 @@ const FFMPEG_DELAY_MS = 200;
 
 const THUMBNAIL_PIXELS = 320;
 
+/** Uploads of an account that are received at once. */
+const UPLOADS_OF_ACCOUNT = 1000;
+
 /** Jobs that repeat as long as the installation is served. */
 const INSTALLATION_JOBS: readonly JobKind[] = [
   'clean-up',
@@ -104,8 +107,8 @@ export async function openApp(config: Config, logger: Logger) {
     () => jobs.wake(),
     () => jobs.wake(),
   );
-  const { trustedProxies, timeouts, limits, publicUrl } = config;
-  const http = createServer({ logger, metrics, trustedProxies, timeouts, limits, version: packageVersion() });
+  const { trustedProxies, idleSeconds, limits, publicUrl } = config;
+  const http = createServer({ logger, metrics, trustedProxies, idleSeconds, limits, version: packageVersion() });
   await http.addRoutes({
     handlers: makeHandlers(config, { storage, services, inspection, metrics, http }),
     ...{ accounts, now, auditLog, publicUrl },
@@ -211,9 +214,8 @@ async function openAuditLog(
   { logger, metrics }: { logger: Logger; metrics: Metrics },
 ): Promise<AuditLog | undefined> {
   if (path === undefined) return undefined;
-  const auditLog = await AuditLog.open(path, (err) => {
-    if (err === undefined) logger.warn({ path }, 'the audit log is written again');
-    else logger.error({ err, path }, 'THE AUDIT LOG CAN NOT BE WRITTEN; lines wait in memory');
+  const auditLog = await AuditLog.open(path, (entry, err) => {
+    logger.error({ err, path, entry }, 'THE AUDIT LOG CAN NOT BE WRITTEN; this line has the entry');
   });
   metrics.gauge('trainyard_audit_log_writable', 'Whether the audit log can be written.', () =>
     auditLog.isWritable ? 1 : 0,
@@ -249,8 +251,8 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
   const makeLinkKey = () => randomBytes(32).toString('base64');
   const linkKey = Buffer.from(await installationSetting(database.query, 'link-key', makeLinkKey), 'base64');
   const uploadQuota = new Quota({
-    ofAccount: config.limits.accountUploads,
-    what: 'uploads in flight (--account-uploads)',
+    ofAccount: UPLOADS_OF_ACCOUNT,
+    what: 'uploads in flight',
     accountError: 'too_many_uploads',
   });
   const datasets = new DatasetService(core);
@@ -364,11 +366,11 @@ interface HandlerParts extends Omit<ServiceParts, 'logger'> {
 
 /** Makes the handlers of all routes of the contract. */
 function makeHandlers(config: Config, { storage, services, inspection, metrics, http }: HandlerParts): Handlers {
-  const { accounts, sessions, catalog, blobs, now } = storage;
+  const { accounts, catalog, blobs, now } = storage;
   const { core, datasets, history, downloads, readLinks, sessionCookie } = services;
   const { pool, ffmpeg } = inspection;
   const { filesInFlight, failedLogins, holdUnsent, stopping } = http;
-  const { publicUrl, timeouts, limits } = config;
+  const { publicUrl, idleSeconds, limits } = config;
   const accountWatches = new AccountWatches(core);
   const thumbnails = new Thumbnails(core, {
     make: (image, options) => pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
@@ -387,14 +389,14 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
     ...pairHandlers({ datasets, pairs: new PairService(core) }),
     ...recheckHandlers(new RecheckService(core, storage.rechecks)),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
-    ...uploadHandlers({ uploads, uploadLinks, timeouts, metrics, filesInFlight, publicUrl, now, stopping }),
+    ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now, stopping }),
     ...writeHandlers({ datasets, captionWrites: new CaptionWrites(core), bulkRemovals: new BulkRemovals(core) }),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
     ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),
     ...tokenHandlers(tokens),
     ...shareHandlers(tokens),
-    ...sessionHandlers({ accounts, sessions, failedLogins, sessionCookie, now }),
+    ...sessionHandlers({ accounts, failedLogins, sessionCookie, now }),
     ...webhookHandlers(webhooks.service),
     ...operationHandlers({
       ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },

@@ -1,13 +1,16 @@
 import { MICROS_PER_SECOND, type Micros } from './dataset/dataset.js';
-import type { BodyTimeouts } from './server/bodies.js';
 import type { ServiceRules } from './service/dependencies.js';
 import { type FfmpegChoice, ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import type { Limits } from './service/limits/limits.js';
 import { SETTINGS, type Setting } from './settings.js';
+import { MAX_ACCOUNT_DATASETS, MAX_ACCOUNT_FILES } from './storage/catalog/accounts/account-usage.js';
 import { dataFolderPaths } from './storage/data-folder.js';
 import type { BlobsLocation } from './storage/open-blobs.js';
 
 const SECONDS_PER_DAY = 86_400;
+
+/** Processor time. A file whose inspection or decode takes longer is answered first and inspected afterwards. */
+const MAX_INLINE_SECONDS = 4;
 
 /** The settings of a serving process. */
 export interface Config {
@@ -20,8 +23,6 @@ export interface Config {
   readonly linkCredentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
   /** Temporary files while they are sent to or read from a bucket; absolute. */
   readonly spoolFolder: string;
-  /** The maximum size of the spool folder. */
-  readonly spoolBytes: number;
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | undefined;
@@ -38,7 +39,8 @@ export interface Config {
   readonly blobGrace: number;
   /** How long earlier revisions are kept. */
   readonly historyLifetime: Micros;
-  readonly timeouts: BodyTimeouts;
+  /** The longest time without a new byte of an upload, or without a byte of a response that the client takes. */
+  readonly idleSeconds: number;
   /** How long requests in flight may take to finish after SIGTERM. */
   readonly stopSeconds: number;
   /** Processes that inspect files; by default one per core. */
@@ -107,7 +109,6 @@ function configOf(values: Values, environment: Record<string, string | undefined
     blobs: values.blobsUrl ?? { kind: 'disk' },
     linkCredentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
     spoolFolder: values.spool ?? dataFolderPaths(values.data).spool,
-    spoolBytes: values.spoolBytes,
     host: values.host,
     port: values.port,
     publicUrl: values.publicUrl,
@@ -117,27 +118,19 @@ function configOf(values: Values, environment: Record<string, string | undefined
       linkLifetime: values.linkSeconds * MICROS_PER_SECOND,
       maxLinkBytes: values.maxFileBytes,
       leaseDuration: values.leaseSeconds * MICROS_PER_SECOND,
-      maxInlineSeconds: values.inlineDecodeSeconds,
+      maxInlineSeconds: MAX_INLINE_SECONDS,
     },
     limits: {
-      account: { bytes: values.accountBytes, files: values.accountFiles, datasets: values.accountDatasets },
+      account: { bytes: values.accountBytes, files: MAX_ACCOUNT_FILES, datasets: MAX_ACCOUNT_DATASETS },
       maxDatasetFiles: values.maxDatasetFiles,
-      accountUploads: values.accountUploads,
       accountRequestsPerSecond: values.accountRequestsPerSecond,
-      failedLoginsPerSecond: values.failedLoginsPerSecond,
-      maxConnections: values.maxConnections,
-      bodyMemoryBytes: values.bodyMemoryBytes,
     },
     auditLog: values.auditLog,
     webhookAllow: values.webhookAllow ?? [],
     mountRoot: values.mountRoot,
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
     historyLifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND,
-    timeouts: {
-      requestSeconds: values.requestSeconds,
-      directSeconds: values.directSeconds,
-      idleSeconds: values.idleSeconds,
-    },
+    idleSeconds: values.idleSeconds,
     stopSeconds: values.stopSeconds,
     inspectionProcesses: values.inspectionProcesses,
     ffmpeg: ffmpegChoiceOf(values.ffmpeg, environment.PATH),

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { MAX_BATCH_BODY_BYTES, MAX_DIRECT_BYTES } from './api/limits.js';
 import { addressList, hostList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
 import { parseS3Url } from './storage/blobs/s3/location.js';
 
@@ -60,14 +59,6 @@ export const SETTINGS = {
     env: 'TRAINYARD_SPOOL',
     help: 'with a bucket, folder for files while they are uploaded; by default tmp in the data folder',
     parse: (text: string) => resolve(text),
-  },
-  spoolBytes: {
-    flag: '--spool-bytes <number>',
-    env: 'TRAINYARD_SPOOL_BYTES',
-    fallback: '8589934592',
-    help: 'maximum size of the spool; files larger than half of it bypass it',
-    // Direct uploads fit into the half of an account.
-    parse: wholeNumber({ min: 2 * MAX_DIRECT_BYTES, max: Number.MAX_SAFE_INTEGER }),
   },
   host: {
     flag: '--host <address>',
@@ -143,32 +134,11 @@ export const SETTINGS = {
     help: 'an upload whose server has sent no heartbeat for this long is ended, or taken over by another server',
     parse: wholeNumber({ min: 1, max: 86_400 }),
   },
-  inlineDecodeSeconds: {
-    flag: '--inline-decode-seconds <number>',
-    env: 'TRAINYARD_INLINE_DECODE_SECONDS',
-    fallback: '4',
-    help: 'processor time: a file whose inspection or decode takes longer is answered first and inspected afterwards',
-    parse: wholeNumber({ min: 0, max: 86_400 }),
-  },
-  requestSeconds: {
-    flag: '--request-seconds <number>',
-    env: 'TRAINYARD_REQUEST_SECONDS',
-    fallback: '30',
-    help: 'how long the headers of a request may take to arrive, and a JSON body, which gets a second more for each 8 kB',
-    parse: wholeNumber({ min: 1, max: 3600 }),
-  },
   idleSeconds: {
     flag: '--idle-seconds <number>',
     env: 'TRAINYARD_IDLE_SECONDS',
     fallback: '120',
     help: 'an upload through a link that sends no byte for this long is ended, and a download whose client reads none',
-    parse: wholeNumber({ min: 1, max: 86_400 }),
-  },
-  directSeconds: {
-    flag: '--direct-seconds <number>',
-    env: 'TRAINYARD_DIRECT_SECONDS',
-    fallback: '115',
-    help: 'longest time from the start of a direct upload to its response',
     parse: wholeNumber({ min: 1, max: 86_400 }),
   },
   stopSeconds: {
@@ -197,20 +167,6 @@ export const SETTINGS = {
     help: 'bytes of all files of an account',
     parse: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
   },
-  accountFiles: {
-    flag: '--account-files <number>',
-    env: 'TRAINYARD_ACCOUNT_FILES',
-    fallback: '10000000',
-    help: 'files of an account',
-    parse: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  },
-  accountDatasets: {
-    flag: '--account-datasets <number>',
-    env: 'TRAINYARD_ACCOUNT_DATASETS',
-    fallback: '100000',
-    help: 'datasets of an account',
-    parse: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  },
   maxDatasetFiles: {
     flag: '--max-dataset-files <number>',
     env: 'TRAINYARD_MAX_DATASET_FILES',
@@ -218,40 +174,12 @@ export const SETTINGS = {
     help: 'files of a dataset',
     parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   },
-  accountUploads: {
-    flag: '--account-uploads <number>',
-    env: 'TRAINYARD_ACCOUNT_UPLOADS',
-    fallback: '1000',
-    help: 'uploads of an account that this process receives at once',
-    parse: wholeNumber({ min: 1, max: 1_000_000 }),
-  },
   accountRequestsPerSecond: {
     flag: '--account-requests-per-second <number>',
     env: 'TRAINYARD_ACCOUNT_REQUESTS_PER_SECOND',
     fallback: '2000',
     help: 'requests of an account to this process, on average over ten seconds',
     parse: wholeNumber({ min: 1, max: 1_000_000 }),
-  },
-  failedLoginsPerSecond: {
-    flag: '--failed-logins-per-second <number>',
-    env: 'TRAINYARD_FAILED_LOGINS_PER_SECOND',
-    fallback: '10',
-    help: 'wrong tokens from one address that are answered without a delay, on average over five seconds',
-    parse: wholeNumber({ min: 1, max: 1_000_000 }),
-  },
-  maxConnections: {
-    flag: '--max-connections <number>',
-    env: 'TRAINYARD_MAX_CONNECTIONS',
-    fallback: '10000',
-    help: 'connections to this process, as far as "ulimit -n" allows them',
-    parse: wholeNumber({ min: 1, max: 1_000_000 }),
-  },
-  bodyMemoryBytes: {
-    flag: '--body-memory-bytes <number>',
-    env: 'TRAINYARD_BODY_MEMORY_BYTES',
-    fallback: '67108864',
-    help: 'bytes of request bodies that are held in memory at once; files are not',
-    parse: wholeNumber({ min: MAX_BATCH_BODY_BYTES, max: Number.MAX_SAFE_INTEGER }),
   },
   webhookAllow: {
     flag: '--webhook-allow <list>',

@@ -20,7 +20,7 @@ describe('the configuration', () => {
       port: 8787,
       publicUrl: undefined,
       rules: { captionGrace: 15_000_000, linkLifetime: 3_600_000_000 },
-      timeouts: { directSeconds: 115, idleSeconds: 120 },
+      idleSeconds: 120,
     });
   });
 

@@ -55,7 +55,7 @@ export function requireToken(scope: FastifyInstance, options: AuthOptions): void
   const requestRate = new RequestRate(options.requestsPerSecond);
   const requestsInFlight = new Quota({
     ofAccount: Math.ceil(maxConnections / 2),
-    what: 'requests in flight, half of the connections that this server takes (--max-connections)',
+    what: 'requests in flight, half of the connections that this server takes',
   });
   const downloadsInFlight = new Quota({
     ofAccount: Math.ceil(maxDownloads / 2),

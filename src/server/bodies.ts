@@ -14,13 +14,12 @@ const MAX_PARTS = 16;
 /** The number of checks for new bytes within one idle timeout. */
 const IDLE_CHECKS = 8;
 
-export interface BodyTimeouts {
-  /** For the headers of a request and for a JSON body to arrive. */
-  readonly requestSeconds: number;
-  /** From the start of a direct upload to the start of its response. */
-  readonly directSeconds: number;
-  /** The longest time without a new byte of an upload, or without a byte of a response that the client takes. */
-  readonly idleSeconds: number;
+/** How long an upload may take. */
+export interface UploadTimeouts {
+  /** From its start to the start of its response. */
+  readonly totalSeconds?: number;
+  /** Without a new byte. */
+  readonly idleSeconds?: number;
 }
 
 /** The error of a request whose connection closed before its end. */
@@ -171,13 +170,12 @@ function malformed(error: unknown): ServiceError {
 export function uploadSignal(
   { raw }: FastifyRequest,
   reply: FastifyReply,
-  timeouts: Partial<BodyTimeouts>,
+  { totalSeconds, idleSeconds }: UploadTimeouts,
 ): AbortSignal {
   const abort = new AbortController();
   const timers: NodeJS.Timeout[] = [];
-  const { directSeconds, idleSeconds } = timeouts;
-  if (directSeconds !== undefined) {
-    timers.push(setTimeout(() => abort.abort(directTimeout(raw, directSeconds)), directSeconds * 1000));
+  if (totalSeconds !== undefined) {
+    timers.push(setTimeout(() => abort.abort(directTimeout(raw, totalSeconds)), totalSeconds * 1000));
   }
   if (idleSeconds !== undefined) {
     const message = `No byte arrived for ${idleSeconds} s. Send the file again; the link is valid until it expires.`;

@@ -2,10 +2,13 @@ import type { FastifyRequest } from 'fastify';
 import { SMALL_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
 import type { Quota } from '../service/limits/quota.js';
-import { type BodyTimeouts, connectionClosed, contentLengthOf } from './bodies.js';
+import { connectionClosed, contentLengthOf } from './bodies.js';
 import { rowOf } from './register-routes.js';
 
-/** The lowest rate at which a body must arrive, after a grace period of `requestSeconds`. */
+/** How long the headers of a request may take to arrive, and a body, which gets more for its size. */
+export const REQUEST_SECONDS = 30;
+
+/** The lowest rate at which a body must arrive, after `REQUEST_SECONDS`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
 
 /** Releases the memory of larger bodies, by their request. */
@@ -38,11 +41,7 @@ const CLOSING_BRACE = 0x7d;
  */
 export function readBody(
   request: FastifyRequest,
-  {
-    requestSeconds,
-    memory,
-    bodyLimit = request.routeOptions.bodyLimit,
-  }: Pick<BodyTimeouts, 'requestSeconds'> & { memory: Quota; bodyLimit?: number },
+  { memory, bodyLimit = request.routeOptions.bodyLimit }: { memory: Quota; bodyLimit?: number },
 ): Promise<Buffer> {
   const { raw } = request;
   const tooLarge = `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`;
@@ -56,12 +55,12 @@ export function readBody(
     const fail = (code: ErrorCode, message: string) => reject(new ServiceError(code, message));
     const startedAt = performance.now();
     const checkPace = () => {
-      const allowedMs = (requestSeconds + bytes / MIN_BYTES_PER_SECOND) * 1000;
+      const allowedMs = (REQUEST_SECONDS + bytes / MIN_BYTES_PER_SECOND) * 1000;
       const remainingMs = startedAt + allowedMs - performance.now();
       if (remainingMs > 0) timer = setTimeout(checkPace, remainingMs);
       else fail('request_too_slow', `The body did not arrive within ${Math.round(allowedMs / 1000)} s. Send it again.`);
     };
-    let timer = setTimeout(checkPace, requestSeconds * 1000);
+    let timer = setTimeout(checkPace, REQUEST_SECONDS * 1000);
     const onData = (chunk: Buffer) => {
       if (bytes + chunk.length > bodyLimit) {
         fail('too_large', tooLarge);

@@ -8,6 +8,9 @@ import { Quota } from '../service/limits/quota.js';
 import { RateLimiter } from '../service/limits/rate-limiter.js';
 import { onceClosed } from './bodies.js';
 
+/** Fewer if the system allows fewer open files (`ulimit -n`). */
+const MAX_CONNECTIONS = 10_000;
+
 /** Connections beyond the limit whose requests are answered with 503. Node closes further ones at once. */
 const MAX_REJECTED = 100;
 
@@ -27,14 +30,14 @@ export interface FilesInFlight {
 }
 
 export interface Connections {
-  /** The effective limit. */
+  /** The limit. */
   readonly max: number;
   readonly open: () => number;
 }
 
 /** Limits the connections of a server that does not listen yet. A request on a further connection is answered with 503. */
-export function limitConnections(app: FastifyInstance, limit: number): Connections {
-  const max = Math.min(limit, Math.max(1, openFileLimit() - OTHER_FILES));
+export function limitConnections(app: FastifyInstance): Connections {
+  const max = Math.min(MAX_CONNECTIONS, Math.max(1, openFileLimit() - OTHER_FILES));
   const rejected = new WeakSet<Socket>();
   let open = 0;
   app.server.maxConnections = max + MAX_REJECTED;
@@ -45,7 +48,7 @@ export function limitConnections(app: FastifyInstance, limit: number): Connectio
   });
   app.addHook('onRequest', async ({ raw, routeOptions }) => {
     if (!rejected.has(raw.socket) || ALWAYS_ANSWERED.has(routeOptions.url ?? '')) return;
-    const message = `The server has ${max} connections, its limit (--max-connections). Try again soon.`;
+    const message = `The server has ${max} connections, its limit. Try again soon.`;
     throw new ServiceError('overloaded', message, { retryAfterSeconds: 1 });
   });
   app.addHook('onSend', async ({ raw }, reply) => {
@@ -91,8 +94,8 @@ export class RequestRate {
   }
 }
 
-/** A client with a wrong token gets this many seconds' worth of answers at once. */
-const FAILURE_BURST_SECONDS = 5;
+/** Requests with wrong tokens, or codes, from one address that are answered without a delay. */
+const FAILURE_RATE = { perSecond: 10, burst: 50 };
 const MAX_DELAY_MS = 2000;
 
 /** Requests that wait for their answer; each holds a connection. */
@@ -105,22 +108,15 @@ const MAX_DELAYED = 200;
  * opens a link.
  */
 export class FailedLogins {
-  readonly #failures: RateLimiter;
-  readonly #codes: RateLimiter;
+  readonly #failures = new RateLimiter(FAILURE_RATE);
+  readonly #codes = new RateLimiter(FAILURE_RATE);
   #delayed = 0;
-
-  constructor(perSecond: number) {
-    const rate = { perSecond, burst: perSecond * FAILURE_BURST_SECONDS };
-    this.#failures = new RateLimiter(rate);
-    this.#codes = new RateLimiter(rate);
-  }
 
   /** Counts a code that is to be looked up. @throws ServiceError `too_many_requests` */
   admitCode(address: string): void {
     const delayMs = this.#codes.take(networkOf(address));
     if (delayMs === 0) return;
-    const message =
-      'Too many codes that sign in come from this address (--failed-logins-per-second). Try again, or sign in with a token.';
+    const message = 'Too many codes that sign in come from this address. Try again, or sign in with a token.';
     throw new ServiceError('too_many_requests', message, { retryAfterSeconds: Math.ceil(delayMs / 1000) });
   }
 
@@ -129,8 +125,7 @@ export class FailedLogins {
     const delayMs = this.#failures.queue(networkOf(address), MAX_DELAY_MS);
     if (delayMs === 0) return;
     if (this.#delayed >= MAX_DELAYED) {
-      const message =
-        'Too many requests have a wrong token (--failed-logins-per-second). Check the token, then try again.';
+      const message = 'Too many requests have a wrong token. Check the token, then try again.';
       throw new ServiceError('too_many_requests', message, { retryAfterSeconds: MAX_DELAY_MS / 1000 });
     }
     this.#delayed++;

@@ -106,9 +106,7 @@ export class Metrics {
 
   /** Shows limits under the names of their settings. */
   limits({ account, ...process }: Limits): void {
-    this.#limits.set({ setting: 'account-bytes' }, account.bytes);
-    this.#limits.set({ setting: 'account-files' }, account.files);
-    this.#limits.set({ setting: 'account-datasets' }, account.datasets);
+    this.limit('accountBytes', account.bytes);
     for (const [name, limit] of Object.entries(process)) this.limit(name, limit);
   }
 

@@ -7,19 +7,19 @@ import fastify, {
 } from 'fastify';
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import { BASE_PATH } from '../api/base-path.js';
-import { MAX_BATCH_BODY_BYTES, SMALL_BODY_BYTES } from '../api/limits.js';
+import { SMALL_BODY_BYTES } from '../api/limits.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import type { Limits } from '../service/limits/limits.js';
 import { Quota } from '../service/limits/quota.js';
 import { recordRequests } from './audit.js';
 import { type AuthOptions, requireToken } from './auth.js';
-import { type BodyTimeouts, hasUnreadBody, onceClosed } from './bodies.js';
+import { hasUnreadBody, onceClosed } from './bodies.js';
 import { endStalledResponses, handleSequentially, onceAnswered } from './connections/disconnect.js';
 import { registerDrain } from './connections/drain.js';
 import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
 import { rejectEarly } from './connections/reject-early.js';
 import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
-import { parseJsonBody, readBody, releaseBody } from './json-body.js';
+import { parseJsonBody, readBody, releaseBody, REQUEST_SECONDS } from './json-body.js';
 import { FailedLogins, type FilesInFlight, limitConnections, limitUnsentAnswers } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { type Handlers, registerRoutes, rowOf } from './register-routes.js';
@@ -42,6 +42,9 @@ const MAX_PARAM_LENGTH = 1024;
 const MAX_FILES_OF_ACCOUNT = 200_000;
 const MAX_FILES = 400_000;
 
+/** JSON bodies of one account that are held in memory at once; all accounts have twice as much. */
+const BODY_BYTES_OF_ACCOUNT = 32 * 1024 * 1024;
+
 /** In place of Fastify's own compilers, which take a tenth of the time of a start to load. The routes check their requests. */
 const NO_COMPILERS = {
   buildValidator: () => () => true,
@@ -53,7 +56,8 @@ export interface ServerOptions {
   readonly metrics: Metrics;
   /** Addresses or networks (CIDR) whose X-Forwarded-* headers are trusted. */
   readonly trustedProxies: readonly string[];
-  readonly timeouts: BodyTimeouts;
+  /** The longest time without a byte of a response that the client takes. */
+  readonly idleSeconds: number;
   readonly limits: Limits;
   readonly version: string;
 }
@@ -72,12 +76,12 @@ export type HttpServer = ReturnType<typeof createServer>;
 
 /** Makes the HTTP server, which has no routes and does not listen yet. Call `drain` before closing it. */
 export function createServer(options: ServerOptions) {
-  const { timeouts, limits, metrics, version } = options;
+  const { limits, metrics, version } = options;
   const app = makeApp(options);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => sendError(request, reply, routeNotFound(request)));
   app.decorateRequest('failure', undefined);
-  const bodyMemory = readBodies(app, { timeouts, limits });
+  const bodyMemory = readBodies(app);
   handleSequentially(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...NOSNIFF, 'trainyard-version': version });
@@ -90,9 +94,9 @@ export function createServer(options: ServerOptions) {
   registerMalformedRequests(app);
   endStalledResponses(app);
   const { drain, stopping } = registerDrain(app);
-  const connections = limitConnections(app, limits.maxConnections);
+  const connections = limitConnections(app);
   const unsentAnswers = limitUnsentAnswers(app);
-  const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
+  const failedLogins = new FailedLogins();
   const filesQuota = new Quota({
     ofAccount: MAX_FILES_OF_ACCOUNT,
     ofAll: MAX_FILES,
@@ -111,7 +115,8 @@ export function createServer(options: ServerOptions) {
     () => unsentAnswers.quota.held,
   );
   metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesQuota.held);
-  metrics.limits({ ...limits, maxConnections: connections.max });
+  metrics.limits(limits);
+  metrics.limit('maxConnections', connections.max);
   countRequests(app, metrics);
 
   /** Adds the routes of the contract, the page and the OpenAPI document. */
@@ -137,7 +142,7 @@ export function createServer(options: ServerOptions) {
   return { app, addRoutes, drain, stopping, failedLogins, filesInFlight, holdUnsent: unsentAnswers.hold };
 }
 
-function makeApp({ logger, trustedProxies, timeouts }: ServerOptions): FastifyInstance {
+function makeApp({ logger, trustedProxies, idleSeconds }: ServerOptions): FastifyInstance {
   return fastify({
     loggerInstance: logger,
     logController: new BrokenAnswerLog({ disableRequestLogging: true }),
@@ -149,30 +154,27 @@ function makeApp({ logger, trustedProxies, timeouts }: ServerOptions): FastifyIn
     // Node's own answer has no body; `malformedRequestOf` rejects a request without a Host header.
     http: {
       requireHostHeader: false,
-      headersTimeout: timeouts.requestSeconds * 1000,
+      headersTimeout: REQUEST_SECONDS * 1000,
       connectionsCheckingInterval: 1000,
     },
     schemaController: { compilersFactory: NO_COMPILERS },
     // See `endStalledResponses`.
-    connectionTimeout: timeouts.idleSeconds * 1000,
+    connectionTimeout: idleSeconds * 1000,
     clientErrorHandler: answerParseError,
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   });
 }
 
 /** Reads JSON bodies within limits; routes with other bodies read them themselves. @returns the memory that bodies take */
-function readBodies(app: FastifyInstance, { timeouts, limits }: Pick<ServerOptions, 'timeouts' | 'limits'>): Quota {
+function readBodies(app: FastifyInstance): Quota {
   const memory = new Quota({
-    ofAccount: Math.max(limits.bodyMemoryBytes / 2, MAX_BATCH_BODY_BYTES),
-    ofAll: limits.bodyMemoryBytes,
-    what: 'bytes of JSON bodies in requests at once (--body-memory-bytes)',
+    ofAccount: BODY_BYTES_OF_ACCOUNT,
+    ofAll: 2 * BODY_BYTES_OF_ACCOUNT,
+    what: 'bytes of JSON bodies in requests at once',
   });
-  const { requestSeconds } = timeouts;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (request: FastifyRequest) =>
-    rowOf(request)?.bodyType === undefined
-      ? parseJsonBody(request, await readBody(request, { requestSeconds, memory }))
-      : undefined,
+    rowOf(request)?.bodyType === undefined ? parseJsonBody(request, await readBody(request, { memory })) : undefined,
   );
   app.addHook('onRequest', async (request) => {
     // The content type is ignored; a malformed one must not reject the upload.
@@ -181,7 +183,7 @@ function readBodies(app: FastifyInstance, { timeouts, limits }: Pick<ServerOptio
   app.addHook('preParsing', async (request) => {
     // The body of a GET has no meaning, but it has limits.
     if (!['GET', 'HEAD'].includes(request.method) || !hasUnreadBody(request)) return;
-    await readBody(request, { requestSeconds, memory, bodyLimit: SMALL_BODY_BYTES });
+    await readBody(request, { memory, bodyLimit: SMALL_BODY_BYTES });
   });
   return memory;
 }

@@ -21,15 +21,14 @@ export async function openBlobs(
     blobs: BlobsLocation;
     linkCredentials?: S3Credentials | undefined;
     spoolFolder: string;
-    spoolBytes: number;
   },
   log: Log,
 ): Promise<BlobStore> {
-  const { blobs, dataFolder, linkCredentials, spoolFolder, spoolBytes } = config;
+  const { blobs, dataFolder, linkCredentials, spoolFolder } = config;
   if (blobs.kind === 'disk') return DiskBlobs.open(dataFolderPaths(dataFolder).blobs);
   // Imported only here, so that a process without S3 does not load the SDK.
   const { S3Blobs } = await import('./blobs/s3/s3-blobs.js');
-  return S3Blobs.open(blobs, { linkCredentials, spoolFolder, spoolBytes, log });
+  return S3Blobs.open(blobs, { linkCredentials, spoolFolder, log });
 }
 
 /** Opens the blob store for a check beside running services. @throws BackendUnusable */

@@ -1,12 +1,9 @@
-import { chmod, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
-import { clip } from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg } from './contents.js';
-import { directHead, formOf, headOf, putBytes, type RawAnswer, RawClient } from './raw-client.js';
+import { headOf, putBytes, type RawAnswer, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from './remains.js';
 
 const IDLE_SECONDS = 2;
@@ -17,7 +14,7 @@ let shortLinks: TestServer;
 let api: Api;
 
 beforeAll(async () => {
-  impatient = await startServer({ 'idle-seconds': 1, 'direct-seconds': 1, 'request-seconds': 1 });
+  impatient = await startServer({ 'idle-seconds': 1 });
   shortLinks = await startServer({ 'idle-seconds': IDLE_SECONDS, 'link-seconds': LINK_SECONDS });
   api = await impatient.api();
 });
@@ -78,90 +75,32 @@ test('a PUT that is slow but steady outlasts the idle time and its link', async 
   await client.hangUp();
 });
 
-const { head, tail } = formOf('slow.jpg');
-const SLOW = [
-  ['in its file', head, Buffer.from(picture)],
-  ['after its file', `${head}${'x'.repeat(1000)}`, Buffer.from(tail)],
-  ['before its file', '', Buffer.from(head)],
-  ['in an unknown field', formOf('other.jpg', { field: 'other' }).head, Buffer.from(picture)],
-] as const;
-
-test.each(SLOW)('a direct upload that is slow %s is answered with 408 in time', async (_, first, rest) => {
-  const id = await api.newDataset();
-  const client = await RawClient.open(impatient.url);
-  await client.send(directHead(api, id, { 'Content-Length': 1_000_000 }), first);
-  const { status, body } = await trickle(client, rest);
-  expect({ status, code: body.error_code }).toEqual({ status: 408, code: 408001 });
-  await client.hangUp();
-  expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [], counts: { pending: 0 } });
-});
-
-test('a direct upload that stalls is answered with 408', async () => {
-  const id = await api.newDataset();
-  const client = await RawClient.open(impatient.url);
-  await client.send(directHead(api, id, { 'Content-Length': 1_000_000 }));
-  expect((await eventually(() => client.answer())).status).toBe(408);
-  await client.hangUp();
-});
-
 const jsonHead = (path: string, bytes: number) =>
   headOf('POST', new URL(`${api.url}${BASE_PATH}${path}`), {
     Authorization: `Bearer ${api.token}`,
     'Content-Length': bytes,
   });
 
-test.each([
-  ['a JSON body', () => jsonHead('', 500_000)],
-  ['a JSON body of a large batch', async () => jsonHead(`/${await api.newDataset()}/get-upload-endpoint`, 30_000_000)],
-  ['the body of a GET', () => jsonHead('', 16_000).replace('POST', 'GET')],
-])('%s that arrives byte by byte is answered with 408 in time', async (_, makeHead) => {
-  const client = await RawClient.open(impatient.url);
-  await client.send(await makeHead());
-  const { status, body } = await trickle(client, Buffer.alloc(500_000, ' '));
-  expect({ status, code: body.error_code }).toEqual({ status: 408, code: 408002 });
-  await client.hangUp();
-});
-
-test('headers that arrive byte by byte are answered with 408 in time', async () => {
-  const client = await RawClient.open(impatient.url);
-  const head = `GET /healthz HTTP/1.1\r\nHost: yard\r\nX-Slow: ${'x'.repeat(10_000)}`;
-  const { status, body } = await trickle(client, Buffer.from(head));
-  expect({ status, code: body.error_code }).toEqual({ status: 408, code: 408002 });
-  await client.hangUp();
-});
-
-test('a JSON body that arrives fast enough for its size outlasts the time of a small one', async () => {
-  const client = await RawClient.open(impatient.url);
-  const body = Buffer.from(JSON.stringify({ name: 'patience' }).padEnd(1_000_000));
-  await client.send(jsonHead('', body.length), body.subarray(0, 900_000));
-  const late = Date.now() + 2000;
-  let sent = 900_000;
-  await eventually(async () => {
-    await client.send(body.subarray(sent, ++sent));
-    return Date.now() > late ? true : undefined;
-  });
-  await client.send(body.subarray(sent));
-  expect(await eventually(() => client.answer())).toMatchObject({ status: 200, body: { name: 'patience' } });
-  await client.hangUp();
-});
-
-test('a direct upload whose check takes too long is not blamed on the connection', async () => {
-  const folder = await temporaryFolder();
-  const ffmpeg = join(folder, 'ffmpeg');
-  await writeFile(
-    ffmpeg,
-    '#!/bin/sh\ncase "$*" in *-version*) echo "ffmpeg version 7.1" ;; *) exec sleep 600 ;; esac\n',
-  );
-  await chmod(ffmpeg, 0o755);
-  const busy = await startServer({ 'direct-seconds': 3, ffmpeg });
-  const client = await busy.api();
-  const id = await client.newDataset();
-  const { status, headers, body } = await client.upload(id, 'clip.mp4', clip('faststart.mp4'));
-  expect({ status, code: body.error_code }).toEqual({ status: 503, code: 503003 });
-  expect(headers.get('retry-after')).not.toBeNull();
-  expect(body.error_message).toMatch(/^The whole file arrived, but .* within 3 s\. .*get-upload-endpoint/);
-  expect((await client.status(id)).body).toMatchObject({ status: 'DRAFT', files: [] });
-  expect(remainsIn(busy.dataFolder)).toEqual(NOTHING_REMAINS);
-  await discardServer(busy);
-  await rm(folder, { recursive: true });
+test('bodies and headers that arrive byte by byte are answered with 408, and one that is fast enough for its size is not', async () => {
+  const slow = async (first: string, rest: Buffer) => {
+    const client = await RawClient.open(impatient.url);
+    await client.send(first);
+    const { status, body } = await trickle(client, rest);
+    await client.hangUp();
+    return { status, code: body.error_code };
+  };
+  const spaces = Buffer.alloc(500_000, ' ');
+  const batch = `/${await api.newDataset()}/get-upload-endpoint`;
+  const answers = Promise.all([
+    slow(jsonHead('', 500_000), spaces),
+    slow(jsonHead('', 16_000).replace('POST', 'GET'), spaces),
+    slow('GET /healthz HTTP/1.1\r\nHost: yard\r\nX-Slow: ', Buffer.alloc(10_000, 'x')),
+  ]);
+  const fast = await RawClient.open(impatient.url);
+  const bytes = Buffer.from(JSON.stringify({ filenameToByteSize: { 'a.txt': 1 } }).padEnd(1_000_000));
+  await fast.send(jsonHead(batch, bytes.length), bytes.subarray(0, 900_000));
+  expect(await answers).toEqual(Array(3).fill({ status: 408, code: 408002 }));
+  await fast.send(bytes.subarray(900_000));
+  expect(await eventually(() => fast.answer())).toMatchObject({ status: 200 });
+  await fast.hangUp();
 });

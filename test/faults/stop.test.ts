@@ -19,7 +19,7 @@ import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js
 import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
 
 /** Longer than a test takes: the server ends only when every request ends by itself. */
-const FOR_EVER = { 'stop-seconds': 86_400, 'idle-seconds': 86_400, 'direct-seconds': 86_400 };
+const FOR_EVER = { 'stop-seconds': 86_400, 'idle-seconds': 86_400 };
 
 let server: TestServer;
 

@@ -10,16 +10,10 @@ const RETENTION = /for no key update(?![\s\S]*(?:from|join) "file")|from "revisi
  * have upper-case ones, and so has Terminate (`X`), which has no answer.
  */
 const NO_STATEMENT = /^[\0pX]/;
-const TOKEN_LOOKUP = /from "token"/;
 
 /** The bytes sent in each round trip that requests have cost so far, as seen by the proxy in front of Postgres. */
-export function tripsForRequests(proxy: TcpProxy): { changes: readonly string[]; lookups: readonly string[] } {
-  const trips = proxy.conversations
+export function tripsForRequests(proxy: TcpProxy): readonly string[] {
+  return proxy.conversations
     .flatMap((each) => each.trips)
     .filter((text) => !BACKGROUND_STATEMENTS.test(text) && !RETENTION.test(text) && !NO_STATEMENT.test(text));
-  return {
-    changes: trips.filter((text) => !TOKEN_LOOKUP.test(text)),
-    /** Lookups of tokens, which the server caches for some seconds. */
-    lookups: trips.filter((text) => TOKEN_LOOKUP.test(text)),
-  };
 }

@@ -21,8 +21,7 @@ const ffmpegOf = async ({ url }: TestServer) =>
   ((await (await fetch(`${url}/readyz`)).json()) as { ffmpeg: unknown }).ffmpeg;
 
 test.skipIf(why)('with ffmpeg, uploads are accepted or rejected by their frames, and it is named', () =>
-  // A decode has low priority, so that a busy machine delays it.
-  withServer({ 'direct-seconds': '600' }, async (server) => {
+  withServer({}, async (server) => {
     const found = { path: expect.stringMatching(/^\/.*ffmpeg$/), version: expect.stringMatching(/\d/) };
     expect(await ffmpegOf(server)).toEqual(found);
     expect(server.output()).toMatch(/every frame of a clip is decoded with ffmpeg \S+ \(\/\S+\)/);

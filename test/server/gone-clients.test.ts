@@ -16,7 +16,7 @@ let api: Api;
 let auditLog: string;
 beforeAll(async () => {
   auditLog = join(await temporaryFolder(), 'audit.log');
-  server = await startServer({ 'max-connections': 12, 'audit-log': auditLog });
+  server = await startServer({ 'audit-log': auditLog });
   api = await server.api();
 });
 afterAll(() => discardServer(server));
@@ -102,7 +102,6 @@ test('events that a client does not read are counted until its connection ends',
 
 test('requests behind an unanswered one on the same connection end with it, and have not begun', async () => {
   const id = await api.newDataset();
-  // More than the account may have in flight.
   for (let i = 0; i < 8; i++) {
     const client = await RawClient.open(server.url);
     const body = JSON.stringify({ name: `made-by-${i}` });

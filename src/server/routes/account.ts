@@ -4,11 +4,15 @@ import { DEFAULT_SHARE_SECONDS, MAX_EXPIRY_SECONDS } from '../../api/limits.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { DatasetService } from '../../service/datasets.js';
-import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
+import type { Accounts, RevocationOptions } from '../../storage/catalog/accounts/accounts.js';
 import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
-import { type Grant, isExpired, type TokenRights, type TokenSummary } from '../../storage/catalog/accounts/grant.js';
-import type { NewSession, Sessions } from '../../storage/catalog/accounts/sessions.js';
-import type { RevocationOptions } from '../../storage/catalog/accounts/token-statements.js';
+import {
+  type Grant,
+  isExpired,
+  type NewSession,
+  type TokenRights,
+  type TokenSummary,
+} from '../../storage/catalog/accounts/grant.js';
 import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { browserNameOf, isFromPage, setSessionCookie } from '../session.js';
@@ -128,7 +132,6 @@ async function revoke(
 
 export interface SessionServices {
   readonly accounts: Accounts;
-  readonly sessions: Sessions;
   readonly failedLogins: FailedLogins;
   /** The name of the cookie with the session of the page. */
   readonly sessionCookie: string;
@@ -138,7 +141,6 @@ export interface SessionServices {
 /** Signs browsers in and out. */
 export function sessionHandlers({
   accounts,
-  sessions,
   failedLogins,
   sessionCookie: name,
   now,
@@ -150,7 +152,7 @@ export function sessionHandlers({
   };
   const startWithCode = async (request: FastifyRequest, code: string): Promise<NewSession> => {
     failedLogins.admitCode(request.ip);
-    const session = await sessions.startWithCode(code, { now: now(), name: browserNameOf(request) });
+    const session = await accounts.startSessionWithCode(code, { now: now(), name: browserNameOf(request) });
     if (session !== undefined) return session;
     const message =
       'The link was used already, or has expired: it signs in once, within a minute. To get another one, run: trainyard open';
@@ -171,7 +173,10 @@ export function sessionHandlers({
         request.audited = { session: session.id, by: 'code' };
         return answerWith(reply, session);
       }
-      const session = await sessions.start(grant.tokenId, { now: now(), name: browserNameOf(request) });
+      const session = await accounts.makeSession('session', grant.tokenId, {
+        now: now(),
+        name: browserNameOf(request),
+      });
       if (session === undefined) throw tokenHasEnded();
       request.audited = { session: session.id };
       return answerWith(reply, session);
@@ -186,7 +191,8 @@ export function sessionHandlers({
     },
     'session.code': async ({ request, reply }) => {
       const { tokenId } = request.grant ?? {};
-      const code = tokenId === undefined ? undefined : await sessions.makeCode(tokenId, now());
+      const code =
+        tokenId === undefined ? undefined : await accounts.makeSession('code', tokenId, { now: now(), name: null });
       if (tokenId === undefined || code === undefined) throw tokenHasEnded();
       request.audited = {};
       reply.header('cache-control', 'no-store');

@@ -9,14 +9,7 @@ import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-wr
 import type { DatasetService } from '../../service/datasets.js';
 import type { UploadLink, UploadLinks } from '../../service/upload/upload-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
-import {
-  bodyOf,
-  type BodyTimeouts,
-  contentLengthOf,
-  filePartOf,
-  MAX_DIRECT_BODY_BYTES,
-  uploadSignal,
-} from '../bodies.js';
+import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Metrics } from '../metrics.js';
@@ -39,10 +32,14 @@ const DIRECT_LIMIT = {
 /** Uploads of a batch whose ids are in its line of the audit log; a larger batch has their number alone. */
 const MAX_AUDITED_UPLOADS = 20;
 
+/** From the start of a direct upload to its answer, which the API promises within 120 s. */
+const DIRECT_SECONDS = 115;
+
 export interface UploadServices {
   readonly uploads: Uploads;
   readonly uploadLinks: UploadLinks;
-  readonly timeouts: BodyTimeouts;
+  /** The longest time without a new byte of an upload through a link. */
+  readonly idleSeconds: number;
   readonly metrics: Metrics;
   readonly filesInFlight: FilesInFlight;
   /** The service's URL for clients; `undefined` for the host that each client used. */
@@ -56,14 +53,14 @@ export interface UploadServices {
 export function uploadHandlers(
   services: UploadServices,
 ): Handlers<'file.upload' | 'upload.reserve' | 'upload.receive'> {
-  const { uploads, uploadLinks, timeouts, metrics, filesInFlight, publicUrl, now, stopping } = services;
+  const { uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now, stopping } = services;
   return {
     'file.upload': async ({ key, request, reply }) => {
       const atMostBytes = contentLengthOf(request);
       if ((atMostBytes ?? 0) > DIRECT_LIMIT.bytes) throw new ServiceError('too_large', DIRECT_LIMIT.message);
       const condition = conditionOf(request.headers);
       const author = authorOf(request, 'upload');
-      const signal = uploadSignal(request, reply, { directSeconds: timeouts.directSeconds });
+      const signal = uploadSignal(request, reply, { totalSeconds: DIRECT_SECONDS });
       const { filename, body } = await filePartOf(request.raw, { limit: DIRECT_LIMIT, signal });
       request.audited = { filename };
       const received = uploads.receiveDirect(key, filename, { body, signal, atMostBytes, author, condition });
@@ -108,7 +105,7 @@ export function uploadHandlers(
       if (sizeBytes === undefined) {
         throw new ServiceError('length_required', 'Send the PUT with a Content-Length of the exact file size.');
       }
-      const signal = uploadSignal(request, reply, { idleSeconds: timeouts.idleSeconds });
+      const signal = uploadSignal(request, reply, { idleSeconds });
       const onFile = ({ datasetId, filename }: DatasetFile) => {
         request.audited = { upload: link.fileId, dataset: datasetId, filename };
       };

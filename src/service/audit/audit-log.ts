@@ -1,13 +1,7 @@
 import { appendFile } from 'node:fs/promises';
-import { setTimeout as wait } from 'node:timers/promises';
 import { escapeOf } from '../../json-text.js';
 import { BackendUnusable } from '../../storage/backend-unusable.js';
 import { withoutTokens } from './without-tokens.js';
-
-/** Lines that wait for the disk; later ones are dropped. */
-const MAX_WAITING_LINES = 10_000;
-
-const RETRY_MS = 2000;
 
 /** What happened: who did what to what, from where, and how it ended. Never a secret or the text of a caption. */
 export interface AuditEntry {
@@ -19,83 +13,61 @@ export interface AuditEntry {
 }
 
 /**
- * Appends JSON lines to a file, in the background, so that no request waits for it. While the file can't be written, lines
- * wait in memory. The file is opened for each write, so that several processes may append, and other programs rotate it.
+ * Appends JSON lines to a file, in the background, so that no request waits for it. The file is opened for each line, so that
+ * several processes may append, and other programs rotate it.
  */
 export class AuditLog {
   readonly #path: string;
-  readonly #onStateChange: (error: unknown) => void;
-  #waiting: string[] = [];
-  #writing: Promise<void> | undefined;
-  #isClosed = false;
+  readonly #onLost: (entry: AuditEntry, error: unknown) => void;
+  #writing: Promise<void> = Promise.resolve();
   #isWritable = true;
 
-  private constructor(path: string, onStateChange: (error: unknown) => void) {
+  private constructor(path: string, onLost: (entry: AuditEntry, error: unknown) => void) {
     this.#path = path;
-    this.#onStateChange = onStateChange;
+    this.#onLost = onLost;
   }
 
   /**
    * Creates the file if there is none.
    *
-   * @param onStateChange is called with the error when a write fails for the first time, and with `undefined` once lines are
-   * written again
-   * @throws BackendUnusable if it can't be written
+   * @param onLost is called with each entry that could not be written
+   * @throws BackendUnusable if the file can't be written
    */
-  static async open(path: string, onStateChange: (error: unknown) => void): Promise<AuditLog> {
+  static async open(path: string, onLost: (entry: AuditEntry, error: unknown) => void): Promise<AuditLog> {
     await appendFile(path, '', { mode: 0o600 }).catch((error) => {
       const message = `The audit log can't be written: ${error.message}`;
       throw new BackendUnusable(message, { cause: error, isTemporary: false });
     });
-    return new AuditLog(path, onStateChange);
+    return new AuditLog(path, onLost);
   }
 
+  /** Whether the last entry was written. */
   get isWritable(): boolean {
     return this.#isWritable;
   }
 
   add(entry: AuditEntry): void {
-    if (this.#waiting.length < MAX_WAITING_LINES) this.#waiting.push(lineOf(entry));
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing = this.#writing
+      .then(() => appendAuditEntry(this.#path, entry))
+      .then(
+        () => {
+          this.#isWritable = true;
+        },
+        (error) => {
+          this.#isWritable = false;
+          this.#onLost(entry, error);
+        },
+      );
   }
 
-  /** Writes the lines that wait, with one attempt. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#writing;
-  }
-
-  async #write(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const lines = this.#waiting;
-      this.#waiting = [];
-      try {
-        await appendFile(this.#path, lines.join(''), { mode: 0o600 });
-        if (!this.#isWritable) this.#setWritable(true, undefined);
-      } catch (error) {
-        this.#waiting = [...lines, ...this.#waiting];
-        if (this.#isWritable) this.#setWritable(false, error);
-        if (this.#isClosed) return;
-        await wait(RETRY_MS);
-      }
-    }
-  }
-
-  #setWritable(isWritable: boolean, error: unknown): void {
-    this.#isWritable = isWritable;
-    this.#onStateChange(error);
+  /** Resolves when all entries are written. */
+  close(): Promise<void> {
+    return this.#writing;
   }
 }
 
-/** Appends one line. @throws the error of the file system */
+/** Appends one line. Characters that control a terminal or the direction of text are escaped. @throws the error of the file system */
 export async function appendAuditEntry(path: string, entry: AuditEntry): Promise<void> {
-  await appendFile(path, lineOf(entry), { mode: 0o600 });
-}
-
-/** Characters that control a terminal or the direction of text are escaped. */
-function lineOf(entry: AuditEntry): string {
   const json = withoutTokens(JSON.stringify(entry));
-  return `${json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeOf)}\n`;
+  await appendFile(path, `${json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeOf)}\n`, { mode: 0o600 });
 }

@@ -1,5 +1,5 @@
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
-import { pruneTokens } from '../../storage/catalog/accounts/prune-tokens.js';
+import { pruneTokens } from '../../storage/catalog/accounts/accounts.js';
 import type { Retention } from '../../storage/catalog/history/retention.js';
 import type { JobKind } from '../../storage/catalog/jobs.js';
 import type { Database } from '../../storage/database/database.js';
@@ -47,6 +47,6 @@ export function cleanUpJobs(
     }),
     repeated('empty-trash', (signal) => emptyTrash(dependencies, signal)),
     repeated('prune-history', (signal) => retention.run(now(), signal)),
-    repeated('prune-tokens', (signal) => pruneTokens(database, { now: now(), signal }), TOKEN_INTERVAL),
+    repeated('prune-tokens', () => pruneTokens(database, { now: now() }), TOKEN_INTERVAL),
   ];
 }

@@ -4,7 +4,7 @@ export interface QuotaLimits {
   readonly ofAccount: number;
   /** Of all accounts together; without it, only each account has a limit. */
   readonly ofAll?: number;
-  /** What is counted, with the setting that limits it if there is one: `uploads in flight (--account-uploads)`. */
+  /** What is counted: `uploads in flight`. */
   readonly what: string;
   /** When a client may try again. */
   readonly retryAfterSeconds?: number;

@@ -48,9 +48,8 @@ export interface TransferOptions {
   readonly isBackup: boolean;
   /** Goes on without lost files, between data folders: they have the problem `BYTES_LOST` in the copy, and their datasets are FAILED. */
   readonly skipsLost: boolean;
-  /** Temporary folder for uploads into a bucket; holds at most `spoolBytes`. */
+  /** Temporary folder for uploads into a bucket. */
   readonly spoolFolder: string;
-  readonly spoolBytes: number;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: CopyProgress) => void;
   readonly onWarning?: (message: string) => void;

@@ -11,8 +11,6 @@ import type { Database, Query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
 import type { AccountLimits } from './accounts/account-usage.js';
 import { Accounts } from './accounts/accounts.js';
-import { Sessions } from './accounts/sessions.js';
-import { TokenCache } from './accounts/token-cache.js';
 import { Catalog } from './catalog.js';
 import { Jobs } from './jobs.js';
 import { Rechecks } from './rechecks.js';
@@ -27,11 +25,10 @@ export interface CatalogConfig {
   readonly accountLimits?: AccountLimits | undefined;
 }
 
-/** The catalog, the accounts with their sessions, the rechecks, and the clock that sets and compares all times in them. */
+/** The catalog, the accounts, the rechecks, and the clock that sets and compares all times in them. */
 export interface OpenCatalog {
   readonly catalog: Catalog;
   readonly accounts: Accounts;
-  readonly sessions: Sessions;
   readonly rechecks: Rechecks;
   readonly jobs: Jobs;
   readonly database: Database;
@@ -65,7 +62,6 @@ export async function openCatalog(
   return {
     catalog: new Catalog(db, catalogOptions),
     accounts: new Accounts(db),
-    sessions: new Sessions(db),
     rechecks: new Rechecks(db),
     jobs: new Jobs(db),
     database: db,
@@ -112,20 +108,10 @@ async function openOnPostgres(
     throw error;
   });
   const changes = new ChangeFeed();
-  const tokens = new TokenCache();
   let isWarned = false;
   const notifications = new Notifications(url, db.query, {
-    onMessage: (message) => {
-      if (message === 'tokens') tokens.clear();
-      else changes.announce(message);
-    },
-    onConnect: () => {
-      tokens.isConnected = true;
-      changes.announceGap();
-    },
-    onDisconnect: () => {
-      tokens.isConnected = false;
-    },
+    onChange: (change) => changes.announce(change),
+    onConnect: () => changes.announceGap(),
     onSilence: () => {
       if (!isWarned) onWarning?.(NO_NOTIFICATIONS);
       isWarned = true;
@@ -135,8 +121,7 @@ async function openOnPostgres(
   const { notifyInstances } = notifications;
   return {
     catalog: new Catalog(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),
-    accounts: new Accounts(db, { tokens, notifyInstances }),
-    sessions: new Sessions(db),
+    accounts: new Accounts(db),
     rechecks: new Rechecks(db),
     jobs: new Jobs(db),
     database: db,

@@ -8,11 +8,8 @@ export interface AnnouncedChange {
   readonly filenames?: readonly string[] | undefined;
 }
 
-/** A message from one process to the others on its database: a dataset has changed, or a token was revoked. */
-export type InstanceMessage = AnnouncedChange | 'tokens';
-
-/** Makes the statements that send a message to the other processes when their transaction is committed. */
-export type NotifyInstances = (message: InstanceMessage) => readonly Compilable<unknown>[];
+/** Makes the statements that announce a change to the other processes on the database when their transaction is committed. */
+export type NotifyInstances = (change: AnnouncedChange) => readonly Compilable<unknown>[];
 
 /** The events besides those of one dataset: a change to any dataset, and a gap in which changes may be missed. */
 const ANY = Symbol('any');

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { withAnySignal } from '../../abort-signals.js';
-import type { InstanceMessage, NotifyInstances } from './change-feed.js';
+import type { AnnouncedChange, NotifyInstances } from './change-feed.js';
 import type { Query } from './database.js';
 import { clientConfigOf } from './postgres.js';
 
@@ -20,12 +20,10 @@ const MIN_RETRY_DELAY_MS = 100;
 const MAX_RETRY_DELAY_MS = 5000;
 
 export interface Listener {
-  /** Another process has sent a message. */
-  readonly onMessage: (message: InstanceMessage) => void;
+  /** Another process has made a change. */
+  readonly onChange: (change: AnnouncedChange) => void;
   /** The process listens (again), and messages arrive. Messages that were sent before may be missed. */
   readonly onConnect: () => void;
-  /** The connection is lost: messages are missed until `onConnect`. */
-  readonly onDisconnect: () => void;
   /** Called every few seconds while the database accepts messages and does not deliver them. */
   readonly onSilence: () => void;
 }
@@ -52,10 +50,10 @@ export class Notifications {
     this.#running = this.#run();
   }
 
-  readonly notifyInstances: NotifyInstances = (message) => [
+  readonly notifyInstances: NotifyInstances = (change) => [
     {
       compile: () =>
-        sql<unknown>`select pg_notify(${sql.lit(CHANNEL)}, ${payloadOf(this.#sender, message)})`.compile(this.#query),
+        sql<unknown>`select pg_notify(${sql.lit(CHANNEL)}, ${payloadOf(this.#sender, change)})`.compile(this.#query),
     },
   ];
 
@@ -92,7 +90,6 @@ export class Notifications {
       } catch {
         // After any error the loop opens a new connection.
       }
-      this.#listener.onDisconnect();
       signal.removeEventListener('abort', onBreak);
       await Promise.race([client.end(), pause(CLOSE_TIMEOUT_MS, new AbortController().signal)]).catch(() => {});
       await pause(delayMs, signal);
@@ -112,25 +109,25 @@ export class Notifications {
   #receive(payload: string): void {
     const space = payload.indexOf(' ');
     const [sender, message] = [payload.slice(0, space), payload.slice(space + 1)];
-    if (sender === this.#sender) {
-      if (message === SELF_TEST) this.#onSelfTest();
-    } else this.#listener.onMessage(messageIn(message));
+    if (sender !== this.#sender) {
+      const change = changeIn(message);
+      if (change !== undefined) this.#listener.onChange(change);
+    } else if (message === SELF_TEST) this.#onSelfTest();
   }
 }
 
-/** `SENDER tokens`, `SENDER dataset ID`, or `SENDER dataset ID ["NAME",…]` if the names are not too long. */
-function payloadOf(sender: string, message: InstanceMessage): string {
-  if (message === 'tokens') return `${sender} ${message}`;
-  const { datasetId, filenames } = message;
+/** `SENDER dataset ID`, or `SENDER dataset ID ["NAME",…]` if the names are not too long. */
+function payloadOf(sender: string, { datasetId, filenames }: AnnouncedChange): string {
   const withoutNames = `${sender} dataset ${datasetId}`;
   if (filenames === undefined) return withoutNames;
   const payload = `${withoutNames} ${JSON.stringify(filenames)}`;
   return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? withoutNames : payload;
 }
 
-function messageIn(text: string): InstanceMessage {
+/** `undefined` for the message of another version or program, and for a self-test. */
+function changeIn(text: string): AnnouncedChange | undefined {
   const [, datasetId, names] = /^dataset (\S+)(?: (.+))?$/s.exec(text) ?? [];
-  return datasetId === undefined ? 'tokens' : { datasetId, filenames: namesIn(names) };
+  return datasetId === undefined ? undefined : { datasetId, filenames: namesIn(names) };
 }
 
 /** `undefined`, which stands for all names, also for those in the form of another version or program. */

@@ -286,8 +286,7 @@ export type Schema = {
  * that are damaged, of a kind, or not stored; others have all columns that their statements read.
  */
 const INDEXES = [
-  // With all columns by which tokens are counted: a row has kilobytes if it is bound to many datasets.
-  'index token_account on token (account_id, kind, revoked_at, expires_at, created_at, parent_id, id)',
+  'index token_account on token (account_id)',
   'index token_parent on token (parent_id) where parent_id is not null',
   'unique index dataset_name_unique on dataset (account_id, name)',
   // A mount root looks for the datasets of all accounts with a name.

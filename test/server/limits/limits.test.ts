@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/base-path.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
@@ -13,9 +12,8 @@ async function serverWith(settings: Record<string, string | number>): Promise<{ 
 
 describe('a limit', () => {
   test('of an account is 507 with the name of its setting, and leaves everything as it was', async () => {
-    const { server, api } = await serverWith({ 'account-datasets': 1, 'account-files': 2, 'account-bytes': 20 });
+    const { server, api } = await serverWith({ 'account-bytes': 20 });
     const id = await api.newDataset('only');
-    expect((await api.create('second')).body.error_message).toContain('--account-datasets');
     expect((await api.upload(id, 'a.txt', '123456789')).status).toBe(200);
     const tooLarge = await api.upload(id, 'b.txt', '123456789012');
     expect(tooLarge).toMatchObject({ status: 507, body: { error_code: 507002 } });
@@ -23,17 +21,16 @@ describe('a limit', () => {
     expect((await api.links(id, { 'b.txt': 12 })).status).toBe(507);
     const { uploads } = (await api.links(id, { 'b.txt': 4 })).body;
     expect((await put(uploads['b.txt']!.upload_url, '1234')).status).toBe(200);
-    expect((await api.upload(id, 'c.txt', '1')).body.error_message).toContain('--account-files');
     expect(await api.filenames(id)).toEqual(['a.txt', 'b.txt']);
     expect((await api.request('GET', '/account')).body).toMatchObject({
       usage: { datasets: 1, files: 2, bytes: 13, history_bytes: 0 },
-      limits: { datasets: 1, files: 2, bytes: 20 },
+      limits: { datasets: 100_000, files: 10_000_000, bytes: 20 },
     });
     // A replaced file is in the history, and leaves room for others.
     expect((await api.upload(id, 'b.txt', '123')).status).toBe(200);
     expect((await api.request('GET', '/account')).body).toMatchObject({ usage: { bytes: 12, history_bytes: 4 } });
     const metrics = await metricsOf(server);
-    expect(metrics).toContain('trainyard_limit{setting="account-files"} 2');
+    expect(metrics).toContain('trainyard_limit{setting="account-bytes"} 20');
     expect(metrics).toMatch(/trainyard_error_responses_total\{error="quota_exceeded"\} [1-9]/);
     // Another account is not concerned.
     expect((await (await server.api('other')).create('mine')).status).toBe(200);
@@ -69,39 +66,21 @@ describe('a limit', () => {
     expect((await (await server.api('other')).list()).status).toBe(200);
   });
 
-  test('of uploads at once is 429, and a slot is free again when an upload ends', async () => {
-    const { api, server } = await serverWith({ 'account-uploads': 1 });
-    const id = await api.newDataset('dogs');
-    const link = new URL(await api.link(id, 'slow.txt', 10));
-    const socket = connect(Number(link.port), link.hostname);
-    onTestFinished(() => void socket.destroy());
-    socket.write(`PUT ${link.pathname}${link.search} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345`);
-    await eventually(async () => (await metricsOf(server)).includes('trainyard_uploads_in_flight 1') || undefined);
-    const rejected = await api.upload(id, 'b.txt', 'b');
-    expect(rejected).toMatchObject({ status: 429, body: { error_code: 429002 } });
-    expect(rejected.headers.get('retry-after')).toBe('2');
-    const other = await put(await api.link(id, 'c.txt', 3), 'abc');
-    expect(other.status).toBe(429);
-    socket.write('67890');
-    await eventually(async () => (await api.filenames(id)).includes('slow.txt') || undefined);
-    await eventually(async () => (await api.upload(id, 'b.txt', 'b')).status === 200 || undefined);
-  });
-
   test('of failed logins delays wrong tokens, and no valid one from the same address', async () => {
-    const { server, api } = await serverWith({ 'failed-logins-per-second': 1 });
+    const { server, api } = await serverWith({});
     const wrong = new Client(server.url, 'ty_wrong');
-    const failures = Array.from({ length: 12 }, () => wrong.list());
+    const failures = Array.from({ length: 100 }, () => wrong.list());
     let answered = 0;
     for (const failure of failures) void failure.then(() => answered++);
-    await eventually(() => answered >= 5 || undefined);
+    await eventually(() => answered >= 50 || undefined);
     expect((await api.list()).status).toBe(200);
-    // Seven failures still wait for their turn while the valid token has its answer.
-    expect(answered).toBeLessThan(12);
+    // The other failures are still delayed while the valid token has its answer.
+    expect(answered).toBeLessThan(100);
     for (const { status } of await Promise.all(failures)) expect(status).toBe(401);
   });
 
   test('of failed logins rejects codes that come too fast from one address, and no token from it', async () => {
-    const { server, api } = await serverWith({ 'failed-logins-per-second': 1, 'trusted-proxies': '127.0.0.1' });
+    const { server, api } = await serverWith({ 'trusted-proxies': '127.0.0.1' });
     const { code } = (await api.request<{ code: string }>('POST', '/session/codes')).body;
     const signIn = (body: object | undefined, headers: Record<string, string>) =>
       fetch(`${server.url}${BASE_PATH}/session`, {
@@ -111,13 +90,13 @@ describe('a limit', () => {
       });
     const wrong = { code: `tyc_${'x'.repeat(43)}` };
     const guesses = await Promise.all(
-      Array.from({ length: 40 }, () => signIn(wrong, { 'x-forwarded-for': '192.0.2.1' })),
+      Array.from({ length: 100 }, () => signIn(wrong, { 'x-forwarded-for': '192.0.2.1' })),
     );
     const statuses = guesses.map(({ status }) => status);
     expect([...new Set(statuses)].sort()).toEqual([401, 429]);
     const rejected = guesses.find(({ status }) => status === 429)!;
     expect(rejected.headers.get('retry-after')).toBe('1');
-    expect(await rejected.text()).toContain('--failed-logins-per-second');
+    expect(await rejected.text()).toContain('Too many codes');
     const token = { authorization: `Bearer ${api.token}`, 'x-forwarded-for': '192.0.2.1' };
     expect((await signIn(undefined, token)).status).toBe(200);
     expect((await signIn({ code }, { 'x-forwarded-for': '192.0.2.2' })).status).toBe(200);

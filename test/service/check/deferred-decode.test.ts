@@ -11,8 +11,7 @@ import { newRoot } from '../../harness/mounting.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
 import { newWorld } from '../../harness/world.js';
 
-/** Every clip is decoded after its answer. */
-const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'inline-decode-seconds': 0 };
+const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 };
 
 const WORLDS = [
   { name: 'sqlite+disk', leftOut: whyNoFfmpeg() },
@@ -37,10 +36,10 @@ for (const { name, leftOut } of WORLDS) {
       const id = await api.newDataset();
       await api.upload(id, 'good.txt', 'a dog');
       await api.upload(id, 'bad.txt', 'a cat');
-      const clip = media.clip('faststart.mp4');
+      const clip = media.longClip(media.clip('faststart.mp4'));
       const link = await api.link(id, 'good.mp4', clip.length);
       expect((await fetch(link, { method: 'PUT', body: new Uint8Array(clip) })).status).toBe(200);
-      const answer = await api.upload(id, 'bad.avi', media.damaged.clip());
+      const answer = await api.upload(id, 'bad.avi', media.longClip(media.damaged.clip()));
       expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ checking: true })]);
       expect(answer.body).not.toHaveProperty('warnings');
       const failed = await endOf(api, id);
@@ -55,12 +54,12 @@ for (const { name, leftOut } of WORLDS) {
 }
 
 /** A clip of ten minutes whose decode takes seconds. */
-async function longClip(): Promise<Buffer> {
+async function tenMinutes(): Promise<Buffer> {
   const target = join(await newRoot(), 'long.mp4');
   const source = media.clipPath('faststart.mp4');
   const repeat = ['-v', 'error', '-stream_loop', '4999', '-i', source, '-map', '0:v', '-c', 'copy', target];
   await promisify(execFile)('ffmpeg', repeat);
-  return readFile(target);
+  return media.longClip(await readFile(target));
 }
 
 /** Whether a process has a child that is ffprobe. */
@@ -78,7 +77,7 @@ test.skipIf(whyNoFfmpeg())(
     onTestFinished(() => discardServer(server));
     const api = await server.api();
     const id = await api.newDataset();
-    await api.upload(id, 'long.mp4', await longClip());
+    await api.upload(id, 'long.mp4', await tenMinutes());
     await api.upload(id, 'long.txt', 'a dog');
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       // Its process is decoding.

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../../../src/dataset/errors.js';
+import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
 import { emptyTrash, releaseLeases } from '../../../src/service/upload/cleanup.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
-import { clip } from '../../fixtures/media.js';
+import { clip, jpeg } from '../../fixtures/media.js';
 import { laptop } from '../../harness/author.js';
 import { eventually } from '../../harness/server.js';
 import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from '../check/check-service.js';
@@ -48,6 +50,22 @@ for (const place of PLACES) {
       await eventually(() => statuses.at(-1) === 'READY' || undefined);
       expect(statuses).not.toContain('FAILED');
       expect(await trash()).toEqual([]);
+    });
+
+    test('is like an image whose inspection takes long, which is inspected after the answer', async () => {
+      const { newInstance, becomes } = await open();
+      const { checks, upload } = newInstance({
+        inspect: async (file, { maxSeconds }) => {
+          if (maxSeconds !== undefined) throw new CpuBudgetSpent();
+          return inspectWith(file as { filename: string; path: string; sizeBytes: number }, { loadDecoder });
+        },
+      });
+      const { upload: answered } = await upload('a.jpg', await jpeg({ width: 640, height: 480 }));
+      expect(answered.state).toBe('received');
+      await upload('a.txt', 'a dog');
+      checks.start();
+      const { files } = await becomes('READY');
+      expect(files[0]?.upload.facts).toMatchObject({ width: 640, height: 480 });
     });
 
     test('that is rejected after the answer makes the dataset FAILED with the reason', async () => {

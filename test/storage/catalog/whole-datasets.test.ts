@@ -112,19 +112,20 @@ test('while a deletion of many files is undone, others upload; files that were a
   expect((await api.request('POST', `/${id}/revisions/9/undo`)).status).toBe(404);
 });
 
-test('a restore of more files than the account may have is rejected, and changes nothing', async () => {
+test('a restore of more bytes than the account may have is rejected, and changes nothing', async () => {
   const { server, api, id } = await serveMany();
   await api.upload(id, 'one-more.txt', 'a caption');
   const filenames = Array.from({ length: 1000 }, (_, i) => `image_${i}.jpg`);
   expect((await api.json('DELETE', `/${id}/files`, { filenames })).status).toBe(200);
+  const { usage } = (await api.request<{ usage: { bytes: number } }>('GET', '/account')).body;
   await server.stop();
-  const limited = await startServer({ 'account-files': 2 * PAIRS }, { dataFolder: server.dataFolder });
+  const limited = await startServer({ 'account-bytes': usage.bytes }, { dataFolder: server.dataFolder });
   onTestFinished(() => limited.stop().then(() => {}));
   const again = await limited.api('many');
   const restored = await again.request('POST', `/${id}/revisions/1/restore`);
   expect(restored.body).toMatchObject({
     error_code: expect.any(Number),
-    error_message: expect.stringContaining('--account-files'),
+    error_message: expect.stringContaining('--account-bytes'),
   });
   expect((await again.status(id)).body.counts).toMatchObject({ images: PAIRS - 1000 });
 });

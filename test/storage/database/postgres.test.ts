@@ -166,23 +166,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect(received).toEqual([undefined, undefined, undefined, ['b.txt']]);
   });
 
-  test('a token is cached, and rejected once another process has revoked it', async () => {
-    const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const [local, remote] = [await open(url), await open(url)];
-    const { token } = await local.accounts.createToken('tester', 1);
-    const lookups = () => proxy.conversations.flatMap(({ trips }) => trips).filter((text) => /from "token"/.test(text));
-    // Tokens are cached only while the process listens for revocations.
-    await eventually(async () => {
-      const before = lookups().length;
-      expect(await remote.accounts.grantOf(token)).toBeDefined();
-      return lookups().length === before || undefined;
-    });
-    const [{ id } = { id: '' }] = await local.accounts.tokens();
-    await local.accounts.revokeToken(id, 5);
-    expect(await local.accounts.grantOf(token)).toBeUndefined();
-    await eventually(async () => ((await remote.accounts.grantOf(token)) === undefined ? true : undefined), 3000);
-  });
-
   test('all processes use the time of the database, even if their own clocks are wrong', async () => {
     const url = await databaseForTest();
     const minute = 60_000_000;

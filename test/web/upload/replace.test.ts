@@ -193,7 +193,7 @@ describeInBrowser('a file with another extension', (site) => {
 describeInBrowser(
   'a clip that is decoded after its upload was answered',
   {
-    start: () => startServer({ 'caption-grace-seconds': 0, 'inline-decode-seconds': 0 }),
+    start: () => startServer({ 'caption-grace-seconds': 0 }),
     whyNot: whyNoFfmpeg(),
   },
   (site) => {
@@ -202,13 +202,13 @@ describeInBrowser(
       await site.api.upload(id, 'a.txt', 'a wagon');
       await site.api.upload(id, 'a.mp4', media.damaged.html());
       const { page, browserErrors } = await site.open(`/datasets/${id}/fitness`);
-      await replaceFile(page, 'a.mp4', { name: 'any.avi', buffer: media.damaged.clip() });
+      await replaceFile(page, 'a.mp4', { name: 'any.avi', buffer: media.longClip(media.damaged.clip()) });
       await failureOf(page, 'a.avi')
         .getByText(/^a\.avi is damaged.* a\.mp4 was not replaced\.$/)
         .waitFor();
       await replaceButton(page, 'a.mp4').waitFor();
       await page.getByRole('button', { name: 'Dismiss a.mp4' }).click();
-      await replaceFile(page, 'a.avi', { name: 'any.mp4', buffer: media.clip('faststart.mp4') });
+      await replaceFile(page, 'a.avi', { name: 'any.mp4', buffer: media.longClip(media.clip('faststart.mp4')) });
       await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
       expect(await site.api.filenames(id)).toEqual(['a.mp4', 'a.txt']);
       expect(browserErrors).toEqual([]);

@@ -72,7 +72,7 @@ export function addTransferCommands(program: Command): void {
     .description('Copy the catalog and the files to another installation, while no instance runs.')
     .requiredOption('--from <location...>', 'data folder, postgres://…, s3://…')
     .requiredOption('--to <location...>', 'like --from');
-  onInstallation(migrateData, { settings: ['spool', 'spoolBytes'], help: MIGRATE_HELP }, migrateBetween);
+  onInstallation(migrateData, { settings: ['spool'], help: MIGRATE_HELP }, migrateBetween);
 }
 
 interface Options {
@@ -112,7 +112,7 @@ async function restoreFrom(
 }
 
 async function copyFolder(
-  { spoolFolder, spoolBytes }: Config,
+  { spoolFolder }: Config,
   [from, to]: readonly [string, string],
   { isQuiet = false, ...options }: Pick<TransferOptions, 'isBackup' | 'skipsLost'> & { isQuiet: boolean | undefined },
 ): Promise<Copied> {
@@ -122,7 +122,7 @@ async function copyFolder(
     const installationIn = (dataFolder: string): Installation => {
       return { dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } };
     };
-    const tools = { spoolFolder, spoolBytes, signal, onProgress, onWarning };
+    const tools = { spoolFolder, signal, onProgress, onWarning };
     return copy(installationIn(from), installationIn(to), { ...options, ...tools });
   });
 }
@@ -214,11 +214,11 @@ function installationOf(option: string, texts: readonly string[]): Installation 
 /** The spool folder of the data folder or of `--spool`; without either, a temporary folder. */
 async function spoolOf(options: { spool?: string }, { from, to }: { from: Installation; to: Installation }) {
   const folder = to.dataFolder ?? from.dataFolder;
-  const { spoolFolder, spoolBytes } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });
+  const { spoolFolder } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });
   const isChosen = options.spool !== undefined || process.env.TRAINYARD_SPOOL;
-  if (folder !== undefined || isChosen) return { spoolFolder, spoolBytes, discard: async () => {} };
+  if (folder !== undefined || isChosen) return { spoolFolder, discard: async () => {} };
   const temporary = await mkdtemp(join(tmpdir(), 'trainyard-'));
-  return { spoolFolder: temporary, spoolBytes, discard: () => rm(temporary, { recursive: true, force: true }) };
+  return { spoolFolder: temporary, discard: () => rm(temporary, { recursive: true, force: true }) };
 }
 
 /** `12 files, 3.4 MB (copied now: 2 files, 1.0 MB)` */

@@ -32,6 +32,9 @@ const MAX_PUT_BYTES = 5 * 1024 ** 3;
 /** Memory for bytes on their way to the store. An account has half of it at most, since its clients may be slow. */
 const MEMORY_BYTES = 96 * 1024 * 1024;
 
+/** The maximum size of the spool. A direct upload fits into the half of an account. */
+const SPOOL_BYTES = 8 * 1024 ** 3;
+
 /** Writes to the operator's log. */
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
 
@@ -72,7 +75,7 @@ export class S3Blobs implements BlobStore {
     location: S3Location,
     options: {
       spoolFolder: string;
-      spoolBytes: number;
+      spoolBytes?: number;
       log: Log;
       linkCredentials?: S3Credentials | undefined;
       timeouts?: Timeouts;
@@ -89,7 +92,7 @@ export class S3Blobs implements BlobStore {
       if (reasons.length > 0) options.log('warn', { reasons }, whyNotPresigned(reasons, { hasLinkUser }));
       const { origin, sign } = await linkSigner(bucket, connection.signer);
       const presign: Presigning['presign'] = (key, terms) => sign(stagingKeyOf(key), terms);
-      const spool = await Spool.open(options.spoolFolder, options.spoolBytes);
+      const spool = await Spool.open(options.spoolFolder, options.spoolBytes ?? SPOOL_BYTES);
       return new S3Blobs(bucket, spool, isPresigned ? { origin, maxBytes: MAX_PUT_BYTES, presign } : undefined);
     } catch (error) {
       connection.close();

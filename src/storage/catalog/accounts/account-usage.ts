@@ -26,11 +26,9 @@ export const NO_LIMITS: AccountLimits = {
   datasetFiles: UNLIMITED,
 };
 
-const SETTING_OF: Record<keyof AccountUsage, string> = {
-  datasets: '--account-datasets',
-  files: '--account-files',
-  bytes: '--account-bytes',
-};
+/** Limits that keep the catalog in bounds, and that no person reaches. The limit of bytes is a setting. */
+export const MAX_ACCOUNT_DATASETS = 100_000;
+export const MAX_ACCOUNT_FILES = 10_000_000;
 
 interface Change {
   readonly accountId: string;
@@ -203,13 +201,14 @@ export function quotaErrorOf(error: unknown, limits: AccountLimits): unknown {
     total === 'bytes'
       ? 'Delete files that are no longer needed, withdraw uploads that never ended, or ask the operator of this server for more.'
       : 'Delete some that are no longer needed, or ask the operator of this server for more.';
-  const message = `The account has reached its limit of ${limits[total]} ${total} (${SETTING_OF[total]}). ${advice}`;
+  const limit = `${limits[total]} ${total}${total === 'bytes' ? ' (--account-bytes)' : ''}`;
+  const message = `The account has reached its limit of ${limit}. ${advice}`;
   return new ServiceError('quota_exceeded', message, { cause: error });
 }
 
 function exceededTotal(error: unknown): keyof AccountUsage | undefined {
   const [table, column] = nullColumnOf(error)?.split('.') ?? [];
-  return table === 'account' && column !== undefined && column in SETTING_OF
-    ? (column as keyof AccountUsage)
+  return table === 'account' && (column === 'datasets' || column === 'files' || column === 'bytes')
+    ? column
     : undefined;
 }

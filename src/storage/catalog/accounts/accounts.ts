@@ -1,63 +1,102 @@
 import { randomUUID } from 'node:crypto';
+import { type Compilable, sql } from 'kysely';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
-import type { Micros } from '../../../dataset/dataset.js';
+import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
-import type { NotifyInstances } from '../../database/change-feed.js';
-import type { Database, Transaction } from '../../database/database.js';
-import { rowChunksOf } from '../statements.js';
+import type { Database, Query, Transaction } from '../../database/database.js';
+import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
+import { IS_LIVE, rowChunksOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
-import type { Grant, TokenRights, TokenSummary } from './grant.js';
-import { listTokens, type TokenFilter } from './list-tokens.js';
-import type { TokenCache } from './token-cache.js';
 import {
+  datasetIdsIn,
   digestOfSecret,
-  earlier,
-  grantByDigest,
-  isTokenRevoked,
+  type Grant,
+  type NewSession,
   newToken,
-  type RevocationOptions,
-  revocation,
-  validTokens,
-} from './token-statements.js';
+  type TokenKind,
+  type TokenRights,
+  type TokenSummary,
+} from './grant.js';
 
-/** Tokens and shares of an account that its tokens make. The operator of the server may make more. */
+/** Tokens and shares of an account that its tokens make and that have not ended. As many that have ended are kept. */
 const MAX_TOKENS = 1000;
+
+/** Sessions, and codes, of one token; a further one ends the oldest. */
+const MAX_SESSIONS = 50;
+
+/** A page that stays open for longer than this asks to sign in again. A code is for opening a link at once. */
+const LIFETIMES: Record<'session' | 'code', Micros> = {
+  session: 30 * 86_400 * MICROS_PER_SECOND,
+  code: 60 * MICROS_PER_SECOND,
+};
+
+/** How long `token list` shows a token after its end; longer than any link of a token is valid. */
+export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
 
 /** Of an account or a token. */
 const NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 const NAME_RULE =
   'Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.';
 
+/** Which tokens to list; an empty filter matches all but codes. */
+export interface TokenFilter {
+  readonly ids?: readonly string[];
+  readonly kind?: TokenKind;
+  /** Excludes revoked tokens. */
+  readonly isUnrevoked?: boolean;
+}
+
+/** Which tokens `Accounts.revokeToken` revokes. */
+export interface RevocationOptions {
+  /** Only a token of this account. */
+  readonly accountId?: string;
+  /** Only a share of this dataset. */
+  readonly sharedDatasetId?: string;
+  /** Whether the tokens that it made end too. Its sessions and shares always do. */
+  readonly withMade?: boolean;
+}
+
 /**
- * Accounts, which own datasets, and the tokens that authenticate them. The database stores only the SHA-256 of each token.
- * A token has 256 random bits, so its hash needs no salt and does not reveal it. For the same reason the lookup need not take
- * constant time: its time could tell only how the hash of a guess compares to stored hashes, and a guess can't be chosen by
- * the beginning of its hash without computing the hashes of so many tokens that guessing is no easier.
+ * Accounts, which own datasets, and the tokens, sessions, shares and codes that authenticate them. The database stores only the
+ * SHA-256 of each secret. A secret has 256 random bits, so its hash needs no salt and the lookup need not take constant time.
  */
 export class Accounts {
   readonly #db: Database;
-  readonly #tokens: TokenCache | undefined;
-  readonly #notifyInstances: NotifyInstances;
   /** By token id; those that `saveLastUses` has not written yet. */
   readonly #lastUses = new Map<string, Micros>();
 
-  /** @param options.tokens a cache for a remote database; notifications clear it when a token is revoked */
-  constructor(db: Database, options: { tokens?: TokenCache; notifyInstances?: NotifyInstances } = {}) {
+  constructor(db: Database) {
     this.#db = db;
-    this.#tokens = options.tokens;
-    this.#notifyInstances = options.notifyInstances ?? (() => []);
   }
 
-  /** What a token allows; `undefined` for an unknown or revoked token. The caller compares `expiresAt` with the time. */
-  async grantOf(token: string): Promise<Grant | undefined> {
-    const digest = digestOfSecret(token);
-    const lookUp = () => grantByDigest(this.#db.query, digest);
-    return this.#tokens === undefined ? lookUp() : this.#tokens.get(digest, lookUp);
+  /**
+   * What a token allows; `undefined` for an unknown or revoked token, and for a code. The caller compares `expiresAt` with the time.
+   */
+  async grantOf(secret: string): Promise<Grant | undefined> {
+    const { query } = this.#db;
+    const { rows } = await query.executeQuery(tokenByDigest(query, { digest: digestOfSecret(secret) }));
+    const [row] = rows;
+    if (row === undefined) return undefined;
+    const { id, name, hint, parent_id, parent_name, parent_hint } = row;
+    const isSession = row.kind === 'session' && parent_id !== null;
+    const token = isSession ? { id: parent_id, name: parent_name, hint: parent_hint } : { id, name, hint };
+    return {
+      kind: row.kind as TokenKind,
+      tokenId: token.id,
+      sessionId: isSession ? id : null,
+      tokenName: token.name ?? `${token.hint}…`,
+      accountId: row.account_id,
+      accountName: row.account_name,
+      isReadOnly: row.is_read_only === 1,
+      datasetIds: datasetIdsIn(row.dataset_ids),
+      expiresAt: row.expires_at,
+    };
   }
 
-  /** For what a token has made and what must end with it. */
-  isRevoked(tokenId: string): Promise<boolean> {
-    return isTokenRevoked(this.#db.query, tokenId);
+  /** Whether a token, or the one that made a session or share, was revoked. An unknown one counts as revoked. */
+  async isRevoked(tokenId: string): Promise<boolean> {
+    const valid = unrevoked(this.#db.query).select('token.id').where('token.id', '=', tokenId);
+    return (await valid.executeTakeFirst()) === undefined;
   }
 
   /** Remembers that a token or session was used. `saveLastUses` writes it, so that no request waits for it. */
@@ -107,15 +146,8 @@ export class Accounts {
     { kind = 'token', parentId, expiresAt = null, isReadOnly = false, datasets, name: tokenName }: TokenRights = {},
   ): Promise<{ token: string; id: string }> {
     const name = accountName.trim().normalize('NFC');
-    if (!NAME.test(name)) {
-      throw new ServiceError(
-        'invalid_name',
-        `The account name ${JSON.stringify(accountName)} is not valid. ${NAME_RULE}`,
-      );
-    }
-    if (tokenName !== undefined && !NAME.test(tokenName)) {
-      throw new ServiceError('invalid_name', `The token name ${JSON.stringify(tokenName)} is not valid. ${NAME_RULE}`);
-    }
+    requireName('account', name);
+    if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
     const { query, transact } = this.#db;
     const account = { id: randomUUID(), name, created_at: now, datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
@@ -125,18 +157,17 @@ export class Accounts {
           .insertInto('account')
           .values(account)
           .onConflict((conflict) => conflict.column('name').doNothing()),
-        query.selectFrom('account').select('id').where('name', '=', name),
+        this.#locked(query.selectFrom('account').select('id').where('name', '=', name)),
       ]);
       if (found === undefined) throw new Error(`The account "${name}" is not in the catalog.`);
-      const accountId = found.id;
-      const parentExpiresAt =
-        parentId === undefined ? null : await this.#expiryOfMaker(transaction, { parentId, accountId, now });
+      const makerEndsAt = parentId === undefined ? null : await this.#endOfMaker(transaction, parentId, now);
+      const ends = [expiresAt, makerEndsAt].filter((end) => end !== null);
       const { secret, row } = newToken({
         kind,
-        account_id: accountId,
+        account_id: found.id,
         name: tokenName ?? null,
         created_at: now,
-        expires_at: earlier(expiresAt, parentExpiresAt),
+        expires_at: ends.length === 0 ? null : Math.min(...ends),
         is_read_only: isReadOnly ? 1 : 0,
         dataset_ids: datasetIds && JSON.stringify(datasetIds),
         parent_id: parentId ?? null,
@@ -147,71 +178,93 @@ export class Accounts {
   }
 
   /**
-   * The end of the token that makes another. A revocation of it waits for the end of the transaction.
+   * Makes a session, or a code that starts one once, with the rights of a token. `undefined` if the token has ended.
    *
-   * @throws ServiceError `quota_exceeded`; `unauthorized` if the maker was revoked since its request began
+   * @param options.name says in lists which browser it is
    */
-  async #expiryOfMaker(
-    { send }: Transaction,
-    { parentId, accountId, now }: { parentId: string; accountId: string; now: Micros },
-  ): Promise<Micros | null> {
-    const { query, hasRowLocks } = this.#db;
-    const unrevoked = query
+  makeSession(
+    kind: 'session' | 'code',
+    tokenId: string,
+    { now, name }: { now: Micros; name: string | null },
+  ): Promise<NewSession | undefined> {
+    const { query, transact } = this.#db;
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const [[token]] = await send([
+        query
+          .selectFrom('token')
+          .select(['account_id', 'expires_at', 'is_read_only', 'dataset_ids'])
+          .where('id', '=', tokenId)
+          .where(isValid(now)),
+      ]);
+      if (token === undefined) return undefined;
+      const expiresAt = Math.min(now + LIFETIMES[kind], token.expires_at ?? Number.POSITIVE_INFINITY);
+      const made = { kind, name, created_at: now, expires_at: expiresAt, parent_id: tokenId };
+      const { secret, row } = newToken({ ...token, ...made });
+      const ofToken = query.selectFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
+      const newest = ofToken.select('id').where(isValid(now)).orderBy('created_at', 'desc').limit(MAX_SESSIONS);
+      const others = query.deleteFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
+      await commit([query.insertInto('token').values(row), others.where('id', 'not in', newest)]);
+      return { id: row.id, secret, expiresAt };
+    });
+  }
+
+  /** Starts the session of a code. `undefined` if the code is unknown, was used or has expired, or its token has ended. */
+  async startSessionWithCode(
+    code: string,
+    options: { now: Micros; name: string | null },
+  ): Promise<NewSession | undefined> {
+    const { query } = this.#db;
+    const valid = query
       .selectFrom('token')
-      .select('expires_at')
-      .where('id', '=', parentId)
-      .where('revoked_at', 'is', null);
-    const [[maker], [tokens]] = await send([
-      hasRowLocks ? unrevoked.forShare() : unrevoked,
-      validTokens(query, { accountId, now }),
-    ]);
-    if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
-    if (tokens === undefined || tokens.count >= MAX_TOKENS) {
-      const message = `The account has ${MAX_TOKENS} tokens and shares, the most that it can have. Revoke some that are no longer needed.`;
-      throw new ServiceError('quota_exceeded', message);
-    }
-    return maker.expires_at;
+      .select('id')
+      .where('digest', '=', digestOfSecret(code))
+      .where('kind', '=', 'code')
+      .where(isValid(options.now));
+    // An unknown code costs one read and no write.
+    if ((await valid.executeTakeFirst()) === undefined) return undefined;
+    // Of several requests with one code, the first deletes the row.
+    const used = await query.deleteFrom('token').where('id', 'in', valid).returning('parent_id').executeTakeFirst();
+    return used?.parent_id == null ? undefined : this.makeSession('session', used.parent_id, options);
   }
 
-  async #datasetIdsOf(accountName: string, namesOrIds: readonly string[]): Promise<string[]> {
-    if (namesOrIds.length > MAX_BOUND_DATASETS) {
-      const message = `A token can be bound to at most ${MAX_BOUND_DATASETS} datasets, not ${namesOrIds.length}.`;
-      throw new ServiceError('invalid_field', message);
-    }
-    const ids = new Set<string>();
-    for (const nameOrId of namesOrIds) {
-      const name = nameOrId.trim().normalize('NFC');
-      const rows = await this.#db.query
-        .selectFrom('dataset')
-        .innerJoin('account', 'account.id', 'dataset.account_id')
-        .select(['dataset.id', 'dataset.name'])
-        .where('account.name', '=', accountName)
-        .where((eb) => eb.or([eb('dataset.name', '=', name), eb('dataset.id', '=', name)]))
-        .execute();
-      // An id wins over a name, as in the other commands.
-      const found = rows.find(({ id }) => id === name) ?? rows[0];
-      if (found === undefined) {
-        const message = `The account "${accountName}" has no dataset "${name}". Create it first: a token is bound to its id.`;
-        throw new ServiceError('dataset_not_found', message);
-      }
-      ids.add(found.id);
-    }
-    return [...ids];
-  }
-
-  async #accountIdOf(name: string): Promise<string | undefined> {
-    const select = this.#db.query.selectFrom('account').select('id').where('name', '=', name);
-    return (await select.executeTakeFirst())?.id;
-  }
-
-  /** Lists all tokens, sessions and shares, or those of one account, as `listTokens` does. @throws ServiceError `account_not_found` */
-  async tokens(accountName?: string, filter: TokenFilter = {}): Promise<TokenSummary[]> {
-    if (accountName === undefined) return listTokens(this.#db.query, filter);
-    const accountId = await this.#accountIdOf(accountName);
-    if (accountId === undefined) {
-      throw new ServiceError('account_not_found', `There is no account named "${accountName}".`);
-    }
-    return listTokens(this.#db.query, { ...filter, accountId });
+  /**
+   * Lists tokens, sessions and shares, oldest first, of all accounts or of one.
+   *
+   * @throws ServiceError `account_not_found`
+   */
+  async tokens(accountName?: string, { ids, kind, isUnrevoked = false }: TokenFilter = {}): Promise<TokenSummary[]> {
+    const { query } = this.#db;
+    let select = query
+      .selectFrom('token')
+      .innerJoin('account', 'account.id', 'token.account_id')
+      .selectAll('token')
+      .select('account.name as account_name')
+      .where('token.kind', '<>', 'code')
+      .orderBy('token.created_at')
+      .orderBy('token.id');
+    if (accountName !== undefined) select = select.where('account_id', '=', await this.#accountIdOf(accountName));
+    if (ids !== undefined) select = select.where('token.id', 'in', ids);
+    if (kind !== undefined) select = select.where('token.kind', '=', kind);
+    if (isUnrevoked) select = select.where('token.revoked_at', 'is', null);
+    const rows = (await select.execute()).map((row) => ({ ...row, datasetIds: datasetIdsIn(row.dataset_ids) }));
+    const names = await namesOf(
+      query,
+      rows.flatMap(({ datasetIds }) => datasetIds ?? []),
+    );
+    return rows.map((row) => ({
+      id: row.id,
+      kind: row.kind as TokenKind,
+      parentId: row.parent_id,
+      account: row.account_name,
+      hint: row.hint,
+      name: row.name,
+      createdAt: row.created_at,
+      revokedAt: row.revoked_at,
+      expiresAt: row.expires_at,
+      lastUsedAt: row.last_used_at,
+      isReadOnly: row.is_read_only === 1,
+      datasets: row.datasetIds?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
+    }));
   }
 
   /**
@@ -221,9 +274,15 @@ export class Accounts {
    * @throws ServiceError `token_not_found`
    */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
-    const revoked = await this.#revoke(id, now, options);
-    this.#tokens?.clear();
-    if (revoked.length > 0) return revoked;
+    const { query, transact } = this.#db;
+    const account = query
+      .selectFrom('account')
+      .select('id')
+      .where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
+    const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
+      commit([this.#locked(account), revocation(query, { id, now, ...options })]),
+    );
+    if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
       options.accountId === undefined
         ? ['token', ' To list all tokens, run: trainyard token list']
@@ -232,20 +291,158 @@ export class Accounts {
   }
 
   /**
-   * Where several transactions write at once, a token may make another while this statement waits for the lock of its row. It
-   * finds the new one when it runs again, and all makers that it found before are then revoked and locked.
+   * Locks the row of an account until the end of the transaction. Otherwise a token might make another while it is revoked with
+   * all that it made, and the new one would stay.
    */
-  #revoke(id: string, now: Micros, options: RevocationOptions): Promise<string[]> {
-    const { query, hasRowLocks, transact } = this.#db;
-    return transact({ isDurable: true }, async ({ send, commit }) => {
-      for (let found = 0; ; ) {
-        const [revoked] = await send([revocation(query, { id, now, ...options })]);
-        if (!hasRowLocks || revoked.length === found) {
-          await commit(this.#notifyInstances('tokens'));
-          return revoked.map((row) => row.id);
-        }
-        found = revoked.length;
-      }
-    });
+  #locked(account: Compilable<{ id: string }> & { forNoKeyUpdate(): Compilable<{ id: string }> }) {
+    return this.#db.hasRowLocks ? account.forNoKeyUpdate() : account;
   }
+
+  /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker of a token was revoked since its request began */
+  async #endOfMaker({ send }: Transaction, makerId: string, now: Micros): Promise<Micros | null> {
+    const { query } = this.#db;
+    const [[maker]] = await send([
+      query
+        .selectFrom('token')
+        .select('expires_at')
+        .select((eb) =>
+          eb
+            .selectFrom('token as other')
+            .select(({ fn }) => fn.countAll<number>().as('count'))
+            .whereRef('other.account_id', '=', 'token.account_id')
+            .where('other.kind', 'in', ['token', 'share'])
+            .where(isValid(now, 'other'))
+            .as('tokens'),
+        )
+        .where('id', '=', makerId)
+        .where('revoked_at', 'is', null),
+    ]);
+    if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
+    if (Number(maker.tokens) >= MAX_TOKENS) {
+      const message = `The account has ${MAX_TOKENS} tokens and shares, the most that it can have. Revoke some that are no longer needed.`;
+      throw new ServiceError('quota_exceeded', message);
+    }
+    return maker.expires_at;
+  }
+
+  async #accountIdOf(name: string): Promise<string> {
+    const select = this.#db.query.selectFrom('account').select('id').where('name', '=', name);
+    const found = await select.executeTakeFirst();
+    if (found === undefined) throw new ServiceError('account_not_found', `There is no account named "${name}".`);
+    return found.id;
+  }
+
+  async #datasetIdsOf(accountName: string, namesOrIds: readonly string[]): Promise<string[]> {
+    if (namesOrIds.length > MAX_BOUND_DATASETS) {
+      const message = `A token can be bound to at most ${MAX_BOUND_DATASETS} datasets, not ${namesOrIds.length}.`;
+      throw new ServiceError('invalid_field', message);
+    }
+    const wanted = namesOrIds.map((nameOrId) => nameOrId.trim().normalize('NFC'));
+    const rows = await this.#db.query
+      .selectFrom('dataset')
+      .innerJoin('account', 'account.id', 'dataset.account_id')
+      .select(['dataset.id', 'dataset.name'])
+      .where('account.name', '=', accountName)
+      .where((eb) => eb.or([eb('dataset.name', 'in', wanted), eb('dataset.id', 'in', wanted)]))
+      .execute();
+    const ids = wanted.map((text) => {
+      // An id wins over a name, as in the other commands.
+      const found = rows.find(({ id }) => id === text) ?? rows.find(({ name }) => name === text);
+      if (found !== undefined) return found.id;
+      const message = `The account "${accountName}" has no dataset "${text}". Create it first: a token is bound to its id.`;
+      throw new ServiceError('dataset_not_found', message);
+    });
+    return [...new Set(ids)];
+  }
+}
+
+/**
+ * Deletes tokens, sessions, shares and codes 30 days after their end, or earlier if their account has more than `MAX_TOKENS` that
+ * ended later. What a deleted token signed stays rejected, because an unknown token counts as revoked. One that made others stays
+ * as long as they do, so that a revocation with all that it made still reaches them.
+ */
+export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
+  // Null for one that does not end by itself.
+  const endedAt = sql<number>`case when revoked_at is null or expires_at < revoked_at then expires_at else revoked_at end`;
+  const ended = query
+    .selectFrom('token')
+    .select(['id', endedAt.as('ended_at')])
+    .select(sql<number>`row_number() over (partition by account_id order by ${endedAt} desc, id)`.as('position'))
+    .where(endedAt, '<=', now);
+  const unneeded = query
+    .selectFrom(ended.as('ended'))
+    .select('ended.id')
+    .where(({ eb, or }) =>
+      or([eb('ended.ended_at', '<=', now - ENDED_TOKEN_LIFETIME), eb('ended.position', '>', MAX_TOKENS)]),
+    );
+  const makers = query.selectFrom('token as made').select('made.parent_id').where('made.parent_id', 'is not', null);
+  const deletion = query.deleteFrom('token').where('id', 'in', unneeded).where('id', 'not in', makers);
+  // If a power cut undoes it, a later run does it again.
+  await transact({ isDurable: false }, ({ commit }) => commit([deletion]));
+}
+
+/** Neither revoked nor expired. */
+function isValid(now: Micros, table = 'token') {
+  const [revokedAt, expiresAt] = [sql.ref(`${table}.revoked_at`), sql.ref(`${table}.expires_at`)];
+  return sql<boolean>`${revokedAt} is null and (${expiresAt} is null or ${expiresAt} > ${now})`;
+}
+
+/** Tokens that are not revoked. All but access tokens end with their parent, which may have been revoked when it made this one. */
+function unrevoked(query: Query) {
+  return query
+    .selectFrom('token')
+    .leftJoin('token as parent', 'parent.id', 'token.parent_id')
+    .where('token.revoked_at', 'is', null)
+    .where(sql<boolean>`(token.kind = 'token' or (parent.id is not null and parent.revoked_at is null))`);
+}
+
+/** Each request selects it. */
+const tokenByDigest = preparedStatement((query, parameter: ParameterOf<{ digest: string }>) =>
+  unrevoked(query)
+    .innerJoin('account', 'account.id', 'token.account_id')
+    .select(['token.id', 'token.kind', 'token.name', 'token.hint'])
+    .select(['token.is_read_only', 'token.dataset_ids', 'token.expires_at'])
+    .select(['token.account_id', 'account.name as account_name'])
+    .select(['parent.id as parent_id', 'parent.name as parent_name', 'parent.hint as parent_hint'])
+    .where('token.digest', '=', parameter('digest'))
+    .where('token.kind', '<>', 'code'),
+);
+
+/** Revokes a token and what it made, directly or through others. Returns the ids. */
+function revocation(
+  query: Query,
+  { id, now, accountId, sharedDatasetId, withMade = false }: RevocationOptions & { id: string; now: Micros },
+) {
+  return query
+    .withRecursive('made(id)', (cte) => {
+      let first = cte.selectFrom('token').select('id').where('id', '=', id).where('kind', '<>', 'code');
+      if (accountId !== undefined) first = first.where('account_id', '=', accountId);
+      if (sharedDatasetId !== undefined) {
+        first = first.where('kind', '=', 'share').where('dataset_ids', '=', JSON.stringify([sharedDatasetId]));
+      }
+      return first.union((eb) => {
+        const made = eb.selectFrom('token').innerJoin('made', 'made.id', 'token.parent_id').select('token.id');
+        return withMade ? made : made.where('token.kind', '<>', 'token');
+      });
+    })
+    .updateTable('token')
+    .set((eb) => ({ revoked_at: eb.fn.coalesce('revoked_at', eb.val(now)) }))
+    .where('id', 'in', (eb) => eb.selectFrom('made').select('made.id'))
+    .returning('id');
+}
+
+/** The names of the datasets with these ids that were not deleted. */
+async function namesOf(query: Query, ids: readonly string[]): Promise<Map<string, string>> {
+  const names = new Map<string, string>();
+  for (const chunk of rowChunksOf([...new Set(ids)])) {
+    const rows = query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk).where(IS_LIVE);
+    for (const { id, name } of await rows.execute()) names.set(id, name);
+  }
+  return names;
+}
+
+/** @throws ServiceError `invalid_name` */
+function requireName(what: 'account' | 'token', name: string): void {
+  if (NAME.test(name)) return;
+  throw new ServiceError('invalid_name', `The ${what} name ${JSON.stringify(name)} is not valid. ${NAME_RULE}`);
 }
