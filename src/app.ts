@@ -50,7 +50,7 @@ import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
 import { verifyBlobJob } from './service/verify/verify-blob-job.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
-import { openWebhooks } from './service/webhooks/open-webhooks.js';
+import { openWebhooks } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';

@@ -81,7 +81,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/web/links/links.test.ts',
   'test/corpus/slice.test.ts',
   'test/storage/blobs/blobs.test.ts',
-  'test/service/transfer/earlier-version.test.ts',
   'test/dataset/inspect/image/jpeg.test.ts',
   'test/cli/pairs/roles.test.ts',
   'test/server/gone-clients.test.ts',

@@ -2,17 +2,13 @@ import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { ServiceError } from '../../dataset/errors.js';
-import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import type { BlobStore } from '../../storage/blobs/blobs.js';
+import { BlobChanged, type BlobStore } from '../../storage/blobs/blobs.js';
 import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 
 /** Concurrent copies: enough to hide the latency of a request or of an fsync. */
 const MAX_COPIES = 16;
-
-/** Bytes of concurrent copies. A larger file is copied alone. */
-const MAX_BYTES_IN_FLIGHT = 256 * 1024 * 1024;
 
 /** A file that can't be copied because its bytes are missing or damaged. */
 export interface LostBlob extends ReferencedBlob {
@@ -34,6 +30,11 @@ export interface BlobCopy {
   readonly lost: readonly LostBlob[];
 }
 
+export interface BlobStores {
+  readonly from: Pick<BlobStore, 'read' | 'find'>;
+  readonly to: BlobStore;
+}
+
 /**
  * Copies all blobs that the target does not have yet. Each is read once, and gets its name in the target only after its size
  * and SHA-256 were checked. So every named blob is complete, and an interrupted copy continues when it is run again. Lost
@@ -43,7 +44,7 @@ export interface BlobCopy {
  */
 export async function copyBlobs(
   pages: AsyncIterable<readonly ReferencedBlob[]>,
-  stores: { from: Pick<BlobStore, 'read'>; to: BlobStore },
+  stores: BlobStores,
   options: {
     extent: { files: number; bytes: number };
     signal: AbortSignal;
@@ -51,13 +52,10 @@ export async function copyBlobs(
   },
 ): Promise<BlobCopy> {
   const { extent, signal, onProgress } = options;
-  const { from, to } = stores;
   // Every copy adds a listener.
   setMaxListeners(0, signal);
   const lost: LostBlob[] = [];
-  let [copiedFiles, copiedBytes, doneFiles, doneBytes, bytesInFlight] = [0, 0, 0, 0, 0];
-  let onCopyEnd = () => {};
-  let hasFailed = false;
+  let [copiedFiles, copiedBytes, doneFiles, doneBytes] = [0, 0, 0, 0];
   const done = (sizeBytes: number) => {
     doneFiles++;
     doneBytes += sizeBytes;
@@ -66,35 +64,22 @@ export async function copyBlobs(
   async function* missing(): AsyncGenerator<ReferencedBlob> {
     for await (const page of pages) {
       signal.throwIfAborted();
-      const found = await to.find(page.map(({ key }) => key));
+      const found = await stores.to.find(page.map(({ key }) => key));
       for (const blob of page) {
         const existing = found.get(blob.key);
         if (existing?.sizeBytes === blob.sizeBytes) {
           done(blob.sizeBytes);
           continue;
         }
-        while (!hasFailed && bytesInFlight > 0 && bytesInFlight + blob.sizeBytes > MAX_BYTES_IN_FLIGHT) {
-          await new Promise<void>((resolve) => {
-            onCopyEnd = resolve;
-          });
-        }
-        bytesInFlight += blob.sizeBytes;
         // A disk that lost bytes in a crash left it with another size.
-        if (existing !== undefined) await to.delete([blob.key]);
+        if (existing !== undefined) await stores.to.delete([blob.key]);
         yield blob;
       }
     }
   }
   await forEachConcurrent(missing(), MAX_COPIES, async (blob) => {
-    const copying = copyBlob(blob, from, to, signal).catch((error) => {
-      // Blobs taken from the queue after this are not copied and release no bytes, so `missing` must not wait for them.
-      hasFailed = true;
-      throw error;
-    });
-    const reason = await copying.finally(() => {
-      bytesInFlight -= blob.sizeBytes;
-      onCopyEnd();
-    });
+    signal.throwIfAborted();
+    const reason = await copyBlob(blob, stores, signal);
     if (reason !== undefined) {
       lost.push({ ...blob, reason });
       return;
@@ -110,66 +95,56 @@ export async function copyBlobs(
 /** @returns the reason if the blob is lost */
 async function copyBlob(
   blob: ReferencedBlob,
-  from: Pick<BlobStore, 'read'>,
-  to: BlobStore,
+  { from, to }: BlobStores,
   signal: AbortSignal,
 ): Promise<LostBlob['reason'] | undefined> {
-  const { key, sizeBytes } = blob;
-  signal.throwIfAborted();
-  const source = await from.read(key, { signal }).catch((error) => {
-    if (!isUnreadable(error)) throw error;
-    return 'damaged' as const;
-  });
-  if (source === 'damaged') return source;
-  if (source === undefined) return 'missing';
-  let isDamaged = false;
+  const { key, sizeBytes, filename } = blob;
+  let reason = undefined as LostBlob['reason'] | undefined;
   // The stream itself fails on damage: a store that can't stage a very large blob commits it at the end of the stream.
-  const body = Readable.from(
-    checked(source, blob, () => {
-      isDamaged = true;
-    }),
-    { objectMode: false },
-  );
-  const limit = { bytes: sizeBytes, message: `${blob.filename} is larger than it was when it was uploaded.` };
+  const bytes = intactBytes(from, blob, {
+    signal,
+    onLost: (why) => {
+      reason = why;
+    },
+  });
+  const limit = { bytes: sizeBytes, message: `${filename} is larger than it was when it was uploaded.` };
   try {
+    const body = Readable.from(bytes, { objectMode: false });
     const staged = await to.stage(body, { key, limit, atMostBytes: sizeBytes, signal });
     await staged.commit();
   } catch (error) {
-    if (isDamaged) return 'damaged';
+    if (reason !== undefined) return reason;
     // Another process has copied and checked the same blob.
     if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
-  } finally {
-    source.destroy();
   }
   return undefined;
 }
 
-/** Passes the bytes on, and throws at the end, or as soon as there are too many, if size or SHA-256 differ. */
-async function* checked(
-  source: Readable,
-  { sizeBytes, sha256 }: ReferencedBlob,
-  onDamage: () => void,
+/**
+ * Opens a blob when the first bytes are asked for, and passes them on. Throws at the end, or as soon as there are too many, if
+ * size or SHA-256 differ.
+ */
+async function* intactBytes(
+  from: Pick<BlobStore, 'read'>,
+  { key, sizeBytes, sha256 }: ReferencedBlob,
+  { signal, onLost }: { signal: AbortSignal; onLost: (reason: LostBlob['reason']) => void },
 ): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   let bytes = 0;
   try {
-    for await (const chunk of source) {
+    const source = await from.read(key, { signal });
+    if (source === undefined) onLost('missing');
+    for await (const chunk of source ?? []) {
       bytes += chunk.length;
       hash.update(chunk);
       if (bytes > sizeBytes) break;
       yield chunk;
     }
+    if (source !== undefined && bytes === sizeBytes && hash.digest('hex') === sha256) return;
+    if (source !== undefined) onLost('damaged');
   } catch (error) {
-    if (isUnreadable(error)) onDamage();
+    if (isUnreadable(error) || error instanceof BlobChanged) onLost('damaged');
     throw error;
   }
-  if (bytes === sizeBytes && hash.digest('hex') === sha256) return;
-  onDamage();
-  throw new Error('The size or SHA-256 of these bytes is not that of the upload.');
-}
-
-/** The problem of a file whose bytes are lost. */
-export function problemOf({ filename, reason }: LostBlob): ErrorProblem {
-  const message = `${filename} was ${reason} in the backup that this dataset was restored from. Upload it again.`;
-  return errorIn(filename, 'BYTES_LOST', message);
+  throw new Error('The bytes are missing, or have another size or SHA-256 than those of the upload.');
 }

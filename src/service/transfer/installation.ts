@@ -1,8 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder, missingData } from '../../storage/data-folder.js';
+import { dataFolderPaths, missingData } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import type { BlobsLocation } from '../../storage/open-blobs.js';
@@ -32,12 +31,6 @@ export interface Installation {
   readonly blobs: BlobsLocation;
 }
 
-const { catalog: CATALOG, blobs: BLOBS, spool: SPOOL, lock: LOCK } = DATA_FOLDER_NAMES;
-
-/** The names of a catalog in a data folder, and those in every data folder. */
-const CATALOG_NAMES = new RegExp(`^${CATALOG}(-wal|-shm|-journal)?$`);
-const COMMON_NAMES = new RegExp(`^(${SPOOL}|${LOCK}(-journal)?)$`);
-
 /** Names an installation to a person, without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
   const database = databaseUrl && (await import('../../storage/database/postgres.js')).databaseNameOf(databaseUrl);
@@ -56,43 +49,19 @@ export function requireExisting({ dataFolder, databaseUrl, blobs }: Installation
 }
 
 /**
- * Creates the missing folder of an installation, readable for its owner alone.
+ * Locks a data folder against servers, backups and migrations of other processes, until it is closed.
  *
- * @throws TransferError `occupied` if it holds anything but the parts of the installation that belong there
- */
-export async function prepareDataFolder(folder: string, { databaseUrl, blobs }: Installation): Promise<void> {
-  await makePrivateFolder(folder);
-  const isOwn = (name: string) =>
-    COMMON_NAMES.test(name) ||
-    (databaseUrl === undefined && CATALOG_NAMES.test(name)) ||
-    (blobs.kind === 'disk' && name === BLOBS);
-  const other = (await readdir(folder)).find((name) => !isOwn(name));
-  if (other === undefined) return;
-  throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
-}
-
-/**
- * Locks data folders against servers, backups and migrations of other processes.
- *
- * @returns releases the locks
  * @throws TransferError `in_use`
  */
-export function lockFolders(folders: readonly string[]): () => void {
-  const locks: { release: () => void }[] = [];
-  const release = () => {
-    for (const lock of locks) lock.release();
-  };
-  for (const folder of new Set(folders.map((path) => realpathSync(path)))) {
-    try {
-      locks.push(lockFolder(dataFolderPaths(folder).lock));
-    } catch (error) {
-      release();
-      if (!(error instanceof FolderInUse)) throw error;
-      const message = `${folder} is in use by another process, such as a server. Stop that process first.`;
-      throw new TransferError('in_use', message, { cause: error });
-    }
+export function lockDataFolder(folder: string): { close: () => Promise<void> } {
+  try {
+    const lock = lockFolder(dataFolderPaths(folder).lock);
+    return { close: async () => lock.release() };
+  } catch (error) {
+    if (!(error instanceof FolderInUse)) throw error;
+    const message = `${folder} is in use by another process, such as a server. Stop that process first.`;
+    throw new TransferError('in_use', message, { cause: error });
   }
-  return release;
 }
 
 /** @throws TransferError `in_use` if a server is connected to the database; BackendUnusable */
@@ -114,20 +83,20 @@ export function requireFolder(dataFolder: string | undefined): string {
   return dataFolder;
 }
 
-/** True if both have one catalog, which is a file. */
-export function isSameCatalogFile(a: Installation, b: Installation): boolean {
-  return a.databaseUrl === undefined && b.databaseUrl === undefined && isSameFolder(a.dataFolder, b.dataFolder);
+/** True if both name one catalog in the same way. */
+export function isSameCatalog(a: Installation, b: Installation): boolean {
+  if (a.databaseUrl !== undefined || b.databaseUrl !== undefined) return a.databaseUrl === b.databaseUrl;
+  return isSameFolder(a, b);
 }
 
+/** True if both name one blob store in the same way. */
 export function isSameStore(a: Installation, b: Installation): boolean {
-  if (a.blobs.kind === 'disk' || b.blobs.kind === 'disk') {
-    return a.blobs.kind === b.blobs.kind && isSameFolder(a.dataFolder, b.dataFolder);
-  }
+  if (a.blobs.kind === 'disk' || b.blobs.kind === 'disk') return a.blobs.kind === b.blobs.kind && isSameFolder(a, b);
   const locationOf = ({ bucket, prefix, endpoint }: typeof a.blobs) => ({ bucket, prefix, endpoint });
   return isDeepStrictEqual(locationOf(a.blobs), locationOf(b.blobs));
 }
 
-export function isSameFolder(a: string | undefined, b: string | undefined): boolean {
+export function isSameFolder({ dataFolder: a }: Installation, { dataFolder: b }: Installation): boolean {
   return a !== undefined && b !== undefined && realpathOf(a) === realpathOf(b);
 }
 

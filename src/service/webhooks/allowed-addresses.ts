@@ -6,23 +6,9 @@ import { BlockList, isIP } from 'node:net';
  * (https://www.iana.org/assignments/iana-ipv4-special-registry), multicast, and the metadata service of Azure, which is the
  * only one of the large providers outside of these ranges.
  */
-const NOT_PUBLIC_4 = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.0.2.0/24',
-  '192.88.99.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '198.51.100.0/24',
-  '203.0.113.0/24',
-  '224.0.0.0/3',
-  '168.63.129.16/32',
-];
+const NOT_PUBLIC_4 = `
+  0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24
+  192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 168.63.129.16/32`;
 
 /**
  * Of IPv6, only global unicast is public. All other addresses are rejected: loopback, link-local, unique local, multicast,
@@ -31,7 +17,7 @@ const NOT_PUBLIC_4 = [
 const PUBLIC_6 = '2000::/3';
 
 /** Within it: Teredo and other protocols, 6to4, which embeds IPv4 addresses, and documentation. */
-const NOT_PUBLIC_6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'];
+const NOT_PUBLIC_6 = '2001::/23 2001:db8::/32 2002::/16 3fff::/20';
 
 /** Made for the first webhook: a server without webhooks starts sooner. */
 let internet: { readonly notPublic: BlockList; readonly global: BlockList } | undefined;
@@ -66,16 +52,14 @@ export class AllowedAddresses {
 
   /** Checks what needs no name server. @throws AddressNotAllowed */
   checkUrl(url: URL): void {
-    const host = hostOf(url);
-    const family = isIP(host);
-    if (family !== 0) this.#require(url, [{ address: host, family: family as 4 | 6 }]);
+    const address = addressOf(url);
+    if (address !== undefined) this.#require(url, [address]);
   }
 
   /** The addresses of a URL's host to which a connection may be made. @throws AddressNotAllowed; errors of the resolver */
   async resolve(url: URL): Promise<Address[]> {
-    const host = hostOf(url);
-    const family = isIP(host);
-    if (family !== 0) return this.#require(url, [{ address: host, family: family as 4 | 6 }]);
+    const [address, host] = [addressOf(url), hostOf(url)];
+    if (address !== undefined) return this.#require(url, [address]);
     if (this.#hosts.has(host)) return (await systemLookup(host, { all: true })) as Address[];
     return this.#require(url, await this.#query(host));
   }
@@ -110,7 +94,7 @@ export class AllowedAddresses {
   }
 
   #isPublic({ address, family }: Address): boolean {
-    internet ??= { notPublic: networksOf([...NOT_PUBLIC_4, ...NOT_PUBLIC_6]), global: networksOf([PUBLIC_6]) };
+    internet ??= { notPublic: networksOf(`${NOT_PUBLIC_4} ${NOT_PUBLIC_6}`), global: networksOf(PUBLIC_6) };
     if (family === 6 && !internet.global.check(address, 'ipv6')) return false;
     return !internet.notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6');
   }
@@ -121,9 +105,16 @@ function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
 }
 
-function networksOf(networks: readonly string[]): BlockList {
+/** The host of a URL, if it is no name. */
+function addressOf(url: URL): Address | undefined {
+  const address = hostOf(url);
+  const family = isIP(address);
+  return family === 0 ? undefined : { address, family: family as 4 | 6 };
+}
+
+function networksOf(text: string): BlockList {
   const list = new BlockList();
-  for (const network of networks) addNetwork(list, network);
+  for (const network of text.trim().split(/\s+/)) addNetwork(list, network);
   return list;
 }
 

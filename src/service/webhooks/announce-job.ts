@@ -1,15 +1,22 @@
+import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import { announce, announcedOf } from '../../storage/catalog/webhooks/announcements.js';
+import { eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
 import type { Database } from '../../storage/database/database.js';
 import type { DatasetView } from '../dataset-view.js';
 import type { DatasetKey, DatasetService } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
-import { readyOrFailedPayload } from './payloads.js';
 
 /** Datasets that are read at once. */
 const AT_ONCE = 4;
+
+/** The specification of Standard Webhooks recommends payloads under 20 kB. */
+const MAX_PAYLOAD_BYTES = 20_000;
+
+/** Of a FAILED dataset. */
+const MAX_PROBLEMS = 10;
 
 export interface AnnounceOptions {
   readonly database: Database;
@@ -51,6 +58,23 @@ export function announceJob(
     return end;
   };
   return { kind: 'announce', atOnce: AT_ONCE, run: ({ accountId, key: id }) => run({ accountId, id }) };
+}
+
+/** The body of `dataset.ready` and `dataset.failed`: the dataset as the API has it, with its revision and digest. */
+function readyOrFailedPayload(
+  view: DatasetView,
+  { at, toWire }: { at: Micros; toWire: (view: DatasetView, problems: number) => object },
+): string {
+  const type = view.status === 'READY' ? 'dataset.ready' : 'dataset.failed';
+  const { revision } = view.dataset;
+  const digest = view.digest === undefined ? {} : { digest: view.digest };
+  const withProblems = (problems: number) => eventPayload(type, at, { ...toWire(view, problems), revision, ...digest });
+  // Filenames and messages have no common limit.
+  for (let problems = MAX_PROBLEMS; problems > 0; problems--) {
+    const payload = withProblems(problems);
+    if (Buffer.byteLength(payload) <= MAX_PAYLOAD_BYTES) return payload;
+  }
+  return withProblems(0);
 }
 
 /** The id of a delivery, which is the `webhook-id` of its requests. */

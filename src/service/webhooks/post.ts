@@ -33,29 +33,20 @@ export type Posted = { readonly status: number } | { readonly failure: string };
 export async function post(url: URL, options: PostOptions): Promise<Posted> {
   const { allowed, timeoutMs = POST_TIMEOUT_MS, signal } = options;
   return withTimeout(timeoutMs, async (timeout) => {
-    let overdue = 'No answer';
-    const onWaiting = (step: string) => {
-      overdue = step;
-    };
     try {
       return await withAnySignal([signal, timeout], async (ending) => {
         const addresses = await untilAborted(allowed.resolve(url), ending);
-        return { status: await statusOf(url, addresses, { ...options, signal: ending, onWaiting }) };
+        return { status: await statusOf(url, addresses, { ...options, signal: ending }) };
       });
     } catch (error) {
       signal.throwIfAborted();
-      if (timeout.aborted) return { failure: `${overdue} within ${timeoutMs / 1000} seconds.` };
+      if (timeout.aborted) return { failure: `No answer within ${timeoutMs / 1000} seconds.` };
       return { failure: failureOf(error) };
     }
   });
 }
 
-function statusOf(
-  url: URL,
-  addresses: readonly Address[],
-  options: PostOptions & { onWaiting: (overdue: string) => void },
-): Promise<number> {
-  const { headers, body, signal, onWaiting } = options;
+function statusOf(url: URL, addresses: readonly Address[], { headers, body, signal }: PostOptions): Promise<number> {
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const sent: ClientRequest = send(url, {
@@ -67,12 +58,6 @@ function statusOf(
       signal,
     });
     sent.on('error', reject);
-    if (url.protocol === 'https:') {
-      sent.on('socket', (socket) => {
-        socket.once('connect', () => onWaiting('The TLS handshake did not end'));
-        socket.once('secureConnect', () => onWaiting('No answer'));
-      });
-    }
     let interim = 0;
     sent.on('information', () => {
       if (++interim > MAX_INTERIM_ANSWERS) sent.destroy(new TooManyInterimAnswers());

@@ -1,11 +1,12 @@
+import { Resolver } from 'node:dns/promises';
 import { MAX_URL_LENGTH, WEBHOOK_EVENTS, type WebhookEvent } from '../../api/webhook-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { type Deliveries, type Delivery, eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
-import type { Webhook, WebhookKey, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
+import { Deliveries, type Delivery, eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
+import { type Webhook, type WebhookKey, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { AddressNotAllowed, type AllowedAddresses } from './allowed-addresses.js';
-import { messageId } from './announce-job.js';
-import { newWebhookSecret } from './sign-delivery.js';
+import { AddressNotAllowed, AllowedAddresses } from './allowed-addresses.js';
+import { announceJob, type AnnounceOptions, messageId } from './announce-job.js';
+import { deliverJob, type DeliverOptions, newWebhookSecret } from './deliver-job.js';
 
 const MAX_WEBHOOKS = 10;
 
@@ -88,7 +89,8 @@ export class WebhookService {
   async resend(key: WebhookKey, deliveryId: string): Promise<Delivery> {
     await this.#find(key);
     const { now, jobs } = this.#dependencies;
-    const delivery = await this.#options.deliveries.resend({ webhookId: key.id, id: deliveryId }, now());
+    const receiver = { id: key.id, account_id: key.accountId };
+    const delivery = await this.#options.deliveries.resend(receiver, deliveryId, now());
     if (delivery === undefined) {
       const message = `The webhook has no delivery ${deliveryId}. Only the latest deliveries of each webhook are kept.`;
       throw new ServiceError('delivery_not_found', message);
@@ -148,4 +150,26 @@ function invalidUrl(rule: string, message = `The url ${rule}.`): ServiceError {
 /** The same message for a webhook that never existed, was deleted, or belongs to another account. */
 function webhookNotFound(id: string): ServiceError {
   return new ServiceError('webhook_not_found', `Webhook ${id} does not exist.`);
+}
+
+/** Of one question to one name server; the whole attempt has a limit of its own. */
+const DNS_TIMEOUT_MS = 3000;
+
+export interface WebhookOptions
+  extends AnnounceOptions,
+    Pick<DeliverOptions, 'userAgent' | 'machineTime' | 'onAttempt' | 'onDisabled'> {
+  /** Hosts and networks to which webhooks may be sent, besides public addresses. */
+  readonly allow: readonly string[];
+}
+
+/** Assembles the webhooks of a serving process, and the handlers of their jobs. */
+export function openWebhooks(dependencies: ServiceDependencies, options: WebhookOptions) {
+  const { now } = dependencies;
+  const webhooks = new Webhooks(options.database);
+  const deliveries = new Deliveries(options.database);
+  const allowed = new AllowedAddresses(options.allow, new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 }));
+  return {
+    service: new WebhookService(dependencies, { webhooks, deliveries, allowed }),
+    handlers: [announceJob(dependencies, options), deliverJob({ ...options, webhooks, deliveries, allowed, now })],
+  };
 }

@@ -1,23 +1,22 @@
-import { randomInt } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
-import { type Selectable, sql } from 'kysely';
-import { countsOf } from '../../dataset/counts.js';
+import { chmod, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { type Compilable, sql } from 'kysely';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
+import { type BlobStore, blobKeyOf } from '../blobs/blobs.js';
+import type { StoredObject } from '../blobs/inventory.js';
 import type { Database, Query } from '../database/database.js';
-import type { Schema } from '../database/schema.js';
-import {
-  datasetPagesOf,
-  inSnapshot,
-  jobPagesOf,
-  type PlainTable,
-  PRIMARY_KEYS,
-  pagesOf,
-  type RunStatement,
-  runOn,
-} from './catalog-rows.js';
-import { countColumns, type DatasetRow, type FileRow, fileOf } from './rows.js';
-import { hasDataset, ROWS_PER_STATEMENT, rowChunksOf } from './statements.js';
+import { type Schema, TABLES } from '../database/schema.js';
+import { openSqlite } from '../database/sqlite.js';
+import { syncFolder } from '../sync-folder.js';
+import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
+import { hasDataset, IS_LIVE, insertAll, rowChunksOf } from './statements.js';
+
+/** Large enough for few round trips, small enough for bounded memory. */
+const ROWS_PER_PAGE = 2000;
+
+/** The states of files that have a blob. */
+const WITH_BLOB = ['received', 'stored'];
 
 /** The blob of a received or stored file, or of a past one. */
 export interface ReferencedBlob {
@@ -29,290 +28,200 @@ export interface ReferencedBlob {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
+  readonly version: string | null;
   /** Whether the catalog has recorded already that the bytes are lost. */
   readonly isKnownLost: boolean;
+  /** Whether the file is still to be checked, which also finds that its bytes are lost. */
+  readonly isReceived: boolean;
 }
 
 /** The store lacks a blob that the catalog references: it is lost, or the catalog has changed since the copy. */
 export class BlobMissing extends Error {}
 
-export interface CatalogCopyOptions {
-  /** Finds blobs in the target's store. */
-  readonly find: (keys: readonly string[]) => Promise<Map<string, FoundBlob>>;
-  /** Both catalogs use one store, so that the versions of blobs stay. */
-  readonly isSameStore: boolean;
-  /**
-   * The lost files, by id: the target has them with this problem, as a recheck leaves them, and their datasets are FAILED. A lost
-   * received file stays, and the background check rejects it.
-   */
-  readonly lost: ReadonlyMap<string, { readonly datasetId: string; readonly problem: ErrorProblem }>;
-  readonly signal: AbortSignal;
-}
-
-/** Reads the blobs that a catalog references in pages, each once. */
-export async function* referencedBlobs({ query }: Database): AsyncGenerator<ReferencedBlob[]> {
-  for await (const { dataset, rows } of datasetPagesOf(query, runOn(query), 'file')) {
-    const stored = rows.filter(hasBlob);
-    if (stored.length > 0) yield stored.map((row) => namedBlobOf(row, dataset));
-  }
-  let last = '';
-  for await (const { dataset, rows } of datasetPagesOf(query, runOn(query), 'past_file')) {
-    // Rows of one file, which was restored and removed again, follow each other.
-    const ids = [...new Set(rows.map(({ id }) => id))].filter((id) => id !== last);
-    last = rows.at(-1)?.id ?? last;
-    const present = await presentIds(query, ids);
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    const only = ids.filter((id) => !present.has(id)).flatMap((id) => byId.get(id) ?? []);
-    if (only.length > 0) yield only.map((row) => namedBlobOf(row, dataset));
+/** Yields the blobs that a catalog references, each once, those of one dataset after those of another. */
+export async function* referencedBlobs(query: Query, run = runOn(query)): AsyncGenerator<ReferencedBlob[]> {
+  const columns = ['id', 'filename', 'size_bytes', 'sha256', 'blob_version', 'problem'] as const;
+  for (const dataset of await run(query.selectFrom('dataset').select(['id', 'name']).where(IS_LIVE).orderBy('id'))) {
+    const past = query.selectFrom('past_file').select(columns).where('dataset_id', '=', dataset.id);
+    const files = query
+      .selectFrom('file')
+      .select([...columns, 'state'])
+      .where('dataset_id', '=', dataset.id);
+    // A file that was restored is in both.
+    const byId = new Map<string, ReferencedBlob>();
+    for (const row of await run(past)) byId.set(row.id, blobOf({ ...row, state: 'past' }, dataset));
+    for (const row of await run(files.where('state', 'in', WITH_BLOB))) byId.set(row.id, blobOf(row, dataset));
+    yield* rowChunksOf([...byId.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
   }
 }
 
-async function presentIds(query: Query, ids: readonly string[]): Promise<Set<string>> {
-  const present = new Set<string>();
-  for (const chunk of rowChunksOf(ids)) {
-    for (const { id } of await query.selectFrom('file').select('id').where('id', 'in', chunk).execute())
-      present.add(id);
-  }
-  return present;
+type BlobRow = Pick<Schema['file'], 'id' | 'filename' | 'state' | 'size_bytes' | 'sha256' | 'blob_version' | 'problem'>;
+
+function blobOf(row: BlobRow, dataset: { readonly id: string; readonly name: string }): ReferencedBlob {
+  const { id, filename, size_bytes: sizeBytes, sha256, blob_version: version, problem } = row;
+  if (sizeBytes === null || sha256 === null) throw new Error(`The catalog has no SHA-256 of ${filename} (${id}).`);
+  const key = blobKeyOf({ id, datasetId: dataset.id });
+  const names = { fileId: id, key, filename, datasetId: dataset.id, datasetName: dataset.name };
+  const isKnownLost = problem !== null && (JSON.parse(problem) as ErrorProblem).code === 'BYTES_LOST';
+  return { ...names, sizeBytes, sha256, version, isKnownLost, isReceived: row.state === 'received' };
+}
+
+/** Selects the ids and sizes of the blobs that a catalog references, each once. */
+function blobsIn(query: Query, ids?: readonly string[]) {
+  const file = query.selectFrom('file').select(['id', 'size_bytes']).where('state', 'in', WITH_BLOB);
+  const past = query.selectFrom('past_file').select(['id', 'size_bytes']);
+  const [files, pasts] = [file.where(hasDataset('file')), past.where(hasDataset('past_file'))];
+  return ids === undefined ? files.union(pasts) : files.where('id', 'in', ids).union(pasts.where('id', 'in', ids));
 }
 
 /** The number of blobs of received, stored and past files, and of their bytes. Counting all of them may take long. */
 export async function storedTotals(db: Database): Promise<{ files: number; bytes: number }> {
-  const { query, hasRowLocks } = db;
-  const past = query
-    .selectFrom('past_file')
-    .select(['id', 'size_bytes'])
-    .where(hasDataset('past_file'))
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('file').select('file.id').whereRef('file.id', '=', 'past_file.id'))),
-    );
-  const blobs = query
-    .selectFrom('file')
-    .select(['id', 'size_bytes'])
-    .where('state', 'in', ['received', 'stored'])
-    .where(hasDataset('file'))
-    // Without duplicates.
-    .union(past)
-    .as('blob');
-  const select = query
-    .selectFrom(blobs)
+  const select = db.query
+    .selectFrom(blobsIn(db.query).as('blob'))
     .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')]);
   // SQLite has no timeouts, and a transaction would block the writes of a server.
-  const [totals] = hasRowLocks ? await inSnapshot(db, (run) => run(select)) : await select.execute();
+  const [totals] = db.hasRowLocks ? await inSnapshot(db, (run) => run(select)) : await select.execute();
   return { files: Number(totals?.files), bytes: Number(totals?.bytes ?? 0) };
 }
 
-/** True if no table has a row. A row of a file needs one of its dataset. */
+/** The blobs and thumbnails among these objects that are of no file in the catalog or its history. */
+export async function unreferencedIn(objects: readonly StoredObject[], { query }: Database): Promise<StoredObject[]> {
+  const stored = objects.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail');
+  const named = new Set<string>();
+  for (const ids of rowChunksOf([...new Set(stored.flatMap(({ fileId }) => fileId ?? []))])) {
+    for (const { id } of await blobsIn(query, ids).execute()) named.add(id);
+  }
+  return stored.filter(({ fileId }) => fileId === undefined || !named.has(fileId));
+}
+
+/** True if a catalog was neither served nor has an account. */
 export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
-  for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
-    for await (const _ of pagesOf(query, runOn(query), table)) return false;
+  for (const table of ['account', 'setting'] as const) {
+    if ((await query.selectFrom(table).selectAll().limit(1).execute()).length > 0) return false;
   }
   return true;
 }
 
-/**
- * True if two connections to Postgres lead to the same tables, also through different URLs. An advisory lock is local to a
- * database (https://www.postgresql.org/docs/current/view-pg-locks.html), in which each table has its own oid.
- */
-export async function haveSameTables(one: Database, other: Database): Promise<boolean> {
-  if (!one.hasRowLocks || !other.hasRowLocks) return false;
-  const key = sql`'dataset'::regclass::oid::bigint + ${randomInt(2 ** 47)}::bigint`;
-  const lock = sql<unknown>`pg_advisory_xact_lock(${key})`.as('locked');
-  const attempt = sql<boolean>`pg_try_advisory_xact_lock(${key})`.as('locked');
-  const options = { isDurable: false };
-  return one.transact(options, async ({ send: sendOne }) => {
-    await sendOne([one.query.selectNoFrom(lock)]);
-    return other.transact(options, async ({ send }) => {
-      const [[row]] = await send([other.query.selectNoFrom(attempt)]);
-      return row?.locked === false;
-    });
-  });
-}
-
-/** True if two catalogs have the same rows: an earlier copy is complete. Ignores versions of blobs and the trash. */
-export async function haveSameRows(from: Database, to: Database): Promise<boolean> {
-  return inSnapshot(from, (readOne) =>
-    inSnapshot(to, async (readOther) => {
-      const [one, other] = [comparableRows(from.query, readOne), comparableRows(to.query, readOther)];
-      for (;;) {
-        const [a, b] = [await one.next(), await other.next()];
-        if (a.done || b.done) return a.done === b.done;
-        if (!isDeepStrictEqual(a.value, b.value)) return false;
-      }
-    }),
-  );
-}
-
-async function* comparableRows(query: Query, run: RunStatement): AsyncGenerator<object> {
-  for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
-    if (table === 'trash') continue;
-    for await (const rows of pagesOf(query, run, table)) for (const row of rows) yield { ...row };
-  }
-  for (const table of ['file', 'past_file'] as const) {
-    for await (const { rows } of datasetPagesOf(query, run, table)) {
-      for (const row of rows) yield { ...row, blob_version: null };
-    }
-  }
-  for (const table of ['revision', 'link'] as const) {
-    for await (const { rows } of datasetPagesOf(query, run, table)) for (const row of rows) yield { ...row };
-  }
+/** The key that signs the links of an installation, and identifies it; `undefined` if it has never been served. */
+export async function linkKeyOf({ query }: Database): Promise<string | undefined> {
+  const row = await query.selectFrom('setting').select('value').where('name', '=', 'link-key').executeTakeFirst();
+  return row?.value;
 }
 
 /**
- * Copies one snapshot of all rows into an empty catalog, in one transaction, with the versions that the target's store has
- * for the blobs.
+ * Copies one snapshot of all rows into an empty catalog, unless both are the same, and records the versions of the blobs, in
+ * one transaction.
  *
+ * @param options.find finds blobs in the store of the target; without it, the store stays the same
  * @throws BlobMissing if the store lacks a blob; the signal's reason
  */
-export async function copyCatalog(from: Database, to: Database, options: CatalogCopyOptions): Promise<void> {
-  const { lost, signal } = options;
-  const damagedDatasets = new Set([...lost.values()].map(({ datasetId }) => datasetId));
-  await inSnapshot(from, (read) =>
-    inSnapshot(to, async (run, { commit }) => {
-      for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
-        for await (const page of pagesOf(from.query, read, table)) {
-          signal.throwIfAborted();
-          const rows =
-            table !== 'dataset' ? page : await withCounts(page as DatasetRow[], { read, from, lost, damagedDatasets });
-          for (const chunk of rowChunksOf<object>(rows)) await run(to.query.insertInto(table).values(chunk as never));
-        }
-      }
-      for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'file')) {
-        signal.throwIfAborted();
-        const marked = rows.map((row) => markedIfLost(row, lost));
-        for (const chunk of rowChunksOf(await withVersions(marked, dataset, options))) {
-          await run(to.query.insertInto('file').values(chunk));
-        }
-      }
-      for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'past_file')) {
-        signal.throwIfAborted();
-        const marked = rows.map((row) => markedIfLost(row, lost));
-        for (const chunk of rowChunksOf(await withVersions(marked, dataset, options))) {
-          await run(to.query.insertInto('past_file').values(chunk));
-        }
-      }
-      for await (const { rows } of datasetPagesOf(from.query, read, 'revision')) {
-        for (const chunk of rowChunksOf(rows)) await run(to.query.insertInto('revision').values(chunk));
-      }
-      for await (const rows of jobPagesOf(from.query, read)) {
-        signal.throwIfAborted();
-        // The processes of the source continue no job of the target.
-        const waiting = rows.map((row) => ({ ...row, lease: null }));
-        for (const chunk of rowChunksOf(waiting)) await run(to.query.insertInto('job').values(chunk));
-      }
-      for await (const { rows } of datasetPagesOf(from.query, read, 'link')) {
-        await run(to.query.insertInto('link').values(rows));
-      }
-      await copyJobs(from.query, read, (rows) =>
-        run(
-          to.query
-            .insertInto('job')
-            .values(rows)
-            .onConflict((conflict) => conflict.doNothing()),
-        ),
-      );
-      await commit([]);
-    }),
-  );
-}
-
-/** Copies jobs in pages. The workers of the source keep their claims for themselves. */
-async function copyJobs(
-  query: Query,
-  read: RunStatement,
-  insert: (rows: Selectable<Schema['job']>[]) => Promise<unknown>,
+export async function copyCatalog(
+  from: Database,
+  to: Database,
+  { find, signal }: { find: BlobStore['find'] | undefined; signal: AbortSignal },
 ): Promise<void> {
-  const all = query.selectFrom('job').selectAll().orderBy('kind').orderBy('key').limit(ROWS_PER_STATEMENT);
-  for (let page = all; ; ) {
-    const rows = await read(page);
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    await insert(rows.map((row) => ({ ...row, lease: null })));
-    page = all.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'key'), '>', tuple(last.kind, last.key)));
-  }
-}
-
-/** Writes the versions that the new store of a catalog has for its blobs, in one transaction. @throws BlobMissing */
-export async function rewriteVersions(catalog: Database, options: CatalogCopyOptions): Promise<void> {
-  const { query } = catalog;
-  await inSnapshot(catalog, async (run, { send, commit }) => {
-    for (const table of ['file', 'past_file'] as const) {
-      for await (const { dataset, rows } of datasetPagesOf(query, run, table)) {
-        options.signal.throwIfAborted();
-        const stored = await withVersions(rows.filter(hasBlob), dataset, options);
-        for (const chunk of rowChunksOf(stored)) {
-          await send(
-            chunk.map(({ id, blob_version }) => query.updateTable(table).set({ blob_version }).where('id', '=', id)),
-          );
-        }
+  await inSnapshot(to, async (run, { send, commit }) => {
+    if (from !== to) await inSnapshot(from, (read) => copyRows({ from, read }, { to, run }, signal));
+    if (find !== undefined) {
+      for await (const blobs of referencedBlobs(to.query, run)) {
+        signal.throwIfAborted();
+        await send(await newVersions(to.query, blobs, find));
       }
     }
     await commit([]);
   });
 }
 
-/** A row of a file, or of a past one, which has no state. */
-type BlobRow = Pick<FileRow, 'id' | 'filename' | 'size_bytes' | 'sha256' | 'blob_version' | 'problem'> & {
-  state?: string;
-};
-
-function hasBlob({ state = 'stored' }: BlobRow): boolean {
-  return state === 'received' || state === 'stored';
-}
-
-function namedBlobOf(row: BlobRow, dataset: DatasetRow): ReferencedBlob {
-  const { id, filename, size_bytes, sha256, problem } = row;
-  if (size_bytes === null || sha256 === null) throw new Error(`The catalog has no SHA-256 of ${filename} (${id}).`);
-  const key = blobKeyOf({ id, datasetId: dataset.id });
-  const names = { filename, datasetId: dataset.id, datasetName: dataset.name };
-  const isKnownLost = problem !== null && (JSON.parse(problem) as ErrorProblem).code === 'BYTES_LOST';
-  return { fileId: id, key, ...names, sizeBytes: size_bytes, sha256, isKnownLost };
-}
-
-/** The rows with the versions of their blobs in the store. @throws BlobMissing unless the row says that the blob is lost */
-async function withVersions<Row extends BlobRow>(
-  rows: readonly Row[],
-  dataset: DatasetRow,
-  options: CatalogCopyOptions,
-): Promise<Row[]> {
-  const keyOf = ({ id }: BlobRow) => blobKeyOf({ id, datasetId: dataset.id });
-  const found = await options.find(rows.filter(hasBlob).map(keyOf));
-  return rows.map((row) => {
-    if (!hasBlob(row)) return row;
-    const blob = found.get(keyOf(row));
-    if (blob?.sizeBytes !== row.size_bytes) {
-      if (row.problem !== null || (row.state === 'received' && options.lost.has(row.id))) return row;
-      throw new BlobMissing(`${row.filename} of "${dataset.name}" is missing in the blob store of the target.`);
+async function copyRows(
+  { from, read }: { from: Database; read: RunStatement },
+  { to, run }: { to: Database; run: RunStatement },
+  signal: AbortSignal,
+): Promise<void> {
+  for (const table of Object.keys(TABLES) as (keyof Schema)[]) {
+    for await (const rows of pagesOf(from.query, read, table)) {
+      signal.throwIfAborted();
+      for (const insert of insertAll(to.query, table, rows as never)) await run(insert);
     }
-    return options.isSameStore ? row : { ...row, blob_version: blob.version };
+  }
+}
+
+/** Reads all rows of a table in pages, ordered by its primary key. */
+async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): AsyncGenerator<object[]> {
+  const { columns, key } = TABLES[table];
+  const isKey = ([, { definition }]: [string, { definition: string }]) => definition.includes('primary key');
+  const names =
+    key.length > 0
+      ? key
+      : Object.entries(columns)
+          .filter(isKey)
+          .map(([name]) => name);
+  const refs = sql.join(names.map((name) => sql.ref(name)));
+  // TypeScript can't type a query over a union of tables.
+  const all = query
+    .selectFrom(table as 'setting')
+    .selectAll()
+    .orderBy(refs)
+    .limit(ROWS_PER_PAGE);
+  for (let page = all; ; ) {
+    const rows: Record<string, unknown>[] = await run(page);
+    const last = rows.at(-1);
+    if (last !== undefined) yield rows;
+    if (last === undefined || rows.length < ROWS_PER_PAGE) return;
+    page = all.where(sql<boolean>`(${refs}) > (${sql.join(names.map((name) => last[name]))})`);
+  }
+}
+
+/** The statements that record the versions of blobs in a store. @throws BlobMissing */
+async function newVersions(
+  query: Query,
+  blobs: readonly ReferencedBlob[],
+  find: BlobStore['find'],
+): Promise<Compilable<unknown>[]> {
+  const found = await find(blobs.map(({ key }) => key));
+  return blobs.flatMap(({ fileId, key, filename, datasetName, sizeBytes, isKnownLost, isReceived, version }) => {
+    const blob = found.get(key);
+    if (blob?.sizeBytes !== sizeBytes) {
+      if (isKnownLost || isReceived) return [];
+      throw new BlobMissing(`${filename} of "${datasetName}" is missing in the file store of the target.`);
+    }
+    if (blob.version === version) return [];
+    return (['file', 'past_file'] as const).map((table) =>
+      query.updateTable(table).set({ blob_version: blob.version }).where('id', '=', fileId),
+    );
   });
 }
 
-/** Gives a lost stored or past file its problem, unless it has one already. */
-function markedIfLost<Row extends BlobRow>(row: Row, lost: CatalogCopyOptions['lost']): Row {
-  const problem = lost.get(row.id)?.problem;
-  if (problem === undefined || row.problem !== null || row.state === 'received') return row;
-  return { ...row, problem: JSON.stringify(problem) };
+/** The suffixes of the files that SQLite keeps beside a database (https://sqlite.org/tempfiles.html). */
+const SUFFIXES = ['-wal', '-shm', '-journal'];
+
+/** Removes a SQLite catalog that no process has open, if there is one. */
+export async function removeCatalog(path: string): Promise<void> {
+  for (const suffix of ['', ...SUFFIXES]) await rm(`${path}${suffix}`, { force: true });
 }
 
-/** Counts the files of the damaged datasets again. */
-async function withCounts(
-  rows: DatasetRow[],
-  context: {
-    read: RunStatement;
-    from: Database;
-    lost: CatalogCopyOptions['lost'];
-    damagedDatasets: ReadonlySet<string>;
-  },
-): Promise<DatasetRow[]> {
-  const { read, from, lost, damagedDatasets } = context;
-  const counted: DatasetRow[] = [];
-  for (const row of rows) {
-    if (damagedDatasets.has(row.id)) {
-      const files = await read(from.query.selectFrom('file').selectAll().where('dataset_id', '=', row.id));
-      const kept = files.map((file) => fileOf(markedIfLost(file, lost)));
-      counted.push({ ...row, ...countColumns(countsOf(kept, row.updated_at)) });
-    } else counted.push(row);
+/** Copies one snapshot of a SQLite catalog into a new file, even while a server writes (https://sqlite.org/lang_vacuum.html). */
+export async function snapshotCatalog(from: string, to: string): Promise<void> {
+  const catalog = new DatabaseSync(from, { readOnly: true });
+  try {
+    catalog.exec('pragma busy_timeout = 30000');
+    catalog.prepare('vacuum into ?').run(to);
+  } finally {
+    catalog.close();
   }
-  return counted;
+  // The catalog contains secrets.
+  await chmod(to, 0o600);
+}
+
+/** Renames a catalog, also over an earlier one, atomically and durably. */
+export async function replaceCatalog(next: string, catalog: string): Promise<void> {
+  const handle = await open(next);
+  await handle.sync().finally(() => handle.close());
+  // SQLite would apply the write-ahead log of the old catalog to the new one. A damaged catalog is replaced too.
+  await openSqlite(catalog, { isSingleFile: true }).then(
+    (old) => old.close(),
+    () => {},
+  );
+  for (const suffix of SUFFIXES) await rm(`${catalog}${suffix}`, { force: true });
+  await rename(next, catalog);
+  await syncFolder(dirname(catalog));
 }

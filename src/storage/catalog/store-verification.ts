@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
+import { recordRecheck } from '../../dataset/check-transitions.js';
 import type { CompleteFile, DatasetFile, Micros } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database, Query } from '../database/database.js';
+import type { Catalog } from './catalog.js';
 import { inSnapshot } from './catalog-rows.js';
 import { judgePastFiles } from './history/record-history.js';
 import { INSTALLATION, insertJobs, type JobKind } from './jobs.js';
@@ -62,6 +64,22 @@ export async function fileWithBlob({ query }: Database, id: string): Promise<Com
   // After the files: a file moves from them to the history.
   const past = await query.selectFrom('past_file').selectAll().where('id', '=', id).limit(1).executeTakeFirst();
   return past && pastFileOf(past);
+}
+
+/** Records that the bytes of a stored or past file are lost, which makes its dataset FAILED, or that they are intact again. */
+export async function recordBytes(
+  file: CompleteFile,
+  problem: ErrorProblem | undefined,
+  { catalog, database, now }: { catalog: Catalog; database: Database; now: () => Micros },
+): Promise<void> {
+  const { id, datasetId, filename, upload } = file;
+  const { contentType, facts, warnings } = upload;
+  const found =
+    problem === undefined ? { ok: true as const, contentType, facts, warnings } : { ok: false as const, problem };
+  const change = { datasetId, filenames: [filename], now: now(), isActivity: false };
+  await catalog.change(change, (group) => recordRecheck(group, id, found));
+  // After the files: a file moves from them to the history.
+  await judgePastFile(database, id, problem);
 }
 
 /**

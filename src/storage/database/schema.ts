@@ -222,7 +222,7 @@ export const TABLES = {
     /** Null while it is enabled. */
     disabled_at: integerOrNull,
   }),
-  /** An event for one webhook. `next_at` of those of one dataset never decreases, so that they are sent in order. */
+  /** An event for one webhook. Those of one dataset are sent in the order of `created_at`. */
   webhook_delivery: table({
     id: textKey,
     webhook_id: { definition: 'text not null references webhook (id) on delete cascade' } as Column<string>,

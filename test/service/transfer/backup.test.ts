@@ -202,10 +202,10 @@ describe('a backup', () => {
     await datasetOf(api, await pairsOf(1), 'wagons');
     const dir = await newFolder();
     await mkdir(dir);
-    // Written and not yet renamed, perhaps in part.
-    await writeFile(join(dir, 'backup.json.next'), '{"trainyard');
+    await writeFile(join(dir, 'catalog.next.sqlite'), 'written in part');
+    await writeFile(join(dir, 'backup.json'), '');
     expect(await backUp(dir)).toMatchObject({ code: 0 });
-    expect(await readdir(dir)).not.toContain('backup.json.next');
+    expect(await readdir(dir)).not.toContain('catalog.next.sqlite');
   });
 
   test('of a folder with a damaged and a missing file has all others, and lists those two', async () => {
@@ -234,11 +234,15 @@ describe('a backup', () => {
 
   test('never overwrites other files or another backup', async () => {
     const dir = await newFolder();
-    expect((await backUp(server.dataFolder)).code).toBe(73);
+    expect((await backUp(server.dataFolder)).code).toBe(64);
     await mkdir(dir);
     await writeFile(join(dir, 'thesis.txt'), '');
     expect((await backUp(dir)).code).toBe(73);
     expect(await readdir(dir)).toEqual(['thesis.txt']);
+    // Blobs without a catalog may be those of an installation that has it elsewhere.
+    const blobs = await newFolder();
+    await mkdir(join(blobs, 'blobs'), { recursive: true });
+    expect((await backUp(blobs)).code).toBe(73);
     const other = await startServer();
     try {
       const its = await newFolder();
@@ -252,7 +256,7 @@ describe('a backup', () => {
     }
   });
 
-  test.each(['', '{', 'null'])('is not continued if its marker is damaged: %j', async (text) => {
+  test.each(['{', 'null'])('is not continued if its marker is damaged: %j', async (text) => {
     const dir = await newFolder();
     await backUp(dir);
     await writeFile(join(dir, 'backup.json'), text);
@@ -284,7 +288,7 @@ describe('restoring', () => {
     expect(ended.json().error.lost).toMatchObject([{ dataset: 'wagons', filename: '02.jpg', reason: 'DAMAGED' }]);
     const fresh = await newFolder();
     await cp(restored, fresh, { recursive: true });
-    await expect(startServer({}, { dataFolder: fresh })).rejects.toThrow('The catalog is new');
+    await expect(startServer({}, { dataFolder: fresh })).rejects.toThrow('is missing or empty');
 
     // Without the file, its dataset is FAILED and says why.
     const partial = await restore(dir, restored, '--skip-damaged');
@@ -339,7 +343,7 @@ describe('restoring', () => {
     await backUp(dir);
     await mkdir(empty);
     expect((await restore(dir, empty)).code).toBe(0);
-    expect((await restore(dir, server.dataFolder)).code).toBe(75);
+    expect((await restore(dir, server.dataFolder)).code).toBe(73);
     const other = await startServer({}, { dataFolder: empty });
     await (await other.api()).newDataset('later');
     await other.stop();

@@ -5,7 +5,7 @@ import { remove, reserve, store } from '../../../src/dataset/upload-transitions.
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
-import { openWebhooks } from '../../../src/service/webhooks/open-webhooks.js';
+import { openWebhooks } from '../../../src/service/webhooks/webhook-service.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { Deliveries } from '../../../src/storage/catalog/webhooks/deliveries.js';

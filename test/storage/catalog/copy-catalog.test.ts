@@ -1,14 +1,20 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { store } from '../../../src/dataset/upload-transitions.js';
-import { RevisionManifests } from '../../../src/service/history/revision-manifests.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
-import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { wrongCountsOf } from '../../harness/check-counts.js';
-import { copyCatalog, referencedBlobs } from '../../../src/storage/catalog/copy-catalog.js';
+import {
+  BlobMissing,
+  copyCatalog,
+  isEmptyCatalog,
+  referencedBlobs,
+} from '../../../src/storage/catalog/copy-catalog.js';
 import { INSTALLATION, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
+import { fileWithBlob, recordBytes } from '../../../src/storage/catalog/store-verification.js';
+import type { Database } from '../../../src/storage/database/database.js';
+import { type Schema, TABLES } from '../../../src/storage/database/schema.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
@@ -33,66 +39,63 @@ const storeOf = (names: readonly string[]) => async (keys: readonly string[]) =>
   );
 };
 
+/** All rows, without the versions of blobs, and those versions. */
+async function contentsOf({ query }: Database): Promise<{ rows: string[]; versions: unknown[] }> {
+  const [rows, versions]: [string[], unknown[]] = [[], []];
+  for (const table of Object.keys(TABLES) as (keyof Schema)[]) {
+    for (const row of (await sql<Record<string, unknown>>`select * from ${sql.table(table)}`.execute(query)).rows) {
+      const { blob_version, ...others } = row;
+      if ('blob_version' in row) versions.push(blob_version);
+      rows.push(`${table} ${JSON.stringify(Object.entries(others).sort())}`);
+    }
+  }
+  return { rows: rows.sort(), versions };
+}
+
 onEach(catalogs, (open) => {
-  test('a lost file stays in its revisions, which are FAILED until it is uploaded again', async () => {
+  test('a copy of a catalog has all its rows, with the versions that the new store has', async () => {
     const { accountId, catalog, database } = await open();
     await new Jobs(database).ensure([{ kind: 'prune-tokens', key: '', accountId: INSTALLATION, dueAt: 7 }]);
-    const key = { accountId, id: 'd' };
-    await catalog.createDataset({ ...key, name: 'd', role: 'control', createdAt: 1 });
-    const upload = (to: Catalog, name: string, id: string, now: number) => {
+    for (const id of ['d', 'control']) {
+      await catalog.createDataset({ accountId, id, name: id, role: id === 'd' ? 'training' : 'control', createdAt: 1 });
+    }
+    // The third replaces the first, which only the history has then.
+    for (const [now, [name, id]] of (
+      [
+        ['a', 'a'],
+        ['b', 'b'],
+        ['a', 'c'],
+      ] as const
+    ).entries()) {
       const author = { ...laptop, changeId: id };
-      const change = { datasetId: 'd', filenames: [`${name}.jpg`], now, isActivity: true, author };
-      return to.change(change, (group) => store(group, { ...imageNamed(name), id }, undefined));
-    };
-    for (const [now, name] of ['b', 'a', 'c'].entries()) await upload(catalog, name, name, now + 1);
-    const listed = async (from: Catalog) => {
-      const dataset = (await from.dataset(key))!;
-      const views = await new RevisionManifests(from).viewsOf(dataset, await from.revisions.page('d', { limit: 10 }));
-      return views.map(({ files, isReady }) => [files, isReady]).reverse();
-    };
-    expect(await listed(catalog)).toEqual([
-      [1, true],
-      [2, true],
-      [3, true],
-    ]);
-
+      const change = { datasetId: 'd', filenames: [`${name}.jpg`], now: now + 1, isActivity: true, author };
+      await catalog.change(change, (group) => store(group, { ...imageNamed(id), filename: `${name}.jpg` }, undefined));
+    }
     await new Rechecks(database).start('d', 5);
-    await new Jobs(database).claim({ kind: 'inspect-again', accountId }, { now: 5, until: 9, token: 'a process' });
+    const { signal } = new AbortController();
 
     const target = await emptyCatalog();
-    const { signal } = new AbortController();
-    const lost = new Map([['a', { datasetId: 'd', problem: LOST }]]);
-    await copyCatalog(database, target, { find: storeOf(['b', 'c']), isSameStore: false, lost, signal });
-    const copied = new Catalog(target, { blobGrace: 0 });
-    expect((await copied.dataset(key))!.counts).toMatchObject({ images: 3, rejected: 1 });
-    expect(await wrongCountsOf(target, 'd')).toEqual([]);
-    expect(await new Rechecks(target).of('d')).toMatchObject({ total: 3, remaining: 3, finishedAt: null });
-    expect(await new Jobs(target).counts()).toMatchObject([
-      { kind: 'inspect-again', waiting: 3, running: 0 },
-      { kind: 'prune-tokens', waiting: 1, running: 0, oldestDueAt: 7 },
+    expect(await isEmptyCatalog(target)).toBe(true);
+    const incomplete = copyCatalog(database, target, { find: storeOf(['a', 'b']), signal });
+    await expect(incomplete).rejects.toThrow(BlobMissing);
+    expect((await contentsOf(target)).rows).toEqual([]);
+    await copyCatalog(database, target, { find: storeOf(['a', 'b', 'c']), signal });
+    const [before, copied] = [await contentsOf(database), await contentsOf(target)];
+    expect(copied.rows).toEqual(before.rows);
+    expect(new Set(copied.rows.map((row) => row.split(' ')[0]))).toEqual(
+      new Set(['account', 'dataset', 'file', 'past_file', 'revision', 'recheck', 'job', 'token']),
+    );
+    expect([before.versions, copied.versions]).toEqual([
+      [null, null, null],
+      ['new', 'new', 'new'],
     ]);
-    expect(await listed(copied)).toEqual([
-      [1, true],
-      [2, false],
-      [3, false],
-    ]);
-    // Another copy needs no blob of a file that is known to be lost.
-    const known = [];
-    for await (const page of referencedBlobs(target)) known.push(...page.filter(({ isKnownLost }) => isKnownLost));
-    expect(known).toMatchObject([{ filename: 'a.jpg' }]);
-    const again = await emptyCatalog();
-    await copyCatalog(target, again, { find: storeOf(['b', 'c']), isSameStore: true, lost: new Map(), signal });
 
-    await upload(copied, 'a', 'a again', 10);
-    expect(await listed(copied)).toEqual([
-      [1, true],
-      [2, true],
-      [3, true],
-    ]);
-    const author = { ...laptop, how: 'restore' } as const;
-    expect(await copied.restore({ datasetId: 'd', number: 3, author, now: 11 })).toMatchObject({
-      recordedIn: undefined,
-      counts: { images: 3, rejected: 0 },
-    });
+    // Another copy needs no blob of a file that is known to be lost.
+    const file = (await fileWithBlob(database, 'c'))!;
+    await recordBytes(file, LOST, { catalog, database, now: () => 9 });
+    const known = [];
+    for await (const page of referencedBlobs(database.query)) known.push(...page.filter((blob) => blob.isKnownLost));
+    expect(known).toMatchObject([{ filename: 'a.jpg', fileId: 'c' }]);
+    await copyCatalog(database, await emptyCatalog(), { find: storeOf(['a', 'b']), signal });
   });
 });

@@ -4,9 +4,9 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
+import type { Copied, TransferOptions } from '../../../service/transfer/copy.js';
 import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
 import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
-import type { Migrated } from '../../../service/transfer/migrate.js';
 import { postgresUrl } from '../../../setting-values.js';
 import { BackendUnusable, isDatabaseFull } from '../../../storage/backend-unusable.js';
 import { parseS3Url } from '../../../storage/blobs/s3/location.js';
@@ -37,7 +37,8 @@ Examples:
   $ trainyard restore /mnt/nas/trainyard --data ./data --skip-damaged
 
 If files of the backup are damaged or missing, it lists them and exits with 65, and the folder can't be served. With
---skip-damaged it can: these files are marked as lost, and their datasets are FAILED until you upload or delete them.`;
+--skip-damaged it can: these files are marked as lost, and their datasets are FAILED until you upload or delete them. Those
+that the backup did not have in the first place are marked already.`;
 
 const MIGRATE_HELP = `
 A LOCATION is a data folder, postgres://… for the catalog, or s3://… for the files; a folder holds the part that has no URL. Stop
@@ -81,13 +82,7 @@ interface Options {
 async function backUpTo(config: Config, { json }: Options, dir: string): Promise<Output> {
   const { dataFolder } = requireFolderOnly(config, 'backup');
   const folder = resolve(dir);
-  const shown = { isQuiet: json === true, to: folder };
-  const backedUp = await withTransferProgress(shown, async ({ signal, onProgress, onWarning, display }) => {
-    // Imported late, so that other commands start without loading the database code.
-    const { backUp } = await import('../../../service/transfer/backup.js');
-    const onRound = () => display.note('Files were removed meanwhile. Starting again with a newer catalog …');
-    return backUp(dataFolder, folder, { signal, onProgress, onRound, onWarning });
-  });
+  const backedUp = await copyFolder(config, [dataFolder, folder], { isBackup: true, skipsLost: true, isQuiet: json });
   const { lost, removedFiles } = backedUp;
   if (lost.length > 0) process.exitCode = EXIT.dataError;
   const removed = removedFiles === 0 ? '' : `; removed ${counted(removedFiles, 'deleted file')}`;
@@ -104,15 +99,10 @@ async function restoreFrom(
   { json, skipDamaged }: Options & { skipDamaged?: true },
   dir: string,
 ): Promise<Output> {
-  const { dataFolder, spoolFolder } = requireFolderOnly(config, 'restore');
+  const { dataFolder } = requireFolderOnly(config, 'restore');
   const backup = resolve(dir);
-  const folderOnly = { databaseUrl: undefined, blobs: { kind: 'disk' } as const };
-  const shown = { isQuiet: json === true, to: dataFolder };
-  const restored = await withTransferProgress(shown, async ({ signal, onProgress }) => {
-    const { migrate } = await import('../../../service/transfer/migrate.js');
-    const [from, to] = [backup, dataFolder].map((folder) => ({ dataFolder: folder, ...folderOnly }));
-    return migrate(from!, to!, { spoolFolder, skipsLost: skipDamaged === true, signal, onProgress });
-  });
+  const skipsLost = skipDamaged === true;
+  const restored = await copyFolder(config, [backup, dataFolder], { isBackup: false, skipsLost, isQuiet: json });
   return outputOf(restored, {
     document: { backup, data_folder: dataFolder },
     line: `restored ${printable(backup)} to ${printable(dataFolder)}: ${copiedText(restored)}`,
@@ -121,9 +111,25 @@ async function restoreFrom(
   });
 }
 
+async function copyFolder(
+  { spoolFolder }: Config,
+  [from, to]: readonly [string, string],
+  { isQuiet = false, ...options }: Pick<TransferOptions, 'isBackup' | 'skipsLost'> & { isQuiet: boolean | undefined },
+): Promise<Copied> {
+  return withTransferProgress({ isQuiet, to }, async ({ signal, onProgress, onWarning }) => {
+    // Imported late, so that other commands start without loading the database code.
+    const { copy } = await import('../../../service/transfer/copy.js');
+    const installationIn = (dataFolder: string): Installation => {
+      return { dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } };
+    };
+    const tools = { spoolFolder, signal, onProgress, onWarning };
+    return copy(installationIn(from), installationIn(to), { ...options, ...tools });
+  });
+}
+
 /** The output of a copy of a data folder. Prints the files without undamaged bytes on standard error, after the advice. */
 function outputOf(
-  copied: Copied & { readonly lost: readonly LostBlob[] },
+  copied: Copied,
   { document, line, advice, isJson }: { document: object; line: string; advice: string; isJson: boolean },
 ): Output {
   const { lost } = copied;
@@ -154,10 +160,11 @@ async function migrateBetween(
   const isFolderOnly = databaseUrl === undefined && blobs.kind === 'disk';
   const shown = { isQuiet: json === true, to: isFolderOnly ? dataFolder : undefined };
   const migrated = await withTransferProgress(shown, async ({ signal, onProgress, onWarning }) => {
-    const { migrate } = await import('../../../service/transfer/migrate.js');
+    const { copy } = await import('../../../service/transfer/copy.js');
     const { discard, ...spool } = await spoolOf(options, ends);
+    const tools = { ...spool, signal, onProgress, onWarning };
     try {
-      return await migrate(ends.from, ends.to, { ...spool, signal, onProgress, onWarning, skipsLost: false });
+      return await copy(ends.from, ends.to, { ...tools, isBackup: false, skipsLost: false });
     } finally {
       await discard();
     }
@@ -167,7 +174,7 @@ async function migrateBetween(
 }
 
 /** What is no longer needed after a migration. */
-function replacedOf({ shared }: Migrated): string {
+function replacedOf({ shared }: Copied): string {
   if (shared.catalog) return 'the old files, but not the catalog, which stays';
   if (shared.store) return 'the old catalog, but not the files, which stay';
   return 'the old one';
@@ -213,8 +220,6 @@ async function spoolOf(options: { spool?: string }, { from, to }: { from: Instal
   const temporary = await mkdtemp(join(tmpdir(), 'trainyard-'));
   return { spoolFolder: temporary, discard: () => rm(temporary, { recursive: true, force: true }) };
 }
-
-type Copied = Pick<Migrated, 'files' | 'bytes' | 'copiedFiles' | 'copiedBytes'>;
 
 /** `12 files, 3.4 MB (copied now: 2 files, 1.0 MB)` */
 function copiedText({ files, bytes, copiedFiles, copiedBytes }: Copied): string {

@@ -58,9 +58,10 @@ export class Deliveries {
 
   /** Adds a delivery to one webhook, also if that is disabled. @returns `undefined` if the webhook was deleted */
   add(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
-    const { query, transact } = this.#db;
+    const { query, hasRowLocks, transact } = this.#db;
+    const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [webhooks] = await send([this.#locked(webhookId)]);
+      const [webhooks] = await send([hasRowLocks ? webhook.forNoKeyUpdate() : webhook]);
       if (webhooks.length === 0) return undefined;
       const id = event.idFor(webhookId);
       await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
@@ -76,31 +77,34 @@ export class Deliveries {
   }
 
   /** Makes a delivery due again, with as many attempts as a new one. @returns `undefined` if it is not kept */
-  resend({ webhookId, id }: { webhookId: string; id: string }, now: Micros): Promise<Delivery | undefined> {
+  resend(webhook: Receiver, id: string, now: Micros): Promise<Delivery | undefined> {
     const { query, transact } = this.#db;
-    return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [webhooks, [row]] = await send([
-        this.#locked(webhookId),
-        query
-          .updateTable('webhook_delivery')
-          .set({ attempts: 0, next_at: now, delivered_at: null })
-          .where('id', '=', id)
-          .where('webhook_id', '=', webhookId)
-          .returningAll(),
-      ]);
-      if (row === undefined) return undefined;
-      await commit(enqueueDeliveries(query, webhooks, now));
-      return deliveryOf(row);
+    const update = query
+      .updateTable('webhook_delivery')
+      .set({ attempts: 0, next_at: now, delivered_at: null })
+      .where('id', '=', id)
+      .where('webhook_id', '=', webhook.id)
+      .returningAll();
+    return transact({ isDurable: true }, async ({ commit }) => {
+      const [[row]] = await commit([update, ...enqueueDeliveries(query, [webhook], now)]);
+      return row && deliveryOf(row);
     });
   }
 
-  /** The waiting delivery of a webhook that is due first. */
+  /** The waiting delivery of a webhook that is due first. An event of a dataset waits for the earlier ones. */
   async next(webhookId: string): Promise<(Delivery & { readonly nextAt: Micros }) | undefined> {
     const row = await this.#db.query
-      .selectFrom('webhook_delivery')
+      .selectFrom('webhook_delivery as first')
       .selectAll()
       .where('webhook_id', '=', webhookId)
       .where('next_at', 'is not', null)
+      .where(({ not, exists, selectFrom }) => {
+        const waiting = selectFrom('webhook_delivery as earlier').where('earlier.next_at', 'is not', null);
+        const ofDataset = waiting
+          .whereRef('earlier.webhook_id', '=', 'first.webhook_id')
+          .whereRef('earlier.dataset_id', '=', 'first.dataset_id');
+        return not(exists(ofDataset.whereRef('earlier.created_at', '<', 'first.created_at').select('earlier.id')));
+      })
       .orderBy('next_at')
       .orderBy('created_at')
       .orderBy('id')
@@ -112,32 +116,16 @@ export class Deliveries {
 
   /**
    * Records the outcome of an attempt, unless another process has recorded one, or `resend` has begun the attempts again
-   * meanwhile. Later events of the same dataset wait until its next attempt.
+   * meanwhile.
    */
-  record(delivery: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
-    const { query, transact } = this.#db;
-    const { id, webhookId, datasetId, attempts } = delivery;
-    const ofWebhook = query.updateTable('webhook_delivery').where('webhook_id', '=', webhookId);
+  async record({ id, attempts }: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
     const delivered_at = error === null ? at : null;
-    const outcome = { attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error };
-    return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [, recorded] = await send([
-        // Without the lock, an event that is recorded at the same time would not wait for the next attempt.
-        this.#locked(webhookId),
-        ofWebhook.set(outcome).where('id', '=', id).where('attempts', '=', attempts).returning('id'),
-      ]);
-      await commit(
-        recorded.length === 0 || nextAt === null || datasetId === null
-          ? []
-          : [ofWebhook.set({ next_at: nextAt }).where('dataset_id', '=', datasetId).where('next_at', '<', nextAt)],
-      );
-    });
-  }
-
-  #locked(webhookId: string) {
-    const { query, hasRowLocks } = this.#db;
-    const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
-    return hasRowLocks ? webhook.forNoKeyUpdate() : webhook;
+    await this.#db.query
+      .updateTable('webhook_delivery')
+      .set({ attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error })
+      .where('id', '=', id)
+      .where('attempts', '=', attempts)
+      .execute();
   }
 }
 
@@ -154,9 +142,8 @@ export function deletedEvent(dataset: { readonly id: string; readonly name: stri
 }
 
 /**
- * Selects the enabled webhooks of an account that receive an event, and locks them until the event is recorded: the outcome of
- * an attempt, and a deletion of a webhook, wait for it. They are locked in one order, so that two events of an account don't
- * wait for each other.
+ * Selects the enabled webhooks of an account that receive an event, and locks them until the event is recorded: a deletion of a
+ * webhook waits for it. They are locked in one order, so that two events of an account don't wait for each other.
  */
 export function receivers({ query, hasRowLocks }: Database, accountId: string, event: string) {
   const enabled = query
@@ -230,18 +217,9 @@ export function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], d
 }
 
 function deliveryOf(row: Selectable<Schema['webhook_delivery']>): Delivery {
-  return {
-    id: row.id,
-    webhookId: row.webhook_id,
-    datasetId: row.dataset_id,
-    event: row.event as Delivery['event'],
-    payload: row.payload,
-    createdAt: row.created_at,
-    attempts: row.attempts,
-    attemptedAt: row.attempted_at,
-    nextAt: row.next_at,
-    deliveredAt: row.delivered_at,
-    answer: row.answer,
-    error: row.error,
-  };
+  const { id, event, payload, attempts, answer, error } = row;
+  const { webhook_id: webhookId, dataset_id: datasetId, created_at: createdAt } = row;
+  const { attempted_at: attemptedAt, next_at: nextAt, delivered_at: deliveredAt } = row;
+  const names = { id, webhookId, datasetId, event: event as Delivery['event'], payload };
+  return { ...names, createdAt, attempts, attemptedAt, nextAt, deliveredAt, answer, error };
 }

@@ -1,0 +1,326 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorIn } from '../../dataset/problems.js';
+import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
+import { Catalog } from '../../storage/catalog/catalog.js';
+import {
+  BlobMissing,
+  copyCatalog,
+  isEmptyCatalog,
+  linkKeyOf,
+  referencedBlobs,
+  removeCatalog,
+  replaceCatalog,
+  snapshotCatalog,
+  storedTotals,
+  unreferencedIn,
+} from '../../storage/catalog/copy-catalog.js';
+import { fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
+import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
+import type { Database } from '../../storage/database/database.js';
+import { openSqlite } from '../../storage/database/sqlite.js';
+import { openBlobs, openInventory } from '../../storage/open-blobs.js';
+import { syncFolder } from '../../storage/sync-folder.js';
+import { type BlobCopy, type BlobStores, type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
+import {
+  displayNameOf,
+  type Installation,
+  isSameCatalog,
+  isSameFolder,
+  isSameStore,
+  lockDataFolder,
+  openDatabase,
+  requireExisting,
+  requireFolder,
+  TransferError,
+} from './installation.js';
+
+/** A catalog is written under this name until all its blobs are copied. */
+const NEXT_CATALOG = 'catalog.next.sqlite';
+
+/** Marks a folder as the backup of one installation; empty until the first backup knows which. */
+const MARKER = 'backup.json';
+
+export interface TransferOptions {
+  /** The source may be in use, and the target may have an earlier backup, which stays valid until the end. Both are data folders. */
+  readonly isBackup: boolean;
+  /** Goes on without lost files, between data folders: they have the problem `BYTES_LOST` in the copy, and their datasets are FAILED. */
+  readonly skipsLost: boolean;
+  /** Temporary folder for uploads into a bucket. */
+  readonly spoolFolder: string;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: CopyProgress) => void;
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface Copied extends BlobCopy {
+  /** All stored files of the catalog. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Files of an earlier backup that the catalog no longer names. */
+  readonly removedFiles: number;
+  readonly shared: Shared;
+}
+
+/** What source and target share, which is not copied; at most one of both. */
+interface Shared {
+  readonly catalog: boolean;
+  readonly store: boolean;
+}
+
+/** Source and target. */
+interface Ends {
+  readonly from: Installation;
+  readonly to: Installation;
+  readonly shared: Shared;
+}
+
+/** Closes a resource at the end of the work. */
+type Closing = <T extends { close(): Promise<void> }>(resource: T) => T;
+
+/**
+ * Copies an installation into an empty one, or into an earlier backup of it. First the blobs are copied and checked against
+ * their SHA-256, then the catalog appears at once, so that the same call continues after an interruption. A catalog or blob
+ * store that both share is not copied; a shared catalog gets the blob versions of the new store.
+ *
+ * @throws TransferError, ServiceError, BackendUnusable; the signal's reason
+ */
+export async function copy(from: Installation, to: Installation, options: TransferOptions): Promise<Copied> {
+  const ends = { from, to, shared: { catalog: isSameCatalog(from, to), store: isSameStore(from, to) } };
+  if (ends.shared.catalog && ends.shared.store) {
+    throw new TransferError('same_place', `Source and target are the same: ${await displayNameOf(from)}.`);
+  }
+  requireExisting(from);
+  await prepareFolder(ends, options);
+  return withClosing(async (closing) => {
+    if (to.dataFolder !== undefined) closing(lockDataFolder(to.dataFolder));
+    if (from.dataFolder !== undefined && !options.isBackup && !isSameFolder(from, to)) {
+      closing(lockDataFolder(from.dataFolder));
+    }
+    const next = nextCatalogOf(ends);
+    if (next !== undefined) closing({ close: () => removeCatalog(next) });
+    const stores = ends.shared.store ? undefined : await openStores(ends, options, closing);
+    const copied = await copyUntilComplete(ends, stores, options);
+    if (next !== undefined) await replaceCatalog(next, catalogOf(to));
+    return { ...copied, removedFiles: options.isBackup ? await removeUnreferenced(to) : 0, shared: ends.shared };
+  });
+}
+
+/** Where the catalog of the target is written; `undefined` if it is a database, or stays. */
+function nextCatalogOf({ to, shared }: Ends): string | undefined {
+  if (shared.catalog || to.databaseUrl !== undefined) return undefined;
+  return join(requireFolder(to.dataFolder), NEXT_CATALOG);
+}
+
+/** The path of a catalog that is a file. */
+function catalogOf({ dataFolder }: Installation): string {
+  return dataFolderPaths(requireFolder(dataFolder)).catalog;
+}
+
+async function withClosing<T>(work: (closing: Closing) => Promise<T>): Promise<T> {
+  const resources: { close(): Promise<void> }[] = [];
+  try {
+    return await work((resource) => {
+      resources.push(resource);
+      return resource;
+    });
+  } finally {
+    for (const resource of resources.reverse()) await resource.close();
+  }
+}
+
+/**
+ * Creates the missing folder of the target, readable for its owner alone.
+ *
+ * @throws TransferError `occupied` if it holds anything but what an interrupted copy leaves, or an earlier backup
+ */
+async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }: TransferOptions): Promise<void> {
+  const { dataFolder: folder, databaseUrl, blobs } = to;
+  if (folder === undefined) return;
+  await makePrivateFolder(folder);
+  if (isBackup && ((await stat(folder)).mode & 0o077) !== 0) {
+    onWarning?.(
+      `Other users of this machine can read the datasets in ${folder}. To prevent that, run: chmod 700 ${folder}`,
+    );
+  }
+  if (isBackup && existsSync(join(folder, MARKER))) return;
+  const { catalog, blobs: blobsFolder, spool, lock } = DATA_FOLDER_NAMES;
+  const isOwn = (name: string) =>
+    [spool, lock, `${lock}-journal`].includes(name) ||
+    name.startsWith(NEXT_CATALOG) ||
+    (blobs.kind === 'disk' && name === blobsFolder && !isBackup);
+  const names = await readdir(folder);
+  // In a shared folder, the other part of the source may stay.
+  const other = isSameFolder(from, to)
+    ? names.find((name) => name === catalog && databaseUrl === undefined && !shared.catalog)
+    : names.find((name) => !isOwn(name));
+  if (other !== undefined) {
+    throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
+  }
+  // From now on the files in it are those of the backup.
+  if (isBackup) await writeFile(join(folder, MARKER), '', { mode: 0o600 });
+}
+
+async function openStores({ from, to }: Ends, options: TransferOptions, closing: Closing): Promise<BlobStores> {
+  const open = ({ dataFolder = '', blobs }: Installation) => {
+    // A copy makes no links.
+    const location = blobs.kind === 'disk' ? blobs : { ...blobs, isPresigned: false };
+    return openBlobs({ ...options, dataFolder, blobs: location }, (level, _facts, message) => {
+      if (level === 'warn') options.onWarning?.(message);
+    });
+  };
+  const target = closing(await open(to));
+  if (from.blobs.kind === 'disk') {
+    const { blobs } = dataFolderPaths(requireFolder(from.dataFolder));
+    return { from: closing(DiskBlobs.readOnly(blobs)), to: target };
+  }
+  const source = closing(await open(from));
+  if (to.blobs.kind === 'disk') return { from: source, to: target };
+  const { areOnePlace } = await import('../../storage/blobs/s3/probe.js');
+  if (!(await areOnePlace(target, source, options.signal))) return { from: source, to: target };
+  // Nothing would be copied, and the old files, which a person deletes after a migration, are the new ones.
+  const bucket = await displayNameOf({ dataFolder: undefined, databaseUrl: undefined, blobs: to.blobs });
+  const message = `Source and target name one bucket in two ways: what is stored in ${bucket} of the target is also in that of the source. To leave the files where they are, name it in the same way in both.`;
+  throw new TransferError('same_place', message);
+}
+
+/**
+ * Copies until all files of one state of the catalog are there. A server removes a file from the catalog before it removes the
+ * bytes. So a file that a backup misses is lost if a later state of the catalog still names it.
+ */
+async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, options: TransferOptions) {
+  const missed = new Set<string>();
+  let [copiedFiles, copiedBytes] = [0, 0];
+  for (;;) {
+    const copied = await withClosing(async (closing) => {
+      const catalogs = await openCatalogs(ends, closing);
+      await requireOwnTarget(ends, catalogs, options);
+      const { source } = catalogs;
+      const extent = await storedTotals(source);
+      const blobs = stores && (await copyBlobs(referencedBlobs(source.query), stores, { ...options, extent }));
+      copiedFiles += blobs?.copiedFiles ?? 0;
+      copiedBytes += blobs?.copiedBytes ?? 0;
+      const lost = blobs?.lost ?? [];
+      const gone = options.isBackup ? lost.filter(({ key, reason }) => reason === 'missing' && !missed.has(key)) : [];
+      for (const { key } of gone) missed.add(key);
+      if (gone.length > 0) return undefined;
+      await finishCatalog(catalogs, stores, { ...options, lost });
+      return { ...extent, copiedFiles, copiedBytes, lost };
+    });
+    if (copied !== undefined) return copied;
+    // Only the files that are new since then are copied.
+    options.onWarning?.('Files were removed meanwhile. Starting again with a newer catalog …');
+  }
+}
+
+/** The catalog of the source and that of the target, which are the same if it has been copied already, or is not. */
+interface Catalogs {
+  readonly source: Database;
+  readonly target: Database;
+}
+
+async function openCatalogs(ends: Ends, closing: Closing): Promise<Catalogs> {
+  const { from, to, shared } = ends;
+  const next = nextCatalogOf(ends);
+  if (next !== undefined) await removeCatalog(next);
+  if (next !== undefined && from.databaseUrl === undefined) {
+    await snapshotCatalog(catalogOf(from), next);
+    const snapshot = closing(await openSqlite(next, { isSingleFile: true }));
+    return { source: snapshot, target: snapshot };
+  }
+  const source = closing(await openDatabase(from));
+  if (shared.catalog) return { source, target: source };
+  const opened = next === undefined ? openDatabase(to) : openSqlite(next, { isSingleFile: true });
+  return { source, target: closing(await opened) };
+}
+
+/** @throws TransferError `not_found` if there is nothing to copy, `occupied` if the target belongs to another installation */
+async function requireOwnTarget({ from, to, shared }: Ends, { source, target }: Catalogs, options: TransferOptions) {
+  if (await isEmptyCatalog(source)) {
+    throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
+  }
+  if (source !== target && !(await isEmptyCatalog(target))) {
+    const advice = 'Name an empty target, or name a database that stays in the same way in both.';
+    throw new TransferError('occupied', `${await displayNameOf(to)} already holds a catalog. ${advice}`);
+  }
+  if (options.isBackup) return claimFolder(requireFolder(to.dataFolder), source);
+  if (shared.store) return;
+  // A verification of the target with `--repair` would remove the files of the other installation.
+  for await (const { objects } of unreferencedBy(source, to)) {
+    options.signal.throwIfAborted();
+    const [other] = objects;
+    if (other === undefined) continue;
+    const message = `${await displayNameOf(to)} already holds files that the source does not name, such as ${other.name}. They may be those of another installation. Name an empty folder, bucket or prefix. If an interrupted run has left them, and they were deleted in the source since then, remove them first.`;
+    throw new TransferError('occupied', message);
+  }
+}
+
+/** Ties a backup to one installation. @throws TransferError `occupied` if the folder belongs to another one */
+async function claimFolder(folder: string, catalog: Database): Promise<void> {
+  const text = await readFile(join(folder, MARKER), 'utf8');
+  const secret = await linkKeyOf(catalog);
+  const installation = secret && createHash('sha256').update(secret).digest('hex').slice(0, 16);
+  const marker = `${JSON.stringify({ trainyard_backup: 1, installation })}\n`;
+  if (text === marker) return;
+  if (text !== '') {
+    const message = `${folder} is the backup of another installation, or its ${MARKER} is damaged. Use a separate folder for each.`;
+    throw new TransferError('occupied', message);
+  }
+  await writeFile(join(folder, MARKER), marker, { flush: true });
+  await syncFolder(folder);
+}
+
+async function finishCatalog(
+  { source, target }: Catalogs,
+  stores: BlobStores | undefined,
+  { lost, skipsLost, signal }: TransferOptions & { lost: readonly LostBlob[] },
+): Promise<void> {
+  const found = lost.filter(({ isKnownLost }) => !isKnownLost);
+  if (found.length > 0 && !skipsLost) {
+    throw new TransferError('lost', 'The catalog was not copied, because these of its files are lost:', {
+      lost: found,
+    });
+  }
+  for (const blob of found) await recordLost(source, blob);
+  try {
+    await copyCatalog(source, target, { find: stores && ((keys) => stores.to.find(keys)), signal });
+  } catch (error) {
+    if (!(error instanceof BlobMissing)) throw error;
+    const advice = 'Another process writes to the source or the target. Stop it and try again.';
+    throw new TransferError('changed', `${error.message} ${advice}`, { cause: error });
+  }
+}
+
+/** A received file stays: the check finds that its bytes are lost. */
+async function recordLost(database: Database, { fileId, filename, reason }: LostBlob): Promise<void> {
+  const file = await fileWithBlob(database, fileId);
+  if (file === undefined) return;
+  const message = `${filename} was ${reason} in the backup that this dataset was restored from. Upload it again.`;
+  const dependencies = { catalog: new Catalog(database, { blobGrace: 0 }), database, now: () => Date.now() * 1000 };
+  await recordBytes(file, errorIn(filename, 'BYTES_LOST', message), dependencies);
+}
+
+/** Removes the files that a backup no longer names. @returns how many */
+async function removeUnreferenced(backup: Installation): Promise<number> {
+  return withClosing(async (closing) => {
+    const database = closing(await openSqlite(catalogOf(backup), { isSingleFile: true }));
+    let removed = 0;
+    for await (const { objects, inventory } of unreferencedBy(database, backup)) {
+      for (const object of objects) await inventory.remove(object);
+      removed += objects.length;
+    }
+    return removed;
+  });
+}
+
+/** Yields the blobs and thumbnails in the store of an installation that a catalog does not name, in pages. */
+async function* unreferencedBy(catalog: Database, { dataFolder = '', blobs }: Installation) {
+  const inventory = await openInventory({ dataFolder, blobs });
+  try {
+    for await (const page of inventory.objects()) yield { objects: await unreferencedIn(page, catalog), inventory };
+  } finally {
+    await inventory.close();
+  }
+}
