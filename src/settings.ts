@@ -65,7 +65,7 @@ export const SETTINGS = {
     flag: '--spool-bytes <number>',
     env: 'TRAINYARD_SPOOL_BYTES',
     fallback: '8589934592',
-    help: 'maximum size of the spool; files larger than half of it bypass it',
+    help: 'maximum size of the spool; a bucket takes files of at most half of it',
     // Direct uploads fit into the half of an account.
     parse: wholeNumber({ min: 2 * MAX_DIRECT_BYTES, max: Number.MAX_SAFE_INTEGER }),
   },

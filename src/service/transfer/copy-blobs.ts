@@ -123,7 +123,6 @@ async function copyBlob(
   if (source === 'damaged') return source;
   if (source === undefined) return 'missing';
   let isDamaged = false;
-  // The stream itself fails on damage: a store that can't stage a very large blob commits it at the end of the stream.
   const body = Readable.from(
     checked(source, blob, () => {
       isDamaged = true;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { StoredObject } from '../../storage/blobs/inventory.js';
+import type { StoredObject } from '../../storage/blobs/blobs.js';
 import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/store-verification.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
