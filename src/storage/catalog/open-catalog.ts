@@ -89,9 +89,6 @@ async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
   );
 }
 
-const NO_NOTIFICATIONS =
-  'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
-
 /**
  * Opens the catalog in a Postgres database, which any number of processes share: they notify one another of changes, and
  * use the database's clock.
@@ -113,25 +110,7 @@ async function openOnPostgres(
   });
   const changes = new ChangeFeed();
   const tokens = new TokenCache();
-  let isWarned = false;
-  const notifications = new Notifications(url, db.query, {
-    onMessage: (message) => {
-      if (message === 'tokens') tokens.clear();
-      else changes.announce(message);
-    },
-    onConnect: () => {
-      tokens.isConnected = true;
-      changes.announceGap();
-    },
-    onDisconnect: () => {
-      tokens.isConnected = false;
-    },
-    onSilence: () => {
-      if (!isWarned) onWarning?.(NO_NOTIFICATIONS);
-      isWarned = true;
-      changes.announceGap();
-    },
-  });
+  const notifications = new Notifications(url, db.query, { changes, tokens, onWarning });
   const { notifyInstances } = notifications;
   return {
     catalog: new Catalog(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { withAnySignal } from '../../abort-signals.js';
-import type { InstanceMessage, NotifyInstances } from './change-feed.js';
+import type { ChangeFeed, InstanceMessage, NotifyInstances } from './change-feed.js';
 import type { Query } from './database.js';
 import { clientConfigOf } from './postgres.js';
 
@@ -19,15 +19,16 @@ const MAX_PAYLOAD_BYTES = 7999;
 const MIN_RETRY_DELAY_MS = 100;
 const MAX_RETRY_DELAY_MS = 5000;
 
+const SILENCE =
+  'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
+
 export interface Listener {
-  /** Another process has sent a message. */
-  readonly onMessage: (message: InstanceMessage) => void;
-  /** The process listens (again), and messages arrive. Messages that were sent before may be missed. */
-  readonly onConnect: () => void;
-  /** The connection is lost: messages are missed until `onConnect`. */
-  readonly onDisconnect: () => void;
-  /** Called every few seconds while the database accepts messages and does not deliver them. */
-  readonly onSilence: () => void;
+  /** Announces the changes by other processes, and a gap when some may be missed. */
+  readonly changes: ChangeFeed;
+  /** Other processes have revoked tokens. It is valid only while messages arrive. */
+  readonly tokens: { isConnected: boolean; clear(): void };
+  /** Called once if the database accepts messages and does not deliver them. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -44,6 +45,7 @@ export class Notifications {
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #onSelfTest = () => {};
+  #isWarned = false;
 
   constructor(url: string, query: Query, listener: Listener) {
     this.#connection = { ...clientConfigOf(url), query_timeout: RESPONSE_TIMEOUT_MS };
@@ -66,6 +68,7 @@ export class Notifications {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
+    const { changes, tokens } = this.#listener;
     let delayMs = MIN_RETRY_DELAY_MS;
     while (!signal.aborted) {
       const client = new pg.Client(this.#connection);
@@ -83,8 +86,10 @@ export class Notifications {
         while (!signal.aborted && !broken.signal.aborted) {
           if (!isDelivered) {
             isDelivered = await this.#testDelivery(broken.signal);
-            if (isDelivered) this.#listener.onConnect();
-            else if (!broken.signal.aborted) this.#listener.onSilence();
+            tokens.isConnected = isDelivered;
+            if (!isDelivered && !broken.signal.aborted) this.#warn();
+            // Messages that were sent before may be missed.
+            changes.announceGap();
           }
           await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
@@ -92,7 +97,7 @@ export class Notifications {
       } catch {
         // After any error the loop opens a new connection.
       }
-      this.#listener.onDisconnect();
+      tokens.isConnected = false;
       signal.removeEventListener('abort', onBreak);
       await Promise.race([client.end(), pause(CLOSE_TIMEOUT_MS, new AbortController().signal)]).catch(() => {});
       await pause(delayMs, signal);
@@ -109,12 +114,21 @@ export class Notifications {
     return arrived.signal.aborted;
   }
 
+  #warn(): void {
+    if (!this.#isWarned) this.#listener.onWarning?.(SILENCE);
+    this.#isWarned = true;
+  }
+
   #receive(payload: string): void {
     const space = payload.indexOf(' ');
     const [sender, message] = [payload.slice(0, space), payload.slice(space + 1)];
     if (sender === this.#sender) {
       if (message === SELF_TEST) this.#onSelfTest();
-    } else this.#listener.onMessage(messageIn(message));
+      return;
+    }
+    const received = messageIn(message);
+    if (received === 'tokens') this.#listener.tokens.clear();
+    else this.#listener.changes.announce(received);
   }
 }
 

@@ -93,7 +93,6 @@ class SqliteThreads {
 
   /** To be called when the tables have their columns. */
   afterMigration(): void {
-    this.#writer.forgetStatements();
     this.#isMigrated = true;
   }
 

@@ -16,11 +16,12 @@ const LINK_SECONDS = 3600;
 const BODY = Buffer.from('the body');
 const SOURCE = Buffer.from('a secret');
 
-/** Both ways to name an ACL, and one that does not exist: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
+/** A policy denies each of them by itself: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
 const ACL_HEADERS: readonly Readonly<Record<string, string>>[] = [
-  { 'x-amz-acl': 'public-read' },
-  { 'x-amz-grant-read': 'uri="http://acs.amazonaws.com/groups/global/AllUsers"' },
-  { 'x-amz-acl': 'no-such-acl' },
+  ...['public-read', 'public-read-write', 'authenticated-read'].map((acl) => ({ 'x-amz-acl': acl })),
+  ...['read', 'write', 'full-control', 'read-acp', 'write-acp'].map((right) => ({
+    [`x-amz-grant-${right}`]: 'uri="http://acs.amazonaws.com/groups/global/AllUsers"',
+  })),
 ];
 
 /**

@@ -38,7 +38,7 @@ onS3(() => {
     const endpoint = encodeURIComponent(process.env.TEST_S3_ENDPOINT!);
     const blobs = await S3Blobs.open(parseS3Url(`s3://${bucket}/some/prefix?endpoint=${endpoint}`), {
       spoolFolder: await temporaryFolder(),
-      spoolBytes: 60_000_000,
+      spoolBytes: 200_000_000,
       log: () => {},
       linkCredentials: linkCredentials(),
     });
