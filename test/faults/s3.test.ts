@@ -95,8 +95,6 @@ onS3(() => {
     expect((await api.request('DELETE', `/${id}/files/a.txt`)).status).toBe(200);
     await eventually(() => (silent.has('GET list-type') && silent.has('POST delete')) || undefined);
     expect(await server.stop()).toBe(0);
-    expect(server.output()).toContain('The server is shutting down');
-    expect(server.output()).not.toContain('no answer within');
   });
 
   test('the status is answered from what is known while the store is silent', async () => {

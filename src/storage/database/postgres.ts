@@ -124,9 +124,16 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
   if (version < MIN_VERSION) {
     throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
   }
-  const query = queryOver(poolOf({ ...connection, max: 1 }), Number.POSITIVE_INFINITY);
+  const pool = poolOf({ ...connection, max: 1 });
+  const deadline = Number.POSITIVE_INFINITY;
+  const query = queryOver(pool, deadline);
+  const database = {
+    query,
+    transact: <T>(_: object, work: (transaction: Transaction) => Promise<T>) =>
+      transact(pool, { begin: 'begin isolation level read committed', deadline }, work),
+  };
   try {
-    await migrateSchema(query, {
+    await migrateSchema(database, {
       // `to_regclass` may not see a table that another process has created since the transaction began.
       tableNamed: (name) => sql`select 1 from pg_class where relname = ${name} and pg_table_is_visible(oid)`,
       begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],

@@ -57,7 +57,7 @@ const databases: readonly Backend<Unopened>[] = [
           union all select tablename, indexname, indexdef from pg_indexes where schemaname = 'public'
           union all select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
             where connamespace = 'public'::regnamespace and contype <> 'n'
-          order by 1, 2`,
+          order by 1, 2, 3`,
       };
     },
   },
