@@ -124,7 +124,7 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
   if (version < MIN_VERSION) {
     throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
   }
-  const pool = poolOf({ ...connection, max: 1 });
+  const pool = poolOf({ ...connection, pipeline: true, max: 1 });
   const deadline = Number.POSITIVE_INFINITY;
   const query = queryOver(pool, deadline);
   const database = {

@@ -126,7 +126,7 @@ function dialectOver(threads: SqliteThreads): Dialect {
   };
 }
 
-/** Executes single statements; transactions are those of `Database.transact`. */
+/** Executes single statements. */
 class ThreadDriver implements Driver {
   readonly #threads: SqliteThreads;
 
@@ -139,7 +139,10 @@ class ThreadDriver implements Driver {
   }
 
   async init(): Promise<void> {}
-  async beginTransaction(): Promise<void> {}
+  async beginTransaction(): Promise<never> {
+    throw new Error('Transactions are those of the database.');
+  }
+
   async commitTransaction(): Promise<void> {}
   async rollbackTransaction(): Promise<void> {}
   async releaseConnection(): Promise<void> {}
