@@ -235,8 +235,9 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip } = inspection;
   const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
+  const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
   const core: ServiceDependencies = {
-    ...{ catalog: storage.catalog, blobs, jobs, now, rules: config.rules },
+    ...{ catalog: storage.catalog, blobs, jobs, now, rules: { ...config.rules, maxLinkBytes } },
     inspect: (file, options) => pool.inspect(file, options),
     ...(decodeClip && { decodeClip }),
     ...(blobs.staging && { findPresignedUploads: searchOnRequest({ jobs, now }, onRequestError) }),

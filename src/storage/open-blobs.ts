@@ -1,7 +1,6 @@
-import type { BlobStore } from './blobs/blobs.js';
+import type { BlobInventory, BlobStore } from './blobs/blobs.js';
 import { DiskBlobs } from './blobs/disk/disk-blobs.js';
 import { DiskInventory } from './blobs/disk/disk-inventory.js';
-import type { BlobInventory } from './blobs/inventory.js';
 import type { S3Credentials } from './blobs/s3/connection.js';
 import type { S3Location } from './blobs/s3/location.js';
 import type { Log } from './blobs/s3/s3-blobs.js';
@@ -40,6 +39,6 @@ export async function openInventory({
   blobs: BlobsLocation;
 }): Promise<BlobInventory> {
   if (blobs.kind === 'disk') return new DiskInventory(dataFolderPaths(dataFolder).blobs);
-  const { S3Inventory } = await import('./blobs/s3/s3-inventory.js');
+  const { S3Inventory } = await import('./blobs/s3/s3-blobs.js');
   return S3Inventory.open(blobs);
 }

@@ -5,7 +5,7 @@ import type { BlobStore, StagedObject } from '../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
 import type { S3Credentials } from '../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
-import type { Timeouts } from '../../src/storage/blobs/s3/timeouts.js';
+import type { Timeouts } from '../../src/storage/blobs/s3/connection.js';
 import { type Log, S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
 import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
@@ -97,7 +97,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
       const { blobs, bucket, spoolFolder } = await openS3();
       const keys = async () => {
         const spooled = (await filesBelow(spoolFolder)).filter((name) => !name.includes('.lock'));
-        return [...(await bucket.keys()), ...(await bucket.unfinished()), ...spooled].map(nameOf);
+        return [...(await bucket.keys()), ...spooled].map(nameOf);
       };
       return { blobs, keys };
     },
@@ -123,7 +123,7 @@ export async function openS3(
     log?: Log;
   } = {},
 ): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
-  const { spoolBytes = 10_000_000, parameters, below, ...rest } = options;
+  const { spoolBytes = 250_000_000, parameters, below, ...rest } = options;
   const bucket = newBucket();
   const spoolFolder = await folderForTest();
   const location = parseS3Url(bucket.url(parameters, below));

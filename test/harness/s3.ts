@@ -4,11 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
-  AbortMultipartUploadCommand,
   CreateBucketCommand,
   DeleteObjectsCommand,
   GetBucketPolicyCommand,
-  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutBucketPolicyCommand,
   S3Client,
@@ -170,8 +168,6 @@ export interface TestBucket {
   readonly client: S3Client;
   /** The objects below the prefix, without it. */
   readonly keys: () => Promise<string[]>;
-  /** Uploads in parts that are not complete, by their keys. */
-  readonly unfinished: () => Promise<string[]>;
   /** The object that a key of a store under this prefix stands for. */
   readonly target: (key: string) => { Bucket: string; Key: string };
   readonly empty: () => Promise<void>;
@@ -190,11 +186,7 @@ export function newPlace(): TestBucket {
   const client = newClient();
   const ofPrefix = { Bucket: BUCKET, Prefix: `${prefix}/` };
   const keys = async () => (await keysIn(client, ofPrefix)).map((key) => key.slice(prefix.length + 1)).sort();
-  const uploads = async () => (await client.send(new ListMultipartUploadsCommand(ofPrefix))).Uploads ?? [];
   const empty = async () => {
-    for (const { Key, UploadId } of await uploads()) {
-      await client.send(new AbortMultipartUploadCommand({ Bucket: BUCKET, Key, UploadId }));
-    }
     const Objects = (await keys()).map((key) => ({ Key: `${prefix}/${key}` }));
     while (Objects.length > 0) {
       await client.send(new DeleteObjectsCommand({ Bucket: BUCKET, Delete: { Objects: Objects.splice(0, 1000) } }));
@@ -210,7 +202,6 @@ export function newPlace(): TestBucket {
     },
     client,
     keys,
-    unfinished: async () => (await uploads()).map(({ Key = '' }) => Key.slice(prefix.length + 1)),
     target: (key) => ({ Bucket: BUCKET, Key: `${prefix}/${key}` }),
     empty,
   };

@@ -1,6 +1,6 @@
 import { extensionOf, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
-import { FileBytes, remoteByteSource } from './byte-source.js';
+import { FileBytes } from './byte-source.js';
 import { doubtAbout } from './caption-content.js';
 import { readCaption } from './inspect-caption.js';
 import type { Inspect, Inspection, PixelDecoder } from './inspection.js';
@@ -19,8 +19,7 @@ export interface InspectOptions {
 }
 
 interface NamedFile extends InspectOptions {
-  /** Absent for a remote file. */
-  readonly path: string | undefined;
+  readonly path: string;
   readonly filename: string;
   /** The filename for messages, shortened if it is long. */
   readonly shown: string;
@@ -43,12 +42,11 @@ export const loadDecoder = (): Promise<PixelDecoder> => loaded(import('./image/d
 
 /** As `inspect`. */
 export async function inspectWith(
-  { filename, ...source }: Parameters<Inspect>[0],
+  { path, filename }: Parameters<Inspect>[0],
   options: InspectOptions,
 ): Promise<Inspection> {
-  const path = 'path' in source ? source.path : undefined;
   const named: NamedFile = { ...options, path, filename, shown: shownFilename(filename) };
-  const file = 'path' in source ? FileBytes.open(source.path) : FileBytes.over(remoteByteSource(source.remote));
+  const file = FileBytes.open(path);
   try {
     return await inspectByKind(file, named);
   } catch (error) {

@@ -1,5 +1,4 @@
 import type { ErrorProblem, Warning } from '../problems.js';
-import type { RemoteFile } from './byte-source.js';
 
 /** The result of an inspection that found no error. Stored with the file and returned by the API as it is. */
 export type Facts =
@@ -40,10 +39,8 @@ export type Inspection =
     }
   | { readonly ok: false; readonly problem: ErrorProblem };
 
-/** Inspects all bytes of a local or remote file as the type that the extension of `filename` declares. */
-export type Inspect = (
-  file: { readonly filename: string } & ({ readonly path: string } | { readonly remote: RemoteFile }),
-) => Promise<Inspection>;
+/** Inspects all bytes of a file as the type that the extension of `filename` declares. */
+export type Inspect = (file: { readonly filename: string; readonly path: string }) => Promise<Inspection>;
 
 /** An image by its header, as libvips reads it. */
 export interface ImageDescription {

@@ -1,7 +1,7 @@
 import type { CompleteFile } from '../../dataset/dataset.js';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
-import { BlobChanged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
+import { BlobChanged, blobKeyOf, type FetchOptions, type MeasuredBlob } from '../../storage/blobs/blobs.js';
 
 const DISAPPEARED = 'disappeared from the store';
 
@@ -11,11 +11,11 @@ const DISAPPEARED = 'disappeared from the store';
  * @returns the problem if the store has lost or changed the bytes
  * @throws ServiceError `unavailable` and others; the signal's reason
  */
-export async function fetchIntact(
-  blobs: Pick<BlobStore, 'fetch'>,
+export async function fetchIntact<Blob extends MeasuredBlob>(
+  blobs: { fetch(key: string, options: FetchOptions): Promise<Blob | undefined> },
   file: CompleteFile,
   { accountId, signal }: { accountId?: string; signal: AbortSignal },
-): Promise<{ blob: FetchedBlob } | { problem: ErrorProblem }> {
+): Promise<{ blob: Blob } | { problem: ErrorProblem }> {
   const { filename, upload } = file;
   const { sizeBytes, sha256, blobVersion: version } = upload;
   const lost = (reason: string) => {
@@ -23,7 +23,7 @@ export async function fetchIntact(
     return { problem: errorIn(filename, 'BYTES_LOST', message) };
   };
   const limit = { bytes: sizeBytes, message: `The blob of ${filename} has more than ${sizeBytes} bytes.` };
-  let blob: FetchedBlob | undefined;
+  let blob: Blob | undefined;
   try {
     blob = await blobs.fetch(blobKeyOf(file), { limit, version, accountId, signal });
   } catch (error) {

@@ -27,14 +27,13 @@ export async function inspectFile(
   // A caption is read at the speed of a disk, and its name declares no facts.
   const isCaption = mediaTypeOf(filename)?.kind === 'caption';
   const options = isCaption ? given : { ...given, maxSeconds };
-  // A decoder needs a local file. A clip that is too large for the spool keeps the warning `NOT_FULLY_CHECKED`.
-  const path = decodeClip && 'path' in content ? content.path : undefined;
+  const { path } = content;
   let inspection: Inspection | undefined;
   try {
-    const readsClipFacts = path === undefined;
-    inspection = await inspect({ ...content, filename, sizeBytes }, { ...options, readsClipFacts });
+    const readsClipFacts = decodeClip === undefined;
+    inspection = await inspect({ path, filename, sizeBytes }, { ...options, readsClipFacts });
     if (!inspection.ok || inspection.facts.kind !== 'video') return { inspection, isComplete: true };
-    if (decodeClip === undefined || path === undefined) return { inspection, isComplete: true };
+    if (decodeClip === undefined) return { inspection, isComplete: true };
     return { inspection: await decodeClip({ path, filename, sizeBytes, inspection }, options), isComplete: true };
   } catch (error) {
     if (!(error instanceof CpuBudgetSpent)) throw error;

@@ -136,7 +136,6 @@ export class Thumbnails {
     if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
       const { content, sizeBytes } = fetched.blob;
-      if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
       return await this.#make({ path: content.path, sizeBytes }, { accountId });
     } catch (error) {
       // The server stops, or could not start a process: the image itself may well have a thumbnail.

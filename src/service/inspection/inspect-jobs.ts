@@ -4,7 +4,6 @@ import { examineContent, type WhyNotConverted } from '../../dataset/fix/examine-
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
-import type { RemoteFile } from '../../dataset/inspect/byte-source.js';
 import type { InspectionJob, ProcessMessage } from './inspection-process.js';
 
 /** To the server. Reads and writes block: the process does one thing at a time. */
@@ -40,17 +39,6 @@ function send(message: ProcessMessage): void {
   for (let sent = 0; sent < line.length; ) sent += writeSync(SOCKET, line, sent);
 }
 
-function remoteFile(sizeBytes: number): RemoteFile {
-  return {
-    sizeBytes,
-    readInto: (target, start, end) => {
-      send({ read: [start, end] });
-      // If the bytes can't be read, the server ends this process.
-      for (let length = 0; length < target.length; ) length = receive(target, length);
-    },
-  };
-}
-
 async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
   switch (job.task) {
     case 'thumbnail':
@@ -61,10 +49,9 @@ async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
       await decoder.convertImage(job);
       return { converted: true } as const;
     case 'inspect': {
-      const { filename, asMask } = job;
-      const source = 'path' in job ? { path: job.path } : { remote: remoteFile(job.remoteBytes) };
+      const { path, filename, asMask } = job;
       const options = { ...decoder, asMask, ...(job.readsClipFacts && { readClipFacts }) };
-      return { inspection: await inspectWith({ filename, ...source }, options) };
+      return { inspection: await inspectWith({ path, filename }, options) };
     }
   }
 }

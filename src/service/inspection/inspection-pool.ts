@@ -9,7 +9,7 @@ import type { BlobContent } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import type { InspectorOptions } from '../dependencies.js';
 import { CpuBudgetSpent, exceededText, limitsOf, RECYCLE_CPU_SECONDS, THUMBNAIL_LIMITS } from './inspection-limits.js';
-import { type Answer, type InspectionJob, InspectionProcess, ProcessEnded, type ReadAt } from './inspection-process.js';
+import { type Answer, type InspectionJob, InspectionProcess, ProcessEnded } from './inspection-process.js';
 import type { ProcessLimits } from './limited-process.js';
 
 /** Captions up to this size are inspected in this process; passing one to another and back takes ten times as long. */
@@ -53,7 +53,6 @@ interface Task {
   readonly limits: ProcessLimits;
   /** True if the limit of processor time is the one for which a client waits. */
   readonly isBudget?: boolean;
-  readonly readAt?: ReadAt | undefined;
   readonly request: SlotRequest;
 }
 
@@ -101,15 +100,14 @@ export class InspectionPool {
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
     const kind = mediaTypeOf(filename)?.kind ?? 'caption';
-    if ('path' in file && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspectWith(file, {});
+    if (kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspectWith(file, {});
     const { maxCpuSeconds, ...others } = (this.#options.limitsOf ?? limitsOf)({ kind, sizeBytes });
     const limits = { ...others, maxCpuSeconds: Math.min(maxCpuSeconds, maxSeconds) };
-    const source = 'path' in file ? { path: file.path } : { remoteBytes: sizeBytes };
-    const job: InspectionJob = { task: 'inspect', filename, asMask: role === 'mask', readsClipFacts, ...source };
-    const readAt = 'path' in file ? undefined : file.readAt;
+    const asMask = role === 'mask';
+    const job: InspectionJob = { task: 'inspect', path: file.path, filename, asMask, readsClipFacts };
     const request = { accountId, isBackground, signal };
     try {
-      const answer = await this.#run({ job, limits, isBudget: maxSeconds < maxCpuSeconds, request, readAt });
+      const answer = await this.#run({ job, limits, isBudget: maxSeconds < maxCpuSeconds, request });
       if (!('inspection' in answer)) throw new Error('An inspection process has answered without an inspection.');
       return answer.inspection;
     } catch (error) {
@@ -221,11 +219,11 @@ export class InspectionPool {
   }
 
   async #runIn(process: InspectionProcess, task: Task, signal: AbortSignal): Promise<Answer> {
-    const { job, limits, readAt } = task;
+    const { job, limits } = task;
     let answer: Answer;
     try {
       signal.throwIfAborted();
-      answer = await process.run(job, { limits, signal, readAt });
+      answer = await process.run(job, { limits, signal });
     } catch (error) {
       this.#end(process);
       if (!(error instanceof ProcessEnded)) throw error;

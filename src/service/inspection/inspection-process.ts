@@ -9,9 +9,8 @@ import { type LimitName, type ProcessLimits, spawnLimited, watchProcess } from '
 /** A process that does not begin to work within this time does not start at all. */
 const MAX_START_MS = 30_000;
 
-/** Longer messages, and more bytes requested at once, come only from a process that no longer runs its program. */
+/** Longer messages come only from a process that no longer runs its program. */
 const MAX_MESSAGE_CHARACTERS = 16 << 20;
-const MAX_READ_BYTES = 1 << 20;
 
 /** The end of what a process writes to standard error, which says why V8 or the C++ runtime ended it. */
 const KEPT_ERROR_CHARACTERS = 4000;
@@ -26,13 +25,14 @@ const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '1' };
 
 /** A line of JSON to the process. */
 export type InspectionJob =
-  | ({
+  | {
       readonly task: 'inspect';
+      readonly path: string;
       readonly filename: string;
       readonly asMask: boolean;
       /** True if no decoder reads the facts of a clip afterwards. */
       readonly readsClipFacts: boolean;
-    } & ({ readonly path: string } | { readonly remoteBytes: number }))
+    }
   | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number }
   | { readonly task: 'examine'; readonly path: string }
   /** Writes the converted image to `target`. */
@@ -52,13 +52,9 @@ export type Answer = (
 export type ProcessMessage =
   /** Once: it has loaded its code. */
   | { readonly ready: true }
-  /** A range of the remote file. The bytes follow as they are. */
-  | { readonly read: readonly [start: number, end: number] }
   /** The file needs more memory than its decoder could get. */
   | { readonly outOfMemory: true }
   | Answer;
-
-export type ReadAt = (start: number, end: number, signal: AbortSignal) => Promise<Buffer>;
 
 /** The process ended before it answered: it was killed for exceeding a limit, or `crash`. */
 export class ProcessEnded extends Error {
@@ -75,9 +71,6 @@ interface Listener {
   readonly onMessage: (message: ProcessMessage) => void;
   readonly onEnd: (error: ProcessEnded) => void;
 }
-
-/** The reason of reads that go on when their job has ended; without one, each abort makes a DOMException. */
-const ENDED = new Error('The job has ended.');
 
 /** A child process that inspects files, one at a time. */
 export class InspectionProcess {
@@ -148,35 +141,18 @@ export class InspectionProcess {
   }
 
   /**
-   * Does a job. If it fails, for an abort of the signal, say, or an error of `readAt`, the process is killed.
+   * Does a job. If it fails, for an abort of the signal, say, the process is killed.
    *
-   * @param options.readAt reads the file of a job with `remoteBytes`
-   * @throws ProcessEnded, the signal's reason, or the error of `readAt`
+   * @throws ProcessEnded, the signal's reason
    */
-  async run(
-    job: InspectionJob,
-    { limits, signal, readAt }: { limits: ProcessLimits; signal: AbortSignal; readAt?: ReadAt | undefined },
-  ): Promise<Answer> {
-    const reading = new AbortController();
-    let isReading = false;
+  async run(job: InspectionJob, { limits, signal }: { limits: ProcessLimits; signal: AbortSignal }): Promise<Answer> {
     let onAbort = () => {};
-    const watch = watchProcess(
-      this.#child,
-      limits,
-      (limit) => this.kill(limit),
-      () => isReading,
-    );
+    const watch = watchProcess(this.#child, limits, (limit) => this.kill(limit));
     try {
       const answer = await new Promise<Answer>((resolve, reject) => {
         onAbort = () => reject(signal.reason);
-        const serve = async (range: readonly [number, number]) => {
-          isReading = true;
-          this.#socket.write(await bytesOf(range, readAt, reading.signal));
-          isReading = false;
-        };
         const onMessage = (message: ProcessMessage) => {
-          if ('read' in message) serve(message.read).catch(reject);
-          else if ('outOfMemory' in message) reject(new ProcessEnded('memory', 'a decoder got no more memory'));
+          if ('outOfMemory' in message) reject(new ProcessEnded('memory', 'a decoder got no more memory'));
           else if (!('ready' in message)) resolve(message);
         };
         this.#listener = { onMessage, onEnd: reject };
@@ -193,7 +169,6 @@ export class InspectionProcess {
       this.#listener = undefined;
       this.cpuSeconds += watch.stop();
       signal.removeEventListener('abort', onAbort);
-      reading.abort(ENDED);
     }
   }
 
@@ -210,18 +185,6 @@ export class InspectionProcess {
       this.kill();
     }
   }
-}
-
-async function bytesOf(
-  [start, end]: readonly [number, number],
-  readAt: ReadAt | undefined,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const isRange = Number.isSafeInteger(start) && start >= 0 && end > start && end - start <= MAX_READ_BYTES;
-  if (readAt === undefined || !isRange) throw new Error('The process has requested bytes that it may not read.');
-  const bytes = await readAt(start, end, signal);
-  if (bytes.length !== end - start) throw new Error(`Read ${bytes.length} bytes instead of ${end - start}.`);
-  return bytes;
 }
 
 function endOf(end: {

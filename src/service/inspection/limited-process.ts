@@ -76,14 +76,12 @@ export function setPriorityOf({ pid }: ChildProcess, priority: number): void {
 /**
  * Compares the memory and the processor time of a process with limits, 20 times a second, and calls `onExceeded` once.
  *
- * @param isWaitingForUs true while the process waits for this process, which is not a hang
  * @returns `stop` ends the watch and returns the seconds of processor time that were used until the last comparison
  */
 export function watchProcess(
   { pid = 0 }: ChildProcess,
   { maxBytes, maxCpuSeconds, maxSleepSeconds }: ProcessLimits,
   onExceeded: (limit: LimitName) => void,
-  isWaitingForUs = () => false,
 ): { stop: () => number } {
   let comparedAt = performance.now();
   let before: number | undefined;
@@ -96,9 +94,8 @@ export function watchProcess(
     const usage = usageOf(pid);
     const used = usage === undefined ? step * ASSUMED_LOAD : usage.cpuSeconds - (before ?? usage.cpuSeconds);
     before = usage?.cpuSeconds;
-    const isWaiting = isWaitingForUs();
-    if (usage !== undefined || !isWaiting) cpuSeconds += used;
-    sleepSeconds = used > 0 || isWaiting ? 0 : sleepSeconds + step;
+    cpuSeconds += used;
+    sleepSeconds = used > 0 ? 0 : sleepSeconds + step;
     if (usage !== undefined && usage.residentBytes > maxBytes) return 'memory';
     if (cpuSeconds > maxCpuSeconds) return 'time';
     if (sleepSeconds <= maxSleepSeconds) return undefined;

@@ -7,13 +7,7 @@ const INTERVAL = 6 * HOUR;
 
 const LEFTOVER_AFTER = 24 * HOUR;
 
-/** An upload in parts may take days. */
-const UNFINISHED_AFTER = 7 * 24 * HOUR;
-
-/**
- * Deletes what uploads leave in a store of their own: old objects that clients have written through links and no pending upload
- * waits for, and the parts of uploads that were never completed, which are invisible but cost money.
- */
+/** Deletes old objects that clients have written through links and no pending upload waits for. */
 export function cleanStoreJob({
   catalog,
   blobs,
@@ -26,7 +20,6 @@ export function cleanStoreJob({
     run: async (_, signal) => {
       const { staging } = blobs;
       const time = now();
-      await blobs.abortUnfinished?.((time - UNFINISHED_AFTER) / 1000);
       for await (const page of staging?.list() ?? []) {
         signal.throwIfAborted();
         for (const { key, changedAt } of page) {

@@ -118,7 +118,7 @@ export class Uploads {
     { createdAt, author }: { createdAt: Micros; author: Author },
   ): PendingFile {
     const { blobs, rules } = this.#dependencies;
-    const isPresigned = sizeBytes <= (blobs.presigning?.maxBytes ?? 0);
+    const isPresigned = blobs.presigning !== undefined;
     const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
     const via = isPresigned ? 'presigned' : 'link';
     const conditional = condition !== undefined && { condition };

@@ -1,6 +1,5 @@
-import type { DatasetFile, Micros } from '../../dataset/dataset.js';
-import { blobKeyOf } from '../../storage/blobs/blobs.js';
-import type { BlobInventory, ObjectKind, StoredObject } from '../../storage/blobs/inventory.js';
+import type { DatasetFile } from '../../dataset/dataset.js';
+import { type BlobInventory, blobKeyOf, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
 import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/store-verification.js';
 import type { Database } from '../../storage/database/database.js';
 
@@ -16,8 +15,6 @@ export interface StrayObject {
 export interface StrayContext {
   readonly database: Database;
   readonly inventory: BlobInventory;
-  /** The clock of the catalog. */
-  readonly now: () => Micros;
 }
 
 /** A listing of the store. */
@@ -55,7 +52,7 @@ export async function straysIn(objects: readonly StoredObject[], context: StrayC
   const trashedIds = new Set([...trash].map((key) => key.slice(key.indexOf('/') + 1)));
   const isTrashed = ({ fileId: id = '', datasetId }: StoredObject) =>
     datasetId === undefined ? trashedIds.has(id) : trash.has(blobKeyOf({ id, datasetId }));
-  const untrashed = unnamed.filter((object) => object.kind === 'parts' || !isTrashed(object));
+  const untrashed = unnamed.filter((object) => !isTrashed(object));
   const strays: StrayObject[] = [];
   // Once more after the trash: captions that are saved together move from it to the files.
   for (const object of await withoutFile(untrashed, context)) {
@@ -66,7 +63,7 @@ export async function straysIn(objects: readonly StoredObject[], context: StrayC
 }
 
 /** The objects that no file names, neither a current one nor one of the history. */
-async function withoutFile(objects: readonly StoredObject[], { database, now }: StrayContext): Promise<StoredObject[]> {
+async function withoutFile(objects: readonly StoredObject[], { database }: StrayContext): Promise<StoredObject[]> {
   const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
   const files = await filesById(database, ids);
   // After the files: a file moves from them to the history.
@@ -74,23 +71,20 @@ async function withoutFile(objects: readonly StoredObject[], { database, now }: 
   return objects.filter((object) => {
     const { fileId = '', kind, datasetId, changedAt } = object;
     if (kind === 'temporary') return changedAt < Date.now() - MAX_FLIGHT_MS;
-    const pastDatasetId = kind === 'parts' ? undefined : past.get(fileId);
+    const pastDatasetId = past.get(fileId);
     if (pastDatasetId !== undefined && (datasetId ?? pastDatasetId) === pastDatasetId) return false;
     const file = files.get(fileId);
-    return file === undefined || !isNamedBy(object, file, now());
+    return file === undefined || !isNamedBy(object, file);
   });
 }
 
 const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
   blob: 'orphaned',
   thumbnail: 'orphaned',
-  parts: 'unfinished',
   temporary: 'unfinished',
   foreign: 'foreign',
 };
 
-function isNamedBy({ kind, datasetId = '' }: StoredObject, file: DatasetFile, now: Micros): boolean {
-  if (datasetId !== '' && datasetId !== file.datasetId) return false;
-  if (kind !== 'parts') return file.upload.state !== 'rejected';
-  return file.upload.state === 'pending' && (file.upload.leaseUntil ?? 0) > now;
+function isNamedBy({ datasetId = '' }: StoredObject, file: DatasetFile): boolean {
+  return (datasetId === '' || datasetId === file.datasetId) && file.upload.state !== 'rejected';
 }

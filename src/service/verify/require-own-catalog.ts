@@ -1,5 +1,5 @@
 import { BackendUnusable } from '../../storage/backend-unusable.js';
-import type { BlobInventory } from '../../storage/blobs/inventory.js';
+import type { BlobInventory } from '../../storage/blobs/blobs.js';
 import { linkKeyOf } from '../../storage/catalog/copy-catalog.js';
 import type { Database } from '../../storage/database/database.js';
 import { openInventory } from '../../storage/open-blobs.js';

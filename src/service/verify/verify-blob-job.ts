@@ -1,6 +1,6 @@
 import type { CompleteFile, Micros } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { BlobStore } from '../../storage/blobs/blobs.js';
+import type { BlobInventory } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { fileWithBlob, recordBytes, VERIFY_JOB } from '../../storage/catalog/store-verification.js';
 import type { Database } from '../../storage/database/database.js';
@@ -10,7 +10,7 @@ import type { JobHandler } from '../jobs/job-runner.js';
 export interface VerifyBlobDependencies {
   readonly catalog: Catalog;
   readonly database: Database;
-  readonly blobs: Pick<BlobStore, 'fetch'>;
+  readonly blobs: Pick<BlobInventory, 'fetch'>;
   readonly now: () => Micros;
 }
 

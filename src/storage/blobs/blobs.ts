@@ -11,7 +11,7 @@ export interface BlobStore {
    * body. The body is not read until there is space for it.
    *
    * @throws ServiceError `too_large` with the limit's message once the body exceeds it, `upload_cut_short` if the body ends
-   * early, `no_space`, `unavailable`; the signal's reason. Nothing is stored then.
+   * early, `no_space` also if the limit is more than `maxFileBytes`, `unavailable`; the signal's reason. Nothing is stored then.
    */
   stage(body: Readable, options: StageOptions): Promise<StagedBlob>;
 
@@ -24,8 +24,8 @@ export interface BlobStore {
   read(key: string, options?: ReadOptions): Promise<Readable | undefined>;
 
   /**
-   * Reads a whole blob once, so that the caller can inspect it with random access; `undefined` if there is none. The caller
-   * must call `discard`.
+   * Reads a whole blob once, so that the caller can inspect it as a local file; `undefined` if there is none. The caller must
+   * call `discard`.
    *
    * @throws as `stage` and `read`
    */
@@ -60,8 +60,8 @@ export interface BlobStore {
   /** What clients have uploaded directly to the store. Present if they can, or could before links led to the service. */
   readonly staging?: Staging;
 
-  /** Aborts uploads in parts that began before this moment, in milliseconds since 1970. Absent if the store has no parts. */
-  readonly abortUnfinished?: (before: number) => Promise<void>;
+  /** The largest blob; absent if the disk alone limits it. */
+  readonly maxFileBytes?: number;
 }
 
 /** A body of more bytes is rejected with the message. */
@@ -91,27 +91,27 @@ export interface FetchOptions extends Pick<StageOptions, 'limit' | 'accountId' |
   readonly version?: string | null | undefined;
 }
 
-/** Random access to a whole blob: a local file or, if the blob is too large for one, ranges read from the store. */
-export type BlobContent =
-  | { readonly path: string }
-  | {
-      /** Reads the bytes from `start` to before `end`. */
-      readonly readAt: (start: number, end: number, signal: AbortSignal) => Promise<Buffer>;
-    };
+/** The local file that has all bytes of a blob. */
+export interface BlobContent {
+  readonly path: string;
+}
 
 /** The facts about a blob that a store knows without reading it. */
 export type FoundBlob = Pick<FetchedBlob, 'sizeBytes' | 'version'>;
 
-/** A blob that has been read completely. */
-export interface FetchedBlob {
+/** The facts about a blob whose bytes have been read completely. */
+export interface MeasuredBlob {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
-  /** Valid until `discard` or `commit`. */
-  readonly content: BlobContent;
   /** The store's identifier of these bytes, such as an ETag; `null` for a store without one. */
   readonly version: string | null;
   discard(): Promise<void>;
+}
+
+export interface FetchedBlob extends MeasuredBlob {
+  /** Valid until `discard` or `commit`. */
+  readonly content: BlobContent;
 }
 
 /** A body that has been received completely. The caller must call `commit` or `discard`. */
@@ -129,8 +129,6 @@ export interface StagedBlob extends Omit<FetchedBlob, 'version'> {
 export interface Presigning {
   /** The origin of all links, such as `https://s3.example`. */
   readonly origin: string;
-  /** The largest object that one PUT can store. */
-  readonly maxBytes: number;
 
   /**
    * Makes a link that accepts one file of exactly this size, as often as its holder likes until it expires. It leads to a
@@ -213,4 +211,48 @@ export class BlobsNotDeleted extends ServiceError {
 /** The key of a file's blob. It begins with the dataset's id, so that a store can list the blobs of a dataset. */
 export function blobKeyOf(file: { readonly id: string; readonly datasetId: string }): string {
   return `${file.datasetId}/${file.id}`;
+}
+
+/** One thing in a store. */
+export interface StoredObject {
+  /** The path below the folder of the blobs, or the key in the bucket. */
+  readonly name: string;
+  readonly kind: ObjectKind;
+  /** Of a blob or a thumbnail: the id of the file. */
+  readonly fileId?: string | undefined;
+  /** As `fileId`, in a store that knows it. */
+  readonly datasetId?: string | undefined;
+  readonly sizeBytes: number;
+  /** When the store last changed it, in milliseconds since 1970. */
+  readonly changedAt: number;
+}
+
+/**
+ * - `blob`, `thumbnail`: of a file
+ * - `temporary`: a file in flight to the store
+ * - `foreign`: has no name that trainyard gives
+ */
+export type ObjectKind = 'blob' | 'thumbnail' | 'temporary' | 'foreign';
+
+/** Everything in a blob store, for a check beside a running service. It writes nothing except through `remove`. */
+export interface BlobInventory {
+  /** Reads a whole blob and keeps nothing of it; `undefined` if there is none. @throws as `BlobStore.fetch` */
+  fetch(key: string, options: FetchOptions): Promise<MeasuredBlob | undefined>;
+
+  /** Lists everything in pages. */
+  objects(): AsyncGenerator<readonly StoredObject[]>;
+
+  /** True if the object is still there, unchanged. */
+  has(object: StoredObject): Promise<boolean>;
+
+  /** Removes an object; a missing one is not an error. */
+  remove(object: StoredObject): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** The file that the name of a blob or of its thumbnail stands for; `undefined` for other names. */
+export function parseBlobName(name: string): Pick<StoredObject, 'kind' | 'fileId'> | undefined {
+  const [, fileId, suffix] = /^([0-9a-f]{32})(\.thumbnail)?$/.exec(name) ?? [];
+  return fileId === undefined ? undefined : { kind: suffix === undefined ? 'blob' : 'thumbnail', fileId };
 }

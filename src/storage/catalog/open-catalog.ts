@@ -85,9 +85,6 @@ async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
   );
 }
 
-const NO_NOTIFICATIONS =
-  'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
-
 /**
  * Opens the catalog in a Postgres database, which any number of processes share: they notify one another of changes, and
  * use the database's clock.
@@ -108,16 +105,7 @@ async function openOnPostgres(
     throw error;
   });
   const changes = new ChangeFeed();
-  let isWarned = false;
-  const notifications = new Notifications(url, db.query, {
-    onChange: (change) => changes.announce(change),
-    onConnect: () => changes.announceGap(),
-    onSilence: () => {
-      if (!isWarned) onWarning?.(NO_NOTIFICATIONS);
-      isWarned = true;
-      changes.announceGap();
-    },
-  });
+  const notifications = new Notifications(url, db.query, { changes, onWarning });
   const { notifyInstances } = notifications;
   return {
     catalog: new Catalog(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),

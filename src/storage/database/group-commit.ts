@@ -1,31 +1,21 @@
-import type { BoundStatement, SqliteFile } from './sqlite-file.js';
-import { answerOf, errorAnswer, type JsonParts, type ThreadRequest } from './sqlite-messages.js';
+import type { SqliteFile } from './sqlite-file.js';
+import type { ThreadAnswer, ThreadError, ThreadRequest } from './sqlite-messages.js';
 
 /** A group is committed after so many transactions, even if others wait: the first ones wait for their answers. */
 const MAX_GROUP = 32;
-
-/** A request whose statements were found when it arrived. */
-interface BoundRequest extends Omit<ThreadRequest, 'statements'> {
-  readonly statements: readonly BoundStatement[];
-}
-
-/** A transaction that waits for the commit of its group, to be answered. */
-interface EndedTransaction {
-  readonly id: number;
-  readonly answer: JsonParts;
-}
 
 /** What the main thread sends and is sent. */
 export interface RequestPort {
   /** Takes the requests that have arrived. */
   readonly receive: () => readonly ThreadRequest[];
-  readonly send: (answers: readonly JsonParts[]) => void;
+  readonly send: (answers: readonly ThreadAnswer[]) => void;
 }
 
 /** Transactions that share one commit: savepoints in an open transaction of SQLite. */
 interface Group {
   readonly isDurable: boolean;
-  readonly ended: EndedTransaction[];
+  /** The answers to transactions that wait for the commit. */
+  readonly ended: ThreadAnswer[];
 }
 
 /**
@@ -36,7 +26,7 @@ interface Group {
 export class GroupCommit {
   readonly #file: SqliteFile;
   readonly #port: RequestPort;
-  readonly #waiting: BoundRequest[] = [];
+  readonly #waiting: ThreadRequest[] = [];
   #group: Group | undefined;
   /** The transaction that has begun and not ended; only its own requests are taken meanwhile. */
   #open: number | undefined;
@@ -61,36 +51,34 @@ export class GroupCommit {
   /** @returns false if nothing has arrived */
   #receive(): boolean {
     const arrived = this.#port.receive();
-    for (const { statements, ...request } of arrived) {
-      this.#waiting.push({ ...request, statements: this.#file.bind(statements) });
-    }
+    this.#waiting.push(...arrived);
     return arrived.length > 0;
   }
 
-  #next(): BoundRequest | undefined {
+  #next(): ThreadRequest | undefined {
     if (this.#open === undefined) return this.#waiting.shift();
     const index = this.#waiting.findIndex(({ id }) => id === this.#open);
     return index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
   }
 
   /** Runs a group of statements. */
-  #runGroupOf(request: BoundRequest): void {
+  #runGroupOf(request: ThreadRequest): void {
     const { id, statements, end } = request;
     if (this.#open === undefined && !this.#begin(request)) return;
-    let answer: JsonParts;
+    let answer: ThreadAnswer;
     try {
-      answer = answerOf(id, this.#file.run(statements));
+      answer = { id, results: this.#file.run(statements) };
     } catch (error) {
-      if (this.#file.isInTransaction) this.#end({ id, answer: errorAnswer(id, error) }, 'rollback');
+      if (this.#file.isInTransaction) this.#end(errorAnswer(id, error), 'rollback');
       else this.#fail([{ id }], error);
       return;
     }
     if (end === undefined) this.#port.send([answer]);
-    else this.#end({ id, answer }, end);
+    else this.#end(answer, end);
   }
 
   /** @returns false if that failed, and the transaction was answered */
-  #begin({ id, isDurable }: BoundRequest): boolean {
+  #begin({ id, isDurable }: ThreadRequest): boolean {
     if (isDurable && this.#group?.isDurable === false) this.#commit();
     try {
       if (this.#group !== undefined) {
@@ -110,28 +98,28 @@ export class GroupCommit {
     return true;
   }
 
-  #end(transaction: EndedTransaction, end: ThreadRequest['end']): void {
+  #end(answer: ThreadAnswer, end: ThreadRequest['end']): void {
     const group = this.#group!;
     const isAlone = group.ended.length === 0;
     this.#open = undefined;
     if (end === 'rollback' && isAlone) {
       this.#file.rollback();
       this.#group = undefined;
-      this.#port.send([transaction.answer]);
+      this.#port.send([answer]);
       return;
     }
     if (!isAlone) {
       if (end === 'commit') this.#file.releaseSavepoint();
       else this.#file.rollbackToSavepoint();
     }
-    if (group.ended.push(transaction) === MAX_GROUP) this.#commit();
+    if (group.ended.push(answer) === MAX_GROUP) this.#commit();
   }
 
   #commit(): void {
     if (this.#group === undefined) return;
     try {
       this.#file.commit();
-      this.#port.send(this.#group.ended.map(({ answer }) => answer));
+      this.#port.send(this.#group.ended);
       this.#group = undefined;
     } catch (error) {
       this.#fail([], error);
@@ -146,4 +134,9 @@ export class GroupCommit {
     this.#file.rollback();
     this.#port.send(failed.map(({ id }) => errorAnswer(id, error)));
   }
+}
+
+export function errorAnswer(id: number, error: unknown): ThreadAnswer {
+  const { message = String(error), code, errcode } = error as Partial<ThreadError>;
+  return { id, error: { message, code, errcode } };
 }

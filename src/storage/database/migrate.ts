@@ -1,4 +1,5 @@
-import { type Kysely, type RawBuilder, type Transaction, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
+import type { Database } from './database.js';
 import { createTables, type Schema, TABLES } from './schema.js';
 
 /** The version of trainyard that last changed the tables. A catalog has it in its table `schema_version`. */
@@ -20,35 +21,36 @@ export interface MigrationDialect {
  *
  * @throws Error that completes "the catalog can't be used: "
  */
-export async function migrateSchema(query: Kysely<Schema>, dialect: MigrationDialect): Promise<void> {
-  if ((await greatestIn(query, dialect, VERSIONS)) === VERSION) return;
-  await query.transaction().execute(async (transaction) => {
-    for (const statement of dialect.begin) await statement.execute(transaction);
+export async function migrateSchema(
+  { query, transact }: Pick<Database, 'query' | 'transact'>,
+  { tableNamed, begin }: MigrationDialect,
+): Promise<void> {
+  await transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
+    const compilable = (statement: RawBuilder<unknown>) => ({ compile: () => statement.compile(query) });
+    /** The greatest value of a column; `undefined` if the table is missing or empty. */
+    const greatestIn = async ({ table, column }: { table: string; column: string }): Promise<string | undefined> => {
+      const [found] = await send([compilable(tableNamed(table))]);
+      if (found.length === 0) return undefined;
+      const [rows] = await send([compilable(sql`select max(${sql.ref(column)}) as value from ${sql.table(table)}`)]);
+      return (rows as { value: string | null }[])[0]?.value ?? undefined;
+    };
     // After the lock: another process may have upgraded the tables, and dropped the old ones.
-    const version =
-      (await greatestIn(transaction, dialect, VERSIONS)) ?? (await greatestIn(transaction, dialect, MIGRATIONS));
+    await send(begin.map(compilable));
+    const version = (await greatestIn(VERSIONS)) ?? (await greatestIn(MIGRATIONS));
     if (version === VERSION) return;
     if (version !== undefined && version !== LAST_MIGRATION) throw new Error(whyNotFrom(version));
-    await (version === undefined ? createTables(transaction) : upgradeNumbered(transaction));
-    await sql`create table schema_version (version text not null)`.execute(transaction);
-    await sql`insert into schema_version (version) values (${VERSION})`.execute(transaction);
+    const statements = [
+      ...(version === undefined ? createTables() : upgradeNumbered()),
+      sql`create table schema_version (version text not null)`,
+      sql`insert into schema_version (version) values (${sql.lit(VERSION)})`,
+    ];
+    await commit(statements.map(compilable));
   });
 }
 
 /** Where a catalog has its version, and where it had its migrations before 0.1.0. */
 const VERSIONS = { table: 'schema_version', column: 'version' };
 const MIGRATIONS = { table: 'kysely_migration', column: 'name' };
-
-/** The greatest value of a column; `undefined` if the table is missing or empty. */
-async function greatestIn(
-  query: Kysely<Schema>,
-  { tableNamed }: MigrationDialect,
-  { table, column }: { table: string; column: string },
-): Promise<string | undefined> {
-  if ((await tableNamed(table).execute(query)).rows.length === 0) return undefined;
-  const select = sql<{ value: string | null }>`select max(${sql.ref(column)}) as value from ${sql.table(table)}`;
-  return (await select.execute(query)).rows[0]?.value ?? undefined;
-}
 
 function whyNotFrom(version: string): string {
   if (/^\d{4}_/.test(version) && version < LAST_MIGRATION) {
@@ -78,21 +80,22 @@ const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
   file: "where state <> 'pending' or alive_until is not null",
 };
 
-/** Copies the rows of the last numbered migration into new tables, so that they have the columns and indexes of `TABLES`. */
-async function upgradeNumbered(transaction: Transaction<Schema>): Promise<void> {
+/** The statements that copy the rows of the last numbered migration into new tables, with the columns and indexes of `TABLES`. */
+function upgradeNumbered(): RawBuilder<unknown>[] {
   const names = Object.keys(TABLES) as (keyof Schema)[];
-  for (const name of names) await sql.raw(`create table before_${name} as select * from ${name}`).execute(transaction);
-  // Tables before those that they reference.
-  for (const name of names.toReversed()) await sql.raw(`drop table ${name}`).execute(transaction);
-  await createTables(transaction);
-  for (const name of names) {
+  const copies = names.flatMap((name) => {
     const columns = Object.keys(TABLES[name].columns);
     const values = columns.map((column) => COLUMNS_BEFORE[name]?.[column] ?? column);
     const select = `select ${values.join(', ')} from before_${name} ${ROWS_BEFORE[name] ?? ''}`;
-    await sql.raw(`insert into ${name} (${columns.join(', ')}) ${select}`).execute(transaction);
-    await sql.raw(`drop table before_${name}`).execute(transaction);
-  }
-  for (const name of ['kysely_migration', 'kysely_migration_lock']) {
-    await sql.raw(`drop table ${name}`).execute(transaction);
-  }
+    return [`insert into ${name} (${columns.join(', ')}) ${select}`, `drop table before_${name}`];
+  });
+  const drop = (name: string) => sql.raw(`drop table ${name}`);
+  return [
+    ...names.map((name) => sql.raw(`create table before_${name} as select * from ${name}`)),
+    // Tables before those that they reference.
+    ...names.toReversed().map(drop),
+    ...createTables(),
+    ...copies.map((text) => sql.raw(text)),
+    ...['kysely_migration', 'kysely_migration_lock'].map(drop),
+  ];
 }

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { withAnySignal } from '../../abort-signals.js';
-import type { AnnouncedChange, NotifyInstances } from './change-feed.js';
+import type { AnnouncedChange, ChangeFeed, NotifyInstances } from './change-feed.js';
 import type { Query } from './database.js';
 import { clientConfigOf } from './postgres.js';
 
@@ -19,13 +19,14 @@ const MAX_PAYLOAD_BYTES = 7999;
 const MIN_RETRY_DELAY_MS = 100;
 const MAX_RETRY_DELAY_MS = 5000;
 
+const SILENCE =
+  'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
+
 export interface Listener {
-  /** Another process has made a change. */
-  readonly onChange: (change: AnnouncedChange) => void;
-  /** The process listens (again), and messages arrive. Messages that were sent before may be missed. */
-  readonly onConnect: () => void;
-  /** Called every few seconds while the database accepts messages and does not deliver them. */
-  readonly onSilence: () => void;
+  /** Announces the changes by other processes, and a gap when some may be missed. */
+  readonly changes: ChangeFeed;
+  /** Called once if the database accepts messages and does not deliver them. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -42,6 +43,7 @@ export class Notifications {
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #onSelfTest = () => {};
+  #isWarned = false;
 
   constructor(url: string, query: Query, listener: Listener) {
     this.#connection = { ...clientConfigOf(url), query_timeout: RESPONSE_TIMEOUT_MS };
@@ -64,6 +66,7 @@ export class Notifications {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
+    const { changes } = this.#listener;
     let delayMs = MIN_RETRY_DELAY_MS;
     while (!signal.aborted) {
       const client = new pg.Client(this.#connection);
@@ -81,8 +84,9 @@ export class Notifications {
         while (!signal.aborted && !broken.signal.aborted) {
           if (!isDelivered) {
             isDelivered = await this.#testDelivery(broken.signal);
-            if (isDelivered) this.#listener.onConnect();
-            else if (!broken.signal.aborted) this.#listener.onSilence();
+            if (!isDelivered && !broken.signal.aborted) this.#warn();
+            // Messages that were sent before may be missed.
+            changes.announceGap();
           }
           await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
@@ -106,12 +110,17 @@ export class Notifications {
     return arrived.signal.aborted;
   }
 
+  #warn(): void {
+    if (!this.#isWarned) this.#listener.onWarning?.(SILENCE);
+    this.#isWarned = true;
+  }
+
   #receive(payload: string): void {
     const space = payload.indexOf(' ');
     const [sender, message] = [payload.slice(0, space), payload.slice(space + 1)];
     if (sender !== this.#sender) {
       const change = changeIn(message);
-      if (change !== undefined) this.#listener.onChange(change);
+      if (change !== undefined) this.#listener.changes.announce(change);
     } else if (message === SELF_TEST) this.#onSelfTest();
   }
 }

@@ -18,11 +18,11 @@ import type { Schema } from './schema.js';
 const MIN_VERSION = 15;
 const DEFAULT_POOL_SIZE = 10;
 /** The wait for a connection: a new one, or one of the pool that another request releases. */
-const CONNECT_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 7_000;
 /** The server cancels a statement after the first time; the client gives up on a silent server after the second. */
 const STATEMENT_TIMEOUT_MS = 12_000;
 const RESPONSE_TIMEOUT_MS = 15_000;
-/** The longest that a read or a statement takes, and a transaction, with the wait for a connection. A poll is two reads: 15 s. */
+/** The longest that a read or a statement takes, and a transaction, with the wait for a connection. A poll is two reads. */
 const DEADLINES = { readMs: 7_000, transactionMs: 25_000 };
 /** Limits how long an instance that stalls within a transaction blocks others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
@@ -124,9 +124,16 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
   if (version < MIN_VERSION) {
     throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
   }
-  const query = queryOver(poolOf({ ...connection, max: 1 }), Number.POSITIVE_INFINITY);
+  const pool = poolOf({ ...connection, pipeline: true, max: 1 });
+  const deadline = Number.POSITIVE_INFINITY;
+  const query = queryOver(pool, deadline);
+  const database = {
+    query,
+    transact: <T>(_: object, work: (transaction: Transaction) => Promise<T>) =>
+      transact(pool, { begin: 'begin isolation level read committed', deadline }, work),
+  };
   try {
-    await migrateSchema(query, {
+    await migrateSchema(database, {
       // `to_regclass` may not see a table that another process has created since the transaction began.
       tableNamed: (name) => sql`select 1 from pg_class where relname = ${name} and pg_table_is_visible(oid)`,
       begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
@@ -188,7 +195,7 @@ function poolOf(config: pg.PoolConfig): pg.Pool {
 function queryOver(pool: pg.Pool, deadlineMs: number): Kysely<Schema> {
   const connect = async () => {
     const deadline = performance.now() + deadlineMs;
-    const client = await checkOut(pool, deadline);
+    const client = await pool.connect().catch(throwUnavailable);
     let isReadOnly = false;
     return {
       query: (text: string, values: readonly unknown[]) =>
@@ -203,19 +210,6 @@ function queryOver(pool: pg.Pool, deadlineMs: number): Kysely<Schema> {
 }
 
 /** @param deadline as `performance.now()` counts */
-async function checkOut(pool: pg.Pool, deadline: number): Promise<pg.PoolClient> {
-  const connecting = pool.connect();
-  const giveUp = new AbortController();
-  const isLate = wait(millisecondsUntil(deadline), true, { signal: giveUp.signal }).catch(() => false);
-  const client = await Promise.race([connecting.catch(throwUnavailable), isLate]).finally(() => giveUp.abort());
-  if (typeof client !== 'boolean') return client;
-  connecting.then(
-    (late) => late.release(),
-    () => {},
-  );
-  throw catalogUnavailable(new Error('no connection was free'));
-}
-
 function send(client: pg.PoolClient, statement: pg.QueryConfig, deadline: number): Promise<pg.QueryResult> {
   return client
     .query({ ...statement, query_timeout: millisecondsUntil(deadline) } as pg.QueryConfig)
@@ -242,7 +236,7 @@ async function transact<T>(
   { begin, deadline }: { begin: string; deadline: number },
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  const client = await checkOut(pool, deadline);
+  const client = await pool.connect().catch(throwUnavailable);
   let state: 'not begun' | 'open' | 'committed' = 'not begun';
   const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {
     const first = state === 'not begun' ? 1 : 0;

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 
 /** A column: its definition in SQL, and the type of its values. */
 interface Column<Value> {
@@ -127,7 +127,6 @@ export const TABLES = {
     blob_version: textOrNull,
     /** Null unless the row is rejected, or stored and found damaged by a recheck. */
     problem: textOrNull,
-    /** When the presigned link of a received or stored row ends. */
     /** The number of the revision that added the file; 0 unless the row is stored. */
     added_in: count,
   }),
@@ -315,14 +314,14 @@ const INDEXES = [
   'index job_leased on job (lease) where lease is not null',
 ];
 
-/** Creates the tables and indexes in an empty database. */
-export async function createTables(db: Kysely<Schema>): Promise<void> {
-  for (const [name, { columns, key }] of Object.entries(TABLES)) {
+/** The statements that create the tables and indexes in an empty database. */
+export function createTables(): RawBuilder<unknown>[] {
+  const tables = Object.entries(TABLES).map(([name, { columns, key }]) => {
     const definitions = Object.entries<Column<unknown>>(columns).map(
       ([column, { definition }]) => `${column} ${definition}`,
     );
     const constraint = key.length === 0 ? [] : [`constraint ${name}_key primary key (${key.join(', ')})`];
-    await sql.raw(`create table ${name} (${[...definitions, ...constraint].join(', ')})`).execute(db);
-  }
-  for (const index of INDEXES) await sql.raw(`create ${index}`).execute(db);
+    return sql.raw(`create table ${name} (${[...definitions, ...constraint].join(', ')})`);
+  });
+  return [...tables, ...INDEXES.map((index) => sql.raw(`create ${index}`))];
 }

@@ -7,6 +7,7 @@ import { catalogUnavailable, type RowsOf, type Transaction } from './database.js
 import {
   NOT_IN_PLACE,
   OPENING,
+  type SentStatement,
   type StatementResult,
   type ThreadAnswer,
   type ThreadError,
@@ -16,18 +17,7 @@ import {
 
 const PROGRAM = programFile('storage/database/sqlite-thread');
 
-/** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
-const MAX_KNOWN_STATEMENTS = 200;
-
-/** A statement that the thread knows by a number. A later one may get the same number. */
-interface KnownStatement {
-  readonly number: number;
-  /** `undefined` until the first answer. */
-  columns: readonly string[] | undefined;
-}
-
 interface InFlight {
-  readonly statements: readonly KnownStatement[];
   readonly resolve: (rows: unknown[][]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -41,24 +31,21 @@ export class SqliteClient {
   readonly opened: Promise<unknown>;
   readonly #worker: Worker;
   readonly #inFlight = new Map<number, InFlight>();
-  /** By their text, the oldest first. */
-  readonly #known = new Map<string, KnownStatement>();
   /** Requests of this iteration of the event loop, which are sent in one message: each message wakes the thread. */
-  #outbox: string[] = [];
+  #outbox: ThreadRequest[] = [];
   #lastId = OPENING;
   #closing: Promise<unknown> | undefined;
   #ended: unknown;
 
   constructor(options: ThreadOptions) {
     this.#worker = new Worker(PROGRAM, { workerData: options, execArgv: [] });
-    this.#worker.on('message', (message: string | Uint8Array<ArrayBuffer>) => {
-      const json = typeof message === 'string' ? message : Buffer.from(message.buffer).toString();
-      for (const answer of JSON.parse(json) as ThreadAnswer[]) this.#settle(answer);
+    this.#worker.on('message', (answers: readonly ThreadAnswer[]) => {
+      for (const answer of answers) this.#settle(answer);
     });
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) => this.#fail(new Error(`The thread of the catalog ended with ${code}.`)));
     this.opened = new Promise<unknown>((resolve, reject) => {
-      this.#inFlight.set(OPENING, { statements: [], resolve, reject });
+      this.#inFlight.set(OPENING, { resolve, reject });
     });
   }
 
@@ -73,32 +60,24 @@ export class SqliteClient {
     request: Omit<ThreadRequest, 'statements'>,
   ): Promise<RowsOf<S>> {
     if (this.#ended !== undefined) throw catalogUnavailable(this.#ended);
-    const known: KnownStatement[] = [];
-    const sent = statements.map((statement) => {
+    const sent = statements.map((statement): SentStatement => {
       const { sql, parameters } = statement.compile();
-      const { number, columns } = known[known.push(this.#knownAs(sql)) - 1]!;
-      return columns === undefined ? ([number, parameters, sql] as const) : ([number, parameters] as const);
+      return [sql, parameters];
     });
-    const message: ThreadRequest = { ...request, statements: sent };
-    this.#send(JSON.stringify(message));
+    this.#send({ ...request, statements: sent });
     const rows = new Promise<unknown[][]>((resolve, reject) => {
       if (this.#inFlight.size === 0) this.#worker.ref();
-      this.#inFlight.set(request.id, { statements: known, resolve, reject });
+      this.#inFlight.set(request.id, { resolve, reject });
     });
     return (await rows) as RowsOf<S>;
   }
 
-  #send(request: string): void {
+  #send(request: ThreadRequest): void {
     if (this.#outbox.push(request) > 1) return;
     setImmediate(() => {
-      this.#worker.postMessage(`[${this.#outbox.join()}]`);
+      this.#worker.postMessage(this.#outbox);
       this.#outbox = [];
     });
-  }
-
-  /** Sends the texts of all statements again, after the tables have changed. */
-  forgetStatements(): void {
-    this.#known.clear();
   }
 
   /** Closes the file after all requests in flight, and ends the thread. */
@@ -112,26 +91,12 @@ export class SqliteClient {
     return Promise.all([this.request([], { id: this.newId(), isDurable: false, end: 'close' }), exited]);
   }
 
-  #knownAs(sql: string): KnownStatement {
-    const found = this.#known.get(sql);
-    if (found !== undefined) return found;
-    let number = this.#known.size;
-    if (number === MAX_KNOWN_STATEMENTS) {
-      const [[oldest, known]] = this.#known as unknown as [[string, KnownStatement]];
-      this.#known.delete(oldest);
-      number = known.number;
-    }
-    const added: KnownStatement = { number, columns: undefined };
-    this.#known.set(sql, added);
-    return added;
-  }
-
   #settle(answer: ThreadAnswer): void {
     const request = this.#inFlight.get(answer.id);
     this.#inFlight.delete(answer.id);
     if (this.#inFlight.size === 0 && this.#closing === undefined) this.#worker.unref();
     if ('error' in answer) request?.reject(errorOf(answer.error));
-    else request?.resolve(answer.results.map((result, i) => rowsOf(result, request.statements[i]!)));
+    else request?.resolve(answer.results.map(rowsOf));
   }
 
   #fail(cause: unknown): void {
@@ -141,11 +106,11 @@ export class SqliteClient {
   }
 }
 
-function rowsOf(result: StatementResult, statement: KnownStatement): unknown[] {
-  const [rows, columns] = result ?? [[], []];
-  const names = statement.columns ?? columns ?? [];
-  statement.columns = names;
-  return rows.map((row) => objectOf(names, row));
+function rowsOf(result: StatementResult): unknown[] {
+  if (result === undefined) return [];
+  const { columns, rows } = result;
+  const json = typeof rows === 'string' ? rows : Buffer.from(rows.buffer, rows.byteOffset, rows.length).toString();
+  return (JSON.parse(json) as unknown[][]).map((row) => objectOf(columns, row));
 }
 
 function objectOf(columns: readonly string[], row: readonly unknown[]): Record<string, unknown> {

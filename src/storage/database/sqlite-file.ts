@@ -1,10 +1,13 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { withoutNul } from './prepared-statement.js';
-import { type JsonParts, NOT_IN_PLACE, type SentStatement, type ThreadOptions } from './sqlite-messages.js';
+import { NOT_IN_PLACE, type SentStatement, type StatementResult, type ThreadOptions } from './sqlite-messages.js';
 
 /** Longer JSON is moved to the main thread as bytes: as a text, it would be copied several times, of up to twice the size. */
 const MAX_TEXT_BYTES = 64 * 1024;
+
+/** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
+const MAX_PREPARED_STATEMENTS = 200;
 
 /** How long a statement waits for a lock that another process holds. */
 const MAX_BUSY_MS = 10_000;
@@ -15,8 +18,8 @@ export class SqliteFile {
   readonly #path: string;
   readonly #inode: number;
   readonly #isReader: boolean;
-  /** By number. */
-  readonly #statements: Statement[] = [];
+  /** By their text, the oldest first. */
+  readonly #prepared = new Map<string, PreparedStatement>();
   #isFsynced = true;
 
   /**
@@ -38,25 +41,16 @@ export class SqliteFile {
     this.#inode = statSync(path).ino;
   }
 
-  /** Finds the statements of numbers. To be called when they arrive, since a later one may get the number of an earlier one. */
-  bind(sent: readonly SentStatement[]): BoundStatement[] {
-    return sent.map(([number, parameters, sql]) => {
-      if (sql !== undefined) this.#statements[number] = new Statement(this.#db, sql);
-      return { statement: this.#statements[number]!, parameters, isNew: sql !== undefined };
-    });
-  }
-
-  /** @returns the `StatementResult` of each statement, as JSON */
-  run(statements: readonly BoundStatement[]): JsonParts[] {
-    return statements.map(({ statement, parameters, isNew }) => {
-      const rows = statement.run(parameters);
-      if (statement.columns.length === 0) return ['null'];
-      return ['[', rows, isNew ? `,${JSON.stringify(statement.columns)}]` : ']'];
+  run(statements: readonly SentStatement[]): StatementResult[] {
+    return statements.map(([sql, parameters]) => {
+      const { columns, run } = this.#prepare(sql);
+      const rows = run(parameters.map(withoutNul) as never[]);
+      return columns.length === 0 ? undefined : { columns, rows };
     });
   }
 
   /** Runs statements on one snapshot. */
-  read(statements: readonly BoundStatement[]): JsonParts[] {
+  read(statements: readonly SentStatement[]): StatementResult[] {
     if (statements.length === 1) return this.run(statements);
     this.#db.exec('begin');
     try {
@@ -64,6 +58,16 @@ export class SqliteFile {
     } finally {
       this.#db.exec('rollback');
     }
+  }
+
+  #prepare(sql: string): PreparedStatement {
+    const found = this.#prepared.get(sql);
+    if (found !== undefined) return found;
+    const prepared = prepareStatement(this.#db, sql);
+    const [oldest = ''] = this.#prepared.keys();
+    if (this.#prepared.size === MAX_PREPARED_STATEMENTS) this.#prepared.delete(oldest);
+    this.#prepared.set(sql, prepared);
+    return prepared;
   }
 
   /** False when SQLite has rolled back, which it does by itself after some errors (https://sqlite.org/lang_transaction.html). */
@@ -113,7 +117,7 @@ export class SqliteFile {
   }
 
   close(): void {
-    this.#statements.length = 0;
+    this.#prepared.clear();
     if (!this.#isReader) {
       // Moves the write-ahead log into the database, so that a copy of this one file is complete, unless another process reads it.
       this.#db.exec('pragma busy_timeout = 0');
@@ -123,55 +127,28 @@ export class SqliteFile {
   }
 }
 
-/** A statement with its parameters. */
-export interface BoundStatement {
-  readonly statement: Statement;
-  readonly parameters: readonly unknown[];
-  /** The main thread does not know its columns. */
-  readonly isNew: boolean;
+interface PreparedStatement {
+  readonly columns: readonly string[];
+  /** @returns the rows as arrays, as JSON */
+  readonly run: (parameters: never[]) => string | Uint8Array<ArrayBuffer>;
 }
 
-/** Runs a prepared statement. @returns its rows, as JSON */
-type RunPrepared = (parameters: never[]) => JsonParts[number];
-
-/** A statement that is prepared when it first runs. */
-class Statement {
-  readonly #db: DatabaseSyncInstance;
-  readonly #sql: string;
-  #runPrepared: RunPrepared | undefined;
-  columns: readonly string[] = [];
-
-  constructor(db: DatabaseSyncInstance, sql: string) {
-    this.#db = db;
-    this.#sql = sql;
-  }
-
-  /** @returns its rows as arrays, as JSON */
-  run(parameters: readonly unknown[]): JsonParts[number] {
-    this.#runPrepared ??= this.#prepare();
-    return this.#runPrepared(parameters.map(withoutNul) as never[]);
-  }
-
-  #prepare(): RunPrepared {
-    // Finds out that another connection has changed the tables, which would not show before the statement runs.
-    this.#db.exec('select 1 from sqlite_schema limit 1');
-    const statement = this.#db.prepare(this.#sql);
-    this.columns = statement.columns().map(({ name }) => name);
-    if (/^\s*select\b/i.test(this.#sql)) return this.#prepareJson();
+function prepareStatement(db: DatabaseSyncInstance, sql: string): PreparedStatement {
+  // Finds out that another connection has changed the tables, which would not show before the statement runs.
+  db.exec('select 1 from sqlite_schema limit 1');
+  const statement = db.prepare(sql);
+  const columns = statement.columns().map(({ name }) => name);
+  if (!/^\s*select\b/i.test(sql)) {
     statement.setReturnArrays(true);
-    return (parameters) => JSON.stringify(statement.all(...parameters));
+    return { columns, run: (parameters) => JSON.stringify(statement.all(...parameters)) };
   }
-
-  /** SQLite makes the JSON of rows in a quarter of the time of fetching each value. All columns are text or integers. */
-  #prepareJson(): RunPrepared {
-    const names = this.columns.map((column) => `"${column.replaceAll('"', '""')}"`).join();
-    const statement = this.#db.prepare(
-      `select cast(json_group_array(json_array(${names})) as blob) from (${this.#sql})`,
-    );
-    statement.setReturnArrays(true);
-    return (parameters) => {
-      const [json] = statement.get(...parameters) as unknown as [Uint8Array];
-      return json.length > MAX_TEXT_BYTES ? json : Buffer.from(json.buffer, json.byteOffset, json.length).toString();
-    };
-  }
+  // SQLite makes the JSON of rows in a quarter of the time of fetching each value. All columns are text or integers.
+  const names = columns.map((column) => `"${column.replaceAll('"', '""')}"`).join();
+  const toJson = db.prepare(`select cast(json_group_array(json_array(${names})) as blob) from (${sql})`);
+  toJson.setReturnArrays(true);
+  const run = (parameters: never[]) => {
+    const [json] = toJson.get(...parameters) as unknown as [Uint8Array<ArrayBuffer>];
+    return json.length > MAX_TEXT_BYTES ? json : Buffer.from(json.buffer, json.byteOffset, json.length).toString();
+  };
+  return { columns, run };
 }

@@ -1,10 +1,7 @@
-/* What the main thread and a thread of SQLite send each other, as JSON. */
+/* What the main thread and a thread of SQLite send each other. */
 
-/** JSON in parts: those that may be long are in UTF-8, which takes less memory than a text, and is moved to the main thread. */
-export type JsonParts = readonly (string | Uint8Array)[];
-
-/** A statement: its number, its parameters, and its text until an answer has told its columns. */
-export type SentStatement = readonly [number: number, parameters: readonly unknown[], sql?: string];
+/** A statement: its text and its parameters. */
+export type SentStatement = readonly [sql: string, parameters: readonly unknown[]];
 
 /** A group of statements. To the writer, the groups of one transaction have the same id, which the first one begins. */
 export interface ThreadRequest {
@@ -15,8 +12,10 @@ export interface ThreadRequest {
   readonly end?: 'commit' | 'rollback' | 'close' | undefined;
 }
 
-/** The rows of a statement as arrays, with the names of the columns if its text was sent; `null` if it has no columns. */
-export type StatementResult = readonly [rows: readonly (readonly unknown[])[], columns?: readonly string[]] | null;
+/** The rows of a statement as arrays, as JSON; in UTF-8 if they are long. `undefined` if it has no columns. */
+export type StatementResult =
+  | { readonly columns: readonly string[]; readonly rows: string | Uint8Array<ArrayBuffer> }
+  | undefined;
 
 /** An error, with what `backend-unusable.ts` distinguishes errors by. */
 export interface ThreadError {
@@ -41,19 +40,4 @@ export interface ThreadOptions {
   /** A reader has its own connection, and reads committed data only. */
   readonly role: 'writer' | 'reader';
   readonly journalMode: 'wal' | 'delete';
-}
-
-/** The parts of a list, between commas. */
-export function joined(list: readonly JsonParts[]): JsonParts {
-  return list.flatMap((parts, i) => (i === 0 ? parts : [',', ...parts]));
-}
-
-export function answerOf(id: number, results: readonly JsonParts[]): JsonParts {
-  return [`{"id":${id},"results":[`, ...joined(results), ']}'];
-}
-
-export function errorAnswer(id: number, error: unknown): JsonParts {
-  const { message, code, errcode } = error as ThreadError;
-  const answer: ThreadAnswer = { id, error: { message: message ?? String(error), code, errcode } };
-  return [JSON.stringify(answer)];
 }

@@ -1,13 +1,11 @@
 /* The program of a thread that has a SQLite file open, and serves it to the main thread as a small database server. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { GroupCommit } from './group-commit.js';
+import { errorAnswer, GroupCommit } from './group-commit.js';
 import { SqliteFile } from './sqlite-file.js';
 import {
-  answerOf,
-  errorAnswer,
-  type JsonParts,
-  joined,
   OPENING,
+  type StatementResult,
+  type ThreadAnswer,
   type ThreadOptions,
   type ThreadRequest,
 } from './sqlite-messages.js';
@@ -15,19 +13,18 @@ import {
 const options = workerData as ThreadOptions;
 const port = parentPort!;
 
-function send(answers: readonly JsonParts[]): void {
-  const parts = ['[', ...joined(answers), ']'];
-  if (parts.every((part) => typeof part === 'string')) {
-    port.postMessage(parts.join(''));
-    return;
-  }
-  const bytes = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
-  port.postMessage(bytes, [bytes.buffer]);
+/** Long rows are moved, not copied. */
+function send(answers: readonly ThreadAnswer[]): void {
+  const results = answers.flatMap((answer) => ('results' in answer ? answer.results : []));
+  port.postMessage(
+    answers,
+    results.flatMap((result) => (result === undefined || typeof result.rows === 'string' ? [] : [result.rows.buffer])),
+  );
 }
 
 try {
   const file = new SqliteFile(options);
-  send([answerOf(OPENING, [])]);
+  send([{ id: OPENING, results: [] }]);
   if (options.role === 'reader') serveReads(file);
   else serveTransactions(file);
 } catch (error) {
@@ -35,11 +32,10 @@ try {
 }
 
 function serveReads(file: SqliteFile): void {
-  port.on('message', (message: string) => {
-    const requests: ThreadRequest[] = JSON.parse(message);
+  port.on('message', (requests: readonly ThreadRequest[]) => {
     for (const request of requests) {
       if (request.end === 'close') close(file, request);
-      else send([answerTo(request, () => file.read(file.bind(request.statements)))]);
+      else send([answerTo(request, () => file.read(request.statements))]);
     }
   });
 }
@@ -47,8 +43,8 @@ function serveReads(file: SqliteFile): void {
 function serveTransactions(file: SqliteFile): void {
   let closing: ThreadRequest | undefined;
   const arrived: ThreadRequest[] = [];
-  const add = (message: string) => {
-    for (const request of JSON.parse(message) as ThreadRequest[]) {
+  const add = (requests: readonly ThreadRequest[]) => {
+    for (const request of requests) {
       if (request.end === 'close') closing = request;
       else arrived.push(request);
     }
@@ -59,8 +55,8 @@ function serveTransactions(file: SqliteFile): void {
     return arrived.splice(0);
   };
   const transactions = new GroupCommit(file, { receive, send });
-  port.on('message', (message: string) => {
-    add(message);
+  port.on('message', (requests: readonly ThreadRequest[]) => {
+    add(requests);
     transactions.run();
     if (closing !== undefined && transactions.isIdle) close(file, closing);
   });
@@ -75,9 +71,9 @@ function close(file: SqliteFile, request: ThreadRequest): void {
   port.close();
 }
 
-function answerTo({ id }: ThreadRequest, work: () => readonly JsonParts[]): JsonParts {
+function answerTo({ id }: ThreadRequest, work: () => readonly StatementResult[]): ThreadAnswer {
   try {
-    return answerOf(id, work());
+    return { id, results: work() };
   } catch (error) {
     return errorAnswer(id, error);
   }

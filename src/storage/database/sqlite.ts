@@ -32,21 +32,8 @@ import { SqliteClient, SqliteTransaction } from './sqlite-client.js';
  */
 export async function openSqlite(path: string, { isSingleFile = false } = {}): Promise<Database> {
   const threads = new SqliteThreads(path, isSingleFile);
-  const query = new Kysely<Schema>({ dialect: dialectOver(threads) });
-  try {
-    await threads.opened;
-    // Its transactions are exclusive.
-    await migrateSchema(query, {
-      tableNamed: (name) => sql`select 1 from sqlite_master where name = ${name}`,
-      begin: [],
-    });
-    threads.afterMigration();
-  } catch (error) {
-    await threads.close().catch(() => {});
-    throw unusable(path, error as Error);
-  }
-  return {
-    query,
+  const database: Database = {
+    query: new Kysely<Schema>({ dialect: dialectOver(threads) }),
     hasRowLocks: false,
     transact: async (options, work) => {
       const transaction = threads.begin(options);
@@ -60,6 +47,18 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
     read: (statements) => threads.read(statements),
     close: () => threads.close(),
   };
+  try {
+    await threads.opened;
+    // Its transactions are exclusive.
+    await migrateSchema(database, {
+      tableNamed: (name) => sql`select 1 from sqlite_master where name = ${name}`,
+      begin: [],
+    });
+    return database;
+  } catch (error) {
+    await threads.close().catch(() => {});
+    throw unusable(path, error as Error);
+  }
 }
 
 function unusable(path: string, error: Error): BackendUnusable {
@@ -73,11 +72,10 @@ function unusable(path: string, error: Error): BackendUnusable {
   });
 }
 
-/** The thread that writes a file, and the one that reads it, which starts with the first read after the migration. */
+/** The thread that writes a file, and the one that reads it, which starts with the first read. */
 class SqliteThreads {
   readonly #path: string;
   readonly #isSingleFile: boolean;
-  #isMigrated = false;
   readonly #writer: SqliteClient;
   #reader: SqliteClient | undefined;
 
@@ -91,19 +89,13 @@ class SqliteThreads {
     return this.#writer.opened;
   }
 
-  /** To be called when the tables have their columns. */
-  afterMigration(): void {
-    this.#writer.forgetStatements();
-    this.#isMigrated = true;
-  }
-
   begin(options: { isDurable: boolean }): SqliteTransaction {
     return new SqliteTransaction(this.#writer, options);
   }
 
   readonly read: Database['read'] = (statements) => {
     // Without WAL, a reader would wait for the writer, and the writer for it.
-    if (this.#isSingleFile || !this.#isMigrated) return this.begin({ isDurable: false }).commit(statements);
+    if (this.#isSingleFile) return this.begin({ isDurable: false }).commit(statements);
     this.#reader ??= this.#openReader();
     return this.#reader.request(statements, { id: this.#reader.newId(), isDurable: false });
   };
@@ -134,7 +126,7 @@ function dialectOver(threads: SqliteThreads): Dialect {
   };
 }
 
-/** Executes single statements, and the transaction that migrates. */
+/** Executes single statements. */
 class ThreadDriver implements Driver {
   readonly #threads: SqliteThreads;
 
@@ -146,25 +138,18 @@ class ThreadDriver implements Driver {
     return new ThreadConnection(this.#threads);
   }
 
-  async beginTransaction(connection: ThreadConnection): Promise<void> {
-    connection.transaction = this.#threads.begin({ isDurable: true });
-  }
-
-  async commitTransaction({ transaction }: ThreadConnection): Promise<void> {
-    await transaction?.commit([]);
-  }
-
-  async rollbackTransaction({ transaction }: ThreadConnection): Promise<void> {
-    await transaction?.rollback();
-  }
-
   async init(): Promise<void> {}
+  async beginTransaction(): Promise<never> {
+    throw new Error('Transactions are those of the database.');
+  }
+
+  async commitTransaction(): Promise<void> {}
+  async rollbackTransaction(): Promise<void> {}
   async releaseConnection(): Promise<void> {}
   async destroy(): Promise<void> {}
 }
 
 class ThreadConnection implements DatabaseConnection {
-  transaction: SqliteTransaction | undefined;
   readonly #threads: SqliteThreads;
 
   constructor(threads: SqliteThreads) {
@@ -172,15 +157,11 @@ class ThreadConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>(compiled: CompiledQuery): Promise<QueryResult<Row>> {
-    const statements = [{ compile: () => compiled as CompiledQuery<Row> }];
-    const [rows] = await this.#run(compiled)(statements);
-    return { rows: rows as Row[] };
-  }
-
-  #run({ query }: CompiledQuery): Database['read'] {
-    if (this.transaction !== undefined) return this.transaction.send;
-    if (query.kind === 'SelectQueryNode') return this.#threads.read;
-    return this.#threads.begin({ isDurable: true }).commit;
+    const statements = [{ compile: () => compiled as CompiledQuery<Row> }] as const;
+    const isRead = compiled.query.kind === 'SelectQueryNode';
+    const run = isRead ? this.#threads.read : this.#threads.begin({ isDurable: true }).commit;
+    const [rows] = await run(statements);
+    return { rows };
   }
 
   // biome-ignore lint/correctness/useYield: the interface of Kysely has it, and the catalog does not use it

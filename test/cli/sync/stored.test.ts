@@ -40,12 +40,12 @@ for (const { name: combination, leftOut } of WORLDS) {
       world = await newWorld(combination);
       const folder = await temporaryFolder();
       gate = join(folder, 'open');
-      const ffmpeg = join(folder, 'ffmpeg');
-      const real = execFileSync('which', ['ffmpeg'], { encoding: 'utf8' }).trim();
+      const [ffmpeg, ffprobe] = [join(folder, 'ffmpeg'), join(folder, 'ffprobe')];
+      const pathOf = (program: string) => execFileSync('which', [program], { encoding: 'utf8' }).trim();
       const wait = `case "$*" in *-version*) ;; *) until [ -e '${gate}' ]; do sleep 0.02; done ;; esac`;
-      await writeFile(ffmpeg, `#!/bin/sh\n${wait}\nexec '${real}' "$@"\n`);
-      await chmod(ffmpeg, 0o755);
-      await symlink(execFileSync('which', ['ffprobe'], { encoding: 'utf8' }).trim(), join(folder, 'ffprobe'));
+      await writeFile(ffprobe, `#!/bin/sh\n${wait}\nexec '${pathOf('ffprobe')}' "$@"\n`);
+      await chmod(ffprobe, 0o755);
+      await symlink(pathOf('ffmpeg'), ffmpeg);
       // Every clip is decoded after its answer, once the gate is open.
       const settings = { 'caption-grace-seconds': 0, ffmpeg };
       server = await startServer(settings, { env: world.env });

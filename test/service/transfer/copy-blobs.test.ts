@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type BlobCopy, type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy-blobs.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { ReferencedBlob } from '../../../src/storage/catalog/copy-catalog.js';
-import { blobStores, onEach, onS3, openS3 } from '../../harness/backends.js';
+import { blobStores, onEach } from '../../harness/backends.js';
 import { temporaryFolder } from '../../harness/server.js';
 import { flipBit } from '../../harness/transferring.js';
 
@@ -98,18 +98,5 @@ onEach(blobStores, (open) => {
     expect(found.size).toBeLessThan(50);
     expect([...found.values()].every(({ sizeBytes }) => sizeBytes === 50_000)).toBe(true);
     expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 50 - found.size, lost: [] });
-  });
-});
-
-onS3(() => {
-  describe('a file that is too large to be staged', () => {
-    test('gets its name only when it is complete', async () => {
-      const { from, blobs } = await sourceWith([300_000, 300_001]);
-      const { blobs: to, bucket } = await openS3({ spoolBytes: 1000 });
-      await flipBit(from.pathOf('d1/11'));
-      expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 1, lost: [{ filename: '11.jpg' }] });
-      expect([await bucket.keys(), await bucket.unfinished()]).toEqual([['d1/10'], []]);
-      expect((await buffer((await to.read('d1/10'))!)).equals(bytesOf(300_000))).toBe(true);
-    });
   });
 });

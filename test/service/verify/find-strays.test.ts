@@ -60,7 +60,7 @@ onEach(catalogs, (open) => {
     };
     // Another process, as the check is: SQLite has one statement at a time in one.
     const database = afterReads((await openAnother()).database, { count, act: finish });
-    expect(await straysIn(objects, { database, inventory, now })).toEqual([]);
+    expect(await straysIn(objects, { database, inventory })).toEqual([]);
     expect((await finish()).captions.every(({ outcome }) => outcome === 'saved')).toBe(true);
   });
 });

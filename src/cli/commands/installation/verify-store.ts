@@ -28,7 +28,7 @@ JSON line a second on standard error.
 
   missing, damaged  a file whose bytes are gone or changed: its dataset is FAILED until the file is uploaded again
   orphaned          an object that no file and no trash names. --repair removes it after --blob-grace-seconds
-  unfinished        a temporary file of yesterday, or parts of an upload, that no upload uses. --repair removes it as well
+  unfinished        a temporary file of yesterday that no upload uses. --repair removes it as well
   foreign           an object with a name that trainyard does not give. It is left alone
 
   $ trainyard verify --store

@@ -31,7 +31,7 @@ const IGNORED: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
 /** What a header says, or why it was not read, as the rest of a sentence. @throws StructureError, InspectionError, OutOfMemory */
 export async function readImageHeader(
   file: FileBytes,
-  { path, format }: { readonly path: string | undefined; readonly format: ImageFormat },
+  { path, format }: { readonly path: string; readonly format: ImageFormat },
   loadDecoder: (() => Promise<PixelDecoder>) | undefined,
 ): Promise<ImageHeader | string> {
   if (format === 'jpeg') return readJpeg(file);
@@ -40,7 +40,7 @@ export async function readImageHeader(
   if (format === 'bmp') return readBmp(file);
   if (format === 'avif') requireDeclaredLength(file, 'mp4');
   const isSequence = file.at(8, 4).toString('latin1') === 'avis';
-  if (path === undefined || (isSequence && file.size > DECODER_BUDGET_BYTES)) return TOO_LARGE;
+  if (isSequence && file.size > DECODER_BUDGET_BYTES) return TOO_LARGE;
   if (loadDecoder === undefined) return DECODED_BY_SERVICE;
   const firstFrame = () => stillOf(file);
   const description = await (await loadDecoder()).describe(isSequence ? firstFrame() : path);
@@ -74,7 +74,7 @@ function stillOf(file: FileBytes): Buffer {
 }
 
 interface NamedImage {
-  readonly path: string | undefined;
+  readonly path: string;
   readonly filename: string;
   readonly shown: string;
   /** Absent where no decoder is installed: the pixels of some formats are not decoded then. */
@@ -210,7 +210,6 @@ function sourceFor(
   { firstFrame, width, height }: ImageHeader,
   { bytes, maxBytes }: { bytes: number; maxBytes: number },
 ): { source: () => string | Buffer; reason?: never } | { source?: never; reason: string } {
-  if (path === undefined) return { reason: TOO_LARGE };
   if (bytes <= maxBytes) return { source: firstFrame ?? (() => path) };
   const megapixels = formatCount(Math.round((width * height) / 1e6));
   return { reason: `decoding its ${megapixels} million pixels, stored in this way, would need too much memory` };

@@ -2,24 +2,20 @@ import type { Stats } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../../dataset/errors.js';
-import type { FetchedBlob, FetchOptions } from '../blobs.js';
-import { type BlobInventory, parseBlobName, type StoredObject } from '../inventory.js';
+import { type BlobInventory, parseBlobName, type StoredObject } from '../blobs.js';
 import { DiskBlobs, SHARDS, STAGING } from './disk-blobs.js';
 
 const OBJECTS_PER_PAGE = 1000;
 
 /** Everything in the folder of a `DiskBlobs`, which another process may serve. */
 export class DiskInventory implements BlobInventory {
+  readonly fetch: BlobInventory['fetch'];
   readonly #root: string;
-  readonly #blobs: Pick<DiskBlobs, 'fetch'>;
 
   constructor(root: string) {
     this.#root = root;
-    this.#blobs = DiskBlobs.readOnly(root);
-  }
-
-  fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
-    return this.#blobs.fetch(key, options);
+    const blobs = DiskBlobs.readOnly(root);
+    this.fetch = (key, options) => blobs.fetch(key, options);
   }
 
   /** Holds the names of one of the 256 folders in memory. */

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { addAbortSignal, type Readable } from 'node:stream';
+import { createReadStream } from 'node:fs';
+import { addAbortSignal, Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   CopyObjectCommand,
   DeleteObjectsCommand,
@@ -7,13 +9,23 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   paginateListObjectsV2,
+  PutObjectCommand,
 } from '@aws-sdk/client-s3';
+import { withTimeout } from '../../../abort-signals.js';
 import { BlobChanged, BlobDamaged, BlobsNotDeleted, type FoundBlob, type ReadOptions } from '../blobs.js';
 import { alreadyExists } from '../ingest.js';
-import type { Connection } from './connection.js';
-import { isMissing, isPreconditionFailed, isRefusedRead, notOfStore, statusOfError, storeError } from './errors.js';
+import type { Connection, Timeouts } from './connection.js';
+import {
+  isMissing,
+  isPreconditionFailed,
+  isRefusedRead,
+  isTransient,
+  notOfStore,
+  statusOfError,
+  storeError,
+} from './errors.js';
 import type { S3Location } from './location.js';
-import { type Timeouts, withDeadline } from './timeouts.js';
+import type { SpoolFile } from './spool.js';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
 const MAX_KEYS_PER_DELETE = 1000;
@@ -21,10 +33,13 @@ const MAX_KEYS_PER_DELETE = 1000;
 /** Shorter than the timeout of a load balancer's health check. */
 const PING_TIMEOUT_MS = 5000;
 
+/** A store may answer only when it has copied the object, which may take minutes. */
+const COPY_TIMEOUT_MS = 300_000;
+
 /** The metadata key of a random mark. By its mark, an upload recognizes its own object after a lost response. */
 const MARK = 'trainyard-upload';
 
-export interface OpenObject {
+interface OpenObject {
   readonly body: Readable;
   readonly version: string;
 }
@@ -40,12 +55,12 @@ export interface ListedObject extends FoundBlob {
 export class S3Bucket {
   readonly connection: Connection;
   readonly location: S3Location;
-  readonly timeouts: Timeouts;
+  readonly #timeouts: Timeouts;
 
   constructor(connection: Connection, location: S3Location, timeouts: Timeouts) {
     this.connection = connection;
     this.location = location;
-    this.timeouts = timeouts;
+    this.#timeouts = timeouts;
   }
 
   /** The bucket and the prefixed key, for a request. */
@@ -70,14 +85,43 @@ export class S3Bucket {
   }
 
   /**
-   * The version of an object that was created although the last attempt failed: an earlier one succeeded, and its answer was lost.
+   * Creates an object of the bytes of a file, whose SHA-256 is signed: the store rejects other bytes.
    *
-   * @throws ServiceError `upload_finalized` if another upload has created the object, or else what `storeError` returns
+   * @returns its version
+   * @throws ServiceError `upload_finalized` if the key exists; the signal's reason
    */
-  async ownVersion(key: string, mark: string, error: unknown): Promise<string> {
-    // The SDK's next attempt finds the object or, of an upload in parts, no upload any more.
-    const isUnclear = isPreconditionFailed(error) || statusOfError(error) === 404;
-    const existing = isUnclear ? await this.head(key) : undefined;
+  async create(
+    key: string,
+    { path, sizeBytes, sha256 }: Pick<SpoolFile, 'path' | 'sizeBytes' | 'sha256'>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const mark = randomUUID();
+    for (let attempt = 1; ; attempt++) {
+      const Body = createReadStream(path);
+      const condition = { IfNoneMatch: '*' };
+      const input = { ...this.target(key), ...this.newObject(mark), ...condition, Body, ContentLength: sizeBytes };
+      const command = new PutObjectCommand(input);
+      const sign = (next: (args: never) => unknown) => (args: { request: { headers: Record<string, string> } }) => {
+        args.request.headers['x-amz-content-sha256'] = sha256;
+        return next(args as never);
+      };
+      command.middlewareStack.add(sign as never, { step: 'build', name: 'signSha256' });
+      try {
+        return versionOf(await this.connection.client.send(command, { abortSignal: signal }));
+      } catch (error) {
+        signal.throwIfAborted();
+        // The SDK does not retry a request whose body is a stream.
+        if (!isTransient(error) || attempt >= this.#timeouts.attempts) return this.#ownVersion(key, mark, error);
+        await pauseBefore(attempt, signal);
+      } finally {
+        Body.destroy();
+      }
+    }
+  }
+
+  /** The version of an object that was created although the last attempt failed: an earlier one succeeded, and its answer was lost. */
+  async #ownVersion(key: string, mark: string, error: unknown): Promise<string> {
+    const existing = isPreconditionFailed(error) ? await this.head(key) : undefined;
     if (existing === undefined) throw storeError(error);
     if (existing.mark !== mark) throw alreadyExists();
     return existing.version;
@@ -86,7 +130,7 @@ export class S3Bucket {
   /** The state of an object; `undefined` if there is none. */
   async head(key: string): Promise<{ version: string; mark: string | undefined } | undefined> {
     try {
-      const answer = await this.connection.reader.send(new HeadObjectCommand(this.target(key)));
+      const answer = await this.connection.client.send(new HeadObjectCommand(this.target(key)));
       return { version: versionOf(answer), mark: answer.Metadata?.[MARK] };
     } catch (error) {
       // Such an answer has no body that would name the reason.
@@ -95,14 +139,54 @@ export class S3Bucket {
     }
   }
 
-  /** Sends a GET and returns its unread body. @throws BlobChanged, BlobDamaged if the store refuses to return it */
-  async get(
+  /**
+   * Sends a GET and returns its unread body, which requests the remaining bytes of the same version if the store stops sending.
+   *
+   * @throws BlobChanged; BlobDamaged if the store refuses to return it, or from the body if its length is not that of the range
+   */
+  async read(key: string, options: ReadOptions = {}): Promise<OpenObject | undefined> {
+    const opened = await this.#get(key, options);
+    if (opened === undefined) return undefined;
+    const body = Readable.from(this.#bytesOf(key, opened, options), { objectMode: false });
+    // A reader that stops before the first byte would leave the connection open.
+    body.once('close', () => opened.body.destroy());
+    return { body, version: opened.version };
+  }
+
+  async *#bytesOf(key: string, opened: OpenObject, { range, signal }: ReadOptions): AsyncGenerator<Buffer> {
+    const { version } = opened;
+    let { body } = opened;
+    let start = range?.start ?? 0;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        for await (const chunk of withIdleTimeout(body, this.#timeouts.idleMs)) {
+          start += chunk.length;
+          // Its receiver has announced the length, and would take the rest for the beginning of another answer.
+          if (range !== undefined && start > range.end) throw new BlobDamaged(key, 'returned too many bytes');
+          attempt = 1;
+          yield chunk;
+        }
+        const missingBytes = range === undefined ? 0 : range.end - start;
+        if (missingBytes > 0) throw new BlobDamaged(key, `returned ${missingBytes} bytes too few`);
+        return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isTransient(error) || attempt >= this.#timeouts.attempts) throw storeError(error);
+        await pauseBefore(attempt, signal);
+        const rest = await this.#get(key, { range: { start, end: range?.end }, version, signal });
+        if (rest === undefined) throw storeError(error);
+        body = rest.body;
+      }
+    }
+  }
+
+  async #get(
     key: string,
     {
       range,
       version,
       signal,
-    }: Omit<ReadOptions, 'range'> & { range?: { start: number; end: number | undefined } | undefined } = {},
+    }: Omit<ReadOptions, 'range'> & { range?: { start: number; end: number | undefined } | undefined },
   ): Promise<OpenObject | undefined> {
     const command = new GetObjectCommand({
       ...this.target(key),
@@ -111,7 +195,7 @@ export class S3Bucket {
     });
     let body: Readable | undefined;
     try {
-      const answer = await this.connection.downloader.send(command, signal && { abortSignal: signal });
+      const answer = await this.connection.patient.send(command, signal && { abortSignal: signal });
       body = answer.Body as Readable;
       // The signal of the request does not fire once it is answered.
       if (signal !== undefined) addAbortSignal(signal, body);
@@ -144,7 +228,8 @@ export class S3Bucket {
       MetadataDirective: 'REPLACE',
     });
     try {
-      return versionOf((await this.connection.reader.send(command)).CopyObjectResult ?? {});
+      const answer = await this.connection.patient.send(command, { requestTimeout: COPY_TIMEOUT_MS });
+      return versionOf(answer.CopyObjectResult ?? {});
     } catch (error) {
       if (isMissing(error) || isPreconditionFailed(error)) throw new BlobChanged(from);
       throw storeError(error);
@@ -155,7 +240,7 @@ export class S3Bucket {
   async *list(keyPrefix: string, after?: string): AsyncGenerator<readonly ListedObject[]> {
     const { Bucket, Key: Prefix } = this.target(keyPrefix);
     const start = after === undefined ? {} : { StartAfter: this.target(after).Key };
-    const pages = paginateListObjectsV2({ client: this.connection.reader }, { Bucket, Prefix, ...start });
+    const pages = paginateListObjectsV2({ client: this.connection.client }, { Bucket, Prefix, ...start });
     try {
       for await (const { Contents = [], IsTruncated } of pages) {
         // Every page of a store says whether it is the last one.
@@ -193,7 +278,7 @@ export class S3Bucket {
     for (let i = 0; i < keys.length; i += MAX_KEYS_PER_DELETE) {
       const Objects = keys.slice(i, i + MAX_KEYS_PER_DELETE).map((key) => ({ Key: this.target(key).Key }));
       const command = new DeleteObjectsCommand({ Bucket: this.location.bucket, Delete: { Objects, Quiet: true } });
-      const { Errors = [] } = await this.connection.reader.send(command).catch((error) => {
+      const { Errors = [] } = await this.connection.client.send(command).catch((error) => {
         throw storeError(error);
       });
       for (const { Key, Code = '' } of Errors) {
@@ -205,10 +290,11 @@ export class S3Bucket {
 
   async ping(): Promise<void> {
     const command = new HeadBucketCommand({ Bucket: this.location.bucket });
-    const ask = (abortSignal: AbortSignal) => this.connection.reader.send(command, { abortSignal });
-    await withDeadline(PING_TIMEOUT_MS, ask).catch((error) => {
-      throw storeError(error);
-    });
+    await withTimeout(PING_TIMEOUT_MS, (abortSignal) => this.connection.client.send(command, { abortSignal })).catch(
+      (error) => {
+        throw storeError(error);
+      },
+    );
   }
 }
 
@@ -222,8 +308,28 @@ export function copySourceOf({ Bucket, Key }: { Bucket: string; Key: string }): 
  *
  * @throws ServiceError `unavailable` for an answer without one, such as the login page of a proxy
  */
-export function versionOf({ ETag = '' }: { ETag?: string | undefined }): string {
+function versionOf({ ETag = '' }: { ETag?: string | undefined }): string {
   const version = ETag.replace(/^"|"$/g, '');
   if (version === '') throw notOfStore('request for an object');
   return version;
+}
+
+async function pauseBefore(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  await wait(100 * 4 ** attempt, undefined, signal && { signal });
+}
+
+/** Yields the chunks of a body, which fails when the sender is idle for too long. The time of the reader does not count. */
+async function* withIdleTimeout(body: Readable, idleMs: number): AsyncGenerator<Buffer> {
+  const chunks = body.iterator();
+  try {
+    for (;;) {
+      const late = Object.assign(new Error(`no byte arrived for ${idleMs} ms`), { code: 'ETIMEDOUT' });
+      const timer = setTimeout(() => body.destroy(late), idleMs);
+      const next = await chunks.next().finally(() => clearTimeout(timer));
+      if (next.done) return;
+      yield next.value as Buffer;
+    }
+  } finally {
+    body.destroy();
+  }
 }

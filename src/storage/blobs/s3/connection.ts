@@ -2,15 +2,11 @@ import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { CompleteMultipartUploadCommand, CopyObjectCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { withAnySignal } from '../../../abort-signals.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
-import { type Timeouts, totalMsOf, withDeadline } from './timeouts.js';
-
-/** A store may answer only when it has combined the parts or copied the object, which may take minutes. */
-const COPY_MS = 300_000;
 
 /** Connections to the store for everything but reading the bytes of objects. */
 const MAX_SOCKETS = 128;
@@ -24,14 +20,24 @@ export const MAX_SLOW_READS = 1000;
 /** Replaces the default logger of the SDK, which prints errors that we handle. */
 const QUIET = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
+/** Timeouts and attempts of requests to a store. */
+export interface Timeouts {
+  /** For opening a connection, in milliseconds. */
+  readonly connectMs: number;
+  /** For the next byte in either direction, in milliseconds. */
+  readonly idleMs: number;
+  /** Including the first one. */
+  readonly attempts: number;
+}
+
+export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3 };
+
 /** The SDK's clients of a bucket. */
 export interface Connection {
-  /** For uploads: times out when the store stops reading the body. */
-  readonly writer: S3Client;
-  /** For everything else but the bytes of objects: times out when the store does not begin to answer. */
-  readonly reader: S3Client;
-  /** As `reader`, for the bytes of objects. It has its own connections; the reader of the body has its own timeout. */
-  readonly downloader: S3Client;
+  /** Times out when the store neither reads nor answers. */
+  readonly client: S3Client;
+  /** For requests that may last: times out when the store does not begin to answer. It has its own connections. */
+  readonly patient: S3Client;
   /** Signs links with the endpoint that clients use; sends no requests. */
   readonly signer: S3Client;
   /** As `signer`, with the endpoint of this service, which may not reach that of the clients. */
@@ -55,53 +61,46 @@ export interface S3Credentials {
  */
 export async function connect(
   location: S3Location,
-  timeouts: Timeouts,
+  { connectMs, idleMs, attempts }: Timeouts,
   linkCredentials?: S3Credentials,
 ): Promise<Connection> {
+  const { region, endpoint, publicEndpoint, isPathStyle } = location;
   const agents = await agentsOf(location, MAX_SOCKETS);
-  const downloadAgents = await agentsOf(location, MAX_SLOW_READS + MAX_SOCKETS);
-  const { connectMs: connectionTimeout, idleMs } = timeouts;
+  const patientAgents = await agentsOf(location, MAX_SLOW_READS + MAX_SOCKETS);
   const config: S3ClientConfig = {
-    ...(location.region !== undefined && { region: location.region }),
-    ...(location.endpoint !== undefined && { endpoint: location.endpoint }),
-    forcePathStyle: location.isPathStyle,
-    maxAttempts: timeouts.attempts,
+    ...(region !== undefined && { region }),
+    ...(endpoint !== undefined && { endpoint }),
+    forcePathStyle: isPathStyle,
+    maxAttempts: attempts,
     // By default the SDK sends `aws-chunked` bodies with a trailing checksum, which many stores save as part of the object.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
     logger: QUIET,
   };
-  const handler = { ...agents, connectionTimeout, logger: QUIET };
-  const readHandler = { ...handler, socketTimeout: 0, requestTimeout: idleMs, throwOnRequestTimeout: true };
+  const handler = { connectionTimeout: connectMs, logger: QUIET };
+  const client = new S3Client({ ...config, requestHandler: { ...handler, ...agents, socketTimeout: idleMs } });
+  // The clients share one provider, which refreshes credentials before they expire.
+  const { credentials } = client.config;
+  const answerTimeout = { socketTimeout: 0, requestTimeout: idleMs, throwOnRequestTimeout: true };
+  const requestHandler = { ...handler, ...patientAgents, ...answerTimeout };
+  const patient = new S3Client({ ...config, credentials, requestHandler });
+  const signing = { ...config, credentials: linkCredentials ?? credentials };
+  const probeSigner = new S3Client(signing);
+  const signer = new S3Client({ ...signing, ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }) });
   const closing = new AbortController();
   // Every call adds a listener.
   setMaxListeners(0, closing.signal);
-  const limits = { timeouts, closing: closing.signal };
-  const writer = limit(new S3Client({ ...config, requestHandler: { ...handler, socketTimeout: idleMs } }), limits);
-  // The clients share one provider, which refreshes credentials before they expire.
-  const { credentials } = writer.config;
-  const reader = limit(new S3Client({ ...config, credentials, requestHandler: readHandler }), limits);
-  const downloader = limit(
-    new S3Client({ ...config, credentials, requestHandler: { ...readHandler, ...downloadAgents } }),
-    limits,
-  );
-  const { publicEndpoint } = location;
-  const probeSigner = new S3Client({ ...config, credentials: linkCredentials ?? credentials });
-  const signer = new S3Client({
-    ...config,
-    credentials: linkCredentials ?? credentials,
-    ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }),
-  });
+  for (const each of [client, patient]) abortCallsBy(closing.signal, each);
   const abort = () => closing.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.'));
   const close = () => {
-    for (const client of [writer, reader, downloader, signer, probeSigner]) client.destroy();
-    for (const { httpAgent, httpsAgent } of [agents, downloadAgents]) {
+    for (const each of [client, patient, signer, probeSigner]) each.destroy();
+    for (const { httpAgent, httpsAgent } of [agents, patientAgents]) {
       httpAgent.destroy();
       httpsAgent.destroy();
     }
   };
-  return { writer, reader, downloader, signer, probeSigner, abort, close };
+  return { client, patient, signer, probeSigner, abort, close };
 }
 
 async function agentsOf({ caFile }: S3Location, maxSockets: number) {
@@ -117,21 +116,20 @@ async function agentsOf({ caFile }: S3Location, maxSockets: number) {
   return { httpAgent, httpsAgent: new HttpsAgent({ ...options, ca }) };
 }
 
-/**
- * Fails a call that takes longer than `totalMsOf` or until `closing` fires. Reading the bytes of an object does not count.
- */
-function limit(client: S3Client, { timeouts, closing }: { timeouts: Timeouts; closing: AbortSignal }): S3Client {
-  type Command = { readonly input: { readonly Body?: { readonly byteLength?: number } } };
-  type Options = { readonly abortSignal?: AbortSignal; readonly requestTimeout?: number };
-  const send = client.send.bind(client) as unknown as (command: Command, options: Options) => Promise<unknown>;
-  const sendInTime = (command: Command, { abortSignal, ...options }: Options = {}): Promise<unknown> => {
-    const isCopy = command instanceof CompleteMultipartUploadCommand || command instanceof CopyObjectCommand;
-    const ms = totalMsOf(timeouts, command.input.Body?.byteLength ?? 0) + (isCopy ? COPY_MS : 0);
-    const sendBefore = (deadline: AbortSignal) =>
-      withAnySignal([abortSignal, deadline], (either) =>
-        send(command, { ...options, abortSignal: either, ...(isCopy && { requestTimeout: ms }) }),
+/** Makes the calls of a client reject with the reason of the signal once it fires. */
+function abortCallsBy(closing: AbortSignal, client: S3Client): void {
+  type Options = { readonly abortSignal?: AbortSignal };
+  const send = client.send.bind(client) as unknown as (command: unknown, options: Options) => Promise<unknown>;
+  const sendUntilClosing = async (command: unknown, { abortSignal, ...options }: Options = {}): Promise<unknown> => {
+    closing.throwIfAborted();
+    try {
+      return await withAnySignal([abortSignal, closing], (either) =>
+        send(command, { ...options, abortSignal: either }),
       );
-    return withDeadline(ms, sendBefore, closing);
+    } catch (error) {
+      closing.throwIfAborted();
+      throw error;
+    }
   };
-  return Object.assign(client, { send: sendInTime });
+  Object.assign(client, { send: sendUntilClosing });
 }

@@ -1,11 +1,10 @@
-import { hasErrno, ServiceError } from '../../../dataset/errors.js';
+import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
 /** Incomplete, since responses to HEAD have no body and stores differ in names; `isTransient` checks the status too. */
 const TRANSIENT_NAMES = [
   'TimeoutError',
-  'SlowDown',
   'RequestTimeout',
   'OperationAborted',
   'ConditionalRequestConflict',
@@ -16,21 +15,12 @@ const TRANSIENT_NAMES = [
   'IncompleteBody',
   'XAmzContentSHA256Mismatch',
 ];
-const TRANSIENT_ERRNOS = [
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'EADDRNOTAVAIL',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EAI_FAIL',
-  'ERR_STREAM_PREMATURE_CLOSE',
-];
+
+/** Errors of the SDK without a status; it has aborted a request that took too long. */
+const OF_STORE = ['TimeoutError', 'AbortError', 'CredentialsProviderError'];
+
+/** The codes of the system, of its resolver and of broken streams; a certificate or a protocol that is wrong stays wrong. */
+const TRANSIENT_CODE = /^(E(?!RR_|PROTO)[A-Z_]+|ERR_STREAM_PREMATURE_CLOSE)$/;
 
 export function statusOfError(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('$metadata' in error)) return undefined;
@@ -61,7 +51,7 @@ export function isTransient(error: unknown): boolean {
   const status = statusOfError(error);
   return (
     hasName(error, TRANSIENT_NAMES) ||
-    hasErrno(error, ...TRANSIENT_ERRNOS) ||
+    (error instanceof Error && 'code' in error && TRANSIENT_CODE.test(String(error.code))) ||
     status === 429 ||
     (status !== undefined && status >= 500 && status !== 501)
   );
@@ -80,7 +70,7 @@ export function storeError(error: unknown): unknown {
   }
   // Node's errors of networks and TLS have a code, and so have some of its errors for wrong arguments.
   const isOfConnection = 'code' in error && !(error instanceof TypeError || error instanceof RangeError);
-  const isOfStore = statusOfError(error) !== undefined || hasName(error, ['TimeoutError', 'CredentialsProviderError']);
+  const isOfStore = statusOfError(error) !== undefined || hasName(error, OF_STORE);
   return isOfStore || isOfConnection ? unavailable(error) : error;
 }
 

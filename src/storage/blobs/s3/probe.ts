@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { BlobStore } from '../blobs.js';
 import { copySourceOf, type S3Bucket } from './bucket.js';
 import { isTransient, startError, statusOfError } from './errors.js';
-import { abortUpload, unfinishedUploads } from './parts.js';
 import { linkSigner, STAGING_PREFIX } from './presigning.js';
 
 /** Long enough for a clock of this machine that is wrong by as much as stores allow, which is 15 minutes. */
@@ -17,13 +16,11 @@ const LINK_SECONDS = 3600;
 const BODY = Buffer.from('the body');
 const SOURCE = Buffer.from('a secret');
 
-const ALL_USERS = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"';
-
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
+/** A policy denies each of them by itself: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
 const ACL_HEADERS: readonly Readonly<Record<string, string>>[] = [
   ...['public-read', 'public-read-write', 'authenticated-read'].map((acl) => ({ 'x-amz-acl': acl })),
   ...['read', 'write', 'full-control', 'read-acp', 'write-acp'].map((right) => ({
-    [`x-amz-grant-${right}`]: ALL_USERS,
+    [`x-amz-grant-${right}`]: 'uri="http://acs.amazonaws.com/groups/global/AllUsers"',
   })),
 ];
 
@@ -53,7 +50,7 @@ export async function probe(
   await requiring('s3:ListBucket', bucket.list(folder).next());
   await requiring(
     's3:PutObject',
-    bucket.connection.writer.send(
+    bucket.connection.client.send(
       new PutObjectCommand({ ...bucket.target(ours), ...bucket.newObject('probe'), Body: SOURCE }),
     ),
   );
@@ -65,10 +62,6 @@ export async function probe(
       throw error;
     });
     const canCopy = (await requiring('s3:GetObject', copied)) !== 'not implemented';
-    const create = new CreateMultipartUploadCommand(bucket.target(ours));
-    const { UploadId = '' } = await requiring('s3:PutObject', bucket.connection.writer.send(create));
-    await requiring('s3:AbortMultipartUpload', abortUpload(bucket, { key: ours, uploadId: UploadId }));
-    await requiring('s3:ListBucketMultipartUploads', unfinishedUploads(bucket, folder).next());
     if (!isPresigned) return [];
     const dangers = await dangersOfLinks(bucket, { ours, newKey, hasLinkUser });
     return [
@@ -159,7 +152,7 @@ async function send(
     ...{ query: {}, headers: { ...headers, host }, body },
   };
   try {
-    const { response } = await bucket.connection.writer.config.requestHandler.handle(request as never);
+    const { response } = await bucket.connection.client.config.requestHandler.handle(request as never);
     response.body?.resume();
     const { statusCode } = response;
     if (statusCode < 500 || statusCode === 501) return statusCode;
@@ -173,7 +166,7 @@ async function send(
 /** The bytes of an object; `undefined` if the service may not read it. */
 async function bytesOf(bucket: S3Bucket, key: string): Promise<Buffer | undefined> {
   try {
-    const opened = await bucket.get(key);
+    const opened = await bucket.read(key);
     return opened && (await buffer(opened.body));
   } catch (error) {
     if (error instanceof ServiceError && statusOfError(error.cause) === 403) return undefined;

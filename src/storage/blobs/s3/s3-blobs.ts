@@ -1,36 +1,31 @@
-import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
-import { FairQueue } from '../../fair-queue.js';
-import type {
-  BlobContent,
-  BlobStore,
-  FetchedBlob,
-  FetchOptions,
-  FoundBlob,
-  Presigning,
-  ReadOptions,
-  StagedBlob,
-  StagedObject,
-  StageOptions,
-  Staging,
+import {
+  type BlobInventory,
+  type BlobStore,
+  type FetchedBlob,
+  type FetchOptions,
+  type FoundBlob,
+  type MeasuredBlob,
+  type Presigning,
+  parseBlobName,
+  type ReadOptions,
+  type StagedBlob,
+  type StagedObject,
+  type StageOptions,
+  type Staging,
+  type StoredObject,
 } from '../blobs.js';
-import { alreadyExists, measure } from '../ingest.js';
-import { type OpenObject, S3Bucket } from './bucket.js';
-import { connect, MAX_SLOW_READS, type S3Credentials } from './connection.js';
+import { measure } from '../ingest.js';
+import { S3Bucket } from './bucket.js';
+import { connect, MAX_SLOW_READS, type S3Credentials, TIMEOUTS, type Timeouts } from './connection.js';
+import { startError } from './errors.js';
 import type { S3Location } from './location.js';
-import { abortUpload, unfinishedUploads, writeObject } from './parts.js';
 import { linkSigner, STAGING_PREFIX } from './presigning.js';
 import { probe } from './probe.js';
-import { resumingBody } from './read-object.js';
 import { Spool } from './spool.js';
-import { TIMEOUTS, type Timeouts } from './timeouts.js';
 
 /** The largest object of one PUT or copy: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const MAX_PUT_BYTES = 5 * 1024 ** 3;
-
-/** Memory for bytes on their way to the store. An account has half of it at most, since its clients may be slow. */
-const MEMORY_BYTES = 96 * 1024 * 1024;
 
 /** The maximum size of the spool. A direct upload fits into the half of an account. */
 const SPOOL_BYTES = 8 * 1024 ** 3;
@@ -39,23 +34,21 @@ const SPOOL_BYTES = 8 * 1024 ** 3;
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
 
 /**
- * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or
- * inspected. A file of more than half of the spool is streamed into a multipart upload, and inspected in the bucket.
- *
- * One of two concurrent commits to a key wins. With parts, both may succeed on stores that ignore `If-None-Match` there, and the
- * later one stays; reads of the earlier version then throw `BlobChanged`.
+ * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or inspected. One of
+ * two concurrent commits to a key wins.
  */
 export class S3Blobs implements BlobStore {
   readonly maxSlowReads = MAX_SLOW_READS;
+  readonly maxFileBytes: number;
   readonly presigning?: Presigning;
   readonly staging: Staging;
   readonly #bucket: S3Bucket;
   readonly #spool: Spool;
-  readonly #memory = new FairQueue(MEMORY_BYTES, { maxUnitsOfKey: MEMORY_BYTES / 2 });
 
   private constructor(bucket: S3Bucket, spool: Spool, presigning: Presigning | undefined) {
     this.#bucket = bucket;
     this.#spool = spool;
+    this.maxFileBytes = Math.min(spool.maxFileBytes, MAX_PUT_BYTES);
     if (presigning !== undefined) this.presigning = presigning;
     this.staging = {
       list: (datasetId) => this.#listStaged(datasetId),
@@ -93,7 +86,7 @@ export class S3Blobs implements BlobStore {
       const { origin, sign } = await linkSigner(bucket, connection.signer);
       const presign: Presigning['presign'] = (key, terms) => sign(stagingKeyOf(key), terms);
       const spool = await Spool.open(options.spoolFolder, options.spoolBytes ?? SPOOL_BYTES);
-      return new S3Blobs(bucket, spool, isPresigned ? { origin, maxBytes: MAX_PUT_BYTES, presign } : undefined);
+      return new S3Blobs(bucket, spool, isPresigned ? { origin, presign } : undefined);
     } catch (error) {
       connection.close();
       throw error;
@@ -101,80 +94,39 @@ export class S3Blobs implements BlobStore {
   }
 
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
-    const atMostBytes = Math.min(options.atMostBytes ?? options.limit.bytes, options.limit.bytes);
-    if (atMostBytes > this.#spool.maxFileBytes) return this.#stageInStore(body, { ...options, atMostBytes });
-    const file = await this.#spool.receive(body, { ...options, atMostBytes });
+    const { key, limit, atMostBytes = limit.bytes, signal } = options;
+    const file = await this.#spool.receive(body, { ...options, atMostBytes: Math.min(atMostBytes, limit.bytes) });
     const { path, sizeBytes, sha256, remove } = file;
-    const whole = { limit: { bytes: sizeBytes, message: '' }, atMostBytes: sizeBytes };
-    const commit = () => this.#write(createReadStream(path), { ...options, ...whole }).finally(remove);
+    const commit = async () => {
+      try {
+        return { version: await this.#bucket.create(key, file, signal) };
+      } finally {
+        await remove();
+      }
+    };
     return { sizeBytes, sha256, content: { path }, commit, discard: remove };
   }
 
-  #write(body: Readable, options: StageOptions & { atMostBytes: number }) {
-    const shared = { memory: this.#memory, maxBytesOfAccount: MEMORY_BYTES / 2 };
-    return writeObject(this.#bucket, options.key, body, { ...options, ...shared });
-  }
-
-  /** Creates the object before it is inspected, since parts can't be read. The catalog does not reference it yet. */
-  async #stageInStore(body: Readable, options: StageOptions & { atMostBytes: number }): Promise<StagedBlob> {
-    const { key } = options;
-    const { version, ...facts } = await this.#write(body, options);
-    const isOurs = async () => (await this.#bucket.head(key))?.version === version;
-    return {
-      ...facts,
-      content: this.#contentInStore(key, version),
-      commit: async () => {
-        if (!(await isOurs())) throw alreadyExists();
-        return { version };
-      },
-      discard: async () => {
-        if (await isOurs()) await this.#bucket.delete([key]);
-      },
-    };
-  }
-
-  #contentInStore(key: string, version: string): BlobContent {
-    return {
-      readAt: async (start, end, signal) => {
-        const body = await this.read(key, { range: { start, end }, version, signal });
-        if (body === undefined) throw new Error(`${key} was deleted while it was being inspected.`);
-        return buffer(body);
-      },
-    };
-  }
-
   async read(key: string, options: ReadOptions = {}): Promise<Readable | undefined> {
-    const opened = await this.#bucket.get(key, options);
-    if (opened === undefined) return undefined;
-    const body = Readable.from(resumingBody(this.#bucket, key, { opened, ...options }), { objectMode: false });
-    // A reader that stops before the first byte would leave the connection open.
-    return body.once('close', () => opened.body.destroy());
+    return (await this.#bucket.read(key, options))?.body;
   }
 
   async fetch(key: string, options: FetchOptions): Promise<(FetchedBlob & { version: string }) | undefined> {
-    const { limit, accountId, signal } = options;
-    // The request is sent once the spool has space: the store closes a connection if its body is not read.
-    let opened: OpenObject | undefined;
+    const { limit } = options;
     const bucket = this.#bucket;
-    const body = Readable.from(
-      (async function* () {
-        opened = await bucket.get(key, options);
-        if (opened !== undefined) yield* resumingBody(bucket, key, { opened, signal });
-      })(),
-      { objectMode: false },
-    );
-    const file =
-      limit.bytes <= this.#spool.maxFileBytes
-        ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, accountId, signal })
-        : { ...(await measure(body, { limit, signal })), path: undefined, remove: async () => {} };
-    const { path, sizeBytes, sha256, remove: discard } = file;
-    if (opened === undefined) {
-      await discard();
-      return undefined;
+    let version: string | undefined;
+    // The request is sent once the spool has space: the store closes a connection if its body is not read.
+    async function* bytes(): AsyncGenerator<Buffer> {
+      const opened = await bucket.read(key, options);
+      version = opened?.version;
+      if (opened !== undefined) yield* opened.body;
     }
-    const { version } = opened as OpenObject;
-    const content = path === undefined ? this.#contentInStore(key, version) : { path };
-    return { sizeBytes, sha256, content, version, discard };
+    const body = Readable.from(bytes(), { objectMode: false });
+    const file = await this.#spool.receive(body, { ...options, atMostBytes: limit.bytes });
+    const { path, sizeBytes, sha256, remove: discard } = file;
+    if (version !== undefined) return { sizeBytes, sha256, content: { path }, version, discard };
+    await discard();
+    return undefined;
   }
 
   async *#listStaged(datasetId?: string): AsyncGenerator<readonly StagedObject[]> {
@@ -198,12 +150,6 @@ export class S3Blobs implements BlobStore {
     return { ...blob, commit };
   }
 
-  async abortUnfinished(before: number): Promise<void> {
-    for await (const page of unfinishedUploads(this.#bucket)) {
-      for (const upload of page) if (upload.begunAt < before) await abortUpload(this.#bucket, upload);
-    }
-  }
-
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
     return this.#bucket.find(keys);
   }
@@ -224,6 +170,61 @@ export class S3Blobs implements BlobStore {
     await this.#spool.close();
     this.#bucket.connection.close();
   }
+}
+
+/** Everything under the prefix of a bucket. */
+export class S3Inventory implements BlobInventory {
+  readonly #bucket: S3Bucket;
+
+  private constructor(bucket: S3Bucket) {
+    this.#bucket = bucket;
+  }
+
+  /** @throws BackendUnusable */
+  static async open(location: S3Location): Promise<S3Inventory> {
+    const connection = await connect(location, TIMEOUTS);
+    const bucket = new S3Bucket(connection, location, TIMEOUTS);
+    await bucket
+      .list('')
+      .next()
+      .catch((error) => {
+        connection.close();
+        throw startError(error, location, 's3:ListBucket');
+      });
+    return new S3Inventory(bucket);
+  }
+
+  async fetch(key: string, options: FetchOptions): Promise<MeasuredBlob | undefined> {
+    const opened = await this.#bucket.read(key, options);
+    if (opened === undefined) return undefined;
+    return { ...(await measure(opened.body, options)), version: opened.version, discard: async () => {} };
+  }
+
+  async *objects(): AsyncGenerator<readonly StoredObject[]> {
+    for await (const page of this.#bucket.list('')) {
+      yield page.map(({ key, sizeBytes, changedAt }) => ({ name: key, ...namesIn(key), sizeBytes, changedAt }));
+    }
+  }
+
+  async has({ name, sizeBytes }: StoredObject): Promise<boolean> {
+    return (await this.#bucket.find([name])).get(name)?.sizeBytes === sizeBytes;
+  }
+
+  remove({ name }: StoredObject): Promise<void> {
+    return this.#bucket.delete([name]);
+  }
+
+  async close(): Promise<void> {
+    this.#bucket.connection.close();
+  }
+}
+
+function namesIn(key: string): Pick<StoredObject, 'kind' | 'fileId' | 'datasetId'> {
+  const isStaged = key.startsWith(STAGING_PREFIX);
+  const [datasetId = '', name = '', ...rest] = (isStaged ? key.slice(STAGING_PREFIX.length) : key).split('/');
+  const isOurs = /^[0-9a-f]{32}$/.test(datasetId) && rest.length === 0;
+  const parsed = isOurs ? parseBlobName(name) : undefined;
+  return parsed === undefined ? { kind: isStaged ? 'temporary' : 'foreign' } : { ...parsed, datasetId };
 }
 
 function stagingKeyOf(key: string): string {

@@ -7,7 +7,7 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { makePrivateFolder } from '../../data-folder.js';
 import { FairQueue, type Release } from '../../fair-queue.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
-import type { ByteLimit, StageOptions } from '../blobs.js';
+import type { StageOptions } from '../blobs.js';
 import { ingestError, Meter, writeStream } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
@@ -18,7 +18,10 @@ const NEW = '.new';
 /** A request that waits longer is answered with 503. Clients wait longer than this. */
 const MAX_WAIT_MS = 90_000;
 
-export type ByteOptions = Pick<StageOptions, 'accountId' | 'signal'>;
+export interface SpoolOptions extends Pick<StageOptions, 'limit' | 'accountId' | 'signal'> {
+  /** The largest size that the body can have. */
+  readonly atMostBytes: number;
+}
 
 /** A complete file in the spool. It uses space of the spool until it is removed. */
 export interface SpoolFile {
@@ -66,15 +69,13 @@ export class Spool {
    * Writes a body to a file. Waits for `atMostBytes` of space before it reads the body.
    *
    * @throws ServiceError `too_large` with the limit's message, `upload_cut_short`, `no_space`, `unavailable` if the wait
-   * for the space times out; the signal's reason. The file is deleted then.
+   * for the space takes more than 90 seconds; the signal's reason. The file is deleted then.
    */
-  async receive(
-    body: Readable,
-    { limit, atMostBytes, accountId, signal }: ByteOptions & { limit: ByteLimit; atMostBytes: number },
-  ): Promise<SpoolFile> {
+  async receive(body: Readable, options: SpoolOptions): Promise<SpoolFile> {
+    const { limit, atMostBytes, signal } = options;
     // Without a listener, an error of the body during the wait would end the process.
     body.on('error', () => {});
-    const release = await waitForBytes(this.#space, atMostBytes, { of: 'spool space', accountId, signal });
+    const release = await this.#spaceFor(options);
     const path = join(this.#folder, randomUUID());
     const remove = async () => {
       await rm(path, { force: true });
@@ -97,6 +98,29 @@ export class Spool {
     }
   }
 
+  async #spaceFor({ atMostBytes: units, accountId = '', signal }: SpoolOptions): Promise<Release> {
+    if (units > this.maxFileBytes) {
+      const message = `A bucket takes files of at most ${this.maxFileBytes} bytes, and this one may have ${units}.`;
+      throw new ServiceError('no_space', message);
+    }
+    let isLate = false;
+    const wait = (timeout: AbortSignal) =>
+      withAnySignal([signal, timeout], (either) => this.#space.acquire(accountId, { units, signal: either })).catch(
+        (error) => {
+          isLate = timeout.aborted;
+          throw error;
+        },
+      );
+    return withTimeout(MAX_WAIT_MS, wait).catch((error) => {
+      signal.throwIfAborted();
+      if (!isLate) throw error;
+      throw new ServiceError(
+        'unavailable',
+        'The server has no spool space left for this upload right now. Try again soon.',
+      );
+    });
+  }
+
   async close(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true });
     this.#release();
@@ -112,30 +136,4 @@ async function removeIfAbandoned(folder: string): Promise<void> {
     throw error;
   }
   await rm(folder, { recursive: true, force: true });
-}
-
-/**
- * Waits for bytes of a queue whose units are bytes.
- *
- * @param options.of what the bytes are, for the message: `memory`
- * @throws the signal's reason; ServiceError `unavailable` after 90 seconds
- */
-export async function waitForBytes(
-  queue: FairQueue,
-  bytes: number,
-  { of, accountId = '', signal }: ByteOptions & { of: string },
-): Promise<Release> {
-  let isLate = false;
-  const wait = (timeout: AbortSignal) =>
-    withAnySignal([signal, timeout], (either) => queue.acquire(accountId, { units: bytes, signal: either })).catch(
-      (error) => {
-        isLate = timeout.aborted;
-        throw error;
-      },
-    );
-  return withTimeout(MAX_WAIT_MS, wait).catch((error) => {
-    signal.throwIfAborted();
-    if (!isLate) throw error;
-    throw new ServiceError('unavailable', `The server has no ${of} left for this upload right now. Try again soon.`);
-  });
 }

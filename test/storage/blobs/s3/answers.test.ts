@@ -29,14 +29,13 @@ const STRANGE_ANSWERS: [string, Fault][] = [
   ...[301, 307, 400, 401, 405, 407, 410, 413, 501].map((status): [string, Fault] => [`${status}`, page(status)]),
   ['an expired token', xmlError(400, 'ExpiredToken')],
   ['bytes that were changed on their way', xmlError(400, 'XAmzContentSHA256Mismatch')],
-  ['no upload of that id', xmlError(404, 'NoSuchUpload')],
   ['a header beyond all measure', { status: 200, headers: { 'x-long': 'x'.repeat(20_000) } }],
 ];
 
-async function openBehindProxy(options: { spoolBytes?: number } = {}) {
+async function openBehindProxy() {
   const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
   onTestFinished(() => proxy.close());
-  const opened = await openS3({ parameters: { endpoint: proxy.url }, ...options });
+  const opened = await openS3({ parameters: { endpoint: proxy.url }, spoolBytes: 20_000_000 });
   return { ...opened, proxy, store: storeIn(opened.blobs) };
 }
 
@@ -76,17 +75,11 @@ onS3(() => {
     },
   );
 
-  test.each([
-    { what: 'in one piece', spoolBytes: 20 * MIB },
-    { what: 'in parts', spoolBytes: 0 },
-  ])(
-    'a connection that the store breaks while a file is sent $what is not that of the client',
-    async ({ spoolBytes }) => {
-      const { proxy, store } = await openBehindProxy({ spoolBytes });
-      proxy.rule(({ method }) => (method === 'PUT' ? { resetAfterBytes: 0 } : undefined));
-      await expect(store('d/a')).rejects.toMatchObject({ code: 'unavailable' });
-    },
-  );
+  test('a connection that the store breaks while a file is sent is not that of the client', async () => {
+    const { proxy, store } = await openBehindProxy();
+    proxy.rule(({ method }) => (method === 'PUT' ? { resetAfterBytes: 0 } : undefined));
+    await expect(store('d/a')).rejects.toMatchObject({ code: 'unavailable' });
+  });
 
   test('an object that is gone is missing', async () => {
     const { blobs } = await openBehindProxy();

@@ -13,7 +13,7 @@ import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { connect as connectS3 } from '../../../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
-import { TIMEOUTS } from '../../../../src/storage/blobs/s3/timeouts.js';
+import { TIMEOUTS } from '../../../../src/storage/blobs/s3/connection.js';
 import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
 import type { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { S3Bucket } from '../../../../src/storage/blobs/s3/bucket.js';

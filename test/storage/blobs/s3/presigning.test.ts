@@ -8,7 +8,7 @@ import { S3Bucket } from '../../../../src/storage/blobs/s3/bucket.js';
 import { connect } from '../../../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
-import { TIMEOUTS } from '../../../../src/storage/blobs/s3/timeouts.js';
+import { TIMEOUTS } from '../../../../src/storage/blobs/s3/connection.js';
 import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
 import { linkCredentials } from '../../../harness/s3.js';
 

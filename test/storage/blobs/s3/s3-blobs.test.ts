@@ -1,19 +1,17 @@
-import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { describe, expect, test } from 'vitest';
-import { BlobChanged, type BlobContent } from '../../../../src/storage/blobs/blobs.js';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { expect, test } from 'vitest';
+import { BlobChanged } from '../../../../src/storage/blobs/blobs.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 setMaxListeners(0, signal);
 const limit = { bytes: 100 * MIB, message: 'too much of it' };
-const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 /** Bytes without a repetition. */
 function bytesOf(length: number, seed = 1): Buffer {
@@ -26,15 +24,10 @@ function* inChunks(bytes: Buffer, chunkBytes = 100_000): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
 }
 
-function readerOf(content: BlobContent): (start: number, end: number) => Promise<Buffer> {
-  if (!('readAt' in content)) throw new Error('The content is a local file.');
-  return (start, end) => content.readAt(start, end, signal);
-}
-
 onS3(() => {
   test('deletes its test objects at the start', async () => {
     const { bucket } = await openS3();
-    expect([await bucket.keys(), await bucket.unfinished()]).toEqual([[], []]);
+    expect(await bucket.keys()).toEqual([]);
   });
 
   test('a read of a version fails once the object was replaced', async () => {
@@ -48,65 +41,16 @@ onS3(() => {
     expect((await buffer((await blobs.read('d/a'))!)).equals(bytesOf(1000, 2))).toBe(true);
   });
 
-  describe('a body larger than the spool', () => {
-    const spoolBytes = 5 * MIB;
-    const bytes = bytesOf(20 * MIB + 123);
-
-    test('is uploaded in parts, hashed meanwhile, and read from the bucket', async () => {
-      const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes });
-      const body = Readable.from(inChunks(bytes), { objectMode: false });
-      const staged = await blobs.stage(body, { key: 'd/long', limit, signal });
-      expect(await spooledBytes(spoolFolder)).toBe(0);
-      expect([staged.sizeBytes, staged.sha256]).toEqual([bytes.length, sha256Of(bytes)]);
-      const readAt = readerOf(staged.content);
-      for (const start of [0, 8 * MIB - 5, bytes.length - 10]) {
-        expect((await readAt(start, start + 10)).equals(bytes.subarray(start, start + 10))).toBe(true);
-      }
-      const { version } = await staged.commit();
-      expect((await buffer((await blobs.read('d/long', { version }))!)).equals(bytes)).toBe(true);
-      const fetched = (await blobs.fetch('d/long', { limit, version, signal }))!;
-      expect([fetched.sizeBytes, fetched.sha256]).toEqual([bytes.length, sha256Of(bytes)]);
-      expect((await readerOf(fetched.content)(7, 9)).equals(bytes.subarray(7, 9))).toBe(true);
-      expect(await bucket.unfinished()).toEqual([]);
+  test('a file larger than half of the spool is rejected before it is read', async () => {
+    const { blobs, bucket } = await openS3({ spoolBytes: 4 * MIB });
+    expect(blobs.maxFileBytes).toBe(2 * MIB);
+    const body = Readable.from(inChunks(bytesOf(3 * MIB)), { objectMode: false });
+    const staging = blobs.stage(body, { key: 'd/long', limit, atMostBytes: 3 * MIB, signal });
+    await expect(staging).rejects.toMatchObject({
+      code: 'no_space',
+      message: expect.stringContaining('--spool-bytes'),
     });
-
-    test('is deleted when it is discarded, unless another object has replaced it', async () => {
-      const { blobs, bucket } = await openS3({ spoolBytes });
-      const stage = () =>
-        blobs.stage(Readable.from(inChunks(bytes), { objectMode: false }), { key: 'd/long', limit, signal });
-      await (await stage()).discard();
-      expect(await bucket.keys()).toEqual([]);
-      const staged = await stage();
-      await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/long'), Body: 'another' }));
-      await expect(staged.commit()).rejects.toMatchObject({ code: 'upload_finalized' });
-      await staged.discard();
-      expect(await bucket.keys()).toEqual(['d/long']);
-    });
-
-    test.each([
-      ['a body that fails', 'upload_cut_short'],
-      ['a body that is too long', 'too_large'],
-      ['an abort', 'enough'],
-      ['a conflict over the key', 'upload_finalized'],
-    ])('leaves nothing after %s', async (cause, outcome) => {
-      const { blobs, bucket } = await openS3({ spoolBytes });
-      const abort = new AbortController();
-      let few = limit;
-      async function* pieces() {
-        for (const chunk of inChunks(bytes)) yield chunk;
-        if (cause === 'a body that fails') throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
-        if (cause === 'an abort') abort.abort(Object.assign(new Error('enough'), { code: 'enough' }));
-      }
-      if (cause === 'a body that is too long') few = { bytes: bytes.length - 1, message: 'too long' };
-      const before = cause === 'a conflict over the key' ? ['d/long'] : [];
-      if (before.length > 0) {
-        await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/long'), Body: 'the first' }));
-      }
-      const body = Readable.from(pieces(), { objectMode: false });
-      const staging = blobs.stage(body, { key: 'd/long', limit: few, signal: abort.signal });
-      await expect(staging).rejects.toMatchObject({ code: outcome });
-      expect([await bucket.keys(), await bucket.unfinished()]).toEqual([before, []]);
-    });
+    expect([body.readableDidRead, await bucket.keys()]).toEqual([false, []]);
   });
 
   test('many concurrent uploads never exceed the spool, and all succeed', async () => {
@@ -129,15 +73,6 @@ onS3(() => {
     expect(mostBytes).toBeLessThanOrEqual(4 * MIB);
     expect(await bucket.keys()).toHaveLength(32);
     expect(await spooledBytes(spoolFolder)).toBe(0);
-  });
-
-  test('only uploads in parts that began before a moment are aborted', async () => {
-    const { blobs, bucket } = await openS3();
-    await bucket.client.send(new CreateMultipartUploadCommand(bucket.target('d/a')));
-    await blobs.abortUnfinished(Date.now() - 3_600_000);
-    expect(await bucket.unfinished()).toEqual(['d/a']);
-    await blobs.abortUnfinished(Date.now() + 3_600_000);
-    expect(await bucket.unfinished()).toEqual([]);
   });
 });
 
