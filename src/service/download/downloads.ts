@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -152,7 +151,7 @@ export class Downloads {
         if (leavesOutDamaged && error instanceof ServiceError && error.code === 'bytes_replaced') return undefined;
         throw error;
       });
-      if (bytes !== undefined) texts.set(file, new TextDecoder().decode(bytes));
+      if (bytes !== undefined) texts.set(file, new TextDecoder().decode(Buffer.concat(bytes)));
     });
     return texts;
   }
@@ -168,12 +167,16 @@ export class Downloads {
     file: DownloadFile,
     open: () => Promise<Readable> | AsyncIterable<Buffer> = () => this.bytes(file),
   ): Promise<Chunks> {
-    return file.upload.sizeBytes > READ_AHEAD_BYTES ? open() : [await this.#whole(accountId, open)];
+    return file.upload.sizeBytes > READ_AHEAD_BYTES ? open() : this.#whole(accountId, open);
   }
 
-  /** One account after the other. */
-  #whole(accountId: string, open: () => Promise<Readable> | AsyncIterable<Buffer>): Promise<Buffer> {
-    return this.#smallFiles.run(accountId, async () => buffer(await open()));
+  /** FIFO within an account, round robin over accounts. `buffer` of Node would copy the bytes into a Blob and back. */
+  #whole(accountId: string, open: () => Promise<Readable> | AsyncIterable<Buffer>): Promise<Buffer[]> {
+    return this.#smallFiles.run(accountId, async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of await open()) chunks.push(chunk);
+      return chunks;
+    });
   }
 
   /**

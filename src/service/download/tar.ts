@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Header } from 'tar/header';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
-import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
+import { type ArchivedFile, type Chunks, READ_AHEAD_BYTES, readAhead } from './read-ahead.js';
 
 /** A tar archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
@@ -34,9 +34,16 @@ async function* partsOf<F extends ArchivedFile>(
 ): AsyncGenerator<Buffer> {
   for await (const { file, bytes } of readAhead(files, read)) {
     yield headerOf(file);
-    yield* bytes;
-    const padding = paddingOf(file.upload.sizeBytes);
-    if (padding > 0) yield END.subarray(0, padding);
+    const padding = END.subarray(0, paddingOf(file.upload.sizeBytes));
+    if (file.upload.sizeBytes > READ_AHEAD_BYTES) {
+      yield* bytes;
+      yield padding;
+      continue;
+    }
+    // One chunk for a small file: a chunk of a stream costs more time than a copy of these bytes.
+    const chunks: Buffer[] = [];
+    for await (const chunk of bytes) chunks.push(chunk);
+    yield Buffer.concat([...chunks, padding]);
   }
   yield END;
 }
