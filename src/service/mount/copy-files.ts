@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { programFile } from '../../program-file.js';
-import type { CopyFailure, CopyProgress, CopyWork } from './copy-thread.js';
+import type { CopyFailure, CopyReport, CopyWork } from './copy-thread.js';
 import { type BringOptions, type DataFolderSource, MountError, nameTaken, type PlacedFile } from './mount-source.js';
 
 /** Enough to saturate a disk. */
@@ -33,7 +33,7 @@ export async function copyFiles(
   const count = Math.min(concurrency, MAX_THREADS, files.length);
   const threads = Array.from({ length: count }, () => new Worker(PROGRAM, { workerData }));
   const ends = threads.map((thread) => {
-    thread.on('message', ({ bytes, copied }: CopyProgress) => {
+    thread.on('message', ({ bytes, copied }: CopyReport) => {
       for (const [index, mtimeMs] of copied) onFile(files[index]!, mtimeMs);
       onBytes(bytes);
     });

@@ -41,7 +41,7 @@ export interface CopyFailure extends NodeJS.ErrnoException {
 }
 
 /** Since the last message: bytes, and complete files as `[index, mtimeMs]`. */
-export interface CopyProgress {
+export interface CopyReport {
   readonly bytes: number;
   readonly copied: readonly (readonly [number, number])[];
 }
@@ -69,7 +69,7 @@ function copyAll({ files, next }: CopyWork): void {
 }
 
 function report(): void {
-  parentPort?.postMessage({ bytes, copied } satisfies CopyProgress);
+  parentPort?.postMessage({ bytes, copied } satisfies CopyReport);
   [bytes, copied, reportedAt] = [0, [], performance.now()];
 }
 

@@ -7,6 +7,7 @@ import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder, syncFolder } from '../../storage/sync-folder.js';
 import { packageVersion } from '../../version.js';
+import type { CopyProgress } from '../transfer/copy-blobs.js';
 import { copyFiles } from './copy-files.js';
 import { type FolderChoices, type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
 import {
@@ -58,15 +59,8 @@ export interface MountOptions extends FolderChoices, Pick<BringOptions, 'concurr
   readonly onWaiting?: () => void;
 }
 
-/** Files and bytes that are written and checked, or are being written. */
-export interface MountProgress {
-  /** Of the folder. */
-  readonly name: string;
-  readonly totalFiles: number;
-  readonly doneFiles: number;
-  readonly totalBytes: number;
-  readonly doneBytes: number;
-}
+/** Of one folder. */
+export type MountProgress = CopyProgress & { readonly name: string };
 
 /** A folder of a mounted dataset. */
 export interface MountedFolder {

@@ -195,9 +195,11 @@ function inTheWay(path: string, why: string): MountError {
   return new MountError('cannot_write', `${path} is in the way: ${why}. Move it away.`);
 }
 
-/** Removes the staging folder, which has only what a mount wrote. */
+/** Removes the staging folder, unless it has files that a mount did not write. */
 export async function removeStaging({ staging }: MountPaths): Promise<void> {
-  if ((await readRecord(staging)) !== undefined) await removeFolder(staging);
+  const record = await readRecord(staging);
+  if (record === undefined || addedTo(record, await readdir(staging)).length > 0) return;
+  await removeFolder(staging);
 }
 
 /** Its record last: after a kill, the next mount still knows that the folder is its own. */
