@@ -1,11 +1,14 @@
 import { Readable } from 'node:stream';
 import { Header } from 'tar/header';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
-import { type ArchivedFile, type Chunks, READ_AHEAD_BYTES, readAhead } from './read-ahead.js';
+import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
 
 /** A tar archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
 const END = Buffer.alloc(2 * BLOCK_BYTES);
+
+/** Files up to this size are sent as one chunk with their padding: a chunk of a stream costs more time than a copy of the bytes. */
+const MAX_JOINED_BYTES = 16 * 1024;
 
 /**
  * Writes files as one tar stream, in order. Memory does not depend on file size: a header is made when its file is sent.
@@ -35,12 +38,11 @@ async function* partsOf<F extends ArchivedFile>(
   for await (const { file, bytes } of readAhead(files, read)) {
     yield headerOf(file);
     const padding = END.subarray(0, paddingOf(file.upload.sizeBytes));
-    if (file.upload.sizeBytes > READ_AHEAD_BYTES) {
+    if (file.upload.sizeBytes > MAX_JOINED_BYTES) {
       yield* bytes;
       yield padding;
       continue;
     }
-    // One chunk for a small file: a chunk of a stream costs more time than a copy of these bytes.
     const chunks: Buffer[] = [];
     for await (const chunk of bytes) chunks.push(chunk);
     yield Buffer.concat([...chunks, padding]);
