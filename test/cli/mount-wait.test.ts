@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { requireWaitable } from '../../src/cli/mount/wait-for-ready.js';
 import { unmountDataset } from '../../src/service/mount/mount.js';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
@@ -105,13 +104,17 @@ describe('--wait', () => {
     expect(ended.stderr).toContain('trainyard: "never" was not READY within 1s: ');
   });
 
-  test.each([
-    [{ timeout: { text: '1s', seconds: 1 } }, '--timeout needs --wait'],
-    [{ wait: true, data: 'data' }, '--data'],
-    [{ wait: true, digest: 'a'.repeat(64) }, '--digest'],
-    [{ wait: true, revision: 3 }, '--revision'],
-  ])('rejects %j', (options, reason) => {
-    expect(() => requireWaitable(options)).toThrow(reason);
+  test('is rejected with options that it contradicts', async () => {
+    const root = await newRoot();
+    for (const [args, reason] of [
+      [['--timeout', '1s'], '--timeout needs --wait'],
+      [['--wait', '--data', 'data'], 'Leave out --data'],
+      [['--wait', '--digest', 'a'.repeat(64)], '--digest'],
+      [['--wait', '--revision', '3'], '--revision'],
+    ] as const) {
+      const ended = await run('late', '--into', root, ...args);
+      expect([ended.code, ended.stderr]).toEqual([64, expect.stringContaining(reason)]);
+    }
   });
 });
 

@@ -25,7 +25,9 @@ export async function datasetOf(api: Api, files: Record<string, Buffer | string>
 export async function leaveStaging(root: string, name: string, files: Record<string, Buffer | string>): Promise<void> {
   const staging = join(root, `.${name}.mounting`);
   await mkdir(staging);
-  await writeFile(join(staging, '.mounting.json'), JSON.stringify({ files: Object.keys(files) }));
+  const recorded = Object.keys(files).map((mounted_name) => ({ mounted_name }));
+  const record = { format: 1, dataset_id: 'd1', name, digest: '', source: '', files: recorded };
+  await writeFile(join(staging, '.mount.json'), JSON.stringify(record));
   for (const [filename, bytes] of Object.entries(files)) await writeFile(join(staging, filename), bytes);
 }
 

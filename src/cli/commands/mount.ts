@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { withTimeout } from '../../abort-signals.js';
 import { MAX_PIN_NOTE_LENGTH } from '../../api/limits.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { slotText } from '../../dataset/pairs/roles.js';
@@ -10,16 +11,8 @@ import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-fol
 import { runInPlace } from '../mount/exec.js';
 import { httpSource } from '../mount/http-source.js';
 import type { LocalDatasets } from '../mount/local-source.js';
-import {
-  addWaitOptions,
-  type MountWaitOptions,
-  mountAfter,
-  requireWaitable,
-  type WaitLimit,
-  waitForReady,
-  withLimit,
-} from '../mount/wait-for-ready.js';
-import { concurrencyOption, revisionArgument } from '../arguments.js';
+import { type WaitLimit, waitForReady } from '../mount/wait-for-ready.js';
+import { concurrencyOption, revisionArgument, secondsIn } from '../arguments.js';
 import {
   addRemoteOptions,
   clientFrom,
@@ -33,8 +26,13 @@ import { print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 
-interface Options extends RemoteOptions, MountWaitOptions {
+interface Options extends RemoteOptions {
   readonly into: string;
+  readonly data?: string;
+  readonly digest?: string;
+  readonly revision?: number;
+  readonly wait?: boolean;
+  readonly timeout?: { readonly text: string; readonly seconds: number };
   readonly pin?: boolean;
   readonly link?: boolean;
   readonly replace?: boolean;
@@ -46,6 +44,9 @@ interface Options extends RemoteOptions, MountWaitOptions {
 
 /** Enough connections to hide the latency of single requests. */
 const CONNECTIONS = 8;
+
+/** Timers of Node take up to 24.8 days. */
+const MAX_DAYS = 24;
 
 const HELP = `
 Makes a flat, writable folder ROOT/NAME of each dataset. The folder appears once it is complete, and every file is checked
@@ -97,6 +98,12 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
         MOUNT_LAYOUTS,
       ),
     )
+    .option('--wait', 'wait until the datasets are READY')
+    .addOption(
+      new Option('--timeout <time>', 'the longest time to wait, such as 30m or 2h; needs --wait').argParser((text) => {
+        return { text, seconds: secondsIn(text, { maxDays: MAX_DAYS }) };
+      }),
+    )
     .option('--replace', 'replace a folder even if files in it were changed or added')
     .addOption(concurrencyOption('files copied at a time, 1 to 64').default(CONNECTIONS))
     .option('--exec <command...>', 'then run the rest of the line as a command, and exit with its exit code')
@@ -109,7 +116,7 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
       .option('--data <folder>', 'read this data folder, without a service; it may be in use by a server')
       .option('--link', 'hard-link images and videos instead of copying them; needs --data on the same file system');
   }
-  addWaitOptions(addRemoteOptions(command));
+  addRemoteOptions(command);
   program.addCommand(command);
 }
 
@@ -127,33 +134,42 @@ class MountCommand extends Command {
 }
 
 async function mount(names: readonly string[], options: Options, executed: readonly string[] | undefined) {
-  const { digest, revision } = options;
+  const fault = faultOf(names, options);
+  if (fault !== undefined) throw new CommandError(EXIT.usage, fault);
+  const { timeout } = options;
+  const isForExec = executed !== undefined;
+  const isAll = await interruptible((signal) => {
+    if (timeout === undefined) return mountAll(names, options, { signal, isForExec });
+    // One limit for all datasets together.
+    return withTimeout(timeout.seconds * 1000, (over) =>
+      mountAll(names, options, { signal, limit: { text: timeout.text, signal: over }, isForExec }),
+    );
+  });
+  if (executed !== undefined && isAll) process.exitCode = await runInPlace(executed);
+}
+
+/** Options that exclude each other, in words. */
+function faultOf(names: readonly string[], { digest, revision, link, data, wait, timeout }: Options) {
+  const isOfState = digest !== undefined || revision !== undefined;
   const flag = digest !== undefined ? '--digest' : '--revision';
-  if ((digest !== undefined || revision !== undefined) && names.length > 1) {
-    throw new CommandError(EXIT.usage, `${flag} is for one dataset. Mount the others with separate commands.`);
-  }
+  if (isOfState && names.length > 1) return `${flag} is for one dataset. Mount the others with separate commands.`;
   if (digest !== undefined && revision !== undefined) {
-    throw new CommandError(EXIT.usage, 'use either --digest or --revision: each names one state of the dataset.');
+    return 'use either --digest or --revision: each names one state of the dataset.';
   }
   if (digest !== undefined && !/^[0-9a-f]{64}$/i.test(digest)) {
-    const message = '--digest must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.';
-    throw new CommandError(EXIT.usage, message);
+    return '--digest must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.';
   }
-  if (options.link && options.data === undefined) {
-    throw new CommandError(EXIT.usage, '--link needs --data: only local files can be hard-linked.');
-  }
-  requireWaitable(options);
-  const isForExec = executed !== undefined;
-  const isAll = await interruptible((signal) =>
-    withLimit(options, (limit) => mountAll(names, options, { signal, limit, isForExec })),
-  );
-  if (executed === undefined || !isAll) return;
-  process.exitCode = await runInPlace(executed);
+  if (link && data === undefined) return '--link needs --data: only local files can be hard-linked.';
+  if (timeout !== undefined && !wait) return '--timeout needs --wait.';
+  if (wait && data !== undefined) return '--wait needs a service. Leave out --data.';
+  return wait && isOfState
+    ? '--wait is for the latest state of a dataset. A state that --digest or --revision names does not change.'
+    : undefined;
 }
 
 interface MountRun {
   readonly signal: AbortSignal;
-  readonly limit: WaitLimit | undefined;
+  readonly limit?: WaitLimit;
   readonly isForExec: boolean;
 }
 
@@ -165,67 +181,51 @@ async function mountAll(names: readonly string[], options: Options, { signal, li
   const mountOptions = { ...mountOptionsOf(options, { signal, display }), isNamed };
   // With --exec, standard output is for the trainer alone.
   const out = isForExec ? process.stderr : process.stdout;
-  const results = new Map<string, Mounted | MountedFolder>();
-  const failures = new Map<string, unknown>();
+  const documents: object[] = [];
+  const failures: unknown[] = [];
   const mountOne = async (name: string) => {
-    const { source, waitForReady: wait } = await datasets.find(name, signal);
-    const mountNow = () => mountDataset(source, mountOptions);
+    const found = await datasets.find(name, signal);
     // After a failure, nothing will be trained: the others are mounted only if they are READY.
-    const isWaiting = options.wait && failures.size === 0 && wait !== undefined;
-    const mounted = isWaiting ? await mountAfter(() => wait({ signal, limit, display }), mountNow) : await mountNow();
+    const isWaiting = options.wait === true && failures.length === 0;
+    const mounted = await mountFound(found, mountOptions, isWaiting ? { signal, limit, display } : undefined);
     display.clear();
     if (options.pin) await pinMounted(mounted, datasets.pin);
     if (!options.json) for (const line of mountedLines(mounted)) print(line, out);
     const warnings = [mounted, ...mounted.linkedFolders].flatMap((folder) => folder.warnings);
     for (const warning of new Set(warnings)) printMessage(printable(warning));
-    requireSameMoment([...results.values()], mounted);
-    results.set(name, mounted);
+    documents.push({ ...mountedDocument(mounted), ...(options.pin && { pinned: true }) });
   };
   try {
     for (const name of names) {
-      // A control that was mounted with its target would be of a later moment if it were mounted again.
-      const linked = linkedFolderOf([...results.values()], name);
-      if (linked !== undefined) results.set(name, linked);
-      else {
-        await mountOne(name).catch((error) => {
-          display.clear();
-          signal.throwIfAborted();
-          failures.set(name, error);
-          if (!options.json) printMessage(endingOf(error).message);
-        });
-      }
+      await mountOne(name).catch((error) => {
+        display.clear();
+        signal.throwIfAborted();
+        failures.push(error);
+        documents.push({ name, error: errorDocument(error) });
+        if (!options.json) printMessage(endingOf(error).message);
+      });
     }
   } finally {
     await datasets.close();
   }
-  if (options.json && !isForExec) {
-    const mounts = names.map((name) => {
-      if (failures.has(name)) return { name, error: errorDocument(failures.get(name)) };
-      return { ...mountedDocument(results.get(name)!), ...(options.pin && { pinned: true }) };
-    });
-    printJson({ mounts });
-  }
-  const [firstFailure] = failures.values();
-  if (failures.size > 0) process.exitCode = endingOf(firstFailure).code;
-  return failures.size === 0;
+  if (options.json && !isForExec) printJson({ mounts: documents });
+  if (failures.length > 0) process.exitCode = endingOf(failures[0]).code;
+  return failures.length === 0;
 }
 
-function foldersOf(mounted: readonly (Mounted | MountedFolder)[]): MountedFolder[] {
-  return mounted.flatMap((each) => ('linkedFolders' in each ? [each, ...each.linkedFolders] : [each]));
-}
-
-/** The folder of a dataset that was mounted as the control or mask of another one. */
-function linkedFolderOf(mounted: readonly (Mounted | MountedFolder)[], nameOrId: string): MountedFolder | undefined {
-  return foldersOf(mounted).find(({ name, datasetId }) => name === nameOrId.normalize('NFC') || datasetId === nameOrId);
-}
-
-/** @throws MountError `unstable` if a control that two datasets share has changed between their mounts */
-function requireSameMoment(before: readonly (Mounted | MountedFolder)[], mounted: Mounted): void {
-  for (const { datasetId, digest, name } of mounted.linkedFolders) {
-    const earlier = foldersOf(before).find((folder) => folder.datasetId === datasetId);
-    if (earlier === undefined || earlier.digest === digest) continue;
-    const message = `"${name}" has changed since another dataset was mounted with it. Run the same command again.`;
-    throw new MountError('unstable', message);
+/** Mounts a dataset, with `wait` once it is READY; waits again if it is changed before the mount has read it. */
+async function mountFound(
+  { source, waitForReady: until }: FoundDataset,
+  options: MountOptions,
+  wait: Parameters<typeof waitForReady>[2] | undefined,
+): Promise<Mounted> {
+  for (;;) {
+    if (wait !== undefined) await until?.(wait);
+    try {
+      return await mountDataset(source, options);
+    } catch (error) {
+      if (wait === undefined || !(error instanceof MountError) || error.code !== 'not_ready') throw error;
+    }
   }
 }
 
@@ -320,8 +320,7 @@ function sentenceFor({ outcome, name, folder, digest, only, files, bytes }: Moun
 }
 
 /** The JSON document of a dataset and its linked datasets. */
-function mountedDocument(mounted: Mounted | MountedFolder) {
-  if (!('links' in mounted)) return folderDocument(mounted);
+function mountedDocument(mounted: Mounted) {
   const { links, linkedFolders } = mounted;
   const linked = links.map(({ slot, datasetId, name, revision, digest }, i) => {
     const folder = linkedFolders[i];

@@ -2,24 +2,32 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { DatasetChanged } from '../../service/mount/mount-source.js';
 import { FileInspector } from '../folder/inspect-files.js';
+import { kindsOf } from '../folder/report.js';
 import { httpSource } from '../mount/http-source.js';
 import {
-  printLeftAlone,
-  printPullPlan,
-  printPullReport,
-  pullConflicts,
-  pullDocument,
-  pullPlanDocument,
-} from '../pull/output.js';
-import { intoLockedFolder, type PreparedPull, type PullTask, preparePull, runPull } from '../pull/run.js';
+  hashesIn,
+  intoLockedFolder,
+  type PreparedPull,
+  type PullReport,
+  type PullTask,
+  preparePull,
+  runPull,
+} from '../pull/run.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import type { SyncPlan } from '../sync/compare.js';
-import { askAboutConflicts } from '../sync/conflicts.js';
-import { pullDirection } from '../sync/report.js';
+import {
+  askAboutConflicts,
+  type Conflict,
+  conflictDocument,
+  printConflicts,
+  readConflicts,
+} from '../sync/conflicts.js';
+import { keptDocument, keptLines, namesOf, pullDirection } from '../sync/report.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { printJson } from '../terminal/print.js';
+import { painterOf, print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk } from '../terminal/prompts.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 
 interface Options extends RemoteOptions {
   readonly replace?: true;
@@ -27,8 +35,6 @@ interface Options extends RemoteOptions {
   readonly theirs?: true;
   readonly dryRun?: true;
 }
-
-const MAX_ATTEMPTS = 4;
 
 const HELP = `
 Files keep their names, and are checked against their SHA-256. Run again after ctrl-C or a lost connection, the same command
@@ -92,24 +98,13 @@ async function pull(
     direction: pullDirection({ id, name }, { folder, url: options.url, replaces: options.replace === true }),
   };
   try {
-    await (options.dryRun
-      ? pullUntilStable(task, options)
-      : intoLockedFolder(task, () => pullUntilStable(task, options)));
+    await (options.dryRun ? pullOnce(task, options) : intoLockedFolder(task, () => pullOnce(task, options)));
+  } catch (error) {
+    if (!(error instanceof DatasetChanged)) throw error;
+    const message = `the dataset was changed while it was downloaded (${error.message}). Run the same command again.`;
+    throw new CommandError(EXIT.temporaryFailure, message);
   } finally {
     task.display.clear();
-  }
-}
-
-async function pullUntilStable(task: PullTask, options: Options): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await pullOnce(task, options);
-    } catch (error) {
-      if (!(error instanceof DatasetChanged)) throw error;
-      if (attempt < MAX_ATTEMPTS) continue;
-      const message = `the dataset kept changing while it was downloaded (${error.message}). Try again later.`;
-      throw new CommandError(EXIT.temporaryFailure, message);
-    }
   }
 }
 
@@ -121,20 +116,92 @@ async function pullOnce(task: PullTask, { json, dryRun }: Options): Promise<void
   task.display.clear();
   const { conflicts } = report ?? plan;
   if (conflicts.length + prepared.notFiles.length > 0) process.exitCode = EXIT.cannotCreate;
-  if (json) {
-    printJson(report ? pullDocument(prepared, plan, { report, task }) : pullPlanDocument(prepared, task));
-    return;
-  }
-  if (report) printPullReport(prepared, plan, { report, task });
-  else printPullPlan(prepared, task);
+  if (json) return printJson(pullDocument(task, prepared, { plan, report }));
+  if (report) printReport(report, plan, { task, name: prepared.manifest.name });
+  else printPlan(prepared, task);
   await printLeftAlone(prepared, plan, { task, conflicts });
 }
 
 /** The plan once a person has decided about each conflict. */
 async function askedPlan(task: PullTask, prepared: PreparedPull): Promise<SyncPlan> {
-  const conflicts = await pullConflicts(task, prepared, prepared.plan.conflicts);
+  const conflicts = await conflictsIn(task, prepared, prepared.plan.conflicts);
   const decisions = await askAboutConflicts(conflicts, task.signal);
   return prepared.decide(
     new Map([...decisions].map(([name, side]) => [name, side === 'theirs' ? 'source' : 'target'])),
   );
+}
+
+/** Both versions of files in conflict. */
+function conflictsIn(
+  { client, signal }: PullTask,
+  { manifest, local }: PreparedPull,
+  names: readonly string[],
+): Promise<Conflict[]> {
+  const dataset = new Map(manifest.files.map((file) => [file.filename, file]));
+  return readConflicts(names, { folder: local, dataset, client, datasetId: manifest.datasetId, signal });
+}
+
+/** Prints the plan of `--dry-run`. */
+function printPlan({ manifest, plan }: PreparedPull, { folder }: PullTask): void {
+  const writes = new Set(plan.write);
+  const written = manifest.files.filter(({ filename }) => writes.has(filename));
+  const bytes = written.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const rest = plan.same.length === 0 ? '' : `; ${counted(plan.same.length, 'file is', 'files are')} unchanged`;
+  const target = `of "${printable(manifest.name)}" into ${printable(folder)}`;
+  print(`Would fetch ${counted(plan.write.length, 'file')}, ${formatBytes(bytes)}, ${target}${rest}.`);
+  if (plan.remove.length > 0) print(`Would remove ${counted(plan.remove.length, 'file')}: ${namesOf(plan.remove)}.`);
+}
+
+/** Prints what was fetched and removed. */
+function printReport(
+  { pulled, removed, bytes }: PullReport,
+  plan: SyncPlan,
+  { task, name }: { task: PullTask; name: string },
+): void {
+  const unchanged = plan.same.length > 0 ? `, ${counted(plan.same.length, 'file')} unchanged` : '';
+  const gone = removed.length > 0 ? `, ${counted(removed.length, 'file')} removed` : '';
+  const target = `of ${printable(name)} into ${printable(task.folder)}`;
+  print(`pulled ${counted(pulled.length, 'file')} (${formatBytes(bytes)}) ${target}${unchanged}${gone}`);
+}
+
+/** Prints the files that were left alone, and how to decide about them. */
+async function printLeftAlone(
+  prepared: PreparedPull,
+  plan: SyncPlan,
+  { task, conflicts }: { task: PullTask; conflicts: readonly string[] },
+): Promise<void> {
+  const { notFiles, notStored } = prepared;
+  const paint = painterOf(process.stdout);
+  for (const line of keptLines(plan.kept, task.direction)) print(paint('yellow', line));
+  if (notStored.length > 0) {
+    const [are, them] = notStored.length === 1 ? ['is', 'it'] : ['are', 'them'];
+    const why = `which still receives or checks ${them}, has rejected ${them} or found ${them} damaged`;
+    const what = `${kindsOf(notStored)} ${are} not stored in the dataset`;
+    print(paint('yellow', `${what}, ${why}: ${namesOf(notStored)}. The folder keeps ${them}.`));
+  }
+  printConflicts(await conflictsIn(task, prepared, conflicts));
+  if (notFiles.length === 0) return;
+  const names = notFiles.map((name) => printable(JSON.stringify(name))).join(', ');
+  printMessage(`not overwritten, because they are no files: ${names}. Move them away, and pull again.`);
+}
+
+/** The plan of `--dry-run`, or the result of a pull, for `--json`. */
+function pullDocument(
+  { folder, direction }: PullTask,
+  { manifest, local, state, notFiles, notStored }: PreparedPull,
+  { plan, report }: { plan: SyncPlan; report: PullReport | undefined },
+) {
+  const { same: unchanged } = plan;
+  const hashes = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
+  const sides = { folder: hashes, dataset: hashesIn(manifest), common: state?.files ?? new Map<string, string>() };
+  const done = report && { pulled: report.pulled, unchanged, removed: report.removed, bytes: report.bytes };
+  return {
+    ...(report === undefined && { dry_run: true }),
+    ...{ name: manifest.name, folder },
+    ...(done ?? { pull: plan.write, unchanged, remove: plan.remove }),
+    kept: keptDocument(plan.kept, direction),
+    conflicts: (report ?? plan).conflicts.map((name) => conflictDocument(name, sides)),
+    not_files: notFiles,
+    not_stored: notStored,
+  };
 }

@@ -1,4 +1,3 @@
-import { type Command, Option } from 'commander';
 import {
   type DatasetWithFiles,
   type Link,
@@ -8,47 +7,11 @@ import {
   TrainyardError,
 } from '../../client/client.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
-import { MountError } from '../../service/mount/mount-source.js';
-import { withAnySignal, withTimeout } from '../../abort-signals.js';
-import { secondsIn } from '../arguments.js';
+import { withAnySignal } from '../../abort-signals.js';
 import { firstLines, problemsBeside } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
-
-/** Timers of Node take up to 24.8 days. */
-const MAX_DAYS = 24;
-
-/** The options of a mount that decide whether it can wait. */
-export interface MountWaitOptions {
-  readonly wait?: boolean;
-  readonly timeout?: { readonly text: string; readonly seconds: number };
-  readonly data?: string;
-  readonly digest?: string;
-  readonly revision?: number;
-}
-
-/** Adds `--wait` and `--timeout` to a command. */
-export function addWaitOptions(command: Command): Command {
-  return command.option('--wait', 'wait until the datasets are READY').addOption(
-    new Option('--timeout <time>', 'the longest time to wait, such as 30m or 2h; needs --wait').argParser((text) => ({
-      text,
-      seconds: secondsIn(text, { maxDays: MAX_DAYS }),
-    })),
-  );
-}
-
-/** @throws CommandError with 64 if the options exclude each other */
-export function requireWaitable({ wait, timeout, data, digest, revision }: MountWaitOptions): void {
-  if (timeout !== undefined && !wait) throw new CommandError(EXIT.usage, '--timeout needs --wait.');
-  if (!wait) return;
-  if (data !== undefined) throw new CommandError(EXIT.usage, '--wait needs a service. Leave out --data.');
-  if (digest !== undefined || revision !== undefined) {
-    const message =
-      '--wait is for the latest state of a dataset. A state that --digest or --revision names does not change.';
-    throw new CommandError(EXIT.usage, message);
-  }
-}
 
 /** The time that a command may wait for all its datasets. */
 export interface WaitLimit {
@@ -56,27 +19,6 @@ export interface WaitLimit {
   readonly text: string;
   /** Fires when the time is over. */
   readonly signal: AbortSignal;
-}
-
-/** Runs `work` with the limit of `--timeout`. It begins before the first dataset, and holds for all of them. */
-export function withLimit<T>({ timeout }: MountWaitOptions, work: (limit?: WaitLimit) => Promise<T>): Promise<T> {
-  if (timeout === undefined) return work();
-  return withTimeout(timeout.seconds * 1000, (signal) => work({ text: timeout.text, signal }));
-}
-
-/** The number of waits if the dataset changes between the wait and the mount. */
-const MAX_WAITS = 5;
-
-/** Waits and then mounts; waits again if the dataset has been changed meanwhile. */
-export async function mountAfter<T>(wait: () => Promise<void>, mount: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    await wait();
-    try {
-      return await mount();
-    } catch (error) {
-      if (!(error instanceof MountError && error.code === 'not_ready') || attempt >= MAX_WAITS) throw error;
-    }
-  }
 }
 
 /**
@@ -88,7 +30,7 @@ export async function mountAfter<T>(wait: () => Promise<void>, mount: () => Prom
 export async function waitForReady(
   client: TrainyardClient,
   { id, name }: { readonly id: string; readonly name: string },
-  { signal, limit, display }: { signal: AbortSignal; limit: WaitLimit | undefined; display: ProgressDisplay },
+  { signal, limit, display }: { signal: AbortSignal; limit?: WaitLimit | undefined; display: ProgressDisplay },
 ): Promise<void> {
   let reason = '';
   const onStatus = (dataset: DatasetWithFiles) => {

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
-import { lstatSync } from 'node:fs';
+import { existsSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
-import { makeFolders } from '../../storage/make-folders.js';
-import { type HttpSource, type MountFile, type MountManifest, nameTaken } from '../../service/mount/mount-source.js';
-import { flushFolder } from '../../storage/sync-folder.js';
+import { mediaTypeOf } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import type { HttpSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
 import { receiveFiles, requireSpace } from '../../service/mount/receive-files.js';
+import { makeFolders } from '../../storage/make-folders.js';
+import { flushFolder } from '../../storage/sync-folder.js';
 import type { FileInspector } from '../folder/inspect-files.js';
+import { fileVersionOf, type LocalFile } from '../folder/read-folder.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import {
   commonChanges,
@@ -22,17 +25,10 @@ import { withLockedFolders } from '../sync/lock-folders.js';
 import type { SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
-import { printable } from '../terminal/text.js';
-import {
-  installFile,
-  type PulledFile,
-  readLocalFiles,
-  removeUnchanged,
-  unusableFolder,
-  unwritableFolder,
-} from './local-files.js';
+import { errorMessage, printable } from '../terminal/text.js';
 
 const CONNECTIONS = 8;
+const CONCURRENT_HASHES = 4;
 
 /** The folder of incomplete files, removed at the end. */
 const PARTIAL_FOLDER = '.trainyard-pull';
@@ -50,6 +46,9 @@ export interface PullTask {
   readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
 }
+
+/** An image, video or caption in the folder; `sha256` is empty for one that is not compared. */
+type PulledFile = Pick<LocalFile, 'path' | 'sizeBytes' | 'version'> & { readonly sha256: string };
 
 /** A dataset, compared with the folder. */
 export interface PreparedPull {
@@ -80,7 +79,7 @@ export interface PullReport {
 export async function intoLockedFolder(task: PullTask, pull: () => Promise<void>): Promise<void> {
   const { folder } = task;
   const created = await makeFolders(folder).catch((error) => {
-    throw unusableFolder(folder, error);
+    throw folderError(folder, error, "can't be used as a folder");
   });
   try {
     await withLockedFolders([folder], task, pull);
@@ -90,18 +89,27 @@ export async function intoLockedFolder(task: PullTask, pull: () => Promise<void>
   }
 }
 
+/** The error in words. @param what the fault of the folder, unless its disk is full */
+function folderError(folder: string, cause: unknown, what: string): CommandError {
+  const shown = printable(folder);
+  if (hasErrno(cause, 'ENOSPC', 'EDQUOT')) {
+    const message = `the dataset does not fit on the disk of ${shown}. Free some space, and run the same command again to fetch the rest.`;
+    return new CommandError(EXIT.ioError, message, { cause });
+  }
+  return new CommandError(EXIT.cannotCreate, `${shown} ${what}: ${errorMessage(cause)}.`, { cause });
+}
+
 /**
  * Reads the manifest and the folder, and compares the two. Changes nothing. A file of the folder that the dataset awaits, checks,
  * has rejected or found damaged was not removed from it, and may be the only copy: it stays as it is.
  */
 export async function preparePull(task: PullTask): Promise<PreparedPull> {
-  const { source, folder, url, rules, inspector, signal } = task;
-  const manifest = await source.manifest(signal);
+  const { source, folder, url, rules } = task;
+  const manifest = await source.manifest(task.signal);
   const dataset = hashesIn(manifest);
   const state = await stateOf(folder, { url, datasetId: manifest.datasetId });
   const known = new Map([...(state?.files ?? []), ...storedSince(state?.sent ?? new Map(), dataset)]);
-  const isCompared = (name: string) => dataset.has(name) || known.has(name);
-  const { files: local, others } = await readLocalFiles(folder, { isCompared, inspector, signal });
+  const { files: local, others } = await readLocalFiles(task, (name) => dataset.has(name) || known.has(name));
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
   const available = new Map([...dataset].filter(([name]) => !others.has(name)));
@@ -115,6 +123,40 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
     syncPlanOf({ common, source: available, target }, { ...rules, replaces, decisions });
   const notFiles = [...others].filter((name) => dataset.has(name)).sort();
   return { manifest, plan: decide(new Map()), local, notFiles, notStored, state, decide };
+}
+
+/**
+ * Reads the top level of the folder; one that is missing is empty.
+ *
+ * @returns the files by their names in a dataset, which are in Unicode form NFC, and the names of folders, links and others
+ * @throws CommandError with 73 if it is not a folder, 74 if a file can't be read
+ */
+async function readLocalFiles(
+  { folder, inspector, signal }: PullTask,
+  isCompared: (name: string) => boolean,
+): Promise<{ files: Map<string, PulledFile>; others: Set<string> }> {
+  const names = await readdir(folder).catch((error) => {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw folderError(folder, error, "can't be used as a folder");
+  });
+  const files = new Map<string, PulledFile>();
+  const others = new Set<string>();
+  const media = names.filter((name) => !name.startsWith('.') && mediaTypeOf(name) !== undefined);
+  await forEachConcurrent(media, CONCURRENT_HASHES, async (name) => {
+    signal.throwIfAborted();
+    const filename = name.normalize('NFC');
+    const path = join(folder, name);
+    const stats = await lstat(path, { bigint: true });
+    if (!stats.isFile()) return void others.add(filename);
+    const version = fileVersionOf(stats);
+    const sha256 = isCompared(filename) ? await inspector.sha256({ path, version }) : '';
+    files.set(filename, { path, sizeBytes: Number(stats.size), sha256, version });
+  }).catch((error) => {
+    signal.throwIfAborted();
+    const message = `${printable(folder)} can't be compared: ${errorMessage(error)}.`;
+    throw new CommandError(EXIT.ioError, message, { cause: error });
+  });
+  return { files, others };
 }
 
 /** The names that a dataset has, the files included that it has stored since its manifest was read. */
@@ -133,7 +175,7 @@ export function hashesIn({ files }: MountManifest): Map<string, string> {
 async function stateOf(folder: string, dataset: { url: string; datasetId: string }): Promise<CommonState | undefined> {
   const folders = await realFolders([folder]).catch((error) => {
     if (hasErrno(error, 'ENOENT')) return undefined;
-    throw unusableFolder(folder, error);
+    throw folderError(folder, error, "can't be used as a folder");
   });
   return folders && CommonState.open({ folders, ...dataset });
 }
@@ -144,9 +186,15 @@ async function stateOf(folder: string, dataset: { url: string; datasetId: string
  * @throws CommandError if the folder can't be written; DatasetChanged if the dataset has changed; MountError; the errors of the client; the signal's reason
  */
 export async function runPull(task: PullTask, prepared: PreparedPull, plan: SyncPlan): Promise<PullReport> {
+  const { folder, signal } = task;
   return transfer(task, prepared, plan).catch((error) => {
-    task.signal.throwIfAborted();
-    throw unwritableFolder(task.folder, error);
+    signal.throwIfAborted();
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR') && !existsSync(folder)) {
+      const message = `${printable(folder)} was removed or renamed during the pull. Run the same command again to fetch all files.`;
+      throw new CommandError(EXIT.cannotCreate, message, { cause: error });
+    }
+    const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT');
+    throw isOfFolder ? folderError(folder, error, "can't be written") : error;
   });
 }
 
@@ -159,7 +207,9 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   let bytes = 0;
   try {
     if (files.length > 0) {
-      await fetchFiles(task, manifest, { files, local }, ({ filename, sizeBytes, sha256 }, isInstalled) => {
+      await fetchFiles(task, manifest, files, ({ filename, sizeBytes, sha256 }, partial) => {
+        const existing = local.get(filename);
+        const isInstalled = installFile(partial, existing?.path ?? join(task.folder, filename), existing?.version);
         if (!isInstalled) return void conflicts.push(filename);
         pulled.push(filename);
         bytes += sizeBytes;
@@ -168,8 +218,9 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     }
     for (const name of plan.remove) {
       const { path, version } = local.get(name)!;
-      if (!removeUnchanged(path, version)) conflicts.push(name);
+      if (versionAt(path) !== version) conflicts.push(name);
       else {
+        unlinkSync(path);
         removed.push(name);
         folder.delete(name);
       }
@@ -187,22 +238,19 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };
 }
 
+/** Downloads files into the folder of incomplete ones. @param onReceived moves a complete one from its path there */
 async function fetchFiles(
   { source, folder, display, signal }: PullTask,
   { name, files: all }: MountManifest,
-  { files, local }: { files: readonly MountFile[]; local: ReadonlyMap<string, PulledFile> },
-  onReceived: (file: MountFile, isInstalled: boolean) => void,
+  files: readonly MountFile[],
+  onReceived: (file: MountFile, path: string) => void,
 ): Promise<void> {
   const partial = join(folder, PARTIAL_FOLDER);
   await makePartialFolder(partial);
   const totalBytes = bytesOf(all);
   let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
-  const report = () => {
-    const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
-    display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
-  };
   const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
-  await requireSpace(partial, { folders: [{ folder: partial, files: placed }] });
+  await requireSpace(partial, [{ folder: partial, files: placed }]);
   await receiveFiles(partial, placed, {
     source,
     started: new Set(await readdir(partial)),
@@ -210,29 +258,15 @@ async function fetchFiles(
     signal,
     onBytes: (bytes) => {
       doneBytes += bytes;
-      report();
+      const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
+      display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
     },
     onFile: (file) => {
-      const entry = local.get(file.filename);
-      const path = entry?.path ?? join(folder, file.filename);
-      const isInstalled = installFile(join(partial, file.mountedName), path, entry?.version);
-      if (!isInstalled && entry === undefined) requireOwnPath(file, { files: all, folder });
-      onReceived(file, isInstalled);
+      onReceived(file, join(partial, file.mountedName));
       doneFiles++;
-      report();
     },
   });
   await removePartialFolder(partial);
-}
-
-/** @throws MountError if a file that could not be installed has the path of another one of the dataset */
-function requireOwnPath(file: MountFile, { files, folder }: { files: readonly MountFile[]; folder: string }): void {
-  const folded = ({ filename }: MountFile) => filename.toLowerCase();
-  const inodeOf = ({ filename }: MountFile) => lstatSync(join(folder, filename), { throwIfNoEntry: false })?.ino;
-  const twin = files.find((each) => each.filename !== file.filename && folded(each) === folded(file));
-  if (twin === undefined || inodeOf(twin) !== inodeOf(file)) return;
-  const [own, other] = [file, twin].map((each) => ({ ...each, mountedName: each.filename }));
-  throw nameTaken(own!, [own!, other!]);
 }
 
 function bytesOf(files: readonly MountFile[]): number {
@@ -256,10 +290,40 @@ function partialNameOf({ filename, sha256 }: MountFile): string {
 
 /** Removes incomplete files, and the folder unless it has files of a person. */
 async function removePartialFolder(path: string): Promise<void> {
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (entry.isFile() && /^[0-9a-f]{64}\.partial$/.test(entry.name)) await rm(join(path, entry.name), { force: true });
+  for (const name of await readdir(path)) {
+    if (/^[0-9a-f]{64}\.partial$/.test(name)) await rm(join(path, name), { force: true });
   }
   await rmdir(path).catch((error) => {
     if (!hasErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error;
   });
+}
+
+/**
+ * Moves a received file to `path`, unless a person has changed that file since `version` was read.
+ *
+ * @param version `undefined`: there was no file
+ * @returns whether it was moved
+ */
+function installFile(partial: string, path: string, version: string | undefined): boolean {
+  if (versionAt(path) !== version) return false;
+  if (version !== undefined) {
+    renameSync(partial, path);
+    return true;
+  }
+  try {
+    // Unlike `rename`, this never replaces a file that was created in this moment.
+    linkSync(partial, path);
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) return false;
+    // The file system has no hard links.
+    renameSync(partial, path);
+    return true;
+  }
+  unlinkSync(partial);
+  return true;
+}
+
+function versionAt(path: string): string | undefined {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && fileVersionOf(stats);
 }

@@ -86,7 +86,7 @@ export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.r
 }
 
 function sizeOf({ folders }: MountArchive): { files: number; bytes: number } {
-  const files = folders.flatMap(({ parts }) => parts.flatMap((part) => part.files));
+  const files = folders.flatMap((plan) => plan.files);
   return { files: files.length, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }
 

@@ -103,7 +103,7 @@ export class MountRoot {
     this.#dueAt.delete(id);
     const { catalog, rules, now } = this.#dependencies;
     const [dataset] = await catalog.datasets({ ids: [id] });
-    if (dataset === undefined) return this.#unmountEarlier([{ id }], signal);
+    if (dataset === undefined) return this.#unmountDeleted(id, signal);
     if (dataset.isLinkedTo && (await this.#belongsToTarget(dataset))) return 'done';
     const at = now();
     // A mounted folder stays while its dataset is not READY: the trainer may be using it.
@@ -115,7 +115,6 @@ export class MountRoot {
     if (quietAt > at) return { dueAt: quietAt };
     // The folders of its controls and its mask are replaced too.
     const all = [dataset, ...dataset.links.map((link) => link.dataset)];
-    const end = await this.#unmountEarlier(all, signal);
     for (const each of all) {
       // Folders are named after datasets, whose names are unique within an account only.
       const oldest = (await catalog.records({ name: each.name })).at(-1);
@@ -124,7 +123,7 @@ export class MountRoot {
       this.#warnOnce(dataset.name, `another account has an older dataset of ${which}, so it is not mounted`);
       return this.#again();
     }
-    return (await this.#mount(dataset, signal)) ? end : this.#again();
+    return (await this.#mount(dataset, signal)) ? 'done' : this.#again();
   }
 
   async #enqueueAll(): Promise<JobEnd> {
@@ -135,11 +134,9 @@ export class MountRoot {
       for (const { id } of page) ids.add(id);
       await this.#enqueue(page, now());
     }
-    const deleted = new Set((await this.#records()).map((record) => record.dataset_id).filter((id) => !ids.has(id)));
-    await this.#enqueue(
-      [...deleted].map((id) => ({ id, accountId: '' })),
-      now(),
-    );
+    const mounted = new Set((await this.#records()).map((record) => record.dataset_id));
+    const deleted = [...mounted].filter((id) => !ids.has(id)).map((id) => ({ id, accountId: '' }));
+    await this.#enqueue(deleted, now());
     return 'done';
   }
 
@@ -148,49 +145,36 @@ export class MountRoot {
   }
 
   /**
-   * Enqueues the targets that link to a dataset, which are mounted together with it.
+   * Enqueues the targets that link to a dataset: it is mounted together with them, and never by itself.
    *
-   * @returns whether it is not mounted by itself: one of them is READY, or stands in the root with a state of it
+   * @returns false if the last link has been removed meanwhile
    */
   async #belongsToTarget({ id, accountId }: Dataset): Promise<boolean> {
-    const { catalog, rules, now } = this.#dependencies;
-    const targets = new Set((await catalog.links.linkingTo(id, MAX_TARGETS)).map((target) => target.id));
-    // The last link may have been removed meanwhile.
-    if (targets.size === 0) return false;
+    const { catalog, now } = this.#dependencies;
+    const targets = await catalog.links.linkingTo(id, MAX_TARGETS);
+    if (targets.length === 0) return false;
     await this.#enqueue(
-      [...targets].map((target) => ({ id: target, accountId })),
+      targets.map((target) => ({ id: target.id, accountId })),
       now(),
     );
-    for (const ids of rowChunksOf([...targets])) {
-      const found = await catalog.datasets({ ids });
-      if (found.some((target) => datasetStatusOf(target, now(), rules) === 'READY')) return true;
-    }
-    return (await this.#records()).some(({ dataset_id: target, mounted_with: together = [] }) => {
-      return targets.has(target) && together.some(({ dataset_id: each }) => each === id);
-    });
+    return true;
   }
 
-  /** Removes the folders that datasets have under other names than theirs. A dataset without a name was deleted. */
-  async #unmountEarlier(
-    datasets: readonly { readonly id: string; readonly name?: string }[],
-    signal: AbortSignal,
-  ): Promise<JobEnd> {
+  /** Removes the folders of a deleted dataset. */
+  async #unmountDeleted(id: string, signal: AbortSignal): Promise<JobEnd> {
     const { root, log } = this.#options;
     const { catalog, now } = this.#dependencies;
-    const names = new Map(datasets.map(({ id, name }) => [id, name]));
     let end: JobEnd = 'done';
-    for (const { dataset_id: id, name, digest } of await this.#records()) {
-      if (!names.has(id) || names.get(id) === name) continue;
-      const reason = names.get(id) === undefined ? 'deleted' : 'renamed';
+    for (const { name, digest } of (await this.#records()).filter((record) => record.dataset_id === id)) {
       try {
         await unmountDataset(name, { root, signal });
-        log.info({ dataset: name, digest }, `unmounted, because the dataset was ${reason}`);
+        log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
         this.#lastWarnings.delete(name);
         // A dataset of another account may take over the name.
         await this.#enqueue(await catalog.records({ name }), now());
       } catch (error) {
         if (signal.aborted || !(error instanceof MountError)) throw error;
-        this.#warnOnce(name, `the dataset was ${reason}, but its folder is kept: ${error.message}`);
+        this.#warnOnce(name, `the dataset was deleted, but its folder is kept: ${error.message}`);
         end = this.#again();
       }
     }

@@ -6,7 +6,6 @@ import type { Catalog } from '../../storage/catalog/catalog.js';
 import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import { type RevisionManifest, RevisionManifests } from '../history/revision-manifests.js';
-import { copyFiles } from './copy-files.js';
 import {
   DatasetChanged,
   digestNotKept,
@@ -49,12 +48,8 @@ export function catalogSource(installation: Installation, key: DatasetKey, wante
     return {
       kind: 'data-folder',
       ...source,
-      copyInto: (folder, files, options) =>
-        copyFiles(folder, files, {
-          ...options,
-          pathOf: (file) => pathOf(blobKeyOf(fileOfCatalog(file))),
-          missing: (file) => missingError(installation, fileOfCatalog(file)),
-        }),
+      pathOf: (file) => pathOf(blobKeyOf(fileOfCatalog(file))),
+      missing: (file) => missingError(installation, fileOfCatalog(file)),
     };
   }
   const read = async (file: MountFile, from: number, signal: AbortSignal): Promise<RangeResponse> => {

@@ -34,27 +34,17 @@ export interface CopyWork {
   readonly next: Int32Array;
 }
 
-/** An error loses its `code` when it is passed between threads. */
-export interface CopyFailure {
-  readonly index: number;
-  readonly errno: string;
-  readonly message: string;
-  /** The stored file has other bytes, or can't be read. */
-  readonly isDamaged: boolean;
+/** The error that ends a thread: the system's, or `MISMATCH` for a stored file with another size or SHA-256. */
+export interface CopyFailure extends NodeJS.ErrnoException {
+  /** Of the file. */
+  index?: number;
 }
 
 /** Since the last message: bytes, and complete files as `[index, mtimeMs]`. */
-export interface CopyMessage {
+export interface CopyReport {
   readonly bytes: number;
   readonly copied: readonly (readonly [number, number])[];
-  readonly failure?: CopyFailure;
 }
-
-/** A link to itself, a socket or a folder is in the place of the stored file, or a part of the disk can't be read. */
-const UNREADABLE = ['ELOOP', 'ENXIO', 'EISDIR', 'EIO'];
-
-/** The size or the SHA-256 differs. */
-class Mismatch extends Error {}
 
 const REPORT_INTERVAL_MS = 100;
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
@@ -72,46 +62,37 @@ function copyAll({ files, next }: CopyWork): void {
     try {
       copied.push([index, copy(files[index]!)]);
     } catch (error) {
-      const { code: errno = '', syscall = '', message } = error as NodeJS.ErrnoException;
-      const isUnreadable = UNREADABLE.includes(errno) && ['open', 'read'].includes(syscall);
-      report({ index, errno, message, isDamaged: isUnreadable || error instanceof Mismatch });
-      return;
+      throw Object.assign(error as CopyFailure, { index });
     }
   }
   report();
 }
 
-function report(failure?: CopyFailure): void {
-  parentPort?.postMessage({ bytes, copied, ...(failure && { failure }) } satisfies CopyMessage);
+function report(): void {
+  parentPort?.postMessage({ bytes, copied } satisfies CopyReport);
   [bytes, copied, reportedAt] = [0, [], performance.now()];
-}
-
-function count(length: number): void {
-  bytes += length;
-  if (performance.now() - reportedAt > REPORT_INTERVAL_MS) report();
 }
 
 /** @returns the modification time of the copy in milliseconds since 1970 */
 function copy({ from, to, sizeBytes, sha256, isHardLinked }: FileToCopy): number {
-  // Opening a pipe would wait for a writer.
-  const input = openSync(from, constants.O_RDONLY | constants.O_NONBLOCK);
+  const input = openSync(from, 'r');
   let output: number | undefined;
   try {
-    const stats = fstatSync(input);
-    if (!stats.isFile() || stats.size !== sizeBytes) throw new Mismatch(`${from} is damaged`);
     if (isHardLinked) linkSync(from, to);
     const sharesBytes = isHardLinked || clone(from, to);
     if (!sharesBytes) output = openSync(to, 'wx');
     const hash = createHash('sha256');
-    for (let done = 0; done < sizeBytes; ) {
-      const part = buffer.subarray(0, readSync(input, buffer, 0, buffer.length, null));
-      if (part.length === 0) throw new Mismatch(`${from} is damaged`);
-      hash.update(part);
-      if (output !== undefined) writeAll(output, part);
-      done += part.length;
-      count(part.length);
+    let done = 0;
+    for (let length = -1; length !== 0 && done < sizeBytes; done += length) {
+      length = readSync(input, buffer, 0, buffer.length, null);
+      hash.update(buffer.subarray(0, length));
+      for (let at = 0; output !== undefined && at < length; ) at += writeSync(output, buffer, at, length - at);
+      bytes += length;
+      if (performance.now() - reportedAt > REPORT_INTERVAL_MS) report();
     }
-    if (hash.digest('hex') !== sha256) throw new Mismatch(`${from} is damaged`);
+    if (done !== sizeBytes || hash.digest('hex') !== sha256) {
+      throw Object.assign(new Error(`${from} is damaged`), { code: 'MISMATCH' });
+    }
     return (output === undefined ? statSync(to) : fstatSync(output)).mtimeMs;
   } finally {
     closeSync(input);
@@ -134,10 +115,6 @@ function clone(from: string, to: string): boolean {
     rmSync(to, { force: true });
     return false;
   }
-}
-
-function writeAll(output: number, part: Buffer): void {
-  for (let at = 0; at < part.length; ) at += writeSync(output, part, at);
 }
 
 copyAll(workerData as CopyWork);

@@ -2,11 +2,11 @@ import type { LinkSlot } from '../../dataset/dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from '../../dataset/media.js';
 import { chosenFiles, type MediaChoice, oneTrainerMaskOf } from '../../dataset/train/training-dataset.js';
 import {
-  type ManifestSource,
   type MountableDataset,
   MountError,
   type MountFile,
   type MountSet,
+  type MountSource,
   type PlacedFile,
 } from './mount-source.js';
 import type { MountLayout, MountRecord, RecordedDataset } from './mounted-folder.js';
@@ -23,16 +23,20 @@ interface PlannedFile extends PlacedFile {
 }
 
 /** A folder to be mounted, with the name of the dataset. */
-export interface FolderPlan<S> extends FolderChoices {
+export interface FolderPlan extends FolderChoices {
   readonly dataset: MountableDataset;
-  /** The first one has the files of the dataset, the other one those of its mask. */
-  readonly parts: readonly [FolderPart<S>, ...FolderPart<S>[]];
+  /** The files of the dataset, and in one layout those of its mask, each with their source. */
+  readonly parts: readonly FolderPart[];
+  /** Of all parts. */
+  readonly files: readonly PlannedFile[];
+  /** The source of the dataset. */
+  readonly source: MountSource;
   /** Of a dataset with links. */
   readonly mountedWith: readonly RecordedDataset[] | undefined;
 }
 
-export interface FolderPart<S> {
-  readonly source: S;
+interface FolderPart {
+  readonly source: MountSource;
   readonly files: readonly PlannedFile[];
 }
 
@@ -41,20 +45,19 @@ export interface FolderPart<S> {
  *
  * @throws MountError `kind_missing`, `failed`
  */
-export function folderPlansOf<S extends ManifestSource<S>>(
-  set: MountSet<S>,
-  { only, layout }: FolderChoices = {},
-): readonly [FolderPlan<S>, ...FolderPlan<S>[]] {
+export function folderPlansOf(set: MountSet, { only, layout }: FolderChoices = {}): FolderPlan[] {
   const { dataset, source, linked } = set;
   const own = { source, files: plannedFiles(dataset, only) };
   if (own.files.length === 0) {
     throw new MountError('kind_missing', `"${dataset.name}" has no ${only}. Mount it without --only.`);
   }
-  const plan = { dataset, parts: [own], only, layout, mountedWith: togetherOf(dataset) } as const;
-  if (layout === 'onetrainer') return [{ ...plan, parts: [own, maskPartOf(set, own.files)] }];
-  const linkedPlans = linked.map((each): FolderPlan<S> => {
+  const parts = layout === undefined ? [own] : [own, maskPartOf(set, own.files)];
+  const files = parts.flatMap((part) => part.files);
+  const plan = { dataset, source, parts, files, only, layout, mountedWith: togetherOf(dataset) };
+  if (layout !== undefined) return [plan];
+  const linkedPlans = linked.map((each) => {
     const part = { source: each.source, files: plannedFiles(each.dataset) };
-    return { dataset: each.dataset, parts: [part], mountedWith: undefined };
+    return { ...part, dataset: each.dataset, parts: [part], mountedWith: undefined };
   });
   return [plan, ...linkedPlans];
 }
@@ -77,9 +80,9 @@ function togetherOf({ links, ...target }: MountableDataset): RecordedDataset[] |
 }
 
 /** The masks of those images that are mounted, with the names by which OneTrainer finds them beside the images. */
-function maskPartOf<S>({ dataset, linked }: MountSet<S>, targets: readonly PlannedFile[]): FolderPart<S> {
+function maskPartOf({ dataset, linked }: MountSet, targets: readonly PlannedFile[]): FolderPart {
   const { name } = dataset;
-  const mask = linked.find(({ link }) => link.slot === 'mask');
+  const mask = linked.find(({ slot }) => slot === 'mask');
   if (mask === undefined) {
     throw new MountError('kind_missing', `"${name}" has no mask, which the layout is for. Mount it without --layout.`);
   }
@@ -97,11 +100,10 @@ function maskPartOf<S>({ dataset, linked }: MountSet<S>, targets: readonly Plann
 }
 
 /** The record of a folder. @param mtimeOf the modification time of a file in milliseconds since 1970 */
-export function recordOf<S>(
-  { dataset, parts, only, layout, mountedWith }: FolderPlan<S>,
+export function recordOf(
+  { dataset, files, only, layout, mountedWith }: FolderPlan,
   mtimeOf: (file: PlacedFile) => number,
 ): Omit<MountRecord, 'format' | 'source'> {
-  const files = parts.flatMap((part) => part.files);
   return {
     dataset_id: dataset.datasetId,
     name: dataset.name,

@@ -8,14 +8,7 @@ import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import { catalogSource, fileOfCatalog } from './catalog-source.js';
 import { type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
-import {
-  DatasetChanged,
-  type MountableDataset,
-  MountError,
-  type MountSource,
-  readMountSet,
-  type WantedState,
-} from './mount-source.js';
+import { DatasetChanged, type MountableDataset, MountError, readMountSet, type WantedState } from './mount-source.js';
 import { RECORD_NAME, recordText } from './mounted-folder.js';
 
 /** A READY state of a dataset, and of its linked datasets at the same moment, as the folders that a mount makes. */
@@ -23,7 +16,7 @@ export interface MountArchive {
   readonly accountId: string;
   readonly dataset: MountableDataset;
   /** Those of linked datasets first. */
-  readonly folders: readonly FolderPlan<MountSource>[];
+  readonly folders: readonly FolderPlan[];
 }
 
 /** A file of a folder, or its record. */
@@ -79,9 +72,8 @@ export class MountArchives {
       const { name } = plan.dataset;
       const record = Buffer.from(recordText({ ...recordOf(plan, () => MODIFIED_MS), source: 'tar' }));
       hash.update(record);
-      const files = plan.parts.flatMap((part) => part.files);
       return [
-        ...files.map((file) => {
+        ...plan.files.map((file) => {
           const stored = hashedFileOf(fileOfCatalog(file));
           return { ...entryOf(`${name}/${file.mountedName}`, file.sizeBytes), file: stored };
         }),
@@ -100,8 +92,8 @@ export class MountArchives {
  * name has (`parseFilename`).
  */
 export function checksumsOf({ folders }: MountArchive): string {
-  const lines = folders.flatMap(({ dataset, parts }) =>
-    parts.flatMap(({ files }) => files.map(({ sha256, mountedName }) => `${sha256}  ${dataset.name}/${mountedName}\n`)),
+  const lines = folders.flatMap(({ dataset, files }) =>
+    files.map(({ sha256, mountedName }) => `${sha256}  ${dataset.name}/${mountedName}\n`),
   );
   return lines.join('');
 }

@@ -43,26 +43,24 @@ export interface PlacedFile extends MountFile {
 }
 
 /** A dataset that is read in one state. */
-export interface ManifestSource<Self> {
+interface ManifestSource {
   /** Written into the mounted folder: the service's URL, or the data folder's path. */
   readonly name: string;
   readonly manifest: (signal: AbortSignal) => Promise<MountManifest>;
   /** The source of a linked dataset in exactly the state that a manifest names. Its manifest may be of another name or digest. */
-  readonly linked: (link: MountLink) => Self;
+  readonly linked: (link: MountLink) => MountSource;
 }
 
 /** A dataset whose bytes are files of this machine. */
-export interface DataFolderSource extends ManifestSource<MountSource> {
+export interface DataFolderSource extends ManifestSource {
   readonly kind: 'data-folder';
-  /** Copies files of the last manifest. @throws MountError `damaged`, `cannot_link`, `cannot_write`; the signal's reason */
-  readonly copyInto: <F extends PlacedFile>(
-    folder: string,
-    files: readonly F[],
-    options: BringOptions<F>,
-  ) => Promise<void>;
+  /** The file that holds the bytes of a file of the last manifest. */
+  readonly pathOf: (file: MountFile) => string;
+  /** The error for a file without bytes. */
+  readonly missing: (file: MountFile) => Promise<Error>;
 }
 
-export interface BringOptions<F extends PlacedFile> {
+export interface BringOptions {
   /** Names of files in the folder that an earlier attempt wrote, in full or in part. */
   readonly started: ReadonlySet<string>;
   /** Requests, or threads that copy and hash, at a time. At most one thread per core is used, and at most four. */
@@ -73,7 +71,7 @@ export interface BringOptions<F extends PlacedFile> {
   /** Called with the number of bytes received and checked; negative if bytes are discarded. */
   readonly onBytes: (bytes: number) => void;
   /** Called for each complete file with its modification time in milliseconds since 1970. */
-  readonly onFile: (file: F, mtimeMs: number) => void;
+  readonly onFile: (file: PlacedFile, mtimeMs: number) => void;
 }
 
 /** Bytes of a file from `from` on, which may be an earlier byte than the one that was requested. */
@@ -83,7 +81,7 @@ export interface RangeResponse {
 }
 
 /** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
-export interface HttpSource extends ManifestSource<MountSource> {
+export interface HttpSource extends ManifestSource {
   readonly kind: 'http';
   /** @throws DatasetChanged if the source no longer has these bytes under that name */
   readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
@@ -166,10 +164,14 @@ export interface MountableDataset extends MountManifest {
 }
 
 /** A dataset and its controls and mask, all in the states that they had at one moment. */
-export interface MountSet<S> {
+export interface MountSet {
   readonly dataset: MountableDataset;
-  readonly source: S;
-  readonly linked: readonly { readonly link: MountLink; readonly dataset: MountableDataset; readonly source: S }[];
+  readonly source: MountSource;
+  readonly linked: readonly {
+    readonly slot: LinkSlot;
+    readonly dataset: MountableDataset;
+    readonly source: MountSource;
+  }[];
 }
 
 /** Errors of a linked dataset that has changed since the manifest of the target was read. */
@@ -180,10 +182,10 @@ const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'n
  *
  * @throws DatasetChanged if one of those states is no longer there; MountError; the errors of the source; the signal's reason
  */
-export async function readMountSet<S extends ManifestSource<S>>(
-  source: S,
+export async function readMountSet(
+  source: MountSource,
   { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
-): Promise<MountSet<S>> {
+): Promise<MountSet> {
   const dataset = checkManifest(await source.manifest(signal), wanted);
   const linked = [];
   for (const link of dataset.links) {
@@ -200,7 +202,7 @@ export async function readMountSet<S extends ManifestSource<S>>(
       throw new DatasetChanged(`${what} is now called ${JSON.stringify(found.name)}`);
     }
     if (found.links.length > 0) throw invalid(dataset.name, `${what} has links itself.`);
-    linked.push({ link, dataset: found, source: linkedSource });
+    linked.push({ slot: link.slot, dataset: found, source: linkedSource });
   }
   return { dataset, source, linked };
 }

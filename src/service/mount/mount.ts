@@ -5,8 +5,10 @@ import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
 import { makeFolders } from '../../storage/make-folders.js';
-import { syncFolder } from '../../storage/sync-folder.js';
+import { flushFolder, syncFolder } from '../../storage/sync-folder.js';
 import { packageVersion } from '../../version.js';
+import type { CopyProgress } from '../transfer/copy-blobs.js';
+import { copyFiles } from './copy-files.js';
 import { type FolderChoices, type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
 import {
   type BringOptions,
@@ -20,7 +22,6 @@ import {
   type WantedState,
 } from './mount-source.js';
 import {
-  completeStaging,
   type FolderState,
   folderStateOf,
   foreignChangesIn,
@@ -30,7 +31,9 @@ import {
   openStaging,
   readRecord,
   recordedFoldersIn,
-  removeMounted,
+  removeAside,
+  removeStaging,
+  writeRecord,
 } from './mounted-folder.js';
 import { receiveFiles, requireSpace } from './receive-files.js';
 
@@ -42,9 +45,7 @@ const MAX_ATTEMPTS = 4;
 /** Of a root or a folder that can't be written or renamed. */
 const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG', 'EBUSY', 'ELOOP', 'EEXIST', 'ENOTEMPTY'];
 
-export interface MountOptions
-  extends FolderChoices,
-    Pick<BringOptions<PlacedFile>, 'concurrency' | 'isHardLinked' | 'signal'> {
+export interface MountOptions extends FolderChoices, Pick<BringOptions, 'concurrency' | 'isHardLinked' | 'signal'> {
   /** Datasets are mounted in this folder, each under its name. A missing folder is created. */
   readonly root: string;
   /** Mounts only this state, which the source has to have been asked for. */
@@ -58,15 +59,8 @@ export interface MountOptions
   readonly onWaiting?: () => void;
 }
 
-/** Files and bytes that are written and checked, or are being written. */
-export interface MountProgress {
-  /** Of the folder. */
-  readonly name: string;
-  readonly totalFiles: number;
-  readonly doneFiles: number;
-  readonly totalBytes: number;
-  readonly doneBytes: number;
-}
+/** Of one folder. */
+export type MountProgress = CopyProgress & { readonly name: string };
 
 /** A folder of a mounted dataset. */
 export interface MountedFolder {
@@ -97,7 +91,7 @@ export interface Mounted extends MountedFolder {
 
 /** A folder while it is mounted. */
 interface Placement {
-  readonly plan: FolderPlan<MountSource>;
+  readonly plan: FolderPlan;
   readonly paths: MountPaths;
   readonly existing: FolderState;
   readonly isOutdated: boolean;
@@ -169,7 +163,7 @@ async function withRootLock<T>(
 }
 
 /** Brings folders up to date. All new ones are staged and checked before the first of them is moved into place. */
-async function place(plans: readonly FolderPlan<MountSource>[], options: MountOptions): Promise<Placement[]> {
+async function place(plans: readonly FolderPlan[], options: MountOptions): Promise<Placement[]> {
   const placements: Placement[] = [];
   for (const plan of plans) {
     const paths = mountPathsOf(options.root, plan.dataset.name);
@@ -177,24 +171,26 @@ async function place(plans: readonly FolderPlan<MountSource>[], options: MountOp
     const existing = await folderStateOf(paths.folder);
     const placement = { plan, paths, existing, warnings, isOutdated: !isCurrent(existing, plan) };
     if (placement.isOutdated) requireReplaceable(placement, options);
-    else warnings.push(...(await removeMounted(paths, paths.staging)));
+    else await removeStaging(paths);
     placements.push(placement);
   }
   const outdated = placements.filter(({ isOutdated }) => isOutdated);
+  const isResumable = outdated.every(({ plan }) => plan.source.kind === 'http');
   try {
-    await stageAll(outdated, options);
+    await stageAll(outdated, { ...options, isResumable });
     options.signal.throwIfAborted();
     // An old folder may have been changed while the new ones were written.
     for (const placement of outdated) {
       requireReplaceable({ ...placement, existing: await folderStateOf(placement.paths.folder) }, options);
     }
   } catch (error) {
-    if (!canResume(error, outdated)) for (const { paths } of outdated) await removeMounted(paths, paths.staging);
+    const canResume = isResumable && !isDiskFull(error) && !(error instanceof MountError);
+    if (!canResume) for (const { paths } of outdated) await removeStaging(paths);
     throw error;
   }
   await moveIntoPlace(outdated.map(({ paths }) => paths));
   for (const { plan, paths, existing, warnings } of outdated) {
-    warnings.push(...(await removeMounted(paths, paths.aside, { isDiscarded: options.replaces })));
+    warnings.push(...(await removeAside(paths, { isDiscarded: options.replaces })));
     if (existing.state === 'absent') warnings.push(...(await earlierNameWarnings(plan, options)));
   }
   return placements;
@@ -202,26 +198,22 @@ async function place(plans: readonly FolderPlan<MountSource>[], options: MountOp
 
 /** Restores the old folder if a mount was killed while it replaced a single one, and removes one that has a successor. */
 async function recover(paths: MountPaths): Promise<string[]> {
-  const { folder, aside, name } = paths;
-  const isFolder = (await lstat(aside).catch(() => undefined))?.isDirectory();
-  const old = isFolder ? await readRecord(aside) : undefined;
-  if (old?.name !== name || (await exists(folder))) return removeMounted(paths, aside);
+  const old = await readRecord(paths.aside);
+  if (old?.name !== paths.name || (await exists(paths.folder))) return removeAside(paths);
   // Beside it may stand controls of another moment. It stays aside until this mount has replaced it.
-  if (old.mounted_with === undefined) await rename(aside, folder);
+  if (old.mounted_with === undefined) await rename(paths.aside, paths.folder);
   return [];
 }
 
-function isCurrent(existing: FolderState, { dataset, parts, only, layout, mountedWith }: Placement['plan']): boolean {
+function isCurrent(existing: FolderState, { dataset, files, only, layout, mountedWith }: FolderPlan): boolean {
   if (existing.state !== 'mounted') return false;
-  const { record, changed, unexpected } = existing;
-  const { digest, name, files } = record;
-  if (digest !== dataset.digest || name !== dataset.name || record.only !== only || record.layout !== layout) {
-    return false;
-  }
+  const { record, changed, removed, added } = existing;
+  const wanted = [dataset.digest, dataset.name, only, layout];
+  if (!isDeepStrictEqual([record.digest, record.name, record.only, record.layout], wanted)) return false;
   if (mountedWith !== undefined && !isDeepStrictEqual(record.mounted_with, mountedWith)) return false;
   // Captions of a dataset that has become a control are left out.
-  if (files.length !== parts.reduce((sum, part) => sum + part.files.length, 0)) return false;
-  return changed.length + unexpected.length === 0;
+  if (record.files.length !== files.length) return false;
+  return changed.length + removed.length === 0 && added.every((name) => name.startsWith('.'));
 }
 
 /** @throws MountError `occupied`, `changed` if files would be lost that neither trainyard nor the trainer wrote */
@@ -234,7 +226,7 @@ function requireReplaceable(
   const changes = existing.state === 'mounted' ? foreignChangesIn(existing) : [];
   const { datasetId } = plan.dataset;
   const isOwn = record?.dataset_id === datasetId;
-  const isOfSource = record?.source === plan.parts[0].source.name;
+  const isOfSource = record?.source === plan.source.name;
   if (!isOwn && !isNamed(name) && (!isOfSource || changes.length > 0)) {
     const what = record === undefined ? 'was not mounted by trainyard' : `holds another dataset, ${record.dataset_id}`;
     const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${datasetId}, mount that by its name, ${JSON.stringify(name)}.`;
@@ -251,66 +243,55 @@ function requireReplaceable(
 }
 
 /** Fills the staging folders with exactly the files of the plans, each checked against its size and SHA-256. */
-async function stageAll(placements: readonly Placement[], options: MountOptions): Promise<void> {
-  const startedOf = new Map<Placement, ReadonlySet<string>>();
+async function stageAll(
+  placements: readonly Placement[],
+  { isResumable, ...options }: MountOptions & { isResumable: boolean },
+): Promise<void> {
+  const startedIn = new Map<Placement, ReadonlySet<string>>();
   for (const placement of placements) {
-    const { plan, paths, warnings } = placement;
-    const names = plan.parts.flatMap(({ files }) => files.map(({ mountedName }) => mountedName));
-    const staging = await openStaging(paths, { names, isResumable: isHttp(placement) });
-    warnings.push(...staging.warnings);
-    startedOf.set(placement, staging.started);
-  }
-  const folders = placements.map(({ plan, paths }) => {
-    return { folder: paths.staging, files: plan.parts.flatMap(({ files }) => files) };
-  });
-  const isCopied = !placements.every(isHttp);
-  if (!(isCopied && options.isHardLinked)) await requireSpace(options.root, { folders, isCopied });
-  for (const [placement, started] of startedOf) {
     const { plan, paths } = placement;
-    const mtimes = await bringAll(placement, { ...options, started });
-    await completeStaging(paths, {
+    const record = { source: plan.source.name, ...recordOf(plan, () => 0) };
+    startedIn.set(placement, await openStaging(paths, record, { isResumable }));
+  }
+  if (isResumable) {
+    const paths = placements.map(({ plan, paths: { staging } }) => ({ folder: staging, files: plan.files }));
+    await requireSpace(options.root, paths);
+  }
+  for (const [{ plan, paths }, started] of startedIn) {
+    const mtimes = await bringAll(plan, { ...options, started, folder: paths.staging });
+    await writeRecord(paths.staging, {
       trainyard: packageVersion(),
-      source: plan.parts[0].source.name,
+      source: plan.source.name,
       mounted_at: new Date().toISOString(),
       ...recordOf(plan, (file) => mtimes.get(file) ?? 0),
     });
+    await flushFolder(
+      paths.staging,
+      plan.files.map(({ mountedName }) => mountedName),
+    );
   }
 }
 
-/** Brings the files of a folder to its staging folder. @returns their modification times */
+/** Brings the files of a plan into its staging folder. @returns their modification times */
 async function bringAll(
-  { plan, paths }: Placement,
-  options: MountOptions & { started: ReadonlySet<string> },
+  { dataset, parts, files: all }: FolderPlan,
+  { folder, onProgress, ...options }: MountOptions & { started: ReadonlySet<string>; folder: string },
 ): Promise<ReadonlyMap<PlacedFile, number>> {
   const mtimes = new Map<PlacedFile, number>();
-  const all = plan.parts.flatMap(({ files }) => files);
   const [totalFiles, totalBytes] = [all.length, bytesOf(all)];
   let doneBytes = 0;
-  const report = () =>
-    options.onProgress?.({ name: paths.name, totalFiles, doneFiles: mtimes.size, totalBytes, doneBytes });
-  for (const { source, files } of plan.parts) {
-    const bringOptions: BringOptions<PlacedFile> = {
-      ...options,
-      onBytes: (bytes) => {
-        doneBytes += bytes;
-        report();
-      },
-      onFile: (file, mtimeMs) => mtimes.set(file, mtimeMs),
-    };
-    if (source.kind === 'data-folder') await source.copyInto(paths.staging, files, bringOptions);
-    else await receiveFiles(paths.staging, files, { ...bringOptions, source });
+  const onBytes = (bytes: number) => {
+    doneBytes += bytes;
+    onProgress?.({ name: dataset.name, totalFiles, doneFiles: mtimes.size, totalBytes, doneBytes });
+  };
+  const onFile = (file: PlacedFile, mtimeMs: number) => void mtimes.set(file, mtimeMs);
+  for (const { source, files } of parts) {
+    const bringOptions: BringOptions = { ...options, onBytes, onFile };
+    if (source.kind === 'data-folder') await copyFiles(folder, files, { ...bringOptions, source });
+    else await receiveFiles(folder, files, { ...bringOptions, source });
   }
-  report();
+  onBytes(0);
   return mtimes;
-}
-
-function isHttp({ plan }: Placement): boolean {
-  return plan.parts.every(({ source }) => source.kind === 'http');
-}
-
-/** Whether a later mount can resume from the files that were staged. */
-function canResume(error: unknown, placements: readonly Placement[]): boolean {
-  return placements.every(isHttp) && !isDiskFull(error) && !(error instanceof MountError);
 }
 
 /**
@@ -337,12 +318,12 @@ async function moveIntoPlace(paths: readonly MountPaths[]): Promise<void> {
 
 /** A dataset that was renamed gets a new folder. The old one stays, and the trainer could read both. */
 async function earlierNameWarnings(
-  { dataset: { datasetId, name }, parts }: Placement['plan'],
+  { dataset: { datasetId, name }, source }: FolderPlan,
   { root }: MountOptions,
 ): Promise<string[]> {
   const others = (await recordedFoldersIn(root)).filter((record) => {
     // Another service could give its datasets the same ids.
-    return record.dataset_id === datasetId && record.source === parts[0].source.name && record.name !== name;
+    return record.dataset_id === datasetId && record.source === source.name && record.name !== name;
   });
   return others.map((record) => {
     return `${join(root, record.name)} has ${JSON.stringify(name)} under its earlier name. Remove it if no job reads it.`;
@@ -350,9 +331,8 @@ async function earlierNameWarnings(
 }
 
 function mountedFolderOf({ plan, paths, isOutdated, warnings }: Placement): MountedFolder {
-  const { dataset, parts, only, layout } = plan;
+  const { dataset, files, only, layout } = plan;
   const { datasetId, name, digest, revision } = dataset;
-  const files = parts.flatMap((part) => part.files);
   // The dataset's own files have their names in the dataset.
   const named = files.map(({ filename, mountedName, of, sha256 }) => {
     return { filename: of === undefined ? filename : mountedName, sha256 };
@@ -388,7 +368,7 @@ export async function unmountDataset(name: string, options: Pick<MountOptions, '
       throw new MountError('changed', `${paths.folder} was changed after it was mounted (${changes.join('; ')}).`);
     }
     await rename(paths.folder, paths.aside);
-    await removeMounted(paths, paths.aside);
+    await removeAside(paths);
   });
 }
 

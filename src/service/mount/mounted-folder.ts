@@ -1,25 +1,19 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/regular-file.js';
-import { flushFolder } from '../../storage/sync-folder.js';
+import { openRegularFile } from '../../storage/regular-file.js';
+import { MountError } from './mount-source.js';
 
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
 
-/** Lists the names of the files that a mount writes into a folder, until the folder is complete. */
-const LIST_NAME = '.mounting.json';
-
-/** With the names of both while they are written, which a kill can leave behind. */
-const HIDDEN_NAMES: readonly string[] = [RECORD_NAME, LIST_NAME].flatMap((name) => [name, `${name}.new`]);
-
-/** The record of 100,000 files takes about 30 MB. */
-const MAX_RECORD_BYTES = 128 * 1024 * 1024;
+/** While it is written. */
+const NEW_RECORD_NAME = `${RECORD_NAME}.new`;
 
 /**
  * Names of what trainers write into a dataset's folder: ai-toolkit and its page (line numbers in docs/mounting.md),
@@ -27,10 +21,6 @@ const MAX_RECORD_BYTES = 128 * 1024 * 1024;
  */
 const TRAINER_FILES =
   /^(\.aitk_size\.json|_latent_cache|_t_e_cache|_clip_vision_cache|_controls|\.thumbs|cache|metadata_cache\.json|.+\.npz|aspect_ratio_bucket_(indices|metadata)_.+\.json)$/s;
-
-function isTrainerFile(name: string): boolean {
-  return TRAINER_FILES.test(name);
-}
 
 const RECORD_FORMAT = 1;
 const CONCURRENT_CHECKS = 16;
@@ -52,7 +42,7 @@ export interface MountRecord {
   readonly mounted_with?: readonly RecordedDataset[];
   /** The service's URL, or the data folder; `tar` in a tar archive. */
   readonly source: string;
-  /** Missing in a tar archive. */
+  /** Missing in a tar archive, and while the folder is written. */
   readonly mounted_at?: string;
   readonly files: readonly RecordedFile[];
 }
@@ -78,6 +68,7 @@ export interface RecordedFile {
   readonly mounted_name: string;
   readonly sha256: string;
   readonly size_bytes: number;
+  /** 0 while the folder is written. */
   readonly mtime_ms: number;
 }
 
@@ -86,15 +77,17 @@ export type FolderState =
   | { readonly state: 'absent' }
   /** A file or folder that trainyard did not mount. */
   | { readonly state: 'foreign' }
-  | {
-      readonly state: 'mounted';
-      readonly record: MountRecord;
-      /** Mounted files that were changed or removed, by their names in the folder. */
-      readonly changed: readonly string[];
-      /** Files that neither the mount nor the trainer wrote; the trainer does not read the hidden ones. */
-      readonly unexpected: readonly string[];
-      readonly unexpectedHidden: readonly string[];
-    };
+  | MountedState;
+
+export interface MountedState {
+  readonly state: 'mounted';
+  readonly record: MountRecord;
+  /** Mounted files that were changed or removed, by their names in the folder. */
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** Files that neither the mount nor the trainer wrote; the trainer does not read the hidden ones. */
+  readonly added: readonly string[];
+}
 
 /**
  * Compares a folder with its record. A file with the recorded size and modification time counts as unchanged, since reading
@@ -112,34 +105,32 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
   if (names.length === 0) return { state: 'absent' };
   const record = await readRecord(folder);
   if (record === undefined) return { state: 'foreign' };
-  const changed: string[] = [];
+  const [changed, removed]: [string[], string[]] = [[], []];
   await forEachConcurrent(record.files, CONCURRENT_CHECKS, async (file) => {
-    if (!(await isUnchanged(join(folder, file.mounted_name), file))) changed.push(file.mounted_name);
+    const path = join(folder, file.mounted_name);
+    const stats = await lstat(path).catch((error) => {
+      if (!hasErrno(error, 'ENOENT')) throw error;
+    });
+    if (stats === undefined) removed.push(file.mounted_name);
+    else {
+      const isSameSize = stats.isFile() && stats.size === file.size_bytes;
+      const isSame = isSameSize && (stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256);
+      if (!isSame) changed.push(file.mounted_name);
+    }
   });
-  const own = new Set([...HIDDEN_NAMES, ...record.files.map((file) => file.mounted_name)]);
-  const others = names.filter((name) => !own.has(name) && !isTrainerFile(name));
-  return {
-    state: 'mounted',
-    record,
-    changed: changed.sort(),
-    unexpected: others.filter((name) => !name.startsWith('.')),
-    unexpectedHidden: others.filter((name) => name.startsWith('.')),
-  };
+  return { state: 'mounted', record, changed, removed, added: addedTo(record, names) };
 }
 
-async function isUnchanged(path: string, file: RecordedFile): Promise<boolean> {
-  const stats = await lstat(path).catch((error) => {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-  });
-  if (!stats?.isFile() || stats.size !== file.size_bytes) return false;
-  return stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256;
+function addedTo(record: MountRecord, names: readonly string[]): string[] {
+  const own = new Set([RECORD_NAME, NEW_RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
+  return names.filter((name) => !own.has(name) && !TRAINER_FILES.test(name));
 }
 
 /** What was done to a mounted folder by something that is neither a mount nor a trainer, for a person. */
-export function foreignChangesIn(existing: FolderState & { state: 'mounted' }): string[] {
-  const added = [...existing.unexpected, ...existing.unexpectedHidden];
+export function foreignChangesIn({ changed, removed, added }: MountedState): string[] {
+  const lost = [...changed, ...removed].sort();
   return [
-    ...(existing.changed.length > 0 ? [`changed or removed: ${listOf(existing.changed)}`] : []),
+    ...(lost.length > 0 ? [`changed or removed: ${listOf(lost)}`] : []),
     ...(added.length > 0 ? [`added: ${listOf(added)}`] : []),
   ];
 }
@@ -166,94 +157,86 @@ export function mountPathsOf(root: string, name: string): MountPaths {
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
 
-/** Creates the staging folder for files of these names, or continues one that an earlier mount has left. */
+/**
+ * Creates the staging folder with a record of the files that it will have, or continues one that an earlier mount has left.
+ *
+ * @returns the names of files that an earlier mount wrote, in full or in part
+ * @throws MountError `cannot_write` if something else has its name, or its files
+ */
 export async function openStaging(
-  paths: MountPaths,
-  { names, isResumable }: { names: readonly string[]; isResumable: boolean },
-): Promise<{ started: ReadonlySet<string>; warnings: string[] }> {
-  const { staging } = paths;
-  const found = await entriesOf(staging);
-  const isContinued = isResumable && found !== undefined && found.others.length === 0;
-  const warnings = isContinued ? [] : await removeMounted(paths, staging);
-  if (!isContinued) await mkdir(staging);
-  const wanted = new Set(names);
-  const written = isContinued ? found.written : [];
-  const outdated = written.filter((name) => !wanted.has(name));
-  await replaceFile(join(staging, LIST_NAME), JSON.stringify({ files: [...names, ...outdated] }));
-  for (const name of outdated) {
-    if (name !== LIST_NAME) await rm(join(staging, name), { recursive: true, force: true });
+  { staging }: MountPaths,
+  record: Omit<MountRecord, 'format'>,
+  { isResumable }: { isResumable: boolean },
+): Promise<ReadonlySet<string>> {
+  const earlier = await readRecord(staging);
+  const wanted = new Set(record.files.map((file) => file.mounted_name));
+  const started = new Set<string>();
+  if (earlier === undefined) {
+    // A kill may leave it without a record.
+    await rm(join(staging, NEW_RECORD_NAME), { force: true }).catch(() => {});
+    await rmdir(staging).catch(() => {});
+    await mkdir(staging).catch((error) => {
+      throw hasErrno(error, 'EEXIST') ? inTheWay(staging, 'trainyard did not write it') : error;
+    });
+  } else {
+    const names = await readdir(staging);
+    const added = addedTo(earlier, names);
+    if (added.length > 0) throw inTheWay(staging, `it has files that trainyard did not write: ${listOf(added)}`);
+    for (const name of names) {
+      if (isResumable && wanted.has(name)) started.add(name);
+      else if (name !== RECORD_NAME) await rm(join(staging, name), { recursive: true, force: true });
+    }
   }
-  return { started: new Set(written.filter((name) => wanted.has(name))), warnings };
+  await writeRecord(staging, record);
+  return started;
 }
 
-/** Makes the staging folder a complete and durable one. */
-export async function completeStaging({ staging }: MountPaths, record: Omit<MountRecord, 'format'>): Promise<void> {
-  await replaceFile(join(staging, RECORD_NAME), recordText(record));
-  await flushFolder(
-    staging,
-    record.files.map((file) => file.mounted_name),
-  );
-  await rm(join(staging, LIST_NAME));
+function inTheWay(path: string, why: string): MountError {
+  return new MountError('cannot_write', `${path} is in the way: ${why}. Move it away.`);
+}
+
+/** Removes the staging folder, unless it has files that a mount did not write. */
+export async function removeStaging({ staging }: MountPaths): Promise<void> {
+  const record = await readRecord(staging);
+  if (record === undefined || addedTo(record, await readdir(staging)).length > 0) return;
+  await removeFolder(staging);
+}
+
+/** Its record last: after a kill, the next mount still knows that the folder is its own. */
+async function removeFolder(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name !== RECORD_NAME) await rm(join(folder, name), { recursive: true, force: true });
+  }
+  await rm(folder, { recursive: true });
 }
 
 /**
- * Removes a folder that a mount has written, or has begun to write. A folder with other files than the mount's and the trainer's
- * gets another name and stays, unless it `isDiscarded`.
+ * Removes an old folder that was set aside. One that was changed or was not mounted gets another name, unless it `isDiscarded`:
+ * a person may have saved a caption just before it was set aside.
  *
  * @returns warnings for a person
  */
-export async function removeMounted(
-  { root, name }: MountPaths,
-  folder: string,
-  { isDiscarded = false } = {},
-): Promise<string[]> {
-  const found = await entriesOf(folder);
-  if (found === undefined) return [];
-  const kept = join(root, `.${name}.kept-${randomUUID()}`);
-  const keep = async (why: string) => {
-    await rename(folder, kept);
-    return [`${folder} ${why}. It is now ${kept}.`];
-  };
-  if (found.others.length > 0 && !isDiscarded) return keep('has files that trainyard did not write');
-  try {
-    // Its list of files last: after a kill, the next mount still knows which of them are its own.
-    const files = found.written.filter((entry) => !HIDDEN_NAMES.includes(entry));
-    for (const entry of files) await rm(join(folder, entry), { recursive: true, force: true });
-    await rm(folder, { recursive: true, force: true });
+export async function removeAside({ root, name, aside }: MountPaths, { isDiscarded = false } = {}): Promise<string[]> {
+  const existing = await folderStateOf(aside);
+  if (existing.state === 'absent') {
+    await rmdir(aside).catch(() => {});
     return [];
-  } catch (error) {
-    // Caches of a trainer that runs as another user can be removed by that user only.
-    return keep(`can't be removed (${error instanceof Error ? error.message : String(error)}); remove it yourself`);
   }
-}
-
-/** What a folder has: entries that a mount or a trainer has written, and others. `undefined` if there is nothing. */
-async function entriesOf(folder: string): Promise<{ written: string[]; others: string[] } | undefined> {
-  const stats = await lstat(folder).catch((error) => {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-  });
-  if (stats === undefined) return undefined;
-  if (!stats.isDirectory()) return { written: [], others: [folder] };
-  const record = await readRecord(folder);
-  const listed = new Set(await readList(folder));
-  const recorded = new Map(record?.files.map((file) => [file.mounted_name, file]));
-  const isWritten = async (name: string): Promise<boolean> => {
-    if (record !== undefined && isTrainerFile(name)) return true;
-    const path = join(folder, name);
-    const file = recorded.get(name);
-    // A person may have changed it in the old folder that a killed mount has left.
-    if (file !== undefined && !listed.has(name)) return isUnchanged(path, file);
-    const isKnown = listed.has(name) || (recorded.size + listed.size > 0 && HIDDEN_NAMES.includes(name));
-    return isKnown && (await lstat(path)).isFile();
-  };
-  const [written, others]: [string[], string[]] = [[], []];
-  for (const name of await readdir(folder)) ((await isWritten(name)) ? written : others).push(name);
-  return { written, others };
-}
-
-async function readList(folder: string): Promise<string[] | undefined> {
-  const { files } = Object(await readJson(join(folder, LIST_NAME)));
-  return Array.isArray(files) ? files.filter((name) => typeof name === 'string') : undefined;
+  const isOwn = existing.state === 'mounted' && existing.changed.length + existing.added.length === 0;
+  let why = 'has files that trainyard did not write';
+  if (isOwn || isDiscarded) {
+    try {
+      if (existing.state === 'mounted') await removeFolder(aside);
+      else await rm(aside, { recursive: true });
+      return [];
+    } catch (error) {
+      // Caches of a trainer that runs as another user can be removed by that user only.
+      why = `can't be removed (${error instanceof Error ? error.message : String(error)}); remove it yourself`;
+    }
+  }
+  const kept = join(root, `.${name}.kept-${randomUUID()}`);
+  await rename(aside, kept);
+  return [`${aside} ${why}. It is now ${kept}.`];
 }
 
 /** The mounted folders in a root, by the name of the dataset. A folder that a person has renamed is not one of them. */
@@ -265,46 +248,31 @@ export async function recordedFoldersIn(root: string): Promise<Omit<MountRecord,
   const found: Omit<MountRecord, 'files'>[] = [];
   for (const entry of entries) {
     if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
-    const whole = await readRecord(join(root, entry.name)).catch(() => undefined);
-    if (whole?.name !== entry.name) continue;
-    // One list of files is in memory at a time.
-    const { files: _, ...record } = whole;
-    found.push(record);
+    const record = await readRecord(join(root, entry.name)).catch(() => undefined);
+    if (record?.name === entry.name) found.push(record);
   }
   return found;
 }
 
-/** Reads the record of a folder; `undefined` if the folder has none of this format. */
+/** Reads the record of a folder; `undefined` if there is no folder, or it has none of this format. */
 export async function readRecord(folder: string): Promise<MountRecord | undefined> {
-  const record = await readJson(join(folder, RECORD_NAME));
-  return isRecord(record) ? record : undefined;
-}
-
-/** `undefined` if there is no such file, or no JSON in it. Follows no link. */
-async function readJson(path: string): Promise<unknown> {
+  const path = join(folder, RECORD_NAME);
   try {
-    if (!(await lstat(path)).isFile()) return undefined;
-    return JSON.parse(await readRegularFile(path, { maxBytes: MAX_RECORD_BYTES }));
+    const areReal = (await lstat(folder)).isDirectory() && (await lstat(path)).isFile();
+    const record: unknown = areReal ? JSON.parse(await readFile(path, 'utf8')) : undefined;
+    return isRecord(record) ? record : undefined;
   } catch (error) {
-    const isUnreadable = error instanceof SyntaxError || error instanceof UnreadableFile;
-    if (isUnreadable || hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+    if (error instanceof SyntaxError || hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error;
   }
 }
 
-/** A record can be written by anything that can write into the folder. Its names must not lead out of the folder. */
+/** Another program may write a file of that name, too. */
 function isRecord(value: unknown): value is MountRecord {
   const record = (value ?? {}) as Partial<Record<keyof MountRecord, unknown>>;
   const texts = [record.dataset_id, record.name, record.digest, record.source];
   if (record.format !== RECORD_FORMAT || texts.some((text) => typeof text !== 'string')) return false;
-  return Array.isArray(record.files) && record.files.every(isRecordedFile);
-}
-
-function isRecordedFile(value: unknown): value is RecordedFile {
-  const file = (value ?? {}) as Partial<Record<keyof RecordedFile, unknown>>;
-  const { mounted_name: name } = file;
-  const isName = typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
-  return isName && typeof file.sha256 === 'string' && [file.size_bytes, file.mtime_ms].every(Number.isFinite);
+  return Array.isArray(record.files) && record.files.every((file) => typeof file?.mounted_name === 'string');
 }
 
 /** The content of `.mount.json`. */
@@ -312,13 +280,10 @@ export function recordText(record: Omit<MountRecord, 'format'>): string {
   return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`;
 }
 
-/** Writes a file atomically, through `PATH.new`. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  // An existing one may be a link or a pipe.
-  await rm(temporary, { force: true });
-  await writeFile(temporary, text, { flag: 'wx' });
-  await rename(temporary, path);
+/** Writes the record of a folder atomically. */
+export async function writeRecord(folder: string, record: Omit<MountRecord, 'format'>): Promise<void> {
+  await writeFile(join(folder, NEW_RECORD_NAME), recordText(record));
+  await rename(join(folder, NEW_RECORD_NAME), join(folder, RECORD_NAME));
 }
 
 /** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */

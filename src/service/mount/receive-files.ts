@@ -34,33 +34,21 @@ const MAX_EMPTY_READS = 5;
 /** Before the connection after one that delivered bytes; twice as long after each that did not. */
 const FIRST_PAUSE_MS = 100;
 
-/** `statfs` types of file systems on which a copy takes no space: btrfs and XFS (`linux/magic.h`). */
-const REFLINK_TYPES = [0x9123683e, 0x58465342];
-
-type ReceiveOptions<F extends PlacedFile> = Omit<BringOptions<F>, 'isHardLinked'>;
-
 /**
- * Compares files with the free space of the disk of `root`, before any of them is written.
+ * Compares the bytes that are missing in folders with the free space of the disk of `root`, before any of them is fetched.
  *
- * @param options.isCopied whether they are files of this machine: then a copy takes no space where the system has reflinks
  * @throws MountError `no_space`
  */
 export async function requireSpace(
   root: string,
-  {
-    folders,
-    isCopied = false,
-  }: { folders: readonly { folder: string; files: readonly PlacedFile[] }[]; isCopied?: boolean },
+  folders: readonly { folder: string; files: readonly PlacedFile[] }[],
 ): Promise<void> {
-  const { bavail, bsize, type } = await statfs(root);
-  if (isCopied && REFLINK_TYPES.includes(type)) return;
   let missing = 0;
   for (const { folder, files } of folders) {
-    for (const { mountedName, sizeBytes } of files) {
-      const existing = lstatSync(join(folder, mountedName), { throwIfNoEntry: false });
-      missing += Math.max(0, sizeBytes - (existing?.size ?? 0));
-    }
+    for (const { mountedName, sizeBytes } of files)
+      missing += Math.max(0, sizeBytes - sizeOf(join(folder, mountedName)));
   }
+  const { bavail, bsize } = await statfs(root);
   const free = bavail * bsize;
   if (missing <= free) return;
   const [needed, available] = [missing, free].map((bytes) => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`);
@@ -74,28 +62,24 @@ export async function requireSpace(
  *
  * @throws MountError `damaged`, `cannot_write`; DatasetChanged; the errors of the source; the signal's reason
  */
-export async function receiveFiles<F extends PlacedFile>(
+export async function receiveFiles(
   folder: string,
-  files: readonly F[],
-  { source: { read, readTogether }, ...options }: ReceiveOptions<F> & { readonly source: HttpSource },
+  files: readonly PlacedFile[],
+  { source, ...options }: Omit<BringOptions, 'isHardLinked'> & { readonly source: HttpSource },
 ): Promise<void> {
   const { started, concurrency, signal, onBytes, onFile } = options;
+  const { read, readTogether } = source;
   const failed = new AbortController();
   const request = <T>(work: (own: AbortSignal) => Promise<T>) => withAnySignal([signal, failed.signal], work);
-  const begun = new Set<F>();
-  /** The path of a file, which an earlier attempt may have begun. */
-  const pathOf = (file: F): string => {
+  const pathOf = (file: PlacedFile): string => {
     const path = join(folder, file.mountedName);
     const existing = lstatSync(path, { throwIfNoEntry: false });
-    // A file system that ignores case may have the file under another name.
-    const isOwn = begun.has(file) || started.has(file.mountedName);
-    if (existing !== undefined && !isOwn) throw nameTaken(file, files);
-    begun.add(file);
+    if (existing !== undefined && !started.has(file.mountedName)) throw nameTaken(file, files);
     // The other name of a hard link is a stored or a pulled file.
-    if (existing !== undefined && (!existing.isFile() || existing.nlink > 1)) rmSync(path);
+    if (existing !== undefined && existing.nlink > 1) rmSync(path);
     return path;
   };
-  const receiveGroup = async (group: readonly F[]) => {
+  const receiveGroup = async (group: readonly PlacedFile[]) => {
     signal.throwIfAborted();
     const missing = new Set(group);
     if (group.length > 1 && readTogether !== undefined) {
@@ -103,10 +87,9 @@ export async function receiveFiles<F extends PlacedFile>(
         const body = await readTogether(group, own);
         for await (const { file, chunks } of body === undefined ? [] : filesOfArchive(body, group)) {
           if (!isIntact(file, chunks)) continue;
-          const mtimeMs = writeFile(pathOf(file), chunks);
+          onFile(file, writeFile(pathOf(file), chunks));
           missing.delete(file);
           onBytes(file.sizeBytes);
-          onFile(file, mtimeMs);
         }
       });
     }
@@ -116,7 +99,9 @@ export async function receiveFiles<F extends PlacedFile>(
       onFile(file, lstatSync(path).mtimeMs);
     }
   };
-  const isTogether = ({ mountedName, sizeBytes }: F) => !started.has(mountedName) && sizeBytes <= MAX_SMALL_BYTES;
+  const isTogether = ({ mountedName, sizeBytes }: PlacedFile) => {
+    return !started.has(mountedName) && sizeBytes <= MAX_SMALL_BYTES;
+  };
   await forEachConcurrent(groupsOf(files, isTogether), concurrency, (group) =>
     receiveGroup(group).catch((error) => {
       failed.abort(error);
@@ -125,8 +110,8 @@ export async function receiveFiles<F extends PlacedFile>(
   );
 }
 
-function* groupsOf<F extends PlacedFile>(files: readonly F[], isTogether: (file: F) => boolean): Generator<F[]> {
-  let group: F[] = [];
+function* groupsOf(files: readonly PlacedFile[], isTogether: (file: PlacedFile) => boolean): Generator<PlacedFile[]> {
+  let group: PlacedFile[] = [];
   let bytes = 0;
   for (const file of files) {
     if (!isTogether(file)) {
@@ -147,10 +132,10 @@ function* groupsOf<F extends PlacedFile>(files: readonly F[], isTogether: (file:
  * Yields the files of a tar archive (POSIX.1-2017, pax, *ustar interchange format*), which are in the order of the request, with
  * their bytes unchecked. Ends at the first entry that is not the expected one, and where the connection breaks.
  */
-async function* filesOfArchive<F extends PlacedFile>(
+async function* filesOfArchive(
   body: AsyncIterable<Uint8Array>,
-  files: readonly F[],
-): AsyncGenerator<{ file: F; chunks: readonly Uint8Array[] }> {
+  files: readonly PlacedFile[],
+): AsyncGenerator<{ file: PlacedFile; chunks: readonly Uint8Array[] }> {
   const stream = body[Symbol.asyncIterator]();
   const take = readerOf(stream);
   try {

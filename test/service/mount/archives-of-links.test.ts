@@ -29,7 +29,7 @@ onEach(catalogs, (open) => {
     const { signal } = new AbortController();
     const namesOf = async (wanted: object) => {
       const { folders } = await archives.find(key, wanted, signal);
-      return folders.map(({ parts }) => parts[0].files.map(({ filename }) => filename));
+      return folders.map(({ files }) => files.map(({ filename }) => filename));
     };
     const changeTarget = () => {
       const change = { datasetId: target, filenames: ['b.jpg'], now: 90, isActivity: true };

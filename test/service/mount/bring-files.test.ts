@@ -3,7 +3,7 @@ import { link, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { copyFiles } from '../../../src/service/mount/copy-files.js';
-import type { MountFile, PlacedFile } from '../../../src/service/mount/mount-source.js';
+import type { DataFolderSource, MountFile, PlacedFile } from '../../../src/service/mount/mount-source.js';
 import { receiveFiles, requireSpace } from '../../../src/service/mount/receive-files.js';
 import { newRoot } from '../../harness/mounting.js';
 
@@ -43,7 +43,12 @@ test('two files that the file system takes for one end a mount of this machine',
   const [folder, store] = [await newRoot(), await newRoot()];
   for (const [name, text] of Object.entries(texts)) await writeFile(join(store, name), text);
   const pathOf = ({ filename }: MountFile) => join(store, filename);
-  const options = { ...bringing, started: new Set<string>(), pathOf, missing: async () => new Error('missing') };
+  const source: DataFolderSource = {
+    ...({ kind: 'data-folder', name: store } as DataFolderSource),
+    pathOf,
+    missing: async () => new Error('missing'),
+  };
+  const options = { ...bringing, started: new Set<string>(), source };
   await expect(copyFiles(folder, files, options)).rejects.toMatchObject(conflict);
 });
 
@@ -64,9 +69,9 @@ test.each([
 test('files that are larger than the free space are rejected with both numbers', async () => {
   const folder = await newRoot();
   const large = { ...files[0]!, sizeBytes: 2 ** 52 };
-  await expect(requireSpace(folder, { folders: [{ folder, files: [large] }] })).rejects.toMatchObject({
+  await expect(requireSpace(folder, [{ folder, files: [large] }])).rejects.toMatchObject({
     code: 'no_space',
     message: expect.stringMatching(/it needs [\d,]+ MB more, and [\d,]+ MB are free/),
   });
-  await requireSpace(folder, { folders: [{ folder, files }] });
+  await requireSpace(folder, [{ folder, files }]);
 });

@@ -68,14 +68,19 @@ describe.each(Object.entries(OBJECTS))('%s', (what, make) => {
     expect(await readFile(join(root, 'railway', 'a.jpg'), 'utf8')).toBe('an image');
   });
 
-  test.each([['.railway.mounting'], ['.railway.aside']])('as %s is kept', async (name) => {
-    await make(join(root, name));
+  test('with the name of the folder that a mount writes is in the way, and with that of an old one is kept', async () => {
+    // An empty folder has nothing of a person.
+    const isEmpty = what === 'a folder';
+    await make(join(root, '.railway.mounting'));
     const ended = await mount();
-    expect([ended.code, ended.stderr]).toEqual([0, what === 'a folder' ? '' : ONE_LINE]);
+    expect([ended.code, ended.stderr]).toEqual(isEmpty ? [0, ''] : [73, ONE_LINE]);
+    await rm(join(root, '.railway.mounting'), { force: true });
+    await make(join(root, '.railway.aside'));
+    const again = await mount();
+    expect([again.code, again.stderr]).toEqual([0, isEmpty ? '' : ONE_LINE]);
     expect(await readFile(join(root, 'railway', 'a.jpg'), 'utf8')).toBe('an image');
     const kept = (await mountedIn(root)).filter((entry) => entry.startsWith('.'));
-    // An empty folder has nothing of a person.
-    expect(kept).toHaveLength(what === 'a folder' ? 0 : 1);
+    expect(kept).toHaveLength(isEmpty ? 0 : 1);
     for (const entry of kept) expect(lstatSync(join(root, entry)).isFile()).toBe(false);
   });
 
@@ -128,36 +133,31 @@ test('where the system makes no folders, a command ends with one line', async ()
 describe('files of a person are kept', () => {
   const mine = 'a day of work';
 
-  test.each([
-    ['beside files of a mount that was killed', true],
-    ['where no mount was', false],
-  ])('in the staging folder %s', async (_, wasKilled) => {
+  test('in the staging folder, which is in the way then', async () => {
     const staging = join(root, '.railway.mounting');
-    if (wasKilled) await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
-    await mkdir(join(staging, 'notes'), { recursive: true });
-    await writeFile(join(staging, 'notes', 'mine.md'), mine);
-    await writeFile(join(staging, 'a.txt'), mine);
-    const { code, json } = await mount('--json', '--replace');
-    expect(code).toBe(0);
-    const [kept] = (await readdir(root)).filter((name) => name.includes('.kept-'));
-    expect(json().mounts[0].warnings).toEqual([expect.stringContaining(kept ?? '?')]);
-    expect(await readFile(join(root, kept!, 'notes', 'mine.md'), 'utf8')).toBe(mine);
-    expect(await readFile(join(root, kept!, 'a.txt'), 'utf8')).toBe(mine);
+    await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
+    await writeFile(join(staging, 'mine.md'), mine);
+    const ended = await mount('--replace');
+    expect([ended.code, ended.stderr]).toEqual([73, expect.stringContaining('"mine.md"')]);
+    expect(await readFile(join(staging, 'mine.md'), 'utf8')).toBe(mine);
+    await rm(join(staging, 'mine.md'));
+    expect((await mount()).code).toBe(0);
     expect((await mountedIn(join(root, 'railway'))).sort()).toEqual(['.mount.json', 'a.jpg', 'a.txt']);
-    expect((await mount('--json')).json().mounts).toMatchObject([{ outcome: 'unchanged', warnings: [] }]);
+    expect(await readdir(root)).not.toContain('.railway.mounting');
   });
 
   test('behind links with the names that a mount uses, and the links too', async () => {
     const elsewhere = await newRoot();
     await writeFile(join(elsewhere, 'a.txt'), mine);
-    for (const name of ['.railway.mounting', '.railway.aside']) await symlink(elsewhere, join(root, name));
+    await symlink(elsewhere, join(root, '.railway.aside'));
     expect((await mount()).code).toBe(0);
-    expect(await readFile(join(elsewhere, 'a.txt'), 'utf8')).toBe(mine);
+    const [kept] = (await readdir(root)).filter((name) => name.includes('.kept-'));
+    expect(await readlink(join(root, kept!))).toBe(elsewhere);
+    await rm(join(root, 'railway'), { recursive: true });
+    await symlink(elsewhere, join(root, '.railway.mounting'));
+    expect((await mount()).code).toBe(73);
     expect(await readdir(elsewhere)).toEqual(['a.txt']);
-    const kept = (await readdir(root)).filter((name) => name.includes('.kept-'));
-    expect(await Promise.all(kept.map((name) => readlink(join(root, name))))).toEqual([elsewhere, elsewhere]);
-    expect(await readFile(join(root, 'railway', 'a.txt'), 'utf8')).toBe('a wagon');
-    expect(lstatSync(join(root, 'railway')).isSymbolicLink()).toBe(false);
+    expect(await readFile(join(elsewhere, 'a.txt'), 'utf8')).toBe(mine);
   });
 
   test('in a folder with the name of an old one', async () => {

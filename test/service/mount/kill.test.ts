@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -130,7 +130,10 @@ const MOMENTS: readonly {
   },
   {
     name: 'the staging of all files',
-    isReached: (root, name) => existsSync(join(root, `.${name}.mounting`, '.mount.json')),
+    isReached: (root, name) => {
+      const record = join(root, `.${name}.mounting`, '.mount.json');
+      return existsSync(record) && readFileSync(record, 'utf8').includes('mounted_at');
+    },
     laterMs: 8,
   },
   {

@@ -119,32 +119,14 @@ describe('serve --mount-root', () => {
     await currentStateMounted(control, 'waiting-depth');
   });
 
-  test('the folders of renamed datasets are replaced by new ones, unless a person has changed them', async () => {
+  test('a renamed dataset gets a new folder, a warning names the old one, and its deletion removes both', async () => {
     const { id, control } = await mountedWithControl('first');
-    for (const [dataset, name] of [
-      [control, 'second-depth'],
-      [id, 'second'],
-    ] as const) {
-      const earlier = name.replace('second', 'first');
-      await leaveLitter(join(root, earlier));
-      await api.json('PATCH', `/${dataset}`, { name });
-      await gone(earlier);
-      await currentStateMounted(dataset, name);
-    }
-    await writeFile(join(root, 'second', 'mine.txt'), 'mine');
-    await api.json('PATCH', `/${id}`, { name: 'third' });
-    await currentStateMounted(id, 'third');
-    expect(await readFile(join(root, 'second', 'mine.txt'), 'utf8')).toBe('mine');
-    await warned('the dataset was renamed, but its folder is kept');
-  });
-
-  test('a dataset whose new name is that of an older one of another account has no folder any more', async () => {
-    const theirs = await datasetOf(await server.api('older'), await pairsOf(1), 'taken');
-    const mine = await datasetOf(api, await pairsOf(2), 'free');
-    await currentStateMounted(mine, 'free');
-    await api.json('PATCH', `/${mine}`, { name: 'taken' });
-    await gone('free');
-    expect(JSON.parse(await readFile(join(root, 'taken', '.mount.json'), 'utf8')).dataset_id).toBe(theirs);
+    await api.json('PATCH', `/${id}`, { name: 'second' });
+    await currentStateMounted(id, 'second');
+    await warned('under its earlier name');
+    expect(trainerWalk(join(root, 'first'))).toHaveLength(2);
+    for (const dataset of [id, control]) await api.request('DELETE', `/${dataset}`);
+    for (const name of ['first', 'second', 'first-depth']) await gone(name);
   });
 
   test("a deleted dataset's folder stays when files were added to it", async () => {
