@@ -13,7 +13,7 @@ import {
   withdraw,
 } from '../../dataset/upload-transitions.js';
 import { changedMeanwhile, PreconditionFailed, requireCondition } from '../../dataset/write-condition.js';
-import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
+import { BlobsNotDeleted, blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
 import type { ChangedDataset, FileChange } from '../../storage/catalog/file-changes.js';
 import { inspectFile } from '../check/inspect-file.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -245,4 +245,33 @@ export class UploadLease {
     const change = { datasetId, filenames: [filename], now: this.#dependencies.now(), isActivity: true, ...options };
     return this.#dependencies.catalog.change(change, transition);
   }
+}
+
+/**
+ * Releases the leases that have expired, and deletes any bytes their uploads stored.
+ *
+ * @param options.isLiveToo releases live leases too: for the start of a process that alone uses the catalog, when all are from an
+ * earlier process
+ * @throws BlobsNotDeleted if the store keeps some of them. Their leases are released by a later call
+ */
+export async function releaseLeases(
+  dependencies: ServiceDependencies,
+  { isLiveToo = false, signal }: { isLiveToo?: boolean; signal?: AbortSignal } = {},
+): Promise<void> {
+  const { catalog, blobs, now } = dependencies;
+  const expiredBy = isLiveToo ? Number.MAX_SAFE_INTEGER : now();
+  let failure: BlobsNotDeleted | undefined;
+  for (const file of await catalog.expiredLeases(expiredBy)) {
+    if (signal?.aborted) break;
+    // Only a lease holder may delete the bytes. Another process, or the client's next attempt, may acquire it first.
+    const lease = await UploadLease.acquire(dependencies, file, { expiredBy, isActivity: false, isDurable: false });
+    try {
+      if (lease !== undefined) await blobs.delete([blobKeyOf(file)]);
+      await lease?.release();
+    } catch (error) {
+      if (!(error instanceof BlobsNotDeleted)) throw error;
+      failure ??= error;
+    }
+  }
+  if (failure !== undefined) throw failure;
 }

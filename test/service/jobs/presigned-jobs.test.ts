@@ -2,11 +2,11 @@ import { Readable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
-import { cleanStoreJob } from '../../../src/service/jobs/clean-store-job.js';
-import { finalizeUploadJob } from '../../../src/service/jobs/finalize-upload-job.js';
-import { findUploadsJob, searchOnRequest } from '../../../src/service/jobs/find-uploads-job.js';
+import { cleanUpJobs } from '../../../src/service/jobs/clean-up-jobs.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
+import { finalizeUploadJob, findUploadsJob, searchOnRequest } from '../../../src/service/jobs/presigned-jobs.js';
 import { blobKeyOf, type Staging } from '../../../src/storage/blobs/blobs.js';
+import type { Retention } from '../../../src/storage/catalog/history/retention.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { LEASE, openPlace, PLACES, SECOND } from '../check/check-service.js';
 
@@ -178,14 +178,16 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
     });
 
     test('that no search finds are deleted after a day, unless they are pending', async () => {
-      const { reserveAll, put, advance, written, withStaging, key, newId } = await open();
+      const { reserveAll, put, advance, written, withStaging, key, newId, database } = await open();
       const [pending] = await reserveAll(['a.txt']);
       const unknown = { id: newId(), datasetId: key.id };
       await put(pending!);
       await put(unknown);
       const job = { kind: 'clean-store', key: '', accountId: '', payload: {} } as const;
       const claim = { failures: 0, error: undefined, lease: 'lease', generation: 1 };
-      const clean = () => cleanStoreJob(withStaging).run({ ...job, ...claim }, new AbortController().signal);
+      const jobs = cleanUpJobs(withStaging, { database, retention: {} as Retention });
+      const handler = jobs.find(({ kind }) => kind === job.kind)!;
+      const clean = () => handler.run({ ...job, ...claim }, new AbortController().signal);
       advance(23 * HOUR);
       await clean();
       expect(written.size).toBe(2);

@@ -1,10 +1,21 @@
-import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
+import { type Dataset, MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { BlobChanged, BlobDamaged, blobKeyOf, type Staging } from '../../storage/blobs/blobs.js';
+import type { NewJob } from '../../storage/catalog/jobs.js';
+import { rowChunksOf } from '../../storage/catalog/statements.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from '../upload/upload-lease.js';
 import type { JobHandler } from './job-runner.js';
+
+const LISTINGS_AT_ONCE = 4;
+
+/** A search ends once all uploads expired longer ago than this: no transfer is likely to be in flight any more. */
+const SEARCH_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
+
+/** A dataset is searched again after a tenth of the time since its last reservation, within these bounds. */
+const MIN_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
+const MAX_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
 
 /**
  * Decoding is bound by the processor, so more of an account would not finish sooner; the others have places when it has large
@@ -13,15 +24,66 @@ import type { JobHandler } from './job-runner.js';
 const OF_ACCOUNT = 4;
 const AT_ONCE = 16;
 
-/** A dataset is UPLOADING until then, so that a store that is back is soon tried again. */
-const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
+/** After a request has made the search of a dataset due, others do so after this time. */
+const REQUEST_PAUSE_MS = 1000;
 
 /** The pause while another process holds the lease of the upload, which may have died. */
 const HELD_PAUSE: Micros = 2 * MICROS_PER_SECOND;
 
 /** What the job of an upload knows of its object. */
-export interface FoundUpload {
+interface FoundUpload {
   readonly datasetId: string;
+}
+
+/**
+ * Finds uploads that clients have written to the store through presigned links, and enqueues a job that finalizes each. The key of
+ * the job is the id of a dataset. The store sends no notifications, so the job repeats until no upload is pending.
+ */
+export function findUploadsJob({
+  catalog,
+  blobs,
+  jobs,
+  now,
+}: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'jobs' | 'now'>): JobHandler {
+  return {
+    kind: 'find-uploads',
+    atOnce: LISTINGS_AT_ONCE,
+    longestRetry: MAX_INTERVAL,
+    run: async ({ key: datasetId, accountId }, signal) => {
+      for await (const page of blobs.staging?.list(datasetId) ?? []) {
+        signal.throwIfAborted();
+        const dueAt = now();
+        const payload: FoundUpload = { datasetId };
+        const finalizations = page.map(({ key }): NewJob => {
+          return { kind: 'finalize-upload', key: key.slice(datasetId.length + 1), accountId, dueAt, payload };
+        });
+        for (const chunk of rowChunksOf(finalizations)) await jobs.ensure(chunk);
+      }
+      const reservedAt = await catalog.lastPresigned({ datasetId, expiresAfter: now() - SEARCH_AFTER_EXPIRY });
+      if (reservedAt === null) return 'done';
+      const interval = Math.min(Math.max((now() - reservedAt) / 10, MIN_INTERVAL), MAX_INTERVAL);
+      return { dueAt: now() + Math.round(interval) };
+    },
+  };
+}
+
+/**
+ * Makes a function that makes the search of a dataset due now, for requests for its status. It returns at once, and most calls
+ * write nothing: a database that is slow gets one write of a dataset at a time.
+ */
+export function searchOnRequest(
+  { jobs, now }: Pick<ServiceDependencies, 'jobs' | 'now'>,
+  onError: (error: unknown) => void,
+): (dataset: Pick<Dataset, 'id' | 'accountId'>) => void {
+  const requested = new Set<string>();
+  return ({ id, accountId }) => {
+    if (requested.has(id)) return;
+    requested.add(id);
+    jobs
+      .add([{ kind: 'find-uploads', key: id, accountId, dueAt: now() }], { ifWaiting: 'earlier' })
+      .catch(onError)
+      .finally(() => setTimeout(() => requested.delete(id), REQUEST_PAUSE_MS).unref());
+  };
 }
 
 export interface FinalizeOptions {
@@ -42,7 +104,7 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
     kind: 'finalize-upload',
     atOnce: AT_ONCE,
     ofAccount: OF_ACCOUNT,
-    longestRetry: LONGEST_RETRY,
+    longestRetry: MAX_INTERVAL,
     run: async ({ key, payload }, signal) => {
       const { staging } = blobs;
       if (staging === undefined) return 'done';
