@@ -6,7 +6,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import type { FileRemovals, RemovedFile } from '../../service/bulk/file-removals.js';
 import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-writes.js';
-import type { UploadLink, UploadLinks } from '../../service/upload/upload-links.js';
+import type { UploadLink, UploadLinks } from '../../service/signed-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
 import {
   bodyOf,

@@ -21,7 +21,7 @@ import type { ServiceDependencies } from '../dependencies.js';
 import type { Quota } from '../limits/quota.js';
 import { type BatchEntry, parseUploadBatch } from './parse-upload-batch.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
-import type { SignedUpload } from './upload-links.js';
+import type { SignedUpload } from '../signed-links.js';
 
 /** Conflicts of a batch that an answer lists. */
 const MAX_REPORTED_CONFLICTS = 100;

@@ -1,28 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { recordRecheck } from '../../dataset/check-transitions.js';
-import { type CompleteFile, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
-import type { Inspection } from '../../dataset/inspect/inspection.js';
-import type { ErrorProblem } from '../../dataset/problems.js';
-import type { BlobStore } from '../../storage/blobs/blobs.js';
-import type { Catalog } from '../../storage/catalog/catalog.js';
+import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { storedTotals } from '../../storage/catalog/copy-catalog.js';
 import { openCatalog, type OpenCatalog } from '../../storage/catalog/open-catalog.js';
 import {
   blobsToVerify,
   enqueueVerification,
   type FileWithProblem,
-  fileWithBlob,
   filesWithProblems,
-  judgePastFile,
-  VERIFY_JOB,
 } from '../../storage/catalog/store-verification.js';
-import type { Database } from '../../storage/database/database.js';
 import { openInventory } from '../../storage/open-blobs.js';
-import { fetchIntact, hasDisappeared } from '../check/fetch-intact.js';
-import { type JobHandler, JobRunner } from '../jobs/job-runner.js';
+import { hasDisappeared } from '../check/fetch-intact.js';
+import { JobRunner } from '../jobs/job-runner.js';
 import { type Installation, requireExisting, requireFolder, TransferError } from '../transfer/installation.js';
 import { type ListedStore, listStore, type StrayContext, type StrayObject, straysIn } from './find-strays.js';
+import { verifyBlobJob } from './verify-blob-job.js';
 
 /** Enough to hide the latency of a request to a bucket. */
 const READS_AT_ONCE = 8;
@@ -173,51 +165,4 @@ async function verifyBlobs(
   } finally {
     await runner.stop();
   }
-}
-
-interface VerifyBlobDependencies {
-  readonly catalog: Catalog;
-  readonly database: Database;
-  readonly blobs: Pick<BlobStore, 'fetch'>;
-  readonly now: () => Micros;
-}
-
-/**
- * Reads the bytes of a stored or past file and compares them with its SHA-256. Lost bytes make the dataset FAILED, also when the
- * file is restored later; bytes that are back end that.
- *
- * @param options.atOnce blobs that are read concurrently
- */
-export function verifyBlobJob(dependencies: VerifyBlobDependencies, { atOnce }: { atOnce: number }): JobHandler {
-  const { database, blobs } = dependencies;
-  return {
-    kind: VERIFY_JOB,
-    atOnce,
-    run: async ({ key: fileId }, signal) => {
-      const file = await fileWithBlob(database, fileId);
-      if (file === undefined) return 'done';
-      const fetched = await fetchIntact(blobs, file, { signal });
-      if ('blob' in fetched) await fetched.blob.discard();
-      signal.throwIfAborted();
-      const problem = 'problem' in fetched ? fetched.problem : undefined;
-      const known = 'problem' in file.upload ? file.upload.problem : undefined;
-      const knownLoss = known?.code === 'BYTES_LOST' ? known.message : undefined;
-      if (problem?.message !== knownLoss) await recordLoss(file, problem, dependencies);
-      return 'done';
-    },
-  };
-}
-
-/** @param problem `undefined` if the bytes are back */
-async function recordLoss(
-  { id, datasetId, filename, upload }: CompleteFile,
-  problem: ErrorProblem | undefined,
-  { catalog, database, now }: VerifyBlobDependencies,
-): Promise<void> {
-  const { contentType, facts, warnings } = upload;
-  const found: Inspection = problem ? { ok: false, problem } : { ok: true, contentType, facts, warnings };
-  const change = { datasetId, filenames: [filename], now: now(), isActivity: false };
-  await catalog.change(change, (group) => recordRecheck(group, id, found));
-  // After the files: a file moves from them to the history.
-  await judgePastFile(database, id, problem);
 }

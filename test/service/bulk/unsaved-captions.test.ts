@@ -175,7 +175,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response fro
     await untilLockWait(service.database, saving);
     later.open();
     await ended;
-    expect(await service.ids()).toHaveLength(COUNT);
+    await expect.poll(service.ids).toHaveLength(COUNT);
     await service.emptyTrash();
     expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
   });

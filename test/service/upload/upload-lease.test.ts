@@ -9,7 +9,7 @@ import { acquireLease } from '../../../src/dataset/upload-transitions.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
-import type { SignedUpload } from '../../../src/service/upload/upload-links.js';
+import type { SignedUpload } from '../../../src/service/signed-links.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';

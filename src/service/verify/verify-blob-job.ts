@@ -1,0 +1,59 @@
+import { recordRecheck } from '../../dataset/check-transitions.js';
+import type { CompleteFile, Micros } from '../../dataset/dataset.js';
+import type { ErrorProblem } from '../../dataset/problems.js';
+import type { BlobStore } from '../../storage/blobs/blobs.js';
+import type { Catalog } from '../../storage/catalog/catalog.js';
+import { fileWithBlob, judgePastFile, VERIFY_JOB } from '../../storage/catalog/store-verification.js';
+import type { Database } from '../../storage/database/database.js';
+import { fetchIntact } from '../check/fetch-intact.js';
+import type { JobHandler } from '../jobs/job-runner.js';
+
+export interface VerifyBlobDependencies {
+  readonly catalog: Catalog;
+  readonly database: Database;
+  readonly blobs: Pick<BlobStore, 'fetch'>;
+  readonly now: () => Micros;
+}
+
+/**
+ * Reads the bytes of a stored or past file and compares them with its SHA-256. Lost bytes make the dataset FAILED, also when the
+ * file is restored later; bytes that are back end that.
+ *
+ * @param options.atOnce blobs that are read concurrently
+ */
+export function verifyBlobJob(dependencies: VerifyBlobDependencies, { atOnce }: { atOnce: number }): JobHandler {
+  const { database, blobs } = dependencies;
+  return {
+    kind: VERIFY_JOB,
+    atOnce,
+    run: async ({ key: fileId }, signal) => {
+      const file = await fileWithBlob(database, fileId);
+      if (file === undefined) return 'done';
+      const fetched = await fetchIntact(blobs, file, { signal });
+      if ('blob' in fetched) await fetched.blob.discard();
+      signal.throwIfAborted();
+      const problem = 'problem' in fetched ? fetched.problem : undefined;
+      if (problem?.message !== knownLoss(file)?.message) await record(file, problem, dependencies);
+      return 'done';
+    },
+  };
+}
+
+async function record(
+  file: CompleteFile,
+  problem: ErrorProblem | undefined,
+  { catalog, database, now }: VerifyBlobDependencies,
+): Promise<void> {
+  const { id, datasetId, filename, upload } = file;
+  const { contentType, facts, warnings } = upload;
+  const found =
+    problem === undefined ? { ok: true as const, contentType, facts, warnings } : { ok: false as const, problem };
+  const change = { datasetId, filenames: [filename], now: now(), isActivity: false };
+  await catalog.change(change, (group) => recordRecheck(group, id, found));
+  // After the files: a file moves from them to the history.
+  await judgePastFile(database, id, problem);
+}
+
+function knownLoss({ upload }: CompleteFile): ErrorProblem | undefined {
+  return 'problem' in upload && upload.problem?.code === 'BYTES_LOST' ? upload.problem : undefined;
+}
