@@ -34,7 +34,7 @@ import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
 import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
 import { Loop } from './service/jobs/loop.js';
 import { MountRoot } from './service/jobs/mount-job.js';
-import { finalizeUploadJob, findUploadsJob, searchOnRequest } from './service/jobs/presigned-jobs.js';
+import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { PairService } from './service/pair-service.js';
@@ -228,12 +228,10 @@ interface ServiceParts {
 async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip } = inspection;
-  const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
   const core: ServiceDependencies = {
     ...{ catalog: storage.catalog, blobs, jobs, now, rules: config.rules },
     inspect: (file, options) => pool.inspect(file, options),
     ...(decodeClip && { decodeClip }),
-    ...(blobs.staging && { findPresignedUploads: searchOnRequest({ jobs, now }, onRequestError) }),
     newId: () => randomUUID().replaceAll('-', ''),
   };
   // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a

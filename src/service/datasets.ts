@@ -105,9 +105,6 @@ export class DatasetService {
   async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT, options: JudgedOptions = {}): Promise<DatasetView> {
     const found = await this.#judgedContents.read(key, options);
     if (found === undefined) throw datasetNotFound(key.id);
-    for (const dataset of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {
-      if (dataset.counts.pending > 0) this.#dependencies.findPresignedUploads?.(dataset);
-    }
     return datasetViewOf(found, scope, this.#dependencies);
   }
 

@@ -1,4 +1,4 @@
-import { type Dataset, MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
+import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { BlobChanged, BlobDamaged, blobKeyOf, type Staging } from '../../storage/blobs/blobs.js';
@@ -15,7 +15,10 @@ const SEARCH_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 
 /** A dataset is searched again after a tenth of the time since its last reservation, within these bounds. */
 const MIN_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
-const MAX_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
+const MAX_INTERVAL: Micros = 10 * MICROS_PER_SECOND;
+
+/** A dataset is UPLOADING until its jobs end, so that a store that is back is soon tried again. */
+const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 /**
  * Decoding is bound by the processor, so more of an account would not finish sooner; the others have places when it has large
@@ -23,9 +26,6 @@ const MAX_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
  */
 const OF_ACCOUNT = 4;
 const AT_ONCE = 16;
-
-/** After a request has made the search of a dataset due, others do so after this time. */
-const REQUEST_PAUSE_MS = 1000;
 
 /** The pause while another process holds the lease of the upload, which may have died. */
 const HELD_PAUSE: Micros = 2 * MICROS_PER_SECOND;
@@ -48,7 +48,7 @@ export function findUploadsJob({
   return {
     kind: 'find-uploads',
     atOnce: LISTINGS_AT_ONCE,
-    longestRetry: MAX_INTERVAL,
+    longestRetry: LONGEST_RETRY,
     run: async ({ key: datasetId, accountId }, signal) => {
       for await (const page of blobs.staging?.list(datasetId) ?? []) {
         signal.throwIfAborted();
@@ -64,25 +64,6 @@ export function findUploadsJob({
       const interval = Math.min(Math.max((now() - reservedAt) / 10, MIN_INTERVAL), MAX_INTERVAL);
       return { dueAt: now() + Math.round(interval) };
     },
-  };
-}
-
-/**
- * Makes a function that makes the search of a dataset due now, for requests for its status. It returns at once, and most calls
- * write nothing: a database that is slow gets one write of a dataset at a time.
- */
-export function searchOnRequest(
-  { jobs, now }: Pick<ServiceDependencies, 'jobs' | 'now'>,
-  onError: (error: unknown) => void,
-): (dataset: Pick<Dataset, 'id' | 'accountId'>) => void {
-  const requested = new Set<string>();
-  return ({ id, accountId }) => {
-    if (requested.has(id)) return;
-    requested.add(id);
-    jobs
-      .add([{ kind: 'find-uploads', key: id, accountId, dueAt: now() }], { ifWaiting: 'earlier' })
-      .catch(onError)
-      .finally(() => setTimeout(() => requested.delete(id), REQUEST_PAUSE_MS).unref());
   };
 }
 
@@ -104,7 +85,7 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
     kind: 'finalize-upload',
     atOnce: AT_ONCE,
     ofAccount: OF_ACCOUNT,
-    longestRetry: MAX_INTERVAL,
+    longestRetry: LONGEST_RETRY,
     run: async ({ key, payload }, signal) => {
       const { staging } = blobs;
       if (staging === undefined) return 'done';

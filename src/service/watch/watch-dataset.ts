@@ -10,9 +10,6 @@ import { fingerprintOf, LinkedDatasets } from './linked-datasets.js';
 /** The longest delay of a Node timer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** How often the store is searched for presigned uploads, since it sends no notifications. */
-const SEARCH_INTERVAL_MS = 1000;
-
 /** Limit of the names of a change. A reader of more reads all files. */
 const MAX_CHANGED_NAMES = 200;
 
@@ -30,7 +27,7 @@ export interface DatasetChange extends DatasetSummary {
  * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
 export async function* watchDataset(
-  { catalog, rules, now, findPresignedUploads }: ServiceDependencies,
+  { catalog, rules, now }: ServiceDependencies,
   key: DatasetKey,
   signal: AbortSignal,
 ): AsyncGenerator<DatasetChange> {
@@ -56,11 +53,6 @@ export async function* watchDataset(
         return;
       }
       linkedDatasets.follow(dataset);
-      const pending = [dataset, ...dataset.links.map((link) => link.dataset)].filter(
-        ({ counts }) => counts.pending > 0,
-      );
-      const isSearching = findPresignedUploads !== undefined && pending.length > 0;
-      if (isSearching) for (const each of pending) findPresignedUploads(each);
       // The clock is read once for both, so that no change falls between two readings.
       const at = now();
       const status = datasetStatusOf(dataset, at, rules);
@@ -70,10 +62,7 @@ export async function* watchDataset(
       }
       lastFingerprint = fingerprint;
       const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;
-      const maxMs = isSearching ? SEARCH_INTERVAL_MS : MAX_TIMEOUT_MS;
-      await withAnySignal([signal, wake.signal], (either) =>
-        waitUnlessAborted(nextChange - at, { maxMs, signal: either }),
-      );
+      await withAnySignal([signal, wake.signal], (either) => waitUnlessAborted(nextChange - at, { signal: either }));
     }
   } finally {
     unsubscribe();
@@ -81,10 +70,7 @@ export async function* watchDataset(
   }
 }
 
-/** Waits for a duration, but at least 1 ms and at most `maxMs`. Returns early, without an error, when the signal fires. */
-export async function waitUnlessAborted(
-  duration: Micros,
-  { maxMs = MAX_TIMEOUT_MS, signal }: { maxMs?: number; signal: AbortSignal },
-): Promise<void> {
-  await wait(Math.min(Math.max(duration / 1000, 1), maxMs), undefined, { signal }).catch(() => {});
+/** Waits for a duration, but at least 1 ms. Returns early, without an error, when the signal fires. */
+export async function waitUnlessAborted(duration: Micros, { signal }: { signal: AbortSignal }): Promise<void> {
+  await wait(Math.min(Math.max(duration / 1000, 1), MAX_TIMEOUT_MS), undefined, { signal }).catch(() => {});
 }
