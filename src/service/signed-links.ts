@@ -52,13 +52,6 @@ export interface SignedUpload {
   readonly expiresAt: Micros;
 }
 
-/** The signed parts of an upload link as its URL has them. */
-interface UploadLinkParts {
-  readonly id: string;
-  readonly size: string;
-  readonly expires: string;
-}
-
 /**
  * Makes and verifies upload links. A link allows its holder to upload one file of an exact size until the link expires,
  * without a token. A presigned link leads to the store; any other leads to this service's PUT route.
@@ -67,10 +60,7 @@ export class UploadLinks {
   readonly #key: Buffer;
   readonly #presigning: Presigning | undefined;
 
-  /**
-   * @param key at least 32 random bytes, the same for every process of an installation
-   * @param presigning `undefined` if the store can't presign
-   */
+  /** @param key at least 32 random bytes, the same for every process of an installation */
   constructor(key: Buffer, presigning?: Presigning) {
     this.#key = key;
     this.#presigning = presigning;
@@ -105,7 +95,10 @@ export class UploadLinks {
   }
 
   /** @throws ServiceError `link_invalid` if any part was changed, `link_expired` */
-  verify({ id, size, expires, signature }: UploadLinkParts & { signature: string }, now: Micros): SignedUpload {
+  verify(
+    { id, size, expires, signature }: Readonly<Record<'id' | 'size' | 'expires' | 'signature', string>>,
+    now: Micros,
+  ): SignedUpload {
     const messages = {
       invalid:
         'The signature of this upload link is not valid. Use the upload_url exactly as get-upload-endpoint returned it.',

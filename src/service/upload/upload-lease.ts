@@ -26,8 +26,8 @@ export type FinalizedFile = CompleteFile & {
 };
 
 /**
- * The exclusive right to receive and finalize a pending upload. Only the holder may write or delete the bytes under the
- * file's key. Cleanup or another attempt can take over an expired lease. The former holder's methods then change nothing.
+ * The exclusive right to receive and finalize a pending upload, and to write or delete the bytes under its key. Once another caller
+ * has taken over the expired lease, the former holder's methods change nothing.
  */
 export class UploadLease {
   readonly file: PendingFile;
@@ -43,12 +43,7 @@ export class UploadLease {
   /** True if the condition of the upload is not met: its link accepts no other attempt. */
   #isInConflict = false;
 
-  /**
-   * @param options.token the lease token in the file's row
-   * @param options.until the end of the lease, unless it is renewed
-   * @param options.accountId the owner of the dataset
-   * @param options.role that of the dataset
-   */
+  /** @param options the token and the end of the lease in the file's row, and the owner and the role of the dataset */
   constructor(
     dependencies: ServiceDependencies,
     file: PendingFile,
