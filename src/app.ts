@@ -20,7 +20,7 @@ import { datasetToWire } from './server/to-wire.js';
 import { AuditLog } from './service/audit/audit-log.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { FileRemovals } from './service/bulk/file-removals.js';
-import { checkFileJob, inspectAgainJob } from './service/check/check-jobs.js';
+import { checkFileJob, inspectAgainJob } from './service/jobs/check-jobs.js';
 import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';

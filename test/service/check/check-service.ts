@@ -11,7 +11,7 @@ import { DatasetService } from '../../../src/service/datasets.js';
 import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { FileRemovals } from '../../../src/service/bulk/file-removals.js';
-import { checkFileJob, inspectAgainJob } from '../../../src/service/check/check-jobs.js';
+import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-jobs.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';

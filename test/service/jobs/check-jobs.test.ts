@@ -6,7 +6,7 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { clip } from '../../fixtures/media.js';
 import { laptop } from '../../harness/author.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from './check-service.js';
+import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from '../check/check-service.js';
 
 for (const place of PLACES) {
   const title = `a clip whose decode takes long, on ${place.name}`;

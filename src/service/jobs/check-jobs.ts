@@ -5,9 +5,9 @@ import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import { RECHECK_JOB, type Rechecks } from '../../storage/catalog/rechecks.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
-import type { JobHandler } from '../jobs/job-runner.js';
-import { fetchIntact } from './fetch-intact.js';
-import { inspectFile } from './inspect-file.js';
+import type { JobHandler } from './job-runner.js';
+import { fetchIntact } from '../check/fetch-intact.js';
+import { inspectFile } from '../check/inspect-file.js';
 
 /** A dataset is UPLOADING until its files are checked, so that a store that is back is soon tried again. */
 const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
