@@ -18,33 +18,29 @@ import { createServer, type HttpServer } from './server/server.js';
 import { sessionCookieName } from './server/session.js';
 import { datasetToWire } from './server/to-wire.js';
 import { AuditLog } from './service/audit/audit-log.js';
-import { BulkRemovals } from './service/bulk/bulk-removals.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
+import { FileRemovals } from './service/bulk/file-removals.js';
 import { type DatasetKey, DatasetService } from './service/datasets.js';
+import { checkFileJob, inspectAgainJob } from './service/jobs/check-jobs.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
-import { ReadLinks } from './service/download/read-links.js';
 import { Thumbnails } from './service/download/thumbnails.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
-import { checkFileJob } from './service/jobs/check-file-job.js';
-import { cleanStoreJob } from './service/jobs/clean-store-job.js';
 import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
-import { finalizeUploadJob } from './service/jobs/finalize-upload-job.js';
-import { findUploadsJob, searchOnRequest } from './service/jobs/find-uploads-job.js';
 import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
 import { Loop } from './service/jobs/loop.js';
 import { MountRoot } from './service/jobs/mount-job.js';
+import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { PairService } from './service/pair-service.js';
-import { releaseLeases } from './service/upload/cleanup.js';
-import { UploadLinks } from './service/upload/upload-links.js';
+import { ReadLinks, UploadLinks } from './service/signed-links.js';
+import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
-import { inspectAgainJob } from './service/verify/inspect-again-job.js';
 import { RecheckService } from './service/verify/recheck-service.js';
 import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
 import { verifyBlobJob } from './service/verify/verify-blob-job.js';
@@ -234,13 +230,11 @@ interface ServiceParts {
 async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip } = inspection;
-  const onRequestError = (err: unknown) => logger.warn({ err }, 'searching for presigned uploads will be tried again');
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
   const core: ServiceDependencies = {
     ...{ catalog: storage.catalog, blobs, jobs, now, rules: { ...config.rules, maxLinkBytes } },
     inspect: (file, options) => pool.inspect(file, options),
     ...(decodeClip && { decodeClip }),
-    ...(blobs.staging && { findPresignedUploads: searchOnRequest({ jobs, now }, onRequestError) }),
     newId: () => randomUUID().replaceAll('-', ''),
   };
   // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
@@ -288,7 +282,7 @@ interface JobParts extends ServiceParts {
 function makeJobRunner(config: Config, parts: JobParts): JobRunner {
   const { storage, services, inspection, logger } = parts;
   const { catalog, database, blobs, jobs, now, rechecks } = storage;
-  const { core, uploads, webhooks, mountRoot } = services;
+  const { core, webhooks, mountRoot } = services;
   const retention = new Retention(database, {
     lifetime: config.historyLifetime,
     maxBytes: config.limits.account.bytes,
@@ -306,8 +300,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
       }),
       findUploadsJob(core),
       finalizePresigned(parts),
-      ...cleanUpJobs(core, { database, retention, isReceiving: (id) => uploads.isReceiving(id) }),
-      cleanStoreJob(core),
+      ...cleanUpJobs(core, { database, retention }),
       inspectAgainJob(core, rechecks),
       // One at a time: `trainyard verify --store`, which enqueues them, does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
@@ -390,8 +383,8 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
     ...pairHandlers({ datasets, pairs: new PairService(core) }),
     ...recheckHandlers(new RecheckService(core, storage.rechecks)),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
-    ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now, stopping }),
-    ...writeHandlers({ datasets, captionWrites: new CaptionWrites(core), bulkRemovals: new BulkRemovals(core) }),
+    ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now }),
+    ...writeHandlers({ captionWrites: new CaptionWrites(core), removals: new FileRemovals(core) }),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
     ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),

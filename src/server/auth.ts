@@ -3,7 +3,7 @@ import type { RouteName } from '../api/routes.js';
 import { ServiceError } from '../dataset/errors.js';
 import { datasetNotFound } from '../service/datasets.js';
 import type { DatasetScope } from '../service/dataset-view.js';
-import type { ReadLinkParts, ReadLinks } from '../service/download/read-links.js';
+import type { ReadLinkParts, ReadLinks } from '../service/signed-links.js';
 import { Quota } from '../service/limits/quota.js';
 import type { Accounts } from '../storage/catalog/accounts/accounts.js';
 import { type Grant, isExpired } from '../storage/catalog/accounts/grant.js';

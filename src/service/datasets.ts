@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { Author, Dataset, Role, Status, StoredFile, WriteCondition } from '../dataset/dataset.js';
+import type { Dataset, Role, Status, StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
-import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
 import type { ContentsOptions } from '../storage/catalog/pairs/dataset-rows.js';
-import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import {
   type DatasetScope,
   type DatasetSummary,
@@ -45,7 +43,7 @@ export interface DatasetListQuery {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Creates, lists, reads and deletes datasets, and deletes files in them. */
+/** Creates, lists, reads, changes and deletes datasets. */
 export class DatasetService {
   readonly #dependencies: ServiceDependencies;
 
@@ -109,9 +107,6 @@ export class DatasetService {
   ): Promise<DatasetView> {
     const found = await this.#dependencies.catalog.contents(key, options);
     if (found === undefined) throw datasetNotFound(key.id);
-    for (const dataset of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {
-      if (dataset.counts.pending > 0) this.#dependencies.findPresignedUploads?.(dataset);
-    }
     return datasetViewOf(found, scope, this.#dependencies);
   }
 
@@ -145,47 +140,6 @@ export class DatasetService {
   async remove(key: DatasetKey, { boundIds }: Pick<DatasetScope, 'boundIds'> = WHOLE_ACCOUNT): Promise<void> {
     const { catalog, now } = this.#dependencies;
     if (!(await catalog.deleteDataset({ ...key, boundIds }, now()))) throw datasetNotFound(key.id);
-  }
-
-  /**
-   * Deletes a file, with any pending or rejected upload of its name. With a condition, uploads that its client may not have seen
-   * stay, as `remove` says.
-   *
-   * @returns the revision without the file; `undefined` if none was stored
-   * @throws ServiceError `dataset_not_found`, `file_not_found`; PreconditionFailed
-   */
-  async removeFile(
-    key: DatasetKey,
-    filename: string,
-    { author, condition }: { author: Author; condition?: WriteCondition | undefined },
-  ): Promise<number | undefined> {
-    const removed = await this.#change(key, filename, (group) => remove(group, filename, condition), author);
-    if (removed === undefined) throw fileNotFound(filename);
-    return removed.recordedIn;
-  }
-
-  /**
-   * Removes pending, received and rejected uploads of a name. A stored file of that name stays.
-   *
-   * @throws ServiceError `dataset_not_found`, `file_not_found`
-   */
-  async withdrawUpload(key: DatasetKey, filename: string): Promise<void> {
-    if (await this.#change(key, filename, (group) => withdrawUploads(group, filename))) return;
-    const message = `The dataset has no pending or rejected upload of ${JSON.stringify(filename)}.`;
-    throw new ServiceError('file_not_found', message);
-  }
-
-  /** @returns `undefined` if nothing changed */
-  async #change(
-    key: DatasetKey,
-    filename: string,
-    transition: (group: StemGroup) => StemGroup | undefined,
-    author?: Author,
-  ): Promise<ChangedDataset | undefined> {
-    const { catalog, now } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
-    const change = { datasetId: key.id, filenames: [filename], now: now(), isActivity: true };
-    return catalog.change({ ...change, ...(author && { author }) }, transition);
   }
 
   #summaryOf(dataset: Dataset): DatasetSummary {

@@ -1,4 +1,4 @@
-import type { Dataset, Micros, Role, StatusRules } from '../dataset/dataset.js';
+import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
@@ -60,8 +60,6 @@ export interface ServiceDependencies {
   readonly decodeClip?: ClipDecoder;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
-  /** Makes the search for presigned uploads of a dataset due, and returns at once. Absent if the store can't list objects. */
-  readonly findPresignedUploads?: (dataset: Pick<Dataset, 'id' | 'accountId'>) => void;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

@@ -32,7 +32,7 @@ export const SLOW_TESTS: readonly string[] = [
   'test/web/history/history.test.ts',
   'test/service/verify/rechecks.test.ts',
   'test/cli/check.test.ts',
-  'test/service/jobs/check-file-job.test.ts',
+  'test/service/jobs/check-jobs.test.ts',
   'test/service/mount/limits.test.ts',
   'test/storage/catalog/history/history.test.ts',
   'test/web/captions/caption-field.test.ts',

@@ -2,7 +2,7 @@ import contentDisposition from 'content-disposition';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { DatasetService } from '../../service/datasets.js';
 import type { Downloads } from '../../service/download/downloads.js';
-import type { ReadLinks } from '../../service/download/read-links.js';
+import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
 import { zipOf } from '../../service/download/zip.js';

@@ -6,7 +6,7 @@ import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import type { DatasetKey } from '../../service/datasets.js';
-import type { ReadLinks } from '../../service/download/read-links.js';
+import type { ReadLinks } from '../../service/signed-links.js';
 import { checksumsOf, type MountArchive, type MountArchives } from '../../service/mount/mount-archive.js';
 import type { WantedState } from '../../service/mount/mount-source.js';
 import { disconnectSignal } from '../connections/disconnect.js';

@@ -4,10 +4,9 @@ import type { WireRemovedFiles, WireSavedCaptions, WireUploadLink } from '../../
 import type { DatasetFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename } from '../../dataset/names.js';
-import type { BulkRemovals, RemovedFile } from '../../service/bulk/bulk-removals.js';
+import type { FileRemovals, RemovedFile } from '../../service/bulk/file-removals.js';
 import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-writes.js';
-import type { DatasetService } from '../../service/datasets.js';
-import type { UploadLink, UploadLinks } from '../../service/upload/upload-links.js';
+import type { UploadLink, UploadLinks } from '../../service/signed-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
 import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { disconnectSignal } from '../connections/disconnect.js';
@@ -46,14 +45,13 @@ export interface UploadServices {
   readonly publicUrl: string | undefined;
   readonly now: () => number;
   /** Fires when the server begins to drain. */
-  readonly stopping: AbortSignal;
 }
 
 /** Receives files, directly or through links, and makes the links. */
 export function uploadHandlers(
   services: UploadServices,
 ): Handlers<'file.upload' | 'upload.reserve' | 'upload.receive'> {
-  const { uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now, stopping } = services;
+  const { uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now } = services;
   return {
     'file.upload': async ({ key, request, reply }) => {
       const atMostBytes = contentLengthOf(request);
@@ -80,19 +78,17 @@ export function uploadHandlers(
         hasName: (filename) => sizes.has(filename),
         namesIn: 'filenameToByteSize',
       });
-      const options = { author: authorOf(request, 'upload'), conditions, signal: stopping };
+      const options = { author: authorOf(request, 'upload'), conditions };
       // Until the work ends: once it has begun, it goes on for a client that has gone.
       const release = filesInFlight.hold(key.accountId, sizes.size);
       try {
-        const made: [string, WireUploadLink][] = [];
-        for await (const files of uploads.reserveBatch(key, sizes, options)) {
-          if (sizes.size <= MAX_AUDITED_UPLOADS) {
-            request.audited = { files: sizes.size, uploads: [...files.values()].map(({ id }) => id) };
-          }
-          const some = await uploadLinks.linksFor(files, now());
-          for (const [name, link] of some) made.push([name, uploadLinkToWire(link, base)]);
+        const files = await uploads.reserve(key, sizes, options);
+        if (files.size <= MAX_AUDITED_UPLOADS) {
+          request.audited = { files: files.size, uploads: [...files.values()].map(({ id }) => id) };
         }
-        return { uploads: Object.fromEntries(made) };
+        const made = await uploadLinks.linksFor(files, now());
+        const wire = [...made].map(([name, link]) => [name, uploadLinkToWire(link, base)]);
+        return { uploads: Object.fromEntries(wire) };
       } finally {
         release();
       }
@@ -127,16 +123,14 @@ function uploadLinkToWire({ url, headers, expiresAt }: UploadLink, base: string)
 }
 
 export interface WriteServices {
-  readonly datasets: DatasetService;
   readonly captionWrites: CaptionWrites;
-  readonly bulkRemovals: BulkRemovals;
+  readonly removals: FileRemovals;
 }
 
 /** Saves captions, deletes files, and withdraws uploads. */
 export function writeHandlers({
-  datasets,
   captionWrites,
-  bulkRemovals,
+  removals,
 }: WriteServices): Handlers<'captions.save' | 'file.delete' | 'files.delete' | 'upload.withdraw' | 'uploads.withdraw'> {
   return {
     'captions.save': async ({ key, body, request, reply }) => {
@@ -152,7 +146,7 @@ export function writeHandlers({
     'file.delete': async ({ key, params, request }) => {
       const filename = params.filename.normalize('NFC');
       const options = { author: authorOf(request, 'delete'), condition: conditionOf(request.headers) };
-      return { filename, deleted: true, revision: await datasets.removeFile(key, filename, options) };
+      return { filename, deleted: true, revision: await removals.file(key, filename, options) };
     },
     'files.delete': async ({ key, body, request }) => {
       const filenames = namesOf(body.filenames);
@@ -161,16 +155,16 @@ export function writeHandlers({
       const given = expectedConditionsOf(body.ifMatch, { hasName, namesIn: 'filenames' });
       const conditions = new Map([...given].map(([name, condition]) => [normalizedFilename(name), condition]));
       const options = { author: authorOf(request, 'delete'), conditions };
-      const removed = await bulkRemovals.files(key, filenames, options);
+      const removed = await removals.files(key, filenames, options);
       return { files: removed.files.map(removedToWire), revision: removed.revision };
     },
     'upload.withdraw': async ({ key, params }) => {
       const filename = params.filename.normalize('NFC');
-      await datasets.withdrawUpload(key, filename);
+      await removals.upload(key, filename);
       return { filename, withdrawn: true };
     },
     'uploads.withdraw': async ({ key, body }) => {
-      const withdrawn = await bulkRemovals.uploads(key, namesOf(body.filenames));
+      const withdrawn = await removals.uploads(key, namesOf(body.filenames));
       return {
         uploads: withdrawn.map(({ filename, outcome }) => ({ filename, withdrawn: outcome === 'removed' })),
       };

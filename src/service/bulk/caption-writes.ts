@@ -17,7 +17,6 @@ import { type StemGroup, store } from '../../dataset/upload-transitions.js';
 import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
-import type { ChangedDataset } from '../../storage/catalog/file-changes.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { inspectFile } from '../check/inspect-file.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
@@ -29,15 +28,12 @@ const MAX_CONCURRENT_WRITES = 16;
 /** Of all requests: other operations of the store wait behind those that were begun before. */
 const WRITES_AT_ONCE = 64;
 
-/** A transaction blocks all other writes, so many captions are saved in several. */
-const CAPTIONS_PER_TRANSACTION = 250;
-
 /**
  * How long new bytes may stay in the trash until a row refers to them, and how much of that must be left at that moment: longer
  * than any transaction takes.
  */
-const TRASH_LIFETIME: Micros = 3600 * MICROS_PER_SECOND;
-const TRASH_MARGIN: Micros = 600 * MICROS_PER_SECOND;
+const TRASH_LIFETIME: Micros = 1200 * MICROS_PER_SECOND;
+const TRASH_MARGIN: Micros = 300 * MICROS_PER_SECOND;
 
 export interface CaptionWrite {
   readonly filename: string;
@@ -53,25 +49,21 @@ export type CaptionResult =
 
 export interface SavedCaptions {
   readonly captions: readonly CaptionResult[];
-  /** The last revision of these changes; `undefined` if no caption is another one now. */
+  /** `undefined` if no caption is another one now. */
   readonly revision: number | undefined;
 }
 
 /** A caption whose bytes are stored, and whose row is not. */
 interface StoredCaption {
+  readonly filename: string;
   readonly file: StoredFile;
   readonly condition: WriteCondition | undefined;
 }
 
-interface SaveOptions {
-  readonly author: Author;
-  readonly signal: AbortSignal;
-}
-
 /**
  * Saves many captions in one request. Unlike an upload, a caption is not reserved first, so that the dataset never shows
- * UPLOADING: until its row exists, its bytes are listed in the trash, so that a crash leaves no untracked ones. A request that fails
- * leaves none.
+ * UPLOADING: its bytes are listed in the trash before they are stored, and the transaction that adds its row takes them out. What
+ * a crash, an error or a conflict leaves is deleted with the trash.
  */
 export class CaptionWrites {
   readonly #dependencies: ServiceDependencies;
@@ -82,108 +74,42 @@ export class CaptionWrites {
   }
 
   /**
-   * Saves captions, each if its condition is met.
+   * Saves captions, each if its condition is met, in one transaction.
    *
    * @returns what became of each, in the order given
-   * @throws ServiceError `dataset_not_found`; `invalid_name` and `invalid_field`, before any caption is saved; `invalid_name` of a
-   * stem with too many names, `quota_exceeded`, `no_space`, `unavailable` and the signal's reason: captions before the failure may be saved
+   * @throws ServiceError `dataset_not_found`, `invalid_name`, `invalid_field`, `quota_exceeded`, `no_space`, `unavailable` and the
+   * signal's reason: none is saved, unless the database did not answer (`unavailable`)
    */
-  async save(key: DatasetKey, captions: readonly CaptionWrite[], options: SaveOptions): Promise<SavedCaptions> {
-    const parsed = parseCaptions(captions);
-    if ((await this.#dependencies.catalog.record(key)) === undefined) throw datasetNotFound(key.id);
-    const saved = new Map<string, CaptionResult>();
-    let revision: number | undefined;
-    for (let start = 0; start < parsed.length; start += CAPTIONS_PER_TRANSACTION) {
-      options.signal.throwIfAborted();
-      const slice = parsed.slice(start, start + CAPTIONS_PER_TRANSACTION);
-      const written = await this.#saveSlice(key, slice, options);
-      for (const each of written.captions) saved.set(each.filename, each);
-      revision = written.revision ?? revision;
-    }
-    return { captions: parsed.map(({ filename }) => saved.get(filename)!), revision };
-  }
-
-  async #saveSlice(
+  async save(
     key: DatasetKey,
-    slice: readonly CaptionWrite[],
-    { author, signal }: SaveOptions,
+    captions: readonly CaptionWrite[],
+    { author, signal }: { author: Author; signal: AbortSignal },
   ): Promise<SavedCaptions> {
     const { catalog, now, newId } = this.#dependencies;
-    const tried = await this.#try(key, slice, author);
-    const captions = slice.filter(({ filename }) => !tried.has(filename));
-    const results = [...tried.values()];
-    if (captions.length === 0) return { captions: results, revision: undefined };
-    const ids = captions.map(() => newId());
+    const parsed = parseCaptions(captions).map((caption) => ({ ...caption, id: newId() }));
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const trashedUntil = now() + TRASH_LIFETIME;
     await catalog.addToTrash(
-      ids.map((id) => blobKeyOf({ id, datasetId: key.id })),
+      parsed.map(({ id }) => blobKeyOf({ id, datasetId: key.id })),
       trashedUntil,
     );
-    /** Without those that the store failed to store: it may still do so, and they stay in the trash. */
     const stored: StoredCaption[] = [];
-    let recorded: SavedCaptions = { captions: [], revision: undefined };
-    try {
-      await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
-        // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
-        const file = await withAnySignal([signal], (own) => {
-          const write = () => this.#write(key, { ...caption, id: ids[i]! }, own);
-          return this.#writes.run(key.accountId, write, { signal: own });
-        });
-        if ('upload' in file) stored.push({ file, condition: caption.condition });
-        else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
-      });
-      if (now() > trashedUntil - TRASH_MARGIN) {
-        throw new ServiceError('unavailable', 'Saving took too long and was ended. Save the captions again.');
-      }
-      recorded = await this.#record(key, stored, author);
-    } finally {
-      const saved = new Set(recorded.captions.flatMap((each) => (each.outcome === 'saved' ? [each.file.id] : [])));
-      const unsaved = stored.map(({ file }) => file).filter(({ id }) => !saved.has(id));
-      // Otherwise the cleanup deletes them when their time in the trash is over.
-      await this.#deleteUnsaved(unsaved, trashedUntil).catch(() => {});
-    }
-    return { captions: [...results, ...recorded.captions], revision: recorded.revision };
-  }
-
-  /**
-   * Finds the captions that are in conflict now, so that their bytes are not stored in vain. `#record` decides.
-   *
-   * @throws ServiceError `invalid_name` and `quota_exceeded`, as `#record` would
-   */
-  async #try(key: DatasetKey, slice: readonly CaptionWrite[], author: Author): Promise<Map<string, CaptionResult>> {
-    const at = this.#dependencies.now();
-    const captions = slice.map(({ filename, text, condition }) => {
-      // Only its name and its size count.
-      const upload: StoredFile['upload'] = {
-        state: 'stored',
-        sizeBytes: Buffer.byteLength(text),
-        sha256: '',
-        contentType: '',
-        facts: { kind: 'caption', characters: 0 },
-        warnings: [],
-        blobVersion: null,
-        finalizedAt: at,
-      };
-      const file: StoredFile = { id: filename, datasetId: key.id, filename, kind: 'caption', createdAt: at, upload };
-      return { file, condition };
+    const results = new Map<string, CaptionResult>();
+    await forEachConcurrent(parsed, MAX_CONCURRENT_WRITES, async (caption) => {
+      const { filename, condition } = caption;
+      // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
+      const file = await withAnySignal([signal], (own) =>
+        this.#writes.run(key.accountId, () => this.#write(key, caption, own), { signal: own }),
+      );
+      if ('upload' in file) stored.push({ filename, file, condition });
+      else results.set(filename, { filename, outcome: 'rejected', problem: file });
     });
-    const { results } = await this.#change(key, captions, { author, isTrial: true });
-    return new Map([...results].filter(([, { outcome }]) => outcome === 'conflict'));
-  }
-
-  /** Deletes the bytes of captions that have no row. */
-  async #deleteUnsaved(files: readonly StoredFile[], trashedUntil: Micros): Promise<void> {
-    const [first] = files;
-    if (first === undefined) return;
-    const { catalog, blobs, now } = this.#dependencies;
-    const { datasetId, filename } = first;
-    const time = now();
-    // An error can hide a commit that succeeded or is still to come. A change of the same dataset waits until it has ended, and the
-    // bytes that are then in the trash as before have no row.
-    await catalog.change({ datasetId, filenames: [filename], now: time, isActivity: false }, () => undefined);
-    const keys = await catalog.rescheduleTrash(files.map(blobKeyOf), { from: trashedUntil, to: time });
-    await blobs.delete(keys);
-    await catalog.removeFromTrash(keys, time);
+    if (now() > trashedUntil - TRASH_MARGIN) {
+      throw new ServiceError('unavailable', 'Saving took too long and was ended. Save the captions again.');
+    }
+    const recorded = await this.#record(key, stored, author);
+    for (const each of recorded.captions) results.set(each.filename, each);
+    return { captions: parsed.map(({ filename }) => results.get(filename)!), revision: recorded.revision };
   }
 
   /** Stores the bytes of a caption. @returns the file without a row, or what is wrong with the text */
@@ -227,45 +153,28 @@ export class CaptionWrites {
     return { id, datasetId, filename, kind: 'caption', createdAt: at, upload };
   }
 
-  /** Adds the rows of captions whose conditions are met, in one transaction. */
+  /** Adds the rows of captions whose conditions are met. */
   async #record(key: DatasetKey, captions: readonly StoredCaption[], author: Author): Promise<SavedCaptions> {
     if (captions.length === 0) return { captions: [], revision: undefined };
-    const { changed, results } = await this.#change(key, captions, { author });
+    const { catalog, now } = this.#dependencies;
+    const byStem = stemGroupsOf(captions);
+    const results = new Map<string, CaptionResult>();
+    const apply = (group: StemGroup, { filename, file, condition }: StoredCaption): StemGroup => {
+      try {
+        const next = store(group, file, condition);
+        results.set(filename, { filename, outcome: 'saved', file });
+        return next;
+      } catch (error) {
+        if (!(error instanceof PreconditionFailed)) throw error;
+        results.set(filename, { filename, outcome: 'conflict', current: error.current });
+        return group;
+      }
+    };
+    const filenames = captions.map(({ filename }) => filename);
+    const change = { datasetId: key.id, filenames, now: now(), isActivity: true, author };
+    const changed = await catalog.change(change, (group, stem) => (byStem.get(stem) ?? []).reduce(apply, group));
     if (changed === undefined) throw datasetNotFound(key.id);
     return { captions: [...results.values()], revision: changed.recordedIn };
-  }
-
-  async #change(
-    key: DatasetKey,
-    captions: readonly StoredCaption[],
-    options: { author: Author; isTrial?: boolean },
-  ): Promise<{ changed: ChangedDataset | undefined; results: ReadonlyMap<string, CaptionResult> }> {
-    const { catalog, now } = this.#dependencies;
-    const conditions = new Map(captions.map(({ file, condition }) => [file.id, condition]));
-    const byStem = stemGroupsOf(captions.map(({ file }) => file)) as ReadonlyMap<string, readonly StoredFile[]>;
-    const results = new Map<string, CaptionResult>();
-    const change = {
-      datasetId: key.id,
-      filenames: captions.map(({ file }) => file.filename),
-      now: now(),
-      isActivity: true,
-      ...options,
-    };
-    const changed = await catalog.change(change, (group, stem) =>
-      (byStem.get(stem) ?? []).reduce<StemGroup>((files, file) => {
-        const { filename } = file;
-        try {
-          const next = store(files, file, conditions.get(file.id));
-          results.set(filename, { filename, outcome: 'saved', file });
-          return next;
-        } catch (error) {
-          if (!(error instanceof PreconditionFailed)) throw error;
-          results.set(filename, { filename, outcome: 'conflict', current: error.current });
-          return files;
-        }
-      }, group),
-    );
-    return { changed, results };
   }
 }
 

@@ -1,36 +1,38 @@
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { BlobsNotDeleted } from '../../storage/blobs/blobs.js';
 import { pruneTokens } from '../../storage/catalog/accounts/accounts.js';
 import type { Retention } from '../../storage/catalog/history/retention.js';
 import type { JobKind } from '../../storage/catalog/jobs.js';
 import type { Database } from '../../storage/database/database.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { emptyTrash, releaseLeases } from '../upload/cleanup.js';
+import { thumbnailKeyOf } from '../download/thumbnails.js';
+import { releaseLeases } from '../upload/upload-lease.js';
 import type { JobHandler } from './job-runner.js';
 
-const MAX_INTERVAL: Micros = 30 * MICROS_PER_SECOND;
-const TOKEN_INTERVAL: Micros = 600 * MICROS_PER_SECOND;
+const MINUTE: Micros = 60 * MICROS_PER_SECOND;
+const HOUR: Micros = 60 * MINUTE;
+
+/** Of the work that frees space: at most a quarter of a lease after it has expired. */
+const MAX_INTERVAL: Micros = MINUTE / 2;
 
 /** Jobs of a mount root that no process has claimed for this long are of a machine or a folder that is gone. */
-const FORGET_MOUNTS_AFTER: Micros = 24 * 3600 * MICROS_PER_SECOND;
+const FORGET_MOUNTS_AFTER: Micros = 24 * HOUR;
+
+/** Objects that clients have written through links, without an upload that waits for them. */
+const LEFTOVER_AFTER: Micros = 24 * HOUR;
 
 /**
  * The jobs that remove what is no longer needed, at intervals. `clean-up` removes what crashes, disconnects and deletions leave: it
  * releases the leases of uploads that have expired, at most 1.5 lease durations after their process died, and moves the files of
  * deleted datasets to the trash.
- *
- * @param options.isReceiving whether this process is receiving an upload
  */
 export function cleanUpJobs(
   dependencies: ServiceDependencies,
-  {
-    database,
-    retention,
-    isReceiving,
-  }: { database: Database; retention: Retention; isReceiving: (fileId: string) => boolean },
+  { database, retention }: { database: Database; retention: Retention },
 ): JobHandler[] {
   const { catalog, jobs, now, rules } = dependencies;
   const interval = Math.min(MAX_INTERVAL, Math.round(rules.leaseDuration / 2));
-  const repeated = (kind: JobKind, work: (signal: AbortSignal) => Promise<void>, every = interval): JobHandler => ({
+  const repeated = (kind: JobKind, every: Micros, work: (signal: AbortSignal) => Promise<void>): JobHandler => ({
     kind,
     atOnce: 1,
     longestRetry: every,
@@ -40,13 +42,64 @@ export function cleanUpJobs(
     },
   });
   return [
-    repeated('clean-up', async (signal) => {
+    repeated('clean-up', interval, async (signal) => {
       await catalog.trashDeleted(signal);
       await jobs.deleteUnclaimed('mount', { dueBy: now() - FORGET_MOUNTS_AFTER });
-      await releaseLeases(dependencies, { isReceiving, signal });
+      await releaseLeases(dependencies, { signal });
     }),
-    repeated('empty-trash', (signal) => emptyTrash(dependencies, signal)),
-    repeated('prune-history', (signal) => retention.run(now(), signal)),
-    repeated('prune-tokens', () => pruneTokens(database, { now: now() }), TOKEN_INTERVAL),
+    repeated('empty-trash', interval, (signal) => emptyTrash(dependencies, signal)),
+    repeated('prune-history', interval, (signal) => retention.run(now(), signal)),
+    repeated('prune-tokens', 10 * MINUTE, () => pruneTokens(database, { now: now() })),
+    repeated('clean-store', 6 * HOUR, (signal) => cleanStore(dependencies, signal)),
   ];
+}
+
+/**
+ * Deletes the bytes of replaced or deleted files whose grace period is over, until the signal fires.
+ *
+ * @throws BlobsNotDeleted if the store keeps some of the bytes, once all others are deleted
+ */
+export async function emptyTrash(
+  { catalog, blobs, now }: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now'>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const time = now();
+  let failure: BlobsNotDeleted | undefined;
+  while (!signal?.aborted) {
+    const due = await catalog.expiredTrash(time);
+    if (due.length === 0) break;
+    const kept = new Set<string>();
+    try {
+      await blobs.delete(due.flatMap((key) => [key, thumbnailKeyOf(key)]));
+    } catch (error) {
+      if (!(error instanceof BlobsNotDeleted)) throw error;
+      failure ??= error;
+      for (const key of error.keys) kept.add(key);
+    }
+    const isKept = (key: string) => kept.has(key) || kept.has(thumbnailKeyOf(key));
+    await catalog.removeFromTrash(
+      due.filter((key) => !isKept(key)),
+      time,
+    );
+    // Not due for the rest of this run.
+    await catalog.rescheduleTrash(due.filter(isKept), time + 1);
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** Deletes old objects that clients have written through links and no pending upload waits for. */
+async function cleanStore(
+  { catalog, blobs, now }: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { staging } = blobs;
+  const time = now();
+  for await (const page of staging?.list() ?? []) {
+    signal.throwIfAborted();
+    for (const { key, changedAt } of page) {
+      if (changedAt > (time - LEFTOVER_AFTER) / 1000) continue;
+      const file = await catalog.file(key.slice(key.indexOf('/') + 1));
+      if (file?.upload.state !== 'pending') await staging?.delete([key]);
+    }
+  }
 }

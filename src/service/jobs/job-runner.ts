@@ -38,8 +38,8 @@ export interface JobRunnerOptions {
 /** Due jobs that another process has enqueued, or left behind, are found at the latest after this time. */
 const MAX_PAUSE_MS = 5000;
 
-/** The least time between two searches for due jobs, so that many changes in a row cause few. */
-const MIN_PAUSE_MS = 50;
+/** Between a change and the search for due jobs, so that many changes in a row cause few searches. */
+const WAKE_DELAY_MS = 50;
 
 /** The pause after the first failure; it doubles with each further one, up to the longest. */
 const FIRST_RETRY: Micros = 2 * MICROS_PER_SECOND;
@@ -74,8 +74,8 @@ export class JobRunner {
       return this.#startDue();
     };
     const report = (error: unknown) => onError(error, undefined);
-    this.#loop = new Loop(work, { pauseMs: MAX_PAUSE_MS, minPauseMs: MIN_PAUSE_MS, onError: report });
-    jobs.onWake(() => this.#loop?.wake());
+    this.#loop = new Loop(work, { pauseMs: MAX_PAUSE_MS, onError: report });
+    jobs.onWake(() => this.#loop?.wake(WAKE_DELAY_MS));
   }
 
   /** Aborts the jobs in flight, which the next process continues, and resolves once they have ended. */
@@ -153,7 +153,7 @@ export class JobRunner {
       ended: this.#run(handler, job).finally(() => {
         this.#running.delete(running);
         // A long queue does not wait between two jobs.
-        this.#loop?.continue();
+        this.#loop?.wake();
       }),
     };
     this.#running.add(running);

@@ -1,78 +1,53 @@
 export interface LoopOptions {
   /** The longest time between two runs. */
   readonly pauseMs: number;
-  /** Runs that follow a call of `wake` begin at least this long after the one before, so that many calls cause few runs. */
-  readonly minPauseMs?: number;
   readonly onError: (error: unknown) => void;
 }
 
 /** Runs work again and again until it is stopped; one run at a time. */
 export class Loop {
-  readonly #work: (signal: AbortSignal) => Promise<unknown>;
-  readonly #options: LoopOptions;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
-  #isWoken = false;
-  #isContinued = false;
-  /** Ends a sleep that is over. */
-  #onChange: () => void = () => {};
+  /** When the next run begins, on the clock of `performance`. */
+  #dueAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Ends the sleep; present while the loop sleeps. */
+  #endSleep: (() => void) | undefined;
 
   /**
    * Starts the loop: it runs `work` at once, and then `pauseMs` after each end, or earlier if `work` returns a shorter pause in
    * milliseconds, or when it is woken. An error is reported, and the next run follows after the pause.
    */
   constructor(work: (signal: AbortSignal) => Promise<unknown>, options: LoopOptions) {
-    this.#work = work;
-    this.#options = options;
-    this.#running = this.#run();
+    this.#running = this.#run(work, options);
   }
 
-  /** Runs the work soon, and returns at once. */
-  wake(): void {
-    this.#isWoken = true;
-    this.#onChange();
-  }
-
-  /** Runs the work as soon as no run is in flight, and returns at once. */
-  continue(): void {
-    this.#isContinued = true;
-    this.wake();
+  /** Runs the work after a delay at the latest, once no run is in flight, and returns at once. */
+  wake(delayMs = 0): void {
+    this.#dueAt = Math.min(this.#dueAt, performance.now() + delayMs);
+    if (this.#endSleep === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#endSleep, this.#dueAt - performance.now());
   }
 
   /** Aborts the signal of the work, and resolves once no run is in flight. */
   stop(): Promise<void> {
     this.#stopping.abort();
-    this.continue();
+    this.wake();
     return this.#running;
   }
 
-  async #run(): Promise<void> {
-    const { pauseMs, minPauseMs = 0, onError } = this.#options;
+  async #run(work: (signal: AbortSignal) => Promise<unknown>, { pauseMs, onError }: LoopOptions): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      // Before the work, so that a call meanwhile causes another run.
-      this.#isWoken = false;
-      this.#isContinued = false;
-      const next = await this.#work(signal).catch(onError);
-      const sleepMs = typeof next === 'number' ? Math.min(Math.max(next, 1), pauseMs) : pauseMs;
-      await this.#sleep(minPauseMs, () => this.#isContinued);
-      await this.#sleep(sleepMs, () => this.#isWoken);
+      // Before the work, so that a call during the work causes another run.
+      this.#dueAt = Number.POSITIVE_INFINITY;
+      const next = await work(signal).catch(onError);
+      await new Promise<void>((resolve) => {
+        this.#endSleep = resolve;
+        this.wake(typeof next === 'number' ? Math.min(Math.max(next, 1), pauseMs) : pauseMs);
+      });
+      this.#endSleep = undefined;
     }
-  }
-
-  /** Resolves after a time, or as soon as the sleep is over. */
-  #sleep(ms: number, isOver: () => boolean): Promise<void> {
-    if (isOver()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#onChange = () => {};
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      this.#onChange = () => {
-        if (isOver()) end();
-      };
-    });
   }
 }

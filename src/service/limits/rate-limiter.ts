@@ -7,10 +7,7 @@ export interface Rate {
   readonly burst: number;
 }
 
-/**
- * Limits the rate of events for each key: a token bucket, in the form of the generic cell rate algorithm
- * (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm), which stores one time for each key.
- */
+/** Limits the rate of events for each key (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). */
 export class RateLimiter {
   readonly #intervalMs: number;
   readonly #toleranceMs: number;

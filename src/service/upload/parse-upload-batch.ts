@@ -1,5 +1,5 @@
 import { MAX_BATCH_FILES } from '../../api/limits.js';
-import type { Author, WriteCondition } from '../../dataset/dataset.js';
+import type { WriteCondition } from '../../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 
@@ -18,13 +18,6 @@ export interface BatchEntry {
   readonly condition: WriteCondition | undefined;
 }
 
-export interface BatchOptions {
-  readonly author: Author;
-  readonly conditions?: ReadonlyMap<string, WriteCondition>;
-  /** Ends the batch. */
-  readonly signal?: AbortSignal;
-}
-
 /**
  * Checks the names and sizes of all files of a batch.
  *
@@ -32,7 +25,7 @@ export interface BatchOptions {
  */
 export function parseUploadBatch(
   sizes: ReadonlyMap<string, unknown>,
-  { maxBytes, conditions }: { maxBytes: number; conditions: ReadonlyMap<string, WriteCondition> | undefined },
+  { maxBytes, conditions }: { maxBytes: number; conditions: ReadonlyMap<string, WriteCondition> },
 ): BatchEntry[] {
   if (sizes.size > MAX_BATCH_FILES) {
     const message = `The batch has ${sizes.size} files, but at most ${MAX_BATCH_FILES} are allowed. Send several batches.`;
@@ -50,7 +43,7 @@ export function parseUploadBatch(
         throw new ServiceError('invalid_name', message);
       }
       names.add(filename);
-      entries.push({ raw, filename, sizeBytes, condition: conditions?.get(raw) });
+      entries.push({ raw, filename, sizeBytes, condition: conditions.get(raw) });
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       errors.push({

@@ -13,7 +13,7 @@ import {
   withdraw,
 } from '../../dataset/upload-transitions.js';
 import { changedMeanwhile, PreconditionFailed, requireCondition } from '../../dataset/write-condition.js';
-import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
+import { BlobsNotDeleted, blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
 import type { ChangedDataset, FileChange } from '../../storage/catalog/file-changes.js';
 import { inspectFile } from '../check/inspect-file.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -26,8 +26,8 @@ export type FinalizedFile = CompleteFile & {
 };
 
 /**
- * The exclusive right to receive and finalize a pending upload. Only the holder may write or delete the bytes under the
- * file's key. Cleanup or another attempt can take over an expired lease. The former holder's methods then change nothing.
+ * The exclusive right to receive and finalize a pending upload, and to write or delete the bytes under its key. Once another caller
+ * has taken over the expired lease, the former holder's methods change nothing.
  */
 export class UploadLease {
   readonly file: PendingFile;
@@ -43,12 +43,7 @@ export class UploadLease {
   /** True if the condition of the upload is not met: its link accepts no other attempt. */
   #isInConflict = false;
 
-  /**
-   * @param options.token the lease token in the file's row
-   * @param options.until the end of the lease, unless it is renewed
-   * @param options.accountId the owner of the dataset
-   * @param options.role that of the dataset
-   */
+  /** @param options the token and the end of the lease in the file's row, and the owner and the role of the dataset */
   constructor(
     dependencies: ServiceDependencies,
     file: PendingFile,
@@ -245,4 +240,33 @@ export class UploadLease {
     const change = { datasetId, filenames: [filename], now: this.#dependencies.now(), isActivity: true, ...options };
     return this.#dependencies.catalog.change(change, transition);
   }
+}
+
+/**
+ * Releases the leases that have expired, and deletes any bytes their uploads stored.
+ *
+ * @param options.isLiveToo releases live leases too: for the start of a process that alone uses the catalog, when all are from an
+ * earlier process
+ * @throws BlobsNotDeleted if the store keeps some of them. Their leases are released by a later call
+ */
+export async function releaseLeases(
+  dependencies: ServiceDependencies,
+  { isLiveToo = false, signal }: { isLiveToo?: boolean; signal?: AbortSignal } = {},
+): Promise<void> {
+  const { catalog, blobs, now } = dependencies;
+  const expiredBy = isLiveToo ? Number.MAX_SAFE_INTEGER : now();
+  let failure: BlobsNotDeleted | undefined;
+  for (const file of await catalog.expiredLeases(expiredBy)) {
+    if (signal?.aborted) break;
+    // Only a lease holder may delete the bytes. Another process, or the client's next attempt, may acquire it first.
+    const lease = await UploadLease.acquire(dependencies, file, { expiredBy, isActivity: false, isDurable: false });
+    try {
+      if (lease !== undefined) await blobs.delete([blobKeyOf(file)]);
+      await lease?.release();
+    } catch (error) {
+      if (!(error instanceof BlobsNotDeleted)) throw error;
+      failure ??= error;
+    }
+  }
+  if (failure !== undefined) throw failure;
 }

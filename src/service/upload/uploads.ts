@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { withAnySignal } from '../../abort-signals.js';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
-import { stemGroupsOf, uploadsIn } from '../../dataset/counts.js';
+import { stemGroupsOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
@@ -14,19 +14,14 @@ import { ServiceError } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { reserve, type StemGroup } from '../../dataset/upload-transitions.js';
-import { PreconditionFailed } from '../../dataset/write-condition.js';
+import { meetsCondition, PreconditionFailed } from '../../dataset/write-condition.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Quota } from '../limits/quota.js';
-import { unmetConditions } from '../unmet-conditions.js';
-import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-upload-batch.js';
-import { UnreleasedLeases } from './unreleased-leases.js';
+import { type BatchEntry, parseUploadBatch } from './parse-upload-batch.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
-import type { SignedUpload } from './upload-links.js';
-
-/** A transaction blocks all other writes, so a large batch is reserved in several; one takes some 10 ms. */
-const FILES_PER_TRANSACTION = 100;
+import type { SignedUpload } from '../signed-links.js';
 
 /** Conflicts of a batch that an answer lists. */
 const MAX_REPORTED_CONFLICTS = 100;
@@ -54,9 +49,6 @@ export class Uploads {
   readonly #dependencies: ServiceDependencies;
   /** Link uploads that this process is receiving, by file id, so that a newer request can replace one. */
   readonly #linkUploads = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
-  /** Ids of all files that this process is receiving. */
-  readonly #receivingIds = new Set<string>();
-  readonly #unreleasedLeases = new UnreleasedLeases();
 
   /** Of the uploads that this process receives at once. */
   readonly #quota: Quota;
@@ -67,49 +59,33 @@ export class Uploads {
   }
 
   /**
-   * Reserves uploads through signed links, and yields them some at a time: a large batch, all at once, would take a hundred
-   * megabytes. None is durable before the last; if a reservation fails, the signal fires, or the caller stops early, those before
-   * are withdrawn.
+   * Reserves uploads through signed links, all in one transaction.
    *
    * @param sizes the exact size in bytes of each file, by name
    * @param options.conditions of files among them, by the same names
    * @returns the pending file of each name as given
-   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others, with the first 100 errors in `detail`;
-   * PreconditionFailed, with the names in `detail`, if conditions are not met; the signal's reason
+   * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `invalid_name`, `unsupported_type` and others, with the first 100
+   * errors in `detail`; PreconditionFailed, with the names in `detail`, if conditions are not met
    */
-  async *reserveBatch(
+  async reserve(
     key: DatasetKey,
     sizes: ReadonlyMap<string, unknown>,
-    { author, conditions, signal }: BatchOptions,
-  ): AsyncGenerator<ReadonlyMap<string, PendingFile>> {
+    { author, conditions = new Map() }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
+  ): Promise<ReadonlyMap<string, PendingFile>> {
     const { catalog, now, rules } = this.#dependencies;
-    const dataset = await catalog.record(key);
-    if (dataset === undefined) throw datasetNotFound(key.id);
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
     const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
-    await this.#requireConditions(key, entries);
-    if (uploadsIn(dataset.counts) + entries.length > catalog.limits.datasetFiles) {
-      const all = entries.map((entry) => this.#linkedFile(key, entry, { createdAt, author }));
-      await this.#reserveSlice(key, all, { isDurable: false, isTrial: true });
-    }
-    const reservedIds = new Set<string>();
-    let isComplete = false;
-    try {
-      for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
-        signal?.throwIfAborted();
-        const end = start + FILES_PER_TRANSACTION;
-        const linked = (entry: BatchEntry) => [entry.raw, this.#linkedFile(key, entry, { createdAt, author })] as const;
-        const slice = new Map(entries.slice(start, end).map(linked));
-        const files = [...slice.values()];
-        // The last commit makes those before it durable too.
-        await this.#reserveSlice(key, files, { isDurable: end >= entries.length });
-        for (const { id } of files) reservedIds.add(id);
-        yield slice;
-      }
-      isComplete = true;
-    } finally {
-      if (!isComplete) await this.#withdraw(key, entries.slice(0, reservedIds.size), reservedIds).catch(() => {});
-    }
+    await this.#requireConditions(key.id, entries);
+    const files = new Map(entries.map((entry) => [entry.raw, this.#linkedFile(key, entry, { createdAt, author })]));
+    const byStem = stemGroupsOf([...files.values()]);
+    const filenames = entries.map(({ filename }) => filename);
+    const change = { datasetId: key.id, filenames, now: createdAt, isActivity: true };
+    const changed = await catalog.change(change, (group, stem) =>
+      (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
+    );
+    if (changed === undefined) throw datasetNotFound(key.id);
+    return files;
   }
 
   #linkedFile(
@@ -127,48 +103,22 @@ export class Uploads {
     return this.#pendingFile(key, filename, { createdAt, upload });
   }
 
-  /** Reports conditions that are not met before any file is sent. Finalizing an upload decides. */
-  async #requireConditions(key: DatasetKey, entries: readonly BatchEntry[]): Promise<void> {
-    const conflicts = [...(await unmetConditions(this.#dependencies, key.id, entries))];
+  /** Reports conditions that are not met before any file is sent. Finalizing an upload decides. @throws PreconditionFailed */
+  async #requireConditions(datasetId: string, entries: readonly BatchEntry[]): Promise<void> {
+    const conditional = entries.filter(({ condition }) => condition !== undefined);
+    if (conditional.length === 0) return;
+    const filenames = conditional.map(({ filename }) => filename);
+    const found = await this.#dependencies.catalog.storedFiles({ datasetId, filenames });
+    const stored = new Map(found.map((file) => [file.filename, file]));
+    const conflicts = conditional.filter(({ filename, condition }) => !meetsCondition(condition, stored.get(filename)));
     const [first] = conflicts;
     if (first === undefined) return;
-    const detail = conflicts.slice(0, MAX_REPORTED_CONFLICTS).map(([filename, current]) => {
+    const detail = conflicts.slice(0, MAX_REPORTED_CONFLICTS).map(({ filename }) => {
+      const current = stored.get(filename)?.upload;
       const message = current === undefined ? 'does not exist' : `has the ETag "${current.sha256}"`;
       return { path: `ifMatch.${filename}`, message };
     });
-    throw new PreconditionFailed(...first, { detail });
-  }
-
-  /** @throws ServiceError `dataset_not_found`, `quota_exceeded` */
-  async #reserveSlice(
-    key: DatasetKey,
-    files: readonly PendingFile[],
-    options: { isDurable: boolean; isTrial?: boolean },
-  ): Promise<void> {
-    const byStem = stemGroupsOf(files);
-    const changed = await this.#dependencies.catalog.change(
-      {
-        datasetId: key.id,
-        filenames: files.map(({ filename }) => filename),
-        now: this.#dependencies.now(),
-        isActivity: true,
-        ...options,
-      },
-      (group, stem) => (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
-    );
-    if (changed === undefined && options.isTrial !== true) throw datasetNotFound(key.id);
-  }
-
-  /** Removes reservations of a batch that failed. As with those, the last commit makes the others durable. */
-  async #withdraw(key: DatasetKey, entries: readonly BatchEntry[], ids: ReadonlySet<string>): Promise<void> {
-    const { catalog, now } = this.#dependencies;
-    for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
-      const end = start + FILES_PER_TRANSACTION;
-      const filenames = entries.slice(start, end).map(({ filename }) => filename);
-      const isDurable = end >= entries.length;
-      const change = { datasetId: key.id, filenames, now: now(), isActivity: true, isDurable };
-      await catalog.change(change, (group) => group.filter(({ id }) => !ids.has(id)));
-    }
+    throw new PreconditionFailed(first.filename, stored.get(first.filename)?.upload, { detail });
   }
 
   /**
@@ -179,17 +129,19 @@ export class Uploads {
    */
   async receiveDirect(key: DatasetKey, rawFilename: string, incoming: DirectBody): Promise<FinalizedFile> {
     const release = this.#quota.hold(key.accountId);
-    return this.#receiveDirect(key, rawFilename, incoming).finally(release);
+    try {
+      const lease = await this.#reserveDirect(key, rawFilename, incoming);
+      const { filename } = lease.file;
+      const message = `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`;
+      return await this.#receive(lease, incoming, { bytes: MAX_DIRECT_BYTES, message });
+    } finally {
+      release();
+    }
   }
 
-  async #receiveDirect(
-    key: DatasetKey,
-    rawFilename: string,
-    { author, condition, ...incoming }: DirectBody,
-  ): Promise<FinalizedFile> {
+  async #reserveDirect(key: DatasetKey, rawFilename: string, { author, condition }: DirectBody): Promise<UploadLease> {
     const { catalog, now, rules, newId } = this.#dependencies;
     const filename = parseFilename(rawFilename);
-    await this.#unreleasedLeases.release();
     const createdAt = now();
     const expiresAt = createdAt + rules.leaseDuration;
     const token = newId();
@@ -207,13 +159,8 @@ export class Uploads {
     });
     const dataset = await catalog.reserveDirect({ accountId: key.accountId, file });
     if (dataset === undefined) throw datasetNotFound(key.id);
-    const limit = {
-      bytes: MAX_DIRECT_BYTES,
-      message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
-    };
     const { accountId, role } = dataset;
-    const lease = new UploadLease(this.#dependencies, file, { token, until: expiresAt, accountId, role });
-    return this.#receive(lease, incoming, limit);
+    return new UploadLease(this.#dependencies, file, { token, until: expiresAt, accountId, role });
   }
 
   /**
@@ -229,7 +176,6 @@ export class Uploads {
     const earlier = this.#linkUploads.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_finalized', 'A newer request uploads the same file.'));
     await earlier?.ended;
-    await this.#unreleasedLeases.release();
     const file = await catalog.file(link.fileId);
     if (file === undefined) {
       const reason = 'This upload link was replaced by a newer one, or its file was deleted.';
@@ -263,18 +209,12 @@ export class Uploads {
     return received;
   }
 
-  /** Whether this process is receiving the upload. */
-  isReceiving(fileId: string): boolean {
-    return this.#receivingIds.has(fileId);
-  }
-
   async #receive(
     lease: UploadLease,
     { body, signal, atMostBytes }: IncomingBody,
     limit: { bytes: number; message: string },
   ): Promise<FinalizedFile> {
-    const { filename, id, upload } = lease.file;
-    this.#receivingIds.add(id);
+    const { filename, upload } = lease.file;
     try {
       return await lease.whileRenewing(async () => {
         await lease.requireCondition();
@@ -288,11 +228,9 @@ export class Uploads {
         return lease.finalize(staged, signal);
       });
     } catch (error) {
-      this.#unreleasedLeases.add(lease);
-      await this.#unreleasedLeases.release();
+      // Without a database, the lease expires.
+      await lease.release().catch(() => {});
       throw error;
-    } finally {
-      this.#receivingIds.delete(id);
     }
   }
 

@@ -1,20 +1,12 @@
+import { Readable } from 'node:stream';
 import { type AccountEvent, watchAccount } from './watch-account.js';
 
-/** Events that wait for one follower. One that is further behind has missed some. */
+/** Events that wait for one follower. One that is further behind is ended. */
 const MAX_WAITING = 1000;
 
-/** One of the streams that a watch of an account has. */
-interface Follower {
-  /** By dataset, the latest event that the follower has not taken. */
-  readonly waiting: Map<string, AccountEvent>;
-  wake: () => void;
-  hasEnded: boolean;
-  error?: unknown;
-}
-
-/** A watch of an account, with its followers. */
+/** A watch of an account, and the streams that follow it. */
 interface SharedWatch {
-  readonly followers: Set<Follower>;
+  readonly followers: Set<Readable>;
   readonly ending: AbortController;
   isOpen: boolean;
 }
@@ -33,37 +25,29 @@ export class AccountWatches {
     this.#dependencies = dependencies;
   }
 
-  /** Yields events as `watchAccount` does. Also ends for a caller that is too slow, who has missed events then. */
+  /** Yields events as `watchAccount` does. Also ends for a caller that is too slow, and misses the events after that. */
   async *follow(accountId: string, signal: AbortSignal): AsyncGenerator<AccountEvent> {
     const watch = this.#watches.get(accountId) ?? this.#begin(accountId);
-    const follower: Follower = { waiting: new Map(), wake: () => {}, hasEnded: false };
-    watch.followers.add(follower);
-    if (watch.isOpen) deliver(follower, { type: 'open' });
-    const wake = () => follower.wake();
-    signal.addEventListener('abort', wake);
+    const events = new Readable({ objectMode: true, read: () => {} });
+    watch.followers.add(events);
+    if (watch.isOpen) events.push({ type: 'open' } satisfies AccountEvent);
+    const onAbort = () => end(watch, events);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
     try {
-      while (!signal.aborted) {
-        const [next] = follower.waiting;
-        if (next !== undefined) {
-          follower.waiting.delete(next[0]);
-          yield next[1];
-        } else if (follower.hasEnded) {
-          if (follower.error !== undefined) throw follower.error;
-          return;
-        } else {
-          await new Promise<void>((resolve) => {
-            follower.wake = resolve;
-          });
-        }
+      for await (const event of events) {
+        if (signal.aborted) return;
+        yield event;
       }
     } finally {
-      signal.removeEventListener('abort', wake);
-      this.#leave(accountId, watch, follower);
+      signal.removeEventListener('abort', onAbort);
+      watch.followers.delete(events);
+      if (watch.followers.size === 0) this.#stop(accountId, watch);
     }
   }
 
   #begin(accountId: string): SharedWatch {
-    const watch = { followers: new Set<Follower>(), ending: new AbortController(), isOpen: false };
+    const watch = { followers: new Set<Readable>(), ending: new AbortController(), isOpen: false };
     this.#watches.set(accountId, watch);
     void this.#distribute(accountId, watch);
     return watch;
@@ -71,45 +55,29 @@ export class AccountWatches {
 
   async #distribute(accountId: string, watch: SharedWatch): Promise<void> {
     const { followers, ending } = watch;
-    let error: unknown;
     try {
       for await (const event of watchAccount(this.#dependencies, accountId, ending.signal)) {
         if (event.type === 'open') watch.isOpen = true;
-        for (const follower of followers) deliver(follower, event);
+        for (const events of followers) {
+          events.push(event);
+          if (events.readableLength > MAX_WAITING) end(watch, events);
+        }
       }
-    } catch (cause) {
-      error = cause;
+      this.#stop(accountId, watch);
+      for (const events of followers) end(watch, events);
+    } catch (error) {
+      this.#stop(accountId, watch);
+      for (const events of followers) events.destroy(error as Error);
     }
-    this.#forget(accountId, watch);
-    for (const follower of followers) end(follower, error);
   }
 
-  #leave(accountId: string, watch: SharedWatch, follower: Follower): void {
-    watch.followers.delete(follower);
-    if (watch.followers.size > 0) return;
+  #stop(accountId: string, watch: SharedWatch): void {
     watch.ending.abort();
-    this.#forget(accountId, watch);
-  }
-
-  #forget(accountId: string, watch: SharedWatch): void {
     if (this.#watches.get(accountId) === watch) this.#watches.delete(accountId);
   }
 }
 
-function deliver(follower: Follower, event: AccountEvent): void {
-  if (follower.hasEnded) return;
-  const { waiting } = follower;
-  const key = event.type === 'open' ? '' : event.type === 'deleted' ? event.id : event.summary.dataset.id;
-  waiting.delete(key);
-  waiting.set(key, event);
-  if (waiting.size > MAX_WAITING) {
-    waiting.clear();
-    end(follower);
-  } else follower.wake();
-}
-
-function end(follower: Follower, error?: unknown): void {
-  follower.hasEnded = true;
-  follower.error = error;
-  follower.wake();
+/** Ends a stream after the events that wait for it. */
+function end({ followers }: SharedWatch, events: Readable): void {
+  if (followers.delete(events)) events.push(null);
 }

@@ -9,9 +9,6 @@ import type { ServiceDependencies } from '../dependencies.js';
 /** The longest delay of a Node timer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** How often the store is searched for presigned uploads, since it sends no notifications. */
-const SEARCH_INTERVAL_MS = 1000;
-
 /** Limit of the names of a change. A reader of more reads all files. */
 const MAX_CHANGED_NAMES = 200;
 
@@ -35,7 +32,7 @@ export interface WatchOptions {
  * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
 export async function* watchDataset(
-  { catalog, rules, now, findPresignedUploads }: ServiceDependencies,
+  { catalog, rules, now }: ServiceDependencies,
   key: DatasetKey,
   { signal, withLinked = false }: WatchOptions,
 ): AsyncGenerator<DatasetChange> {
@@ -64,9 +61,6 @@ export async function* watchDataset(
       const all = [dataset, ...dataset.links.map((link) => link.dataset)];
       // A linked dataset that is new may have changed before.
       if (changed.follow(all.map(({ id }) => id))) wake.abort();
-      const pending = all.filter(({ counts }) => counts.pending > 0);
-      const isSearching = findPresignedUploads !== undefined && pending.length > 0;
-      if (isSearching) for (const each of pending) findPresignedUploads(each);
       // The clock is read once for both, so that no change falls between two readings.
       const at = now();
       for (const each of withLinked ? all : [dataset]) {
@@ -80,10 +74,7 @@ export async function* watchDataset(
         }
       }
       const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;
-      const maxMs = isSearching ? SEARCH_INTERVAL_MS : MAX_TIMEOUT_MS;
-      await withAnySignal([signal, wake.signal], (either) =>
-        waitUnlessAborted(nextChange - at, { maxMs, signal: either }),
-      );
+      await withAnySignal([signal, wake.signal], (either) => waitUnlessAborted(nextChange - at, { signal: either }));
     }
   } finally {
     unsubscribe();
@@ -138,10 +129,7 @@ function fingerprintOfOne({ name, role, counts }: Pick<Dataset, 'name' | 'role' 
   return { name, role, ...counts, pendingUntil: 0 };
 }
 
-/** Waits for a duration, but at least 1 ms and at most `maxMs`. Returns early, without an error, when the signal fires. */
-export async function waitUnlessAborted(
-  duration: Micros,
-  { maxMs = MAX_TIMEOUT_MS, signal }: { maxMs?: number; signal: AbortSignal },
-): Promise<void> {
-  await wait(Math.min(Math.max(duration / 1000, 1), maxMs), undefined, { signal }).catch(() => {});
+/** Waits for a duration, but at least 1 ms. Returns early, without an error, when the signal fires. */
+export async function waitUnlessAborted(duration: Micros, { signal }: { signal: AbortSignal }): Promise<void> {
+  await wait(Math.min(Math.max(duration / 1000, 1), MAX_TIMEOUT_MS), undefined, { signal }).catch(() => {});
 }

@@ -271,12 +271,10 @@ export class Catalog {
     for (const keys of rowChunksOf(blobKeys)) await deletion.where('blob_key', 'in', keys).execute();
   }
 
-  /** Makes blobs in the trash due at another time, only those due at `from` if it is given. @returns their keys */
-  async rescheduleTrash(blobKeys: readonly string[], { from, to }: { from?: Micros; to: Micros }): Promise<string[]> {
-    const all = this.#db.query.updateTable('trash').set({ delete_after: to }).returning('blob_key');
-    const update = from === undefined ? all : all.where('delete_after', '=', from);
-    const rows = await rowsOf(rowChunksOf(blobKeys).map((keys) => update.where('blob_key', 'in', keys)));
-    return rows.map((row) => row.blob_key);
+  /** Makes blobs in the trash due at another time. */
+  async rescheduleTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
+    const update = this.#db.query.updateTable('trash').set({ delete_after: deleteAfter });
+    for (const keys of rowChunksOf(blobKeys)) await update.where('blob_key', 'in', keys).execute();
   }
 
   /** Rejects if the database does not answer, or only to reads. */

@@ -77,8 +77,6 @@ export interface FileChange {
   readonly isActivity: boolean;
   /** As in `Database.transact`; true by default. */
   readonly isDurable?: boolean;
-  /** True if the change only finds out whether it may be made: it throws as it would otherwise, and writes nothing. */
-  readonly isTrial?: boolean;
   /** False if the caller has discarded the bytes of the leased uploads that the change removes; true by default. */
   readonly mayHaveBlobs?: boolean;
   /** Who changes stored files; without it, the author of the upload that the change finalizes. */
@@ -125,7 +123,7 @@ export interface ChangeOptions {
  * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
- * `undefined` for one of the stems, the revision that a restore needs is gone, or the change is a trial
+ * `undefined` for one of the stems, or the revision that a restore needs is gone
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
@@ -222,7 +220,6 @@ function changeOnce(
     // Restored files were within the limit once.
     if (restore === undefined) await requireRoom(query, send, { datasetId, counts, changes: stemChanges, limits });
     const accountId = row.account_id;
-    if (change.isTrial) return send(addUsage(query, { accountId, added, limits })).then(() => undefined);
     if (isActivity) lastActivity = now;
     const stored = storedDifference(
       stemChanges.flatMap((each) => each.before),

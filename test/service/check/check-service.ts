@@ -10,11 +10,11 @@ import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
-import { checkFileJob } from '../../../src/service/jobs/check-file-job.js';
+import { FileRemovals } from '../../../src/service/bulk/file-removals.js';
+import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-jobs.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
-import { inspectAgainJob } from '../../../src/service/verify/inspect-again-job.js';
 import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
@@ -191,6 +191,7 @@ export async function openPlace(place: Place) {
     newNeighbour,
     newInstance,
     datasets,
+    removals: new FileRemovals(dependencies),
     view,
     /** Waits until the dataset has the status. */
     becomes: (status: Status) =>

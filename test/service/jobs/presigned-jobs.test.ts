@@ -2,11 +2,11 @@ import { Readable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
-import { cleanStoreJob } from '../../../src/service/jobs/clean-store-job.js';
-import { finalizeUploadJob } from '../../../src/service/jobs/finalize-upload-job.js';
-import { findUploadsJob, searchOnRequest } from '../../../src/service/jobs/find-uploads-job.js';
+import { cleanUpJobs } from '../../../src/service/jobs/clean-up-jobs.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
+import { finalizeUploadJob, findUploadsJob } from '../../../src/service/jobs/presigned-jobs.js';
 import { blobKeyOf, type Staging } from '../../../src/storage/blobs/blobs.js';
+import type { Retention } from '../../../src/storage/catalog/history/retention.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { LEASE, openPlace, PLACES, SECOND } from '../check/check-service.js';
 
@@ -144,14 +144,14 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       };
       await reserveAll(['a.txt']);
       runner.start();
-      advance(100 * SECOND);
+      advance(50 * SECOND);
       await expect.poll(listings).toBe(1);
-      await expect.poll(pause).toBeLessThan(10.5);
-      expect(await pause()).toBeGreaterThan(8);
+      await expect.poll(pause).toBeLessThan(5.5);
+      expect(await pause()).toBeGreaterThan(3);
       advance(HOUR);
       await expect.poll(listings).toBe(2);
-      await expect.poll(pause).toBeGreaterThan(50);
-      expect(await pause()).toBeLessThanOrEqual(60);
+      await expect.poll(pause).toBeGreaterThan(8);
+      expect(await pause()).toBeLessThanOrEqual(10);
       advance(HOUR);
       await expect.poll(kinds).toEqual([]);
     });
@@ -178,14 +178,16 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
     });
 
     test('that no search finds are deleted after a day, unless they are pending', async () => {
-      const { reserveAll, put, advance, written, withStaging, key, newId } = await open();
+      const { reserveAll, put, advance, written, withStaging, key, newId, database } = await open();
       const [pending] = await reserveAll(['a.txt']);
       const unknown = { id: newId(), datasetId: key.id };
       await put(pending!);
       await put(unknown);
       const job = { kind: 'clean-store', key: '', accountId: '', payload: {} } as const;
       const claim = { failures: 0, error: undefined, lease: 'lease', generation: 1 };
-      const clean = () => cleanStoreJob(withStaging).run({ ...job, ...claim }, new AbortController().signal);
+      const jobs = cleanUpJobs(withStaging, { database, retention: {} as Retention });
+      const handler = jobs.find(({ kind }) => kind === job.kind)!;
+      const clean = () => handler.run({ ...job, ...claim }, new AbortController().signal);
       advance(23 * HOUR);
       await clean();
       expect(written.size).toBe(2);
@@ -218,27 +220,6 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       await expect.poll(finalization).toMatchObject({ waiting: 1, failed: 0 });
       expect(finalized).toEqual([]);
       advance(HOUR);
-      await expect.poll(() => finalized).toEqual(['a.txt']);
-    });
-
-    test('are searched for at once by requests for the status, which write once a second', async () => {
-      const { runner, reserveAll, put, advance, finalized, jobs, key, now } = await open();
-      const [file] = await reserveAll(['a.txt']);
-      advance(60 * SECOND);
-      runner.start();
-      // The next search is due in six seconds.
-      await expect.poll(async () => (await jobs.owners(['find-uploads']))[0]?.dueAt).toBeGreaterThan(now());
-      await put(file!);
-      let writes = 0;
-      const counting: Pick<Jobs, 'add'> = {
-        add: (...added) => {
-          writes++;
-          return jobs.add(...added);
-        },
-      };
-      const search = searchOnRequest({ jobs: counting as Jobs, now }, () => {});
-      for (let i = 0; i < 100; i++) search(key);
-      expect(writes).toBe(1);
       await expect.poll(() => finalized).toEqual(['a.txt']);
     });
   });

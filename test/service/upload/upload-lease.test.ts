@@ -4,13 +4,12 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { laptop } from '../../harness/author.js';
-import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { acquireLease } from '../../../src/dataset/upload-transitions.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Quota } from '../../../src/service/limits/quota.js';
-import { releaseLeases } from '../../../src/service/upload/cleanup.js';
-import type { SignedUpload } from '../../../src/service/upload/upload-links.js';
+import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
+import type { SignedUpload } from '../../../src/service/signed-links.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
@@ -56,10 +55,8 @@ async function openService(databaseUrl?: string) {
   const { token } = await accounts.createToken('tester', 1);
   const key = { accountId: (await accounts.grantOf(token))!.accountId, id: dependencies.newId() };
   await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
-  const reserved: PendingFile[] = [];
-  const batch = uploads.reserveBatch(key, new Map([['a.txt', BYTES.length]]), { author: laptop });
-  for await (const files of batch) reserved.push(...files.values());
-  const [file] = reserved;
+  const reserved = await uploads.reserve(key, new Map([['a.txt', BYTES.length]]), { author: laptop });
+  const file = reserved.get('a.txt');
   if (file?.upload.expectedBytes == null) throw new Error('nothing was reserved');
   const link = { fileId: file.id, sizeBytes: BYTES.length, expiresAt: file.upload.expiresAt } as SignedUpload;
   return {

@@ -206,7 +206,7 @@ for (const place of PLACES) {
     });
 
     test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', async () => {
-      const { newInstance, datasets, key, view } = await open();
+      const { newInstance, removals, key, view } = await open();
       const { upload } = newInstance({ hasDecoder: false });
       for (const name of ['a.mp4', 'b.mp4', 'c.mp4']) await upload(name);
       const { rechecks, startRecheck, rechecked, decode, decodes } = newInstance();
@@ -215,7 +215,7 @@ for (const place of PLACES) {
       const [first, second] = [await decode(1), await decode(2)];
       const { filename } = first.clip;
       const waiting = ['a.mp4', 'b.mp4', 'c.mp4'].find((name) => name !== filename && name !== second.clip.filename);
-      await datasets.removeFile(key, waiting!, { author: laptop });
+      await removals.file(key, waiting!, { author: laptop });
       const replacement = await upload(filename);
       first.end(undecodable(first.clip));
       second.end(decoded(second.clip));

@@ -2,9 +2,23 @@ import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/
 import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { BlobChanged, BlobDamaged, blobKeyOf, type Staging } from '../../storage/blobs/blobs.js';
+import type { NewJob } from '../../storage/catalog/jobs.js';
+import { rowChunksOf } from '../../storage/catalog/statements.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from '../upload/upload-lease.js';
 import type { JobHandler } from './job-runner.js';
+
+const LISTINGS_AT_ONCE = 4;
+
+/** A search ends once all uploads expired longer ago than this: no transfer is likely to be in flight any more. */
+const SEARCH_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
+
+/** A dataset is searched again after a tenth of the time since its last reservation, within these bounds. */
+const MIN_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
+const MAX_INTERVAL: Micros = 10 * MICROS_PER_SECOND;
+
+/** A dataset is UPLOADING until its jobs end, so that a store that is back is soon tried again. */
+const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 /**
  * Decoding is bound by the processor, so more of an account would not finish sooner; the others have places when it has large
@@ -13,15 +27,44 @@ import type { JobHandler } from './job-runner.js';
 const OF_ACCOUNT = 4;
 const AT_ONCE = 16;
 
-/** A dataset is UPLOADING until then, so that a store that is back is soon tried again. */
-const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
-
 /** The pause while another process holds the lease of the upload, which may have died. */
 const HELD_PAUSE: Micros = 2 * MICROS_PER_SECOND;
 
 /** What the job of an upload knows of its object. */
-export interface FoundUpload {
+interface FoundUpload {
   readonly datasetId: string;
+}
+
+/**
+ * Finds uploads that clients have written to the store through presigned links, and enqueues a job that finalizes each. The key of
+ * the job is the id of a dataset. The store sends no notifications, so the job repeats until no upload is pending.
+ */
+export function findUploadsJob({
+  catalog,
+  blobs,
+  jobs,
+  now,
+}: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'jobs' | 'now'>): JobHandler {
+  return {
+    kind: 'find-uploads',
+    atOnce: LISTINGS_AT_ONCE,
+    longestRetry: LONGEST_RETRY,
+    run: async ({ key: datasetId, accountId }, signal) => {
+      for await (const page of blobs.staging?.list(datasetId) ?? []) {
+        signal.throwIfAborted();
+        const dueAt = now();
+        const payload: FoundUpload = { datasetId };
+        const finalizations = page.map(({ key }): NewJob => {
+          return { kind: 'finalize-upload', key: key.slice(datasetId.length + 1), accountId, dueAt, payload };
+        });
+        for (const chunk of rowChunksOf(finalizations)) await jobs.ensure(chunk);
+      }
+      const reservedAt = await catalog.lastPresigned({ datasetId, expiresAfter: now() - SEARCH_AFTER_EXPIRY });
+      if (reservedAt === null) return 'done';
+      const interval = Math.min(Math.max((now() - reservedAt) / 10, MIN_INTERVAL), MAX_INTERVAL);
+      return { dueAt: now() + Math.round(interval) };
+    },
+  };
 }
 
 export interface FinalizeOptions {

@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
-import { emptyTrash } from '../../../src/service/upload/cleanup.js';
+import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
 import { catalogs, onEach, openDisk } from '../../harness/backends.js';
 
 onEach(catalogs, (open) => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
 import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
-import { emptyTrash, releaseLeases } from '../../../src/service/upload/cleanup.js';
+import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
+import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { clip, jpeg } from '../../fixtures/media.js';
 import { laptop } from '../../harness/author.js';
@@ -153,15 +154,15 @@ for (const place of PLACES) {
       expect(instances.flatMap(({ errors }) => errors)).toEqual([]);
     });
 
-    test('that is removed or replaced while it is decoded stays so, and its decode is aborted', async () => {
-      const { newInstance, datasets, key, view, becomes, trash } = await open();
+    test('that is removed or replaced while it is decoded stays so', async () => {
+      const { newInstance, removals, key, view, becomes, trash } = await open();
       const { checks, upload, decode } = newInstance();
       checks.start();
       const removed = await upload('long.mp4');
       const first = await decode(1);
-      await datasets.removeFile(key, 'long.mp4', { author: laptop });
+      await removals.file(key, 'long.mp4', { author: laptop });
       expect((await view()).status).toBe('DRAFT');
-      await eventually(() => first.signal.aborted || undefined);
+      first.end(decoded(first.clip));
       expect(await trash()).toEqual([blobKeyOf(removed)]);
 
       await upload('long.txt', 'a dog');
@@ -174,7 +175,7 @@ for (const place of PLACES) {
       expect(files.map(({ id }) => id)).toContain(replacement.id);
       // It has the same bytes.
       expect(findings.warnings).toEqual([]);
-      await eventually(() => second.signal.aborted || undefined);
+      second.end(undecodable(second.clip));
       expect(await trash()).toEqual([removed, replaced].map(blobKeyOf).sort());
     });
 
@@ -194,7 +195,7 @@ for (const place of PLACES) {
     });
 
     test('stays when the stored file is deleted by a client that has read that, and not by a deletion without a condition', async () => {
-      const { newInstance, datasets, key, received, becomes } = await open();
+      const { newInstance, removals, key, received, becomes } = await open();
       const { checks, upload, decode } = newInstance();
       checks.start();
       const first = await upload('long.mp4');
@@ -203,9 +204,9 @@ for (const place of PLACES) {
       await becomes('FAILED');
       const second = await upload('long.mp4');
       const ifMatch = first.upload.state === 'received' ? [first.upload.sha256] : [];
-      await datasets.removeFile(key, 'long.mp4', { author: laptop, condition: { ifMatch } });
+      await removals.file(key, 'long.mp4', { author: laptop, condition: { ifMatch } });
       expect((await received()).map(({ id }) => id)).toEqual([second.id]);
-      await datasets.removeFile(key, 'long.mp4', { author: laptop });
+      await removals.file(key, 'long.mp4', { author: laptop });
       expect(await received()).toEqual([]);
     });
 

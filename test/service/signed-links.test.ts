@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MICROS_PER_SECOND } from '../../../src/dataset/dataset.js';
-import { ReadLinks } from '../../../src/service/download/read-links.js';
-import { UploadLinks } from '../../../src/service/upload/upload-links.js';
+import { MICROS_PER_SECOND } from '../../src/dataset/dataset.js';
+import { ReadLinks, UploadLinks } from '../../src/service/signed-links.js';
 
 const HOUR = 3600 * MICROS_PER_SECOND;
 const KEY = Buffer.alloc(32, 7);

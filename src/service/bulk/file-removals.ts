@@ -1,0 +1,109 @@
+import { stemGroupsOf } from '../../dataset/counts.js';
+import type { Author, WriteCondition } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { remove, type StemGroup, withdrawUploads } from '../../dataset/upload-transitions.js';
+import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
+import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
+
+/** What became of one file. */
+export type RemovedFile =
+  | { readonly filename: string; readonly outcome: 'removed' | 'missing' }
+  | { readonly filename: string; readonly outcome: 'conflict'; readonly current: CurrentFile | undefined };
+
+export interface RemovedFiles {
+  readonly files: readonly RemovedFile[];
+  /** `undefined` if no stored file was removed. */
+  readonly revision: number | undefined;
+}
+
+type Removal = (group: StemGroup, filename: string) => StemGroup | undefined;
+
+/** Deletes files and withdraws uploads: one, or many in one transaction. */
+export class FileRemovals {
+  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>;
+
+  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Deletes a file, with any pending or rejected upload of its name. With a condition, uploads that its client may not have seen
+   * stay, as `remove` says.
+   *
+   * @returns the revision without the file; `undefined` if none was stored
+   * @throws ServiceError `dataset_not_found`, `file_not_found`; PreconditionFailed
+   */
+  async file(
+    key: DatasetKey,
+    filename: string,
+    { author, condition }: { author: Author; condition?: WriteCondition | undefined },
+  ): Promise<number | undefined> {
+    const conditions = new Map(condition === undefined ? [] : [[filename, condition]]);
+    const { files, revision } = await this.files(key, [filename], { author, conditions });
+    for (const removed of files) {
+      if (removed.outcome === 'missing') throw fileNotFound(filename);
+      if (removed.outcome === 'conflict') throw new PreconditionFailed(filename, removed.current);
+    }
+    return revision;
+  }
+
+  /**
+   * Deletes files as `file` does, each if its condition is met.
+   *
+   * @returns what became of each, in the order of `filenames`, and the revision without them
+   * @throws ServiceError `dataset_not_found`
+   */
+  files(
+    key: DatasetKey,
+    filenames: readonly string[],
+    { author, conditions }: { author: Author; conditions: ReadonlyMap<string, WriteCondition> },
+  ): Promise<RemovedFiles> {
+    const removal: Removal = (group, filename) => remove(group, filename, conditions.get(filename));
+    return this.#removeEach(key, filenames, removal, author);
+  }
+
+  /**
+   * Removes pending, received and rejected uploads of a name. A stored file of that name stays.
+   *
+   * @throws ServiceError `dataset_not_found`, `file_not_found`
+   */
+  async upload(key: DatasetKey, filename: string): Promise<void> {
+    const [removed] = await this.uploads(key, [filename]);
+    if (removed?.outcome === 'removed') return;
+    const message = `The dataset has no pending or rejected upload of ${JSON.stringify(filename)}.`;
+    throw new ServiceError('file_not_found', message);
+  }
+
+  /** Removes uploads as `upload` does. @returns what became of each, in the order of `filenames` @throws ServiceError `dataset_not_found` */
+  async uploads(key: DatasetKey, filenames: readonly string[]): Promise<readonly RemovedFile[]> {
+    return (await this.#removeEach(key, filenames, withdrawUploads)).files;
+  }
+
+  async #removeEach(
+    key: DatasetKey,
+    filenames: readonly string[],
+    removal: Removal,
+    author?: Author,
+  ): Promise<RemovedFiles> {
+    const { catalog, now } = this.#dependencies;
+    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    const results = new Map<string, RemovedFile>();
+    const apply = (group: StemGroup, { filename }: { filename: string }): StemGroup => {
+      try {
+        const next = removal(group, filename);
+        results.set(filename, { filename, outcome: next === undefined ? 'missing' : 'removed' });
+        return next ?? group;
+      } catch (error) {
+        if (!(error instanceof PreconditionFailed)) throw error;
+        results.set(filename, { filename, outcome: 'conflict', current: error.current });
+        return group;
+      }
+    };
+    const byStem = stemGroupsOf(filenames.map((filename) => ({ filename })));
+    const change = { datasetId: key.id, filenames, now: now(), isActivity: true, ...(author && { author }) };
+    const changed = await catalog.change(change, (group, stem) => (byStem.get(stem) ?? []).reduce(apply, group));
+    if (changed === undefined) throw datasetNotFound(key.id);
+    return { files: filenames.map((filename) => results.get(filename)!), revision: changed.recordedIn };
+  }
+}

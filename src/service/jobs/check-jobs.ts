@@ -1,0 +1,112 @@
+import { acceptReceived, recordRecheck, rejectReceived } from '../../dataset/check-transitions.js';
+import { type CompleteFile, MICROS_PER_SECOND, type Micros, type ReceivedFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { Inspection } from '../../dataset/inspect/inspection.js';
+import type { StemGroup } from '../../dataset/upload-transitions.js';
+import { RECHECK_JOB, type Rechecks } from '../../storage/catalog/rechecks.js';
+import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
+import type { JobHandler } from './job-runner.js';
+import { fetchIntact } from '../check/fetch-intact.js';
+import { inspectFile } from '../check/inspect-file.js';
+
+/** A dataset is UPLOADING until its files are checked, so that a store that is back is soon tried again. */
+const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
+
+type CheckDependencies = Pick<ServiceDependencies, 'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'>;
+
+/**
+ * Checks a received file, whose id is the key of the job: inspects it, decodes the frames of a clip, and stores or rejects it. A file
+ * that was replaced, removed or checked in the meantime is left alone.
+ *
+ * @param options.ofAccount few, since each holds a copy of a remote file. One more runs, of another account
+ */
+export function checkFileJob(
+  dependencies: CheckDependencies,
+  options: { ofAccount: number; onChecked: (file: ReceivedFile, inspection: Inspection) => void },
+): JobHandler {
+  const { catalog, now } = dependencies;
+  return {
+    kind: 'check-file',
+    atOnce: options.ofAccount + 1,
+    ofAccount: options.ofAccount,
+    longestRetry: LONGEST_RETRY,
+    run: async ({ key: id, accountId, error }, signal) => {
+      const file = await catalog.file(id);
+      const [dataset] = file === undefined ? [] : await catalog.records({ ids: [file.datasetId] });
+      if (file?.upload.state !== 'received' || dataset === undefined) return 'done';
+      const received = file as ReceivedFile;
+      const { role } = dataset;
+      const inspection = await inspectStored(dependencies, received, { accountId, role, signal });
+      signal.throwIfAborted();
+      if (!inspection.ok && inspection.problem.code === 'BYTES_LOST') {
+        // The bytes of a rejected file are deleted, so that one wrong answer of the store must not be enough.
+        const message = `${inspection.problem.message} It is read once more before that is certain.`;
+        if (error !== message) throw new ServiceError('unavailable', message);
+      }
+      const { datasetId, filename } = file;
+      const finalizedAt = now();
+      const change = { datasetId, filenames: [filename], now: finalizedAt, isActivity: true, inspectedAs: role };
+      const changed = await catalog.change(change, (group) => judged(group, received, { inspection, finalizedAt }));
+      if (changed !== undefined) options.onChecked(received, inspection);
+      return 'done';
+    },
+  };
+}
+
+/** Stores or rejects a received file. */
+function judged(
+  group: StemGroup,
+  { id, upload }: ReceivedFile,
+  { inspection, finalizedAt }: { inspection: Inspection; finalizedAt: Micros },
+): StemGroup | undefined {
+  if (!inspection.ok) return rejectReceived(group, id, { state: 'rejected', problem: inspection.problem, finalizedAt });
+  const { sizeBytes, sha256, blobVersion } = upload;
+  const { contentType, facts, warnings } = inspection;
+  const bytes = { sizeBytes, sha256, blobVersion, contentType, facts, warnings };
+  return acceptReceived(group, id, { state: 'stored', ...bytes, finalizedAt });
+}
+
+/**
+ * Reads a stored file, compares it with its SHA-256, inspects it again, and records what it finds. A file that was replaced or
+ * removed since the start of the recheck is left alone.
+ */
+export function inspectAgainJob(dependencies: CheckDependencies, rechecks: Rechecks): JobHandler {
+  const { catalog, now } = dependencies;
+  return {
+    kind: RECHECK_JOB,
+    // One of each account, if several wait.
+    atOnce: 2,
+    run: async ({ key, accountId }, signal) => {
+      const [datasetId = '', fileId = ''] = key.split('/');
+      // Read before the file: after a later change of the role, the job runs once more.
+      const dataset = await catalog.record({ accountId, id: datasetId });
+      const file = await catalog.file(fileId);
+      if (dataset === undefined || file?.upload.state !== 'stored') return 'done';
+      const { role } = dataset;
+      const found = await inspectStored(dependencies, file as CompleteFile, { accountId, role, signal });
+      signal.throwIfAborted();
+      const change = { datasetId, filenames: [file.filename], now: now(), isActivity: false, inspectedAs: role };
+      await catalog.change(change, (group) => recordRecheck(group, fileId, found));
+      await rechecks.recordCheck(datasetId, now());
+      return 'done';
+    },
+  };
+}
+
+/** Reads the bytes of a file, compares them with its SHA-256 and inspects them, behind the uploads. */
+async function inspectStored(
+  dependencies: CheckDependencies,
+  file: CompleteFile,
+  options: Pick<InspectorOptions, 'accountId' | 'role' | 'signal'>,
+): Promise<Inspection> {
+  const fetched = await fetchIntact(dependencies.blobs, file, options);
+  if ('problem' in fetched) return { ok: false, problem: fetched.problem };
+  const { content, discard } = fetched.blob;
+  try {
+    const { filename, upload } = file;
+    const toInspect = { filename, sizeBytes: upload.sizeBytes, content };
+    return (await inspectFile(dependencies, toInspect, { ...options, isBackground: true })).inspection;
+  } finally {
+    await discard();
+  }
+}
