@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { SLOW_TESTS } from './harness/slow-tests.js';
 
@@ -21,8 +22,26 @@ const KEEPERS: Record<string, RegExp> = {
   commander: /^cli\//,
 };
 
-/** Lines of all files of `src`, comments included. A file holds one idea, however long. */
-const MAX_SOURCE_LINES = 51_000;
+/**
+ * Lines of `src` by folder, comments included; `.` are the files above the folders. A file holds one idea, however long. A change that
+ * needs more lines removes a mechanism first. The goal is 36,500 in all.
+ */
+const BUDGETS: Record<string, number> = {
+  cli: 8300,
+  server: 3850,
+  client: 2000,
+  api: 1650,
+  service: 9150,
+  storage: 9500,
+  dataset: 6950,
+  '.': 1130,
+};
+
+/** Lines of a function, without those of the functions in it. */
+const MAX_FUNCTION_LINES = 60;
+
+/** Loops that are as fast as they are since they call nothing. */
+const HOT_LOOPS = ['dataset/inspect/image/jpeg/bands.ts'];
 
 /** Words without a subject that a reader could point at (`nobody waits`), where the server, the client or the caller is meant. */
 const VAGUE_WORDS = /\b(nobody|somebody|anybody|everybody|whoever|whatever)\b/i;
@@ -45,6 +64,27 @@ function sourceFilesOf(folder: string): readonly SourceFile[] {
       const text = readFileSync(join(ROOT, folder, path), 'utf8');
       return { path, text, imports: importsIn(text).map((name) => targetOf(folder, path, name)) };
     });
+}
+
+/** The functions of a file that have too many lines of their own, as `path:line`. */
+function longFunctionsIn(path: string, text: string): string[] {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest);
+  const lineAt = (position: number) => source.getLineAndCharacterOfPosition(position).line;
+  const long: string[] = [];
+  /** @returns the lines of the functions in a node, or of the node if it is a function */
+  const visit = (node: ts.Node): number => {
+    let inner = 0;
+    ts.forEachChild(node, (child) => {
+      inner += visit(child);
+    });
+    if (!ts.isFunctionLike(node) || !('body' in node && node.body)) return inner;
+    const first = lineAt(node.getStart(source));
+    const lines = lineAt(node.end) - first + 1;
+    if (lines - inner > MAX_FUNCTION_LINES) long.push(`${path}:${first + 1}`);
+    return lines;
+  };
+  visit(source);
+  return long;
 }
 
 function importsIn(text: string): string[] {
@@ -178,9 +218,19 @@ describe('the house', () => {
     expect(readers).toContain('cli/settings.ts');
   });
 
-  test('src stays within its budget of lines', () => {
-    const lines = files.reduce((sum, { text }) => sum + text.split('\n').length - 1, 0);
-    expect(lines).toBeLessThanOrEqual(MAX_SOURCE_LINES);
+  test('each folder of src stays within its budget of lines', () => {
+    const lines: Record<string, number> = {};
+    for (const { path, text } of files) {
+      const folder = path.includes('/') ? path.slice(0, path.indexOf('/')) : '.';
+      lines[folder] = (lines[folder] ?? 0) + text.split('\n').length - 1;
+    }
+    expect(Object.keys(lines).sort()).toEqual(Object.keys(BUDGETS).sort());
+    expect(Object.entries(lines).filter(([folder, count]) => count > BUDGETS[folder]!)).toEqual([]);
+  });
+
+  test('functions have at most 60 lines of their own', () => {
+    const long = files.flatMap(({ path, text }) => (HOT_LOOPS.includes(path) ? [] : longFunctionsIn(path, text)));
+    expect(long).toEqual([]);
   });
 
   test('the list of slow tests names files, each once', () => {

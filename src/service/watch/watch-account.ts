@@ -85,12 +85,12 @@ export async function* watchAccount(
     while (!signal.aborted && !hasGap) {
       wake = new AbortController();
       const at = now();
-      let nextChange = Number.POSITIVE_INFINITY;
-      for (const [id, moment] of nextChanges) {
-        if (moment <= at) changed.add(id);
-        nextChange = Math.min(nextChange, moment);
-      }
+      for (const [id, moment] of nextChanges) if (moment <= at) changed.add(id);
       if (changed.size === 0) {
+        const nextChange = [...nextChanges.values()].reduce(
+          (first, moment) => Math.min(first, moment),
+          Number.POSITIVE_INFINITY,
+        );
         await withAnySignal([signal, wake.signal], (either) => waitUnlessAborted(nextChange - at, { signal: either }));
         continue;
       }

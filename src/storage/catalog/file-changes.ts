@@ -188,43 +188,19 @@ function changeOnce(
     if (row === undefined) return undefined;
     const before = stemGroupsOf(groups.flat().map(fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
-    const removed: DatasetFile[] = [];
-    const written: DatasetFile[] = [];
-    const trashed: DatasetFile[] = [];
-    /** Stored files that had no reservation: until now, their blobs are in the trash. */
-    const unreserved: StoredFile[] = [];
-    let { lastActivity, pendingUntil: _, ...counts }: OwnCounts = countsInRow(row);
-    const added = { files: 0, bytes: 0 };
-    const stemChanges: StemChange[] = [];
-    let { author } = change;
-    for (const stem of stems) {
-      const old = before.get(stem) ?? [];
-      const next = transition(old, stem);
-      if (next === undefined) return undefined;
-      const known = new Map(old.map((file) => [file.id, file]));
-      const remaining = new Map(next.map((file) => [file.id, file]));
-      removed.push(...old.filter((file) => !remaining.has(file.id)));
-      written.push(...next.filter((file) => known.get(file.id) !== file));
-      unreserved.push(
-        ...next.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id)),
-      );
-      const needsNoBlob = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
-      trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
-      counts = recount(counts, old, next);
-      stemChanges.push({ stem, before: old, after: next });
-      author ??= authorOf(known, next);
-      const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
-      added.files += usedAfter.files - usedBefore.files;
-      added.bytes += usedAfter.bytes - usedBefore.bytes;
-    }
+    const { lastActivity: activeBefore, pendingUntil: _, ...countsBefore }: OwnCounts = countsInRow(row);
+    const applied = applyTransition(transition, { stems, before, counts: countsBefore, mayHaveBlobs });
+    if (applied === undefined) return undefined;
+    const { changes, removed, written, trashed, unreserved, counts, added } = applied;
     // Restored files were within the limit once.
-    if (restore === undefined) await requireRoom(query, send, { datasetId, counts, changes: stemChanges, limits });
+    if (restore === undefined) await requireRoom(query, send, { datasetId, counts, changes, limits });
     const accountId = row.account_id;
-    if (isActivity) lastActivity = now;
+    const lastActivity = isActivity ? now : activeBefore;
     const stored = storedDifference(
-      stemChanges.flatMap((each) => each.before),
-      stemChanges.flatMap((each) => each.after),
+      changes.flatMap((each) => each.before),
+      changes.flatMap((each) => each.after),
     );
+    const author = change.author ?? applied.author;
     const history = historyChangeOf(row, stored, { author, now, restoredFrom: restore?.restoredFrom ?? null });
     const countsUpdate = writeCounts(query, { ...counts, ...history.columns, datasetId, lastActivity });
     const past = new Set(history.past.map(({ id }) => id));
@@ -243,7 +219,7 @@ function changeOnce(
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...judgePastFiles(query, stored.judgedAgain),
       ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
-      ...rowChunksOf(jobsOfChanges(stemChanges, { datasetId, accountId, now })).map((jobs) =>
+      ...rowChunksOf(jobsOfChanges(changes, { datasetId, accountId, now })).map((jobs) =>
         enqueue(query, jobs, { ifWaiting: 'earlier' }),
       ),
       ...enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
@@ -259,6 +235,63 @@ function changeOnce(
     const version = counted?.version ?? dataset.version;
     return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn };
   });
+}
+
+/** What a transition makes of the files of some stems. */
+interface AppliedTransition {
+  readonly changes: readonly StemChange[];
+  readonly removed: readonly DatasetFile[];
+  readonly written: readonly DatasetFile[];
+  /** Files whose blobs are not needed any more. */
+  readonly trashed: readonly DatasetFile[];
+  /** Stored files that had no reservation: until now, their blobs are in the trash. */
+  readonly unreserved: readonly StoredFile[];
+  readonly counts: StemCounts;
+  /** The growth of what the account uses. */
+  readonly added: { readonly files: number; readonly bytes: number };
+  /** The author of an upload that is finalized. */
+  readonly author: Author | undefined;
+}
+
+/** @returns `undefined` if the transition rejects the change for one of the stems */
+function applyTransition(
+  transition: Transition,
+  {
+    stems,
+    before,
+    counts: countsBefore,
+    mayHaveBlobs,
+  }: { stems: ReadonlySet<string>; before: ReadonlyMap<string, StemGroup>; counts: StemCounts; mayHaveBlobs: boolean },
+): AppliedTransition | undefined {
+  const changes: StemChange[] = [];
+  const removed: DatasetFile[] = [];
+  const written: DatasetFile[] = [];
+  const trashed: DatasetFile[] = [];
+  const unreserved: StoredFile[] = [];
+  let counts = countsBefore;
+  const added = { files: 0, bytes: 0 };
+  let author: Author | undefined;
+  for (const stem of stems) {
+    const old = before.get(stem) ?? [];
+    const next = transition(old, stem);
+    if (next === undefined) return undefined;
+    const known = new Map(old.map((file) => [file.id, file]));
+    const remaining = new Map(next.map((file) => [file.id, file]));
+    removed.push(...old.filter((file) => !remaining.has(file.id)));
+    written.push(...next.filter((file) => known.get(file.id) !== file));
+    unreserved.push(
+      ...next.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id)),
+    );
+    const needsNoBlob = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
+    trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
+    counts = recount(counts, old, next);
+    changes.push({ stem, before: old, after: next });
+    author ??= authorOf(known, next);
+    const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
+    added.files += usedAfter.files - usedBefore.files;
+    added.bytes += usedAfter.bytes - usedBefore.bytes;
+  }
+  return { changes, removed, written, trashed, unreserved, counts, added, author };
 }
 
 /** @param counts of the dataset after the change @throws ServiceError `quota_exceeded` if it adds too many files */
