@@ -4,7 +4,6 @@ import { ServiceError } from '../dataset/errors.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
-import type { ContentsOptions } from '../storage/catalog/pairs/dataset-rows.js';
 import {
   type DatasetScope,
   type DatasetSummary,
@@ -100,12 +99,8 @@ export class DatasetService {
   }
 
   /** @throws ServiceError `dataset_not_found` */
-  async view(
-    key: DatasetKey,
-    scope: DatasetScope = WHOLE_ACCOUNT,
-    options: ContentsOptions = {},
-  ): Promise<DatasetView> {
-    const found = await this.#dependencies.catalog.contents(key, options);
+  async view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
+    const found = await this.#dependencies.catalog.contents(key);
     if (found === undefined) throw datasetNotFound(key.id);
     return datasetViewOf(found, scope, this.#dependencies);
   }

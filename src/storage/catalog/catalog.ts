@@ -6,7 +6,7 @@ import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import type { ContentsOptions } from './pairs/dataset-rows.js';
+import { readStoredFiles } from './pairs/dataset-rows.js';
 import {
   addDataset,
   type ChangedDatasetKey,
@@ -120,9 +120,14 @@ export class Catalog {
     return this.#db.query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
   }
 
+  /** The name of a dataset, and its stored files as if they had no warnings, unordered. */
+  storedFilesOf(key: DatasetKeyOfAccount): Promise<{ name: string; files: StoredFile[] } | undefined> {
+    return this.readMany(key.accountId, () => readStoredFiles(this.#db, key));
+  }
+
   /** A dataset with its files and its links. */
-  contents(key: DatasetKeyOfAccount, options: ContentsOptions = {}): Promise<DatasetContents | undefined> {
-    return this.readMany(key.accountId, () => this.#linkedDatasets.contents(key, options));
+  contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
+    return this.readMany(key.accountId, () => this.#linkedDatasets.contents(key));
   }
 
   /**

@@ -91,9 +91,9 @@ for (const place of PLACES) {
       await blobs.delete([blobKeyOf(await upload('lost.txt', 'a dog'))]);
       await startRecheck();
       const catalog = Object.create(dependencies.catalog, {
-        dataset: {
-          value: async (...args: Parameters<typeof dependencies.catalog.dataset>) => {
-            const found = await dependencies.catalog.dataset(...args);
+        record: {
+          value: async (...args: Parameters<typeof dependencies.catalog.record>) => {
+            const found = await dependencies.catalog.record(...args);
             rechecks.start();
             await rechecked();
             return found;

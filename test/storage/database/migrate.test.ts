@@ -76,7 +76,7 @@ const RENAMED: Record<string, string> = {
 
 /** A row with the columns of today. */
 function renamed(row: Row): Row {
-  const { settled_at, link_until, history_due, readiness_version, ready, ...others } = Object.fromEntries(
+  const { settled_at, link_until, history_due, readiness_version, ready, unpaired, ...others } = Object.fromEntries(
     Object.entries(row).map(([name, value]) => [RENAMED[name] ?? name, value]),
   );
   // The state of a revision is computed again.

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Dataset, DatasetFile, LinkSlot } from '../../../dataset/dataset.js';
+import type { Dataset, DatasetFile, LinkSlot, StoredFile } from '../../../dataset/dataset.js';
 import type { FileKind } from '../../../dataset/media.js';
 import type { LinkedFile } from '../../../dataset/pairs/links.js';
 import type { PairFile } from '../../../dataset/pairs/pair-faults.js';
@@ -10,12 +10,6 @@ import { IS_STORED } from '../statements.js';
 
 /** A dataset id and the account that it must belong to. */
 type Key = Pick<Dataset, 'accountId' | 'id'>;
-
-/** What is read. */
-export interface ContentsOptions {
-  /** Reads stored files as if they had no warnings. Those of ten thousand files may take a hundred megabytes. */
-  readonly withoutWarnings?: boolean;
-}
 
 /** A row of `link` with the dataset that it leads to. */
 export type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
@@ -33,19 +27,31 @@ interface DatasetRows {
 export async function readFiles(
   db: Database,
   key: Key,
-  { withoutWarnings = false, withLinkedFiles }: ContentsOptions & { withLinkedFiles: boolean },
+  { withLinkedFiles }: { withLinkedFiles: boolean },
 ): Promise<(DatasetRows & { files: readonly DatasetFile[]; linkedFiles: LinkedFilesBySlot }) | undefined> {
   const { query } = db;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
     rowOf(query, key),
     linkRowsOf(query, key),
-    (withoutWarnings ? rowsWithoutWarningsOf : storedRowsOf)(query, key),
+    storedRowsOf(query, key),
     otherRowsOf(query, key),
     ...(withLinkedFiles ? [linkedRowsOf(query, key)] : []),
   ]);
   if (row === undefined) return undefined;
   const files = [...storedFilesOf(stored, key.id), ...others.map(fileOf)];
   return { row, links, files, linkedFiles: linkedFilesOf(linkedFiles.flat()) };
+}
+
+/**
+ * Reads the stored files of a dataset from one snapshot, as if they had no warnings: those of ten thousand files may take a hundred
+ * megabytes. `undefined` if the account has no such dataset.
+ */
+export async function readStoredFiles(
+  db: Database,
+  key: Key,
+): Promise<{ name: string; files: StoredFile[] } | undefined> {
+  const [[row], stored] = await db.read([rowOf(db.query, key), rowsWithoutWarningsOf(db.query, key)]);
+  return row && { name: row.name, files: storedFilesOf(stored, key.id) };
 }
 
 /** Reads a dataset, its links and what their pairs depend on from one snapshot. */

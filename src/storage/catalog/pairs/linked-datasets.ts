@@ -5,14 +5,7 @@ import { isPairFile, PAIR_FAULTS, type PairFile } from '../../../dataset/pairs/p
 import { pairErrorsIn } from '../../../dataset/pairs/pair-proof.js';
 import type { Database } from '../../database/database.js';
 import { StateCache } from '../../state-cache.js';
-import {
-  type ContentsOptions,
-  type LinkedFilesBySlot,
-  type LinkRow,
-  linksOf,
-  readFiles,
-  readPairs,
-} from './dataset-rows.js';
+import { type LinkedFilesBySlot, type LinkRow, linksOf, readFiles, readPairs } from './dataset-rows.js';
 import { type DatasetRow, datasetRecordOf, LINKED, unlinkedDatasetOf } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
 
@@ -83,16 +76,13 @@ export class LinkedDatasets {
   }
 
   /** A dataset with its links and all its files, unordered, from one snapshot, so that the counts agree with the files. */
-  async contents(
-    key: Pick<Dataset, 'accountId' | 'id'>,
-    options: ContentsOptions,
-  ): Promise<DatasetContents | undefined> {
+  async contents(key: Pick<Dataset, 'accountId' | 'id'>): Promise<DatasetContents | undefined> {
     if (this.#remembered.has(key.id)) {
-      const found = await readFiles(this.#db, key, { ...options, withLinkedFiles: false });
+      const found = await readFiles(this.#db, key, { withLinkedFiles: false });
       const pairs = found && this.#recall(found);
       if (found !== undefined && pairs !== undefined) return contentsOf(found, pairs);
     }
-    const found = await readFiles(this.#db, key, { ...options, withLinkedFiles: true });
+    const found = await readFiles(this.#db, key, { withLinkedFiles: true });
     if (found === undefined) return undefined;
     return contentsOf(found, this.#judge(found, found.files.filter(isSound), found.linkedFiles));
   }
