@@ -14,7 +14,7 @@ import { mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { type StemGroup, store } from '../../dataset/upload-transitions.js';
-import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
+import { type CurrentFile, meetsCondition, PreconditionFailed } from '../../dataset/write-condition.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
@@ -60,6 +60,13 @@ interface StoredCaption {
   readonly condition: WriteCondition | undefined;
 }
 
+/** A caption whose text is not fit to train on. */
+interface UnfitCaption {
+  readonly filename: string;
+  readonly problem: ErrorProblem;
+  readonly condition: WriteCondition | undefined;
+}
+
 /**
  * Saves many captions in one request. Unlike an upload, a caption is not reserved first, so that the dataset never shows
  * UPLOADING: its bytes are listed in the trash before they are stored, and the transaction that adds its row takes them out. What
@@ -94,7 +101,7 @@ export class CaptionWrites {
       trashedUntil,
     );
     const stored: StoredCaption[] = [];
-    const results = new Map<string, CaptionResult>();
+    const unfit: UnfitCaption[] = [];
     await forEachConcurrent(parsed, MAX_CONCURRENT_WRITES, async (caption) => {
       const { filename, condition } = caption;
       // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
@@ -102,13 +109,14 @@ export class CaptionWrites {
         this.#writes.run(key.accountId, () => this.#write(key, caption, own), { signal: own }),
       );
       if ('upload' in file) stored.push({ filename, file, condition });
-      else results.set(filename, { filename, outcome: 'rejected', problem: file });
+      else unfit.push({ filename, problem: file, condition });
     });
     if (now() > trashedUntil - TRASH_MARGIN) {
       throw new ServiceError('unavailable', 'Saving took too long and was ended. Save the captions again.');
     }
     const recorded = await this.#record(key, stored, author);
-    for (const each of recorded.captions) results.set(each.filename, each);
+    const others = await this.#reject(key.id, unfit);
+    const results = new Map([...recorded.captions, ...others].map((each) => [each.filename, each]));
     return { captions: parsed.map(({ filename }) => results.get(filename)!), revision: recorded.revision };
   }
 
@@ -151,6 +159,18 @@ export class CaptionWrites {
       finalizedAt: at,
     } as const;
     return { id, datasetId, filename, kind: 'caption', createdAt: at, upload };
+  }
+
+  /** A condition that is not met counts before what is wrong with the text, as for an upload. */
+  async #reject(datasetId: string, captions: readonly UnfitCaption[]): Promise<CaptionResult[]> {
+    const filenames = captions.flatMap(({ filename, condition }) => (condition === undefined ? [] : [filename]));
+    const found = filenames.length === 0 ? [] : await this.#dependencies.catalog.storedFiles({ datasetId, filenames });
+    const stored = new Map(found.map((file) => [file.filename, file]));
+    return captions.map(({ filename, problem, condition }) => {
+      const current = stored.get(filename);
+      if (meetsCondition(condition, current)) return { filename, outcome: 'rejected', problem };
+      return { filename, outcome: 'conflict', current: current?.upload };
+    });
   }
 
   /** Adds the rows of captions whose conditions are met. */
