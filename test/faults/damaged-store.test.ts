@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -37,13 +37,6 @@ const LOST = [
   ['was cut short', (path: string) => truncate(path, 5)],
   ['has lost all its bytes', (path: string) => truncate(path, 0)],
   ['became a folder', becomeFolder],
-  [
-    'became a link to itself',
-    async (path: string) => {
-      await rm(path);
-      await symlink(path, path);
-    },
-  ],
 ] as const;
 
 async function becomeFolder(path: string): Promise<void> {

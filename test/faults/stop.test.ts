@@ -1,19 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
 import { Agent, get as httpGet } from 'node:http';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { Api } from '../harness/api.js';
 import { Balancer } from '../harness/balancer.js';
-import {
-  COMMAND,
-  discardServer,
-  eventually,
-  startServer,
-  type TestServer,
-  temporaryFolder,
-} from '../harness/server.js';
+import { COMMAND, discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { contentOf, sha256 } from './contents.js';
 import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
@@ -137,31 +128,6 @@ test('an upload that does not finish is cut off after the time for it, and its l
   expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
   const { body } = await (await server.api()).status(id);
   expect(body).toMatchObject({ status: 'UPLOADING', files: [], counts: { pending: 1 } });
-});
-
-test('a large batch of upload links ends, reserves nothing, and is recorded as failed', async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const auditLog = join(folder, 'audit.log');
-  server = await startServer({ ...FOR_EVER, 'audit-log': auditLog });
-  const api = await server.api();
-  const id = await api.newDataset();
-  const sizes = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`${i}.png`, 1000]));
-  const batch = api.links(id, sizes);
-  await eventually(async () => {
-    const [listed] = (await api.list()).body.datasets.filter((dataset) => dataset.id === id);
-    return listed !== undefined && listed.counts.pending > 0 ? true : undefined;
-  });
-  const { exitCode } = await stopping('SIGTERM');
-  expect(await batch).toMatchObject({ status: 503 });
-  expect(await exitCode).toBe(0);
-  const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');
-  const recorded = lines.map((line) => JSON.parse(line)).filter(({ action }) => action === 'upload.reserve');
-  expect(recorded).toMatchObject([{ outcome: 'failed', error: 'shutting_down', files: 20_000 }]);
-  const { dataFolder } = server;
-  server = await startServer({}, { dataFolder });
-  const again = await server.api();
-  expect((await again.list()).body.datasets.map(({ counts }) => counts.pending)).toEqual([0]);
 });
 
 test('a client that keeps its connection and asks again and again does not keep the server', async () => {

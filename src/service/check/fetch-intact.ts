@@ -44,7 +44,8 @@ export function hasDisappeared({ code, message }: ErrorProblem): boolean {
   return code === 'BYTES_LOST' && message.includes(DISAPPEARED);
 }
 
-/** True for the error of a disk sector that can't be read. */
+/** True for the error of a disk sector that can't be read, and of a folder in the place of a file. */
 export function isUnreadable(error: unknown): boolean {
+  if (hasErrno(error, 'EISDIR')) return true;
   return hasErrno(error, 'EIO') && (error as NodeJS.ErrnoException).syscall === 'read';
 }

@@ -184,8 +184,10 @@ export class Downloads {
     const path = this.#dependencies.blobs.pathOf?.(blobKeyOf(file));
     if (path === undefined) return this.bytes(file);
     const bytes = await readWhole(path).catch((error) => {
-      throw hasErrno(error, 'ENOENT') ? disappeared(file) : error;
+      if (hasErrno(error, 'ENOENT')) throw disappeared(file);
+      throw isUnreadable(error) ? replaced(file, error) : error;
     });
+    if (bytes.length !== file.upload.sizeBytes) throw replaced(file);
     return [bytes];
   }
 
