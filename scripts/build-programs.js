@@ -28,6 +28,8 @@ const chunks = await bundleProgram('cli/main', {
     { name: 'commands', test: /[\\/]src[\\/]cli[\\/](?!main\.ts)/, priority: 2 },
     // The server has the contract, too, and a command must not load the server for it.
     { name: 'contract', test: /[\\/]src[\\/]client[\\/]contract\.ts$/, priority: 1.5 },
+    // SQLite opens in its thread while the server is loaded.
+    { name: 'storage', test: /[\\/]src[\\/]open-storage\.ts$/, priority: 1.2 },
     { name: 'server', test: /[\\/]src[\\/]app\.ts$/, priority: 1 },
   ],
 });

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
+import type { Storage } from './open-storage.js';
 import { recordPresignedUpload } from './server/audit.js';
 import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
@@ -42,7 +43,6 @@ import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
 import { RecheckService } from './service/verify/recheck-service.js';
-import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
 import { verifyBlobJob } from './service/verify/verify-blob-job.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
@@ -50,10 +50,7 @@ import { openWebhooks } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
-import { installationSetting, openCatalog } from './storage/catalog/open-catalog.js';
-import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
-import { lockFolder } from './storage/folder-lock.js';
-import { openBlobs } from './storage/open-blobs.js';
+import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
 
 /** To start ffmpeg blocks the server for some milliseconds, in which it rather answers its first requests. */
@@ -87,11 +84,9 @@ const CUT_OFF_MS = 1000;
 /**
  * Starts the server and its background work. The server listens when this resolves.
  *
- * @throws FolderInUse if another process serves the folder, BackendUnusable if the database, the bucket or the ffmpeg that a
- * setting names can't be used
+ * @throws BackendUnusable if the ffmpeg that a setting names can't be used
  */
-export async function openApp(config: Config, logger: Logger) {
-  const storage = await openStorage(config, logger);
+export async function openApp(config: Config, logger: Logger, storage: Storage) {
   const inspection = await openInspection(config, logger);
   const metrics = new Metrics();
   const auditLog = await openAuditLog(config.auditLog, { logger, metrics });
@@ -147,31 +142,8 @@ export async function openApp(config: Config, logger: Logger) {
   return { accounts, now, port, databaseName: storage.databaseName, stop };
 }
 
-type Storage = Awaited<ReturnType<typeof openStorage>>;
 type Inspection = Awaited<ReturnType<typeof openInspection>>;
 type Services = Awaited<ReturnType<typeof makeServices>>;
-
-/** Opens the catalog and the blob store, alone if one of them is in the data folder. */
-async function openStorage(config: Config, logger: Logger) {
-  await makePrivateFolder(config.dataFolder);
-  // One process serves a data folder that holds the catalog or the blobs. With both remote, several instances may serve.
-  const isCatalogLocal = config.databaseUrl === undefined;
-  const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
-  const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
-  const accountLimits = { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles };
-  const { close: closeCatalog, ...catalog } = await openCatalog(
-    { ...config, captionGrace: config.rules.captionGrace, accountLimits },
-    { onWarning: (message) => logger.warn(message) },
-  );
-  const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
-  await requireOwnCatalog(catalog.database, config);
-  const close = async () => {
-    await blobs.close();
-    await closeCatalog();
-    lock?.release();
-  };
-  return { ...catalog, blobs, isCatalogLocal, close };
-}
 
 /** Opens the processes that inspect files. The program that decodes clips is found when it is first needed. */
 async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, logger: Logger) {

@@ -50,9 +50,11 @@ async function serve({ json, ...options }: Record<string, string> & { json?: tru
   }
   const output = pino.destination({ fd: 2, sync: true });
   const logger = pino({ level: config.logLevel }, { write: (line) => output.write(withoutTokens(line)) });
-  // Imported late, so that other commands start without loading the web server's code.
-  const { openApp } = await import('../../app.js');
-  const app = await openApp(config, logger).catch((error) => {
+  // Imported late, so that other commands start without loading this code. SQLite opens in its thread while the rest is loaded.
+  const { openStorage } = await import('../../open-storage.js');
+  const opening = openStorage(config, logger);
+  const starting = import('../../app.js').then(async ({ openApp }) => openApp(config, logger, await opening));
+  const [app] = await Promise.all([starting, opening]).catch((error) => {
     if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
     const reason = reasonNotToListen(error, config) ?? reasonOfFolder(error);
     if (reason !== undefined) throw new CommandError(EXIT.configError, `can't start: ${reason}`, { cause: error });

@@ -1,0 +1,35 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
+import { openCatalog } from './storage/catalog/open-catalog.js';
+import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
+import { lockFolder } from './storage/folder-lock.js';
+import { openBlobs } from './storage/open-blobs.js';
+
+export type Storage = Awaited<ReturnType<typeof openStorage>>;
+
+/**
+ * Opens the catalog and the blob store, alone if one of them is in the data folder.
+ *
+ * @throws FolderInUse if another process serves the folder, BackendUnusable if the database or the bucket can't be used
+ */
+export async function openStorage(config: Config, logger: Logger) {
+  await makePrivateFolder(config.dataFolder);
+  // One process serves a data folder that holds the catalog or the blobs. With both remote, several instances may serve.
+  const isCatalogLocal = config.databaseUrl === undefined;
+  const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
+  const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
+  const accountLimits = { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles };
+  const { close: closeCatalog, ...catalog } = await openCatalog(
+    { ...config, captionGrace: config.rules.captionGrace, accountLimits },
+    { onWarning: (message) => logger.warn(message) },
+  );
+  const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
+  await requireOwnCatalog(catalog.database, config);
+  const close = async () => {
+    await blobs.close();
+    await closeCatalog();
+    lock?.release();
+  };
+  return { ...catalog, blobs, isCatalogLocal, close };
+}
