@@ -177,10 +177,7 @@ export class Uploads {
     earlier?.replace.abort(new ServiceError('upload_finalized', 'A newer request uploads the same file.'));
     await earlier?.ended;
     const file = await catalog.file(link.fileId);
-    if (file === undefined) {
-      const reason = 'This upload link was replaced by a newer one, or its file was deleted.';
-      throw new ServiceError('link_withdrawn', `${reason} Call get-upload-endpoint again.`);
-    }
+    if (file === undefined) throw linkWithdrawn();
     onFile?.(file);
     if (file.upload.state !== 'pending') {
       const reason = `${file.filename} was already uploaded through this link.`;
@@ -191,6 +188,7 @@ export class Uploads {
     if (sizeBytes < link.sizeBytes) throw new ServiceError('wrong_size', message);
     const lease = await UploadLease.acquire(this.#dependencies, file as PendingFile);
     if (lease === undefined) {
+      if ((await catalog.file(link.fileId)) === undefined) throw linkWithdrawn();
       throw new ServiceError('upload_finalized', `Another request is uploading ${file.filename} through this link.`);
     }
     const replace = new AbortController();
@@ -244,4 +242,9 @@ export class Uploads {
     const id = this.#dependencies.newId();
     return { id, datasetId: key.id, filename, kind: type.kind, createdAt, upload: { state: 'pending', ...upload } };
   }
+}
+
+function linkWithdrawn(): ServiceError {
+  const reason = 'This upload link was replaced by a newer one, or its file was deleted.';
+  return new ServiceError('link_withdrawn', `${reason} Call get-upload-endpoint again.`);
 }

@@ -18,7 +18,7 @@ const MAX_SMALL_FRAME_PIXELS = 1920 * 1088;
  * 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
  */
 const SMALL_BYTES = 150_000_000;
-const LARGE_BYTES = 240_000_000;
+const LARGE_BYTES = 220_000_000;
 
 /** A budget of processor time: six times what one core needs for a clip of a low bit rate. */
 const BASE_SECONDS = 60;
