@@ -152,22 +152,26 @@ describe('a rename', () => {
     expect((await change(mine.id, { name: newName('x') }, bound)).status).toBe(200);
   });
 
-  test('and links are in the audit log', async () => {
+  test('links and pins are in the audit log', async () => {
     const [{ id }, control] = [await create('dogs'), await create('depth', 'control')];
     const name = newName('hounds');
     await client.datasets.change(id, { name });
     await client.pairs.setLinks(id, { control_1: control.id });
+    await api.upload(id, 'a.jpg', image);
+    await client.history.pin(id, 1);
     const lines = await eventually(async () => {
       const all = (await readFile(auditLog, 'utf8'))
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line));
       const found = all.filter(({ dataset, action }) => dataset === id && action !== 'dataset.create');
-      return found.length === 2 ? found : undefined;
+      return found.length === 4 ? found : undefined;
     });
     expect(lines).toMatchObject([
       { action: 'dataset.change', outcome: 'done', name, role: 'training' },
       { action: 'links.replace', outcome: 'done', links: { control_1: control.id } },
+      { action: 'file.upload', outcome: 'done' },
+      { action: 'revision.pin', outcome: 'done', revision: 1 },
     ]);
   });
 });
