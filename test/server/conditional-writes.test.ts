@@ -91,10 +91,13 @@ test('of many concurrent writes with the ETag of one version, exactly one succee
   }
 });
 
-test('a file is deleted only if it has the ETag of the request', async () => {
+test('a file is deleted only if it has the ETag of the request; otherwise the dataset is as before', async () => {
   await upload('kept');
+  const before = (await api.status(id)).body;
   expect(await remove({ 'if-match': etagOf('other') })).toMatchObject(conflict('kept'));
   expect(await textNow()).toBe('kept');
+  expect((await api.request('DELETE', `/${id}/files/missing.txt`)).status).toBe(404);
+  expect((await api.status(id)).body).toEqual(before);
   expect((await remove({ 'if-match': etagOf('kept') })).status).toBe(200);
   expect(await remove({ 'if-match': '*' })).toMatchObject(conflict(null));
 });

@@ -201,7 +201,7 @@ export class Catalog {
    */
   async change(change: FileChange, transition: Transition): Promise<ChangedDataset | undefined> {
     const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
-    if (dataset !== undefined) this.changes.announce(change.isWholeDataset ? { datasetId: dataset.id } : change);
+    if (dataset?.hasChanged) this.changes.announce(change.isWholeDataset ? { datasetId: dataset.id } : change);
     return dataset;
   }
 

@@ -90,6 +90,8 @@ export interface FileChange {
 
 /** A dataset after a change. */
 export interface ChangedDataset extends DatasetRecord {
+  /** False if the transition left every file as it was: nothing was written then. */
+  readonly hasChanged: boolean;
   /** The revision to which the change belongs; `undefined` if it left the set of stored files as it was. */
   readonly recordedIn: number | undefined;
 }
@@ -122,7 +124,7 @@ export interface ChangeOptions {
  * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: the first locks and
  * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
  *
- * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
+ * @returns the dataset after the change; `undefined`, and no change, if it does not exist, the transition returns
  * `undefined` for one of the stems, or the revision that a restore needs is gone
  * @throws ServiceError `quota_exceeded`
  */
@@ -176,22 +178,15 @@ function changeOnce(
   const { query, transact } = db;
   const { datasetId, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
   return transact({ isDurable }, async ({ send, commit }) => {
-    const lock = lockDataset(db, datasetId);
-    if (restore !== undefined) await send([lock]);
-    const filenames = restore === undefined ? change.filenames : await restore.read(send);
-    if (filenames === undefined) return undefined;
-    const ownStems = [...new Set(filenames.map(stemOf))];
-    const [[row], ...groups] = await send([
-      lock,
-      ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
-    ]);
-    if (row === undefined) return undefined;
-    const before = stemGroupsOf(groups.flat().map(fileOf));
-    const stems = new Set([...ownStems, ...before.keys()]);
+    const read = await readForChange(db, change, send);
+    if (read === undefined) return undefined;
+    const { row, filenames, stems, before } = read;
     const { lastActivity: activeBefore, pendingUntil: _, ...countsBefore }: OwnCounts = countsInRow(row);
     const applied = applyTransition(transition, { stems, before, counts: countsBefore, mayHaveBlobs });
     if (applied === undefined) return undefined;
     const { changes, removed, written, trashed, unreserved, counts, added } = applied;
+    const dataset = datasetRecordOf(row);
+    if (removed.length + written.length === 0) return { ...dataset, recordedIn: undefined, hasChanged: false };
     // Restored files were within the limit once.
     if (restore === undefined) await requireRoom(query, send, { datasetId, counts, changes, limits });
     const accountId = row.account_id;
@@ -207,7 +202,7 @@ function changeOnce(
     const unneeded = trashed.filter(({ id }) => !past.has(id));
     const restored = restore === undefined ? [] : unreserved;
     const historyBytes = bytesOf(history.past) - bytesOf(restored);
-    const startsRecheck = needsRecheck({ role: row.role as Role, inspectedAs: change.inspectedAs, restored });
+    const startsRecheck = needsRecheck({ role: dataset.role, inspectedAs: change.inspectedAs, restored });
     const answers = await commit([
       ...notification(change.isWholeDataset ? { datasetId } : { datasetId, filenames }),
       ...moveToPast(query, history.past, history.columns.revision),
@@ -230,11 +225,35 @@ function changeOnce(
     const pendingUntil = counted?.pending_until ?? null;
     const { revision } = history.columns;
     const recordedIn = history.revision && revision;
-    const dataset = datasetRecordOf(row);
     const changedCounts = countsInRole({ ...counts, lastActivity, pendingUntil }, dataset.role);
     const version = counted?.version ?? dataset.version;
-    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn };
+    return {
+      ...dataset,
+      updatedAt: lastActivity,
+      counts: changedCounts,
+      revision,
+      version,
+      recordedIn,
+      hasChanged: true,
+    };
   });
+}
+
+/** Locks a dataset, and reads the files that a change may concern. @returns `undefined` if there is nothing to change */
+async function readForChange(db: Database, change: FileChange, send: Transaction['send']) {
+  const { datasetId, restore, isWholeDataset } = change;
+  const lock = lockDataset(db, datasetId);
+  if (restore !== undefined) await send([lock]);
+  const filenames = restore === undefined ? change.filenames : await restore.read(send);
+  if (filenames === undefined) return undefined;
+  const ownStems = [...new Set(filenames.map(stemOf))];
+  const [[row], ...groups] = await send([
+    lock,
+    ...(isWholeDataset ? [filesOfDataset(db.query, { datasetId })] : groupsOfStems(db.query, datasetId, ownStems)),
+  ]);
+  if (row === undefined) return undefined;
+  const before = stemGroupsOf(groups.flat().map(fileOf));
+  return { row, filenames, before, stems: new Set([...ownStems, ...before.keys()]) };
 }
 
 /** What a transition makes of the files of some stems. */
