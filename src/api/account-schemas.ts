@@ -58,7 +58,7 @@ export const wireSignInCode = z
   })
   .meta({ id: 'SignInCode' });
 
-export const wireToken = z
+const wireToken = z
   .object({
     id: z.string(),
     kind: wordOf(['token', 'session', 'share']).describe(

@@ -92,7 +92,7 @@ export const removalBody = z.strictObject({
 export const withdrawalBody = removalBody.pick({ filenames: true });
 
 /** A number in a query. `z.coerce` would also take `0x10` and an empty text. */
-export function fromDigits<S extends z.ZodType<number>>(schema: S) {
+function fromDigits<S extends z.ZodType<number>>(schema: S) {
   return z.preprocess((text) => (/^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : text), schema);
 }
 

@@ -421,6 +421,11 @@ export const ROUTES = {
 /** A row of the contract. */
 export type Route = { readonly at: string; readonly summary: string } & RouteOptions;
 
+/** Whether a route is below the base path, and needs a token. */
+export function hasBasePath({ access, link }: Route): boolean {
+  return access !== 'anyone' && link !== 'upload';
+}
+
 export type RouteName = keyof typeof ROUTES;
 
 type Row<N extends RouteName> = (typeof ROUTES)[N];

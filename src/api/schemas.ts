@@ -26,7 +26,7 @@ const wireEtag = z
   .regex(/^"[0-9a-f]{64}"$/)
   .describe('The strong ETag of the file: its SHA-256 in quotation marks.');
 
-export const wireProblem = z
+const wireProblem = z
   .object({
     code: z.string().meta({ examples: ['MISSING_CAPTION'] }),
     filename: z.string().optional(),
@@ -166,7 +166,7 @@ export const wireDatasetList = z
   .meta({ id: 'DatasetList' });
 
 /** In the answer to a write. */
-export const wireRevisionNumber = z.int().optional().meta({
+const wireRevisionNumber = z.int().optional().meta({
   description: 'The last revision of the history to which this change belongs; missing if no stored file changed.',
 });
 
@@ -214,7 +214,7 @@ export const wireFilePage = z
   })
   .meta({ id: 'FilePage' });
 
-export const wireCaption = z
+const wireCaption = z
   .object({
     filename: z.string(),
     sha256,
@@ -248,7 +248,7 @@ export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z
 export const wireBytes = z.unknown().meta({ type: 'string', format: 'binary' });
 
 /** The file under the name of a write whose condition was not met. */
-export const wireCurrentFile = z.object({ etag: wireEtag, size_bytes: count }).meta({ id: 'CurrentFile' });
+const wireCurrentFile = z.object({ etag: wireEtag, size_bytes: count }).meta({ id: 'CurrentFile' });
 
 export const wireErrorBody = z
   .object({

@@ -75,7 +75,7 @@ async function shortTextOf(response: Response): Promise<string> {
 }
 
 /** Reads a body as UTF-8. Cancels the rest of a longer one. */
-export async function bodyTextOf({ body }: Response, maxBytes: number): Promise<{ text: string; isCut: boolean }> {
+async function bodyTextOf({ body }: Response, maxBytes: number): Promise<{ text: string; isCut: boolean }> {
   if (body === null) return { text: '', isCut: false };
   const reader = body.getReader();
   const decoder = new TextDecoder();

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BASE_PATH } from '../api/base-path.js';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
-import { type BytesAnswer, ROUTES, type Route } from '../api/routes.js';
+import { type BytesAnswer, hasBasePath, ROUTES, type Route } from '../api/routes.js';
 import { wireBytes, wireErrorBody } from '../api/schemas.js';
 import { paramsSchemaOf } from './register-routes.js';
 
@@ -87,11 +87,6 @@ export function openApiOf({ version, publicUrl }: { version: string; publicUrl: 
     servers: [{ url: publicUrl ?? '/' }],
     paths,
   });
-}
-
-/** Whether a route is below the base path, and needs a token. */
-export function hasBasePath({ access, link }: Route): boolean {
-  return access !== 'anyone' && link !== 'upload';
 }
 
 function operationOf(name: string, row: Route, components: Components): object {

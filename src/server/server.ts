@@ -8,6 +8,7 @@ import fastify, {
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import { BASE_PATH } from '../api/base-path.js';
 import { SMALL_BODY_BYTES } from '../api/limits.js';
+import { hasBasePath } from '../api/routes.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import type { Limits } from '../service/limits/limits.js';
 import { Quota } from '../service/limits/quota.js';
@@ -134,7 +135,7 @@ export function createServer(options: ServerOptions) {
         const requestsPerSecond = limits.accountRequestsPerSecond;
         requireToken(scope, { ...served, failedLogins, maxConnections: connections.max, requestsPerSecond });
         recordRequests(scope, auditLog, now);
-        registerRoutes(scope, handlers, ({ access, link }) => access !== 'anyone' && link !== 'upload');
+        registerRoutes(scope, handlers, hasBasePath);
       },
       { prefix: BASE_PATH },
     );

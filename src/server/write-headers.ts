@@ -90,7 +90,8 @@ function malformedTags(path: string): ServiceError {
   return invalidField(path, 'must be * or an ETag in quotation marks, as answers have it');
 }
 
-function invalidField(path: string, message: string): ServiceError {
+/** An error of one field of a request. */
+export function invalidField(path: string, message: string): ServiceError {
   return new ServiceError('invalid_field', `The request is not valid. ${path}: ${message}`, {
     detail: [{ path, message }],
   });

@@ -154,7 +154,7 @@ async function finishNewFile(path: string, old: Stats): Promise<void> {
 }
 
 /** Opens the file itself, not the target of a link. @throws FileLeftAlone if it has changed since it was inspected */
-export async function openUnchanged({ path, version }: LocalFile): Promise<{ handle: FileHandle; stats: Stats }> {
+async function openUnchanged({ path, version }: LocalFile): Promise<{ handle: FileHandle; stats: Stats }> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error) => {
     throw hasErrno(error, 'ENOENT', 'ELOOP') ? new FileLeftAlone(CHANGED, { cause: error }) : error;

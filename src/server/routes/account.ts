@@ -15,6 +15,7 @@ import {
 } from '../../storage/catalog/accounts/grant.js';
 import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
+import { invalidField } from '../write-headers.js';
 import { browserNameOf, isFromPage, setSessionCookie } from '../session.js';
 import { timeOf, timeOrNull } from '../to-wire.js';
 import { baseUrlOf } from './uploads.js';
@@ -225,20 +226,15 @@ function expiryOf(
   { expires_in, expires_at }: { expires_in?: number | null | undefined; expires_at?: string | null | undefined },
   now: Micros,
 ): Micros | null {
-  if (expires_in != null && expires_at != null) throw invalidExpiry('give this or expires_in, not both');
+  if (expires_in != null && expires_at != null) throw invalidField('expires_at', 'give this or expires_in, not both');
   if (expires_in != null) return now + expires_in * MICROS_PER_SECOND;
   if (expires_at == null) return null;
   const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(expires_at);
   const at = Date.parse(hasZone ? expires_at : `${expires_at}Z`) * 1000;
   // Also false for a date that is none.
-  if (!(at > now)) throw invalidExpiry('must be in the future');
-  if (at > now + MAX_EXPIRY_SECONDS * MICROS_PER_SECOND) throw invalidExpiry('must be within ten years');
+  if (!(at > now)) throw invalidField('expires_at', 'must be in the future');
+  if (at > now + MAX_EXPIRY_SECONDS * MICROS_PER_SECOND) throw invalidField('expires_at', 'must be within ten years');
   return at;
-}
-
-function invalidExpiry(message: string): ServiceError {
-  const detail = [{ path: 'expires_at', message }];
-  return new ServiceError('invalid_field', `The request is not valid. expires_at: ${message}`, { detail });
 }
 
 function tokenToWire(token: TokenSummary, grant: Grant): WireToken {

@@ -44,7 +44,6 @@ export interface UploadServices {
   /** The service's URL for clients; `undefined` for the host that each client used. */
   readonly publicUrl: string | undefined;
   readonly now: () => number;
-  /** Fires when the server begins to drain. */
 }
 
 /** Receives files, directly or through links, and makes the links. */

@@ -14,8 +14,8 @@ export const ROWS_PER_STATEMENT = 500;
 /** Literals, not parameters: SQLite uses a partial index only if the text of the statement contains its condition. */
 export const IS_PENDING = sql<string>`'pending'`;
 export const IS_STORED = sql<string>`'stored'`;
-export const IS_RECEIVED = sql<string>`'received'`;
-export const IS_PRESIGNED = sql<string>`'presigned'`;
+const IS_RECEIVED = sql<string>`'received'`;
+const IS_PRESIGNED = sql<string>`'presigned'`;
 
 /**
  * The account of deleted datasets, whose rows stay until their files are removed. It has no tokens, so that no request finds
