@@ -114,7 +114,7 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
       return transact(pool, { begin, deadline: performance.now() + readMs }, ({ commit }) => commit(statements));
     },
     // A server that does not answer would block the end of its connections forever.
-    close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
+    close: () => Promise.race([pool.end(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };
 }
 
@@ -139,7 +139,8 @@ async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): 
       begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
     });
   } finally {
-    await query.destroy();
+    // Not `query.destroy()`: Kysely ends no pool that it has not used itself.
+    await pool.end();
   }
 }
 
