@@ -1,5 +1,6 @@
 import type { Author, Dataset } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { DatasetRecord } from '../../storage/catalog/rows.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
@@ -27,14 +28,14 @@ export class HistoryService {
     key: DatasetKey,
     { before, limit }: { before?: number | undefined; limit: number },
   ): Promise<{ revisions: RevisionView[]; isLast: boolean }> {
-    const dataset = await this.#findDataset(key);
+    const dataset = await this.#findRecord(key);
     const found = await this.#dependencies.catalog.revisions.page(key.id, { before, limit: limit + 1 });
     return { revisions: await this.#manifests.viewsOf(dataset, found.slice(0, limit)), isLast: found.length <= limit };
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async revision(key: DatasetKey, number: number): Promise<RevisionView> {
-    const dataset = await this.#findDataset(key);
+    const dataset = await this.#findRecord(key);
     const revision = await findRevision(this.#dependencies.catalog, key.id, number);
     const [view] = await this.#manifests.viewsOf(dataset, [revision]);
     if (view === undefined) throw await revisionNotFound(this.#dependencies.catalog, key.id, number);
@@ -43,7 +44,7 @@ export class HistoryService {
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
-    await this.#findDataset(key);
+    await this.#findRecord(key);
     return differenceOfRevisions(this.#dependencies.catalog, key, query);
   }
 
@@ -82,11 +83,11 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
-    await this.#findDataset(key);
+    await this.#findRecord(key);
     const { catalog, now } = this.#dependencies;
     const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
     if (changed === undefined) {
-      await this.#findDataset(key);
+      await this.#findRecord(key);
       throw await revisionNotFound(catalog, key.id, number);
     }
     return { isRestored: changed.recordedIn !== undefined, revision: await this.revision(key, changed.revision) };
@@ -104,7 +105,7 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
-    await this.#findDataset(key);
+    await this.#findRecord(key);
     const { catalog, now } = this.#dependencies;
     const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
     if (outcome === undefined) {
@@ -131,6 +132,13 @@ export class HistoryService {
     const isSet = await catalog.revisions.setPin(key.id, number, changed);
     if (!isSet) throw await revisionNotFound(catalog, key.id, number);
     return { ...view, pin: changed };
+  }
+
+  /** Of a dataset with links, nothing that they decide is read. */
+  async #findRecord(key: DatasetKey): Promise<DatasetRecord> {
+    const record = await this.#dependencies.catalog.record(key);
+    if (record === undefined) throw datasetNotFound(key.id);
+    return record;
   }
 
   async #findDataset(key: DatasetKey): Promise<Dataset> {

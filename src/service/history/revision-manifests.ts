@@ -141,7 +141,11 @@ export class RevisionManifests {
   }
 
   /** Completes revisions with their digests. Those that are no longer kept are left out. @throws the signal's reason */
-  async viewsOf(dataset: Dataset, revisions: readonly Revision[], signal?: AbortSignal): Promise<RevisionView[]> {
+  async viewsOf(
+    dataset: Pick<Dataset, 'id' | 'accountId' | 'revision'>,
+    revisions: readonly Revision[],
+    signal?: AbortSignal,
+  ): Promise<RevisionView[]> {
     const views: RevisionView[] = [];
     for (const revision of revisions) {
       signal?.throwIfAborted();
