@@ -11,29 +11,18 @@ export interface AnnouncedChange {
 /** Makes the statements that announce a change to the other processes on the database when their transaction is committed. */
 export type NotifyInstances = (change: AnnouncedChange) => readonly Compilable<unknown>[];
 
-/** The events besides those of one dataset: a change to any dataset, and a gap in which changes may be missed. */
+/** The events: a change to a dataset, and a gap in which changes may be missed. */
 const ANY = Symbol('any');
 const GAP = Symbol('gap');
-
-/** The event of a change to a dataset. An id may be any text of a URL, and an emitter has events of its own, such as `newListener`. */
-function changeTo(datasetId: string): string {
-  return `change to ${datasetId}`;
-}
 
 /** Publishes changes to datasets to listeners in this process. */
 export class ChangeFeed {
   readonly #events = new EventEmitter().setMaxListeners(0);
 
   /**
-   * Calls the listener after every change to the dataset, with the names of its files that may have changed, and after a
-   * gap, until the returned function is called. Without names, any file may have changed.
+   * Calls `listener` after every change to a dataset, with the names of its files that may have changed, and `onGap` after a gap,
+   * until the returned function is called. Without names, any file may have changed.
    */
-  onChange(datasetId: string, listener: (filenames?: readonly string[]) => void): () => void {
-    this.#events.on(changeTo(datasetId), listener).on(GAP, listener);
-    return () => this.#events.off(changeTo(datasetId), listener).off(GAP, listener);
-  }
-
-  /** Calls `listener` as `onChange` does, for every dataset, and `onGap` after a gap, until the returned function is called. */
   onAnyChange(
     listener: (datasetId: string, filenames?: readonly string[]) => void,
     onGap: () => void = () => {},
@@ -43,7 +32,6 @@ export class ChangeFeed {
   }
 
   announce({ datasetId, filenames }: AnnouncedChange): void {
-    this.#events.emit(changeTo(datasetId), filenames);
     this.#events.emit(ANY, datasetId, filenames);
   }
 

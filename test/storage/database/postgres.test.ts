@@ -122,10 +122,12 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const [local, remote] = [await open(url), await open(direct)];
     const dataset = await newDataset(remote);
     let [calls, gaps] = [0, 0];
-    local.catalog.changes.onAnyChange((id) => {
-      if (id === dataset.id) calls++;
-    });
-    local.catalog.changes.onChange('some other dataset', () => gaps++);
+    local.catalog.changes.onAnyChange(
+      (id) => {
+        if (id === dataset.id) calls++;
+      },
+      () => gaps++,
+    );
     // An instance begins to listen some time after its start.
     await eventually(async () => {
       await reserveFile(remote, pendingFile(dataset.id, 'a.txt', 1000));
@@ -150,7 +152,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const url = await databaseForTest();
     const { catalog } = await open(url);
     const received: (readonly string[] | undefined)[] = [];
-    catalog.changes.onChange('d', (filenames) => received.push(filenames));
+    catalog.changes.onAnyChange((id, filenames) => {
+      if (id === 'd') received.push(filenames);
+    });
     const send = (payload: string) => onDatabase(url, `select pg_notify('trainyard', 'another ${payload}')`);
     await eventually(async () => {
       await send('dataset d ["a.txt"]');
