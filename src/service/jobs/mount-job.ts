@@ -75,7 +75,7 @@ export class MountRoot {
       const dueAt = now() + QUIET;
       this.#dueAt.set(id, dueAt);
       catalog
-        .datasets({ ids: [id] })
+        .records({ ids: [id] })
         .then(([dataset = { id, accountId: '' }]) => this.#enqueue([dataset], dueAt))
         .catch(warn);
     };

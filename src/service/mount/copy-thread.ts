@@ -78,6 +78,8 @@ function copy({ from, to, sizeBytes, sha256, isHardLinked }: FileToCopy): number
   const input = openSync(from, 'r');
   let output: number | undefined;
   try {
+    const mismatch = () => Object.assign(new Error(`${from} is damaged`), { code: 'MISMATCH' });
+    if (fstatSync(input).size !== sizeBytes) throw mismatch();
     if (isHardLinked) linkSync(from, to);
     const sharesBytes = isHardLinked || clone(from, to);
     if (!sharesBytes) output = openSync(to, 'wx');
@@ -91,7 +93,7 @@ function copy({ from, to, sizeBytes, sha256, isHardLinked }: FileToCopy): number
       if (performance.now() - reportedAt > REPORT_INTERVAL_MS) report();
     }
     if (done !== sizeBytes || hash.digest('hex') !== sha256) {
-      throw Object.assign(new Error(`${from} is damaged`), { code: 'MISMATCH' });
+      throw mismatch();
     }
     return (output === undefined ? statSync(to) : fstatSync(output)).mtimeMs;
   } finally {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { ServiceError } from '../../dataset/errors.js';
@@ -98,53 +97,46 @@ async function copyBlob(
   { from, to }: BlobStores,
   signal: AbortSignal,
 ): Promise<LostBlob['reason'] | undefined> {
-  const { key, sizeBytes, filename } = blob;
+  const { key, sizeBytes, sha256, filename } = blob;
+  const limit = { bytes: sizeBytes, message: `${filename} is larger than it was when it was uploaded.` };
   let reason = undefined as LostBlob['reason'] | undefined;
-  // The stream itself fails on damage: a store that can't stage a very large blob commits it at the end of the stream.
-  const bytes = intactBytes(from, blob, {
+  const bytes = bytesOf(from, key, {
     signal,
     onLost: (why) => {
       reason = why;
     },
   });
-  const limit = { bytes: sizeBytes, message: `${filename} is larger than it was when it was uploaded.` };
   try {
     const body = Readable.from(bytes, { objectMode: false });
     const staged = await to.stage(body, { key, limit, atMostBytes: sizeBytes, signal });
+    if (staged.sizeBytes !== sizeBytes || staged.sha256 !== sha256) {
+      await staged.discard();
+      return 'damaged';
+    }
     await staged.commit();
   } catch (error) {
     if (reason !== undefined) return reason;
+    if (!(error instanceof ServiceError)) throw error;
+    if (error.code === 'too_large') return 'damaged';
     // Another process has copied and checked the same blob.
-    if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
+    if (error.code !== 'upload_finalized') throw error;
   }
   return undefined;
 }
 
-/**
- * Opens a blob when the first bytes are asked for, and passes them on. Throws at the end, or as soon as there are too many, if
- * size or SHA-256 differ.
- */
-async function* intactBytes(
+/** Opens a blob when the first bytes are asked for: a store closes a connection whose body is not read. */
+async function* bytesOf(
   from: Pick<BlobStore, 'read'>,
-  { key, sizeBytes, sha256 }: ReferencedBlob,
+  key: string,
   { signal, onLost }: { signal: AbortSignal; onLost: (reason: LostBlob['reason']) => void },
 ): AsyncGenerator<Buffer> {
-  const hash = createHash('sha256');
-  let bytes = 0;
   try {
     const source = await from.read(key, { signal });
-    if (source === undefined) onLost('missing');
-    for await (const chunk of source ?? []) {
-      bytes += chunk.length;
-      hash.update(chunk);
-      if (bytes > sizeBytes) break;
-      yield chunk;
-    }
-    if (source !== undefined && bytes === sizeBytes && hash.digest('hex') === sha256) return;
-    if (source !== undefined) onLost('damaged');
+    if (source !== undefined) return yield* source;
   } catch (error) {
     if (isUnreadable(error) || error instanceof BlobChanged) onLost('damaged');
     throw error;
   }
-  throw new Error('The bytes are missing, or have another size or SHA-256 than those of the upload.');
+  onLost('missing');
+  throw new Error(`The bytes of ${key} are missing.`);
 }
