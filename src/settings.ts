@@ -197,7 +197,7 @@ export const SETTINGS = {
     flag: '--log-level <level>',
     env: 'TRAINYARD_LOG_LEVEL',
     fallback: 'info',
-    help: `${LOG_LEVELS.join(', ')}; the log is JSON lines on standard error`,
+    help: `${LOG_LEVELS.join(', ')}; the log is on standard error`,
     parse: oneOf(LOG_LEVELS),
   },
 } as const satisfies Record<string, Setting>;

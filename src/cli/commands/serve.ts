@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Command } from 'commander';
-import { pino } from 'pino';
+import { type Command, Option } from 'commander';
 import type { openApp } from '../../app.js';
 import type { Config } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { PACKAGE_FOLDER } from '../../program-file.js';
 import { SETTINGS } from '../../settings.js';
 import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
-import { withoutTokens } from '../../service/audit/without-tokens.js';
+import { hasFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
-import { installLine, shellWord } from '../../command-line.js';
+import { commandLine, installLine, shellWord } from '../../command-line.js';
 import { addSettings, configFrom } from '../settings.js';
+import { type LogForm, openLog } from '../terminal/log.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
 
@@ -25,10 +25,12 @@ Examples:
   $ trainyard serve --mount-root /app/ai-toolkit/datasets       mounts READY datasets there
   $ trainyard serve --port 0 --json                             prints the URL and the first token as JSON
 
+The log goes to standard error: JSON lines if that is a pipe or a file, and warnings and errors as text on a terminal.
+
 Exit codes: 0 after ctrl-C or SIGTERM, 75 if another process serves the data folder, or the database or bucket does not
 answer, 78 for invalid settings.`;
 
-const EXAMPLE = 'examples/railway/yard_01.jpg';
+const EXAMPLE = 'examples/railway';
 
 /** `trainyard serve` */
 export function addServeCommand(program: Command): void {
@@ -36,20 +38,27 @@ export function addServeCommand(program: Command): void {
     .command('serve')
     .description('Serve the dataset API. The first start creates an account and prints a token.')
     .option('--json', 'print JSON for scripts; the log stays on standard error')
+    .addOption(
+      new Option('--log <form>', 'form of the log (default: text on a terminal, json elsewhere)').choices([
+        'json',
+        'text',
+      ]),
+    )
     .addHelpText('after', EXAMPLES)
     .action(serve);
   addSettings(command, Object.keys(SETTINGS) as (keyof typeof SETTINGS)[]);
 }
 
-async function serve({ json, ...options }: Record<string, string> & { json?: true }): Promise<void> {
+type ServeOptions = Record<string, string> & { json?: true; log?: LogForm };
+
+async function serve({ json, log, ...options }: ServeOptions): Promise<void> {
   const config = configFrom(options);
   const openFiles = openFileLimit();
   if (openFiles < MIN_OPEN_FILES) {
     const message = `can't start: this process may open only ${openFiles} files, and needs ${MIN_OPEN_FILES}. Raise the limit (ulimit -n 4096, or LimitNOFILE= of the systemd unit).`;
     throw new CommandError(EXIT.configError, message);
   }
-  const output = pino.destination({ fd: 2, sync: true });
-  const logger = pino({ level: config.logLevel }, { write: (line) => output.write(withoutTokens(line)) });
+  const logger = openLog(config.logLevel, log ?? (process.stderr.isTTY ? 'text' : 'json'));
   // Imported late, so that other commands start without loading this code. SQLite opens in its thread while the rest is loaded.
   const { openStorage } = await import('../../open-storage.js');
   const opening = openStorage(config, logger);
@@ -63,7 +72,7 @@ async function serve({ json, ...options }: Record<string, string> & { json?: tru
   const start = await startOf(config, app);
   // Before printing: a script may send SIGTERM as soon as it reads the URL.
   stopOnSignal(app, { isJson: json === true });
-  process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start));
+  process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start, await clipsSentence(config)));
 }
 
 /** Why the address of the settings can't be listened on, and what to do. */
@@ -129,50 +138,54 @@ async function startOf(config: Config, { accounts, now, port, databaseName }: Ap
   return { ...start, account, token };
 }
 
-function greeting({ url, other_urls, data_folder, database, account, token }: Start): string {
-  const catalog = database === undefined ? '' : `catalog in ${database}, `;
-  const [remoteUrl = url] = other_urls ?? [];
-  const others =
-    other_urls === undefined ? '' : `\n  other machines reach it at ${other_urls.join(' or ')}, without encryption`;
-  const where = `trainyard serves ${url}${others}
-  ${catalog}data in ${data_folder}, documentation at ${url}/docs
-  ${installHint(remoteUrl)}\n`;
+/** The block that a person reads at each start. */
+function greeting(start: Start, clips: string): string {
+  const { url, other_urls, data_folder, database, token } = start;
   const flags = database === undefined ? ` --data ${shellWord(resolve(data_folder))}` : ', with the same DATABASE_URL';
   const another = withOwnCommand(`run: trainyard token create${flags}`);
-  if (token === undefined) return `${where}  To create a token, ${another}\n`;
-  const example = examplePath();
+  const rows = [
+    ['sign in', token === undefined ? `with a token; to create one, ${another}` : `${url}/#token=${token}`],
+    ['data', data_folder],
+    ...(database === undefined ? [] : [['catalog', database]]),
+    ['clips', clips],
+    ['network', networkSentence(start)],
+    ['command', `on a machine that has Node, run: ${installLine(other_urls?.[0] ?? url)}`],
+    ['API', `documentation at ${url}/docs`],
+  ];
+  const block = rows.map(([title = '', text]) => `  ${title.padEnd(9)}${text}\n`).join('');
+  return `trainyard serves ${url}\n\n${block}${token === undefined ? '' : firstSteps(start, another)}\n`;
+}
+
+/** How other machines reach the service. */
+function networkSentence({ url, other_urls }: Start): string {
+  if (other_urls !== undefined) return `other machines reach it at ${other_urls.join(' or ')}, without encryption`;
+  return isLoopback(url) ? 'this machine only; for others, serve with --host 0.0.0.0, or behind a proxy' : `at ${url}`;
+}
+
+async function clipsSentence({ ffmpeg }: Config): Promise<string> {
+  if (await hasFfmpeg(ffmpeg)) return 'ffmpeg found: every frame is decoded';
+  return `ffmpeg ${ffmpeg.kind === 'none' ? 'is turned off' : 'not found'}: frames are not decoded, and each clip gets a warning`;
+}
+
+function firstSteps({ url, account, token }: Start, another: string): string {
+  const example = exampleFolder();
   const folder = example === EXAMPLE ? ', in this folder' : '';
-  return `${where}
+  return `
 This is the first start. It created the account "${account}" and a token, which is not shown again.
-To sign in, open this page:
+The link above signs you in with it. To make another one if it is lost, ${another}
 
-  ${url}/#token=${token}
-
-To make another one if it is lost, ${another}
-
-To create a first dataset, paste this into another terminal${folder}:
+To push a first dataset, paste this into another terminal${folder}:
 
 export TRAINYARD_URL=${url}
 export TRAINYARD_TOKEN=${token}
-api=$TRAINYARD_URL/prod/v1/trainers/datasets; auth="Authorization: Bearer $TRAINYARD_TOKEN"
-id=$(curl -sS -X POST -H "$auth" $api | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')
-curl -sS -H "$auth" --form ${shellWord(`file=@${example}`)} $api/$id/upload
-curl -sS -H "$auth" $api/$id/status
-
+${commandLine(url, ['push', example])}
 `;
 }
 
 /** The example as it is found from this folder, where a clone or a container was started, or else in the package. */
-function examplePath(): string {
+function exampleFolder(): string {
   const packaged = join(PACKAGE_FOLDER, EXAMPLE);
   return resolve(EXAMPLE) !== packaged && existsSync(packaged) ? packaged : EXAMPLE;
-}
-
-/** Where the command can be installed from this service. */
-function installHint(url: string): string {
-  if (!isLoopback(url)) return `To install the command on a machine that has Node, run there: ${installLine(url)}`;
-  return `To install the command on this machine, run: ${installLine(url)}
-  For other machines, serve with --host 0.0.0.0, or behind a proxy.`;
 }
 
 /** Hosts that stand for all addresses of a machine. A client can't connect to them. */
