@@ -53,7 +53,7 @@ const BACKEND_BENCHMARKS: Readonly<Record<string, { needs: readonly Backend[]; r
 
 const HELP = `npm run bench -- [--quick] [--backend NAME[,NAME]] [--only NAME]… [--dir FOLDER]
 
-Measures the figures of docs/performance.md and prints a table. Exits with 0 also if a target is missed.
+Measures the figures of bench/README.md and prints a table. Exits with 0 also if a target is missed.
 
   --backend B   ${BACKENDS.join(', ')}, or both separated by a comma: the servers use Postgres for the catalog, S3 for files.
                 Starts a Postgres in FOLDER and a Ceph with test/harness/ceph.sh, unless TEST_DATABASE_URL and
@@ -62,7 +62,7 @@ Measures the figures of docs/performance.md and prints a table. Exits with 0 als
                 ${Object.keys(BENCHMARKS).join(', ')};
                 with --backend: ${Object.keys(BACKEND_BENCHMARKS).join(', ')}
   --soak        loads a server at the limit of this machine for --soak-minutes N (30) and samples memory, descriptors and
-                latency, see docs/reliability.md; nothing else is measured
+                latency, see test/faults/README.md; nothing else is measured
   --quick       fewer and smaller files
   --dir FOLDER  write here, on the disk to be measured (default: the system's temporary folder)
 `;

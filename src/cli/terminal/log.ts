@@ -1,4 +1,4 @@
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { withoutTokens } from '../../service/audit/without-tokens.js';
 import { printable } from './text.js';
 
@@ -9,7 +9,7 @@ const WARNING = 40;
 const ERROR = 50;
 
 /** The log of the service, on standard error. It has no tokens. */
-export function openLog(level: string, form: LogForm): ReturnType<typeof pino> {
+export function openLog(level: string, form: LogForm): Logger {
   const output = pino.destination({ fd: 2, sync: true });
   const textOf = form === 'json' ? (line: string) => line : logText;
   return pino({ level }, { write: (line) => output.write(textOf(withoutTokens(line))) });

@@ -17,7 +17,7 @@ const NEW_RECORD_NAME = `${RECORD_NAME}.new`;
 
 /**
  * Names of what trainers write into a dataset's folder: ai-toolkit and its page (line numbers in docs/mounting.md),
- * diffusion-pipe (`cache`), sd-scripts (`.npz`, `metadata_cache.json`) and SimpleTuner (docs/training.md).
+ * diffusion-pipe (`cache`), sd-scripts (`.npz`, `metadata_cache.json`) and SimpleTuner (docs/mounting.md).
  */
 const TRAINER_FILES =
   /^(\.aitk_size\.json|_latent_cache|_t_e_cache|_clip_vision_cache|_controls|\.thumbs|cache|metadata_cache\.json|.+\.npz|aspect_ratio_bucket_(indices|metadata)_.+\.json)$/s;

@@ -1,6 +1,6 @@
 /**
  * The keys that each trainer documents or reads, with the place in its repository and the values it takes. Read at the commits
- * named in docs/training.md. `[]` stands for each element of a list.
+ * named in docs/mounting.md. `[]` stands for each element of a list.
  */
 export interface DocumentedKey {
   readonly source: string;
