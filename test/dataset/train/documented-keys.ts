@@ -1,6 +1,8 @@
 /**
- * The keys that each trainer documents or reads, with the place in its repository and the values it takes. Read at the commits
- * named in docs/mounting.md. `[]` stands for each element of a list.
+ * The keys that each trainer documents or reads, with the place in its repository and the values it takes. `[]` stands for
+ * each element of a list. Read at these commits: ostris/ai-toolkit 27a03a91 (images in video jobs since 8c1a4082),
+ * kohya-ss/sd-scripts 48d368fa, Nerogar/OneTrainer 23df3832 and mgds 3a6994ad, bghira/SimpleTuner bc8e6ab7,
+ * kohya-ss/musubi-tuner 30c658c4, tdrussell/diffusion-pipe 8f83dbf2 (`skip_empty_caption` since 5145971).
  */
 export interface DocumentedKey {
   readonly source: string;
