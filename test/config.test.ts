@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../src/config.js';
-import { SETTINGS, type Setting } from '../src/settings.js';
 
 const errorsOf = (flags: Record<string, string>, environment: Record<string, string> = {}): readonly string[] => {
   try {
@@ -83,14 +81,5 @@ describe('the configuration', () => {
   test('keeps a path prefix of the public URL and drops its last slash', () => {
     expect(loadConfig({ publicUrl: 'https://x.example/train/' }, {}).publicUrl).toBe('https://x.example/train');
     expect(loadConfig({ publicUrl: 'https://x.example' }, {}).publicUrl).toBe('https://x.example');
-  });
-
-  test('every setting is documented with its variable and default', () => {
-    const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');
-    for (const { flag, env, fallback } of Object.values<Setting>(SETTINGS)) {
-      const row = page.split('\n').find((line) => line.includes(`\`${flag.split(' ')[0]}\``));
-      expect(row, flag).toContain(`\`${env}\``);
-      if (fallback !== undefined) expect(row, flag).toContain(`\`${fallback}\``);
-    }
   });
 });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { documentPaths, ROOT } from './documents/documents.js';
@@ -67,6 +67,20 @@ describe('the documents', () => {
       }),
     );
     expect(faults).toEqual([]);
+  });
+
+  test.each(paths)('%s names paths of the project that exist', (path) => {
+    const named = textOf(path).matchAll(/`((?:src|test|web|bench|scripts|packaging|examples)\/[\w./-]*[\w/])`/g);
+    expect([...named].flatMap(([, target = '']) => (existsSync(join(ROOT, target)) ? [] : [target]))).toEqual([]);
+  });
+
+  test('every test that the table of faults names exists', () => {
+    const files = readdirSync(join(ROOT, 'test/faults'));
+    const names = [...textOf('test/faults/README.md').matchAll(/^\|.*\| (`[^|]*) \|$/gm)]
+      .flatMap(([, cell = '']) => [...cell.matchAll(/`(?:npm run faults -- )?([a-z0-9-]+)(?:\.test)?(?: --.*?)?`/g)])
+      .map(([, name = '']) => name);
+    expect(names.length).toBeGreaterThan(20);
+    expect(names.filter((name) => !files.some((file) => file.startsWith(name)))).toEqual([]);
   });
 
   test.each(paths)('%s has the tables that follow from the code; `npm run docs:tables` writes them', (path) => {

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../src/client/client.js';
+import { documentPaths } from './documents/documents.js';
 import type { Api } from './harness/api.js';
 import { startBrowser, whyNoBrowser } from './harness/browser.js';
 import { type Ended, trainyard } from './harness/command.js';
@@ -135,7 +136,8 @@ async function prepare(): Promise<Names> {
   const token =
     (await client.tokens.list()).find(({ name }) => name === SPARE) ?? (await client.tokens.make({ name: SPARE }));
   return [
-    [/https?:\/\/(127\.0\.0\.1:8787|data\.example)/g, server.url],
+    [/https?:\/\/((127\.0\.0\.1|SERVER|HOST):8787|data\.example)/g, server.url],
+    [/\bexamples\/railway\b/g, join(ROOT, 'examples/railway')],
     [/\/workspace\/datasets|\/app\/ai-toolkit\/datasets/g, 'datasets'],
     [/(\.\/data|\/srv\/trainyard)\b/g, server.dataFolder],
     [/\/mnt\/nas\/trainyard/g, 'backup'],
@@ -154,8 +156,7 @@ const SPARE = 'spare';
 /** Every command line that a reader sees, without what explains it. */
 async function printedLines(): Promise<Map<string, string>> {
   const lines = new Map<string, string>();
-  const docs = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
-  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...docs]) {
+  for (const path of documentPaths()) {
     for (const [, block = ''] of (await readFile(join(ROOT, path), 'utf8')).matchAll(/^ *```sh\n(.*?)```/gms)) {
       for (const line of block.split('\n'))
         if (/^(npx (--yes \S+ )?)?trainyard /.test(line.trim())) lines.set(line.trim(), path);
