@@ -172,9 +172,12 @@ async function printedLines(): Promise<Map<string, string>> {
 async function readHelp(command: readonly string[] = []): Promise<void> {
   const { stdout } = await trainyard([...command, '--help']);
   helpOf.set(['trainyard', ...command].join(' '), stdout);
-  const [, below = ''] = /\nCommands:\n((?: {2}.*\n)*)/.exec(stdout) ?? [];
-  for (const [, name = ''] of below.matchAll(/^ {2}([a-z][a-z-]*)/gm))
-    if (name !== 'help') await readHelp([...command, name]);
+  // The commands stand in groups, each under a title of its own.
+  for (const [, title = '', lines = ''] of stdout.matchAll(/^(\S.*):\n((?: {2}.*\n)+)/gm)) {
+    if (/^(Options|Arguments|Examples|Exit codes)$/.test(title)) continue;
+    for (const [, name = ''] of lines.matchAll(/^ {2}([a-z][a-z-]*)[ |]/gm))
+      if (name !== 'help') await readHelp([...command, name]);
+  }
 }
 
 /** The line as it is run: names as they are here, without comments and explanations. */
