@@ -16,9 +16,10 @@ async function repository() {
   const git = (...args: string[]) =>
     run('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: folder });
   await git('init', '--quiet');
-  for (const each of ['package.json', 'package-lock.json', 'CHANGELOG.md', 'scripts', 'dist']) {
+  for (const each of ['package.json', 'package-lock.json', 'scripts', 'dist']) {
     await cp(join(ROOT, each), join(folder, each), { recursive: true });
   }
+  await writeFile(join(folder, 'CHANGELOG.md'), '# Changelog\n\n## [Unreleased]\n\n### Added\n\n- Mounting.\n');
   await writeFile(join(folder, '.gitignore'), 'dist\nrelease\n');
   const author = { GIT_AUTHOR_NAME: 't', GIT_AUTHOR_EMAIL: 't@t', GIT_COMMITTER_NAME: 't', GIT_COMMITTER_EMAIL: 't@t' };
   const env = { ...process.env, ...author };
