@@ -2,8 +2,8 @@
 type Trail = readonly { readonly element: Element; readonly index: number }[];
 
 /**
- * Moves the focus to a place nearby when the focused element leaves the page: the button of a deleted entry, a link to
- * another view. The browser would give it to the body, where a screen reader starts again from the top of the page.
+ * Moves the focus to a place nearby when the focused element leaves the page. The browser would give it to the body, where a
+ * screen reader starts again from the top.
  */
 export function keepFocus(): void {
   // By dialog, and for the page outside of dialogs: an element that opened a dialog may leave while the dialog is open.

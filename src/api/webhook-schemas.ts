@@ -5,7 +5,7 @@ import { flag, text, wireCount as count, wireTime, wordOf } from './values.js';
 export const WEBHOOK_EVENTS = ['dataset.ready', 'dataset.failed', 'dataset.deleted'] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
-/** Of a URL as it is kept and sent, which is longer than what was typed if that has other characters than ASCII. */
+/** The longest URL, percent-encoded and with its name in ASCII. */
 export const MAX_URL_LENGTH = 2000;
 
 const url = z

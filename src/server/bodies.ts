@@ -64,8 +64,8 @@ export function bodyOf(raw: IncomingMessage): Readable {
 }
 
 /**
- * Returns the one file of a `multipart/form-data` body. Its stream ends after the closing boundary has been read, and fails
- * if the boundary is missing or a second file follows.
+ * Returns the one file of a `multipart/form-data` body. Its stream fails if the closing boundary is missing or a second file
+ * follows.
  *
  * @param limit of the whole body, including everything around the file
  * @throws ServiceError `unsupported_body`, `malformed_body`, `too_large` with the limit's message; the signal's reason

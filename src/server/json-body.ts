@@ -34,10 +34,10 @@ const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
 /**
- * Reads a body that is small enough to be held in memory. `releaseBody` must be called when the request is answered.
+ * Reads a body into memory. `releaseBody` must be called when the request is answered.
  *
- * @throws ServiceError `too_large` beyond the limit of the route, `request_too_slow`, `upload_cut_short`, and those of
- * `memory` if too many large bodies arrive at once
+ * @throws ServiceError `too_large`, `request_too_slow`, `upload_cut_short`, or an error of `memory` if too many large bodies
+ * arrive at once
  */
 export function readBody(
   request: FastifyRequest,

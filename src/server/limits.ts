@@ -102,10 +102,10 @@ const MAX_DELAY_MS = 2000;
 const MAX_DELAYED = 200;
 
 /**
- * Limits wrong tokens, and codes that sign in, by address. It slows down the answers to wrong tokens. A token is always looked
- * up first, so that a valid one is never slowed down, even if it comes from the same address: behind a proxy that is not trusted,
- * all clients share one. Codes are counted before they are looked up, the valid ones too: a browser sends one when a person
- * opens a link.
+ * Slows down the answers to wrong tokens, and limits codes that sign in, by address.
+ *
+ * A valid token is never slowed down, since all clients behind a proxy that is not trusted share one address. Codes are counted
+ * before they are looked up.
  */
 export class FailedLogins {
   readonly #failures = new RateLimiter(FAILURE_RATE);
@@ -146,7 +146,7 @@ function networkOf(address: string): string {
 /** Smaller answers don't count: the kernel takes them. */
 const LARGE_BYTES = 64 * 1024;
 
-/** Of one account, and of all. An answer about a dataset of ten thousand files has some megabytes. */
+/** The limits for one account and for all. An answer about ten thousand files has some megabytes. */
 const MAX_BYTES_OF_ACCOUNT = 128 * 1024 * 1024;
 const MAX_BYTES = 256 * 1024 * 1024;
 
@@ -175,7 +175,7 @@ export function limitUnsentAnswers(app: FastifyInstance): { quota: Quota; hold: 
     const bytes = Buffer.byteLength(payload);
     if (bytes < LARGE_BYTES) return payload;
     hold(raw, { accountId, bytes });
-    // Of a text, Node would keep both the text and its bytes until the client has read them.
+    // Node would keep a text and its bytes until the client has read them.
     return typeof payload === 'string' ? Buffer.from(payload) : payload;
   });
   return { quota, hold };

@@ -39,7 +39,9 @@ const MAX_JSON_BYTES = 1024 * 1024;
 /** A filename has up to 255 bytes, each of which takes up to three characters in a URL. */
 const MAX_PARAM_LENGTH = 1024;
 
-/** Of one account, and of all. A file of an archive or a batch takes some hundred bytes until the answer is sent. */
+/**
+ * The limits for one account and for all. A file of an archive or a batch takes some hundred bytes until the answer is sent.
+ */
 const MAX_FILES_OF_ACCOUNT = 200_000;
 const MAX_FILES = 400_000;
 

@@ -33,9 +33,8 @@ export function setSessionCookie(
 }
 
 /**
- * Whether a script of the service's own page has sent the request. Forms, images and links can't have the header, and a
- * script of another origin, which another port of this host is, can't send it without a permission (CORS) that the service
- * gives to none. Browsers that name the origin of a request, which they do over https and on this machine, must agree.
+ * Whether a script of the service's own page has sent the request. Forms, images and other origins can't send the header
+ * (CORS). Where browsers name the origin of a request, over https and on this machine, it must agree.
  */
 export function isFromPage({ headers }: FastifyRequest): boolean {
   const site = headers['sec-fetch-site'];

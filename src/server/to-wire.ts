@@ -67,7 +67,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
   };
 }
 
-/** A dataset after a change; `files`: those of the changed files that it has. */
+/** A dataset after a change. `files` are the changed files that it has. */
 export function changeToWire(change: DatasetChange, files: readonly StoredFile[] | undefined): WireDatasetChange {
   const summary = datasetToWire(change);
   if (change.filenames === undefined || files === undefined) return summary;

@@ -48,7 +48,7 @@ export function expectedConditionOf(etag: unknown, path: string): WriteCondition
 }
 
 /**
- * The conditions in the `ifMatch` of a request for several files, by filename; there may be as many as files.
+ * The conditions in the `ifMatch` of a request for several files, by filename.
  *
  * @param hasName whether the request is for a file
  * @param namesIn names the field with the files in the error

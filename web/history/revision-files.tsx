@@ -73,7 +73,7 @@ interface PairRowProps {
   readonly datasetId: string;
   readonly number: number;
   readonly pair: Pair;
-  /** The captions that are read together with that of this pair. */
+  /** The captions that are read together with this pair's. */
   readonly batch: readonly string[];
 }
 

@@ -54,7 +54,7 @@ export function datasetQuery(client: TrainyardClient, queries: QueryClient, id: 
   });
 }
 
-/** Whether the service says that a dataset does not exist. Any other 404 may be that of a proxy, and temporary. */
+/** Whether the service says that a dataset does not exist. A proxy may answer any other 404. */
 export function isGone(error: unknown): boolean {
   return error instanceof TrainyardError && error.code === 'dataset_not_found';
 }

@@ -10,9 +10,8 @@ import { putDataset, refetchDatasets, removeDataset } from './datasets.js';
 const RECONNECT_MS = 5000;
 
 /**
- * Keeps the page up to date by one event stream, of the dataset that it shows or else of all datasets, and by polling where
- * no stream can be opened, or an open one falls silent. A hidden tab closes its stream, because a browser allows few
- * connections to a host.
+ * Keeps the page up to date by one event stream, of the dataset that it shows or of all datasets, or else by polling. A hidden
+ * tab closes its stream, because a browser allows few connections to a host.
  */
 export function Live() {
   const client = useClient();

@@ -3,8 +3,8 @@ import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
 import { messageOf } from '../ui/format.js';
 
 /*
- * The session is in a cookie that scripts can't read, and belongs to the whole browser. A token or a code is exchanged for it
- * and forgotten. In an address, it follows the `#`, a part that browsers never send to a server.
+ * The session is in a cookie of the whole browser that scripts can't read. A token or a code is exchanged for it and forgotten;
+ * browsers never send the part of an address after `#` to a server.
  */
 
 /** Remembers that this browser was signed in: then the sign-in page says that the session has ended. */
@@ -42,8 +42,8 @@ let session: Session = { current: 'unknown', reason: undefined, offered: undefin
 const listeners = new Set<() => void>();
 
 /**
- * Finds the session of this browser, and signs in with `#token=…` or `#code=…`, now and when the address changes. A link
- * could come from an attacker who wants uploads in another account, so a session is not replaced by it without a question.
+ * Finds the session of this browser, and signs in with `#token=…` or `#code=…`. A link could come from an attacker who wants
+ * uploads in another account, so a question comes before it replaces a session.
  */
 export function startSession(): void {
   void takeFromAddress();

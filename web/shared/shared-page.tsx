@@ -89,8 +89,8 @@ function Ended() {
 }
 
 /**
- * The secret of a share, from the address, from which it is removed, or from this tab: a reload needs it again. It reads one
- * dataset and is known to all who have the link, so that it needs no cookie.
+ * The secret of a share, from the address, or after a reload from this tab. It reads one dataset and is known to all who have
+ * the link, so it needs no cookie.
  */
 function secretOf(id: string): string | undefined {
   const key = `trainyard-share-${id}`;

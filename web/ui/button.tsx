@@ -12,8 +12,8 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
 }
 
 /**
- * A button. A button with only an icon needs an `aria-label`, which is also its tooltip. A disabled one keeps the focus, so
- * that it has it still when its request has ended, and its tooltip can say why it is disabled.
+ * A button. With only an icon, it needs an `aria-label`, which is also its tooltip. A disabled one keeps the focus, and its
+ * tooltip can say why.
  */
 export function Button(props: ButtonProps) {
   const { kind = 'plain', className = '', type = 'button', disabled = false, onClick, onKeyDown, ...rest } = props;

@@ -37,7 +37,7 @@ interface Entry {
 
 const KEY = 'trainyard-recent-changes';
 
-/** Revisions on one page of the history, when the page looks for those of a change. */
+/** Revisions on one page of the history, when the page looks for the revisions of a change. */
 const PAGE = 50;
 
 // Kept in the session storage too, so that a change can be undone after the page was loaded again.

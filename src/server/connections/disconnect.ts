@@ -4,8 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { connectionClosed, onceClosed } from '../bodies.js';
 
 /**
- * Handles the requests of a connection sequentially, as they are answered (RFC 9112, section 9.3.2). Node hands over at once all
- * that a client has sent. If the client disconnects, Node tells only the first of them, so the others must not have begun.
+ * Handles the requests of a connection sequentially (RFC 9112, section 9.3.2). Node hands over all that a client has sent, and
+ * tells only the first of them that the client has disconnected.
  */
 export function handleSequentially(app: FastifyInstance): void {
   const latest = new WeakMap<Socket, ServerResponse>();

@@ -16,8 +16,8 @@ export interface Drain {
   /** Fires when draining begins, with ServiceError `shutting_down` as its reason. */
   readonly stopping: AbortSignal;
   /**
-   * Keeps answering 503 until no connection has arrived for 300 ms, but at most for `maxMs` or 3 s. A load balancer retries
-   * a 503 on another instance; it can't do so safely for a connection that is cut while a request is being sent.
+   * Keeps answering 503 until no connection has arrived for 300 ms, but at most for `maxMs` or 3 s. A load balancer retries a
+   * 503 on another instance, but not a connection that is cut.
    */
   readonly drain: (maxMs: number) => Promise<void>;
 }

@@ -7,16 +7,12 @@ const MAX_DISCARD_MS = 20_000;
 /** A client that sends nothing for this long, or can send no more, has read the answer or will never do so. */
 const MAX_PAUSE_MS = 5000;
 
-/**
- * The limit for bodies that are too large to be discarded. Beyond it nothing is read, so that the client has to wait, and may
- * read: an end of the connection at once would discard the answer where the client is slow.
- */
+/** Bodies beyond this are not discarded. The client waits and may read, while closing at once would lose the answer. */
 const SHORT_BYTES = 8 * 1024 * 1024;
 
 /**
- * Sends an error response while the request body is still arriving, discards the rest of the body, then closes the
- * connection. Some clients, such as Python's httpx, read a response only after they have sent the whole body, and lose it
- * if the connection closes before.
+ * Sends an error response while the request body is still arriving, discards the rest of it, then closes the connection.
+ * Clients such as Python's httpx read a response only after they have sent the whole body.
  */
 export function rejectEarly(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
   const { raw } = request;

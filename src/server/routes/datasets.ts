@@ -37,7 +37,7 @@ export function datasetHandlers({
 }: DatasetServices): Handlers<
   'dataset.create' | 'dataset.list' | 'dataset.status' | 'dataset.manifest' | 'dataset.change' | 'dataset.delete'
 > {
-  // Clients poll a status many times between two changes, and that of ten thousand files takes a tenth of a second to compute.
+  // Clients poll a status many times between two changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
   return {
     'dataset.create': async ({ accountId, body, request }) => {

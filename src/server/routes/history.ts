@@ -22,7 +22,7 @@ export interface HistoryServices {
   readonly history: HistoryService;
   readonly downloads: Downloads;
   readonly accounts: Accounts;
-  /** Of the files of an account, and of its history before revisions can no longer be pinned. */
+  /** The most bytes of an account's files, and of its history before revisions can no longer be pinned. */
   readonly maxBytes: number;
   readonly filesInFlight: FilesInFlight;
   readonly sendJson: SendJson;

@@ -29,9 +29,8 @@ type Captions = ReadonlyMap<string, Caption>;
 const CAPTIONS_PER_REQUEST = 100;
 
 /**
- * Applies changes, each only if the caption still has the text that the change was planned for; the service compares ETags
- * when it writes. A change that is applied already counts as changed, so the same changes can be applied again after a
- * failure.
+ * Applies changes, each only if the caption still has the text that it was planned for; the service compares ETags. An applied
+ * change counts as changed, so the same changes can be applied again after a failure.
  *
  * @throws if the current captions can't be read
  */

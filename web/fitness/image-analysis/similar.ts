@@ -11,11 +11,11 @@ export interface ImageSignature {
 const MAX_SHADE_DIFFERENCE = 24;
 
 /**
- * Groups similar images: the connected components of all pairs whose hashes differ in at most `maxDistance` bits, and whose
- * shades are close. Returns the indices of each group of two or more.
+ * Groups similar images, by their indices: the connected components of all pairs whose hashes differ in at most `maxDistance`
+ * bits, and whose shades are close.
  *
- * Hashes are cut into `maxDistance + 1` bands. Two hashes with at most `maxDistance` different bits agree in at least one
- * band (the pigeonhole principle), so only images that share a band are compared.
+ * Only images that share one of `maxDistance + 1` bands of the hash are compared, since similar ones do (the pigeonhole
+ * principle).
  */
 export function similarGroups(images: readonly ImageSignature[], maxDistance: number): number[][] {
   const groups = new DisjointSets(images.length);

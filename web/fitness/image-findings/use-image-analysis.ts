@@ -93,7 +93,7 @@ function useCachedAnalyses(analyzer: ImageAnalyzer, id: string): boolean {
   return restoredId === id;
 }
 
-/** Of several files with the same bytes, the first. */
+/** The first of several files with the same bytes. */
 function distinctOf(files: readonly DatasetFile[]): DatasetFile[] {
   const known = new Set<string>();
   return files.filter(({ sha256 }) => !known.has(sha256) && known.add(sha256));

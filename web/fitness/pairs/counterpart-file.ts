@@ -2,7 +2,7 @@ import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import { extensionOf, mediaTypeOf } from '../../../src/dataset/media.js';
 
 interface Place {
-  /** Of the target that lacks a control or mask. */
+  /** The target that lacks a control or mask. */
   readonly stem: string;
   readonly slot: LinkSlot;
   /** Whether the target is a clip, which may have a clip as its control. */

@@ -15,7 +15,7 @@ export interface FileToDelete {
 }
 
 export interface Deletion {
-  /** Groups the deletions, those of a retry included, in the history of the dataset. */
+  /** Groups the deletions and their retries in the history of the dataset. */
   readonly changeId: string;
   readonly stems: ReadonlySet<string>;
   readonly total: number;

@@ -13,8 +13,8 @@ interface ReplaceButtonProps {
 }
 
 /**
- * Lets the user choose a file, and uploads it in the place of another one. It gets that name, with its own extension. If this
- * is another extension, the old entry is removed once the new file is in the dataset.
+ * Lets the user choose a file, and uploads it under the name of another one, with its own extension. If the extension differs,
+ * the old entry is removed once the new file is in the dataset.
  */
 export function ReplaceButton({ datasetId, filename, etag }: ReplaceButtonProps) {
   const addFiles = useAddFiles();

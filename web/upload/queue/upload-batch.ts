@@ -51,7 +51,7 @@ export class UploadBatch {
   /** Files that were uploaded, and what they replace once they are checked. */
   readonly #replacing = new Map<QueuedFile, ReplacedEntry>();
   readonly #failures = new Map<QueuedFile, FailedAttempt>();
-  /** Failed files whose uploads may still be pending. Later, an upload of their name is that of another client. */
+  /** Failed files whose uploads may still be pending. Later, another client may upload their name. */
   readonly #unwithdrawn = new Set<QueuedFile>();
   /** Files that are stored beside the entry that they should have replaced, and why it was kept. */
   readonly #conflicts = new Map<QueuedFile, string>();

@@ -11,8 +11,8 @@ import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 const PUBLISH_EVERY_MS = 100;
 
 /**
- * Uploads batches of files sequentially; while the files of one are checked that replace others, it sends the next. It lives as
- * long as the page: it continues while the user visits other views, and after the user has signed out and in again.
+ * Uploads batches of files sequentially. While the files of one are checked that replace others, it sends the next. It
+ * continues in other views, and after the user has signed out and in again.
  */
 export class UploadQueue {
   #batches: readonly UploadBatch[] = [];
@@ -140,7 +140,7 @@ export class UploadQueue {
         this.#client = undefined;
         const isSameSession = await checkSession(`${messageOf(error)} Your uploads continue after you sign in again.`);
         if (!isSameSession || this.#client !== undefined) return;
-        // The answer was that of a proxy, or temporary: the page stays signed in.
+        // A proxy answered, or the failure is temporary: the page stays signed in.
         this.setClient(client);
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
       } else if (batch.phase.state === 'cancelling') {

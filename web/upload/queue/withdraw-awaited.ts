@@ -5,7 +5,7 @@ import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 const CONCURRENT_WITHDRAWALS = 5;
 
 /**
- * Withdraws those of the uploads that have not arrived.
+ * Withdraws the uploads that have not arrived.
  *
  * @param onWithdrawn called with the name of each
  * @throws TrainyardError if the service does not withdraw one; TypeError if it is unreachable; the signal's reason

@@ -46,8 +46,8 @@ interface ConversionOptions {
 }
 
 /**
- * Converts images sequentially in this browser. Each result is uploaded under the stem of its image, unless another file has the
- * name, and then the image that it replaces is removed: a stored one only if it was not changed meanwhile.
+ * Converts images sequentially in this browser. Each result is uploaded under the stem of its image, unless another file has
+ * the name. Then the old image is removed, if it was not changed meanwhile.
  */
 export async function convertImages(images: readonly ImageToConvert[], options: ConversionOptions): Promise<void> {
   const { connect, datasetId, refetch } = options;

@@ -30,10 +30,9 @@ export class UnconvertibleImage extends Error {
 }
 
 /**
- * Makes an image that the trainer reads: a PNG of the same size, upright and in sRGB. A JPEG, PNG or WebP is returned as it is,
- * since its bytes need another name only. What would lose pixels or needs a guess is rejected, as `check --fix` does.
+ * Makes an image that the trainer reads: a PNG of the same size, upright and in sRGB. A JPEG, PNG or WebP is returned as it is.
  *
- * @throws UnconvertibleImage
+ * @throws UnconvertibleImage if the result would lose pixels or need a guess, as in `check --fix`
  */
 export async function convertedImage(original: Blob): Promise<ConvertedImage> {
   const header = new Uint8Array(await original.slice(0, HEADER_BYTES).arrayBuffer());

@@ -8,7 +8,7 @@ import type { PreparedPart } from './prepare-pairs.js';
 
 /** A part of the folder, and the dataset that it becomes or is added to. */
 export interface NamedPart extends PreparedPart {
-  /** Of the dataset. */
+  /** The name of the dataset. */
   readonly name: string;
   /** Why no dataset of this name can be made; `''` if one can. */
   readonly nameError: string;

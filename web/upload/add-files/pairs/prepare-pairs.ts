@@ -34,7 +34,7 @@ export interface PreparedPart extends Omit<DroppedPart, 'files'> {
 }
 
 /**
- * Checks the files of a dropped folder of pairs, and compares them with the datasets that they would be uploaded to.
+ * Checks the files of a dropped folder of pairs, and compares them with the datasets of its parts.
  *
  * @param datasetId the dataset onto whose page the folder was dropped
  * @returns `undefined` if the files belong into that one dataset
