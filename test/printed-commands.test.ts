@@ -138,6 +138,7 @@ async function prepare(): Promise<Names> {
   return [
     [/https?:\/\/((127\.0\.0\.1|SERVER|HOST):8787|data\.example)/g, server.url],
     [/\bexamples\/railway\b/g, join(ROOT, 'examples/railway')],
+    [/\bmistake\b/g, 'photos'],
     [/\/workspace\/datasets|\/app\/ai-toolkit\/datasets/g, 'datasets'],
     [/(\.\/data|\/srv\/trainyard)\b/g, server.dataFolder],
     [/\/mnt\/nas\/trainyard/g, 'backup'],

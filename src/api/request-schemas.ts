@@ -11,10 +11,8 @@ import { FILE_KINDS } from './schemas.js';
 import { rawName, storedText, text, wireRole, wireStatus } from './values.js';
 
 /*
- * The schemas of requests, by which the server validates them and describes them in the OpenAPI document.
- *
- * A body of our own routes has no other fields: a misspelt restriction or condition would be ignored. Clients of the hosted API
- * may send more.
+ * The schemas of requests, for the server and the OpenAPI document. A body of our own routes has no other fields, since a
+ * misspelt restriction would be ignored. Clients of the hosted API may send more.
  */
 
 /** Unlike an answer, a request has no other roles. */

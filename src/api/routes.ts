@@ -10,8 +10,8 @@ import * as wire from './schemas.js';
 import * as webhooks from './webhook-schemas.js';
 
 /*
- * The contract: one row for each route. The server, the client, the OpenAPI document and the fuzzers read the rows.
- * The name of a route that changes something is its action in the audit log.
+ * The contract: one row for each route, which the server, the client, the OpenAPI document and the fuzzers read. The name of a
+ * route that changes something is its action in the audit log.
  */
 
 /** An answer that is not JSON. */

@@ -7,7 +7,10 @@ import { paramsSchemaOf } from './register-routes.js';
 
 const DESCRIPTION = `The dataset service for LoRA training: upload images, videos and captions, poll until READY, mount.
 
-Every client of the hosted Trainer dataset API works here with a different base URL and token.`;
+Every client of the hosted Trainer dataset API works here with a different base URL and token.
+
+The guides are in the folder of the program: docs/start.md, docs/datasets.md for what READY means, docs/page.md, docs/cli.md,
+docs/mounting.md, docs/history.md, and docs/api.md for a walk with curl.`;
 
 /** The headings of the document, by the first word in the name of a route. */
 const TAGS: Readonly<Record<string, string>> = {
