@@ -294,12 +294,12 @@ export const ROUTES = {
   }),
   'revision.restore': route(
     'POST /:id/revisions/:number/restore',
-    'Restore the files of a revision, as a new revision',
+    "Make the dataset's files those of a revision, as a new revision",
     { answer: history.wireRestored, errors: [...BY_REVISION, 'quota_exceeded'] },
   ),
   'revision.undo': route(
     'POST /:id/revisions/:number/undo',
-    'Reverse the changes of a revision, except for files that were changed again since',
+    'Reverse the changes of a revision, except those of files that were changed again since',
     { answer: history.wireUndone, errors: [...BY_REVISION, 'quota_exceeded'] },
   ),
   'revision.pin': route('PUT /:id/revisions/:number/pin', 'Keep a revision until it is unpinned', {
