@@ -1,26 +1,30 @@
 import { readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
-import { COMBINATIONS, IS_QUICK, IS_WHOLE } from './test/harness/available.js';
+import { COMBINATIONS, IS_ALL, IS_QUICK } from './test/harness/available.js';
 import { HANGS_AFTER_MS } from './test/harness/hangs-after.js';
-import { ofToday, SLOW_TESTS } from './test/harness/slow-tests.js';
 
-/** Tests of the API, which run on every combination of database and blob store; on all but the default one, a part on each day. */
-const API_TESTS = [
+/** Tests of rules: they start nothing and set nothing, so they share their modules. */
+const RULES = ['test/dataset/**/*.test.ts', 'test/api/**/*.test.ts'];
+
+/** Tests of the page, which share a browser and a server. */
+const PAGE = ['test/web/**/*.test.ts'];
+
+/** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
+const FAULTS = ['test/faults/**/*.test.ts'];
+
+/** Tests of the API, which `npm run test:all` also runs on Postgres and S3. */
+const API = [
   ...readdirSync(new URL('test/server', import.meta.url))
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => `test/server/${name}`),
   'test/client/client.test.ts',
+  'test/fuzz/history/history.test.ts',
 ];
 
-/** It takes a minute, so it runs on the default combination, and with `npm run test:whole` on one that shares nothing with it. */
-const HISTORY = { combination: IS_WHOLE ? 'postgres+s3' : undefined, test: 'test/fuzz/history/history.test.ts' };
-
-/** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
-const FAULTS = 'test/faults/**/*.test.ts';
-
-/** Slow tests: killed processes, full disks, large images, mounts, backup and migration. */
+/** Left out of `npm run test:quick`: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
-  FAULTS,
+  ...FAULTS,
+  ...PAGE,
   'test/service/{mount,transfer}/**',
   'test/cli/{check,fix,package,push,terminal}.test.ts',
   'test/dataset/inspect/memory.test.ts',
@@ -28,17 +32,22 @@ const NOT_QUICK = [
   'test/fuzz/{fuzz,history/history}.test.ts',
 ];
 
-const slowToday = ofToday(SLOW_TESTS);
-const notToday = SLOW_TESTS.filter((test) => !slowToday.includes(test));
+const [, , , apart] = COMBINATIONS;
+if (IS_ALL && apart?.leftOut) console.warn(`The tests on ${apart.name} are left out: ${apart.leftOut}`);
 
-const [own, ...others] = COMBINATIONS;
-for (const { name, leftOut } of others)
-  if (leftOut && !IS_QUICK) console.warn(`The tests on ${name} are left out: ${leftOut}`);
+/** A project that runs these files on SQLite and a folder. */
+const projectOf = (name: string, include: string[], options: object = {}) => ({
+  extends: true as const,
+  test: { name, include, exclude: IS_QUICK ? NOT_QUICK : [], ...options },
+});
 
 export default defineConfig({
   test: {
     globalSetup: ['test/harness/shared-postgres.ts', 'test/harness/shared-ceph.ts'],
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+    tags: [
+      { name: 'long', description: 'Takes long and repeats a proof: `npm run test:all` runs it, `npm test` does not.' },
+    ],
     // More workers than the two cores only slow each other down.
     maxWorkers: 2,
     // For a test that hangs. On a busy machine, backups and decodes of clips take minutes.
@@ -47,38 +56,15 @@ export default defineConfig({
     // The default of a second is too short for a page on a busy machine.
     expect: { poll: { timeout: HANGS_AFTER_MS } },
     projects: [
-      {
-        extends: true,
-        test: {
-          name: own?.name ?? '',
-          include: ['test/**/*.test.ts'],
-          exclude: IS_QUICK ? NOT_QUICK : [FAULTS, ...notToday],
-        },
-      },
-      ...(IS_QUICK
-        ? []
-        : [
-            {
-              extends: true as const,
-              test: {
-                name: 'faults',
-                include: [FAULTS],
-                exclude: notToday,
-                maxWorkers: 1,
-                sequence: { groupOrder: 1 },
-              },
-            },
-          ]),
-      ...others
-        .filter(({ leftOut }) => leftOut === undefined)
-        .map(({ name }) => ({
-          extends: true as const,
-          test: {
-            name,
-            include: [...ofToday(API_TESTS), ...(name === HISTORY.combination ? [HISTORY.test] : [])],
-            env: { TRAINYARD_TEST_COMBINATION: name },
-          },
-        })),
+      projectOf('rules', RULES, { isolate: false }),
+      projectOf('page', PAGE, { globalSetup: ['test/harness/shared-site.ts'] }),
+      projectOf('service', ['test/**/*.test.ts'], {
+        exclude: [...RULES, ...PAGE, ...FAULTS, ...(IS_QUICK ? NOT_QUICK : [])],
+      }),
+      projectOf('faults', FAULTS, { maxWorkers: 1, sequence: { groupOrder: 1 } }),
+      ...(IS_ALL && apart?.leftOut === undefined
+        ? [projectOf('postgres+s3', API, { env: { TRAINYARD_TEST_COMBINATION: 'postgres+s3' } })]
+        : []),
     ],
   },
 });

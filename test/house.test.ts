@@ -3,7 +3,6 @@ import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
-import { SLOW_TESTS } from './harness/slow-tests.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -231,11 +230,6 @@ describe('the house', () => {
   test('functions have at most 60 lines of their own', () => {
     const long = files.flatMap(({ path, text }) => (HOT_LOOPS.includes(path) ? [] : longFunctionsIn(path, text)));
     expect(long).toEqual([]);
-  });
-
-  test('the list of slow tests names files, each once', () => {
-    expect(SLOW_TESTS.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
-    expect(new Set(SLOW_TESTS).size).toBe(SLOW_TESTS.length);
   });
 
   test('timeouts are not lost to the garbage collector', () => {

@@ -93,7 +93,7 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
   });
 
   test('that fails now and then loses nothing that was acknowledged', async () => {
-    const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
+    const seed = Number(process.env.TRAINYARD_TEST_SEED ?? 20_261_130);
     onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
     const random = seededRandom(seed);
     const ledger = new Ledger();

@@ -8,8 +8,7 @@ import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { limitsOf } from '../../src/service/inspection/inspection-limits.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
-import { IS_WHOLE } from '../harness/available.js';
-import { partOfToday } from '../harness/slow-tests.js';
+import { IS_ALL } from '../harness/available.js';
 import { trainyard } from '../harness/command.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { FAMILIES } from '../hostile/all.js';
@@ -40,11 +39,10 @@ const DECODE_SECONDS = 30;
 const GENEROUS = 2;
 
 const every = Object.values(FAMILIES).flatMap((family) => family.filter(({ isExtra }) => isExtra !== true));
-/** They take minutes, so `npm test` sends every ninth file, from another one on each day; `npm run test:whole` sends all. */
-const STEP = IS_WHOLE ? 1 : 9;
-const first = partOfToday(STEP);
-const files = every.filter((_, i) => i % STEP === first);
-const selection = IS_WHOLE ? 'hostile file' : `hostile file from number ${first} in steps of ${STEP}`;
+/** They take minutes, so `npm test` sends every ninth file, and `npm run test:all` sends all. */
+const STEP = IS_ALL ? 1 : 9;
+const files = every.filter((_, i) => i % STEP === 0);
+const selection = IS_ALL ? 'hostile file' : `hostile file of every ${STEP}`;
 
 /** What to do comes after what is wrong. */
 const ADVICE = /[.:] .*\b(?:upload|save|export|convert|check|scale|remove)\b/i;

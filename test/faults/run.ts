@@ -27,7 +27,7 @@ if (values.help) process.stdout.write(HELP);
 else {
   const env = {
     ...process.env,
-    TEST_WHOLE: 'true',
+    TEST_ALL: 'true',
     ...(values.kills !== undefined && { TRAINYARD_TEST_KILLS: values.kills }),
     ...(values.on !== undefined && { TRAINYARD_TEST_COMBINATION: values.on }),
     ...(values.seed !== undefined && { TRAINYARD_TEST_SEED: values.seed }),

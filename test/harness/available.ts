@@ -5,9 +5,8 @@ import { createRequire } from 'node:module';
 /** `npm run test:quick` runs without Postgres, S3 and Chromium, and leaves out what takes long. */
 export const IS_QUICK = process.env.TEST_QUICK === 'true';
 const QUICK = 'npm run test:quick does without it';
-/** `npm run test:whole` also runs what `npm test` runs a part of, since it takes long and shows little that is new. */
-export const IS_WHOLE = process.env.TEST_WHOLE === 'true';
-const PART = 'npm run test:whole runs them';
+/** `npm run test:all` also runs the tests tagged `long`, every case of what `npm test` runs some of, and the API on Postgres and S3. */
+export const IS_ALL = process.env.TEST_ALL === 'true';
 
 /** Why there is no Postgres for tests on this machine; `undefined` where there is one. */
 export function whyNoPostgres(): string | undefined {
@@ -85,16 +84,10 @@ export function findFaketime(): { library: string } | { refusal: string } {
   return { refusal: 'there is no libfaketime; on Debian: apt install libfaketime' };
 }
 
-/** Two combinations that share nothing run each database and each blob store. */
-const whyNotMixed = IS_WHOLE ? undefined : PART;
-
-/**
- * The combinations of database and blob store under test. The tests in `test/server` and of the client run on
- * each, all others on the first, which is the default.
- */
+/** The combinations of database and blob store. Tests run on the first; with `npm run test:all`, those of the API also on the last. */
 export const COMBINATIONS: readonly { name: string; leftOut: string | undefined }[] = [
   { name: 'sqlite+disk', leftOut: undefined },
-  { name: 'postgres+disk', leftOut: whyNoPostgres() ?? whyNotMixed },
-  { name: 'sqlite+s3', leftOut: whyNoS3() ?? whyNotMixed },
+  { name: 'postgres+disk', leftOut: whyNoPostgres() },
+  { name: 'sqlite+s3', leftOut: whyNoS3() },
   { name: 'postgres+s3', leftOut: whyNoPostgres() ?? whyNoS3() },
 ];

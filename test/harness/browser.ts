@@ -1,5 +1,12 @@
 import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserServer,
+  chromium,
+  type Page,
+  type Request,
+} from 'playwright-core';
 import { IS_QUICK } from './available.js';
 import { HANGS_AFTER_MS } from './hangs-after.js';
 import type { TestServer } from './server.js';
@@ -34,8 +41,20 @@ export function whyNoBrowser(): string | undefined {
   return 'no Chromium is installed; TEST_CHROMIUM can name one';
 }
 
+const LAUNCH = { executablePath: executablePath ?? '', args: FLAGS, timeout: HANGS_AFTER_MS };
+
 export function startBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: executablePath ?? '', args: FLAGS, timeout: HANGS_AFTER_MS });
+  return chromium.launch(LAUNCH);
+}
+
+/** A browser that several processes connect to, with `connectBrowser` and its `wsEndpoint()`. */
+export function startSharedBrowser(): Promise<BrowserServer> {
+  return chromium.launchServer(LAUNCH);
+}
+
+/** Closing it closes its own contexts, and leaves the shared browser running. */
+export function connectBrowser(url: string): Promise<Browser> {
+  return chromium.connect(url);
 }
 
 export interface Visit {

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { visit } from '../harness/browser.js';
-import { trainyard } from '../harness/command.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
 import { discardServer, revokeToken, startServer } from '../harness/server.js';
 
@@ -102,8 +101,8 @@ describeInBrowser('the page', (site) => {
   test('says that a token only reads, and not so of another', async () => {
     const id = await site.api.newDataset('to look at');
     await site.api.upload(id, 'one.txt', 'a wagon');
-    const { stdout } = await trainyard(['token', 'create', '--data', site.server.dataFolder, '--read-only']);
-    const reader = await visit(site.browser, site.server, { token: stdout.trim() });
+    const token = await site.readOnlyToken();
+    const reader = await visit(site.browser, site.server, { token });
     await reader.page.getByText('a token that only reads').waitFor();
     const disabled = async (names: readonly string[]) => {
       for (const name of names) {

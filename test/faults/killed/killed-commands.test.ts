@@ -4,12 +4,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
-import { IS_WHOLE, whyNoCompiler } from '../../harness/available.js';
+import { IS_ALL, whyNoCompiler } from '../../harness/available.js';
 import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
-import { ofToday } from '../../harness/slow-tests.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { COMMANDS, type CommandRun } from './commands.js';
 import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
@@ -35,7 +34,7 @@ async function msOf(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAt;
 }
 
-test.each(ofToday(Object.entries(COMMANDS)))(
+test.each(Object.entries(COMMANDS))(
   'trainyard %s that is killed at any moment has done its work, or none of it, and continues',
   async (name, prepare) => {
     const begins = await prepare({ api: await server.api(), dataFolder: server.dataFolder, folder: await newRoot() });
@@ -74,7 +73,7 @@ const FIRST_WRITES = 15;
 
 test
   .skipIf(whyNoCompiler() !== undefined)
-  .each(ofToday(Object.entries({ login, restore, 'migrate-data': migrateData })))(
+  .each(Object.entries({ login, restore, 'migrate-data': migrateData }))(
   'trainyard %s that is killed right before one of its writes has done its work, or none of it, and continues',
   async (_name, prepare) => {
     const folder = await newRoot();
@@ -83,7 +82,7 @@ test
     expect(compiled).toMatchObject({ status: 0, stderr: '' });
     const begins = await prepare!({ api: await server.api(), dataFolder: server.dataFolder, folder });
     let [kills, isDone] = [0, false];
-    for (let write = 1; !isDone && (IS_WHOLE || write <= FIRST_WRITES); write += write < FIRST_WRITES ? 1 : 10) {
+    for (let write = 1; !isDone && (IS_ALL || write <= FIRST_WRITES); write += write < FIRST_WRITES ? 1 : 10) {
       const run = await begins(kills);
       const before = await run.read();
       const env = { LD_PRELOAD: library, KILLED_BELOW: folder, KILLED_AT: String(write) };
@@ -97,5 +96,5 @@ test
     }
     expect(kills).toBeGreaterThan(0);
   },
-  IS_WHOLE ? 1_800_000 : 600_000,
+  IS_ALL ? 1_800_000 : 600_000,
 );

@@ -5,7 +5,6 @@ import { ApiDocument } from '../../fuzz/document.js';
 import { Api } from '../../harness/api.js';
 import { findingsOf } from '../../harness/checking.js';
 import type { TestServer } from '../../harness/server.js';
-import { ofToday } from '../../harness/slow-tests.js';
 import { faultsOf } from '../remains.js';
 import { ACCOUNT_CHANGES } from './account-changes.js';
 import type { Attempt } from './change.js';
@@ -74,7 +73,7 @@ async function expectState(api: Api, { attempt, outcome, before }: Ended): Promi
 }
 
 describe('after a kill at any moment, what was acknowledged is there, and all else as before or as after:', () => {
-  test.each(ofToday(Object.entries(CHANGES)))(
+  test.each(Object.entries(CHANGES))(
     '%s',
     async (name, { prepare }) => {
       const begin = await prepare(victim());

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
-import { COMBINATIONS, IS_WHOLE, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { COMBINATIONS, IS_ALL, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { Api } from '../../harness/api.js';
 import { type Ended, startCommand, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
@@ -167,7 +167,7 @@ test.skipIf(whyNoPostgres() !== undefined || whyNoS3() !== undefined)(
 
 describe('interrupted', () => {
   const CAPTIONS = 500;
-  const SIGNALS = IS_WHOLE ? (['SIGKILL', 'SIGINT', 'SIGKILL'] as const) : (['SIGKILL', 'SIGINT'] as const);
+  const SIGNALS = IS_ALL ? (['SIGKILL', 'SIGINT', 'SIGKILL'] as const) : (['SIGKILL', 'SIGINT'] as const);
 
   /** A data folder that is large enough to interrupt its migration several times. */
   let large: string;

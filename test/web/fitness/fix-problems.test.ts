@@ -1,7 +1,6 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { trainyard } from '../../harness/command.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { dockOf } from '../upload/drop-files.js';
 
@@ -85,8 +84,8 @@ describeInBrowser('fixing a FAILED dataset', (site) => {
   test('a token that only reads sees what is wrong, and no actions', async () => {
     const { id } = await imagesWithoutCaptions('a.jpg');
     await site.api.upload(id, 'b.jpg', media.damaged.html());
-    const { stdout } = await trainyard(['token', 'create', '--data', site.server.dataFolder, '--read-only']);
-    const { page } = await site.open(`/datasets/${id}/fitness`, { token: stdout.trim() });
+    const token = await site.readOnlyToken();
+    const { page } = await site.open(`/datasets/${id}/fitness`, { token });
     await panel(page, 'Errors').getByText('a.jpg has no caption').waitFor();
     await panel(page, 'Errors').getByText('b.jpg').first().waitFor();
     await page.getByText('a token that only reads').waitFor();

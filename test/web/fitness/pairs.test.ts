@@ -3,7 +3,6 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { counterpartNameOf } from '../../../web/fitness/pairs/counterpart-file.js';
 import * as media from '../../fixtures/media.js';
-import { trainyard } from '../../harness/command.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { controlsOf, datasetWith, linkDatasets, stemsTo, targetsOf } from '../linked-datasets.js';
 import { bytesOf, dockOf, sendsOf, transferOf } from '../upload/drop-files.js';
@@ -243,8 +242,7 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
   describe('for a token that only reads', () => {
     let token: string;
     beforeAll(async () => {
-      const { stdout } = await trainyard(['token', 'create', '--data', site.server.dataFolder, '--read-only']);
-      token = stdout.trim();
+      token = await site.readOnlyToken();
     });
 
     test('what is missing is listed without places', async () => {

@@ -3,7 +3,6 @@ import { beforeAll, expect, test } from 'vitest';
 import type { WireRevisionPage } from '../../../src/api/history-schemas.js';
 import * as media from '../../fixtures/media.js';
 import { visit } from '../../harness/browser.js';
-import { trainyard } from '../../harness/command.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { boxOf, cardOf, close, focusedOf, soon } from '../pairs/pairs-page.js';
 
@@ -247,9 +246,9 @@ describeInBrowser('the history', (site) => {
   test('shows a token that only reads no control that writes', async () => {
     const id = await datasetOf({ one: 'a wagon' });
     await site.api.upload(id, 'one.txt', 'a signal');
-    const { stdout } = await trainyard(['token', 'create', '--data', site.server.dataFolder, '--read-only']);
+    const token = await site.readOnlyToken();
     const visited = await visit(site.browser, site.server, {
-      token: stdout.trim(),
+      token,
       path: `/datasets/${id}/history`,
     });
     const { page } = visited;
