@@ -155,17 +155,19 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     catalog.changes.onAnyChange((id, filenames) => {
       if (id === 'd') received.push(filenames);
     });
-    const send = (payload: string) => onDatabase(url, `select pg_notify('trainyard', 'another ${payload}')`);
+    const send = (payload: string) => onDatabase(url, `select pg_notify('trainyard', '${payload}')`);
+    const named = (name: string) => `{"sender":"another","datasetId":"d","filenames":["${name}"]}`;
     await eventually(async () => {
-      await send('dataset d ["a.txt"]');
+      await send(named('a.txt'));
       return received.some((names) => names?.[0] === 'a.txt') || undefined;
     });
     // Messages arrive in order: none of the ones above comes after this one.
-    await send('dataset d ["last.txt"]');
+    await send(named('last.txt'));
     await eventually(() => received.some((names) => names?.[0] === 'last.txt') || undefined);
     received.length = 0;
-    for (const payload of ['dataset d [', 'dataset d {"a":1}', 'dataset d [1]', 'dataset', '']) await send(payload);
-    await send('dataset d ["b.txt"]');
+    for (const names of ['', ',"filenames":{"a":1}', ',"filenames":[1]']) await send(`{"datasetId":"d"${names}}`);
+    for (const payload of ['dataset d', 'null', '[', '{}', '']) await send(payload);
+    await send(named('b.txt'));
     await eventually(() => received.some((names) => names?.[0] === 'b.txt') || undefined);
     expect(received).toEqual([undefined, undefined, undefined, ['b.txt']]);
   });

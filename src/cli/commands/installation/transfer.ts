@@ -8,7 +8,7 @@ import type { Copied, TransferOptions } from '../../../service/transfer/copy.js'
 import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
 import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
 import { postgresUrl } from '../../../setting-values.js';
-import { BackendUnusable, isDatabaseFull } from '../../../storage/backend-unusable.js';
+import { BackendUnusable, databaseFaultOf } from '../../../storage/backend-unusable.js';
 import { parseS3Url } from '../../../storage/blobs/s3/location.js';
 import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
@@ -278,8 +278,8 @@ export async function withTransferProgress<T>(
 
 function isOfFullDisk(error: unknown): boolean {
   if (error instanceof ServiceError) return error.code === 'no_space';
-  if (error instanceof BackendUnusable) return isDatabaseFull(error.cause);
-  return isDatabaseFull(error) || hasErrno(error, 'ENOSPC', 'EDQUOT');
+  const cause = error instanceof BackendUnusable ? error.cause : error;
+  return databaseFaultOf(cause) === 'full' || hasErrno(error, 'ENOSPC', 'EDQUOT');
 }
 
 function lostLines(lost: readonly LostBlob[]): string[] {
