@@ -34,6 +34,7 @@ export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3
 
 /** The SDK's clients of a bucket. */
 export interface Connection {
+  readonly timeouts: Timeouts;
   /** Times out when the store neither reads nor answers. */
   readonly client: S3Client;
   /** For requests that may last: times out when the store does not begin to answer. It has its own connections. */
@@ -61,10 +62,11 @@ export interface S3Credentials {
  */
 export async function connect(
   location: S3Location,
-  { connectMs, idleMs, attempts }: Timeouts,
+  timeouts: Timeouts,
   linkCredentials?: S3Credentials,
 ): Promise<Connection> {
   const { region, endpoint, publicEndpoint, isPathStyle } = location;
+  const { connectMs, idleMs, attempts } = timeouts;
   const agents = await agentsOf(location, MAX_SOCKETS);
   const patientAgents = await agentsOf(location, MAX_SLOW_READS + MAX_SOCKETS);
   const config: S3ClientConfig = {
@@ -100,7 +102,7 @@ export async function connect(
       httpsAgent.destroy();
     }
   };
-  return { client, patient, signer, probeSigner, abort, close };
+  return { timeouts, client, patient, signer, probeSigner, abort, close };
 }
 
 async function agentsOf({ caFile }: S3Location, maxSockets: number) {
