@@ -19,9 +19,8 @@ const MIN_VERSION = 14;
 const DEFAULT_POOL_SIZE = 10;
 /** The wait for a connection: a new one, or one of the pool that another request releases. */
 const CONNECT_TIMEOUT_MS = 7_000;
-/** The server cancels a statement after the first time; the client gives up on a silent server after the second. */
+/** The server cancels a statement after this time. */
 const STATEMENT_TIMEOUT_MS = 12_000;
-const RESPONSE_TIMEOUT_MS = 15_000;
 /** The longest that a read or a statement takes, and a transaction, with the wait for a connection. A poll is two reads. */
 const DEADLINES = { readMs: 7_000, transactionMs: 25_000 };
 /** Limits how long an instance that stalls within a transaction blocks others. */
@@ -76,7 +75,6 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
     ...settings,
     pipeline: true,
     max: Number(new URL(url).searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE),
-    query_timeout: RESPONSE_TIMEOUT_MS,
   });
   const database = databaseOver(pool, { readMs, transactionMs });
   try {

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, type Stats } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, type Stats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { hasErrno } from '../../../dataset/errors.js';
-import { BackendUnusable } from '../../backend-unusable.js';
 import { syncFolder } from '../../sync-folder.js';
 import {
   BlobDamaged,
@@ -47,7 +46,6 @@ const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toStri
 export class DiskBlobs implements BlobStore {
   readonly #root: string;
   readonly #staging: string;
-  readonly #shards = new Map<string, Promise<FileHandle>>();
   /** Files that are being read. */
   #reading = 0;
 
@@ -56,7 +54,7 @@ export class DiskBlobs implements BlobStore {
     this.#staging = join(root, STAGING);
   }
 
-  /** Opens the folder, or creates it. Deletes the unfinished uploads of an earlier process. @throws BackendUnusable */
+  /** Opens the folder, or creates it. Deletes the unfinished uploads of an earlier process. */
   static async open(root: string): Promise<DiskBlobs> {
     const blobs = new DiskBlobs(root);
     if (!existsSync(join(root, SHARDS.at(-1)!))) {
@@ -65,7 +63,6 @@ export class DiskBlobs implements BlobStore {
     }
     await rm(blobs.#staging, { recursive: true, force: true });
     await mkdir(blobs.#staging);
-    await requireHardLinks(blobs.#staging);
     return blobs;
   }
 
@@ -104,9 +101,8 @@ export class DiskBlobs implements BlobStore {
     const commit = async () => {
       try {
         await durable;
-        await link(path, this.pathOf(key));
-        const shard = await this.#shard(key);
-        await Promise.all([shard.sync(), unlessMissing(unlink(path))]);
+        await giveName(path, this.pathOf(key));
+        await Promise.all([syncFolder(dirname(this.pathOf(key))), unlessMissing(unlink(path))]);
         return { version: null };
       } catch (error) {
         await discard();
@@ -220,23 +216,7 @@ export class DiskBlobs implements BlobStore {
     await rm(join(this.#root, name), { force: true });
   }
 
-  async close(): Promise<void> {
-    for (const shard of this.#shards.values()) await (await shard).close();
-    this.#shards.clear();
-  }
-
-  /** Opens the folder of a key once; its fsync makes a new name durable. */
-  #shard(key: string): Promise<FileHandle> {
-    const name = nameOf(key).slice(0, 2);
-    let shard = this.#shards.get(name);
-    if (shard === undefined) {
-      shard = open(join(this.#root, name));
-      this.#shards.set(name, shard);
-      // A failure such as too many open files may be temporary; the next commit tries again.
-      shard.catch(() => this.#shards.delete(name));
-    }
-    return shard;
-  }
+  async close(): Promise<void> {}
 }
 
 /** The part of a key after the dataset's id; the id of a file is unique in all datasets. */
@@ -244,15 +224,17 @@ function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
-/** @throws BackendUnusable if the file system has no hard links, by which a file gets its name unless another one has it */
-async function requireHardLinks(folder: string): Promise<void> {
-  const [file, name] = [join(folder, randomUUID()), join(folder, randomUUID())];
-  await writeFile(file, '', { flag: 'wx' });
-  await link(file, name).catch((cause) => {
-    const message = `The file system of ${folder} has no hard links (${cause.message}). Use a local POSIX file system.`;
-    throw new BackendUnusable(message, { cause, isTemporary: false });
-  });
-  await Promise.all([unlink(file), unlink(name)]);
+/** Gives a staged file its name. @throws ServiceError `upload_finalized` or EEXIST if another file has it */
+async function giveName(staged: string, path: string): Promise<void> {
+  try {
+    await link(staged, path);
+  } catch (error) {
+    if (!hasErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
+    // A disk for backups may be exFAT, which has no hard links. A rename would replace another file. No other process writes
+    // here, and this one does nothing between the two calls.
+    if (existsSync(path)) throw alreadyExists();
+    renameSync(staged, path);
+  }
 }
 
 async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
