@@ -162,14 +162,11 @@ async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }
 }
 
 async function openStores({ from, to }: Ends, options: TransferOptions, closing: Closing): Promise<BlobStores> {
-  const { signal, spoolFolder, onWarning } = options;
+  const { signal, spoolFolder } = options;
   const { dataFolder = '', blobs } = to;
   // A copy makes no links.
   const location = blobs.kind === 'disk' ? blobs : { ...blobs, isPresigned: false };
-  const log = (level: string, _facts: object, message: string) => {
-    if (level === 'warn') onWarning?.(message);
-  };
-  const target = closing(await openBlobs({ dataFolder, blobs: location, spoolFolder }, log));
+  const target = closing(await openBlobs({ dataFolder, blobs: location, spoolFolder }, () => {}));
   const source = closing(await openBlobReader({ dataFolder: from.dataFolder ?? '', blobs: from.blobs }));
   const areBuckets = from.blobs.kind !== 'disk' && blobs.kind !== 'disk';
   if (!areBuckets || !(await areOnePlace(target, source, signal))) return { from: source, to: target };

@@ -94,21 +94,13 @@ export class Spool {
       const message = `A bucket takes files of at most ${this.maxFileBytes} bytes, and this one may have ${units}.`;
       throw new ServiceError('no_space', message);
     }
-    let isLate = false;
-    const wait = (timeout: AbortSignal) =>
-      withAnySignal([signal, timeout], (either) => this.#space.acquire(accountId, { units, signal: either })).catch(
-        (error) => {
-          isLate = timeout.aborted;
-          throw error;
-        },
-      );
-    return withTimeout(MAX_WAIT_MS, wait).catch((error) => {
+    const acquire = (timeout: AbortSignal) =>
+      withAnySignal([signal, timeout], (either) => this.#space.acquire(accountId, { units, signal: either }));
+    return withTimeout(MAX_WAIT_MS, acquire).catch((error) => {
       signal.throwIfAborted();
-      if (!isLate) throw error;
-      throw new ServiceError(
-        'unavailable',
-        'The server has no spool space left for this upload right now. Try again soon.',
-      );
+      if (error?.name !== 'TimeoutError') throw error;
+      const message = 'The server has no spool space left for this upload right now. Try again soon.';
+      throw new ServiceError('unavailable', message);
     });
   }
 
