@@ -4,7 +4,6 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
-import { BackendUnusable } from '../../../src/storage/backend-unusable.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { databaseError } from '../../../src/storage/database/database.js';
 import { whyNoPostgres } from '../../harness/available.js';
@@ -203,35 +202,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
       (error) => (error instanceof ServiceError ? error.code : error),
     );
 
-  test('is reported with the reason and without the password when it can not be opened', async () => {
-    const url = new URL(await databaseForTest());
-    const failing = (change: (url: URL) => void) => {
-      const changed = new URL(url);
-      change(changed);
-      return openCatalog({ databaseUrl: changed.href, dataFolder: '', blobGrace: 0 }).catch((error) => error);
-    };
-    const errors = await Promise.all([
-      failing((changed) => {
-        changed.password = 'wrong-secret';
-      }),
-      failing((changed) => {
-        changed.pathname = 'no_such_database';
-      }),
-      failing((changed) => {
-        changed.port = '1';
-      }),
-    ]);
-    for (const error of errors) expect(error).toBeInstanceOf(BackendUnusable);
-    expect(errors.map(({ isTemporary }) => isTemporary)).toEqual([false, false, true]);
-    const messages = errors.map((error) => error.message);
-    expect(messages).toEqual([
-      expect.stringMatching(/password authentication failed/),
-      expect.stringMatching(/no_such_database.*does not exist/),
-      expect.stringMatching(/ECONNREFUSED/),
-    ]);
-    for (const message of messages) expect(message).not.toMatch(new RegExp(`wrong-secret|${url.password}`));
-  });
-
   test('is unavailable while its connections break, and recovers', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const opened = await open(url);
@@ -311,6 +281,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
 
   test.each([
     ['that rejects its password', { password: 'wrong-secret' }, 78, 'password authentication failed'],
+    ['that does not exist', { pathname: 'no_such_database' }, 78, 'database "no_such_database" does not exist'],
     ['that does not run', { port: '1', password: 'wrong-secret' }, 75, 'connect ECONNREFUSED'],
   ])('does not start with a database %s, and reports it without the password', async (_, change, exitCode, reason) => {
     const url = Object.assign(new URL(await databaseForTest()), change);
