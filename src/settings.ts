@@ -29,7 +29,7 @@ export const SETTINGS = {
   databaseUrl: {
     flag: '--database-url <url>',
     env: 'DATABASE_URL',
-    help: 'Postgres 15 or later for the catalog, instead of SQLite in the data folder: postgres://user:password@host/database',
+    help: 'Postgres 14 or later for the catalog, instead of SQLite in the data folder: postgres://user:password@host/database',
     isSecret: true,
     parse: postgresUrl,
   },

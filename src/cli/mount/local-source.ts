@@ -31,7 +31,7 @@ export async function openLocal(config: Config): Promise<LocalDatasets> {
   // Imported late, so that other commands start without loading the database code.
   const { openCatalog } = await import('../../storage/catalog/open-catalog.js');
   const { catalog, now, close } = await openCatalog(config);
-  const blobs = DiskBlobs.readOnly(dataFolderPaths(dataFolder).blobs);
+  const blobs = DiskBlobs.openBeside(dataFolderPaths(dataFolder).blobs);
   return {
     find: async (nameOrId, wanted) => {
       const all = await catalog.records({});

@@ -1,5 +1,5 @@
 import type { DatasetFile } from '../../dataset/dataset.js';
-import { type BlobInventory, blobKeyOf, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
+import { type BlobReader, blobKeyOf, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
 import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/store-verification.js';
 import type { Database } from '../../storage/database/database.js';
 
@@ -14,7 +14,7 @@ export interface StrayObject {
 
 export interface StrayContext {
   readonly database: Database;
-  readonly inventory: BlobInventory;
+  readonly inventory: BlobReader;
 }
 
 /** A listing of the store. */

@@ -1,8 +1,9 @@
 import type { CompleteFile, Micros } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { BlobInventory } from '../../storage/blobs/blobs.js';
+import type { BlobReader } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { fileWithBlob, recordBytes, VERIFY_JOB } from '../../storage/catalog/store-verification.js';
+import { measureBlob } from '../../storage/blobs/ingest.js';
 import type { Database } from '../../storage/database/database.js';
 import { fetchIntact } from '../check/fetch-intact.js';
 import type { JobHandler } from '../jobs/job-runner.js';
@@ -10,7 +11,7 @@ import type { JobHandler } from '../jobs/job-runner.js';
 export interface VerifyBlobDependencies {
   readonly catalog: Catalog;
   readonly database: Database;
-  readonly blobs: Pick<BlobInventory, 'fetch'>;
+  readonly blobs: Pick<BlobReader, 'read'>;
   readonly now: () => Micros;
 }
 
@@ -28,8 +29,9 @@ export function verifyBlobJob(dependencies: VerifyBlobDependencies, { atOnce }: 
     run: async ({ key: fileId }, signal) => {
       const file = await fileWithBlob(database, fileId);
       if (file === undefined) return 'done';
-      const fetched = await fetchIntact(blobs, file, { signal });
-      if ('blob' in fetched) await fetched.blob.discard();
+      const fetched = await fetchIntact({ fetch: (key, options) => measureBlob(blobs, key, options) }, file, {
+        signal,
+      });
       signal.throwIfAborted();
       const problem = 'problem' in fetched ? fetched.problem : undefined;
       if (problem?.message !== knownLoss(file)?.message) await recordBytes(file, problem, dependencies);

@@ -9,7 +9,7 @@ import {
   type FileWithProblem,
   filesWithProblems,
 } from '../../storage/catalog/store-verification.js';
-import { openInventory } from '../../storage/open-blobs.js';
+import { openBlobReader } from '../../storage/open-blobs.js';
 import { hasDisappeared } from '../check/fetch-intact.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { type Installation, requireExisting, requireFolder, TransferError } from '../transfer/installation.js';
@@ -71,7 +71,7 @@ export async function verifyStore(installation: Installation, options: VerifySto
   const dataFolder = requireFolder(folder);
   const opened = await openCatalog({ ...installation, dataFolder, blobGrace: options.blobGrace });
   try {
-    const inventory = await openInventory({ ...installation, dataFolder });
+    const inventory = await openBlobReader({ ...installation, dataFolder });
     try {
       return await verify({ ...opened, inventory }, options);
     } finally {

@@ -6,7 +6,6 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import { type BlobStore, blobKeyOf, type StoredObject } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
 import { type Schema, TABLES } from '../database/schema.js';
-import { openSqlite } from '../database/sqlite.js';
 import { syncFolder } from '../sync-folder.js';
 import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
 import { hasDataset, IS_LIVE, insertAll, rowChunksOf } from './statements.js';
@@ -146,15 +145,8 @@ async function copyRows(
 
 /** Reads all rows of a table in pages, ordered by its primary key. */
 async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): AsyncGenerator<object[]> {
-  const { columns, key } = TABLES[table];
-  const isKey = ([, { definition }]: [string, { definition: string }]) => definition.includes('primary key');
-  const names =
-    key.length > 0
-      ? key
-      : Object.entries(columns)
-          .filter(isKey)
-          .map(([name]) => name);
-  const refs = sql.join(names.map((name) => sql.ref(name)));
+  const { key } = TABLES[table];
+  const refs = sql.join(key.map((name) => sql.ref(name)));
   // TypeScript can't type a query over a union of tables.
   const all = query
     .selectFrom(table as 'setting')
@@ -166,7 +158,7 @@ async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): A
     const last = rows.at(-1);
     if (last !== undefined) yield rows;
     if (last === undefined || rows.length < ROWS_PER_PAGE) return;
-    page = all.where(sql<boolean>`(${refs}) > (${sql.join(names.map((name) => last[name]))})`);
+    page = all.where(sql<boolean>`(${refs}) > (${sql.join(key.map((name) => last[name]))})`);
   }
 }
 
@@ -215,11 +207,7 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
 export async function replaceCatalog(next: string, catalog: string): Promise<void> {
   const handle = await open(next);
   await handle.sync().finally(() => handle.close());
-  // SQLite would apply the write-ahead log of the old catalog to the new one. A damaged catalog is replaced too.
-  await openSqlite(catalog, { isSingleFile: true }).then(
-    (old) => old.close(),
-    () => {},
-  );
+  // SQLite would apply the write-ahead log of the old catalog to the new one.
   for (const suffix of SUFFIXES) await rm(`${catalog}${suffix}`, { force: true });
   await rename(next, catalog);
   await syncFolder(dirname(catalog));
