@@ -25,9 +25,7 @@ export async function examineInProcess(
   signal: AbortSignal,
 ): Promise<ExaminedContent> {
   const limits = limitsOf({ kind: 'image', sizeBytes });
-  const answer = await explained(limits, () =>
-    pool.runOnImage({ task: 'examine', path }, { accountId: '', signal, limits }),
-  );
+  const answer = await explained(limits, () => pool.run({ task: 'examine', path }, { accountId: '', signal, limits }));
   if (!('examined' in answer)) throw new Error('An inspection process has answered without the content.');
   return answer.examined;
 }
@@ -43,7 +41,7 @@ export async function convertInProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const limits = CONVERSION_LIMITS;
-  await explained(limits, () => pool.runOnImage({ task: 'convert', path, target }, { accountId: '', signal, limits }));
+  await explained(limits, () => pool.run({ task: 'convert', path, target }, { accountId: '', signal, limits }));
 }
 
 async function explained<T>(limits: ProcessLimits, work: () => Promise<T>): Promise<T> {

@@ -139,21 +139,6 @@ for (const place of PLACES) {
       expect((await alone.decode()).clip.filename).toBe('long 3.mp4');
     });
 
-    test('is decoded by one of several instances', async () => {
-      const { newInstance, becomes } = await open();
-      const instances = [newInstance(), newInstance(), newInstance()];
-      await instances[0]!.upload('long.txt', 'a dog');
-      await instances[0]!.upload('long.mp4');
-      for (const { checks } of instances) checks.start();
-      const { clip, end } = await eventually(() => instances.flatMap(({ decodes }) => decodes)[0]);
-      for (const { jobs } of instances) jobs.wake();
-      end(decoded(clip));
-      await becomes('READY');
-      for (const { checks } of instances) await checks.stop();
-      expect(instances.flatMap(({ decodes }) => decodes)).toHaveLength(1);
-      expect(instances.flatMap(({ errors }) => errors)).toEqual([]);
-    });
-
     test('that is removed or replaced while it is decoded stays so', async () => {
       const { newInstance, removals, key, view, becomes, trash } = await open();
       const { checks, upload, decode } = newInstance();
