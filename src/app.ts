@@ -334,7 +334,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   const { publicUrl, idleSeconds, limits } = config;
   const accountWatches = new AccountWatches(core);
   const thumbnails = new Thumbnails(core, {
-    make: (image, options) => pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
+    make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
     atOnce: THUMBNAILS_PER_PROCESS * pool.size,
   });
   const watch = {

@@ -135,13 +135,11 @@ export class UploadLease {
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
     const options = { accountId: this.accountId, role: this.#role, signal, maxSeconds: rules.maxInlineSeconds };
-    const inspected = await inspectFile(this.#dependencies, { content, sizeBytes, filename }, options).catch(
-      async (error) => {
-        await staged.discard();
-        throw error;
-      },
-    );
-    const { inspection, isComplete } = inspected;
+    const inspecting = inspectFile(this.#dependencies, { content, sizeBytes, filename }, options);
+    const { inspection, isComplete } = await inspecting.catch(async (error) => {
+      await staged.discard();
+      throw error;
+    });
     if (!inspection.ok) {
       await staged.discard();
       return this.reject(inspection.problem);
@@ -151,13 +149,8 @@ export class UploadLease {
     const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
     if (isComplete) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
     const { condition, author } = this.file.upload;
-    return this.#record({
-      state: 'received',
-      ...bytes,
-      receivedAt: now(),
-      ...(condition !== undefined && { condition }),
-      ...(author !== undefined && { author }),
-    });
+    const origin = { ...(condition && { condition }), ...(author && { author }) };
+    return this.#record({ state: 'received', ...bytes, receivedAt: now(), ...origin });
   }
 
   /** Records the upload as rejected. @throws ServiceError `invalid_content`; `link_withdrawn` and `unavailable` as `finalize` */
