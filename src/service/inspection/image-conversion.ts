@@ -1,8 +1,7 @@
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
-import { CONVERSION_LIMITS, exceededText, limitsOf } from './inspection-limits.js';
+import { CONVERSION_LIMITS, exceededText, limitsOf, type ProcessLimits } from './limited-process.js';
 import type { InspectionPool } from './inspection-pool.js';
 import { ProcessEnded } from './inspection-process.js';
-import type { ProcessLimits } from './limited-process.js';
 
 interface LocalContent {
   readonly path: string;

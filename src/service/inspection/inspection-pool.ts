@@ -8,9 +8,15 @@ import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import type { InspectorOptions } from '../dependencies.js';
-import { CpuBudgetSpent, exceededText, limitsOf, RECYCLE_CPU_SECONDS, THUMBNAIL_LIMITS } from './inspection-limits.js';
+import {
+  CpuBudgetSpent,
+  exceededText,
+  limitsOf,
+  type ProcessLimits,
+  RECYCLE_CPU_SECONDS,
+  THUMBNAIL_LIMITS,
+} from './limited-process.js';
 import { type Answer, type InspectionJob, InspectionProcess, ProcessEnded } from './inspection-process.js';
-import type { ProcessLimits } from './limited-process.js';
 
 /** Captions up to this size are inspected in this process; passing one to another and back takes ten times as long. */
 const SMALL_CAPTION_BYTES = 64 * 1024;

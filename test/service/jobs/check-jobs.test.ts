@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
-import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/limited-process.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
 import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';

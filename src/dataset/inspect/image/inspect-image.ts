@@ -15,7 +15,7 @@ import { oriented } from './orientation.js';
 import { readPng } from './png.js';
 import { readWebp } from './webp.js';
 
-/** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `inspection-limits.ts`. */
+/** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `limited-process.ts`. */
 const DECODER_BUDGET_BYTES = 80_000_000;
 
 /** Less for a mask, since its pixels are held and read too. */

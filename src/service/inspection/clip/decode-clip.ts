@@ -5,7 +5,7 @@ import { formatCount } from '../../../dataset/inspect/inspection-error.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../../../dataset/problems.js';
 import type { ClipDecoder, ClipToDecode } from '../../dependencies.js';
-import { CpuBudgetSpent, exceededText } from '../inspection-limits.js';
+import { CpuBudgetSpent, exceededText } from '../limited-process.js';
 import type { SlotRequest } from '../inspection-pool.js';
 import type { Ffmpeg } from './ffmpeg.js';
 import { type Probe, type ProbedVideo, probeClip } from './probe-clip.js';

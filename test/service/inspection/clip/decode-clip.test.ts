@@ -8,7 +8,7 @@ import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import type { Facts, Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { clipDecoder } from '../../../../src/service/inspection/clip/decode-clip.js';
 import { type Ffmpeg, ffmpegChoiceOf, findFfmpeg } from '../../../../src/service/inspection/clip/ffmpeg.js';
-import { CpuBudgetSpent } from '../../../../src/service/inspection/inspection-limits.js';
+import { CpuBudgetSpent } from '../../../../src/service/inspection/limited-process.js';
 import { ENCODED_CLIPS, type EncodedClip, encodeClips } from '../../../fixtures/encoded-clips.js';
 import * as media from '../../../fixtures/media.js';
 import { whyNoFfmpeg } from '../../../harness/available.js';
