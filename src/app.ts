@@ -166,7 +166,7 @@ async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, l
     const found = await ffmpeg();
     // One that doesn't run is as good as none: the facts are read without it.
     if (found === undefined) return pool.inspect(clip, { ...options, readsClipFacts: true });
-    return clipDecoder(found, { runInSlot: (request, work) => pool.runInSlot(request, work) })(clip, options);
+    return clipDecoder(found, pool)(clip, options);
   };
   return { pool, ffmpeg, decodeClip: (await hasFfmpeg(choice)) ? decodeClip : undefined };
 }

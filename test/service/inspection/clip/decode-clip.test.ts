@@ -313,7 +313,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       const runInSlot = <T>(request: { signal: AbortSignal }, work: (signal: AbortSignal) => Promise<T>) =>
         work(request.signal);
       const ffmpeg = { path: join(programs, 'ffmpeg'), version: '7' };
-      const decode = clipDecoder(ffmpeg, { runInSlot, baseSeconds: 1 });
+      const decode = clipDecoder(ffmpeg, { runInSlot }, 1);
       const clip = { path: clips['h264.mp4'], filename: 'a.mp4', sizeBytes: 1, inspection: claimed() };
       return decode(clip, { accountId: 'a', signal });
     };
