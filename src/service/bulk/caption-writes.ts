@@ -20,7 +20,7 @@ import { FairQueue } from '../../storage/fair-queue.js';
 import { inspectFile } from '../check/inspect-file.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { changeEach, type Conflict } from './file-removals.js';
+import { changeEach, type WriteConflict } from './file-removals.js';
 
 /** Of one request. Each waits for the disk or the bucket most of the time. */
 const MAX_CONCURRENT_WRITES = 16;
@@ -43,7 +43,7 @@ export interface CaptionWrite {
 
 /** What became of one caption. */
 export type CaptionResult =
-  | Conflict
+  | WriteConflict
   | { readonly filename: string; readonly outcome: 'saved'; readonly file: StoredFile }
   | { readonly filename: string; readonly outcome: 'rejected'; readonly problem: ErrorProblem };
 

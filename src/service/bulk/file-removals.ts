@@ -9,14 +9,14 @@ import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
 /** A file whose condition was not met. */
-export interface Conflict {
+export interface WriteConflict {
   readonly filename: string;
   readonly outcome: 'conflict';
   readonly current: CurrentFile | undefined;
 }
 
 /** What became of one file. */
-export type RemovedFile = Conflict | { readonly filename: string; readonly outcome: 'removed' | 'missing' };
+export type RemovedFile = WriteConflict | { readonly filename: string; readonly outcome: 'removed' | 'missing' };
 
 export interface RemovedFiles {
   readonly files: readonly RemovedFile[];
@@ -122,8 +122,8 @@ export async function changeEach<T extends { readonly filename: string }, R>(
   change: Omit<FileChange, 'filenames'>,
   items: readonly T[],
   apply: (group: StemGroup, item: T) => [StemGroup, R],
-): Promise<{ results: (R | Conflict)[]; revision: number | undefined }> {
-  const results = new Map<string, R | Conflict>();
+): Promise<{ results: (R | WriteConflict)[]; revision: number | undefined }> {
+  const results = new Map<string, R | WriteConflict>();
   const byStem = stemGroupsOf(items);
   const filenames = items.map(({ filename }) => filename);
   const applyTo = (group: StemGroup, item: T): StemGroup => {
