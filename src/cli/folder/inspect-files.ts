@@ -60,8 +60,7 @@ export class FileInspector {
     const unreadable: Notice[] = [];
     // Closed before files are sent, to free the memory of its threads and decoders.
     const pool = new InspectionPool();
-    const decodeClip =
-      this.#ffmpeg && clipDecoder(this.#ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) });
+    const decodeClip = this.#ffmpeg && clipDecoder(this.#ffmpeg, pool);
     const inspectors = {
       inspect: (...args: Parameters<Inspector>) => pool.inspect(...args),
       ...(decodeClip && { decodeClip }),

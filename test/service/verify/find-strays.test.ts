@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
-import { straysIn } from '../../../src/service/verify/find-strays.js';
+import { straysIn } from '../../../src/service/verify/verify-store.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';

@@ -1,7 +1,6 @@
 import { setPriority } from 'node:os';
 import type { Command } from 'commander';
-import type { StrayObject } from '../../../service/verify/find-strays.js';
-import type { Repair, StoreProgress, VerifiedStore } from '../../../service/verify/verify-store.js';
+import type { Repair, StoreProgress, StrayObject, VerifiedStore } from '../../../service/verify/verify-store.js';
 import { addSettings, configFrom } from '../../settings.js';
 import { EXIT } from '../../terminal/exit-codes.js';
 import { printOutput } from '../../terminal/print.js';
