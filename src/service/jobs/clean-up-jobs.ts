@@ -22,15 +22,14 @@ const FORGET_MOUNTS_AFTER: Micros = 24 * HOUR;
 const LEFTOVER_AFTER: Micros = 24 * HOUR;
 
 /**
- * The jobs that remove what is no longer needed, at intervals. `clean-up` removes what crashes, disconnects and deletions leave: it
- * releases the leases of uploads that have expired, at most 1.5 lease durations after their process died, and moves the files of
- * deleted datasets to the trash.
+ * The jobs that remove what is no longer needed, at intervals. `clean-up` removes what crashes and disconnects leave: it
+ * releases the leases of uploads that have expired, at most 1.5 lease durations after their process died.
  */
 export function cleanUpJobs(
   dependencies: ServiceDependencies,
   { database, retention }: { database: Database; retention: Retention },
 ): JobHandler[] {
-  const { catalog, jobs, now, rules } = dependencies;
+  const { jobs, now, rules } = dependencies;
   const interval = Math.min(MAX_INTERVAL, Math.round(rules.leaseDuration / 2));
   const repeated = (kind: JobKind, every: Micros, work: (signal: AbortSignal) => Promise<void>): JobHandler => ({
     kind,
@@ -43,12 +42,11 @@ export function cleanUpJobs(
   });
   return [
     repeated('clean-up', interval, async (signal) => {
-      await catalog.trashDeleted(signal);
       await jobs.deleteUnclaimed('mount', { dueBy: now() - FORGET_MOUNTS_AFTER });
       await releaseLeases(dependencies, { signal });
     }),
     repeated('empty-trash', interval, (signal) => emptyTrash(dependencies, signal)),
-    repeated('prune-history', interval, (signal) => retention.run(now(), signal)),
+    repeated('prune-history', 10 * MINUTE, (signal) => retention.run(now(), signal)),
     repeated('prune-tokens', 10 * MINUTE, () => pruneTokens(database, { now: now() })),
     repeated('clean-store', 6 * HOUR, (signal) => cleanStore(dependencies, signal)),
   ];
@@ -66,7 +64,7 @@ export async function emptyTrash(
   const time = now();
   let failure: BlobsNotDeleted | undefined;
   while (!signal?.aborted) {
-    const due = await catalog.expiredTrash(time);
+    const due = await catalog.trash.due(time);
     if (due.length === 0) break;
     const kept = new Set<string>();
     try {
@@ -77,12 +75,12 @@ export async function emptyTrash(
       for (const key of error.keys) kept.add(key);
     }
     const isKept = (key: string) => kept.has(key) || kept.has(thumbnailKeyOf(key));
-    await catalog.removeFromTrash(
+    await catalog.trash.remove(
       due.filter((key) => !isKept(key)),
       time,
     );
     // Not due for the rest of this run.
-    await catalog.rescheduleTrash(due.filter(isKept), time + 1);
+    await catalog.trash.reschedule(due.filter(isKept), time + 1);
   }
   if (failure !== undefined) throw failure;
 }

@@ -94,7 +94,7 @@ export class MountRoot {
       const jobs = chunk.map(({ id, accountId }) => {
         return { kind: 'mount' as const, key: this.#prefix + id, accountId: this.#prefix + accountId, dueAt };
       });
-      await this.#dependencies.jobs.add(jobs, { ifWaiting: 'earlier' });
+      await this.#dependencies.jobs.add(jobs);
     }
   }
 

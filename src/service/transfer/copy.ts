@@ -15,9 +15,8 @@ import {
   replaceCatalog,
   snapshotCatalog,
   storedTotals,
-  unreferencedIn,
 } from '../../storage/catalog/copy-catalog.js';
-import { fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
+import { datasetsOfBlobs, fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
@@ -319,7 +318,15 @@ async function removeUnreferenced(backup: Installation): Promise<number> {
 async function* unreferencedBy(catalog: Database, { dataFolder = '', blobs }: Installation) {
   const inventory = await openInventory({ dataFolder, blobs });
   try {
-    for await (const page of inventory.objects()) yield { objects: await unreferencedIn(page, catalog), inventory };
+    for await (const page of inventory.objects()) {
+      const stored = page.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail');
+      const named = await datasetsOfBlobs(
+        catalog,
+        stored.flatMap(({ fileId }) => fileId ?? []),
+      );
+      const objects = stored.filter(({ fileId }) => fileId === undefined || !named.has(fileId));
+      yield { objects, inventory };
+    }
   } finally {
     await inventory.close();
   }

@@ -1,6 +1,6 @@
-import type { DatasetFile } from '../../dataset/dataset.js';
 import { type BlobInventory, blobKeyOf, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
-import { filesById, pastDatasetIds, trashOf } from '../../storage/catalog/store-verification.js';
+import { datasetsOfBlobs } from '../../storage/catalog/store-verification.js';
+import { Trash } from '../../storage/catalog/trash.js';
 import type { Database } from '../../storage/database/database.js';
 
 /** A file in flight to the store is younger. Older ones are removed when a server starts. */
@@ -48,7 +48,8 @@ export async function listStore(
  */
 export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
   const unnamed = await withoutFile(objects, context);
-  const trash = await trashOf(context.database, [...new Set(unnamed.flatMap(({ fileId }) => fileId ?? []))]);
+  const ids = new Set(unnamed.flatMap(({ fileId }) => fileId ?? []));
+  const trash = await new Trash(context.database).keysOf([...ids]);
   const trashedIds = new Set([...trash].map((key) => key.slice(key.indexOf('/') + 1)));
   const isTrashed = ({ fileId: id = '', datasetId }: StoredObject) =>
     datasetId === undefined ? trashedIds.has(id) : trash.has(blobKeyOf({ id, datasetId }));
@@ -64,17 +65,14 @@ export async function straysIn(objects: readonly StoredObject[], context: StrayC
 
 /** The objects that no file names, neither a current one nor one of the history. */
 async function withoutFile(objects: readonly StoredObject[], { database }: StrayContext): Promise<StoredObject[]> {
-  const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
-  const files = await filesById(database, ids);
-  // After the files: a file moves from them to the history.
-  const past = await pastDatasetIds(database, ids);
-  return objects.filter((object) => {
-    const { fileId = '', kind, datasetId, changedAt } = object;
+  const datasets = await datasetsOfBlobs(
+    database,
+    objects.flatMap(({ fileId }) => fileId ?? []),
+  );
+  return objects.filter(({ fileId = '', kind, datasetId, changedAt }) => {
     if (kind === 'temporary') return changedAt < Date.now() - MAX_FLIGHT_MS;
-    const pastDatasetId = past.get(fileId);
-    if (pastDatasetId !== undefined && (datasetId ?? pastDatasetId) === pastDatasetId) return false;
-    const file = files.get(fileId);
-    return file === undefined || !isNamedBy(object, file);
+    const found = datasets.get(fileId);
+    return found === undefined || (datasetId !== undefined && datasetId !== found);
   });
 }
 
@@ -84,7 +82,3 @@ const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
   temporary: 'unfinished',
   foreign: 'foreign',
 };
-
-function isNamedBy({ datasetId = '' }: StoredObject, file: DatasetFile): boolean {
-  return (datasetId === '' || datasetId === file.datasetId) && file.upload.state !== 'rejected';
-}

@@ -1,12 +1,10 @@
 import { withTimeout } from '../../abort-signals.js';
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import { readStoredFiles } from './pairs/dataset-rows.js';
 import {
   addDataset,
   type ChangedDatasetKey,
@@ -34,16 +32,12 @@ import {
   datasetsBy,
   lastReservedPresigned,
   type FilePage,
-  hasDataset,
   IS_PENDING,
-  insertAll,
-  ROWS_PER_STATEMENT,
-  rowChunksOf,
   rowsOf,
   storedAfter,
   storedFilesNamed,
 } from './statements.js';
-import { trashDeleted } from './trash-deleted.js';
+import { Trash } from './trash.js';
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -71,6 +65,7 @@ export class Catalog {
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
+  readonly trash: Trash;
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #reads = new FairQueue(READS_AT_ONCE);
@@ -82,10 +77,11 @@ export class Catalog {
     this.#db = db;
     this.limits = limits;
     this.revisions = new Revisions(db);
+    this.trash = new Trash(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
     this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
-    this.links = new Links(db, { changes: this.changes, captionGrace, notification: notifyInstances });
+    this.links = new Links(db, this.changes, this.#changeOptions);
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */
@@ -120,11 +116,6 @@ export class Catalog {
     return this.#db.query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
   }
 
-  /** The name of a dataset, and its stored files as if they had no warnings, unordered. */
-  storedFilesOf(key: DatasetKeyOfAccount): Promise<{ name: string; files: StoredFile[] } | undefined> {
-    return this.readMany(key.accountId, () => readStoredFiles(this.#db, key));
-  }
-
   /** A dataset with its files and its links. */
   contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
     return this.readMany(key.accountId, () => this.#linkedDatasets.contents(key));
@@ -150,16 +141,8 @@ export class Catalog {
     return rows.map(fileOf);
   }
 
-  async storedFile(key: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {
-    const row = await this.#db.query
-      .selectFrom('file')
-      .selectAll()
-      .where('dataset_id', '=', key.datasetId)
-      .where('stem', '=', stemOf(key.filename))
-      .where('filename', '=', key.filename)
-      .where('state', '=', 'stored')
-      .executeTakeFirst();
-    return row && (fileOf(row) as StoredFile);
+  async storedFile({ datasetId, filename }: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {
+    return (await this.storedFiles({ datasetId, filenames: [filename] }))[0];
   }
 
   /** A page of stored files, ordered by name as the database sorts text: SQLite by bytes, Postgres by its collation. */
@@ -175,18 +158,14 @@ export class Catalog {
 
   /** A file in any state, by the id in links and blob keys. */
   async file(id: string): Promise<DatasetFile | undefined> {
-    const row = await this.#files().selectAll().where('id', '=', id).executeTakeFirst();
+    const row = await this.#db.query.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
     return row && fileOf(row);
-  }
-
-  #files() {
-    return this.#db.query.selectFrom('file').where(hasDataset('file'));
   }
 
   /** Pending uploads whose lease expired at or before `until`. */
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
-    const select = this.#files().selectAll().where('lease_until', '<=', until).where('state', '=', IS_PENDING);
-    return (await select.execute()).map((row) => fileOf(row) as PendingFile);
+    const leased = this.#db.query.selectFrom('file').selectAll().where('lease_until', '<=', until);
+    return (await leased.where('state', '=', IS_PENDING).execute()).map((row) => fileOf(row) as PendingFile);
   }
 
   /** When the last pending presigned upload of a dataset was reserved that expires after this moment; `null` without any. */
@@ -239,11 +218,6 @@ export class Catalog {
     return ids !== undefined;
   }
 
-  /** Moves the blobs of deleted datasets to the trash, or a part of them if the signal fires. */
-  trashDeleted(signal?: AbortSignal): Promise<void> {
-    return trashDeleted(this.#db, { blobGrace: this.#changeOptions.blobGrace, signal });
-  }
-
   /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
   async restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
     const dataset = await restoreRevision(this.#db, revision, this.#changeOptions);
@@ -256,30 +230,6 @@ export class Catalog {
     const outcome = await undoRevision(this.#db, revision, this.#changeOptions);
     if (outcome !== undefined) this.changes.announce({ datasetId: revision.datasetId });
     return outcome;
-  }
-
-  /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */
-  async expiredTrash(now: Micros): Promise<string[]> {
-    const select = this.#db.query.selectFrom('trash').select('blob_key').where('delete_after', '<=', now);
-    return (await select.limit(ROWS_PER_STATEMENT).execute()).map((row) => row.blob_key);
-  }
-
-  /** Adds blobs that are about to be stored to the trash, durably. They are deleted unless a change reclaims them. */
-  async addToTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter }));
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll(this.#db.query, 'trash', rows)));
-  }
-
-  /** Removes deleted blobs from the trash, unless they were rescheduled. */
-  async removeFromTrash(blobKeys: readonly string[], now: Micros): Promise<void> {
-    const deletion = this.#db.query.deleteFrom('trash').where('delete_after', '<=', now);
-    for (const keys of rowChunksOf(blobKeys)) await deletion.where('blob_key', 'in', keys).execute();
-  }
-
-  /** Makes blobs in the trash due at another time. */
-  async rescheduleTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const update = this.#db.query.updateTable('trash').set({ delete_after: deleteAfter });
-    for (const keys of rowChunksOf(blobKeys)) await update.where('blob_key', 'in', keys).execute();
   }
 
   /** Rejects if the database does not answer, or only to reads. */

@@ -3,15 +3,17 @@ import type { Dataset, Micros, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
 import { isInspectedAgain } from '../../dataset/pairs/mask-inspection.js';
+import type { Compilable } from 'kysely';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, usageOfDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
 import { linkingTo, lockLinks, markLinkedTo } from './pairs/links.js';
-import { deleteRecheck, startRecheck } from './rechecks.js';
+import { startRecheck } from './rechecks.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
 import { countColumns, LINKED, NO_HISTORY, unlinkedDatasetOf } from './rows.js';
-import { DELETED, withDataset } from './statements.js';
+import { withDataset } from './statements.js';
+import { trashSelected } from './trash.js';
 
 /** A dataset id and the account that it must belong to. */
 export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
@@ -20,9 +22,6 @@ export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
 export type ChangedDatasetKey = DatasetKeyOfAccount & { readonly boundIds?: readonly string[] | null };
 
 export type NewDataset = Pick<Dataset, 'id' | 'accountId' | 'name' | 'createdAt'> & { readonly role?: Role };
-
-/** Not one that an account can be given. */
-const NAME_OF_DELETED = '(deleted)';
 
 /** @throws ServiceError `name_taken`, `quota_exceeded` */
 export async function addDataset(
@@ -101,27 +100,20 @@ export async function changeDataset(
   });
 }
 
+/** @param boundIds the datasets that the error may name */
 async function errorOfLinked(
   query: Query,
   send: Transaction['send'],
   { id, name, boundIds }: ChangedDatasetKey & { name: string },
 ): Promise<ServiceError> {
-  const links = query
-    .selectFrom('link')
-    .select(({ fn }) => fn.countAll().as('count'))
-    .where('linked_id', '=', id);
-  const [targets, [known], [all]] = await send([
-    linkingTo(query, id, boundIds).limit(MAX_NAMED),
-    boundIds == null ? links : links.where('dataset_id', 'in', boundIds),
-    links,
-  ]);
-  const names = targets.map((target) => target.name);
-  return linkedToError(name, { names, known: Number(known?.count), total: Number(all?.count) });
+  const [targets] = await send([linkingTo(query, id)]);
+  const known = boundIds == null ? targets : targets.filter((target) => boundIds.includes(target.id));
+  const names = known.slice(0, MAX_NAMED).map((target) => target.name);
+  return linkedToError(name, { names, known: known.length, total: targets.length });
 }
 
 /**
- * Deletes a dataset with its links: it belongs to `DELETED` from then on. Its files are removed later, some at a time
- * (`trashDeleted`).
+ * Deletes a dataset with its files, its history and its links. Its blobs go to the trash.
  *
  * @returns the ids of the dataset and of those that it was linked to; `undefined` if the account has no such dataset
  * @throws ServiceError `dataset_linked` if others link to it
@@ -129,10 +121,10 @@ async function errorOfLinked(
 export function eraseDataset(
   db: Database,
   key: ChangedDatasetKey,
-  { now, limits, notification }: ChangeOptions & { now: Micros },
+  { now, blobGrace, limits, notification }: ChangeOptions & { now: Micros },
 ): Promise<string[] | undefined> {
-  const { query, transact } = db;
-  return transact({ isDurable: true }, async ({ send, commit }) => {
+  const { query } = db;
+  return db.transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
     // The row locks come first: they wait for a change in flight, so that files of that change are counted too.
     const locked = await lockLinks(db, send, key);
     if (locked === undefined) return undefined;
@@ -140,22 +132,11 @@ export function eraseDataset(
     if (row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
     const linkedIds = [...linked.keys()];
     const { accountId, id } = key;
-    const [[usage], webhooks] = await send([usageOfDataset(query, id), receivers(db, accountId, 'dataset.deleted')]);
+    const [[usage], webhooks] = await send([usageOfDataset(query, id), receivers(query, accountId, 'dataset.deleted')]);
     const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
     const added = { datasets: -1, files: -files, bytes: -bytes };
-    const account = { id: DELETED, name: NAME_OF_DELETED, created_at: now };
     await commit([
-      query
-        .insertInto('account')
-        .values({ ...account, datasets: 0, files: 0, bytes: 0, history_bytes: 0 })
-        .onConflict((conflict) => conflict.column('id').doNothing()),
-      query
-        .updateTable('dataset')
-        // The name is free again: ids don't repeat.
-        .set({ account_id: DELETED, name: id, linked: LINKED.none, updated_at: now })
-        .where('id', '=', id),
-      query.deleteFrom('link').where('dataset_id', '=', id),
-      ...deleteRecheck(query, { id, accountId }),
+      ...erasure(query, id, now + blobGrace),
       ...insertDeliveries(query, webhooks, deletedEvent({ id, name: row.name }, now)),
       ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
       ...markLinkedTo(query, linkedIds),
@@ -163,4 +144,22 @@ export function eraseDataset(
     ]);
     return [id, ...linkedIds];
   });
+}
+
+/** A pending upload may have a blob, a rejected one has none. The rows of files, revisions and links go with their dataset. */
+function erasure(query: Query, id: string, deleteAfter: Micros): Compilable<unknown>[] {
+  const files = query.selectFrom('file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+  const past = query.selectFrom('past_file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+  return [
+    trashSelected(query, files.where('state', '<>', 'rejected'), deleteAfter),
+    trashSelected(query, past, deleteAfter),
+    query.deleteFrom('dataset').where('id', '=', id),
+  ];
+}
+
+/** Erases the datasets that a version before 0.1.0 deleted: they belonged to this account until their files were gone. */
+export async function eraseLeftovers({ query, transact }: Database): Promise<void> {
+  for (const { id } of await query.selectFrom('dataset').select('id').where('account_id', '=', 'deleted').execute()) {
+    await transact({ isDurable: true, hasDeadline: false }, ({ commit }) => commit(erasure(query, id, 0)));
+  }
 }

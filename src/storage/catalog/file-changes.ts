@@ -51,11 +51,10 @@ import {
   insertFile,
   lockDataset,
   countNames,
-  rowChunksOf,
-  trashBlobs,
   writeCounts,
   writeFiles,
 } from './statements.js';
+import { trashBlobs } from './trash.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 
 /** The store is searched for presigned uploads this long after their links were made: a client needs a while to use them. */
@@ -209,14 +208,12 @@ function changeOnce(
       ...writeFiles(query, { removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
       // Their blobs are needed.
       ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
-      ...trashBlobs(query, unneeded, { now, blobGrace }),
+      ...trashBlobs(query, unneeded, now + blobGrace),
       ...keepNamedBlobs(query, stored.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...judgePastFiles(query, stored.judgedAgain),
       ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
-      ...rowChunksOf(jobsOfChanges(changes, { datasetId, accountId, now })).map((jobs) =>
-        enqueue(query, jobs, { ifWaiting: 'earlier' }),
-      ),
+      ...enqueue(query, jobsOfChanges(changes, { datasetId, accountId, now })),
       ...enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
@@ -242,7 +239,7 @@ function changeOnce(
 /** Locks a dataset, and reads the files that a change may concern. @returns `undefined` if there is nothing to change */
 async function readForChange(db: Database, change: FileChange, send: Transaction['send']) {
   const { datasetId, restore, isWholeDataset } = change;
-  const lock = lockDataset(db, datasetId);
+  const lock = lockDataset(db.query, { id: datasetId });
   if (restore !== undefined) await send([lock]);
   const filenames = restore === undefined ? change.filenames : await restore.read(send);
   if (filenames === undefined) return undefined;

@@ -2,6 +2,7 @@ import { type AliasableExpression, type Compilable, type Selectable, sql } from 
 import type { Micros } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
+import { insertAll } from './statements.js';
 
 /** Each kind has one handler in `service/jobs`. */
 export const JOB_KINDS = [
@@ -64,53 +65,47 @@ export interface JobCounts {
   readonly error: string | undefined;
 }
 
-/** What becomes of the time of a job that is enqueued again while it waits. */
-export interface EnqueueOptions {
-  /** `earlier` keeps the earlier time, `later` takes the new one. */
-  readonly ifWaiting: 'earlier' | 'later';
+/**
+ * The statements that enqueue jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
+ * already gets the new payload, and the earlier of both times. One that runs is run once more when it ends.
+ *
+ * @param jobs each of another kind or key
+ */
+export function enqueue(query: Query, jobs: readonly NewJob[]) {
+  return insertAll(query, 'job', jobs.map(columnsOf)).map((insert) =>
+    insert.onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('earlier'))),
+  );
 }
 
 /**
- * The statement that enqueues jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
- * already gets the new payload. One that runs is run once more when it ends.
+ * The statement that enqueues a job for each row of a query.
  *
- * @param jobs at most `ROWS_PER_STATEMENT`, each of another kind or key
+ * @param ifWaiting which time is kept of a job that waits already
  */
-export function enqueue(query: Query, jobs: readonly NewJob[], { ifWaiting }: EnqueueOptions): Compilable<unknown> {
-  return query
-    .insertInto('job')
-    .values(jobs.map(columnsOf))
-    .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain(ifWaiting)));
-}
-
-/** Inserts a job for each row of a query, to be completed with `onConflict`. */
-export function insertJobs(
+export function enqueueSelected(
   query: Query,
-  {
-    kind,
-    keys,
-    dueAt,
-  }: { kind: JobKind; keys: AliasableExpression<{ key: string; account_id: string }>; dueAt: Micros },
-) {
-  const each = query.selectFrom(keys.as('each'));
-  const values = each.select([
-    sql.lit(kind).as('kind'),
-    'key',
-    'account_id',
-    sql.lit('{}').as('payload'),
-    sql.lit(dueAt).as('due_at'),
-  ]);
+  kind: JobKind,
+  rows: AliasableExpression<{ key: string; account_id: string; due_at: number }>,
+  ifWaiting: 'earlier' | 'later' = 'earlier',
+): Compilable<unknown> {
+  const each = query.selectFrom(rows.as('each'));
+  const values = each.select([sql.lit(kind).as('kind'), 'key', 'account_id', sql.lit('{}').as('payload'), 'due_at']);
   return (
     query
       .insertInto('job')
       .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
       // Without a condition, SQLite reads `on conflict` as that of a join.
       .expression(values.where(sql<boolean>`true`))
+      .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain(ifWaiting)))
   );
 }
 
-/** The changes to a job that is enqueued again, for `insert … on conflict do update set`. */
-export function enqueuedAgain(ifWaiting: EnqueueOptions['ifWaiting']) {
+/** A time as a column of a row to select: Postgres can't infer the type of a parameter there. */
+export function dueAt(time: Micros) {
+  return sql<number>`cast(${time} as bigint)`.as('due_at');
+}
+
+function enqueuedAgain(ifWaiting: 'earlier' | 'later') {
   const isKept =
     ifWaiting === 'earlier' ? sql`job.lease is not null or job.due_at < excluded.due_at` : sql`job.lease is not null`;
   return {
@@ -144,22 +139,19 @@ export class Jobs {
     this.#onWake();
   }
 
-  /** Enqueues jobs in a transaction of their own. @param jobs at most `ROWS_PER_STATEMENT` */
-  async add(jobs: readonly NewJob[], options: EnqueueOptions): Promise<void> {
+  /** Enqueues jobs in a transaction of their own. */
+  async add(jobs: readonly NewJob[]): Promise<void> {
     if (jobs.length === 0) return;
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit([enqueue(this.#db.query, jobs, options)]));
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(enqueue(this.#db.query, jobs)));
     this.wake();
   }
 
-  /** Enqueues those jobs that neither wait nor run. @param jobs at most `ROWS_PER_STATEMENT` */
+  /** Enqueues those jobs that neither wait nor run. */
   async ensure(jobs: readonly NewJob[]): Promise<void> {
-    if (jobs.length === 0) return;
-    await this.#db.query
-      .insertInto('job')
-      .values(jobs.map(columnsOf))
-      .onConflict((conflict) => conflict.columns(['kind', 'key']).doNothing())
-      .execute();
-    this.wake();
+    for (const insert of insertAll(this.#db.query, 'job', jobs.map(columnsOf))) {
+      await insert.onConflict((conflict) => conflict.columns(['kind', 'key']).doNothing()).execute();
+    }
+    if (jobs.length > 0) this.wake();
   }
 
   /** Deletes the jobs of a kind that no worker has claimed since a time: those of a machine that is gone. */
@@ -195,7 +187,7 @@ export class Jobs {
     { kind, accountId }: Pick<JobOwner, 'kind' | 'accountId'>,
     { now, until, token }: { now: Micros; until: Micros; token: string },
   ): Promise<Job | undefined> {
-    const { query, hasRowLocks } = this.#db;
+    const { query } = this.#db;
     const due = query
       .selectFrom('job')
       .select('key')
@@ -204,12 +196,14 @@ export class Jobs {
       .where('due_at', '<=', now)
       .orderBy('due_at')
       .orderBy('key')
-      .limit(1);
+      .limit(1)
+      .forUpdate()
+      .skipLocked();
     const claim = query
       .updateTable('job')
       .set({ lease: token, due_at: until })
       .where('kind', '=', kind)
-      .where('key', '=', hasRowLocks ? due.forUpdate().skipLocked() : due)
+      .where('key', '=', due)
       .returningAll();
     const [[row]] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([claim]));
     return row && jobOf(row);

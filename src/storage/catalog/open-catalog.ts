@@ -12,6 +12,7 @@ import { openSqlite } from '../database/sqlite.js';
 import type { AccountLimits } from './accounts/account-usage.js';
 import { Accounts } from './accounts/accounts.js';
 import { Catalog } from './catalog.js';
+import { eraseLeftovers } from './dataset-changes.js';
 import { Jobs } from './jobs.js';
 import { Rechecks } from './rechecks.js';
 
@@ -59,6 +60,7 @@ export async function openCatalog(
   await makePrivateFolder(dataFolder);
   await requireCatalogOfBlobs(dataFolder);
   const db = await openSqlite(dataFolderPaths(dataFolder).catalog);
+  await eraseLeftovers(db);
   return {
     catalog: new Catalog(db, catalogOptions),
     accounts: new Accounts(db),
@@ -100,7 +102,8 @@ async function openOnPostgres(
     import('../database/notifications.js'),
   ]);
   const db = await openPostgres(url);
-  const clock = await DatabaseClock.open(db.query, localClock).catch(async (error) => {
+  const opening = eraseLeftovers(db).then(() => DatabaseClock.open(db.query, localClock));
+  const clock = await opening.catch(async (error) => {
     await db.close();
     throw error;
   });

@@ -1,9 +1,9 @@
 import { type Compilable, sql } from 'kysely';
 import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
-import { enqueuedAgain, insertJobs, type JobKind } from './jobs.js';
+import { dueAt, enqueueSelected, type JobKind } from './jobs.js';
 import { fileOf } from './rows.js';
-import { IS_LIVE, IS_STORED, storedAfter } from './statements.js';
+import { IS_STORED, storedAfter } from './statements.js';
 
 /** The jobs of rechecks: one for each file, with the key `<id of the dataset>/<id of the file>`. */
 export const RECHECK_JOB = 'inspect-again' satisfies JobKind;
@@ -97,11 +97,10 @@ export function startRecheck(
         .on('file.finalized_at', 'is not', null),
     )
     .where('dataset.id', '=', datasetId)
-    .where(IS_LIVE)
     .where(isWanted);
-  const keys = files
+  const jobs = files
     .where('file.id', 'is not', null)
-    .select([sql<string>`dataset.id || '/' || file.id`.as('key'), 'dataset.account_id']);
+    .select([sql<string>`dataset.id || '/' || file.id`.as('key'), 'dataset.account_id', dueAt(now)]);
   return [
     query
       .insertInto('recheck')
@@ -118,20 +117,6 @@ export function startRecheck(
           checked_at: null,
         })),
       ),
-    insertJobs(query, { kind: RECHECK_JOB, keys, dueAt: now }).onConflict((conflict) =>
-      conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('earlier')),
-    ),
-  ];
-}
-
-/** The statements that end the recheck of a dataset, for the transaction that deletes it. */
-export function deleteRecheck(query: Query, { id, accountId }: { id: string; accountId: string }) {
-  return [
-    query.deleteFrom('recheck').where('dataset_id', '=', id),
-    query
-      .deleteFrom('job')
-      .where('kind', '=', RECHECK_JOB)
-      .where('account_id', '=', accountId)
-      .where('key', 'like', `${id}/%`),
+    enqueueSelected(query, RECHECK_JOB, jobs),
   ];
 }

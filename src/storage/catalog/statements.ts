@@ -2,7 +2,6 @@ import { type Compilable, sql } from 'kysely';
 import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
 import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
-import { blobKeyOf } from '../blobs/blobs.js';
 import type { Database, Query, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
@@ -16,20 +15,6 @@ export const IS_PENDING = sql<string>`'pending'`;
 export const IS_STORED = sql<string>`'stored'`;
 const IS_RECEIVED = sql<string>`'received'`;
 const IS_PRESIGNED = sql<string>`'presigned'`;
-
-/**
- * The account of deleted datasets, whose rows stay until their files are removed. It has no tokens, so that no request finds
- * them; only a statement that does not name an account has to leave them out.
- */
-export const DELETED = 'deleted';
-
-/** The dataset is not deleted. */
-export const IS_LIVE = sql<boolean>`dataset.account_id <> ${sql.lit(DELETED)}`;
-
-/** The dataset of a row of a file is not deleted. */
-export function hasDataset(table: 'file' | 'past_file') {
-  return sql<boolean>`exists (select 1 from dataset where id = ${sql.ref(`${table}.dataset_id`)} and ${IS_LIVE})`;
-}
 
 /** Which datasets to read; an empty filter matches all. */
 export interface DatasetFilter {
@@ -50,7 +35,7 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, af
   let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
   // An expression has no index: from a few ids on, SQLite would read all datasets of the account in the order of theirs.
   const account = ids === undefined ? sql.ref<string>('account_id') : sql<string>`account_id || ''`;
-  select = accountId === undefined ? select.where(IS_LIVE) : select.where(account, '=', accountId);
+  if (accountId !== undefined) select = select.where(account, '=', accountId);
   if (ids !== undefined) select = select.where('id', 'in', ids);
   if (name !== undefined) select = select.where('name', '=', name);
   if (role !== undefined) select = select.where('role', '=', role);
@@ -63,18 +48,10 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, af
   return limit === undefined ? select : select.limit(limit);
 }
 
-const datasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
-  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE),
-);
-
-const lockedDatasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
-  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE).forNoKeyUpdate(),
-);
-
 /** Selects a dataset and locks its row until the end of the transaction. */
-export function lockDataset({ query, hasRowLocks }: Database, id: string): Compilable<DatasetRow> {
-  return (hasRowLocks ? lockedDatasetById : datasetById)(query, { id });
-}
+export const lockDataset = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
+  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).forNoKeyUpdate(),
+);
 
 /**
  * Runs work in a transaction that has locked the row of a dataset.
@@ -87,7 +64,7 @@ export function withDataset<T>(
   work: (row: DatasetRow, transaction: Transaction) => Promise<T>,
 ): Promise<T | undefined> {
   return db.transact({ isDurable }, async (transaction) => {
-    const [[row]] = await transaction.send([lockDataset(db, id)]);
+    const [[row]] = await transaction.send([lockDataset(db.query, { id })]);
     return row && work(row, transaction);
   });
 }
@@ -167,20 +144,6 @@ export function writeFiles(
   ];
 }
 
-/** Adds the blobs of files to the trash. */
-export function trashBlobs(
-  query: Query,
-  files: readonly DatasetFile[],
-  { now, blobGrace }: { now: Micros; blobGrace: Micros },
-) {
-  return rowChunksOf(files).map((chunk) =>
-    query
-      .insertInto('trash')
-      .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: now + blobGrace })))
-      .onConflict((conflict) => conflict.column('blob_key').doNothing()),
-  );
-}
-
 function upsert(query: Query, files: readonly DatasetFile[]) {
   const rows = files.map(fileColumns);
   const [row, ...others] = rows;
@@ -256,7 +219,6 @@ export function lastReservedPresigned(
   return query
     .selectFrom('file')
     .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
-    .where(hasDataset('file'))
     .where('state', '=', IS_PENDING)
     .where('via', '=', IS_PRESIGNED)
     .where('dataset_id', '=', datasetId)

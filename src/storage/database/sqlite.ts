@@ -5,6 +5,7 @@ import {
   type Driver,
   Kysely,
   type QueryResult,
+  type SelectModifierNode,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
@@ -122,8 +123,15 @@ function dialectOver(threads: SqliteThreads): Dialect {
     createAdapter: () => new SqliteAdapter(),
     createDriver: () => new ThreadDriver(threads),
     createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createQueryCompiler: () => new CompilerWithoutLocks(),
   };
+}
+
+/** SQLite has one writer at a time, and no syntax for row locks such as `for update`. */
+class CompilerWithoutLocks extends SqliteQueryCompiler {
+  protected override visitSelectModifier(node: SelectModifierNode): void {
+    if (node.modifier === 'Distinct') super.visitSelectModifier(node);
+  }
 }
 
 /** Executes single statements. */

@@ -272,13 +272,12 @@ onEach(catalogs, (open) => {
         reject(group, leased(rejected), { state: 'rejected', problem, finalizedAt: 50 }),
       );
       await endHistory(50);
-      expect(await catalog.expiredTrash(1049)).toEqual([]);
-      expect((await catalog.expiredTrash(1050)).sort()).toEqual([replaced, removed].sort());
-      await catalog.removeFromTrash([replaced, removed], 1050);
+      expect(await catalog.trash.due(1049)).toEqual([]);
+      expect((await catalog.trash.due(1050)).sort()).toEqual([replaced, removed].sort());
+      await catalog.trash.remove([replaced, removed], 1050);
       await catalog.deleteDataset({ accountId, id: datasetId }, 60);
-      await catalog.trashDeleted();
-      expect(await catalog.expiredTrash(1059)).toEqual([]);
-      expect(await catalog.expiredTrash(1060)).toEqual([last]);
+      expect(await catalog.trash.due(1059)).toEqual([]);
+      expect(await catalog.trash.due(1060)).toEqual([last]);
     });
 
     test('receives the blobs of rejected and removed received files', async () => {
@@ -294,7 +293,7 @@ onEach(catalogs, (open) => {
       );
       await catalog.change(at(datasetId, 'b.mp4'), (group) => remove(group, 'b.mp4'));
       await catalog.change(at(datasetId, 'c.mp4'), (group) => acceptReceived(group, accepted.id, stored(1)));
-      expect((await catalog.expiredTrash(1050)).sort()).toEqual([rejected, removed].map(blobKeyOf).sort());
+      expect((await catalog.trash.due(1050)).sort()).toEqual([rejected, removed].map(blobKeyOf).sort());
     });
 
     test('stays unchanged when another account tries to delete the dataset', async () => {
@@ -303,7 +302,7 @@ onEach(catalogs, (open) => {
       const { token } = await accounts.createToken('stranger', 1);
       const stranger = (await accounts.grantOf(token))!.accountId;
       expect(await catalog.deleteDataset({ accountId: stranger, id: datasetId }, 60)).toBe(false);
-      expect(await catalog.expiredTrash(10_000)).toEqual([]);
+      expect(await catalog.trash.due(10_000)).toEqual([]);
       expect(await catalog.files(datasetId)).toHaveLength(1);
     });
   });
@@ -477,7 +476,6 @@ onEach(catalogs, (open) => {
     await catalog.deleteDataset({ accountId, id: datasetId }, 60);
     expect(calls).toBe(3);
     stop();
-    await catalog.trashDeleted();
     const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
     await upload(catalog, id, 'a.txt');
     expect(calls).toBe(3);

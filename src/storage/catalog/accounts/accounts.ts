@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type Compilable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
-import { IS_LIVE, rowChunksOf } from '../statements.js';
+import { rowChunksOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
 import {
   datasetIdsIn,
@@ -157,7 +157,7 @@ export class Accounts {
           .insertInto('account')
           .values(account)
           .onConflict((conflict) => conflict.column('name').doNothing()),
-        this.#locked(query.selectFrom('account').select('id').where('name', '=', name)),
+        query.selectFrom('account').select('id').where('name', '=', name).forNoKeyUpdate(),
       ]);
       if (found === undefined) throw new Error(`The account "${name}" is not in the catalog.`);
       const makerEndsAt = parentId === undefined ? null : await this.#endOfMaker(transaction, parentId, now);
@@ -280,7 +280,7 @@ export class Accounts {
       .select('id')
       .where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
     const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([this.#locked(account), revocation(query, { id, now, ...options })]),
+      commit([account.forNoKeyUpdate(), revocation(query, { id, now, ...options })]),
     );
     if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
@@ -288,14 +288,6 @@ export class Accounts {
         ? ['token', ' To list all tokens, run: trainyard token list']
         : ['token, session or share', ''];
     throw new ServiceError('token_not_found', `There is no ${noun} ${id}.${advice}`);
-  }
-
-  /**
-   * Locks the row of an account until the end of the transaction. Otherwise a token might make another while it is revoked with
-   * all that it made, and the new one would stay.
-   */
-  #locked(account: Compilable<{ id: string }> & { forNoKeyUpdate(): Compilable<{ id: string }> }) {
-    return this.#db.hasRowLocks ? account.forNoKeyUpdate() : account;
   }
 
   /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker of a token was revoked since its request began */
@@ -435,7 +427,7 @@ function revocation(
 async function namesOf(query: Query, ids: readonly string[]): Promise<Map<string, string>> {
   const names = new Map<string, string>();
   for (const chunk of rowChunksOf([...new Set(ids)])) {
-    const rows = query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk).where(IS_LIVE);
+    const rows = query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk);
     for (const { id, name } of await rows.execute()) names.set(id, name);
   }
   return names;

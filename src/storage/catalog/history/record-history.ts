@@ -1,4 +1,4 @@
-import { type Compilable, sql } from 'kysely';
+import type { Compilable } from 'kysely';
 import type { Author, DatasetFile, Micros, StoredFile } from '../../../dataset/dataset.js';
 import { historyAfter, type StoredDifference } from '../../../dataset/history/revisions.js';
 import type { ErrorProblem } from '../../../dataset/problems.js';
@@ -7,6 +7,7 @@ import { type ParameterOf, preparedStatement } from '../../database/prepared-sta
 import type { Schema } from '../../database/schema.js';
 import { type DatasetRow, PAST_FILE_COLUMNS } from '../rows.js';
 import { type HistoryColumns, rowChunksOf } from '../statements.js';
+import { BLOB_KEY } from '../trash.js';
 
 /** The author of uploads that were reserved before there was a history. */
 const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
@@ -142,7 +143,7 @@ export function keepNamedBlobs(
   return rowChunksOf(identical.map(({ from }) => from.id)).flatMap((ids) => {
     const named = query
       .selectFrom('past_file')
-      .select([sql<string>`dataset_id || '/' || id`.as('blob_key'), 'size_bytes'])
+      .select([BLOB_KEY.as('blob_key'), 'size_bytes'])
       .distinct()
       .where('id', 'in', ids)
       .as('named');

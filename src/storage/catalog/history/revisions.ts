@@ -15,7 +15,7 @@ import {
   storedFileOf,
   storedFilesOf,
 } from '../rows.js';
-import { filesOfStems, hasDataset, rowChunksOf, withDataset } from '../statements.js';
+import { filesOfStems, rowChunksOf, withDataset } from '../statements.js';
 
 /** A revision of a dataset, or, with another `from`, the difference between two. */
 export interface RevisionRange {
@@ -153,11 +153,7 @@ export class Revisions {
 
   /** Whether the history has a file of this id, and so its blob. */
   async isPast(id: string): Promise<boolean> {
-    const past = this.#db.query
-      .selectFrom('past_file')
-      .select('id')
-      .where('id', '=', id)
-      .where(hasDataset('past_file'));
+    const past = this.#db.query.selectFrom('past_file').select('id').where('id', '=', id);
     return (await past.limit(1).executeTakeFirst()) !== undefined;
   }
 

@@ -2,9 +2,11 @@ import type { Dataset, LinkSlot, Micros, Role } from '../../../dataset/dataset.j
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
-import type { ChangeFeed, NotifyInstances } from '../../database/change-feed.js';
+import type { ChangeFeed } from '../../database/change-feed.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
+import type { ChangeOptions } from '../file-changes.js';
 import { type DatasetRow, LINKED } from '../rows.js';
+import { insertAll } from '../statements.js';
 import { enqueueAnnouncements } from '../webhooks/announcements.js';
 
 /** Limit of the datasets that link to one: each change of its files may also change their status, which is announced. */
@@ -22,20 +24,15 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
-interface LinksOptions {
-  readonly changes: ChangeFeed;
-  /** As in `ChangeOptions`. */
-  readonly captionGrace: Micros;
-  readonly notification: NotifyInstances;
-}
-
 /** Which datasets link to one, and the links of one, which are replaced as a whole. */
 export class Links {
   readonly #db: Database;
-  readonly #options: LinksOptions;
+  readonly #changes: ChangeFeed;
+  readonly #options: ChangeOptions;
 
-  constructor(db: Database, options: LinksOptions) {
+  constructor(db: Database, changes: ChangeFeed, options: ChangeOptions) {
     this.#db = db;
+    this.#changes = changes;
     this.#options = options;
   }
 
@@ -46,7 +43,7 @@ export class Links {
 
   /** Those of some training datasets that link to a dataset, by name. */
   linkingAmong(ids: readonly string[], datasetId: string): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId, ids).execute();
+    return linkingTo(this.#db.query, datasetId).where('dataset.id', 'in', ids).execute();
   }
 
   /**
@@ -60,20 +57,20 @@ export class Links {
     { links, now }: { links: readonly NewLink[]; now: Micros },
   ): Promise<boolean> {
     const { query, transact } = this.#db;
-    const { changes, captionGrace, notification } = this.#options;
+    const { captionGrace, notification } = this.#options;
     const newIds = links.map(({ linkedId }) => linkedId);
     const changed = await transact({ isDurable: true }, async ({ send, commit }) => {
       const locked = await lockLinks(this.#db, send, { ...key, otherIds: newIds });
       if (locked === undefined) return undefined;
       requireLinkable(locked, links);
       if (isSame(locked.links, links)) return [];
-      await requireRoom(query, send, locked, links);
+      if (links.length > 0) await requireRoom(query, send, locked, links);
       const { id } = locked.row;
       const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
       const touched = [...locked.linked.keys()];
       await commit([
         query.deleteFrom('link').where('dataset_id', '=', id),
-        ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
+        ...insertAll(query, 'link', rows),
         query
           .updateTable('dataset')
           .set((eb) => ({
@@ -88,20 +85,19 @@ export class Links {
       ]);
       return [id, ...touched];
     });
-    for (const datasetId of changed ?? []) changes.announce({ datasetId });
+    for (const datasetId of changed ?? []) this.#changes.announce({ datasetId });
     return changed !== undefined;
   }
 }
 
-/** Selects the datasets that link to another, by name; with `among`, only those of these ids. */
-export function linkingTo(query: Query, linkedId: string, among?: readonly string[] | null) {
-  const all = query
+/** Selects the datasets that link to another, by name. */
+export function linkingTo(query: Query, linkedId: string) {
+  return query
     .selectFrom('link')
     .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
     .select(['dataset.id', 'dataset.name'])
     .where('link.linked_id', '=', linkedId)
     .orderBy('dataset.name');
-  return among == null ? all : all.where('dataset.id', 'in', among);
 }
 
 /** A dataset with its links, whose rows are locked. */
@@ -118,12 +114,11 @@ interface LockedLinks {
  * @returns `undefined` if the account has no such dataset
  */
 export async function lockLinks(
-  { query, hasRowLocks }: Database,
+  { query }: Database,
   send: Transaction['send'],
   { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
 ): Promise<LockedLinks | undefined> {
-  const datasets = query.selectFrom('dataset').selectAll().orderBy('id');
-  const all = hasRowLocks ? datasets.forNoKeyUpdate() : datasets;
+  const all = query.selectFrom('dataset').selectAll().orderBy('id').forNoKeyUpdate();
   const [[row], links] = await send([
     all.where('id', '=', id),
     query.selectFrom('link').select(['slot', 'linked_id']).where('dataset_id', '=', id),
@@ -174,15 +169,17 @@ async function requireRoom(
   { row, linked }: LockedLinks,
   links: readonly NewLink[],
 ): Promise<void> {
-  const others = ({ linkedId }: NewLink) =>
+  const [others] = await send([
     query
       .selectFrom('link')
-      .select(({ fn }) => fn.countAll<number>().as('linking'))
-      .where('linked_id', '=', linkedId)
-      .where('dataset_id', '<>', row.id);
-  const counts = await send(links.map(others));
-  for (const [i, { slot, linkedId }] of links.entries()) {
-    const linking = Number(counts[i]?.[0]?.linking ?? 0);
+      .select(({ fn }) => ['linked_id', fn.countAll<number>().as('linking')])
+      .where('linked_id', 'in', [...linked.keys()])
+      .where('dataset_id', '<>', row.id)
+      .groupBy('linked_id'),
+  ]);
+  const counts = new Map(others.map(({ linked_id, linking }) => [linked_id, Number(linking)]));
+  for (const { slot, linkedId } of links) {
+    const linking = counts.get(linkedId) ?? 0;
     if (linking < MAX_LINKING) continue;
     const message = `${linking} datasets link to the ${slotText(slot)} "${linked.get(linkedId)?.name}", which is the limit. Remove links that are not needed, or link to a dataset with a copy of its files.`;
     throw new ServiceError('quota_exceeded', message);

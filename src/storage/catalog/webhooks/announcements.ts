@@ -3,7 +3,7 @@ import type { Dataset, Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
-import { enqueuedAgain } from '../jobs.js';
+import { dueAt, enqueueSelected } from '../jobs.js';
 import { insertDeliveries, type NewEvent, receivers } from './deliveries.js';
 
 /** A dataset whose files, role or links change. */
@@ -24,15 +24,16 @@ export function enqueueAnnouncements(
   return [enqueueOfDataset(query, change), ...(isLinkedTo ? [enqueueOfLinking(query, change)] : [])];
 }
 
-const enqueueOfDataset = preparedStatement((query, parameter: ParameterOf<Change>) =>
-  enqueueOf(query, query.selectFrom('dataset').where('id', '=', parameter('datasetId')), parameter('dueAt')),
-);
+const enqueueOfDataset = preparedStatement((query, parameter: ParameterOf<Change>) => {
+  const dataset = query.selectFrom('dataset').where('id', '=', parameter('datasetId'));
+  return enqueueOf(query, dataset.select(dueAt(parameter('dueAt'))));
+});
 
 const enqueueOfLinking = preparedStatement((query, parameter: ParameterOf<Change>) => {
   const linking = query.selectFrom('link').select('dataset_id').where('linked_id', '=', parameter('datasetId'));
   // Two controls of the same datasets may change concurrently: their transactions lock the jobs in one order.
   const datasets = query.selectFrom('dataset').where('id', 'in', linking).orderBy('id');
-  return enqueueOf(query, datasets, parameter('dueAt'));
+  return enqueueOf(query, datasets.select(dueAt(parameter('dueAt'))));
 });
 
 /**
@@ -40,36 +41,23 @@ const enqueueOfLinking = preparedStatement((query, parameter: ParameterOf<Change
  * may become FAILED without a change.
  */
 export function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilable<unknown>[] {
-  const waiting = query.selectFrom('dataset').where('account_id', '=', accountId).where('pending_until', '>', now);
+  const ofAccount = query.selectFrom('dataset').where('account_id', '=', accountId);
+  const waiting = ofAccount.where('pending_until', '>', now).select(sql<number>`pending_until`.as('due_at'));
+  // What was announced to an earlier webhook does not count.
   return [
-    // From the time of an earlier webhook.
-    query
-      .updateTable('dataset')
-      .set({ announced: null })
-      .where('account_id', '=', accountId)
-      .where('announced', 'is not', null),
-    enqueueOf(query, waiting, sql.ref<number>('pending_until')),
+    query.updateTable('dataset').set({ announced: null }).where('account_id', '=', accountId),
+    enqueueOf(query, waiting),
   ];
 }
 
 /** Enqueues the jobs of those of these datasets whose account has webhooks, which may be disabled. */
-function enqueueOf(
-  query: Query,
-  datasets: SelectQueryBuilder<Schema, 'dataset', object>,
-  dueAt: number | ReturnType<typeof sql.ref<number>>,
-) {
-  return query
-    .insertInto('job')
-    .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
-    .expression(
-      datasets
-        .select([sql.lit('announce').as('kind'), 'id', 'account_id', sql.lit('{}').as('payload')])
-        .select(sql<number>`cast(${dueAt} as bigint)`.as('due_at'))
-        .where(({ exists, selectFrom }) =>
-          exists(selectFrom('webhook').select('webhook.id').whereRef('webhook.account_id', '=', 'dataset.account_id')),
-        ),
-    )
-    .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('later')));
+function enqueueOf(query: Query, datasets: SelectQueryBuilder<Schema, 'dataset', { due_at: number }>) {
+  const announced = datasets
+    .select(['id as key', 'account_id'])
+    .where(({ exists, selectFrom }) =>
+      exists(selectFrom('webhook').select('webhook.id').whereRef('webhook.account_id', '=', 'dataset.account_id')),
+    );
+  return enqueueSelected(query, 'announce', announced, 'later');
 }
 
 /** What was last announced of a dataset: `FAILED`, or `READY` and its digest; null if nothing was. */
@@ -87,8 +75,8 @@ export function announce(
   { accountId, id }: Pick<Dataset, 'accountId' | 'id'>,
   { before, after, event }: { before: string | null; after: string; event: NewEvent },
 ): Promise<void> {
-  const { query, transact } = db;
-  return transact({ isDurable: true }, async ({ send, commit }) => {
+  const { query } = db;
+  return db.transact({ isDurable: true }, async ({ send, commit }) => {
     const [changed, webhooks] = await send([
       query
         .updateTable('dataset')
@@ -97,7 +85,7 @@ export function announce(
         .where('account_id', '=', accountId)
         .where('announced', 'is not distinct from', before)
         .returning('id'),
-      receivers(db, accountId, event.event),
+      receivers(query, accountId, event.event),
     ]);
     if (changed.length > 0) await commit(insertDeliveries(query, webhooks, event));
   });

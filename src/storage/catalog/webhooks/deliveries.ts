@@ -58,10 +58,14 @@ export class Deliveries {
 
   /** Adds a delivery to one webhook, also if that is disabled. @returns `undefined` if the webhook was deleted */
   add(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
-    const { query, hasRowLocks, transact } = this.#db;
-    const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
+    const { query, transact } = this.#db;
+    const webhook = query
+      .selectFrom('webhook')
+      .select(['id', 'account_id'])
+      .where('id', '=', webhookId)
+      .forNoKeyUpdate();
     return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [webhooks] = await send([hasRowLocks ? webhook.forNoKeyUpdate() : webhook]);
+      const [webhooks] = await send([webhook]);
       if (webhooks.length === 0) return undefined;
       const id = event.idFor(webhookId);
       await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
@@ -145,15 +149,15 @@ export function deletedEvent(dataset: { readonly id: string; readonly name: stri
  * Selects the enabled webhooks of an account that receive an event, and locks them until the event is recorded: a deletion of a
  * webhook waits for it. They are locked in one order, so that two events of an account don't wait for each other.
  */
-export function receivers({ query, hasRowLocks }: Database, accountId: string, event: string) {
-  const enabled = query
+export function receivers(query: Query, accountId: string, event: string) {
+  return query
     .selectFrom('webhook')
     .select(['id', 'account_id'])
     .where('account_id', '=', accountId)
     .where('disabled_at', 'is', null)
     .where('events', 'like', `%"${event}"%`)
-    .orderBy('id');
-  return hasRowLocks ? enabled.forNoKeyUpdate() : enabled;
+    .orderBy('id')
+    .forNoKeyUpdate();
 }
 
 /**
@@ -209,11 +213,11 @@ function insertDelivery(
 
 /** The statements that enqueue the jobs that send the deliveries of webhooks. */
 export function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: Micros): Compilable<unknown>[] {
-  if (webhooks.length === 0) return [];
-  const jobs = webhooks.map(({ id, account_id: accountId }) => ({
-    ...{ kind: 'deliver' as const, key: id, accountId, dueAt },
-  }));
-  return [enqueue(query, jobs, { ifWaiting: 'earlier' })];
+  const kind = 'deliver' as const;
+  return enqueue(
+    query,
+    webhooks.map(({ id, account_id: accountId }) => ({ kind, key: id, accountId, dueAt })),
+  );
 }
 
 function deliveryOf(row: Selectable<Schema['webhook_delivery']>): Delivery {

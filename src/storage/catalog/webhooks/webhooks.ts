@@ -34,13 +34,13 @@ export class Webhooks {
 
   /** Adds a webhook, unless the account has `max` already. @returns whether it was added */
   add(webhook: Webhook, max: number): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
+    const { query, transact } = this.#db;
     const { id, accountId, url, secret, createdAt, disabledAt } = webhook;
-    const account = query.selectFrom('account').select('id').where('id', '=', accountId);
+    const account = query.selectFrom('account').select('id').where('id', '=', accountId).forUpdate();
     const own = query.selectFrom('webhook').select('id').where('account_id', '=', accountId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
       // The lock makes concurrent additions run sequentially.
-      const [, others] = await send([hasRowLocks ? account.forUpdate() : account, own]);
+      const [, others] = await send([account, own]);
       if (others.length >= max) return false;
       const events = JSON.stringify(webhook.events);
       const row = { id, account_id: accountId, url, events, secret, created_at: createdAt, disabled_at: disabledAt };
