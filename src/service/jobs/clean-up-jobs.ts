@@ -29,7 +29,7 @@ export function cleanUpJobs(
   dependencies: ServiceDependencies,
   { database, retention }: { database: Database; retention: Retention },
 ): JobHandler[] {
-  const { jobs, now, rules } = dependencies;
+  const { catalog, jobs, now, rules } = dependencies;
   const interval = Math.min(MAX_INTERVAL, Math.round(rules.leaseDuration / 2));
   const repeated = (kind: JobKind, every: Micros, work: (signal: AbortSignal) => Promise<void>): JobHandler => ({
     kind,
@@ -42,6 +42,7 @@ export function cleanUpJobs(
   });
   return [
     repeated('clean-up', interval, async (signal) => {
+      await catalog.endReservations(now());
       await jobs.deleteUnclaimed('mount', { dueBy: now() - FORGET_MOUNTS_AFTER });
       await releaseLeases(dependencies, { signal });
     }),

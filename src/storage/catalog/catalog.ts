@@ -1,10 +1,11 @@
 import { withTimeout } from '../../abort-signals.js';
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { endReservations } from '../../dataset/upload-transitions.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
-import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
+import { type AccountLimits, expiredReservations, NO_LIMITS } from './accounts/account-usage.js';
 import {
   addDataset,
   type ChangedDatasetKey,
@@ -30,9 +31,9 @@ import { type DatasetRecord, datasetRecordOf, fileOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
-  lastReservedPresigned,
   type FilePage,
   IS_PENDING,
+  IS_PRESIGNED,
   rowsOf,
   storedAfter,
   storedFilesNamed,
@@ -168,9 +169,29 @@ export class Catalog {
     return (await leased.where('state', '=', IS_PENDING).execute()).map((row) => fileOf(row) as PendingFile);
   }
 
+  /** Ends reservations by links that expired before their bytes arrived: they count no longer. */
+  async endReservations(now: Micros): Promise<void> {
+    const names = new Map<string, string[]>();
+    for (const { dataset_id: id, filename } of await expiredReservations(this.#db.query, now).execute()) {
+      names.set(id, [...(names.get(id) ?? []), filename]);
+    }
+    for (const [datasetId, filenames] of names) {
+      const change = { datasetId, filenames, now, isActivity: false, isDurable: false };
+      await this.change(change, (group) => endReservations(group, now));
+    }
+  }
+
   /** When the last pending presigned upload of a dataset was reserved that expires after this moment; `null` without any. */
   async lastPresigned(uploads: { datasetId: string; expiresAfter: Micros }): Promise<Micros | null> {
-    const [row] = await lastReservedPresigned(this.#db.query, uploads).execute();
+    const { datasetId, expiresAfter } = uploads;
+    const latest = this.#db.query
+      .selectFrom('file')
+      .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
+      .where('state', '=', IS_PENDING)
+      .where('via', '=', IS_PRESIGNED)
+      .where('dataset_id', '=', datasetId)
+      .where('expires_at', '>', expiresAfter);
+    const row = await latest.executeTakeFirst();
     return row?.latest ?? null;
   }
 

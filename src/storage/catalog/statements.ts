@@ -14,7 +14,7 @@ export const ROWS_PER_STATEMENT = 500;
 export const IS_PENDING = sql<string>`'pending'`;
 export const IS_STORED = sql<string>`'stored'`;
 const IS_RECEIVED = sql<string>`'received'`;
-const IS_PRESIGNED = sql<string>`'presigned'`;
+export const IS_PRESIGNED = sql<string>`'presigned'`;
 
 /** Which datasets to read; an empty filter matches all. */
 export interface DatasetFilter {
@@ -209,20 +209,6 @@ export function countNames(query: Query, datasetId: string) {
     .selectFrom('file')
     .select(({ fn }) => fn.count<number>('filename').distinct().as('names'))
     .where('dataset_id', '=', datasetId);
-}
-
-/** Selects when the last pending presigned upload of a dataset was reserved that expires after this moment. */
-export function lastReservedPresigned(
-  query: Query,
-  { datasetId, expiresAfter }: { datasetId: string; expiresAfter: Micros },
-) {
-  return query
-    .selectFrom('file')
-    .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
-    .where('state', '=', IS_PENDING)
-    .where('via', '=', IS_PRESIGNED)
-    .where('dataset_id', '=', datasetId)
-    .where('expires_at', '>', expiresAfter);
 }
 
 /** Adds one pending upload to the counts of a dataset; returns the dataset. */

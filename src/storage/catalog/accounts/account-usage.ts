@@ -5,7 +5,7 @@ import { stemOf } from '../../../dataset/media.js';
 import type { Usage } from '../../../dataset/counts.js';
 import { nullColumnOf, type Query } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
-import { IS_PENDING, ROWS_PER_STATEMENT } from '../statements.js';
+import { IS_PENDING } from '../statements.js';
 
 /** The totals of an account. */
 export interface AccountUsage extends Usage {
@@ -168,21 +168,15 @@ export function historyBytesOf(condition: RawBuilder<unknown>) {
   `;
 }
 
-/** Selects names of uploads by links that expired before their bytes arrived, and still count, in all datasets of an account. */
-export function expiredReservations(query: Query, { datasetId, now }: { datasetId: string; now: Micros }) {
+/** Selects names of uploads by links that expired before their bytes arrived, and still count. */
+export function expiredReservations(query: Query, now: Micros) {
   return query
     .selectFrom('file')
-    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
-    .select(['file.dataset_id', 'file.filename'])
-    .where('dataset.account_id', '=', (eb) =>
-      eb.selectFrom('dataset as changed').select('changed.account_id').where('changed.id', '=', datasetId),
-    )
-    .where('file.state', '=', IS_PENDING)
-    .where('file.live_until', '<=', now)
-    .where('file.via', '=', 'link')
-    .where('file.expected_bytes', '>', 0)
-    .orderBy('file.dataset_id')
-    .limit(ROWS_PER_STATEMENT);
+    .select(['dataset_id', 'filename'])
+    .where('state', '=', IS_PENDING)
+    .where('live_until', '<=', now)
+    .where('via', '=', 'link')
+    .where('expected_bytes', '>', 0);
 }
 
 /** The error to answer with if new files would exceed the limit of their dataset, which has `files` now. */
