@@ -1,4 +1,4 @@
-import { countsOf } from '../../dataset/counts.js';
+import { countsOfStem } from '../../dataset/counts.js';
 import type { Dataset, Micros, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
@@ -11,7 +11,7 @@ import { linkingTo, lockLinks, markLinkedTo } from './pairs/links.js';
 import { startRecheck } from './rechecks.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
-import { countColumns, LINKED, NO_HISTORY, unlinkedDatasetOf } from './rows.js';
+import { LINKED, unlinkedDatasetOf } from './rows.js';
 import { withDataset } from './statements.js';
 import { trashSelected } from './trash.js';
 
@@ -29,10 +29,11 @@ export async function addDataset(
   { id, accountId, name, role = 'training', createdAt }: NewDataset,
   { limits, notification }: ChangeOptions,
 ): Promise<Dataset> {
-  const counts = countColumns(countsOf([], createdAt));
-  const names = { id, account_id: accountId, name, role, created_at: createdAt };
-  const unchanged = { linked: LINKED.none, version: 0, announced: null };
-  const row = { ...names, ...counts, ...NO_HISTORY, ...unchanged };
+  const row = {
+    ...{ id, account_id: accountId, name, role, created_at: createdAt, updated_at: createdAt },
+    ...{ ...countsOfStem([]), pending_until: null, linked: LINKED.none, version: 0, announced: null },
+    ...{ revision: 0, revision_group: null, revision_since: null },
+  };
   const statements = [
     query.insertInto('dataset').values(row),
     ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),

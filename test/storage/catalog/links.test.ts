@@ -193,29 +193,6 @@ onEach(catalogs, (open) => {
       expect(heard.sort()).toEqual([target.id, depth.id].sort());
     });
 
-    test('at most a thousand datasets link to one', async () => {
-      const { database, make, find, link } = await openAccount();
-      const [depth, other] = [await make('depth', 'control'), await make('other', 'control')];
-      const [first, last] = [await make('first'), await make('last')];
-      await link(first.id, { control_1: depth.id });
-      const { query } = database;
-      const row = await query.selectFrom('dataset').selectAll().where('id', '=', first.id).executeTakeFirstOrThrow();
-      const copies = Array.from({ length: 999 }, (_, i) => ({ ...row, id: `copy-${i}`, name: `copy-${i}` }));
-      for (let i = 0; i < copies.length; i += 100) {
-        const some = copies.slice(i, i + 100);
-        const links = some.map(({ id }) => ({ dataset_id: id, slot: 'control_1', linked_id: depth.id }));
-        await query.insertInto('dataset').values(some).execute();
-        await query.insertInto('link').values(links).execute();
-      }
-      await expect(link(last.id, { control_1: other.id, control_2: depth.id })).rejects.toThrow(
-        '1000 datasets link to the control 2 "depth", which is the limit.',
-      );
-      expect((await find(last.id)).links).toEqual([]);
-      await link(first.id, { control_1: other.id, control_2: depth.id });
-      await link(first.id, { control_1: other.id });
-      expect(await link(last.id, { control_1: other.id, control_2: depth.id })).toBe(true);
-    });
-
     test('of concurrent changes, each leaves datasets and links that agree', async () => {
       const { catalog, accountId, database, make, link } = await openAccount();
       for (let round = 0; round < 10; round++) {

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
-import { rowChunksOf } from '../statements.js';
+import type { Schema } from '../../database/schema.js';
+import { rowChunksOf, rowsOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
 import {
   datasetIdsIn,
@@ -18,7 +19,7 @@ import {
   type TokenSummary,
 } from './grant.js';
 
-/** Tokens and shares of an account that its tokens make and that have not ended. As many that have ended are kept. */
+/** Tokens and shares of an account that its tokens make and that have not ended. */
 const MAX_TOKENS = 1000;
 
 /** Sessions, and codes, of one token; a further one ends the oldest. */
@@ -160,7 +161,10 @@ export class Accounts {
         query.selectFrom('account').select('id').where('name', '=', name).forNoKeyUpdate(),
       ]);
       if (found === undefined) throw new Error(`The account "${name}" is not in the catalog.`);
-      const makerEndsAt = parentId === undefined ? null : await this.#endOfMaker(transaction, parentId, now);
+      const makerEndsAt =
+        parentId === undefined
+          ? null
+          : await this.#endOfMaker(transaction, { accountId: found.id, makerId: parentId, now });
       const ends = [expiresAt, makerEndsAt].filter((end) => end !== null);
       const { secret, row } = newToken({
         kind,
@@ -214,12 +218,8 @@ export class Accounts {
     options: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
     const { query } = this.#db;
-    const valid = query
-      .selectFrom('token')
-      .select('id')
-      .where('digest', '=', digestOfSecret(code))
-      .where('kind', '=', 'code')
-      .where(isValid(options.now));
+    const ofCode = query.selectFrom('token').select('id').where('digest', '=', digestOfSecret(code));
+    const valid = ofCode.where('kind', '=', 'code').where(isValid(options.now));
     // An unknown code costs one read and no write.
     if ((await valid.executeTakeFirst()) === undefined) return undefined;
     // Of several requests with one code, the first deletes the row.
@@ -246,25 +246,12 @@ export class Accounts {
     if (ids !== undefined) select = select.where('token.id', 'in', ids);
     if (kind !== undefined) select = select.where('token.kind', '=', kind);
     if (isUnrevoked) select = select.where('token.revoked_at', 'is', null);
-    const rows = (await select.execute()).map((row) => ({ ...row, datasetIds: datasetIdsIn(row.dataset_ids) }));
-    const names = await namesOf(
-      query,
-      rows.flatMap(({ datasetIds }) => datasetIds ?? []),
-    );
-    return rows.map((row) => ({
-      id: row.id,
-      kind: row.kind as TokenKind,
-      parentId: row.parent_id,
-      account: row.account_name,
-      hint: row.hint,
-      name: row.name,
-      createdAt: row.created_at,
-      revokedAt: row.revoked_at,
-      expiresAt: row.expires_at,
-      lastUsedAt: row.last_used_at,
-      isReadOnly: row.is_read_only === 1,
-      datasets: row.datasetIds?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
-    }));
+    const rows = await select.execute();
+    const datasetIds = rows.flatMap((row) => datasetIdsIn(row.dataset_ids) ?? []);
+    const datasets = query.selectFrom('dataset').select(['id', 'name']);
+    const found = await rowsOf(rowChunksOf([...new Set(datasetIds)]).map((chunk) => datasets.where('id', 'in', chunk)));
+    const names = new Map(found.map(({ id, name }) => [id, name]));
+    return rows.map((row) => summaryOf(row, names));
   }
 
   /**
@@ -291,26 +278,22 @@ export class Accounts {
   }
 
   /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker of a token was revoked since its request began */
-  async #endOfMaker({ send }: Transaction, makerId: string, now: Micros): Promise<Micros | null> {
+  async #endOfMaker(
+    { send }: Transaction,
+    { accountId, makerId, now }: { accountId: string; makerId: string; now: Micros },
+  ): Promise<Micros | null> {
     const { query } = this.#db;
-    const [[maker]] = await send([
+    const [[maker], [made]] = await send([
+      query.selectFrom('token').select('expires_at').where('id', '=', makerId).where('revoked_at', 'is', null),
       query
         .selectFrom('token')
-        .select('expires_at')
-        .select((eb) =>
-          eb
-            .selectFrom('token as other')
-            .select(({ fn }) => fn.countAll<number>().as('count'))
-            .whereRef('other.account_id', '=', 'token.account_id')
-            .where('other.kind', 'in', ['token', 'share'])
-            .where(isValid(now, 'other'))
-            .as('tokens'),
-        )
-        .where('id', '=', makerId)
-        .where('revoked_at', 'is', null),
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('account_id', '=', accountId)
+        .where('kind', 'in', ['token', 'share'])
+        .where(isValid(now)),
     ]);
     if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
-    if (Number(maker.tokens) >= MAX_TOKENS) {
+    if (Number(made?.count) >= MAX_TOKENS) {
       const message = `The account has ${MAX_TOKENS} tokens and shares, the most that it can have. Revoke some that are no longer needed.`;
       throw new ServiceError('quota_exceeded', message);
     }
@@ -349,34 +332,24 @@ export class Accounts {
 }
 
 /**
- * Deletes tokens, sessions, shares and codes 30 days after their end, or earlier if their account has more than `MAX_TOKENS` that
- * ended later. What a deleted token signed stays rejected, because an unknown token counts as revoked. One that made others stays
- * as long as they do, so that a revocation with all that it made still reaches them.
+ * Deletes tokens, sessions, shares and codes 30 days after their end. What a deleted token signed stays rejected, because an
+ * unknown token counts as revoked. One that made others stays as long as they do, so that a revocation with all that it made
+ * still reaches them.
  */
 export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
-  // Null for one that does not end by itself.
-  const endedAt = sql<number>`case when revoked_at is null or expires_at < revoked_at then expires_at else revoked_at end`;
-  const ended = query
-    .selectFrom('token')
-    .select(['id', endedAt.as('ended_at')])
-    .select(sql<number>`row_number() over (partition by account_id order by ${endedAt} desc, id)`.as('position'))
-    .where(endedAt, '<=', now);
-  const unneeded = query
-    .selectFrom(ended.as('ended'))
-    .select('ended.id')
-    .where(({ eb, or }) =>
-      or([eb('ended.ended_at', '<=', now - ENDED_TOKEN_LIFETIME), eb('ended.position', '>', MAX_TOKENS)]),
-    );
+  const endedBy = now - ENDED_TOKEN_LIFETIME;
   const makers = query.selectFrom('token as made').select('made.parent_id').where('made.parent_id', 'is not', null);
-  const deletion = query.deleteFrom('token').where('id', 'in', unneeded).where('id', 'not in', makers);
+  const deletion = query
+    .deleteFrom('token')
+    .where(({ eb, or }) => or([eb('revoked_at', '<=', endedBy), eb('expires_at', '<=', endedBy)]))
+    .where('id', 'not in', makers);
   // If a power cut undoes it, a later run does it again.
   await transact({ isDurable: false }, ({ commit }) => commit([deletion]));
 }
 
 /** Neither revoked nor expired. */
-function isValid(now: Micros, table = 'token') {
-  const [revokedAt, expiresAt] = [sql.ref(`${table}.revoked_at`), sql.ref(`${table}.expires_at`)];
-  return sql<boolean>`${revokedAt} is null and (${expiresAt} is null or ${expiresAt} > ${now})`;
+function isValid(now: Micros) {
+  return sql<boolean>`revoked_at is null and (expires_at is null or expires_at > ${now})`;
 }
 
 /** Tokens that are not revoked. All but access tokens end with their parent, which may have been revoked when it made this one. */
@@ -423,14 +396,17 @@ function revocation(
     .returning('id');
 }
 
-/** The names of the datasets with these ids that were not deleted. */
-async function namesOf(query: Query, ids: readonly string[]): Promise<Map<string, string>> {
-  const names = new Map<string, string>();
-  for (const chunk of rowChunksOf([...new Set(ids)])) {
-    const rows = query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk);
-    for (const { id, name } of await rows.execute()) names.set(id, name);
-  }
-  return names;
+/** @param names of the datasets that are not deleted, by id */
+function summaryOf(
+  row: Selectable<Schema['token']> & { readonly account_name: string },
+  names: ReadonlyMap<string, string>,
+): TokenSummary {
+  return {
+    ...{ id: row.id, kind: row.kind as TokenKind, parentId: row.parent_id, account: row.account_name, hint: row.hint },
+    ...{ name: row.name, createdAt: row.created_at, revokedAt: row.revoked_at, expiresAt: row.expires_at },
+    ...{ lastUsedAt: row.last_used_at, isReadOnly: row.is_read_only === 1 },
+    datasets: datasetIdsIn(row.dataset_ids)?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
+  };
 }
 
 /** @throws ServiceError `invalid_name` */

@@ -5,7 +5,7 @@ import type { ErrorProblem } from '../../../dataset/problems.js';
 import type { Query } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
-import { type DatasetRow, PAST_FILE_COLUMNS } from '../rows.js';
+import { type DatasetRow, PAST_FILE_COLUMNS, STORED_COLUMNS } from '../rows.js';
 import { type HistoryColumns, rowChunksOf } from '../statements.js';
 import { BLOB_KEY } from '../trash.js';
 
@@ -64,31 +64,17 @@ export function historyChangeOf(
 
 /** Copies stored files into the history, before their rows are deleted. */
 export function moveToPast(query: Query, files: readonly StoredFile[], removedIn: number) {
-  const [file, ...others] = files;
-  if (file !== undefined && others.length === 0) return [copyOneToPast(query, { id: file.id, removedIn })];
-  return rowChunksOf(files).map((chunk) =>
-    copyToPast(
-      query,
-      chunk.map(({ id }) => id),
-      removedIn,
-    ),
+  return rowChunksOf(files.map(({ id }) => id)).map((ids) =>
+    query
+      .insertInto('past_file')
+      .columns(PAST_FILE_COLUMNS)
+      .expression((eb) =>
+        eb
+          .selectFrom('file')
+          .select([...STORED_COLUMNS, eb.val(removedIn).as('removed_in')] as never)
+          .where('id', 'in', ids),
+      ),
   );
-}
-
-const copyOneToPast = preparedStatement((query, parameter: ParameterOf<{ id: string; removedIn: number }>) =>
-  copyToPast(query, [parameter('id')], parameter('removedIn')),
-);
-
-function copyToPast(query: Query, ids: readonly string[], removedIn: number) {
-  return query
-    .insertInto('past_file')
-    .columns(PAST_FILE_COLUMNS)
-    .expression((eb) =>
-      eb
-        .selectFrom('file')
-        .select([...PAST_FILE_COLUMNS.slice(0, -1), eb.val(removedIn).as('removed_in')] as never)
-        .where('id', 'in', ids),
-    );
 }
 
 /** Adds a change to its revision, and begins the revision with its first change. */

@@ -12,7 +12,7 @@ import {
   pastFileOf,
   required,
   STORED_COLUMNS,
-  storedFileOf,
+  fileOf,
   storedFilesOf,
 } from '../rows.js';
 import { filesOfStems, rowChunksOf, withDataset } from '../statements.js';
@@ -122,7 +122,7 @@ export class Revisions {
     ]);
     return {
       kept: new Set(kept.map(({ number }) => number)),
-      files: [...storedFilesOf(storedRows, datasetId), ...pastRows.map(pastFileOf)],
+      files: [...storedFilesOf(storedRows), ...pastRows.map(pastFileOf)],
     };
   }
 
@@ -147,7 +147,7 @@ export class Revisions {
     );
     const wanted = new Set(filenames);
     const rows = (await this.#db.read([...past, ...current])).flat();
-    const found = rows.map((row) => ('removed_in' in row ? pastFileOf(row) : storedFileOf(row, datasetId)));
+    const found = rows.map((row) => ('removed_in' in row ? pastFileOf(row) : (fileOf(row) as StoredFile)));
     return found.filter(({ filename }) => wanted.has(filename));
   }
 

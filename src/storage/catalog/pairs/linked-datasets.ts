@@ -12,7 +12,7 @@ import {
   type DatasetRow,
   datasetRecordOf,
   type FileRow,
-  factsReader,
+  jsonReader,
   fileOf,
   LINKED,
   STORED_COLUMNS,
@@ -165,7 +165,7 @@ async function readFiles(
     ...(withLinkedFiles ? [linkedRowsOf(query, key)] : []),
   ]);
   if (row === undefined) return undefined;
-  const files = [...storedFilesOf(stored, key.id), ...others.map(fileOf)];
+  const files = [...storedFilesOf(stored), ...others.map(fileOf)];
   return { row, links, files, linkedFiles: linkedFilesOf(linkedFiles.flat()) };
 }
 
@@ -224,14 +224,14 @@ const linkedRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
 type LinkedFileRow = Pick<FileRow, 'filename' | 'kind' | 'facts' | 'sha256' | 'warnings'> & { readonly slot: string };
 
 function linkedFilesOf(rows: readonly LinkedFileRow[]): FoundFiles['linkedFiles'] {
-  const factsOf = factsReader();
+  const read = jsonReader();
   const files = new Map<LinkSlot, LinkedFile[]>();
   for (const { slot, filename, kind, facts, sha256, warnings } of rows) {
     const ofSlot = files.get(slot as LinkSlot) ?? [];
     files.set(slot as LinkSlot, ofSlot);
     ofSlot.push({
       ...{ filename, kind: kind as FileKind },
-      upload: { facts: factsOf(facts), sha256: sha256 ?? '', warnings: warnings === null ? [] : JSON.parse(warnings) },
+      upload: { facts: read(facts), sha256: sha256 ?? '', warnings: warnings === null ? [] : read(warnings) },
     });
   }
   return files;

@@ -9,9 +9,6 @@ import { type DatasetRow, LINKED } from '../rows.js';
 import { insertAll } from '../statements.js';
 import { enqueueAnnouncements } from '../webhooks/announcements.js';
 
-/** Limit of the datasets that link to one: each change of its files may also change their status, which is announced. */
-const MAX_LINKING = 1000;
-
 /** A link that a target is about to have. */
 export interface NewLink {
   readonly slot: LinkSlot;
@@ -50,7 +47,7 @@ export class Links {
    * Replaces the links of a dataset.
    *
    * @returns false if the account has no such dataset
-   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone; `quota_exceeded` if too many link to it
+   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
    */
   async replace(
     key: Pick<Dataset, 'accountId' | 'id'>,
@@ -64,7 +61,6 @@ export class Links {
       if (locked === undefined) return undefined;
       requireLinkable(locked, links);
       if (isSame(locked.links, links)) return [];
-      if (links.length > 0) await requireRoom(query, send, locked, links);
       const { id } = locked.row;
       const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
       const touched = [...locked.linked.keys()];
@@ -161,27 +157,4 @@ function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]
 function isSame(before: LockedLinks['links'], after: readonly NewLink[]): boolean {
   const slots = new Map(before.map(({ slot, linked_id }) => [slot, linked_id]));
   return before.length === after.length && after.every(({ slot, linkedId }) => slots.get(slot) === linkedId);
-}
-
-async function requireRoom(
-  query: Query,
-  send: Transaction['send'],
-  { row, linked }: LockedLinks,
-  links: readonly NewLink[],
-): Promise<void> {
-  const [others] = await send([
-    query
-      .selectFrom('link')
-      .select(({ fn }) => ['linked_id', fn.countAll<number>().as('linking')])
-      .where('linked_id', 'in', [...linked.keys()])
-      .where('dataset_id', '<>', row.id)
-      .groupBy('linked_id'),
-  ]);
-  const counts = new Map(others.map(({ linked_id, linking }) => [linked_id, Number(linking)]));
-  for (const { slot, linkedId } of links) {
-    const linking = counts.get(linkedId) ?? 0;
-    if (linking < MAX_LINKING) continue;
-    const message = `${linking} datasets link to the ${slotText(slot)} "${linked.get(linkedId)?.name}", which is the limit. Remove links that are not needed, or link to a dataset with a copy of its files.`;
-    throw new ServiceError('quota_exceeded', message);
-  }
 }
