@@ -80,16 +80,15 @@ export class Catalog {
     this.revisions = new Revisions(db);
     this.trash = new Trash(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
-    this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
+    const { changes } = this;
+    this.#changeOptions = { blobGrace, captionGrace, limits, changes, notification: notifyInstances };
     this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
-    this.links = new Links(db, this.changes, this.#changeOptions);
+    this.links = new Links(db, this.#changeOptions);
   }
 
-  /** @throws ServiceError `name_taken`, `quota_exceeded` */
-  async createDataset(dataset: NewDataset): Promise<Dataset> {
-    const created = await addDataset(this.#db, dataset, this.#changeOptions);
-    this.changes.announce({ datasetId: dataset.id });
-    return created;
+  /** See `addDataset`. */
+  createDataset(dataset: NewDataset): Promise<Dataset> {
+    return addDataset(this.#db, dataset, this.#changeOptions);
   }
 
   /** A dataset with its links. One that has some may take a read of all its files and theirs after a change: see `record`. */
@@ -195,62 +194,34 @@ export class Catalog {
     return row?.latest ?? null;
   }
 
-  /**
-   * Changes files as `changeFiles` does, and announces the change. The transition runs again if the database aborts the
-   * transaction because of a conflict.
-   */
-  async change(change: FileChange, transition: Transition): Promise<ChangedDataset | undefined> {
-    const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
-    if (dataset?.hasChanged) this.changes.announce(change.isWholeDataset ? { datasetId: dataset.id } : change);
-    return dataset;
+  /** See `changeFiles`. */
+  change(change: FileChange, transition: Transition): Promise<ChangedDataset | undefined> {
+    return changeFiles(this.#db, change, transition, this.#changeOptions);
   }
 
-  /**
-   * Adds the reservation of a direct upload, without durability.
-   *
-   * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
-   * @throws ServiceError `quota_exceeded`; `invalid_name` if the stem has too many names
-   */
-  async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
-    const dataset = await addReservation(this.#db, reservation, this.#changeOptions);
-    if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id, filenames: [reservation.file.filename] });
-    return dataset;
+  /** See `addReservation`. */
+  reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
+    return addReservation(this.#db, reservation, this.#changeOptions);
   }
 
-  /**
-   * Changes the name and the role of a dataset.
-   *
-   * @returns false if the account has no such dataset
-   * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
-   */
-  async changeDataset(key: ChangedDatasetKey, changes: DatasetChanges, now: Micros): Promise<boolean> {
-    const isChanged = await changeDataset(this.#db, key, { ...changes, ...this.#changeOptions, now });
-    if (isChanged) this.changes.announce({ datasetId: key.id });
-    return isChanged !== undefined;
+  /** See `changeDataset`. */
+  changeDataset(key: ChangedDatasetKey, changes: DatasetChanges, now: Micros): Promise<boolean> {
+    return changeDataset(this.#db, key, { ...changes, now }, this.#changeOptions);
   }
 
-  /**
-   * @returns false if the account has no such dataset
-   * @throws ServiceError `dataset_linked` if others link to it
-   */
-  async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
-    const ids = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
-    for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
-    return ids !== undefined;
+  /** See `eraseDataset`. */
+  deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
+    return eraseDataset(this.#db, key, now, this.#changeOptions);
   }
 
-  /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
-  async restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
-    const dataset = await restoreRevision(this.#db, revision, this.#changeOptions);
-    if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id });
-    return dataset;
+  /** See `restoreRevision`. */
+  restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
+    return restoreRevision(this.#db, revision, this.#changeOptions);
   }
 
-  /** Runs `undoRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
-  async undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
-    const outcome = await undoRevision(this.#db, revision, this.#changeOptions);
-    if (outcome !== undefined) this.changes.announce({ datasetId: revision.datasetId });
-    return outcome;
+  /** See `undoRevision`. */
+  undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
+    return undoRevision(this.#db, revision, this.#changeOptions);
   }
 
   /** Rejects if the database does not answer, or only to reads. */

@@ -27,7 +27,7 @@ export type NewDataset = Pick<Dataset, 'id' | 'accountId' | 'name' | 'createdAt'
 export async function addDataset(
   { query, transact }: Database,
   { id, accountId, name, role = 'training', createdAt }: NewDataset,
-  { limits, notification }: ChangeOptions,
+  { limits, changes, notification }: ChangeOptions,
 ): Promise<Dataset> {
   const row = {
     ...{ id, account_id: accountId, name, role, created_at: createdAt, updated_at: createdAt },
@@ -44,6 +44,7 @@ export async function addDataset(
   } catch (error) {
     throw isUniqueViolation(error) ? nameTaken(name, error) : quotaErrorOf(error, limits);
   }
+  changes.announce({ datasetId: id });
   return unlinkedDatasetOf(row);
 }
 
@@ -61,44 +62,47 @@ export interface DatasetChanges {
 /**
  * Changes the name and the role of a dataset.
  *
- * @returns whether anything changed; `undefined` if the account has no such dataset
+ * @returns false if the account has no such dataset
  * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
  */
 export async function changeDataset(
   db: Database,
   key: ChangedDatasetKey,
-  { name, role, now, captionGrace, notification }: DatasetChanges & ChangeOptions & { now: Micros },
-): Promise<boolean | undefined> {
+  { name, role, now }: DatasetChanges & { now: Micros },
+  { captionGrace, changes, notification }: ChangeOptions,
+): Promise<boolean> {
   const { query } = db;
+  const { id: datasetId } = key;
   const changing = withDataset(db, key, async (row, { send, commit }) => {
     if (row.account_id !== key.accountId) return undefined;
-    const changes = {
-      ...(name !== undefined && name !== row.name && { name }),
-      ...(role !== undefined && role !== row.role && { role }),
-    };
-    if (Object.keys(changes).length === 0) return false;
-    if ('role' in changes && row.linked === LINKED.from) throw hasLinksError(row.name);
-    if ('role' in changes && row.linked === LINKED.to)
-      throw await errorOfLinked(query, send, { ...key, name: row.name });
+    const isOtherRole = role !== undefined && role !== row.role;
+    if ((name ?? row.name) === row.name && !isOtherRole) return false;
+    if (isOtherRole && row.linked === LINKED.from) throw hasLinksError(row.name);
+    if (isOtherRole && row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
     await commit([
       query
         .updateTable('dataset')
-        .set((eb) => ({ ...changes, updated_at: now, version: eb('version', '+', 1) }))
-        .where('id', '=', key.id),
+        .set((eb) => ({
+          name: name ?? row.name,
+          role: role ?? row.role,
+          updated_at: now,
+          version: eb('version', '+', 1),
+        }))
+        .where('id', '=', datasetId),
       // A control without captions is READY, a training dataset is not.
-      ...('role' in changes
-        ? enqueueAnnouncements(query, { datasetId: key.id, isLinkedTo: false, dueAt: now + captionGrace })
+      ...(isOtherRole ? enqueueAnnouncements(query, { datasetId, isLinkedTo: false, dueAt: now + captionGrace }) : []),
+      ...(isOtherRole && isInspectedAgain(row.role as Role, role)
+        ? startRecheck(query, { datasetId, now, ifRunning: 'restart' })
         : []),
-      ...(role !== undefined && isInspectedAgain(row.role as Role, role)
-        ? startRecheck(query, { datasetId: key.id, now, ifRunning: 'restart' })
-        : []),
-      ...notification({ datasetId: key.id }),
+      ...notification({ datasetId }),
     ]);
     return true;
   });
-  return changing.catch((error) => {
+  const isChanged = await changing.catch((error) => {
     throw isUniqueViolation(error) ? nameTaken(name ?? '', error) : error;
   });
+  if (isChanged) changes.announce({ datasetId });
+  return isChanged !== undefined;
 }
 
 /** @param boundIds the datasets that the error may name */
@@ -116,16 +120,17 @@ async function errorOfLinked(
 /**
  * Deletes a dataset with its files, its history and its links. Its blobs go to the trash.
  *
- * @returns the ids of the dataset and of those that it was linked to; `undefined` if the account has no such dataset
+ * @returns false if the account has no such dataset
  * @throws ServiceError `dataset_linked` if others link to it
  */
-export function eraseDataset(
+export async function eraseDataset(
   db: Database,
   key: ChangedDatasetKey,
-  { now, blobGrace, limits, notification }: ChangeOptions & { now: Micros },
-): Promise<string[] | undefined> {
+  now: Micros,
+  { blobGrace, limits, changes, notification }: ChangeOptions,
+): Promise<boolean> {
   const { query } = db;
-  return db.transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
+  const changed = await db.transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
     // The row locks come first: they wait for a change in flight, so that files of that change are counted too.
     const locked = await lockLinks(db, send, key);
     if (locked === undefined) return undefined;
@@ -145,6 +150,8 @@ export function eraseDataset(
     ]);
     return [id, ...linkedIds];
   });
+  for (const datasetId of changed ?? []) changes.announce({ datasetId });
+  return changed !== undefined;
 }
 
 /** A pending upload may have a blob, a rejected one has none. The rows of files, revisions and links go with their dataset. */

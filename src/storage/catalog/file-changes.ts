@@ -14,7 +14,7 @@ import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../blobs/blobs.js';
-import type { NotifyInstances } from '../database/change-feed.js';
+import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
 import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction } from '../database/database.js';
 import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts/account-usage.js';
 import {
@@ -102,6 +102,8 @@ export interface ChangeOptions {
   /** The job `announce` of a changed dataset is due so long after the change. */
   readonly captionGrace: Micros;
   readonly limits: AccountLimits;
+  /** Announces a change to this process after it is committed. */
+  readonly changes: ChangeFeed;
   /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: NotifyInstances;
 }
@@ -121,12 +123,14 @@ export async function changeFiles(
   options: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { datasetId, now, isActivity, isDurable = true, restore } = change;
-  const { limits, captionGrace, notification } = options;
+  const { limits, captionGrace, changes, notification } = options;
+  const { filenames, isWholeDataset } = change;
+  const announced = isWholeDataset || restore !== undefined ? { datasetId } : { datasetId, filenames };
   const changing = transact({ isDurable }, async ({ send, commit }) => {
     const read = await readForChange(query, change, send);
     const files = read && applyTransition(transition, read);
     if (files === undefined) return undefined;
-    const { row, filenames } = read!;
+    const { row } = read!;
     const dataset = datasetRecordOf(row);
     if (files.removed.length + files.written.length === 0) {
       return { ...dataset, recordedIn: undefined, hasChanged: false };
@@ -137,16 +141,10 @@ export async function changeFiles(
     const accountId = row.account_id;
     const lastActivity = isActivity ? now : row.updated_at;
     const stored = storeFiles(query, { change, row, files, options });
-    const startsRecheck = needsRecheck({
-      role: dataset.role,
-      inspectedAs: change.inspectedAs,
-      restored: stored.restored,
-    });
     const countsUpdate = writeCounts(query, { ...counts, ...stored.columns, datasetId, lastActivity });
     const answers = await commit([
-      ...notification(change.isWholeDataset ? { datasetId } : { datasetId, filenames }),
+      ...notification(announced),
       ...stored.statements,
-      ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
       ...enqueue(query, jobsOf(files, { datasetId, accountId, now })),
       ...enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
       ...addUsage(query, { accountId, added, historyBytes: stored.historyBytes, limits }),
@@ -160,15 +158,16 @@ export async function changeFiles(
       ...{ revision: stored.columns.revision, recordedIn: stored.recordedIn, hasChanged: true },
     };
   });
-  return changing.catch((error) => {
+  const dataset = await changing.catch((error) => {
     throw quotaErrorOf(error, limits);
   });
+  if (dataset?.hasChanged) changes.announce(announced);
+  return dataset;
 }
 
 /** The files that a change concerns, and the row of their dataset, which is locked. */
 interface FilesForChange {
   readonly row: DatasetRow;
-  readonly filenames: readonly string[];
   readonly stems: ReadonlySet<string>;
   readonly before: ReadonlyMap<string, StemGroup>;
 }
@@ -190,7 +189,7 @@ async function readForChange(
   ]);
   if (row === undefined) return undefined;
   const before = stemGroupsOf(groups.flat().map(fileOf));
-  return { row, filenames, before, stems: new Set([...ownStems, ...before.keys()]) };
+  return { row, before, stems: new Set([...ownStems, ...before.keys()]) };
 }
 
 /** What a transition makes of the files that a change concerns. */
@@ -235,7 +234,7 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
 function storeFiles(
   query: Query,
   {
-    change: { mayHaveBlobs = true, now, restore, author },
+    change: { datasetId, mayHaveBlobs = true, now, restore, author, inspectedAs },
     row,
     files,
     options: { blobGrace },
@@ -252,11 +251,11 @@ function storeFiles(
   const needsNoBlob = ({ id }: DatasetFile) => (states.get(id) ?? 'rejected') === 'rejected' && !past.has(id);
   const unneeded = before.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs));
   const restored = restore === undefined ? [] : unreserved;
+  const startsRecheck = needsRecheck({ role: row.role as Role, inspectedAs, restored });
   const totals = { files: counts.images + counts.videos + counts.captions, bytes: counts.bytes };
   return {
     columns: history.columns,
     recordedIn: history.revision && history.columns.revision,
-    restored,
     historyBytes: bytesOf(history.past) - bytesOf(restored),
     statements: [
       ...moveToPast(query, history.past, history.columns.revision),
@@ -266,6 +265,7 @@ function storeFiles(
       ...keepNamedBlobs(query, stored.identical, row.account_id),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totals })]),
       ...judgePastFiles(query, stored.judgedAgain),
+      ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
     ],
   };
 }
@@ -328,15 +328,16 @@ function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
 export async function addReservation(
   { query, transact }: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
-  { limits, notification }: ChangeOptions,
+  { limits, changes, notification }: ChangeOptions,
 ): Promise<DatasetRecord | undefined> {
   const { datasetId, createdAt } = file;
+  const announced = { datasetId, filenames: [file.filename] };
   const maxima = { maxNames: MAX_NAMES_PER_STEM, maxFiles: limits.datasetFiles };
   const statements = [
     countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
     addDirectUpload(query, { accountId, file, limits }),
     insertFile(query, { ...fileColumns(file), accountId, ...maxima }),
-    ...notification({ datasetId, filenames: [file.filename] }),
+    ...notification(announced),
   ] as const;
   const [[row]] = await transact({ isDurable: false }, ({ commit }) => commit(statements)).catch(async (error) => {
     if (nullColumnOf(error) === 'file.stem') throw tooManyNames(file.filename);
@@ -344,5 +345,7 @@ export async function addReservation(
     const [found] = await countNames(query, datasetId).execute();
     throw datasetFull({ files: Number(found?.names ?? 0), added: 1, max: limits.datasetFiles });
   });
-  return row && datasetRecordOf(row);
+  if (row === undefined) return undefined;
+  changes.announce(announced);
+  return datasetRecordOf(row);
 }

@@ -52,41 +52,32 @@ export interface JobOwner {
   readonly dueAt: Micros;
 }
 
-/** What an operator sees of the jobs of one kind. */
-export interface JobCounts {
-  readonly kind: JobKind;
-  readonly waiting: number;
-  readonly running: number;
-  /** Those whose last attempt failed. */
-  readonly failed: number;
-  /** When the first of those that wait is due; `undefined` if none waits. */
-  readonly oldestDueAt: Micros | undefined;
-  /** Why an attempt failed; `undefined` if none did. */
-  readonly error: string | undefined;
-}
+/** What becomes of a job that is enqueued again: one that waits keeps the earlier time, one that runs its lease. */
+const ENQUEUED_AGAIN = {
+  payload: sql<string>`excluded.payload`,
+  due_at: sql<number>`case when job.lease is not null or job.due_at < excluded.due_at then job.due_at else excluded.due_at end`,
+  generation: sql<number>`job.generation + 1`,
+  failures: 0,
+  error: null,
+};
 
 /**
  * The statements that enqueue jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
- * already gets the new payload, and the earlier of both times. One that runs is run once more when it ends.
+ * already gets the new payload. One that runs is run once more when it ends.
  *
  * @param jobs each of another kind or key
  */
 export function enqueue(query: Query, jobs: readonly NewJob[]) {
   return insertAll(query, 'job', jobs.map(columnsOf)).map((insert) =>
-    insert.onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('earlier'))),
+    insert.onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(ENQUEUED_AGAIN)),
   );
 }
 
-/**
- * The statement that enqueues a job for each row of a query.
- *
- * @param ifWaiting which time is kept of a job that waits already
- */
+/** The statement that enqueues a job for each row of a query, as `enqueue` does. */
 export function enqueueSelected(
   query: Query,
   kind: JobKind,
   rows: AliasableExpression<{ key: string; account_id: string; due_at: number }>,
-  ifWaiting: 'earlier' | 'later' = 'earlier',
 ): Compilable<unknown> {
   const each = query.selectFrom(rows.as('each'));
   const values = each.select([sql.lit(kind).as('kind'), 'key', 'account_id', sql.lit('{}').as('payload'), 'due_at']);
@@ -96,7 +87,7 @@ export function enqueueSelected(
       .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
       // Without a condition, SQLite reads `on conflict` as that of a join.
       .expression(values.where(sql<boolean>`true`))
-      .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain(ifWaiting)))
+      .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(ENQUEUED_AGAIN))
   );
 }
 
@@ -105,17 +96,7 @@ export function dueAt(time: Micros) {
   return sql<number>`cast(${time} as bigint)`.as('due_at');
 }
 
-function enqueuedAgain(ifWaiting: 'earlier' | 'later') {
-  const isKept =
-    ifWaiting === 'earlier' ? sql`job.lease is not null or job.due_at < excluded.due_at` : sql`job.lease is not null`;
-  return {
-    payload: sql<string>`excluded.payload`,
-    due_at: sql<number>`case when ${isKept} then job.due_at else excluded.due_at end`,
-    generation: sql<number>`job.generation + 1`,
-    failures: 0,
-    error: null,
-  };
-}
+export type JobCounts = Awaited<ReturnType<Jobs['counts']>>[number];
 
 /**
  * The jobs in the database. A worker claims a job by a lease: until the lease ends, `due_at` is in the future, so that no other
@@ -184,7 +165,7 @@ export class Jobs {
 
   /** Claims the job of an owner that is due first; `undefined` if none is due. @param lease.until when it is due again */
   async claim(
-    { kind, accountId }: Pick<JobOwner, 'kind' | 'accountId'>,
+    { kind, accountId }: Omit<JobOwner, 'dueAt'>,
     { now, until, token }: { now: Micros; until: Micros; token: string },
   ): Promise<Job | undefined> {
     const { query } = this.#db;
@@ -248,8 +229,8 @@ export class Jobs {
     await this.#change(claimed.set({ lease: null, due_at: now }));
   }
 
-  /** The jobs of all kinds, in the order of the kinds. */
-  async counts(): Promise<JobCounts[]> {
+  /** What an operator sees of the jobs of each kind. `failed` are those whose last attempt failed, `error` says why one did. */
+  async counts() {
     const rows = await this.#db.query
       .selectFrom('job')
       .select(({ fn }) => [
@@ -281,10 +262,9 @@ export class Jobs {
 }
 
 function columnsOf({ kind, key, accountId, dueAt, payload = {} }: NewJob) {
-  return { kind, key, account_id: accountId, due_at: dueAt, payload: JSON.stringify(payload), ...NEW };
+  const attempts = { generation: 0, failures: 0, error: null, lease: null };
+  return { kind, key, account_id: accountId, due_at: dueAt, payload: JSON.stringify(payload), ...attempts };
 }
-
-const NEW = { generation: 0, failures: 0, error: null, lease: null };
 
 function jobOf(row: Selectable<Schema['job']>): Job {
   const { kind, key, account_id: accountId, generation, failures, error, lease } = row;

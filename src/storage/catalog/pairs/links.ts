@@ -2,7 +2,6 @@ import type { Dataset, LinkSlot, Micros, Role } from '../../../dataset/dataset.j
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
-import type { ChangeFeed } from '../../database/change-feed.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import type { ChangeOptions } from '../file-changes.js';
 import { type DatasetRow, LINKED } from '../rows.js';
@@ -24,12 +23,10 @@ export interface LinkingDataset {
 /** Which datasets link to one, and the links of one, which are replaced as a whole. */
 export class Links {
   readonly #db: Database;
-  readonly #changes: ChangeFeed;
   readonly #options: ChangeOptions;
 
-  constructor(db: Database, changes: ChangeFeed, options: ChangeOptions) {
+  constructor(db: Database, options: ChangeOptions) {
     this.#db = db;
-    this.#changes = changes;
     this.#options = options;
   }
 
@@ -54,7 +51,7 @@ export class Links {
     { links, now }: { links: readonly NewLink[]; now: Micros },
   ): Promise<boolean> {
     const { query, transact } = this.#db;
-    const { captionGrace, notification } = this.#options;
+    const { captionGrace, changes, notification } = this.#options;
     const newIds = links.map(({ linkedId }) => linkedId);
     const changed = await transact({ isDurable: true }, async ({ send, commit }) => {
       const locked = await lockLinks(this.#db, send, { ...key, otherIds: newIds });
@@ -81,7 +78,7 @@ export class Links {
       ]);
       return [id, ...touched];
     });
-    for (const datasetId of changed ?? []) this.#changes.announce({ datasetId });
+    for (const datasetId of changed ?? []) changes.announce({ datasetId });
     return changed !== undefined;
   }
 }

@@ -57,7 +57,7 @@ function enqueueOf(query: Query, datasets: SelectQueryBuilder<Schema, 'dataset',
     .where(({ exists, selectFrom }) =>
       exists(selectFrom('webhook').select('webhook.id').whereRef('webhook.account_id', '=', 'dataset.account_id')),
     );
-  return enqueueSelected(query, 'announce', announced, 'later');
+  return enqueueSelected(query, 'announce', announced);
 }
 
 /** What was last announced of a dataset: `FAILED`, or `READY` and its digest; null if nothing was. */
