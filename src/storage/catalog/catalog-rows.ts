@@ -1,5 +1,6 @@
-import { type Compilable, type RawBuilder, sql } from 'kysely';
+import { type Compilable, sql } from 'kysely';
 import { type Database, type Query, type Transaction, WITHOUT_TIMEOUTS } from '../database/database.js';
+import { statementOf } from './statements.js';
 
 /** Runs one statement, alone or within a transaction. */
 export type RunStatement = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
@@ -19,10 +20,9 @@ export function inSnapshot<T>(
   { hasRowLocks, query, transact }: Database,
   work: (run: RunStatement, transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  const compilable = (builder: RawBuilder<unknown>): Compilable<unknown> => ({ compile: () => builder.compile(query) });
   // SQLite needs no settings. On Postgres the transaction must not time out while the other database works.
   const settings = hasRowLocks
-    ? [compilable(sql`set transaction isolation level repeatable read`), compilable(WITHOUT_TIMEOUTS)]
+    ? [statementOf(query, sql`set transaction isolation level repeatable read`), statementOf(query, WITHOUT_TIMEOUTS)]
     : [];
   return transact({ isDurable: true, hasDeadline: false }, async (transaction) => {
     await transaction.send(settings);

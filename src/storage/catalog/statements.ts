@@ -1,4 +1,4 @@
-import { type Compilable, sql } from 'kysely';
+import { type Compilable, type RawBuilder, sql } from 'kysely';
 import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
 import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
@@ -139,12 +139,11 @@ export function writeFiles(
       'id',
       removed.map((file) => file.id),
     ),
-    // Built when they are sent: those of fifty thousand files take half a second.
-    ...rowChunksOf(written).map((chunk) => ({ compile: () => upsert(query, chunk).compile() })),
+    ...rowChunksOf(written).map((chunk) => upsert(query, chunk)),
   ];
 }
 
-function upsert(query: Query, files: readonly DatasetFile[]) {
+function upsert(query: Query, files: readonly DatasetFile[]): Compilable<unknown> {
   const rows = files.map(fileColumns);
   const [row, ...others] = rows;
   return row !== undefined && others.length === 0 ? upsertRow(query, row) : upsertRows(query, rows);
@@ -172,36 +171,27 @@ function upsertRows(query: Query, rows: readonly FileRow[]) {
  * new and its stem has `maxNames`: the stem then becomes null, which the column rejects. So does the filename if the dataset has
  * `maxFiles`.
  */
-export const insertFile = preparedStatement(
-  (query, parameter: ParameterOf<FileRow & { accountId: string; maxNames: number; maxFiles: number }>) =>
-    query
-      .insertInto('file')
-      .columns(FILE_COLUMNS)
-      .expression((eb) => {
-        const ofStem = eb
-          .selectFrom('file')
-          .where('dataset_id', '=', parameter('dataset_id'))
-          .where('stem', '=', parameter('stem'));
-        const names = ofStem.select(({ fn }) => fn.count<number>('filename').distinct().as('names'));
-        const hasName = eb.exists(ofStem.select('id').where('filename', '=', parameter('filename')));
-        const stem = sql`case when (${names}) < ${parameter('maxNames')} or ${hasName} then ${parameter('stem')} end`;
-        const max = sql`cast(${parameter('maxFiles')} as bigint)`;
-        // The second count is exact, and made near the limit alone: two uploads of one name are one file.
-        const hasRoom = sql`${UPLOADS_OF_DATASET} <= ${max} or (${countNames(query, parameter('dataset_id'))}) < ${max}`;
-        const filename = sql`case when ${hasRoom} or ${hasName} then ${parameter('filename')} end`;
-        const columnOf = (name: keyof FileRow) => {
-          if (name === 'stem') return stem.as(name);
-          return name === 'filename' ? filename.as(name) : eb.val(parameter(name)).as(name);
-        };
-        return eb
-          .selectFrom('dataset')
-          .select(FILE_COLUMNS.map(columnOf))
-          .where('id', '=', parameter('dataset_id'))
-          .where('account_id', '=', parameter('accountId'));
-      }),
-);
-
-const UPLOADS_OF_DATASET = sql<number>`images + videos + captions + pending + received + rejected`;
+export function insertFile(
+  query: Query,
+  { accountId, maxNames, maxFiles, ...row }: FileRow & { accountId: string; maxNames: number; maxFiles: number },
+) {
+  const ofStem = sql`from file where dataset_id = ${row.dataset_id} and stem = ${row.stem}`;
+  const hasName = sql`exists (select 1 ${ofStem} and filename = ${row.filename})`;
+  const names = sql`(select count(distinct filename) ${ofStem})`;
+  const max = sql`cast(${maxFiles} as bigint)`;
+  // The second count is exact, and made near the limit alone: two uploads of one name are one file.
+  const hasRoom = sql`images + videos + captions + pending + received + rejected <= ${max}
+    or (select count(distinct filename) from file where dataset_id = ${row.dataset_id}) < ${max}`;
+  const checked: Partial<Record<keyof FileRow, RawBuilder<unknown>>> = {
+    stem: sql`case when ${names} < ${maxNames} or ${hasName} then ${row.stem} end`,
+    filename: sql`case when ${hasRoom} or ${hasName} then ${row.filename} end`,
+  };
+  const values = FILE_COLUMNS.map((name) => checked[name] ?? sql`${row[name]}`);
+  const insert = sql<never>`
+    insert into file (${sql.join(FILE_COLUMNS.map((name) => sql.ref(name)))})
+    select ${sql.join(values)} from dataset where id = ${row.dataset_id} and account_id = ${accountId}`;
+  return statementOf(query, insert);
+}
 
 /** Counts the names of a dataset. */
 export function countNames(query: Query, datasetId: string) {
@@ -212,25 +202,19 @@ export function countNames(query: Query, datasetId: string) {
 }
 
 /** Adds one pending upload to the counts of a dataset; returns the dataset. */
-export const countReservation = preparedStatement(
-  (query, parameter: ParameterOf<{ accountId: string; datasetId: string; createdAt: Micros; aliveUntil: Micros }>) =>
-    query
-      .updateTable('dataset')
-      .set((eb) => ({
-        pending: eb('pending', '+', 1),
-        version: eb('version', '+', 1),
-        pending_until: eb
-          .case()
-          .when('pending_until', '>', parameter('aliveUntil'))
-          .then(eb.ref('pending_until'))
-          .else(eb.val(parameter('aliveUntil')))
-          .end(),
-        updated_at: parameter('createdAt'),
-      }))
-      .where('id', '=', parameter('datasetId'))
-      .where('account_id', '=', parameter('accountId'))
-      .returningAll(),
-);
+export function countReservation(
+  query: Query,
+  upload: { accountId: string; datasetId: string; createdAt: Micros; aliveUntil: Micros },
+) {
+  const until = sql`cast(${upload.aliveUntil} as bigint)`;
+  const update = sql<DatasetRow>`
+    update dataset set
+      pending = pending + 1, version = version + 1, updated_at = ${upload.createdAt},
+      pending_until = case when pending_until > ${until} then pending_until else ${until} end
+    where id = ${upload.datasetId} and account_id = ${upload.accountId}
+    returning *`;
+  return statementOf(query, update);
+}
 
 /** The columns of a dataset that say which revision is the latest, and whether it is open. */
 const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since'] as const;
@@ -255,6 +239,11 @@ export const writeCounts = preparedStatement(
       .where('id', '=', parameter('datasetId'))
       .returning(['pending_until', 'version']),
 );
+
+/** A statement in SQL. To build it takes much less time than a statement of the query builder, which `preparedStatement` saves. */
+export function statementOf<Row>(query: Query, builder: RawBuilder<Row>): Compilable<Row> {
+  return { compile: () => builder.compile(query) };
+}
 
 /** Inserts any number of rows. */
 export function insertAll<Table extends keyof Schema>(query: Query, table: Table, rows: readonly Schema[Table][]) {
