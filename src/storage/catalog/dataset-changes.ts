@@ -90,7 +90,9 @@ export async function changeDataset(
         }))
         .where('id', '=', datasetId),
       // A control without captions is READY, a training dataset is not.
-      ...(isOtherRole ? enqueueAnnouncements(query, { datasetId, isLinkedTo: false, dueAt: now + captionGrace }) : []),
+      ...(isOtherRole
+        ? [enqueueAnnouncements(query, { datasetId, isLinkedTo: false, dueAt: now + captionGrace })]
+        : []),
       ...(isOtherRole && isInspectedAgain(row.role as Role, role)
         ? startRecheck(query, { datasetId, now, ifRunning: 'restart' })
         : []),

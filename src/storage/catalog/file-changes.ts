@@ -146,7 +146,7 @@ export async function changeFiles(
       ...notification(announced),
       ...stored.statements,
       ...enqueue(query, jobsOf(files, { datasetId, accountId, now })),
-      ...enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
+      enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
       ...addUsage(query, { accountId, added, historyBytes: stored.historyBytes, limits }),
       countsUpdate,
     ]);

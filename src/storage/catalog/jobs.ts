@@ -1,8 +1,8 @@
-import { type AliasableExpression, type Compilable, type Selectable, sql } from 'kysely';
+import { type Compilable, type Expression, type Selectable, sql } from 'kysely';
 import type { Micros } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { insertAll } from './statements.js';
+import { rowChunksOf, statementOf } from './statements.js';
 
 /** Each kind has one handler in `service/jobs`. */
 export const JOB_KINDS = [
@@ -52,14 +52,16 @@ export interface JobOwner {
   readonly dueAt: Micros;
 }
 
-/** What becomes of a job that is enqueued again: one that waits keeps the earlier time, one that runs its lease. */
-const ENQUEUED_AGAIN = {
-  payload: sql<string>`excluded.payload`,
-  due_at: sql<number>`case when job.lease is not null or job.due_at < excluded.due_at then job.due_at else excluded.due_at end`,
-  generation: sql<number>`job.generation + 1`,
-  failures: 0,
-  error: null,
-};
+const INSERT = sql`insert into job (kind, key, account_id, payload, due_at)`;
+
+/** A job that is enqueued again keeps the earlier time if it waits, and its lease if it runs. */
+const ENQUEUE_AGAIN = sql`
+  on conflict (kind, key) do update set
+    payload = excluded.payload,
+    due_at = case when job.lease is not null or job.due_at < excluded.due_at then job.due_at else excluded.due_at end,
+    generation = job.generation + 1,
+    failures = 0,
+    error = null`;
 
 /**
  * The statements that enqueue jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
@@ -67,28 +69,27 @@ const ENQUEUED_AGAIN = {
  *
  * @param jobs each of another kind or key
  */
-export function enqueue(query: Query, jobs: readonly NewJob[]) {
-  return insertAll(query, 'job', jobs.map(columnsOf)).map((insert) =>
-    insert.onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(ENQUEUED_AGAIN)),
+export function enqueue(query: Query, jobs: readonly NewJob[]): Compilable<never>[] {
+  return rowChunksOf(jobs).map((chunk) => statementOf(query, sql<never>`${valuesOf(chunk)} ${ENQUEUE_AGAIN}`));
+}
+
+function valuesOf(jobs: readonly NewJob[]) {
+  const rows = jobs.map(
+    ({ kind, key, accountId, payload = {}, dueAt }) =>
+      sql`(${kind}, ${key}, ${accountId}, ${JSON.stringify(payload)}, ${dueAt})`,
   );
+  return sql`${INSERT} values ${sql.join(rows)}`;
 }
 
 /** The statement that enqueues a job for each row of a query, as `enqueue` does. */
 export function enqueueSelected(
   query: Query,
   kind: JobKind,
-  rows: AliasableExpression<{ key: string; account_id: string; due_at: number }>,
-): Compilable<unknown> {
-  const each = query.selectFrom(rows.as('each'));
-  const values = each.select([sql.lit(kind).as('kind'), 'key', 'account_id', sql.lit('{}').as('payload'), 'due_at']);
-  return (
-    query
-      .insertInto('job')
-      .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
-      // Without a condition, SQLite reads `on conflict` as that of a join.
-      .expression(values.where(sql<boolean>`true`))
-      .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(ENQUEUED_AGAIN))
-  );
+  rows: Expression<{ key: string; account_id: string; due_at: number }>,
+): Compilable<never> {
+  // Without a condition, SQLite reads `on conflict` as that of a join.
+  const selected = sql`select ${sql.lit(kind)}, key, account_id, '{}', due_at from ${rows} as selected where true`;
+  return statementOf(query, sql<never>`${INSERT} ${selected} ${ENQUEUE_AGAIN}`);
 }
 
 /** A time as a column of a row to select: Postgres can't infer the type of a parameter there. */
@@ -129,8 +130,8 @@ export class Jobs {
 
   /** Enqueues those jobs that neither wait nor run. */
   async ensure(jobs: readonly NewJob[]): Promise<void> {
-    for (const insert of insertAll(this.#db.query, 'job', jobs.map(columnsOf))) {
-      await insert.onConflict((conflict) => conflict.columns(['kind', 'key']).doNothing()).execute();
+    for (const chunk of rowChunksOf(jobs)) {
+      await sql`${valuesOf(chunk)} on conflict (kind, key) do nothing`.execute(this.#db.query);
     }
     if (jobs.length > 0) this.wake();
   }
@@ -259,11 +260,6 @@ export class Jobs {
     const [rows] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update.returning('key')]));
     return rows.length;
   }
-}
-
-function columnsOf({ kind, key, accountId, dueAt, payload = {} }: NewJob) {
-  const attempts = { generation: 0, failures: 0, error: null, lease: null };
-  return { kind, key, account_id: accountId, due_at: dueAt, payload: JSON.stringify(payload), ...attempts };
 }
 
 function jobOf(row: Selectable<Schema['job']>): Job {

@@ -1,5 +1,5 @@
 import { type Compilable, type RawBuilder, sql } from 'kysely';
-import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
+import type { StemCounts } from '../../dataset/counts.js';
 import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
 import type { Database, Query, Transaction } from '../database/database.js';
@@ -216,29 +216,22 @@ export function countReservation(
   return statementOf(query, update);
 }
 
-/** The columns of a dataset that say which revision is the latest, and whether it is open. */
-const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since'] as const;
-export type HistoryColumns = Pick<DatasetRow, (typeof HISTORY_COLUMNS)[number]>;
+/** Which revision of a dataset is the latest, and whether it is open. */
+export type HistoryColumns = Pick<DatasetRow, 'revision' | 'revision_group' | 'revision_since'>;
 
 /** Writes the counts and the latest revision of a dataset, and computes `pending_until` from its rows. */
-export const writeCounts = preparedStatement(
-  (query, parameter: ParameterOf<StemCounts & HistoryColumns & { datasetId: string; lastActivity: Micros }>) =>
-    query
-      .updateTable('dataset')
-      .set((eb) => ({
-        ...(Object.fromEntries(COUNT_FIELDS.map((name) => [name, parameter(name)])) as unknown as StemCounts),
-        ...(Object.fromEntries(HISTORY_COLUMNS.map((name) => [name, parameter(name)])) as unknown as HistoryColumns),
-        updated_at: parameter('lastActivity'),
-        version: eb('version', '+', 1),
-        pending_until: eb
-          .selectFrom('file')
-          .select(({ fn }) => fn.max('live_until').as('latest'))
-          .where('dataset_id', '=', parameter('datasetId'))
-          .where('state', '=', IS_PENDING),
-      }))
-      .where('id', '=', parameter('datasetId'))
-      .returning(['pending_until', 'version']),
-);
+export function writeCounts(
+  query: Query,
+  { datasetId, lastActivity, ...columns }: StemCounts & HistoryColumns & { datasetId: string; lastActivity: Micros },
+) {
+  const values = Object.entries(columns).map(([name, value]) => sql`${sql.ref(name)} = ${value}`);
+  const update = sql<Pick<DatasetRow, 'pending_until' | 'version'>>`
+    update dataset set ${sql.join(values)}, updated_at = ${lastActivity}, version = version + 1,
+      pending_until = (select max(live_until) from file where dataset_id = ${datasetId} and state = 'pending')
+    where id = ${datasetId}
+    returning pending_until, version`;
+  return statementOf(query, update);
+}
 
 /** A statement in SQL. To build it takes much less time than a statement of the query builder, which `preparedStatement` saves. */
 export function statementOf<Row>(query: Query, builder: RawBuilder<Row>): Compilable<Row> {

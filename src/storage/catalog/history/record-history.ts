@@ -1,12 +1,11 @@
-import type { Compilable } from 'kysely';
+import { type Compilable, sql } from 'kysely';
 import type { Author, DatasetFile, Micros, StoredFile } from '../../../dataset/dataset.js';
 import { historyAfter, type StoredDifference } from '../../../dataset/history/revisions.js';
 import type { ErrorProblem } from '../../../dataset/problems.js';
 import type { Query } from '../../database/database.js';
-import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
 import { type DatasetRow, PAST_FILE_COLUMNS, STORED_COLUMNS } from '../rows.js';
-import { type HistoryColumns, rowChunksOf } from '../statements.js';
+import { type HistoryColumns, rowChunksOf, statementOf } from '../statements.js';
 import { BLOB_KEY } from '../trash.js';
 
 /** The author of uploads that were reserved before there was a history. */
@@ -78,23 +77,21 @@ export function moveToPast(query: Query, files: readonly StoredFile[], removedIn
 }
 
 /** Adds a change to its revision, and begins the revision with its first change. */
-export const writeRevision = preparedStatement((query, parameter: ParameterOf<RevisionChange>) =>
-  query
-    .insertInto('revision')
-    .values(Object.fromEntries(REVISION_COLUMNS.map((name) => [name, parameter(name)])) as unknown as RevisionChange)
-    .onConflict((conflict) =>
-      conflict.columns(['dataset_id', 'number']).doUpdateSet((eb) => ({
-        changed_at: eb.ref('excluded.changed_at'),
-        added: eb('revision.added', '+', eb.ref('excluded.added')),
-        removed: eb('revision.removed', '+', eb.ref('excluded.removed')),
-        changed: eb('revision.changed', '+', eb.ref('excluded.changed')),
-        files: eb.ref('excluded.files'),
-        bytes: eb.ref('excluded.bytes'),
-        digest: null,
-        ready_as: null,
-      })),
-    ),
-);
+export function writeRevision(query: Query, change: RevisionChange) {
+  const names = Object.keys(change).map((name) => sql.ref(name));
+  const insert = sql<never>`
+    insert into revision (${sql.join(names)}) values (${sql.join(Object.values(change))})
+    on conflict (dataset_id, number) do update set
+      changed_at = excluded.changed_at,
+      added = revision.added + excluded.added,
+      removed = revision.removed + excluded.removed,
+      changed = revision.changed + excluded.changed,
+      files = excluded.files,
+      bytes = excluded.bytes,
+      digest = null,
+      ready_as = null`;
+  return statementOf(query, insert);
+}
 
 /**
  * Records in the history which files were found damaged, or are sound again: a file that was restored shares its blob with
@@ -111,11 +108,6 @@ export function judgePastFiles(
       .where('id', '=', id),
   );
 }
-
-const REVISION_COLUMNS = [
-  ...(['dataset_id', 'number', 'started_at', 'changed_at', 'token_id', 'token_name', 'how'] as const),
-  ...(['added', 'removed', 'changed', 'files', 'bytes', 'change_id', 'restored_from'] as const),
-] satisfies readonly (keyof RevisionChange)[];
 
 /**
  * Takes the blobs of files that were replaced by the same bytes under another id out of the trash if the history names them,

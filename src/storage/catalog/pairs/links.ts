@@ -73,7 +73,7 @@ export class Links {
           }))
           .where('id', '=', id),
         ...markLinkedTo(query, touched),
-        ...enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
+        enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
         ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
       ]);
       return [id, ...touched];
