@@ -41,15 +41,14 @@ export class BlobMissing extends Error {}
 export async function* referencedBlobs(query: Query, run = runOn(query)): AsyncGenerator<ReferencedBlob[]> {
   const columns = ['id', 'filename', 'size_bytes', 'sha256', 'blob_version', 'problem'] as const;
   for (const dataset of await run(query.selectFrom('dataset').select(['id', 'name']).orderBy('id'))) {
-    const past = query.selectFrom('past_file').select(columns).where('dataset_id', '=', dataset.id);
+    const past = query.selectFrom('past_file').select([...columns, sql<string>`'past'`.as('state')]);
     const files = query
       .selectFrom('file')
       .select([...columns, 'state'])
-      .where('dataset_id', '=', dataset.id);
+      .where('state', 'in', WITH_BLOB);
+    const ofDataset = files.where('dataset_id', '=', dataset.id).unionAll(past.where('dataset_id', '=', dataset.id));
     // A file that was restored is in both.
-    const byId = new Map<string, ReferencedBlob>();
-    for (const row of await run(past)) byId.set(row.id, blobOf({ ...row, state: 'past' }, dataset));
-    for (const row of await run(files.where('state', 'in', WITH_BLOB))) byId.set(row.id, blobOf(row, dataset));
+    const byId = new Map((await run(ofDataset)).map((row) => [row.id, blobOf(row, dataset)]));
     yield* rowChunksOf([...byId.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
   }
 }
@@ -127,16 +126,10 @@ async function copyRows(
   }
 }
 
-/** Reads all rows of a table in pages, ordered by its primary key. */
+/** Reads all rows of a table in pages, ordered by its primary key: the first column, unless it has several. */
 async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): AsyncGenerator<object[]> {
   const { columns, key } = TABLES[table];
-  const isKey = ([, { definition }]: [string, { definition: string }]) => definition.includes('primary key');
-  const names =
-    key.length > 0
-      ? key
-      : Object.entries(columns)
-          .filter(isKey)
-          .map(([name]) => name);
+  const names = key.length > 0 ? key : Object.keys(columns).slice(0, 1);
   const refs = sql.join(names.map((name) => sql.ref(name)));
   // TypeScript can't type a query over a union of tables.
   const all = query
@@ -144,11 +137,12 @@ async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): A
     .selectAll()
     .orderBy(refs)
     .limit(ROWS_PER_PAGE);
-  for (let page = all; ; ) {
+  let page = all;
+  for (;;) {
     const rows: Record<string, unknown>[] = await run(page);
     const last = rows.at(-1);
-    if (last !== undefined) yield rows;
-    if (last === undefined || rows.length < ROWS_PER_PAGE) return;
+    if (last === undefined) return;
+    yield rows;
     page = all.where(sql<boolean>`(${refs}) > (${sql.join(names.map((name) => last[name]))})`);
   }
 }

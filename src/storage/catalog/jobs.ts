@@ -92,11 +92,6 @@ export function enqueueSelected(
   return statementOf(query, sql<never>`${INSERT} ${selected} ${ENQUEUE_AGAIN}`);
 }
 
-/** A time as a column of a row to select: Postgres can't infer the type of a parameter there. */
-export function dueAt(time: Micros) {
-  return sql<number>`cast(${time} as bigint)`.as('due_at');
-}
-
 export type JobCounts = Awaited<ReturnType<Jobs['counts']>>[number];
 
 /**

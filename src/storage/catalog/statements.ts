@@ -126,44 +126,23 @@ export function storedAfter(query: Query, { datasetId, after, kind, limit }: Fil
   return kind === undefined ? page : page.where('kind', '=', kind);
 }
 
-/** Deletes and then upserts rows of files. */
+/** Deletes and then upserts rows of files: a written file may have the name of a removed one. */
 export function writeFiles(
   query: Query,
   { removed, written }: { removed: readonly DatasetFile[]; written: readonly DatasetFile[] },
 ) {
-  return [
-    // Deletes first, because a written file may have the name of a removed one.
-    ...deleteAll(
-      query,
-      'file',
-      'id',
-      removed.map((file) => file.id),
-    ),
-    ...rowChunksOf(written).map((chunk) => upsert(query, chunk)),
-  ];
+  const ids = removed.map(({ id }) => id);
+  return [...deleteAll(query, 'file', 'id', ids), ...rowChunksOf(written).map((files) => upsert(query, files))];
 }
 
-function upsert(query: Query, files: readonly DatasetFile[]): Compilable<unknown> {
-  const rows = files.map(fileColumns);
-  const [row, ...others] = rows;
-  return row !== undefined && others.length === 0 ? upsertRow(query, row) : upsertRows(query, rows);
-}
+const COLUMNS = sql.raw(FILE_COLUMNS.join(', '));
+const EXCLUDED = sql.raw(UPLOAD_COLUMNS.map((column) => `${column} = excluded.${column}`).join(', '));
 
-const upsertRow = preparedStatement((query, parameter: ParameterOf<FileRow>) =>
-  upsertRows(query, [Object.fromEntries(FILE_COLUMNS.map((name) => [name, parameter(name)])) as unknown as FileRow]),
-);
-
-function upsertRows(query: Query, rows: readonly FileRow[]) {
-  return query
-    .insertInto('file')
-    .values(rows)
-    .onConflict((conflict) =>
-      conflict
-        .column('id')
-        .doUpdateSet((eb) =>
-          Object.fromEntries(UPLOAD_COLUMNS.map((column) => [column, eb.ref(`excluded.${column}`)])),
-        ),
-    );
+function upsert(query: Query, files: readonly DatasetFile[]) {
+  const rows = files.map(fileColumns).map((row) => sql`(${sql.join(FILE_COLUMNS.map((column) => row[column]))})`);
+  const insert = sql<never>`
+    insert into file (${COLUMNS}) values ${sql.join(rows)} on conflict (id) do update set ${EXCLUDED}`;
+  return statementOf(query, insert);
 }
 
 /**
@@ -188,7 +167,7 @@ export function insertFile(
   };
   const values = FILE_COLUMNS.map((name) => checked[name] ?? sql`${row[name]}`);
   const insert = sql<never>`
-    insert into file (${sql.join(FILE_COLUMNS.map((name) => sql.ref(name)))})
+    insert into file (${COLUMNS})
     select ${sql.join(values)} from dataset where id = ${row.dataset_id} and account_id = ${accountId}`;
   return statementOf(query, insert);
 }

@@ -6,7 +6,7 @@ import type { Database } from '../database/database.js';
 import type { Catalog } from './catalog.js';
 import { inSnapshot } from './catalog-rows.js';
 import { judgePastFiles } from './history/record-history.js';
-import { dueAt, enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
+import { enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
 import { fileOf, pastFileOf } from './rows.js';
 import { IS_STORED, rowChunksOf, withDataset } from './statements.js';
 
@@ -25,10 +25,11 @@ export interface FileWithProblem {
 /** Enqueues the verification of all blobs of stored and past files, in one transaction. */
 export async function enqueueVerification(db: Database, now: Micros): Promise<void> {
   const { query } = db;
-  const stored = query.selectFrom('file').select('id').where('state', '=', IS_STORED);
   // A file that was restored is in both; `union` has it once.
-  const blobs = query.selectFrom(stored.union(query.selectFrom('past_file').select('id')).as('blob'));
-  const jobs = blobs.select(['blob.id as key', sql.lit(INSTALLATION).as('account_id'), dueAt(now)]);
+  const jobs = sql<{ key: string; account_id: string; due_at: number }>`(
+    select blob.id as key, ${sql.lit(INSTALLATION)} as account_id, cast(${now} as bigint) as due_at
+    from (select id from file where state = 'stored' union select id from past_file) as blob
+  )`;
   // On Postgres, a snapshot has no timeouts.
   await inSnapshot(db, (_, { commit }) => commit([enqueueSelected(query, VERIFY_JOB, jobs)]));
 }

@@ -1,8 +1,8 @@
-import { type AliasableExpression, sql } from 'kysely';
+import { type Compilable, type Expression, sql } from 'kysely';
 import type { DatasetFile, Micros } from '../../dataset/dataset.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
-import { insertAll, ROWS_PER_STATEMENT, rowChunksOf } from './statements.js';
+import { insertAll, ROWS_PER_STATEMENT, rowChunksOf, statementOf } from './statements.js';
 
 /** The key of the blob of a row, as `blobKeyOf` makes it. */
 export const BLOB_KEY = sql<string>`dataset_id || '/' || id`;
@@ -65,18 +65,13 @@ export function trashBlobs(query: Query, files: readonly DatasetFile[], deleteAf
 /** The statement that adds the blobs of selected rows of files to the trash; a row may be selected several times. */
 export function trashSelected(
   query: Query,
-  rows: AliasableExpression<{ dataset_id: string; id: string }>,
+  rows: Expression<{ dataset_id: string; id: string }>,
   deleteAfter: Micros,
-) {
-  return query
-    .insertInto('trash')
-    .columns(['blob_key', 'delete_after'])
-    .expression(
-      query
-        .selectFrom(rows.as('blob'))
-        .select([BLOB_KEY.as('blob_key'), sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after')])
-        // Else SQLite takes the conflict clause for a join (https://sqlite.org/lang_upsert.html#parsing_ambiguity).
-        .where(sql<boolean>`true`),
-    )
-    .onConflict((conflict) => conflict.column('blob_key').doNothing());
+): Compilable<never> {
+  // Without a condition, SQLite takes `on conflict` for a join (https://sqlite.org/lang_upsert.html#parsing_ambiguity).
+  const insert = sql<never>`
+    insert into trash (blob_key, delete_after)
+    select ${BLOB_KEY}, cast(${deleteAfter} as bigint) from ${rows} as blob where true
+    on conflict (blob_key) do nothing`;
+  return statementOf(query, insert);
 }

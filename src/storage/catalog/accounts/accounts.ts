@@ -6,7 +6,7 @@ import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
-import { rowChunksOf, rowsOf } from '../statements.js';
+import { rowChunksOf, rowsOf, statementOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
 import {
   datasetIdsIn,
@@ -105,21 +105,18 @@ export class Accounts {
     this.#lastUses.set(tokenId, now);
   }
 
-  /** Writes some uses at a time, not durably. After a failure the others stay. */
+  /** Writes the last uses, not durably. After a failure they stay. */
   async saveLastUses(): Promise<void> {
     const { query, transact } = this.#db;
     // In the order of the ids, so that transactions of several instances lock rows in one order.
-    for (const uses of rowChunksOf([...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1)))) {
-      const updates = uses.map(([id, usedAt]) =>
-        query
-          .updateTable('token')
-          .set({ last_used_at: usedAt })
-          .where('id', '=', id)
-          .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<', usedAt)])),
-      );
-      await transact({ isDurable: false }, ({ commit }) => commit(updates));
-      for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
-    }
+    const uses = [...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1));
+    if (uses.length === 0) return;
+    const updates = uses.map(([id, usedAt]) => {
+      const isLater = sql`coalesce(last_used_at, 0) < ${usedAt}`;
+      return statementOf(query, sql<never>`update token set last_used_at = ${usedAt} where id = ${id} and ${isLater}`);
+    });
+    await transact({ isDurable: false }, ({ commit }) => commit(updates));
+    for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
   }
 
   /** The totals of an account, as its limits count them. */
@@ -151,13 +148,12 @@ export class Accounts {
     if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
     const { query, transact } = this.#db;
-    const account = { id: randomUUID(), name, created_at: now, datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
     return transact({ isDurable: true }, async (transaction) => {
       const [, [found]] = await transaction.send([
-        query
-          .insertInto('account')
-          .values(account)
-          .onConflict((conflict) => conflict.column('name').doNothing()),
+        statementOf(
+          query,
+          sql`insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now}) on conflict (name) do nothing`,
+        ),
         query.selectFrom('account').select('id').where('name', '=', name).forNoKeyUpdate(),
       ]);
       if (found === undefined) throw new Error(`The account "${name}" is not in the catalog.`);
@@ -338,13 +334,11 @@ export class Accounts {
  */
 export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
   const endedBy = now - ENDED_TOKEN_LIFETIME;
-  const makers = query.selectFrom('token as made').select('made.parent_id').where('made.parent_id', 'is not', null);
-  const deletion = query
-    .deleteFrom('token')
-    .where(({ eb, or }) => or([eb('revoked_at', '<=', endedBy), eb('expires_at', '<=', endedBy)]))
-    .where('id', 'not in', makers);
+  const deletion = sql<never>`
+    delete from token where (revoked_at <= ${endedBy} or expires_at <= ${endedBy})
+      and id not in (select parent_id from token where parent_id is not null)`;
   // If a power cut undoes it, a later run does it again.
-  await transact({ isDurable: false }, ({ commit }) => commit([deletion]));
+  await transact({ isDurable: false }, ({ commit }) => commit([statementOf(query, deletion)]));
 }
 
 /** Neither revoked nor expired. */
@@ -378,22 +372,19 @@ function revocation(
   query: Query,
   { id, now, accountId, sharedDatasetId, withMade = false }: RevocationOptions & { id: string; now: Micros },
 ) {
-  return query
-    .withRecursive('made(id)', (cte) => {
-      let first = cte.selectFrom('token').select('id').where('id', '=', id).where('kind', '<>', 'code');
-      if (accountId !== undefined) first = first.where('account_id', '=', accountId);
-      if (sharedDatasetId !== undefined) {
-        first = first.where('kind', '=', 'share').where('dataset_ids', '=', JSON.stringify([sharedDatasetId]));
-      }
-      return first.union((eb) => {
-        const made = eb.selectFrom('token').innerJoin('made', 'made.id', 'token.parent_id').select('token.id');
-        return withMade ? made : made.where('token.kind', '<>', 'token');
-      });
-    })
-    .updateTable('token')
-    .set((eb) => ({ revoked_at: eb.fn.coalesce('revoked_at', eb.val(now)) }))
-    .where('id', 'in', (eb) => eb.selectFrom('made').select('made.id'))
-    .returning('id');
+  const ofAccount = accountId === undefined ? sql`` : sql`and account_id = ${accountId}`;
+  const ofDataset =
+    sharedDatasetId === undefined
+      ? sql``
+      : sql`and kind = 'share' and dataset_ids = ${JSON.stringify([sharedDatasetId])}`;
+  const update = sql<{ id: string }>`
+    with recursive made(id) as (
+      select id from token where id = ${id} and kind <> 'code' ${ofAccount} ${ofDataset}
+      union
+      select token.id from token join made on made.id = token.parent_id ${withMade ? sql`` : sql`where kind <> 'token'`}
+    )
+    update token set revoked_at = coalesce(revoked_at, ${now}) where id in (select id from made) returning id`;
+  return statementOf(query, update);
 }
 
 /** @param names of the datasets that are not deleted, by id */

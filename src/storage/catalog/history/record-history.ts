@@ -119,21 +119,12 @@ export function keepNamedBlobs(
   accountId: string,
 ): Compilable<unknown>[] {
   return rowChunksOf(identical.map(({ from }) => from.id)).flatMap((ids) => {
-    const named = query
-      .selectFrom('past_file')
-      .select([BLOB_KEY.as('blob_key'), 'size_bytes'])
-      .distinct()
-      .where('id', 'in', ids)
-      .as('named');
-    const bytes = query
-      .selectFrom(named)
-      .select(({ fn, val }) => fn.coalesce(fn.sum<number>('size_bytes'), val(0)).as('bytes'));
+    const named = sql`(select distinct ${BLOB_KEY} as blob_key, size_bytes from past_file where id in (${sql.join(ids)}))`;
+    const bytes = sql`(select coalesce(sum(size_bytes), 0) from ${named} as named)`;
+    const reclaimed = sql`(select blob_key from ${named} as named)`;
     return [
-      query.deleteFrom('trash').where('blob_key', 'in', query.selectFrom(named).select('blob_key')),
-      query
-        .updateTable('account')
-        .set((eb) => ({ history_bytes: eb('history_bytes', '+', bytes) }))
-        .where('id', '=', accountId),
+      statementOf(query, sql`delete from trash where blob_key in ${reclaimed}`),
+      statementOf(query, sql`update account set history_bytes = history_bytes + ${bytes} where id = ${accountId}`),
     ];
   });
 }

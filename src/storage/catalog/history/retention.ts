@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
-import { withDataset } from '../statements.js';
+import { statementOf, withDataset } from '../statements.js';
 import { trashSelected } from '../trash.js';
 
 /** So many of the latest revisions of a dataset are kept however old, unless the history is switched off. */
@@ -89,29 +89,22 @@ export class Retention {
     const { query } = this.#db;
     const isUnneeded = (table: string) => {
       const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
-      return sql<boolean>`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
+      return sql`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
     };
     // A file that was restored may be here several times.
-    const blobs = query
-      .selectFrom('past_file')
-      .select(({ fn }) => ['dataset_id', 'id', fn.max('size_bytes').as('size_bytes')])
-      .where('dataset_id', '=', datasetId)
-      .where(isUnneeded('past_file'))
-      .where(sql<boolean>`not exists (select 1 from file where file.id = past_file.id)`)
-      .where(
-        sql<boolean>`not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))`,
-      )
-      .groupBy(['dataset_id', 'id']);
-    const freed = query
-      .selectFrom(blobs.as('blob'))
-      .select(({ fn, val }) => fn.coalesce(fn.sum<number>('size_bytes'), val(0)).as('bytes'));
+    const blobs = sql<{ dataset_id: string; id: string }>`(
+      select dataset_id, id, max(size_bytes) as size_bytes from past_file
+      where dataset_id = ${datasetId} and ${isUnneeded('past_file')}
+        and not exists (select 1 from file where file.id = past_file.id)
+        and not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))
+      group by dataset_id, id
+    )`;
+    const freed = sql`(select coalesce(sum(size_bytes), 0) from ${blobs} as blob)`;
+    const deletion = sql`delete from past_file where dataset_id = ${datasetId} and ${isUnneeded('past_file')}`;
     return [
-      query
-        .updateTable('account')
-        .set((eb) => ({ history_bytes: eb('history_bytes', '-', freed) }))
-        .where('id', '=', accountId),
+      statementOf(query, sql`update account set history_bytes = history_bytes - ${freed} where id = ${accountId}`),
       trashSelected(query, blobs, now + this.#options.blobGrace),
-      query.deleteFrom('past_file').where('dataset_id', '=', datasetId).where(isUnneeded('past_file')),
+      statementOf(query, deletion),
     ];
   }
 }

@@ -1,9 +1,10 @@
-import { type Compilable, sql } from 'kysely';
+import { type Compilable, type RawBuilder, sql } from 'kysely';
 import type { WebhookEvent } from '../../../api/webhook-schemas.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import { enqueue } from '../jobs.js';
+import { statementOf } from '../statements.js';
 
 /** Deliveries that are kept for each webhook: the latest that wait, and of those that have ended what is among the latest of all. */
 export const KEPT_DELIVERIES = 100;
@@ -168,34 +169,26 @@ function insertDelivery(
   webhookId: string,
   { idFor, at, datasetId, event, payload }: NewEvent,
 ): Compilable<unknown>[] {
-  const ofWebhook = sql<boolean>`webhook_id = ${webhookId}`;
+  const ofWebhook = sql`webhook_id = ${webhookId}`;
   // Later than earlier events of the dataset, also if the clock was set back since.
-  const created_at = sql<number>`(
+  const createdAt = sql`(
     select coalesce(max(created_at) + 1, cast(${at} as bigint)) from webhook_delivery
     where ${ofWebhook} and dataset_id = ${datasetId} and created_at >= ${at}
   )`;
-  const kept = query
-    .selectFrom('webhook_delivery as kept')
-    .select('kept.created_at')
-    .where('kept.webhook_id', '=', webhookId)
-    .orderBy('kept.created_at', 'desc')
-    .limit(1)
-    .offset(KEPT_DELIVERIES - 1);
-  const old = query.deleteFrom('webhook_delivery').where(ofWebhook);
+  const waits = sql`next_at is not null`;
+  const kept = (condition: RawBuilder<unknown>) => sql`(
+    select created_at from webhook_delivery where ${ofWebhook} and ${condition}
+    order by created_at desc limit 1 offset ${sql.lit(KEPT_DELIVERIES - 1)}
+  )`;
+  const old = sql`delete from webhook_delivery where ${ofWebhook}`;
+  const isOfDataset = sql`${ofWebhook} and dataset_id = ${datasetId}`;
   return [
-    query.insertInto('webhook_delivery').values({
-      ...{ id: idFor(webhookId), webhook_id: webhookId, dataset_id: datasetId, event, payload, created_at },
-      ...{ next_at: at, attempts: 0, attempted_at: null, delivered_at: null, answer: null, error: null },
-    }),
-    query
-      .updateTable('webhook_delivery')
-      .set({ next_at: at })
-      .where(ofWebhook)
-      .where('dataset_id', '=', datasetId)
-      .where('next_at', '>', at),
-    old.where('next_at', 'is', null).where('created_at', '<', kept),
-    old.where('next_at', 'is not', null).where('created_at', '<', kept.where('kept.next_at', 'is not', null)),
-  ];
+    sql`insert into webhook_delivery (id, webhook_id, dataset_id, event, payload, created_at, next_at)
+      values (${idFor(webhookId)}, ${webhookId}, ${datasetId}, ${event}, ${payload}, ${createdAt}, ${at})`,
+    sql`update webhook_delivery set next_at = ${at} where ${isOfDataset} and next_at > ${at}`,
+    sql`${old} and next_at is null and created_at < ${kept(sql`true`)}`,
+    sql`${old} and ${waits} and created_at < ${kept(waits)}`,
+  ].map((statement) => statementOf(query, statement));
 }
 
 /** The statements that enqueue the jobs that send the deliveries of webhooks. */
