@@ -1,3 +1,4 @@
+import { type Compilable, sql } from 'kysely';
 import type { Dataset, LinkSlot, Micros, Role } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
@@ -5,7 +6,7 @@ import { slotText } from '../../../dataset/pairs/roles.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import type { ChangeOptions } from '../file-changes.js';
 import { type DatasetRow, LINKED } from '../rows.js';
-import { insertAll } from '../statements.js';
+import { insertAll, rowChunksOf, statementOf } from '../statements.js';
 import { enqueueAnnouncements } from '../webhooks/announcements.js';
 
 /** A link that a target is about to have. */
@@ -30,14 +31,9 @@ export class Links {
     this.#options = options;
   }
 
-  /** The training datasets that link to a dataset, by name, at most `limit`. */
-  linkingTo(datasetId: string, limit: number): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId).limit(limit).execute();
-  }
-
-  /** Those of some training datasets that link to a dataset, by name. */
-  linkingAmong(ids: readonly string[], datasetId: string): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId).where('dataset.id', 'in', ids).execute();
+  /** The training datasets that link to a dataset, by name. */
+  linkingTo(datasetId: string): Promise<LinkingDataset[]> {
+    return linkingTo(this.#db.query, datasetId).execute();
   }
 
   /**
@@ -60,18 +56,15 @@ export class Links {
       if (isSame(locked.links, links)) return [];
       const { id } = locked.row;
       const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
+      const linked = links.length === 0 ? LINKED.none : LINKED.from;
       const touched = [...locked.linked.keys()];
       await commit([
         query.deleteFrom('link').where('dataset_id', '=', id),
         ...insertAll(query, 'link', rows),
-        query
-          .updateTable('dataset')
-          .set((eb) => ({
-            linked: links.length === 0 ? LINKED.none : LINKED.from,
-            updated_at: now,
-            version: eb('version', '+', 1),
-          }))
-          .where('id', '=', id),
+        statementOf(
+          query,
+          sql`update dataset set linked = ${linked}, updated_at = ${now}, version = version + 1 where id = ${id}`,
+        ),
         ...markLinkedTo(query, touched),
         enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
         ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
@@ -122,22 +115,13 @@ export async function lockLinks(
   return { row, links, linked: new Map(linked.map((each) => [each.id, each])) };
 }
 
-/** Writes whether other datasets link to these. */
-export function markLinkedTo(query: Query, ids: readonly string[]) {
-  if (ids.length === 0) return [];
-  return [
-    query
-      .updateTable('dataset')
-      .set((eb) => ({
-        linked: eb
-          .case()
-          .when(eb.exists(eb.selectFrom('link').select('slot').whereRef('link.linked_id', '=', 'dataset.id')))
-          .then(eb.lit(LINKED.to))
-          .else(eb.lit(LINKED.none))
-          .end(),
-      }))
-      .where('id', 'in', ids),
-  ];
+/** The statements that write whether other datasets link to these. */
+export function markLinkedTo(query: Query, ids: readonly string[]): Compilable<never>[] {
+  const isLinkedTo = sql`exists (select 1 from link where link.linked_id = dataset.id)`;
+  const linked = sql`case when ${isLinkedTo} then ${sql.lit(LINKED.to)} else ${sql.lit(LINKED.none)} end`;
+  return rowChunksOf(ids).map((chunk) =>
+    statementOf(query, sql<never>`update dataset set linked = ${linked} where id in (${sql.join(chunk)})`),
+  );
 }
 
 function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]): void {

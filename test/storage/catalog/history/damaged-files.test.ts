@@ -49,7 +49,7 @@ onEach(catalogs, (open) => {
     /** The same, as the manifest of each says. */
     const read = async () => {
       const dataset = (await catalog.dataset(key))!;
-      const numbers = (await catalog.revisions.numbers('d', 10)).reverse();
+      const numbers = (await catalog.revisions.page('d')).map(({ number }) => number).reverse();
       return Promise.all(
         numbers.map(async (number) => (await manifests.ownManifest(dataset, number)).status === 'READY'),
       );
