@@ -10,11 +10,6 @@ export function runOn(query: Query): RunStatement {
   return async (statement) => (await query.executeQuery(statement.compile())).rows;
 }
 
-/** Runs statements of a transaction, one at a time. */
-export function runWith(send: Transaction['send']): RunStatement {
-  return async (statement) => (await send([statement]))[0];
-}
-
 /** Runs work in one transaction that reads one snapshot, without timeouts. Without a `commit` it is rolled back. */
 export function inSnapshot<T>(
   { hasRowLocks, query, transact }: Database,
@@ -26,6 +21,6 @@ export function inSnapshot<T>(
     : [];
   return transact({ isDurable: true, hasDeadline: false }, async (transaction) => {
     await transaction.send(settings);
-    return work(runWith(transaction.send), transaction);
+    return work(async (statement) => (await transaction.send([statement]))[0], transaction);
   });
 }

@@ -42,7 +42,7 @@ import {
   countReservation,
   deleteAll,
   filesOfDataset,
-  groupsOfStems,
+  filesOfStems,
   insertFile,
   lockDataset,
   writeCounts,
@@ -185,7 +185,7 @@ async function readForChange(
   const ownStems = [...new Set(filenames.map(stemOf))];
   const [[row], ...groups] = await send([
     lock,
-    ...(isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
+    ...(isWholeDataset ? [filesOfDataset(query, datasetId)] : filesOfStems(query, datasetId, ownStems)),
   ]);
   if (row === undefined) return undefined;
   const before = stemGroupsOf(groups.flat().map(fileOf));

@@ -58,9 +58,8 @@ export class Rechecks {
 
   /** Records when a file was checked, before its job ends. */
   async recordCheck(datasetId: string, now: Micros): Promise<void> {
-    const { query, transact } = this.#db;
-    const update = query.updateTable('recheck').set({ checked_at: now }).where('dataset_id', '=', datasetId);
-    await transact({ isDurable: false }, ({ commit }) => commit([update]));
+    const update = this.#db.query.updateTable('recheck').set({ checked_at: now }).where('dataset_id', '=', datasetId);
+    await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update]));
   }
 
   /** The stored files of a dataset that have a problem, by name, at most `limit`. */

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { COUNT_FIELDS, countsInRole, type StemCounts } from '../../dataset/counts.js';
 import {
   type Author,
@@ -60,9 +60,12 @@ export const STORED_COLUMNS = [
   ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in'] as const),
 ];
 
+/** The same as SQL. */
+export const STORED = sql.raw(STORED_COLUMNS.join(', '));
+
 export const PAST_FILE_COLUMNS = [...STORED_COLUMNS, 'removed_in'] as const;
 
-type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
+export type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
 /** Reads a column with JSON that every file of the state has. */
 type ReadJson = <T>(text: string | null) => T;

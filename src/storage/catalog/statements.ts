@@ -69,30 +69,16 @@ export function withDataset<T>(
   });
 }
 
-const filesOfStem = preparedStatement((query, parameter: ParameterOf<{ datasetId: string; stem: string }>) =>
-  query
-    .selectFrom('file')
-    .selectAll()
-    .where('dataset_id', '=', parameter('datasetId'))
-    .where('stem', '=', parameter('stem')),
-);
-
 /** Selects all files of a dataset. */
-export const filesOfDataset = preparedStatement((query, parameter: ParameterOf<{ datasetId: string }>) =>
-  query.selectFrom('file').selectAll().where('dataset_id', '=', parameter('datasetId')),
-);
-
-/** Selects as `filesOfStems` does, with a prepared statement for a single stem. */
-export function groupsOfStems(query: Query, datasetId: string, stems: readonly string[]): Compilable<FileRow>[] {
-  const [stem, ...others] = stems;
-  if (stem !== undefined && others.length === 0) return [filesOfStem(query, { datasetId, stem })];
-  return filesOfStems(query, datasetId, stems);
+export function filesOfDataset(query: Query, datasetId: string) {
+  return statementOf(query, sql<FileRow>`select * from file where dataset_id = ${datasetId}`);
 }
 
-/** Selects all rows of some stems of a dataset. */
+/** Selects all files of some stems of a dataset. */
 export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
+  const ofDataset = sql`select * from file where dataset_id = ${datasetId}`;
   return rowChunksOf(stems).map((chunk) =>
-    query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).where('stem', 'in', chunk),
+    statementOf(query, sql<FileRow>`${ofDataset} and stem in (${sql.join(chunk)})`),
   );
 }
 

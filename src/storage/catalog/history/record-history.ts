@@ -4,27 +4,21 @@ import { historyAfter, type StoredDifference } from '../../../dataset/history/re
 import type { ErrorProblem } from '../../../dataset/problems.js';
 import type { Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { type DatasetRow, PAST_FILE_COLUMNS, STORED_COLUMNS } from '../rows.js';
+import { type DatasetRow, STORED } from '../rows.js';
 import { type HistoryColumns, rowChunksOf, statementOf } from '../statements.js';
 import { BLOB_KEY } from '../trash.js';
 
 /** The author of uploads that were reserved before there was a history. */
 const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
 
-/** What a change of the files of a dataset does to its history. */
-export interface HistoryChange {
-  readonly columns: HistoryColumns;
-  /** The files that move to the history, with their blobs. */
-  readonly past: readonly StoredFile[];
-  /** The revision that added a file, by the id of each file that the change stores. */
-  readonly addedIn: ReadonlyMap<string, number>;
-  /** `undefined` if the set of stored files stays as it is. */
-  readonly revision: Omit<RevisionChange, 'files' | 'bytes'> | undefined;
-}
-
 type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready_as' | 'pinned_at' | 'pinned_by' | 'pin_note'>;
 
-/** Decides to which revision a change of stored files belongs, from the locked row of the dataset. */
+/**
+ * Decides to which revision a change of stored files belongs, from the locked row of the dataset.
+ *
+ * @returns the files that move to the history, with their blobs; the revision that added a file, by the id of each file that the
+ * change stores; the columns of the dataset; and the change of the revision, if the set of stored files does not stay as it is
+ */
 export function historyChangeOf(
   row: DatasetRow,
   { added, removed, changed, identical }: StoredDifference,
@@ -33,46 +27,34 @@ export function historyChangeOf(
     now,
     restoredFrom,
   }: { author: Author | undefined; now: Micros; restoredFrom: number | null },
-): HistoryChange {
+) {
   const { id, revision: latest, revision_group, revision_since } = row;
   const past = [...removed, ...changed.map(({ from }) => from)];
   const addedIn = new Map(identical.map(({ from, to }) => [to.id, from.upload.addedIn ?? latest]));
   if (added.length + past.length === 0) {
-    return { past, addedIn, columns: { revision: latest, revision_group, revision_since }, revision: undefined };
+    const columns: HistoryColumns = { revision: latest, revision_group, revision_since };
+    return { past, addedIn, columns, revision: undefined };
   }
   const open = revision_group === null ? null : { group: revision_group, startedAt: revision_since ?? 0 };
   const next = historyAfter({ latest, open }, { author, past, now });
   for (const { id: fileId } of [...added, ...changed.map(({ to }) => to)]) addedIn.set(fileId, next.latest);
-  return {
-    past,
-    addedIn,
-    columns: {
-      revision: next.latest,
-      revision_group: next.open?.group ?? null,
-      revision_since: next.open?.startedAt ?? null,
-    },
-    revision: {
-      ...{ dataset_id: id, number: next.latest, started_at: now, changed_at: now },
-      ...{ token_id: author.tokenId, token_name: author.tokenName, how: author.how },
-      ...{ added: added.length, removed: removed.length, changed: changed.length },
-      change_id: author.changeId,
-      restored_from: restoredFrom,
-    },
+  const columns: HistoryColumns = {
+    ...{ revision: next.latest, revision_group: next.open?.group ?? null },
+    revision_since: next.open?.startedAt ?? null,
   };
+  const revision = {
+    ...{ dataset_id: id, number: next.latest, started_at: now, changed_at: now },
+    ...{ token_id: author.tokenId, token_name: author.tokenName, how: author.how, change_id: author.changeId },
+    ...{ added: added.length, removed: removed.length, changed: changed.length, restored_from: restoredFrom },
+  };
+  return { past, addedIn, columns, revision };
 }
 
 /** Copies stored files into the history, before their rows are deleted. */
 export function moveToPast(query: Query, files: readonly StoredFile[], removedIn: number) {
+  const row = sql`select ${STORED}, cast(${removedIn} as bigint) from file`;
   return rowChunksOf(files.map(({ id }) => id)).map((ids) =>
-    query
-      .insertInto('past_file')
-      .columns(PAST_FILE_COLUMNS)
-      .expression((eb) =>
-        eb
-          .selectFrom('file')
-          .select([...STORED_COLUMNS, eb.val(removedIn).as('removed_in')] as never)
-          .where('id', 'in', ids),
-      ),
+    statementOf(query, sql<never>`insert into past_file (${STORED}, removed_in) ${row} where id in (${sql.join(ids)})`),
   );
 }
 
@@ -101,12 +83,10 @@ export function judgePastFiles(
   query: Query,
   judged: readonly { id: string; upload: { problem?: ErrorProblem } }[],
 ): Compilable<unknown>[] {
-  return judged.map(({ id, upload: { problem } }) =>
-    query
-      .updateTable('past_file')
-      .set({ problem: problem === undefined ? null : JSON.stringify(problem) })
-      .where('id', '=', id),
-  );
+  return judged.map(({ id, upload }) => {
+    const problem = upload.problem === undefined ? null : JSON.stringify(upload.problem);
+    return statementOf(query, sql`update past_file set problem = ${problem} where id = ${id}`);
+  });
 }
 
 /**

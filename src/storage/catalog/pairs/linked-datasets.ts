@@ -6,7 +6,6 @@ import { type LinkedFile, type LinkPairs, linkPairsOf } from '../../../dataset/p
 import { isPairFile, PAIR_FAULTS } from '../../../dataset/pairs/pair-faults.js';
 import { pairErrorsIn } from '../../../dataset/pairs/pair-proof.js';
 import type { Database, Query } from '../../database/database.js';
-import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import { StateCache } from '../../state-cache.js';
 import {
   type DatasetRow,
@@ -15,11 +14,12 @@ import {
   jsonReader,
   fileOf,
   LINKED,
-  STORED_COLUMNS,
+  STORED,
+  type StoredRow,
   storedFilesOf,
   unlinkedDatasetOf,
 } from '../rows.js';
-import { IS_STORED, rowChunksOf } from '../statements.js';
+import { rowChunksOf, statementOf } from '../statements.js';
 
 /** Stems and problems that are remembered, of all datasets; a few hundred bytes each. */
 const MAX_REMEMBERED = 100_000;
@@ -157,12 +157,21 @@ async function readFiles(
   { withLinkedFiles }: { withLinkedFiles: boolean },
 ): Promise<FoundFiles | undefined> {
   const { query } = db;
+  const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
+  const own = sql<string>`(select id from dataset where ${isOwn})`;
+  // The warnings about a mask decide something in its targets, those about a control don't.
+  const linkedRows = sql<LinkedFileRow>`
+    select link.slot, file.filename, file.kind, file.facts, file.sha256,
+      case when link.slot = 'mask' then file.warnings end as warnings
+    from link join file on file.dataset_id = link.linked_id
+    where link.dataset_id = ${own} and file.state = 'stored' and file.problem is null`;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
-    rowOf(query, key),
-    linkRowsOf(query, key),
-    storedRowsOf(query, key),
-    otherRowsOf(query, key),
-    ...(withLinkedFiles ? [linkedRowsOf(query, key)] : []),
+    statementOf(query, sql<DatasetRow>`select * from dataset where ${isOwn}`),
+    linksOf(query).where('link.dataset_id', '=', own),
+    // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
+    statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and state = 'stored'`),
+    statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and state <> 'stored'`),
+    ...(withLinkedFiles ? [statementOf(query, linkedRows)] : []),
   ]);
   if (row === undefined) return undefined;
   const files = [...storedFilesOf(stored), ...others.map(fileOf)];
@@ -178,48 +187,6 @@ function linksOf(query: Query) {
     .select(['link.dataset_id as target_id', 'link.slot'])
     .orderBy('link.slot');
 }
-
-function selectOwn(query: Query, parameter: ParameterOf<Key>) {
-  return query.selectFrom('dataset').where('id', '=', parameter('id')).where('account_id', '=', parameter('accountId'));
-}
-
-const rowOf = preparedStatement((query, parameter: ParameterOf<Key>) => selectOwn(query, parameter).selectAll());
-
-/** Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them. */
-const storedRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
-  query
-    .selectFrom('file')
-    .select(STORED_COLUMNS)
-    .where('dataset_id', '=', selectOwn(query, parameter).select('id'))
-    .where('state', '=', 'stored'),
-);
-
-const otherRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) => {
-  const having = selectOwn(query, parameter).where(({ eb }) =>
-    eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
-  );
-  return query
-    .selectFrom('file')
-    .selectAll()
-    .where('dataset_id', '=', having.select('id'))
-    .where('state', '<>', IS_STORED);
-});
-
-const linkRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
-  linksOf(query).where('link.dataset_id', '=', selectOwn(query, parameter).select('id')),
-);
-
-/** The warnings about a mask decide something in its targets, those about a control don't. */
-const linkedRowsOf = preparedStatement((query, parameter: ParameterOf<Key>) =>
-  query
-    .selectFrom('link')
-    .innerJoin('file', 'file.dataset_id', 'link.linked_id')
-    .select(['link.slot', 'file.filename', 'file.kind', 'file.facts', 'file.sha256'])
-    .select(sql<string | null>`case when link.slot = 'mask' then file.warnings end`.as('warnings'))
-    .where('link.dataset_id', '=', selectOwn(query, parameter).select('id'))
-    .where('file.state', '=', 'stored')
-    .where('file.problem', 'is', null),
-);
 
 type LinkedFileRow = Pick<FileRow, 'filename' | 'kind' | 'facts' | 'sha256' | 'warnings'> & { readonly slot: string };
 
