@@ -255,21 +255,6 @@ onEach(catalogs, (open) => {
       expect(await subject.restore(1, 30)).toBeUndefined();
       expect(await subject.contentsOf(2)).toEqual({ 'a.txt': 2 });
     });
-
-    test('ends with its dataset, and all its blobs go to the trash once', async () => {
-      const { subject, catalog, database, key } = await newSubject();
-      await subject.put({ 'a.txt': 1 }, 10);
-      await subject.put({ 'a.txt': 2 }, 20);
-      await subject.restore(1, 30);
-      await subject.put({ 'a.txt': 3 }, 40);
-      const keys = new Set(
-        [...(await subject.past()), ...(await catalog.files(subject.id))].map(({ id }) => `${subject.id}/${id}`),
-      );
-      expect(await catalog.deleteDataset(key, 50)).toBe(true);
-      expect((await trashIn(database)).sort()).toEqual([...keys].sort());
-      expect([await subject.past(), await subject.revisions()]).toEqual([[], []]);
-      expect(await historyBytes(database)).toBe(0);
-    });
   });
 
   describe('retention', () => {
