@@ -5,12 +5,7 @@ import { CompiledQuery } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { acceptReceived, recordRecheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
 import { countsOf } from '../../../src/dataset/counts.js';
-import {
-  type DatasetFile,
-  type PendingFile,
-  type ReceivedFile,
-  type StoredFile,
-} from '../../../src/dataset/dataset.js';
+import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
 import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import {

@@ -31,6 +31,8 @@ const LIFETIMES: Record<'session' | 'code', Micros> = {
   code: 60 * MICROS_PER_SECOND,
 };
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** How long `token list` shows a token after its end; longer than any link of a token is valid. */
 export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
 
@@ -38,14 +40,6 @@ export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
 const NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 const NAME_RULE =
   'Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.';
-
-/** Which tokens to list; an empty filter matches all but codes. */
-export interface TokenFilter {
-  readonly ids?: readonly string[];
-  readonly kind?: TokenKind;
-  /** Excludes revoked tokens. */
-  readonly isUnrevoked?: boolean;
-}
 
 /** Which tokens `Accounts.revokeToken` revokes. */
 export interface RevocationOptions {
@@ -148,31 +142,22 @@ export class Accounts {
     if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
     const { query, transact } = this.#db;
-    return transact({ isDurable: true }, async (transaction) => {
-      const [, [found]] = await transaction.send([
-        statementOf(
-          query,
-          sql`insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now}) on conflict (name) do nothing`,
-        ),
-        query.selectFrom('account').select('id').where('name', '=', name).forNoKeyUpdate(),
-      ]);
-      if (found === undefined) throw new Error(`The account "${name}" is not in the catalog.`);
-      const makerEndsAt =
-        parentId === undefined
-          ? null
-          : await this.#endOfMaker(transaction, { accountId: found.id, makerId: parentId, now });
-      const ends = [expiresAt, makerEndsAt].filter((end) => end !== null);
+    // Locks the account also if there is one of that name: a revocation of the maker waits, or comes first.
+    const account = sql<{ id: string }>`
+      insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now})
+      on conflict (name) do update set created_at = account.created_at returning id`;
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const [[found]] = await send([statementOf(query, account)]);
+      const accountId = found!.id;
+      const maker = parentId === undefined ? null : { accountId, makerId: parentId, now };
+      const makerEndsAt = maker && (await this.#endOfMaker(send, maker));
+      const endsAt = Math.min(expiresAt ?? NEVER, makerEndsAt ?? NEVER);
       const { secret, row } = newToken({
-        kind,
-        account_id: found.id,
-        name: tokenName ?? null,
-        created_at: now,
-        expires_at: ends.length === 0 ? null : Math.min(...ends),
-        is_read_only: isReadOnly ? 1 : 0,
+        ...{ kind, account_id: accountId, name: tokenName ?? null, created_at: now, parent_id: parentId ?? null },
+        ...{ expires_at: endsAt === NEVER ? null : endsAt, is_read_only: isReadOnly ? 1 : 0 },
         dataset_ids: datasetIds && JSON.stringify(datasetIds),
-        parent_id: parentId ?? null,
       });
-      await transaction.commit([query.insertInto('token').values(row)]);
+      await commit([query.insertInto('token').values(row)]);
       return { token: secret, id: row.id };
     });
   }
@@ -197,7 +182,7 @@ export class Accounts {
           .where(isValid(now)),
       ]);
       if (token === undefined) return undefined;
-      const expiresAt = Math.min(now + LIFETIMES[kind], token.expires_at ?? Number.POSITIVE_INFINITY);
+      const expiresAt = Math.min(now + LIFETIMES[kind], token.expires_at ?? NEVER);
       const made = { kind, name, created_at: now, expires_at: expiresAt, parent_id: tokenId };
       const { secret, row } = newToken({ ...token, ...made });
       const ofToken = query.selectFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
@@ -224,11 +209,14 @@ export class Accounts {
   }
 
   /**
-   * Lists tokens, sessions and shares, oldest first, of all accounts or of one.
+   * Lists tokens, sessions and shares, oldest first, of all accounts or of one; with `isUnrevoked`, none that was revoked.
    *
    * @throws ServiceError `account_not_found`
    */
-  async tokens(accountName?: string, { ids, kind, isUnrevoked = false }: TokenFilter = {}): Promise<TokenSummary[]> {
+  async tokens(
+    accountName?: string,
+    { ids, kind, isUnrevoked = false }: { ids?: readonly string[]; kind?: TokenKind; isUnrevoked?: boolean } = {},
+  ): Promise<TokenSummary[]> {
     const { query } = this.#db;
     let select = query
       .selectFrom('token')
@@ -258,12 +246,11 @@ export class Accounts {
    */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
     const { query, transact } = this.#db;
-    const account = query
-      .selectFrom('account')
-      .select('id')
-      .where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
+    // The lock of the account: the token might make another one meanwhile, which would stay.
+    const account = query.selectFrom('account').select('id').forNoKeyUpdate();
+    const ofToken = account.where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
     const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([account.forNoKeyUpdate(), revocation(query, { id, now, ...options })]),
+      commit([ofToken, revocation(query, { id, now, ...options })]),
     );
     if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
@@ -275,7 +262,7 @@ export class Accounts {
 
   /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker of a token was revoked since its request began */
   async #endOfMaker(
-    { send }: Transaction,
+    send: Transaction['send'],
     { accountId, makerId, now }: { accountId: string; makerId: string; now: Micros },
   ): Promise<Micros | null> {
     const { query } = this.#db;
