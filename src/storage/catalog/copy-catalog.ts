@@ -8,8 +8,7 @@ import type { Database, Query } from '../database/database.js';
 import { type Schema, TABLES } from '../database/schema.js';
 import { openSqlite } from '../database/sqlite.js';
 import { syncFolder } from '../sync-folder.js';
-import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
-import { insertAll, rowChunksOf } from './statements.js';
+import { inSnapshot, insertAll, type RunStatement, rowChunksOf } from './statements.js';
 
 /** Large enough for few round trips, small enough for bounded memory. */
 const ROWS_PER_PAGE = 2000;
@@ -38,7 +37,10 @@ export interface ReferencedBlob {
 export class BlobMissing extends Error {}
 
 /** Yields the blobs that a catalog references, each once, those of one dataset after those of another. */
-export async function* referencedBlobs(query: Query, run = runOn(query)): AsyncGenerator<ReferencedBlob[]> {
+export async function* referencedBlobs(
+  query: Query,
+  run: RunStatement = async (statement) => (await query.executeQuery(statement.compile())).rows,
+): AsyncGenerator<ReferencedBlob[]> {
   const columns = ['id', 'filename', 'size_bytes', 'sha256', 'blob_version', 'problem'] as const;
   for (const dataset of await run(query.selectFrom('dataset').select(['id', 'name']).orderBy('id'))) {
     const past = query.selectFrom('past_file').select([...columns, sql<string>`'past'`.as('state')]);

@@ -2,7 +2,7 @@ import { type Compilable, type RawBuilder, sql } from 'kysely';
 import type { StemCounts } from '../../dataset/counts.js';
 import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
-import type { Database, Query, Transaction } from '../database/database.js';
+import { type Database, type Query, type Transaction, WITHOUT_TIMEOUTS } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import { type DatasetRow, FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
@@ -46,6 +46,24 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, af
   }
   if (afterId !== undefined) select = select.where('id', '>', afterId).clearOrderBy().orderBy('id');
   return limit === undefined ? select : select.limit(limit);
+}
+
+/** Runs one statement, alone or within a transaction. */
+export type RunStatement = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
+
+/** Runs work in one transaction that reads one snapshot, without timeouts. Without a `commit` it is rolled back. */
+export function inSnapshot<T>(
+  { hasRowLocks, query, transact }: Database,
+  work: (run: RunStatement, transaction: Transaction) => Promise<T>,
+): Promise<T> {
+  // SQLite needs no settings. On Postgres the transaction must not time out while the other database works.
+  const settings = hasRowLocks
+    ? [statementOf(query, sql`set transaction isolation level repeatable read`), statementOf(query, WITHOUT_TIMEOUTS)]
+    : [];
+  return transact({ isDurable: true, hasDeadline: false }, async (transaction) => {
+    await transaction.send(settings);
+    return work(async (statement) => (await transaction.send([statement]))[0], transaction);
+  });
 }
 
 /** Selects a dataset and locks its row until the end of the transaction. */

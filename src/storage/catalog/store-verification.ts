@@ -4,11 +4,10 @@ import type { CompleteFile, Micros } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database } from '../database/database.js';
 import type { Catalog } from './catalog.js';
-import { inSnapshot } from './catalog-rows.js';
 import { judgePastFiles } from './history/record-history.js';
 import { enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
 import { fileOf, pastFileOf } from './rows.js';
-import { IS_STORED, rowChunksOf, withDataset } from './statements.js';
+import { IS_STORED, inSnapshot, rowChunksOf, withDataset } from './statements.js';
 
 /** The jobs of a verification of the store: one for each blob, with the id of the file as key. */
 export const VERIFY_JOB = 'verify-blob' satisfies JobKind;
