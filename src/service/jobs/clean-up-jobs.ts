@@ -47,7 +47,7 @@ export function cleanUpJobs(
       await releaseLeases(dependencies, { signal });
     }),
     repeated('empty-trash', interval, (signal) => emptyTrash(dependencies, signal)),
-    repeated('prune-history', 10 * MINUTE, (signal) => retention.run(now(), signal)),
+    repeated('prune-history', interval, (signal) => retention.run(now(), signal)),
     repeated('prune-tokens', 10 * MINUTE, () => pruneTokens(database, { now: now() })),
     repeated('clean-store', 6 * HOUR, (signal) => cleanStore(dependencies, signal)),
   ];

@@ -33,12 +33,15 @@ export class Retention {
   async run(now: Micros, signal?: AbortSignal): Promise<void> {
     const { lifetime, maxBytes } = this.#options;
     const kept = lifetime === 0 ? 1 : KEPT_HOWEVER_OLD;
-    const expired = this.#unpinned()
-      .where('changed_at', '<=', now - lifetime)
-      .where(sql<boolean>`number <= dataset.revision - ${sql.lit(kept)}`);
-    for (const revision of await expired.execute()) {
-      if (signal?.aborted) return;
-      await this.#delete(revision, now);
+    for (const { id } of await this.#datasetsWithExpired(now - lifetime, kept)) {
+      const expired = this.#unpinned()
+        .where('dataset_id', '=', id)
+        .where('changed_at', '<=', now - lifetime)
+        .where(sql<boolean>`number <= dataset.revision - ${sql.lit(kept)}`);
+      for (const revision of await expired.execute()) {
+        if (signal?.aborted) return;
+        await this.#delete(revision, now);
+      }
     }
     const accounts = this.#db.query.selectFrom('account').select('id').where('history_bytes', '>', maxBytes);
     for (const { id } of await accounts.execute()) {
@@ -49,6 +52,20 @@ export class Retention {
         await this.#delete(revision, now);
       }
     }
+  }
+
+  /** The oldest unpinned revision of a dataset expires first, so that no other is read. */
+  async #datasetsWithExpired(changedBy: Micros, kept: number): Promise<{ id: string }[]> {
+    const oldest = sql`(
+      select min(number) from revision as other where other.dataset_id = dataset.id and other.pinned_at is null
+    )`;
+    const select = sql<{ id: string }>`
+      select dataset.id from dataset
+      join revision on revision.dataset_id = dataset.id and revision.number = ${oldest}
+      where dataset.revision > ${kept} and revision.number <= dataset.revision - ${sql.lit(kept)}
+        and revision.changed_at <= ${changedBy}`;
+    const [datasets] = await this.#db.read([statementOf(this.#db.query, select)]);
+    return datasets;
   }
 
   #unpinned() {
