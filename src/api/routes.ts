@@ -131,7 +131,7 @@ export const ROUTES = {
   'links.replace': route('PUT /:id/links', 'Replace the links of a training dataset to its controls and its mask', {
     body: linksBody,
     answer: wireLinkStates,
-    errors: ['wrong_role', 'quota_exceeded'],
+    errors: ['wrong_role'],
   }),
   'links.read': route(
     'GET /:id/pairs',

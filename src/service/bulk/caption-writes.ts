@@ -82,7 +82,7 @@ export class CaptionWrites {
     const parsed = parseCaptions(captions).map((caption) => ({ ...caption, id: newId() }));
     if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const trashedUntil = now() + TRASH_LIFETIME;
-    await catalog.addToTrash(
+    await catalog.trash.add(
       parsed.map(({ id }) => blobKeyOf({ id, datasetId: key.id })),
       trashedUntil,
     );

@@ -19,9 +19,6 @@ const BLOCKED_PAUSE: Micros = 60 * MICROS_PER_SECOND;
 
 const DATASETS_PER_PAGE = 100;
 
-/** Targets that are mounted when a dataset changes that they link to. */
-const MAX_TARGETS = 10_000;
-
 /** The dataset of the job that enqueues all of them. */
 const ALL = '';
 
@@ -94,7 +91,7 @@ export class MountRoot {
       const jobs = chunk.map(({ id, accountId }) => {
         return { kind: 'mount' as const, key: this.#prefix + id, accountId: this.#prefix + accountId, dueAt };
       });
-      await this.#dependencies.jobs.add(jobs, { ifWaiting: 'earlier' });
+      await this.#dependencies.jobs.add(jobs);
     }
   }
 
@@ -151,7 +148,7 @@ export class MountRoot {
    */
   async #belongsToTarget({ id, accountId }: Dataset): Promise<boolean> {
     const { catalog, now } = this.#dependencies;
-    const targets = await catalog.links.linkingTo(id, MAX_TARGETS);
+    const targets = await catalog.links.linkingTo(id);
     if (targets.length === 0) return false;
     await this.#enqueue(
       targets.map((target) => ({ id: target.id, accountId })),

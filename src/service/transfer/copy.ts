@@ -4,7 +4,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { errorIn } from '../../dataset/problems.js';
-import type { BlobReader, BlobStore } from '../../storage/blobs/blobs.js';
+import type { BlobReader, BlobStore, StoredObject } from '../../storage/blobs/blobs.js';
 import { Catalog } from '../../storage/catalog/catalog.js';
 import {
   BlobMissing,
@@ -16,9 +16,8 @@ import {
   replaceCatalog,
   snapshotCatalog,
   storedTotals,
-  unreferencedIn,
 } from '../../storage/catalog/copy-catalog.js';
-import { fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
+import { datasetsOfBlobs, fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
@@ -320,4 +319,12 @@ async function removeUnreferenced(catalog: string, blobs: BlobStore): Promise<nu
     await database.close();
   }
   return removed;
+}
+
+/** The blobs and thumbnails of a page that a catalog does not name. */
+async function unreferencedIn(page: readonly StoredObject[], catalog: Database): Promise<StoredObject[]> {
+  const stored = page.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail');
+  const ids = stored.flatMap(({ fileId }) => fileId ?? []);
+  const named = await datasetsOfBlobs(catalog, ids);
+  return stored.filter(({ fileId }) => fileId === undefined || !named.has(fileId));
 }

@@ -6,13 +6,12 @@ import { storedTotals } from '../../storage/catalog/copy-catalog.js';
 import { openCatalog, type OpenCatalog } from '../../storage/catalog/open-catalog.js';
 import {
   blobsToVerify,
+  datasetsOfBlobs,
   enqueueVerification,
   type FileWithProblem,
-  filesById,
   filesWithProblems,
-  pastDatasetIds,
-  trashOf,
 } from '../../storage/catalog/store-verification.js';
+import { Trash } from '../../storage/catalog/trash.js';
 import type { Database } from '../../storage/database/database.js';
 import { openBlobReader } from '../../storage/open-blobs.js';
 import { hasDisappeared } from '../check/fetch-intact.js';
@@ -160,17 +159,16 @@ const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
 export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
   const { database, inventory } = context;
   const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
-  const trashBefore = await trashOf(database, ids);
-  const files = await filesById(database, ids);
-  const past = await pastDatasetIds(database, ids);
-  const trash = new Set([...trashBefore, ...(await trashOf(database, ids))]);
-  const trashedIds = new Set([...trash].map((key) => key.slice(key.indexOf('/') + 1)));
+  const trash = new Trash(database);
+  const before = await trash.keysOf(ids);
+  const datasets = await datasetsOfBlobs(database, ids);
+  const trashed = new Set([...before, ...(await trash.keysOf(ids))]);
+  const trashedIds = new Set([...trashed].map((key) => key.slice(key.indexOf('/') + 1)));
   const isNamed = ({ fileId: id = '', kind, datasetId, changedAt }: StoredObject): boolean => {
     if (kind === 'temporary') return changedAt >= Date.now() - MAX_FLIGHT_MS;
-    const isTrashed = datasetId === undefined ? trashedIds.has(id) : trash.has(blobKeyOf({ id, datasetId }));
-    const file = files.get(id);
-    const named = [past.get(id), file?.upload.state === 'rejected' ? undefined : file?.datasetId];
-    return isTrashed || named.some((each) => each !== undefined && each === (datasetId ?? each));
+    if (datasetId === undefined ? trashedIds.has(id) : trashed.has(blobKeyOf({ id, datasetId }))) return true;
+    const found = datasets.get(id);
+    return found !== undefined && (datasetId ?? found) === found;
   };
   const strays: StrayObject[] = [];
   for (const object of objects) {

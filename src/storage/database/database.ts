@@ -9,10 +9,7 @@ export type Query = Kysely<Schema>;
 /** A database with the tables of `Schema`: SQLite or Postgres. */
 export interface Database {
   readonly query: Query;
-  /**
-   * True if several write transactions may be open at once, so that a transaction must lock a row that it reads in order to
-   * write. False if there is one writer at a time.
-   */
+  /** True if several write transactions may be open at once. Statements lock rows in any case; SQLite leaves the clause out. */
   readonly hasRowLocks: boolean;
 
   /**

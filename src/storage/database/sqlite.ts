@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { type Compilable, SqliteAdapter, SqliteQueryCompiler, sql } from 'kysely';
+import { type Compilable, type SelectModifierNode, SqliteAdapter, SqliteQueryCompiler, sql } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
 import { programFile } from '../../program-file.js';
 import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from '../backend-unusable.js';
@@ -28,7 +28,7 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
     reader ??= new SqliteThread({ path, role: 'reader', journalMode: 'wal' });
     return reader.request(statements, { id: reader.newId(), isDurable: false });
   };
-  const dialect = { createAdapter: () => new SqliteAdapter(), createQueryCompiler: () => new SqliteQueryCompiler() };
+  const dialect = { createAdapter: () => new SqliteAdapter(), createQueryCompiler: () => new CompilerWithoutLocks() };
   const database: Database = {
     query: queryOver(dialect, async (compiled) => {
       const statements = [{ compile: () => compiled }] as const;
@@ -192,6 +192,13 @@ class SqliteThread {
     this.#ended ??= cause;
     for (const { reject } of this.#inFlight.values()) reject(catalogUnavailable(this.#ended));
     this.#inFlight.clear();
+  }
+}
+
+/** SQLite has one writer at a time, and no syntax for row locks such as `for update`. */
+class CompilerWithoutLocks extends SqliteQueryCompiler {
+  protected override visitSelectModifier(node: SelectModifierNode): void {
+    if (node.modifier === 'Distinct') super.visitSelectModifier(node);
   }
 }
 

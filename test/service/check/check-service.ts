@@ -217,7 +217,7 @@ export async function openPlace(place: Place) {
       const found = (await metadata.jobs.counts()).find(({ kind }) => kind === 'check-file');
       return { waiting: found?.waiting ?? 0, running: found?.running ?? 0, failed: found?.failed ?? 0 };
     },
-    trash: async () => (await metadata.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).sort(),
+    trash: async () => (await metadata.catalog.trash.due(Number.MAX_SAFE_INTEGER)).sort(),
   };
 }
 

@@ -168,9 +168,7 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       await expect.poll(() => written.size).toBe(0);
       await put(used!, 'a cat');
       await put(withdrawn!, 'a fox');
-      await jobs.add([{ kind: 'find-uploads', key: key.id, accountId: key.accountId, dueAt: now() }], {
-        ifWaiting: 'earlier',
-      });
+      await jobs.add([{ kind: 'find-uploads', key: key.id, accountId: key.accountId, dueAt: now() }]);
       advance(0);
       await expect.poll(() => ignored.toSorted()).toEqual([used!, withdrawn!].map(blobKeyOf).toSorted());
       await expect.poll(() => written.size).toBe(0);

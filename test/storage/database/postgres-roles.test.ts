@@ -181,7 +181,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => 
       });
       expect(await installationSetting(database.query, 'link-key', () => 'secret')).toBe('secret');
       expect(await catalog.deleteDataset(key, now())).toBe(true);
-      expect([isHeard, await catalog.expiredTrash(now())]).toEqual([true, []]);
+      expect([isHeard, await catalog.trash.due(now())]).toEqual([true, []]);
     } finally {
       await close();
     }

@@ -88,9 +88,8 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const changes = files.map((file) => reserveFile(one, file));
     expect(await two.catalog.deleteDataset(dataset, 10)).toBe(true);
     const done = await Promise.all(changes);
-    await two.catalog.trashDeleted();
     const kept = files.filter((_, i) => done[i] !== undefined).map((file) => `${dataset.id}/${file.id}`);
-    expect((await two.catalog.expiredTrash(1000)).sort()).toEqual(kept.sort());
+    expect((await two.catalog.trash.due(1000)).sort()).toEqual(kept.sort());
     const [counted] = await onDatabase(url, 'select count(*)::int as files from file');
     expect(counted?.rows).toEqual([{ files: 0 }]);
   });
