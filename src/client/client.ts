@@ -1,4 +1,4 @@
-import type { WireDatasetChange, WireFileKind } from '../api/schemas.js';
+import type { WireDataset, WireDatasetChange, WireDatasetWithFiles, WireFileKind } from '../api/schemas.js';
 import type { WireRole, WireStatus } from '../api/values.js';
 import { BulkCalls } from './bulk-calls.js';
 import {
@@ -12,7 +12,7 @@ import {
   WebhookCalls,
 } from './calls.js';
 import { DownloadLinks } from './download-links.js';
-import { changesIn, type DatasetEvent, datasetEventsIn } from './event-stream.js';
+import { eventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import {
@@ -24,8 +24,8 @@ import {
   type StreamOptions,
   type WriteOptions,
 } from './requests.js';
+import { sleep } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
-import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
 export type {
   WireNewShare as NewShare,
@@ -56,13 +56,28 @@ export type {
   WireWebhook as Webhook,
 } from '../api/webhook-schemas.js';
 export type { NewTokenRights } from './calls.js';
-export type { DatasetEvent } from './event-stream.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
 export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
-export type { WaitOptions } from './wait-until-ready.js';
 export { DownloadLinks, TrainyardError };
+
+/** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
+export type DatasetEvent =
+  | { readonly type: 'open' }
+  | { readonly type: 'dataset'; readonly dataset: WireDataset }
+  | { readonly type: 'deleted'; readonly id: string };
+
+export interface WaitOptions extends CallOptions {
+  /** Called with every answer, the first one included. */
+  readonly onStatus?: (dataset: WireDatasetWithFiles) => void;
+}
+
+/** How long one request asks trainyard to wait for a change. */
+const WAIT_SECONDS = 30;
+
+/** The least time between two requests, for services that answer without waiting. */
+const POLL_INTERVAL_MS = 1000;
 
 /**
  * A client of the Trainer dataset API. It needs only `fetch`, so it runs in browsers, Node, Deno and Bun. It works with any
@@ -88,11 +103,11 @@ export class TrainyardClient {
   /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
-    this.rechecks = new RecheckCalls(this.#requests);
-    this.sessions = new SessionCalls(this.#requests);
     this.bulk = new BulkCalls(this.#requests);
     this.datasets = new DatasetCalls(this.#requests);
     this.pairs = new PairCalls(this.#requests);
+    this.rechecks = new RecheckCalls(this.#requests);
+    this.sessions = new SessionCalls(this.#requests);
     this.history = new HistoryCalls(this.#requests);
     this.webhooks = new WebhookCalls(this.#requests);
     this.tokens = new TokenCalls(this.#requests);
@@ -165,8 +180,15 @@ export class TrainyardClient {
    * Polls until the dataset is READY or FAILED.
    * @example const { status, error } = await client.waitUntilReady(dataset.id);
    */
-  waitUntilReady(id: string, options: WaitOptions = {}) {
-    return waitUntilReady((waitSeconds) => this.status(id, { waitSeconds, signal: options.signal }), options);
+  async waitUntilReady(id: string, { signal, onStatus }: WaitOptions = {}) {
+    for (let waitSeconds: number | undefined; ; waitSeconds = WAIT_SECONDS) {
+      // Not the time of day, which may be set back meanwhile.
+      const requestedAt = performance.now();
+      const dataset = await this.status(id, { waitSeconds, signal });
+      onStatus?.(dataset);
+      if (dataset.status === 'READY' || dataset.status === 'FAILED') return dataset;
+      if (waitSeconds !== undefined) await sleep(requestedAt + POLL_INTERVAL_MS - performance.now(), signal);
+    }
   }
 
   /**
@@ -176,8 +198,13 @@ export class TrainyardClient {
    * @example for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
    */
   async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
+    const { datasetChangeOf } = await import('./contract.js');
     const query = { linked: linked === true ? ('true' as const) : undefined };
-    yield* changesIn((signal) => this.#requests.response('dataset.events', { id }, { query, signal }), options);
+    const open = (signal: AbortSignal) => this.#requests.response('dataset.events', { id }, { query, signal });
+    for await (const { name, data } of eventsIn(open, options)) {
+      if (name === 'deleted') return;
+      if (name === 'dataset') yield datasetChangeOf(data);
+    }
   }
 
   /**
@@ -187,7 +214,13 @@ export class TrainyardClient {
    * @example for await (const event of client.allEvents()) if (event.type === 'dataset') console.log(event.dataset.name);
    */
   async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
-    yield* datasetEventsIn((signal) => this.#requests.response('account.events', {}, { signal }), options);
+    const { datasetOf } = await import('./contract.js');
+    const open = (signal: AbortSignal) => this.#requests.response('account.events', {}, { signal });
+    for await (const { name, data } of eventsIn(open, options)) {
+      if (name === 'open') yield { type: 'open' };
+      if (name === 'dataset') yield { type: 'dataset', dataset: datasetOf(data) };
+      if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
+    }
   }
 
   /**

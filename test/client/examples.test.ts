@@ -20,38 +20,46 @@ declare const video: HTMLVideoElement;
 
 interface Documented {
   readonly name: string;
-  /** The code of `@example`; `undefined` if the method has none. */
+  /** The code of `@example`. */
   readonly example: string | undefined;
 }
 
 const documented = [
   ...documentedIn('src/client/client.ts', 'TrainyardClient'),
   ...documentedIn('src/client/download-links.ts', 'DownloadLinks'),
-  ...documentedIn('src/client/bulk-calls.ts', 'BulkCalls'),
-  ...documentedIn('src/client/calls.ts', 'DatasetCalls'),
-  ...documentedIn('src/client/calls.ts', 'PairCalls'),
-  ...documentedIn('src/client/calls.ts', 'HistoryCalls'),
-  ...documentedIn('src/client/calls.ts', 'RecheckCalls'),
-  ...documentedIn('src/client/calls.ts', 'WebhookCalls'),
-  ...documentedIn('src/client/calls.ts', 'SessionCalls'),
-  ...documentedIn('src/client/calls.ts', 'ShareCalls'),
-  ...documentedIn('src/client/calls.ts', 'TokenCalls'),
+  ...['bulk-calls', 'calls'].flatMap((file) => documentedClassesIn(`src/client/${file}.ts`)),
 ];
+
+/** The classes of a file that extend `Calls`. */
+function documentedClassesIn(path: string): Documented[] {
+  return parsed(path)
+    .statements.filter(ts.isClassDeclaration)
+    .filter(({ heritageClauses }) => heritageClauses !== undefined)
+    .map((each) => ({ name: each.name?.text ?? '', example: exampleOf(each) }));
+}
+
+function parsed(path: string): ts.SourceFile {
+  return ts.createSourceFile(path, ts.sys.readFile(`${ROOT}${path}`) ?? '', ts.ScriptTarget.ES2023, true);
+}
+
+function exampleOf(node: ts.Node): string | undefined {
+  const tag = ts.getJSDocTags(node).find(({ tagName }) => tagName.text === 'example');
+  return ts.getTextOfJSDocComment(tag?.comment);
+}
 
 /** The public methods of a class. */
 function documentedIn(path: string, className: string): Documented[] {
-  const source = ts.createSourceFile(path, ts.sys.readFile(`${ROOT}${path}`) ?? '', ts.ScriptTarget.ES2023, true);
-  const found = source.statements.find(
+  const found = parsed(path).statements.find(
     (statement): statement is ts.ClassDeclaration =>
       ts.isClassDeclaration(statement) && statement.name?.text === className,
   );
   const methods = (found?.members ?? [])
     .filter(ts.isMethodDeclaration)
     .filter(({ name }) => name && ts.isIdentifier(name));
-  return methods.map((method) => {
-    const tag = ts.getJSDocTags(method).find(({ tagName }) => tagName.text === 'example');
-    return { name: `${className}.${method.name?.getText()}`, example: ts.getTextOfJSDocComment(tag?.comment) };
-  });
+  return methods.map((method) => ({
+    name: `${className}.${method.name?.getText()}`,
+    example: exampleOf(method),
+  }));
 }
 
 /** The messages of the compiler for a module, against the types of the built package. */
@@ -76,7 +84,7 @@ function compile(code: string): string[] {
   return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
-test('each public method of the client has an example', () => {
+test('each public method of the client and each group of its calls has an example', () => {
   expect(documented.length).toBeGreaterThan(20);
   expect(documented.filter(({ example }) => !example).map(({ name }) => name)).toEqual([]);
 });
