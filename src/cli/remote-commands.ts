@@ -1,11 +1,11 @@
 import type { OpenDataFolder } from './commands/mount.js';
-import type { StoreVerification } from './commands/verify.js';
-import type { CommandGroup } from './program.js';
+import type { AddCommands, CommandGroup } from './program.js';
 
 /** What commands can do on the machine that holds an installation. */
 export interface InstallationAccess {
   readonly openDataFolder?: OpenDataFolder;
-  readonly loadStoreVerification?: () => Promise<StoreVerification>;
+  /** `verify` with `--store`. */
+  readonly loadVerifyStore?: () => Promise<AddCommands>;
 }
 
 /** The commands that need a service alone, or none; they are also in the package that a service serves. */
@@ -33,11 +33,8 @@ export function remoteCommands(options: InstallationAccess = {}): readonly Comma
           (await import('./commands/datasets.js')).addDatasetCommands,
         pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
         'log diff rollback undo pin unpin': async () => (await import('./commands/history.js')).addHistoryCommands,
-        'verify recheck': async () => {
-          const { addVerifyCommand } = await import('./commands/verify.js');
-          const store = await options.loadStoreVerification?.();
-          return (program) => addVerifyCommand(program, { store });
-        },
+        'verify recheck':
+          options.loadVerifyStore ?? (async () => (await import('./commands/verify.js')).addVerifyCommand),
         webhook: async () => (await import('./commands/webhook.js')).addWebhookCommands,
       },
     },

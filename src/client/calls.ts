@@ -104,7 +104,7 @@ export class HistoryCalls extends Calls {
   }
 
   /** Keeps a revision until it is unpinned or the dataset is deleted. */
-  pin(id: string, number: number, { note, ...options }: CallOptions & { note?: string } = {}) {
+  pin(id: string, number: number, { note, ...options }: CallOptions & { note?: string | undefined } = {}) {
     return this.requests.json('revision.pin', { id, number }, { body: { note }, ...options });
   }
 
@@ -201,7 +201,7 @@ export class ShareCalls extends Calls {
    * Makes a link to the page of a dataset, which shows and downloads its current files. It expires after a week by default,
    * and can't be read again.
    */
-  make(id: string, options: CallOptions & { name?: string; expiresInSeconds?: number } = {}) {
+  make(id: string, options: CallOptions & { name?: string | undefined; expiresInSeconds?: number } = {}) {
     const { name, expiresInSeconds, signal } = options;
     const body = { name, expires_in: expiresInSeconds };
     return this.requests.json('share.create', { id }, { body, isRepeatable: false, signal });

@@ -70,7 +70,6 @@ describe('serve', () => {
     ['token', 'revoke', 'x'],
     ['backup', 'copy'],
     ['verify', '--store'],
-    ['check-store'],
     ['jobs'],
     ['mount', 'photos', '--into', 'datasets'],
   ])('only a server makes a data folder: %s %s', async (...args) => {

@@ -1,14 +1,15 @@
 import { setPriority } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { StrayObject } from '../../../service/verify/find-strays.js';
 import type { Repair, StoreProgress, VerifiedStore } from '../../../service/verify/verify-store.js';
+import { serviceAction } from '../../remote.js';
 import { addSettings, configFrom } from '../../settings.js';
-import { EXIT } from '../../terminal/exit-codes.js';
+import { CommandError, EXIT } from '../../terminal/exit-codes.js';
 import { printOutput } from '../../terminal/print.js';
 import { bar, percent } from '../../terminal/progress.js';
 import { counted, formatBytes, printable } from '../../terminal/text.js';
 import { withTransferProgress } from './transfer.js';
-import type { StoreOptions, StoreVerification } from '../verify.js';
+import { addVerifyCommand, verifyDatasets } from '../verify.js';
 
 /** Findings that are listed; all are counted and repaired. */
 const MAX_LISTED_FINDINGS = 1000;
@@ -38,19 +39,24 @@ JSON line a second on standard error.
 Its exit codes: 0 nothing was found, or everything was repaired; 65 something is left; 66 there is no installation; 69 or 75 a
 backend does not answer; 130 interrupted.`;
 
-/** The part of `trainyard verify` that opens an installation. */
-export const storeVerification: StoreVerification = { help: HELP, addOptions, run: verify };
-
-/** `trainyard check-store`, the earlier name of `trainyard verify --store` */
-export function addCheckStoreCommand(program: Command): void {
-  const command = program.command('check-store', { hidden: true }).description('The earlier name of "verify --store".');
-  addOptions(command.option('--json', 'print JSON for scripts').action(verify));
-}
-
-function addOptions(command: Command): void {
-  command.option('--repair', 'with --store: remove orphaned and unfinished objects');
+/** `trainyard verify`, also with `--store`, which opens an installation. */
+export function addVerifyStoreCommand(program: Command): void {
+  const command = addVerifyCommand(program)
+    .addOption(
+      new Option('--store', 'verify the whole store on this machine').conflicts(['url', 'token', 'start', 'wait']),
+    )
+    .option('--repair', 'with --store: remove orphaned and unfinished objects')
+    .addHelpText('after', HELP);
   addSettings(command, ['data', 'databaseUrl', 'blobsUrl', 'blobGraceSeconds']);
+  const byService = serviceAction(command, verifyDatasets);
+  command.action((dataset, options) => {
+    if (options.store !== true) return byService(dataset, options, command);
+    if (dataset === undefined) return verify(options);
+    throw new CommandError(EXIT.usage, '--store verifies all datasets. Name none with it.');
+  });
 }
+
+type StoreOptions = Record<string, string> & { json?: true; repair?: true };
 
 async function verify({ json, repair, ...settings }: StoreOptions): Promise<void> {
   const { dataFolder, databaseUrl, blobs, blobGrace } = configFrom(settings);
