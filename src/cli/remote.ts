@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -201,8 +201,6 @@ function readSaved(): Partial<Remote> {
   if (folder === undefined) return {};
   const path = join(folder, 'config.json');
   try {
-    // Opening a pipe would wait for a writer forever.
-    if (!statSync(path).isFile()) throw new Error('it is not a file');
     const saved: Partial<Remote> = JSON.parse(readFileSync(path, 'utf8')) ?? {};
     const isText = (value: unknown) => value === undefined || typeof value === 'string';
     if (!isText(saved.url) || !isText(saved.token)) throw new Error('its URL or its token is not text');

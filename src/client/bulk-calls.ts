@@ -73,7 +73,9 @@ export class BulkCalls extends Calls {
       const { answer, isRepeated } = await this.requests.change('files.delete', { id }, call);
       // As in the removal of one file: an earlier attempt may have deleted it and lost the answer.
       const isDeleted = ({ deleted, current }: (typeof removed)[number]) => deleted || (isRepeated && !current);
-      removed.push(...answer.files.map((file) => (isDeleted(file) ? { filename: file.filename, deleted: true } : file)));
+      removed.push(
+        ...answer.files.map((file) => (isDeleted(file) ? { filename: file.filename, deleted: true } : file)),
+      );
     }
     return removed;
   }
