@@ -153,26 +153,6 @@ describe('the client', () => {
     expect(() => clientAt('nonsense')).toThrow('URL');
   });
 
-  test('retries a request whose answer was lost or cut; a repeated deletion succeeds', async () => {
-    const { id } = await clientAt(server.url).create();
-    proxy.rule(({ time }) => (time === 1 ? 'cut-answer' : undefined));
-    expect(await clientAt(proxy.url).status(id)).toMatchObject({ id, files: [] });
-    proxy.rule(({ time }) => (time === 1 ? 'lose-answer' : undefined));
-    await clientAt(proxy.url).remove(id);
-    expect(proxy.requests('DELETE', id).map(({ status }) => status)).toEqual([undefined, 404]);
-    await expect(clientAt(proxy.url).remove(id)).rejects.toMatchObject({ status: 404 });
-  });
-
-  test('withdrawing an upload succeeds when it is retried after a lost answer', async () => {
-    const { id } = await clientAt(server.url).create();
-    await clientAt(server.url).uploadLinks(id, { 'é.txt': 5 });
-    proxy.rule(({ time }) => (time === 1 ? 'lose-answer' : undefined));
-    await clientAt(proxy.url).withdraw(id, 'é.txt');
-    expect(proxy.requests('DELETE', id).map(({ status }) => status)).toEqual([undefined, 404]);
-    expect(await clientAt(server.url).status(id)).toMatchObject({ status: 'DRAFT' });
-    await expect(clientAt(proxy.url).withdraw(id, 'é.txt')).rejects.toMatchObject({ status: 404, errorCode: 404002 });
-  });
-
   test('rejects with the reason of its signal', async () => {
     const { id } = await clientAt(server.url).create();
     const stop = new AbortController();
