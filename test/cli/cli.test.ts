@@ -211,13 +211,6 @@ describe('token', () => {
     expect([await statusWith(made!.secret), await statusWith(kept!.secret)]).toEqual([401, 200]);
   });
 
-  test('tokens of one account see the same datasets; tokens of another account do not', async () => {
-    const [one, two, other] = await Promise.all(['a', 'a', 'b'].map((account) => server.api(account)));
-    const id = await one!.newDataset();
-    expect((await two!.status(id)).status).toBe(200);
-    expect((await other!.status(id)).status).toBe(404);
-  });
-
   test('is never stored in plain text', async () => {
     const secret = (await token('create')).stdout.trim();
     for (const name of await readdir(server.dataFolder)) {
