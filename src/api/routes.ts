@@ -30,6 +30,8 @@ export interface RouteOptions {
   /** The signed link that it accepts instead of a token. */
   readonly link?: 'download' | 'tar' | 'upload';
   readonly query?: z.ZodObject;
+  /** Whether it answers with the bytes of files, which may take as long as its client is slow. */
+  readonly isDownload?: true;
   /** The descriptions of headers that it reads. */
   readonly headers?: Readonly<Record<string, string>>;
   /** A JSON body. A body of another `bodyType` is read by the handler. */
@@ -184,6 +186,7 @@ export const ROUTES = {
   }),
   'file.read': route('GET /:id/files/:filename', 'The bytes of a file; supports ranges and ETags', {
     access: 'share',
+    isDownload: true,
     link: 'download',
     query: requests.fileQuery,
     headers: READ,
@@ -219,6 +222,7 @@ export const ROUTES = {
   ),
   'files.archive': route('POST /:id/archive', 'Several files as one tar archive, in the order of the request', {
     access: 'share',
+    isDownload: true,
     query: requests.revisionQuery,
     body: requests.namesBody,
     answer: { ...TAR, headers: LENGTH },
@@ -226,6 +230,7 @@ export const ROUTES = {
   }),
   'files.zip': route('GET /:id/zip', 'All files as one uncompressed zip archive', {
     access: 'share',
+    isDownload: true,
     link: 'download',
     query: requests.revisionQuery,
     answer: { description: 'The archive.', types: ['application/zip'], headers: { ...LENGTH, ...NAMED } },
@@ -258,6 +263,7 @@ export const ROUTES = {
   ),
   'tar.read': route('GET /:id/tar', 'A READY state as a tar archive of the folder that a mount makes', {
     link: 'tar',
+    isDownload: true,
     query: requests.manifestQuery,
     headers: READ,
     answer: { ...TAR, headers: RANGES },
