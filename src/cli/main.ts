@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { addCommands, type CommandGroup, runProgram } from './program.js';
-import { type InstallationAccess, remoteCommands } from './remote-commands.js';
+import { type CommandParts, remoteCommands } from './remote-commands.js';
 
-const openDataFolder: InstallationAccess['openDataFolder'] = async (data) => {
+const openDataFolder: CommandParts['openDataFolder'] = async (data) => {
   const [{ openLocal }, { configFrom }] = await Promise.all([
     import('./mount/local-source.js'),
     import('./settings.js'),
@@ -10,7 +10,7 @@ const openDataFolder: InstallationAccess['openDataFolder'] = async (data) => {
   return openLocal(configFrom({ data }));
 };
 
-const loadVerifyStore = async () => (await import('./commands/installation/verify-store.js')).addVerifyStoreCommand;
+const loadVerify = async () => (await import('./commands/installation/verify-store.js')).addVerifyStoreCommand;
 
 const INSTALLATION: CommandGroup = {
   heading: 'The service, on the machine that holds its data',
@@ -24,5 +24,5 @@ const INSTALLATION: CommandGroup = {
 };
 
 await runProgram('A self-hosted training-dataset service for LoRA training.', (program, name) =>
-  addCommands(program, name, [...remoteCommands({ openDataFolder, loadVerifyStore }), INSTALLATION]),
+  addCommands(program, name, [...remoteCommands({ openDataFolder, loadVerify }), INSTALLATION]),
 );
