@@ -24,6 +24,8 @@ async function newFixture() {
   const client = clientAt(server.url);
   const { id } = await client.create();
   const a = await client.upload(id, 'a.txt', bytesOf('wagon'));
+  // Ends the first revision.
+  await client.history.pin(id, 1);
   await client.upload(id, 'b.txt', bytesOf('train'));
   await client.uploadLinks(id, { 'c.txt': 5 });
   return { id, a };
