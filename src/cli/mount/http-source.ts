@@ -7,16 +7,17 @@ import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
   digestNotKept,
-  type HttpSource,
   type MountFile,
   type MountLink,
   type MountManifest,
   type RangeResponse,
+  type RemoteSource,
   stateOfLink,
   statesUnknown,
   type WantedState,
 } from '../../service/mount/mount-source.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { filesOfArchive } from './read-archive.js';
 
 export interface HttpDataset {
   readonly id: string;
@@ -29,12 +30,12 @@ export interface HttpDataset {
 }
 
 /** A dataset of a service, read over HTTP. The service is not trusted: its manifest has to be that of this dataset. */
-export function httpSource(client: TrainyardClient, dataset: HttpDataset, wanted: WantedState = {}): HttpSource {
+export function httpSource(client: TrainyardClient, dataset: HttpDataset, wanted: WantedState = {}): RemoteSource {
   const { id, url } = dataset;
   // Files are read from the revision of the manifest, so that a change of the dataset does not disturb the transfer.
   let revision: number | undefined;
   return {
-    kind: 'http',
+    kind: 'remote',
     name: url,
     manifest: async (signal) => {
       const manifest = await readManifest(client, dataset, { wanted, signal });
@@ -52,14 +53,14 @@ export function httpSource(client: TrainyardClient, dataset: HttpDataset, wanted
       });
       return rangeResponseOf(response, file);
     },
-    readTogether: async (files, signal) => {
+    readTogether: async function* (files, signal) {
       const names = files.map(({ filename }) => filename);
       const response = await client.bulk.archive(id, names, { revision, signal }).catch((error) => {
         // The service has no archives, or one of the files was removed. Single downloads tell the two cases apart.
         if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
         throw error;
       });
-      return response && bytesOf(response);
+      if (response !== undefined) yield* filesOfArchive(bytesOf(response), files);
     },
   };
 }

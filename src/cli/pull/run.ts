@@ -6,8 +6,8 @@ import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import type { HttpSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
-import { receiveFiles, requireSpace } from '../../service/mount/receive-files.js';
+import type { RemoteSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
+import { bringFiles, requireSpace } from '../../service/mount/bring-files.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder } from '../../storage/sync-folder.js';
 import type { FileInspector } from '../folder/inspect-files.js';
@@ -36,7 +36,7 @@ const PARTIAL_FOLDER = '.trainyard-pull';
 /** A dataset, and the folder to pull it into. */
 export interface PullTask {
   readonly client: TrainyardClient;
-  readonly source: HttpSource;
+  readonly source: RemoteSource;
   /** The URL of the service. */
   readonly url: string;
   readonly folder: string;
@@ -251,9 +251,8 @@ async function fetchFiles(
   let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
   const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
   await requireSpace(partial, [{ folder: partial, files: placed }]);
-  await receiveFiles(partial, placed, {
+  await bringFiles(partial, placed, {
     source,
-    started: new Set(await readdir(partial)),
     concurrency: CONNECTIONS,
     signal,
     onBytes: (bytes) => {

@@ -6,7 +6,7 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { type Downloads, type HashedFile, hashedFileOf } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
-import { catalogSource, fileOfCatalog } from './catalog-source.js';
+import { catalogSource, storedFileOf } from './catalog-source.js';
 import { type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
 import { DatasetChanged, type MountableDataset, MountError, readMountSet, type WantedState } from './mount-source.js';
 import { RECORD_NAME, recordText } from './mounted-folder.js';
@@ -74,7 +74,7 @@ export class MountArchives {
       hash.update(record);
       return [
         ...plan.files.map((file) => {
-          const stored = hashedFileOf(fileOfCatalog(file));
+          const stored = hashedFileOf(storedFileOf(file));
           return { ...entryOf(`${name}/${file.mountedName}`, file.sizeBytes), file: stored };
         }),
         { ...entryOf(`${name}/${RECORD_NAME}`, record.length), record },

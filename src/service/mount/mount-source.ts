@@ -52,26 +52,12 @@ interface ManifestSource {
 }
 
 /** A dataset whose bytes are files of this machine. */
-export interface DataFolderSource extends ManifestSource {
-  readonly kind: 'data-folder';
+export interface LocalSource extends ManifestSource {
+  readonly kind: 'local';
   /** The file that holds the bytes of a file of the last manifest. */
   readonly pathOf: (file: MountFile) => string;
   /** The error for a file without bytes. */
   readonly missing: (file: MountFile) => Promise<Error>;
-}
-
-export interface BringOptions {
-  /** Names of files in the folder that an earlier attempt wrote, in full or in part. */
-  readonly started: ReadonlySet<string>;
-  /** Requests, or threads that copy and hash, at a time. At most one thread per core is used, and at most four. */
-  readonly concurrency: number;
-  /** Hard links instead of copies of images and videos; captions are always copied. */
-  readonly isHardLinked: boolean;
-  readonly signal: AbortSignal;
-  /** Called with the number of bytes received and checked; negative if bytes are discarded. */
-  readonly onBytes: (bytes: number) => void;
-  /** Called for each complete file with its modification time in milliseconds since 1970. */
-  readonly onFile: (file: PlacedFile, mtimeMs: number) => void;
 }
 
 /** Bytes of a file from `from` on, which may be an earlier byte than the one that was requested. */
@@ -81,18 +67,18 @@ export interface RangeResponse {
 }
 
 /** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
-export interface HttpSource extends ManifestSource {
-  readonly kind: 'http';
+export interface RemoteSource extends ManifestSource {
+  readonly kind: 'remote';
   /** @throws DatasetChanged if the source no longer has these bytes under that name */
   readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
-  /** A tar archive of the files, in that order; `undefined` if the source makes none. */
-  readonly readTogether?: (
-    files: readonly MountFile[],
+  /** Yields the files in order with their bytes, which are not checked. Ends early where the answer does; empty if the source can't. */
+  readonly readTogether: (
+    files: readonly PlacedFile[],
     signal: AbortSignal,
-  ) => Promise<AsyncIterable<Uint8Array> | undefined>;
+  ) => AsyncIterable<{ file: PlacedFile; bytes: Buffer }>;
 }
 
-export type MountSource = DataFolderSource | HttpSource;
+export type MountSource = LocalSource | RemoteSource;
 
 /** The state of a dataset to mount: an earlier revision, or the newest kept one with a digest; by default the latest. */
 export interface WantedState {
@@ -143,18 +129,6 @@ export function statesUnknown(name: string, revision: number): MountError {
 export function digestNotKept(error: unknown): MountError | undefined {
   const isOther = !(error instanceof Error && 'code' in error && error.code === 'revision_not_found');
   return isOther ? undefined : new MountError('digest_differs', error.message, { cause: error });
-}
-
-/** The error for a new file whose name the file system already has, although no two files of a folder have one name. */
-export function nameTaken(file: PlacedFile, files: readonly PlacedFile[], cause?: unknown): MountError {
-  const folded = ({ mountedName }: PlacedFile) => mountedName.toLowerCase();
-  const twin = files.find((each) => each !== file && folded(each) === folded(file));
-  const names = [twin, file].map((each) => JSON.stringify(each?.filename));
-  const message =
-    twin === undefined
-      ? `${names[1]} can't be written: another file has its name.`
-      : `${names.join(' and ')} would be one file, since the file system ignores case. Rename one of them in the dataset, or use another file system.`;
-  return new MountError('cannot_write', message, { cause });
 }
 
 /** A READY dataset whose filenames are valid and whose digest matches its files and links. */

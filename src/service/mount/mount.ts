@@ -1,4 +1,5 @@
-import { access, constants, lstat, rename } from 'node:fs/promises';
+import { existsSync, lstatSync } from 'node:fs';
+import { access, constants, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../dataset/errors.js';
@@ -8,10 +9,9 @@ import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder, syncFolder } from '../../storage/sync-folder.js';
 import { packageVersion } from '../../version.js';
 import type { CopyProgress } from '../transfer/copy-blobs.js';
-import { copyFiles } from './copy-files.js';
+import { type BringOptions, bringFiles, requireSpace } from './bring-files.js';
 import { type FolderChoices, type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
 import {
-  type BringOptions,
   DatasetChanged,
   digestOfFiles,
   MountError,
@@ -35,7 +35,6 @@ import {
   removeStaging,
   writeRecord,
 } from './mounted-folder.js';
-import { receiveFiles, requireSpace } from './receive-files.js';
 
 const LOCK_NAME = '.trainyard-mount.lock';
 
@@ -175,20 +174,20 @@ async function place(plans: readonly FolderPlan[], options: MountOptions): Promi
     placements.push(placement);
   }
   const outdated = placements.filter(({ isOutdated }) => isOutdated);
-  const isResumable = outdated.every(({ plan }) => plan.source.kind === 'http');
+  const isRemote = outdated.every(({ plan }) => plan.source.kind === 'remote');
   try {
-    await stageAll(outdated, { ...options, isResumable });
+    await stageAll(outdated, { ...options, isRemote });
     options.signal.throwIfAborted();
     // An old folder may have been changed while the new ones were written.
     for (const placement of outdated) {
       requireReplaceable({ ...placement, existing: await folderStateOf(placement.paths.folder) }, options);
     }
   } catch (error) {
-    const canResume = isResumable && !isDiskFull(error) && !(error instanceof MountError);
+    const canResume = isRemote && !isDiskFull(error) && !(error instanceof MountError);
     if (!canResume) for (const { paths } of outdated) await removeStaging(paths);
     throw error;
   }
-  await moveIntoPlace(outdated.map(({ paths }) => paths));
+  await moveIntoPlace(outdated);
   for (const { plan, paths, existing, warnings } of outdated) {
     warnings.push(...(await removeAside(paths, { isDiscarded: options.replaces })));
     if (existing.state === 'absent') warnings.push(...(await earlierNameWarnings(plan, options)));
@@ -199,7 +198,7 @@ async function place(plans: readonly FolderPlan[], options: MountOptions): Promi
 /** Restores the old folder if a mount was killed while it replaced a single one, and removes one that has a successor. */
 async function recover(paths: MountPaths): Promise<string[]> {
   const old = await readRecord(paths.aside);
-  if (old?.name !== paths.name || (await exists(paths.folder))) return removeAside(paths);
+  if (old?.name !== paths.name || existsSync(paths.folder)) return removeAside(paths);
   // Beside it may stand controls of another moment. It stays aside until this mount has replaced it.
   if (old.mounted_with === undefined) await rename(paths.aside, paths.folder);
   return [];
@@ -245,75 +244,69 @@ function requireReplaceable(
 /** Fills the staging folders with exactly the files of the plans, each checked against its size and SHA-256. */
 async function stageAll(
   placements: readonly Placement[],
-  { isResumable, ...options }: MountOptions & { isResumable: boolean },
+  { isRemote, ...options }: MountOptions & { isRemote: boolean },
 ): Promise<void> {
-  const startedIn = new Map<Placement, ReadonlySet<string>>();
-  for (const placement of placements) {
-    const { plan, paths } = placement;
+  for (const { plan, paths } of placements) {
     const record = { source: plan.source.name, ...recordOf(plan, () => 0) };
-    startedIn.set(placement, await openStaging(paths, record, { isResumable }));
+    await openStaging(paths, record, { isResumable: isRemote });
   }
-  if (isResumable) {
-    const paths = placements.map(({ plan, paths: { staging } }) => ({ folder: staging, files: plan.files }));
-    await requireSpace(options.root, paths);
+  if (isRemote) {
+    const folders = placements.map(({ plan, paths }) => ({ folder: paths.staging, files: plan.files }));
+    await requireSpace(options.root, folders);
   }
-  for (const [{ plan, paths }, started] of startedIn) {
-    const mtimes = await bringAll(plan, { ...options, started, folder: paths.staging });
-    await writeRecord(paths.staging, {
+  for (const { plan, paths } of placements) {
+    const { staging } = paths;
+    await bringAll(plan, staging, options);
+    await writeRecord(staging, {
       trainyard: packageVersion(),
       source: plan.source.name,
       mounted_at: new Date().toISOString(),
-      ...recordOf(plan, (file) => mtimes.get(file) ?? 0),
+      ...recordOf(plan, ({ mountedName }) => lstatSync(join(staging, mountedName)).mtimeMs),
     });
     await flushFolder(
-      paths.staging,
+      staging,
       plan.files.map(({ mountedName }) => mountedName),
     );
   }
 }
 
-/** Brings the files of a plan into its staging folder. @returns their modification times */
+/** Brings the files of a plan into its staging folder. */
 async function bringAll(
-  { dataset, parts, files: all }: FolderPlan,
-  { folder, onProgress, ...options }: MountOptions & { started: ReadonlySet<string>; folder: string },
-): Promise<ReadonlyMap<PlacedFile, number>> {
-  const mtimes = new Map<PlacedFile, number>();
-  const [totalFiles, totalBytes] = [all.length, bytesOf(all)];
-  let doneBytes = 0;
+  { dataset, parts, files }: FolderPlan,
+  folder: string,
+  { onProgress, ...options }: MountOptions,
+): Promise<void> {
+  const progress = { name: dataset.name, totalFiles: files.length, totalBytes: bytesOf(files) };
+  let [doneFiles, doneBytes] = [0, 0];
   const onBytes = (bytes: number) => {
     doneBytes += bytes;
-    onProgress?.({ name: dataset.name, totalFiles, doneFiles: mtimes.size, totalBytes, doneBytes });
+    onProgress?.({ ...progress, doneFiles, doneBytes });
   };
-  const onFile = (file: PlacedFile, mtimeMs: number) => void mtimes.set(file, mtimeMs);
-  for (const { source, files } of parts) {
-    const bringOptions: BringOptions = { ...options, onBytes, onFile };
-    if (source.kind === 'data-folder') await copyFiles(folder, files, { ...bringOptions, source });
-    else await receiveFiles(folder, files, { ...bringOptions, source });
+  const onFile = () => void doneFiles++;
+  for (const part of parts) {
+    await bringFiles(folder, part.files, { ...options, source: part.source, onBytes, onFile });
   }
   onBytes(0);
-  return mtimes;
 }
 
 /**
- * Moves staged folders into place, each beside the old one. The first, the target, is set aside before and moved in after its
+ * Moves staged folders into place, and the old ones aside. The first, the target, is set aside before and moved in after its
  * controls: between them there is none, rather than one with controls of another moment.
  */
-async function moveIntoPlace(paths: readonly MountPaths[]): Promise<void> {
-  const [first] = paths;
-  if (first === undefined) return;
+async function moveIntoPlace(placements: readonly Placement[]): Promise<void> {
   const setAside: MountPaths[] = [];
   try {
-    for (const each of paths) {
-      if (!(await exists(each.folder))) continue;
-      await rename(each.folder, each.aside);
-      setAside.push(each);
+    for (const { paths, existing } of placements) {
+      if (existing.state === 'absent') continue;
+      await rename(paths.folder, paths.aside);
+      setAside.push(paths);
     }
   } catch (error) {
     for (const { folder, aside } of setAside) await rename(aside, folder);
     throw error;
   }
-  for (const { folder, staging } of paths.toReversed()) await rename(staging, folder);
-  await syncFolder(first.root);
+  for (const { paths } of placements.toReversed()) await rename(paths.staging, paths.folder);
+  for (const { paths } of placements.slice(0, 1)) await syncFolder(paths.root);
 }
 
 /** A dataset that was renamed gets a new folder. The old one stays, and the trainer could read both. */
@@ -370,14 +363,4 @@ export async function unmountDataset(name: string, options: Pick<MountOptions, '
     await rename(paths.folder, paths.aside);
     await removeAside(paths);
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    (error) => {
-      if (hasErrno(error, 'ENOENT')) return false;
-      throw error;
-    },
-  );
 }

@@ -1,12 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { existsSync, lstatSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
-import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { openRegularFile } from '../../storage/regular-file.js';
+import { sha256Of } from './bring-files.js';
 import { MountError } from './mount-source.js';
 
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
@@ -23,7 +22,6 @@ const TRAINER_FILES =
   /^(\.aitk_size\.json|_latent_cache|_t_e_cache|_clip_vision_cache|_controls|\.thumbs|cache|metadata_cache\.json|.+\.npz|aspect_ratio_bucket_(indices|metadata)_.+\.json)$/s;
 
 const RECORD_FORMAT = 1;
-const CONCURRENT_CHECKS = 16;
 
 /** The content of `.mount.json`. */
 export interface MountRecord {
@@ -106,18 +104,15 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
   const record = await readRecord(folder);
   if (record === undefined) return { state: 'foreign' };
   const [changed, removed]: [string[], string[]] = [[], []];
-  await forEachConcurrent(record.files, CONCURRENT_CHECKS, async (file) => {
+  for (const file of record.files) {
     const path = join(folder, file.mounted_name);
-    const stats = await lstat(path).catch((error) => {
-      if (!hasErrno(error, 'ENOENT')) throw error;
-    });
+    // Synchronous: it takes some milliseconds for thousands of files, and ten times as long in Node's thread pool.
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const isSameSize = stats?.isFile() && stats.size === file.size_bytes;
     if (stats === undefined) removed.push(file.mounted_name);
-    else {
-      const isSameSize = stats.isFile() && stats.size === file.size_bytes;
-      const isSame = isSameSize && (stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256);
-      if (!isSame) changed.push(file.mounted_name);
-    }
-  });
+    else if (isSameSize && (stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256)) continue;
+    else changed.push(file.mounted_name);
+  }
   return { state: 'mounted', record, changed, removed, added: addedTo(record, names) };
 }
 
@@ -160,17 +155,17 @@ export function mountPathsOf(root: string, name: string): MountPaths {
 /**
  * Creates the staging folder with a record of the files that it will have, or continues one that an earlier mount has left.
  *
- * @returns the names of files that an earlier mount wrote, in full or in part
- * @throws MountError `cannot_write` if something else has its name, or its files
+ * @param options.isResumable keeps what the earlier mount has received
+ * @throws MountError `cannot_write` if something else has its name, if it has files of a person, or if the file system takes two
+ * of the names for one
  */
 export async function openStaging(
   { staging }: MountPaths,
   record: Omit<MountRecord, 'format'>,
   { isResumable }: { isResumable: boolean },
-): Promise<ReadonlySet<string>> {
+): Promise<void> {
   const earlier = await readRecord(staging);
   const wanted = new Set(record.files.map((file) => file.mounted_name));
-  const started = new Set<string>();
   if (earlier === undefined) {
     // A kill may leave it without a record.
     await rm(join(staging, NEW_RECORD_NAME), { force: true }).catch(() => {});
@@ -183,12 +178,26 @@ export async function openStaging(
     const added = addedTo(earlier, names);
     if (added.length > 0) throw inTheWay(staging, `it has files that trainyard did not write: ${listOf(added)}`);
     for (const name of names) {
-      if (isResumable && wanted.has(name)) started.add(name);
-      else if (name !== RECORD_NAME) await rm(join(staging, name), { recursive: true, force: true });
+      const isKept = name === RECORD_NAME || (isResumable && wanted.has(name));
+      if (!isKept) await rm(join(staging, name), { recursive: true, force: true });
     }
   }
   await writeRecord(staging, record);
-  return started;
+  requireDistinctNames(staging, [...wanted]);
+}
+
+/** @throws MountError `cannot_write` if the names differ in their case alone and the file system of the folder ignores it */
+function requireDistinctNames(folder: string, names: readonly string[]): void {
+  if (!existsSync(join(folder, RECORD_NAME.toUpperCase()))) return;
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const twin = seen.get(name.toLowerCase());
+    seen.set(name.toLowerCase(), name);
+    if (twin === undefined) continue;
+    const both = [twin, name].map((each) => JSON.stringify(each)).join(' and ');
+    const message = `${both} would be one file, since the file system ignores case. Rename one of them in the dataset, or use another file system.`;
+    throw new MountError('cannot_write', message);
+  }
 }
 
 function inTheWay(path: string, why: string): MountError {
@@ -284,12 +293,4 @@ export function recordText(record: Omit<MountRecord, 'format'>): string {
 export async function writeRecord(folder: string, record: Omit<MountRecord, 'format'>): Promise<void> {
   await writeFile(join(folder, NEW_RECORD_NAME), recordText(record));
   await rename(join(folder, NEW_RECORD_NAME), join(folder, RECORD_NAME));
-}
-
-/** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */
-export async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  const handle = await openRegularFile(path);
-  await pipeline(handle.createReadStream({ highWaterMark: 1024 * 1024 }), hash);
-  return hash.digest('hex');
 }
