@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
@@ -7,7 +7,7 @@ import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { RemoteSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
-import { bringFiles, requireSpace } from '../../service/mount/bring-files.js';
+import { bringFiles, bytesOf, requireSpace } from '../../service/mount/bring-files.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder } from '../../storage/sync-folder.js';
 import type { FileInspector } from '../folder/inspect-files.js';
@@ -105,7 +105,7 @@ function folderError(folder: string, cause: unknown, what: string): CommandError
  */
 export async function preparePull(task: PullTask): Promise<PreparedPull> {
   const { source, folder, url, rules } = task;
-  const manifest = await source.manifest(task.signal);
+  const manifest = await source.manifest({}, task.signal);
   const dataset = hashesIn(manifest);
   const state = await stateOf(folder, { url, datasetId: manifest.datasetId });
   const known = new Map([...(state?.files ?? []), ...storedSince(state?.sent ?? new Map(), dataset)]);
@@ -189,11 +189,8 @@ export async function runPull(task: PullTask, prepared: PreparedPull, plan: Sync
   const { folder, signal } = task;
   return transfer(task, prepared, plan).catch((error) => {
     signal.throwIfAborted();
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR') && !existsSync(folder)) {
-      const message = `${printable(folder)} was removed or renamed during the pull. Run the same command again to fetch all files.`;
-      throw new CommandError(EXIT.cannotCreate, message, { cause: error });
-    }
-    const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT');
+    // It may have been removed or renamed during the pull.
+    const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT', 'ENOTDIR', 'EEXIST');
     throw isOfFolder ? folderError(folder, error, "can't be written") : error;
   });
 }
@@ -204,26 +201,27 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   const conflicts = [...plan.conflicts];
   const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const [pulled, removed]: [string[], string[]] = [[], []];
-  let bytes = 0;
+  /** Whether the file is as it was when the folder was read. */
+  const isUntouched = (name: string, path: string) => {
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if ((stats && fileVersionOf(stats)) === local.get(name)?.version) return true;
+    conflicts.push(name);
+    return false;
+  };
   try {
-    if (files.length > 0) {
-      await fetchFiles(task, manifest, files, ({ filename, sizeBytes, sha256 }, partial) => {
-        const existing = local.get(filename);
-        const isInstalled = installFile(partial, existing?.path ?? join(task.folder, filename), existing?.version);
-        if (!isInstalled) return void conflicts.push(filename);
-        pulled.push(filename);
-        bytes += sizeBytes;
-        folder.set(filename, sha256);
-      });
-    }
+    await fetchFiles(task, manifest, files, ({ filename, sha256 }, partial) => {
+      const path = local.get(filename)?.path ?? join(task.folder, filename);
+      if (!isUntouched(filename, path)) return;
+      renameSync(partial, path);
+      pulled.push(filename);
+      folder.set(filename, sha256);
+    });
     for (const name of plan.remove) {
-      const { path, version } = local.get(name)!;
-      if (versionAt(path) !== version) conflicts.push(name);
-      else {
-        unlinkSync(path);
-        removed.push(name);
-        folder.delete(name);
-      }
+      const { path } = local.get(name)!;
+      if (!isUntouched(name, path)) continue;
+      unlinkSync(path);
+      removed.push(name);
+      folder.delete(name);
     }
   } finally {
     const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
@@ -235,6 +233,8 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
       await saved.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
     }
   }
+  const written = new Set(pulled);
+  const bytes = bytesOf(files.filter(({ filename }) => written.has(filename)));
   return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };
 }
 
@@ -245,16 +245,16 @@ async function fetchFiles(
   files: readonly MountFile[],
   onReceived: (file: MountFile, path: string) => void,
 ): Promise<void> {
+  if (files.length === 0) return;
   const partial = join(folder, PARTIAL_FOLDER);
-  await makePartialFolder(partial);
+  await makeFolders(partial);
   const totalBytes = bytesOf(all);
   let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
   const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
   await requireSpace(partial, [{ folder: partial, files: placed }]);
   await bringFiles(partial, placed, {
-    source,
+    ...{ source, signal },
     concurrency: CONNECTIONS,
-    signal,
     onBytes: (bytes) => {
       doneBytes += bytes;
       const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
@@ -265,64 +265,14 @@ async function fetchFiles(
       doneFiles++;
     },
   });
-  await removePartialFolder(partial);
-}
-
-function bytesOf(files: readonly MountFile[]): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-/** @throws CommandError with 73 if something else has its name; the system's errors */
-async function makePartialFolder(path: string): Promise<void> {
-  await makeFolders(path).catch((error) => {
-    if (!hasErrno(error, 'EEXIST')) throw error;
-  });
-  // A link could lead to files of a person.
-  if ((await lstat(path)).isDirectory()) return;
-  throw new CommandError(EXIT.cannotCreate, `${printable(path)} is in the way: it is not a folder. Move it away.`);
+  for (const each of await readdir(partial)) {
+    if (/^[0-9a-f]{64}\.partial$/.test(each)) await rm(join(partial, each), { force: true });
+  }
+  // It fails for a folder with files of a person.
+  await rmdir(partial).catch(() => {});
 }
 
 /** A name that no file of a person has. It belongs to these bytes, so that a file that changed is not resumed. */
 function partialNameOf({ filename, sha256 }: MountFile): string {
   return `${createHash('sha256').update(`${sha256} ${filename}`).digest('hex')}.partial`;
-}
-
-/** Removes incomplete files, and the folder unless it has files of a person. */
-async function removePartialFolder(path: string): Promise<void> {
-  for (const name of await readdir(path)) {
-    if (/^[0-9a-f]{64}\.partial$/.test(name)) await rm(join(path, name), { force: true });
-  }
-  await rmdir(path).catch((error) => {
-    if (!hasErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error;
-  });
-}
-
-/**
- * Moves a received file to `path`, unless a person has changed that file since `version` was read.
- *
- * @param version `undefined`: there was no file
- * @returns whether it was moved
- */
-function installFile(partial: string, path: string, version: string | undefined): boolean {
-  if (versionAt(path) !== version) return false;
-  if (version !== undefined) {
-    renameSync(partial, path);
-    return true;
-  }
-  try {
-    // Unlike `rename`, this never replaces a file that was created in this moment.
-    linkSync(partial, path);
-  } catch (error) {
-    if (hasErrno(error, 'EEXIST')) return false;
-    // The file system has no hard links.
-    renameSync(partial, path);
-    return true;
-  }
-  unlinkSync(partial);
-  return true;
-}
-
-function versionAt(path: string): string | undefined {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats && fileVersionOf(stats);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { chmod, constants, copyFile, link, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -13,6 +13,7 @@ import {
   DatasetChanged,
   type LocalSource,
   MountError,
+  type MountFile,
   type MountSource,
   type PlacedFile,
   type RemoteSource,
@@ -54,10 +55,12 @@ export async function requireSpace(
   root: string,
   folders: readonly { folder: string; files: readonly PlacedFile[] }[],
 ): Promise<void> {
-  const missingIn = (path: string, { sizeBytes }: PlacedFile) => Math.max(0, sizeBytes - (sizeOf(path) ?? 0));
-  const missing = folders
-    .flatMap(({ folder, files }) => files.map((file) => missingIn(join(folder, file.mountedName), file)))
-    .reduce((sum, bytes) => sum + bytes, 0);
+  let missing = 0;
+  for (const { folder, files } of folders) {
+    for (const { mountedName, sizeBytes } of files) {
+      missing += Math.max(0, sizeBytes - (sizeOf(join(folder, mountedName)) ?? 0));
+    }
+  }
   const { bavail, bsize } = await statfs(root);
   const free = bavail * bsize;
   if (missing <= free) return;
@@ -167,7 +170,7 @@ async function receiveTogether(
   for await (const { file, bytes } of source.readTogether(files, signal)) {
     if ((await sha256OfBytes(bytes)) !== file.sha256) continue;
     // Synchronous: to pass these calls to Node's thread pool takes longer than the calls.
-    writeFileSync(join(folder, file.mountedName), bytes, { flag: 'wx' });
+    writeFileSync(join(folder, file.mountedName), bytes);
     onBytes(bytes.length);
     onFile(file);
   }
@@ -197,33 +200,14 @@ async function receiveFile(path: string, file: PlacedFile, options: ReceiveOptio
 }
 
 /** Reads until the file has its full size, over new connections with pauses between them if one breaks. */
-async function receiveRest(path: string, file: PlacedFile, { source, signal, onBytes }: ReceiveOptions): Promise<void> {
-  let reported = 0;
-  const report = (bytes: number) => {
-    onBytes(bytes - reported);
-    reported = bytes;
-  };
+async function receiveRest(path: string, file: PlacedFile, options: ReceiveOptions): Promise<void> {
+  const { signal, onBytes } = options;
   // A source without ranges sends all bytes again.
   let mostBytes = sizeOf(path) ?? 0;
-  for (let emptyReads = 0; ; ) {
-    signal.throwIfAborted();
-    const size = sizeOf(path) ?? 0;
-    report(size);
-    if (size === file.sizeBytes) return;
+  onBytes(mostBytes);
+  for (let emptyReads = 0; sizeOf(path) !== file.sizeBytes; ) {
     try {
-      const { from, body } = await source.read(file, size, signal);
-      if (from !== size && from !== 0) throw new DatasetChanged(`${file.filename} can't be read from byte ${size}`);
-      let end = from;
-      const counted = async function* (chunks: AsyncIterable<Uint8Array>) {
-        for await (const chunk of chunks) {
-          end += chunk.length;
-          if (end > file.sizeBytes) throw new DatasetChanged(`${file.filename} has become longer`);
-          report(end);
-          yield chunk;
-        }
-      };
-      await pipeline(body, counted, createWriteStream(path, { flags: from === 0 ? 'w' : 'a' }));
-      if (end < file.sizeBytes) throw new TypeError('terminated', { cause: new Error('too few bytes') });
+      await receiveOnce(path, file, options);
     } catch (error) {
       signal.throwIfAborted();
       // A broken body is a TypeError of fetch. Without any answer ("fetch failed"), `read` has retried already.
@@ -232,10 +216,30 @@ async function receiveRest(path: string, file: PlacedFile, { source, signal, onB
       emptyReads = received > mostBytes ? 0 : emptyReads + 1;
       if (emptyReads === MAX_EMPTY_READS) throw error;
       mostBytes = Math.max(mostBytes, received);
-      // An abort ends the pause; the loop then throws its reason.
-      await wait(FIRST_PAUSE_MS * 2 ** emptyReads, undefined, { signal }).catch(() => {});
+      await wait(FIRST_PAUSE_MS * 2 ** emptyReads, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
+}
+
+/** @throws TypeError if the connection breaks; DatasetChanged; the errors of `read` */
+async function receiveOnce(path: string, file: PlacedFile, { source, signal, onBytes }: ReceiveOptions): Promise<void> {
+  const size = sizeOf(path) ?? 0;
+  const { from, body } = await source.read(file, size, signal);
+  if (from !== size && from !== 0) throw new DatasetChanged(`${file.filename} can't be read from byte ${size}`);
+  onBytes(from - size);
+  let end = from;
+  const output = openSync(path, from === 0 ? 'w' : 'a');
+  try {
+    for await (const chunk of body) {
+      end += chunk.length;
+      if (end > file.sizeBytes) throw new DatasetChanged(`${file.filename} has become longer`);
+      writeFileSync(output, chunk);
+      onBytes(chunk.length);
+    }
+  } finally {
+    closeSync(output);
+  }
+  if (end < file.sizeBytes) throw new TypeError('terminated');
 }
 
 /** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */
@@ -257,4 +261,8 @@ async function sha256OfBytes(bytes: Buffer): Promise<string> {
 /** `undefined` if there is no file. */
 function sizeOf(path: string): number | undefined {
   return lstatSync(path, { throwIfNoEntry: false })?.size;
+}
+
+export function bytesOf(files: readonly MountFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

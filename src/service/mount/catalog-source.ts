@@ -7,14 +7,11 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { manifestOf, type RevisionManifest, RevisionManifests } from '../history/revision-manifests.js';
 import {
   DatasetChanged,
-  digestNotKept,
   MountError,
   type MountFile,
   type MountLink,
   type MountManifest,
   type MountSource,
-  stateOfLink,
-  statesUnknown,
   type WantedState,
 } from './mount-source.js';
 
@@ -30,12 +27,13 @@ interface CatalogFile extends MountFile {
 }
 
 /** A dataset of a catalog that this process can read, also while a server uses it. */
-export function catalogSource(installation: Installation, key: DatasetKey, wanted: WantedState = {}): MountSource {
+export function catalogSource(installation: Installation, key: DatasetKey): MountSource {
   const { catalog, dataFolder: name, blobs } = installation;
   const source = {
     name,
-    manifest: async (signal: AbortSignal) => toMount(await manifestIn(installation, key, { wanted, signal })),
-    linked: (link: MountLink) => catalogSource(installation, { ...key, id: link.datasetId }, stateOfLink(link)),
+    manifest: async (wanted: WantedState, signal: AbortSignal) =>
+      toMount(await manifestIn(installation, key, { wanted, signal })),
+    linked: ({ datasetId }: MountLink) => catalogSource(installation, { ...key, id: datasetId }),
   };
   const pathOf = blobs.pathOf?.bind(blobs);
   if (pathOf !== undefined) {
@@ -66,7 +64,7 @@ export function storedFileOf(file: MountFile): StoredFile {
   return (file as CatalogFile).stored;
 }
 
-/** @throws MountError; ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+/** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
 async function manifestIn(
   installation: Installation,
   key: DatasetKey,
@@ -78,24 +76,17 @@ async function manifestIn(
   const { dataset } = contents;
   const latest = manifestOf(await datasetViewOf(contents, WHOLE_ACCOUNT, installation));
   const manifests = new RevisionManifests(catalog);
-  if (revision !== undefined && revision !== latest.revision) {
-    const earlier = await manifests.manifest(dataset, revision, signal);
-    const isUnknown = earlier.digest !== undefined && dataset.links.length > 0 && earlier.links === undefined;
-    if (isUnknown) throw statesUnknown(dataset.name, revision);
-    return earlier;
-  }
+  if (revision !== undefined && revision !== latest.revision) return manifests.manifest(dataset, revision, signal);
   if (digest === undefined || digest === latest.digest) return latest;
-  return manifests.withDigest(dataset, digest, signal).catch((error) => {
-    throw digestNotKept(error) ?? error;
-  });
+  return manifests.withDigest(dataset, digest, signal);
 }
 
-function toMount({ dataset, revision, status, digest, files, links = [] }: RevisionManifest): MountManifest {
+function toMount({ dataset, revision, status, digest, files, links }: RevisionManifest): MountManifest {
   const { id: datasetId, name, role } = dataset;
   return {
     ...{ datasetId, name, role, status, digest },
     revision: revision || undefined,
-    links: links.map((link) => ({
+    links: links?.map((link) => ({
       slot: link.slot,
       datasetId: link.dataset.id,
       name: link.dataset.name,

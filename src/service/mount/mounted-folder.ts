@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, lstatSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LinkSlot } from '../../dataset/dataset.js';
@@ -23,6 +23,10 @@ const TRAINER_FILES =
 
 const RECORD_FORMAT = 1;
 
+/** The trainers for which the files of linked datasets are mounted beside those of the target; else each has its folder. */
+export const MOUNT_LAYOUTS = ['onetrainer'] as const;
+export type MountLayout = (typeof MOUNT_LAYOUTS)[number];
+
 /** The content of `.mount.json`. */
 export interface MountRecord {
   readonly format: typeof RECORD_FORMAT;
@@ -32,7 +36,7 @@ export interface MountRecord {
   readonly name: string;
   /** Of all files of the dataset and its linked datasets, even if only one kind of media is mounted. */
   readonly digest: string;
-  /** The one kind of media that is mounted, with its captions; missing if everything is. */
+  /** Missing if all kinds of media are mounted. */
   readonly only?: MediaChoice;
   /** Missing unless the folder has the files of linked datasets, too. */
   readonly layout?: MountLayout;
@@ -45,11 +49,6 @@ export interface MountRecord {
   readonly files: readonly RecordedFile[];
 }
 
-/** The trainers for which the files of linked datasets are mounted beside those of the target; else each has its folder. */
-export const MOUNT_LAYOUTS = ['onetrainer'] as const;
-export type MountLayout = (typeof MOUNT_LAYOUTS)[number];
-
-/** A training dataset, or a control or mask that it is linked to. */
 export interface RecordedDataset {
   readonly as: LinkSlot | 'target';
   readonly dataset_id: string;
@@ -70,14 +69,10 @@ export interface RecordedFile {
   readonly mtime_ms: number;
 }
 
-/** The state of the path where a dataset is mounted. An empty folder counts as absent. */
-export type FolderState =
-  | { readonly state: 'absent' }
-  /** A file or folder that trainyard did not mount. */
-  | { readonly state: 'foreign' }
-  | MountedState;
+/** The state of the path where a dataset is mounted. An empty folder is absent; `foreign` is what trainyard did not mount. */
+export type FolderState = { readonly state: 'absent' | 'foreign' } | MountedState;
 
-export interface MountedState {
+interface MountedState {
   readonly state: 'mounted';
   readonly record: MountRecord;
   /** Mounted files that were changed or removed, by their names in the folder. */
@@ -156,59 +151,33 @@ export function mountPathsOf(root: string, name: string): MountPaths {
  * Creates the staging folder with a record of the files that it will have, or continues one that an earlier mount has left.
  *
  * @param options.isResumable keeps what the earlier mount has received
- * @throws MountError `cannot_write` if something else has its name, if it has files of a person, or if the file system takes two
- * of the names for one
+ * @throws MountError `cannot_write` if something else has its name
  */
 export async function openStaging(
   { staging }: MountPaths,
   record: Omit<MountRecord, 'format'>,
   { isResumable }: { isResumable: boolean },
 ): Promise<void> {
-  const earlier = await readRecord(staging);
-  const wanted = new Set(record.files.map((file) => file.mounted_name));
-  if (earlier === undefined) {
+  if ((await readRecord(staging)) === undefined) {
     // A kill may leave it without a record.
     await rm(join(staging, NEW_RECORD_NAME), { force: true }).catch(() => {});
     await rmdir(staging).catch(() => {});
     await mkdir(staging).catch((error) => {
-      throw hasErrno(error, 'EEXIST') ? inTheWay(staging, 'trainyard did not write it') : error;
+      if (!hasErrno(error, 'EEXIST')) throw error;
+      const message = `${staging} is in the way: trainyard did not write it. Move it away.`;
+      throw new MountError('cannot_write', message);
     });
-  } else {
-    const names = await readdir(staging);
-    const added = addedTo(earlier, names);
-    if (added.length > 0) throw inTheWay(staging, `it has files that trainyard did not write: ${listOf(added)}`);
-    for (const name of names) {
-      const isKept = name === RECORD_NAME || (isResumable && wanted.has(name));
-      if (!isKept) await rm(join(staging, name), { recursive: true, force: true });
-    }
+  }
+  const kept = new Set([RECORD_NAME, ...(isResumable ? record.files.map((file) => file.mounted_name) : [])]);
+  for (const name of await readdir(staging)) {
+    if (!kept.has(name)) await rm(join(staging, name), { recursive: true });
   }
   await writeRecord(staging, record);
-  requireDistinctNames(staging, [...wanted]);
 }
 
-/** @throws MountError `cannot_write` if the names differ in their case alone and the file system of the folder ignores it */
-function requireDistinctNames(folder: string, names: readonly string[]): void {
-  if (!existsSync(join(folder, RECORD_NAME.toUpperCase()))) return;
-  const seen = new Map<string, string>();
-  for (const name of names) {
-    const twin = seen.get(name.toLowerCase());
-    seen.set(name.toLowerCase(), name);
-    if (twin === undefined) continue;
-    const both = [twin, name].map((each) => JSON.stringify(each)).join(' and ');
-    const message = `${both} would be one file, since the file system ignores case. Rename one of them in the dataset, or use another file system.`;
-    throw new MountError('cannot_write', message);
-  }
-}
-
-function inTheWay(path: string, why: string): MountError {
-  return new MountError('cannot_write', `${path} is in the way: ${why}. Move it away.`);
-}
-
-/** Removes the staging folder, unless it has files that a mount did not write. */
+/** Removes the staging folder. */
 export async function removeStaging({ staging }: MountPaths): Promise<void> {
-  const record = await readRecord(staging);
-  if (record === undefined || addedTo(record, await readdir(staging)).length > 0) return;
-  await removeFolder(staging);
+  if ((await readRecord(staging)) !== undefined) await removeFolder(staging);
 }
 
 /** Its record last: after a kill, the next mount still knows that the folder is its own. */
@@ -227,16 +196,12 @@ async function removeFolder(folder: string): Promise<void> {
  */
 export async function removeAside({ root, name, aside }: MountPaths, { isDiscarded = false } = {}): Promise<string[]> {
   const existing = await folderStateOf(aside);
-  if (existing.state === 'absent') {
-    await rmdir(aside).catch(() => {});
-    return [];
-  }
   const isOwn = existing.state === 'mounted' && existing.changed.length + existing.added.length === 0;
   let why = 'has files that trainyard did not write';
-  if (isOwn || isDiscarded) {
+  if (isOwn || isDiscarded || existing.state === 'absent') {
     try {
       if (existing.state === 'mounted') await removeFolder(aside);
-      else await rm(aside, { recursive: true });
+      else await rm(aside, { recursive: true, force: true });
       return [];
     } catch (error) {
       // Caches of a trainer that runs as another user can be removed by that user only.
@@ -248,19 +213,14 @@ export async function removeAside({ root, name, aside }: MountPaths, { isDiscard
   return [`${aside} ${why}. It is now ${kept}.`];
 }
 
-/** The mounted folders in a root, by the name of the dataset. A folder that a person has renamed is not one of them. */
-export async function recordedFoldersIn(root: string): Promise<Omit<MountRecord, 'files'>[]> {
-  const entries = await readdir(root, { withFileTypes: true }).catch((error) => {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
-  });
-  const found: Omit<MountRecord, 'files'>[] = [];
-  for (const entry of entries) {
-    if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
-    const record = await readRecord(join(root, entry.name)).catch(() => undefined);
-    if (record?.name === entry.name) found.push(record);
+/** The records of the mounted folders in a root. A folder that a person has renamed is not one of them. */
+export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
+  const records: MountRecord[] = [];
+  for (const name of await readdir(root).catch(() => [])) {
+    const record = await readRecord(join(root, name)).catch(() => undefined);
+    if (record?.name === name) records.push(record);
   }
-  return found;
+  return records;
 }
 
 /** Reads the record of a folder; `undefined` if there is no folder, or it has none of this format. */
