@@ -33,7 +33,6 @@ export const SLOW_TESTS: readonly string[] = [
   'test/service/verify/rechecks.test.ts',
   'test/cli/check.test.ts',
   'test/service/jobs/check-jobs.test.ts',
-  'test/service/mount/limits.test.ts',
   'test/storage/catalog/history/history.test.ts',
   'test/web/captions/caption-field.test.ts',
   'test/web/captions/lost-answer.test.ts',

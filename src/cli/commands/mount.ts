@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { withTimeout } from '../../abort-signals.js';
 import { MAX_PIN_NOTE_LENGTH } from '../../api/limits.js';
 import type { TrainyardClient } from '../../client/client.js';
@@ -83,12 +83,15 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
     .description('Mount datasets as folders for the trainer.')
     .argument('<names...>', 'names or IDs of datasets')
     .requiredOption('--into <root>', 'the folder to mount into; each dataset becomes a folder in it')
-    .option(
-      '--digest <sha256>',
-      'mount exactly these files of one dataset: the latest, or an earlier state that is kept',
+    .addOption(
+      new Option('--digest <sha256>', 'mount exactly these files of one dataset, the latest or an earlier state')
+        .argParser(digestArgument)
+        .conflicts(['revision', 'wait']),
     )
     .addOption(
-      new Option('--revision <number>', 'mount an earlier revision of one dataset').argParser(revisionArgument),
+      new Option('--revision <number>', 'mount an earlier revision of one dataset')
+        .argParser(revisionArgument)
+        .conflicts('wait'),
     )
     .option('--pin', 'keep what was mounted in the history until it is unpinned; needs a token that may write')
     .addOption(
@@ -99,7 +102,7 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
         MOUNT_LAYOUTS,
       ),
     )
-    .option('--wait', 'wait until the datasets are READY')
+    .addOption(new Option('--wait', 'wait until the datasets are READY').conflicts('data'))
     .addOption(
       new Option('--timeout <time>', 'the longest time to wait, such as 30m or 2h; needs --wait').argParser((text) => {
         return { text, seconds: secondsIn(text, { maxDays: MAX_DAYS }) };
@@ -149,23 +152,19 @@ async function mount(names: readonly string[], options: Options, executed: reado
   if (executed !== undefined && isAll) process.exitCode = await runInPlace(executed);
 }
 
-/** Options that exclude each other, in words. */
+/** @returns the digest in lower case */
+function digestArgument(text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError('It must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.');
+}
+
+/** What an option lacks, in words. */
 function faultOf(names: readonly string[], { digest, revision, link, data, wait, timeout }: Options) {
-  const isOfState = digest !== undefined || revision !== undefined;
-  const flag = digest !== undefined ? '--digest' : '--revision';
-  if (isOfState && names.length > 1) return `${flag} is for one dataset. Mount the others with separate commands.`;
-  if (digest !== undefined && revision !== undefined) {
-    return 'use either --digest or --revision: each names one state of the dataset.';
-  }
-  if (digest !== undefined && !/^[0-9a-f]{64}$/i.test(digest)) {
-    return '--digest must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.';
+  if (names.length > 1 && (digest ?? revision) !== undefined) {
+    return '--digest and --revision are for one dataset. Mount the others with separate commands.';
   }
   if (link && data === undefined) return '--link needs --data: only local files can be hard-linked.';
-  if (timeout !== undefined && !wait) return '--timeout needs --wait.';
-  if (wait && data !== undefined) return '--wait needs a service. Leave out --data.';
-  return wait && isOfState
-    ? '--wait is for the latest state of a dataset. A state that --digest or --revision names does not change.'
-    : undefined;
+  return timeout !== undefined && !wait ? '--timeout needs --wait.' : undefined;
 }
 
 interface MountRun {
@@ -279,7 +278,7 @@ function mountOptionsOf(
   return {
     ...{ only, layout, concurrency, signal },
     root: resolve(into),
-    wanted: { digest: digest?.toLowerCase(), revision },
+    wanted: { digest, revision },
     replaces: replace === true,
     isHardLinked: link === true,
     isNamed: (name) => names.some((each) => each.normalize('NFC') === name),
