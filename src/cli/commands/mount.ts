@@ -12,7 +12,7 @@ import { MountError } from '../../service/mount/mount-source.js';
 import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-folder.js';
 import { runInPlace } from '../mount/exec.js';
 import { httpSource } from '../mount/http-source.js';
-import { type MountableDatasets, type WaitLimit, type WaitOptions, waitForReady } from '../mount/wait-for-ready.js';
+import { type MountableDatasets, type WaitLimit, type ReadyWait, waitForReady } from '../mount/wait-for-ready.js';
 import { concurrencyOption, revisionArgument, secondsIn } from '../arguments.js';
 import {
   addRemoteOptions,
@@ -222,7 +222,7 @@ async function mountAll(names: readonly string[], options: Options, { signal, li
 async function mountFound(
   found: Awaited<ReturnType<MountableDatasets['find']>>,
   options: MountOptions,
-  wait: WaitOptions | undefined,
+  wait: ReadyWait | undefined,
 ): Promise<MountedFolder[]> {
   for (;;) {
     if (wait !== undefined) await found.waitForReady?.(wait);

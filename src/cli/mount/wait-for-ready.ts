@@ -27,13 +27,13 @@ export interface MountableDatasets {
   readonly find: (nameOrId: string) => Promise<{
     readonly source: MountSource;
     /** Missing in a data folder. */
-    readonly waitForReady?: (options: WaitOptions) => Promise<void>;
+    readonly waitForReady?: (options: ReadyWait) => Promise<void>;
   }>;
   readonly pin: (datasetId: string, revision: number, note: string) => Promise<unknown>;
   readonly close: () => Promise<unknown>;
 }
 
-export interface WaitOptions {
+export interface ReadyWait {
   readonly signal: AbortSignal;
   readonly limit?: WaitLimit | undefined;
   readonly display: ProgressDisplay;
@@ -48,7 +48,7 @@ export interface WaitOptions {
 export async function waitForReady(
   client: TrainyardClient,
   { id, name }: { readonly id: string; readonly name: string },
-  { signal, limit, display }: WaitOptions,
+  { signal, limit, display }: ReadyWait,
 ): Promise<void> {
   let reason = '';
   const onStatus = (dataset: DatasetWithFiles) => {

@@ -7,10 +7,9 @@ import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { RemoteSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
-import { bringFiles, bytesOf, requireSpace } from '../../service/mount/bring-files.js';
+import { bringFiles, bytesOf, requireSpace, sha256Of } from '../../service/mount/bring-files.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder } from '../../storage/sync-folder.js';
-import type { FileInspector } from '../folder/inspect-files.js';
 import { fileVersionOf, type LocalFile } from '../folder/read-folder.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import {
@@ -42,7 +41,6 @@ export interface PullTask {
   readonly folder: string;
   readonly rules: SyncRules;
   readonly direction: SyncDirection;
-  readonly inspector: FileInspector;
   readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
 }
@@ -60,7 +58,7 @@ export interface PreparedPull {
   readonly notFiles: readonly string[];
   /** Files of the folder whose names the dataset has without a stored file. They are not in `plan`. */
   readonly notStored: readonly string[];
-  readonly state: CommonState | undefined;
+  readonly state: CommonState;
   /** The plan once a person has chosen the winners for files in conflict. */
   readonly decide: (decisions: Decisions) => SyncPlan;
 }
@@ -107,8 +105,12 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
   const { source, folder, url, rules } = task;
   const manifest = await source.manifest({}, task.signal);
   const dataset = hashesIn(manifest);
-  const state = await stateOf(folder, { url, datasetId: manifest.datasetId });
-  const known = new Map([...(state?.files ?? []), ...storedSince(state?.sent ?? new Map(), dataset)]);
+  const folders = await realFolders([folder]).catch((error) => {
+    if (hasErrno(error, 'ENOENT')) return [folder];
+    throw folderError(folder, error, "can't be used as a folder");
+  });
+  const state = await CommonState.open({ folders, url, datasetId: manifest.datasetId });
+  const known = new Map([...state.files, ...storedSince(state.sent, dataset)]);
   const { files: local, others } = await readLocalFiles(task, (name) => dataset.has(name) || known.has(name));
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
@@ -132,7 +134,7 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
  * @throws CommandError with 73 if it is not a folder, 74 if a file can't be read
  */
 async function readLocalFiles(
-  { folder, inspector, signal }: PullTask,
+  { folder, signal }: PullTask,
   isCompared: (name: string) => boolean,
 ): Promise<{ files: Map<string, PulledFile>; others: Set<string> }> {
   const names = await readdir(folder).catch((error) => {
@@ -149,7 +151,7 @@ async function readLocalFiles(
     const stats = await lstat(path, { bigint: true });
     if (!stats.isFile()) return void others.add(filename);
     const version = fileVersionOf(stats);
-    const sha256 = isCompared(filename) ? await inspector.sha256({ path, version }) : '';
+    const sha256 = isCompared(filename) ? await sha256Of(path) : '';
     files.set(filename, { path, sizeBytes: Number(stats.size), sha256, version });
   }).catch((error) => {
     signal.throwIfAborted();
@@ -169,15 +171,6 @@ async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Pr
 /** The files of a dataset. */
 export function hashesIn({ files }: MountManifest): Map<string, string> {
   return new Map(files.map(({ filename, sha256 }) => [filename, sha256]));
-}
-
-/** @returns `undefined` if the folder does not exist */
-async function stateOf(folder: string, dataset: { url: string; datasetId: string }): Promise<CommonState | undefined> {
-  const folders = await realFolders([folder]).catch((error) => {
-    if (hasErrno(error, 'ENOENT')) return undefined;
-    throw folderError(folder, error, "can't be used as a folder");
-  });
-  return folders && CommonState.open({ folders, ...dataset });
 }
 
 /**
@@ -224,14 +217,11 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
       folder.delete(name);
     }
   } finally {
-    const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
-    if (saved !== undefined) {
-      // A file that a power cut takes away would count as deleted by a person, and the next push would delete it too.
-      if (pulled.length > 0) await flushFolder(task.folder, pulled);
-      const dataset = hashesIn(manifest);
-      const known = [...storedSince(saved.sent, dataset), ...commonChanges(saved.files, folder, dataset)];
-      await saved.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
-    }
+    // A file that a power cut takes away would count as deleted by a person, and the next push would delete it too.
+    if (pulled.length > 0) await flushFolder(task.folder, pulled);
+    const dataset = hashesIn(manifest);
+    const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
+    await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
   }
   const written = new Set(pulled);
   const bytes = bytesOf(files.filter(({ filename }) => written.has(filename)));

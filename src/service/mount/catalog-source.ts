@@ -37,14 +37,14 @@ export function catalogSource(installation: Installation, key: DatasetKey): Moun
   };
   const pathOf = blobs.pathOf?.bind(blobs);
   if (pathOf !== undefined) {
-    const missing = (file: MountFile) => missingError(catalog, storedFileOf(file));
-    return { kind: 'local', ...source, pathOf: (file) => pathOf(blobKeyOf(storedFileOf(file))), missing };
+    const missing = (file: MountFile) => missingError(catalog, fileOfCatalog(file));
+    return { kind: 'local', ...source, pathOf: (file) => pathOf(blobKeyOf(fileOfCatalog(file))), missing };
   }
   return {
     kind: 'remote',
     ...source,
     read: async (file, from, signal) => {
-      const stored = storedFileOf(file);
+      const stored = fileOfCatalog(file);
       const range = { start: from, end: file.sizeBytes };
       const options = { range, version: stored.upload.blobVersion, signal };
       const body = await blobs.read(blobKeyOf(stored), options).catch((error) => {
@@ -60,7 +60,7 @@ export function catalogSource(installation: Installation, key: DatasetKey): Moun
 }
 
 /** The stored file of a file that the manifest of a `catalogSource` names. */
-export function storedFileOf(file: MountFile): StoredFile {
+export function fileOfCatalog(file: MountFile): StoredFile {
   return (file as CatalogFile).stored;
 }
 

@@ -6,7 +6,7 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { type Downloads, type HashedFile, hashedFileOf } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
-import { catalogSource, storedFileOf } from './catalog-source.js';
+import { catalogSource, fileOfCatalog } from './catalog-source.js';
 import { type FolderPlan, type MountableDataset, readFolderPlans, recordOf } from './folder-plans.js';
 import { DatasetChanged, MountError, type WantedState } from './mount-source.js';
 import { RECORD_NAME, recordText } from './mounted-folder.js';
@@ -76,7 +76,7 @@ export class MountArchives {
       const record = Buffer.from(recordText({ ...recordOf(plan, () => MODIFIED_MS), source: 'tar' }));
       hash.update(record);
       const files = plan.files.map((file) => {
-        return entryOf(`${name}/${file.mountedName}`, hashedFileOf(storedFileOf(file)), file.sizeBytes);
+        return entryOf(`${name}/${file.mountedName}`, hashedFileOf(fileOfCatalog(file)), file.sizeBytes);
       });
       return [...files, entryOf(`${name}/${RECORD_NAME}`, record, record.length)];
     });
