@@ -150,7 +150,7 @@ async function mountFolders(plans: readonly FolderPlan[], options: MountOptions)
   }
   await moveIntoPlace(outdated);
   for (const { plan, paths, existing, warnings } of outdated) {
-    // An old folder that was changed while the new one was written is kept.
+    // An old folder that was changed or made while the new one was written is kept.
     warnings.push(...(await removeAside(paths, { isDiscarded: options.replaces })));
     if (existing.state === 'absent') warnings.push(...(await earlierNameWarnings(plan, options)));
   }
@@ -262,8 +262,8 @@ async function bringAll(
 async function moveIntoPlace(placements: readonly Placement[]): Promise<void> {
   const setAside: MountPaths[] = [];
   try {
-    for (const { paths, existing } of placements) {
-      if (existing.state === 'absent') continue;
+    for (const { paths } of placements) {
+      if (lstatSync(paths.folder, { throwIfNoEntry: false }) === undefined) continue;
       await rename(paths.folder, paths.aside);
       setAside.push(paths);
     }
