@@ -36,7 +36,6 @@ const PARTIAL_FOLDER = '.trainyard-pull';
 export interface PullTask {
   readonly client: TrainyardClient;
   readonly source: RemoteSource;
-  /** The URL of the service. */
   readonly url: string;
   readonly folder: string;
   readonly rules: SyncRules;
@@ -63,10 +62,8 @@ export interface PreparedPull {
   readonly decide: (decisions: Decisions) => SyncPlan;
 }
 
-/** The result of a pull. */
 export interface PullReport {
   readonly pulled: readonly string[];
-  /** Files removed from the folder. */
   readonly removed: readonly string[];
   /** Files that were left alone because both sides have changed them, some perhaps during the pull. */
   readonly conflicts: readonly string[];
@@ -168,7 +165,6 @@ async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Pr
   return new Set(entries.flatMap(({ filename = [] }) => filename));
 }
 
-/** The files of a dataset. */
 export function hashesIn({ files }: MountManifest): Map<string, string> {
   return new Map(files.map(({ filename, sha256 }) => [filename, sha256]));
 }

@@ -40,9 +40,8 @@ export interface BringOptions {
   /** Hard links instead of copies of images and videos of a local source; captions are always copied. */
   readonly isHardLinked?: boolean;
   readonly signal: AbortSignal;
-  /** Called with the number of bytes received and checked; negative if bytes are discarded. */
+  /** Negative if bytes are discarded. */
   readonly onBytes: (bytes: number) => void;
-  /** Called for each complete file. */
   readonly onFile: (file: PlacedFile) => void;
 }
 

@@ -57,11 +57,9 @@ export interface RecordedDataset {
 }
 
 export interface RecordedFile {
-  /** The name in the dataset. */
   readonly filename: string;
   /** The linked dataset that the file is of, in a folder with the files of several datasets. */
   readonly of?: LinkSlot;
-  /** The name in the folder. */
   readonly mounted_name: string;
   readonly sha256: string;
   readonly size_bytes: number;
@@ -130,19 +128,10 @@ function listOf(names: readonly string[]): string {
   return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
 }
 
-/** A path of a root in which a dataset is mounted, and the hidden ones beside it. */
-export interface MountPaths {
-  readonly root: string;
-  readonly name: string;
-  /** The trainer reads this folder. */
-  readonly folder: string;
-  /** The new folder while it is written. */
-  readonly staging: string;
-  /** The old folder while the new one is moved into place, and while it is removed. */
-  readonly aside: string;
-}
+export type MountPaths = ReturnType<typeof mountPathsOf>;
 
-export function mountPathsOf(root: string, name: string): MountPaths {
+/** The folder that the trainer reads, the new one while it is written, and the old one while it is replaced and removed. */
+export function mountPathsOf(root: string, name: string) {
   const hidden = (suffix: string) => join(root, `.${name}.${suffix}`);
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
