@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import { digestWithLinks } from '../../../src/dataset/digest.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
@@ -221,41 +220,3 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     expect(await mountedIn(root)).toEqual([...names].sort());
   });
 });
-
-test.each(SOURCES)(
-  'each mount from a %s is one moment while target and control change all the time',
-  async (kind, sourceArgs) => {
-    const { target, control, names } = await edit(`moments of ${kind}`);
-    const variants = await Promise.all([30, 31, 32].map((seed) => media.png({ seed })));
-    let isChanging = true;
-    const change = async () => {
-      for (let n = 0; isChanging; n++) {
-        await api.upload(target, `${n % PAIRS}.txt`, `change ${n}`);
-        await api.upload(control, `${n % PAIRS}.PNG`, variants[n % variants.length]!);
-      }
-    };
-    const changes = change();
-    try {
-      const root = await newRoot();
-      const digests = new Set<string>();
-      while (digests.size < 4) {
-        const ended = await run(['mount', names[0]!, '--into', root, ...sourceArgs()]);
-        // An upload may be in flight just then.
-        expect([0, 75], ended.stderr).toContain(ended.code);
-        if (ended.code !== 0) continue;
-        const { digest, mounted_with: together } = await recordOf(root, names[0]!);
-        const found = await Promise.all(names.map((name) => digestOfFolder(join(root, name))));
-        const slots = together
-          .slice(1)
-          .map(({ as }: { as: LinkSlot }, i: number) => ({ slot: as, digest: found[i + 1]! }));
-        expect(digestWithLinks(found[0]!, slots)).toBe(digest);
-        expect(await mountedIn(root)).toEqual([...names].sort());
-        digests.add(digest);
-      }
-    } finally {
-      isChanging = false;
-      await changes;
-    }
-  },
-  300_000,
-);
