@@ -1,7 +1,3 @@
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import { trainyard } from '../harness/command.js';
@@ -91,17 +87,4 @@ describe('an answer', () => {
       stdout: expect.stringContaining('railway'),
     });
   });
-});
-
-test('a pipe in place of an incomplete file of a pull is named', async () => {
-  const service = await startScriptedService(DATASET);
-  const folder = await folderWith({});
-  const { filename, sha256 } = documents.manifest.files[0]!;
-  const partial = `${createHash('sha256').update(`${sha256} ${filename}`).digest('hex')}.partial`;
-  await mkdir(join(folder, '.trainyard-pull'));
-  execFileSync('mkfifo', [join(folder, '.trainyard-pull', partial)]);
-  const { code, stdout, stderr } = await run(['pull', 'railway', folder], service);
-  const message = `trainyard: ${join(folder, '.trainyard-pull', partial)} is not a file. Move it away.\n`;
-  expect([code, stdout, stderr]).toEqual([73, '', message]);
-  expect(await readdir(join(folder, '.trainyard-pull'))).toContain(partial);
 });

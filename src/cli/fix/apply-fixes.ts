@@ -20,7 +20,7 @@ import { fixCaption } from '../../dataset/fix/fix-caption.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { convertInProcess } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
-import { sha256Of } from '../../service/mount/mounted-folder.js';
+import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/sync-folder.js';
 import { byName, fileVersionOf, type LocalFile } from '../folder/read-folder.js';
 import { errorMessage } from '../terminal/text.js';

@@ -13,7 +13,7 @@ import type { Inspector } from '../../service/dependencies.js';
 import { clipDecoder } from '../../service/inspection/clip/decode-clip.js';
 import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
-import { sha256Of } from '../../service/mount/mounted-folder.js';
+import { sha256Of } from '../../service/mount/bring-files.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage, printable } from '../terminal/text.js';

@@ -1,6 +1,6 @@
 import { setPriority } from 'node:os';
 import { type Command, Option } from 'commander';
-import type { Repair, StoreProgress, StrayObject, VerifiedStore } from '../../../service/verify/verify-store.js';
+import type { Repair, StoreProgress, VerifiedStore } from '../../../service/verify/verify-store.js';
 import { serviceAction } from '../../remote.js';
 import { addSettings, configFrom } from '../../settings.js';
 import { CommandError, EXIT } from '../../terminal/exit-codes.js';
