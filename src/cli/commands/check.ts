@@ -46,7 +46,6 @@ export function addCheckCommand(program: Command): void {
 
 interface CheckOptions extends FixFlags {
   readonly role?: Role;
-  readonly follow?: true;
   readonly ffmpeg?: string;
 }
 
@@ -57,15 +56,16 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
   const inspector = new FileInspector({ ffmpeg });
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const task = { follow: options.follow === true, inspector, display, signal };
+    const task = { inspector, display, signal };
     const fixed = options.fix && (await fixFiles(paths, options, task));
-    const report = await inspectPaths(fixed?.paths ?? paths, { ...task, ...(options.role && { role: options.role }) });
+    const { role, follow } = options;
+    const report = await inspectPaths(fixed?.paths ?? paths, { ...task, follow, ...(role && { role }) });
     process.exitCode = checkExitCode(report);
     if (options.json) {
       const fix = fixed === undefined ? {} : { fix: fixDocument(fixed) };
       return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fix, ...reportDocument(report) });
     }
-    printReport(report, { role: options.role, decoding: ffmpegSentence(ffmpeg, choice) });
+    printReport(report, { role, decoding: ffmpegSentence(ffmpeg, choice) });
     if (fixed === undefined) await printFixable(report, signal);
   } finally {
     display.clear();

@@ -22,6 +22,7 @@ export interface FixFlags {
   readonly fix?: true;
   readonly inPlace?: true;
   readonly yes?: true;
+  readonly follow?: true;
   readonly dryRun?: true;
   readonly json?: boolean;
 }
@@ -41,7 +42,6 @@ interface FixTask {
   readonly inspector: FileInspector;
   readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
-  readonly follow: boolean;
 }
 
 /** @throws CommandError with 64 if an option of `--fix` is given without it */
@@ -65,37 +65,28 @@ export async function fixFiles(paths: readonly string[], flags: FixFlags, task: 
 
 async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
   const { display, signal } = task;
-  const isQuiet = flags.json === true;
-  if (!flags.dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
+  const { dryRun, yes, json, inPlace: isInPlace = false } = flags;
+  if (!dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
   const pool = new InspectionPool();
   try {
-    const { inspected } = await inspectPaths(paths, task);
+    const { inspected } = await inspectPaths(paths, { ...task, follow: flags.follow });
     const plan = await planFixes(inspected, { pool, signal });
-    const unchanged = { plan, fixed: [], notFixed: plan.notFixed, paths };
-    if (!isQuiet) printFixPlan(plan, { isDryRun: flags.dryRun === true });
-    if (flags.dryRun) return { state: 'dry run', ...unchanged };
-    if (plan.fixes.length === 0) return { state: 'done', ...unchanged };
-    const mustAsk = !flags.yes && !isQuiet && canAsk();
-    if (mustAsk && !(await confirms(questionFor(plan, flags), signal))) return { state: 'declined', ...unchanged };
-    const total = counted(plan.fixes.length, 'file');
+    const { fixes } = plan;
+    if (!json) printFixPlan(plan, dryRun ? 'Would fix' : 'To fix');
+    const mustAsk = !dryRun && fixes.length > 0 && !yes && !json && canAsk();
+    const isDeclined = mustAsk && !(await confirms(questionFor(fixes, isInPlace), signal));
+    if (dryRun || isDeclined || fixes.length === 0) {
+      const state = dryRun ? 'dry run' : isDeclined ? 'declined' : 'done';
+      return { state, plan, fixed: [], notFixed: plan.notFixed, paths };
+    }
     const onDone = (done: number) =>
-      display.update(() => [`${bar(done, plan.fixes.length)} fixed ${done} of ${total}`]);
-    const { fixed, notFixed } = await applyFixes(plan.fixes, {
-      pool,
-      signal,
-      isInPlace: flags.inPlace === true,
-      onDone,
-    });
+      display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${counted(fixes.length, 'file')}`]);
+    const { fixed, notFixed } = await applyFixes(fixes, { pool, signal, isInPlace, onDone });
     display.clear();
-    if (!isQuiet) printFixed(fixed, notFixed);
+    if (!json) printFixed(fixed, notFixed);
     signal.throwIfAborted();
-    return {
-      state: 'done',
-      plan,
-      fixed,
-      notFixed: [...plan.notFixed, ...notFixed],
-      paths: paths.map((path) => pathAfter(path, fixed)),
-    };
+    const newPaths = paths.map((path) => pathAfter(path, fixed));
+    return { state: 'done', plan, fixed, notFixed: [...plan.notFixed, ...notFixed], paths: newPaths };
   } finally {
     await pool.close();
   }
@@ -142,48 +133,43 @@ function pathAfter(path: string, fixed: readonly AppliedFix[]): string {
   return found === undefined ? path : join(dirname(path), found.fix.to);
 }
 
-function questionFor({ fixes }: FixPlan, { inPlace }: FixFlags): string {
+function questionFor(fixes: readonly Fix[], isInPlace: boolean): string {
   const files = counted(fixes.length, 'file');
-  if (inPlace) return `Fix ${files} in place? No originals are kept.`;
-  const folders = new Set(fixes.filter(({ kind }) => kind !== 'rename').map(({ folder }) => originalsFolderOf(folder)));
-  const kept = folders.size === 0 ? '' : ` The originals are kept in ${[...folders].join(' and ')}.`;
-  return `Fix ${files}?${kept}`;
+  if (isInPlace) return `Fix ${files} in place? No originals are kept.`;
+  const folders = fixes.flatMap(({ kind, folder }) => (kind === 'rename' ? [] : [originalsFolderOf(folder)]));
+  return `Fix ${files}?${keptText(folders, 'are kept')}`;
+}
+
+/** ` The originals are in photos.orig.`; empty without folders. */
+function keptText(folders: readonly string[], are: string): string {
+  if (folders.length === 0) return '';
+  return ` The originals ${are} in ${[...new Set(folders)].map(printable).join(' and ')}.`;
 }
 
 /** Lists the files that will be fixed, and those that will not. */
-function printFixPlan({ fixes, notFixed }: FixPlan, { isDryRun }: { isDryRun: boolean }): void {
+function printFixPlan({ fixes, notFixed }: FixPlan, verb: string): void {
   if (fixes.length === 0) print('No file can be fixed without guessing.');
-  else {
-    print(`${isDryRun ? 'Would fix' : 'To fix'}: ${counted(fixes.length, 'file')}.`);
-    printLines(
-      fixes.map(({ message }) => `  ${printable(message)}.`),
-      'file',
-    );
-  }
+  else print(`${verb}: ${counted(fixes.length, 'file')}.`);
+  printLines(fixes.map(({ message }) => `  ${printable(message)}.`));
   printNotFixed(notFixed);
 }
 
 /** Lists the files that were fixed, where their originals are, and the files that could not be fixed. */
 function printFixed(fixed: readonly AppliedFix[], notFixed: readonly NotFixed[]): void {
   const paint = painterOf(process.stdout);
-  const folders = new Set(fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)])));
-  const kept = folders.size === 0 ? '' : ` The originals are in ${[...folders].map(printable).join(' and ')}.`;
-  print(`Fixed ${counted(fixed.length, 'file')}.${kept}`);
-  printLines(
-    fixed.map(({ fix }) => paint('green', `✓ ${printable(fix.message)}.`)),
-    'file',
-  );
+  const folders = fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)]));
+  print(`Fixed ${counted(fixed.length, 'file')}.${keptText(folders, 'are')}`);
+  printLines(fixed.map(({ fix }) => paint('green', `✓ ${printable(fix.message)}.`)));
   printNotFixed(notFixed);
 }
 
 function printNotFixed(notFixed: readonly NotFixed[]): void {
   const paint = painterOf(process.stdout);
-  const lines = notFixed.map(({ message }) => paint('yellow', `- Not fixed: ${printable(message)}`));
-  printLines(lines, 'file that is not fixed', 'files that are not fixed');
+  printLines(notFixed.map(({ message }) => paint('yellow', `- Not fixed: ${printable(message)}`)));
 }
 
-function printLines(lines: readonly string[], one: string, many?: string): void {
-  for (const line of firstLines(lines, one, many)) print(line);
+function printLines(lines: readonly string[]): void {
+  for (const line of firstLines(lines, 'file')) print(line);
 }
 
 /** The result of `--fix` for `--json`. */

@@ -171,7 +171,7 @@ function withoutDuplicates({ files, faults }: Found): LocalFile[] {
   return [...owners.values()];
 }
 
-function notice(code: Notice['code'], filename: string, message: string): Notice {
+export function notice(code: Notice['code'], filename: string, message: string): Notice {
   return { code, filename, message: `${printable(filename)} ${message}` };
 }
 
