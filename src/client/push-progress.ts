@@ -29,13 +29,8 @@ export interface PushResult {
 export interface PushListeners {
   /** Called after each change. */
   readonly onProgress?: (progress: PushProgress) => void;
-  /**
-   * Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails.
-   *
-   * @param storedSha256 of a file that the service said it had stored; `undefined` if it may reject the file yet, since a check
-   *   goes on after the answer, or the bytes went to a bucket
-   */
-  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome, storedSha256?: string) => void;
+  /** Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails. */
+  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome) => void;
 }
 
 /** Counts files and bytes of one push and reports each change to the listeners. */
@@ -55,34 +50,27 @@ export class PushCounter {
     this.#listeners = listeners;
   }
 
-  isFinished(file: PushFile): boolean {
-    return this.#outcomes.has(file);
-  }
-
   sent(file: PushFile, bytes: number): void {
     this.#inFlight.set(file, bytes);
     this.#report();
   }
 
-  finish(file: PushFile, outcome: PushOutcome, storedSha256?: string): void {
+  finish(file: PushFile, outcome: PushOutcome): void {
     this.#outcomes.set(file, outcome);
     this.#inFlight.delete(file);
     if (outcome instanceof Error) {
       this.#failedBytes += file.size;
       this.#failedFiles++;
     } else this.#acknowledgedBytes += file.size;
-    this.#listeners.onFileFinished?.(file, outcome, storedSha256);
+    this.#listeners.onFileFinished?.(file, outcome);
     this.#report();
   }
 
   result(): PushResult {
     const outcomes = [...this.#outcomes];
     const namesOf = (wanted: string) => outcomes.filter(([, outcome]) => outcome === wanted).map(([file]) => file.name);
-    return {
-      stored: namesOf('stored'),
-      unchanged: namesOf('unchanged'),
-      failed: outcomes.flatMap(([{ name }, outcome]) => (outcome instanceof Error ? [{ name, error: outcome }] : [])),
-    };
+    const failed = outcomes.flatMap(([{ name }, error]) => (error instanceof Error ? [{ name, error }] : []));
+    return { stored: namesOf('stored'), unchanged: namesOf('unchanged'), failed };
   }
 
   #report(): void {

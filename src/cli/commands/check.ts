@@ -3,7 +3,7 @@ import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { ffmpegSentence, findFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { roleOption } from '../arguments.js';
-import { countFixable, FIX_HELP, type FixFlags, fixDocument, fixFiles, requireFix } from '../fix/fix-files.js';
+import { countFixable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
 import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
 import { addSettings, ffmpegFrom } from '../settings.js';
@@ -57,16 +57,15 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
     const task = { inspector, display, signal };
-    const fixed = options.fix && (await fixFiles(paths, options, task));
     const { role, follow } = options;
-    const report = await inspectPaths(fixed?.paths ?? paths, { ...task, follow, ...(role && { role }) });
+    const { paths: named, fixed } = await fixFiles(paths, options, task);
+    const report = await inspectPaths(named, { ...task, follow, ...(role && { role }) });
     process.exitCode = checkExitCode(report);
     if (options.json) {
-      const fix = fixed === undefined ? {} : { fix: fixDocument(fixed) };
-      return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fix, ...reportDocument(report) });
+      return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fixed, ...reportDocument(report) });
     }
     printReport(report, { role, decoding: ffmpegSentence(ffmpeg, choice) });
-    if (fixed === undefined) await printFixable(report, signal);
+    if (!options.fix) await printFixable(report, signal);
   } finally {
     display.clear();
   }

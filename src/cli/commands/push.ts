@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ServiceError } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
-import { FIX_HELP, type FixedFiles, fixBeforePush, requireFix } from '../fix/fix-files.js';
+import { FIX_HELP, type FixedFiles, fixFiles, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
 import { totalsOf } from '../folder/report.js';
@@ -113,7 +113,7 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
   const tools = { client, inspector: new FileInspector(), display, signal };
   try {
     if (flags.pairs) return await pushPairsOnce(given[0] ?? '', flags, { name, tools });
-    const { paths, fixed } = await fixBeforePush(given, flags, tools);
+    const { paths, fixed } = await fixFiles(given, flags, { ...tools, endsIfDeclined: true });
     const task = await pushTaskFrom(flags, { paths, name, role: flags.role, tools });
     if (flags.watch) await watchAndPush(task, newClient);
     else await pushOnce(task, fixed);
@@ -123,7 +123,7 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
 }
 
 /** Pushes files to one dataset, and prints what was done. @throws CommandError with 65 if errors prevent it */
-async function pushOnce(task: PushTask, fixed: FixedFiles): Promise<void> {
+async function pushOnce(task: PushTask, fixed: FixedFiles['fixed']): Promise<void> {
   const { json, dryRun } = task.flags;
   const planOnce = async () => {
     const plan = await preparePush(task);

@@ -26,6 +26,11 @@ export interface AppliedFix {
   readonly original: string | undefined;
 }
 
+export interface AppliedFixes {
+  readonly fixed: readonly AppliedFix[];
+  readonly notFixed: readonly NotFixed[];
+}
+
 interface ApplyOptions {
   readonly pool: InspectionPool;
   readonly signal: AbortSignal;
@@ -38,10 +43,7 @@ interface ApplyOptions {
  * Fixes files, each atomically: whenever the process or the machine stops, each has its old content or its new one, and the
  * original is kept before it is replaced. Stops between two files when the signal is aborted.
  */
-export async function applyFixes(
-  fixes: readonly Fix[],
-  options: ApplyOptions,
-): Promise<{ fixed: AppliedFix[]; notFixed: NotFixed[] }> {
+export async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): Promise<AppliedFixes> {
   const fixed: AppliedFix[] = [];
   const notFixed: NotFixed[] = [];
   await forEachConcurrent(fixes, CONCURRENCY, async (fix) => {

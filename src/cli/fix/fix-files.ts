@@ -9,8 +9,14 @@ import { painterOf, print } from '../terminal/print.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted, printable } from '../terminal/text.js';
-import { type AppliedFix, applyFixes, originalsFolderOf, removePartialFiles } from './apply-fixes.js';
-import { type Fix, type FixPlan, type NotFixed, planFixes } from './plan-fixes.js';
+import {
+  type AppliedFix,
+  type AppliedFixes,
+  applyFixes,
+  originalsFolderOf,
+  removePartialFiles,
+} from './apply-fixes.js';
+import { type Fix, type NotFixed, planFixes } from './plan-fixes.js';
 
 /** The part of a help text that explains `--fix`. */
 export const FIX_HELP = `--fix converts captions from UTF-16 and Windows-1252 to UTF-8, removes byte order marks, corrects extensions, and converts
@@ -28,20 +34,19 @@ export interface FixFlags {
 }
 
 /** The result of `--fix`. */
-interface FixReport {
-  readonly state: 'done' | 'dry run' | 'declined';
-  readonly plan: FixPlan;
-  readonly fixed: readonly AppliedFix[];
-  /** Files that could not be fixed, by the plan or afterwards. */
-  readonly notFixed: readonly NotFixed[];
+export interface FixedFiles {
   /** The paths of the command, with the new names of files that it named. */
   readonly paths: readonly string[];
+  /** A field of a JSON document; empty without `--fix`. */
+  readonly fixed: { readonly fix?: Record<string, unknown> };
 }
 
 interface FixTask {
   readonly inspector: FileInspector;
   readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
+  /** Whether a person who declines ends the command. */
+  readonly endsIfDeclined?: boolean;
 }
 
 /** @throws CommandError with 64 if an option of `--fix` is given without it */
@@ -53,64 +58,49 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
 }
 
 /**
- * Fixes files where that needs no guessing: lists what will be done, asks on a terminal, does it, and lists what was done.
+ * Fixes files where that needs no guessing, if `--fix` is given: lists what will be done, asks on a terminal, does it, and lists
+ * what was done.
  *
- * @throws CommandError with 66 if the paths contain no file for a dataset, 73 if something else has the name of a folder or a lock
- *   that it makes; the signal's reason
+ * @throws CommandError with 65 if a person declines before a push, 66 if the paths contain no file for a dataset, 73 if something
+ *   else has the name of a folder or a lock that it makes; the signal's reason
  */
-export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
+export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
+  if (!flags.fix) return { paths, fixed: {} };
   if (flags.dryRun) return fixUnlocked(paths, flags, task);
   return withLockedFolders(await foldersOf(paths), task, () => fixUnlocked(paths, flags, task));
 }
 
-async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
+async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   const { display, signal } = task;
   const { dryRun, yes, json, inPlace: isInPlace = false } = flags;
   if (!dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
   const pool = new InspectionPool();
   try {
     const { inspected } = await inspectPaths(paths, { ...task, follow: flags.follow });
-    const plan = await planFixes(inspected, { pool, signal });
-    const { fixes } = plan;
-    if (!json) printFixPlan(plan, dryRun ? 'Would fix' : 'To fix');
-    const mustAsk = !dryRun && fixes.length > 0 && !yes && !json && canAsk();
-    const isDeclined = mustAsk && !(await confirms(questionFor(fixes, isInPlace), signal));
-    if (dryRun || isDeclined || fixes.length === 0) {
-      const state = dryRun ? 'dry run' : isDeclined ? 'declined' : 'done';
-      return { state, plan, fixed: [], notFixed: plan.notFixed, paths };
+    const { fixes, notFixed } = await planFixes(inspected, { pool, signal });
+    if (!json) printFixPlan(fixes, notFixed, dryRun ? 'Would fix' : 'To fix');
+    if (dryRun) {
+      return { paths, fixed: { fix: { dry_run: true, would_mend: fixes.map(described), not_mended: notFixed } } };
     }
-    const onDone = (done: number) =>
-      display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${counted(fixes.length, 'file')}`]);
-    const { fixed, notFixed } = await applyFixes(fixes, { pool, signal, isInPlace, onDone });
+    const mustAsk = fixes.length > 0 && !yes && !json && canAsk();
+    const isDeclined = mustAsk && !(await confirms(questionFor(fixes, isInPlace), signal));
+    if (isDeclined && task.endsIfDeclined) {
+      throw new CommandError(EXIT.dataError, 'nothing was changed, and nothing was sent.');
+    }
+    const total = counted(fixes.length, 'file');
+    const onDone = (done: number) => display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${total}`]);
+    const applied = await applyFixes(isDeclined ? [] : fixes, { pool, signal, isInPlace, onDone });
     display.clear();
-    if (!json) printFixed(fixed, notFixed);
+    if (!json && fixes.length > 0 && !isDeclined) printFixed(applied);
     signal.throwIfAborted();
-    const newPaths = paths.map((path) => pathAfter(path, fixed));
-    return { state: 'done', plan, fixed, notFixed: [...plan.notFixed, ...notFixed], paths: newPaths };
+    const mended = applied.fixed.map(({ fix, original }) => ({ ...described(fix), original: original ?? null }));
+    return {
+      paths: paths.map((path) => pathAfter(path, applied.fixed)),
+      fixed: { fix: { dry_run: false, mended, not_mended: [...notFixed, ...applied.notFixed] } },
+    };
   } finally {
     await pool.close();
   }
-}
-
-/** What `--fix` did, as a field of a JSON document; empty without `--fix`. */
-export interface FixedFiles {
-  readonly fix?: Record<string, unknown>;
-}
-
-/**
- * Fixes files before they are pushed, if `--fix` is given.
- *
- * @returns the paths to push, and a field of the JSON document. @throws CommandError with 65 if a person declines
- */
-export async function fixBeforePush(
-  paths: readonly string[],
-  flags: FixFlags,
-  task: FixTask,
-): Promise<{ paths: readonly string[]; fixed: FixedFiles }> {
-  if (!flags.fix) return { paths, fixed: {} };
-  const report = await fixFiles(paths, flags, task);
-  if (report.state === 'declined') throw new CommandError(EXIT.dataError, 'nothing was changed, and nothing was sent.');
-  return { paths: report.paths, fixed: { fix: fixDocument(report) } };
 }
 
 /** The number of files that `fixFiles` would fix. */
@@ -147,7 +137,7 @@ function keptText(folders: readonly string[], are: string): string {
 }
 
 /** Lists the files that will be fixed, and those that will not. */
-function printFixPlan({ fixes, notFixed }: FixPlan, verb: string): void {
+function printFixPlan(fixes: readonly Fix[], notFixed: readonly NotFixed[], verb: string): void {
   if (fixes.length === 0) print('No file can be fixed without guessing.');
   else print(`${verb}: ${counted(fixes.length, 'file')}.`);
   printLines(fixes.map(({ message }) => `  ${printable(message)}.`));
@@ -155,7 +145,7 @@ function printFixPlan({ fixes, notFixed }: FixPlan, verb: string): void {
 }
 
 /** Lists the files that were fixed, where their originals are, and the files that could not be fixed. */
-function printFixed(fixed: readonly AppliedFix[], notFixed: readonly NotFixed[]): void {
+function printFixed({ fixed, notFixed }: AppliedFixes): void {
   const paint = painterOf(process.stdout);
   const folders = fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)]));
   print(`Fixed ${counted(fixed.length, 'file')}.${keptText(folders, 'are')}`);
@@ -172,15 +162,7 @@ function printLines(lines: readonly string[]): void {
   for (const line of firstLines(lines, 'file')) print(line);
 }
 
-/** The result of `--fix` for `--json`. */
-export function fixDocument({ state, plan, fixed, notFixed }: FixReport): Record<string, unknown> {
-  const described = ({ kind, file, to, message }: Fix) => ({
-    filename: file.filename,
-    action: kind,
-    new_filename: to.normalize('NFC'),
-    message,
-  });
-  const done = fixed.map(({ fix, original }) => ({ ...described(fix), original: original ?? null }));
-  const changes = state === 'dry run' ? { would_mend: plan.fixes.map(described) } : { mended: done };
-  return { dry_run: state === 'dry run', ...changes, not_mended: notFixed };
+/** A fix for `--json`. */
+function described({ kind, file, to, message }: Fix) {
+  return { filename: file.filename, action: kind, new_filename: to.normalize('NFC'), message };
 }

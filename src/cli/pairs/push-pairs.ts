@@ -4,7 +4,7 @@ import type { DatasetWithFiles, LinkSlot } from '../../client/client.js';
 import { stemOf } from '../../dataset/media.js';
 import { type PairFolder, pairDatasetsOf, pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { slotText } from '../../dataset/pairs/roles.js';
-import { type FixedFiles, fixBeforePush } from '../fix/fix-files.js';
+import { type FixedFiles, fixFiles } from '../fix/fix-files.js';
 import { isFolder } from '../folder/read-folder.js';
 import { firstLines, totalsOf } from '../folder/report.js';
 import {
@@ -39,7 +39,7 @@ interface PairsTask {
   /** Sentences about entries that are in none of these folders. */
   readonly leftOut: readonly string[];
   /** What `--fix` did, by folder. */
-  readonly fixed: ReadonlyMap<string, FixedFiles>;
+  readonly fixed: ReadonlyMap<string, FixedFiles['fixed']>;
 }
 
 /** A folder of pairs whose pushes are planned, and what is wrong with the pairs after them. */
@@ -72,8 +72,10 @@ export async function pushPairsOnce(
   { name, tools }: { name: string; tools: PushTools },
 ): Promise<void> {
   const { folders, leftOut } = await readPairFolder(root, flags);
-  const fixed = new Map<string, FixedFiles>();
-  for (const { folder, path } of folders) fixed.set(folder, (await fixBeforePush([path], flags, tools)).fixed);
+  const fixed = new Map<string, FixedFiles['fixed']>();
+  for (const { folder, path } of folders) {
+    fixed.set(folder, (await fixFiles([path], flags, { ...tools, endsIfDeclined: true })).fixed);
+  }
   const task: PairsTask = { flags, name, tools, folders, leftOut, fixed };
   const plan = async () => {
     const planned = plannedPairs(await preparePairs(task), flags);
@@ -225,7 +227,10 @@ async function runPairs({ parts, target: found }: PlannedPairs, { client, signal
 }
 
 /** Waits for READY, if the pushes wait for it and all files were sent. Without files, the dataset would stay DRAFT. */
-async function waitForPairs({ target, linked, parts }: PushedPairs, { client, signal }: PushTools): Promise<PushedPairs> {
+async function waitForPairs(
+  { target, linked, parts }: PushedPairs,
+  { client, signal }: PushTools,
+): Promise<PushedPairs> {
   const [{ part, plan, report: first }] = parts as [PushedPairs['parts'][number]];
   const isComplete = parts.every(({ report }) => report.result.failed.length === 0);
   const isEmpty = (part === 'target' ? first.dataset : target).status === 'DRAFT';
@@ -320,8 +325,6 @@ function newLinksOf({ parts, target }: PlannedPairs): Linked {
 
 /** `"railway" to "railway-control" (control 1) and "railway-mask" (mask)` */
 function linkedText(name: string, linked: Linked): string {
-  const others = Object.entries(linked).map(
-    ([slot, other]) => `"${printable(other)}" (${slotText(slot as LinkSlot)})`,
-  );
+  const others = Object.entries(linked).map(([slot, other]) => `"${printable(other)}" (${slotText(slot as LinkSlot)})`);
   return `"${printable(name)}" to ${others.join(' and ')}`;
 }

@@ -142,9 +142,7 @@ async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, data
   const ifMatch = Object.fromEntries(ordered.map((name) => [name, `"${sides.dataset.get(name)}"`]));
   const options = isConditional(dataset) ? { ifMatch, signal } : { signal };
   const files =
-    ordered.length === 0
-      ? []
-      : await client.bulk.removeFiles(dataset.id, ordered, options).catch(explainMissingRoute);
+    ordered.length === 0 ? [] : await client.bulk.removeFiles(dataset.id, ordered, options).catch(explainMissingRoute);
   const uploads = toWithdraw.length === 0 ? [] : await client.bulk.withdraw(dataset.id, toWithdraw, { signal });
   const gone = [...files.filter(({ deleted }) => deleted), ...uploads.filter(({ withdrawn }) => withdrawn)];
   return {

@@ -110,13 +110,11 @@ async function errorOfLinked(
     .selectFrom('link')
     .select(({ fn }) => fn.countAll().as('count'))
     .where('linked_id', '=', id);
-  const [targets, [known], [all]] = await send([
+  const [targets, [known]] = await send([
     linkingTo(query, id, boundIds).limit(MAX_NAMED),
     boundIds == null ? links : links.where('dataset_id', 'in', boundIds),
-    links,
   ]);
-  const names = targets.map((target) => target.name);
-  return linkedToError(name, { names, known: Number(known?.count), total: Number(all?.count) });
+  return linkedToError(name, { names: targets.map((target) => target.name), known: Number(known?.count) });
 }
 
 /**
