@@ -27,7 +27,6 @@ export interface PushResult {
 }
 
 export interface PushListeners {
-  /** Called after each change. */
   readonly onProgress?: (progress: PushProgress) => void;
   /** Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails. */
   readonly onFileFinished?: (file: PushFile, outcome: PushOutcome) => void;

@@ -9,7 +9,6 @@ import { TrainyardError } from './trainyard-error.js';
 
 const DEFAULT_CONCURRENCY = 4;
 
-/** Links requested for one file before it fails. */
 const MAX_LINKS = 5;
 
 /** Sends a body to a link, and reports how many of its bytes have been sent. Must not throw for an HTTP status. */
@@ -97,7 +96,6 @@ export async function pushFiles(
   return progress.result();
 }
 
-/** One push of files to a dataset. */
 class Push {
   readonly #calls: PushCalls;
   readonly #id: string;
@@ -199,7 +197,6 @@ class Push {
   }
 }
 
-/** The name that the service gives a file. */
 function storedName(file: PushFile): string {
   return file.name.normalize('NFC');
 }

@@ -122,7 +122,6 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
   }
 }
 
-/** Pushes files to one dataset, and prints what was done. @throws CommandError with 65 if errors prevent it */
 async function pushOnce(task: PushTask, fixed: FixedFiles['fixed']): Promise<void> {
   const { json, dryRun } = task.flags;
   const planOnce = async () => {
@@ -174,7 +173,6 @@ async function datasetNameFor(paths: readonly string[], given: string | undefine
 
 const ONE_FOLDER = '--watch takes one folder, and no files.';
 
-/** @throws CommandError with 64 if options exclude each other */
 function requireFitting(paths: readonly string[], flags: PushFlags): void {
   const { pairs, role, watch } = flags;
   const ofCaptions = {

@@ -34,7 +34,6 @@ export interface AppliedFixes {
 interface ApplyOptions {
   readonly pool: InspectionPool;
   readonly signal: AbortSignal;
-  /** Keeps no originals. */
   readonly isInPlace: boolean;
   readonly onDone: (files: number) => void;
 }
@@ -83,7 +82,6 @@ async function applyFix(fix: Fix, options: ApplyOptions): Promise<string | undef
   return original;
 }
 
-/** @returns the path of the original, if it is kept */
 async function replaceContent(fix: Fix, stats: BigIntStats, options: ApplyOptions): Promise<string | undefined> {
   const { folder, name } = fix;
   const path = join(folder, name);

@@ -45,7 +45,6 @@ interface FixTask {
   readonly inspector: FileInspector;
   readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
-  /** Whether a person who declines ends the command. */
   readonly endsIfDeclined?: boolean;
 }
 
@@ -136,7 +135,6 @@ function keptText(folders: readonly string[], are: string): string {
   return ` The originals ${are} in ${[...new Set(folders)].map(printable).join(' and ')}.`;
 }
 
-/** Lists the files that will be fixed, and those that will not. */
 function printFixPlan(fixes: readonly Fix[], notFixed: readonly NotFixed[], verb: string): void {
   if (fixes.length === 0) print('No file can be fixed without guessing.');
   else print(`${verb}: ${counted(fixes.length, 'file')}.`);
@@ -144,7 +142,6 @@ function printFixPlan(fixes: readonly Fix[], notFixed: readonly NotFixed[], verb
   printNotFixed(notFixed);
 }
 
-/** Lists the files that were fixed, where their originals are, and the files that could not be fixed. */
 function printFixed({ fixed, notFixed }: AppliedFixes): void {
   const paint = painterOf(process.stdout);
   const folders = fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)]));
@@ -162,7 +159,6 @@ function printLines(lines: readonly string[]): void {
   for (const line of firstLines(lines, 'file')) print(line);
 }
 
-/** A fix for `--json`. */
 function described({ kind, file, to, message }: Fix) {
   return { filename: file.filename, action: kind, new_filename: to.normalize('NFC'), message };
 }

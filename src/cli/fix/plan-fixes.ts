@@ -71,7 +71,6 @@ export async function planFixes(
 }
 
 interface Folder {
-  /** Its real path. */
   readonly path: string;
   readonly names: TakenNames;
 }

@@ -47,7 +47,6 @@ export class FileInspector {
     this.#ffmpeg = ffmpeg;
   }
 
-  /** @throws the signal's reason */
   async inspectAll(
     files: readonly LocalFile[],
     options: { role?: Role | undefined; signal: AbortSignal; onInspected?: (files: number) => void },
@@ -84,7 +83,6 @@ export class FileInspector {
     return { inspected: inspected.sort((a, b) => byName(a.file, b.file)), unreadable };
   }
 
-  /** The SHA-256 of a file's bytes, in lower-case hexadecimal. */
   sha256(file: FileVersion): Promise<string> {
     return this.#remembered('sha256', file, () => sha256Of(file.path));
   }

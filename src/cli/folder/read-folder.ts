@@ -32,13 +32,11 @@ export interface Notice {
 }
 
 export interface FolderContents {
-  /** Sorted by name. */
   readonly files: readonly LocalFile[];
   /** Left out without an error: folders, other types, links out of the folder. */
   readonly skipped: readonly Notice[];
   /** Files with a name that no dataset accepts, and files of another type that were named in `paths`. */
   readonly faults: readonly Notice[];
-  /** Files that the system can't read. */
   readonly unreadable: readonly Notice[];
 }
 
@@ -65,7 +63,6 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
   return { ...found, files: files.sort(byName) };
 }
 
-/** Lists that grow while entries are read. */
 type Found = { -readonly [list in keyof FolderContents]: FolderContents[list][number][] };
 
 /** Whether a path is a folder. @throws CommandError with 66 if it does not exist */

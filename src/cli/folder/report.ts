@@ -5,7 +5,6 @@ import { withOwnCommand } from '../terminal/own-command.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
-/** The maximum number of lines of one kind; `--json` has them all. */
 const MAX_LINES = 40;
 
 /** `12 images, 1 video and 13 captions` */

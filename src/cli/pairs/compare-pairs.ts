@@ -19,7 +19,6 @@ export interface PartPush {
 
 /** The pushes of a folder of pairs. */
 export interface PreparedPairs {
-  /** The name of the training dataset. */
   readonly name: string;
   /** The training dataset; `undefined` if it does not exist yet. */
   readonly target: DatasetWithFiles | undefined;
@@ -30,7 +29,6 @@ export interface PreparedPairs {
 /** What is wrong with the pairs after a push, in the service's words. */
 export interface ComparedPairs {
   readonly problems: readonly Problem[];
-  /** The number of different stems of targets. */
   readonly targets: number;
   /** The stems with each fault, for each control and mask of the folder. */
   readonly proofs: ReadonlyMap<LinkSlot, PairProof>;

@@ -28,7 +28,6 @@ import { counted, errorMessage, printable } from '../terminal/text.js';
 import { type ComparedPairs, comparePairs, type PartPush, type PreparedPairs } from './compare-pairs.js';
 import { linkIdsOf } from './links.js';
 
-/** What `--pairs` pushes. */
 interface PairsTask {
   readonly flags: PushFlags;
   /** The name or ID of the training dataset. */
@@ -47,16 +46,12 @@ interface PlannedPairs extends PreparedPairs {
   readonly compared: ComparedPairs;
 }
 
-/** Names of linked datasets by their place. */
 type Linked = Readonly<Partial<Record<LinkSlot, string>>>;
 
-/** What a push of pairs has done. */
 interface PushedPairs {
   /** In the order target, controls, mask. */
   readonly parts: readonly (PartPush & { readonly report: PushReport })[];
-  /** The training dataset. */
   readonly target: DatasetWithFiles;
-  /** The datasets that were linked to it now. */
   readonly linked: Linked;
 }
 
@@ -180,7 +175,6 @@ function plannedPairs(pairs: PreparedPairs, { skipBad }: PushFlags): PlannedPair
   return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
 }
 
-/** Asks about the conflicts of each part. */
 async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> {
   const parts: PartPush[] = [];
   for (const each of pairs.parts) {
@@ -252,12 +246,10 @@ function exitCodeOf({ parts, target }: PushedPairs): number {
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-/** The problems of the pairs, as `--json` has them. */
 function pairProblems({ compared }: PlannedPairs, severity: 'error' | 'warning') {
   return compared.problems.filter((problem) => problem.severity === severity).map(({ severity: _, ...rest }) => rest);
 }
 
-/** Prints what is in each folder and wrong with it, and then what is wrong with the pairs. */
 function printPairs(pairs: PlannedPairs, leftOut: readonly string[]): void {
   const paint = painterOf(process.stdout);
   for (const { folder, plan } of pairs.parts) {
@@ -274,7 +266,6 @@ function printPairs(pairs: PlannedPairs, leftOut: readonly string[]): void {
   print(`${counted(pairs.compared.targets, 'target')}, each with ${places.join(' and ')}.`);
 }
 
-/** Prints what a push of pairs would do. */
 async function printPairsDryRun(pairs: PlannedPairs): Promise<void> {
   for (const { plan } of pairs.parts) await printDryRun(plan);
   const linked = newLinksOf(pairs);
@@ -288,7 +279,6 @@ async function printPushed({ parts, target, linked }: PushedPairs): Promise<void
   for (const { part, report } of parts) if (part === 'target') await printEnded(report);
 }
 
-/** What a push of pairs would do, for `--json`. */
 function dryRunOfPairs(pairs: PlannedPairs, task: PairsTask): Record<string, unknown> {
   const parts = pairs.parts.map(({ part, folder, plan }) => {
     const { dry_run: _, ...document } = dryRunDocument(plan);
@@ -299,7 +289,6 @@ function dryRunOfPairs(pairs: PlannedPairs, task: PairsTask): Record<string, unk
   return { ...dataset, parts: Object.fromEntries(parts), ...comparedDocument(pairs, task) };
 }
 
-/** The result of a push of pairs, for `--json`. */
 function documentOfPairs(pairs: PlannedPairs, pushed: PushedPairs, task: PairsTask): Record<string, unknown> {
   const { files: _, ...dataset } = pushed.target;
   const parts = pushed.parts.map(({ part, folder, report }) => [
@@ -315,7 +304,6 @@ function comparedDocument(pairs: PlannedPairs, { leftOut }: PairsTask) {
   return { pairs: { targets, ...problems, stems: Object.fromEntries(proofs) }, left_out: leftOut };
 }
 
-/** The datasets that a push would link. */
 function newLinksOf({ parts, target }: PlannedPairs): Linked {
   const fresh = parts.flatMap(({ part, plan: { task } }) =>
     part === 'target' || target?.links?.[part] !== undefined ? [] : [[part, task.name] as const],

@@ -26,9 +26,7 @@ export interface PushProblem {
 /** Local files, compared with those of a dataset and with what both last had in common. */
 interface ComparedFiles {
   readonly task: PushTask;
-  /** All files of the folder. */
   readonly inspection: FolderReport;
-  /** `undefined` if it does not exist yet. */
   readonly dataset: DatasetWithFiles | undefined;
   readonly role: Role;
   /** `dataset` has the files that it has received and still checks. */
@@ -37,7 +35,6 @@ interface ComparedFiles {
   readonly unusable: ReadonlySet<string>;
   /** The winners that a person chose for files in conflict. */
   readonly decisions?: Decisions;
-  /** Files to leave out, and why. */
   readonly without?: readonly (PushProblem & { readonly filename: string })[];
 }
 
@@ -45,20 +42,13 @@ interface ComparedFiles {
 export interface PushPlan extends ComparedFiles {
   /** Its findings are those of the dataset after the push. */
   readonly report: FolderReport;
-  /** What is sent, and what is the same already. */
   readonly files: readonly PushFile[];
-  /** The names of those that are sent. */
   readonly toSend: readonly string[];
   readonly sync: SyncPlan;
-  /** The names of the generated captions in `files`. */
   readonly generated: readonly string[];
-  /** Files that are left out, and why. */
   readonly leftOut: readonly PushProblem[];
-  /** Problems that prevent the push. */
   readonly blockers: readonly PushProblem[];
-  /** Files to remove from the dataset. */
   readonly toRemove: readonly string[];
-  /** Names of rejected and pending uploads to withdraw. */
   readonly toWithdraw: readonly string[];
 }
 

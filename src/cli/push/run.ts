@@ -27,7 +27,6 @@ export interface PushReport {
   readonly dataset: DatasetWithFiles;
   /** Without the files that are in conflict. */
   readonly result: PushResult;
-  /** Files removed from the dataset. */
   readonly removed: readonly string[];
   /** Files that were left alone because both sides have changed them, some perhaps during the push. */
   readonly conflicts: readonly string[];
@@ -67,7 +66,6 @@ type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFil
 
 type Transfer = Omit<PushReport, 'pending'>;
 
-/** What folder and dataset have in common at the end of a push. */
 function commonNow({ plan: { sides, unusable, task }, dataset }: Transfer, state: CommonState, sent: Hashes) {
   const now = storedHashes(dataset);
   // Of files that were not named, or can't be read, it is not known whether the folder still has them.

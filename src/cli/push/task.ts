@@ -1,13 +1,12 @@
 import { dirname } from 'node:path';
 import type { Dataset, Role, TrainyardClient } from '../../client/client.js';
-import { shellWord } from '../../command-line.js';
 import type { FixFlags } from '../fix/fix-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
 import { realFolders } from '../sync/common-state.js';
 import type { SyncRules } from '../sync/compare.js';
-import { pushDirection, type SyncDirection } from '../sync/report.js';
+import { datasetWord, pushDirection, type SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';
 import { printable } from '../terminal/text.js';
@@ -95,11 +94,10 @@ export async function findOrCreate({ client, name, role, signal }: PushTask): Pr
 export function requireRole({ id, name, role }: Dataset, wanted: Role | undefined): void {
   if (wanted === undefined || wanted === (role ?? 'training')) return;
   const shown = `"${printable(name)}"`;
-  const word = shellWord(name.startsWith('-') ? id : name);
   const message =
     role === undefined
       ? `this service has no ${wanted} datasets, and ${shown} is an ordinary one.`
-      : `${shown} is a ${printable(role)} dataset. To make it a ${wanted} dataset, run: trainyard role ${word} ${wanted}`;
+      : `${shown} is a ${printable(role)} dataset. To make it a ${wanted} dataset, run: trainyard role ${datasetWord({ id, name })} ${wanted}`;
   throw new CommandError(EXIT.dataError, message);
 }
 

@@ -29,7 +29,7 @@ const RETRY_MS = 5000;
  */
 export async function watchAndPush(task: PushTask, newClient: () => TrainyardClient): Promise<void> {
   const [folder = ''] = task.paths;
-  const changes = new FolderChanges(folder, task.signal);
+  const changes = changesOf(folder, task.signal);
   const pushes = new WatchedPushes();
   for (let isFirst = true; ; isFirst = false) {
     const changed = changes.begin();
@@ -126,41 +126,34 @@ function isRejection(error: Error): boolean {
   return error instanceof CommandError && error.exitCode === EXIT.dataError;
 }
 
-/** Watches a folder, and waits for changes to end. */
-class FolderChanges {
-  readonly #signal: AbortSignal;
-  #changed = new AbortController();
-  #changedAt = 0;
-
-  /** @throws CommandError with 66 if the folder can't be watched */
-  constructor(folder: string, signal: AbortSignal) {
-    this.#signal = signal;
-    try {
-      const watcher = watch(folder, { signal }, (_, filename) => {
-        // A pull keeps its incomplete files in a hidden folder.
-        if (filename?.startsWith('.')) return;
-        // Not the time of day, which may be set back meanwhile.
-        this.#changedAt = performance.now();
-        this.#changed.abort();
-      });
-      watcher.on('error', () => this.#changed.abort());
-    } catch (error) {
-      throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
-    }
-  }
-
-  /** @returns a signal that the next change aborts */
-  begin(): AbortSignal {
-    this.#changed = new AbortController();
-    return this.#changed.signal;
-  }
-
-  /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
-  async untilQuiet(): Promise<void> {
-    await withAnySignal([this.#signal, this.#changed.signal], async (either) => {
-      if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
+/** Watches a folder. @throws CommandError with 66 if that is not possible */
+function changesOf(folder: string, signal: AbortSignal) {
+  let changed = new AbortController();
+  // Not the time of day, which may be set back meanwhile.
+  let changedAt = 0;
+  try {
+    const watcher = watch(folder, { signal }, (_, filename) => {
+      // A pull keeps its incomplete files in a hidden folder.
+      if (filename?.startsWith('.')) return;
+      changedAt = performance.now();
+      changed.abort();
     });
-    this.#signal.throwIfAborted();
-    for (let ms = QUIET_MS; ms > 0; ms = this.#changedAt + QUIET_MS - performance.now()) await sleep(ms, this.#signal);
+    watcher.on('error', () => changed.abort());
+  } catch (error) {
+    throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
   }
+  return {
+    /** @returns a signal that the next change aborts */
+    begin: () => {
+      changed = new AbortController();
+      return changed.signal;
+    },
+    /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
+    untilQuiet: async () => {
+      await withAnySignal([signal, changed.signal], async (either) => {
+        if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
+      });
+      for (let ms = QUIET_MS; ms > 0; ms = changedAt + QUIET_MS - performance.now()) await sleep(ms, signal);
+    },
+  };
 }

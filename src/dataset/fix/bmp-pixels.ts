@@ -13,7 +13,6 @@ const BYTE_MASKS = [0x00ff0000, 0x0000ff00, 0x000000ff, 0xff000000];
 export interface RawPixels {
   readonly width: number;
   readonly height: number;
-  /** 4 with alpha. */
   readonly channels: 3 | 4;
   readonly pixels: Buffer;
 }

@@ -11,7 +11,6 @@ export function nameForFormat(filename: string, format: ImageFormat | VideoForma
 /** The names in a folder or dataset, and those that fixes will create. Upper and lower case are one, as on many file systems. */
 export class TakenNames {
   readonly #names = new Map<string, Set<string>>();
-  /** Names of images and videos by their stems. */
   readonly #media = new Map<string, Set<string>>();
 
   constructor(names: Iterable<string>) {
@@ -48,7 +47,6 @@ function add(names: Map<string, Set<string>>, key: string, name: string): void {
   else same.add(name);
 }
 
-/** The first of these names that is not `own`. */
 function firstOther(names: ReadonlySet<string> | undefined, own: string): string | undefined {
   for (const name of names ?? []) if (name !== own) return name;
   return undefined;

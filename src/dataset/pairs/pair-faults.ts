@@ -106,7 +106,6 @@ function isTooNarrow({ width, height }: Size): boolean {
   return short < MIN_CONTROL_SIDE || long > MAX_CONTROL_ASPECT * short;
 }
 
-/** `undefined` if the clip's size is not known. */
 function sizeOf({ upload: { facts } }: PairFile): Size | undefined {
   if (facts.kind === 'caption') return undefined;
   const { width, height } = facts;

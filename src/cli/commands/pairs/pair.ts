@@ -59,7 +59,6 @@ async function pair({ id }: { id: string }, { client, options, signal }: Call<Op
   return { lines: linesOf({ ...dataset, files: [] }), document: { dataset, links: dataset.links ?? {} } };
 }
 
-/** The ids of the datasets to link. @param kept those that are linked */
 async function linksFor(
   { control, mask }: Options,
   { mask: keptMask, ...keptControls }: LinkIds,
