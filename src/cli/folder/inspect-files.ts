@@ -17,7 +17,7 @@ import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage } from '../terminal/text.js';
-import { byName, type LocalFile, type Notice, notice, readPaths, requireStillThere } from './read-folder.js';
+import { byName, type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
@@ -101,7 +101,7 @@ export class FileInspector {
  * Reads and inspects local files, and shows the progress.
  *
  * @param options.role that of the dataset that the files are for, `training` by default
- * @throws CommandError with 66 if the paths contain no file for a dataset, or one of them is removed meanwhile
+ * @throws CommandError with 66 if the paths contain no file for a dataset
  */
 export async function inspectPaths(
   paths: readonly string[],
@@ -126,7 +126,6 @@ export async function inspectPaths(
   };
   const { inspected, unreadable } = await inspector.inspectAll(files, { role, signal, onInspected });
   display.clear();
-  if (unreadable.length + contents.unreadable.length > 0) await requireStillThere(paths);
   return {
     inspected,
     findings: findingsIn(inspected, { role }),

@@ -74,17 +74,6 @@ export async function isFolder(path: string): Promise<boolean> {
   return found.isDirectory();
 }
 
-/** @throws CommandError with 66 if one of these paths has gone since it was read */
-export async function requireStillThere(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    await stat(path).catch((error) => {
-      if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) return;
-      const message = `${printable(path)} was removed or renamed meanwhile. Run the command again once it is there.`;
-      throw new CommandError(EXIT.noInput, message, { cause: error });
-    });
-  }
-}
-
 /** The folder that is the only path, or that contains all files; `undefined` if there are several folders. */
 export async function folderOf(paths: readonly string[]): Promise<string | undefined> {
   const folders = await Promise.all(

@@ -6,7 +6,7 @@ import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
-import { type LocalFile, requireStillThere } from '../folder/read-folder.js';
+import type { LocalFile } from '../folder/read-folder.js';
 import { CommonState } from '../sync/common-state.js';
 import { type Decisions, type Hashes, type SyncPlan, syncPlanOf } from '../sync/compare.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -55,7 +55,7 @@ export interface PushPlan extends ComparedFiles {
 /**
  * Inspects the files, reads the dataset, and compares the two. Changes nothing.
  *
- * @throws CommandError with 65 if the dataset has another role than that of the task, 66 if the folder is removed meanwhile
+ * @throws CommandError with 65 if the dataset has another role than that of the task
  */
 export async function preparePush(task: PushTask): Promise<PushPlan> {
   const { client, signal, pair } = task;
@@ -77,7 +77,7 @@ export async function preparePush(task: PushTask): Promise<PushPlan> {
 }
 
 /** The SHA-256 of the files; empty for one that can't be read any more: it differs from all, and sending it fails with the reason. */
-async function hashesOf({ inspected }: FolderReport, { paths, inspector, display, signal }: PushTask): Promise<Hashes> {
+async function hashesOf({ inspected }: FolderReport, { inspector, display, signal }: PushTask): Promise<Hashes> {
   const hashes = new Map<string, string>();
   await forEachConcurrent(inspected, CONCURRENT_HASHES, async ({ file }) => {
     signal.throwIfAborted();
@@ -86,7 +86,6 @@ async function hashesOf({ inspected }: FolderReport, { paths, inspector, display
     display.update(() => [`${bar(hashes.size, inspected.length)} compared ${hashes.size} of ${total}`]);
   });
   display.clear();
-  if ([...hashes.values()].includes('')) await requireStillThere(paths);
   return hashes;
 }
 

@@ -6,7 +6,6 @@ import {
   type SendBody,
   TrainyardError,
 } from '../../client/client.js';
-import { requireStillThere } from '../folder/read-folder.js';
 import { explainMissingRoute } from '../remote.js';
 import { CommonState } from '../sync/common-state.js';
 import { commonChanges, type Hashes, storedSince } from '../sync/compare.js';
@@ -81,7 +80,7 @@ async function transfer(
   dataset: Dataset,
   { sent, onProgress }: { sent: Map<string, string>; onProgress: (progress: PushProgress) => void },
 ): Promise<Transfer> {
-  const { client, signal, display, flags, paths } = plan.task;
+  const { client, signal, display, flags } = plan.task;
   const superseded = supersededBy(plan);
   if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
   let start: { ms: number; bytes: number } | undefined;
@@ -107,7 +106,6 @@ async function transfer(
   const changed = failed.filter(isConflict).map(({ name }) => name);
   const result = { ...rest, failed: failed.filter((file) => !isConflict(file)) };
   const isComplete = result.failed.length === 0;
-  if (!isComplete) await requireStillThere(paths);
   const removal = isComplete ? await removeFiles(plan, dataset) : { removed: [], changed: [] };
   display.clear();
   const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();

@@ -280,20 +280,15 @@ describe('what folder and dataset have in common', () => {
     expect(await readdir(join(home, 'trainyard', 'sync'))).toHaveLength(1);
   });
 
-  test.each(['', '{', '[]', '{"format":1,"files":{"01.txt":7}}', '{"format":99,"files":{}}'])(
-    'counts as unknown if the file is %j',
-    async (damaged) => {
-      const { folder, home, id, run } = await pushed(1);
-      await writeFile(stateFile(home), damaged);
-      expect((await run('push', folder)).code).toBe(0);
-      await writeFile(stateFile(home), damaged);
-      await editInDataset(id, '01.txt', 'changed there');
-      expect((await run('push', folder)).code).toBe(73);
-      expect(await inDataset(id, '01.txt')).toBe('changed there');
-      expect((await run('push', folder, '--ours')).code).toBe(0);
-      expect((await run('push', folder)).code).toBe(0);
-    },
-  );
+  test.each(['{', '{"format":99,"files":{}}'])('counts as unknown if the file is %j', async (damaged) => {
+    const { folder, home, id, run } = await pushed(1);
+    await writeFile(stateFile(home), damaged);
+    await editInDataset(id, '01.txt', 'changed there');
+    expect((await run('push', folder)).code).toBe(73);
+    expect(await inDataset(id, '01.txt')).toBe('changed there');
+    expect((await run('push', folder, '--ours')).code).toBe(0);
+    expect((await run('push', folder)).code).toBe(0);
+  });
 
   test('is not that of another dataset with the same name', async () => {
     const { folder, id, run } = await pushed(1);
