@@ -1,6 +1,5 @@
 import { type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { mediaTypeOf } from '../../dataset/media.js';
-import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { readRegularFile } from '../../storage/regular-file.js';
 import { type Painter, painterOf, print, printMessage } from '../terminal/print.js';
 import { choose } from '../terminal/prompts.js';
@@ -48,13 +47,13 @@ export async function readConflicts(
   });
   const texts = new Map(read.map(({ filename, text }) => [filename, text ?? undefined]));
   const localTexts = new Map<string, string>();
-  await forEachConcurrent(captions, 8, async (name) => {
-    const path = folder.get(name)?.path;
-    if (path === undefined) return;
+  for (const name of captions) {
     // A caption that can't be read is shown by its size.
-    const text = await readRegularFile(path, { maxBytes: MAX_TEXT_BYTES }).catch(() => undefined);
+    const text = await readRegularFile(folder.get(name)?.path ?? '', { maxBytes: MAX_TEXT_BYTES }).catch(
+      () => undefined,
+    );
     if (text !== undefined) localTexts.set(name, text.replace(/^\ufeff/, ''));
-  });
+  }
   const versionOf = (file: { sizeBytes: number } | undefined, text: string | undefined): Version =>
     file && { sizeBytes: file.sizeBytes, text };
   return names.map((filename) => ({
