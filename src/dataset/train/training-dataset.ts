@@ -64,9 +64,10 @@ export interface TrainingDataset {
   readonly links: readonly LinkedFolder[];
 }
 
-export interface DatasetToTrain extends Pick<TrainingDataset, 'name' | 'root'> {
+export interface DatasetToTrain
+  extends Pick<TrainingDataset, 'name' | 'root'>,
+    Partial<Pick<TrainingDataset, 'digest'>> {
   readonly only?: MediaChoice | undefined;
-  readonly digest?: string | undefined;
   readonly files: readonly TrainingFile[];
   /** The texts of captions; without them, advice about captions of several lines is general. */
   readonly captions?: readonly { readonly filename: string; readonly text: string | null }[] | undefined;
@@ -77,14 +78,13 @@ export interface DatasetToTrain extends Pick<TrainingDataset, 'name' | 'root'> {
 export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
   const { name, root, only, digest, files, captions, links = [] } = dataset;
   const chosen = chosenFiles(files, only);
-  const trained = (kind: 'image' | 'video') =>
+  const ofKind = (kind: 'image' | 'video' | 'caption') =>
     chosen.filter(({ filename }) => {
       const type = mediaTypeOf(filename);
       return type?.kind === kind && type.trainable;
     });
-  const [images, clips] = [trained('image'), trained('video')];
-  const captionFiles = chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === 'caption');
-  const stems = new Set(captionFiles.map(({ filename }) => stemOf(filename)));
+  const [images, clips] = [ofKind('image'), ofKind('video')];
+  const stems = new Set(ofKind('caption').map(({ filename }) => stemOf(filename)));
   return {
     name,
     root: root.replace(/(?<=.)\/+$/, ''),
