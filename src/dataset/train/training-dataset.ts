@@ -1,5 +1,5 @@
 import type { LinkSlot } from '../dataset.js';
-import { mediaTypeOf, stemOf } from '../media.js';
+import { type FileKind, mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
 
@@ -12,12 +12,10 @@ export function chosenFiles<F extends { readonly filename: string }>(
   only: MediaChoice | undefined,
 ): readonly F[] {
   if (only === undefined) return files;
-  const kindOf = ({ filename }: F) => mediaTypeOf(filename)?.kind;
-  const kind = only === 'images' ? 'image' : 'video';
-  const stems = new Set(files.filter((file) => kindOf(file) === kind).map(({ filename }) => stemOf(filename)));
-  return files.filter(
-    (file) => kindOf(file) === kind || (kindOf(file) === 'caption' && stems.has(stemOf(file.filename))),
-  );
+  const isOfKind = ({ filename }: F) => mediaTypeOf(filename)?.kind === (only === 'images' ? 'image' : 'video');
+  const stems = new Set(files.filter(isOfKind).map(({ filename }) => stemOf(filename)));
+  const isCaption = ({ filename }: F) => mediaTypeOf(filename)?.kind === 'caption' && stems.has(stemOf(filename));
+  return files.filter((file) => isOfKind(file) || isCaption(file));
 }
 
 /** The file names of OneTrainer's masks end so (`modules/dataLoader/mixin/DataLoaderText2ImageMixin.py:76`). */
@@ -78,12 +76,9 @@ export interface DatasetToTrain
 export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
   const { name, root, only, digest, files, captions, links = [] } = dataset;
   const chosen = chosenFiles(files, only);
-  const ofKind = (kind: 'image' | 'video' | 'caption') =>
-    chosen.filter(({ filename }) => {
-      const type = mediaTypeOf(filename);
-      return type?.kind === kind && type.trainable;
-    });
-  const [images, clips] = [ofKind('image'), ofKind('video')];
+  const ofKind = (kind: FileKind) => chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === kind);
+  const isTrained = ({ filename }: TrainingFile) => mediaTypeOf(filename)?.trainable === true;
+  const [images, clips] = [ofKind('image').filter(isTrained), ofKind('video').filter(isTrained)];
   const stems = new Set(ofKind('caption').map(({ filename }) => stemOf(filename)));
   return {
     name,
