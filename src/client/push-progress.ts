@@ -28,8 +28,13 @@ export interface PushResult {
 
 export interface PushListeners {
   readonly onProgress?: (progress: PushProgress) => void;
-  /** Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails. */
-  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome) => void;
+  /**
+   * Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails.
+   *
+   * @param storedSha256 of a file that the service said it had stored; `undefined` if it may reject the file yet, since a check
+   *   goes on after the answer, or the bytes went to a bucket
+   */
+  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome, storedSha256?: string) => void;
 }
 
 /** Counts files and bytes of one push and reports each change to the listeners. */
@@ -54,14 +59,14 @@ export class PushCounter {
     this.#report();
   }
 
-  finish(file: PushFile, outcome: PushOutcome): void {
+  finish(file: PushFile, outcome: PushOutcome, storedSha256?: string): void {
     this.#outcomes.set(file, outcome);
     this.#inFlight.delete(file);
     if (outcome instanceof Error) {
       this.#failedBytes += file.size;
       this.#failedFiles++;
     } else this.#acknowledgedBytes += file.size;
-    this.#listeners.onFileFinished?.(file, outcome);
+    this.#listeners.onFileFinished?.(file, outcome, storedSha256);
     this.#report();
   }
 

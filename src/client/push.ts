@@ -1,4 +1,4 @@
-import type { WireDatasetWithFiles, WireFile, WireUploadLink } from '../api/schemas.js';
+import type { WireDatasetWithFiles, WireFile, WireUploadedFile, WireUploadLink } from '../api/schemas.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
 import { abortable, errorOf, shortJsonOf, untilAborted } from './answers.js';
 import { compareContent, openFile, type PushFile } from './push-file.js';
@@ -80,8 +80,7 @@ export async function pushFiles(
   await forEachConcurrent(remaining, concurrency, async (file) => {
     signal?.throwIfAborted();
     try {
-      await push.send(file);
-      progress.finish(file, 'stored');
+      progress.finish(file, 'stored', await push.send(file));
     } catch (error) {
       signal?.throwIfAborted();
       await push.endAfter(error, file);
@@ -109,13 +108,13 @@ class Push {
     this.#options = options;
   }
 
-  async send(file: PushFile): Promise<void> {
+  /** @returns the SHA-256 of the stored file, as `onFileFinished` gets it */
+  async send(file: PushFile): Promise<string | undefined> {
     const { attempts, signal, ifMatch, progress } = this.#options;
     progress.sent(file, 0);
     if (!this.#links.has(file)) {
       const options = { ifMatch: ifMatch?.[file.name], signal };
-      await this.#calls.upload(this.#id, file.name, await openFile(file), options);
-      return;
+      return storedSha256In(await this.#calls.upload(this.#id, file.name, await openFile(file), options));
     }
     for (let used = 1; ; used++) {
       const link = this.#links.get(file)!;
@@ -125,7 +124,7 @@ class Push {
         // 403: the link has expired or was replaced by a newer one. 409: it has been used.
         if (!(error instanceof TrainyardError) || ![403, 409].includes(error.status)) throw error;
         // An earlier attempt, or another client, may have stored these bytes.
-        if (error.status === 409 && (await this.#isStored(file))) return;
+        if (error.status === 409 && (await this.#isStored(file))) return undefined;
         if (used >= MAX_LINKS) throw error;
         // Another client uploads the same file: each new link ends the other's upload, so one of the two has to wait.
         if (error.code === 'link_withdrawn') await sleep(delayBefore(used, error), signal);
@@ -135,15 +134,14 @@ class Push {
     }
   }
 
-  async #sendOnce(file: PushFile, link: WireUploadLink, signal: AbortSignal | undefined): Promise<void> {
+  async #sendOnce(file: PushFile, link: WireUploadLink, signal: AbortSignal | undefined) {
     const { progress, fetch, send = sendWith(fetch) } = this.#options;
     progress.sent(file, 0);
     const body = await openFile(file);
     const answer = send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
     const response = abortable(await untilAborted(answer, signal), signal);
     if (!response.ok) throw await errorOf(response);
-    // Otherwise, the connection could not be used again.
-    await shortJsonOf(response);
+    return storedSha256In(await shortJsonOf(response));
   }
 
   async #isStored(file: PushFile): Promise<boolean> {
@@ -195,6 +193,12 @@ class Push {
     }
     return rejected;
   }
+}
+
+/** The SHA-256 in the answer to an upload, if the file is stored: its check does not go on, and no bucket has answered. */
+function storedSha256In(answer: unknown): string | undefined {
+  const { sha256, checking } = Object(answer) as Partial<WireUploadedFile>;
+  return checking === true ? undefined : sha256;
 }
 
 function storedName(file: PushFile): string {

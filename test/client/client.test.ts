@@ -486,17 +486,19 @@ describe('push', () => {
       }),
     );
     let settled = 0;
-    const outcomes: [PushFile, PushOutcome][] = [];
+    const outcomes: [PushFile, PushOutcome, string?][] = [];
     const listeners = {
       onProgress: ({ finishedFiles }: PushProgress) => {
         settled = finishedFiles;
       },
-      onFileFinished: (...outcome: [PushFile, PushOutcome]) => outcomes.push(outcome),
+      onFileFinished: (...outcome: [PushFile, PushOutcome, string?]) => outcomes.push(outcome),
     };
     await expect(client.push(dataset, files, { concurrency: 1, ...listeners })).rejects.toThrow('fetch failed');
     await away;
     expect(settled).toBe(5);
-    expect(outcomes).toEqual(files.slice(0, 5).map((file) => [file, 'stored']));
+    expect(outcomes).toEqual(
+      files.slice(0, 5).map((file) => [file, 'stored', expect.stringMatching(/^[0-9a-f]{64}$/)]),
+    );
     await proxy.comeBack();
     proxy.rule();
     const before = proxy.requests('PUT', '').length;

@@ -37,7 +37,7 @@ export interface PushReport {
 export async function runPush(plan: PushPlan): Promise<PushReport> {
   const { task } = plan;
   let progress: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
-  const sent = new Map<string, string>();
+  const accepted = { sent: new Map<string, string>(), stored: new Map<string, string>() };
   try {
     const dataset = await findOrCreate(task);
     const state = isConditional(dataset) ? await CommonState.open({ ...task.pair, datasetId: dataset.id }) : undefined;
@@ -45,13 +45,14 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
       const onProgress = (now: PushProgress) => {
         progress = now;
       };
-      const report = await transfer(plan, dataset, { sent, onProgress });
+      const report = await transfer(plan, dataset, { ...accepted, onProgress });
       if (state === undefined) return { ...report, pending: new Map() };
-      await state.change(commonNow(report, state, sent), sent);
+      const { sent, stored } = accepted;
+      await state.change(new Map([...commonNow(report, state, sent), ...stored]), sent);
       return settled({ ...report, pending: sent }, report.dataset);
     } catch (error) {
       // An interrupted push remembers what it has sent.
-      await state?.change(new Map(), sent);
+      await state?.change(accepted.stored, accepted.sent);
       throw error;
     }
   } catch (error) {
@@ -74,11 +75,17 @@ function commonNow({ plan: { sides, unusable, task }, dataset }: Transfer, state
   return new Map([...known, ...storedSince(new Map([...state.sent, ...sent]), now)]);
 }
 
-/** @param listeners.sent gets the files that were sent */
+/** @param listeners.stored gets the files that the service said it has stored, `sent` those that it may reject yet */
 async function transfer(
   plan: PushPlan,
   dataset: Dataset,
-  { sent, onProgress }: { sent: Map<string, string>; onProgress: (progress: PushProgress) => void },
+  {
+    sent,
+    stored,
+    onProgress,
+  }: Record<'sent' | 'stored', Map<string, string>> & {
+    onProgress: (progress: PushProgress) => void;
+  },
 ): Promise<Transfer> {
   const { client, signal, display, flags } = plan.task;
   const superseded = supersededBy(plan);
@@ -91,10 +98,13 @@ async function transfer(
       if (progress.inFlight.length > 0) start ??= now;
       display.update(() => pushLines(progress, start ?? now));
     },
-    onFileFinished: ({ name }, outcome) => {
+    onFileFinished: ({ name }, outcome, storedSha256) => {
       // A generated caption is not in the folder.
       const sha256 = plan.sides.folder.get(name);
-      if (outcome === 'stored' && sha256) sent.set(name, sha256);
+      if (outcome !== 'stored' || !sha256) return;
+      if (storedSha256 === undefined) sent.set(name, sha256);
+      // A file that was stored in another version was changed while it was sent.
+      if (storedSha256 === sha256) stored.set(name, sha256);
     },
     ifMatch: isConditional(dataset) ? etagsFor(plan) : undefined,
     signal,
