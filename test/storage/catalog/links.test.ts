@@ -175,7 +175,7 @@ onEach(catalogs, (open) => {
         return deleted.message;
       };
       expect(await rejected([depth.id, one.id, two.id])).toBe(
-        '"depth" is a control or mask of these 2 datasets: "one", "two", and of datasets that this token is not bound to. To remove the links of the first one, run: trainyard pair one --none',
+        '"depth" is a control or mask of these 2 datasets: "one", "two". To remove the links of the first one, run: trainyard pair one --none',
       );
       expect(await rejected([depth.id])).toBe(
         '"depth" is a control or mask of datasets that this token is not bound to. Remove their links with a token that may change them.',
