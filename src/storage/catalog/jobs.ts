@@ -142,7 +142,7 @@ export class Jobs {
       kinds.map((kind) => sql`select ${sql.lit(kind)} as kind`),
       sql` union all `,
     );
-    const { rows } = await sql<{ kind: JobKind; account_id: string; due_at: number }>`
+    const owners = sql<{ kind: JobKind; account_id: string; due_at: number }>`
       with recursive owner(kind, account_id) as (
         select seed.kind, (select min(account_id) from job where job.kind = seed.kind) from (${seeds}) as seed
         union all
@@ -152,7 +152,8 @@ export class Jobs {
       select kind, account_id,
         (select min(due_at) from job where job.kind = owner.kind and job.account_id = owner.account_id) as due_at
       from owner where account_id is not null
-    `.execute(this.#db.query);
+    `;
+    const [rows] = await this.#db.read([statementOf(this.#db.query, owners)]);
     // The jobs of an owner may end between the parts of the statement.
     return rows.flatMap(({ kind, account_id: accountId, due_at: dueAt }) =>
       dueAt === null ? [] : [{ kind, accountId, dueAt }],
