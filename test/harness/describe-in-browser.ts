@@ -17,11 +17,6 @@ export class Site {
   api!: Api;
   readonly #visits: Visit[] = [];
 
-  /** A token of the account that only reads. */
-  async readOnlyToken(): Promise<string> {
-    return (await this.api.json<{ secret: string }>('POST', '/tokens', { read_only: true })).body.secret;
-  }
-
   /** An account of one test, whose names are free and whose list shows no other datasets. */
   async newAccount(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
     const api = await this.server.api(`account-${randomUUID()}`);

@@ -113,8 +113,8 @@ describeInBrowser('the page', (site) => {
     await api.upload(id, 'one.txt', 'a red wagon');
     await api.json('POST', `/${id}/shares`, { name: 'Ada' });
     await api.json('POST', '/webhooks', { url: 'https://queue.example/secret' });
-    const token = await site.readOnlyToken();
-    const { page } = await site.open('/', { token });
+    const { body } = await api.json<{ secret: string }>('POST', '/tokens', { read_only: true });
+    const { page } = await site.open('/', { token: body.secret });
     const dialog = page.getByRole('dialog');
     await page.getByText('a token that only reads').waitFor();
     const disabled = async (names: readonly string[]) => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { datasetWith } from '../linked-datasets.js';
-import { dockOf, replaceFile } from '../upload/drop-files.js';
+import { dockOf, replaceButton, replaceFile } from '../upload/drop-files.js';
 
 const panel = (page: Page, name: string | RegExp) => page.getByRole('region', { name });
 const verdict = (page: Page, name: string) =>
@@ -128,6 +128,8 @@ describeInBrowser('the view Fit to train?', (site) => {
     await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: await media.png() });
     await dockOf(page).getByText('1 file uploaded').waitFor();
     expect(await site.api.filenames(id)).toContain('a.png');
+    // The entries below it move up when it goes.
+    await replaceButton(page, 'a.jpg').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Dismiss b.jpg' }).click();
     await page.getByRole('button', { name: 'Dismiss b.jpg' }).waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Dismiss c.jpg' }).click();

@@ -5,7 +5,7 @@ import { counterpartNameOf } from '../../../web/fitness/pairs/counterpart-file.j
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { controlsOf, datasetWith, linkDatasets, stemsTo, targetsOf } from '../linked-datasets.js';
-import { bytesOf, dockOf, sendsOf, transferOf } from '../upload/drop-files.js';
+import { bytesOf, sendsOf, transferOf } from '../upload/drop-files.js';
 
 const panel = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
 const pairs = (page: Page) => panel(page, 'Controls and masks');
@@ -81,11 +81,10 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     await heading.dispatchEvent('dragover', { dataTransfer: toControl });
     expect(await page.getByText('Drop to add to this dataset').count()).toBe(0);
     await heading.dispatchEvent('drop', { dataTransfer: toControl });
-    await dockOf(page).getByText('4 files uploaded').waitFor();
     await verdict(page, 'Fit to train');
     await pairs(page).getByText('Each target has its control.').waitFor();
     expect(await site.api.filenames(control)).toEqual(['01.png', '02.png', '03.webp', '04.png']);
-    expect(await site.api.filenames(id)).toContain('e.txt');
+    await expect.poll(() => site.api.filenames(id)).toContain('e.txt');
   });
 
   test('controls that do not fit are listed with their files, and named beside the places as they arrive', async () => {

@@ -173,11 +173,8 @@ describeInBrowser('the files of a dataset', (site) => {
     await site.api.json('PUT', `/${id}/captions`, { captions });
     const { page } = await site.open(`/datasets/${id}?file=241.txt`);
     await soon(() => focusedOf(page)).toBe('Open 241.txt');
-    const middle = await cardOf(page, '241.txt').evaluate((card) => {
-      const { top, bottom } = card.getBoundingClientRect();
-      return Math.round((top + bottom) / 2);
-    });
-    expect(Math.abs(middle - 400)).toBeLessThan(5);
+    const { y, height } = (await cardOf(page, '241.txt').boundingBox())!;
+    expect(Math.abs(y + height / 2 - 400)).toBeLessThan(5);
     const caption = captionOf(page, '241.txt');
     await soon(() => caption.inputValue()).toBe('the caption 241.txt');
     await caption.press('End');

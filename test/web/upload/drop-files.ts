@@ -5,19 +5,13 @@ import { folderWith } from '../../harness/folder.js';
 export const FILES = 'input[type=file]:not([webkitdirectory])';
 export const FOLDER = 'input[type=file][webkitdirectory]';
 
-export interface Bytes {
-  readonly name: string;
-  readonly mimeType: string;
-  readonly buffer: Buffer;
-}
-
 /** A file to pick or to drop. */
-export function bytesOf(name: string, bytes: Buffer | string): Bytes {
+export function bytesOf(name: string, bytes: Buffer | string) {
   return { name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes as string) };
 }
 
 /** The `DataTransfer` of a drag with these files. */
-export function transferOf(page: Page, files: readonly Bytes[]): Promise<JSHandle<DataTransfer>> {
+export function transferOf(page: Page, files: readonly ReturnType<typeof bytesOf>[]): Promise<JSHandle<DataTransfer>> {
   return page.evaluateHandle(
     (all) => {
       const transfer = new DataTransfer();
