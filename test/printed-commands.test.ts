@@ -16,8 +16,8 @@ import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder }
 import { filesToFix, pageCommands } from './web/page-commands.js';
 
 /*
- * Every command that the README, the docs, the help texts and the page print is run, in a folder and beside a service such as
- * their reader has. What can't be run here is at least one that exists, with options that exist.
+ * The commands that the README, the docs, the help texts and the page print are run, in a folder and beside a service such as
+ * their reader has: the first example of each, and all of them in the long test. Every one exists, with options that exist.
  */
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
