@@ -92,6 +92,12 @@ export class Api {
     return link.upload_url;
   }
 
+  /** The bytes of a stored file as UTF-8, a byte order mark included. */
+  async text(id: string, filename: string): Promise<string> {
+    const response = await this.raw('GET', `/${id}/files/${encodeURIComponent(filename)}`);
+    return Buffer.from(await response.arrayBuffer()).toString();
+  }
+
   filenames(id: string): Promise<string[]> {
     return this.status(id).then(({ body }) => body.files.map((file) => file.filename));
   }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, inject } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject } from 'vitest';
 import { Api } from './api.js';
 import { connectBrowser, type Visit, type VisitOptions, visit, whyNoBrowser } from './browser.js';
-import { trainyard } from './command.js';
 import { type BreakingProxy, startProxy } from './proxy.js';
+import type {} from './shared-site.js';
 import { discardServer, newToken, type TestServer } from './server.js';
 
 declare module 'vitest' {
@@ -24,17 +24,30 @@ export class Site {
   account = 'default';
   /** A client of the account. */
   api!: Api;
+  readonly #visits: Visit[] = [];
 
-  /** A token of the account that only reads. */
-  async readOnlyToken(): Promise<string> {
-    const { dataFolder } = this.server;
-    const create = ['token', 'create', '--data', dataFolder, '--account', this.account, '--read-only'];
-    return (await trainyard(create)).stdout.trim();
+  /** An account of one test, whose names are free and whose list shows no other datasets. */
+  async newAccount(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
+    const api = await this.server.api(`account-${randomUUID()}`);
+    return { api, open: (path = '/') => this.open(path, { token: api.token }) };
   }
 
   /** Opens a page in a new browser context, signed in; at another address than the server's where `at` is given. */
-  open(path = '/', { at = this.server, ...options }: OpenOptions = {}): Promise<Visit> {
-    return visit(this.browser, at, { token: this.api.token, path, ...options });
+  open(path = '/', options: OpenOptions = {}): Promise<Visit> {
+    return this.openSignedOut(path, { token: this.api.token, ...options });
+  }
+
+  async openSignedOut(path = '/', { at = this.server, ...options }: OpenOptions = {}): Promise<Visit> {
+    const visited = await visit(this.browser, at, { path, ...options });
+    this.#visits.push(visited);
+    return visited;
+  }
+
+  /** Closes the pages that are open, and fails if the browser logged an error on one of them. */
+  async closePages(): Promise<void> {
+    const visits = this.#visits.splice(0);
+    await Promise.all(visits.map(({ context }) => context.close()));
+    expect(visits.flatMap(({ browserErrors }) => browserErrors)).toEqual([]);
   }
 }
 
@@ -63,6 +76,7 @@ export function describeInBrowser(title: string, ...rest: [Tests] | [Setup, Test
       if (own === undefined) site.account = `account-${randomUUID()}`;
       site.api = await site.server.api(site.account);
     });
+    afterEach(() => site.closePages());
     afterAll(async () => {
       await site.browser?.close();
       await discardServer(own);

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
-import { beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Role } from '../../src/dataset/dataset.js';
 import * as media from '../fixtures/media.js';
-import { visit } from '../harness/browser.js';
+import { type Visit, visit } from '../harness/browser.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
-import { controlsOf, datasetOfRole, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
-import { bytesOf, dockOf, FILES, FOLDER } from './upload/drop-files.js';
-import { folderOfPairs } from './upload/folder-of-pairs.js';
+import { controlsOf, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
+import { bytesOf, dockOf, FILES, FOLDER, folderOfPairs } from './upload/drop-files.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -23,24 +23,7 @@ async function seriousViolations(page: Page): Promise<string[]> {
   });
 }
 
-/** Changes the theme of the system. Colours that fade would be measured halfway, so this waits for their end. */
-async function turnDark(page: Page): Promise<void> {
-  await page.emulateMedia({ colorScheme: 'dark' });
-  await page.locator('html[data-theme="dark"]').waitFor({ state: 'attached' });
-  await page.evaluate(async () => {
-    const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
-    await Promise.allSettled(transitions.map(({ finished }) => finished));
-  });
-}
-
 const PHONE = { width: 375, height: 667 };
-
-/** The page is touched with a finger from now on, as the media query `pointer: coarse` says. */
-async function turnToTouch(page: Page): Promise<void> {
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send('Emulation.setTouchEmulationEnabled', { enabled: true });
-  await page.waitForFunction(() => matchMedia('(pointer: coarse)').matches);
-}
 
 /**
  * Links, buttons and fields that are less than 24 px high or wide (WCAG 2.2, 2.5.8); for fingers, less than 44 px (2.5.5),
@@ -92,339 +75,227 @@ interface Violation {
 }
 
 describeInBrowser('serious accessibility violations', (site) => {
-  let id: string;
-  let empty: string;
-  let filling: string;
-  let ready: string;
-  let interrupted: string;
+  const ids = new Map<string, string>();
   let shared: string;
-  let linked: string;
-  let unfit: string;
-  let target: string;
-  let control: string;
-  let ignored: string;
   beforeAll(async () => {
     const { api } = site;
-    id = await api.newDataset('a dataset with everything');
-    for (const name of ['one', 'two', 'three']) await api.upload(id, `${name}.jpg`, await media.jpeg());
-    await api.upload(id, 'one.txt', 'a caption, with tags');
+    const [one, two, three] = [await media.jpeg(), await media.jpeg({ seed: 2 }), await media.jpeg({ seed: 3 })];
+    const made = async (
+      id: string,
+      files: Record<string, Buffer | string>,
+      options?: { role?: Role; name?: string },
+    ) => {
+      ids.set(id, await datasetWith(api, files, options));
+      return ids.get(id)!;
+    };
+    const id = await made('all', {
+      'one.jpg': one,
+      'two.jpg': two,
+      'three.jpg': three,
+      'page.jpg': media.damaged.html(),
+    });
+    for (const text of ['a caption, with tags', 'a caption, with a tag']) await api.upload(id, 'one.txt', text);
     await api.upload(id, 'two.txt', ' ');
     await api.upload(id, 'stray.txt', 'a caption without media');
-    await api.upload(id, 'one.txt', 'a caption, with a tag');
-    await api.upload(id, 'page.jpg', media.damaged.html());
-    empty = await api.newDataset('an empty one');
-    filling = await api.newDataset('one that is filled');
-    ready = await api.newDataset('one to train on');
-    await api.upload(ready, 'one.jpg', await media.jpeg());
-    await api.upload(ready, 'one.txt', 'a caption');
+    await made('empty', {}, { name: 'an empty one' });
+    await made('filling', {});
+    const ready = await made('ready', { 'one.jpg': one, 'one.txt': 'a caption' }, { name: 'one to train on' });
     shared = (await api.json<{ url: string }>('POST', `/${ready}/shares`, { name: 'Ada' })).body.url;
-    target = await datasetOfRole(api, 'targets', 'training', ['a', 'b']);
-    control = await datasetOfRole(api, 'controls', 'control', ['a', 'b']);
+    const target = await made('target', await targetsOf(['a', 'b', 'c']));
+    const control = await made('control', await controlsOf(['a', 'b', 'extra']), { role: 'control' });
+    await api.upload(control, 'b.webp', await media.webp());
     await api.upload(control, 'a.txt', 'a caption that is not used');
-    await linkDatasets(api, target, { control_1: control, mask: await datasetOfRole(api, 'masks', 'mask', ['a']) });
-    interrupted = await api.newDataset('one that waits');
-    await api.link(interrupted, 'late.jpg', 1000);
-    linked = await datasetWith(api, await targetsOf(['a', 'b', 'c']), { name: 'one with controls' });
-    unfit = await datasetWith(api, await controlsOf(['a', 'b', 'extra']), { role: 'control' });
-    await api.upload(unfit, 'b.webp', await media.webp());
-    await linkDatasets(api, linked, { control_1: unfit });
+    const mask = await made('mask', await controlsOf(['a']), { role: 'mask', name: 'masks' });
+    await linkDatasets(api, target, { control_1: control, mask });
+    await api.link(await made('interrupted', {}), 'late.jpg', 1000);
+    await made('ignored', { 'a.tif': await media.tiff(), 'b.tif': await media.tiff({ seed: 2 }) });
     const webhook = await api.json<{ id: string }>('POST', '/webhooks', { url: 'https://queue.example/trainyard' });
     await api.raw('POST', `/webhooks/${webhook.body.id}/test`);
-    ignored = await datasetWith(api, { 'a.tif': await media.tiff(), 'b.tif': await media.tiff({ seed: 2 }) });
   });
 
-  const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
+  type Step = (page: Page) => Promise<unknown>;
+  const text =
+    (words: string | RegExp): Step =>
+    (page) =>
+      page.getByText(words).first().waitFor();
+  const click =
+    (name: string | RegExp): Step =>
+    (page) =>
+      page.getByRole('button', { name, exact: typeof name === 'string' }).click();
+  const fill =
+    (label: string, value: string): Step =>
+    (page) =>
+      page.getByLabel(label, { exact: true }).fill(value);
+  const key =
+    (name: string): Step =>
+    (page) =>
+      page.keyboard.press(name);
+  const dialog: Step = (page) => page.getByRole('dialog').waitFor();
+  const inDialog =
+    (words: string): Step =>
+    (page) =>
+      page.getByRole('dialog').getByText(words).first().waitFor();
+  const choose =
+    (...files: ReturnType<typeof bytesOf>[]): Step =>
+    (page) =>
+      page.locator(FILES).setInputFiles(files);
+  const folder =
+    (target: Record<string, Buffer | string>, controls: readonly string[]): Step =>
+    async (page) =>
+      page.locator(FOLDER).setInputFiles(await folderOfPairs({ target, control: await controlsOf(controls) }, 'pairs'));
+  const openShare =
+    (view = ''): Step =>
+    (page) =>
+      page.goto(shared.replace('#', `${view}#`));
+  // As after a reload during an upload.
+  const interrupt: Step = async (page) => {
+    await page.evaluate(
+      (id) => sessionStorage.setItem('trainyard-unfinished-uploads', `["${id}"]`),
+      idOf('interrupted'),
+    );
+    await page.reload();
+  };
+  const deliveries: Step = (page) => page.getByRole('list', { name: /^Last deliveries to/ }).waitFor();
+  const links: Step = (page) => page.getByRole('list', { name: 'Links to this dataset' }).waitFor();
+  const idOf = (name: string) => ids.get(name) ?? name;
 
-  /** Every page, and every dialog and panel that opens on it. */
-  const PAGES: readonly { name: string; path: () => string; open: (page: Page) => Promise<void> }[] = [
-    { name: 'datasets', path: () => '/', open: text('an empty one') },
-    {
-      name: 'creating a dataset',
-      path: () => '/',
-      open: async (page) => {
-        await page.getByRole('button', { name: 'New dataset' }).click();
-        await page.getByLabel('Name', { exact: true }).fill('a/b');
-        await page.getByText('contains "/"').waitFor();
-      },
-    },
-    {
-      name: 'deleting a dataset',
-      path: () => '/',
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Delete an empty one' }).click();
-        await page.getByRole('dialog').waitFor();
-      },
-    },
-    { name: 'files', path: () => `/datasets/${id}`, open: text('one.jpg') },
-    {
-      name: 'selected files',
-      path: () => `/datasets/${id}`,
-      open: async (page) => {
-        await page.getByLabel('Select one.jpg').check();
-        await page.getByRole('button', { name: 'Delete', exact: true }).click();
-        await page.getByRole('dialog').waitFor();
-      },
-    },
-    {
-      name: 'a file in full',
-      path: () => `/datasets/${id}`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Open two.jpg' }).click();
-        await page.getByRole('dialog').getByText('SHA-256').waitFor();
-      },
-    },
-    { name: 'controls and masks', path: () => `/datasets/${target}`, open: text('No mask') },
-    { name: 'a control dataset', path: () => `/datasets/${control}`, open: text('Unused caption') },
-    ...(['Side by side', 'Slider', 'Overlay'] as const).map((view) => ({
-      name: `a comparison: ${view}`,
-      path: () => `/datasets/${target}`,
-      open: async (page: Page) => {
-        await page.getByRole('button', { name: 'Compare with the mask a.jpg' }).click();
-        await page.getByRole('button', { name: view }).click();
-        await page.getByRole('dialog').getByText('mask a.jpg of masks').first().waitFor();
-      },
-    })),
-    {
-      name: 'a comparison with a missing mask',
-      path: () => `/datasets/${target}`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Open b.jpg' }).click();
-        await page.keyboard.press('m');
-        await page.getByText('The mask is missing.').waitFor();
-      },
-    },
-    {
-      name: 'links of a dataset',
-      path: () => `/datasets/${target}`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Controls and mask' }).click();
-        await page.getByRole('dialog').getByText('No mask for 1 target').waitFor();
-        await page.getByLabel('Control 2').selectOption({ label: 'one to train on' });
-        await page.getByRole('button', { name: 'Make it a control dataset' }).waitFor();
-      },
-    },
-    {
-      name: 'the name and role of a dataset',
-      path: () => `/datasets/${target}`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Name and role' }).click();
-        await page.getByRole('dialog').getByText('Mask', { exact: true }).click();
-        await page.getByText('will not be used').waitFor();
-      },
-    },
-    {
-      name: 'the deletion of a control that is used',
-      path: () => `/datasets/${control}`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Delete the dataset' }).click();
-        await page.getByRole('dialog', { name: 'This dataset is used' }).waitFor();
-      },
-    },
-    { name: 'rejected uploads', path: () => `/datasets/${id}?filter=rejected`, open: text('page.jpg') },
-    { name: 'an empty dataset', path: () => `/datasets/${empty}`, open: text('No files yet') },
-    {
-      name: 'a question about files',
-      path: () => `/datasets/${filling}`,
-      open: async (page) => {
-        await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption'), bytesOf('a.psd', 'no image')]);
-        await page.getByRole('dialog').getByText('a.psd').first().waitFor();
-      },
-    },
-    {
-      name: 'uploads',
-      path: () => `/datasets/${filling}`,
-      open: async (page) => {
-        await page.locator(FILES).setInputFiles([bytesOf('page.jpg', media.damaged.html())]);
-        await dockOf(page).getByText('1 file could not be uploaded').waitFor();
-      },
-    },
-    { name: 'captions', path: () => `/datasets/${id}/captions`, open: text('a caption without media') },
-    {
-      name: 'changes to many captions',
-      path: () => `/datasets/${id}/captions`,
-      open: async (page) => {
-        await page.getByLabel('Trigger word').fill('sks');
-        await page.getByText(/\d changes to/).waitFor();
-      },
-    },
-    { name: 'history', path: () => `/datasets/${id}/history`, open: text('Revision 1') },
-    {
-      name: 'a revision',
-      path: () => `/datasets/${id}/history?revision=2`,
-      open: async (page) => {
-        await page.getByRole('list', { name: 'Differences' }).getByRole('deletion').first().waitFor();
-      },
-    },
-    {
-      name: 'all files of a revision',
-      path: () => `/datasets/${id}/history?revision=1&show=files`,
-      open: text('a caption without media'),
-    },
-    {
-      name: 'restoring a revision',
-      path: () => `/datasets/${id}/history?revision=1`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Restore' }).click();
-        await page.getByRole('dialog').getByText('changes:').waitFor();
-      },
-    },
-    {
-      name: 'a deletion that can be undone',
-      path: () => `/datasets/${id}?file=stray.txt`,
-      open: async (page) => {
-        await site.api.upload(id, 'gone.txt', 'a caption that is deleted');
-        await page.getByLabel('Select gone.txt').check();
-        await page.getByRole('button', { name: 'Delete', exact: true }).click();
-        await page.getByRole('dialog').getByRole('button', { name: 'Delete 1 file' }).click();
-        await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).waitFor();
-      },
-    },
-    { name: 'fitness', path: () => `/datasets/${id}/fitness`, open: text('needs a caption') },
-    { name: 'fitness of pairs', path: () => `/datasets/${linked}/fitness`, open: text('Choose a file') },
-    { name: 'fitness of controls', path: () => `/datasets/${unfit}/fitness`, open: text('Used by') },
-    {
-      name: 'a folder of pairs',
-      path: () => '/',
-      open: async (page) => {
-        const folder = await folderOfPairs(
-          { target: await targetsOf(['a', 'b']), control: await controlsOf(['a', 'c']) },
-          'pairs',
-        );
-        await page.locator(FOLDER).setInputFiles(folder);
-        await page.getByRole('dialog').getByText('No control for 1 target').waitFor();
-      },
-    },
-    {
-      name: 'a folder of pairs for a dataset',
-      path: () => `/datasets/${linked}`,
-      open: async (page) => {
-        const folder = await folderOfPairs(
-          { target: { 'a.txt': 'another' }, control: await controlsOf(['a', 'c']) },
-          'pairs',
-        );
-        await page.locator(FOLDER).setInputFiles(folder);
-        await page.getByRole('dialog').getByRole('button', { name: 'Skip existing files' }).waitFor();
-      },
-    },
-    { name: 'training', path: () => `/datasets/${ready}/fitness`, open: text('Install the command') },
-    {
-      name: 'the account',
-      path: () => '/account',
-      open: async (page) => {
-        await page.getByText('this browser').waitFor();
-        await page.getByRole('list', { name: /^Last deliveries to/ }).waitFor();
-        await page.getByText('for Ada').waitFor();
-        await page.getByRole('region', { name: 'Storage' }).waitFor();
-      },
-    },
-    {
-      name: 'a new token',
-      path: () => '/account',
-      open: async (page) => {
-        await page.getByRole('button', { name: 'New token' }).click();
-        await page.getByRole('button', { name: 'Create token' }).click();
-        await page.getByRole('dialog', { name: 'The new token' }).waitFor();
-      },
-    },
-    {
-      name: 'a new webhook',
-      path: () => '/account',
-      open: async (page) => {
-        await page.getByRole('button', { name: 'New webhook' }).click();
-        await page.getByLabel('URL').fill('https://10.0.0.1/');
-        await page.getByRole('button', { name: 'Create webhook' }).click();
-        await page.getByRole('alert').filter({ hasText: 'not a host of the public Internet' }).waitFor();
-      },
-    },
-    {
-      name: 'deleting a webhook',
-      path: () => '/account',
-      open: async (page) => {
-        await page.getByRole('button', { name: /^Delete https/ }).click();
-        await page.getByRole('dialog').waitFor();
-      },
-    },
-    {
-      name: 'images that can be converted',
-      path: () => `/datasets/${ignored}/fitness`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Convert all 2' }).click();
-        await page.getByText("b.tif is a TIFF image, which this browser can't decode.").waitFor();
-      },
-    },
-    {
-      name: 'revoking a token',
-      path: () => '/account',
-      open: async (page) => {
-        await page.getByRole('button', { name: /^Revoke .* for Ada/ }).click();
-        await page.getByRole('dialog').waitFor();
-      },
-    },
-    {
-      name: 'sharing a dataset',
-      path: () => `/datasets/${empty}`,
-      open: async (page) => {
-        await page.getByRole('button', { name: 'Share the dataset' }).click();
-        await page.getByRole('button', { name: 'Create a link' }).click();
-        await page.getByRole('list', { name: 'Links to this dataset' }).waitFor();
-      },
-    },
-    {
-      name: 'a shared dataset',
-      path: () => '/',
-      open: async (page) => {
-        await page.goto(shared);
-        await page.getByText('a caption').waitFor();
-      },
-    },
-    {
-      name: 'captions of a shared dataset',
-      path: () => '/',
-      open: async (page) => {
-        await page.goto(shared.replace('#', '/captions#'));
-        await page.getByRole('list', { name: 'Captions' }).getByText('a caption').waitFor();
-      },
-    },
-    {
-      name: 'a share link that has ended',
-      path: () => `/shared/datasets/${ready}`,
-      open: text('This link no longer works'),
-    },
-    {
-      name: 'an interrupted upload',
-      path: () => `/datasets/${interrupted}/fitness`,
-      open: async (page) => {
-        // As after a reload during an upload.
-        await page.evaluate((id) => sessionStorage.setItem('trainyard-unfinished-uploads', `["${id}"]`), interrupted);
-        await page.reload();
-        await page.getByText('Interrupted: 1 file was announced').waitFor();
-        await page.getByText('Their names').click();
-      },
-    },
+  /** Every view, and every dialog and panel that opens on it. The first word of a path names a dataset. */
+  const VIEWS: readonly (readonly [name: string, path: string, ...steps: Step[]])[] = [
+    ['datasets', '', text('an empty one')],
+    ['creating a dataset', '', click('New dataset'), fill('Name', 'a/b'), inDialog('contains "/"')],
+    ['deleting a dataset', '', click('Delete an empty one'), dialog],
+    ['files', 'all', text('one.jpg')],
+    ['selected files', 'all', (page) => page.getByLabel('Select one.jpg').check(), click('Delete'), dialog],
+    ['a file in full', 'all', click('Open two.jpg'), inDialog('SHA-256')],
+    ['controls and masks', 'target', text('No mask')],
+    ['a control dataset', 'control', text('Unused caption')],
+    ...(['Side by side', 'Slider', 'Overlay'] as const).map((view) => {
+      const shown = text('mask a.png of masks');
+      return [`a comparison: ${view}`, 'target', click('Compare with the mask a.png'), click(view), shown] as const;
+    }),
+    ['a comparison with a missing mask', 'target', click('Open b.jpg'), key('m'), text('The mask is missing.')],
+    [
+      'links of a dataset',
+      'target',
+      click('Controls and mask'),
+      inDialog('No mask for 2 targets'),
+      (page) => page.getByLabel('Control 2').selectOption({ label: 'one to train on' }),
+      inDialog('Make it a control dataset'),
+    ],
+    [
+      'the name and role of a dataset',
+      'target',
+      click('Name and role'),
+      (page) => page.getByRole('dialog').getByText('Mask', { exact: true }).click(),
+      inDialog('will not be used'),
+    ],
+    ['the deletion of a control that is used', 'control', click('Delete the dataset'), text('This dataset is used')],
+    ['rejected uploads', 'all?filter=rejected', text('page.jpg')],
+    ['an empty dataset', 'empty', text('No files yet')],
+    [
+      'a question about files',
+      'filling',
+      choose(bytesOf('a.txt', 'a'), bytesOf('a.psd', 'no image')),
+      inDialog('a.psd'),
+    ],
+    [
+      'uploads',
+      'filling',
+      choose(bytesOf('page.jpg', media.damaged.html())),
+      (page) => dockOf(page).getByText('1 file could not be uploaded').waitFor(),
+    ],
+    ['captions', 'all/captions', text('a caption without media')],
+    ['changes to many captions', 'all/captions', fill('Trigger word', 'sks'), text(/\d changes to/)],
+    ['history', 'all/history', text('Revision 1')],
+    ['a revision', 'all/history?revision=2', (page) => page.getByRole('deletion').first().waitFor()],
+    ['all files of a revision', 'all/history?revision=2&show=files', text('a caption without media')],
+    ['restoring a revision', 'all/history?revision=1', click('Restore'), inDialog('changes:')],
+    [
+      'a deletion that can be undone',
+      'ready',
+      async () => site.api.upload(idOf('ready'), 'gone.txt', 'a caption that is deleted'),
+      (page) => page.getByLabel('Select gone.txt').check(),
+      click('Delete'),
+      click('Delete 1 file'),
+      (page) => page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).waitFor(),
+    ],
+    ['fitness', 'all/fitness', text('needs a caption')],
+    ['fitness of pairs', 'target/fitness', text('Choose a file')],
+    ['fitness of controls', 'control/fitness', text('Used by')],
+    [
+      'a folder of pairs',
+      '',
+      async (page) => folder(await targetsOf(['a', 'b']), ['a', 'c'])(page),
+      inDialog('No control for'),
+    ],
+    [
+      'a folder of pairs for a dataset',
+      'target',
+      folder({ 'a.txt': 'another' }, ['a', 'c']),
+      inDialog('Skip existing files'),
+    ],
+    ['training', 'ready/fitness', text('Install the command')],
+    ['the account', 'account', text('this browser'), text('for Ada'), text('Storage'), deliveries],
+    ['a new token', 'account', click('New token'), click('Create token'), text('The new token')],
+    [
+      'a new webhook',
+      'account',
+      click('New webhook'),
+      fill('URL', 'https://10.0.0.1/'),
+      click('Create webhook'),
+      inDialog('not a host of the public Internet'),
+    ],
+    ['deleting a webhook', 'account', click(/^Delete https/), dialog],
+    ['revoking a token', 'account', click(/^Revoke .* for Ada/), dialog],
+    ['images that can be converted', 'ignored/fitness', click('Convert all 2'), text("browser can't decode")],
+    ['an interrupted upload', 'interrupted/fitness', interrupt, text('Interrupted: 1 file'), text('Their names')],
+    ['sharing a dataset', 'empty', click('Share the dataset'), click('Create a link'), links],
+    ['a share link that has ended', 'shared', text('This link no longer works')],
+    ['a shared dataset', '', openShare(), text('a caption')],
+    ['captions of a shared dataset', '', openShare('/captions'), text('a caption')],
+    ['the sign-in page', 'account', click('Sign out'), (page) => page.getByLabel('Token', { exact: true }).waitFor()],
   ];
+  const pathOf = (path: string) => {
+    if (path === '' || path === 'account') return `/${path}`;
+    const [, name = '', rest = ''] = /^(\w+)(.*)$/.exec(path) ?? [];
+    return name === 'shared' ? `/shared/datasets/${idOf('ready')}` : `/datasets/${idOf(name)}${rest}`;
+  };
 
-  test('there are none on the sign-in page', async () => {
-    const { page, context } = await visit(site.browser, site.server, { theme: 'light' });
-    await page.getByLabel('Token').waitFor();
-    expect(await seriousViolations(page)).toEqual([]);
-    await turnDark(page);
-    expect(await seriousViolations(page)).toEqual([]);
-    await context.close();
-  });
+  // The views are dark and light in turns. The other theme of each takes as long again.
+  describe.each([
+    ['dark', []],
+    ['light', ['long']],
+  ] as const)('are none, the second in %s,', (second, tags) => {
+    let visited: Visit;
+    let touch: (enabled: boolean) => Promise<unknown>;
+    beforeAll(async () => {
+      visited = await visit(site.browser, site.server, { token: site.api.token });
+      const devtools = await visited.context.newCDPSession(visited.page);
+      touch = (enabled) => devtools.send('Emulation.setTouchEmulationEnabled', { enabled });
+    });
+    afterAll(() => visited?.context.close());
 
-  test.each(PAGES)('there are none with $name, which fits a phone', async ({ path, open }) => {
-    const { page, context, browserErrors } = await site.open(path(), { theme: 'light' });
-    await open(page);
-    expect(await seriousViolations(page)).toEqual([]);
-    await turnDark(page);
-    expect(await seriousViolations(page)).toEqual([]);
-    await page.setViewportSize(PHONE);
-    // A grid lays out its cards a frame after the width has changed.
-    await expect.poll(() => smallTargets(page)).toEqual([]);
-    await turnToTouch(page);
-    await expect.poll(() => smallTargets(page)).toEqual([]);
-    expect(await hiddenActions(page)).toEqual([]);
-    expect(browserErrors).toEqual([]);
-    await context.close();
+    const views = VIEWS.map(([name, path, ...steps], index) => {
+      return { name, path, steps, theme: index % 2 === 1 ? second : second === 'dark' ? 'light' : 'dark' } as const;
+    });
+    test.each(views)('with $name, $theme, which fits a phone', { tags: [...tags] }, async ({ path, steps, theme }) => {
+      const { page, browserErrors } = visited;
+      await touch(false);
+      await page.emulateMedia({ colorScheme: theme });
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await page.goto(site.server.url + pathOf(path));
+      for (const step of steps) await step(page);
+      expect(await page.locator('html').getAttribute('data-theme')).toBe(theme);
+      expect(await seriousViolations(page)).toEqual([]);
+      await page.setViewportSize(PHONE);
+      // A grid lays out its cards a frame after the width has changed.
+      await expect.poll(() => smallTargets(page)).toEqual([]);
+      await touch(true);
+      await page.waitForFunction(() => matchMedia('(pointer: coarse)').matches);
+      await expect.poll(() => smallTargets(page)).toEqual([]);
+      expect(await hiddenActions(page)).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width);
+      expect(browserErrors).toEqual([]);
+    });
   });
 });

@@ -52,3 +52,14 @@ export async function controlsOf(stems: readonly string[]): Promise<Files> {
 export function stemsTo(count: number): string[] {
   return Array.from({ length: count }, (_, index) => String(index + 1).padStart(2, '0'));
 }
+
+/** An image of each stem, with its caption unless that is `undefined`. */
+export async function captionedImages(captions: Record<string, string | Buffer | undefined>): Promise<Files> {
+  const image = await media.jpeg();
+  const files: Files = {};
+  for (const [stem, text] of Object.entries(captions)) {
+    files[`${stem}.jpg`] = image;
+    if (text !== undefined) files[`${stem}.txt`] = text;
+  }
+  return files;
+}

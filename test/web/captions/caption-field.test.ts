@@ -4,195 +4,192 @@ import * as media from '../../fixtures/media.js';
 import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
 import { eventually } from '../../harness/server.js';
 import { tcpLinkTo } from '../../harness/tcp-link.js';
+import { captionedImages, datasetWith } from '../linked-datasets.js';
+import { captionOf, cardOf, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser("a caption's field", (site) => {
-  /** A dataset of images of these stems, each with its caption unless that is `undefined`. */
-  async function datasetOf(captions: Record<string, string | Buffer | undefined>): Promise<string> {
-    const id = await site.api.newDataset();
-    for (const [stem, text] of Object.entries(captions)) {
-      await site.api.upload(id, `${stem}.jpg`, await media.jpeg());
-      if (text !== undefined) await site.api.upload(id, `${stem}.txt`, text);
-    }
-    return id;
+  /** The view Captions of images of these stems, each with its caption unless that is `undefined`. */
+  async function openWith(captions: Record<string, string | Buffer | undefined>, options?: OpenOptions) {
+    const id = await datasetWith(site.api, await captionedImages(captions));
+    return { id, ...(await site.open(`/datasets/${id}/captions`, options)) };
   }
 
-  const open = (id: string, options?: OpenOptions) => site.open(`/datasets/${id}/captions`, options);
-  const fieldOf = (page: Page, filename: string) => page.getByLabel(`Caption of ${filename}`, { exact: true });
   const shows = (page: Page, filename: string, text: string) =>
-    expect.poll(() => fieldOf(page, filename).inputValue()).toBe(text);
-  const bytesOf = async (id: string, filename: string) =>
-    Buffer.from(await (await site.api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer()).toString();
-  const isSave = (request: Request) => request.method() === 'PUT' && request.url().endsWith('/captions');
-  const uploadsOf = (page: Page) => {
-    const uploads: string[] = [];
-    page.on('request', (request) => isSave(request) && uploads.push(request.url()));
-    return uploads;
+    soon(() => captionOf(page, filename).inputValue()).toBe(text);
+  const stores = (id: string, filename: string, text: string) => soon(() => site.api.text(id, filename)).toBe(text);
+  const type = async (page: Page, filename: string, text: string) => {
+    await captionOf(page, filename).fill(text);
+    await captionOf(page, filename).blur();
   };
+  const isSave = (request: Request) => request.method() === 'PUT' && request.url().endsWith('/captions');
 
-  test('shows the text, and distinguishes a missing caption from a blank one', async () => {
-    const id = await datasetOf({ written: 'a wagon', blank: ' \n', missing: undefined });
-    await site.api.upload(id, 'orphan.txt', 'without an image');
-    const { page, browserErrors } = await open(id);
+  test('shows the text in its direction, and what it can not show', async () => {
+    const { id, page } = await openWith({
+      written: 'a wagon',
+      arabic: 'قطار أحمر, عربة',
+      blank: ' \n',
+      missing: undefined,
+      long: 'x'.repeat(70_000),
+    });
     await shows(page, 'written.jpg', 'a wagon');
-    await shows(page, 'orphan.txt', 'without an image');
-    await expect.poll(() => fieldOf(page, 'blank.jpg').getAttribute('placeholder')).toBe('Blank caption');
-    await expect.poll(() => fieldOf(page, 'missing.jpg').getAttribute('placeholder')).toBe('No caption yet');
-    expect(browserErrors).toEqual([]);
-  });
-
-  test('runs from right to left where its text does', async () => {
-    const { page } = await open(await datasetOf({ arabic: 'قطار أحمر, عربة', english: 'a wagon' }));
     await shows(page, 'arabic.jpg', 'قطار أحمر, عربة');
-    const isRightToLeft = (name: string) => fieldOf(page, name).evaluate((field) => field.matches(':dir(rtl)'));
-    expect([await isRightToLeft('arabic.jpg'), await isRightToLeft('english.jpg')]).toEqual([true, false]);
+    const isRightToLeft = (name: string) => captionOf(page, name).evaluate((field) => field.matches(':dir(rtl)'));
+    expect([await isRightToLeft('arabic.jpg'), await isRightToLeft('written.jpg')]).toEqual([true, false]);
+    await soon(() => captionOf(page, 'blank.jpg').getAttribute('placeholder')).toBe('Blank caption');
+    await soon(() => captionOf(page, 'missing.jpg').getAttribute('placeholder')).toBe('No caption yet');
+    await page.getByText('too long to edit here').waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('Download long.txt').click()]);
+    expect(download.suggestedFilename()).toBe('long.txt');
+
+    let isBroken = true;
+    await page.route(/\/captions$/, (route) => {
+      return isBroken && route.request().method() === 'POST'
+        ? route.fulfill({ status: 400, body: 'no' })
+        : route.continue();
+    });
+    await page.goto(`${site.server.url}/datasets/${id}?file=written.jpg`);
+    const card = cardOf(page, 'written.jpg');
+    await card.getByText('Could not read the caption').waitFor();
+    isBroken = false;
+    await card.getByRole('button', { name: 'Try again' }).click();
+    await shows(page, 'written.jpg', 'a wagon');
   });
 
-  test('is saved on blur and by Ctrl+Enter; Enter alone inserts a line break', async () => {
-    const id = await datasetOf({ one: 'a wagon', two: undefined });
-    const { page, browserErrors } = await open(id);
-    await shows(page, 'one.jpg', 'a wagon');
-    await fieldOf(page, 'one.jpg').fill('a red wagon');
-    await fieldOf(page, 'one.jpg').blur();
-    await page.getByText('Saved', { exact: true }).waitFor();
-    expect(await bytesOf(id, 'one.txt')).toBe('a red wagon');
-    await fieldOf(page, 'two.jpg').focus();
-    await page.keyboard.type('first');
-    await page.keyboard.press('Enter');
-    await page.keyboard.type('second');
-    await page.keyboard.press('Control+Enter');
-    await eventually(async () => ((await bytesOf(id, 'two.txt')) === 'first\nsecond' ? true : undefined));
-    expect(await fieldOf(page, 'two.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
-    expect(browserErrors).toEqual([]);
-  });
-
-  test('is reset by Escape, without a request', async () => {
-    const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await open(id);
-    const uploads = uploadsOf(page);
-    await shows(page, 'one.jpg', 'a wagon');
-    await fieldOf(page, 'one.jpg').fill('a mistake');
-    await page.keyboard.press('Escape');
-    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('a wagon');
-    await fieldOf(page, 'one.jpg').blur();
-    expect(uploads).toEqual([]);
-    expect(await bytesOf(id, 'one.txt')).toBe('a wagon');
-  });
-
-  test('keeps line ends and byte order marks unless the text is changed', async () => {
-    const id = await datasetOf({ crlf: 'one\r\ntwo\r\n', bom: media.captionBytes('a wagon', 'utf8-bom') });
-    const { page } = await open(id);
-    const uploads = uploadsOf(page);
+  test('is saved on blur and by Ctrl+Enter, reset by Escape, and keeps what was not changed', async () => {
+    const { id, page } = await openWith({
+      one: 'a wagon',
+      two: undefined,
+      crlf: 'one\r\ntwo\r\n',
+      bom: media.captionBytes('a wagon', 'utf8-bom'),
+    });
+    const saves: string[] = [];
+    page.on('request', (request) => isSave(request) && saves.push(request.url()));
     for (const [name, text] of [
+      ['one.jpg', 'a wagon'],
       ['crlf.jpg', 'one\ntwo\n'],
       ['bom.jpg', 'a wagon'],
     ] as const) {
       await shows(page, name, text);
-      await fieldOf(page, name).focus();
-      await fieldOf(page, name).blur();
+      await captionOf(page, name).focus();
+      await captionOf(page, name).blur();
     }
-    expect(uploads).toEqual([]);
-    await fieldOf(page, 'crlf.jpg').fill('one\ntwo\nthree');
-    await fieldOf(page, 'crlf.jpg').blur();
-    await page.getByText('Saved', { exact: true }).waitFor();
-    expect(await bytesOf(id, 'crlf.txt')).toBe('one\r\ntwo\r\nthree');
-    expect(await bytesOf(id, 'bom.txt')).toBe('\ufeffa wagon');
-  });
+    await captionOf(page, 'one.jpg').fill('a mistake');
+    await page.keyboard.press('Escape');
+    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('a wagon');
+    await captionOf(page, 'one.jpg').blur();
+    expect(saves).toEqual([]);
 
-  test('shows HTML as plain text', async () => {
-    const text = '<img src=x onerror="document.title=1"><b>bold</b>';
-    const id = await datasetOf({ html: text });
-    const { page, browserErrors } = await open(id);
-    await shows(page, 'html.jpg', text);
-    expect(await page.locator('main b, main img[src=x]').count()).toBe(0);
-    expect(browserErrors).toEqual([]);
+    await type(page, 'one.jpg', 'a red wagon');
+    await stores(id, 'one.txt', 'a red wagon');
+    await captionOf(page, 'two.jpg').focus();
+    await page.keyboard.type('first');
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('second');
+    await page.keyboard.press('Control+Enter');
+    await stores(id, 'two.txt', 'first\nsecond');
+    expect(await captionOf(page, 'two.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
+    await type(page, 'crlf.jpg', 'one\ntwo\nthree');
+    await stores(id, 'crlf.txt', 'one\r\ntwo\r\nthree');
+    expect(await site.api.text(id, 'bom.txt')).toBe('\ufeffa wagon');
+
+    // In the grid, its keys are no shortcuts.
+    await page.goto(`${site.server.url}/datasets/${id}`);
+    await shows(page, 'one.jpg', 'a red wagon');
+    await captionOf(page, 'one.jpg').focus();
+    await page.keyboard.press('End');
+    await page.keyboard.type(' x');
+    for (const key of ['Delete', 'ArrowRight', 'Home', 'Control+a', 'Enter', 'Escape']) await page.keyboard.press(key);
+    expect(await captionOf(page, 'one.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
+    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('a red wagon');
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(0);
   });
 
   test('keeps a text that could not be saved, says why, and saves it once the service is back', async () => {
     const line = await tcpLinkTo(site.server.url);
-    const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
-    const { page } = await open(id, { at: line });
+    const { id, page } = await openWith({ one: 'a wagon', two: 'a signal' }, { at: line });
     await shows(page, 'one.jpg', 'a wagon');
     await line.goAway();
-    await fieldOf(page, 'one.jpg').fill('typed on a train');
-    await fieldOf(page, 'one.jpg').blur();
+    await type(page, 'one.jpg', 'typed on a train');
     await page.getByRole('alert').getByText('Not saved').waitFor();
-    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('typed on a train');
-    expect(await bytesOf(id, 'one.txt')).toBe('a wagon');
+    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('typed on a train');
+    expect(await site.api.text(id, 'one.txt')).toBe('a wagon');
     await line.mend();
     await page.getByRole('button', { name: 'Try again', exact: true }).click();
-    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed on a train' ? true : undefined));
+    await stores(id, 'one.txt', 'typed on a train');
     await line.goAway();
-    await fieldOf(page, 'two.jpg').fill('saved by itself');
-    await fieldOf(page, 'two.jpg').blur();
+    await type(page, 'two.jpg', 'saved by itself');
     await page.getByRole('alert').getByText('Not saved').waitFor();
     await line.mend();
     await page.evaluate(() => dispatchEvent(new Event('online')));
-    await eventually(async () => ((await bytesOf(id, 'two.txt')) === 'saved by itself' ? true : undefined));
+    await stores(id, 'two.txt', 'saved by itself');
     await page.getByRole('alert').getByText('Not saved').waitFor({ state: 'detached' });
+
+    // The user leaves the view while the field has the focus.
+    await line.goAway();
+    await captionOf(page, 'one.jpg').fill('typed in a hurry');
+    await page.evaluate(() => document.querySelector<HTMLElement>('a[href="/"]')?.click());
+    const notice = page.getByRole('region', { name: 'Unsaved captions' });
+    await notice.getByText('Could not reach the service').waitFor();
+    await line.mend();
+    await notice.getByRole('button', { name: 'Retry all' }).click();
+    await stores(id, 'one.txt', 'typed in a hurry');
+    await notice.waitFor({ state: 'detached' });
+    await page.goBack();
+    await shows(page, 'one.jpg', 'typed in a hurry');
   });
 
   test('warns before the page is left with unsaved text, and only then', async () => {
-    const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await open(id);
+    const { page } = await openWith({ one: 'a wagon' });
     const dialogs: string[] = [];
     page.on('dialog', (dialog) => {
       dialogs.push(dialog.type());
       void dialog.dismiss();
     });
     await shows(page, 'one.jpg', 'a wagon');
-    await fieldOf(page, 'one.jpg').click();
+    await captionOf(page, 'one.jpg').click();
     await page.keyboard.type('!');
     await page.goto('about:blank').catch(() => {});
     expect(dialogs).toEqual(['beforeunload']);
-    await fieldOf(page, 'one.jpg').blur();
+    await captionOf(page, 'one.jpg').blur();
     await page.getByText('Saved', { exact: true }).waitFor();
     await page.goto('about:blank');
     expect(dialogs).toEqual(['beforeunload']);
   });
 
   test('asks which version to keep after a conflicting change', async () => {
-    const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a gate' });
-    const { page, browserErrors } = await open(id);
-    await shows(page, 'one.jpg', 'a wagon');
-    await shows(page, 'two.jpg', 'a signal');
-    await shows(page, 'three.jpg', 'a gate');
+    const { id, page } = await openWith({ one: 'a wagon', two: 'a signal', three: 'a gate' });
+    for (const [name, text] of Object.entries({ one: 'a wagon', two: 'a signal', three: 'a gate' })) {
+      await shows(page, `${name}.jpg`, text);
+    }
     // Without a draft, a change is no conflict.
     await site.api.upload(id, 'three.txt', 'an open gate');
     await shows(page, 'three.jpg', 'an open gate');
-    await fieldOf(page, 'one.jpg').fill('mine');
+    await captionOf(page, 'one.jpg').fill('mine');
     await site.api.upload(id, 'one.txt', 'theirs');
     await page.getByText('Changed elsewhere').waitFor();
     await page.locator('q').getByText('theirs', { exact: true }).waitFor();
-    await fieldOf(page, 'one.jpg').blur();
-    expect(await bytesOf(id, 'one.txt')).toBe('theirs');
+    await captionOf(page, 'one.jpg').blur();
+    expect(await site.api.text(id, 'one.txt')).toBe('theirs');
     await page.getByRole('button', { name: 'Keep mine' }).click();
-    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'mine' ? true : undefined));
+    await stores(id, 'one.txt', 'mine');
     await page.getByText('Changed elsewhere').waitFor({ state: 'detached' });
-    await fieldOf(page, 'two.jpg').fill('mine');
-    await site.api.upload(id, 'two.txt', 'theirs, too');
-    await page.getByRole('button', { name: 'Take theirs' }).click();
-    expect(await fieldOf(page, 'two.jpg').inputValue()).toBe('theirs, too');
-    expect(await bytesOf(id, 'two.txt')).toBe('theirs, too');
-    expect(browserErrors).toEqual([]);
-  });
 
-  test('does not overwrite a change that the page has not seen yet', async () => {
-    const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await open(id);
-    await shows(page, 'one.jpg', 'a wagon');
     await page.route(/\/(events|status)/, (route) => route.abort());
     // Begun before, since an open stream of events still tells the change.
-    await fieldOf(page, 'one.jpg').fill('mine');
-    await site.api.upload(id, 'one.txt', 'theirs');
-    await fieldOf(page, 'one.jpg').blur();
+    await captionOf(page, 'two.jpg').fill('mine');
+    await site.api.upload(id, 'two.txt', 'theirs, too');
+    await captionOf(page, 'two.jpg').blur();
     await page.getByText('Changed elsewhere').waitFor();
-    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('mine');
-    expect(await bytesOf(id, 'one.txt')).toBe('theirs');
+    expect(await captionOf(page, 'two.jpg').inputValue()).toBe('mine');
+    expect(await site.api.text(id, 'two.txt')).toBe('theirs, too');
+    await page.getByRole('button', { name: 'Take theirs' }).click();
+    expect(await captionOf(page, 'two.jpg').inputValue()).toBe('theirs, too');
+    expect(await site.api.text(id, 'two.txt')).toBe('theirs, too');
   });
 
   test('saves text that was typed during a save afterwards', async () => {
-    const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await open(id);
+    const { id, page } = await openWith({ one: 'a wagon' });
     await shows(page, 'one.jpg', 'a wagon');
     const bodies: string[] = [];
     let release = () => {};
@@ -205,23 +202,20 @@ describeInBrowser("a caption's field", (site) => {
       if (bodies.length === 1) await released;
       return route.continue();
     });
-    await fieldOf(page, 'one.jpg').fill('first');
-    await fieldOf(page, 'one.jpg').blur();
+    await type(page, 'one.jpg', 'first');
     await eventually(() => bodies[0]);
-    await fieldOf(page, 'one.jpg').fill('second');
-    await fieldOf(page, 'one.jpg').blur();
+    await type(page, 'one.jpg', 'second');
     expect(bodies).toEqual(['first']);
     release();
-    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'second' ? true : undefined));
+    await stores(id, 'one.txt', 'second');
     expect(bodies).toEqual(['first', 'second']);
-    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('second');
+    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('second');
   });
 
   test('is kept through signing out, and saved after the next sign-in', async () => {
-    const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await open(id);
+    const { id, page } = await openWith({ one: 'a wagon' });
     await shows(page, 'one.jpg', 'a wagon');
-    await fieldOf(page, 'one.jpg').fill('typed before');
+    await captionOf(page, 'one.jpg').fill('typed before');
     const { tokens } = (await site.api.request<{ tokens: { id: string; kind: string }[] }>('GET', '/tokens')).body;
     // Oldest first: the session of this page is the last.
     const session = tokens.filter(({ kind }) => kind === 'session').at(-1);
@@ -231,82 +225,8 @@ describeInBrowser("a caption's field", (site) => {
     await page.getByText('1 unsaved caption, kept in this tab. Sign in again').waitFor();
     await page.getByLabel('Token').fill(site.api.token);
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed before' ? true : undefined));
+    await stores(id, 'one.txt', 'typed before');
     await page.getByText('Not saved').waitFor({ state: 'detached' });
     await page.getByText('unsaved caption').waitFor({ state: 'detached' });
-  });
-
-  test('survives a visit to another page, which lists it while it is unsaved', async () => {
-    const line = await tcpLinkTo(site.server.url);
-    const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await open(id, { at: line });
-    await shows(page, 'one.jpg', 'a wagon');
-    await line.goAway();
-    await fieldOf(page, 'one.jpg').fill('typed in a hurry');
-    // The user leaves the page while the field has the focus.
-    await page.evaluate(() => document.querySelector<HTMLElement>('a[href="/"]')?.click());
-    const notice = page.getByRole('region', { name: 'Unsaved captions' });
-    await notice.getByText('Could not reach the service').waitFor();
-    await line.mend();
-    await notice.getByRole('button', { name: 'Retry all' }).click();
-    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed in a hurry' ? true : undefined));
-    await notice.waitFor({ state: 'detached' });
-    await page.goBack();
-    await shows(page, 'one.jpg', 'typed in a hurry');
-  });
-
-  test('in the grid, typing and Escape do not trigger shortcuts', async () => {
-    const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
-    const { page, browserErrors } = await site.open(`/datasets/${id}`);
-    await shows(page, 'one.jpg', 'a wagon');
-    await fieldOf(page, 'one.jpg').focus();
-    await page.keyboard.press('End');
-    await page.keyboard.type(' x');
-    for (const key of ['Delete', 'ArrowRight', 'Home', 'Control+a', 'Enter', 'Escape']) await page.keyboard.press(key);
-    expect(await fieldOf(page, 'one.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
-    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('a wagon');
-    expect(await page.getByRole('dialog').count()).toBe(0);
-    expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(0);
-    expect(browserErrors).toEqual([]);
-  });
-
-  test('of more than 64 KiB is too long to edit, and can be downloaded', async () => {
-    const id = await datasetOf({ one: 'x'.repeat(70_000) });
-    const { page, browserErrors } = await open(id);
-    await page.getByText('too long to edit here').waitFor();
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('Download one.txt').click()]);
-    expect(download.suggestedFilename()).toBe('one.txt');
-    expect(browserErrors).toEqual([]);
-  });
-
-  test('that could not be read says so, and can be read again', async () => {
-    const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await site.open();
-    let isBroken = true;
-    await page.route(/\/captions$/, (route) =>
-      isBroken ? route.fulfill({ status: 400, body: 'no' }) : route.continue(),
-    );
-    await page.goto(`${site.server.url}/datasets/${id}`);
-    await page.getByText('Could not read the caption').waitFor();
-    isBroken = false;
-    await page.getByRole('button', { name: 'Try again' }).click();
-    await shows(page, 'one.jpg', 'a wagon');
-  });
-
-  test('is read together with all visible ones, and only changed captions are read again', async () => {
-    const id = await datasetOf(Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`n${i}`, `caption ${i}`])));
-    const { page } = await site.open();
-    const batchSizes: number[] = [];
-    page.on('request', (request) => {
-      if (request.url().endsWith('/captions') && request.method() === 'POST') {
-        batchSizes.push((request.postDataJSON() as { filenames: string[] }).filenames.length);
-      }
-    });
-    await page.goto(`${site.server.url}/datasets/${id}`);
-    await shows(page, 'n7.jpg', 'caption 7');
-    expect(batchSizes).toEqual([8]);
-    await site.api.upload(id, 'n3.txt', 'changed');
-    await shows(page, 'n3.jpg', 'changed');
-    expect(batchSizes).toEqual([8, 1]);
   });
 });

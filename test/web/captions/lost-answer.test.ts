@@ -1,7 +1,7 @@
 import type { Page, Route } from 'playwright-core';
 import { expect, test } from 'vitest';
-import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { soon } from '../pairs/pairs-page.js';
 
 const SAVED = 'a wagon\r\nat dusk\r\n';
@@ -10,7 +10,6 @@ const MISTAKE = 'a mistake';
 
 describeInBrowser('a caption whose save has no answer', (site) => {
   const fieldOf = (page: Page) => page.getByLabel('Caption of one.jpg', { exact: true });
-  const bytesOf = async (id: string) => (await site.api.raw('GET', `/${id}/files/one.txt`)).text();
   const notice = (page: Page) => page.getByRole('alert').getByText('Not saved');
   const type = async (page: Page, text: string) => {
     await fieldOf(page).fill(text);
@@ -19,9 +18,7 @@ describeInBrowser('a caption whose save has no answer', (site) => {
 
   /** The page of a dataset with the caption `SAVED`. It hears of no change, unless `hearsOfChanges`. */
   async function open({ hearsOfChanges = false } = {}) {
-    const id = await site.api.newDataset();
-    await site.api.upload(id, 'one.jpg', await media.jpeg());
-    await site.api.upload(id, 'one.txt', SAVED);
+    const id = await datasetWith(site.api, await captionedImages({ one: SAVED }));
     const { page } = await site.open();
     if (!hearsOfChanges) await page.route(/\/events/, (route) => route.abort());
     await page.goto(`${site.server.url}/datasets/${id}/captions`);
@@ -42,37 +39,33 @@ describeInBrowser('a caption whose save has no answer', (site) => {
     return () => saves;
   }
 
-  for (const [how, takeBack] of [
+  test.each([
     ['typed back', (page: Page) => type(page, SHOWN)],
     ['taken back by Escape', (page: Page) => fieldOf(page).press('Escape')],
-  ] as const) {
-    test(`is in question when it is ${how}, and was stored`, async () => {
-      const { id, page } = await open();
-      await breakSaves(page, (route) => route.fetch());
-      await type(page, MISTAKE);
-      await notice(page).waitFor();
-      expect(await bytesOf(id)).toBe(MISTAKE);
-      await takeBack(page);
-      await page.locator('q').getByText(MISTAKE, { exact: true }).waitFor();
-      expect(await fieldOf(page).inputValue()).toBe(SHOWN);
-      await page.unroute(/\/captions$/);
-      await page.getByRole('button', { name: 'Keep mine' }).click();
-      await soon(() => bytesOf(id)).toBe(SHOWN);
-    });
+  ] as const)('is as before when it is %s and was not stored, and in question if it was', async (_, takeBack) => {
+    const { id, page } = await open();
+    const saves = await breakSaves(page);
+    await type(page, MISTAKE);
+    await notice(page).waitFor();
+    const before = saves();
+    await takeBack(page);
+    await notice(page).waitFor({ state: 'detached' });
+    expect(await fieldOf(page).inputValue()).toBe(SHOWN);
+    expect(saves()).toBe(before);
+    expect(await site.api.text(id, 'one.txt')).toBe(SAVED);
 
-    test(`is as before when it is ${how}, and was not stored`, async () => {
-      const { id, page } = await open();
-      const saves = await breakSaves(page);
-      await type(page, MISTAKE);
-      await notice(page).waitFor();
-      const before = saves();
-      await takeBack(page);
-      await notice(page).waitFor({ state: 'detached' });
-      expect(await fieldOf(page).inputValue()).toBe(SHOWN);
-      expect(saves()).toBe(before);
-      expect(await bytesOf(id)).toBe(SAVED);
-    });
-  }
+    await page.unroute(/\/captions$/);
+    await breakSaves(page, (route) => route.fetch());
+    await type(page, MISTAKE);
+    await notice(page).waitFor();
+    expect(await site.api.text(id, 'one.txt')).toBe(MISTAKE);
+    await takeBack(page);
+    await page.locator('q').getByText(MISTAKE, { exact: true }).waitFor();
+    expect(await fieldOf(page).inputValue()).toBe(SHOWN);
+    await page.unroute(/\/captions$/);
+    await page.getByRole('button', { name: 'Keep mine' }).click();
+    await soon(() => site.api.text(id, 'one.txt')).toBe(SHOWN);
+  });
 
   test('is saved once the page hears that it was stored, also if it hears of it during the save', async () => {
     const { id, page } = await open({ hearsOfChanges: true });
@@ -84,7 +77,7 @@ describeInBrowser('a caption whose save has no answer', (site) => {
       await isRead;
     });
     await type(page, MISTAKE);
-    await soon(() => bytesOf(id)).toBe(MISTAKE);
+    await soon(() => site.api.text(id, 'one.txt')).toBe(MISTAKE);
     await page.getByText('Saving …').waitFor({ state: 'detached' });
     await notice(page).waitFor({ state: 'detached' });
     // No draft is left, so that Escape changes nothing.

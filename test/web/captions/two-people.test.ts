@@ -1,12 +1,11 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { cardOf, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('two people who edit one caption', (site) => {
   const fieldOf = (page: Page) => page.getByLabel('Caption of one.jpg', { exact: true });
-  const bytesOf = async (id: string) => (await site.api.raw('GET', `/${id}/files/one.txt`)).text();
   const type = async (page: Page, text: string) => {
     await fieldOf(page).fill(text);
     await fieldOf(page).blur();
@@ -14,9 +13,7 @@ describeInBrowser('two people who edit one caption', (site) => {
 
   /** Two browsers with the page of one dataset, which has the caption `a red wagon`. */
   async function open() {
-    const id = await site.api.newDataset();
-    await site.api.upload(id, 'one.jpg', await media.jpeg());
-    await site.api.upload(id, 'one.txt', 'a red wagon');
+    const id = await datasetWith(site.api, await captionedImages({ one: 'a red wagon' }));
     const visits = await Promise.all([site.open(`/datasets/${id}`), site.open(`/datasets/${id}`)]);
     const [first, second] = visits.map(({ page }) => page) as [Page, Page];
     for (const page of [first, second]) await soon(() => fieldOf(page).inputValue()).toBe('a red wagon');
@@ -36,11 +33,11 @@ describeInBrowser('two people who edit one caption', (site) => {
     await other.locator('del').getByText('old').waitFor();
     const mine = dialog.getByLabel('Your text');
     expect(await mine.inputValue()).toBe('an old red wagon');
-    expect(await bytesOf(id)).toBe('a red wagon at dusk');
+    expect(await site.api.text(id, 'one.txt')).toBe('a red wagon at dusk');
     await mine.fill('an old red wagon at dusk');
     await dialog.getByRole('button', { name: 'Save my text' }).click();
     await soon(() => fieldOf(first).inputValue()).toBe('an old red wagon at dusk');
-    expect(await bytesOf(id)).toBe('an old red wagon at dusk');
+    expect(await site.api.text(id, 'one.txt')).toBe('an old red wagon at dusk');
 
     // A third version while the second is looked at is not overwritten either.
     await fieldOf(second).fill('mine');
@@ -50,7 +47,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     await dialog.locator('ins').getByText('again').waitFor();
     await dialog.getByRole('button', { name: 'Take the other version' }).click();
     await soon(() => fieldOf(second).inputValue()).toBe('theirs, again');
-    expect(await bytesOf(id)).toBe('theirs, again');
+    expect(await site.api.text(id, 'one.txt')).toBe('theirs, again');
   });
 
   test('keep a text that was typed offline, and are asked once the browser is online', async () => {
@@ -59,11 +56,11 @@ describeInBrowser('two people who edit one caption', (site) => {
     await type(second, 'typed offline');
     await second.getByRole('alert').getByText('Not saved').waitFor();
     await type(first, 'saved meanwhile');
-    await soon(() => bytesOf(id)).toBe('saved meanwhile');
+    await soon(() => site.api.text(id, 'one.txt')).toBe('saved meanwhile');
     await context.setOffline(false);
     await second.getByText('Changed elsewhere').waitFor();
     expect(await fieldOf(second).inputValue()).toBe('typed offline');
-    expect(await bytesOf(id)).toBe('saved meanwhile');
+    expect(await site.api.text(id, 'one.txt')).toBe('saved meanwhile');
     await second.getByRole('button', { name: 'Keep mine' }).click();
     await soon(() => fieldOf(first).inputValue()).toBe('typed offline');
   });
@@ -80,17 +77,17 @@ describeInBrowser('two people who edit one caption', (site) => {
     await leaveUnsaved('before the reload');
     await second.unroute(isBlocked);
     await second.reload();
-    await soon(() => bytesOf(id)).toBe('before the reload');
+    await soon(() => site.api.text(id, 'one.txt')).toBe('before the reload');
     await soon(() => fieldOf(first).inputValue()).toBe('before the reload');
 
     await leaveUnsaved('mine');
     await type(first, 'theirs');
-    await soon(() => bytesOf(id)).toBe('theirs');
+    await soon(() => site.api.text(id, 'one.txt')).toBe('theirs');
     await second.unroute(isBlocked);
     await second.reload();
     await second.getByText('Changed elsewhere').waitFor();
     expect(await fieldOf(second).inputValue()).toBe('mine');
-    expect(await bytesOf(id)).toBe('theirs');
+    expect(await site.api.text(id, 'one.txt')).toBe('theirs');
     await second.getByRole('button', { name: 'Take theirs' }).click();
     await second.reload();
     await soon(() => fieldOf(second).inputValue()).toBe('theirs');
@@ -111,6 +108,6 @@ describeInBrowser('two people who edit one caption', (site) => {
     expect(await dialog.getByLabel('Your text').inputValue()).toBe('hours of work');
     await dialog.getByRole('button', { name: 'Save my text' }).click();
     await notice.waitFor({ state: 'detached' });
-    await soon(() => bytesOf(id)).toBe('hours of work');
+    await soon(() => site.api.text(id, 'one.txt')).toBe('hours of work');
   });
 });

@@ -4,6 +4,7 @@ import { TrainyardClient } from '../../../src/client/client.js';
 import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
 import type { BreakingProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
+import { datasetWith } from '../linked-datasets.js';
 import { soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('a change that is interrupted', (site) => {
@@ -12,11 +13,9 @@ describeInBrowser('a change that is interrupted', (site) => {
     proxy = started;
   });
   const messageOf = (page: Page) => page.getByRole('region', { name: 'Last change' });
-  const textOf = async (id: string, name: string) => (await site.api.raw('GET', `/${id}/files/${name}`)).text();
 
   test('in the middle of its undo is made again as a whole', async () => {
-    const id = await site.api.newDataset();
-    for (const name of ['a', 'b', 'c']) await site.api.upload(id, `${name}.txt`, `old ${name}`);
+    const id = await datasetWith(site.api, { 'a.txt': 'old a', 'b.txt': 'old b', 'c.txt': 'old c' });
     const { token } = site.api;
     const bulk = new TrainyardClient({ baseUrl: site.server.url, token, change: { how: 'bulk', id: 'x1' } });
     await bulk.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'new a' }]);
@@ -35,14 +34,14 @@ describeInBrowser('a change that is interrupted', (site) => {
     );
     await messageOf(page).getByRole('button', { name: 'Undo' }).click();
     await messageOf(page).getByText('Could not undo it.').waitFor();
-    expect([await textOf(id, 'a.txt'), await textOf(id, 'b.txt')]).toEqual(['new a', 'old b']);
+    expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'b.txt')]).toEqual(['new a', 'old b']);
     proxy.rule();
     await page.reload();
     await messageOf(page).getByRole('button', { name: 'Undo' }).click();
     await messageOf(page).getByText('Undone: 2 files restored.').waitFor();
     await messageOf(page).getByRole('button', { name: 'Redo' }).click();
     await messageOf(page).getByRole('button', { name: 'Undo', exact: true }).waitFor();
-    expect([await textOf(id, 'a.txt'), await textOf(id, 'b.txt')]).toEqual(['new a', 'new b']);
+    expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'b.txt')]).toEqual(['new a', 'new b']);
   });
 
   test('in the middle of a deletion asks before the page is left, and what was deleted can be undone', async () => {

@@ -1,31 +1,105 @@
+import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
-import type { Visit } from '../../harness/browser.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { close, soon } from '../pairs/pairs-page.js';
+import { cardOf, filterOf, soon } from '../pairs/pairs-page.js';
 import { datasetOfRole, linkDatasets, statusOf } from '../linked-datasets.js';
 
-describeInBrowser('the links of a dataset', (site) => {
-  async function newAccount(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
-    const api = await site.server.api(`account-${crypto.randomUUID()}`);
-    return { api, open: (path = '/') => site.open(path, { token: api.token }) };
-  }
+const menu = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 
+describeInBrowser('the role of a dataset', (site) => {
+  test('is chosen when it is created, and shown in the list and on its page', async () => {
+    const { api, open } = await site.newAccount();
+    const { page } = await open();
+    await menu(page, 'New dataset').first().click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name', { exact: true }).fill('railway-depth');
+    await dialog.getByText('Control', { exact: true }).click();
+    await dialog.getByText('an image of the same name for each target').waitFor();
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('heading', { name: 'railway-depth' }).waitFor();
+    await page.getByText('Control dataset', { exact: true }).waitFor();
+    await page.getByText('No training dataset uses it yet.').waitFor();
+    const [created] = (await api.list()).body.datasets;
+    expect(created?.role).toBe('control');
+    await page.getByRole('link', { name: 'All datasets' }).click();
+    const item = page
+      .getByRole('listitem')
+      .filter({ has: page.getByRole('link', { name: 'railway-depth', exact: true }) });
+    await item.getByText('Control dataset').waitFor();
+  });
+
+  test('of a control or mask leaves out captions, and shows those that are there as unused', async () => {
+    const { api, open } = await site.newAccount();
+    const id = await datasetOfRole(api, 'masks', 'mask', ['a', 'b']);
+    const { page } = await open(`/datasets/${id}`);
+    await cardOf(page, 'a.jpg').waitFor();
+    await page.getByText('READY', { exact: true }).waitFor();
+    expect(await page.getByRole('textbox').count()).toBe(0);
+    expect(await page.getByText('No caption').count()).toBe(0);
+    expect(await page.getByRole('link', { name: 'Captions' }).count()).toBe(0);
+    await api.upload(id, 'a.txt', 'words');
+    await cardOf(page, 'a.jpg').getByText('Unused caption', { exact: true }).waitFor();
+    await filterOf(page, 'Unused captions 1').click();
+    await soon(() => page.getByRole('article').count()).toBe(1);
+    await page.getByRole('button', { name: 'Open a.jpg' }).click();
+    const viewer = page.getByRole('dialog');
+    await viewer.getByText('a.txt is not used').waitFor();
+    expect(await viewer.getByRole('textbox').count()).toBe(0);
+    await page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await page.getByText('A mask dataset has no such view.').waitFor();
+  });
+
+  test('and its name are changed in its menu, and in other tabs at once, and what others changed stays', async () => {
+    const { api, open } = await site.newAccount();
+    const id = await datasetOfRole(api, 'railway', 'training', ['a']);
+    await datasetOfRole(api, 'yard', 'training', []);
+    const [{ page }, list] = [await open(`/datasets/${id}`), await open()];
+    await list.page.getByRole('link', { name: 'railway', exact: true }).waitFor();
+    await menu(page, 'Name and role').click();
+    const dialog = page.getByRole('dialog');
+    const name = dialog.getByLabel('Name', { exact: true });
+    await name.fill('a/b');
+    await dialog.getByText('contains "/"').waitFor();
+    await name.fill('yard');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByText('A dataset named "yard" already exists').waitFor();
+    await name.fill('rails');
+    await dialog.getByText('Mask', { exact: true }).click();
+    await dialog.getByText('will not be used').waitFor();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByRole('heading', { name: 'rails' }).waitFor();
+    await cardOf(page, 'a.jpg').getByText('Unused caption', { exact: true }).waitFor();
+    await list.page.getByRole('link', { name: 'rails', exact: true }).waitFor();
+    await list.page.getByText('Mask dataset', { exact: true }).waitFor();
+    expect(await statusOf(api, id)).toMatchObject({ name: 'rails', role: 'mask' });
+
+    await menu(page, 'Name and role').click();
+    await dialog.getByText('Control', { exact: true }).click();
+    await api.json('PATCH', `/${id}`, { name: 'tracks' });
+    await page.getByRole('dialog', { name: 'Name and role of tracks' }).waitFor();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(await statusOf(api, id)).toMatchObject({ name: 'tracks', role: 'control' });
+  });
+});
+
+describeInBrowser('the links of a dataset', (site) => {
   const linksOf = async (api: Api, id: string) => {
     const { links = {} } = await statusOf(api, id);
     return Object.fromEntries(Object.entries(links).map(([slot, state]) => [slot, state?.name]));
   };
 
   test('are chosen among datasets of the fitting role, and changed and removed', async () => {
-    const { api, open } = await newAccount();
+    const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a', 'b']);
     for (const name of ['depth', 'edges']) await datasetOfRole(api, name, 'control', ['a', 'b']);
     await datasetOfRole(api, 'masks', 'mask', ['a', 'b']);
-    const visited = await open(`/datasets/${id}`);
-    const { page } = visited;
+    const { page, context } = await open(`/datasets/${id}`);
     const dialog = page.getByRole('dialog');
-    const edit = () => page.getByRole('button', { name: 'Controls and mask', exact: true }).click();
+    const edit = () => menu(page, 'Controls and mask').click();
     const save = async () => {
       await dialog.getByRole('button', { name: 'Save' }).click();
       await dialog.waitFor({ state: 'detached' });
@@ -39,6 +113,11 @@ describeInBrowser('the links of a dataset', (site) => {
     await soon(() => optionsOf('Control 2')).toEqual(['None', 'depth']);
     await dialog.getByLabel('Control 2', { exact: true }).selectOption({ label: 'depth' });
     await dialog.getByLabel('Mask', { exact: true }).selectOption({ label: 'masks' });
+    // What could not be saved stays chosen.
+    await context.setOffline(true);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByRole('alert').getByText('Could not reach the service').waitFor();
+    await context.setOffline(false);
     await save();
     expect(await linksOf(api, id)).toEqual({ control_1: 'edges', control_2: 'depth', mask: 'masks' });
     const line = page.getByRole('list', { name: 'Controls and mask', exact: true });
@@ -53,6 +132,12 @@ describeInBrowser('the links of a dataset', (site) => {
     await line.getByText('Control: depth').waitFor();
     await line.getByRole('link', { name: 'depth' }).click();
     await page.getByText('Used by railway').waitFor();
+    // A role that a link needs is not changed.
+    await menu(page, 'Name and role').click();
+    await dialog.getByText('Mask', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByRole('alert').getByText('railway').waitFor();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('link', { name: 'railway', exact: true }).click();
 
     await edit();
@@ -60,16 +145,14 @@ describeInBrowser('the links of a dataset', (site) => {
     await dialog.waitFor({ state: 'detached' });
     await line.waitFor({ state: 'detached' });
     expect(await linksOf(api, id)).toEqual({});
-    await close(visited);
   });
 
   test('to a training dataset change its role, after a warning', async () => {
-    const { api, open } = await newAccount();
+    const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'depth', 'training', ['a']);
-    const visited = await open(`/datasets/${id}`);
-    const { page } = visited;
-    await page.getByRole('button', { name: 'Controls and mask', exact: true }).click();
+    const { page } = await open(`/datasets/${id}`);
+    await menu(page, 'Controls and mask').click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Control', { exact: true }).selectOption({ label: 'depth' });
     await dialog.getByText('depth is a training dataset.').waitFor();
@@ -81,18 +164,16 @@ describeInBrowser('the links of a dataset', (site) => {
     await dialog.waitFor({ state: 'detached' });
     expect(await linksOf(api, id)).toEqual({ control_1: 'depth' });
     expect((await statusOf(api, control)).role).toBe('control');
-    await close(visited);
   });
 
   test('say what is missing, and the dataset is READY when it has arrived', async () => {
-    const { api, open } = await newAccount();
+    const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a', 'b', 'c']);
     const control = await datasetOfRole(api, 'depth', 'control', ['a', 'b', 'x']);
     await linkDatasets(api, id, { control_1: control });
-    const visited = await open(`/datasets/${id}`);
-    const { page } = visited;
+    const { page } = await open(`/datasets/${id}`);
     await page.getByText('FAILED', { exact: true }).waitFor();
-    await page.getByRole('button', { name: 'Controls and mask', exact: true }).click();
+    await menu(page, 'Controls and mask').click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('No control for 1 target: c.').waitFor();
     await dialog.getByText('No target for 1 file: x.').waitFor();
@@ -100,15 +181,13 @@ describeInBrowser('the links of a dataset', (site) => {
     await dialog.getByText('No control for 1 target: c.').waitFor({ state: 'detached' });
     await dialog.getByRole('button', { name: 'Cancel' }).click();
     await page.getByText('READY', { exact: true }).waitFor();
-    await close(visited);
   });
 
   test('protect a control from deletion, which names who uses it', async () => {
-    const { api, open } = await newAccount();
+    const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'depth', 'control', ['a']);
-    const visited = await open();
-    const { page } = visited;
+    const { page } = await open();
     await page.getByRole('button', { name: 'Delete depth' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Type the name to confirm').fill('depth');
@@ -120,28 +199,6 @@ describeInBrowser('the links of a dataset', (site) => {
     await page.getByRole('button', { name: 'Delete depth' }).click();
     await page.getByRole('dialog', { name: 'This dataset is used' }).getByText('railway').waitFor();
     expect(await dialog.getByLabel('Type the name to confirm').count()).toBe(0);
-    await dialog.getByRole('link', { name: 'railway' }).click();
-    await page.getByRole('heading', { name: 'railway' }).waitFor();
     expect((await api.status(control)).status).toBe(200);
-    await close(visited);
-  });
-
-  test('that could not be saved stay chosen, with the reason', async () => {
-    const { api, open } = await newAccount();
-    const id = await datasetOfRole(api, 'railway', 'training', ['a']);
-    await datasetOfRole(api, 'depth', 'control', ['a']);
-    const visited = await open(`/datasets/${id}`);
-    const { page, context } = visited;
-    await page.getByRole('button', { name: 'Controls and mask', exact: true }).click();
-    const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Control', { exact: true }).selectOption({ label: 'depth' });
-    await context.setOffline(true);
-    await dialog.getByRole('button', { name: 'Save' }).click();
-    await dialog.getByRole('alert').getByText('Could not reach the service').waitFor();
-    await context.setOffline(false);
-    await dialog.getByRole('button', { name: 'Save' }).click();
-    await dialog.waitFor({ state: 'detached' });
-    expect(await linksOf(api, id)).toEqual({ control_1: 'depth' });
-    await close(visited);
   });
 });

@@ -1,14 +1,10 @@
 import type { Page, Request } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { Api } from '../../harness/api.js';
-import { whyNoPostgres } from '../../harness/available.js';
-import { describeInBrowser, type Site } from '../../harness/describe-in-browser.js';
-import { newDatabase } from '../../harness/postgres.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import type { Api } from '../../harness/api.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { cardOf, soon } from '../pairs/pairs-page.js';
 
-const SETTINGS = { 'caption-grace-seconds': 0 };
 const CAPTIONS = 3000;
 /** The status of the dataset is more than ten times as large. */
 const LARGE_BYTES = 50_000;
@@ -39,70 +35,44 @@ const recordStatuses = (page: Page) =>
 const recordedStatuses = (page: Page) =>
   page.evaluate(() => [...(window as unknown as { shownStatuses: Set<string> }).shownStatuses]);
 
-/** Expects that edits on the page, and by `other`, show on the page without an answer as large as the status. */
-async function expectSmallEdits({ page, id, other }: { page: Page; id: string; other: Api }): Promise<void> {
-  const isStatus = (request: Request) => request.url().endsWith('/status');
-  const reading = new Set<Request>();
-  page.on('request', (request) => isStatus(request) && reading.add(request));
-  page.on('requestfinished', (request) => reading.delete(request));
-  const blank = (stem: string) =>
-    other.json('PUT', `/${id}/captions`, { captions: [{ filename: `${stem}.txt`, text: '' }] });
-  const isBlank = (stem: string) => cardOf(page, `${stem}.jpg`).getByText('Blank caption', { exact: true }).waitFor();
-  await cardOf(page, 'c.jpg').waitFor();
-  await blank('c');
-  await isBlank('c');
-  await soon(() => reading.size).toBe(0);
-
-  const large: string[] = [];
-  page.on('response', async (response) => {
-    if (response.url().includes('/events')) return;
-    if ((await response.body().catch(() => '')).length > LARGE_BYTES) large.push(response.url());
-  });
-  await recordStatuses(page);
-  const field = page.getByLabel('Caption of a.jpg', { exact: true });
-  await soon(() => field.inputValue()).toBe('the caption of a');
-  for (const text of ['first', 'other']) {
-    await field.fill(text);
-    await field.blur();
-    await cardOf(page, 'a.jpg').getByText('Saved', { exact: true }).waitFor();
-    await cardOf(page, 'a.jpg').getByText('Saved', { exact: true }).waitFor({ state: 'detached' });
-  }
-  await blank('b');
-  await isBlank('b');
-  await page.getByText(`${(CAPTIONS + 3).toLocaleString('en')} captions`).waitFor();
-  await other.raw('DELETE', `/${id}/files/x17.txt`);
-  await page.getByText(`${(CAPTIONS + 2).toLocaleString('en')} captions`).waitFor();
-  expect(large).toEqual([]);
-  expect(reading.size).toBe(0);
-  expect(await recordedStatuses(page)).toEqual(['READY']);
-}
-
-async function openLarge(site: Site): Promise<{ page: Page; id: string }> {
-  const id = await largeDataset(site.api);
-  const { page } = await site.open(`/datasets/${id}`);
-  return { page, id };
-}
-
 describeInBrowser('a page with a large dataset', (site) => {
-  test('follows edits without its status being read again', async () => {
-    const { page, id } = await openLarge(site);
-    await expectSmallEdits({ page, id, other: site.api });
-  });
-});
+  test('follows edits of its own and of others without an answer as large as the status', async () => {
+    const { api } = site;
+    const id = await largeDataset(api);
+    const { page } = await site.open(`/datasets/${id}`);
+    const isStatus = (request: Request) => request.url().endsWith('/status');
+    const reading = new Set<Request>();
+    page.on('request', (request) => isStatus(request) && reading.add(request));
+    page.on('requestfinished', (request) => reading.delete(request));
+    const blank = (stem: string) =>
+      api.json('PUT', `/${id}/captions`, { captions: [{ filename: `${stem}.txt`, text: '' }] });
+    const isBlank = (stem: string) => cardOf(page, `${stem}.jpg`).getByText('Blank caption', { exact: true }).waitFor();
+    await cardOf(page, 'c.jpg').waitFor();
+    await blank('c');
+    await isBlank('c');
+    await soon(() => reading.size).toBe(0);
 
-let database: Awaited<ReturnType<typeof newDatabase>>;
-const start = async (): Promise<TestServer> => {
-  database = await newDatabase();
-  return startServer(SETTINGS, { env: { DATABASE_URL: database.url } });
-};
-describeInBrowser('a page with a large dataset at one of two instances', { start, whyNot: whyNoPostgres() }, (site) => {
-  test('follows edits at the other without its status being read again', async () => {
-    const { page, id } = await openLarge(site);
-    const second = await startServer(SETTINGS, { env: { DATABASE_URL: database.url } });
-    try {
-      await expectSmallEdits({ page, id, other: new Api(second.url, site.api.token) });
-    } finally {
-      await discardServer(second);
+    const large: string[] = [];
+    page.on('response', async (response) => {
+      if (response.url().includes('/events')) return;
+      if ((await response.body().catch(() => '')).length > LARGE_BYTES) large.push(response.url());
+    });
+    await recordStatuses(page);
+    const field = page.getByLabel('Caption of a.jpg', { exact: true });
+    await soon(() => field.inputValue()).toBe('the caption of a');
+    for (const text of ['first', 'other']) {
+      await field.fill(text);
+      await field.blur();
+      await cardOf(page, 'a.jpg').getByText('Saved', { exact: true }).waitFor();
+      await cardOf(page, 'a.jpg').getByText('Saved', { exact: true }).waitFor({ state: 'detached' });
     }
+    await blank('b');
+    await isBlank('b');
+    await page.getByText(`${(CAPTIONS + 3).toLocaleString('en')} captions`).waitFor();
+    await api.raw('DELETE', `/${id}/files/x17.txt`);
+    await page.getByText(`${(CAPTIONS + 2).toLocaleString('en')} captions`).waitFor();
+    expect(large).toEqual([]);
+    expect(reading.size).toBe(0);
+    expect(await recordedStatuses(page)).toEqual(['READY']);
   });
 });

@@ -1,18 +1,13 @@
 import type { Page } from 'playwright-core';
 import { test } from 'vitest';
-import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('the page behind a proxy', (site) => {
   const fieldOf = (page: Page) => page.getByLabel('Caption of one.jpg', { exact: true });
 
-  async function newDataset(): Promise<string> {
-    const id = await site.api.newDataset();
-    await site.api.upload(id, 'one.jpg', await media.jpeg());
-    await site.api.upload(id, 'one.txt', 'before');
-    return id;
-  }
+  const newDataset = async () => datasetWith(site.api, await captionedImages({ one: 'before' }));
 
   test('that answers 404 for a moment shows the dataset after it', async () => {
     const id = await newDataset();

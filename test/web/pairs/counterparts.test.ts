@@ -1,25 +1,52 @@
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
+import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { datasetOfRole, linkDatasets } from '../linked-datasets.js';
-import { cardOf, close, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
+import { datasetOfRole, datasetWith, linkDatasets } from '../linked-datasets.js';
+import { cardOf, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
+
+const [WIDTH, HEIGHT] = [120, 80];
+const RED = [255, 0, 0];
+const BLUE = [0, 0, 255];
+
+/** An image of one colour, with a left half of another one where `left` is given. */
+function imageOf(colour: string, left?: string): Promise<Buffer> {
+  const image = sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: colour } });
+  if (left === undefined) return image.png().toBuffer();
+  const half = { create: { width: WIDTH / 2, height: HEIGHT, channels: 3 as const, background: left } };
+  return image
+    .composite([{ input: half, left: 0, top: 0 }])
+    .png()
+    .toBuffer();
+}
+
+/** The colour of an element as it is painted, at a part of its width. */
+async function colourAt(element: Locator, part: number): Promise<number[]> {
+  const shot = sharp(await element.screenshot()).removeAlpha();
+  const { data, info } = await shot.raw().toBuffer({ resolveWithObject: true });
+  const at = (Math.floor(info.height / 2) * info.width + Math.floor(info.width * part)) * info.channels;
+  return [...data.subarray(at, at + 3)];
+}
 
 /** The small picture of a card. */
 const smallOf = (page: Page, name: string, label: string) =>
   cardOf(page, name).getByRole('button', { name: `Compare with the ${label}`, exact: true });
 
 describeInBrowser('the controls and the mask of a pair', (site) => {
-  const named = (word: string) => `${word}-${crypto.randomUUID()}`;
-
   test('are small pictures beside the target, and come and go with their files', async () => {
-    const { api } = site;
-    const id = await datasetOfRole(api, named('railway'), 'training', ['a', 'b']);
-    const depth = await datasetOfRole(api, named('depth'), 'control', ['a', 'b']);
-    const masks = await datasetOfRole(api, named('masks'), 'mask', ['a']);
+    const { api, open } = await site.newAccount();
+    const id = await datasetOfRole(api, 'railway', 'training', ['a', 'b']);
+    const depth = await datasetOfRole(api, 'depth', 'control', ['a', 'b']);
+    const masks = await datasetOfRole(api, 'masks', 'mask', ['a']);
     await linkDatasets(api, id, { control_1: depth, mask: masks });
-    const visited = await site.open(`/datasets/${id}`);
-    const { page } = visited;
+    const { page, context } = await open();
+    await context.route(`**/${depth}/status`, (route) => route.abort());
+    await page.goto(`${site.server.url}/datasets/${id}`);
+    await page.getByText('Could not read the controls and masks. Could not reach the service.').waitFor();
+    await context.unroute(`**/${depth}/status`);
+    await page.getByRole('button', { name: 'Try again' }).click();
+
     await soon(() => isPainted(smallOf(page, 'a.jpg', 'control a.jpg'))).toBe(true);
     await soon(() => isPainted(smallOf(page, 'a.jpg', 'mask a.jpg'))).toBe(true);
     await cardOf(page, 'b.jpg').getByText('No mask', { exact: true }).waitFor();
@@ -44,65 +71,114 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     await page.getByRole('list', { name: 'Controls and mask of a' }).waitFor({ state: 'detached' });
     await linkDatasets(api, id, { control_1: depth });
     await cardOf(page, 'a.jpg').getByText('No control', { exact: true }).waitFor();
-    await close(visited);
   });
 
-  test('are reached by keyboard, and open the comparison', async () => {
-    const { api } = site;
-    const id = await datasetOfRole(api, named('railway'), 'training', ['a', 'b']);
-    const depth = await datasetOfRole(api, named('depth'), 'control', ['a', 'b']);
-    await linkDatasets(api, id, { control_1: depth });
-    const visited = await site.open(`/datasets/${id}`);
-    const { page } = visited;
-    await smallOf(page, 'a.jpg', 'control a.jpg').waitFor();
-    await pictureOf(page, 'a.jpg').focus();
-    await page.keyboard.press('Tab');
-    await soon(() => focusedOf(page)).toBe('Compare with the control a.jpg');
-    await page.keyboard.press('Enter');
-    const viewer = page.getByRole('dialog');
-    await soon(() => viewer.getByRole('button', { name: 'Control' }).getAttribute('aria-pressed')).toBe('true');
-    await page.keyboard.press('Escape');
-    await soon(() => focusedOf(page)).toBe('Open a.jpg');
-    await page.keyboard.press('Tab');
+  /** The page of red targets `a` and `b` with blue controls, and with masks whose left half is white. */
+  async function openRedWithBlue() {
+    const { api, open } = await site.newAccount();
+    const files = async (bytes: Promise<Buffer>) => ({ 'a.png': await bytes, 'b.png': await bytes });
+    const captions = { 'a.txt': 'red', 'b.txt': 'red' };
+    const id = await datasetWith(api, { ...(await files(imageOf('#f00'))), ...captions });
+    const depth = await datasetWith(api, await files(imageOf('#00f')), { role: 'control', name: 'depth' });
+    const masks = await datasetWith(api, await files(imageOf('#000', '#fff')), { role: 'mask', name: 'masks' });
+    await linkDatasets(api, id, { control_1: depth, mask: masks });
+    const { page } = await open(`/datasets/${id}`);
+    return { api, depth, page, viewer: page.getByRole('dialog') };
+  }
+
+  const pressed = (page: Page) => page.getByRole('dialog').locator('[aria-pressed=true]').allTextContents();
+
+  /** Waits until so many pictures of the viewer are painted. */
+  const painted = (page: Page, count: number) =>
+    soon(() =>
+      page
+        .getByRole('dialog')
+        .locator('img')
+        .evaluateAll((images: HTMLImageElement[]) => images.filter(({ naturalWidth }) => naturalWidth > 0).length),
+    ).toBe(count);
+
+  test('are compared side by side, under a slider, and over each other', async () => {
+    const { page, viewer } = await openRedWithBlue();
+    await pictureOf(page, 'a.png').click();
+    await soon(() => pressed(page)).toEqual(['Target alone']);
+    await viewer.getByRole('button', { name: 'Control' }).click();
+    const [first, second] = [viewer.getByRole('figure').nth(0), viewer.getByRole('figure').nth(1)];
+    await second.getByText('control a.png of depth').waitFor();
+    await painted(page, 2);
+    expect(await colourAt(first.locator('img'), 0.5)).toEqual(RED);
+    expect(await colourAt(second.locator('img'), 0.5)).toEqual(BLUE);
+
+    await viewer.getByRole('button', { name: 'Slider' }).click();
+    const divider = viewer.getByRole('slider', { name: 'Divider between the target and the control' });
+    expect(await divider.getAttribute('aria-valuetext')).toBe('50 % target, 50 % control');
+    await painted(page, 2);
+    expect(await colourAt(divider.locator('..'), 0.2)).toEqual(RED);
+    expect(await colourAt(divider.locator('..'), 0.8)).toEqual(BLUE);
+    const box = (await divider.boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.5, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.1, box.y + box.height / 2, { steps: 4 });
+    await page.mouse.up();
+    await soon(() => divider.inputValue().then(Number)).toBeLessThan(15);
+    expect(await colourAt(divider.locator('..'), 0.2)).toEqual(BLUE);
+    // After the pointer has moved the divider, the arrow keys move to the next pair.
     await page.keyboard.press('ArrowRight');
-    await soon(() => focusedOf(page)).toBe('Open b.jpg');
-    await close(visited);
+    await viewer.getByRole('heading', { name: 'b.png' }).waitFor();
+    await divider.focus();
+    const value = Number(await divider.inputValue());
+    await page.keyboard.press('ArrowRight');
+    expect(Number(await divider.inputValue())).toBe(value + 1);
+
+    await viewer.getByRole('button', { name: 'Overlay' }).click();
+    await painted(page, 2);
+    const over = viewer.getByAltText('b.png').nth(1);
+    const mixed = await colourAt(over, 0.5);
+    expect(mixed[0]).toBeGreaterThan(100);
+    expect(mixed[2]).toBeGreaterThan(100);
+    await viewer.getByRole('slider', { name: 'Opacity of the control' }).focus();
+    await page.keyboard.press('End');
+    await soon(() => colourAt(over, 0.5)).toEqual(BLUE);
+
+    await page.keyboard.press('m');
+    const overlay = viewer.getByRole('img', { name: 'mask b.png of masks' });
+    await overlay.waitFor();
+    await painted(page, 1);
+    await soon(() => colourAt(overlay, 0.25)).not.toEqual(RED);
+    expect(await colourAt(overlay, 0.75)).toEqual(RED);
+    await page.getByRole('slider', { name: 'Opacity of the mask' }).focus();
+    await page.keyboard.press('Home');
+    await soon(() => colourAt(overlay, 0.25)).toEqual(RED);
   });
 
-  test('that could not be read are named, until they are read again', async () => {
-    const { api } = site;
-    const id = await datasetOfRole(api, named('railway'), 'training', ['a']);
-    const depth = await datasetOfRole(api, named('depth'), 'control', ['a']);
-    await linkDatasets(api, id, { control_1: depth });
-    const visited = await site.open('/');
-    const { page, context } = visited;
-    await context.route(`**/${depth}/status`, (route) => route.abort());
-    await page.goto(`${site.server.url}/datasets/${id}`);
-    await page.getByText('Could not read the controls and masks. Could not reach the service.').waitFor();
-    await cardOf(page, 'a.jpg').waitFor();
-    await context.unroute(`**/${depth}/status`);
-    await page.getByRole('button', { name: 'Try again' }).click();
-    await soon(() => isPainted(smallOf(page, 'a.jpg', 'control a.jpg'))).toBe(true);
-    await close(visited);
-  });
-
-  test('are not shown by a share link, which shows no other dataset', async () => {
-    const { api } = site;
-    const id = await datasetOfRole(api, named('railway'), 'training', ['a']);
-    const depth = await datasetOfRole(api, named('depth'), 'control', ['a']);
-    await linkDatasets(api, id, { control_1: depth });
-    const { url } = (await api.json<{ url: string }>('POST', `/${id}/shares`, { name: 'Ada' })).body;
-    const visited = await site.open('/');
-    await visited.page.goto(url);
-    const { page } = visited;
-    await cardOf(page, 'a.jpg').waitFor();
-    expect(
-      await cardOf(page, 'a.jpg')
-        .getByText(/control/i)
-        .count(),
-    ).toBe(0);
-    expect(await page.getByText('No control or mask').count()).toBe(0);
-    expect(await page.getByText(depth).count()).toBe(0);
-    await close(visited);
+  test('are chosen by keys, stay from pair to pair, and are named where they are missing', async () => {
+    const { api, depth, page, viewer } = await openRedWithBlue();
+    await smallOf(page, 'a.png', 'control a.png').waitFor();
+    await pictureOf(page, 'a.png').focus();
+    await page.keyboard.press('Tab');
+    await soon(() => focusedOf(page)).toBe('Compare with the control a.png');
+    await page.keyboard.press('Enter');
+    for (const [key, buttons] of [
+      ['1', ['Control', 'Side by side']],
+      ['v', ['Control', 'Slider']],
+      ['m', ['Mask', 'Overlay']],
+      ['ArrowRight', ['Mask', 'Overlay']],
+      ['v', ['Mask', 'Side by side']],
+      ['1', ['Control', 'Slider']],
+      ['0', ['Target alone']],
+      ['v', ['Control', 'Slider']],
+    ] as const) {
+      await page.keyboard.press(key);
+      await soon(() => pressed(page), key).toEqual(buttons);
+    }
+    await viewer.getByRole('heading', { name: 'b.png' }).waitFor();
+    // In a caption, these keys are letters.
+    await viewer.getByRole('textbox').press('End');
+    await page.keyboard.type('0');
+    expect(await pressed(page)).toEqual(['Control', 'Slider']);
+    await page.keyboard.press('Escape');
+    await api.raw('DELETE', `/${depth}/files/b.png`);
+    await viewer.getByText('The control is missing.').waitFor();
+    await api.upload(depth, 'b.png', await imageOf('#00f'));
+    await viewer.getByText('control b.png of depth').waitFor();
   });
 });

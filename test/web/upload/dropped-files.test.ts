@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkFiles } from '../../../web/upload/add-files/check-files.js';
 import { commonFolderOf, type DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
+import { droppedPairsOf } from '../../../web/upload/add-files/pairs/dropped-pairs.js';
 import { Speed } from '../../../web/upload/queue/speed.js';
 
 const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
@@ -69,14 +70,48 @@ describe('the upload speed', () => {
     for (let at = 10_500; at <= 20_000; at += 500) speed.add(10_000 + (at - 10_000) * 3, at);
     expect(speed.bytesPerSecond()).toBe(3000);
   });
+});
 
-  test('is measured anew after a file is restarted', () => {
-    const speed = new Speed();
-    speed.add(0, 0);
-    speed.add(5000, 2000);
-    speed.add(1000, 2100);
-    expect(speed.bytesPerSecond()).toBeUndefined();
-    speed.add(3000, 4100);
-    expect(speed.bytesPerSecond()).toBe(1000);
+const partsOf = (...paths: string[]) => {
+  const pairs = droppedPairsOf(paths.map((path) => ({ path, file: undefined })));
+  const pathsOf = (files: readonly { path: string }[]) => files.map(({ path }) => path);
+  return (
+    pairs && {
+      folder: pairs.folder,
+      parts: Object.fromEntries(pairs.parts.map(({ part, files }) => [part, pathsOf(files)])),
+      outside: pathsOf(pairs.outside),
+    }
+  );
+};
+
+describe('a dropped folder of pairs', () => {
+  test('is split into its sub-folders, with what is below them', () => {
+    expect(
+      partsOf('railway/target/deep/b.jpg', 'railway/Control/a.png', 'railway/mask/a.png', 'railway/README.txt'),
+    ).toEqual({
+      folder: 'railway',
+      parts: {
+        target: ['railway/target/deep/b.jpg'],
+        control_1: ['railway/Control/a.png'],
+        mask: ['railway/mask/a.png'],
+      },
+      outside: ['railway/README.txt'],
+    });
+  });
+
+  test('may be dropped without the folder around it', () => {
+    expect(partsOf('target/a.jpg', 'control/a.png')).toEqual({
+      folder: '',
+      parts: { target: ['target/a.jpg'], control_1: ['control/a.png'] },
+      outside: [],
+    });
+    expect(partsOf('control/a.png', 'control/b.png')).toMatchObject({ parts: { control_1: { length: 2 } } });
+  });
+
+  test('has controls or masks directly below it', () => {
+    expect(partsOf('x/a.jpg', 'x/a.txt')).toBeUndefined();
+    expect(partsOf('x/target/a.jpg')).toBeUndefined();
+    expect(partsOf('x/y/target/a.jpg', 'x/y/control/a.jpg')).toBeUndefined();
+    expect(partsOf('control.jpg', 'mask')).toBeUndefined();
   });
 });
