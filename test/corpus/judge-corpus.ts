@@ -1,7 +1,7 @@
 import type { CorpusFile } from './corpus-file.js';
 import { type Inspection, inspectFiles, type Verdicts } from './inspection.js';
 import { truthOf } from './judge.js';
-import type { Reader } from './readers/reader.js';
+import type { Reader } from './readers/readings.js';
 import { readAll } from './readers/readings.js';
 import type { Judged } from './report.js';
 import { shuffledByHash } from './seed.js';

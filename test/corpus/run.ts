@@ -118,7 +118,7 @@ async function corpusOf(size: 'small' | 'full', only: readonly Format[], cache: 
     .filter((name) => /\.(jpg|png|webp)$/.test(name))
     .slice(0, made)
     .map((name) => ({ origin: name, bytes: readFileSync(join(examples, name)) }));
-  originals.push(...(await madeImages(pictures, { isSparse: false, log })));
+  originals.push(...(await madeImages(pictures, log)));
   if (only.includes('clip')) originals.push(...(await madeClips(join(cache, 'clips'), clips, log)));
   log('damaging');
   return buildCorpus(cache, originals, { name: size, copiesOf: ({ format }) => copies[format] });
