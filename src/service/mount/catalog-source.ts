@@ -105,7 +105,8 @@ async function wantedManifest(
 ): Promise<RevisionManifest> {
   const { dataset } = latest;
   const { revision, digest } = wanted;
-  if (revision !== undefined && revision !== latest.revision) {
+  // While the latest revision is changed, or waits for an upload, its files are as they were recorded.
+  if (revision !== undefined && (revision !== latest.revision || latest.status !== 'READY')) {
     const earlier = await manifests.manifest(dataset, revision, signal);
     const isUnknown = earlier.digest !== undefined && dataset.links.length > 0 && earlier.links === undefined;
     if (isUnknown) throw statesUnknown(dataset.name, revision);
