@@ -34,6 +34,7 @@ const PARTS = {
     '--histories',
     '10',
   ],
+  hostile: ['npm', 'run', '--silent', 'hostile'],
   'node-20': ['npm', 'run', '--silent', 'test:node', '--', '20'],
   'node-22': ['npm', 'run', '--silent', 'test:node', '--', '22'],
   'node-24': ['npm', 'run', '--silent', 'test:node', '--', '24'],

@@ -8,21 +8,15 @@ const HOUR = 3600 * SECOND;
 /** A machine whose clock can be set, and whose monotonic time can't. */
 function machine() {
   let [wall, monotonic] = [1_000 * HOUR, 0];
-  const now = microsClock(
-    () => wall,
-    () => monotonic,
-  );
-  return {
-    now,
-    wall: () => wall,
-    pass: (micros: number) => {
-      wall += micros;
-      monotonic += micros;
-    },
-    setBy: (micros: number) => {
-      wall += micros;
-    },
+  const [readWall, readMonotonic] = [() => wall, () => monotonic];
+  const setBy = (micros: number) => {
+    wall += micros;
   };
+  const pass = (micros: number) => {
+    setBy(micros);
+    monotonic += micros;
+  };
+  return { now: microsClock(readWall, readMonotonic), wall: readWall, pass, setBy };
 }
 
 test('follows a clock that is set forward at once', () => {

@@ -1,8 +1,5 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,6 +9,7 @@ import type { Api } from './harness/api.js';
 import { startBrowser, whyNoBrowser } from './harness/browser.js';
 import { type Ended, trainyard } from './harness/command.js';
 import { pairsOf } from './harness/folder.js';
+import { type Receiver, startReceiver } from './harness/receiver.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
 import { filesToFix, pageCommands } from './web/page-commands.js';
 
@@ -41,7 +39,7 @@ let pageApi: Api;
 let client: TrainyardClient;
 let home: string;
 /** Takes the events of webhooks. */
-let receiver: Server;
+let receiver: Receiver;
 const helpOf = new Map<string, string>();
 const noBrowser = whyNoBrowser();
 /** Each with the page that shows it; none without a browser. */
@@ -51,11 +49,7 @@ beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0, 'webhook-allow': '127.0.0.1' });
   api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-  receiver = createServer((request, response) => request.resume().on('end', () => response.end())).listen(
-    0,
-    '127.0.0.1',
-  );
-  await once(receiver, 'listening');
+  receiver = await startReceiver();
   home = await temporaryFolder();
   await mkdir(join(home, 'photos'));
   for (const [name, bytes] of Object.entries(await pairsOf(3))) {
@@ -84,7 +78,7 @@ beforeAll(async () => {
   await browser.close();
 });
 afterAll(async () => {
-  receiver.close();
+  await receiver.close();
   await discardServer(server);
   await rm(home, { recursive: true, force: true });
 });
@@ -94,13 +88,13 @@ function script(name: string, text: string): Promise<void> {
   return writeFile(path, `#!/bin/sh\n${text}\n`).then(() => chmod(path, 0o755));
 }
 
-/** Controls and masks of examples, each with the dataset whose images it has. */
+/** Controls and masks of examples, with images of `railway`. */
 const LINKED = {
-  'railway-depth': { role: 'control', of: 'railway' },
-  'railway-edges': { role: 'control', of: 'railway' },
-  'railway-mask': { role: 'mask', of: 'railway' },
-  depth: { role: 'control', of: 'railway' },
-  masks: { role: 'mask', of: 'railway' },
+  'railway-depth': 'control',
+  'railway-edges': 'control',
+  'railway-mask': 'mask',
+  depth: 'control',
+  masks: 'mask',
 } as const;
 
 /** Makes what examples name, unless it exists: they also remove it. @returns what it is called here */
@@ -110,13 +104,13 @@ async function prepare(): Promise<Names> {
     const id = ids.get(name);
     if (id !== undefined) await client.pairs.setLinks(id, {});
   }
-  for (const [name, { role, of }] of Object.entries(LINKED)) {
+  for (const [name, role] of Object.entries(LINKED)) {
     const existing = ids.get(name);
     if (existing !== undefined) await client.datasets.change(existing, { role });
     if (existing !== undefined) continue;
     const { id } = await client.create(name, { role });
     for (const [file, bytes] of Object.entries(await pairsOf(2)))
-      if (file.endsWith('.jpg')) await api.upload(id, `${of}_${file}`, bytes);
+      if (file.endsWith('.jpg')) await api.upload(id, `railway_${file}`, bytes);
   }
   for (const name of ['railway', 'wagons', 'photos']) {
     if (ids.has(name)) continue;
@@ -129,7 +123,7 @@ async function prepare(): Promise<Names> {
   }
   const wagons = ids.get('wagons')!;
   const [share = await client.shares.make(wagons)] = await client.shares.list(wagons);
-  const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+  const { url } = receiver;
   const webhook = (await client.webhooks.list()).find((each) => each.url === url) ?? (await client.webhooks.add(url));
   if (!webhook.enabled) await client.webhooks.change(webhook.id, { enabled: true });
   const [delivery = await client.webhooks.test(webhook.id)] = await client.webhooks.deliveries(webhook.id);

@@ -36,24 +36,18 @@ async function repository() {
   };
 }
 
+const refused = (ended: Promise<unknown>, message: string) =>
+  expect(ended).rejects.toMatchObject({ code: 65, stderr: expect.stringContaining(message) });
+
 const PUBLIC = 'git@code.example:yard/trainyard.git';
 
 test('a release names its version, and has the package, a bill of materials and their checksums', async () => {
   const { folder, git, commit, release } = await repository();
   const read = (name: string) => readFile(join(folder, name), 'utf8');
-  await expect(release()).rejects.toMatchObject({
-    code: 65,
-    stderr: expect.stringContaining('CHANGELOG.md has no section'),
-  });
-  await expect(release('next')).rejects.toMatchObject({
-    code: 65,
-    stderr: expect.stringContaining('Name it as 0.2.0'),
-  });
+  await refused(release(), 'CHANGELOG.md has no section');
+  await refused(release('next'), 'Name it as 0.2.0');
   await writeFile(join(folder, 'new'), '');
-  await expect(release('0.2.0')).rejects.toMatchObject({
-    code: 65,
-    stderr: expect.stringContaining('Commit all changes first'),
-  });
+  await refused(release('0.2.0'), 'Commit all changes first');
   await commit();
   await git('remote', 'add', 'origin', PUBLIC);
 
@@ -87,12 +81,6 @@ test('a release names its version, and has the package, a bill of materials and 
   await release();
   const packageSum = (text: string) => text.split('\n').find((line) => line.endsWith('.tgz'));
   expect(packageSum(await read('release/SHA256SUMS'))).toBe(packageSum(sums));
-  await expect(release('0.2.0')).rejects.toMatchObject({
-    code: 65,
-    stderr: expect.stringContaining('a tag v0.2.0 already'),
-  });
-  await expect(release('0.3.0')).rejects.toMatchObject({
-    code: 65,
-    stderr: expect.stringContaining('nothing to release'),
-  });
+  await refused(release('0.2.0'), 'a tag v0.2.0 already');
+  await refused(release('0.3.0'), 'nothing to release');
 });

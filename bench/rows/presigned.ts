@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Api } from '../../test/harness/api.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
-import { startTcpProxy } from '../../test/harness/tcp-proxy.js';
+import { startTcpProxy } from '../../test/harness/tcp-link.js';
 import type { EmptyInstallation } from '../backends.js';
 import type { Benchmark, Run } from '../bench.js';
 import { alternate } from '../measure.js';

@@ -1,6 +1,6 @@
 import { tripsForRequests } from '../../test/harness/round-trips.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
-import { startTcpProxy } from '../../test/harness/tcp-proxy.js';
+import { startTcpProxy } from '../../test/harness/tcp-link.js';
 import type { Benchmark } from '../bench.js';
 import { median } from '../measure.js';
 import { rowWithTarget } from '../table.js';

@@ -1,17 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import {
-  call,
-  callJson,
-  create,
-  freshName,
-  links,
-  newDataset,
-  recorded,
-  remove,
-  removeDatasets,
-  statusOf,
-  upload,
-} from './service.js';
+import { call, callJson, create, freshName, links } from './service.js';
+import { newDataset, recorded, remove, removeDatasets, statusOf, upload } from './service.js';
 
 afterAll(removeDatasets);
 

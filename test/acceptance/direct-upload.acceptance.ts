@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { clip, HTML, jpeg, png } from './files.js';
-import {
-  call,
-  filenamesOf,
-  newDataset,
-  removeDatasets,
-  statusOf,
-  upload,
-  uploadRaw,
-  waitForStatus,
-} from './service.js';
+import { call, filenamesOf, newDataset, removeDatasets } from './service.js';
+import { statusOf, upload, uploadRaw, waitForStatus } from './service.js';
 
 afterAll(removeDatasets);
 

@@ -4,11 +4,8 @@ import { crc32, deflateSync } from 'node:zlib';
 /** A PNG of 64 × 64 pixels of one colour, uncompressed; another `seed` gives other bytes and the same size. */
 export function png(seed = 0): Buffer {
   const size = 64;
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(size, 0);
-  header.writeUInt32BE(size, 4);
   // Eight bits a channel, red, green and blue.
-  header.set([8, 2], 8);
+  const header = Buffer.of(0, 0, 0, size, 0, 0, 0, size, 8, 2, 0, 0, 0);
   const row = Buffer.concat([Buffer.of(0), Buffer.alloc(size * 3, Buffer.of(seed % 256, 80, 160))]);
   const pixels = deflateSync(Buffer.concat(Array(size).fill(row)), { level: 0 });
   const signature = Buffer.from('89504e470d0a1a0a', 'hex');
@@ -17,11 +14,10 @@ export function png(seed = 0): Buffer {
 
 function chunk(type: string, content: Buffer): Buffer {
   const named = Buffer.concat([Buffer.from(type), content]);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(content.length);
-  const checksum = Buffer.alloc(4);
-  checksum.writeUInt32BE(crc32(named));
-  return Buffer.concat([length, named, checksum]);
+  const whole = Buffer.concat([Buffer.alloc(4), named, Buffer.alloc(4)]);
+  whole.writeUInt32BE(content.length, 0);
+  whole.writeUInt32BE(crc32(named), named.length + 4);
+  return whole;
 }
 
 /** A grey JPEG of 8 × 8 pixels. */

@@ -8,35 +8,23 @@ export const TOKEN = setting('ACCEPTANCE_TOKEN');
 export const OTHER_TOKEN = process.env.ACCEPTANCE_OTHER_TOKEN ?? '';
 const BASE_URL = setting('ACCEPTANCE_URL').replace(/\/+$/, '').replace(BASE_PATH, '') + BASE_PATH;
 
-export interface UploadLink {
-  readonly upload_url: string;
-  readonly method: string;
-  readonly headers: Record<string, string>;
-  readonly expires_at: string;
-}
+type Texts<Names extends string> = Readonly<Record<Names, string>>;
 
-export interface Dataset {
-  readonly id: string;
-  readonly name: string;
-  readonly status: string;
-  readonly created_at: string;
-  readonly updated_at: string;
-  readonly error?: {
-    readonly code: string;
-    readonly message: string;
-    readonly problems: readonly { readonly code: string; readonly filename?: string; readonly message: string }[];
+export type UploadLink = Texts<'upload_url' | 'method' | 'expires_at'> & { readonly headers: Record<string, string> };
+
+export interface Dataset extends Texts<'id' | 'name' | 'status' | 'created_at' | 'updated_at'> {
+  readonly error?: Texts<'code' | 'message'> & {
+    readonly problems: readonly (Texts<'code' | 'message'> & { readonly filename?: string })[];
   };
   readonly files: readonly { readonly filename: string; readonly size_bytes: number; readonly sha256?: string }[];
 }
 
 /** The fields of all response bodies; a test reads those of the call that it made. */
-interface Body extends Dataset {
+interface Body extends Dataset, Texts<'error_message'> {
   readonly datasets: readonly Dataset[];
-  readonly next_cursor?: string | null;
   readonly uploads: Record<string, UploadLink>;
   readonly error_code: number;
-  readonly error_message: string;
-  readonly detail?: readonly { readonly path: string; readonly message: string }[];
+  readonly detail?: readonly Texts<'path' | 'message'>[];
 }
 
 export interface Answer {
@@ -55,12 +43,8 @@ interface Call {
 export async function call(method: string, path: string, { body, headers, authorization }: Call = {}): Promise<Answer> {
   const sent = new Headers(headers);
   if (authorization !== null) sent.set('authorization', authorization ?? `Bearer ${TOKEN}`);
-  const response = await fetch(`${BASE_URL}${path}`, {
-    method,
-    headers: sent,
-    redirect: 'error',
-    body: body ?? null,
-  });
+  const options = { method, headers: sent, redirect: 'error', body: body ?? null } as const;
+  const response = await fetch(`${BASE_URL}${path}`, options);
   expect(response.headers.get('content-type')).toMatch(/^application\/json/);
   const parsed = (await response.json()) as Body;
   if (response.ok) expect(parsed).not.toHaveProperty('error_code');
@@ -168,13 +152,8 @@ export async function linkOf(id: string, filename: string, sizeBytes: number): P
 /** Sends bytes to a link as clients do: without a token and without a content type. Returns the status. */
 export async function put({ upload_url, headers }: UploadLink, body: RequestInit['body']): Promise<number> {
   const stream = body instanceof ReadableStream ? { duplex: 'half' } : {};
-  const response = await fetch(upload_url, {
-    method: 'PUT',
-    headers,
-    body,
-    redirect: 'error',
-    ...stream,
-  } as RequestInit);
+  const options = { method: 'PUT', headers, body, redirect: 'error', ...stream } as RequestInit;
+  const response = await fetch(upload_url, options);
   await response.arrayBuffer();
   return response.status;
 }

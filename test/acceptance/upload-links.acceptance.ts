@@ -1,17 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { HTML, jpeg, png } from './files.js';
-import {
-  call,
-  callJson,
-  linkOf,
-  links,
-  newDataset,
-  put,
-  removeDatasets,
-  statusOf,
-  upload,
-  waitForStatus,
-} from './service.js';
+import { call, callJson, linkOf, links, newDataset } from './service.js';
+import { put, removeDatasets, statusOf, upload, waitForStatus } from './service.js';
 
 afterAll(removeDatasets);
 

@@ -26,22 +26,10 @@ export function makeBase(image: string, root: string): void {
   writeFileSync(join(root, 'etc/apt/sources.list'), '');
   const packages = join(root, 'usr/local/lib');
   const node = `node-linux-${process.arch}`;
-  run('npm', [
-    'install',
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-    '--prefix',
-    packages,
-    `${node}@${major}`,
-    'npm@10',
-  ]);
-  run('ln', [
-    '-s',
-    `../lib/node_modules/${node}/bin/node`,
-    '../lib/node_modules/npm/bin/npm-cli.js',
-    join(root, 'usr/local/bin'),
-  ]);
+  const quietly = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefix', packages];
+  run('npm', ['install', ...quietly, `${node}@${major}`, 'npm@10']);
+  const programs = [`../lib/node_modules/${node}/bin/node`, '../lib/node_modules/npm/bin/npm-cli.js'];
+  run('ln', ['-s', ...programs, join(root, 'usr/local/bin')]);
   run('mv', [join(root, 'usr/local/bin/npm-cli.js'), join(root, 'usr/local/bin/npm')]);
   run('chroot', [root, 'useradd', '--create-home', '--uid', '1000', 'node']);
 }
@@ -50,28 +38,24 @@ export function makeBase(image: string, root: string): void {
 export function buildStage(stage: Stage, root: string, context: string, rootOf: (stage: string) => string): void {
   let folder = '/';
   let environment: Record<string, string> = {};
-  for (const { name, text } of stage.instructions) {
-    if (!['WORKDIR', 'COPY', 'RUN', 'ENV'].includes(name)) continue;
+  const building = stage.instructions.filter(({ name }) => ['WORKDIR', 'COPY', 'RUN', 'ENV'].includes(name));
+  for (const { name, text } of building) {
     console.log(`== ${name} ${text}`);
     if (name === 'WORKDIR') {
       folder = resolve(folder, text);
       mkdirSync(join(root, folder), { recursive: true });
     }
     if (name === 'ENV') environment = { ...environment, ...pairsOf(text) };
-    if (name === 'COPY') copy(text, root, folder, { context, rootOf });
+    if (name === 'COPY') copy(text, folder, root, (from) => (from === undefined ? context : rootOf(from)));
     if (name === 'RUN') runInside(root, ['sh', '-c', text], { folder, environment });
   }
 }
 
-function copy(
-  text: string,
-  root: string,
-  folder: string,
-  { context, rootOf }: { context: string; rootOf: (stage: string) => string },
-): void {
+/** @param folder that paths are relative to in the container */
+function copy(text: string, folder: string, root: string, sourceOf: (stage?: string) => string): void {
   const words = text.split(/\s+/);
   const [, from] = /^--from=(.*)/.exec(words[0] ?? '') ?? [];
-  const source = from === undefined ? context : rootOf(from);
+  const source = sourceOf(from);
   const target = join(root, resolve(folder, words.at(-1) ?? ''));
   mkdirSync(target, { recursive: true });
   for (const word of words.slice(from === undefined ? 0 : 1, -1)) {
@@ -99,20 +83,14 @@ interface Inside {
 }
 
 /** Runs a command as root in a folder as its root, with processes and mounts of its own, as `RUN` does. */
-export function runInside(root: string, command: readonly string[], { folder, environment }: Inside): void {
-  const certificates = { NODE_EXTRA_CA_CERTS: '/tmp/certificates' };
+function runInside(root: string, command: readonly string[], { folder, environment }: Inside): void {
   const script = `
     mount --make-rprivate / && mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev"
     touch "$0/etc/resolv.conf" "$0/tmp/certificates"
     mount --bind /etc/resolv.conf "$0/etc/resolv.conf" && mount --bind ${CERTIFICATES} "$0/tmp/certificates"
     exec chroot "$0" env -C "$@"`;
-  const variables = Object.entries({
-    PATH,
-    HOME: '/root',
-    DEBIAN_FRONTEND: 'noninteractive',
-    ...certificates,
-    ...environment,
-  });
+  const own = { PATH, HOME: '/root', DEBIAN_FRONTEND: 'noninteractive', NODE_EXTRA_CA_CERTS: '/tmp/certificates' };
+  const variables = Object.entries({ ...own, ...environment });
   const args = ['-i', ...variables.map(([name, value]) => `${name}=${value}`), ...command];
   run('unshare', ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-euc', script, root, folder, ...args]);
 }

@@ -56,16 +56,10 @@ const pid = Number(first.trim());
 const inside = (...command: string[]) => runInContainer(image, root, { pid, command, environment }).trim();
 
 expectEqual('the user', inside('id', '-u'), '1000');
-expectEqual(
-  'writing outside of /data',
-  inside('sh', '-c', 'touch /app/x 2>&1; true').replace(/.*: /, ''),
-  'Read-only file system',
-);
-expectEqual(
-  'capabilities',
-  inside('sh', '-c', 'grep CapBnd /proc/1/status').replace(/\W+/, ' '),
-  'CapBnd 0000000000000000',
-);
+const written = inside('sh', '-c', 'touch /app/x 2>&1; true').replace(/.*: /, '');
+expectEqual('writing outside of /data', written, 'Read-only file system');
+const capabilities = inside('sh', '-c', 'grep CapBnd /proc/1/status').replace(/\W+/, ' ');
+expectEqual('capabilities', capabilities, 'CapBnd 0000000000000000');
 inside(...commandOf(lastOf(image, 'HEALTHCHECK')));
 console.log('the health check passes');
 const token = inside('trainyard', 'token', 'create', '--account', 'container')
@@ -84,16 +78,11 @@ expectEqual('warnings', warnings.map(({ code }: { code: string }) => code).join(
 const page = await fetch(url).then((answer) => answer.text());
 expectEqual('the page', page.includes('<div id="root">'), true);
 
-process.kill(pid, image === undefined ? 'SIGTERM' : (lastOf(image, 'STOPSIGNAL') as NodeJS.Signals));
+process.kill(pid, lastOf(image, 'STOPSIGNAL') as NodeJS.Signals);
 const [code] = await ended;
 expectEqual('exit code after STOPSIGNAL', code, 0);
-run('du', [
-  '--summarize',
-  '--human-readable',
-  join(work, 'base'),
-  root,
-  ...['node_modules', 'dist'].map((name) => join(root, 'app', name)),
-]);
+const sized = [join(work, 'base'), root, join(root, 'app/node_modules'), join(root, 'app/dist')];
+run('du', ['--summarize', '--human-readable', ...sized]);
 console.log('passed');
 
 function expectEqual(name: string, actual: unknown, expected: unknown): void {

@@ -4,18 +4,17 @@ import type { CorpusFile, Original } from './corpus-file.js';
 import { damagedCopies } from './damage/damage.js';
 import { sha256Of } from './seed.js';
 
-/** The sizes of the corpus that `npm run corpus` makes. */
-export interface CorpusPlan {
-  readonly name: string;
-  /** Damaged copies of each original, by format; an array of formats with few originals gets more of each. */
-  readonly copiesOf: (original: CorpusFile) => number;
-}
-
 /**
  * Writes the originals and their damaged copies into the cache folder, and returns the manifest. Names contain a hash of the
  * content, so that files of an earlier run stay valid.
+ *
+ * @param plan.copiesOf damaged copies of each original; a format with few originals gets more of each
  */
-export function buildCorpus(cache: string, originals: readonly Original[], plan: CorpusPlan): CorpusFile[] {
+export function buildCorpus(
+  cache: string,
+  originals: readonly Original[],
+  plan: { name: string; copiesOf: (original: CorpusFile) => number },
+): CorpusFile[] {
   const manifest = new Map<string, CorpusFile>();
   const damageable: CorpusFile[] = [];
   for (const { format, extension, origin, bytes, isDamaged } of originals) {

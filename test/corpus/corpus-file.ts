@@ -1,6 +1,24 @@
+/** The extensions of each format; files that are made get the first. */
+export const EXTENSIONS_OF = {
+  jpeg: ['.jpg', '.jpeg'],
+  png: ['.png'],
+  webp: ['.webp'],
+  avif: ['.avif'],
+  gif: ['.gif'],
+  tiff: ['.tif', '.tiff'],
+  bmp: ['.bmp'],
+  heic: ['.heic', '.heif'],
+  clip: ['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi', '.wmv', '.flv'],
+} as const;
+
 /** What the bytes of an undamaged original are. */
-export const FORMATS = ['jpeg', 'png', 'webp', 'avif', 'gif', 'tiff', 'bmp', 'heic', 'clip'] as const;
-export type Format = (typeof FORMATS)[number];
+export type Format = keyof typeof EXTENSIONS_OF;
+export const FORMATS = Object.keys(EXTENSIONS_OF) as readonly Format[];
+
+/** The formats by extension. */
+export const EXTENSIONS: Readonly<Record<string, Format>> = Object.fromEntries(
+  FORMATS.flatMap((format) => EXTENSIONS_OF[format].map((extension) => [extension, format])),
+);
 
 /** One line of the manifest. */
 export interface CorpusFile {
@@ -25,26 +43,3 @@ export interface Original {
   /** Whether damaged copies are made of it. */
   readonly isDamaged: boolean;
 }
-
-/** The formats by extension. */
-export const EXTENSIONS: Readonly<Record<string, Format>> = {
-  '.jpg': 'jpeg',
-  '.jpeg': 'jpeg',
-  '.png': 'png',
-  '.webp': 'webp',
-  '.avif': 'avif',
-  '.gif': 'gif',
-  '.tif': 'tiff',
-  '.tiff': 'tiff',
-  '.bmp': 'bmp',
-  '.heic': 'heic',
-  '.heif': 'heic',
-  '.mp4': 'clip',
-  '.m4v': 'clip',
-  '.mov': 'clip',
-  '.mkv': 'clip',
-  '.webm': 'clip',
-  '.avi': 'clip',
-  '.wmv': 'clip',
-  '.flv': 'clip',
-};

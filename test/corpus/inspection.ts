@@ -1,10 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { Inspection as Found } from '../../src/dataset/inspect/inspection.js';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { clipDecoder } from '../../src/service/inspection/clip/decode-clip.js';
 import { ffmpegChoiceOf, findFfmpeg } from '../../src/service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from '../../src/service/inspection/inspection-pool.js';
 import type { CorpusFile } from './corpus-file.js';
+import { truthOf } from './judge.js';
+import { type Reader, readAll } from './readers/readings.js';
+import type { Judged } from './report.js';
+import { shuffledByHash } from './seed.js';
 
 /** What the inspection under test says of a file. */
 export interface Verdict {
@@ -23,7 +28,6 @@ export interface Verdicts {
 /** The inspection under test. */
 export interface Inspection {
   inspect(file: { readonly path: string; readonly filename: string; readonly sizeBytes: number }): Promise<Verdicts>;
-  readonly decodesClips: boolean;
   close(): Promise<void>;
 }
 
@@ -41,19 +45,18 @@ export async function openInspection(): Promise<Inspection> {
       if (!inspection.ok) return { inspected, decoded: inspected };
       return { inspected, decoded: verdictOf(await decode({ ...file, inspection }, options)) };
     },
-    decodesClips: decode !== undefined,
     close: () => pool.close(),
   };
 }
 
-function verdictOf(found: import('../../src/dataset/inspect/inspection.js').Inspection): Verdict {
+function verdictOf(found: Found): Verdict {
   return found.ok ? { ok: true, warnings: found.warnings } : { ok: false, warnings: [], ...found.problem };
 }
 
 /** More at a time than there are cores, so that files wait for each other as in a busy service. */
 const CONCURRENCY = availableParallelism() * 2;
 
-export async function inspectFiles(
+async function inspectFiles(
   cache: string,
   files: readonly CorpusFile[],
   inspection: Inspection,
@@ -64,4 +67,45 @@ export async function inspectFiles(
     const path = join(cache, file.path);
     onVerdicts(file, await inspection.inspect({ path, filename, sizeBytes: file.sizeBytes }));
   });
+}
+
+/** Reads all files with the reference readers, inspects them, and puts both results together. */
+export async function judgeCorpus(
+  cache: string,
+  files: readonly CorpusFile[],
+  { readers, inspection, log }: { readers: readonly Reader[]; inspection: Inspection; log: (line: string) => void },
+): Promise<Judged[]> {
+  const readings = await readAll(cache, files, readers, log);
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const judged: Judged[] = [];
+  let done = 0;
+  const order = shuffledByHash(files, ({ path }) => path);
+  await inspectFiles(cache, order, inspection, (file, { inspected, decoded }) => {
+    const original = byPath.get(file.damage?.of ?? file.path) ?? file;
+    const truth = truthOf(file, original, readings);
+    judged.push({ file, truth, verdict: inspected, isDecoded: false });
+    if (decoded !== undefined && file.format === 'clip')
+      judged.push({ file, truth, verdict: decoded, isDecoded: true });
+    if (++done % 500 === 0) log(`inspected ${done} of ${files.length}`);
+  });
+  return judged;
+}
+
+/** Inspects files again and again, concurrently and in another order each time, and returns those whose verdicts differ. */
+export async function unsteadyFiles(
+  cache: string,
+  files: readonly CorpusFile[],
+  { runs, inspection, log }: { runs: number; inspection: Inspection; log: (line: string) => void },
+): Promise<{ file: CorpusFile; verdicts: readonly Verdicts[] }[]> {
+  const verdicts = new Map(files.map((file) => [file, new Map<string, Verdicts>()]));
+  for (let run = 1; run <= runs; run++) {
+    const order = shuffledByHash(files, ({ path }) => `${run} ${path}`);
+    await inspectFiles(cache, order, inspection, (file, found) => {
+      verdicts.get(file)!.set(JSON.stringify(found), found);
+    });
+    log(`run ${run} of ${runs}`);
+  }
+  return [...verdicts]
+    .filter(([, found]) => found.size > 1)
+    .map(([file, found]) => ({ file, verdicts: [...found.values()] }));
 }

@@ -1,5 +1,5 @@
 import type { CorpusFile, Format } from './corpus-file.js';
-import type { Reading } from './readers/reader.js';
+import type { Reading } from './readers/readings.js';
 import type { Readings } from './readers/readings.js';
 
 /** What the references say of a file. */

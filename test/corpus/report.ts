@@ -27,34 +27,27 @@ export interface MatrixRow {
   readonly intact: Cell;
   /** Damaged copies that every reader accepts. */
   readonly harmless: Cell;
-  readonly unclear: number;
   /** Accepted clips that carry no warning that their frames were not decoded. */
   readonly unwarned: number;
 }
 
 export function matrixOf(judged: readonly Judged[]): MatrixRow[] {
-  const rows = FORMATS.flatMap((format) => [
-    { format, isDecoded: false },
-    { format, isDecoded: true },
-  ]);
-  return rows.flatMap(({ format, isDecoded }) => {
-    const own = judged.filter((one) => one.file.format === format && one.isDecoded === isDecoded);
+  return FORMATS.flatMap((format) => [false, true].map((isDecoded) => ({ format, isDecoded }))).flatMap((row) => {
+    const own = judged.filter((one) => one.file.format === row.format && one.isDecoded === row.isDecoded);
     if (own.length === 0) return [];
     const cell = (isIn: (one: Judged) => boolean): Cell => {
       const files = own.filter(isIn);
       return { found: files.filter(({ verdict }) => isFound(verdict)).length, of: files.length };
     };
-    const [fails, fewer, reported] = DAMAGED.map((name) => cell(({ truth }) => truth.class === name));
-    const row: MatrixRow = {
-      format,
-      isDecoded,
-      damaged: { 'trainer fails': fails!, 'fewer frames': fewer!, reported: reported! },
+    const damaged = DAMAGED.map((name) => [name, cell(({ truth }) => truth.class === name)]);
+    const isUnwarned = ({ file, verdict }: Judged) => file.format === 'clip' && verdict.ok && !isWarned(verdict);
+    return {
+      ...row,
+      damaged: Object.fromEntries(damaged) as MatrixRow['damaged'],
       intact: cell(isIntact),
-      harmless: cell(({ file, truth }) => truth.class === 'intact' && file.damage !== undefined),
-      unclear: own.filter(({ truth }) => truth.class === 'unclear').length,
-      unwarned: own.filter(({ file, verdict }) => file.format === 'clip' && verdict.ok && !isWarned(verdict)).length,
+      harmless: cell(isHarmless),
+      unwarned: own.filter(isUnwarned).length,
     };
-    return [row];
   });
 }
 
@@ -75,11 +68,11 @@ export const missesOf = (judged: readonly Judged[]): Judged[] =>
 export const falseRefusalsOf = (judged: readonly Judged[]): Judged[] =>
   judged.filter((one) => isIntact(one) && isFound(one.verdict));
 
+const isHarmless = ({ file, truth }: Judged): boolean => truth.class === 'intact' && file.damage !== undefined;
+
 /** Damaged copies that every reader accepts and the inspection refuses. */
 export const strictRefusalsOf = (judged: readonly Judged[]): Judged[] =>
-  judged.filter(
-    ({ file, truth, verdict }) => truth.class === 'intact' && file.damage !== undefined && isFound(verdict),
-  );
+  judged.filter((one) => isHarmless(one) && isFound(one.verdict));
 
 const shown = ({ found, of }: Cell): string =>
   of === 0 ? '–' : `${found} of ${of} (${((100 * found) / of).toFixed(1)} %)`;
@@ -127,7 +120,8 @@ export function listOf(judged: readonly Judged[]): string {
     .map(({ file, truth, verdict }) => {
       const warnings = verdict.warnings.map(({ code, message }) => (code === 'MAY_BE_DAMAGED' ? message : code));
       const ours = verdict.ok ? `accepted, ${warnings.join(' ')}` : verdict.message;
-      return `${file.path}\t${file.damage?.kind ?? 'original'}\t${truth.class}\t${'says' in truth ? truth.says : ''}\t${ours}\t${file.origin}`;
+      const theirs = [truth.class, 'says' in truth ? truth.says : ''];
+      return [file.path, file.damage?.kind ?? 'original', ...theirs, ours, file.origin].join('\t');
     })
     .sort()
     .join('\n');

@@ -5,19 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildCorpus } from './build-corpus.js';
 import { type CorpusFile, FORMATS, type Format, type Original } from './corpus-file.js';
-import { openInspection } from './inspection.js';
-import { judgeCorpus, unsteadyFiles } from './judge-corpus.js';
+import { judgeCorpus, openInspection, unsteadyFiles } from './inspection.js';
 import { installedReaders } from './readers/readings.js';
-import {
-  falseRefusalsOf,
-  type Judged,
-  listOf,
-  matrixOf,
-  missedGoals,
-  missesOf,
-  strictRefusalsOf,
-  tableOf,
-} from './report.js';
+import { falseRefusalsOf, type Judged, listOf, matrixOf, missedGoals, missesOf, strictRefusalsOf } from './report.js';
+import { tableOf } from './report.js';
 import { groupedBy, shuffledByHash } from './seed.js';
 import { madeClips } from './sources/made-clips.js';
 import { madeImages } from './sources/made-images.js';
@@ -53,14 +44,13 @@ Makes the corpus, reads it with the reference readers, inspects it, and prints w
   --lists FOLDER write the lists of missed and falsely refused files there (default: the cache)
 `;
 
+const CACHE = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+
 const { values } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
     only: { type: 'string', multiple: true },
-    cache: {
-      type: 'string',
-      default: join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'trainyard-corpus'),
-    },
+    cache: { type: 'string', default: join(CACHE, 'trainyard-corpus') },
     lists: { type: 'string' },
     originals: { type: 'boolean', default: false },
     repeat: { type: 'string' },
@@ -118,7 +108,7 @@ async function corpusOf(size: 'small' | 'full', only: readonly Format[], cache: 
     .filter((name) => /\.(jpg|png|webp)$/.test(name))
     .slice(0, made)
     .map((name) => ({ origin: name, bytes: readFileSync(join(examples, name)) }));
-  originals.push(...(await madeImages(pictures, { isSparse: false, log })));
+  originals.push(...(await madeImages(pictures, log)));
   if (only.includes('clip')) originals.push(...(await madeClips(join(cache, 'clips'), clips, log)));
   log('damaging');
   return buildCorpus(cache, originals, { name: size, copiesOf: ({ format }) => copies[format] });

@@ -7,8 +7,7 @@ import * as media from '../fixtures/media.js';
 import { whyNoReferenceReaders } from '../harness/available.js';
 import { buildCorpus } from './build-corpus.js';
 import { type CorpusFile, EXTENSIONS, type Original } from './corpus-file.js';
-import { type Inspection, openInspection } from './inspection.js';
-import { judgeCorpus, unsteadyFiles } from './judge-corpus.js';
+import { type Inspection, judgeCorpus, openInspection, unsteadyFiles } from './inspection.js';
 import { installedReaders } from './readers/readings.js';
 import { falseRefusalsOf, type Judged, listOf, matrixOf, missedGoals, missesOf } from './report.js';
 import { shuffledByHash } from './seed.js';
@@ -20,31 +19,29 @@ const CLIPS = /(faststart|fragmented|hevc)\.mp4|quicktime\.mov|vp9\.webm|matrosk
 
 /** The part of the corpus that needs no download: the fixtures, the example images, and images that sharp makes. */
 async function originals(): Promise<Original[]> {
-  const files = FOLDERS.flatMap((folder) => {
+  const paths = FOLDERS.flatMap((folder) => {
     const path = fileURLToPath(new URL(`../fixtures/${folder}`, import.meta.url));
     return readdirSync(path).map((name) => join(path, name));
   });
-  const found = files.flatMap((path): Original[] => {
+  const found = paths.flatMap((path): Original[] => {
     const format = EXTENSIONS[extname(path)];
     const isLeftOut = path.includes('arithmetic') || (format === 'clip' && !CLIPS.test(path));
     if (format === undefined || isLeftOut) return [];
     return [{ format, extension: extname(path), origin: path, bytes: readFileSync(path), isDamaged: true }];
   });
-  const made = [
-    ['.jpg', await media.jpeg()],
-    ['.jpg', await media.jpeg({ progressive: true, orientation: 6 })],
-    ['.png', await media.png()],
-    ['.png', await media.png({ progressive: true, alpha: true })],
-    ['.webp', await media.webp({ lossless: true })],
-    ['.webp', await media.webp({ alpha: true })],
-    ['.avif', await media.avif()],
-    ['.tif', await media.tiff()],
-    ['.gif', await media.gif()],
-    ['.bmp', media.bmp()],
-  ] as const;
+  const made = {
+    '.jpg': [await media.jpeg(), await media.jpeg({ progressive: true, orientation: 6 })],
+    '.png': [await media.png(), await media.png({ progressive: true, alpha: true })],
+    '.webp': [await media.webp({ lossless: true }), await media.webp({ alpha: true })],
+    '.avif': [await media.avif()],
+    '.tif': [await media.tiff()],
+    '.gif': [await media.gif()],
+    '.bmp': [media.bmp()],
+  };
+  const makes = Object.entries(made).flatMap(([extension, files]) => files.map((bytes) => ({ extension, bytes })));
   return [
     ...found,
-    ...made.map(([extension, bytes]): Original => {
+    ...makes.map(({ extension, bytes }): Original => {
       return { format: EXTENSIONS[extension]!, extension, origin: 'sharp', bytes, isDamaged: true };
     }),
   ];

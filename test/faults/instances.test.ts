@@ -5,7 +5,7 @@ import { Api } from '../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../harness/available.js';
 import { Balancer, type Try } from '../harness/balancer.js';
 import { type Gateway, startGateway, whyNoGateway } from '../harness/gateway.js';
-import { type Line, layLine } from '../harness/line.js';
+import { type Line, layLine } from '../harness/tcp-link.js';
 import { type Network, openNetwork } from '../harness/network.js';
 import { onDatabase, type RunningPostgres, startPostgres } from '../harness/postgres.js';
 import { newPlace, s3Environment, type TestBucket } from '../harness/s3.js';

@@ -1,8 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { whyNoPostgres, whyNoS3 } from '../harness/available.js';
-import { layLine } from '../harness/line.js';
 import { discardServer, eventually, startServer } from '../harness/server.js';
-import { tcpLinkTo } from '../harness/tcp-link.js';
+import { layLine, tcpLinkTo } from '../harness/tcp-link.js';
 import { newWorld } from '../harness/world.js';
 import { contentOf } from './contents.js';
 

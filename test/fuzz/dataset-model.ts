@@ -10,12 +10,7 @@ export interface CaptionText {
 
 /** What a client does to a dataset. `link` counts all links that the sequence has received. */
 export type Change =
-  | {
-      readonly do: 'upload';
-      readonly filename: string;
-      readonly content: ContentName;
-      readonly expected?: Expected | undefined;
-    }
+  | ({ readonly do: 'upload'; readonly filename: string } & CaptionText)
   | { readonly do: 'reserve'; readonly files: Readonly<Record<string, ContentName>> }
   | { readonly do: 'put'; readonly link: number; readonly content: ContentName }
   | { readonly do: 'delete'; readonly filename: string; readonly expected?: Expected | undefined }
@@ -95,18 +90,13 @@ export class DatasetModel {
   /** Applies a change, and returns the status that the server must answer with. */
   apply(change: Extract<Change, { do: 'upload' | 'delete' | 'withdraw' }>): number {
     const filename = change.filename.normalize('NFC');
-    switch (change.do) {
-      case 'upload': {
-        const fault = faultOfName(filename);
-        if (fault !== undefined) return fault;
-        if (!this.#isMet(filename, change.expected)) return 412;
-        return this.#finalize(filename, contentFor(filename, change.content));
-      }
-      case 'delete':
-        return { done: 200, missing: 404, conflict: 412 }[this.#delete(filename, change.expected)];
-      case 'withdraw':
-        return this.#withdraw(filename) === 'done' ? 200 : 404;
-    }
+    if (change.do === 'withdraw') return this.#withdraw(filename) === 'done' ? 200 : 404;
+    if (change.do === 'delete')
+      return { done: 200, missing: 404, conflict: 412 }[this.#delete(filename, change.expected)];
+    const fault = faultOfName(filename);
+    if (fault !== undefined) return fault;
+    if (!this.#isMet(filename, change.expected)) return 412;
+    return this.#finalize(filename, contentFor(filename, change.content));
   }
 
   /** Saves many captions, or none if a name is not valid. @returns the status of the answer, or what became of each */

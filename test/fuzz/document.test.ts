@@ -4,7 +4,7 @@ import { ROUTES } from '../../src/api/routes.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
-import { ApiDocument, type Operation, type Parameter } from './document.js';
+import { ApiDocument, type Operation } from './document.js';
 
 let server: TestServer;
 let api: Api;
@@ -46,10 +46,8 @@ type Dataset = Awaited<ReturnType<typeof newDataset>>;
 
 /** A webhook with a delivery, as the parts of a path; its receiver refuses connections. */
 async function newWebhook() {
-  const webhook = await api.json<{ id: string }>('POST', '/webhooks', { url: 'http://127.0.0.1:9/' });
-  const { id } = webhook.body;
-  const delivery = await api.request<{ id: string }>('POST', `/webhooks/${id}/test`);
-  return { webhook_id: id, delivery_id: delivery.body.id };
+  const id = await made('/webhooks', { url: 'http://127.0.0.1:9/' });
+  return { webhook_id: id, delivery_id: await made(`/webhooks/${id}/test`) };
 }
 
 const json = (value: unknown): Request => ({
@@ -90,18 +88,13 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
   'POST /session': () => ({ headers: { 'trainyard-page': '1' } }),
 };
 
-const valid = async ({ name }: Operation, dataset: Dataset): Promise<Request> =>
-  (await VALID[shortOf(name)]?.(dataset)) ?? {};
-
-/** Makes a token or share. */
-async function made(path: string): Promise<string> {
-  return (await api.json<{ id: string }>('POST', path, {})).body.id;
+/** Makes a token, a share and so on, and returns its id. */
+async function made(path: string, body: object = {}): Promise<string> {
+  return (await api.json<{ id: string }>('POST', path, body)).body.id;
 }
 
 /** Makes an empty control dataset. */
-async function newControl(): Promise<string> {
-  return (await api.json<{ id: string }>('POST', '', { role: 'control' })).body.id;
-}
+const newControl = () => made('', { role: 'control' });
 
 /** Requests for answers that no other operation, or few of them, have. */
 const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[]>> = {
@@ -197,33 +190,25 @@ test('declares every answer, and every declared answer comes as declared', async
 
 /** Requests for all answers of an operation; the one that succeeds may remove the dataset, so it is the last. */
 async function requestsOf(operation: Operation, dataset: Dataset): Promise<Request[]> {
-  const request = await valid(operation, dataset);
+  const request = (await VALID[shortOf(operation.name)]?.(dataset)) ?? {};
   const { acceptsToken, parameters, body, method } = operation;
-  const takesJson = method !== 'GET' && acceptsToken && body?.contentType !== 'multipart/form-data';
-  return [
-    ...(acceptsToken ? [{ ...request, withToken: false }] : []),
-    ...(acceptsToken
-      ? ['id', 'webhook_id', 'delivery_id']
-          .filter((name) => parameters.some(isNamed('path', name)))
-          .map((name) => ({ ...request, parts: { [name]: 'none' } }))
-      : []),
-    ...(parameters.some(isNamed('path', 'number'))
-      ? ['99', 'x'].map((number) => ({ ...request, parts: { number } }))
-      : []),
-    ...parameters
-      .filter(({ in: place }) => place === 'query')
-      .map(({ name }) => ({ ...request, query: invalid(name) })),
-    ...(takesJson || body?.contentType === 'multipart/form-data'
-      ? [{ ...request, body: 'x', headers: { 'content-type': 'text/plain' } }]
-      : []),
-    ...(takesJson ? ['{', `"${'x'.repeat(1024 * 1024)}"`].map((text) => ({ ...request, ...json(0), body: text })) : []),
-    ...((await SPECIAL[shortOf(operation.name)]?.(dataset)) ?? []),
-    request,
+  const has = (name: string) => parameters.some((each) => each.in === 'path' && each.name === name);
+  const ids = acceptsToken ? ['id', 'webhook_id', 'delivery_id'].filter(has).map((name) => ({ [name]: 'none' })) : [];
+  const numbers = has('number') ? ['99', 'x'].map((number) => ({ number })) : [];
+  const queries = parameters.filter((each) => each.in === 'query').map(({ name }) => invalid(name));
+  const isForm = body?.contentType === 'multipart/form-data';
+  const takesJson = method !== 'GET' && acceptsToken && !isForm;
+  const otherBody = { body: 'x', headers: { 'content-type': 'text/plain' } };
+  const badJson = ['{', `"${'x'.repeat(1024 * 1024)}"`].map((text) => ({ ...json(0), body: text }));
+  const changes: Request[] = [
+    ...(acceptsToken ? [{ withToken: false }] : []),
+    ...[...ids, ...numbers].map((parts) => ({ parts })),
+    ...queries.map((query) => ({ query })),
+    ...(takesJson || isForm ? [otherBody] : []),
+    ...(takesJson ? badJson : []),
   ];
-}
-
-function isNamed(place: string, name: string) {
-  return (parameter: Parameter) => parameter.in === place && parameter.name === name;
+  const special = (await SPECIAL[shortOf(operation.name)]?.(dataset)) ?? [];
+  return [...changes.map((change) => ({ ...request, ...change })), ...special, request];
 }
 
 /** A query whose parameter is given twice, with text that no enumeration or number has. */
@@ -243,18 +228,14 @@ async function send(
 ) {
   const parts = { id, filename: 'a.jpg', number: '1', ...webhook, ...request.parts } as Record<string, string>;
   const disconnect = new AbortController();
-  const response = await fetch(
-    `${server.url}${path.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '')}${request.query ?? ''}`,
-    {
-      method,
-      headers: {
-        ...(acceptsToken && request.withToken !== false && { authorization: `Bearer ${api.token}` }),
-        ...request.headers,
-      },
-      ...(request.body !== undefined && { body: request.body, duplex: 'half' as never }),
-      signal: disconnect.signal,
-    },
-  );
+  const target = path.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '');
+  const token = acceptsToken && request.withToken !== false && { authorization: `Bearer ${api.token}` };
+  const response = await fetch(`${server.url}${target}${request.query ?? ''}`, {
+    method,
+    headers: { ...token, ...request.headers },
+    ...(request.body !== undefined && { body: request.body, duplex: 'half' as never }),
+    signal: disconnect.signal,
+  });
   const headers = Object.fromEntries(response.headers);
   const isStream = headers['content-type']?.startsWith('text/event-stream');
   const body = isStream ? Buffer.alloc(0) : Buffer.from(await response.arrayBuffer());

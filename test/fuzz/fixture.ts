@@ -46,13 +46,13 @@ export class Fixtures {
     await api.upload(id, 'bad.jpg', 'not a picture');
     const link = new URL(await api.link(id, 'pending.txt', 5));
     const { query } = (await api.request<{ query: string }>('GET', `/${id}/download-link`)).body;
-    const read = new URLSearchParams(query);
     const own = (await api.request<{ webhooks: { id: string }[] }>('GET', '/webhooks')).body;
     for (const webhook of own.webhooks) await api.raw('DELETE', `/webhooks/${webhook.id}`);
     // Its receiver refuses connections.
     const webhook = (await api.json<{ id: string }>('POST', '/webhooks', { url: 'http://127.0.0.1:9/' })).body;
     const delivery = (await api.request<{ id: string }>('POST', `/webhooks/${webhook.id}/test`)).body;
     const cursor = (await api.list('?limit=1')).body.next_cursor;
+    const { account = '', expires = '', signature = '' } = Object.fromEntries(new URLSearchParams(query));
     return {
       ...this.#tokens,
       ID: id,
@@ -65,9 +65,9 @@ export class Fixtures {
       LINK_ID: link.pathname.split('/').at(-1) ?? '',
       LINK_EXPIRES: link.searchParams.get('expires') ?? '',
       LINK_SIGNATURE: encodeURIComponent(link.searchParams.get('signature') ?? ''),
-      ACCOUNT: read.get('account') ?? '',
-      READ_EXPIRES: read.get('expires') ?? '',
-      READ_SIGNATURE: encodeURIComponent(read.get('signature') ?? ''),
+      ACCOUNT: account,
+      READ_EXPIRES: expires,
+      READ_SIGNATURE: encodeURIComponent(signature),
     };
   }
 

@@ -1,17 +1,10 @@
 import fc from 'fast-check';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { failureOf, type Run } from './check.js';
 import { ApiDocument, type Operation, type ReceivedAnswer } from './document.js';
 import { filledIn, Fixtures } from './fixture.js';
 import { type FuzzRequest, requestsOf } from './requests.js';
 import { Sender } from './send.js';
-
-/** Which requests are made, and which part of fast-check's tree of them. */
-export interface Run {
-  readonly seed: number;
-  readonly requests: number;
-  /** Of the failing case, as fast-check prints it: only this case is run. */
-  readonly path?: string;
-}
 
 /** What came of a run. */
 export interface Outcome {
@@ -23,26 +16,16 @@ export interface Outcome {
 }
 
 /** Sends random requests of every operation to a server of its own, and compares each answer with the document. */
-export async function fuzzRequests({ seed, requests, path }: Run): Promise<Outcome> {
+export async function fuzzRequests(run: Run): Promise<Outcome> {
   return withServer(async (client) => {
-    const anyRequest = fc.oneof(
-      ...client.document.operations.map((operation) => requestsOf(operation, client.document)),
-    );
-    const property = fc.asyncProperty(anyRequest, async (request) => {
+    const { answers, document } = client;
+    const anyRequest = fc.oneof(...document.operations.map((operation) => requestsOf(operation, document)));
+    const failure = await failureOf(anyRequest, run, { names: ['requests', 'request'], textOf }, async (request) => {
       const { fault } = await client.judge(request);
       if (fault !== undefined) throw new Error(fault);
     });
-    const found = await fc.check(property, { seed, numRuns: requests, ...(path !== undefined && { path }) });
-    const { answers } = client;
     const sent = [...answers.values()].reduce((sum, count) => sum + count, 0);
-    if (!found.failed) return { failure: client.serverFault(), sent, answers };
-    const [request] = found.counterexample ?? [];
-    const failure = [
-      found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance),
-      `  npm run fuzz -- --seed ${found.seed} --requests ${requests} --path ${found.counterexamplePath}`,
-      request && `  npm run fuzz -- --request '${textOf(request).replaceAll("'", String.raw`'\''`)}'`,
-    ];
-    return { failure: failure.filter(Boolean).join('\n'), sent, answers };
+    return { failure: failure ?? client.serverFault(), sent, answers };
   });
 }
 
@@ -51,9 +34,8 @@ export async function sendOne(text: string): Promise<string> {
   return withServer(async (client) => {
     const { fault, answer } = await client.judge(requestOf(text));
     const headers = Object.entries(answer?.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
-    return [`HTTP ${answer?.status}`, ...headers, '', answer?.body.toString('utf8'), '', fault ?? 'as declared'].join(
-      '\n',
-    );
+    const lines = [`HTTP ${answer?.status}`, ...headers, '', answer?.body.toString('utf8'), '', fault ?? 'as declared'];
+    return lines.join('\n');
   });
 }
 
@@ -61,13 +43,8 @@ async function withServer<T>(use: (client: FuzzClient) => Promise<T>): Promise<T
   const server = await startServer({ 'webhook-allow': '127.0.0.1' });
   const sender = new Sender(server.url);
   try {
-    return await use(
-      new FuzzClient(server, {
-        sender,
-        document: await ApiDocument.of(server.url),
-        fixtures: await Fixtures.of(server),
-      }),
-    );
+    const [document, fixtures] = [await ApiDocument.of(server.url), await Fixtures.of(server)];
+    return await use(new FuzzClient(server, { sender, document, fixtures }));
   } finally {
     sender.close();
     await discardServer(server);

@@ -1,33 +1,19 @@
-import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { WireRevisionPage } from '../../src/api/history-schemas.js';
 import type { WireCaption, WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { type Api, put } from '../harness/api.js';
 import { discardServer, startServer } from '../harness/server.js';
+import { expectSame, failureOf, type Run } from './check.js';
 import { contentFor, sha256 } from './contents.js';
 import { type Change, DatasetModel, type Expected, type Link, type Outcome } from './dataset-model.js';
 import { type Step, step } from './steps.js';
 
-export interface SequenceRun {
-  readonly seed: number;
-  readonly sequences: number;
-  readonly path?: string;
-}
-
 /** Changes datasets in random order, and compares them with a model. @returns the failing sequence; `undefined` if there was none */
-export async function fuzzSequences({ seed, sequences, path }: SequenceRun): Promise<string | undefined> {
-  return withApi(async (api) => {
-    const property = fc.asyncProperty(fc.array(step, { maxLength: 30, size: 'max' }), (steps) => runSteps(api, steps));
-    const found = await fc.check(property, { seed, numRuns: sequences, ...(path !== undefined && { path }) });
-    if (!found.failed) return undefined;
-    const [steps] = found.counterexample ?? [];
-    return [
-      found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance),
-      `  npm run fuzz -- --sequences ${sequences} --seed ${found.seed} --path ${found.counterexamplePath}`,
-      `  npm run fuzz -- --steps '${JSON.stringify(steps)}'`,
-    ].join('\n');
+export const fuzzSequences = (run: Run): Promise<string | undefined> =>
+  withApi((api) => {
+    const sequences = fc.array(step, { maxLength: 30, size: 'max' });
+    return failureOf(sequences, run, { names: ['sequences', 'steps'] }, (steps) => runSteps(api, steps));
   });
-}
 
 /** Runs the steps of one sequence, as `fuzzSequences` prints it. @throws Error where the server differs from the model */
 export async function runSequence(text: string): Promise<void> {
@@ -87,20 +73,23 @@ class SequenceOfChanges {
     for (const [index, one] of independent.entries()) {
       const answer = answers[index]!;
       const expected = this.#apply(one, answer);
-      if (answer.status !== expected)
-        throw new Error(
-          `${JSON.stringify(one)} was answered ${answer.status}, not ${expected}: ${JSON.stringify(answer.body)}`,
-        );
+      const what = `${JSON.stringify(one)} was answered ${answer.status}`;
+      if (answer.status !== expected) throw new Error(`${what}, not ${expected}: ${JSON.stringify(answer.body)}`);
     }
   }
 
   #namesOf(one: Change): string[] {
-    if (one.do === 'reserve') return Object.keys(one.files).map((name) => name.normalize('NFC'));
     if (one.do === 'put') return this.#known.length === 0 ? [] : [this.#linkOf(one).filename];
-    if (one.do === 'captions') return Object.keys(one.captions).map((name) => name.normalize('NFC'));
-    if (one.do === 'delete files') return [...new Set(Object.keys(one.files).map((name) => name.normalize('NFC')))];
-    if (one.do === 'withdraw uploads') return [...new Set(one.filenames.map((name) => name.normalize('NFC')))];
-    return [one.filename.normalize('NFC')];
+    const listed = 'files' in one ? one.files : 'captions' in one ? one.captions : undefined;
+    const sent = listed
+      ? Object.keys(listed)
+      : 'filenames' in one
+        ? one.filenames
+        : 'filename' in one
+          ? [one.filename]
+          : [];
+    const all = sent.map((name) => name.normalize('NFC'));
+    return one.do === 'delete files' || one.do === 'withdraw uploads' ? [...new Set(all)] : all;
   }
 
   #linkOf({ link: index }: { link: number }): Link {
@@ -110,8 +99,12 @@ class SequenceOfChanges {
   #send(one: Change): Promise<{ status: number; body: object }> {
     const { id } = this.#dataset;
     switch (one.do) {
-      case 'upload':
-        return this.#upload(one);
+      case 'upload': {
+        const form = new FormData();
+        form.append('file', new Blob([contentFor(one.filename, one.content).bytes]), one.filename);
+        const headers = conditionHeaders(one.filename, one.expected);
+        return this.#api.request('POST', `/${id}/upload`, { body: form, headers });
+      }
       case 'reserve': {
         const sizes = Object.entries(one.files).map(([name, key]) => [name, contentFor(name, key).bytes.length]);
         return this.#api.links(id, Object.fromEntries(sizes));
@@ -147,13 +140,6 @@ class SequenceOfChanges {
     }
   }
 
-  #upload({ filename: name, content: key, expected: condition }: Extract<Change, { do: 'upload' }>) {
-    const form = new FormData();
-    form.append('file', new Blob([contentFor(name, key).bytes]), name);
-    const headers = conditionHeaders(name, condition);
-    return this.#api.request<object>('POST', `/${this.#dataset.id}/upload`, { body: form, headers });
-  }
-
   #apply(one: Change, { body }: { body: object }): number {
     if (one.do === 'put') {
       const target = this.#linkOf(one);
@@ -180,11 +166,8 @@ class SequenceOfChanges {
     const removed = await this.#api.request('DELETE', `/${id}`);
     expectSame('the answer to the removal', removed.body, { id, deleted: true });
     for (const path of ['/status', '/manifest', '/zip', '/files/a.jpg']) {
-      expectSame(
-        `the status of ${path} after the removal`,
-        (await this.#api.request('GET', `/${id}${path}`)).status,
-        404,
-      );
+      const { status } = await this.#api.request('GET', `/${id}${path}`);
+      expectSame(`the status of ${path} after the removal`, status, 404);
     }
     this.#dataset = (await this.#api.create(name)).body;
     this.#model = new DatasetModel();
@@ -204,11 +187,8 @@ class SequenceOfChanges {
     const { pending, rejected, uncaptioned } = counts;
     const modelCounts = { pending: model.awaited.length, rejected: model.rejected, uncaptioned: model.uncaptioned };
     expectSame('the counts', { pending, rejected, uncaptioned }, modelCounts);
-    expectSame(
-      'the size',
-      size_bytes,
-      [...model.files.values()].reduce((sum, { length }) => sum + length, 0),
-    );
+    const bytes = [...model.files.values()].reduce((sum, { length }) => sum + length, 0);
+    expectSame('the size', size_bytes, bytes);
     return body;
   }
 
@@ -244,11 +224,8 @@ class SequenceOfChanges {
       filenames: captions.map(([filename]) => filename),
     });
     const texts = captions.map(([filename, bytes]) => [filename, sha256(bytes), bytes.toString()]);
-    expectSame(
-      'the captions',
-      body.captions.map((caption) => [caption.filename, caption.sha256, caption.text]),
-      texts,
-    );
+    const read = body.captions.map((caption) => [caption.filename, caption.sha256, caption.text]);
+    expectSame('the captions', read, texts);
   }
 
   async #pages(): Promise<WireDatasetWithFiles['files']> {
@@ -292,9 +269,4 @@ function summaryOf(dataset: WireDataset | undefined) {
   if (dataset === undefined) return undefined;
   const { id, name, status, created_at, updated_at, size_bytes, counts } = dataset;
   return { id, name, status, created_at, updated_at, size_bytes, counts };
-}
-
-export function expectSame(what: string, actual: unknown, expected: unknown): void {
-  if (isDeepStrictEqual(actual, expected)) return;
-  throw new Error(`${what}: ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
 }

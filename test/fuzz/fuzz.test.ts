@@ -6,7 +6,7 @@ import { fuzzSequences } from './fuzz-sequences.js';
 const SEED = 20_261_126;
 
 test('2,000 random requests are answered as the OpenAPI document says', async () => {
-  const { failure, sent, answers } = await fuzzRequests({ seed: SEED, requests: 2000 });
+  const { failure, sent, answers } = await fuzzRequests({ seed: SEED, count: 2000 });
   expect(failure, `seed ${SEED}`).toBeUndefined();
   expect(sent).toBeGreaterThan(1900);
   // Of all operations, and not only errors.
@@ -15,5 +15,5 @@ test('2,000 random requests are answered as the OpenAPI document says', async ()
 });
 
 test('datasets that change in random order agree with a model', async () => {
-  expect(await fuzzSequences({ seed: SEED, sequences: 40 }), `seed ${SEED}`).toBeUndefined();
+  expect(await fuzzSequences({ seed: SEED, count: 40 }), `seed ${SEED}`).toBeUndefined();
 });

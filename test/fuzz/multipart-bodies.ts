@@ -41,16 +41,7 @@ export function hostileForms(files: fc.Arbitrary<{ filename: string; content: Bu
       { weight: 3, arbitrary: hostileFilename },
       { weight: 1, arbitrary: fc.constant(undefined) },
     ),
-    headers: fc.subarray([
-      'Content-Type: image/jpeg',
-      'Content-Type: multipart/mixed; boundary=x',
-      'Content-Transfer-Encoding: base64',
-      'Content-Length: 0',
-      "Content-Disposition: form-data; name=file; filename*=UTF-8''%2e%2e%2fx.txt",
-      `X-Long: ${'x'.repeat(20_000)}`,
-      'no colon',
-      ' folded: yes',
-    ]),
+    headers: fc.subarray(HEADERS),
     content: fc.oneof(
       { weight: 3, arbitrary: files.map(({ content }) => content) },
       { weight: 1, arbitrary: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)) },
@@ -58,53 +49,43 @@ export function hostileForms(files: fc.Arbitrary<{ filename: string; content: Bu
       { weight: 1, arbitrary: fc.constant(Buffer.from(`\r\n--${BOUNDARY}`)) },
     ),
   });
+  const layout = {
+    end: fc.constantFrom('', '--', `--${BOUNDARY}`, `--${BOUNDARY}--`, `--${BOUNDARY}--\r\ntrailer`, '--other--\r\n'),
+    line: fc.constantFrom('\n', '\r'),
+    before: fc.constantFrom('preamble\r\n', '\r\n', `--${BOUNDARY}`, '\u0000'),
+  };
   const form = fc
-    .tuple(
-      fc.array(part, { maxLength: 20, size: 'small' }),
-      fc.record(
-        {
-          end: fc.constantFrom(
-            '',
-            '--',
-            `--${BOUNDARY}`,
-            `--${BOUNDARY}--`,
-            `--${BOUNDARY}--\r\ntrailer`,
-            '--other--\r\n',
-          ),
-          line: fc.constantFrom('\n', '\r'),
-          before: fc.constantFrom('preamble\r\n', '\r\n', `--${BOUNDARY}`, '\u0000'),
-        },
-        { requiredKeys: [] },
-      ),
-    )
+    .tuple(fc.array(part, { maxLength: 20, size: 'small' }), fc.record(layout, { requiredKeys: [] }))
     .map(([parts, options]) => formOf(parts, options));
-  const contentType = fc.constantFrom(
-    ...[
-      'multipart/form-data',
-      'multipart/form-data; boundary=',
-      'multipart/form-data; boundary=""',
-      'multipart/mixed; boundary=x',
-    ],
-    ...[
-      'multipart/form-data; boundary=other',
-      `multipart/form-data;boundary="${BOUNDARY}"`,
-      `MULTIPART/FORM-DATA; BOUNDARY=${BOUNDARY}`,
-    ],
-    ...[
-      `multipart/form-data; boundary=${'b'.repeat(300)}`,
-      'multipart/form-data; charset=utf-16; boundary=x',
-      'application/json',
-    ],
-  );
+  const typed = fc.tuple(form, fc.constantFrom(...CONTENT_TYPES));
   return fc.oneof(
     { weight: 3, arbitrary: form },
-    { weight: 1, arbitrary: fc.tuple(form, contentType).map(([{ body }, type]) => ({ body, contentType: type })) },
+    { weight: 1, arbitrary: typed.map(([{ body }, contentType]) => ({ body, contentType })) },
     {
       weight: 1,
       arbitrary: fc.tuple(form, fc.nat(400)).map(([whole, end]) => ({ ...whole, body: whole.body.subarray(0, end) })),
     },
   );
 }
+
+const HEADERS = [
+  'Content-Type: image/jpeg',
+  'Content-Type: multipart/mixed; boundary=x',
+  'Content-Transfer-Encoding: base64',
+  'Content-Length: 0',
+  "Content-Disposition: form-data; name=file; filename*=UTF-8''%2e%2e%2fx.txt",
+  `X-Long: ${'x'.repeat(20_000)}`,
+  'no colon',
+  ' folded: yes',
+];
+
+const CONTENT_TYPES = [
+  ...['', '; boundary=', '; boundary=""', '; boundary=other', `;boundary="${BOUNDARY}"`].map(
+    (rest) => `multipart/form-data${rest}`,
+  ),
+  ...[`; boundary=${'b'.repeat(300)}`, '; charset=utf-16; boundary=x'].map((rest) => `multipart/form-data${rest}`),
+  ...['multipart/mixed; boundary=x', `MULTIPART/FORM-DATA; BOUNDARY=${BOUNDARY}`, 'application/json'],
+];
 
 /** A line break in a header would end it. */
 function oneLine(text: string): string {

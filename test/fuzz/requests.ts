@@ -1,19 +1,225 @@
 import fc from 'fast-check';
-import type { ApiDocument, Operation } from './document.js';
-import {
-  type Content,
-  type Credentials,
-  contentOf,
-  credentialsOf,
-  headersOf,
-  type Headers,
-  methodOf,
-  type Pairs,
-  pathOf,
-  queryOf,
-} from './request-parts.js';
+import type { ApiDocument, Operation, Parameter, Schema } from './document.js';
+import { hostileFilename, hostileNumeral, hostileText } from './hostile-values.js';
+import { hostileJsonBodies, jsonBodies, type KnownValues, valuesOf } from './json-bodies.js';
+import { type Form, forms, hostileForms } from './multipart-bodies.js';
 
-/** A request in which names such as `__TOKEN__` stand for values that differ from server to server (`fixture.ts`). */
+type Headers = readonly (readonly [string, string])[];
+type Pairs = readonly string[];
+interface Credentials {
+  readonly headers: Headers;
+  readonly query: Pairs;
+}
+interface Content {
+  readonly headers: Headers;
+  readonly body: Buffer | undefined;
+}
+
+/** A part of a request: values that the server accepts, and others. */
+interface Part<T> {
+  readonly valid: fc.Arbitrary<T>;
+  readonly hostile: fc.Arbitrary<T>;
+}
+
+/** Filenames in the fixture: a picture, its caption, a rejected upload, a pending one, and one that is not there. */
+const filename = fc.constantFrom('a.jpg', 'a.txt', 'bad.jpg', 'pending.txt', 'none.txt');
+
+const KNOWN: KnownValues = {
+  filename,
+  filenames: fc.oneof(filename, hostileFilename),
+  name: fc.oneof(fc.constantFrom('__NAME__', 'a name'), fc.stringMatching(/^[a-z]{1,9}$/)),
+  after: fc.constantFrom('', 'a.jpg', 'z'),
+  cursor: fc.constant('__CURSOR__'),
+  sha256: fc.constant('__SHA256__'),
+  webhook_id: fc.constant('__WEBHOOK_ID__'),
+  delivery_id: fc.constant('__DELIVERY_ID__'),
+  url: fc.constant('http://127.0.0.1:9/'),
+  size: fc.constant('5'),
+  expires: fc.constant('__LINK_EXPIRES__'),
+  signature: fc.constant('__LINK_SIGNATURE__'),
+  range: fc.constantFrom('bytes=0-9', 'bytes=-5', 'bytes=5-', 'bytes=0-0,2-3'),
+  'if-range': fc.constant('"__SHA256__"'),
+  'if-match': fc.constantFrom('"__SHA256__"', '*', '"other"'),
+  ifMatch: fc.constantFrom('"__SHA256__"', '*', '"other"'),
+  'if-none-match': fc.constantFrom('"__SHA256__"', 'W/"__SHA256__"', '*', '"other"'),
+};
+
+const files = fc.oneof(
+  fc.record({
+    filename: fc.constantFrom('b.txt', 'a.txt', 'c.txt', '\u00fc.txt'),
+    content: fc.string({ unit: 'binary' }).map((text) => Buffer.from(text)),
+  }),
+  fc.record({
+    filename: fc.constantFrom('b.jpg', 'a.jpg', 'c.png'),
+    content: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.concat([Buffer.from([0xff, 0xd8, 0xff]), bytes])),
+  }),
+);
+
+function methodOf({ method }: Operation): Part<string> {
+  const others = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND');
+  return {
+    valid: method === 'GET' ? fc.constantFrom('GET', 'GET', 'GET', 'HEAD') : fc.constant(method),
+    hostile: others,
+  };
+}
+
+/** The parameters in the path, encoded. */
+function pathOf({ parameters, acceptsToken }: Operation): Part<Record<string, string>> {
+  const id = fc.constant(acceptsToken ? '__ID__' : '__LINK_ID__');
+  const names = parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name);
+  const record = (values: (name: string) => fc.Arbitrary<string>) =>
+    fc.record(Object.fromEntries(names.map((name) => [name, values(name)])));
+  return {
+    valid: record((name) => (name === 'id' ? id : (KNOWN[name] ?? fc.constant('x')))),
+    hostile: record((name) => {
+      const text = name === 'id' ? hostileText : hostileFilename;
+      const otherIds = fc.constantFrom('__OTHER_ID__', '__DELETED_ID__', '__LINK_ID__', 'events', '__ID__');
+      return fc.oneof(
+        { weight: 3, arbitrary: text.chain(spellings) },
+        { weight: 1, arbitrary: name === 'id' ? otherIds : filename },
+      );
+    }),
+  };
+}
+
+function queryOf(parameters: readonly Parameter[], document: ApiDocument): Part<Pairs> {
+  const declared = parameters.filter((parameter) => parameter.in === 'query');
+  const valid = declared.map(({ name, schema }) =>
+    valuesOf(schema, document, KNOWN, name).map((value) => `${name}=${percentEncode(String(value))}`),
+  );
+  const others = ['token', 'signature', 'account', 'expires', '__proto__', 'constructor', '_method'];
+  const names = fc.oneof(
+    fc.constantFrom(...declared.map(({ name }) => name), ...others),
+    hostileText.map(percentEncode),
+  );
+  const pair = fc.tuple(
+    names,
+    fc.oneof(hostileText, hostileNumeral, fc.constantFrom('READY', 'image')).chain(spellings),
+  );
+  return {
+    // A link needs all of its parts.
+    valid: declared.some(({ name }) => name === 'signature')
+      ? fc.tuple(...valid)
+      : fc.tuple(...valid).chain((all) => fc.subarray(all)),
+    hostile: fc.array(
+      pair.map(([name, value]) => `${name}${name.length % 2 ? '=' : '[]='.slice(name.length % 4)}${value}`),
+      { minLength: 1, maxLength: 4 },
+    ),
+  };
+}
+
+/** Headers that the document declares, and others that a client or a proxy may send. */
+function headersOf(parameters: readonly Parameter[]): Part<Headers> {
+  const declared = parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name);
+  const known = 'accept accept-encoding accept-version cookie origin if-match range if-none-match host forwarded';
+  const forwarded = 'x-forwarded-host x-forwarded-proto x-forwarded-for x-http-method-override x-request-id';
+  const names = [...declared, ...`${known} ${forwarded}`.split(' ')];
+  const ranges = 'bytes=0- bytes=9-5 bytes=-0 bytes=99999999999999999999- bytes=0-1,5-6,-1 bytes= items=0-5 * W/"x"';
+  const value = fc.oneof(
+    hostileText.map((text) =>
+      Buffer.from(text)
+        .toString('latin1')
+        .replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, ''),
+    ),
+    fc.constantFrom(...ranges.split(' ')),
+    fc.constantFrom('gzip', '1.0.0', 'localhost', 'evil.example:99999', '[::1', 'a b', 'javascript:alert(1)', 'DELETE'),
+  );
+  const valid = declared.map((name) => (KNOWN[name] ?? fc.constant('x')).map((text) => [name, text] as const));
+  return {
+    valid: fc.oneof(
+      { weight: 2, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.tuple(...valid).chain((all) => fc.subarray(all)) },
+    ),
+    hostile: fc.array(fc.tuple(fc.constantFrom(...names), value), { minLength: 1, maxLength: 4 }),
+  };
+}
+
+function credentialsOf({ acceptsToken, acceptsLink }: Operation): Part<Credentials> {
+  const bearer = (token: string): Credentials => ({ headers: [['authorization', `Bearer ${token}`]], query: [] });
+  const none: Credentials = { headers: [], query: [] };
+  const link = ['account=__ACCOUNT__', 'expires=__READ_EXPIRES__', 'signature=__READ_SIGNATURE__'];
+  const tokens = acceptsToken
+    ? [bearer('__TOKEN__'), bearer('__TOKEN__'), ...(acceptsLink ? [{ headers: [], query: link }] : [])]
+    : [none];
+  const bad = ['', '__TOKEN__x', '__REVOKED_TOKEN__', '__OTHER_TOKEN__', 'ty_', 'null', `ty_${'x'.repeat(10_000)}`];
+  const schemes = ['Basic __TOKEN__', '__TOKEN__', 'bearer  __TOKEN__ ', 'Bearer', 'Bearer a b'];
+  return {
+    valid: fc.constantFrom(...tokens),
+    hostile: fc.oneof(
+      fc.constantFrom(none, ...bad.map(bearer)),
+      fc
+        .constantFrom(...schemes, 'Bearer __TOKEN__, Bearer x')
+        .map((value) => ({ headers: [['authorization', value] as const], query: [] })),
+      fc
+        .shuffledSubarray([...link, 'signature=x', 'expires=1', 'account=', 'signature=', 'expires=1e99', 'size=5'])
+        .map((query) => ({ headers: [], query })),
+    ),
+  };
+}
+
+function contentOf({ body, method, acceptsToken }: Operation, document: ApiDocument): Part<Content> {
+  const withType = (type: string | undefined, bytes: Buffer): Content => ({
+    headers: type === undefined ? [] : [['content-type', type]],
+    body: bytes,
+  });
+  const none: Content = { headers: [], body: undefined };
+  const types = fc.constantFrom(
+    ...['application/json; charset=utf-8', 'application/problem+json', 'application/json;', 'text/plain', 'text/json'],
+    ...['application/xml', '', ';', 'application/x-www-form-urlencoded', 'multipart/form-data', '/', '*/*'],
+    ...['application/json, text/plain', 'a'.repeat(9000)],
+  );
+  const schema: Schema = body?.schema ?? {};
+  const valid = valuesOf(schema, document, KNOWN);
+  const ofForm = ({ contentType, body: bytes }: Form) => withType(contentType, bytes);
+  const other = fc.tuple(
+    fc.option(types, { nil: undefined }),
+    fc.oneof(jsonBodies(valid), fc.constant(Buffer.from('hello'))),
+  );
+  const others = fc.oneof(
+    fc.constant(none),
+    other.map(([type, bytes]) => withType(type, bytes)),
+  );
+  if (method === 'PUT' && !acceptsToken) {
+    const lengths = fc
+      .constantFrom('hello', '', 'hell', 'hello!', 'x'.repeat(100_000))
+      .map((text) => withType(undefined, Buffer.from(text)));
+    return { valid: fc.constant(withType(undefined, Buffer.from('hello'))), hostile: fc.oneof(lengths, others) };
+  }
+  if (body?.contentType === 'multipart/form-data') {
+    return {
+      valid: forms(files).map(ofForm),
+      hostile: fc.oneof({ weight: 4, arbitrary: hostileForms(files).map(ofForm) }, { weight: 1, arbitrary: others }),
+    };
+  }
+  const json = 'application/json';
+  const hostile = fc.oneof(
+    { weight: 3, arbitrary: hostileJsonBodies(valid).map((bytes) => withType(json, bytes)) },
+    { weight: 1, arbitrary: others },
+  );
+  return {
+    valid: body === undefined ? fc.constant(none) : jsonBodies(valid).map((bytes) => withType(json, bytes)),
+    hostile,
+  };
+}
+
+/** The spellings of a text in a URL: encoded, encoded twice, or as it is where HTTP can carry it. */
+function spellings(text: string): fc.Arbitrary<string> {
+  const raw = text.replaceAll(/[^\x21-\x7e]/gu, (character) => percentEncode(character));
+  return fc.constantFrom(percentEncode(text), percentEncode(text), percentEncode(percentEncode(text)), raw);
+}
+
+/** As `encodeURIComponent`, which throws for lone surrogates: here they are encoded as if they were characters. */
+function percentEncode(text: string): string {
+  return text.replaceAll(/./gsu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 0xd800 || code > 0xdfff) return encodeURIComponent(character);
+    return [0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63)]
+      .map((byte) => `%${byte.toString(16)}`)
+      .join('');
+  });
+}
+
+/** A request in which names such as `__TOKEN__` stand for values that differ from server to server (`fuzz-requests.ts`). */
 export interface FuzzRequest {
   readonly method: string;
   /** The request target, with its query. */
@@ -45,14 +251,8 @@ export function requestsOf(operation: Operation, document: ApiDocument): fc.Arbi
   );
   return fc.tuple(mask, fc.tuple(...choices)).map(([hostile, chosen]) => {
     const values = chosen.map((choice, index) => (hostile & (2 ** index) ? choice.hostile : choice.valid));
-    const [method, filled, query, headers, credentials, content] = values as [
-      string,
-      Record<string, string>,
-      Pairs,
-      Headers,
-      Credentials,
-      Content,
-    ];
+    type Chosen = [string, Record<string, string>, Pairs, Headers, Credentials, Content];
+    const [method, filled, query, headers, credentials, content] = values as Chosen;
     const target = path.replaceAll(/\{(\w+)\}/g, (_, name) => filled[name] ?? '');
     const pairs = [...query, ...credentials.query];
     return {

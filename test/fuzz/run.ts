@@ -4,6 +4,7 @@
  * three clients, and compares the history. Needs a build.
  */
 import { parseArgs } from 'node:util';
+import type { Run } from './check.js';
 import { fuzzRequests, sendOne } from './fuzz-requests.js';
 import { fuzzSequences, runSequence } from './fuzz-sequences.js';
 import { fuzzHistories, runHistory } from './history/fuzz-histories.js';
@@ -23,37 +24,30 @@ const { values } = parseArgs({
 
 /** Without any of the numbers, all kinds run. */
 const isDefault = [values.requests, values.sequences, values.histories].every((count) => count === undefined);
-const requests = Number(values.requests ?? (isDefault ? 20_000 : 0));
-const sequences = Number(values.sequences ?? (isDefault ? 500 : 0));
-const histories = Number(values.histories ?? (isDefault ? 100 : 0));
+const DEFAULTS = { requests: 20_000, sequences: 500, histories: 100 };
 
 async function fuzz(): Promise<string[]> {
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-  const options = { seed, ...(values.path !== undefined && { path: values.path }) };
   console.log(`seed ${seed}`);
+  const kinds = {
+    requests: async (run: Run) => {
+      const { failure, sent, answers } = await fuzzRequests(run);
+      for (const [answer, count] of [...answers].sort()) console.log(`${String(count).padStart(7)}  ${answer}`);
+      console.log(`${sent} answers`);
+      return failure;
+    },
+    sequences: fuzzSequences,
+    histories: fuzzHistories,
+  };
   const failures: (string | undefined)[] = [];
-  if (requests > 0) {
+  for (const [name, tryMany] of Object.entries(kinds) as [keyof typeof kinds, (run: Run) => Promise<string>][]) {
+    const count = Number(values[name] ?? (isDefault ? DEFAULTS[name] : 0));
+    if (count === 0) continue;
     const started = performance.now();
-    const { failure, sent, answers } = await fuzzRequests({ ...options, requests });
-    for (const [answer, count] of [...answers].sort()) console.log(`${String(count).padStart(7)}  ${answer}`);
-    console.log(`${sent} answers in ${secondsSince(started)} s`);
-    failures.push(failure);
-  }
-  if (sequences > 0) {
-    const started = performance.now();
-    failures.push(await fuzzSequences({ ...options, sequences }));
-    console.log(`${sequences} sequences in ${secondsSince(started)} s`);
-  }
-  if (histories > 0) {
-    const started = performance.now();
-    failures.push(await fuzzHistories({ ...options, sequences: histories, isShrunk: true }));
-    console.log(`${histories} histories in ${secondsSince(started)} s`);
+    failures.push(await tryMany({ seed, count, ...(values.path !== undefined && { path: values.path }) }));
+    console.log(`${count} ${name} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
   }
   return failures.filter((failure) => failure !== undefined);
-}
-
-function secondsSince(started: number): string {
-  return ((performance.now() - started) / 1000).toFixed(0);
 }
 
 if (values.request !== undefined) console.log(await sendOne(values.request));

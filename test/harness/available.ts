@@ -37,44 +37,33 @@ export function whyNoS3(): string | undefined {
   return 'there is no TEST_S3_ENDPOINT and no Ceph; as root on Debian, test/harness/ceph.sh start installs and starts one';
 }
 
-/** Why Python's httpx, a client of the public API, is missing; `undefined` if it is installed. */
-export function whyNoHttpx(): string | undefined {
-  if (process.env.CI === 'true' || spawnSync('/usr/bin/python3', ['-c', 'import httpx']).status === 0) return undefined;
-  return 'there is no httpx for /usr/bin/python3; on Debian: apt install python3-httpx';
+/** Why a program is missing; `undefined` if it runs. With `CI=true` a missing one is a failure. */
+function whyNo([program, ...args]: readonly [string, ...string[]], missing: string): string | undefined {
+  return process.env.CI === 'true' || spawnSync(program, args).status === 0 ? undefined : missing;
 }
 
-/** Why the readers that tell intact from damaged media are missing; `undefined` if they are installed. */
+/** Python's httpx is a client of the public API. */
+export const whyNoHttpx = () =>
+  whyNo(
+    ['/usr/bin/python3', '-c', 'import httpx'],
+    'there is no httpx for /usr/bin/python3; on Debian: apt install python3-httpx',
+  );
+
+/** The readers that tell intact from damaged media. */
 export function whyNoReferenceReaders(): string | undefined {
   if (IS_QUICK) return QUICK;
-  if (process.env.CI === 'true') return undefined;
-  const commands = [
-    ['/usr/bin/python3', '-c', 'import PIL'],
-    ['djpeg', '-version'],
-    ['ffmpeg', '-version'],
-  ] as const;
-  const missing = commands.filter(([command, ...args]) => spawnSync(command, args).status !== 0);
-  if (missing.length === 0) return undefined;
-  return 'there is no Pillow, djpeg or ffmpeg; on Debian: apt install python3-pil libjpeg-turbo-progs ffmpeg';
+  const missing = 'there is no Pillow, djpeg or ffmpeg; on Debian: apt install python3-pil libjpeg-turbo-progs ffmpeg';
+  const pillow = whyNo(['/usr/bin/python3', '-c', 'import PIL'], missing);
+  return pillow ?? whyNo(['djpeg', '-version'], missing) ?? whyNo(['ffmpeg', '-version'], missing);
 }
 
-/** Why there is no ffmpeg for tests on this machine; `undefined` if there is one. With `CI=true` a missing one is a failure. */
-export function whyNoFfmpeg(): string | undefined {
-  if (process.env.CI === 'true') return undefined;
-  if (spawnSync('ffmpeg', ['-version']).status === 0) return undefined;
-  return 'there is no ffmpeg on the PATH; on Debian: apt install ffmpeg';
-}
+export const whyNoFfmpeg = () =>
+  whyNo(['ffmpeg', '-version'], 'there is no ffmpeg on the PATH; on Debian: apt install ffmpeg');
 
-/** Why there is no busybox for tests on this machine; `undefined` if there is one. With `CI=true` a missing one is a failure. */
-export function whyNoBusybox(): string | undefined {
-  if (process.env.CI === 'true' || spawnSync('busybox', ['true']).status === 0) return undefined;
-  return 'there is no busybox; on Debian: apt install busybox';
-}
+export const whyNoBusybox = () => whyNo(['busybox', 'true'], 'there is no busybox; on Debian: apt install busybox');
 
-/** Why there is no C compiler for tests on this machine; `undefined` if there is one. With `CI=true` a missing one is a failure. */
-export function whyNoCompiler(): string | undefined {
-  if (process.env.CI === 'true' || spawnSync('gcc', ['--version']).status === 0) return undefined;
-  return 'there is no gcc; on Debian: apt install gcc libc6-dev';
-}
+/** A C compiler. */
+export const whyNoCompiler = () => whyNo(['gcc', '--version'], 'there is no gcc; on Debian: apt install gcc libc6-dev');
 
 /** The library that changes the clock of a process; where it is missing, why. With `CI=true` a missing one is a failure. */
 export function findFaketime(): { library: string } | { refusal: string } {

@@ -1,11 +1,10 @@
 import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, onTestFinished } from 'vitest';
 import type { BlobStore, StagedObject } from '../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
-import type { S3Credentials } from '../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
-import type { Timeouts } from '../../src/storage/blobs/s3/connection.js';
+import type { S3Credentials, Timeouts } from '../../src/storage/blobs/s3/connection.js';
 import { type Log, S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
 import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
@@ -48,26 +47,17 @@ interface CatalogForTest {
 
 /** Every database that the catalog runs on. */
 export const catalogs: readonly Backend<CatalogForTest>[] = [
-  {
-    name: 'SQLite',
-    open: async () => {
-      const path = join(await folderForTest(), 'catalog.sqlite');
-      return catalogOver(() => openSqlite(path));
-    },
-  },
+  { name: 'SQLite', open: async () => catalogOver(openSqlite, join(await folderForTest(), 'catalog.sqlite')) },
   {
     name: 'Postgres',
     leftOut: whyNoPostgres(),
-    open: async () => {
-      const url = await databaseForTest();
-      return catalogOver(() => openPostgres(url));
-    },
+    open: async () => catalogOver(openPostgres, await databaseForTest()),
   },
 ];
 
-async function catalogOver(openDatabase: () => Promise<Database>): Promise<CatalogForTest> {
+async function catalogOver(open: (place: string) => Promise<Database>, place: string): Promise<CatalogForTest> {
   const openAnother = async () => {
-    const database = await openDatabase();
+    const database = await open(place);
     onTestFinished(() => database.close());
     return { catalog: new Catalog(database, { blobGrace: 1000 }), database };
   };
@@ -97,7 +87,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
       const { blobs, bucket, spoolFolder } = await openS3();
       const keys = async () => {
         const spooled = (await filesBelow(spoolFolder)).filter((name) => !name.includes('.lock'));
-        return [...(await bucket.keys()), ...spooled].map(nameOf);
+        return [...(await bucket.keys()), ...spooled].map((key) => basename(key));
       };
       return { blobs, keys };
     },
@@ -113,17 +103,19 @@ export async function openDisk(): Promise<{ folder: string; blobs: DiskBlobs }> 
 }
 
 /** A store below an unused prefix of the bucket. */
-export async function openS3(
-  options: {
-    spoolBytes?: number;
-    below?: string;
-    parameters?: Record<string, string>;
-    timeouts?: Timeouts;
-    linkCredentials?: S3Credentials | undefined;
-    log?: Log;
-  } = {},
-): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
-  const { spoolBytes = 250_000_000, parameters, below, ...rest } = options;
+export async function openS3({
+  spoolBytes = 250_000_000,
+  parameters,
+  below,
+  ...rest
+}: {
+  spoolBytes?: number;
+  below?: string;
+  parameters?: Record<string, string>;
+  timeouts?: Timeouts;
+  linkCredentials?: S3Credentials | undefined;
+  log?: Log;
+} = {}): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
   const bucket = newBucket();
   const spoolFolder = await folderForTest();
   const location = parseS3Url(bucket.url(parameters, below));
@@ -138,10 +130,6 @@ export async function stagedIn({ staging }: BlobStore, datasetId?: string): Prom
   const found: StagedObject[] = [];
   for await (const page of staging?.list(datasetId) ?? []) found.push(...page);
   return found;
-}
-
-function nameOf(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
 }
 
 async function filesBelow(folder: string): Promise<string[]> {

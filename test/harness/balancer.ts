@@ -113,28 +113,16 @@ export class Balancer {
     }
   }
 
-  async #try(
-    to: Try['to'],
-    method: string,
-    url: URL,
-    { body, headers }: { body: Buffer | undefined; headers: Record<string, string> },
-  ): Promise<Response> {
+  async #try(to: Try['to'], method: string, url: URL, sent: Encoded): Promise<Response> {
     const since = performance.now();
     const note = (outcome: number | string, answer?: Response) => {
       const milliseconds = Math.round(performance.now() - since);
       const text = answer !== undefined && answer.status >= 400 ? answer.body.toString().slice(0, 500) : '';
-      this.tries.push({
-        to,
-        method,
-        path: url.pathname,
-        outcome,
-        retryAfter: answer?.retryAfter,
-        milliseconds,
-        body: text,
-      });
+      const tried = { to, method, path: url.pathname, outcome, retryAfter: answer?.retryAfter };
+      this.tries.push({ ...tried, milliseconds, body: text });
     };
     try {
-      const answer = await exchange(method, url, { body, headers });
+      const answer = await exchange(method, url, sent);
       note(answer.status, answer);
       return answer;
     } catch (error) {
@@ -146,20 +134,14 @@ export class Balancer {
 }
 
 /** One connection for each request: the server may just be closing one that is kept alive. */
-function exchange(
-  method: string,
-  url: URL,
-  { body, headers }: { body: Buffer | undefined; headers: Record<string, string> },
-): Promise<Response> {
+function exchange(method: string, url: URL, { body, headers }: Encoded): Promise<Response> {
   return new Promise((resolve, reject) => {
     const length = { 'content-length': String(body?.length ?? 0) };
     const signal = AbortSignal.timeout(HANG_MS);
     const outgoing = send(url, { method, agent: false, headers: { ...headers, ...length }, signal }, (incoming) => {
-      buffer(incoming).then(
-        (answer) =>
-          resolve({ status: incoming.statusCode ?? 0, retryAfter: incoming.headers['retry-after'], body: answer }),
-        reject,
-      );
+      const { statusCode: status = 0, headers: received } = incoming;
+      const answered = (answer: Buffer) => resolve({ status, retryAfter: received['retry-after'], body: answer });
+      buffer(incoming).then(answered, reject);
     });
     outgoing.on('error', (error) => {
       reject(signal.aborted ? Object.assign(new Error('no answer', { cause: error }), { code: 'HANG' }) : error);
@@ -168,7 +150,12 @@ function exchange(
   });
 }
 
-async function encoded(body: FormData | object | undefined) {
+interface Encoded {
+  readonly body: Buffer | undefined;
+  readonly headers: Record<string, string>;
+}
+
+async function encoded(body: FormData | object | undefined): Promise<Encoded> {
   if (body === undefined) return { body: undefined, headers: {} };
   if (!(body instanceof FormData)) {
     return { body: Buffer.from(JSON.stringify(body)), headers: { 'content-type': 'application/json' } };

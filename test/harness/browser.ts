@@ -1,12 +1,6 @@
 import { existsSync } from 'node:fs';
-import {
-  type Browser,
-  type BrowserContext,
-  type BrowserServer,
-  chromium,
-  type Page,
-  type Request,
-} from 'playwright-core';
+import { type Browser, type BrowserContext, type BrowserServer, chromium } from 'playwright-core';
+import type { Page, Request } from 'playwright-core';
 import { IS_QUICK } from './available.js';
 import { HANGS_AFTER_MS } from './hangs-after.js';
 import type { TestServer } from './server.js';

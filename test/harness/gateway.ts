@@ -31,21 +31,9 @@ export async function startGateway(): Promise<Gateway> {
   const socket = join(tmpdir(), `${randomUUID()}.asok`);
   let running: { child: ChildProcess; exited: Promise<unknown> } | undefined;
   const start = async () => {
-    const child = spawn(
-      'radosgw',
-      [
-        ...[
-          '-c',
-          join(home, 'ceph.conf'),
-          '-f',
-          '-n',
-          'client.rgw.a',
-          `--rgw-frontends=beast endpoint=127.0.0.1:${port}`,
-        ],
-        ...[`--admin-socket=${socket}`, '--log-file=/dev/null'],
-      ],
-      { stdio: 'ignore' },
-    );
+    const options = [`--rgw-frontends=beast endpoint=127.0.0.1:${port}`, `--admin-socket=${socket}`];
+    const args = ['-c', join(home, 'ceph.conf'), '-f', '-n', 'client.rgw.a', ...options, '--log-file=/dev/null'];
+    const child = spawn('radosgw', args, { stdio: 'ignore' });
     running = { child, exited: once(child, 'exit') };
     await eventually(() =>
       fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2000) }).then(

@@ -44,9 +44,7 @@ export async function stateOf(folder: string): Promise<string[]> {
     .map(async ({ parentPath, name }) => {
       const path = join(parentPath, name);
       const { mtimeMs, ino } = await stat(path);
-      return `${path} ${mtimeMs} ${ino} ${createHash('sha256')
-        .update(await readFile(path))
-        .digest('hex')}`;
+      return `${path} ${mtimeMs} ${ino} ${sha256(await readFile(path))}`;
     });
   return (await Promise.all(states)).sort();
 }
@@ -56,26 +54,17 @@ export async function digestOfFolder(folder: string): Promise<string> {
   const litter = TRAINER_LITTER.map((path) => path.split('/')[0]);
   const names = (await readdir(folder)).filter((name) => !name.startsWith('.') && !litter.includes(name));
   names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  const hash = createHash('sha256');
-  for (const name of names) {
-    const sha256 = createHash('sha256').update(await readFile(join(folder, name)));
-    hash.update(`${sha256.digest('hex')}  ${name}\n`);
-  }
-  return hash.digest('hex');
+  const lines = names.map(async (name) => `${sha256(await readFile(join(folder, name)))}  ${name}\n`);
+  return sha256((await Promise.all(lines)).join(''));
 }
+
+const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
 
 /** The files that trainers write into a dataset's folder: ai-toolkit and its UI, diffusion-pipe, sd-scripts, SimpleTuner. */
 const TRAINER_LITTER: readonly string[] = [
-  '.aitk_size.json',
-  '_latent_cache/a_0123.safetensors',
-  '_t_e_cache/a_0123.safetensors',
-  '_clip_vision_cache/a_0123.safetensors',
-  '_controls/a.depth.jpg',
-  '.thumbs/a.jpg.jpg',
-  'cache/wan/metadata/grouping_keys.json',
-  'a_0512x0512_flux.npz',
-  'metadata_cache.json',
-  'aspect_ratio_bucket_indices_a-images.json',
+  ...['.aitk_size.json', '_latent_cache/a_0123.safetensors', '_t_e_cache/a_0123.safetensors', '.thumbs/a.jpg.jpg'],
+  ...['_clip_vision_cache/a_0123.safetensors', '_controls/a.depth.jpg', 'cache/wan/metadata/grouping_keys.json'],
+  ...['a_0512x0512_flux.npz', 'metadata_cache.json', 'aspect_ratio_bucket_indices_a-images.json'],
   'aspect_ratio_bucket_metadata_a-images.json',
 ];
 

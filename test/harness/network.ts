@@ -29,12 +29,8 @@ export function openNetwork(): Network | { refusal: string } {
   // Reserved for network tests (https://www.rfc-editor.org/rfc/rfc2544, C.2.2).
   const net = `198.18.${randomInt(256)}`;
   const base = randomInt(32) * 8;
-  const [hostAddress, gate, inside, address] = [1, 2, 5, 6].map((n) => `${net}.${base + n}`) as [
-    string,
-    string,
-    string,
-    string,
-  ];
+  const at = (n: number) => `${net}.${base + n}`;
+  const [hostAddress, gate, inside, address] = [at(1), at(2), at(5), at(6)];
   const inRouter = ['netns', 'exec', router];
   const [outerLink, innerLink] = [`yo${process.pid}`, `yi${process.pid}`];
   const close = () => {
@@ -42,32 +38,30 @@ export function openNetwork(): Network | { refusal: string } {
     for (const namespace of [guest, router]) run('ip', 'netns', 'del', namespace);
     run('ip', 'link', 'del', outerLink);
   };
-  const steps: string[][] = [
-    ['ip', 'netns', 'add', router],
-    ['ip', 'netns', 'add', guest],
-    ['ip', 'link', 'add', outerLink, 'type', 'veth', 'peer', 'name', 'out', 'netns', router],
-    ['ip', '-n', router, 'link', 'add', innerLink, 'type', 'veth', 'peer', 'name', 'out', 'netns', guest],
-    ['ip', 'addr', 'add', `${hostAddress}/30`, 'dev', outerLink],
-    ['ip', 'link', 'set', outerLink, 'up'],
-    ['ip', '-n', router, 'addr', 'add', `${gate}/30`, 'dev', 'out'],
-    ['ip', '-n', router, 'link', 'set', 'out', 'up'],
-    ['ip', '-n', router, 'addr', 'add', `${inside}/30`, 'dev', innerLink],
-    ['ip', '-n', router, 'link', 'set', innerLink, 'up'],
-    ['ip', '-n', guest, 'addr', 'add', `${address}/30`, 'dev', 'out'],
-    ['ip', '-n', guest, 'link', 'set', 'out', 'up'],
-    ['ip', '-n', guest, 'link', 'set', 'lo', 'up'],
-    ['ip', '-n', guest, 'route', 'add', 'default', 'via', inside],
-    ['ip', 'route', 'add', `${address}/32`, 'via', gate],
+  const steps = [
+    `ip netns add ${router}`,
+    `ip netns add ${guest}`,
+    `ip link add ${outerLink} type veth peer name out netns ${router}`,
+    `ip -n ${router} link add ${innerLink} type veth peer name out netns ${guest}`,
+    `ip addr add ${hostAddress}/30 dev ${outerLink}`,
+    `ip link set ${outerLink} up`,
+    `ip -n ${router} addr add ${gate}/30 dev out`,
+    `ip -n ${router} link set out up`,
+    `ip -n ${router} addr add ${inside}/30 dev ${innerLink}`,
+    `ip -n ${router} link set ${innerLink} up`,
+    `ip -n ${guest} addr add ${address}/30 dev out`,
+    `ip -n ${guest} link set out up`,
+    `ip -n ${guest} link set lo up`,
+    `ip -n ${guest} route add default via ${inside}`,
+    `ip route add ${address}/32 via ${gate}`,
+  ].map((step) => step.split(' '));
+  const chain = 'add table ip faults; add chain ip faults through { type filter hook forward priority 0; }';
+  steps.push(
     ['ip', ...inRouter, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'],
     // Bytes of a connection that its process has closed are sent again for seconds, not for minutes.
     ['ip', 'netns', 'exec', guest, 'sh', '-c', 'echo 3 > /proc/sys/net/ipv4/tcp_orphan_retries'],
-    [
-      'ip',
-      ...inRouter,
-      'nft',
-      'add table ip faults; add chain ip faults through { type filter hook forward priority 0; }',
-    ],
-  ];
+    ['ip', ...inRouter, 'nft', chain],
+  );
   for (const step of steps) {
     const refusal = run(...(step as [string, ...string[]]));
     if (refusal === undefined) continue;

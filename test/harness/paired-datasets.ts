@@ -38,12 +38,9 @@ export class PairedDatasets {
   put(
     datasetId: string,
     filenames: readonly string[],
-    {
-      size = [1024, 768],
-      catalog = this.catalog,
-      changeId,
-    }: { size?: Size; catalog?: Catalog; changeId?: string } = {},
+    options: { size?: Size; catalog?: Catalog; changeId?: string } = {},
   ) {
+    const { size = [1024, 768], catalog = this.catalog, changeId } = options;
     const files = stemGroupsOf(filenames.map((filename) => stored(datasetId, filename, size)));
     this.transitions.stems += files.size;
     const author = changeId === undefined ? laptop : { ...laptop, changeId };

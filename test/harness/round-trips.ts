@@ -1,4 +1,4 @@
-import type { TcpProxy } from './tcp-proxy.js';
+import type { TcpProxy } from './tcp-link.js';
 
 /** Statements that the server sends without a request. */
 const BACKGROUND_STATEMENTS =

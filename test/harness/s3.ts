@@ -93,11 +93,7 @@ async function sharedCeph(): Promise<Environment> {
 
 async function startCeph(): Promise<Environment> {
   const { stdout } = await promisify(execFile)(CEPH, ['start'], { timeout: START_MS });
-  return variablesIn(stdout);
-}
-
-function variablesIn(exports: string): Environment {
-  return Object.fromEntries([...exports.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
+  return Object.fromEntries([...stdout.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
 }
 
 /** Whether a local Ceph answers. */
@@ -113,11 +109,6 @@ export function isCephRunning(): boolean {
 /** Stops Ceph, or its gateway alone. */
 export function stopCeph(...daemon: 'rgw'[]): void {
   execFileSync(CEPH, ['stop', ...daemon], { stdio: 'ignore' });
-}
-
-/** Starts the stopped parts. */
-export async function restartCeph(): Promise<void> {
-  await startCeph();
 }
 
 /** Called before the first test of a file that needs S3. */

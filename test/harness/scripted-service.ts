@@ -27,27 +27,12 @@ const TIME = '2025-07-22T13:05:16.143086';
 export function documentsOf({ id, name, files }: ScriptedDataset) {
   const list = Object.entries(files).map(([filename, bytes]) => {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    return {
-      filename,
-      size_bytes: Buffer.from(bytes).length,
-      content_type: 'image/jpeg',
-      kind: 'image',
-      uploaded_at: TIME,
-      sha256,
-      etag: `"${sha256}"`,
-    };
+    const kind = { content_type: 'image/jpeg', kind: 'image', uploaded_at: TIME };
+    return { filename, size_bytes: Buffer.from(bytes).length, ...kind, sha256, etag: `"${sha256}"` };
   });
   const digest = digestOf(list.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
-  const counts = {
-    images: 1,
-    videos: 0,
-    captions: 1,
-    uncaptioned: 0,
-    unpaired: 0,
-    pending: 0,
-    checking: 0,
-    rejected: 0,
-  };
+  const none = { videos: 0, uncaptioned: 0, unpaired: 0, pending: 0, checking: 0, rejected: 0 };
+  const counts = { images: 1, captions: 1, ...none };
   const dataset = { id, name, status: 'READY', created_at: TIME, updated_at: TIME, size_bytes: 1, counts };
   return {
     list: { datasets: [dataset] },

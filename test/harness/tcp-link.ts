@@ -2,6 +2,68 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
+interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A TCP relay to a server. */
+class Relay {
+  port = 0;
+  readonly #sockets = new Set<Socket>();
+  readonly #serve: (client: Socket) => void;
+  #listener: Server | undefined;
+
+  /** @param pass decides what becomes of the bytes of a connection */
+  constructor(target: Target, pass: (client: Socket, server: Socket) => void) {
+    this.#serve = (client) => {
+      const server = connect({ ...target, allowHalfOpen: true });
+      for (const socket of [client, server]) {
+        this.#sockets.add(socket);
+        socket.setNoDelay(true);
+        socket.on('error', () => {});
+        socket.on('close', () => this.#sockets.delete(socket));
+      }
+      pass(client, server);
+    };
+  }
+
+  async listen(host = '127.0.0.1'): Promise<this> {
+    if (this.#listener?.listening) return this;
+    this.#listener = createServer({ allowHalfOpen: true }, this.#serve).listen(this.port, host);
+    await once(this.#listener, 'listening');
+    this.port = (this.#listener.address() as AddressInfo).port;
+    return this;
+  }
+
+  breakAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Breaks all connections and refuses new ones. */
+  async close(): Promise<void> {
+    if (!this.#listener?.listening) return;
+    const closed = once(this.#listener, 'close');
+    this.#listener.close();
+    this.breakAll();
+    await closed;
+  }
+}
+
+const directionsOf = (client: Socket, server: Socket) =>
+  [
+    [client, server],
+    [server, client],
+  ] as const;
+
+/** When one side of a connection ends, so does the other. */
+function endTogether(client: Socket, server: Socket): void {
+  for (const [from, to] of directionsOf(client, server)) {
+    from.on('end', () => from.end());
+    from.on('close', () => to.destroy());
+  }
+}
+
 /** A TCP relay to a server with faults on demand; requests and signatures stay unchanged. */
 export interface TcpLink {
   /** The server's URL through the relay. */
@@ -20,64 +82,32 @@ export interface TcpLink {
 
 /** Starts a relay to the server at that URL, stopped with the test. */
 export async function tcpLinkTo(target: string): Promise<TcpLink> {
-  const { hostname, port } = new URL(target);
-  const sockets = new Set<Socket>();
+  const { hostname: host, port } = new URL(target);
   let isStalled = false;
   let losesAnswer = false;
   let bytesLeft = Number.POSITIVE_INFINITY;
-
-  const serve = (client: Socket) => {
-    const server = connect(Number(port), hostname);
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      sockets.add(from);
-      from.on('error', () => {});
-      from.on('close', () => {
-        sockets.delete(from);
-        to.destroy();
-      });
+  const relay = new Relay({ host, port: Number(port) }, (client, server) => {
+    endTogether(client, server);
+    for (const [from, to] of directionsOf(client, server)) {
       from.on('data', (chunk: Buffer) => {
         if (isStalled) return;
-        if (from === server && losesAnswer) {
-          losesAnswer = false;
-          return from.destroy();
-        }
         if (from === server) bytesLeft -= chunk.length;
-        if (bytesLeft < 0) {
-          bytesLeft = Number.POSITIVE_INFINITY;
-          return from.destroy();
+        if (from === server && (losesAnswer || bytesLeft < 0)) {
+          if (bytesLeft < 0) bytesLeft = Number.POSITIVE_INFINITY;
+          losesAnswer = false;
+          from.destroy();
+          return;
         }
         if (to.write(chunk)) return;
         from.pause();
         to.once('drain', () => from.resume());
       });
     }
-  };
-
-  let listener: Server;
-  let ownPort = 0;
-  const listen = async () => {
-    listener = createServer(serve).listen(ownPort, '127.0.0.1');
-    await once(listener, 'listening');
-    ownPort = (listener.address() as AddressInfo).port;
-  };
-  const breakAll = () => {
-    for (const socket of sockets) socket.destroy();
-  };
-  const goAway = async () => {
-    const closed = once(listener, 'close');
-    listener.close();
-    breakAll();
-    await closed;
-  };
-  await listen();
-  onTestFinished(async () => {
-    if (listener.listening) await goAway();
   });
+  await relay.listen();
+  onTestFinished(() => relay.close());
   return {
-    url: `http://127.0.0.1:${ownPort}`,
+    url: `http://127.0.0.1:${relay.port}`,
     stall: () => {
       isStalled = true;
     },
@@ -87,11 +117,149 @@ export async function tcpLinkTo(target: string): Promise<TcpLink> {
     cutAfter: (bytes) => {
       bytesLeft = bytes;
     },
-    goAway,
+    goAway: () => relay.close(),
     mend: async () => {
-      breakAll();
+      relay.breakAll();
       isStalled = false;
-      if (!listener.listening) await listen();
+      await relay.listen();
     },
+  };
+}
+
+/** A TCP relay with an adjustable delay. It keeps the order of bytes, and delivers bytes in flight before a close. */
+export interface Line {
+  readonly port: number;
+  /** Delays every byte from now on, in both directions. */
+  readonly delay: (milliseconds: number) => void;
+  readonly close: () => Promise<void>;
+}
+
+/** @param options.host the local address that the relay listens on */
+export async function layLine(target: Target, options: { host?: string } = {}): Promise<Line> {
+  let delayMs = 0;
+  const relay = new Relay(target, (client, server) => {
+    for (const [from, to] of directionsOf(client, server)) {
+      const later = inOrder(() => delayMs);
+      from.on('data', (chunk) => later(() => to.write(chunk)));
+      from.on('end', () => later(() => to.end()));
+      from.on('error', () => later(() => to.destroy()));
+    }
+  });
+  await relay.listen(options.host);
+  return {
+    port: relay.port,
+    delay: (milliseconds) => {
+      delayMs = milliseconds;
+    },
+    close: () => relay.close(),
+  };
+}
+
+/** Runs tasks after a delay and in order, even when a later task has a shorter delay. */
+function inOrder(delayMs: () => number): (act: () => void) => void {
+  const queue: { due: number; act: () => void }[] = [];
+  const work = () => {
+    for (let head = queue[0]; head !== undefined; head = queue[0]) {
+      const left = head.due - performance.now();
+      if (left > 0) return void setTimeout(work, left);
+      queue.shift();
+      head.act();
+    }
+  };
+  return (act) => {
+    queue.push({ due: performance.now() + delayMs(), act });
+    if (queue.length === 1) work();
+  };
+}
+
+/** A TCP proxy that counts round trips and can stop relaying. */
+export interface TcpProxy {
+  readonly port: number;
+  /**
+   * For each connection the bytes that the client sent in each round trip, as text. The first bytes that it sends after an
+   * answer begin a new one.
+   */
+  readonly conversations: readonly { readonly trips: string[] }[];
+  /** Holds every byte in both directions from now on; no connection breaks. */
+  readonly fallSilent: () => void;
+  /**
+   * Breaks the first connection whose client sends matching text: before it is relayed or, with `answer`, when the matching
+   * answer arrives, which is not relayed.
+   */
+  readonly breakAt: (asked: RegExp, answer?: RegExp) => void;
+  /** Delays each answer by this time from now on. */
+  readonly slowDown: (delayMs: number) => void;
+  /** Breaks every connection; new ones are relayed. */
+  readonly breakAll: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * The proxy delays answers, so that everything the client sends without waiting for an answer arrives first. That makes the
+ * count exact: a statement belongs to the current trip unless an answer was relayed before it.
+ */
+const ANSWER_DELAY_MS = 4;
+
+/** @param options.answerDelayMs longer for a client that may pause in the middle of a trip */
+export async function startTcpProxy(
+  target: Target,
+  { answerDelayMs = ANSWER_DELAY_MS }: { answerDelayMs?: number } = {},
+): Promise<TcpProxy> {
+  const conversations: { trips: string[] }[] = [];
+  let isSilent = false;
+  let delayMs = answerDelayMs;
+  let ambush: { asked: RegExp; answer: RegExp | undefined } | undefined;
+  const relay = new Relay(target, (client, upstream) => {
+    const trips: string[] = [];
+    conversations.push({ trips });
+    let isAnswered = true;
+    let fatal: RegExp | undefined;
+    /** What was sent since `breakAt`, and answered since it matched: either may arrive in several chunks. */
+    const sinceBreakAt = { asked: '', answered: '' };
+    endTogether(client, upstream);
+    client.on('data', (chunk) => {
+      if (isSilent) return;
+      if (isAnswered) trips.push('');
+      isAnswered = false;
+      const text = chunk.toString('latin1');
+      trips[trips.length - 1] += text;
+      if (ambush !== undefined) sinceBreakAt.asked += text;
+      if (ambush?.asked.test(sinceBreakAt.asked)) {
+        fatal = ambush.answer;
+        ambush = undefined;
+        if (fatal === undefined) return void client.destroy();
+      }
+      upstream.write(chunk);
+    });
+    upstream.on('data', (chunk) => {
+      if (isSilent) return;
+      if (fatal !== undefined) {
+        sinceBreakAt.answered += chunk.toString('latin1');
+        if (fatal.test(sinceBreakAt.answered)) client.destroy();
+        return;
+      }
+      // When this process is late itself, it first reads what the client has sent meanwhile.
+      const goOn = () => {
+        isAnswered = true;
+        client.write(chunk);
+      };
+      setTimeout(() => setImmediate(goOn), delayMs);
+    });
+  });
+  await relay.listen();
+  return {
+    port: relay.port,
+    conversations,
+    fallSilent: () => {
+      isSilent = true;
+    },
+    slowDown: (ms) => {
+      delayMs = ms;
+    },
+    breakAt: (asked, answer) => {
+      ambush = { asked, answer };
+    },
+    breakAll: () => relay.breakAll(),
+    close: () => relay.close(),
   };
 }

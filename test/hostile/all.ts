@@ -1,14 +1,27 @@
-import { CAPTION_FILES } from './captions.js';
-import { DECODER_CLIPS } from './decoder-clips.js';
+import { CLIP_FAMILIES } from './mp4.js';
 import { HEIFS } from './heif.js';
-import type { HostileFile } from './hostile-file.js';
+import { filesOf, type HostileFile, joined, repeated } from './hostile-file.js';
 import { JPEGS } from './jpeg.js';
 import { LEGACY_CLIPS } from './legacy-clips.js';
 import { MATROSKAS } from './matroska.js';
-import { flippedTables, MP4S } from './mp4.js';
-import { OTHER_IMAGES } from './other-images.js';
+import { OTHER_IMAGES, WEBPS } from './other-images.js';
 import { PNGS } from './png.js';
-import { WEBPS } from './webp.js';
+
+const LINE = Buffer.from('a red wagon on a siding overcast sky ');
+const LINES_OF_25_MB = Math.floor(25e6 / LINE.length);
+const again = (text: string, times: number) => () => repeated(Buffer.from(text), times);
+
+const CAPTIONS = filesOf({
+  'no-newline.txt': () => repeated(LINE, Math.floor(100e6 / LINE.length)),
+  'bad-byte-at-the-end.txt': () => joined(repeated(LINE, LINES_OF_25_MB), Buffer.of(0xff)),
+  'cut-character-at-the-end.txt': () => joined(repeated(LINE, LINES_OF_25_MB), Buffer.of(0xf0, 0x9f, 0x9a)),
+  'combining-marks.txt': again('\u0301', 12_000_000),
+  'white-space.txt': again(' \u2003\n', 4_000_000),
+  'emoji.txt': again('🚂', 6_000_000),
+  'mojibake.txt': again('CafÃ© ', 12_000_000),
+  'open-tags.txt': again('<', 12_000_000),
+  'nul-bytes.txt': again('\0', 25_000_000),
+});
 
 /** All files, by family. */
 export const FAMILIES: Readonly<Record<string, readonly HostileFile[]>> = {
@@ -17,10 +30,10 @@ export const FAMILIES: Readonly<Record<string, readonly HostileFile[]>> = {
   webp: WEBPS,
   other: OTHER_IMAGES,
   heif: HEIFS,
-  mp4: MP4S,
-  flipped: flippedTables('faststart.mp4'),
+  mp4: CLIP_FAMILIES.mp4,
+  flipped: CLIP_FAMILIES.flipped,
   matroska: MATROSKAS,
   legacy: LEGACY_CLIPS,
-  decoder: DECODER_CLIPS,
-  caption: CAPTION_FILES,
+  decoder: CLIP_FAMILIES.decoder,
+  caption: CAPTIONS,
 };

@@ -13,6 +13,13 @@ export interface HostileFile {
   readonly isExtra?: true;
 }
 
+/** Files by name. @param extras the names of the large or slow ones */
+export function filesOf(files: Readonly<Record<string, HostileFile['pieces']>>, ...extras: string[]): HostileFile[] {
+  return Object.entries(files).map(([filename, pieces]) => {
+    return { filename, pieces, ...(extras.includes(filename) && { isExtra: true }) };
+  });
+}
+
 const PIECE_BYTES = 1 << 18;
 
 /** `piece` so many times, joined into larger pieces. */
@@ -23,6 +30,9 @@ export function* repeated(piece: Buffer, times: number): Generator<Buffer> {
     yield left >= perBlock ? block : block.subarray(0, left * piece.length);
   }
 }
+
+/** As `repeated`, in one piece. */
+export const many = (piece: Buffer, times: number): Buffer => Buffer.concat([...repeated(piece, times)]);
 
 /** The results of `make` for 0, 1, 2 …, joined into larger pieces. */
 export function* generated(times: number, make: (index: number) => Buffer): Generator<Buffer> {
@@ -46,11 +56,6 @@ export function* joined(...parts: readonly (Buffer | Iterable<Buffer>)[]): Gener
   }
 }
 
-/** All bytes at once, for files of a few megabytes. */
-export async function bytesOf(file: HostileFile): Promise<Buffer> {
-  return Buffer.concat([...(await file.pieces())]);
-}
-
 /** Writes the file into a folder, piece by piece, and returns its path. */
 export async function writeHostile(folder: string, file: HostileFile): Promise<string> {
   const path = join(folder, file.filename);
@@ -58,25 +63,35 @@ export async function writeHostile(folder: string, file: HostileFile): Promise<s
   return path;
 }
 
-export const u8 = (...values: number[]): Buffer => Buffer.from(values);
+/** Writes bits, the most significant first, as JPEG and H.264 have them. */
+export class BitWriter {
+  readonly #bytes: number[] = [];
+  #byte = 0;
+  #used = 0;
 
-export function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
+  bits(count: number, value: number): this {
+    for (let bit = count - 1; bit >= 0; bit--) {
+      this.#byte = (this.#byte << 1) | (Math.floor(value / 2 ** bit) & 1);
+      if (++this.#used < 8) continue;
+      this.#bytes.push(this.#byte);
+      this.#byte = 0;
+      this.#used = 0;
+    }
+    return this;
+  }
+
+  /** Exp-Golomb codes (ITU-T H.264, 9.1). */
+  golomb(...values: number[]): this {
+    for (const value of values) {
+      const length = 32 - Math.clz32(value + 1);
+      this.bits(length - 1, 0).bits(length, value + 1);
+    }
+    return this;
+  }
+
+  /** The bytes, the last one filled with `fill`. */
+  end(fill: 0 | 1): Buffer {
+    while (this.#used > 0) this.bits(1, fill);
+    return Buffer.from(this.#bytes);
+  }
 }
-
-export function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-export function u64(value: number | bigint): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(value));
-  return bytes;
-}
-
-/** Big-endian numbers of 32 bits. */
-export const u32s = (...values: number[]): Buffer => Buffer.concat(values.map(u32));

@@ -1,294 +1,198 @@
+import { concat, u16, u32, u64 } from '../fixtures/bytes.js';
 import * as media from '../fixtures/media.js';
-import { box, fullBox, largeBox, nested } from './boxes.js';
-import { sized } from './h264.js';
-import { FTYP, moovOf, type Tables, trackOf, VIDEO } from './movie.js';
-import { generated, type HostileFile, joined, repeated, u16, u32, u32s, u64, u8 } from './hostile-file.js';
+import { greyVideo, type Size, sized } from './h264.js';
+import { filesOf, generated, joined, many, repeated } from './hostile-file.js';
+import { box, FTYP, fullBox, largeBox, moovOf, nested, sampleEntry, type Tables, trackOf, VIDEO } from './movie.js';
 
 /** Key frames of one size, of which each has a chunk of its own unless the tables say otherwise. */
 const FRAME = sized(VIDEO.key);
-const table = (entries: readonly (readonly number[])[]): Buffer =>
-  Buffer.concat([u32(entries.length), ...entries.map((entry) => u32s(...entry))]);
-const largeTable = (count: number, entry: Buffer): Buffer => Buffer.concat([u32(count), ...repeated(entry, count)]);
+const MDAT = box('mdat', FRAME);
 const START = FTYP.length + 8;
 
+/** A table with one entry, or with so many that are the same. */
+const table = (entry: readonly number[], count = 1): Buffer => concat(u32(count), many(u32(...entry), count));
+
 function plain(frames: number, changed: Partial<Tables> = {}): Tables {
-  return {
-    stts: table([[frames, 40]]),
-    stsc: table([[1, 1, 1]]),
-    stsz: u32s(FRAME.length, frames),
-    stco: largeTable(frames, u32(START)),
-    ...changed,
-  };
+  const own = { stts: table([frames, 40]), stsc: table([1, 1, 1]), stsz: u32(FRAME.length, frames) };
+  return { ...own, stco: table([START], frames), ...changed };
 }
 
-/** `ftyp`, one frame as media data, and a header with this track. */
-const clip = (frames: number, changed: Partial<Tables> = {}, edits?: Buffer): Buffer[] => [
-  FTYP,
-  box('mdat', FRAME),
-  moovOf(trackOf(plain(frames, changed), edits === undefined ? {} : { edits })),
-];
+/** `ftyp`, one frame as media data, and what follows. */
+const after = (...parts: readonly (Buffer | Iterable<Buffer>)[]): Iterable<Buffer> => joined(FTYP, MDAT, ...parts);
+const clip = (frames: number, changed: Partial<Tables> = {}, edits?: Buffer) =>
+  after(moovOf(trackOf(plain(frames, changed), edits === undefined ? {} : { edits })));
+const TRACK = trackOf(plain(1));
+const MOOV = moovOf(TRACK);
+
+const withTable = (type: string, ...payload: Buffer[]) => clip(10, { others: [fullBox(type, 0, 0, ...payload)] });
+const withEdits = (count: number, duration: number) =>
+  clip(10, {}, box('edts', fullBox('elst', 0, 0, table([duration, 0, 0x10000], count))));
+const tracks = (count: number, frames: number) =>
+  after(moovOf(...Array.from({ length: count }, (_, i) => trackOf(plain(frames), { id: i + 1 }))));
 
 /** An index of 65,535 references, each box only as long as the head of one. */
-const indexes = (count: number): Iterable<Buffer> => {
-  const bare = box('sidx', Buffer.alloc(0));
-  const full = fullBox('sidx', 0, 0, u32s(1, 1000, 0, 0), u16(0), u16(0xffff));
-  return joined(FTYP, repeated(count % 2 === 0 ? bare : full, count), box('mdat', FRAME), moovOf(trackOf(plain(1))));
-};
+const FULL_INDEX = fullBox('sidx', 0, 0, u32(1, 1000, 0, 0), u16(0, 0xffff));
 
 /** Each `sidx` box has eight bytes; where a reader takes its count from, the bytes after it read as 25,000. */
-function* referencesBeyondTheBox(count: number): Generator<Buffer> {
-  yield FTYP;
-  // A 16-byte box whose tail, read as part of the box before it, is a large count.
-  const pair = Buffer.concat([
-    box('sidx'),
-    box('sidx'),
-    box('free', u16(0), u16(25_000), u32s(0x61a861a8, 0x61a861a8)),
-  ]);
-  yield* repeated(pair, count);
-  yield* [box('mdat', FRAME), moovOf(trackOf(plain(1)))];
-}
+const BEYOND_THE_BOX = concat(box('sidx'), box('sidx'), box('free', u16(0, 25_000), u32(0x61a861a8, 0x61a861a8)));
 
 /** So many `mdat` boxes, and a chunk in the last one and in the first by turns. */
-function* manyMedia(boxes: number, chunks: number): Generator<Buffer> {
-  const one = box('mdat', FRAME);
-  yield FTYP;
-  yield* repeated(one, boxes);
-  const offset = (index: number) => START + (index % 2 === 0 ? 0 : (boxes - 1) * one.length);
-  yield moovOf(
-    trackOf(plain(chunks, { stco: Buffer.concat([u32(chunks), ...generated(chunks, (index) => u32(offset(index)))]) })),
-  );
+function manyMedia(boxes: number, chunks: number): Iterable<Buffer> {
+  const offset = (index: number) => u32(START + (index % 2 === 0 ? 0 : (boxes - 1) * MDAT.length));
+  const stco = concat(u32(chunks), ...generated(chunks, offset));
+  return joined(FTYP, repeated(MDAT, boxes), moovOf(trackOf(plain(chunks, { stco }))));
 }
 
-const extended = box('mvex', fullBox('trex', 0, 0, u32s(1, 1, 40, FRAME.length, 0)));
-const emptyTables: Tables = { stts: u32(0), stsc: u32(0), stsz: u32s(0, 0), stco: u32(0) };
+const fragment = (run: Buffer): Buffer =>
+  box('moof', fullBox('mfhd', 0, 0, u32(1)), box('traf', fullBox('tfhd', 0, 0x20000, u32(1)), run));
+/** A run of so many samples, right after its fragment. */
+const runOf = (samples: number): Buffer => {
+  const { length } = fragment(fullBox('trun', 0, 1, u32(1, 0)));
+  return fullBox('trun', 0, 1, u32(samples, length + 8));
+};
 
-/** Fragments whose runs claim so many samples; the defaults make them need no bytes of the file. */
-function* fragments(count: number, run: Buffer, data = box('mdat', FRAME)): Generator<Buffer> {
-  const fragment = box('moof', fullBox('mfhd', 0, 0, u32(1)), box('traf', fullBox('tfhd', 0, 0x20000, u32(1)), run));
-  yield Buffer.concat([FTYP, moovOf(trackOf(emptyTables), extended)]);
-  yield* repeated(Buffer.concat([fragment, data]), count);
+/** Fragments whose runs claim so many samples; these need no bytes of the file. */
+function fragments(count: number, run: Buffer): Iterable<Buffer> {
+  const extended = box('mvex', fullBox('trex', 0, 0, u32(1, 1, 40, FRAME.length, 0)));
+  const empty: Tables = { stts: u32(0), stsc: u32(0), stsz: u32(0, 0), stco: u32(0) };
+  return joined(FTYP, moovOf(trackOf(empty), extended), repeated(concat(fragment(run), MDAT), count));
 }
-const fragmentBytes = box(
-  'moof',
-  fullBox('mfhd', 0, 0, u32(1)),
-  box('traf', fullBox('tfhd', 0, 0x20000, u32(1)), fullBox('trun', 0, 1, u32s(1, 0))),
-).length;
 
 /** A real clip with one bit flipped in one of its tables. */
-export function flippedTables(name: 'faststart.mp4' | 'moov-last.mp4', types = ['stts', 'stsc']): HostileFile[] {
-  const bytes = media.clip(name);
-  return types.flatMap((type) => {
+function flippedTables() {
+  const bytes = media.clip('faststart.mp4');
+  const flipped = ['stts', 'stsc'].flatMap((type) => {
     const at = bytes.indexOf(type) - 4;
     const bits = (bytes.readUInt32BE(at) - 8) * 8;
-    return Array.from({ length: bits }, (_, bit) => ({
-      filename: `flipped-${type}-${String(bit).padStart(3, '0')}.mp4`,
-      pieces: () => {
-        const changed = Buffer.from(bytes);
-        const byte = at + 8 + (bit >> 3);
-        changed[byte] = changed[byte]! ^ (0x80 >> (bit & 7));
-        return [changed];
-      },
-    }));
+    return Array.from({ length: bits }, (_, bit) => {
+      const name = `flipped-${type}-${String(bit).padStart(3, '0')}.mp4`;
+      const changed = () => bytes.map((byte, i) => (i === at + 8 + (bit >> 3) ? byte ^ (0x80 >> (bit & 7)) : byte));
+      return [name, () => [Buffer.from(changed())]] as const;
+    });
   });
+  return filesOf(Object.fromEntries(flipped));
 }
 
 /** A clip whose frames are said to lie in another file. */
 function externalData(): Buffer[] {
-  const parts = clip(1);
-  const moov = parts.pop()!;
-  const inside = fullBox('url ', 0, 1);
-  const outside = fullBox('url ', 0, 0, Buffer.from('file:///etc/passwd\0'));
-  const at = moov.indexOf(inside);
-  const grown = Buffer.concat([moov.subarray(0, at), outside, moov.subarray(at + inside.length)]);
+  const [inside, outside] = [fullBox('url ', 0, 1), fullBox('url ', 0, 0, Buffer.from('file:///etc/passwd\0'))];
+  const at = MOOV.indexOf(inside);
+  const grown = concat(MOOV.subarray(0, at), outside, MOOV.subarray(at + inside.length));
   for (const type of ['moov', 'trak', 'mdia', 'minf', 'dinf', 'dref']) {
     const size = grown.indexOf(type) - 4;
     grown.writeUInt32BE(grown.readUInt32BE(size) + outside.length - inside.length, size);
   }
-  return [...parts, grown];
+  return [FTYP, MDAT, grown];
 }
 
-export const MP4S: readonly HostileFile[] = [
-  { filename: 'frames-in-another-file.mp4', pieces: externalData },
-  { filename: 'references-beyond-the-box.mp4', pieces: () => referencesBeyondTheBox(300_000) },
-  { filename: 'full-indexes.mp4', pieces: () => indexes(100_001) },
-  { filename: 'bare-indexes.mp4', pieces: () => indexes(400_000) },
-  { filename: 'media-boxes.mp4', pieces: () => manyMedia(200_000, 300_000) },
+const MILLIONS = 1_500_000;
+const IN_ONE_CHUNK = { stts: table([MILLIONS, 1]), stsc: table([1, MILLIONS, 1]) };
+const FREE = box('free');
+
+const MP4S = filesOf(
   {
-    filename: 'empty-media-boxes.mp4',
-    pieces: () => joined(FTYP, box('mdat', FRAME), repeated(box('mdat'), 1_000_000), moovOf(trackOf(plain(1)))),
+    'frames-in-another-file.mp4': externalData,
+    'references-beyond-the-box.mp4': () => joined(FTYP, repeated(BEYOND_THE_BOX, 300_000), MDAT, MOOV),
+    'full-indexes.mp4': () => joined(FTYP, repeated(FULL_INDEX, 100_001), MDAT, MOOV),
+    'bare-indexes.mp4': () => joined(FTYP, repeated(box('sidx'), 400_000), MDAT, MOOV),
+    'media-boxes.mp4': () => manyMedia(200_000, 300_000),
+    'empty-media-boxes.mp4': () => after(repeated(box('mdat'), 1_000_000), MOOV),
+    'times-of-billions.mp4': () => clip(10, { stts: table([0xffff_fff0, 1]) }),
+    'many-times-of-billions.mp4': () => clip(10, { stts: table([0xffff_fff0, 1], 500_000) }),
+    'times-of-nothing.mp4': () => clip(10, { stts: concat(u32(900_000), many(u32(0, 1), 899_999), u32(10, 40)) }),
+    'chunks-of-billions.mp4': () => clip(10, { stsc: table([1, 0xffff_fff0, 1]) }),
+    'chunks-of-nothing.mp4': () => clip(1000, { stsc: table([1, 0, 1]) }),
+    'chunk-runs-in-reverse.mp4': () =>
+      clip(1000, { stsc: concat(u32(600_000), ...generated(600_000, (index) => u32(600_000 - index, 1, 1))) }),
+    'chunk-runs-all-first.mp4': () => clip(1000, { stsc: table([1, 1, 1], 600_000) }),
+    'million-frames-in-one-place.mp4': () => clip(MILLIONS),
+    'frames-of-no-bytes.mp4': () => clip(1, { stsz: u32(0, MILLIONS), ...IN_ONE_CHUNK }),
+    'sizes-of-no-bytes.mp4': () =>
+      clip(1, { stsz: concat(u32(0, MILLIONS), Buffer.alloc(4 * MILLIONS)), ...IN_ONE_CHUNK }),
+    'uniform-billions-of-one-byte.mp4': () =>
+      clip(1, { stsz: u32(1, 0xffff_ffff), stts: table([0xffff_ffff, 1]), stsc: table([1, 1, 1]) }),
+    'uniform-billions-in-one-chunk.mp4': () =>
+      clip(1, { stsz: u32(1, 400), stts: table([0xffff_ffff, 1]), stsc: table([1, 400, 1]) }),
+    'compositions.mp4': () => withTable('ctts', table([0xffff_ffff, 1], 900_000)),
+    'sync-samples.mp4': () => withTable('stss', table([1], 1_800_000)),
+    'edits.mp4': () => withEdits(600_000, 1),
+    'edits-of-ages.mp4': () => withEdits(10, 0xffff_ffff),
+    'sample-groups.mp4': () => withTable('sbgp', Buffer.from('roll'), table([0xffff_ffff, 1], 900_000)),
+    'nested-boxes.mp4': () => after(moovOf(TRACK, nested('udta', 500_000))),
+    'nested-movies.mp4': () => after(nested('moov', 500_000)),
+    'nested-tracks.mp4': () => after(moovOf(TRACK, nested('trak', 500_000))),
+    'nested-metadata.mp4': () => after(moovOf(TRACK, box('udta', nested('meta', 500_000)))),
+    'zero-size-boxes.mp4': () => after(MOOV, Buffer.from('\0\0\0\0free'), repeated(Buffer.alloc(8), 1_000_000)),
+    'box-of-its-head.mp4': () => after(MOOV, repeated(FREE, 1_200_000)),
+    'boxes-before-the-movie.mp4': () => after(repeated(FREE, 1_200_000), MOOV),
+    'boxes-in-the-movie.mp4': () => after(moovOf(...repeated(FREE, 400_000), TRACK)),
+    'tracks-of-shared-chunks.mp4': () => tracks(250, 10_000),
+    'thousands-of-tracks.mp4': () => tracks(5000, 1),
+    'sample-entries.mp4': () =>
+      after(moovOf(trackOf(plain(1), { entry: many(box('avc1', Buffer.alloc(78)), 80_000) }))),
+    'runs-of-billions.mp4': () => fragments(10, runOf(0xffff_fff0)),
+    'runs-of-nothing.mp4': () => fragments(60_000, runOf(0)),
+    'fragments-of-one-frame.mp4': () => fragments(100_000, runOf(1)),
+    'tens-of-thousands-of-fragments.mp4': () => fragments(40_000, runOf(1)),
+    'runs-in-one-fragment.mp4': () => fragments(1, many(fullBox('trun', 0, 0, u32(0)), 300_000)),
+    'large-times.mp4': () => clip(10, { stts: table([10, 0xffff_ffff]) }),
+    'large-box-of-the-largest-size.mp4': () => [FTYP, concat(u32(1), 'mdat', u64(0xffff_ffff_ffff_ffffn))],
+    'compressed-movie.mov': () => {
+      const data = box('cmvd', u32(0x7fff_ffff), Buffer.alloc(100));
+      return [FTYP, box('moov', box('cmov', box('dcom', Buffer.from('zlib')), data))];
+    },
+    'names-of-megabytes.mp4': () =>
+      after(moovOf(TRACK, box('udta', fullBox('name', 0, 0, Buffer.alloc(7_000_000, 'a'))))),
+    'large-movie.mp4': () => after(largeBox('free', 5_000_000, repeated(Buffer.alloc(1), 5_000_000)), MOOV),
   },
-  { filename: 'times-of-billions.mp4', pieces: () => clip(10, { stts: table([[0xffff_fff0, 1]]) }) },
+  'fragments-of-one-frame.mp4',
+);
+
+/** A clip of one grey key frame, and of frames that copy it: each costs a decoder a whole picture, and the file ten bytes. */
+function copies(across: number, down: number, frames: number, references = 1): Iterable<Buffer> {
+  const video = greyVideo({ across, down, references });
+  const frame = (index: number) => sized(index === 0 ? video.key : video.copy(index));
+  return decoded(sampleEntry('avc1', video, [across * 16, down * 16]), frames, frame);
+}
+
+/** Key frames of several sizes by turns, each with its own parameters in front of it. */
+function turns(frames: number, ...sizes: Size[]): Iterable<Buffer> {
+  const videos = sizes.map(greyVideo);
+  const pictures = videos.map(({ sequence, picture, key }) => concat(sized(sequence), sized(picture), sized(key)));
+  const [{ across, down }] = sizes as [Size];
+  const entry = sampleEntry('avc3', videos[0]!, [across * 16, down * 16]);
+  return decoded(entry, frames, (index) => pictures[index % pictures.length]!);
+}
+
+function decoded(entry: Buffer, frames: number, frame: (index: number) => Buffer): Iterable<Buffer> {
+  const sizes = Array.from({ length: frames }, (_, index) => frame(index).length);
+  const tables = {
+    stts: table([frames, 40]),
+    stsc: table([1, frames, 1]),
+    stsz: concat(u32(0, frames), ...generated(frames, (index) => u32(sizes[index]!))),
+    stco: table([START]),
+  };
+  const total = sizes.reduce((sum, each) => sum + each, 0);
+  return joined(FTYP, concat(u32(total + 8), 'mdat'), generated(frames, frame), moovOf(trackOf(tables, { entry })));
+}
+
+const SMALL = { across: 1, down: 1 };
+
+/** Clips that are intact, and that a decoder needs very long or very much memory for. */
+const DECODER_CLIPS = filesOf(
   {
-    filename: 'many-times-of-billions.mp4',
-    pieces: () => clip(10, { stts: largeTable(500_000, u32s(0xffff_fff0, 1)) }),
+    // Two such clips at once, or one beside a large image, take ffmpeg and the server beyond 500 MB.
+    'references-4k.mp4': () => copies(256, 144, 60, 16),
+    'copies-8k.mp4': () => copies(480, 270, 20_000),
+    'references-8k.mp4': () => copies(480, 270, 40, 16),
+    'copies-of-16k.mp4': () => copies(1000, 1000, 100),
+    'copies-of-one-block.mp4': () => copies(1, 1, 400_000),
+    'sizes-by-turns.mp4': () => turns(200, { across: 4, down: 4 }, { across: 480, down: 270 }),
+    'four-sizes-by-turns.mp4': () =>
+      turns(5000, SMALL, { across: 1, down: 1000 }, { across: 1000, down: 1 }, { across: 60, down: 60 }),
   },
-  {
-    filename: 'times-of-nothing.mp4',
-    pieces: () => clip(10, { stts: Buffer.concat([u32(900_000), ...repeated(u32s(0, 1), 899_999), u32s(10, 40)]) }),
-  },
-  { filename: 'chunks-of-billions.mp4', pieces: () => clip(10, { stsc: table([[1, 0xffff_fff0, 1]]) }) },
-  { filename: 'chunks-of-nothing.mp4', pieces: () => clip(1000, { stsc: table([[1, 0, 1]]) }) },
-  {
-    filename: 'chunk-runs-in-reverse.mp4',
-    pieces: () =>
-      clip(1000, {
-        stsc: Buffer.concat([u32(600_000), ...generated(600_000, (index) => u32s(600_000 - index, 1, 1))]),
-      }),
-  },
-  { filename: 'chunk-runs-all-first.mp4', pieces: () => clip(1000, { stsc: largeTable(600_000, u32s(1, 1, 1)) }) },
-  { filename: 'million-frames-in-one-place.mp4', pieces: () => clip(1_500_000) },
-  {
-    filename: 'frames-of-no-bytes.mp4',
-    pieces: () =>
-      clip(1, { stsz: u32s(0, 1_500_000), stts: table([[1_500_000, 1]]), stsc: table([[1, 1_500_000, 1]]) }),
-  },
-  {
-    filename: 'sizes-of-no-bytes.mp4',
-    pieces: () =>
-      clip(1, {
-        stsz: Buffer.concat([u32s(0, 1_500_000), Buffer.alloc(6_000_000)]),
-        stts: table([[1_500_000, 1]]),
-        stsc: table([[1, 1_500_000, 1]]),
-      }),
-  },
-  {
-    filename: 'uniform-billions-of-one-byte.mp4',
-    pieces: () => clip(1, { stsz: u32s(1, 0xffff_ffff), stts: table([[0xffff_ffff, 1]]), stsc: table([[1, 1, 1]]) }),
-  },
-  {
-    filename: 'uniform-billions-in-one-chunk.mp4',
-    pieces: () => clip(1, { stsz: u32s(1, 400), stts: table([[0xffff_ffff, 1]]), stsc: table([[1, 400, 1]]) }),
-  },
-  {
-    filename: 'compositions.mp4',
-    pieces: () => clip(10, { others: [fullBox('ctts', 0, 0, largeTable(900_000, u32s(0xffff_ffff, 1)))] }),
-  },
-  {
-    filename: 'sync-samples.mp4',
-    pieces: () => clip(10, { others: [fullBox('stss', 0, 0, largeTable(1_800_000, u32(1)))] }),
-  },
-  {
-    filename: 'edits.mp4',
-    pieces: () => clip(10, {}, box('edts', fullBox('elst', 0, 0, largeTable(600_000, u32s(1, 0, 0x10000))))),
-  },
-  {
-    filename: 'edits-of-ages.mp4',
-    pieces: () => clip(10, {}, box('edts', fullBox('elst', 0, 0, largeTable(10, u32s(0xffff_ffff, 0, 0x10000))))),
-  },
-  {
-    filename: 'sample-groups.mp4',
-    pieces: () =>
-      clip(10, { others: [fullBox('sbgp', 0, 0, Buffer.from('roll'), largeTable(900_000, u32s(0xffff_ffff, 1)))] }),
-  },
-  {
-    filename: 'nested-boxes.mp4',
-    pieces: () => [FTYP, box('mdat', FRAME), moovOf(trackOf(plain(1)), nested('udta', 500_000))],
-  },
-  { filename: 'nested-movies.mp4', pieces: () => [FTYP, box('mdat', FRAME), nested('moov', 500_000)] },
-  {
-    filename: 'nested-tracks.mp4',
-    pieces: () => [FTYP, box('mdat', FRAME), moovOf(trackOf(plain(1)), nested('trak', 500_000))],
-  },
-  {
-    filename: 'nested-metadata.mp4',
-    pieces: () => [FTYP, box('mdat', FRAME), moovOf(trackOf(plain(1)), box('udta', nested('meta', 500_000)))],
-  },
-  {
-    filename: 'zero-size-boxes.mp4',
-    pieces: () =>
-      joined(
-        FTYP,
-        box('mdat', FRAME),
-        moovOf(trackOf(plain(1))),
-        Buffer.from('\0\0\0\0free'),
-        repeated(Buffer.alloc(8), 1_000_000),
-      ),
-  },
-  {
-    filename: 'box-of-its-head.mp4',
-    pieces: () => joined(FTYP, box('mdat', FRAME), moovOf(trackOf(plain(1))), repeated(box('free'), 1_200_000)),
-  },
-  {
-    filename: 'boxes-before-the-movie.mp4',
-    pieces: () => joined(FTYP, box('mdat', FRAME), repeated(box('free'), 1_200_000), moovOf(trackOf(plain(1)))),
-  },
-  {
-    filename: 'boxes-in-the-movie.mp4',
-    pieces: () => [FTYP, box('mdat', FRAME), moovOf(...repeated(box('free'), 400_000), trackOf(plain(1)))],
-  },
-  {
-    filename: 'tracks-of-shared-chunks.mp4',
-    pieces: () => [
-      FTYP,
-      box('mdat', FRAME),
-      moovOf(...Array.from({ length: 250 }, (_, i) => trackOf(plain(10_000), { id: i + 1 }))),
-    ],
-  },
-  {
-    filename: 'thousands-of-tracks.mp4',
-    pieces: () => [
-      FTYP,
-      box('mdat', FRAME),
-      moovOf(...Array.from({ length: 5000 }, (_, i) => trackOf(plain(1), { id: i + 1 }))),
-    ],
-  },
-  {
-    filename: 'sample-entries.mp4',
-    pieces: () => [
-      FTYP,
-      box('mdat', FRAME),
-      moovOf(trackOf(plain(1), { entry: Buffer.concat([...repeated(box('avc1', Buffer.alloc(78)), 80_000)]) })),
-    ],
-  },
-  {
-    filename: 'runs-of-billions.mp4',
-    pieces: () => fragments(10, fullBox('trun', 0, 1, u32s(0xffff_fff0, fragmentBytes + 8))),
-  },
-  {
-    filename: 'runs-of-nothing.mp4',
-    pieces: () => fragments(60_000, fullBox('trun', 0, 1, u32s(0, fragmentBytes + 8))),
-  },
-  {
-    filename: 'fragments-of-one-frame.mp4',
-    pieces: () => fragments(100_000, fullBox('trun', 0, 1, u32s(1, fragmentBytes + 8)), box('mdat', FRAME)),
-    isExtra: true,
-  },
-  {
-    filename: 'tens-of-thousands-of-fragments.mp4',
-    pieces: () => fragments(40_000, fullBox('trun', 0, 1, u32s(1, fragmentBytes + 8))),
-  },
-  {
-    filename: 'runs-in-one-fragment.mp4',
-    pieces: () => fragments(1, Buffer.concat([...repeated(fullBox('trun', 0, 0, u32(0)), 300_000)])),
-  },
-  { filename: 'large-times.mp4', pieces: () => clip(10, { stts: table([[10, 0xffff_ffff]]) }) },
-  {
-    filename: 'large-box-of-the-largest-size.mp4',
-    pieces: () => [FTYP, Buffer.concat([u32(1), Buffer.from('mdat'), u64(0xffff_ffff_ffff_ffffn)])],
-  },
-  {
-    filename: 'compressed-movie.mov',
-    pieces: () => [
-      FTYP,
-      box('moov', box('cmov', box('dcom', Buffer.from('zlib')), box('cmvd', u32(0x7fff_ffff), Buffer.alloc(100)))),
-    ],
-  },
-  {
-    filename: 'names-of-megabytes.mp4',
-    pieces: () => [
-      FTYP,
-      box('mdat', FRAME),
-      moovOf(trackOf(plain(1)), box('udta', fullBox('name', 0, 0, Buffer.alloc(7_000_000, 'a')))),
-    ],
-  },
-  {
-    filename: 'large-movie.mp4',
-    pieces: () =>
-      joined(
-        FTYP,
-        box('mdat', FRAME),
-        largeBox('free', 5_000_000, repeated(u8(0), 5_000_000)),
-        moovOf(trackOf(plain(1))),
-      ),
-  },
-];
+  'references-4k.mp4',
+  'sizes-by-turns.mp4',
+);
+
+export const CLIP_FAMILIES = { mp4: MP4S, flipped: flippedTables(), decoder: DECODER_CLIPS };

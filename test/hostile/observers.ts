@@ -56,21 +56,21 @@ interface ProcessState {
   readonly cpuSeconds: number;
 }
 
-function processState(pid: number): ProcessState | undefined {
+/** Empty if it has ended. */
+function processState(pid: number): ProcessState[] {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ').map(Number) ?? [];
     const ticks = fields.slice(11, 15).reduce((sum, each) => sum + each, 0);
-    return { pid, parent: fields[1] ?? 0, cpuSeconds: ticks / TICKS_PER_SECOND };
+    return [{ pid, parent: fields[1] ?? 0, cpuSeconds: ticks / TICKS_PER_SECOND }];
   } catch {
-    return undefined; // It has ended.
+    return [];
   }
 }
 
 /** The processes below a process, its children's children included. */
 export function descendantsOf(root: number): ProcessState[] {
-  const all = (process.platform === 'linux' ? readdirSync('/proc') : []).flatMap((name) =>
-    /^\d+$/.test(name) ? (processState(Number(name)) ?? []) : [],
-  );
+  const names = process.platform === 'linux' ? readdirSync('/proc') : [];
+  const all = names.flatMap((name) => (/^\d+$/.test(name) ? processState(Number(name)) : []));
   const below = (parent: number): ProcessState[] =>
     all.filter((each) => each.parent === parent).flatMap((each) => [each, ...below(each.pid)]);
   return below(root);
@@ -78,7 +78,7 @@ export function descendantsOf(root: number): ProcessState[] {
 
 /** Processor time that all processes of a tree have used, in seconds. */
 export function cpuSecondsOf(root: number): number {
-  return [processState(root), ...descendantsOf(root)].reduce((sum, each) => sum + (each?.cpuSeconds ?? 0), 0);
+  return [...processState(root), ...descendantsOf(root)].reduce((sum, each) => sum + each.cpuSeconds, 0);
 }
 
 /** The resident memory of some processes. What they map of files, above all their program, counts once for each program. */

@@ -1,145 +1,167 @@
-import { constants, deflateSync } from 'node:zlib';
+import { deflateSync } from 'node:zlib';
+import { concat, little, riffChunk as chunk } from '../fixtures/bytes.js';
 import * as media from '../fixtures/media.js';
-import { type HostileFile, joined, repeated, u8 } from './hostile-file.js';
+import { filesOf, generated, joined, repeated } from './hostile-file.js';
 
-function little(bytes: number, value: number): Buffer {
-  const buffer = Buffer.alloc(bytes);
-  buffer.writeUIntLE(value, 0, bytes);
-  return buffer;
-}
+type Field = readonly [tag: number, value: number, count?: number, type?: number];
 
-interface Field {
-  readonly tag: number;
-  readonly type?: number;
-  readonly count?: number;
-  readonly value: number;
-}
+const entry = ([tag, value, count = 1, type = 4]: Field): Buffer =>
+  concat(little(2, tag), little(2, type), little(4, count), little(4, value));
 
 /** A directory of a little-endian TIFF: types are 3 (16 bits) and 4 (32 bits). */
-function directory(fields: readonly Field[], next: number): Buffer {
-  const entries = fields.map(({ tag, type = 4, count = 1, value }) =>
-    Buffer.concat([little(2, tag), little(2, type), little(4, count), little(4, value)]),
-  );
-  return Buffer.concat([little(2, fields.length), ...entries, little(4, next)]);
+const directory = (fields: readonly Field[], next = 0): Buffer =>
+  concat(little(2, fields.length), ...fields.map(entry), little(4, next));
+
+const tiffHead = (first: number): Buffer => concat('II*\0', little(4, first));
+
+function page(side: number, strips: number, bytes: number, { count = 1, compression = 1 } = {}): Field[] {
+  const [rows, sides] = [Math.ceil(side / count), [256, 257].map((tag): Field => [tag, side])];
+  const kind: Field[] = [
+    [258, 8],
+    [259, compression],
+    [262, 1],
+    [273, strips, count],
+    [277, 1],
+    [278, rows],
+  ];
+  return [...sides, ...kind, [279, bytes, count]];
 }
-
-const tiffHead = (first: number): Buffer => Buffer.concat([Buffer.from('II*\0', 'latin1'), little(4, first)]);
-
-const page = (side: number, strips: Omit<Field, 'tag'>, bytes: Omit<Field, 'tag'>, compression = 1): Field[] => [
-  { tag: 256, value: side },
-  { tag: 257, value: side },
-  { tag: 258, value: 8 },
-  { tag: 259, value: compression },
-  { tag: 262, value: 1 },
-  { tag: 273, ...strips },
-  { tag: 277, value: 1 },
-  { tag: 278, value: Math.ceil(side / Math.max(1, strips.count ?? 1)) },
-  { tag: 279, ...bytes },
-];
 
 /** A page of 8 × 8 pixels, whose bytes lie at offset 8. */
-const smallPage = page(8, { value: 8 }, { value: 64 });
+const SMALL_PAGE = page(8, 8, 64);
 const PAGE_AT = 8 + 64;
-const pageBytes = directory(smallPage, 0).length;
+const PAGE_BYTES = directory(SMALL_PAGE).length;
+const BEFORE_PAGE = concat(tiffHead(PAGE_AT), Buffer.alloc(64));
 
-function* manyDirectories(count: number): Generator<Buffer> {
-  yield Buffer.concat([tiffHead(PAGE_AT), Buffer.alloc(64)]);
-  for (let index = 0; index < count; index++) {
-    const next = index + 1 < count ? PAGE_AT + (index + 1) * pageBytes : 0;
-    yield directory(smallPage, next);
-  }
+function manyDirectories(count: number): Iterable<Buffer> {
+  const next = (index: number) => (index + 1 < count ? PAGE_AT + (index + 1) * PAGE_BYTES : 0);
+  return joined(
+    BEFORE_PAGE,
+    generated(count, (index) => directory(SMALL_PAGE, next(index))),
+  );
 }
 
-function* duplicateTags(tag: number): Generator<Buffer> {
-  yield Buffer.concat([tiffHead(PAGE_AT), Buffer.alloc(64)]);
-  const rest = 65_535 - smallPage.length;
-  yield little(2, 65_535);
-  yield directory(smallPage, 0).subarray(2, -4);
-  yield* repeated(directory([{ tag, value: 8 }], 0).subarray(2, -4), rest);
-  yield little(4, 0);
+function duplicateTags(tag: number): Iterable<Buffer> {
+  const duplicates = repeated(entry([tag, 8]), 65_535 - SMALL_PAGE.length);
+  return joined(concat(BEFORE_PAGE, little(2, 65_535), ...SMALL_PAGE.map(entry)), duplicates, Buffer.alloc(4));
 }
-
-/** Directories that refer back to an earlier one. */
-const loopOfDirectories = (): Buffer[] => {
-  const second = PAGE_AT + pageBytes;
-  return [tiffHead(PAGE_AT), Buffer.alloc(64), directory(smallPage, second), directory(smallPage, PAGE_AT)];
-};
 
 /** A field with so many values at the end of the file, beside a picture. */
-function* largeField(field: { tag: number; type: number; count: number }): Generator<Buffer> {
-  const bytes = field.count * (field.type === 3 ? 2 : field.type === 4 ? 4 : 1);
-  const at = PAGE_AT + directory([...smallPage, { ...field, value: 0 }], 0).length;
-  yield Buffer.concat([tiffHead(PAGE_AT), Buffer.alloc(64), directory([...smallPage, { ...field, value: at }], 0)]);
-  yield* repeated(Buffer.from([8, 0, 0, 0]), bytes / 4);
+function largeField(tag: number, type: 2 | 4, count: number): Iterable<Buffer> {
+  const at = PAGE_AT + PAGE_BYTES + 12;
+  const head = concat(BEFORE_PAGE, directory([...SMALL_PAGE, [tag, at, count, type]]));
+  return joined(head, repeated(Buffer.of(8, 0, 0, 0), (count * (type === 4 ? 4 : 1)) / 4));
 }
 
 /** Millions of strips that all lie in the same place. */
-function* manyStrips(count: number): Generator<Buffer> {
-  const layout = (offsets: number, lengths: number) =>
-    directory(page(13_376, { count, value: offsets }, { count, value: lengths }), 0);
-  const at = 8 + layout(0, 0).length;
-  yield Buffer.concat([tiffHead(8), layout(at, at + 4 * count)]);
-  yield* repeated(little(4, 8), count);
-  yield* repeated(little(4, 1), count);
+function manyStrips(count: number): Iterable<Buffer> {
+  const at = 8 + PAGE_BYTES;
+  const head = concat(tiffHead(8), directory(page(13_376, at, at + 4 * count, { count })));
+  return joined(head, repeated(little(4, 8), count), repeated(little(4, 1), count));
 }
 
 /** One strip of deflated zeros. */
 function deflatedStrip(side: number): Buffer[] {
-  const pixels = deflateSync(Buffer.alloc(side * side), { level: 9, finishFlush: constants.Z_FINISH });
-  const at = 8 + pixels.length;
-  return [tiffHead(at), pixels, directory(page(side, { value: 8 }, { value: pixels.length }, 8), 0)];
+  const pixels = deflateSync(Buffer.alloc(side * side), { level: 9 });
+  return [tiffHead(8 + pixels.length), pixels, directory(page(side, 8, pixels.length, { compression: 8 }))];
 }
 
-function gifHead(width: number, height: number): Buffer {
-  return Buffer.concat([Buffer.from('GIF89a'), little(2, width), little(2, height), u8(0x80, 0, 0), Buffer.alloc(6)]);
-}
+const gifHead = (width: number, height: number): Buffer =>
+  concat('GIF89a', little(2, width), little(2, height), [0x80, 0, 0], Buffer.alloc(6));
 
 /** A frame of one pixel: its place, a code size of 2, and one block of LZW codes. */
 const gifFrame = (left: number, top: number): Buffer =>
-  Buffer.concat([u8(0x2c), little(2, left), little(2, top), little(2, 1), little(2, 1), u8(0, 2, 2, 0x44, 0x01, 0)]);
-const GIF_END = u8(0x3b);
+  concat([0x2c], little(2, left), little(2, top), [1, 0, 1, 0, 0, 2, 2, 0x44, 0x01, 0]);
+
+const GIF_END = Buffer.of(0x3b);
+const PIXEL = gifFrame(0, 0);
+const gif = (side: number, ...parts: (Buffer | Iterable<Buffer>)[]) => joined(gifHead(side, side), ...parts, GIF_END);
 
 /** Blocks of one byte each, within one comment or one frame. */
-const gifBlocks = (introducer: Buffer, count: number): Iterable<Buffer> =>
-  joined(gifHead(1, 1), introducer, repeated(u8(1, 0), count), u8(0), gifFrame(0, 0), GIF_END);
+const gifBlocks = (introducer: Buffer): Iterable<Buffer> =>
+  gif(1, introducer, repeated(Buffer.of(1, 0), 2_500_000), Buffer.alloc(1), PIXEL);
 
 /** A run-length coded bitmap with a palette of 256 colours. */
-function runs(size: { width: number; height: number }, code: Buffer, count: number): Iterable<Buffer> {
-  const head = media.bmp({ width: 16, height: 16, runs: true }).subarray(0, 54 + 1024);
-  const changed = Buffer.from(head);
-  changed.writeInt32LE(size.width, 18);
-  changed.writeInt32LE(size.height, 22);
-  return joined(changed, repeated(code, count), u8(0, 1));
+function runs(code: Buffer, count: number): Iterable<Buffer> {
+  const head = Buffer.from(media.bmp({ width: 16, height: 16, runs: true }).subarray(0, 54 + 1024));
+  for (const at of [18, 22]) head.writeInt32LE(13_376, at);
+  return joined(head, repeated(code, count), Buffer.of(0, 1));
 }
 
-export const OTHER_IMAGES: readonly HostileFile[] = [
-  { filename: 'duplicate-tags.tif', pieces: () => duplicateTags(256) },
-  { filename: 'duplicate-offsets.tif', pieces: () => duplicateTags(273) },
-  { filename: 'thousands-of-directories.tif', pieces: () => manyDirectories(50_000) },
-  { filename: 'loop-of-directories.tif', pieces: () => loopOfDirectories() },
-  { filename: 'directory-of-itself.tif', pieces: () => [tiffHead(8), directory(smallPage, 8)] },
-  { filename: 'millions-of-strips.tif', pieces: () => manyStrips(1 << 22), isExtra: true },
-  { filename: 'many-strips.tif', pieces: () => manyStrips(250_000) },
-  { filename: 'large-description.tif', pieces: () => largeField({ tag: 270, type: 2, count: 10_000_000 }) },
-  { filename: 'large-sample-list.tif', pieces: () => largeField({ tag: 258, type: 4, count: 1_000_000 }) },
-  { filename: 'deflated-zeros.tif', pieces: () => deflatedStrip(13_376) },
-  { filename: 'canvas-largest.gif', pieces: () => [gifHead(13_376, 13_376), gifFrame(0, 0), GIF_END] },
-  { filename: 'frame-outside.gif', pieces: () => [gifHead(1, 1), gifFrame(65_534, 65_534), GIF_END] },
+export const OTHER_IMAGES = filesOf(
   {
-    filename: 'canvas-within-the-decoder-budget.gif',
-    pieces: () => joined(gifHead(4100, 4100), repeated(gifFrame(0, 0), 250_000), GIF_END),
+    'duplicate-tags.tif': () => duplicateTags(256),
+    'duplicate-offsets.tif': () => duplicateTags(273),
+    'thousands-of-directories.tif': () => manyDirectories(50_000),
+    'loop-of-directories.tif': () => [
+      ...[BEFORE_PAGE, directory(SMALL_PAGE, PAGE_AT + PAGE_BYTES), directory(SMALL_PAGE, PAGE_AT)],
+    ],
+    'directory-of-itself.tif': () => [tiffHead(8), directory(SMALL_PAGE, 8)],
+    'millions-of-strips.tif': () => manyStrips(1 << 22),
+    'many-strips.tif': () => manyStrips(250_000),
+    'large-description.tif': () => largeField(270, 2, 10_000_000),
+    'large-sample-list.tif': () => largeField(258, 4, 1_000_000),
+    'deflated-zeros.tif': () => deflatedStrip(13_376),
+    'canvas-largest.gif': () => gif(13_376, PIXEL),
+    'frame-outside.gif': () => gif(1, gifFrame(65_534, 65_534)),
+    'canvas-within-the-decoder-budget.gif': () => gif(4100, repeated(PIXEL, 250_000)),
+    'many-frames.gif': () => gif(1, repeated(PIXEL, 500_000)),
+    'comment-of-small-blocks.gif': () => gifBlocks(Buffer.of(0x21, 0xfe)),
+    'pixels-of-small-blocks.gif': () => gifBlocks(concat(PIXEL.subarray(0, 10), [2])),
+    'empty-comments.gif': () => gif(1, repeated(Buffer.of(0x21, 0xfe, 0), 2_000_000), PIXEL),
+    'runs.bmp': () => runs(Buffer.of(1, 0), 5_000_000),
+    'steps.bmp': () => runs(Buffer.of(0, 2, 0, 0), 2_500_000),
+    'ends-of-line.bmp': () => runs(Buffer.of(0, 0), 5_000_000),
   },
-  { filename: 'many-frames.gif', pieces: () => joined(gifHead(1, 1), repeated(gifFrame(0, 0), 500_000), GIF_END) },
-  { filename: 'comment-of-small-blocks.gif', pieces: () => gifBlocks(u8(0x21, 0xfe), 2_500_000) },
+  'millions-of-strips.tif',
+);
+
+/** A RIFF file whose content has `length` bytes. */
+const riff = (length: number, ...parts: readonly (Buffer | Iterable<Buffer>)[]): Iterable<Buffer> =>
+  joined(concat('RIFF', little(4, length + 4), 'WEBP'), ...parts);
+
+/**
+ * A lossless picture of any size in eight bytes (RFC 9649, sections 3.4 and 3.7): no transforms, and five Huffman codes of
+ * one symbol each, so that a pixel takes no bits.
+ */
+function lossless(width: number, height: number): Buffer {
+  const sides = (width - 1) | ((height - 1) << 14);
+  // Three zero bits, then 1000 five times, the least significant bit first.
+  return chunk('VP8L', [0x2f], little(4, sides >>> 0), little(4, 0b0001_0001_0001_0001_0001 << 3));
+}
+
+const extended = (flags: number, width: number, height: number): Buffer =>
+  chunk('VP8X', [flags, 0, 0, 0], little(3, width - 1), little(3, height - 1));
+
+function animated(width: number, height: number, side: number, count: number): Iterable<Buffer> {
+  const head = concat(extended(2, width, height), chunk('ANIM', Buffer.alloc(6)));
+  const place = concat(Buffer.alloc(6), little(3, side - 1), little(3, side - 1), little(4, 40));
+  const frame = chunk('ANMF', place, lossless(side, side));
+  return riff(head.length + frame.length * count, head, repeated(frame, count));
+}
+
+/** Chunks that readers skip, before the picture or after it. */
+function padded(piece: Buffer, count: number, place: 'before' | 'after' = 'after'): Iterable<Buffer> {
+  const [head, picture] = [extended(0, 8, 8), lossless(8, 8)];
+  const [length, padding] = [head.length + picture.length + piece.length * count, repeated(piece, count)];
+  return riff(length, head, ...(place === 'before' ? [padding, picture] : [picture, padding]));
+}
+
+const one = (picture: Buffer): Iterable<Buffer> => riff(picture.length, picture);
+
+export const WEBPS = filesOf(
   {
-    filename: 'pixels-of-small-blocks.gif',
-    pieces: () => gifBlocks(Buffer.concat([gifFrame(0, 0).subarray(0, 10), u8(2)]), 2_500_000),
+    'frames-of-one-pixel.webp': () => animated(1, 1, 1, 400_000),
+    'frames-within-the-decoder-budget.webp': () => animated(2048, 2048, 2048, 30_000),
+    'two-million-frames.webp': () => animated(1, 1, 1, 2e6),
+    'lossless-largest.webp': () => one(lossless(16_383, 10_923)),
+    'lossless-over-the-limit.webp': () => one(lossless(16_383, 16_383)),
+    'lossless-within-the-decoder-budget.webp': () => one(lossless(4300, 4300)),
+    'canvas-largest.webp': () => animated(16_383, 10_923, 1, 2),
+    'empty-chunks-before.webp': () => padded(chunk('JUNK'), 500_000, 'before'),
+    'empty-chunks-after.webp': () => padded(chunk('JUNK'), 100_000),
+    'many-exif.webp': () => padded(chunk('EXIF', 'II*\0\x08\0\0\0\xff\xff'), 100_000),
+    'many-pictures.webp': () => padded(lossless(4000, 4000), 100_000),
   },
-  {
-    filename: 'empty-comments.gif',
-    pieces: () => joined(gifHead(1, 1), repeated(u8(0x21, 0xfe, 0), 2_000_000), gifFrame(0, 0), GIF_END),
-  },
-  { filename: 'runs.bmp', pieces: () => runs({ width: 13_376, height: 13_376 }, u8(1, 0), 5_000_000) },
-  { filename: 'steps.bmp', pieces: () => runs({ width: 13_376, height: 13_376 }, u8(0, 2, 0, 0), 2_500_000) },
-  { filename: 'ends-of-line.bmp', pieces: () => runs({ width: 13_376, height: 13_376 }, u8(0, 0), 5_000_000) },
-];
+  'two-million-frames.webp',
+);

@@ -76,7 +76,10 @@ async function manifestIn(
   const { dataset } = contents;
   const latest = manifestOf(await datasetViewOf(contents, WHOLE_ACCOUNT, installation));
   const manifests = new RevisionManifests(catalog);
-  if (revision !== undefined && revision !== latest.revision) return manifests.manifest(dataset, revision, signal);
+  // While the latest revision is changed, or waits for an upload, its files are as they were recorded.
+  if (revision !== undefined && (revision !== latest.revision || latest.status !== 'READY')) {
+    return manifests.manifest(dataset, revision, signal);
+  }
   if (digest === undefined || digest === latest.digest) return latest;
   return manifests.withDigest(dataset, digest, signal);
 }

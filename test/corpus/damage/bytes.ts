@@ -1,14 +1,20 @@
+import { type Bytes, concat } from '../../fixtures/bytes.js';
+
 /** Damages a copy of a file. `undefined` if the file has nothing that can be damaged in this way. */
 export type Damage = (bytes: Buffer, random: () => number) => Buffer | undefined;
+
+/** Kinds of damage, by name. */
+export type Damages = Readonly<Record<string, Damage>>;
 
 /** What file systems, disks and transfers lose at once. */
 const PAGE_BYTES = 4096;
 
-export const concat = (...parts: readonly (Buffer | string)[]): Buffer =>
-  Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)));
-
 export const between = (low: number, high: number, random: () => number): number =>
   low + Math.floor(random() * Math.max(1, high - low));
+
+/** One of these at random. */
+export const oneOf = <T>(items: readonly T[], random: () => number): T | undefined =>
+  items[between(0, items.length, random)];
 
 export function randomBytes(length: number, random: () => number): Buffer {
   return Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)));
@@ -21,9 +27,20 @@ export function overwritten(bytes: Buffer, at: number, replacement: Buffer): Buf
   return copy;
 }
 
-function cutTo(part: number): Damage {
-  return (bytes) => bytes.subarray(0, Math.floor(bytes.length * part));
-}
+/** A copy without some bytes. */
+export const without = (bytes: Buffer, from: number, to: number): Buffer =>
+  concat(bytes.subarray(0, from), bytes.subarray(to));
+
+export const withInserted = (bytes: Buffer, at: number, ...inserted: readonly Bytes[]): Buffer =>
+  concat(bytes.subarray(0, at), ...inserted, bytes.subarray(at));
+
+/** A copy with one of the lowest bits of a byte flipped. */
+export const bitFlipped = (bytes: Buffer, at: number, random: () => number, bits = 8): Buffer =>
+  overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * bits))));
+
+const cutTo = (percent: number): Damage => {
+  return (bytes) => bytes.subarray(0, Math.floor(bytes.length * (percent / 100)));
+};
 
 function flipBits(count: number, region = 1): Damage {
   return (bytes, random) => {
@@ -49,10 +66,14 @@ function onPage(change: (bytes: Buffer, at: number, size: number, random: () => 
   };
 }
 
+const anywhere = (change: (bytes: Buffer, at: number, random: () => number) => Buffer, from = 0): Damage => {
+  return (bytes, random) => change(bytes, between(from, bytes.length, random), random);
+};
+
 /** Damage that any file can suffer: on a disk, in a transfer, by a broken program. */
-export const BYTE_DAMAGE: Readonly<Record<string, Damage>> = {
-  ...Object.fromEntries([10, 25, 50, 75, 90, 95, 99, 99.5, 99.9].map((part) => [`cut-${part}`, cutTo(part / 100)])),
-  'cut-anywhere': (bytes, random) => bytes.subarray(0, between(1, bytes.length, random)),
+export const BYTE_DAMAGE: Damages = {
+  ...Object.fromEntries([10, 25, 50, 75, 90, 95, 99, 99.5, 99.9].map((part) => [`cut-${part}`, cutTo(part)])),
+  'cut-anywhere': anywhere((bytes, at) => bytes.subarray(0, at), 1),
   'cut-last-byte': (bytes) => bytes.subarray(0, -1),
   'cut-at-page': (bytes, random) => {
     const { size, count } = pagesOf(bytes);
@@ -63,13 +84,13 @@ export const BYTE_DAMAGE: Readonly<Record<string, Damage>> = {
   'flip-bit-in-header': flipBits(1, 0.02),
   'flip-8-bits': flipBits(8),
   'flip-64-bits': flipBits(64),
-  'random-byte': (bytes, random) => overwritten(bytes, between(0, bytes.length, random), randomBytes(1, random)),
-  'random-16-bytes': (bytes, random) => overwritten(bytes, between(0, bytes.length, random), randomBytes(16, random)),
-  'zeroed-64-bytes': (bytes, random) => overwritten(bytes, between(0, bytes.length, random), Buffer.alloc(64)),
+  'random-byte': anywhere((bytes, at, random) => overwritten(bytes, at, randomBytes(1, random))),
+  'random-16-bytes': anywhere((bytes, at, random) => overwritten(bytes, at, randomBytes(16, random))),
+  'zeroed-64-bytes': anywhere((bytes, at) => overwritten(bytes, at, Buffer.alloc(64))),
   'page-zeroed': onPage((bytes, at, size) => overwritten(bytes, at, Buffer.alloc(size))),
   'page-random': onPage((bytes, at, size, random) => overwritten(bytes, at, randomBytes(size, random))),
-  'page-removed': onPage((bytes, at, size) => concat(bytes.subarray(0, at), bytes.subarray(at + size))),
-  'page-doubled': onPage((bytes, at, size) => concat(bytes.subarray(0, at + size), bytes.subarray(at))),
+  'page-removed': onPage((bytes, at, size) => without(bytes, at, at + size)),
+  'page-doubled': onPage((bytes, at, size) => withInserted(bytes, at, bytes.subarray(at, at + size))),
   'pages-swapped': onPage((bytes, at, size, random) => {
     const other = between(1, pagesOf(bytes).count, random) * size;
     const first = Buffer.from(bytes.subarray(at, at + size));
@@ -80,14 +101,8 @@ export const BYTE_DAMAGE: Readonly<Record<string, Damage>> = {
     return overwritten(bytes, from, Buffer.alloc(bytes.length - from));
   },
   'tail-zeroed-4096': (bytes) => overwritten(bytes, Math.max(0, bytes.length - 4096), Buffer.alloc(4096)),
-  'byte-removed': (bytes, random) => {
-    const at = between(1, bytes.length, random);
-    return concat(bytes.subarray(0, at), bytes.subarray(at + 1));
-  },
-  'byte-inserted': (bytes, random) => {
-    const at = between(1, bytes.length, random);
-    return concat(bytes.subarray(0, at), randomBytes(1, random), bytes.subarray(at));
-  },
+  'byte-removed': anywhere((bytes, at) => without(bytes, at, at + 1), 1),
+  'byte-inserted': anywhere((bytes, at, random) => withInserted(bytes, at, randomBytes(1, random)), 1),
   'line-ends-changed': (bytes) => {
     const text = bytes.toString('latin1');
     return text.includes('\r\n') ? Buffer.from(text.replaceAll('\r\n', '\n'), 'latin1') : undefined;

@@ -1,7 +1,7 @@
-import { between, concat, type Damage, overwritten, randomBytes } from './bytes.js';
+import { between, bitFlipped, type Damage, type Damages, oneOf, overwritten, randomBytes, without } from './bytes.js';
 
 /** Boxes of MP4 that contain boxes. */
-const CONTAINERS = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl', 'moof', 'traf', 'edts', 'mvex', 'udta']);
+const CONTAINERS = new Set('moov trak mdia minf stbl moof traf edts mvex udta'.split(' '));
 
 interface Box {
   readonly type: string;
@@ -31,26 +31,21 @@ function boxesOf(bytes: Buffer, from = 0, to = bytes.length): Box[] {
 
 const isMp4 = (bytes: Buffer): boolean => /^(ftyp|moov|mdat|free|wide|skip)$/.test(bytes.toString('latin1', 4, 8));
 
-function onBox(
-  types: readonly string[],
-  change: (bytes: Buffer, box: Box, random: () => number) => Buffer | undefined,
-): Damage {
+/** On one of the boxes of these types, as in `stco co64`. */
+function onBox(types: string, change: (bytes: Buffer, box: Box, random: () => number) => Buffer | undefined): Damage {
   return (bytes, random) => {
     if (!isMp4(bytes)) return undefined;
-    const boxes = boxesOf(bytes).filter(({ type, data, end }) => types.includes(type) && end > data);
-    const box = boxes[between(0, boxes.length, random)];
+    const boxes = boxesOf(bytes).filter(({ type, data, end }) => types.split(' ').includes(type) && end > data);
+    const box = oneOf(boxes, random);
     return box && change(bytes, box, random);
   };
 }
 
 /** Flips a bit of one of these boxes, after the version and flags. */
-function flipIn(...types: readonly string[]): Damage {
-  return onBox(types, (bytes, { data, end }, random) => {
-    if (end - data <= 4) return undefined;
-    const at = between(data + 4, end, random);
-    return overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * 8))));
-  });
-}
+const flipIn = (types: string): Damage =>
+  onBox(types, (bytes, { data, end }, random) =>
+    end - data <= 4 ? undefined : bitFlipped(bytes, between(data + 4, end, random), random),
+  );
 
 /** Adds to every offset of every `stco` and `co64`, as a rewrite of the header without new offsets does. */
 function shiftOffsets(by: number): Damage {
@@ -69,99 +64,85 @@ function shiftOffsets(by: number): Damage {
   };
 }
 
-const CODEC_NAMES = ['avc1', 'avc3', 'hvc1', 'hev1', 'vp09', 'vp08', 'av01', 'mp4v', 'apch', 'jpeg'];
+const CODEC_NAMES = 'avc1 avc3 hvc1 hev1 vp09 vp08 av01 mp4v apch jpeg'.split(' ');
 
-function renameCodec(nameOf: (random: () => number) => string): Damage {
-  return onBox(['stsd'], (bytes, { data }, random) =>
+const renameCodec = (nameOf: (random: () => number) => string): Damage =>
+  onBox('stsd', (bytes, { data }, random) =>
     CODEC_NAMES.includes(bytes.toString('latin1', data + 12, data + 16))
       ? overwritten(bytes, data + 12, Buffer.from(nameOf(random), 'latin1'))
       : undefined,
   );
-}
 
-/** An offset in the samples: in an `mdat`, or in the middle part of another container. */
-function placeInSamples(bytes: Buffer, random: () => number): number {
-  const boxes = isMp4(bytes) ? boxesOf(bytes).filter(({ type, data, end }) => type === 'mdat' && end - data > 64) : [];
-  const box = boxes[between(0, boxes.length, random)];
-  return box === undefined
-    ? between(Math.floor(bytes.length * 0.1), Math.floor(bytes.length * 0.95), random)
-    : between(box.data, box.end - 64, random);
-}
-
-function inSamples(length: number, fill: (length: number, random: () => number) => Buffer): Damage {
+/** At an offset in the samples: in an `mdat`, or in the middle part of another container. */
+function inSamples(change: (bytes: Buffer, at: number, random: () => number) => Buffer): Damage {
   return (bytes, random) => {
-    const at = placeInSamples(bytes, random);
-    return overwritten(bytes, at, fill(Math.min(length, bytes.length - at), random));
+    const boxes = isMp4(bytes)
+      ? boxesOf(bytes).filter(({ type, data, end }) => type === 'mdat' && end - data > 64)
+      : [];
+    const [low, high] = [0.1, 0.95].map((part) => Math.floor(bytes.length * part)) as [number, number];
+    const box = oneOf(boxes, random) ?? { data: low, end: high + 64 };
+    return change(bytes, between(box.data, box.end - 64, random), random);
   };
 }
 
+const overSamples = (length: number, fill: (length: number, random: () => number) => Buffer): Damage =>
+  inSamples((bytes, at, random) => overwritten(bytes, at, fill(Math.min(length, bytes.length - at), random)));
+
 /** Replaces a text of another container by one of the same length. */
-function replaceText(pairs: readonly (readonly [string, string])[]): Damage {
+function replaceText(...pairs: readonly (readonly [string, string])[]): Damage {
   return (bytes, random) => {
     const found = pairs.filter(([text]) => bytes.subarray(0, 4096).includes(text, 0, 'latin1'));
-    const pair = found[between(0, found.length, random)];
+    const pair = oneOf(found, random);
     return pair && overwritten(bytes, bytes.indexOf(pair[0], 0, 'latin1'), Buffer.from(pair[1], 'latin1'));
   };
 }
 
-function removeBox(type: string): Damage {
-  return onBox([type], (bytes, { start, end }) => concat(bytes.subarray(0, start), bytes.subarray(end)));
-}
+const removeBox = (type: string): Damage => onBox(type, (bytes, { start, end }) => without(bytes, start, end));
 
-const SAMPLE_TABLES = ['stts', 'stsc', 'stsz', 'stco', 'stss', 'ctts'];
+const SAMPLE_TABLES = 'stts stsc stsz stco stss ctts';
 
-export const CLIP_DAMAGE: Readonly<Record<string, Damage>> = {
-  'samples-4-random-bytes': inSamples(4, randomBytes),
-  'samples-16-random-bytes': inSamples(16, randomBytes),
-  'samples-200-random-bytes': inSamples(200, randomBytes),
-  'samples-4000-random-bytes': inSamples(4000, randomBytes),
-  'samples-16-zeros': inSamples(16, (length) => Buffer.alloc(length)),
-  'samples-200-zeros': inSamples(200, (length) => Buffer.alloc(length)),
-  'samples-4000-zeros': inSamples(4000, (length) => Buffer.alloc(length)),
-  'samples-4000-ones': inSamples(4000, (length) => Buffer.alloc(length, 0xff)),
-  'samples-bit-flip': (bytes, random) => {
-    const at = placeInSamples(bytes, random);
-    return overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * 8))));
-  },
-  'samples-all-zeros': onBox(['mdat'], (bytes, { data, end }) => overwritten(bytes, data, Buffer.alloc(end - data))),
-  'samples-byte-removed': (bytes, random) => {
-    const at = placeInSamples(bytes, random);
-    return concat(bytes.subarray(0, at), bytes.subarray(at + 1));
-  },
+export const CLIP_DAMAGE: Damages = {
+  'samples-4-random-bytes': overSamples(4, randomBytes),
+  'samples-16-random-bytes': overSamples(16, randomBytes),
+  'samples-200-random-bytes': overSamples(200, randomBytes),
+  'samples-4000-random-bytes': overSamples(4000, randomBytes),
+  'samples-16-zeros': overSamples(16, (length) => Buffer.alloc(length)),
+  'samples-200-zeros': overSamples(200, (length) => Buffer.alloc(length)),
+  'samples-4000-zeros': overSamples(4000, (length) => Buffer.alloc(length)),
+  'samples-4000-ones': overSamples(4000, (length) => Buffer.alloc(length, 0xff)),
+  'samples-bit-flip': inSamples(bitFlipped),
+  'samples-all-zeros': onBox('mdat', (bytes, { data, end }) => overwritten(bytes, data, Buffer.alloc(end - data))),
+  'samples-byte-removed': inSamples((bytes, at) => without(bytes, at, at + 1)),
   'stco-plus-1': shiftOffsets(1),
   'stco-plus-37': shiftOffsets(37),
   'stco-minus-8': shiftOffsets(-8),
   'stco-plus-4096': shiftOffsets(4096),
-  'codec-other': renameCodec((random) => CODEC_NAMES[between(0, CODEC_NAMES.length, random)]!),
+  'codec-other': renameCodec((random) => oneOf(CODEC_NAMES, random)!),
   'codec-unknown': renameCodec(() => 'xyz1'),
-  'codec-bit-flip': onBox(['stsd'], (bytes, { data }, random) => {
-    const at = between(data + 12, data + 16, random);
-    return overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * 5))));
-  }),
+  'codec-bit-flip': onBox('stsd', (bytes, { data }, random) =>
+    bitFlipped(bytes, between(data + 12, data + 16, random), random, 5),
+  ),
   'stsd-flip': flipIn('stsd'),
-  'sample-table-flip': flipIn(...SAMPLE_TABLES),
-  'sample-table-flip-again': flipIn(...SAMPLE_TABLES),
+  'sample-table-flip': flipIn(SAMPLE_TABLES),
+  'sample-table-flip-again': flipIn(SAMPLE_TABLES),
   'stsz-flip': flipIn('stsz'),
   'stsc-flip': flipIn('stsc'),
   'stts-flip': flipIn('stts'),
-  'headers-flip': flipIn('mvhd', 'tkhd', 'mdhd', 'hdlr', 'elst'),
-  'fragment-flip': flipIn('tfhd', 'tfdt', 'trun', 'sidx', 'trex'),
+  'headers-flip': flipIn('mvhd tkhd mdhd hdlr elst'),
+  'fragment-flip': flipIn('tfhd tfdt trun sidx trex'),
   'mdat-removed': removeBox('mdat'),
   'moov-removed': removeBox('moov'),
   'stco-removed': removeBox('stco'),
   'stsz-removed': removeBox('stsz'),
   'fragment-removed': removeBox('moof'),
-  'matroska-codec': replaceText([
-    ['V_VP8', 'V_VP9'],
-    ['V_VP9', 'V_VP8'],
-    ['V_AV1', 'V_VP9'],
+  'matroska-codec': replaceText(
+    ...([
+      ['V_VP8', 'V_VP9'],
+      ['V_VP9', 'V_VP8'],
+      ['V_AV1', 'V_VP9'],
+    ] as const),
     ['V_MPEG4/ISO/AVC', 'V_MPEGH/ISO/HEV'],
     ['V_MPEGH/ISO/HEVC', 'V_MPEG4/ISO/AVC\0'],
-  ]),
-  'avi-codec': replaceText([
-    ['FMP4', 'XYZ1'],
-    ['MJPG', 'H264'],
-    ['H264', 'FMP4'],
-    ['XVID', 'MJPG'],
-  ]),
+  ),
+  'avi-codec': replaceText(['FMP4', 'XYZ1'], ['MJPG', 'H264'], ['H264', 'FMP4'], ['XVID', 'MJPG']),
 };

@@ -1,6 +1,7 @@
 import type { Format } from '../corpus-file.js';
 import { groupedBy, randomFor, shuffledByHash } from '../seed.js';
-import { BYTE_DAMAGE, concat, type Damage } from './bytes.js';
+import { concat } from '../../fixtures/bytes.js';
+import { BYTE_DAMAGE, type Damages } from './bytes.js';
 import { CLIP_DAMAGE } from './clip.js';
 import { JPEG_EXIF_DAMAGE } from './exif.js';
 import { JPEG_DAMAGE } from './jpeg.js';
@@ -10,7 +11,7 @@ import { WEBP_DAMAGE } from './webp.js';
 /** Whole files of another kind under a name for media. */
 const HTML = '<!DOCTYPE html><html><head><title>404 Not Found</title></head><body>Not Found</body></html>\n';
 const POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${'4d7a2146'.repeat(8)}\nsize 123456\n`;
-const REPLACED: Readonly<Record<string, Damage>> = {
+const REPLACED: Damages = {
   'replaced-by-html': () => Buffer.from(HTML),
   'replaced-by-lfs-pointer': () => Buffer.from(POINTER),
   'replaced-by-zeros': (bytes) => Buffer.alloc(bytes.length),
@@ -18,7 +19,7 @@ const REPLACED: Readonly<Record<string, Damage>> = {
   'mac-resource-fork': () => concat('\0\x05\x16\x07\0\x02\0\0Mac OS X        ', Buffer.alloc(100)),
 };
 
-const OF_FORMAT: Readonly<Partial<Record<Format, Readonly<Record<string, Damage>>>>> = {
+const OF_FORMAT: Readonly<Partial<Record<Format, Damages>>> = {
   jpeg: { ...JPEG_DAMAGE, ...JPEG_EXIF_DAMAGE },
   png: PNG_DAMAGE,
   webp: WEBP_DAMAGE,
@@ -28,7 +29,7 @@ const OF_FORMAT: Readonly<Partial<Record<Format, Readonly<Record<string, Damage>
 };
 
 /** All kinds of damage that a file of this format can get, by name. */
-export function damageOf(format: Format): Readonly<Record<string, Damage>> {
+function damageOf(format: Format): Damages {
   return { ...BYTE_DAMAGE, ...OF_FORMAT[format], ...REPLACED };
 }
 

@@ -1,4 +1,6 @@
-import { between, concat, type Damage, overwritten, randomBytes } from './bytes.js';
+import { concat, u16 } from '../../fixtures/bytes.js';
+import { between, bitFlipped, type Damage, type Damages, oneOf, overwritten, randomBytes } from './bytes.js';
+import { withInserted, without } from './bytes.js';
 
 interface Segment {
   readonly marker: number;
@@ -17,7 +19,7 @@ function segmentsOf(bytes: Buffer): Segment[] {
     if (marker === 0xd9) break;
     const dataStart = at + 2 + bytes.readUInt16BE(at + 2);
     let end = dataStart;
-    if (marker === 0xda) {
+    if (isScan({ marker })) {
       while (end + 1 < bytes.length && !(bytes[end] === 0xff && !isInScan(bytes[end + 1]!))) end++;
     }
     segments.push({ marker, start: at, end, dataStart });
@@ -29,111 +31,109 @@ function segmentsOf(bytes: Buffer): Segment[] {
 /** Stuffed zero bytes, fill bytes and restart markers. */
 const isInScan = (second: number): boolean => second === 0 || second === 0xff || (second >= 0xd0 && second <= 0xd7);
 
+const isScan = ({ marker }: Pick<Segment, 'marker'>): boolean => marker === 0xda;
 const isFrame = (marker: number): boolean =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 
 const EOI = '\xff\xd9';
+const SOI = '\xff\xd8';
 
-/** Offsets of the restart markers of all scans. */
-function restartsOf(bytes: Buffer): number[] {
-  const found: number[] = [];
-  for (const { marker, dataStart, end } of segmentsOf(bytes)) {
-    if (marker !== 0xda) continue;
-    for (let at = dataStart; at < end; at++) if (bytes[at] === 0xff && (bytes[at + 1]! & 0xf8) === 0xd0) found.push(at);
-  }
-  return found;
-}
+type Change<T> = (bytes: Buffer, at: T, random: () => number) => Buffer | undefined;
 
-function onRestart(change: (bytes: Buffer, at: number, random: () => number) => Buffer): Damage {
+/** At one of the restart markers of all scans. */
+function onRestart(change: Change<number>): Damage {
   return (bytes, random) => {
-    const restarts = restartsOf(bytes);
-    return restarts.length === 0 ? undefined : change(bytes, restarts[between(0, restarts.length, random)]!, random);
+    const found: number[] = [];
+    for (const { dataStart, end } of segmentsOf(bytes).filter(isScan)) {
+      for (let at = dataStart; at < end; at++)
+        if (bytes[at] === 0xff && (bytes[at + 1]! & 0xf8) === 0xd0) found.push(at);
+    }
+    return found.length === 0 ? undefined : change(bytes, oneOf(found, random)!, random);
   };
 }
 
-/** An offset in the entropy-coded data of one scan, between two bytes that belong to no marker. */
-function placeInScan(bytes: Buffer, random: () => number): number | undefined {
-  const scans = segmentsOf(bytes).filter(({ marker, dataStart, end }) => marker === 0xda && end - dataStart > 8);
-  const scan = scans[between(0, scans.length, random)];
-  if (scan === undefined) return undefined;
-  let at = between(scan.dataStart + 1, scan.end - 2, random);
-  while (at < scan.end && (bytes[at] === 0xff || bytes[at - 1] === 0xff)) at++;
-  return at;
+/** In the entropy-coded data of one scan, between two bytes that belong to no marker. */
+function inScan(change: Change<number>): Damage {
+  return (bytes, random) => {
+    const scans = segmentsOf(bytes).filter((segment) => isScan(segment) && segment.end - segment.dataStart > 8);
+    const scan = oneOf(scans, random);
+    if (scan === undefined) return undefined;
+    let at = between(scan.dataStart + 1, scan.end - 2, random);
+    while (at < scan.end && (bytes[at] === 0xff || bytes[at - 1] === 0xff)) at++;
+    return change(bytes, at, random);
+  };
 }
 
-function inScan(change: (bytes: Buffer, at: number, random: () => number) => Buffer | undefined): Damage {
+/** A segment with one of these markers. */
+function onSegment(isWanted: (marker: number) => boolean, change: Change<Segment>): Damage {
   return (bytes, random) => {
-    const at = placeInScan(bytes, random);
-    return at === undefined ? undefined : change(bytes, at, random);
+    const segment = oneOf(
+      segmentsOf(bytes).filter(({ marker }) => isWanted(marker)),
+      random,
+    );
+    return segment && change(bytes, segment, random);
   };
 }
 
 /** Flips a bit of the content of a segment with one of these markers. */
-function flipIn(isWanted: (marker: number) => boolean): Damage {
-  return (bytes, random) => {
-    const segments = segmentsOf(bytes).filter(({ marker }) => isWanted(marker));
-    const segment = segments[between(0, segments.length, random)];
-    if (segment === undefined) return undefined;
-    const at = between(segment.start + 4, segment.dataStart, random);
-    return overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * 8))));
-  };
-}
+const flipIn = (isWanted: (marker: number) => boolean): Damage =>
+  onSegment(isWanted, (bytes, { start, dataStart }, random) =>
+    bitFlipped(bytes, between(start + 4, dataStart, random), random),
+  );
 
 function changeHeight(factor: number): Damage {
   return (bytes) => {
     const frame = segmentsOf(bytes).find(({ marker }) => isFrame(marker));
     if (frame === undefined) return undefined;
     const height = Math.max(1, Math.floor(bytes.readUInt16BE(frame.start + 5) * factor));
-    return overwritten(bytes, frame.start + 5, Buffer.of(height >> 8, height & 0xff));
+    return overwritten(bytes, frame.start + 5, u16(height & 0xffff));
   };
 }
 
-/** Removes, or repeats, a whole scan. */
-function changeScan(change: (before: Buffer, scan: Buffer, after: Buffer) => Buffer): Damage {
+/** Changes a whole scan of several. */
+function changeScan(change: Change<Segment>): Damage {
   return (bytes, random) => {
-    const scans = segmentsOf(bytes).filter(({ marker }) => marker === 0xda);
-    const scan = scans[between(0, scans.length, random)];
-    if (scan === undefined || scans.length < 2) return undefined;
-    const { start, end } = scan;
-    return change(bytes.subarray(0, start), bytes.subarray(start, end), bytes.subarray(end));
+    const scans = segmentsOf(bytes).filter(isScan);
+    const scan = oneOf(scans, random);
+    return scan === undefined || scans.length < 2 ? undefined : change(bytes, scan, random);
   };
 }
 
 /** Inserts bytes after the SOI or in front of a later segment. */
-function betweenSegments(inserted: (random: () => number) => Buffer | string): Damage {
-  return (bytes, random) => {
-    const segments = segmentsOf(bytes);
-    const at = segments[between(0, segments.length, random)]?.start;
-    return at === undefined ? undefined : concat(bytes.subarray(0, at), inserted(random), bytes.subarray(at));
-  };
-}
+const betweenSegments = (inserted: (random: () => number) => Buffer | string): Damage =>
+  onSegment(
+    () => true,
+    (bytes, { start }, random) => withInserted(bytes, start, inserted(random)),
+  );
 
-export const JPEG_DAMAGE: Readonly<Record<string, Damage>> = {
-  'cut-closed-25': (bytes) => concat(bytes.subarray(0, Math.floor(bytes.length * 0.25)), EOI),
-  'cut-closed-60': (bytes) => concat(bytes.subarray(0, Math.floor(bytes.length * 0.6)), EOI),
-  'cut-closed-90': (bytes) => concat(bytes.subarray(0, Math.floor(bytes.length * 0.9)), EOI),
-  'cut-closed-99': (bytes) => concat(bytes.subarray(0, Math.floor(bytes.length * 0.99)), EOI),
+const cutClosed = (part: number): Damage => {
+  return (bytes) => concat(bytes.subarray(0, Math.floor(bytes.length * part)), EOI);
+};
+
+export const JPEG_DAMAGE: Damages = {
+  'cut-closed-25': cutClosed(0.25),
+  'cut-closed-60': cutClosed(0.6),
+  'cut-closed-90': cutClosed(0.9),
+  'cut-closed-99': cutClosed(0.99),
   'cut-closed-in-scan': inScan((bytes, at) => concat(bytes.subarray(0, at), EOI)),
   'cut-then-whole': inScan((bytes, at) => concat(bytes.subarray(0, at), bytes)),
   'eoi-missing': (bytes) => bytes.subarray(0, bytes.lastIndexOf(EOI, undefined, 'latin1')),
-  'eoi-in-scan': inScan((bytes, at) => concat(bytes.subarray(0, at), EOI, bytes.subarray(at))),
-  'second-soi-in-scan': inScan((bytes, at) => concat(bytes.subarray(0, at), '\xff\xd8', bytes.subarray(at))),
-  'second-soi-between-segments': betweenSegments(() => '\xff\xd8'),
-  'restart-removed': onRestart((bytes, at) => concat(bytes.subarray(0, at), bytes.subarray(at + 2))),
+  'eoi-in-scan': inScan((bytes, at) => withInserted(bytes, at, EOI)),
+  'second-soi-in-scan': inScan((bytes, at) => withInserted(bytes, at, SOI)),
+  'second-soi-between-segments': betweenSegments(() => SOI),
+  'restart-removed': onRestart((bytes, at) => without(bytes, at, at + 2)),
   'restart-renumbered': onRestart((bytes, at) =>
     overwritten(bytes, at + 1, Buffer.of(0xd0 | ((bytes[at + 1]! + 3) & 7))),
   ),
-  'restart-doubled': onRestart((bytes, at) => concat(bytes.subarray(0, at + 2), bytes.subarray(at))),
+  'restart-doubled': onRestart((bytes, at) => withInserted(bytes, at, bytes.subarray(at, at + 2))),
   'restart-zeroed': onRestart((bytes, at) => overwritten(bytes, at, Buffer.of(0, 0))),
-  'restart-inserted': inScan((bytes, at, random) =>
-    concat(bytes.subarray(0, at), Buffer.of(0xff, 0xd0 | Math.floor(random() * 8)), bytes.subarray(at)),
-  ),
-  'scan-byte-removed': inScan((bytes, at) => concat(bytes.subarray(0, at), bytes.subarray(at + 1))),
+  'restart-inserted': inScan((bytes, at, random) => withInserted(bytes, at, [0xff, 0xd0 | Math.floor(random() * 8)])),
+  'scan-byte-removed': inScan((bytes, at) => without(bytes, at, at + 1)),
   'scan-bytes-random': inScan((bytes, at, random) => overwritten(bytes, at, randomBytes(4, random))),
-  'scan-ones': inScan((bytes, at) => overwritten(bytes, at, Buffer.from('\xff\0\xff\0\xff\0\xff\0', 'latin1'))),
-  'scan-part-removed': inScan((bytes, at) => concat(bytes.subarray(0, at), bytes.subarray(at + 200))),
-  'scan-removed': changeScan((before, _, after) => concat(before, after)),
-  'scan-doubled': changeScan((before, scan, after) => concat(before, scan, scan, after)),
+  'scan-ones': inScan((bytes, at) => overwritten(bytes, at, concat('\xff\0\xff\0\xff\0\xff\0'))),
+  'scan-part-removed': inScan((bytes, at) => without(bytes, at, at + 200)),
+  'scan-removed': changeScan((bytes, { start, end }) => without(bytes, start, end)),
+  'scan-doubled': changeScan((bytes, { start, end }) => withInserted(bytes, start, bytes.subarray(start, end))),
   'stray-bytes-between-segments': betweenSegments((random) =>
     Buffer.from(randomBytes(3, random).map((byte) => byte & 0x7f)),
   ),
@@ -143,12 +143,11 @@ export const JPEG_DAMAGE: Readonly<Record<string, Damage>> = {
   'frame-header-flip': flipIn(isFrame),
   'scan-header-flip': flipIn((marker) => marker === 0xda),
   'app-segment-flip': flipIn((marker) => marker >= 0xe0 && marker <= 0xef),
-  'tables-removed': (bytes, random) => {
-    const tables = segmentsOf(bytes).filter(({ marker }) => marker === 0xc4 || marker === 0xdb);
-    const table = tables[between(0, tables.length, random)];
-    return table && concat(bytes.subarray(0, table.start), bytes.subarray(table.end));
-  },
+  'tables-removed': onSegment(
+    (marker) => marker === 0xc4 || marker === 0xdb,
+    (bytes, { start, end }) => without(bytes, start, end),
+  ),
   'height-doubled': changeHeight(2),
-  'height-one-block-more': (bytes, random) => changeHeight(1.1)(bytes, random),
+  'height-one-block-more': changeHeight(1.1),
   'height-halved': changeHeight(0.5),
 };

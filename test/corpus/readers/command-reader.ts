@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import type { Format } from '../corpus-file.js';
-import type { Reader, Reading } from './reader.js';
+import type { Reader, Reading } from './readings.js';
 
 const MAX_SECONDS = 60;
 
@@ -40,23 +40,24 @@ async function runCommand(command: string, args: readonly string[]): Promise<End
   }
 }
 
-async function commandReader(options: {
-  name: string;
-  command: string;
-  /** Arguments that print a version. */
-  version: readonly string[];
-  formats: readonly Format[];
-  isForCopiesOnly?: boolean;
-  args: (path: string) => readonly string[];
-  readingOf: (ended: Ended) => Reading;
-}): Promise<Reader | undefined> {
-  const { name, command, formats, isForCopiesOnly = false, args, readingOf } = options;
-  const found = await runCommand(command, options.version);
+interface Command {
+  /** The program, and the arguments that print its version. */
+  readonly version: readonly [program: string, option: string];
+  readonly formats: readonly Format[];
+  readonly isForCopiesOnly?: boolean;
+  readonly args: (path: string) => readonly string[];
+  readonly readingOf: (ended: Ended) => Reading;
+}
+
+async function commandReader(name: string, command: Command): Promise<Reader | undefined> {
+  const { formats, isForCopiesOnly = false, args, readingOf } = command;
+  const [program, option] = command.version;
+  const found = await runCommand(program, [option]);
   if (found === undefined) return undefined;
   const version = /\d+(\.\d+)+[\w.+-]*/.exec(found.stdout + found.stderr)?.[0] ?? 'unknown';
   const read: Reader['read'] = (paths, onReading) =>
     forEachConcurrent(paths, availableParallelism(), async (path) => {
-      const ended = await runCommand(command, args(path));
+      const ended = await runCommand(program, args(path));
       onReading(path, ended === undefined ? { ok: false, says: 'not started' } : readingOf(ended));
     });
   return { name, version, formats, isForCopiesOnly, read };
@@ -65,85 +66,64 @@ async function commandReader(options: {
 /** What is the same in every run: no addresses of decoders. */
 const firstLine = (text: string): string => (text.split('\n')[0] ?? '').replace(/ @ 0x[0-9a-f]+/g, '').slice(0, 160);
 
-const quietReading = ({ code, stderr }: Ended): Reading =>
-  code === 0 && stderr.trim() === '' ? { ok: true } : { ok: false, says: firstLine(stderr) || `exit ${code}` };
+const complaint = (text: string, { code }: Ended) => ({ ok: false, says: firstLine(text) || `exit ${code}` });
 
-/** libjpeg, which warns of what it repairs. Debian: libjpeg-turbo-progs. */
-const djpeg = () =>
-  commandReader({
-    name: 'djpeg',
-    command: 'djpeg',
-    version: ['-version'],
+const quietReading = (ended: Ended): Reading =>
+  ended.code === 0 && ended.stderr.trim() === '' ? { ok: true } : complaint(ended.stderr, ended);
+
+const QUIET = ['-nostdin', '-nostats', '-v', 'error', '-threads', '1'];
+const STRICT = [...QUIET, '-xerror', '-err_detect', 'explode'];
+const TO_NOTHING = ['-map', '0:v:0', '-fps_mode', 'passthrough', '-progress', 'pipe:1', '-f', 'null', '-'];
+const framesIn = (stdout: string): number => Number([...stdout.matchAll(/^frame=(\d+)/gm)].at(-1)?.[1] ?? 0);
+const FFMPEG = ['ffmpeg', '-version'] as const;
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  /** libjpeg, which warns of what it repairs. Debian: libjpeg-turbo-progs. */
+  djpeg: {
+    version: ['djpeg', '-version'],
     formats: ['jpeg'],
     args: (path) => ['-dct', 'fast', '-nosmooth', path],
     readingOf: (ended) => ({ ...quietReading(ended), pixels: ended.stdoutHash }),
-  });
-
-/** libavif, with which Pillow reads AVIF from version 11.3 on. Debian: libavif-bin. */
-const avifdec = () =>
-  commandReader({
-    name: 'avifdec',
-    command: 'avifdec',
-    version: ['--version'],
+  },
+  /** libavif, with which Pillow reads AVIF from version 11.3 on. Debian: libavif-bin. */
+  avifdec: {
+    version: ['avifdec', '--version'],
     formats: ['avif'],
     args: (path) => ['--jobs', '1', '--info', path],
-    readingOf: ({ code, stdout, stderr }) =>
-      code === 0 && !/^ERROR/m.test(stderr + stdout)
-        ? { ok: true }
-        : { ok: false, says: firstLine(stderr || stdout) || `exit ${code}` },
-  });
-
-const QUIET = ['-nostdin', '-nostats', '-v', 'error', '-threads', '1'];
-const TO_NOTHING = ['-map', '0:v:0', '-fps_mode', 'passthrough', '-progress', 'pipe:1', '-f', 'null', '-'];
-const framesIn = (stdout: string): number => Number([...stdout.matchAll(/^frame=(\d+)/gm)].at(-1)?.[1] ?? 0);
-
-/** ffmpeg that ends at the first complaint. */
-const strictFfmpeg = () =>
-  commandReader({
-    name: 'ffmpeg -xerror',
-    command: 'ffmpeg',
-    version: ['-version'],
-    formats: ['avif', 'heic', 'clip'],
-    isForCopiesOnly: true,
-    args: (path) => [...QUIET, '-xerror', '-err_detect', 'explode', '-i', path, ...TO_NOTHING],
-    readingOf: (ended) => ({ ...quietReading(ended), frames: framesIn(ended.stdout) }),
-  });
-
-/** ffmpeg's own decoders of PNG and WebP, with the whole file as one picture. It also mentions metadata that it can't read. */
-const strictPicture = () =>
-  commandReader({
-    name: 'ffmpeg -f image2',
-    command: 'ffmpeg',
-    version: ['-version'],
+    readingOf: (ended) => {
+      const { code, stdout, stderr } = ended;
+      return code === 0 && !/^ERROR/m.test(stderr + stdout) ? { ok: true } : complaint(stderr || stdout, ended);
+    },
+  },
+  /** ffmpeg's own decoders of PNG and WebP, with the whole file as one picture. It also mentions metadata that it can't read. */
+  'ffmpeg -f image2': {
+    version: FFMPEG,
     formats: ['png', 'webp'],
     isForCopiesOnly: true,
-    args: (path) => [
-      ...[...QUIET, '-xerror', '-err_detect', 'explode', '-f', 'image2', '-pattern_type', 'none', '-i', path],
-      ...TO_NOTHING,
-    ],
+    args: (path) => [...STRICT, '-f', 'image2', '-pattern_type', 'none', '-i', path, ...TO_NOTHING],
     readingOf: (ended) => (ended.code === 0 ? { ok: true } : quietReading(ended)),
-  });
-
-/** ffmpeg that reads what can be read. */
-const ffmpeg = () =>
-  commandReader({
-    name: 'ffmpeg',
-    command: 'ffmpeg',
-    version: ['-version'],
+  },
+  /** ffmpeg that ends at the first complaint. */
+  'ffmpeg -xerror': {
+    version: FFMPEG,
+    formats: ['avif', 'heic', 'clip'],
+    isForCopiesOnly: true,
+    args: (path) => [...STRICT, '-i', path, ...TO_NOTHING],
+    readingOf: (ended) => ({ ...quietReading(ended), frames: framesIn(ended.stdout) }),
+  },
+  /** ffmpeg that reads what can be read. */
+  ffmpeg: {
+    version: FFMPEG,
     formats: ['clip'],
     args: (path) => [...QUIET, '-i', path, ...TO_NOTHING],
-    readingOf: ({ code, stdout, stderr }) => {
-      const frames = framesIn(stdout);
-      return frames > 0 ? { ok: true, frames } : { ok: false, frames, says: firstLine(stderr) || `exit ${code}` };
+    readingOf: (ended) => {
+      const frames = framesIn(ended.stdout);
+      return frames > 0 ? { ok: true, frames } : { frames, ...complaint(ended.stderr, ended) };
     },
-  });
-
-/** The number of packets, and of frames that the container promises. */
-const ffprobe = () =>
-  commandReader({
-    name: 'ffprobe',
-    command: 'ffprobe',
-    version: ['-version'],
+  },
+  /** The number of packets, and of frames that the container promises. */
+  ffprobe: {
+    version: ['ffprobe', '-version'],
     formats: ['clip'],
     args: (path) => [
       ...['-v', 'quiet', '-select_streams', 'v:0', '-count_packets', '-of', 'compact=p=0:nk=0'],
@@ -154,6 +134,9 @@ const ffprobe = () =>
       const promised = /nb_frames=(\d+)/.exec(stdout)?.[1];
       return { ok: code === 0, frames, ...(promised === undefined ? {} : { promised: Number(promised) }) };
     },
-  });
+  },
+};
 
-export const COMMAND_READERS = [djpeg, avifdec, strictPicture, strictFfmpeg, ffmpeg, ffprobe] as const;
+export const commandReaders = Object.fromEntries(
+  Object.entries(COMMANDS).map(([name, command]) => [name, () => commandReader(name, command)]),
+);

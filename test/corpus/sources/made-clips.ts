@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,12 +12,12 @@ const SCENES = {
   zoom: 'mandelbrot=size=256x144:rate=30:end_scale=0.2,trim=duration=1.5',
   odd: 'testsrc2=size=322x182:rate=30000/1001:duration=1',
 } as const;
-type Scene = keyof typeof SCENES;
 
 const H264 = '-c:v libx264 -preset veryfast -pix_fmt yuv420p';
 const H265 = '-c:v libx265 -preset ultrafast -x265-params log-level=none -pix_fmt yuv420p';
 const VP9 = '-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 300k';
 const AV1 = '-c:v libsvtav1 -preset 12 -crf 45 -svtav1-params lp=1';
+const FRAGMENTS = '-movflags +frag_keyframe+empty_moov+default_base_moof';
 const SOUND = '-f lavfi -i sine=frequency=440:duration=2';
 
 /** Output options by filename. `{sound}` adds a sound track to the input. */
@@ -68,10 +67,7 @@ const RECIPES: Readonly<Record<string, string>> = {
   'hevc-hev1.mp4': `{sound} ${H265} -tag:v hev1 -c:a aac`,
   'hevc-10-bit.mov': '-c:v libx265 -preset ultrafast -x265-params log-level=none -pix_fmt yuv420p10le -tag:v hvc1',
   'hevc-b-frames.mp4': '-c:v libx265 -preset fast -x265-params log-level=none:bframes=4 -pix_fmt yuv420p -tag:v hvc1',
-  'hevc-intra.mp4': `${H265}:keyint=1 -tag:v hvc1`.replace(
-    'log-level=none -pix_fmt yuv420p:keyint=1',
-    'log-level=none:keyint=1',
-  ),
+  'hevc-intra.mp4': `${H265.replace('=none', '=none:keyint=1')} -tag:v hvc1`,
   'hevc-fragmented.mp4': `${H265} -tag:v hvc1 -movflags +frag_keyframe+empty_moov+default_base_moof`,
   'hevc.mkv': `{sound} ${H265} -c:a libopus`,
   'vp8.webm': '-c:v libvpx -deadline realtime -b:v 400k',
@@ -142,11 +138,7 @@ const REMUXED: readonly (readonly [name: string, from: string, options: string])
   ['cut.webm', 'vp9-sound.webm', '-ss 0.4 -t 1 -i {in} -c copy'],
   ['slow.mp4', 'h264.mp4', '-itsscale 4 -i {in} -c copy'],
   ['twice.mp4', 'h264.mp4', '-stream_loop 1 -i {in} -c copy'],
-  [
-    'fragmented-again.mp4',
-    'h264-b-frames.mp4',
-    '-i {in} -c copy -movflags +frag_keyframe+empty_moov+default_base_moof',
-  ],
+  ['fragmented-again.mp4', 'h264-b-frames.mp4', `-i {in} -c copy ${FRAGMENTS}`],
   ['piped.webm', 'vp8.webm', '-i {in} -c copy -seekable 0 -f webm'],
   ['without-cues.mkv', 'h264.mp4', '-i {in} -c copy -live 1'],
   ['annex-b.avi', 'h264-baseline.mp4', '-i {in} -c copy -bsf:v h264_mp4toannexb'],
@@ -165,7 +157,7 @@ const EXACT = '-map_metadata -1 -fflags +bitexact -flags:v +bitexact -threads 1'
 export async function madeClips(folder: string, count: number, log: (line: string) => void): Promise<Original[]> {
   await mkdir(folder, { recursive: true });
   const originals: Original[] = [];
-  for (const [index, job] of jobsFor(count).entries()) {
+  for (const [index, job] of jobsFor(count, folder).entries()) {
     if (index % 10 === 0) log(`clip ${index + 1} of ${count}`);
     const output = join(folder, job.file);
     const failure = existsSync(output) ? undefined : await make(job, folder).catch((error: Error) => error);
@@ -180,46 +172,34 @@ export async function madeClips(folder: string, count: number, log: (line: strin
   return originals;
 }
 
-async function make({ file, command }: Job, folder: string): Promise<undefined> {
+async function make({ file, args }: Job, folder: string): Promise<undefined> {
   const unfinished = join(folder, `unfinished-${file}`);
-  const args = ['-nostdin', '-v', 'error', '-y', ...command(folder), ...EXACT.split(' '), unfinished];
-  await promisify(execFile)('ffmpeg', args, { timeout: MAX_SECONDS * 1000 });
+  const all = ['-nostdin', '-v', 'error', '-y', ...args, ...EXACT.split(' '), unfinished];
+  await promisify(execFile)('ffmpeg', all, { timeout: MAX_SECONDS * 1000 });
   await rename(unfinished, join(folder, file));
 }
 
 interface Job {
   readonly file: string;
-  readonly scene: Scene;
-  readonly command: (folder: string) => string[];
+  readonly scene: string;
+  readonly args: readonly string[];
 }
 
-function jobsFor(count: number): Job[] {
-  const jobs: Job[] = [];
-  const scenes = Object.keys(SCENES) as Scene[];
-  for (let round = 0; jobs.length < count && round < scenes.length; round++) {
-    for (const [index, [name, options]] of Object.entries(RECIPES).entries()) {
-      const scene = scenes[(index + round) % scenes.length]!;
-      const command = () => {
-        const sound = options.includes('{sound}') ? SOUND.split(' ') : [];
-        const shortest = sound.length > 0 ? ['-shortest'] : [];
-        return ['-f', 'lavfi', '-i', SCENES[scene], ...sound, ...words(options.replace('{sound}', '')), ...shortest];
-      };
-      jobs.push({ file: `${round}-${name}`, scene, command });
-    }
-    if (round > 0) continue;
-    for (const [name, from, options] of REMUXED) {
-      jobs.push({
-        file: `0-${name}`,
-        scene: 'pattern',
-        command: (folder) => words(options).map((word) => (word === '{in}' ? join(folder, `0-${from}`) : word)),
-      });
-    }
-  }
-  return jobs.slice(0, count);
+function jobsFor(count: number, folder: string): Job[] {
+  const scenes = Object.entries(SCENES);
+  const filmed = (round: number) =>
+    Object.entries(RECIPES).map(([name, options], index): Job => {
+      const [scene, source] = scenes[(index + round) % scenes.length]!;
+      const withSound = options.includes('{sound}') ? [...words(SOUND), '-shortest'] : [];
+      const [shortest, sound] = [withSound.slice(-1), withSound.slice(0, -1)];
+      const args = ['-f', 'lavfi', '-i', source, ...sound, ...words(options.replace('{sound}', '')), ...shortest];
+      return { file: `${round}-${name}`, scene, args };
+    });
+  const remuxed = REMUXED.map(([name, from, options]): Job => {
+    const args = words(options).map((word) => (word === '{in}' ? join(folder, `0-${from}`) : word));
+    return { file: `0-${name}`, scene: 'pattern', args };
+  });
+  return [...filmed(0), ...remuxed, ...scenes.slice(1).flatMap((_, i) => filmed(i + 1))].slice(0, count);
 }
 
-const words = (text: string): string[] =>
-  text
-    .split(' ')
-    .filter((word) => word !== '')
-    .map((word) => word.replace(/'/g, ''));
+const words = (text: string): string[] => text.replaceAll("'", '').split(' ').filter(Boolean);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import sharp, { type Sharp } from 'sharp';
-import type { Format, Original } from '../corpus-file.js';
+import { EXTENSIONS_OF, type Format, type Original } from '../corpus-file.js';
 
 const run = promisify(execFile);
 
@@ -80,25 +80,12 @@ const CJPEG: Readonly<Record<string, readonly string[]>> = {
   high: ['-quality', '100', '-sample', '1x1'],
 };
 
-const EXTENSION: Readonly<Record<Format, string>> = {
-  jpeg: '.jpg',
-  png: '.png',
-  webp: '.webp',
-  avif: '.avif',
-  gif: '.gif',
-  tiff: '.tif',
-  bmp: '.bmp',
-  heic: '.heic',
-  clip: '.mp4',
-};
-
 /**
- * Encodes pictures in the ways that sharp knows, and cjpeg and heif-enc where they are installed. Each picture gets every
- * way, or one of them if `isSparse`.
+ * Encodes each picture in every way that sharp knows, and cjpeg and heif-enc where they are installed.
  */
 export async function madeImages(
   pictures: readonly { readonly origin: string; readonly bytes: Buffer }[],
-  { isSparse, log }: { isSparse: boolean; log: (line: string) => void },
+  log: (line: string) => void,
 ): Promise<Original[]> {
   const originals: Original[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'corpus-'));
@@ -109,14 +96,14 @@ export async function madeImages(
       const width = 200 + ((index * 37) % 240);
       const picture = () => sharp(bytes, { limitInputPixels: false }).rotate().resize(width).removeAlpha();
       for (const [format, encoders] of Object.entries(ENCODERS) as [Format, Record<string, Encoder>][]) {
-        for (const [name, encode] of chosen(Object.entries(encoders), isSparse, index)) {
+        for (const [name, encode] of Object.entries(encoders)) {
           const encoded = await encode(picture()).toBuffer();
           originals.push(original(format, `${format} ${name} of ${origin}`, encoded));
         }
       }
       const input = join(folder, 'input.ppm');
       await writeFile(input, ppm(await picture().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })));
-      for (const [name, options] of chosen(Object.entries(CJPEG), isSparse, index)) {
+      for (const [name, options] of Object.entries(CJPEG)) {
         const output = join(folder, 'output.jpg');
         const made = await tryRun('cjpeg', [...options, '-outfile', output, input], missing);
         if (made) originals.push(original('jpeg', `cjpeg ${name} of ${origin}`, await readFile(output)));
@@ -137,13 +124,9 @@ export async function madeImages(
   return originals;
 }
 
-function chosen<T>(items: readonly T[], isSparse: boolean, index: number): readonly T[] {
-  return isSparse ? [items[index % items.length]!] : items;
-}
-
 const original = (format: Format, origin: string, bytes: Buffer): Original => ({
   format,
-  extension: EXTENSION[format],
+  extension: EXTENSIONS_OF[format][0],
   origin,
   bytes,
   isDamaged: true,

@@ -8,53 +8,17 @@ const run = promisify(execFile);
 
 /** Debian packages that contain pictures and clips of many kinds: photos, wallpapers, game graphics, screenshots, test images. */
 const PACKAGES = {
-  small: [
-    'golang-golang-x-image-dev',
-    'golang-1.24-src',
-    'python3-pygame',
-    'python-pygame-doc',
-    'python3-sklearn',
-    'python3-skimage',
-    'opencv-data',
-    'libtiff-doc',
-    'python-pil-doc',
-    'imagemagick-7-doc',
-    'mate-backgrounds',
-    'ukui-wallpapers',
-    'lomiri-wallpapers-16.04',
-    'lomiri-wallpapers-20.04',
-    'desktop-base',
-    'marble-data',
-    'neverball-data',
-    'lincity-ng-data',
-    'kstars-data',
-    'wesnoth-1.18-data',
-    'gimp-help-en',
-  ],
-  full: [
-    'phosh-wallpapers',
-    'budgie-backgrounds',
-    'sway-backgrounds',
-    'extremetuxracer-data',
-    'darktable',
-    'pingus-data',
-    'pathological',
-    'krita-data',
-    'breeze-wallpaper',
-    'gnome-backgrounds',
-    'tuxpaint-stamps-default',
-    'opencv-doc',
-    'libreoffice-common',
-    'openclipart-libreoffice',
-    'plasma-workspace-wallpapers',
-    'stellarium-data',
-    'trigger-rally-data',
-    'hedgewars-data',
-    'widelands-data',
-    'torcs-data',
-    'supertuxkart-data',
-  ],
-} as const;
+  small: `
+    golang-golang-x-image-dev golang-1.24-src python3-pygame python-pygame-doc python3-sklearn python3-skimage
+    opencv-data libtiff-doc python-pil-doc imagemagick-7-doc mate-backgrounds ukui-wallpapers
+    lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 desktop-base marble-data neverball-data lincity-ng-data
+    kstars-data wesnoth-1.18-data gimp-help-en`,
+  full: `
+    phosh-wallpapers budgie-backgrounds sway-backgrounds extremetuxracer-data darktable pingus-data pathological
+    krita-data breeze-wallpaper gnome-backgrounds tuxpaint-stamps-default opencv-doc libreoffice-common
+    openclipart-libreoffice plasma-workspace-wallpapers stellarium-data trigger-rally-data hedgewars-data
+    widelands-data torcs-data supertuxkart-data`,
+};
 
 export interface UnpackedPackage {
   readonly name: string;
@@ -70,7 +34,7 @@ export async function unpackPackages(
   size: 'small' | 'full',
   log: (line: string) => void,
 ): Promise<UnpackedPackage[]> {
-  const names = size === 'small' ? PACKAGES.small : [...PACKAGES.small, ...PACKAGES.full];
+  const names = (PACKAGES.small + (size === 'full' ? PACKAGES.full : '')).trim().split(/\s+/);
   const root = join(cache, 'packages');
   await mkdir(root, { recursive: true });
   const unpacked: UnpackedPackage[] = [];
@@ -78,10 +42,7 @@ export async function unpackPackages(
     const folder = join(root, name);
     if (!existsSync(folder)) {
       log(`package ${index + 1} of ${names.length}: ${name}`);
-      const failure = await unpack(name, root).then(
-        () => undefined,
-        (error: Error) => error,
-      );
+      const failure = await unpack(name, root).catch((error: Error) => error);
       if (failure !== undefined) {
         log(`${name} is left out: ${failure.message.trim().split('\n').at(-1)}`);
         continue;
@@ -92,7 +53,7 @@ export async function unpackPackages(
   return unpacked;
 }
 
-async function unpack(name: string, root: string): Promise<void> {
+async function unpack(name: string, root: string): Promise<undefined> {
   const download = await mkdtemp(join(root, '.download-'));
   try {
     await run('apt-get', ['download', '-qq', name], { cwd: download });

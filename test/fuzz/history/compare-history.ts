@@ -1,8 +1,8 @@
 import type { WireRevision } from '../../../src/api/history-schemas.js';
 import type { WireFile } from '../../../src/api/schemas.js';
 import type { TrainyardClient } from '../../../src/client/client.js';
+import { expectSame } from '../check.js';
 import { sha256 } from '../contents.js';
-import { expectSame } from '../fuzz-sequences.js';
 import {
   differenceOf,
   digestOfFiles,

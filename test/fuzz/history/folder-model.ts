@@ -1,6 +1,5 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Ended, trainyard } from '../../harness/command.js';
 import { sha256 } from '../contents.js';
 import type { Changes, Files } from './history-model.js';
 
@@ -67,10 +66,6 @@ export class SyncedFolder {
     const names = (await readdir(this.path)).sort();
     const entries = names.map(async (name) => [name, sha256(await readFile(join(this.path, name)))] as const);
     return new Map(await Promise.all(entries));
-  }
-
-  run(args: readonly string[], env: Record<string, string>): Promise<Ended> {
-    return trainyard(args, { env });
   }
 }
 

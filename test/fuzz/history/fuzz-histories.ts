@@ -1,36 +1,18 @@
-import fc from 'fast-check';
 import { findingsOf } from '../../harness/checking.js';
 import { faultsOf } from '../../faults/remains.js';
-import type { SequenceRun } from '../fuzz-sequences.js';
+import { failureOf, type Run } from '../check.js';
 import { runSteps } from './history-run.js';
 import { Installation } from './installation.js';
 import { sequenceOfSteps, type Step } from './steps.js';
 
-/**
- * Changes datasets with three clients in random order, and compares their history with a model.
- *
- * @param options.isShrunk looks for the shortest sequence that fails, which takes minutes
- * @returns the failing sequence; `undefined` if there was none
- */
-export async function fuzzHistories({
-  seed,
-  sequences,
-  path,
-  isShrunk,
-}: SequenceRun & { isShrunk: boolean }): Promise<string | undefined> {
-  return withInstallation(async (installation) => {
-    const property = fc.asyncProperty(sequenceOfSteps, (steps) => runSteps(installation, steps));
-    const options = { seed, numRuns: sequences, endOnFailure: !isShrunk };
-    const found = await fc.check(property, { ...options, ...(path !== undefined && { path }) });
-    if (!found.failed) return faultOf(installation);
-    const [steps] = found.counterexample ?? [];
-    return [
-      found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance),
-      `  npm run fuzz -- --histories ${sequences} --seed ${found.seed} --path ${found.counterexamplePath}`,
-      `  npm run fuzz -- --history '${JSON.stringify(steps)}'`,
-    ].join('\n');
+/** Changes datasets with three clients in random order, and compares their history with a model. */
+export const fuzzHistories = (run: Run): Promise<string | undefined> =>
+  withInstallation(async (installation) => {
+    const tryOne = (steps: readonly Step[]) => runSteps(installation, steps);
+    return (
+      (await failureOf(sequenceOfSteps, run, { names: ['histories', 'history'] }, tryOne)) ?? faultOf(installation)
+    );
   });
-}
 
 /** Runs the steps of one sequence, as `fuzzHistories` prints it. @throws Error where the server differs from the model */
 export async function runHistory(text: string): Promise<void> {

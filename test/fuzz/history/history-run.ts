@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { put } from '../../harness/api.js';
+import { trainyard } from '../../harness/command.js';
 import { eventually, temporaryFolder } from '../../harness/server.js';
+import { expectSame } from '../check.js';
 import { sha256 } from '../contents.js';
-import { expectSame } from '../fuzz-sequences.js';
 import { compareHistory, compareLatest, expectKept, listRevisions } from './compare-history.js';
 import { DatasetUnderTest, etagOf } from './dataset-under-test.js';
 import { SyncedFolder } from './folder-model.js';
@@ -71,9 +72,8 @@ class HistoryRun {
       case 'erase':
         return this.#folder(step).erase(step.filename);
       case 'push':
-        return this.#push(step);
       case 'pull':
-        return this.#pull(step);
+        return this.#sync(step);
       case 'restore':
         return this.#restore(step);
       case 'undo':
@@ -121,16 +121,17 @@ class HistoryRun {
       expectSame('the answer to a removal', status, this.#dataset.model.files.has(filename) ? 200 : 404);
       return this.#dataset.change({ how: 'delete', group: 'curl delete' }, filename, undefined);
     }
-    const bytes = this.#dataset.content(filename, step.text);
-    if (step.do === 'upload') return this.#upload(filename, bytes);
-    const { status } = await put(await curl.link(this.#dataset.id, filename, bytes.length), bytes);
-    expectSame('the answer to a PUT', status, 200);
-    this.#dataset.change({ how: 'upload', group: 'curl upload' }, filename, sha256(bytes));
+    return this.#upload(filename, this.#dataset.content(filename, step.text), step.do);
   }
 
-  async #upload(filename: string, bytes: Buffer): Promise<void> {
-    const { status } = await this.#dataset.installation.curl.upload(this.#dataset.id, filename, bytes);
-    expectSame('the answer to an upload', status, 200);
+  async #upload(filename: string, bytes: Buffer, by: 'upload' | 'link' = 'upload'): Promise<void> {
+    const { id, installation } = this.#dataset;
+    const { curl } = installation;
+    const { status } =
+      by === 'upload'
+        ? await curl.upload(id, filename, bytes)
+        : await put(await curl.link(id, filename, bytes.length), bytes);
+    expectSame(`the answer to an upload by ${by}`, status, 200);
     this.#dataset.change({ how: 'upload', group: 'curl upload' }, filename, sha256(bytes));
   }
 
@@ -193,41 +194,35 @@ class HistoryRun {
     return this.#folders[folder % this.#folders.length]!;
   }
 
-  async #push(step: Extract<Step, { do: 'push' | 'pull' }>): Promise<void> {
+  async #sync(step: Extract<Step, { do: 'push' | 'pull' }>): Promise<void> {
+    const { installation, model, name } = this.#dataset;
     const folder = this.#folder(step);
-    const winner = step.winner && (step.winner === 'ours' ? 'source' : 'target');
-    const { changes, conflicts } = folder.push(this.#dataset.model.files, { winner, replace: step.replace });
-    const args = ['push', folder.path, '--name', this.#dataset.name, '--allow-uncaptioned', '--no-wait'];
-    const ended = await this.#command(folder, args, step);
-    const hasConflicts = conflicts.length > 0;
-    const isExpected = hasConflicts ? ended.code === 73 : ended.code === 0 || ended.code === 1;
-    if (!isExpected) throw new Error(`push ended with ${ended.code}: ${ended.stdout}${ended.stderr}`);
-    expectSame('the conflicts of a push', conflictsIn(ended.json()), conflicts);
-    this.#dataset.model.change({ how: 'push', group: this.#dataset.newId() }, changes);
-    for (const [filename, hash] of changes) if (hash !== undefined) this.#dataset.acknowledge(filename, hash);
-    folder.remember(this.#dataset.model.files);
-  }
-
-  async #pull(step: Extract<Step, { do: 'push' | 'pull' }>): Promise<void> {
-    const folder = this.#folder(step);
-    const winner = step.winner && (step.winner === 'theirs' ? 'source' : 'target');
-    const { changes, conflicts } = folder.pull(this.#dataset.model.files, { winner, replace: step.replace });
-    const ended = await this.#command(folder, ['pull', this.#dataset.name, folder.path], step);
-    if (ended.code !== (conflicts.length > 0 ? 73 : 0)) {
-      throw new Error(`pull ended with ${ended.code}: ${ended.stdout}${ended.stderr}`);
+    const isPush = step.do === 'push';
+    const source = isPush ? 'ours' : 'theirs';
+    const winner = step.winner && (step.winner === source ? 'source' : 'target');
+    const { changes, conflicts } = folder[step.do](model.files, { winner, replace: step.replace });
+    const target = isPush ? ['push', folder.path, '--name', name] : ['pull', name, folder.path];
+    const flags = [...(isPush ? ['--allow-uncaptioned', '--no-wait'] : []), ...(step.replace ? ['--replace'] : [])];
+    const args = [...target, ...flags, ...(step.winner === null ? [] : [`--${step.winner}`]), '--json'];
+    const ended = await trainyard(args, { env: { ...installation.commandEnv, XDG_CONFIG_HOME: this.#home } });
+    // A push that leaves a dataset that is not READY ends with 1.
+    const codes = conflicts.length > 0 ? [73] : isPush ? [0, 1] : [0];
+    if (!codes.includes(ended.code)) {
+      throw new Error(`${step.do} ended with ${ended.code}: ${ended.stdout}${ended.stderr}`);
     }
-    expectSame('the conflicts of a pull', conflictsIn(ended.json()), conflicts);
-    for (const [filename, hash] of changes) {
-      if (hash === undefined) folder.files.delete(filename);
-      else folder.files.set(filename, hash);
+    const found = (ended.json().conflicts as { filename: string }[]).map(({ filename }) => filename).sort();
+    expectSame(`the conflicts of a ${step.do}`, found, conflicts);
+    if (isPush) {
+      model.change({ how: 'push', group: this.#dataset.newId() }, changes);
+      for (const [filename, hash] of changes) this.#dataset.acknowledge(filename, hash);
+    } else {
+      for (const [filename, hash] of changes) {
+        if (hash === undefined) folder.files.delete(filename);
+        else folder.files.set(filename, hash);
+      }
+      expectSame('the folder after a pull', [...(await folder.read())], [...folder.files].sort());
     }
-    expectSame('the folder after a pull', [...(await folder.read())], [...folder.files].sort());
-    folder.remember(this.#dataset.model.files);
-  }
-
-  #command(folder: SyncedFolder, args: readonly string[], { winner, replace }: Extract<Step, { do: 'push' | 'pull' }>) {
-    const options = [...(winner === null ? [] : [`--${winner}`]), ...(replace ? ['--replace'] : []), '--json'];
-    return folder.run([...args, ...options], { ...this.#dataset.installation.commandEnv, XDG_CONFIG_HOME: this.#home });
+    folder.remember(model.files);
   }
 
   /** A revision that is certainly kept, counted from the newest. */
@@ -259,11 +254,8 @@ class HistoryRun {
     expectSame('the files whose change was undone', answer.undone, undone);
     expectSame('the files that have changed since', answer.kept, kept);
     const isChanged = this.#dataset.model.latest !== before;
-    expectSame(
-      'the undoing revision',
-      answer.revision?.number,
-      isChanged ? this.#dataset.model.latest?.number : undefined,
-    );
+    const expected = isChanged ? this.#dataset.model.latest?.number : undefined;
+    expectSame('the undoing revision', answer.revision?.number, expected);
   }
 
   async #pin(step: { do: string; revision: number }): Promise<void> {
@@ -279,8 +271,4 @@ class HistoryRun {
     await this.#dataset.installation.restart(keeps);
     if (keeps === 'latest') this.#hasExpired = true;
   }
-}
-
-function conflictsIn({ conflicts }: { conflicts: readonly { filename: string }[] }): string[] {
-  return conflicts.map(({ filename }) => filename).sort();
 }

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { kind } from '../steps.js';
 
 /** A text that no other step sends, or one of two that several steps send. */
 export type Text = 'new' | 'red' | 'blue';
@@ -50,64 +51,27 @@ const revision = fc.nat(12);
 const folder = fc.nat(1);
 
 const plainWrite: fc.Arbitrary<PlainWrite> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('upload' as const), filename, text }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('link' as const), filename, text }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), filename }) },
+  kind(4, 'upload', { filename, text }),
+  kind(1, 'link', { filename, text }),
+  kind(2, 'delete', { filename }),
 );
+
+const writers = fc.constantFrom<Writer>('edit', 'edit', 'edit', 'upload', 'link', 'delete');
+const winner = fc.constantFrom(null, null, null, 'ours' as const, 'theirs' as const);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: plainWrite },
-  { weight: 3, arbitrary: fc.constant({ do: 'look' as const }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('edit' as const), filename: caption, text }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('bulk' as const),
-      filenames: fc.uniqueArray(caption, { minLength: 2 }),
-      between: fc.option(plainWrite),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('discard' as const),
-      filenames: fc.uniqueArray(filename, { minLength: 1 }),
-    }),
-  },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('write' as const), folder, filename, text }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('erase' as const), folder, filename }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constantFrom('push' as const, 'pull' as const),
-      folder,
-      winner: fc.constantFrom(null, null, null, 'ours' as const, 'theirs' as const),
-      replace: fc.boolean(),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constantFrom('restore' as const, 'undo' as const, 'undo' as const, 'pin' as const, 'unpin' as const),
-      revision,
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('race' as const),
-      filename: caption,
-      writers: fc.array(fc.constantFrom<Writer>('edit', 'edit', 'edit', 'upload', 'link', 'delete'), {
-        minLength: 2,
-        maxLength: 4,
-      }),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({ do: fc.constant('restart' as const), keeps: fc.constantFrom('all', 'latest') }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), afterMs: fc.nat(40), revision }) },
+  kind(3, 'look', {}),
+  kind(6, 'edit', { filename: caption, text }),
+  kind(4, 'bulk', { filenames: fc.uniqueArray(caption, { minLength: 2 }), between: fc.option(plainWrite) }),
+  kind(2, 'discard', { filenames: fc.uniqueArray(filename, { minLength: 1 }) }),
+  kind(4, 'write', { folder, filename, text }),
+  kind(2, 'erase', { folder, filename }),
+  kind(4, ['push', 'pull'], { folder, winner, replace: fc.boolean() }),
+  kind(6, ['restore', 'undo', 'undo', 'pin', 'unpin'], { revision }),
+  kind(3, 'race', { filename: caption, writers: fc.array(writers, { minLength: 2, maxLength: 4 }) }),
+  kind(2, 'restart', { keeps: fc.constantFrom('all', 'latest') }),
+  kind(1, 'crash', { afterMs: fc.nat(40), revision }),
 );
 
 export const sequenceOfSteps: fc.Arbitrary<Step[]> = fc.array(step, { maxLength: 40, size: 'max' });

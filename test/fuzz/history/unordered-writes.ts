@@ -1,6 +1,6 @@
 import { put } from '../../harness/api.js';
+import { expectSame } from '../check.js';
 import { sha256 } from '../contents.js';
-import { expectSame } from '../fuzz-sequences.js';
 import { filesOf, listRevisions } from './compare-history.js';
 import { type DatasetUnderTest, etagOf } from './dataset-under-test.js';
 import type { ModelRevision } from './history-model.js';
