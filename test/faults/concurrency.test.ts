@@ -33,16 +33,6 @@ async function expectOneWhole(id: string, filename: string, uploads: readonly Bu
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-test('many direct uploads of one name at once end in one of them, whole', async () => {
-  const id = await api.newDataset();
-  const contents = numbered(24).map((i) => notedJpeg(`upload ${i}`, 3_000 * i));
-  const answers = await Promise.all(contents.map((bytes) => api.upload(id, 'same.jpg', bytes)));
-  expect(answers.map(({ status }) => status)).toEqual(contents.map(() => 200));
-  await expectOneWhole(id, 'same.jpg', contents);
-  expect((await api.list()).body.datasets[0]?.counts).toMatchObject({ images: 1, pending: 0 });
-  await expectNothingAfterRestart(server);
-});
-
 test('direct uploads and links of one name at once end in one of them, whole', async () => {
   const id = await api.newDataset();
   const contents = numbered(20).map((i) => notedJpeg(`upload ${i}`, 3_000 * i));
@@ -58,6 +48,7 @@ test('direct uploads and links of one name at once end in one of them, whole', a
   expect(statuses.filter((_, i) => i % 2 === 0)).toEqual(numbered(10).map(() => 200));
   const acknowledged = contents.filter((_, i) => statuses[i] === 200);
   await expectOneWhole(id, 'same.jpg', acknowledged);
+  expect((await api.list()).body.datasets[0]?.counts).toMatchObject({ images: 1, pending: 0 });
   await expectNothingAfterRestart(server);
 });
 
@@ -78,7 +69,7 @@ test('fifty uploads at once to one dataset are all there', async () => {
 
 test('of concurrent PUTs to one link, one is stored whole and the others are rejected', async () => {
   const id = await api.newDataset();
-  for (const round of numbered(8)) {
+  for (const round of numbered(3)) {
     const filename = `round_${round}.jpg`;
     const contents = numbered(4).map((i) => notedJpeg(`round ${round} upload ${i}`, 100_000));
     const url = await api.link(id, filename, contents[0]!.length);
@@ -106,7 +97,7 @@ test('a second PUT takes over from one that is stuck', async () => {
 });
 
 test('uploads that race with the deletion of their dataset leave no orphans', async () => {
-  for (const round of numbered(10)) {
+  for (const round of numbered(4)) {
     const id = await api.newDataset();
     const uploads = numbered(12).map(async (i) => {
       const bytes = notedJpeg(`round ${round} upload ${i}`, 20_000);
@@ -117,7 +108,7 @@ test('uploads that race with the deletion of their dataset leave no orphans', as
       return link === undefined ? status : (await put(link.upload_url, bytes)).status;
     });
     // Some uploads are answered by now, others not.
-    await Promise.race(uploads.slice(round % uploads.length));
+    await Promise.race(uploads.slice(3 * round));
     expect((await api.request('DELETE', `/${id}`)).status).toBe(200);
     const statuses = await Promise.all(uploads);
     expect(statuses.filter((status) => ![200, 403, 404].includes(status))).toEqual([]);

@@ -71,9 +71,7 @@ const { login, restore, 'migrate-data': migrateData } = COMMANDS;
 /** So many are those of `login`, and those by which a copy creates the catalog; of others, one in ten. */
 const FIRST_WRITES = 15;
 
-test
-  .skipIf(whyNoCompiler() !== undefined)
-  .each(Object.entries({ login, restore, 'migrate-data': migrateData }))(
+test.skipIf(whyNoCompiler() !== undefined).each(Object.entries({ login, restore, 'migrate-data': migrateData }))(
   'trainyard %s that is killed right before one of its writes has done its work, or none of it, and continues',
   async (_name, prepare) => {
     const folder = await newRoot();
