@@ -165,14 +165,6 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
       return { args, read: () => storedIn(dir), after: await storedIn(scene.dataFolder) };
     };
   },
-  'backup to a new folder': async (scene) => {
-    await alternating(scene, 'first-backup');
-    return async (round) => {
-      const dir = join(scene.folder, `backup-${round}`);
-      const args = ['backup', dir, '--data', scene.dataFolder];
-      return { args, read: () => storedIn(dir), after: await storedIn(scene.dataFolder) };
-    };
-  },
   restore: copies((dir, to) => ['restore', dir, '--data', to]),
   'migrate-data': copies((dir, to) => ['migrate-data', '--from', dir, '--to', to]),
   'verify --store --repair': async (scene) => {
@@ -196,14 +188,6 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
         code: 65,
         isPerFile: true,
       };
-    };
-  },
-  mount: async (scene) => {
-    const { turn } = await alternating(scene, 'mounted');
-    return async (round) => {
-      const after = await turn(round);
-      const args = ['mount', 'mounted', '--into', scene.folder];
-      return { args, env: remote(scene), read: () => filesIn(join(scene.folder, 'mounted')), after };
     };
   },
   pull: async (scene) => {
