@@ -9,7 +9,7 @@ let server: TestServer;
 let api: Api;
 
 beforeEach(async () => {
-  server = await startServer({ 'blob-grace-seconds': 0 });
+  server = await startServer({ 'blob-grace-seconds': 0, 'lease-seconds': 4 });
   api = await server.api();
 });
 

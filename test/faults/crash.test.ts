@@ -4,8 +4,7 @@ import { expect, onTestFailed, test } from 'vitest';
 import { findingsOf } from '../harness/checking.js';
 import type { TestServer } from '../harness/server.js';
 import { Instances } from './killed/instances.js';
-import { Ledger } from './ledger.js';
-import { expectLedger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
 import { seededRandom } from './random.js';
 import { faultsOf } from './remains.js';
 

@@ -9,8 +9,7 @@ import { whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 import { contentOf } from './contents.js';
-import { Ledger } from './ledger.js';
-import { expectLedger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
 import { seededRandom } from './random.js';
 import { faultsOf, isAlive } from './remains.js';
 

@@ -89,6 +89,7 @@ test('SIGTERM does not wait for a decoder, and the client is told to send the fi
 
 test('decoders run in other processes; an upload whose connection is reset ends its inspection, and the next one gets a new process', async () => {
   const { server, api, id, pid } = await openServer();
+  expect((await api.raw('GET', `/${id}/files/first.jpg/thumbnail`)).status).toBe(200);
   const maps = (of: number) => readFileSync(`/proc/${of}/maps`, 'latin1');
   expect([maps(pid).includes('libvips'), maps(server.process.pid!).includes('libvips')]).toEqual([true, false]);
   process.kill(pid, 'SIGSTOP');

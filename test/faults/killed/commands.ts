@@ -7,7 +7,7 @@ import { DELETED } from '../../../src/storage/catalog/statements.js';
 import type { Api } from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { contentOf, sha256 } from '../contents.js';
-import { ABSENT } from '../ledger.js';
+import { ABSENT } from '../mixed-load.js';
 import { must, range } from './change.js';
 
 /** Where commands run: a server, and a folder of their own. */

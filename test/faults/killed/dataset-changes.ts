@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { WireRevision, WireRevisionWithFiles } from '../../../src/api/history-schemas.js';
 import { type Api, put } from '../../harness/api.js';
 import { contentOf, sha256 } from '../contents.js';
-import { ABSENT } from '../ledger.js';
+import { ABSENT } from '../mixed-load.js';
 import {
   alone,
   AT_ONCE,
@@ -16,8 +16,7 @@ import {
   several,
 } from './change.js';
 
-/** More rows than `MANY_ROWS`, so that the change is applied in a thread of its own. */
-const LARGE = 6000;
+const LARGE = 3000;
 const MAX_NAMES = 1000;
 
 type Files = Record<string, string>;
