@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Api, put } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { contentOf, notedJpeg, sha256 } from './contents.js';
+import { notedJpeg, sha256 } from './contents.js';
 import { putBytes, RawClient } from './raw-client.js';
 import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from './remains.js';
 
@@ -49,21 +49,6 @@ test('direct uploads and links of one name at once end in one of them, whole', a
   const acknowledged = contents.filter((_, i) => statuses[i] === 200);
   await expectOneWhole(id, 'same.jpg', acknowledged);
   expect((await api.list()).body.datasets[0]?.counts).toMatchObject({ images: 1, pending: 0 });
-  await expectNothingAfterRestart(server);
-});
-
-test('fifty uploads at once to one dataset are all there', async () => {
-  const id = await api.newDataset();
-  const names = numbered(25).flatMap((i) => [`img_${i}.jpg`, `img_${i}.txt`]);
-  const sent = new Map(names.map((name) => [name, contentOf(name, `for ${name}`)]));
-  const answers = await Promise.all(names.map((name) => api.upload(id, name, sent.get(name)!)));
-  expect(answers.map(({ status }) => status)).toEqual(names.map(() => 200));
-  const { status, files, size_bytes } = (await api.status(id)).body;
-  expect(status).toBe('READY');
-  expect(new Map(files.map((file) => [file.filename, file.sha256]))).toEqual(
-    new Map(names.toSorted().map((name) => [name, sha256(sent.get(name)!)])),
-  );
-  expect(size_bytes).toBe([...sent.values()].reduce((sum, bytes) => sum + bytes.length, 0));
   await expectNothingAfterRestart(server);
 });
 

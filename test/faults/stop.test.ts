@@ -149,24 +149,6 @@ test('a client that keeps its connection and asks again and again does not keep 
   expect([...seen].filter((answer) => ![200, 503, 'ECONNREFUSED', 'ECONNRESET'].includes(answer))).toEqual([]);
 });
 
-test('a connection that arrived while the server had no time is answered with 503', async () => {
-  server = await startServer(FOR_EVER);
-  const ask = async () => (await fetch(`${server.url}/healthz`, { headers: { Connection: 'close' } })).status;
-  await ask();
-  const exitCode = server.stop();
-  // The server refuses requests until none has arrived for 300 ms.
-  while ((await ask()) !== 503);
-  server.process.kill('SIGSTOP');
-  const client = await RawClient.open(server.url);
-  await client.send(headOf('GET', new URL(`${server.url}/healthz`), {}));
-  const suspendedAt = performance.now();
-  await eventually(() => performance.now() - suspendedAt > 400 || undefined);
-  server.process.kill('SIGCONT');
-  await client.closed();
-  expect(client.answer()?.status).toBe(503);
-  expect(await exitCode).toBe(0);
-});
-
 test('behind a load balancer that retries 503 at another instance, no request is lost', async () => {
   const other = await startServer();
   onTestFinished(() => discardServer(other));

@@ -1,7 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
 import { IS_ALL, whyNoCompiler } from '../../harness/available.js';
@@ -9,6 +6,7 @@ import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { builtLibrary } from '../preload.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { COMMANDS, type CommandRun } from './commands.js';
 import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
@@ -69,7 +67,6 @@ for (const [name, prepare] of Object.entries(COMMANDS)) {
   );
 }
 
-const SOURCE = fileURLToPath(new URL('killed-at.c', import.meta.url));
 const { login, restore, 'migrate-data': migrateData } = COMMANDS;
 /** So many are those of `login`, and those by which a copy creates the catalog; of others, one in ten. `npm test` takes one in three of `login`. */
 const FIRST_WRITES = 15;
@@ -79,9 +76,7 @@ for (const [name, prepare] of Object.entries({ login, restore, 'migrate-data': m
   const title = `trainyard ${name} that is killed right before one of its writes has done its work, or none of it, and continues`;
   test.skipIf(whyNoCompiler() !== undefined)(title, options, async () => {
     const folder = await newRoot();
-    const library = join(await newRoot(), 'killed-at.so');
-    const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl'], { encoding: 'utf8' });
-    expect(compiled).toMatchObject({ status: 0, stderr: '' });
+    const library = await builtLibrary('killed/killed-at.c');
     const begins = await prepare!({ api: await server.api(), dataFolder: server.dataFolder, folder });
     let [kills, isDone] = [0, false];
     const step = (write: number) => (IS_ALL ? (write < FIRST_WRITES ? 1 : 10) : 3);
