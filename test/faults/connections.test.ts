@@ -5,9 +5,8 @@ import type { Api } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
 import { COMMAND, discardServer, eventually, type Host, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
-import { gatherCrowd } from './crowd.js';
 import { headOf, RawClient } from './raw-client.js';
-import { faultsOf, openFiles, peakMegabytes } from './remains.js';
+import { faultsOf, openFiles } from './remains.js';
 
 const limitedTo = (files: number): Host => ({
   command: ['/bin/sh', '-c', `ulimit -n ${files}; exec "$@"`, '-'],
@@ -121,25 +120,4 @@ test('a download is given up once its client reads nothing, and goes on as long 
     if (Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
   }
   expect(received).toBe(bytes.length);
-});
-
-test('300 slow senders and 500 slow readers cost little, and end', { tags: ['long'] }, async () => {
-  await start({ 'idle-seconds': 3 });
-  const files = openFiles(server);
-  const crowd = await gatherCrowd(api, { senders: 300, readers: 500 });
-  const id = await api.newDataset();
-  for (let count = 0; count < 100; count++) {
-    expect((await api.status(id)).status).toBe(200);
-    expect((await api.upload(id, `${count}.txt`, 'a red wagon')).status).toBe(200);
-  }
-  // The JSON bodies. Direct uploads may take longer, and PUTs as long as bytes arrive.
-  await eventually(() => (crowd.statuses().length >= 100 ? true : undefined));
-  expect(crowd.statuses().filter((status) => status !== 408)).toEqual([]);
-  // Half of the readers read nothing.
-  await eventually(async () => ((await connections()) <= 360 ? true : undefined));
-  await crowd.hangUp();
-  await eventually(async () => ((await connections()) <= 10 ? true : undefined));
-  // The 100 uploads leave folders of the store open.
-  expect(openFiles(server)).toBeLessThan(files + 120);
-  expect(peakMegabytes(server)).toBeLessThan(400);
 });

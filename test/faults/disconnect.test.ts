@@ -1,9 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
 import { type Api, put } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg, sha256 } from './contents.js';
-import { directBytes, headOf, putBytes, RawClient } from './raw-client.js';
+import { directBytes, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, isAlive, NOTHING_REMAINS, openFiles, remainsIn } from './remains.js';
 
 let server: TestServer;
@@ -22,7 +21,6 @@ afterEach(() => {
 afterAll(() => discardServer(server));
 
 const picture = notedJpeg('a picture of which only a part arrives', 200_000);
-const half = picture.subarray(0, picture.length / 2);
 
 /** Waits until the server has noticed all disconnects, of which some may not have arrived yet, and cleaned up. */
 async function expectNothingOf(id: string, counts: { pending: number }): Promise<void> {
@@ -92,35 +90,6 @@ test('a client that leaves before its answer has uploaded the whole file or noth
   // An upload that arrives late has its blob before its row.
   await expect.poll(() => remainsIn(server.dataFolder)).toMatchObject({ staged: [], strays: [], missing: [] });
   expect((await api.upload(id, 'after.jpg', picture)).status).toBe(200);
-});
-
-test('a client may leave in the middle of a body that is refused', async () => {
-  const id = await api.newDataset();
-  const url = await api.link(id, 'refused.jpg', picture.length);
-  const longer = headOf('PUT', new URL(url), { 'Content-Length': picture.length + 1 });
-  const retired = await api.link(id, 'retired.jpg', picture.length);
-  await api.link(id, 'retired.jpg', picture.length);
-  const nowhere = directBytes(api, 'no-such-dataset', 'a.jpg', picture);
-  const json = { 'Content-Length': 1000, 'Content-Type': 'application/json', Authorization: `Bearer ${api.token}` };
-  const requests = [
-    Buffer.concat([Buffer.from(longer), half]),
-    putBytes(retired, picture).subarray(0, picture.length / 2),
-    putBytes(`${url}x`, picture).subarray(0, picture.length / 2),
-    nowhere.subarray(0, nowhere.length / 2),
-    Buffer.from(`${headOf('POST', new URL(`${server.url}${BASE_PATH}`), json)}{"name":`),
-  ];
-  for (const bytes of requests) {
-    for (const [, end] of ENDINGS.slice(0, 2)) {
-      const early = await RawClient.open(server.url);
-      await early.send(bytes);
-      await end(early);
-      const late = await RawClient.open(server.url);
-      await late.send(bytes);
-      if (!bytes.includes('"name":')) expect((await eventually(() => late.answer())).status).toBeGreaterThan(399);
-      await end(late);
-    }
-  }
-  expect((await put(url, picture)).status).toBe(200);
 });
 
 test('a hundred hang-ups leave no file open', async () => {

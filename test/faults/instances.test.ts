@@ -9,7 +9,7 @@ import { type Network, openNetwork } from '../harness/network.js';
 import { onDatabase, type RunningPostgres, startPostgres } from '../harness/postgres.js';
 import { newPlace, s3Environment, type TestBucket } from '../harness/s3.js';
 import { eventually, newToken, startServer, type TestServer } from '../harness/server.js';
-import { HEALED, unhealed } from './killed/instances.js';
+import { HEALED, unhealed } from './killed/unhealed.js';
 import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
 import { seededRandom } from './random.js';
 

@@ -144,18 +144,6 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
         isOnce: true,
       };
     },
-  'token revoke':
-    async ({ api, dataFolder }) =>
-    async () => {
-      const { id, secret } = must(await api.json<{ id: string; secret: string }>('POST', '/tokens', {}));
-      const headers = { authorization: `Bearer ${secret}` };
-      return {
-        args: ['token', 'revoke', id, '--data', dataFolder],
-        read: async () => (await api.raw('GET', '/account', { headers })).status,
-        after: 401,
-        isOnce: true,
-      };
-    },
   backup: async (scene) => {
     const { turn } = await alternating(scene, 'backed-up');
     const { dir } = await backUp(scene);
