@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { RawClient } from './raw-client.js';
-import { faultsOf, openFiles, stagedIn } from './remains.js';
+import { BASE_PATH } from '../../../src/api/base-path.js';
+import type { Api } from '../../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { RawClient } from '../../faults/raw-client.js';
+import { faultsOf, openFiles, stagedIn } from '../../faults/remains.js';
 import { BODIES, type Case, CONTENT, FORMS, FRAMING, type Target, URLS } from './torture-cases.js';
 
 let server: TestServer;

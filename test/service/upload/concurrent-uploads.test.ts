@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { notedJpeg, sha256 } from './contents.js';
-import { putBytes, RawClient } from './raw-client.js';
-import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from './remains.js';
+import { type Api, put } from '../../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { notedJpeg, sha256 } from '../../faults/contents.js';
+import { putBytes, RawClient } from '../../faults/raw-client.js';
+import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from '../../faults/remains.js';
 
 let server: TestServer;
 let api: Api;

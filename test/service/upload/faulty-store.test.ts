@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
-import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { whyNoS3 } from '../harness/available.js';
-import { Follower } from '../harness/follower.js';
-import { type BreakingProxy, type Fault, startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { newWorld, type World } from '../harness/world.js';
-import { headOf, RawClient } from './raw-client.js';
+import { BASE_PATH } from '../../../src/api/base-path.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { whyNoS3 } from '../../harness/available.js';
+import { Follower } from '../../harness/follower.js';
+import { type BreakingProxy, type Fault, startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { newWorld, type World } from '../../harness/world.js';
+import { headOf, RawClient } from '../../faults/raw-client.js';
 
 const leftOut = whyNoS3();
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { notedJpeg, sha256 } from './contents.js';
-import { directBytes, putBytes, RawClient } from './raw-client.js';
-import { faultsOf, isAlive, NOTHING_REMAINS, openFiles, remainsIn } from './remains.js';
+import { type Api, put } from '../../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { notedJpeg, sha256 } from '../../faults/contents.js';
+import { directBytes, putBytes, RawClient } from '../../faults/raw-client.js';
+import { faultsOf, isAlive, NOTHING_REMAINS, openFiles, remainsIn } from '../../faults/remains.js';
 
 let server: TestServer;
 let api: Api;

@@ -2,12 +2,12 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Timeouts } from '../../src/storage/blobs/s3/connection.js';
-import { onS3, openS3 } from '../harness/backends.js';
-import { startProxy } from '../harness/proxy.js';
-import { newBucket } from '../harness/s3.js';
-import { discardServer, eventually, NO_HISTORY, startServer } from '../harness/server.js';
-import { type TcpLink, tcpLinkTo } from '../harness/tcp-link.js';
+import type { Timeouts } from '../../../../src/storage/blobs/s3/connection.js';
+import { onS3, openS3 } from '../../../harness/backends.js';
+import { startProxy } from '../../../harness/proxy.js';
+import { newBucket } from '../../../harness/s3.js';
+import { discardServer, eventually, NO_HISTORY, startServer } from '../../../harness/server.js';
+import { type TcpLink, tcpLinkTo } from '../../../harness/tcp-link.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;

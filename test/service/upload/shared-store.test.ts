@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import * as media from '../fixtures/media.js';
-import { Api, type UploadLink } from '../harness/api.js';
-import { whyNoPostgres, whyNoS3 } from '../harness/available.js';
-import { proxiedForTest } from '../harness/postgres.js';
-import { type BreakingProxy, startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { newWorld, type World } from '../harness/world.js';
+import * as media from '../../fixtures/media.js';
+import { Api, type UploadLink } from '../../harness/api.js';
+import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { proxiedForTest } from '../../harness/postgres.js';
+import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { newWorld, type World } from '../../harness/world.js';
 
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 2, 'stop-seconds': 2 };
 
