@@ -1,69 +1,38 @@
-/** A signal that fires once one of others does. */
-interface CombinedSignal {
-  readonly signal: AbortSignal;
-  /** Stops listening to the others; the signal does not fire later. */
-  readonly release: () => void;
-}
-
-/** The signals that a signal is combined into. One listener aborts all of them: Node warns of more than ten. */
-interface Dependents {
-  readonly controllers: Set<AbortController>;
-  readonly onAbort: () => void;
-}
-
-const dependentsOf = new WeakMap<AbortSignal, Dependents>();
+/** The controllers that a signal aborts. One listener aborts all of them: Node warns of more than ten. */
+const dependentsOf = new WeakMap<AbortSignal, Set<AbortController>>();
 
 /**
- * Combines signals into one, which fires with the reason of the first that fires, until it is released. `AbortSignal.any` is not
+ * Runs `work` with a signal that fires once one of `signals` does, with its reason, and not after `work`. `AbortSignal.any` is not
  * for this: signals that outlive the work would keep memory for every call (https://github.com/nodejs/node/issues/64476).
+ *
+ * @throws what `work` throws
  */
-export function anySignal(signals: readonly (AbortSignal | undefined)[]): CombinedSignal {
-  const combined = new AbortController();
-  const sources = signals.filter((signal) => signal !== undefined);
-  const aborted = sources.find((signal) => signal.aborted);
-  if (aborted === undefined) for (const signal of sources) addDependent(signal, combined);
-  else combined.abort(aborted.reason);
-  const release = () => {
-    for (const signal of sources) removeDependent(signal, combined);
-  };
-  return { signal: combined.signal, release };
-}
-
-/** Runs `work` with a signal that fires once one of `signals` does, with its reason. @throws what `work` throws */
 export async function withAnySignal<T>(
   signals: readonly (AbortSignal | undefined)[],
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { signal, release } = anySignal(signals);
+  const combined = new AbortController();
+  const sources = signals.filter((signal) => signal !== undefined);
+  const aborted = sources.find((signal) => signal.aborted);
+  if (aborted === undefined) for (const signal of sources) dependentsOn(signal).add(combined);
+  else combined.abort(aborted.reason);
   try {
-    return await work(signal);
+    return await work(combined.signal);
   } finally {
-    release();
+    for (const signal of sources) dependentsOf.get(signal)?.delete(combined);
   }
 }
 
-function addDependent(signal: AbortSignal, controller: AbortController): void {
-  let dependents = dependentsOf.get(signal);
-  if (dependents === undefined) {
-    const controllers = new Set<AbortController>();
-    const onAbort = () => {
-      for (const each of controllers) each.abort(signal.reason);
-    };
-    dependents = { controllers, onAbort };
-    dependentsOf.set(signal, dependents);
-    signal.addEventListener('abort', onAbort);
-  }
-  dependents.controllers.add(controller);
-}
-
-function removeDependent(signal: AbortSignal, controller: AbortController): void {
-  const dependents = dependentsOf.get(signal);
-  if (dependents === undefined) return;
-  const { controllers, onAbort } = dependents;
-  controllers.delete(controller);
-  if (controllers.size > 0) return;
-  signal.removeEventListener('abort', onAbort);
-  dependentsOf.delete(signal);
+function dependentsOn(signal: AbortSignal): Set<AbortController> {
+  const known = dependentsOf.get(signal);
+  if (known !== undefined) return known;
+  const dependents = new Set<AbortController>();
+  dependentsOf.set(signal, dependents);
+  const onAbort = () => {
+    for (const each of dependents) each.abort(signal.reason);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  return dependents;
 }
 
 /**

@@ -22,7 +22,7 @@ import { AuditLog } from './service/audit/audit-log.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { FileRemovals } from './service/bulk/file-removals.js';
 import { type DatasetKey, DatasetService } from './service/datasets.js';
-import { checkFileJob, inspectAgainJob } from './service/jobs/check-jobs.js';
+import { checkFileJob, inspectAgainJob, verifyBlobJob } from './service/jobs/check-jobs.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { Thumbnails } from './service/download/thumbnails.js';
@@ -43,10 +43,9 @@ import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
 import { RecheckService } from './service/verify/recheck-service.js';
-import { verifyBlobJob } from './service/verify/verify-blob-job.js';
 import { AccountWatches } from './service/watch/account-watches.js';
 import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
-import { openWebhooks } from './service/webhooks/webhook-service.js';
+import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
@@ -74,9 +73,6 @@ const SAVE_USES_PAUSE_MS = 60_000;
 
 /** So that some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
-
-/** How long an inspection may take after SIGTERM, or after its file has arrived. Its client then sends the file again. */
-const MAX_INSPECTION_STOP_MS = 5000;
 
 /** For uploads that are cut off at the end of `stopSeconds`, to remove what they have stored. */
 const CUT_OFF_MS = 1000;
@@ -125,7 +121,6 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
     const timer = setTimeout(() => http.app.server.closeAllConnections(), stopMs);
     // What the calls leave undone, the next process repeats or removes, as after a crash.
     const abortTimer = setTimeout(() => storage.blobs.abort?.(), stopMs + CUT_OFF_MS);
-    inspection.pool.hurry(MAX_INSPECTION_STOP_MS);
     services.mountRoot?.stop();
     await Promise.all([http.drain(stopMs), jobRunner.stop()]);
     await http.app.close();
@@ -171,7 +166,7 @@ async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, l
     const found = await ffmpeg();
     // One that doesn't run is as good as none: the facts are read without it.
     if (found === undefined) return pool.inspect(clip, { ...options, readsClipFacts: true });
-    return clipDecoder(found, { runInSlot: (request, work) => pool.runInSlot(request, work) })(clip, options);
+    return clipDecoder(found, pool)(clip, options);
   };
   return { pool, ffmpeg, decodeClip: (await hasFfmpeg(choice)) ? decodeClip : undefined };
 }
@@ -235,7 +230,7 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
     downloads: new Downloads(core),
     history: new HistoryService(core, datasets),
     mountRoot: root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger }),
-    webhooks: openWebhooks(core, {
+    webhooks: new WebhookService(core, {
       ...{ database, datasets, allow: config.webhookAllow, machineTime: storage.machineTime },
       toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
       userAgent: `trainyard/${packageVersion()}`,
@@ -339,7 +334,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   const { publicUrl, idleSeconds, limits } = config;
   const accountWatches = new AccountWatches(core);
   const thumbnails = new Thumbnails(core, {
-    make: (image, options) => pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
+    make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
     atOnce: THUMBNAILS_PER_PROCESS * pool.size,
   });
   const watch = {
@@ -363,7 +358,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
     ...tokenHandlers(tokens),
     ...shareHandlers(tokens),
     ...sessionHandlers({ accounts, failedLogins, sessionCookie, now }),
-    ...webhookHandlers(webhooks.service),
+    ...webhookHandlers(webhooks),
     ...operationHandlers({
       ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
       checkReady: () => Promise.all([catalog.ping(), blobs.ping()]),

@@ -55,18 +55,13 @@ interface LinkedTar {
   readonly script_url: string;
 }
 
-/** Lines for a POSIX shell on a machine that has curl and tar alone. */
-export interface TarCommands {
-  /** Unpacks the dataset into a folder of its name. */
-  readonly unpack: string;
-  /** Compares every file there with its SHA-256. */
-  readonly verify: string;
-  /** Does both, and then renames the folder into place. */
-  readonly mount: string;
-}
-
-/** @param root the folder on that machine in which the dataset becomes a folder */
-export function tarCommands({ url, sha256sums_url, script_url }: LinkedTar, root: string): TarCommands {
+/**
+ * Lines for a POSIX shell on a machine that has curl and tar alone: `unpack` unpacks the dataset into a folder of its name, `verify`
+ * compares every file there with its SHA-256, `mount` does both and then renames the folder into place.
+ *
+ * @param root the folder on that machine in which the dataset becomes a folder
+ */
+export function tarCommands({ url, sha256sums_url, script_url }: LinkedTar, root: string) {
   const folder = shellWord(root);
   // A URL of a service that is not trusted may have control characters, which `href` encodes.
   const word = (address: string) => shellWord(new URL(address).href);

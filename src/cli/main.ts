@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { addCommands, type CommandGroup, runProgram } from './program.js';
-import { type InstallationAccess, remoteCommands } from './remote-commands.js';
+import { type CommandParts, remoteCommands } from './remote-commands.js';
 
-const openDataFolder: InstallationAccess['openDataFolder'] = async (data) => {
+const openDataFolder: CommandParts['openDataFolder'] = async (data) => {
   const [{ openLocal }, { configFrom }] = await Promise.all([
     import('./mount/local-source.js'),
     import('./settings.js'),
@@ -10,7 +10,7 @@ const openDataFolder: InstallationAccess['openDataFolder'] = async (data) => {
   return openLocal(configFrom({ data }));
 };
 
-const loadStoreVerification = async () => (await import('./commands/installation/verify-store.js')).storeVerification;
+const loadVerify = async () => (await import('./commands/installation/verify-store.js')).addVerifyStoreCommand;
 
 const INSTALLATION: CommandGroup = {
   heading: 'The service, on the machine that holds its data',
@@ -19,11 +19,10 @@ const INSTALLATION: CommandGroup = {
     token: async () => (await import('./commands/token.js')).addTokenCommands,
     'backup restore migrate-data': async () =>
       (await import('./commands/installation/transfer.js')).addTransferCommands,
-    'check-store': async () => (await import('./commands/installation/verify-store.js')).addCheckStoreCommand,
     jobs: async () => (await import('./commands/installation/jobs.js')).addJobsCommand,
   },
 };
 
 await runProgram('A self-hosted training-dataset service for LoRA training.', (program, name) =>
-  addCommands(program, name, [...remoteCommands({ openDataFolder, loadStoreVerification }), INSTALLATION]),
+  addCommands(program, name, [...remoteCommands({ openDataFolder, loadVerify }), INSTALLATION]),
 );

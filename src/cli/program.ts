@@ -4,10 +4,13 @@ import { endUnwritable, endWith, wantsJson } from './terminal/exit-codes.js';
 import { withOwnCommand } from './terminal/own-command.js';
 import { printableLines } from './terminal/text.js';
 
+/** Adds commands to the program. */
+export type AddCommands = (program: Command) => unknown;
+
 /** A heading of `--help`, and the commands below it: the names of those that are loaded together, and what adds them. */
 export interface CommandGroup {
   readonly heading: string;
-  readonly commands: Readonly<Record<string, () => Promise<(program: Command) => void>>>;
+  readonly commands: Readonly<Record<string, () => Promise<AddCommands>>>;
 }
 
 /**

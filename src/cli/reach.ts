@@ -30,22 +30,13 @@ export function fetchOnceReached(): typeof fetch {
       isReached = true;
       return response;
     } catch (error) {
-      const { origin, port } = new URL(input instanceof Request ? input.url : input);
-      if (isBlockedPort(error)) {
-        const message = `${origin} can't be reached: port ${port} belongs to another protocol, and neither browsers nor this command connect to it. Let the service listen on another port, such as 8787.`;
-        throw new CommandError(EXIT.configError, message, { cause: error });
-      }
       const code = codeOf(error);
       if (isReached || code === undefined || BROKEN_OFF.includes(code)) throw error;
+      const { origin } = new URL(input instanceof Request ? input.url : input);
       const reason = REASONS[code] ?? (error as { cause: Error }).cause.message;
       throw new CommandError(EXIT.unavailable, `${origin} can't be reached (${code}): ${reason}`, { cause: error });
     }
   };
-}
-
-/** Whether `fetch` connects to no server on this port (https://fetch.spec.whatwg.org/#port-blocking). */
-function isBlockedPort(error: unknown): boolean {
-  return error instanceof TypeError && error.cause instanceof Error && error.cause.message === 'bad port';
 }
 
 /** The code of the operating system, of OpenSSL or of undici. `undefined` if `fetch` was not even begun, or aborted. */

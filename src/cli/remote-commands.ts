@@ -1,15 +1,15 @@
 import type { OpenDataFolder } from './commands/mount.js';
-import type { StoreVerification } from './commands/verify.js';
-import type { CommandGroup } from './program.js';
+import type { AddCommands, CommandGroup } from './program.js';
 
-/** What commands can do on the machine that holds an installation. */
-export interface InstallationAccess {
+/** The parts of commands that differ on the machine that holds an installation. */
+export interface CommandParts {
   readonly openDataFolder?: OpenDataFolder;
-  readonly loadStoreVerification?: () => Promise<StoreVerification>;
+  /** Loads `verify`, with `--store` or without. */
+  readonly loadVerify: () => Promise<AddCommands>;
 }
 
 /** The commands that need a service alone, or none; they are also in the package that a service serves. */
-export function remoteCommands(options: InstallationAccess = {}): readonly CommandGroup[] {
+export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
   return [
     {
       heading: 'From a folder to the trainer',
@@ -20,7 +20,7 @@ export function remoteCommands(options: InstallationAccess = {}): readonly Comma
         pull: async () => (await import('./commands/pull.js')).addPullCommand,
         mount: async () => {
           const { addMountCommand } = await import('./commands/mount.js');
-          return (program) => addMountCommand(program, options);
+          return (program) => addMountCommand(program, parts);
         },
         link: async () => (await import('./commands/link.js')).addLinkCommand,
         'train-config mount-config': async () => (await import('./commands/train-config.js')).addTrainConfigCommand,
@@ -33,11 +33,7 @@ export function remoteCommands(options: InstallationAccess = {}): readonly Comma
           (await import('./commands/datasets.js')).addDatasetCommands,
         pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
         'log diff rollback undo pin unpin': async () => (await import('./commands/history.js')).addHistoryCommands,
-        'verify recheck': async () => {
-          const { addVerifyCommand } = await import('./commands/verify.js');
-          const store = await options.loadStoreVerification?.();
-          return (program) => addVerifyCommand(program, { store });
-        },
+        'verify recheck': parts.loadVerify,
         webhook: async () => (await import('./commands/webhook.js')).addWebhookCommands,
       },
     },

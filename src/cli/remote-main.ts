@@ -10,5 +10,6 @@ await runProgram('The command line of a trainyard service.', async (program, nam
     const message = `"${name}" is not in this package, which has only the commands that talk to a service. Run it on the machine that holds the data.`;
     throw new CommandError(EXIT.usage, message);
   }
-  await addCommands(program, name, remoteCommands());
+  const loadVerify = async () => (await import('./commands/verify.js')).addVerifyCommand;
+  await addCommands(program, name, remoteCommands({ loadVerify }));
 });

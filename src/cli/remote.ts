@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -118,6 +118,8 @@ export function clientOf(
   });
 }
 
+export const NO_DATASETS = 'You have no datasets yet. To create one, run: trainyard push DIR';
+
 /** Finds a dataset by name or ID. @throws CommandError with 66 if there is none */
 export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
   const dataset = await client.find(nameOrId, { signal });
@@ -141,27 +143,28 @@ export interface Call<Options = unknown> {
   readonly signal: AbortSignal;
 }
 
-/**
- * Completes a command that calls a service: adds `--url`, `--token`, `--json` and the help.
- *
- * @param run gets the arguments of the command after the call; without a result it has printed its output itself
- */
+/** What a command does by calls of a service. Without a result it has printed its output itself. */
+type ServiceWork<Options, Args extends unknown[]> = (call: Call<Options>, ...args: Args) => Promise<Output | undefined>;
+
+/** Completes a command that calls a service: adds `--url`, `--token`, `--json` and the help. */
 export function onService<Options, Args extends unknown[]>(
   command: Command,
   help: string,
-  run: (call: Call<Options>, ...args: Args) => Promise<Output | undefined>,
+  run: ServiceWork<Options, Args>,
 ): Command {
-  return addRemoteOptions(command)
-    .addHelpText('after', help)
-    .action((...given: unknown[]) =>
-      interruptible(async (signal) => {
-        const options = command.opts<RemoteOptions & Options>();
-        // Commander adds the options and the command.
-        const args = given.slice(0, -2) as Args;
-        const output = await run({ client: clientFrom(options), options, signal }, ...args);
-        if (output !== undefined) printOutput(output, options.json === true);
-      }),
-    );
+  return addRemoteOptions(command).addHelpText('after', help).action(serviceAction(command, run));
+}
+
+/** The action of a command that calls a service. `run` gets the arguments of the command after the call. */
+export function serviceAction<Options, Args extends unknown[]>(command: Command, run: ServiceWork<Options, Args>) {
+  return (...given: unknown[]): Promise<void> =>
+    interruptible(async (signal) => {
+      const options = command.opts<RemoteOptions & Options>();
+      // Commander adds the options and the command.
+      const args = given.slice(0, -2) as Args;
+      const output = await run({ client: clientFrom(options), options, signal }, ...args);
+      if (output !== undefined) printOutput(output, options.json === true);
+    });
 }
 
 /** Completes a command whose first argument is the name or ID of a dataset. */
@@ -198,8 +201,6 @@ function readSaved(): Partial<Remote> {
   if (folder === undefined) return {};
   const path = join(folder, 'config.json');
   try {
-    // Opening a pipe would wait for a writer forever.
-    if (!statSync(path).isFile()) throw new Error('it is not a file');
     const saved: Partial<Remote> = JSON.parse(readFileSync(path, 'utf8')) ?? {};
     const isText = (value: unknown) => value === undefined || typeof value === 'string';
     if (!isText(saved.url) || !isText(saved.token)) throw new Error('its URL or its token is not text');

@@ -1,5 +1,5 @@
 import { withTimeout } from '../abort-signals.js';
-import { errorFor, invalidAnswer, parseJson, type TrainyardError } from './trainyard-error.js';
+import { errorFor, invalidAnswer, type TrainyardError } from './trainyard-error.js';
 
 /** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
@@ -42,13 +42,10 @@ export function abortable(response: Response, signal: AbortSignal | undefined): 
 export async function jsonOf(response: Response): Promise<unknown> {
   const { text, isCut } = await bodyTextOf(response, MAX_JSON_BYTES);
   if (isCut) {
-    throw invalidAnswer(
-      response.status,
-      `it is longer than any answer of a service, ${MAX_JSON_BYTES / 1024 / 1024} MiB.`,
-    );
+    throw invalidAnswer(response.status, `it is longer than ${MAX_JSON_BYTES / 1024 / 1024} MiB.`);
   }
   try {
-    return parseJson(text);
+    return JSON.parse(text);
   } catch {
     throw errorFor(response, text);
   }
@@ -62,7 +59,7 @@ export async function errorOf(response: Response): Promise<TrainyardError> {
 /** Parses the body of an answer that may be that of a bucket, which has no JSON; `undefined` then. */
 export async function shortJsonOf(response: Response): Promise<unknown> {
   try {
-    return parseJson(await shortTextOf(response));
+    return JSON.parse(await shortTextOf(response));
   } catch {
     return undefined;
   }

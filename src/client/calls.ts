@@ -12,69 +12,68 @@ export class Calls {
   }
 }
 
-/** Changes what a dataset is called and what it is for. trainyard only. */
+/**
+ * Changes what a dataset is called and what it is for. trainyard only.
+ * @example await client.datasets.change(dataset.id, { name: 'railway-depth', role: 'control' });
+ */
 export class DatasetCalls extends Calls {
-  /**
-   * Changes the name and the role of a dataset; what is missing stays. Its id, files, history, links and tokens stay, too.
-   * @example await client.datasets.change(dataset.id, { name: 'railway-depth', role: 'control' });
-   */
+  /** Changes the name and the role; what is missing stays. The id, files, history, links and tokens stay, too. */
   change(id: string, changes: { name?: string; role?: WireRole }, options: CallOptions = {}) {
     return this.requests.json('dataset.change', { id }, { body: changes, ...options });
   }
 }
 
-/** Links training datasets to their controls and masks. trainyard only. */
+/**
+ * Links training datasets to their controls and masks. trainyard only.
+ * @example
+ * await client.pairs.setLinks(dataset.id, { control_1: 'railway-depth' });
+ * const { links, status } = await client.pairs.links(dataset.id);
+ */
 export class PairCalls extends Calls {
-  /**
-   * Gets the controls and the mask of a training dataset, and the stems whose pairs are wrong.
-   * @example const { links, status } = await client.pairs.links(dataset.id);
-   */
+  /** Gets the controls and the mask of a training dataset, and the stems whose pairs are wrong. */
   links(id: string, options: CallOptions = {}) {
     return this.requests.json('links.read', { id }, options);
   }
 
-  /**
-   * Replaces the controls and the mask of a training dataset, each given by id or name. What is missing has no link then.
-   * @example const { links } = await client.pairs.setLinks(dataset.id, { control_1: 'railway-depth' });
-   */
+  /** Replaces the controls and the mask of a training dataset, each given by id or name. What is missing has no link then. */
   setLinks(id: string, links: Partial<Record<WireLinkSlot, string | null | undefined>>, options: CallOptions = {}) {
     return this.requests.json('links.replace', { id }, { body: links, ...options });
   }
 }
 
-/** Inspects files again that were accepted before. trainyard only. */
+/**
+ * Inspects files again that were accepted before. trainyard only.
+ * @example
+ * const { total } = await client.rechecks.start(dataset.id);
+ * const { state, checked, problems } = await client.rechecks.progress(dataset.id);
+ */
 export class RecheckCalls extends Calls {
-  /**
-   * Starts to inspect all files of a dataset again, in the background. Does nothing if that is running already.
-   * @example const { total } = await client.rechecks.start(dataset.id);
-   */
+  /** Starts to inspect all files of a dataset again, in the background. Does nothing if that is running already. */
   start(id: string, options: CallOptions = {}) {
     return this.requests.json('dataset.recheck', { id }, options);
   }
 
-  /**
-   * Gets the progress of the last recheck of a dataset, and the problems of its files.
-   * @example const { state, checked, problems } = await client.rechecks.progress(dataset.id);
-   */
+  /** Gets the progress of the last recheck of a dataset, and the problems of its files. */
   progress(id: string, options: CallOptions = {}) {
     return this.requests.json('dataset.recheck-progress', { id }, options);
   }
 }
 
-/** Reads, restores and pins the revisions of a dataset. trainyard only. */
+/**
+ * Reads, restores and pins the revisions of a dataset. trainyard only.
+ * @example
+ * const { revisions } = await client.history.revisions(dataset.id, { limit: 10 });
+ * const { added, removed, changed } = await client.history.diff(dataset.id, { from: 11, to: 12 });
+ * const { undone, kept } = await client.history.undo(dataset.id, 12);
+ * await client.history.pin(dataset.id, 12, { note: 'trained v3 on this' });
+ */
 export class HistoryCalls extends Calls {
-  /**
-   * Lists one page of the kept revisions, newest first; `next_before` is the `before` of the next page.
-   * @example const { revisions } = await client.history.revisions(dataset.id, { limit: 10 });
-   */
+  /** Lists one page of the kept revisions, newest first; `next_before` is the `before` of the next page. */
   revisions(id: string, query: { limit?: number; before?: number } = {}, options: CallOptions = {}) {
     return this.requests.json('revision.list', { id }, { query, ...options });
   }
 
-  /**
-   * Gets one revision with all its files.
-   * @example const { manifest } = await client.history.revision(dataset.id, 12);
-   */
+  /** Gets one revision with all its files. */
   revision(id: string, number: number, options: CallOptions = {}) {
     return this.requests.json('revision.read', { id, number }, options);
   }
@@ -82,17 +81,12 @@ export class HistoryCalls extends Calls {
   /**
    * Gets one page of the files that differ between two revisions, with the texts of captions; `next_after` is the `after` of
    * the next page. `from` may be 0, which stands for no files.
-   * @example const { added, removed, changed } = await client.history.diff(dataset.id, { from: 11, to: 12 });
    */
   diff(id: string, query: { from: number; to: number; limit?: number; after?: string }, options: CallOptions = {}) {
     return this.requests.json('revision.diff', { id }, { query, ...options });
   }
 
-  /**
-   * Makes the files of the dataset those of a revision, as a new revision. Nothing is uploaded again. Uploads that are
-   * pending stay.
-   * @example const { restored, revision } = await client.history.restore(dataset.id, 11);
-   */
+  /** Makes the files of the dataset those of a revision, as a new revision. Nothing is uploaded again; pending uploads stay. */
   async restore(id: string, number: number, options: CallOptions = {}) {
     const { answer, isRepeated } = await this.requests.change('revision.restore', { id, number }, options);
     // An earlier attempt may have restored it and lost the answer.
@@ -100,10 +94,7 @@ export class HistoryCalls extends Calls {
     return isRepeated && how === 'restore' && restored_from === number ? { ...answer, restored: true } : answer;
   }
 
-  /**
-   * Reverses the changes of a revision, except those of files that were changed again since, which are in `kept`.
-   * @example const { undone, kept } = await client.history.undo(dataset.id, 12);
-   */
+  /** Reverses the changes of a revision, except those of files that were changed again since, which are in `kept`. */
   async undo(id: string, number: number, options: CallOptions = {}) {
     const { answer, isRepeated } = await this.requests.change('revision.undo', { id, number }, options);
     if (!isRepeated || answer.revision !== null || answer.undone.length === 0) return answer;
@@ -112,30 +103,27 @@ export class HistoryCalls extends Calls {
     return latest?.how === 'undo' && latest.restored_from === number ? { ...answer, revision: latest } : answer;
   }
 
-  /**
-   * Keeps a revision until it is unpinned or the dataset is deleted.
-   * @example await client.history.pin(dataset.id, 12, { note: 'trained v3 on this' });
-   */
-  pin(id: string, number: number, { note, ...options }: CallOptions & { note?: string } = {}) {
-    const body = note === undefined ? {} : { note };
-    return this.requests.json('revision.pin', { id, number }, { body, ...options });
+  /** Keeps a revision until it is unpinned or the dataset is deleted. */
+  pin(id: string, number: number, { note, ...options }: CallOptions & { note?: string | undefined } = {}) {
+    return this.requests.json('revision.pin', { id, number }, { body: { note }, ...options });
   }
 
-  /**
-   * Ends the pin of a revision, which is then kept as long as others.
-   * @example await client.history.unpin(dataset.id, 12);
-   */
+  /** Ends the pin of a revision, which is then kept as long as others. */
   unpin(id: string, number: number, options: CallOptions = {}) {
     return this.requests.json('revision.unpin', { id, number }, options);
   }
 }
 
-/** Signs the page of the service in and out, by a cookie that scripts can't read. trainyard only. */
+/**
+ * Signs the page of the service in and out, by a cookie that scripts can't read. trainyard only.
+ * @example
+ * const { id } = await client.sessions.start();
+ * await client.sessions.end();
+ */
 export class SessionCalls extends Calls {
   /**
    * Starts a session in this browser, with the rights of the client's token or, without a token, with a code. Only the page
    * of the service can: the browser then has the cookie for clients with `session`.
-   * @example const { id } = await client.sessions.start();
    */
   start({ code, ...options }: CallOptions & { code?: string } = {}) {
     // A code works once, also if its answer is lost.
@@ -143,18 +131,12 @@ export class SessionCalls extends Calls {
     return this.requests.json('session.start', {}, { ...request, ...options });
   }
 
-  /**
-   * Ends the session of this browser.
-   * @example await client.sessions.end();
-   */
+  /** Ends the session of this browser. */
   end(options: CallOptions = {}) {
     return this.requests.remove('session.end', {}, options);
   }
 
-  /**
-   * Makes a code that signs in one browser, once, within a minute: open the page with `#code=` and the code.
-   * @example const { code, token_id } = await client.sessions.code();
-   */
+  /** Makes a code that signs in one browser, once, within a minute: open the page with `#code=` and the code. */
   code(options: CallOptions = {}) {
     return this.requests.json('session.code', {}, options);
   }
@@ -170,12 +152,16 @@ export interface NewTokenRights {
   readonly expiresInSeconds?: number | undefined;
 }
 
-/** Lists, makes and revokes the tokens of the account. trainyard only. */
+/**
+ * Lists, makes and revokes the tokens of the account. trainyard only.
+ * @example
+ * const { id, secret } = await client.tokens.make({ name: 'gpu', readOnly: true, datasets: ['railway'] });
+ * await client.tokens.revoke(id);
+ */
 export class TokenCalls extends Calls {
   /**
    * Lists the tokens, sessions and shares of the account that are not revoked, oldest first, without their secrets. A token
    * that is bound to datasets sees only itself.
-   * @example for (const { name, hint, last_used_at } of await client.tokens.list()) console.log(name ?? hint, last_used_at);
    */
   async list(options: CallOptions = {}) {
     return (await this.requests.json('token.list', {}, options)).tokens;
@@ -184,10 +170,8 @@ export class TokenCalls extends Calls {
   /**
    * Makes a token. Its secret can't be read again. Only a token that may change all datasets makes others, none of which
    * outlives it.
-   * @example const { secret } = await client.tokens.make({ name: 'gpu', readOnly: true, datasets: ['railway'] });
    */
-  make(rights: NewTokenRights = {}, options: CallOptions = {}) {
-    const { name, readOnly, datasets, expiresInSeconds } = rights;
+  make({ name, readOnly, datasets, expiresInSeconds }: NewTokenRights = {}, options: CallOptions = {}) {
     const body = { name, read_only: readOnly, datasets, expires_in: expiresInSeconds };
     // If the answer of the first attempt was lost, a second one would make another token.
     return this.requests.json('token.create', {}, { body, isRepeatable: false, ...options });
@@ -196,7 +180,6 @@ export class TokenCalls extends Calls {
   /**
    * Revokes a token, session or share for good. The sessions and shares that a token made end with it and, with `withMade`,
    * the tokens too. `current` says whether the token of this client is among them.
-   * @example const { revoked, current } = await client.tokens.revoke('3f9a1c20');
    */
   revoke(id: string, { withMade, ...options }: CallOptions & { withMade?: boolean } = {}) {
     const query = { with_made: withMade ? ('true' as const) : undefined };
@@ -204,12 +187,12 @@ export class TokenCalls extends Calls {
   }
 }
 
-/** Lists, makes and revokes the share links of a dataset: pages that show its current files without an account. trainyard only. */
+/**
+ * Lists, makes and revokes the share links of a dataset: pages that show its current files without an account. trainyard only.
+ * @example const { url, expires_at } = await client.shares.make(dataset.id, { name: 'Ada', expiresInSeconds: 86_400 });
+ */
 export class ShareCalls extends Calls {
-  /**
-   * Lists the shares of a dataset that are not revoked, oldest first, without their links.
-   * @example const shares = await client.shares.list(dataset.id);
-   */
+  /** Lists the shares of a dataset that are not revoked, oldest first, without their links. */
   async list(id: string, options: CallOptions = {}) {
     return (await this.requests.json('share.list', { id }, options)).tokens;
   }
@@ -217,49 +200,39 @@ export class ShareCalls extends Calls {
   /**
    * Makes a link to the page of a dataset, which shows and downloads its current files. It expires after a week by default,
    * and can't be read again.
-   * @example const { url, expires_at } = await client.shares.make(dataset.id, { name: 'Ada', expiresInSeconds: 86_400 });
    */
-  make(
-    id: string,
-    { name, expiresInSeconds, ...options }: CallOptions & { name?: string; expiresInSeconds?: number } = {},
-  ) {
+  make(id: string, options: CallOptions & { name?: string | undefined; expiresInSeconds?: number } = {}) {
+    const { name, expiresInSeconds, signal } = options;
     const body = { name, expires_in: expiresInSeconds };
-    return this.requests.json('share.create', { id }, { body, isRepeatable: false, ...options });
+    return this.requests.json('share.create', { id }, { body, isRepeatable: false, signal });
   }
 
-  /**
-   * Revokes a share of a dataset: its link no longer opens the page.
-   * @example await client.shares.revoke(dataset.id, '3f9a1c20');
-   */
+  /** Revokes a share of a dataset: its link no longer opens the page. */
   revoke(id: string, shareId: string, options: CallOptions = {}) {
     return this.requests.json('share.revoke', { id, share_id: shareId }, options);
   }
 }
 
-/** The account's webhooks, to which the service sends status changes of datasets. trainyard only. */
+/**
+ * The account's webhooks, to which the service sends status changes of datasets. trainyard only.
+ * @example
+ * const { id, secret } = await client.webhooks.add('https://queue.example/hook', { events: ['dataset.ready'] });
+ * await client.webhooks.test(id);
+ * const [latest] = await client.webhooks.deliveries(id);
+ */
 export class WebhookCalls extends Calls {
-  /**
-   * Lists the webhooks of the account, oldest first.
-   * @example for (const { id, url, enabled } of await client.webhooks.list()) console.log(id, url, enabled);
-   */
+  /** Lists the webhooks of the account, oldest first. */
   async list(options: CallOptions = {}) {
     return (await this.requests.json('webhook.list', {}, options)).webhooks;
   }
 
-  /**
-   * Makes a webhook. The secret, which verifies the signatures, is only in this answer. Without `events`, it receives all.
-   * @example const { secret } = await client.webhooks.add('https://queue.example/hook', { events: ['dataset.ready'] });
-   */
+  /** Makes a webhook. The secret, which verifies the signatures, is only in this answer. Without `events`, it receives all. */
   add(url: string, { events, ...options }: CallOptions & { events?: readonly WebhookEvent[] | undefined } = {}) {
-    const body = { url, ...(events && { events }) };
     // As with a dataset, a second attempt could make another one.
-    return this.requests.json('webhook.create', {}, { body, isRepeatable: false, ...options });
+    return this.requests.json('webhook.create', {}, { body: { url, events }, isRepeatable: false, ...options });
   }
 
-  /**
-   * Changes a webhook, enables or disables it. Events that wait are then sent at once.
-   * @example await client.webhooks.change(webhook.id, { enabled: true });
-   */
+  /** Changes a webhook, enables or disables it. Events that wait are then sent at once. */
   change(
     id: string,
     change: { url?: string; events?: readonly WebhookEvent[]; enabled?: boolean },
@@ -268,34 +241,22 @@ export class WebhookCalls extends Calls {
     return this.requests.json('webhook.change', { webhook_id: id }, { body: change, ...options });
   }
 
-  /**
-   * Deletes a webhook and its deliveries.
-   * @example await client.webhooks.remove(webhook.id);
-   */
+  /** Deletes a webhook and its deliveries. */
   remove(id: string, options: CallOptions = {}) {
     return this.requests.remove('webhook.delete', { webhook_id: id }, options);
   }
 
-  /**
-   * Sends a test event. `deliveries` tells how it ended.
-   * @example const { id } = await client.webhooks.test(webhook.id);
-   */
+  /** Sends a test event. `deliveries` tells how it ended. */
   test(id: string, options: CallOptions = {}) {
     return this.requests.json('webhook.test', { webhook_id: id }, options);
   }
 
-  /**
-   * Lists the last deliveries of a webhook, newest first.
-   * @example const [latest] = await client.webhooks.deliveries(webhook.id);
-   */
+  /** Lists the last deliveries of a webhook, newest first. */
   async deliveries(id: string, options: CallOptions = {}) {
     return (await this.requests.json('webhook.deliveries', { webhook_id: id }, options)).deliveries;
   }
 
-  /**
-   * Sends a delivery again, under the same id.
-   * @example await client.webhooks.resend(webhook.id, 'msg_0a…');
-   */
+  /** Sends a delivery again, under the same id. */
   resend(id: string, deliveryId: string, options: CallOptions = {}) {
     return this.requests.json('webhook.resend', { webhook_id: id, delivery_id: deliveryId }, options);
   }

@@ -1,4 +1,4 @@
-import type { WireDatasetChange, WireFileKind } from '../api/schemas.js';
+import type { WireDataset, WireDatasetChange, WireDatasetWithFiles, WireFileKind } from '../api/schemas.js';
 import type { WireRole, WireStatus } from '../api/values.js';
 import { BulkCalls } from './bulk-calls.js';
 import {
@@ -12,7 +12,7 @@ import {
   WebhookCalls,
 } from './calls.js';
 import { DownloadLinks } from './download-links.js';
-import { changesIn, type DatasetEvent, datasetEventsIn } from './event-stream.js';
+import { eventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import {
@@ -24,8 +24,8 @@ import {
   type StreamOptions,
   type WriteOptions,
 } from './requests.js';
+import { sleep } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
-import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
 export type {
   WireNewShare as NewShare,
@@ -56,13 +56,28 @@ export type {
   WireWebhook as Webhook,
 } from '../api/webhook-schemas.js';
 export type { NewTokenRights } from './calls.js';
-export type { DatasetEvent } from './event-stream.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
 export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
-export type { WaitOptions } from './wait-until-ready.js';
 export { DownloadLinks, TrainyardError };
+
+/** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
+export type DatasetEvent =
+  | { readonly type: 'open' }
+  | { readonly type: 'dataset'; readonly dataset: WireDataset }
+  | { readonly type: 'deleted'; readonly id: string };
+
+export interface WaitOptions extends CallOptions {
+  /** Called with every answer, the first one included. */
+  readonly onStatus?: (dataset: WireDatasetWithFiles) => void;
+}
+
+/** How long one request asks trainyard to wait for a change. */
+const WAIT_SECONDS = 30;
+
+/** The least time between two requests, for services that answer without waiting. */
+const POLL_INTERVAL_MS = 1000;
 
 /**
  * A client of the Trainer dataset API. It needs only `fetch`, so it runs in browsers, Node, Deno and Bun. It works with any
@@ -72,6 +87,12 @@ export { DownloadLinks, TrainyardError };
  *
  * @example
  * const client = new TrainyardClient({ baseUrl: 'http://127.0.0.1:8787', token: 'ty_…' });
+ * const dataset = (await client.find('railway')) ?? (await client.create('railway'));
+ * const { stored, unchanged, failed } = await client.push(dataset, files, { concurrency: 8 });
+ * const { status, error } = await client.waitUntilReady(dataset.id);
+ * for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
+ * await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']), { ifMatch: etag });
+ * const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
  */
 export class TrainyardClient {
   readonly bulk: BulkCalls;
@@ -88,46 +109,34 @@ export class TrainyardClient {
   /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
-    this.rechecks = new RecheckCalls(this.#requests);
-    this.sessions = new SessionCalls(this.#requests);
     this.bulk = new BulkCalls(this.#requests);
     this.datasets = new DatasetCalls(this.#requests);
     this.pairs = new PairCalls(this.#requests);
+    this.rechecks = new RecheckCalls(this.#requests);
+    this.sessions = new SessionCalls(this.#requests);
     this.history = new HistoryCalls(this.#requests);
     this.webhooks = new WebhookCalls(this.#requests);
     this.tokens = new TokenCalls(this.#requests);
     this.shares = new ShareCalls(this.#requests);
   }
 
-  /**
-   * Gets what the token allows, and how much of its limits the account uses. trainyard only.
-   * @example const { token, usage } = await client.account();
-   */
+  /** Gets what the token allows, and how much of its limits the account uses. trainyard only. */
   account(options: CallOptions = {}) {
     return this.#requests.json('account.read', {}, options);
   }
 
-  /**
-   * Creates a dataset. Without a name, the service generates one. Only trainyard has roles other than `training`.
-   * @example const dataset = await client.create('railway');
-   */
+  /** Creates a dataset. Without a name, the service generates one. Only trainyard has roles other than `training`. */
   create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}) {
     // If the first attempt succeeded and its answer was lost, a second one would fail or create another.
     return this.#requests.json('dataset.create', {}, { body: { name, role }, isRepeatable: false, ...options });
   }
 
-  /**
-   * Lists all datasets, newest first.
-   * @example for (const { name, status } of await client.list()) console.log(name, status);
-   */
+  /** Lists all datasets, newest first. */
   async list(options: CallOptions = {}) {
     return (await this.#requests.json('dataset.list', {}, options)).datasets;
   }
 
-  /**
-   * Lists one page of datasets, newest first; `next_cursor` is the `cursor` of the next page. trainyard only.
-   * @example const { datasets, next_cursor } = await client.page({ limit: 20, status: 'READY' });
-   */
+  /** Lists one page of datasets, newest first; `next_cursor` is the `cursor` of the next page. trainyard only. */
   page(
     query: { limit: number; cursor?: string; status?: WireStatus; name?: string; role?: WireRole },
     options: CallOptions = {},
@@ -135,10 +144,7 @@ export class TrainyardClient {
     return this.#requests.json('dataset.list', {}, { query, ...options });
   }
 
-  /**
-   * Finds the dataset with this id or, if there is none, with this name.
-   * @example const dataset = (await client.find('railway')) ?? (await client.create('railway'));
-   */
+  /** Finds the dataset with this id or, if there is none, with this name. */
   async find(nameOrId: string, options: CallOptions = {}) {
     const name = nameOrId.normalize('NFC');
     // A service that does not know `name` answers with all datasets.
@@ -154,45 +160,56 @@ export class TrainyardClient {
   /**
    * Gets the dataset with its files. With `waitSeconds` (at most 60), trainyard answers when the status is READY or FAILED
    * or changes, or when the time is over.
-   * @example const { status, files } = await client.status(dataset.id);
    */
   status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}) {
     const { waitSeconds: wait, signal } = options;
     return this.#requests.json('dataset.status', { id }, { query: { wait }, signal });
   }
 
-  /**
-   * Polls until the dataset is READY or FAILED.
-   * @example const { status, error } = await client.waitUntilReady(dataset.id);
-   */
-  waitUntilReady(id: string, options: WaitOptions = {}) {
-    return waitUntilReady((waitSeconds) => this.status(id, { waitSeconds, signal: options.signal }), options);
+  /** Polls until the dataset is READY or FAILED. */
+  async waitUntilReady(id: string, { signal, onStatus }: WaitOptions = {}) {
+    for (let waitSeconds: number | undefined; ; waitSeconds = WAIT_SECONDS) {
+      // Not the time of day, which may be set back meanwhile.
+      const requestedAt = performance.now();
+      const dataset = await this.status(id, { waitSeconds, signal });
+      onStatus?.(dataset);
+      if (dataset.status === 'READY' || dataset.status === 'FAILED') return dataset;
+      if (waitSeconds !== undefined) await sleep(requestedAt + POLL_INTERVAL_MS - performance.now(), signal);
+    }
   }
 
   /**
    * Yields the dataset, and again after changes, until it is deleted or the service closes the connection. `files` and
    * `absent` name the files that have changed; without them, any file may have: read the status. With `linked`, also yields
    * the controls and the mask that it is linked to. trainyard only.
-   * @example for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
    */
   async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
+    const { datasetChangeOf } = await import('./contract.js');
     const query = { linked: linked === true ? ('true' as const) : undefined };
-    yield* changesIn((signal) => this.#requests.response('dataset.events', { id }, { query, signal }), options);
+    const open = (signal: AbortSignal) => this.#requests.response('dataset.events', { id }, { query, signal });
+    for await (const { name, data } of eventsIn(open, options)) {
+      if (name === 'deleted') return;
+      if (name === 'dataset') yield datasetChangeOf(data);
+    }
   }
 
   /**
    * Yields `open` once the service reports changes, then each dataset that changes and the id of each that is deleted. List
    * the datasets at `open`: no later change is missed. Ends when the service closes the connection; then call it again.
    * trainyard only.
-   * @example for await (const event of client.allEvents()) if (event.type === 'dataset') console.log(event.dataset.name);
    */
   async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
-    yield* datasetEventsIn((signal) => this.#requests.response('account.events', {}, { signal }), options);
+    const { datasetOf } = await import('./contract.js');
+    const open = (signal: AbortSignal) => this.#requests.response('account.events', {}, { signal });
+    for await (const { name, data } of eventsIn(open, options)) {
+      if (name === 'open') yield { type: 'open' };
+      if (name === 'dataset') yield { type: 'dataset', dataset: datasetOf(data) };
+      if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
+    }
   }
 
   /**
    * Uploads one file of at most 150,000,000 bytes in one request. Use `ifMatch` to replace only the file that you have read.
-   * @example await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']));
    */
   upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}) {
     return this.#requests.upload(id, { filename, bytes }, options);
@@ -202,9 +219,6 @@ export class TrainyardClient {
    * Reserves files by filename and exact size in bytes, and returns a link for each, under the filename as it was given. The
    * dataset is UPLOADING until all of them are stored or their links expire. `ifMatch` has the ETags of files that uploads
    * replace, by filename; null: no file of that name may exist (trainyard only).
-   * @example
-   * const { 'clip.mp4': link } = await client.uploadLinks(dataset.id, { 'clip.mp4': clip.size });
-   * await fetch(link!.upload_url, { method: 'PUT', headers: link!.headers, body: clip });
    */
   async uploadLinks(
     id: string,
@@ -218,17 +232,13 @@ export class TrainyardClient {
   /**
    * Uploads files concurrently, except those that the dataset has with the same SHA-256. They are reserved together first, so
    * that it is UPLOADING until the last one is stored. Retries temporary failures; a file that fails for good is in `failed`.
-   * @example const { stored, unchanged, failed } = await client.push(dataset, files, { concurrency: 8 });
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}) {
     const { attempts, fetch } = this.#requests;
     return pushFiles(this, dataset.id, files, { attempts, fetch, ...options });
   }
 
-  /**
-   * Returns the files that `push` would upload: those that the dataset does not have with the same SHA-256.
-   * @example const changed = await client.missing(dataset, files);
-   */
+  /** Returns the files that `push` would upload: those that the dataset does not have with the same SHA-256. */
   missing(
     dataset: { id: string },
     files: readonly PushFile[],
@@ -239,44 +249,31 @@ export class TrainyardClient {
 
   /**
    * Gets every file with its size, SHA-256 and facts: of now, of a `revision`, or of a kept `digest`. trainyard only.
-   * @example const { digest, files } = await client.manifest(dataset.id);
    */
   manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
     const query = { revision: options.revision, digest };
     return this.#requests.json('dataset.manifest', { id }, { query, signal: options.signal });
   }
 
-  /**
-   * Lists one page of files, ordered by filename; `next_after` is the `after` of the next page. trainyard only.
-   * @example const { files, next_after } = await client.files(dataset.id, { limit: 100, kind: 'image' });
-   */
+  /** Lists one page of files, ordered by filename; `next_after` is the `after` of the next page. trainyard only. */
   files(id: string, query: { limit: number; kind?: WireFileKind; after?: string }, options: CallOptions = {}) {
     return this.#requests.json('files.list', { id }, { query, ...options });
   }
 
-  /**
-   * Reads the bytes of a file, starting at the byte `from`. trainyard only.
-   * @example const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
-   */
+  /** Reads the bytes of a file, starting at the byte `from`. trainyard only. */
   file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}) {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
     const query = { revision: options.revision };
     return this.#requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
   }
 
-  /**
-   * Reads a small WebP of an image. trainyard only.
-   * @example const thumbnail = await (await client.thumbnail(dataset.id, 'yard_01.jpg')).blob();
-   */
+  /** Reads a small WebP of an image. trainyard only. */
   thumbnail(id: string, filename: string, options: RevisionOptions = {}) {
     const query = { revision: options.revision };
     return this.#requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
   }
 
-  /**
-   * Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only.
-   * @example image.src = (await client.downloadLinks(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
-   */
+  /** Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */
   async downloadLinks(id: string, options: CallOptions = {}) {
     const link = await this.#requests.json('files.download-link', { id }, options);
     return new DownloadLinks(this.#requests.urlOf(`/${encodeURIComponent(id)}`), link);
@@ -285,32 +282,24 @@ export class TrainyardClient {
   /**
    * Gets a link to the tar archive of a READY state, valid for `seconds` (an hour; at most a week). It has the controls and
    * the mask of that moment, too. trainyard only.
-   * @example const { url, expires_at } = await client.tarLink(dataset.id, { seconds: 86_400 });
    */
   tarLink(id: string, { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {}) {
     return this.#requests.json('tar.link', { id }, { query, signal });
   }
 
-  /**
-   * Deletes a file, and any pending or rejected upload of its name. trainyard only.
-   * @example await client.removeFile(dataset.id, 'yard_01.jpg');
-   */
+  /** Deletes a file, and any pending or rejected upload of its name. trainyard only. */
   removeFile(id: string, filename: string, options: WriteOptions = {}) {
     return this.#requests.remove('file.delete', { id, filename }, options);
   }
 
   /**
    * Deletes the pending, rejected or expired upload of a filename. A stored file of that name stays. trainyard only.
-   * @example await client.withdraw(dataset.id, 'clip.mp4');
    */
   withdraw(id: string, filename: string, options: CallOptions = {}) {
     return this.#requests.remove('upload.withdraw', { id, filename }, options);
   }
 
-  /**
-   * Deletes a dataset and all its files.
-   * @example await client.remove(dataset.id);
-   */
+  /** Deletes a dataset and all its files. */
   remove(id: string, options: CallOptions = {}) {
     return this.#requests.remove('dataset.delete', { id }, options);
   }

@@ -35,30 +35,10 @@ export function datasetOf(event: unknown): WireDataset {
   return checked(wireDataset, event);
 }
 
-/**
- * Checks an answer against its schema. Fields that the schema does not have stay. A field that is null where the schema has no
- * null is removed, since some services send it for a field that is missing.
- *
- * @throws TrainyardError
- */
+/** Checks an answer against its schema. Fields that the schema does not have stay. @throws TrainyardError */
 function checked<S extends z.ZodType>(schema: S, answer: unknown): z.output<S> {
-  let { error } = schema.safeParse(answer);
-  if (error !== undefined && removeNulls(answer, error)) error = schema.safeParse(answer).error;
+  const { error } = schema.safeParse(answer);
   if (error === undefined) return answer as z.output<S>;
   const [{ path, message } = { path: '', message: 'is not valid' }] = faultsIn(error);
   throw invalidAnswer(200, `${path || 'it'} ${message.replace(/^Invalid (input|string|value): /, 'is not valid: ')}.`);
-}
-
-/** Removes the fields that are null and at fault. @returns whether there were any */
-function removeNulls(answer: unknown, { issues }: z.ZodError): boolean {
-  let hasRemoved = false;
-  for (const { path } of issues) {
-    let holder = answer as Record<PropertyKey, unknown>;
-    for (const key of path.slice(0, -1)) holder = holder[key] as Record<PropertyKey, unknown>;
-    const name = path.at(-1);
-    if (name === undefined || holder[name] !== null) continue;
-    delete holder[name];
-    hasRemoved = true;
-  }
-  return hasRemoved;
 }

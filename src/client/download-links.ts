@@ -3,6 +3,10 @@ import type { WireDownloadLink } from '../api/schemas.js';
 /**
  * Builds URLs of one dataset's files that need no token until they expire. They contain a signature instead, which stays
  * the same for an hour, so that a browser can cache the files.
+ * @example
+ * const links = await client.downloadLinks(dataset.id);
+ * image.src = links.thumbnail({ filename: 'yard_01.jpg' });
+ * video.src = links.file({ filename: 'clip.mp4' });
  */
 export class DownloadLinks {
   readonly expiresAt: Date;
@@ -20,25 +24,18 @@ export class DownloadLinks {
   /**
    * The URL of a file. With `sha256`, a browser caches the bytes for good; with `download`, it saves the file instead of
    * showing it. With `revision`, it is the file of that revision.
-   * @example video.src = links.file({ filename: 'clip.mp4' });
    */
   file({ filename, sha256, revision }: NamedFile, { download = false }: { download?: boolean } = {}): string {
     const parameters = { sha256, revision, ...(download && { download: 'true' as const }) };
     return this.#urlOf(`/files/${encodeURIComponent(filename)}`, parameters);
   }
 
-  /**
-   * The URL of a small WebP of an image; `sha256` and `revision` as in `file`.
-   * @example image.src = links.thumbnail({ filename: 'yard_01.jpg' });
-   */
+  /** The URL of a small WebP of an image; `sha256` and `revision` as in `file`. */
   thumbnail({ filename, sha256, revision }: NamedFile): string {
     return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, { sha256, revision });
   }
 
-  /**
-   * The URL of a zip archive of all files, or of all files of a revision.
-   * @example location.href = links.zip();
-   */
+  /** The URL of a zip archive of all files, or of all files of a revision. */
   zip(options: { readonly revision?: number } = {}): string {
     return this.#urlOf('/zip', options);
   }

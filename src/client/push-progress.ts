@@ -27,7 +27,6 @@ export interface PushResult {
 }
 
 export interface PushListeners {
-  /** Called after each change. */
   readonly onProgress?: (progress: PushProgress) => void;
   /**
    * Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails.
@@ -55,10 +54,6 @@ export class PushCounter {
     this.#listeners = listeners;
   }
 
-  isFinished(file: PushFile): boolean {
-    return this.#outcomes.has(file);
-  }
-
   sent(file: PushFile, bytes: number): void {
     this.#inFlight.set(file, bytes);
     this.#report();
@@ -78,11 +73,8 @@ export class PushCounter {
   result(): PushResult {
     const outcomes = [...this.#outcomes];
     const namesOf = (wanted: string) => outcomes.filter(([, outcome]) => outcome === wanted).map(([file]) => file.name);
-    return {
-      stored: namesOf('stored'),
-      unchanged: namesOf('unchanged'),
-      failed: outcomes.flatMap(([{ name }, outcome]) => (outcome instanceof Error ? [{ name, error: outcome }] : [])),
-    };
+    const failed = outcomes.flatMap(([{ name }, error]) => (error instanceof Error ? [{ name, error }] : []));
+    return { stored: namesOf('stored'), unchanged: namesOf('unchanged'), failed };
   }
 
   #report(): void {

@@ -9,7 +9,6 @@ import { TrainyardError } from './trainyard-error.js';
 
 const DEFAULT_CONCURRENCY = 4;
 
-/** Links requested for one file before it fails. */
 const MAX_LINKS = 5;
 
 /** Sends a body to a link, and reports how many of its bytes have been sent. Must not throw for an HTTP status. */
@@ -49,78 +48,69 @@ export async function missingFiles(
   calls: PushCalls,
   id: string,
   files: readonly PushFile[],
-  { concurrency = DEFAULT_CONCURRENCY, signal }: Pick<PushOptions, 'concurrency' | 'signal'>,
+  options: Pick<PushOptions, 'concurrency' | 'signal'>,
 ): Promise<PushFile[]> {
-  return filesToSend(files, await storedFiles(calls, id, { signal }), { concurrency, signal });
+  return filesToSend(files, await storedFiles(calls, id, options), options);
 }
 
+type RunOptions = PushOptions & { attempts: number; fetch: typeof fetch };
+
 /** See `TrainyardClient.push`. */
-export function pushFiles(
+export async function pushFiles(
   calls: PushCalls,
   id: string,
   files: readonly PushFile[],
   options: RunOptions,
 ): Promise<PushResult> {
-  return new Push(calls, id, options).run(files);
+  const { signal, concurrency = DEFAULT_CONCURRENCY } = options;
+  const progress = new PushCounter(files, options);
+  const stored = await storedFiles(calls, id, options);
+  const missing = await filesToSend(files, stored, options, (file) => progress.finish(file, 'unchanged'));
+  // Another client may store the same bytes meanwhile. One request at the end tells for all of these files.
+  const changed = new Map<PushFile, Error>();
+  const fail = (file: PushFile, error: Error) => {
+    if (error instanceof TrainyardError && error.status === 412) changed.set(file, error);
+    else progress.finish(file, error);
+  };
+  const push = new Push(calls, id, { ...options, stored, progress });
+  // The service makes no links for empty files; `upload` sends them.
+  const rejected = await push.reserve(missing.filter((file) => file.size > 0));
+  for (const [file, error] of rejected) fail(file, error);
+  const remaining = missing.filter((file) => !rejected.has(file));
+  await forEachConcurrent(remaining, concurrency, async (file) => {
+    signal?.throwIfAborted();
+    try {
+      progress.finish(file, 'stored', await push.send(file));
+    } catch (error) {
+      signal?.throwIfAborted();
+      await push.endAfter(error, file);
+      fail(file, error instanceof Error ? error : new Error(String(error)));
+    }
+  });
+  const now = changed.size === 0 ? stored : await storedFiles(calls, id, options);
+  for (const [file, error] of changed) {
+    const isThere = (await compareContent(file, now.get(storedName(file)))) === 'same';
+    progress.finish(file, isThere ? 'unchanged' : error);
+  }
+  return progress.result();
 }
 
-type RunOptions = PushOptions & { attempts: number; fetch: typeof fetch };
-
-/** One push of files to a dataset. */
 class Push {
   readonly #calls: PushCalls;
   readonly #id: string;
-  readonly #options: RunOptions;
-  readonly #send: SendBody;
-  /** The files of the dataset before the push. */
-  #stored = new Map<string, UploadedBytes>();
+  readonly #options: RunOptions & { stored: StoredFiles; progress: PushCounter };
   readonly #links = new Map<PushFile, WireUploadLink>();
 
-  constructor(calls: PushCalls, id: string, options: RunOptions) {
+  /** @param options.stored the files of the dataset before the push */
+  constructor(calls: PushCalls, id: string, options: RunOptions & { stored: StoredFiles; progress: PushCounter }) {
     this.#calls = calls;
     this.#id = id;
     this.#options = options;
-    this.#send = options.send ?? sendWith(options.fetch);
-  }
-
-  async run(files: readonly PushFile[]): Promise<PushResult> {
-    const { signal, concurrency = DEFAULT_CONCURRENCY } = this.#options;
-    const progress = new PushCounter(files, this.#options);
-    this.#stored = await storedFiles(this.#calls, this.#id, { signal });
-    const onUnchanged = (file: PushFile) => progress.finish(file, 'unchanged');
-    const missing = await filesToSend(files, this.#stored, { concurrency, signal, onUnchanged });
-    // Another client may store the same bytes meanwhile. One request at the end tells for all of these files.
-    const changed = new Map<PushFile, Error>();
-    const fail = (file: PushFile, error: Error) => {
-      if (error instanceof TrainyardError && error.status === 412) changed.set(file, error);
-      else progress.finish(file, error);
-    };
-    // The service makes no links for empty files; `upload` sends them.
-    const nonEmpty = missing.filter((file) => file.size > 0);
-    const rejected = await this.#reserve(nonEmpty);
-    for (const [file, error] of rejected) fail(file, error);
-    const remaining = missing.filter((file) => !rejected.has(file));
-    await forEachConcurrent(remaining, concurrency, async (file) => {
-      signal?.throwIfAborted();
-      try {
-        progress.finish(file, 'stored', await this.#sendFile(file, progress));
-      } catch (error) {
-        signal?.throwIfAborted();
-        await this.#endAfter(error, file);
-        fail(file, error instanceof Error ? error : new Error(String(error)));
-      }
-    });
-    const now = changed.size === 0 ? this.#stored : await storedFiles(this.#calls, this.#id, { signal });
-    for (const [file, error] of changed) {
-      const isThere = (await compareContent(file, now.get(storedName(file)))) === 'same';
-      progress.finish(file, isThere ? 'unchanged' : error);
-    }
-    return progress.result();
   }
 
   /** @returns the SHA-256 of the stored file, as `onFileFinished` gets it */
-  async #sendFile(file: PushFile, progress: PushCounter): Promise<string | undefined> {
-    const { attempts, signal, ifMatch } = this.#options;
+  async send(file: PushFile): Promise<string | undefined> {
+    const { attempts, signal, ifMatch, progress } = this.#options;
     progress.sent(file, 0);
     if (!this.#links.has(file)) {
       const options = { ifMatch: ifMatch?.[file.name], signal };
@@ -129,7 +119,7 @@ class Push {
     for (let used = 1; ; used++) {
       const link = this.#links.get(file)!;
       try {
-        return await withRetries((one) => this.#sendOnce(file, { link, progress, signal: one }), { attempts, signal });
+        return await withRetries((one) => this.#sendOnce(file, link, one), { attempts, signal });
       } catch (error) {
         // 403: the link has expired or was replaced by a newer one. 409: it has been used.
         if (!(error instanceof TrainyardError) || ![403, 409].includes(error.status)) throw error;
@@ -138,19 +128,17 @@ class Push {
         if (used >= MAX_LINKS) throw error;
         // Another client uploads the same file: each new link ends the other's upload, so one of the two has to wait.
         if (error.code === 'link_withdrawn') await sleep(delayBefore(used, error), signal);
-        const reason = (await this.#reserve([file])).get(file);
+        const reason = (await this.reserve([file])).get(file);
         if (reason !== undefined) throw reason;
       }
     }
   }
 
-  async #sendOnce(
-    file: PushFile,
-    { link, progress, signal }: { link: WireUploadLink; progress: PushCounter; signal: AbortSignal | undefined },
-  ): Promise<string | undefined> {
+  async #sendOnce(file: PushFile, link: WireUploadLink, signal: AbortSignal | undefined) {
+    const { progress, fetch, send = sendWith(fetch) } = this.#options;
     progress.sent(file, 0);
     const body = await openFile(file);
-    const answer = this.#send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
+    const answer = send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
     const response = abortable(await untilAborted(answer, signal), signal);
     if (!response.ok) throw await errorOf(response);
     return storedSha256In(await shortJsonOf(response));
@@ -161,15 +149,15 @@ class Push {
     const now = await storedFiles(this.#calls, this.#id, this.#options);
     const content = await compareContent(file, now.get(name));
     // Without a SHA-256, a stored file of the same size may be older than this push.
-    return content === 'same' || (content === 'unknown' && this.#stored.get(name)?.size_bytes !== file.size);
+    return content === 'same' || (content === 'unknown' && this.#options.stored.get(name)?.size_bytes !== file.size);
   }
 
   /** Throws if the error of one file ends the push: the service does not answer, the dataset is gone, or its disk is full. */
-  async #endAfter(error: unknown, file: PushFile): Promise<void> {
+  async endAfter(error: unknown, file: PushFile): Promise<void> {
     const { signal } = this.#options;
-    if (error instanceof TrainyardError || error instanceof TypeError) {
-      const status = error instanceof TrainyardError ? error.status : undefined;
-      if (status === 507) throw error;
+    const status = error instanceof TrainyardError ? error.status : undefined;
+    if (status === 507) throw error;
+    if (status !== undefined || error instanceof TypeError) {
       // These concern one file.
       if (![412, 413, 415, 422].includes(status ?? 0)) await this.#calls.status(this.#id, { signal });
       return;
@@ -181,7 +169,7 @@ class Push {
   }
 
   /** Reserves files in one request. If the service rejects some, the others are requested again. @returns why, by file */
-  async #reserve(files: readonly PushFile[]): Promise<Map<PushFile, Error>> {
+  async reserve(files: readonly PushFile[]): Promise<Map<PushFile, Error>> {
     const { ifMatch = {}, signal } = this.#options;
     const rejected = new Map<PushFile, Error>();
     for (let remaining = files; remaining.length > 0; remaining = files.filter((file) => !rejected.has(file))) {
@@ -189,19 +177,18 @@ class Push {
       const tags = Object.fromEntries(Object.entries(ifMatch).filter(([name]) => Object.hasOwn(sizes, name)));
       const conditions = Object.keys(tags).length === 0 ? {} : { ifMatch: tags };
       try {
-        const links = new Map(
-          Object.entries(await this.#calls.uploadLinks(this.#id, sizes, { ...conditions, signal })),
-        );
+        const links = await this.#calls.uploadLinks(this.#id, sizes, { ...conditions, signal });
         for (const file of remaining) {
-          const link = links.get(file.name);
-          if (link !== undefined) this.#links.set(file, link);
+          if (Object.hasOwn(links, file.name)) this.#links.set(file, links[file.name]!);
         }
         break;
       } catch (error) {
         const errors = error instanceof TrainyardError ? errorsByFilename(error) : new Map<string, TrainyardError>();
-        const concerned = remaining.filter(({ name }) => errors.has(name) || errors.has(name.normalize('NFC')));
-        if (concerned.length === 0) throw error;
-        for (const file of concerned) rejected.set(file, errors.get(file.name) ?? errors.get(storedName(file))!);
+        for (const file of remaining) {
+          const reason = errors.get(file.name) ?? errors.get(storedName(file));
+          if (reason !== undefined) rejected.set(file, reason);
+        }
+        if (!remaining.some((file) => rejected.has(file))) throw error;
       }
     }
     return rejected;
@@ -214,33 +201,33 @@ function storedSha256In(answer: unknown): string | undefined {
   return checking === true ? undefined : sha256;
 }
 
-/** The service stores names in Unicode NFC. */
 function storedName(file: PushFile): string {
   return file.name.normalize('NFC');
 }
 
-type UploadedBytes = Pick<WireFile, 'filename' | 'size_bytes' | 'sha256'>;
+type StoredFiles = ReadonlyMap<string, Pick<WireFile, 'filename' | 'size_bytes' | 'sha256'>>;
 
 /** The files of the dataset, those that are still being checked included. */
-async function storedFiles(calls: PushCalls, id: string, options: CallOptions): Promise<Map<string, UploadedBytes>> {
-  const { files, checking = [] } = await calls.status(id, options);
+async function storedFiles(calls: PushCalls, id: string, { signal }: CallOptions): Promise<StoredFiles> {
+  const { files, checking = [] } = await calls.status(id, { signal });
   return new Map([...files, ...checking].map((file) => [file.filename, file]));
 }
 
 /** The files without those that are known to be stored with the same bytes, in their order. */
 async function filesToSend(
   files: readonly PushFile[],
-  stored: ReadonlyMap<string, UploadedBytes>,
-  options: { concurrency: number; signal: AbortSignal | undefined; onUnchanged?: (file: PushFile) => void },
+  stored: StoredFiles,
+  { concurrency = DEFAULT_CONCURRENCY, signal }: Pick<PushOptions, 'concurrency' | 'signal'>,
+  onUnchanged?: (file: PushFile) => void,
 ): Promise<PushFile[]> {
-  const missing = new Set(files);
-  await forEachConcurrent(files, options.concurrency, async (file) => {
-    options.signal?.throwIfAborted();
+  const unchanged = new Set<PushFile>();
+  await forEachConcurrent(files, concurrency, async (file) => {
+    signal?.throwIfAborted();
     if ((await compareContent(file, stored.get(storedName(file)))) !== 'same') return;
-    missing.delete(file);
-    options.onUnchanged?.(file);
+    unchanged.add(file);
+    onUnchanged?.(file);
   });
-  return [...missing];
+  return files.filter((file) => !unchanged.has(file));
 }
 
 /** Splits the error of a rejected batch into one error for each file that it names. */

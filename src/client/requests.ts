@@ -85,7 +85,7 @@ function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 /** What a call of a route sends, besides the parameters of its path. */
-interface RouteCall<N extends RouteName> extends CallOptions, Pick<RetryOptions, 'isRepeatable' | 'onRepeat'> {
+interface RouteCall<N extends RouteName> extends CallOptions, Pick<RetryOptions, 'isRepeatable'> {
   readonly query?: { readonly [K in keyof QueryOf<N>]?: QueryOf<N>[K] | undefined };
   readonly body?: DeepReadonly<SentBodyOf<N>>;
   readonly headers?: Record<string, string>;
@@ -96,13 +96,6 @@ interface OnceOptions extends CallOptions {
   readonly body?: FormData | string;
   /** Ends the body of the answer; `signal` if it is not given. */
   readonly bodySignal?: AbortSignal | undefined;
-}
-
-/** The answer to a change that may be the second attempt at it. */
-interface ChangeAnswer<N extends RouteName> {
-  readonly answer: AnswerOf<N>;
-  /** True if an earlier attempt may have been carried out, and its answer was lost: this one then finds what it did. */
-  readonly isRepeated: boolean;
 }
 
 /** Calls the routes of the contract with the token or as the page, and repeats calls that fail for the moment. */
@@ -140,89 +133,84 @@ export class Requests {
    *
    * @throws TrainyardError; DOMException TimeoutError if the answer takes longer than `answerSeconds`
    */
-  async json<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<AnswerOf<N>> {
+  async json<N extends RouteName>(name: N, params: ParamsOf<N>, call?: RouteCall<N>): Promise<AnswerOf<N>> {
+    return (await this.change(name, params, call)).answer;
+  }
+
+  /**
+   * Calls a route that answers with JSON.
+   *
+   * @returns `isRepeated` if an earlier attempt may have been carried out, and its answer was lost: this one then finds what it did
+   * @throws as `json` does
+   */
+  async change<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}) {
     const { addressOf, checkedAnswer } = await this.#contract;
     const { method, target } = addressOf(name, params, call.query);
     const request = requestOf(call);
-    const work = (attemptSignal: AbortSignal | undefined) =>
+    const work = (attempt: AbortSignal | undefined, isRepeated: boolean) =>
       withTimeout(this.#answerSeconds * 1000, (timeout) =>
-        withAnySignal([attemptSignal, timeout], async (signal) => {
+        withAnySignal([attempt, timeout], async (signal) => {
           // The body is read within the attempt: a connection may break in the middle of an answer.
           const answer = await jsonOf(await this.once(method, target, { ...request, signal }));
-          return checkedAnswer(name, answer);
+          return { answer: checkedAnswer(name, answer), isRepeated };
         }),
       );
     return withRetries(work, { ...call, attempts: this.attempts });
   }
 
-  /** Calls a route that changes something, and says whether the call was repeated. @throws as `json` does */
-  async change<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N>): Promise<ChangeAnswer<N>> {
-    let isRepeated = false;
-    const answer = await this.json(name, params, { ...call, onRepeat: () => (isRepeated = true) });
-    return { answer, isRepeated };
-  }
-
   /** Calls a route that answers with bytes. */
   async response<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<Response> {
-    const { addressOf } = await this.#contract;
-    const { method, target } = addressOf(name, params, call.query);
+    const { method, target } = (await this.#contract).addressOf(name, params, call.query);
     const request = requestOf(call);
+    // The body is read after the attempt, and ends with the signal of the caller.
     const work = (signal: AbortSignal | undefined) =>
-      // The body is read after the attempt, and ends with the signal of the caller.
       this.once(method, target, { ...request, signal, bodySignal: call.signal });
     return withRetries(work, { ...call, attempts: this.attempts });
   }
 
   /**
-   * Uploads a file. If an earlier attempt stored it and its answer was lost, the condition is no longer met. The file is then
-   * sent once more to replace itself, which changes nothing and has the answer, without a revision.
+   * Uploads a file. If the condition is not met and the file that is there has the same bytes, an earlier attempt may have stored
+   * them and lost the answer. They are then sent once more to replace themselves, which changes nothing.
    *
    * @throws TrainyardError, also a 412 if another client has changed the file
    */
   async upload(
     id: string,
     { filename, bytes }: { filename: string; bytes: Blob },
-    { signal, ...condition }: WriteOptions,
+    { signal: caller, ifMatch }: WriteOptions,
   ): Promise<AnswerOf<'file.upload'>> {
     const { addressOf, checkedAnswer } = await this.#contract;
     const { method, target } = addressOf('file.upload', { id });
-    let isRepeated = false;
-    const send = async (options: WriteOptions) => {
+    const send = async (condition: WriteOptions) => {
       const body = new FormData();
       body.append('file', bytes, filename);
-      const response = await this.once(method, target, {
-        headers: conditionHeaders(options),
-        body,
-        signal: options.signal,
-      });
+      const { signal } = condition;
+      const response = await this.once(method, target, { headers: conditionHeaders(condition), body, signal });
       return checkedAnswer('file.upload', await jsonOf(response));
     };
-    const work = async (attemptSignal: AbortSignal | undefined) => {
-      try {
-        return await send({ ...condition, signal: attemptSignal });
-      } catch (error) {
-        const current = isRepeated && error instanceof TrainyardError ? error.current : undefined;
+    const work = (signal: AbortSignal | undefined) =>
+      send({ ifMatch, signal }).catch(async (error) => {
+        const current = error instanceof TrainyardError ? error.current : undefined;
         if (!current || !(await hasBytes(current, bytes))) throw error;
-        return send({ ifMatch: current.etag, signal: attemptSignal });
-      }
-    };
-    return withRetries(work, { attempts: this.attempts, signal, onRepeat: () => (isRepeated = true) });
+        return send({ ifMatch: current.etag, signal });
+      });
+    return withRetries(work, { attempts: this.attempts, signal: caller });
   }
 
   /** Calls a route that deletes something. */
-  async remove<N extends RouteName>(name: N, params: ParamsOf<N>, { signal, ...options }: WriteOptions): Promise<void> {
-    const { addressOf } = await this.#contract;
-    const { method, target } = addressOf(name, params);
-    const headers = conditionHeaders(options);
-    let isRepeated = false;
-    const work = async (attemptSignal: AbortSignal | undefined) => {
-      await (await this.once(method, target, { headers, signal: attemptSignal })).body?.cancel();
+  async remove<N extends RouteName>(name: N, params: ParamsOf<N>, { signal: caller, ifMatch }: WriteOptions) {
+    const { method, target } = (await this.#contract).addressOf(name, params);
+    const headers = conditionHeaders({ ifMatch });
+    const work = async (signal: AbortSignal | undefined, isRepeated: boolean) => {
+      try {
+        await (await this.once(method, target, { headers, signal })).body?.cancel();
+      } catch (error) {
+        // An earlier attempt may have deleted it and lost the answer. With a condition, the answer is then a 412.
+        const isGone = error instanceof TrainyardError && (error.status === 404 || error.current === null);
+        if (!isRepeated || !isGone) throw error;
+      }
     };
-    await withRetries(work, { attempts: this.attempts, signal, onRepeat: () => (isRepeated = true) }).catch((error) => {
-      // An earlier attempt may have deleted it and lost the answer. With a condition, the answer is then a 412.
-      const isGone = error instanceof TrainyardError && (error.status === 404 || error.current === null);
-      if (!isRepeated || !isGone) throw error;
-    });
+    await withRetries(work, { attempts: this.attempts, signal: caller });
   }
 
   /**
@@ -238,11 +226,7 @@ export class Requests {
     requireSegments(target);
     const answer = this.fetch(this.urlOf(target), {
       method,
-      headers: {
-        ...headers,
-        ...(method !== 'GET' && this.#changeHeaders),
-        ...this.#credential,
-      },
+      headers: { ...headers, ...(method !== 'GET' && this.#changeHeaders), ...this.#credential },
       // The API has no redirects, and one could send the token to another host.
       redirect: 'manual',
       ...(body !== undefined && { body }),

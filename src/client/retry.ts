@@ -6,8 +6,6 @@ export interface RetryOptions {
   readonly attempts: number;
   /** False if a second attempt could repeat what the first has done: then only 429 is retried, before which nothing was done. */
   readonly isRepeatable?: boolean | undefined;
-  /** Called before an attempt that repeats one which may have been carried out: its answer was lost, or a 5xx. */
-  readonly onRepeat?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -16,30 +14,32 @@ const MAX_DELAY_MS = 15_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
- * Runs `work` and retries it after a temporary failure: a broken connection, 429, and 5xx except 501 and 507; once after
- * an answer that takes too long. Waits as long
- * as `Retry-After` says, up to 60 s; otherwise uses exponential backoff with jitter.
+ * Runs `work` and retries it after a temporary failure: a broken connection, 429, and 5xx except 501 and 507; once after an answer
+ * that takes too long. Waits as long as `Retry-After` says, up to 60 s; otherwise uses exponential backoff with jitter.
  *
  * Each attempt has a signal of its own, which does not fire after the attempt. `fetch` releases its listener on a signal only at
  * garbage collection, so a signal shared by thousands of requests would collect thousands of listeners
  * (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
  *
+ * @param work also gets whether an earlier attempt may have been carried out: its answer was lost, or a 5xx
  * @throws the last error; the signal's reason
  */
 export async function withRetries<T>(
-  work: (signal: AbortSignal | undefined) => Promise<T>,
-  { attempts, isRepeatable = true, onRepeat, signal }: RetryOptions,
+  work: (signal: AbortSignal | undefined, isRepeated: boolean) => Promise<T>,
+  { attempts, isRepeatable = true, signal }: RetryOptions,
 ): Promise<T> {
+  let isRepeated = false;
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     try {
-      return await (signal === undefined ? work(undefined) : withAnySignal([signal], work));
+      if (signal === undefined) return await work(undefined, isRepeated);
+      return await withAnySignal([signal], (own) => work(own, isRepeated));
     } catch (error) {
       signal?.throwIfAborted();
-      if (attempt >= (isTimeout(error) ? Math.min(attempts, 2) : attempts) || !isTemporary(error, { isRepeatable }))
-        throw error;
+      const maxAttempts = isTimeout(error) ? Math.min(attempts, 2) : attempts;
+      if (attempt >= maxAttempts || !isTemporary(error, { isRepeatable })) throw error;
       await sleep(delayBefore(attempt, error), signal);
-      if (!isLimited(error)) onRepeat?.();
+      isRepeated ||= !isLimited(error);
     }
   }
 }

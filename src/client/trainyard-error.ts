@@ -56,7 +56,7 @@ function isRedirection({ status, type }: Response): boolean {
 
 function parseErrorBody(text: string): WireErrorBody | undefined {
   try {
-    const { error_code, error_message, detail, current } = parseJson(text);
+    const { error_code, error_message, detail, current } = JSON.parse(text);
     if (typeof error_code !== 'number' || typeof error_message !== 'string') return undefined;
     const fields = Array.isArray(detail) ? detail.filter(isFieldProblem) : [];
     return { error_code, error_message, detail: fields, ...(isCurrentFile(current) && { current }) };
@@ -72,22 +72,4 @@ function isCurrentFile(value: unknown): boolean {
 function isFieldProblem(field: unknown): boolean {
   const { path, message } = (field ?? {}) as { path?: unknown; message?: unknown };
   return typeof path === 'string' && typeof message === 'string';
-}
-
-/** Answers have fewer than ten levels. `JSON.stringify` calls itself for each, and exceeds the stack at some thousands. */
-const MAX_LEVELS = 100;
-
-/** Parses JSON of a server. @throws SyntaxError if it is not JSON, or is nested deeper than any answer */
-export function parseJson(text: string): ReturnType<typeof JSON.parse> {
-  let [levels, isInText] = [0, false];
-  for (let i = 0; i < text.length; i++) {
-    const character = text.charCodeAt(i);
-    if (character === 0x22) isInText = !isInText;
-    else if (isInText && character === 0x5c) i++;
-    else if (isInText) continue;
-    else if (character === 0x5b || character === 0x7b) levels++;
-    else if (character === 0x5d || character === 0x7d) levels--;
-    if (levels > MAX_LEVELS) throw new SyntaxError(`it has more than ${MAX_LEVELS} levels`);
-  }
-  return JSON.parse(text);
 }

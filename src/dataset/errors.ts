@@ -1,45 +1,48 @@
-/** The reasons why a request fails. `api/error-codes.ts` does not compile without the HTTP status of each. */
-export type ErrorCode =
-  | 'unauthorized'
-  | 'not_allowed'
-  | 'link_invalid'
-  | 'link_expired'
-  | 'link_withdrawn'
-  | 'dataset_not_found'
-  | 'file_not_found'
-  | 'revision_not_found'
-  | 'thumbnail_unavailable'
-  | 'account_not_found'
-  | 'token_not_found'
-  | 'webhook_not_found'
-  | 'delivery_not_found'
-  | 'name_taken'
-  | 'not_ready'
-  | 'dataset_linked'
-  | 'wrong_role'
-  | 'upload_finalized'
-  | 'bytes_replaced'
-  | 'precondition_failed'
-  | 'length_required'
-  | 'too_large'
-  | 'unsupported_type'
-  | 'unsupported_body'
-  | 'malformed_body'
-  | 'invalid_field'
-  | 'invalid_name'
-  | 'invalid_content'
-  | 'wrong_size'
-  | 'upload_cut_short'
-  | 'upload_too_slow'
-  | 'request_too_slow'
-  | 'check_too_slow'
-  | 'shutting_down'
-  | 'unavailable'
-  | 'too_many_requests'
-  | 'too_many_uploads'
-  | 'overloaded'
-  | 'no_space'
-  | 'quota_exceeded';
+/** The reasons why a request fails, each with its `error_code` on the wire: the HTTP status followed by three digits. */
+export const ERRORS = {
+  unauthorized: 401001,
+  link_invalid: 403001,
+  link_expired: 403002,
+  link_withdrawn: 403003,
+  not_allowed: 403004,
+  dataset_not_found: 404001,
+  file_not_found: 404002,
+  thumbnail_unavailable: 404004,
+  account_not_found: 404005,
+  token_not_found: 404006,
+  revision_not_found: 404007,
+  webhook_not_found: 404008,
+  delivery_not_found: 404009,
+  upload_too_slow: 408001,
+  request_too_slow: 408002,
+  name_taken: 409001,
+  upload_finalized: 409002,
+  bytes_replaced: 409003,
+  not_ready: 409004,
+  dataset_linked: 409005,
+  wrong_role: 409006,
+  length_required: 411001,
+  precondition_failed: 412001,
+  too_large: 413001,
+  unsupported_type: 415001,
+  unsupported_body: 415002,
+  malformed_body: 422001,
+  invalid_field: 422002,
+  invalid_name: 422003,
+  invalid_content: 422004,
+  wrong_size: 422005,
+  upload_cut_short: 422006,
+  too_many_requests: 429001,
+  too_many_uploads: 429002,
+  shutting_down: 503001,
+  unavailable: 503002,
+  check_too_slow: 503003,
+  overloaded: 503004,
+  no_space: 507001,
+  quota_exceeded: 507002,
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
 
 /** An invalid field of a request; `path` is dotted (`filenameToByteSize.clip.mp4`). */
 export interface FieldProblem {

@@ -3,7 +3,7 @@ import type { WireErrorCode } from '../api/error-codes.js';
 import type { DatasetFile } from '../dataset/dataset.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import { onceAnswered } from './connections/disconnect.js';
-import { isRead } from './register-routes.js';
+import { isRead, rowOf } from './register-routes.js';
 import { timeOf } from './to-wire.js';
 
 declare module 'fastify' {
@@ -24,7 +24,7 @@ export function recordRequests(scope: FastifyInstance, auditLog: AuditLog | unde
     const { routeOptions, grant, audited, failure } = request;
     if (audited === undefined && (isRead(request) || grant === undefined)) return;
     const { route } = routeOptions.config;
-    const isLink = route === 'upload.receive';
+    const isLink = rowOf(request)?.link === 'upload';
     auditLog.add({
       time: timeOf(now()),
       action: isLink ? 'file.upload' : (route ?? ''),

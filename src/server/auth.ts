@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { RouteName } from '../api/routes.js';
 import { ServiceError } from '../dataset/errors.js';
 import { datasetNotFound } from '../service/datasets.js';
 import type { DatasetScope } from '../service/dataset-view.js';
@@ -23,14 +22,6 @@ declare module 'fastify' {
     secret: string;
   }
 }
-
-/** Routes that answer with the bytes of files, which may take as long as its client is slow. */
-const DOWNLOADS: ReadonlySet<string | undefined> = new Set<RouteName>([
-  'file.read',
-  'files.archive',
-  'files.zip',
-  'tar.read',
-]);
 
 export interface AuthOptions {
   readonly accounts: Accounts;
@@ -108,7 +99,7 @@ export function requireToken(scope: FastifyInstance, options: AuthOptions): void
     request.accountId = request.grant?.accountId ?? (await accountByLink(request));
     onceClosed(reply.raw, requestsInFlight.hold(request.accountId));
     await requestRate.admit(request.accountId, { isPoll: route === 'dataset.status' });
-    if (DOWNLOADS.has(route)) onceClosed(reply.raw, downloadsInFlight.hold(request.accountId));
+    if (rowOf(request)?.isDownload) onceClosed(reply.raw, downloadsInFlight.hold(request.accountId));
     if (request.grant !== undefined) requireRight(request, request.grant);
     // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.
     if (credential?.isSession === true) reply.header('cache-control', 'private, no-cache');

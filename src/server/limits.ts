@@ -89,7 +89,7 @@ export class RequestRate {
     const delayMs = this.#requests.take(accountId);
     if (delayMs === 0) return;
     const retryAfterSeconds = Math.ceil(delayMs / 1000);
-    const message = `The account sends more than ${this.#perSecond} requests a second (--account-requests-per-second). Try again in ${retryAfterSeconds} s.`;
+    const message = `The account sends more than ${this.#perSecond} requests a second. Try again in ${retryAfterSeconds} s.`;
     throw new ServiceError('too_many_requests', message, { retryAfterSeconds });
   }
 }

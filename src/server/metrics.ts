@@ -104,13 +104,13 @@ export class Metrics {
     });
   }
 
-  /** Shows limits under the names of their settings. */
+  /** Shows limits by name. */
   limits({ account, ...process }: Limits): void {
     this.limit('accountBytes', account.bytes);
     for (const [name, limit] of Object.entries(process)) this.limit(name, limit);
   }
 
-  /** @param name of the setting, as the configuration has it: `maxFileBytes` */
+  /** @param name in the case of the configuration: `maxFileBytes` */
   limit(name: string, limit: number): void {
     this.#limits.set({ setting: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) }, limit);
   }

@@ -161,24 +161,33 @@ const ERRORS_OF_ANY_REQUEST: readonly WireErrorCode[] = [
   'unavailable',
 ];
 
+/** The error if a parameter of a path names nothing. */
+const NOT_FOUND: Readonly<Record<string, WireErrorCode>> = {
+  id: 'dataset_not_found',
+  filename: 'file_not_found',
+  number: 'revision_not_found',
+  token_id: 'token_not_found',
+  share_id: 'token_not_found',
+  webhook_id: 'webhook_not_found',
+  delivery_id: 'delivery_not_found',
+};
+
 /** Every error that the route can answer with. */
 function errorsOf(row: Route): Set<WireErrorCode> {
-  const { at, access, link, query, body, bodyType, errors = [] } = row;
+  const { at, link, query, body, bodyType, errors = [] } = row;
   const isGet = at.startsWith('GET ');
   const codes: WireErrorCode[] = [...ERRORS_OF_ANY_REQUEST, ...errors];
   if (hasBasePath(row)) {
-    codes.push('unauthorized', 'too_many_requests');
-    if (!isGet && access === undefined) codes.push('not_allowed');
-    if (link !== undefined) codes.push('link_invalid', 'link_expired');
-    if (link === 'tar') codes.push('link_withdrawn');
-    if (at.includes('/:id')) codes.push('dataset_not_found');
-    if (at.endsWith('/:filename')) codes.push('file_not_found');
+    // A share may call few routes, and none about an earlier revision.
+    codes.push('unauthorized', 'too_many_requests', 'not_allowed');
+    if (link !== undefined) codes.push('link_invalid', 'link_expired', 'link_withdrawn');
+    for (const [, parameter = ''] of at.matchAll(/:(\w+)/g)) codes.push(NOT_FOUND[parameter]!);
   }
   if (!isGet) codes.push('no_space');
   // JSON is parsed also where no schema describes it.
   const takesJson = !isGet && bodyType === undefined;
   if (takesJson) codes.push('unsupported_body', 'malformed_body');
-  if (query !== undefined || (takesJson && body !== undefined)) codes.push('invalid_field');
+  if (query !== undefined || at.includes(':number') || (takesJson && body !== undefined)) codes.push('invalid_field');
   return new Set(codes);
 }
 

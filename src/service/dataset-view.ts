@@ -83,9 +83,9 @@ export async function datasetViewOf(
   const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
   const linkedFrom = async () => {
     if (!dataset.isLinkedTo) return [];
-    return boundIds === null
-      ? catalog.links.linkingTo(dataset.id, MAX_LINKED_FROM)
-      : catalog.links.linkingAmong(boundIds, dataset.id);
+    const linking = await catalog.links.linkingTo(dataset.id);
+    const known = boundIds === null ? linking : linking.filter(({ id }) => boundIds.includes(id));
+    return known.slice(0, MAX_LINKED_FROM);
   };
   return {
     dataset,

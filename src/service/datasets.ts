@@ -127,11 +127,7 @@ export class DatasetService {
     return this.summary(key);
   }
 
-  /**
-   * Deletes a dataset.
-   *
-   * @throws ServiceError `dataset_not_found`; `dataset_linked` if others link to it
-   */
+  /** Deletes a dataset. @throws ServiceError `dataset_not_found`; `dataset_linked` if others link to it */
   async remove(key: DatasetKey, { boundIds }: Pick<DatasetScope, 'boundIds'> = WHOLE_ACCOUNT): Promise<void> {
     const { catalog, now } = this.#dependencies;
     if (!(await catalog.deleteDataset({ ...key, boundIds }, now()))) throw datasetNotFound(key.id);

@@ -19,7 +19,8 @@ export async function revisionNotFound(catalog: Catalog, datasetId: string, numb
 
 /** Which revisions are kept. */
 export async function keptSentence(catalog: Catalog, datasetId: string): Promise<string> {
-  const numbers = await catalog.revisions.numbers(datasetId, MAX_LISTED_NUMBERS);
+  const revisions = await catalog.revisions.page(datasetId, { limit: MAX_LISTED_NUMBERS });
+  const numbers = revisions.map((revision) => revision.number);
   if (numbers.length === 0) return 'The dataset has no revisions, because no file was ever stored.';
   const list = rangesOf(numbers.toReversed()).join(', ');
   const older = numbers.length === MAX_LISTED_NUMBERS ? 'among the newest ' : '';

@@ -23,7 +23,7 @@ export class PairService {
    * Replaces all links of a dataset.
    *
    * @param options.boundIds the datasets that the request may name; null: all of the account
-   * @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role`; `quota_exceeded` if too many datasets link to one
+   * @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role`
    */
   async replaceLinks(
     key: DatasetKey,

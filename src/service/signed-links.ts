@@ -22,18 +22,23 @@ function signatureOf({ method, fields, expires }: LinkClaims, key: Buffer): stri
     .digest('base64url');
 }
 
-/** @throws ServiceError `link_invalid` if the signature does not match the claims, or `link_expired`, with the given message */
-function verifyLink(
-  claims: LinkClaims,
-  options: { signature: string; key: Buffer; now: number; messages: { invalid: string; expired: string } },
-): void {
-  const { signature, key, now, messages } = options;
+interface GivenLink {
+  readonly signature: string;
+  readonly key: Buffer;
+  readonly now: Micros;
+  /** Messages of the errors. */
+  readonly invalid: string;
+  readonly expired: string;
+}
+
+/** @throws ServiceError `link_invalid` if the signature does not match the claims, or `link_expired` */
+function verifyLink(claims: LinkClaims, { signature, key, now, invalid, expired }: GivenLink): void {
   const expected = Buffer.from(signatureOf(claims, key));
   const given = Buffer.from(signature);
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-    throw new ServiceError('link_invalid', messages.invalid);
+    throw new ServiceError('link_invalid', invalid);
   }
-  if (Number(claims.expires) <= now) throw new ServiceError('link_expired', messages.expired);
+  if (Number(claims.expires) <= now) throw new ServiceError('link_expired', expired);
 }
 
 /** A URL to which a client sends the bytes of a file with PUT. */
@@ -99,12 +104,15 @@ export class UploadLinks {
     { id, size, expires, signature }: Readonly<Record<'id' | 'size' | 'expires' | 'signature', string>>,
     now: Micros,
   ): SignedUpload {
-    const messages = {
-      invalid:
-        'The signature of this upload link is not valid. Use the upload_url exactly as get-upload-endpoint returned it.',
-      expired: 'This upload link has expired. Call get-upload-endpoint again for a new one.',
-    };
-    verifyLink({ method: 'PUT', fields: [id, size], expires }, { signature, key: this.#key, now, messages });
+    verifyLink(
+      { method: 'PUT', fields: [id, size], expires },
+      {
+        ...{ signature, key: this.#key, now },
+        invalid:
+          'The signature of this upload link is not valid. Use the upload_url exactly as get-upload-endpoint returned it.',
+        expired: 'This upload link has expired. Call get-upload-endpoint again for a new one.',
+      },
+    );
     return { fileId: id, sizeBytes: Number(size), expiresAt: Number(expires) };
   }
 }
@@ -135,9 +143,8 @@ export class ReadLinks {
   }
 
   /**
-   * Makes the query for reading a dataset's files, valid for one to two hours.
+   * Makes the query for reading a dataset's files, valid for one to two hours, and at most until `until`.
    *
-   * @param options.until the end of the link, if it is earlier
    * @param options.share the share that the link is for, and ends with; the link shows current files only
    */
   linkFor(
@@ -147,12 +154,7 @@ export class ReadLinks {
     return this.#signed({ account: accountId, id, share }, (Math.floor(now / PERIOD) + 2) * PERIOD, until);
   }
 
-  /**
-   * Makes the query for reading the archive of the state with this digest.
-   *
-   * @param tar.token the id of the token that asks for it
-   * @param options.until the end of the link, if it is before `expiresAt`
-   */
+  /** Makes the query for reading the archive of a state, for the token that asks for it, at most until `until`. */
   tarLinkFor(
     { accountId, id }: DatasetKey,
     tar: { digest: string; token: string },
@@ -175,7 +177,7 @@ export class ReadLinks {
 
   /** Returns the account of the link. @throws ServiceError `link_invalid` if any part was changed, `link_expired` */
   verify({ signature, ...link }: ReadLinkParts, now: Micros): string {
-    verifyLink(claimsOf(link), { signature, key: this.#key, now, messages: messagesFor(link) });
+    verifyLink(claimsOf(link), { signature, key: this.#key, now, ...messagesFor(link) });
     return link.account;
   }
 }

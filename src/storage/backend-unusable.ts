@@ -14,68 +14,53 @@ export class BackendUnusable extends Error {
   }
 }
 
-const SQLITE_BUSY = 5;
-export const SQLITE_READONLY = 8;
-const SQLITE_IOERR = 10;
-const SQLITE_CORRUPT = 11;
-const SQLITE_FULL = 13;
-export const SQLITE_CANTOPEN = 14;
-const SQLITE_NOTADB = 26;
-
-/** The driver gives no result code with what fails while rows are read, only the text of https://sqlite.org/c3ref/errcode.html. */
-const CODE_OF_MESSAGE = new Map([
-  ['database is locked', SQLITE_BUSY],
-  ['attempt to write a readonly database', SQLITE_READONLY],
-  ['disk I/O error', SQLITE_IOERR],
-  ['database disk image is malformed', SQLITE_CORRUPT],
-  ['database or disk is full', SQLITE_FULL],
-  ['unable to open database file', SQLITE_CANTOPEN],
-  ['file is not a database', SQLITE_NOTADB],
-]);
-
-/** True if SQLite found that its file is damaged, or no database. */
-export function isDamaged(error: unknown): error is Error {
-  const code = sqliteCodeOf(error);
-  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
-}
-
-/** True if another process holds a lock of the SQLite file. */
-export function isBusy(error: unknown): boolean {
-  return sqliteCodeOf(error) === SQLITE_BUSY;
-}
-
-/** True if the disk of the SQLite file reports an error. */
-export function isIoError(error: unknown): error is Error {
-  return sqliteCodeOf(error) === SQLITE_IOERR;
-}
-
-/** The message for an error of SQLite that has the cause that the folder of its file can't be written; `undefined` for others. */
-export function readOnlyFolderIn(error: unknown, path: string): string | undefined {
-  const code = sqliteCodeOf(error);
-  if (code !== SQLITE_CANTOPEN && code !== SQLITE_READONLY) return undefined;
-  const folder = dirname(path);
-  try {
-    accessSync(folder, constants.W_OK);
-    return undefined;
-  } catch (cause) {
-    if (!hasErrno(cause, 'EROFS', 'EACCES')) return undefined;
-    return `${folder} can't be written, and SQLite needs that also to read. Make it writable, or copy the folder to another disk and name the copy.`;
-  }
-}
-
-/** True if the disk of the database is full. */
-export function isDatabaseFull(error: unknown): error is Error {
-  return sqliteCodeOf(error) === SQLITE_FULL || sqlStateOf(error) === POSTGRES_DISK_FULL;
-}
+/**
+ * Why a database failed.
+ *
+ * - `busy`: another process holds a lock of the SQLite file
+ * - `no_access`: the SQLite file can't be opened or written
+ * - `io`: the disk of the SQLite file reports an error
+ * - `damaged`: the SQLite file is damaged, or no database
+ * - `full`: the disk of the database is full
+ * - `read_only`: Postgres became a standby in a failover, or the role or the database is set to read only
+ * - `rejected`: Postgres turns the service away until its operator changes something
+ * - `unavailable`: Postgres reported a failure that may be over when the caller tries again
+ */
+export type DatabaseFault = 'busy' | 'no_access' | 'io' | 'damaged' | 'full' | 'read_only' | 'rejected' | 'unavailable';
 
 /**
- * The primary result code (https://sqlite.org/rescode.html) of an error that SQLite reported; `undefined` for other errors, and
- * for those of constraints.
+ * By the primary result code (https://sqlite.org/rescode.html), and its text: the driver gives no code with errors while rows are
+ * read (https://sqlite.org/c3ref/errcode.html).
  */
-export function sqliteCodeOf(error: unknown): number | undefined {
+const SQLITE_FAULTS: readonly (readonly [code: number, text: string, fault: DatabaseFault])[] = [
+  [5, 'database is locked', 'busy'],
+  [8, 'attempt to write a readonly database', 'no_access'],
+  [10, 'disk I/O error', 'io'],
+  [11, 'database disk image is malformed', 'damaged'],
+  [13, 'database or disk is full', 'full'],
+  [14, 'unable to open database file', 'no_access'],
+  [26, 'file is not a database', 'damaged'],
+];
+
+/** By the SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html). The first that matches decides. */
+const POSTGRES_FAULTS: readonly (readonly [RegExp, DatabaseFault])[] = [
+  [/^53100/, 'full'],
+  [/^25006/, 'read_only'],
+  // The role or its password; no such database, or one that accepts no connections; a missing privilege; no tables.
+  [/^(28|3D000|55000|42501|42P01|3F000)/, 'rejected'],
+  // Connections, resources, interventions and system errors; timeouts; serialization failures and deadlocks.
+  [/^(08|53|57|58|55P03|25P03|25P04|40001|40P01)/, 'unavailable'],
+];
+
+/** The fault that SQLite or Postgres reported with an error; `undefined` for other errors, and for those of constraints. */
+export function databaseFaultOf(error: unknown): DatabaseFault | undefined {
+  const state = sqlStateOf(error);
+  if (state !== undefined) return POSTGRES_FAULTS.find(([pattern]) => pattern.test(state))?.[1];
   if (!(error instanceof Error)) return undefined;
-  if ('errcode' in error) return Number(error.errcode) & 0xff;
-  return 'code' in error && error.code === 'ERR_SQLITE_ERROR' ? CODE_OF_MESSAGE.get(error.message) : undefined;
+  const code = 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+  const hasTextOnly = code === undefined && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
+  const found = SQLITE_FAULTS.find(([known, text]) => known === code || (hasTextOnly && text === error.message));
+  return found?.[2];
 }
 
 /** The five-character SQLSTATE of an error that Postgres reported; `undefined` for other errors. */
@@ -84,33 +69,15 @@ export function sqlStateOf(error: unknown): string | undefined {
   return String(error.code);
 }
 
-/**
- * The SQLSTATEs of temporary failures (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection
- * exceptions (08), insufficient resources (53), operator intervention (57), system errors (58), a lock timeout (55P03), an
- * idle transaction timeout (25P03) or one of a transaction (25P04), a read-only server (25006), serialization failures and
- * deadlocks (40).
- */
-const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25P04|25006|40001|40P01)/;
-const POSTGRES_READ_ONLY = '25006';
-const POSTGRES_DISK_FULL = '53100';
-/**
- * The SQLSTATEs by which Postgres turns the service away until its operator changes something: the role or its password (28), no
- * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501), no tables in the
- * schemas of the search path (42P01, 3F000).
- */
-const POSTGRES_REJECTED = /^(28|3D000|55000|42501|42P01|3F000)/;
-
-/** True if Postgres turns the service away, and will until its operator changes something. */
-export function isRejected(error: unknown): error is Error {
-  return POSTGRES_REJECTED.test(sqlStateOf(error) ?? '');
-}
-
-/** True if Postgres refuses to write: it became a standby in a failover, or the role or the database is set to read only. */
-export function isReadOnlyServer(error: unknown): error is Error {
-  return sqlStateOf(error) === POSTGRES_READ_ONLY;
-}
-
-/** True for a failure that Postgres reported, and that may be over when the caller tries again. */
-export function isUnavailable(error: unknown): error is Error {
-  return POSTGRES_UNAVAILABLE.test(sqlStateOf(error) ?? '');
+/** The message for an error of SQLite that has the cause that the folder of its file can't be written; `undefined` for others. */
+export function readOnlyFolderIn(error: unknown, path: string): string | undefined {
+  if (databaseFaultOf(error) !== 'no_access') return undefined;
+  const folder = dirname(path);
+  try {
+    accessSync(folder, constants.W_OK);
+    return undefined;
+  } catch (cause) {
+    if (!hasErrno(cause, 'EROFS', 'EACCES')) return undefined;
+    return `${folder} can't be written, and SQLite needs that also to read. Make it writable, or copy the folder to another disk and name the copy.`;
+  }
 }

@@ -22,9 +22,6 @@ interface Waiter {
   readonly grant: () => void;
 }
 
-/** The waiters of one priority by key, those of each key in FIFO order. The first key is served next. */
-type Line = Map<string, Waiter[]>;
-
 /**
  * A weighted semaphore that is fair between keys, such as accounts. A unit is a slot, a byte, or a process.
  *
@@ -35,8 +32,8 @@ type Line = Map<string, Waiter[]>;
 export class FairQueue {
   readonly #capacity: number;
   readonly #maxUnitsOfKey: number;
-  /** By priority, in descending order. */
-  readonly #lines = new Map<number, Line>();
+  /** By priority and key, in the order in which keys are served. Those of one are in FIFO order. */
+  readonly #waiting = new Map<string, Waiter[]>();
   readonly #heldBy = new Map<string, number>();
   #held = 0;
 
@@ -84,8 +81,8 @@ export class FairQueue {
       };
       const waiter: Waiter = { key, units, priority, grant };
       signal?.addEventListener('abort', onAbort, { once: true });
-      const line = this.#lineOf(priority);
-      line.set(key, [...(line.get(key) ?? []), waiter]);
+      const id = idOf(waiter);
+      this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), waiter]);
       this.#grantNext();
     });
     let left = units;
@@ -97,23 +94,14 @@ export class FairQueue {
     };
   }
 
-  #lineOf(priority: number): Line {
-    const line = this.#lines.get(priority) ?? new Map();
-    if (this.#lines.has(priority)) return line;
-    const lines = [...this.#lines, [priority, line] as const].sort(([a], [b]) => b - a);
-    this.#lines.clear();
-    for (const [of, each] of lines) this.#lines.set(of, each);
-    return line;
-  }
-
   #grantNext(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       if (this.#held + next.units > this.#capacity) return;
-      const line = this.#lineOf(next.priority);
-      const others = this.#remove(next);
-      // The key goes to the end of its line.
-      line.delete(next.key);
-      if (others.length > 0) line.set(next.key, others);
+      this.#remove(next);
+      const others = this.#waiting.get(idOf(next));
+      // The key goes to the end.
+      this.#waiting.delete(idOf(next));
+      if (others !== undefined) this.#waiting.set(idOf(next), others);
       this.#add(next.key, next.units);
       next.grant();
     }
@@ -121,24 +109,23 @@ export class FairQueue {
 
   /** The first waiter of the highest priority whose key may hold as much. */
   #next(): Waiter | undefined {
-    for (const line of this.#lines.values()) {
-      const shared = line.size > 1 ? Math.ceil(this.#capacity / 2) : this.#capacity;
-      for (const [key, [waiter]] of line) {
+    const firsts = [...this.#waiting.values()].flatMap(([first]) => first ?? []);
+    for (const priority of new Set(firsts.map((first) => first.priority).sort((a, b) => b - a))) {
+      const line = firsts.filter((first) => first.priority === priority);
+      const shared = line.length > 1 ? Math.ceil(this.#capacity / 2) : this.#capacity;
+      const next = line.find(({ key, units }) => {
         const held = this.#heldBy.get(key) ?? 0;
-        const isWithin = waiter !== undefined && held + waiter.units <= Math.min(shared, this.#maxUnitsOfKey);
-        if (held === 0 || isWithin) return waiter;
-      }
+        return held === 0 || held + units <= Math.min(shared, this.#maxUnitsOfKey);
+      });
+      if (next !== undefined) return next;
     }
     return undefined;
   }
 
-  /** @returns the other waiters of its key */
-  #remove(waiter: Waiter): Waiter[] {
-    const line = this.#lineOf(waiter.priority);
-    const others = (line.get(waiter.key) ?? []).filter((other) => other !== waiter);
-    if (others.length === 0) line.delete(waiter.key);
-    else line.set(waiter.key, others);
-    return others;
+  #remove(waiter: Waiter): void {
+    const others = this.#waiting.get(idOf(waiter))?.filter((other) => other !== waiter) ?? [];
+    if (others.length === 0) this.#waiting.delete(idOf(waiter));
+    else this.#waiting.set(idOf(waiter), others);
   }
 
   #add(key: string, units: number): void {
@@ -147,4 +134,8 @@ export class FairQueue {
     else this.#heldBy.set(key, held);
     this.#held += units;
   }
+}
+
+function idOf({ priority, key }: Waiter): string {
+  return `${priority} ${key}`;
 }

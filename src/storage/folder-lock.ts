@@ -1,5 +1,5 @@
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { BackendUnusable, isBusy, readOnlyFolderIn } from './backend-unusable.js';
+import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from './backend-unusable.js';
 
 /** Another process holds the lock of the folder. */
 export class FolderInUse extends Error {}
@@ -19,7 +19,7 @@ export function lockFolder(path: string): { release: () => void } {
     db?.close();
     const readOnly = readOnlyFolderIn(error, path);
     if (readOnly !== undefined) throw new BackendUnusable(readOnly, { cause: error, isTemporary: false });
-    if (!isBusy(error)) throw error;
+    if (databaseFaultOf(error) !== 'busy') throw error;
     throw new FolderInUse(`Another process is serving the same data (${path} is locked). Stop it first.`, {
       cause: error,
     });

@@ -1,6 +1,5 @@
-import type { BlobInventory, BlobStore } from './blobs/blobs.js';
+import type { BlobReader, BlobStore } from './blobs/blobs.js';
 import { DiskBlobs } from './blobs/disk/disk-blobs.js';
-import { DiskInventory } from './blobs/disk/disk-inventory.js';
 import type { S3Credentials } from './blobs/s3/connection.js';
 import type { S3Location } from './blobs/s3/location.js';
 import type { Log } from './blobs/s3/s3-blobs.js';
@@ -30,15 +29,10 @@ export async function openBlobs(
   return S3Blobs.open(blobs, { linkCredentials, spoolFolder, log });
 }
 
-/** Opens the blob store for a check beside running services. @throws BackendUnusable */
-export async function openInventory({
-  blobs,
-  dataFolder,
-}: {
-  dataFolder: string;
-  blobs: BlobsLocation;
-}): Promise<BlobInventory> {
-  if (blobs.kind === 'disk') return new DiskInventory(dataFolderPaths(dataFolder).blobs);
-  const { S3Inventory } = await import('./blobs/s3/s3-blobs.js');
-  return S3Inventory.open(blobs);
+/** Opens the blob store beside running services. @throws BackendUnusable */
+export async function openBlobReader(config: { dataFolder: string; blobs: BlobsLocation }): Promise<BlobReader> {
+  const { blobs, dataFolder } = config;
+  if (blobs.kind === 'disk') return DiskBlobs.openBeside(dataFolderPaths(dataFolder).blobs);
+  const { S3Bucket } = await import('./blobs/s3/bucket.js');
+  return S3Bucket.openBeside(blobs);
 }

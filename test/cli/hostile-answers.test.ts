@@ -1,23 +1,12 @@
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
-import {
-  documentsOf,
-  type Script,
-  type ScriptedService,
-  sendJson,
-  startScriptedService,
-} from '../harness/scripted-service.js';
+import { documentsOf, type ScriptedService, sendJson, startScriptedService } from '../harness/scripted-service.js';
 
 const DATASET = { id: 'd1', name: 'railway', files: { 'a.jpg': Buffer.alloc(3000, 'a'), 'a.txt': 'a wagon' } };
 const documents = documentsOf(DATASET);
 const [dataset] = documents.list.datasets;
-const ONE_LINE = /^trainyard: [^\n]{10,400}\n$/;
 
 /** Sets the clipboard, shows text in another order, and begins another line. */
 const HARM = '\u001b]52;c;cm0gLXJmIH4=\u0007\u202egnp.exe\ntrainyard: all is well; $(rm -rf ~)';
@@ -25,11 +14,6 @@ const UNSAFE = /[^\P{Cc}\n]|\p{Bidi_Control}|^trainyard: all is well/mu;
 
 const run = (args: readonly string[], { url }: ScriptedService) =>
   trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: 'ty_secret', HOME: '/nowhere' } });
-
-const answering =
-  (document: unknown): Script =>
-  ({ path }, response) =>
-    path === BASE_PATH ? sendJson(response, 200, document) : false;
 
 describe('a share link', () => {
   const TIME = '2025-07-22T13:05';
@@ -103,47 +87,4 @@ describe('an answer', () => {
       stdout: expect.stringContaining('railway'),
     });
   });
-
-  test('with lists in lists, thousands deep, is rejected in one line', async () => {
-    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
-    const withDeep = (document: object) => `${JSON.stringify(document).slice(0, -1)},"x":${deep}}`;
-    const list = await startScriptedService(DATASET, answering(withDeep({ datasets: [dataset] })));
-    const status = await startScriptedService(DATASET, ({ path }, response) =>
-      path.includes('/status') ? sendJson(response, 200, withDeep(documents.status)) : false,
-    );
-    const error = await startScriptedService(DATASET, (_request, response) => {
-      const details = `[{"path":"a","message":"b","x":${deep.slice(170_000, -170_000)}}]`;
-      return sendJson(response, 400, `{"error_code":400000,"error_message":"no","detail":${details}}`);
-    });
-    for (const [service, args, code] of [
-      [list, ['ls', '--json'], 76],
-      [status, ['status', 'railway', '--json'], 76],
-      [error, ['ls', '--json'], 65],
-    ] as const) {
-      const asJson = await run(args, service);
-      expect([asJson.code, asJson.stderr]).toEqual([code, '']);
-      expect(asJson.json().error.message).toMatch(/^The server answered [^\n]{10,400}$/);
-    }
-    const shown = await run(['status', 'railway'], status);
-    expect([shown.code, shown.stdout, shown.stderr]).toEqual([76, '', expect.stringMatching(ONE_LINE)]);
-  });
-
-  test('with brackets in a text is read', async () => {
-    const name = `${'[{"\\'.repeat(60)}`;
-    const service = await startScriptedService(DATASET, answering({ datasets: [{ ...dataset, name }] }));
-    expect((await run(['ls', '--json'], service)).json().datasets[0].name).toBe(name);
-  });
-});
-
-test('a pipe in place of an incomplete file of a pull is named', async () => {
-  const service = await startScriptedService(DATASET);
-  const folder = await folderWith({});
-  const { filename, sha256 } = documents.manifest.files[0]!;
-  const partial = `${createHash('sha256').update(`${sha256} ${filename}`).digest('hex')}.partial`;
-  await mkdir(join(folder, '.trainyard-pull'));
-  execFileSync('mkfifo', [join(folder, '.trainyard-pull', partial)]);
-  const { code, stdout, stderr } = await run(['pull', 'railway', folder], service);
-  const message = `trainyard: ${join(folder, '.trainyard-pull', partial)} is not a file. Move it away.\n`;
-  expect([code, stdout, stderr]).toEqual([73, '', message]);
-  expect(await readdir(join(folder, '.trainyard-pull'))).toContain(partial);
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
+import { anyUploadLinks } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import { type Ended, startCommand, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
@@ -264,26 +265,7 @@ describe('an answer without end', () => {
     return { ...ended, megabytes: Number(await readFile(file, 'utf8')) / 1024 };
   }
 
-  test.each([
-    ['of spaces', ' '.repeat(64 * 1024)],
-    ['of empty lists', '[],'.repeat(20_000)],
-    ['of text', 'x'.repeat(64 * 1024)],
-    ['of bytes that are no UTF-8', Buffer.alloc(64 * 1024, 0xff)],
-  ])('%s ends the command, and takes no memory', async (_, part) => {
-    const service = await startScriptedService(
-      DATASET,
-      onList((response) => {
-        response.writeHead(200, { 'content-type': 'application/json' });
-        response.write('{"datasets":[');
-        sendForever(response, part);
-      }),
-    );
-    const { code, stderr, megabytes } = await measured(['ls'], service);
-    expect([code, stderr]).toEqual([76, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
-    expect(megabytes).toBeLessThan(500);
-  });
-
-  test('that is compressed is limited as it is uncompressed', async () => {
+  test('ends the command and takes no memory, compressed too', async () => {
     const part = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '), { level: 1 });
     const service = await startScriptedService(
       DATASET,
@@ -293,8 +275,8 @@ describe('an answer without end', () => {
         sendForever(response, part);
       }),
     );
-    const { code, megabytes } = await measured(['ls'], service);
-    expect(code).toBe(76);
+    const { code, stderr, megabytes } = await measured(['ls'], service);
+    expect([code, stderr]).toEqual([76, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
     expect(megabytes).toBeLessThan(500);
   });
 
@@ -337,13 +319,8 @@ describe('an answer without end', () => {
     expect((await readdir(root)).filter((name) => name === 'railway' || name === 'a.jpg')).toEqual([]);
   });
 
-  test.each([
-    ['a tar archive', Buffer.concat([tarEntry('other.jpg', 64 * 1024), Buffer.alloc(64 * 1024)])],
-    [
-      'a compressed tar archive',
-      gzipSync(Buffer.concat([tarEntry('other.jpg', 10_000_000), Buffer.alloc(10_000_000)])),
-    ],
-  ])('is no archive: %s', async (_, part) => {
+  test('is no archive', async () => {
+    const part = gzipSync(Buffer.concat([tarEntry('other.jpg', 10_000_000), Buffer.alloc(10_000_000)]));
     const service = await startScriptedService(DATASET, ({ path }, response) =>
       path.endsWith('/archive') ? sendForever(response, part) : false,
     );
@@ -496,18 +473,10 @@ describe('an upload link is used only if', () => {
     ['its headers are no others', { headers: { 'X-aws-ec2-metadata-token-ttl-seconds': '60' } }],
     ['its headers have no line end', { headers: { 'content-type': ['a', 'b'] } }],
     ['its headers are an object', { headers: 'x' }],
-  ])('%s', async (_, fields) => {
-    const target = await startScriptedService(DATASET);
-    const service = await startScriptedService(DATASET, ({ path }, response) => {
-      if (path.includes('/status')) return sendJson(response, 200, { ...documents.status, files: [] });
-      if (!path.endsWith('/get-upload-endpoint')) return false;
-      const link = { upload_url: `${target.url}/put`, method: 'PUT', headers: {}, expires_at: 'soon', ...fields };
-      return sendJson(response, 200, { uploads: { 'a.jpg': link, 'a.txt': link } });
-    });
-    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'a.txt': 'a' }, 'railway');
-    const { code, stderr } = await run(['push', folder], service);
-    expect([code, stderr]).toEqual([76, AFTER_PROGRESS]);
-    expect(target.seen).toEqual([]);
+  ])('%s', (_, fields) => {
+    const link = { upload_url: 'https://bucket.example/put', method: 'PUT', headers: {}, expires_at: 'soon' };
+    expect(anyUploadLinks.safeParse({ uploads: { 'a.jpg': link } }).success).toBe(true);
+    expect(anyUploadLinks.safeParse({ uploads: { 'a.jpg': { ...link, ...fields } } }).success).toBe(false);
   });
 
   test('it sends the bytes nowhere else', async () => {

@@ -108,7 +108,7 @@ describe('--wait', () => {
     const root = await newRoot();
     for (const [args, reason] of [
       [['--timeout', '1s'], '--timeout needs --wait'],
-      [['--wait', '--data', 'data'], 'Leave out --data'],
+      [['--wait', '--data', 'data'], '--data'],
       [['--wait', '--digest', 'a'.repeat(64)], '--digest'],
       [['--wait', '--revision', '3'], '--revision'],
     ] as const) {

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { addCommands } from '../../src/cli/program.js';
+import { addVerifyCommand } from '../../src/cli/commands/verify.js';
 import { remoteCommands } from '../../src/cli/remote-commands.js';
 
-const GROUPS = remoteCommands();
+const GROUPS = remoteCommands({ loadVerify: async () => addVerifyCommand });
 const LISTED = GROUPS.flatMap(({ commands }) => Object.keys(commands));
 
 const namesOf = (program: Command) => program.commands.flatMap((command) => [command.name(), ...command.aliases()]);

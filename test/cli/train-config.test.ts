@@ -55,25 +55,6 @@ describe('for ai-toolkit', () => {
       { num_frames: 33, reasons: { num_frames: expect.stringContaining('are unknown') } },
     ]);
   });
-
-  test('suggests as many frames as the shortest clip has, in the form that video models take', async () => {
-    await datasetOf(
-      api,
-      { 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a', 'b.avi': media.clip('old.avi'), 'b.txt': 'b' },
-      'clips',
-    );
-    const { files } = (await api.status((await api.list('?name=clips')).body.datasets[0]!.id)).body;
-    const frames = files.find(({ filename }) => filename === 'a.mp4')!.frames!;
-    const ended = await run(['train-config', 'clips', '--json']);
-    const [dataset] = ended.json().datasets;
-    expect(dataset.folder_path).toBe('/path/to/datasets/clips');
-    expect([dataset.num_frames % 4, dataset.num_frames <= frames, dataset.num_frames > frames - 4]).toEqual([
-      1,
-      true,
-      true,
-    ]);
-    expect(dataset.reasons.num_frames).toContain(`${frames} frames (1 of unknown length)`);
-  });
 });
 
 describe('for other trainers', () => {

@@ -24,6 +24,7 @@ async function newFixture() {
   const client = clientAt(server.url);
   const { id } = await client.create();
   const a = await client.upload(id, 'a.txt', bytesOf('wagon'));
+  // Ends the first revision.
   await client.history.pin(id, 1);
   await client.upload(id, 'b.txt', bytesOf('train'));
   await client.uploadLinks(id, { 'c.txt': 5 });
@@ -74,25 +75,9 @@ const CHANGES: Record<string, Change> = {
     const { revision, ...answer } = await client.history.undo(id, 2);
     return { ...answer, number: revision?.number };
   },
-  'the end of a pin': async (client, { id }) => (await client.history.unpin(id, 1)).pinned,
-  'another name and role': async (client, { id }) => {
-    const name = `renamed-${id}`;
-    const changed = await client.datasets.change(id, { name, role: 'control' });
-    return [changed.name === name, changed.role];
-  },
   links: async (client, { id }) => {
     const control = await clientAt(server.url).create(`control-${id}`, { role: 'control' });
     return Object.keys((await client.pairs.setLinks(id, { control_1: control.id })).links);
-  },
-  'a revoked share': async (client, { id }) => {
-    const share = await clientAt(server.url).shares.make(id);
-    const { revoked } = await client.shares.revoke(id, share.id);
-    return revoked.map((each) => each === share.id);
-  },
-  'a revoked token': async (client) => {
-    const made = await clientAt(server.url).tokens.make();
-    const { revoked } = await client.tokens.revoke(made.id);
-    return revoked.map((each) => each === made.id);
   },
   'the removal of a webhook': async (client) => {
     const { id } = await clientAt(server.url).webhooks.add('https://queue.example/hook');

@@ -31,7 +31,7 @@ export interface Inspection {
 export async function openInspection(): Promise<Inspection> {
   const pool = new InspectionPool();
   const ffmpeg = await findFfmpeg(ffmpegChoiceOf(undefined, process.env.PATH));
-  const decode = ffmpeg && clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) });
+  const decode = ffmpeg && clipDecoder(ffmpeg, pool);
   const options = { accountId: 'corpus', signal: new AbortController().signal };
   return {
     async inspect(file) {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
-import { limitsOf } from '../../src/service/inspection/inspection-limits.js';
+import { limitsOf } from '../../src/service/inspection/limited-process.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { IS_ALL } from '../harness/available.js';

@@ -2,7 +2,6 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'vitest';
-import { DELETED } from '../../src/storage/catalog/statements.js';
 import { startServer, type TestServer } from '../harness/server.js';
 
 /** Orphaned and missing files of a data folder. */
@@ -28,17 +27,14 @@ export function remainsIn(dataFolder: string): Remains {
       .all()
       .map((row) => String(Object.values(row as object)[0]));
   const all = `select id, dataset_id from file where state in ('stored', 'received') union select id, dataset_id from past_file`;
-  // The bytes of a deleted dataset may go between this and the look at the folder.
-  const live = `select id from dataset where account_id <> '${DELETED}'`;
-  const stored = new Set(column(`select id from (${all}) where dataset_id in (${live})`));
-  const deleted = column(`select id from (${all}) where dataset_id not in (${live})`);
+  const stored = new Set(column(`select id from (${all})`));
   const trash = column('select blob_key from trash').map((key) => key.slice(key.indexOf('/') + 1));
   db.close();
   const root = join(dataFolder, 'blobs');
   const blobs = readdirSync(root)
     .filter((folder) => folder !== 'staging')
     .flatMap((folder) => readdirSync(join(root, folder)));
-  const known = new Set([...stored, ...deleted, ...trash]);
+  const known = new Set([...stored, ...trash]);
   return {
     staged: stagedIn(dataFolder),
     strays: blobs.filter((blob) => !known.has(blob.replace(/\.thumbnail$/, ''))),

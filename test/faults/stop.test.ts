@@ -20,7 +20,7 @@ afterEach(async () => {
   expect(faults).toEqual([]);
 });
 
-// A stop gives the inspection of an image 5 s, which is not enough on a very busy machine. That of a short caption is immediate.
+// The inspection of a short caption is immediate, also on a very busy machine.
 const caption = contentOf('direct.txt', 'in flight while the server stops', 50_000);
 const { head, tail } = formOf('direct.txt');
 

@@ -7,6 +7,15 @@ import { trainyard } from './command.js';
 import { type BreakingProxy, startProxy } from './proxy.js';
 import { discardServer, newToken, type TestServer } from './server.js';
 
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where the browser of the run listens for tests that connect to it. */
+    browserUrl: string;
+    /** The server of the run; each group of tests has an account of its own. */
+    siteServer: { url: string; dataFolder: string };
+  }
+}
+
 /** A connection to the browser of the run, and a server. */
 export class Site {
   browser!: Browser;

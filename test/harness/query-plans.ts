@@ -43,7 +43,9 @@ export async function plansOfReads(
   };
   await read(watched);
   const plans: string[] = [];
-  const isOfTable = ({ sql }: CompiledQuery) => sql.includes(`from "${table}"`) || sql.includes(`join "${table}"`);
-  for (const each of sent.filter(isOfTable)) plans.push(await planOf(database, each));
+  const isOfTable = new RegExp(`(from|join) "?${table}\\b`);
+  // A statement may be compiled several times.
+  const statements = new Map(sent.map((each) => [each.sql, each]));
+  for (const [text, each] of statements) if (isOfTable.test(text)) plans.push(await planOf(database, each));
   return plans;
 }

@@ -2,9 +2,9 @@ import type { TcpProxy } from './tcp-proxy.js';
 
 /** Statements that the server sends without a request. */
 const BACKGROUND_STATEMENTS =
-  /listen trainyard|select 1\b|clock_timestamp|"delete_after" <=|"lease_until" <=|"history_due" <=|"history_bytes" >|with recursive owner|(?:update|delete from) "job"/;
+  /listen trainyard|select 1\0|clock_timestamp|"delete_after" <=|"lease_until" <=|"live_until" <=|"history_bytes" >|with recursive owner|(?:update|delete from) "job"/;
 /** Retention locks a dataset before it reads; a request reads files in the same trip. */
-const RETENTION = /for no key update(?![\s\S]*(?:from|join) "file")|from "revision"|from "past_file"|set "history_due"/;
+const RETENTION = /for no key update(?![\s\S]*(?:from|join) "?file\b)|from "?revision\b|from "?past_file\b/;
 /**
  * Messages of a new connection: the startup message has no type byte, and a password message a lower-case one. Statements
  * have upper-case ones, and so has Terminate (`X`), which has no answer.

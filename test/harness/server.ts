@@ -135,7 +135,7 @@ export async function newToken(dataFolder: string, account: string, env: Record<
 }
 
 /** Revokes a token as `trainyard token revoke` does, beside the running server. */
-export async function revokeToken(server: TestServer, token: string): Promise<void> {
+export async function revokeToken(server: Pick<TestServer, 'dataFolder'>, token: string): Promise<void> {
   const { env } = await worldOf(server.dataFolder);
   const opened = await openCatalog({ dataFolder: server.dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
   try {

@@ -2,15 +2,6 @@ import type { TestProject } from 'vitest/node';
 import { startSharedBrowser, whyNoBrowser } from './browser.js';
 import { discardServer, startServer } from './server.js';
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    /** Where the browser of the run listens for tests that connect to it. */
-    browserUrl: string;
-    /** The server of the run; each group of tests has an account of its own. */
-    siteServer: { url: string; dataFolder: string };
-  }
-}
-
 /** One browser and one server for all tests of the page. */
 export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   if (whyNoBrowser() !== undefined) return undefined;

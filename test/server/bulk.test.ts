@@ -121,13 +121,3 @@ test('many uploads are withdrawn at once, and stored files stay', async () => {
   ]);
   expect((await api.status(id)).body.counts).toMatchObject({ pending: 0, rejected: 0, captions: 1 });
 });
-
-test('captions of another account can be neither saved nor removed', async () => {
-  await api.upload(id, 'a.txt', 'mine');
-  const other = await server.api('other');
-  const captions = [{ filename: 'a.txt', text: 'theirs' }];
-  expect((await other.json('PUT', `/${id}/captions`, { captions })).status).toBe(404);
-  expect((await other.json('DELETE', `/${id}/files`, { filenames: ['a.txt'] })).status).toBe(404);
-  expect((await other.json('DELETE', `/${id}/uploads`, { filenames: ['a.txt'] })).status).toBe(404);
-  expect(await textsOf(['a.txt'])).toEqual(['mine']);
-});

@@ -92,8 +92,3 @@ test('names that no file can have are not found', async () => {
     expect((await ask([name])).status, JSON.stringify(name.slice(0, 20))).toBe(404);
   }
 });
-
-test("another account's dataset is not found", async () => {
-  await api.upload(id, 'a.txt', 'a dog');
-  expect((await ask(['a.txt'], await server.api('other'))).body.error_code).toBe(404001);
-});

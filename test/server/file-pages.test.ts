@@ -70,8 +70,3 @@ test.each([
 test.each(['%00', '%ed%a0%80', 'x'.repeat(1024), ''])('accepts %s as a name', async (after) => {
   expect((await api.request('GET', `/${id}/files?after=${after}`)).status).toBe(200);
 });
-
-test("another account's dataset is not found", async () => {
-  const theirs = await server.api('other');
-  expect((await theirs.request('GET', `/${id}/files`)).body.error_code).toBe(404001);
-});

@@ -86,11 +86,6 @@ describe('reading a file', () => {
     });
   });
 
-  test('HEAD returns only the headers', async () => {
-    const response = await api.raw('HEAD', `/${id}/files/dog%201.jpg`);
-    expect([response.status, response.headers.get('content-length')]).toEqual([200, String(image.length)]);
-  });
-
   test('an empty file has an empty body', async () => {
     await api.upload(id, 'empty.txt', '');
     const response = await get('empty.txt');

@@ -80,7 +80,7 @@ test('every way to replace or remove a file keeps the earlier one, and who did i
       [5, 6, 5],
     ],
   ]);
-  const trash = await opened.catalog.expiredTrash(Number.MAX_SAFE_INTEGER);
+  const trash = await opened.catalog.trash.due(Number.MAX_SAFE_INTEGER);
   expect(trash.filter((key) => files.some((file) => key.endsWith(file.id)))).toEqual([]);
 });
 
@@ -138,6 +138,5 @@ test('the history ends with its dataset', async () => {
   await upload('a.txt', 'another');
   expect(await past()).toHaveLength(1);
   expect((await api.request('DELETE', `/${id}`)).status).toBe(200);
-  await opened.catalog.trashDeleted();
   expect([await past(), await revisions()]).toEqual([[], []]);
 });

@@ -198,9 +198,7 @@ test('a form of hundreds of thousands of empty files is refused', async () => {
 
 test.each([
   ['megabytes of brackets', '['.repeat(14_000_000), /32 levels/],
-  ['megabytes of objects', '{"a":'.repeat(2_500_000), /32 levels/],
   ['millions of values', `[${'0,'.repeat(7_000_000)}0]`, /41000 values/],
-  ['millions of empty lists', `[${'[],'.repeat(4_000_000)}[]]`, /41000 values/],
 ])('a body of %s is refused before it is parsed', async (_, text, message) => {
   const { status, body } = await post(`/${id}/get-upload-endpoint`, text);
   expect(status).toBe(422);

@@ -142,16 +142,6 @@ describe('a rename', () => {
     expect((await change('none', { name: 'x' })).body.error_code).toBe(404001);
   });
 
-  test('needs a token that writes in the dataset', async () => {
-    const [mine, other] = [await create('mine'), await create('other')];
-    const reading = new Api(server.url, (await client.tokens.make({ readOnly: true })).secret);
-    const bound = new Api(server.url, (await client.tokens.make({ datasets: [mine.id] })).secret);
-    expect((await change(mine.id, { name: newName('x') }, reading)).status).toBe(403);
-    expect((await setLinks(mine.id, {}, reading)).status).toBe(403);
-    expect((await change(other.id, { name: newName('x') }, bound)).status).toBe(404);
-    expect((await change(mine.id, { name: newName('x') }, bound)).status).toBe(200);
-  });
-
   test('links and pins are in the audit log', async () => {
     const [{ id }, control] = [await create('dogs'), await create('depth', 'control')];
     const name = newName('hounds');

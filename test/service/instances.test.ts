@@ -79,24 +79,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     }
   });
 
-  test('an event reaches clients of the other instance', async () => {
-    const id = await apis[0].newDataset();
-    const hangUp = new AbortController();
-    const { body } = await apis[0].raw('GET', `/${id}/events`, { signal: hangUp.signal });
-    const events = body!.getReader();
-    const text = async () => new TextDecoder().decode((await events.read()).value);
-    expect(await text()).toMatch(/"status":"DRAFT"/);
-    await apis[1].upload(id, 'dog.jpg', await media.jpeg());
-    await apis[1].upload(id, 'dog.txt', 'a dog');
-    let last = '';
-    await eventually(async () => {
-      last = await text();
-      return /"status":"READY"/.test(last) || undefined;
-    });
-    expect(last).toMatch(/"status":"READY"/);
-    hangUp.abort();
-  });
-
   test('an event names the files that were changed at the other instance, unless their names are too long', async () => {
     const id = await apis[0].newDataset();
     const client = new TrainyardClient({ baseUrl: two!.url, token: apis[0].token });

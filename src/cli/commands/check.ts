@@ -3,7 +3,7 @@ import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { ffmpegSentence, findFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { roleOption } from '../arguments.js';
-import { countFixable, FIX_HELP, type FixFlags, fixDocument, fixFiles, requireFix } from '../fix/fix-files.js';
+import { countFixable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
 import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
 import { addSettings, ffmpegFrom } from '../settings.js';
@@ -46,7 +46,6 @@ export function addCheckCommand(program: Command): void {
 
 interface CheckOptions extends FixFlags {
   readonly role?: Role;
-  readonly follow?: true;
   readonly ffmpeg?: string;
 }
 
@@ -57,16 +56,16 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
   const inspector = new FileInspector({ ffmpeg });
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const task = { follow: options.follow === true, inspector, display, signal };
-    const fixed = options.fix && (await fixFiles(paths, options, task));
-    const report = await inspectPaths(fixed?.paths ?? paths, { ...task, ...(options.role && { role: options.role }) });
+    const task = { inspector, display, signal };
+    const { role, follow } = options;
+    const { paths: named, fixed } = await fixFiles(paths, options, task);
+    const report = await inspectPaths(named, { ...task, follow, ...(role && { role }) });
     process.exitCode = checkExitCode(report);
     if (options.json) {
-      const fix = fixed === undefined ? {} : { fix: fixDocument(fixed) };
-      return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fix, ...reportDocument(report) });
+      return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fixed, ...reportDocument(report) });
     }
-    printReport(report, { role: options.role, decoding: ffmpegSentence(ffmpeg, choice) });
-    if (fixed === undefined) await printFixable(report, signal);
+    printReport(report, { role, decoding: ffmpegSentence(ffmpeg, choice) });
+    if (!options.fix) await printFixable(report, signal);
   } finally {
     display.clear();
   }

@@ -17,10 +17,10 @@ import { numberIn, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
 import { linkLines, STATUS_COLOURS } from '../pairs/links.js';
 import { statusLines } from '../push/output.js';
-import { type Call, mustFind, onDataset, onService, remoteFrom } from '../remote.js';
+import { type Call, mustFind, NO_DATASETS, onDataset, onService, remoteFrom } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf, print, printJson, tableLines } from '../terminal/print.js';
+import { type Output, painterOf, print, tableLines } from '../terminal/print.js';
 import { isConfirmed } from '../terminal/prompts.js';
 import { counted, formatBytes, minuteOf, printable, truncated } from '../terminal/text.js';
 
@@ -31,8 +31,6 @@ const MAX_CAPTION_BYTES = 4096;
 const CAPTION_COLUMNS = 100;
 
 const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
-
-const NO_DATASETS = 'You have no datasets yet. To create one, run: trainyard push DIR';
 
 const LS_HELP = `
 Examples:
@@ -100,7 +98,7 @@ export function addDatasetCommands(program: Command): void {
     .command('ls')
     .description('List your datasets, newest first.')
     .addOption(
-      new Option('--status <status>', 'only datasets with this status').choices(STATUSES).argParser(parseStatus),
+      new Option('--status <status>', `only datasets with this status: ${STATUSES.join(', ')}`).argParser(parseStatus),
     )
     .addOption(roleOption('only datasets with this role: training, control or mask'));
   onService(ls, LS_HELP, list);
@@ -170,18 +168,14 @@ function contentOf({ counts }: Dataset): string {
   return kindCounts({ image: images, video: videos, caption: captions }).join(', ');
 }
 
-async function showStatus(
-  { id }: Dataset,
-  { client, options, signal }: Call<{ watch?: true }>,
-): Promise<Output | undefined> {
+async function showStatus({ id }: Dataset, { client, options, signal }: Call<{ watch?: true }>): Promise<undefined> {
   let printed = '';
   const printChange = (dataset: DatasetWithFiles) => {
     const { files: _, ...summary } = dataset;
     const line = jsonText(summary);
     if (line === printed) return;
     printed = line;
-    if (options.json && options.watch) print(line);
-    else if (options.json) printJson(summary);
+    if (options.json) print(options.watch ? line : jsonText(summary, 2));
     else for (const each of [summaryLine(dataset), ...detailLines(dataset)]) print(each);
   };
   const dataset = options.watch
@@ -189,7 +183,6 @@ async function showStatus(
     : await client.status(id, { signal });
   printChange(dataset);
   if (dataset.status === 'FAILED') process.exitCode = EXIT.notFit;
-  return undefined;
 }
 
 function summaryLine(dataset: DatasetWithFiles): string {
@@ -291,14 +284,17 @@ async function captionsOf(
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const short = files.filter((file) => isCaption(file) && file.size_bytes <= MAX_CAPTION_BYTES);
-  try {
-    const names = short.map(({ filename }) => filename);
-    const captions = await client.bulk.captions(id, names, { signal });
-    return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
-  } catch (error) {
-    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return new Map();
+  const names = short.map(({ filename }) => filename);
+  const captions = (await ifRouted(client.bulk.captions(id, names, { signal }))) ?? [];
+  return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
+}
+
+/** The answer to a call; `undefined` if the service does not have the call. */
+async function ifRouted<T>(call: Promise<T>): Promise<T | undefined> {
+  return call.catch((error) => {
+    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return undefined;
     throw error;
-  }
+  });
 }
 
 async function openPage({ client, options, signal }: Call, name?: string): Promise<Output> {
@@ -310,27 +306,14 @@ async function openPage({ client, options, signal }: Call, name?: string): Promi
     const advice = name === undefined ? 'trainyard ls' : `trainyard show ${JSON.stringify(name)}`;
     throw new CommandError(EXIT.unavailable, `${url} has no web pages. To see them in the terminal, run: ${advice}`);
   }
-  const signIn = await signInPart(client, signal);
-  const page = `${url}/${id === undefined ? '' : `datasets/${encodeURIComponent(id)}`}${signIn.fragment}`;
+  const signIn = await ifRouted(client.sessions.code({ signal }));
+  const fragment = signIn === undefined ? '' : `#code=${signIn.code}&token=${signIn.token_id}`;
+  const page = `${url}/${id === undefined ? '' : `datasets/${encodeURIComponent(id)}`}${fragment}`;
   const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));
   return {
-    document: { ...(id !== undefined && { id }), url: page, expires_at: signIn.expiresAt },
+    document: { ...(id !== undefined && { id }), url: page, expires_at: signIn?.expires_at },
     lines: [printable(isOpened ? `Opened ${page}` : page)],
   };
-}
-
-/** The part of the address that signs in; empty for a service that has no such links. */
-async function signInPart(
-  client: TrainyardClient,
-  signal: AbortSignal,
-): Promise<{ fragment: string; expiresAt?: string }> {
-  try {
-    const { code, token_id, expires_at } = await client.sessions.code({ signal });
-    return { fragment: `#code=${code}&token=${token_id}`, expiresAt: expires_at };
-  } catch (error) {
-    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return { fragment: '' };
-    throw error;
-  }
 }
 
 /** @returns whether the command that opens a browser was found */
@@ -346,15 +329,9 @@ function isOpenedInBrowser(page: string): Promise<boolean> {
   });
 }
 
-interface ShareOptions {
-  readonly days: number;
-  readonly for?: string;
-  readonly list?: true;
-  readonly revoke?: string;
-}
+type ShareOptions = { days: number; for?: string; list?: true; revoke?: string };
 
-async function share(dataset: Dataset, { client, options, signal }: Call<ShareOptions>): Promise<Output> {
-  const { id, name } = dataset;
+async function share({ id, name }: Dataset, { client, options, signal }: Call<ShareOptions>): Promise<Output> {
   const title = `"${printable(name)}"`;
   if (options.list) {
     const shares = await client.shares.list(id, { signal });
@@ -372,8 +349,7 @@ async function share(dataset: Dataset, { client, options, signal }: Call<ShareOp
     const line = `Revoked the link ${printable(options.revoke)} of ${title}.`;
     return { document: { id: options.revoke, revoked: true }, lines: [line] };
   }
-  const rights = { expiresInSeconds: options.days * 86_400, ...(options.for !== undefined && { name: options.for }) };
-  const made = await client.shares.make(id, { ...rights, signal });
+  const made = await client.shares.make(id, { name: options.for, expiresInSeconds: options.days * 86_400, signal });
   if (!options.json) {
     const end = made.expires_at === null ? '' : `, until ${minuteOf(made.expires_at)} UTC`;
     const message = `Who has this link sees ${title} and can download it${end}. It is not shown again.`;

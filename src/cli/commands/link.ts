@@ -1,14 +1,13 @@
 import { type Command, Option } from 'commander';
-import { type TarLink, TrainyardError } from '../../client/client.js';
+import type { TarLink } from '../../client/client.js';
 import { tarCommands } from '../../command-line.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { revisionArgument, secondsIn } from '../arguments.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
-import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { print, printJson } from '../terminal/print.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
+import { type Call, onDataset } from '../remote.js';
+import type { Output } from '../terminal/print.js';
+import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
 
-interface Options extends RemoteOptions {
+interface Options {
   readonly into: string;
   readonly expires: number;
   readonly digest?: string;
@@ -44,31 +43,20 @@ export function addLinkCommand(program: Command): void {
         .argParser((text) => secondsIn(text, { maxDays: MAX_DAYS }))
         .default(3600, '1h'),
     )
-    .option('--digest <sha256>', 'these files: the latest, or an earlier state that is kept')
-    .addOption(new Option('--revision <number>', 'an earlier revision').argParser(revisionArgument))
-    .addHelpText('after', HELP)
-    .action((name: string, options: Options) => interruptible((signal) => printLink(name, options, signal)));
-  addRemoteOptions(command);
+    .addOption(
+      new Option('--digest <sha256>', 'these files: the latest, or an earlier state that is kept').conflicts(
+        'revision',
+      ),
+    )
+    .addOption(new Option('--revision <number>', 'an earlier revision').argParser(revisionArgument));
+  onDataset(command, HELP, link);
 }
 
-async function printLink(nameOrId: string, options: Options, signal: AbortSignal): Promise<void> {
+async function link({ id }: { id: string }, { client, options, signal }: Call<Options>): Promise<Output> {
   const { digest, revision, expires: seconds, into } = options;
-  if (digest !== undefined && revision !== undefined) {
-    throw new CommandError(EXIT.usage, 'use either --digest or --revision: each names one state of the dataset.');
-  }
-  const client = clientFrom(options);
-  const { id } = await mustFind(client, nameOrId, signal);
-  const link = await client.tarLink(id, { digest, revision, seconds, signal }).catch(explain);
-  const commands = tarCommands(link, into);
-  if (options.json) printJson({ ...link, commands });
-  else for (const line of linesOf(link, commands)) print(line);
-}
-
-function explain(error: unknown): never {
-  if (!(error instanceof TrainyardError)) throw error;
-  if (error.code === 'not_ready') throw new CommandError(EXIT.dataError, printable(error.message), { cause: error });
-  if (error.code !== 'route_not_found') throw error;
-  throw new CommandError(EXIT.unavailable, 'this service does not create such links.', { cause: error });
+  const found = await client.tarLink(id, { digest, revision, seconds, signal });
+  const commands = tarCommands(found, into);
+  return { lines: linesOf(found, commands), document: { ...found, commands } };
 }
 
 function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tarCommands>): string[] {
@@ -78,9 +66,8 @@ function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tar
     return dataset === undefined ? [] : [`${slotText(slot)} ${printable(dataset.name)}`];
   });
   const names = [printable(link.name), ...(linked.length > 0 ? [`with ${linked.join(', ')}`] : [])].join(' ');
-  const until = link.expires_at.slice(0, 'YYYY-MM-DDTHH:MM'.length).replace('T', ' ');
   return [
-    `${names}: ${content}. The link is valid without a token until ${until} UTC.`,
+    `${names}: ${content}. The link is valid without a token until ${minuteOf(link.expires_at)} UTC.`,
     '',
     'Download and unpack:',
     unpack,

@@ -1,17 +1,18 @@
 import { resolve } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { withTimeout } from '../../abort-signals.js';
 import { MAX_PIN_NOTE_LENGTH } from '../../api/limits.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
-import { type Mounted, type MountedFolder, type MountOptions, mountDataset } from '../../service/mount/mount.js';
-import { MountError, type MountSource, type WantedState } from '../../service/mount/mount-source.js';
+import { bytesOf } from '../../service/mount/bring-files.js';
+import { digestOfFiles } from '../../service/mount/folder-plans.js';
+import { type MountedFolder, type MountOptions, mountDataset } from '../../service/mount/mount.js';
+import { MountError } from '../../service/mount/mount-source.js';
 import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-folder.js';
 import { runInPlace } from '../mount/exec.js';
 import { httpSource } from '../mount/http-source.js';
-import type { LocalDatasets } from '../mount/local-source.js';
-import { type WaitLimit, waitForReady } from '../mount/wait-for-ready.js';
+import { type MountableDatasets, type WaitLimit, type ReadyWait, waitForReady } from '../mount/wait-for-ready.js';
 import { concurrencyOption, revisionArgument, secondsIn } from '../arguments.js';
 import {
   addRemoteOptions,
@@ -67,7 +68,7 @@ const DATA_HELP = `
   $ trainyard mount railway --into datasets --data ./data    from a local data folder, without a service`;
 
 /** Opens the datasets of a data folder on this machine. */
-export type OpenDataFolder = (folder: string) => Promise<LocalDatasets>;
+export type OpenDataFolder = (folder: string) => Promise<MountableDatasets>;
 
 /**
  * `trainyard mount`
@@ -82,12 +83,15 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
     .description('Mount datasets as folders for the trainer.')
     .argument('<names...>', 'names or IDs of datasets')
     .requiredOption('--into <root>', 'the folder to mount into; each dataset becomes a folder in it')
-    .option(
-      '--digest <sha256>',
-      'mount exactly these files of one dataset: the latest, or an earlier state that is kept',
+    .addOption(
+      new Option('--digest <sha256>', 'mount exactly these files of one dataset, the latest or an earlier state')
+        .argParser(digestArgument)
+        .conflicts(['revision', 'wait']),
     )
     .addOption(
-      new Option('--revision <number>', 'mount an earlier revision of one dataset').argParser(revisionArgument),
+      new Option('--revision <number>', 'mount an earlier revision of one dataset')
+        .argParser(revisionArgument)
+        .conflicts('wait'),
     )
     .option('--pin', 'keep what was mounted in the history until it is unpinned; needs a token that may write')
     .addOption(
@@ -98,7 +102,7 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
         MOUNT_LAYOUTS,
       ),
     )
-    .option('--wait', 'wait until the datasets are READY')
+    .addOption(new Option('--wait', 'wait until the datasets are READY').conflicts('data'))
     .addOption(
       new Option('--timeout <time>', 'the longest time to wait, such as 30m or 2h; needs --wait').argParser((text) => {
         return { text, seconds: secondsIn(text, { maxDays: MAX_DAYS }) };
@@ -148,23 +152,19 @@ async function mount(names: readonly string[], options: Options, executed: reado
   if (executed !== undefined && isAll) process.exitCode = await runInPlace(executed);
 }
 
-/** Options that exclude each other, in words. */
+/** @returns the digest in lower case */
+function digestArgument(text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError('It must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.');
+}
+
+/** What an option lacks, in words. */
 function faultOf(names: readonly string[], { digest, revision, link, data, wait, timeout }: Options) {
-  const isOfState = digest !== undefined || revision !== undefined;
-  const flag = digest !== undefined ? '--digest' : '--revision';
-  if (isOfState && names.length > 1) return `${flag} is for one dataset. Mount the others with separate commands.`;
-  if (digest !== undefined && revision !== undefined) {
-    return 'use either --digest or --revision: each names one state of the dataset.';
-  }
-  if (digest !== undefined && !/^[0-9a-f]{64}$/i.test(digest)) {
-    return '--digest must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.';
+  if (names.length > 1 && (digest ?? revision) !== undefined) {
+    return '--digest and --revision are for one dataset. Mount the others with separate commands.';
   }
   if (link && data === undefined) return '--link needs --data: only local files can be hard-linked.';
-  if (timeout !== undefined && !wait) return '--timeout needs --wait.';
-  if (wait && data !== undefined) return '--wait needs a service. Leave out --data.';
-  return wait && isOfState
-    ? '--wait is for the latest state of a dataset. A state that --digest or --revision names does not change.'
-    : undefined;
+  return timeout !== undefined && !wait ? '--timeout needs --wait.' : undefined;
 }
 
 interface MountRun {
@@ -177,23 +177,28 @@ interface MountRun {
 async function mountAll(names: readonly string[], options: Options, { signal, limit, isForExec }: MountRun) {
   const display = openProgressDisplay({ isQuiet: options.json === true });
   const datasets = await datasetsOf(options, signal);
-  const isNamed = (name: string) => names.some((each) => each.normalize('NFC') === name);
-  const mountOptions = { ...mountOptionsOf(options, { signal, display }), isNamed };
+  const mountOptions = mountOptionsOf(names, options, { signal, display });
   // With --exec, standard output is for the trainer alone.
   const out = isForExec ? process.stderr : process.stdout;
   const documents: object[] = [];
   const failures: unknown[] = [];
-  const mountOne = async (name: string) => {
-    const found = await datasets.find(name, signal);
-    // After a failure, nothing will be trained: the others are mounted only if they are READY.
-    const isWaiting = options.wait === true && failures.length === 0;
-    const mounted = await mountFound(found, mountOptions, isWaiting ? { signal, limit, display } : undefined);
-    display.clear();
-    if (options.pin) await pinMounted(mounted, datasets.pin);
-    if (!options.json) for (const line of mountedLines(mounted)) print(line, out);
-    const warnings = [mounted, ...mounted.linkedFolders].flatMap((folder) => folder.warnings);
-    for (const warning of new Set(warnings)) printMessage(printable(warning));
-    documents.push({ ...mountedDocument(mounted), ...(options.pin && { pinned: true }) });
+  const linked: MountedFolder[] = [];
+  const mountOne = async (nameOrId: string) => {
+    const name = nameOrId.normalize('NFC');
+    // By itself, a control could be mounted in another state than the one with its target.
+    let folders = linked.filter(({ plan: { dataset } }) => dataset.name === name || dataset.datasetId === name);
+    if (folders.length === 0) {
+      const found = await datasets.find(nameOrId);
+      // After a failure, nothing will be trained: the others are mounted only if they are READY.
+      const isWaiting = options.wait === true && failures.length === 0;
+      folders = await mountFound(found, mountOptions, isWaiting ? { signal, limit, display } : undefined);
+      linked.push(...folders.slice(1));
+      display.clear();
+      if (options.pin) await pinMounted(folders, datasets.pin);
+      if (!options.json) for (const line of mountedLines(folders)) print(line, out);
+      for (const warning of new Set(folders.flatMap(({ warnings }) => warnings))) printMessage(printable(warning));
+    }
+    documents.push({ ...mountedDocument(folders), ...(options.pin && { pinned: true }) });
   };
   try {
     for (const name of names) {
@@ -215,56 +220,34 @@ async function mountAll(names: readonly string[], options: Options, { signal, li
 
 /** Mounts a dataset, with `wait` once it is READY; waits again if it is changed before the mount has read it. */
 async function mountFound(
-  { source, waitForReady: until }: FoundDataset,
+  found: Awaited<ReturnType<MountableDatasets['find']>>,
   options: MountOptions,
-  wait: Parameters<typeof waitForReady>[2] | undefined,
-): Promise<Mounted> {
+  wait: ReadyWait | undefined,
+): Promise<MountedFolder[]> {
   for (;;) {
-    if (wait !== undefined) await until?.(wait);
+    if (wait !== undefined) await found.waitForReady?.(wait);
     try {
-      return await mountDataset(source, options);
+      return await mountDataset(found.source, options);
     } catch (error) {
       if (wait === undefined || !(error instanceof MountError) || error.code !== 'not_ready') throw error;
     }
   }
 }
 
-interface Datasets {
-  readonly find: (nameOrId: string, signal: AbortSignal) => Promise<FoundDataset>;
-  readonly pin: (datasetId: string, revision: number, note: string) => Promise<unknown>;
-  readonly close: () => Promise<unknown>;
-}
-
-interface FoundDataset {
-  readonly source: MountSource;
-  /** Missing in a data folder. */
-  readonly waitForReady?: (options: Parameters<typeof waitForReady>[2]) => Promise<void>;
-}
-
-async function datasetsOf(options: Options, signal: AbortSignal): Promise<Datasets> {
-  const wanted = wantedState(options);
-  if (options.data !== undefined && options.openDataFolder !== undefined) {
-    const { find, pin, close } = await options.openDataFolder(options.data);
-    return { find: async (nameOrId) => ({ source: await find(nameOrId, wanted) }), pin, close };
-  }
+async function datasetsOf(options: Options, signal: AbortSignal): Promise<MountableDatasets> {
+  if (options.data !== undefined && options.openDataFolder !== undefined) return options.openDataFolder(options.data);
   const client = clientFrom(options);
   const { url } = remoteFrom(options);
   if (options.pin) await requireWritingToken(client, signal);
   return {
     find: async (nameOrId) => {
       const { id, name, role } = await mustFind(client, nameOrId, signal);
-      return {
-        source: httpSource(client, { id, name, role, url }, wanted),
-        waitForReady: (waitOptions) => waitForReady(client, { id, name }, waitOptions),
-      };
+      const source = httpSource(client, { id, name, role, url });
+      return { source, waitForReady: (waitOptions) => waitForReady(client, { id, name }, waitOptions) };
     },
     pin: (datasetId, revision, note) => client.history.pin(datasetId, revision, { note, signal }),
     close: async () => {},
   };
-}
-
-function wantedState({ digest, revision }: Options): WantedState {
-  return { digest: digest?.toLowerCase(), revision };
 }
 
 /** @throws CommandError with 77 if the token only reads, before anything is mounted */
@@ -275,67 +258,73 @@ async function requireWritingToken(client: TrainyardClient, signal: AbortSignal)
   throw new CommandError(EXIT.noPermission, message);
 }
 
-async function pinMounted({ links, ...mounted }: Mounted, pin: Datasets['pin']): Promise<void> {
-  for (const { datasetId, name, revision } of [mounted, ...links]) {
+async function pinMounted([own]: readonly MountedFolder[], pin: MountableDatasets['pin']): Promise<void> {
+  const { folder, plan } = own!;
+  for (const { datasetId, name, revision } of [plan.dataset, ...plan.dataset.links]) {
     if (revision === undefined) {
       const message = `"${printable(name)}" was mounted, but not pinned: this service keeps no history of datasets.`;
       throw new CommandError(EXIT.unavailable, message);
     }
     // The service limits the length of notes.
-    await pin(datasetId, revision, `mounted in ${mounted.folder}`.slice(0, MAX_PIN_NOTE_LENGTH));
+    await pin(datasetId, revision, `mounted in ${folder}`.slice(0, MAX_PIN_NOTE_LENGTH));
   }
 }
 
 function mountOptionsOf(
-  options: Options,
+  names: readonly string[],
+  { into, only, layout, concurrency, digest, revision, replace, link }: Options,
   { signal, display }: { signal: AbortSignal; display: ProgressDisplay },
-): Omit<MountOptions, 'isNamed'> {
-  const { into, only, layout, concurrency } = options;
+): MountOptions {
   return {
     ...{ only, layout, concurrency, signal },
     root: resolve(into),
-    wanted: wantedState(options),
-    replaces: options.replace === true,
-    isHardLinked: options.link === true,
+    wanted: { digest, revision },
+    replaces: replace === true,
+    isHardLinked: link === true,
+    isNamed: (name) => names.some((each) => each.normalize('NFC') === name),
     onProgress: (progress) => display.update(() => [`${printable(progress.name)}  ${transferLine(progress)}`]),
     onWaiting: () => display.update(() => [`waiting for another process that mounts into ${into} …`]),
   };
 }
 
 /** A sentence for each folder of a dataset and its linked datasets. */
-function mountedLines(mounted: Mounted): string[] {
-  const { linkedFolders, links, name } = mounted;
-  const linked = linkedFolders.map(
-    (folder, i) => `${sentenceFor(folder)}, ${slotText(links[i]!.slot)} of ${printable(name)}`,
-  );
-  return [sentenceFor(mounted), ...linked];
+function mountedLines(folders: readonly MountedFolder[]): string[] {
+  const { name, links } = folders[0]!.plan.dataset;
+  return folders.map((each, i) => {
+    const slot = links[i - 1]?.slot;
+    return slot === undefined ? sentenceFor(each) : `${sentenceFor(each)}, ${slotText(slot)} of ${printable(name)}`;
+  });
 }
 
-function sentenceFor({ outcome, name, folder, digest, only, files, bytes }: MountedFolder): string {
+function sentenceFor({ outcome, folder, plan: { dataset, only, files } }: MountedFolder): string {
+  const [name, where] = [printable(dataset.name), printable(folder)];
   const part = only === undefined ? '' : `only ${only}, `;
-  const content = `${part}${counted(files, 'file')}, ${formatBytes(bytes)}, digest ${digest.slice(0, 12)}`;
-  return outcome === 'mounted'
-    ? `mounted ${printable(name)} in ${printable(folder)}: ${content}`
-    : `${printable(name)} is unchanged in ${printable(folder)}: ${content}`;
+  const content = `${part}${counted(files.length, 'file')}, ${formatBytes(bytesOf(files))}, digest ${dataset.digest.slice(0, 12)}`;
+  return `${outcome === 'mounted' ? `mounted ${name}` : `${name} is unchanged`} in ${where}: ${content}`;
 }
 
-/** The JSON document of a dataset and its linked datasets. */
-function mountedDocument(mounted: Mounted) {
-  const { links, linkedFolders } = mounted;
-  const linked = links.map(({ slot, datasetId, name, revision, digest }, i) => {
+/** The JSON document of a dataset and its linked datasets, which have no folders in some layouts. */
+function mountedDocument([own, ...linkedFolders]: readonly MountedFolder[]) {
+  const linked = own!.plan.dataset.links.map(({ slot, datasetId, name, revision, digest }, i) => {
     const folder = linkedFolders[i];
     return { as: slot, ...(folder ? folderDocument(folder) : { name, dataset_id: datasetId, digest, revision }) };
   });
-  return { ...folderDocument(mounted), ...(linked.length > 0 && { linked }) };
+  return { ...folderDocument(own!), ...(linked.length > 0 && { linked }) };
 }
 
-function folderDocument({ datasetId, name, outcome, folder, folderDigest, ...mounted }: MountedFolder) {
-  const { digest, only, layout, revision, files, bytes, warnings } = mounted;
+function folderDocument({ outcome, folder, warnings, plan: { dataset, only, layout, files } }: MountedFolder) {
+  const { name, datasetId, digest, revision } = dataset;
+  // The dataset's own files have their names in the dataset.
+  const named = files.map(({ filename, mountedName, of, sha256 }) => {
+    return { filename: of === undefined ? filename : mountedName, sha256 };
+  });
+  // Another one than `digest` for a part of the files, or with linked datasets.
+  const folderDigest = digestOfFiles(named);
   return {
     ...{ name, dataset_id: datasetId, outcome, folder, digest },
     ...(only !== undefined && { only }),
     ...(layout !== undefined && { layout }),
     ...(folderDigest !== digest && { folder_digest: folderDigest }),
-    ...{ revision, files, bytes, warnings },
+    ...{ revision, files: files.length, bytes: bytesOf(files), warnings },
   };
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { bytesOf } from '../../service/mount/bring-files.js';
 import { DatasetChanged } from '../../service/mount/mount-source.js';
-import { FileInspector } from '../folder/inspect-files.js';
 import { kindsOf } from '../folder/report.js';
 import { httpSource } from '../mount/http-source.js';
 import {
@@ -92,7 +92,6 @@ async function pull(
       replaces: options.replace === true,
       overrules: true,
     },
-    inspector: new FileInspector(),
     display: openProgressDisplay({ isQuiet: options.json === true }),
     signal,
     direction: pullDirection({ id, name }, { folder, url: options.url, replaces: options.replace === true }),
@@ -117,8 +116,7 @@ async function pullOnce(task: PullTask, { json, dryRun }: Options): Promise<void
   const { conflicts } = report ?? plan;
   if (conflicts.length + prepared.notFiles.length > 0) process.exitCode = EXIT.cannotCreate;
   if (json) return printJson(pullDocument(task, prepared, { plan, report }));
-  if (report) printReport(report, plan, { task, name: prepared.manifest.name });
-  else printPlan(prepared, task);
+  printSummary(task, prepared, { plan, report });
   await printLeftAlone(prepared, plan, { task, conflicts });
 }
 
@@ -141,27 +139,23 @@ function conflictsIn(
   return readConflicts(names, { folder: local, dataset, client, datasetId: manifest.datasetId, signal });
 }
 
-/** Prints the plan of `--dry-run`. */
-function printPlan({ manifest, plan }: PreparedPull, { folder }: PullTask): void {
-  const writes = new Set(plan.write);
-  const written = manifest.files.filter(({ filename }) => writes.has(filename));
-  const bytes = written.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const rest = plan.same.length === 0 ? '' : `; ${counted(plan.same.length, 'file is', 'files are')} unchanged`;
-  const target = `of "${printable(manifest.name)}" into ${printable(folder)}`;
-  print(`Would fetch ${counted(plan.write.length, 'file')}, ${formatBytes(bytes)}, ${target}${rest}.`);
-  if (plan.remove.length > 0) print(`Would remove ${counted(plan.remove.length, 'file')}: ${namesOf(plan.remove)}.`);
+interface PullResult {
+  readonly plan: SyncPlan;
+  /** `undefined` for `--dry-run`. */
+  readonly report: PullReport | undefined;
 }
 
-/** Prints what was fetched and removed. */
-function printReport(
-  { pulled, removed, bytes }: PullReport,
-  plan: SyncPlan,
-  { task, name }: { task: PullTask; name: string },
-): void {
+/** Prints what was fetched and removed, or would be. */
+function printSummary({ folder }: PullTask, { manifest }: PreparedPull, { plan, report }: PullResult): void {
+  const writes = new Set(report?.pulled ?? plan.write);
+  const bytes = bytesOf(manifest.files.filter(({ filename }) => writes.has(filename)));
   const unchanged = plan.same.length > 0 ? `, ${counted(plan.same.length, 'file')} unchanged` : '';
-  const gone = removed.length > 0 ? `, ${counted(removed.length, 'file')} removed` : '';
-  const target = `of ${printable(name)} into ${printable(task.folder)}`;
-  print(`pulled ${counted(pulled.length, 'file')} (${formatBytes(bytes)}) ${target}${unchanged}${gone}`);
+  const gone = report && report.removed.length > 0 ? `, ${counted(report.removed.length, 'file')} removed` : '';
+  const fetched = `${counted(writes.size, 'file')} (${formatBytes(bytes)})`;
+  const target = `of ${printable(manifest.name)} into ${printable(folder)}`;
+  print(`${report ? 'pulled' : 'would fetch'} ${fetched} ${target}${unchanged}${gone}`);
+  if (report || plan.remove.length === 0) return;
+  print(`Would remove ${counted(plan.remove.length, 'file')}: ${namesOf(plan.remove)}.`);
 }
 
 /** Prints the files that were left alone, and how to decide about them. */
@@ -189,11 +183,11 @@ async function printLeftAlone(
 function pullDocument(
   { folder, direction }: PullTask,
   { manifest, local, state, notFiles, notStored }: PreparedPull,
-  { plan, report }: { plan: SyncPlan; report: PullReport | undefined },
+  { plan, report }: PullResult,
 ) {
   const { same: unchanged } = plan;
   const hashes = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
-  const sides = { folder: hashes, dataset: hashesIn(manifest), common: state?.files ?? new Map<string, string>() };
+  const sides = { folder: hashes, dataset: hashesIn(manifest), common: state.files };
   const done = report && { pulled: report.pulled, unchanged, removed: report.removed, bytes: report.bytes };
   return {
     ...(report === undefined && { dry_run: true }),

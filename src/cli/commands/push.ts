@@ -3,32 +3,32 @@ import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ServiceError } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
-import { FIX_HELP, type FixedFiles, fixBeforePush, requireFix } from '../fix/fix-files.js';
+import { FIX_HELP, type FixedFiles, fixFiles, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
+import { totalsOf } from '../folder/report.js';
 import { pushPairsOnce } from '../pairs/push-pairs.js';
 import { concurrencyOption, roleOption } from '../arguments.js';
 import {
-  askedPlan,
+  askedDecisions,
   blockedError,
   dryRunDocument,
   dryRunExitCode,
+  planLines,
   printDryRun,
   printEnded,
-  printPlan,
   pushDocument,
   pushExitCode,
 } from '../push/output.js';
-import { type PushPlan, preparePush } from '../push/plan.js';
+import { planOf, type PushPlan, preparePush } from '../push/plan.js';
 import { runPush, waitForEnd } from '../push/run.js';
 import { type PushFlags, type PushTask, pushTaskFrom } from '../push/task.js';
 import { watchAndPush } from '../push/watch.js';
 import { addRemoteOptions, clientFrom } from '../remote.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { printJson } from '../terminal/print.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
-import { canAsk } from '../terminal/prompts.js';
 
 const EXAMPLES = `
 Examples:
@@ -107,43 +107,44 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
   const newClient = () => clientFrom(flags, { change: { how: 'push', id: randomUUID() } });
   const client = newClient();
   const name = await datasetNameFor(given, flags.name);
-  requireFitting(flags);
-  await requireWatchable(given, flags);
-  const isJson = flags.json === true;
-  const tools = { client, inspector: new FileInspector(), display: openProgressDisplay({ isQuiet: isJson }), signal };
+  requireFitting(given, flags);
+  if (flags.watch && !(await isFolder(given[0] ?? ''))) throw new CommandError(EXIT.usage, ONE_FOLDER);
+  const display = openProgressDisplay({ isQuiet: flags.json === true });
+  const tools = { client, inspector: new FileInspector(), display, signal };
   try {
-    if (flags.pairs) return await pushPairsOnce(onlyFolder(given), flags, { name, tools });
-    const { paths, fixed } = await fixBeforePush(given, flags, { ...tools, follow: flags.follow === true });
+    if (flags.pairs) return await pushPairsOnce(given[0] ?? '', flags, { name, tools });
+    const { paths, fixed } = await fixFiles(given, flags, { ...tools, endsIfDeclined: true });
     const task = await pushTaskFrom(flags, { paths, name, role: flags.role, tools });
-    if (flags.watch) await watchAndPush({ ...task, newClient, isJson });
-    else await pushOnce(task, { isJson, isDryRun: flags.dryRun === true, fixed });
+    if (flags.watch) await watchAndPush(task, newClient);
+    else await pushOnce(task, fixed);
   } finally {
-    tools.display.clear();
+    display.clear();
   }
 }
 
-/** Pushes files to one dataset, and prints what was done. @throws CommandError with 65 if errors prevent it */
-async function pushOnce(
-  task: PushTask,
-  { isJson, isDryRun, fixed }: { isJson: boolean; isDryRun: boolean; fixed: FixedFiles },
-): Promise<void> {
+async function pushOnce(task: PushTask, fixed: FixedFiles['fixed']): Promise<void> {
+  const { json, dryRun } = task.flags;
   const planOnce = async () => {
     const plan = await preparePush(task);
-    if (!isJson) printPlan(plan);
+    if (!json) {
+      print(totalsOf(plan.inspection.inspected.map(({ file }) => file)));
+      for (const line of planLines(plan, painterOf(process.stdout))) print(line);
+    }
     return unblocked(plan);
   };
-  if (isDryRun) {
+  if (dryRun) {
     const plan = await planOnce();
     process.exitCode = dryRunExitCode(plan);
-    return isJson ? printJson({ ...fixed, ...dryRunDocument(plan) }) : printDryRun(plan);
+    return json ? printJson({ ...fixed, ...dryRunDocument(plan) }) : printDryRun(plan);
   }
   const sent = await withLockedFolders(task.pair.folders, task, async () => {
     const plan = await planOnce();
-    return runPush(isJson || !canAsk() ? plan : unblocked(await askedPlan(plan)));
+    const decisions = await askedDecisions(plan);
+    return runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
   });
   const report = await waitForEnd(sent);
   process.exitCode = pushExitCode(report);
-  if (isJson) printJson({ ...fixed, ...pushDocument(report) });
+  if (json) printJson({ ...fixed, ...pushDocument(report) });
   else await printEnded(report);
 }
 
@@ -170,38 +171,33 @@ async function datasetNameFor(paths: readonly string[], given: string | undefine
   }
 }
 
-/** @throws CommandError with 64 if options exclude each other */
-function requireFitting({ pairs, role, watch, allowUnpaired, trigger, captionAll, allowUncaptioned }: PushFlags): void {
-  if (allowUnpaired && !pairs)
-    throw new CommandError(EXIT.usage, '--allow-unpaired is an option of --pairs. Add --pairs.');
-  if (pairs && role !== undefined) {
-    const message = '--pairs and --role exclude each other: the names of the folders say the roles.';
-    throw new CommandError(EXIT.usage, message);
-  }
-  if (pairs && watch) {
-    const advice =
-      'Watch each folder with a command of its own, such as: trainyard push FOLDER/control --name NAME-control --watch';
-    throw new CommandError(EXIT.usage, `--pairs and --watch exclude each other. ${advice}`);
-  }
-  const ofCaptions = { '--trigger': trigger, '--caption-all': captionAll, '--allow-uncaptioned': allowUncaptioned };
-  const [unused] = Object.entries(ofCaptions).flatMap(([option, value]) => (value === undefined ? [] : [option]));
-  if (role !== undefined && role !== 'training' && unused !== undefined) {
-    throw new CommandError(EXIT.usage, `${unused} is of no use for a ${role} dataset, which needs no captions.`);
-  }
-}
+const ONE_FOLDER = '--watch takes one folder, and no files.';
 
-/** @throws CommandError with 64 */
-function onlyFolder(paths: readonly string[]): string {
-  const [folder = '', ...others] = paths;
-  if (others.length > 0) throw new CommandError(EXIT.usage, '--pairs takes one folder.');
-  return folder;
-}
-
-async function requireWatchable(paths: readonly string[], options: PushFlags): Promise<void> {
-  if (!options.watch) return;
-  if (options.dryRun) throw new CommandError(EXIT.usage, '--watch and --dry-run exclude each other.');
-  if (options.fix) throw new CommandError(EXIT.usage, '--watch and --fix exclude each other. Run check --fix first.');
-  if (paths.length !== 1 || !(await isFolder(paths[0] ?? ''))) {
-    throw new CommandError(EXIT.usage, '--watch takes one folder, and no files.');
-  }
+function requireFitting(paths: readonly string[], flags: PushFlags): void {
+  const { pairs, role, watch } = flags;
+  const ofCaptions = {
+    '--trigger': flags.trigger,
+    '--caption-all': flags.captionAll,
+    '--allow-uncaptioned': flags.allowUncaptioned,
+  };
+  const unused = Object.entries(ofCaptions).find(([, value]) => value !== undefined)?.[0];
+  const watchEach = 'trainyard push FOLDER/control --name NAME-control --watch';
+  const faults: [boolean | undefined, string][] = [
+    [flags.allowUnpaired && !pairs, '--allow-unpaired is an option of --pairs. Add --pairs.'],
+    [pairs && role !== undefined, '--pairs and --role exclude each other: the names of the folders say the roles.'],
+    [
+      pairs && watch,
+      `--pairs and --watch exclude each other. Watch each folder with a command of its own, such as: ${watchEach}`,
+    ],
+    [pairs && paths.length > 1, '--pairs takes one folder.'],
+    [
+      role !== undefined && role !== 'training' && unused !== undefined,
+      `${unused} is of no use for a ${role} dataset, which needs no captions.`,
+    ],
+    [watch && flags.dryRun, '--watch and --dry-run exclude each other.'],
+    [watch && flags.fix, '--watch and --fix exclude each other. Run check --fix first.'],
+    [watch && paths.length > 1, ONE_FOLDER],
+  ];
+  const fault = faults.find(([isGiven]) => isGiven);
+  if (fault !== undefined) throw new CommandError(EXIT.usage, fault[1]);
 }

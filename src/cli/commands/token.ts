@@ -46,15 +46,15 @@ export function addTokenCommands(program: Command): void {
   onInstallation(revoke, { settings: ['data', 'databaseUrl', 'auditLog'], help: revokeHelp }, revokeToken);
 }
 
-interface CreateOptions {
-  readonly account: string;
-  readonly name?: string;
-  /** In microseconds. */
-  readonly expires?: number;
-  readonly readOnly?: true;
-  readonly dataset?: readonly string[];
-  readonly json?: true;
-}
+/** `expires` is in microseconds. */
+type CreateOptions = {
+  account: string;
+  name?: string;
+  expires?: number;
+  readOnly?: true;
+  dataset?: readonly string[];
+  json?: true;
+};
 
 async function createToken(config: Config, options: CreateOptions): Promise<Output> {
   const { account, name, expires, dataset: datasets } = options;
@@ -148,11 +148,9 @@ function nameOf({ id, name }: { id: string; name: string | null }): string {
   return name ?? `deleted ${id}`;
 }
 
-const MAX_EXPIRY_DAYS = 3650;
-
 /** Parses `30d` into microseconds. */
 function expiryOf(text: string): number {
-  return secondsIn(text, { maxDays: MAX_EXPIRY_DAYS }) * MICROS_PER_SECOND;
+  return secondsIn(text, { maxDays: 3650 }) * MICROS_PER_SECOND;
 }
 
 function dateOf(micros: number): string {

@@ -70,15 +70,15 @@ export function addTrainConfigCommand(program: Command): void {
 
 async function printConfig(names: readonly string[], options: Options, signal: AbortSignal): Promise<void> {
   requireFitting(options);
+  const { for: trainer, job } = options;
   const client = clientFrom(options);
   const found = [];
-  for (const name of names) found.push(await readDataset(client, { name, ...options }, signal));
+  for (const name of names) found.push(await readDataset(client, name, options, signal));
   const datasets = datasetsToTrain(found);
   const config = configFor(datasets, options);
   if (options.json) {
-    const isBlock = options.for === 'ai-toolkit' && options.job === undefined;
-    const settings = isBlock && { datasets: datasets.map((dataset) => aiToolkitDatasetOf(dataset)) };
-    return printJson({ trainer: options.for, ...config, ...settings });
+    const isBlock = trainer === 'ai-toolkit' && job === undefined;
+    return printJson({ trainer, ...config, ...(isBlock && { datasets: datasets.map(aiToolkitDatasetOf) }) });
   }
   // Comments name commands as they are called on this machine. Other lines stay: they have captions and names.
   print(
@@ -88,11 +88,7 @@ async function printConfig(names: readonly string[], options: Options, signal: A
 }
 
 /** What could not be read is `undefined`: captions without the bulk API, and a linked dataset that the token does not read. */
-async function readDataset(
-  client: TrainyardClient,
-  { name: nameOrId, into, only }: { name: string } & Options,
-  signal: AbortSignal,
-) {
+async function readDataset(client: TrainyardClient, nameOrId: string, { into, only }: Options, signal: AbortSignal) {
   const { id, name, role } = await mustFind(client, nameOrId, signal);
   const { files, digest, links = {} } = await client.status(id, { signal });
   const texts = files.map(({ filename }) => filename).filter((each) => mediaTypeOf(each)?.kind === 'caption');
@@ -110,10 +106,8 @@ async function readDataset(
 }
 
 function requireFitting({ for: trainer, job, trigger }: Options): void {
-  if (job !== undefined && trainer !== 'ai-toolkit') {
-    const message = `--job prints jobs for ai-toolkit only. Leave it out to print the datasets for ${trainer}.`;
-    throw new CommandError(EXIT.usage, message);
-  }
+  const message = `--job prints jobs for ai-toolkit only. Leave it out to print the datasets for ${trainer}.`;
+  if (job !== undefined && trainer !== 'ai-toolkit') throw new CommandError(EXIT.usage, message);
   if (job?.trim() === '') throw new CommandError(EXIT.usage, '--job must name the job.');
   if (trigger !== undefined && job === undefined) throw new CommandError(EXIT.usage, '--trigger needs --job.');
 }

@@ -1,18 +1,11 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { type Dataset, type Recheck, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
-import {
-  addRemoteOptions,
-  type Call,
-  clientFrom,
-  explainMissingRoute,
-  mustFind,
-  type RemoteOptions,
-} from '../remote.js';
-import { CommandError, EXIT, endingOf, interruptible } from '../terminal/exit-codes.js';
+import { type Call, explainMissingRoute, mustFind, NO_DATASETS, onService } from '../remote.js';
+import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { painterOf, printOutput } from '../terminal/print.js';
+import { type Output, painterOf } from '../terminal/print.js';
 import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
 
@@ -30,28 +23,14 @@ its dataset FAILED.
 
 Exit codes: 0 no file is damaged, 1 some are, 66 no such dataset, 69 or 75 the service is unavailable, 130 interrupted.`;
 
-/** The options of `verify --store`; the strings are settings. */
-export type StoreOptions = Record<string, string> & { json?: true; repair?: true };
-
-/** `verify --store`, on the machine that holds the data. */
-export interface StoreVerification {
-  readonly help: string;
-  readonly addOptions: (command: Command) => void;
-  readonly run: (options: StoreOptions) => Promise<void>;
-}
-
 /** A dataset and its recheck. */
 interface Checked {
   readonly dataset: Dataset;
   readonly recheck: Recheck;
 }
 
-/**
- * `trainyard verify`
- *
- * @param options.store for `--store`; absent where only a service can be read
- */
-export function addVerifyCommand(program: Command, { store }: { store?: StoreVerification | undefined }): void {
+/** `trainyard verify` */
+export function addVerifyCommand(program: Command): Command {
   const command = program
     .command('verify')
     .alias('recheck')
@@ -59,17 +38,7 @@ export function addVerifyCommand(program: Command, { store }: { store?: StoreVer
     .argument('[dataset]', 'its name or ID (default: all your datasets)')
     .option('--no-start', 'start nothing, and show the last verification')
     .option('--no-wait', 'do not wait for the end');
-  addRemoteOptions(command).addHelpText('after', HELP + (store?.help ?? ''));
-  if (store !== undefined) {
-    const conflicts = ['url', 'token', 'start', 'wait'];
-    command.addOption(new Option('--store', 'verify the whole store on this machine').conflicts(conflicts));
-    store.addOptions(command);
-  }
-  command.action((dataset, options) => {
-    if (options.store !== true) return interruptible((signal) => verify(dataset, options, signal));
-    if (dataset === undefined) return store?.run(options);
-    throw new CommandError(EXIT.usage, '--store verifies all datasets. Name none with it.');
-  });
+  return onService(command, HELP, verifyDatasets);
 }
 
 interface VerifyOptions {
@@ -77,19 +46,18 @@ interface VerifyOptions {
   readonly wait: boolean;
 }
 
-async function verify(name: string | undefined, options: RemoteOptions & VerifyOptions, signal: AbortSignal) {
-  const client = clientFrom(options);
+/** Rechecks a dataset or all, and shows the progress. */
+export async function verifyDatasets({ client, options, signal }: Call<VerifyOptions>, name?: string): Promise<Output> {
   const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
     const rechecks = await recheckAll(datasets, { client, options, signal }, display);
     const current = await client.list({ signal });
-    display.clear();
     const checked = [...rechecks].flatMap(([id, recheck]) =>
       current.filter((dataset) => dataset.id === id).map((dataset) => ({ dataset, recheck })),
     );
     if (checked.some(({ recheck: { problems } }) => problems.length > 0)) process.exitCode = EXIT.notFit;
-    printOutput({ document: { datasets: checked.map(documentOf) }, lines: linesOf(checked) }, options.json === true);
+    return { document: { datasets: checked.map(documentOf) }, lines: linesOf(checked) };
   } catch (error) {
     if (endingOf(error).code !== EXIT.interrupted) throw error;
     const message = 'interrupted. The service continues; to see the progress, run the same command again.';
@@ -142,7 +110,7 @@ function progressLine(rechecks: readonly Recheck[]): string {
 }
 
 function linesOf(checked: readonly Checked[]): string[] {
-  if (checked.length === 0) return [withOwnCommand('You have no datasets yet. To create one, run: trainyard push DIR')];
+  if (checked.length === 0) return [withOwnCommand(NO_DATASETS)];
   const paint = painterOf(process.stdout);
   return checked.flatMap(({ dataset, recheck }) => {
     const problems = recheck.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));

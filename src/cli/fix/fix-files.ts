@@ -9,8 +9,14 @@ import { painterOf, print } from '../terminal/print.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted, printable } from '../terminal/text.js';
-import { type AppliedFix, applyFixes, originalsFolderOf, removePartialFiles } from './apply-fixes.js';
-import { type Fix, type FixPlan, type NotFixed, planFixes } from './plan-fixes.js';
+import {
+  type AppliedFix,
+  type AppliedFixes,
+  applyFixes,
+  originalsFolderOf,
+  removePartialFiles,
+} from './apply-fixes.js';
+import { type Fix, type NotFixed, planFixes } from './plan-fixes.js';
 
 /** The part of a help text that explains `--fix`. */
 export const FIX_HELP = `--fix converts captions from UTF-16 and Windows-1252 to UTF-8, removes byte order marks, corrects extensions, and converts
@@ -22,26 +28,24 @@ export interface FixFlags {
   readonly fix?: true;
   readonly inPlace?: true;
   readonly yes?: true;
+  readonly follow?: true;
   readonly dryRun?: true;
   readonly json?: boolean;
 }
 
 /** The result of `--fix`. */
-interface FixReport {
-  readonly state: 'done' | 'dry run' | 'declined';
-  readonly plan: FixPlan;
-  readonly fixed: readonly AppliedFix[];
-  /** Files that could not be fixed, by the plan or afterwards. */
-  readonly notFixed: readonly NotFixed[];
+export interface FixedFiles {
   /** The paths of the command, with the new names of files that it named. */
   readonly paths: readonly string[];
+  /** A field of a JSON document; empty without `--fix`. */
+  readonly fixed: { readonly fix?: Record<string, unknown> };
 }
 
 interface FixTask {
   readonly inspector: FileInspector;
   readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
-  readonly follow: boolean;
+  readonly endsIfDeclined?: boolean;
 }
 
 /** @throws CommandError with 64 if an option of `--fix` is given without it */
@@ -53,73 +57,49 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
 }
 
 /**
- * Fixes files where that needs no guessing: lists what will be done, asks on a terminal, does it, and lists what was done.
+ * Fixes files where that needs no guessing, if `--fix` is given: lists what will be done, asks on a terminal, does it, and lists
+ * what was done.
  *
- * @throws CommandError with 66 if the paths contain no file for a dataset, 73 if something else has the name of a folder or a lock
- *   that it makes; the signal's reason
+ * @throws CommandError with 65 if a person declines before a push, 66 if the paths contain no file for a dataset, 73 if something
+ *   else has the name of a folder or a lock that it makes; the signal's reason
  */
-export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
+export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
+  if (!flags.fix) return { paths, fixed: {} };
   if (flags.dryRun) return fixUnlocked(paths, flags, task);
   return withLockedFolders(await foldersOf(paths), task, () => fixUnlocked(paths, flags, task));
 }
 
-async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
+async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   const { display, signal } = task;
-  const isQuiet = flags.json === true;
-  if (!flags.dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
+  const { dryRun, yes, json, inPlace: isInPlace = false } = flags;
+  if (!dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
   const pool = new InspectionPool();
   try {
-    const { inspected } = await inspectPaths(paths, task);
-    const plan = await planFixes(inspected, { pool, signal });
-    const unchanged = { plan, fixed: [], notFixed: plan.notFixed, paths };
-    if (!isQuiet) printFixPlan(plan, { isDryRun: flags.dryRun === true });
-    if (flags.dryRun) return { state: 'dry run', ...unchanged };
-    if (plan.fixes.length === 0) return { state: 'done', ...unchanged };
-    const mustAsk = !flags.yes && !isQuiet && canAsk();
-    if (mustAsk && !(await confirms(questionFor(plan, flags), signal))) return { state: 'declined', ...unchanged };
-    const total = counted(plan.fixes.length, 'file');
-    const onDone = (done: number) =>
-      display.update(() => [`${bar(done, plan.fixes.length)} fixed ${done} of ${total}`]);
-    const { fixed, notFixed } = await applyFixes(plan.fixes, {
-      pool,
-      signal,
-      isInPlace: flags.inPlace === true,
-      onDone,
-    });
+    const { inspected } = await inspectPaths(paths, { ...task, follow: flags.follow });
+    const { fixes, notFixed } = await planFixes(inspected, { pool, signal });
+    if (!json) printFixPlan(fixes, notFixed, dryRun ? 'Would fix' : 'To fix');
+    if (dryRun) {
+      return { paths, fixed: { fix: { dry_run: true, would_mend: fixes.map(described), not_mended: notFixed } } };
+    }
+    const mustAsk = fixes.length > 0 && !yes && !json && canAsk();
+    const isDeclined = mustAsk && !(await confirms(questionFor(fixes, isInPlace), signal));
+    if (isDeclined && task.endsIfDeclined) {
+      throw new CommandError(EXIT.dataError, 'nothing was changed, and nothing was sent.');
+    }
+    const total = counted(fixes.length, 'file');
+    const onDone = (done: number) => display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${total}`]);
+    const applied = await applyFixes(isDeclined ? [] : fixes, { pool, signal, isInPlace, onDone });
     display.clear();
-    if (!isQuiet) printFixed(fixed, notFixed);
+    if (!json && fixes.length > 0 && !isDeclined) printFixed(applied);
     signal.throwIfAborted();
+    const mended = applied.fixed.map(({ fix, original }) => ({ ...described(fix), original: original ?? null }));
     return {
-      state: 'done',
-      plan,
-      fixed,
-      notFixed: [...plan.notFixed, ...notFixed],
-      paths: paths.map((path) => pathAfter(path, fixed)),
+      paths: paths.map((path) => pathAfter(path, applied.fixed)),
+      fixed: { fix: { dry_run: false, mended, not_mended: [...notFixed, ...applied.notFixed] } },
     };
   } finally {
     await pool.close();
   }
-}
-
-/** What `--fix` did, as a field of a JSON document; empty without `--fix`. */
-export interface FixedFiles {
-  readonly fix?: Record<string, unknown>;
-}
-
-/**
- * Fixes files before they are pushed, if `--fix` is given.
- *
- * @returns the paths to push, and a field of the JSON document. @throws CommandError with 65 if a person declines
- */
-export async function fixBeforePush(
-  paths: readonly string[],
-  flags: FixFlags,
-  task: FixTask,
-): Promise<{ paths: readonly string[]; fixed: FixedFiles }> {
-  if (!flags.fix) return { paths, fixed: {} };
-  const report = await fixFiles(paths, flags, task);
-  if (report.state === 'declined') throw new CommandError(EXIT.dataError, 'nothing was changed, and nothing was sent.');
-  return { paths: report.paths, fixed: { fix: fixDocument(report) } };
 }
 
 /** The number of files that `fixFiles` would fix. */
@@ -142,59 +122,43 @@ function pathAfter(path: string, fixed: readonly AppliedFix[]): string {
   return found === undefined ? path : join(dirname(path), found.fix.to);
 }
 
-function questionFor({ fixes }: FixPlan, { inPlace }: FixFlags): string {
+function questionFor(fixes: readonly Fix[], isInPlace: boolean): string {
   const files = counted(fixes.length, 'file');
-  if (inPlace) return `Fix ${files} in place? No originals are kept.`;
-  const folders = new Set(fixes.filter(({ kind }) => kind !== 'rename').map(({ folder }) => originalsFolderOf(folder)));
-  const kept = folders.size === 0 ? '' : ` The originals are kept in ${[...folders].join(' and ')}.`;
-  return `Fix ${files}?${kept}`;
+  if (isInPlace) return `Fix ${files} in place? No originals are kept.`;
+  const folders = fixes.flatMap(({ kind, folder }) => (kind === 'rename' ? [] : [originalsFolderOf(folder)]));
+  return `Fix ${files}?${keptText(folders, 'are kept')}`;
 }
 
-/** Lists the files that will be fixed, and those that will not. */
-function printFixPlan({ fixes, notFixed }: FixPlan, { isDryRun }: { isDryRun: boolean }): void {
+/** ` The originals are in photos.orig.`; empty without folders. */
+function keptText(folders: readonly string[], are: string): string {
+  if (folders.length === 0) return '';
+  return ` The originals ${are} in ${[...new Set(folders)].map(printable).join(' and ')}.`;
+}
+
+function printFixPlan(fixes: readonly Fix[], notFixed: readonly NotFixed[], verb: string): void {
   if (fixes.length === 0) print('No file can be fixed without guessing.');
-  else {
-    print(`${isDryRun ? 'Would fix' : 'To fix'}: ${counted(fixes.length, 'file')}.`);
-    printLines(
-      fixes.map(({ message }) => `  ${printable(message)}.`),
-      'file',
-    );
-  }
+  else print(`${verb}: ${counted(fixes.length, 'file')}.`);
+  printLines(fixes.map(({ message }) => `  ${printable(message)}.`));
   printNotFixed(notFixed);
 }
 
-/** Lists the files that were fixed, where their originals are, and the files that could not be fixed. */
-function printFixed(fixed: readonly AppliedFix[], notFixed: readonly NotFixed[]): void {
+function printFixed({ fixed, notFixed }: AppliedFixes): void {
   const paint = painterOf(process.stdout);
-  const folders = new Set(fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)])));
-  const kept = folders.size === 0 ? '' : ` The originals are in ${[...folders].map(printable).join(' and ')}.`;
-  print(`Fixed ${counted(fixed.length, 'file')}.${kept}`);
-  printLines(
-    fixed.map(({ fix }) => paint('green', `✓ ${printable(fix.message)}.`)),
-    'file',
-  );
+  const folders = fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)]));
+  print(`Fixed ${counted(fixed.length, 'file')}.${keptText(folders, 'are')}`);
+  printLines(fixed.map(({ fix }) => paint('green', `✓ ${printable(fix.message)}.`)));
   printNotFixed(notFixed);
 }
 
 function printNotFixed(notFixed: readonly NotFixed[]): void {
   const paint = painterOf(process.stdout);
-  const lines = notFixed.map(({ message }) => paint('yellow', `- Not fixed: ${printable(message)}`));
-  printLines(lines, 'file that is not fixed', 'files that are not fixed');
+  printLines(notFixed.map(({ message }) => paint('yellow', `- Not fixed: ${printable(message)}`)));
 }
 
-function printLines(lines: readonly string[], one: string, many?: string): void {
-  for (const line of firstLines(lines, one, many)) print(line);
+function printLines(lines: readonly string[]): void {
+  for (const line of firstLines(lines, 'file')) print(line);
 }
 
-/** The result of `--fix` for `--json`. */
-export function fixDocument({ state, plan, fixed, notFixed }: FixReport): Record<string, unknown> {
-  const described = ({ kind, file, to, message }: Fix) => ({
-    filename: file.filename,
-    action: kind,
-    new_filename: to.normalize('NFC'),
-    message,
-  });
-  const done = fixed.map(({ fix, original }) => ({ ...described(fix), original: original ?? null }));
-  const changes = state === 'dry run' ? { would_mend: plan.fixes.map(described) } : { mended: done };
-  return { dry_run: state === 'dry run', ...changes, not_mended: notFixed };
+function described({ kind, file, to, message }: Fix) {
+  return { filename: file.filename, action: kind, new_filename: to.normalize('NFC'), message };
 }

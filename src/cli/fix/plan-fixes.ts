@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { access, lstat, readdir, readFile, realpath } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { ServiceError } from '../../dataset/errors.js';
 import { fixCaption, MAX_FIXED_CAPTION_BYTES } from '../../dataset/fix/fix-caption.js';
 import { nameForFormat, TakenNames } from '../../dataset/fix/media-names.js';
@@ -35,11 +35,6 @@ export interface NotFixed {
   readonly message: string;
 }
 
-export interface FixPlan {
-  readonly fixes: readonly Fix[];
-  readonly notFixed: readonly NotFixed[];
-}
-
 /** Codes of errors and warnings that a change of the file's encoding, name or format can remove. */
 const CAPTION_CODES = new Set(['CAPTION_NOT_UTF8', 'CAPTION_HAS_NUL', 'CAPTION_BOM']);
 const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', 'NOT_TRAINED_ON']);
@@ -48,7 +43,7 @@ const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', '
 export async function planFixes(
   inspected: readonly InspectedFile[],
   { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
-): Promise<FixPlan> {
+): Promise<{ fixes: readonly Fix[]; notFixed: readonly NotFixed[] }> {
   const fixes: Fix[] = [];
   const notFixed: NotFixed[] = [];
   const folders = new Map<string, Folder>();
@@ -70,16 +65,12 @@ export async function planFixes(
   return { fixes, notFixed };
 }
 
-interface Folder {
-  /** Its real path. */
-  readonly path: string;
-  readonly names: TakenNames;
-}
-
-async function readNames(folder: string): Promise<Folder> {
+async function readNames(folder: string) {
   const path = await realpath(folder);
   return { path, names: new TakenNames(await readdir(path)) };
 }
+
+type Folder = Awaited<ReturnType<typeof readNames>>;
 
 /** A file that was left alone, with the message of the error that says why. */
 export function notFixedBecause(filename: string, error: unknown): NotFixed {
@@ -93,17 +84,14 @@ async function requireChangeable({ path }: LocalFile): Promise<void> {
   const stats = await lstat(path);
   if (stats.isSymbolicLink()) throw new FileLeftAlone('is a link, and is left alone. Fix the file that it leads to');
   // For root, `access` allows everything.
-  const isReadOnly = (stats.mode & 0o222) === 0 || !(await isWritable(path));
-  if (isReadOnly) throw new FileLeftAlone('is read-only, and is left alone. Make it writable first');
-  if (!(await isWritable(dirname(path)))) throw new FileLeftAlone("is in a folder that can't be written");
+  const isWritable = (stats.mode & 0o222) !== 0 && (await access(path, constants.W_OK).then(() => true, no));
+  if (!isWritable) throw new FileLeftAlone('is read-only, and is left alone. Make it writable first');
+  if (!(await access(dirname(path), constants.W_OK).then(() => true, no))) {
+    throw new FileLeftAlone("is in a folder that can't be written");
+  }
 }
 
-function isWritable(path: string): Promise<boolean> {
-  return access(path, constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-}
+const no = () => false;
 
 async function captionFix(file: LocalFile, folder: Folder): Promise<Fix> {
   const name = basename(file.path);
@@ -127,8 +115,7 @@ async function mediaFix(
   const to = nameForFormat(name, isConverted ? 'png' : content.format);
   requireName(to);
   const taken = folder.names.claim(to, { from: name, isConverted });
-  // An interrupted run may have left the file with both names.
-  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new FileLeftAlone(taken);
+  if (taken !== undefined) throw new FileLeftAlone(taken);
   if (!isConverted) {
     const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
     const renamed = await pool.inspect(under, { accountId: '', signal });
@@ -138,12 +125,6 @@ async function mediaFix(
   const why = isConverted ? ', which the trainer does not read; a PNG keeps every pixel' : '';
   const message = `${printable(name)} → ${printable(to)}: it is ${content.description}${why}`;
   return { kind: isConverted ? 'convert' : 'rename', file, folder: folder.path, name, to, message };
-}
-
-/** Whether two paths are names of one file. */
-export async function isOneFile(path: string, other: string): Promise<boolean> {
-  const [one, two] = await Promise.all([path, other].map((each) => lstat(each).catch(() => undefined)));
-  return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
 }
 
 function requireName(name: string): void {

@@ -13,24 +13,21 @@ import type { Inspector } from '../../service/dependencies.js';
 import { clipDecoder } from '../../service/inspection/clip/decode-clip.js';
 import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
-import { sha256Of } from '../../service/mount/mounted-folder.js';
+import { sha256Of } from '../../service/mount/bring-files.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
-import { counted, errorMessage, printable } from '../terminal/text.js';
-import { byName, type LocalFile, type Notice, readPaths, requireStillThere } from './read-folder.js';
+import { counted, errorMessage } from '../terminal/text.js';
+import { byName, type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
   readonly inspection: Inspection;
 }
 
-interface FolderInspection {
+/** The result of inspecting local files. */
+export interface FolderReport {
   readonly inspected: readonly InspectedFile[];
   readonly unreadable: readonly Notice[];
-}
-
-/** The result of inspecting local files. */
-export interface FolderReport extends FolderInspection {
   readonly findings: Findings;
   readonly skipped: readonly Notice[];
   /** Files that no dataset accepts; errors in addition to those in `findings`. */
@@ -50,26 +47,23 @@ export class FileInspector {
     this.#ffmpeg = ffmpeg;
   }
 
-  /** @throws the signal's reason */
   async inspectAll(
     files: readonly LocalFile[],
     options: { role?: Role | undefined; signal: AbortSignal; onInspected?: (files: number) => void },
-  ): Promise<FolderInspection> {
+  ): Promise<Pick<FolderReport, 'inspected' | 'unreadable'>> {
     const { role = 'training', signal, onInspected } = options;
     const inspected: InspectedFile[] = [];
     const unreadable: Notice[] = [];
     // Closed before files are sent, to free the memory of its threads and decoders.
     const pool = new InspectionPool();
-    const decodeClip =
-      this.#ffmpeg && clipDecoder(this.#ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) });
+    const decodeClip = this.#ffmpeg && clipDecoder(this.#ffmpeg, pool);
     const inspectors = {
       inspect: (...args: Parameters<Inspector>) => pool.inspect(...args),
       ...(decodeClip && { decodeClip }),
     };
     const inspect = async ({ path, filename, sizeBytes }: LocalFile) => {
-      const rules = { accountId: '', role, signal };
       const file = { filename, sizeBytes, content: { path } };
-      return (await inspectFile(inspectors, file, rules)).inspection;
+      return (await inspectFile(inspectors, file, { accountId: '', role, signal })).inspection;
     };
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
@@ -78,7 +72,7 @@ export class FileInspector {
           inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();
-          unreadable.push(unreadableNotice(file.filename, error));
+          unreadable.push(notice('UNREADABLE', file.filename, `can't be read: ${errorMessage(error)}.`));
         }
         onInspected?.(inspected.length + unreadable.length);
       });
@@ -88,7 +82,6 @@ export class FileInspector {
     return { inspected: inspected.sort((a, b) => byName(a.file, b.file)), unreadable };
   }
 
-  /** The SHA-256 of a file's bytes, in lower-case hexadecimal. */
   sha256(file: FileVersion): Promise<string> {
     return this.#remembered('sha256', file, () => sha256Of(file.path));
   }
@@ -107,14 +100,20 @@ export class FileInspector {
  * Reads and inspects local files, and shows the progress.
  *
  * @param options.role that of the dataset that the files are for, `training` by default
- * @throws CommandError with 66 if the paths contain no file for a dataset, or one of them is removed meanwhile
+ * @throws CommandError with 66 if the paths contain no file for a dataset
  */
 export async function inspectPaths(
   paths: readonly string[],
-  options: { role?: Role; follow: boolean; inspector: FileInspector; display: ProgressDisplay; signal: AbortSignal },
+  options: {
+    role?: Role;
+    follow?: boolean | undefined;
+    inspector: FileInspector;
+    display: ProgressDisplay;
+    signal: AbortSignal;
+  },
 ): Promise<FolderReport> {
   const { role, inspector, display, signal } = options;
-  const contents = await readPaths(paths, { follow: options.follow });
+  const contents = await readPaths(paths, { follow: options.follow === true });
   const { files, skipped, faults } = contents;
   if (files.length + faults.length + contents.unreadable.length === 0) {
     const left = skipped.length === 0 ? '' : ` Left out: ${skipped.map(({ filename }) => filename).join(', ')}.`;
@@ -126,7 +125,6 @@ export async function inspectPaths(
   };
   const { inspected, unreadable } = await inspector.inspectAll(files, { role, signal, onInspected });
   display.clear();
-  if (unreadable.length + contents.unreadable.length > 0) await requireStillThere(paths);
   return {
     inspected,
     findings: findingsIn(inspected, { role }),
@@ -146,10 +144,6 @@ function hintFor([folder = '', ...others]: readonly string[], skipped: readonly 
   }
   if (pairFoldersOf(names) === undefined) return '';
   return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;
-}
-
-function unreadableNotice(filename: string, error: unknown): Notice {
-  return { code: 'UNREADABLE', filename, message: `${printable(filename)} can't be read: ${errorMessage(error)}.` };
 }
 
 /**

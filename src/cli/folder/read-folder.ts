@@ -32,13 +32,11 @@ export interface Notice {
 }
 
 export interface FolderContents {
-  /** Sorted by name. */
   readonly files: readonly LocalFile[];
   /** Left out without an error: folders, other types, links out of the folder. */
   readonly skipped: readonly Notice[];
   /** Files with a name that no dataset accepts, and files of another type that were named in `paths`. */
   readonly faults: readonly Notice[];
-  /** Files that the system can't read. */
   readonly unreadable: readonly Notice[];
 }
 
@@ -65,7 +63,6 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
   return { ...found, files: files.sort(byName) };
 }
 
-/** Lists that grow while entries are read. */
 type Found = { -readonly [list in keyof FolderContents]: FolderContents[list][number][] };
 
 /** Whether a path is a folder. @throws CommandError with 66 if it does not exist */
@@ -75,17 +72,6 @@ export async function isFolder(path: string): Promise<boolean> {
     throw new CommandError(EXIT.noInput, `${printable(path)}: ${reason}.`, { cause: error });
   });
   return found.isDirectory();
-}
-
-/** @throws CommandError with 66 if one of these paths has gone since it was read */
-export async function requireStillThere(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    await stat(path).catch((error) => {
-      if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) return;
-      const message = `${printable(path)} was removed or renamed meanwhile. Run the command again once it is there.`;
-      throw new CommandError(EXIT.noInput, message, { cause: error });
-    });
-  }
 }
 
 /** The folder that is the only path, or that contains all files; `undefined` if there are several folders. */
@@ -106,38 +92,24 @@ async function readFolder(path: string, { follow }: { follow: boolean }, found: 
     const name = entry.name.toString();
     if (!Buffer.from(name).equals(entry.name)) {
       found.faults.push(notice('INVALID_NAME', name, 'has a name that is not UTF-8. Rename it.'));
-      return;
+    } else if (!name.startsWith('.') && !TRAINER_FOLDERS.has(name)) {
+      const link = entry.isSymbolicLink() ? { root: follow ? '/' : root } : undefined;
+      await addFile({ name, path: join(path, name), link }, found);
     }
-    if (name.startsWith('.') || TRAINER_FOLDERS.has(name)) return;
-    const file = { name, path: join(path, name), isNamed: false };
-    if (entry.isSymbolicLink() && !(await isFollowed(file, { root, follow, found }))) return;
-    await addFile(file, found);
   });
 }
 
-async function isFollowed(
-  { name, path }: { name: string; path: string },
-  { root, follow, found }: { root: string; follow: boolean; found: Found },
-): Promise<boolean> {
-  try {
-    const target = await realpath(path);
-    if (follow || target.startsWith(root + sep)) return true;
-    const message = 'is a link that leads out of the folder. To follow such links, add --follow.';
-    found.skipped.push(notice('LINK_OUTSIDE', name, message));
-  } catch (error) {
-    const reason = hasErrno(error, 'ENOENT') ? 'is a broken link.' : `can't be followed: ${errorMessage(error)}.`;
-    found.unreadable.push(notice('UNREADABLE', name, reason));
-  }
-  return false;
-}
-
+/** @param file.link for a link, the folder that it may not lead out of */
 async function addFile(
-  { name, path, isNamed }: { name: string; path: string; isNamed: boolean },
+  { name, path, link, isNamed }: { name: string; path: string; link?: { root: string } | undefined; isNamed?: true },
   { files, skipped, faults, unreadable }: Found,
 ): Promise<void> {
   try {
     const stats = await stat(path, { bigint: true });
-    if (stats.isDirectory()) {
+    if (link !== undefined && !(await realpath(path)).startsWith(join(link.root, sep))) {
+      const message = 'is a link that leads out of the folder. To follow such links, add --follow.';
+      skipped.push(notice('LINK_OUTSIDE', name, message));
+    } else if (stats.isDirectory()) {
       const message = 'is a folder, and datasets have no folders. Push it by itself if it is a dataset.';
       skipped.push(notice('FOLDER', `${name}/`, message));
     } else if (!stats.isFile()) {
@@ -151,7 +123,10 @@ async function addFile(
     }
   } catch (error) {
     if (error instanceof ServiceError) faults.push({ code: 'INVALID_NAME', filename: name, message: error.message });
-    else unreadable.push(notice('UNREADABLE', name, `can't be read: ${errorMessage(error)}.`));
+    else {
+      const reason = link && hasErrno(error, 'ENOENT') ? 'is a broken link.' : `can't be read: ${errorMessage(error)}.`;
+      unreadable.push(notice('UNREADABLE', name, reason));
+    }
   }
 }
 
@@ -171,7 +146,7 @@ function withoutDuplicates({ files, faults }: Found): LocalFile[] {
   return [...owners.values()];
 }
 
-function notice(code: Notice['code'], filename: string, message: string): Notice {
+export function notice(code: Notice['code'], filename: string, message: string): Notice {
   return { code, filename, message: `${printable(filename)} ${message}` };
 }
 

@@ -5,7 +5,6 @@ import { withOwnCommand } from '../terminal/own-command.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
-/** The maximum number of lines of one kind; `--json` has them all. */
 const MAX_LINES = 40;
 
 /** `12 images, 1 video and 13 captions` */
@@ -58,27 +57,18 @@ export function errorCount({ findings, faults }: FolderReport): number {
 export function trainerLines({ inspected }: FolderReport, role: Role = 'training'): string[] {
   const captions = inspected.filter(({ file }) => mediaTypeOf(file.filename)?.kind === 'caption');
   const captioned = new Set(captions.map(({ file }) => stemOf(file.filename)));
-  const lines: string[] = [];
-  for (const kind of ['image', 'video'] as const) {
-    const trainable = inspected.filter(({ file: { filename } }) => {
-      const type = mediaTypeOf(filename);
-      return type?.kind === kind && type.trainable;
+  return (['image', 'video'] as const).flatMap((kind) => {
+    const good = inspected.filter(({ file, inspection }) => {
+      const type = mediaTypeOf(file.filename);
+      return type?.kind === kind && type.trainable && inspection.ok;
     });
-    const good = trainable.filter(({ inspection }) => inspection.ok);
-    if (good.length === 0) continue;
-    if (role !== 'training') {
-      lines.push(
-        `The trainer will see ${counted(good.length, kind)} as ${counted(good.length, role)}${sizesOf(good)}.`,
-      );
-      continue;
-    }
-    const uncaptioned = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
-    const each = good.length === 1 ? '' : 'each ';
-    const how =
-      uncaptioned === 0 ? `${each}with its caption` : `${uncaptioned.toLocaleString('en')} of them without a caption`;
-    lines.push(`The trainer will see ${counted(good.length, kind)}, ${how}${sizesOf(good)}.`);
-  }
-  return lines;
+    if (good.length === 0) return [];
+    const bare = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
+    const withCaption = `, ${good.length === 1 ? '' : 'each '}with its caption`;
+    const captionText = bare === 0 ? withCaption : `, ${bare.toLocaleString('en')} of them without a caption`;
+    const use = role === 'training' ? captionText : ` as ${counted(good.length, role)}`;
+    return [`The trainer will see ${counted(good.length, kind)}${use}${sizesOf(good)}.`];
+  });
 }
 
 /** `, from 512×512 to 4000×3000 pixels`, by area. */

@@ -1,4 +1,4 @@
-import type { WireManifest } from '../../api/schemas.js';
+import type { WireManifestLinks } from '../../api/pair-schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { invalidAnswer, TrainyardError } from '../../client/trainyard-error.js';
 import type { Role } from '../../dataset/dataset.js';
@@ -6,17 +6,15 @@ import { parseDatasetName, parseFilename } from '../../dataset/names.js';
 import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
-  digestNotKept,
-  type HttpSource,
   type MountFile,
   type MountLink,
   type MountManifest,
   type RangeResponse,
-  stateOfLink,
-  statesUnknown,
+  type RemoteSource,
   type WantedState,
 } from '../../service/mount/mount-source.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { filesOfArchive } from './read-archive.js';
 
 export interface HttpDataset {
   readonly id: string;
@@ -29,22 +27,20 @@ export interface HttpDataset {
 }
 
 /** A dataset of a service, read over HTTP. The service is not trusted: its manifest has to be that of this dataset. */
-export function httpSource(client: TrainyardClient, dataset: HttpDataset, wanted: WantedState = {}): HttpSource {
+export function httpSource(client: TrainyardClient, dataset: HttpDataset): RemoteSource {
   const { id, url } = dataset;
   // Files are read from the revision of the manifest, so that a change of the dataset does not disturb the transfer.
   let revision: number | undefined;
   return {
-    kind: 'http',
+    kind: 'remote',
     name: url,
-    manifest: async (signal) => {
+    manifest: async (wanted, signal) => {
       const manifest = await readManifest(client, dataset, { wanted, signal });
       revision = manifest.revision;
       return manifest;
     },
-    linked: (link) => {
-      const linked = { id: link.datasetId, name: undefined, role: roleOfSlot(link.slot), url };
-      return httpSource(client, linked, stateOfLink(link));
-    },
+    linked: ({ datasetId, slot }) =>
+      httpSource(client, { id: datasetId, name: undefined, role: roleOfSlot(slot), url }),
     read: async (file, from, signal) => {
       const response = await client.file(id, file.filename, { from, revision, signal }).catch((error) => {
         const isRemoved = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
@@ -52,14 +48,14 @@ export function httpSource(client: TrainyardClient, dataset: HttpDataset, wanted
       });
       return rangeResponseOf(response, file);
     },
-    readTogether: async (files, signal) => {
+    readTogether: async function* (files, signal) {
       const names = files.map(({ filename }) => filename);
       const response = await client.bulk.archive(id, names, { revision, signal }).catch((error) => {
         // The service has no archives, or one of the files was removed. Single downloads tell the two cases apart.
         if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
         throw error;
       });
-      return response && bytesOf(response);
+      if (response !== undefined) yield* filesOfArchive(bytesOf(response), files);
     },
   };
 }
@@ -69,10 +65,11 @@ async function readManifest(
   { id, name: wantedName, role = 'training', url }: HttpDataset,
   { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
 ): Promise<MountManifest> {
-  const query = { revision: wanted.revision, ...(wanted.digest !== undefined && { digest: wanted.digest }) };
+  const { revision, digest: wantedDigest } = wanted;
+  const query = { revision, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
   const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
-    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-    if (error.code === 'revision_not_found') throw (wanted.digest && digestNotKept(error)) || error;
+    const isMissing = error instanceof TrainyardError && error.status === 404;
+    if (!isMissing || error.code === 'revision_not_found') throw error;
     // Throws another 404 if the dataset is deleted.
     await client.status(id, { signal });
     const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
@@ -85,26 +82,17 @@ async function readManifest(
     const fault = `it is the manifest of ${JSON.stringify(name)} (${datasetId}), not of ${expected}.${renamed}`;
     throw invalidAnswer(200, fault);
   }
-  const links = linksIn(manifest);
+  const links = manifest.links && linksIn(manifest.links);
   for (const { filename } of files) requireName('filename', filename, parseFilename);
-  for (const each of [manifest, ...links]) requireName('name', each.name, parseDatasetName);
-  const revision = manifest.revision || undefined;
-  if (wanted.revision !== undefined) {
-    if (wanted.revision !== revision) {
-      throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
-    }
-    const latest = role === 'training' && !manifest.links ? await client.manifest(id, { signal }) : manifest;
-    if (latest.links && !manifest.links) throw statesUnknown(name, wanted.revision);
-  }
+  for (const each of [manifest, ...(links ?? [])]) requireName('name', each.name, parseDatasetName);
   return {
-    ...{ datasetId, name, role, revision, status, digest },
-    links,
+    ...{ datasetId, name, role, status, digest, links },
+    revision: manifest.revision || undefined,
     files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
   };
 }
 
-/** Services without links of datasets have none. */
-function linksIn({ links = {} }: WireManifest): MountLink[] {
+function linksIn(links: WireManifestLinks): MountLink[] {
   return LINK_SLOTS.flatMap((slot) => {
     const link = links[slot];
     if (link === undefined) return [];

@@ -1,27 +1,19 @@
 import type { Config } from '../../config.js';
 import { revisionNotFound } from '../../service/find-revision.js';
 import { catalogSource } from '../../service/mount/catalog-source.js';
-import type { MountSource, WantedState } from '../../service/mount/mount-source.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import { didYouMean } from '../remote.js';
 import { requireCatalog } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-
-/** The datasets of a data folder. */
-export interface LocalDatasets {
-  /** @throws CommandError with 66 if no dataset has that name or id, 65 if datasets of several accounts do */
-  readonly find: (nameOrId: string, wanted: WantedState) => Promise<MountSource>;
-  readonly pin: (datasetId: string, revision: number, note: string) => Promise<void>;
-  readonly close: () => Promise<unknown>;
-}
+import type { MountableDatasets } from './wait-for-ready.js';
 
 /**
  * Opens the datasets of a data folder on this machine, also while a server uses it.
  *
- * @throws CommandError with 66 if the folder has no catalog
+ * @throws CommandError with 66 if the folder has no catalog; `find`: 66 if no dataset has that name or id, 65 if several have the name
  */
-export async function openLocal(config: Config): Promise<LocalDatasets> {
+export async function openLocal(config: Config): Promise<MountableDatasets> {
   const { dataFolder, rules } = config;
   requireCatalog(config);
   if (config.blobs.kind !== 'disk') {
@@ -31,22 +23,22 @@ export async function openLocal(config: Config): Promise<LocalDatasets> {
   // Imported late, so that other commands start without loading the database code.
   const { openCatalog } = await import('../../storage/catalog/open-catalog.js');
   const { catalog, now, close } = await openCatalog(config);
-  const blobs = DiskBlobs.readOnly(dataFolderPaths(dataFolder).blobs);
+  const blobs = DiskBlobs.openBeside(dataFolderPaths(dataFolder).blobs);
   return {
-    find: async (nameOrId, wanted) => {
+    find: async (nameOrId) => {
       const all = await catalog.records({});
       const named = all.filter(({ name }) => name === nameOrId.normalize('NFC'));
-      const [found, other] = all.filter(({ id }) => id === nameOrId).concat(named);
+      const found = all.find(({ id }) => id === nameOrId) ?? named[0];
       if (found === undefined) {
         const hint = didYouMean(nameOrId, all);
         throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}" in ${dataFolder}.${hint}`);
       }
-      if (found.id !== nameOrId && other !== undefined) {
+      if (found.id !== nameOrId && named.length > 1) {
         const ids = named.map(({ id }) => id).join(', ');
         const message = `several accounts have a dataset "${nameOrId}". Use an id instead of the name: ${ids}`;
         throw new CommandError(EXIT.dataError, message);
       }
-      return catalogSource({ catalog, dataFolder, blobs, rules, now }, found, wanted);
+      return { source: catalogSource({ catalog, dataFolder, blobs, rules, now }, found) };
     },
     pin: async (datasetId, number, note) => {
       const isPinned = await catalog.revisions.setPin(datasetId, number, { at: now(), by: 'command line', note });

@@ -7,6 +7,7 @@ import {
   TrainyardError,
 } from '../../client/client.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
+import type { MountSource } from '../../service/mount/mount-source.js';
 import { withAnySignal } from '../../abort-signals.js';
 import { firstLines, problemsBeside } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -21,6 +22,23 @@ export interface WaitLimit {
   readonly signal: AbortSignal;
 }
 
+/** The datasets that a command can mount: of a service, or of a data folder. */
+export interface MountableDatasets {
+  readonly find: (nameOrId: string) => Promise<{
+    readonly source: MountSource;
+    /** Missing in a data folder. */
+    readonly waitForReady?: (options: ReadyWait) => Promise<void>;
+  }>;
+  readonly pin: (datasetId: string, revision: number, note: string) => Promise<unknown>;
+  readonly close: () => Promise<unknown>;
+}
+
+export interface ReadyWait {
+  readonly signal: AbortSignal;
+  readonly limit?: WaitLimit | undefined;
+  readonly display: ProgressDisplay;
+}
+
 /**
  * Waits until a dataset and those that it is linked to are READY, and shows what it waits for. A FAILED dataset ends the wait,
  * since a person has to fix it and a training queue can continue meanwhile. DRAFT and UPLOADING change by themselves.
@@ -30,7 +48,7 @@ export interface WaitLimit {
 export async function waitForReady(
   client: TrainyardClient,
   { id, name }: { readonly id: string; readonly name: string },
-  { signal, limit, display }: { signal: AbortSignal; limit?: WaitLimit | undefined; display: ProgressDisplay },
+  { signal, limit, display }: ReadyWait,
 ): Promise<void> {
   let reason = '';
   const onStatus = (dataset: DatasetWithFiles) => {

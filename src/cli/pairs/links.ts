@@ -6,7 +6,6 @@ import { printable, tableOf } from '../terminal/text.js';
 /** The colour of each status. */
 export const STATUS_COLOURS = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green', FAILED: 'red' } as const;
 
-/** Training datasets that link to a dataset and are named; the others are counted. */
 const MAX_NAMED = 10;
 
 /** The service lists no more than these. */

@@ -1,35 +1,59 @@
-import type { Dataset, LinkSlot } from '../../client/client.js';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { DatasetWithFiles, LinkSlot } from '../../client/client.js';
 import { stemOf } from '../../dataset/media.js';
-import { type FixedFiles, fixBeforePush } from '../fix/fix-files.js';
-import { askedPlan } from '../push/output.js';
-import type { PushProblem } from '../push/plan.js';
+import { type PairFolder, pairDatasetsOf, pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
+import { slotText } from '../../dataset/pairs/roles.js';
+import { type FixedFiles, fixFiles } from '../fix/fix-files.js';
+import { isFolder } from '../folder/read-folder.js';
+import { firstLines, totalsOf } from '../folder/report.js';
+import {
+  askedDecisions,
+  dryRunDocument,
+  dryRunExitCode,
+  planLines,
+  printDryRun,
+  printEnded,
+  pushDocument,
+  pushExitCode,
+} from '../push/output.js';
+import { planOf, preparePush } from '../push/plan.js';
 import { endedReport, type PushReport, runPush, waitFor } from '../push/run.js';
-import { findOrCreate, type PushFlags, type PushTools } from '../push/task.js';
+import { findOrCreate, type PushFlags, type PushTools, pushTaskFrom, requireRole } from '../push/task.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
-import { printJson } from '../terminal/print.js';
-import { canAsk } from '../terminal/prompts.js';
-import { printable } from '../terminal/text.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { withOwnCommand } from '../terminal/own-command.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
+import { counted, errorMessage, printable } from '../terminal/text.js';
+import { type ComparedPairs, comparePairs, type PartPush, type PreparedPairs } from './compare-pairs.js';
 import { linkIdsOf } from './links.js';
-import {
-  blockedPairs,
-  endedPairsDocument,
-  pairsDryRunDocument,
-  pairsDryRunExitCode,
-  pairsExitCode,
-  printEndedPairs,
-  printPairs,
-  printPairsDryRun,
-} from './pairs-output.js';
-import {
-  type ComparedPairs,
-  comparePairs,
-  type EndedPairs,
-  type PartPush,
-  type PlannedPairs,
-  type PreparedPairs,
-  preparePairs,
-  readPairFolder,
-} from './prepare-pairs.js';
+
+interface PairsTask {
+  readonly flags: PushFlags;
+  /** The name or ID of the training dataset. */
+  readonly name: string;
+  readonly tools: PushTools;
+  /** In the order target, controls, mask. */
+  readonly folders: readonly (PairFolder & { readonly path: string })[];
+  /** Sentences about entries that are in none of these folders. */
+  readonly leftOut: readonly string[];
+  /** What `--fix` did, by folder. */
+  readonly fixed: ReadonlyMap<string, FixedFiles['fixed']>;
+}
+
+/** A folder of pairs whose pushes are planned, and what is wrong with the pairs after them. */
+interface PlannedPairs extends PreparedPairs {
+  readonly compared: ComparedPairs;
+}
+
+type Linked = Readonly<Partial<Record<LinkSlot, string>>>;
+
+interface PushedPairs {
+  /** In the order target, controls, mask. */
+  readonly parts: readonly (PartPush & { readonly report: PushReport })[];
+  readonly target: DatasetWithFiles;
+  readonly linked: Linked;
+}
 
 /**
  * Pushes the sub-folders of a folder of pairs to a dataset each, links them, and prints what was done.
@@ -42,105 +66,253 @@ export async function pushPairsOnce(
   flags: PushFlags,
   { name, tools }: { name: string; tools: PushTools },
 ): Promise<void> {
-  const isJson = flags.json === true;
-  const { folders, leftOut } = await readPairFolder(root, { follow: flags.follow === true });
-  const fixed = new Map<string, FixedFiles>();
+  const { folders, leftOut } = await readPairFolder(root, flags);
+  const fixed = new Map<string, FixedFiles['fixed']>();
   for (const { folder, path } of folders) {
-    fixed.set(folder, (await fixBeforePush([path], flags, { ...tools, follow: flags.follow === true })).fixed);
+    fixed.set(folder, (await fixFiles([path], flags, { ...tools, endsIfDeclined: true })).fixed);
   }
+  const task: PairsTask = { flags, name, tools, folders, leftOut, fixed };
   const plan = async () => {
-    const planned = planPairs(await preparePairs(flags, { name, folders, tools }), flags);
-    if (!isJson) printPairs(planned, leftOut);
-    requireUnblocked(planned, flags);
-    return planned;
+    const planned = plannedPairs(await preparePairs(task), flags);
+    if (!flags.json) printPairs(planned, leftOut);
+    return unblocked(planned, flags);
   };
   if (flags.dryRun) {
-    const planned = await plan();
-    process.exitCode = pairsDryRunExitCode(planned);
-    return isJson ? printJson(pairsDryRunDocument(planned, { leftOut, fixed })) : printPairsDryRun(planned);
+    const pairs = await plan();
+    process.exitCode = Math.max(0, ...pairs.parts.map((part) => dryRunExitCode(part.plan)));
+    return flags.json ? printJson(dryRunOfPairs(pairs, task)) : printPairsDryRun(pairs);
   }
   const paths = folders.map(({ path }) => path);
   const { pairs, sent } = await withLockedFolders(paths, tools, async () => {
-    const planned = await plan();
-    const asked = isJson || !canAsk() ? planned : await askAboutPairs(planned);
-    requireUnblocked(asked, flags);
+    const asked = unblocked(await askAboutPairs(await plan()), flags);
     return { pairs: asked, sent: await runPairs(asked, tools) };
   });
-  const ended = await waitForPairs(sent, tools);
-  process.exitCode = pairsExitCode(ended);
-  if (isJson) printJson(endedPairsDocument(pairs, ended, { leftOut, fixed }));
-  else await printEndedPairs(ended);
+  const pushed = await waitForPairs(sent, tools);
+  process.exitCode = exitCodeOf(pushed);
+  if (flags.json) printJson(documentOfPairs(pairs, pushed, task));
+  else await printPushed(pushed);
 }
 
-function requireUnblocked(pairs: PlannedPairs, { allowUnpaired, skipBad }: PushFlags): void {
-  const error = blockedPairs(pairs, { allowsUnpaired: allowUnpaired === true, skipsBad: skipBad === true });
-  if (error !== undefined) throw error;
+/** @throws CommandError with 64 if the path is not a folder, 66 if it has no folders of pairs, 65 if they don't make pairs */
+async function readPairFolder(root: string, { follow }: PushFlags): Promise<Pick<PairsTask, 'folders' | 'leftOut'>> {
+  const shown = printable(root);
+  if (!(await isFolder(root))) throw new CommandError(EXIT.usage, `--pairs takes a folder, and ${shown} is a file.`);
+  const names = await readdir(root).catch((error) => {
+    throw new CommandError(EXIT.noInput, `${shown} can't be read: ${errorMessage(error)}.`, { cause: error });
+  });
+  const visible = names.filter((name) => !name.startsWith('.')).sort();
+  const folders: string[] = [];
+  for (const name of visible) {
+    // A broken link is no folder.
+    const stats = await stat(join(root, name)).catch(() => undefined);
+    if (stats?.isDirectory()) folders.push(name);
+  }
+  const pairs = pairFoldersOf(folders);
+  if (pairs === undefined) {
+    const message = `${shown} is not a folder of pairs. It needs a folder target/ with the images to train on and their captions, and control/ (or control_1/ to control_3/) or mask/ with images of the same names.`;
+    throw new CommandError(EXIT.noInput, message);
+  }
+  if (pairs.fault !== undefined) throw new CommandError(EXIT.dataError, `${shown}: ${printable(pairs.fault)}`);
+  const paths = pairs.folders.map((each) => ({ ...each, path: join(root, each.folder) }));
+  if (!follow) for (const { path } of paths) await requireInside(root, path);
+  // `--fix` keeps originals beside the folders.
+  const known = new Set(pairs.folders.flatMap(({ folder }) => [folder, `${folder}.orig`]));
+  const leftOut = visible
+    .filter((name) => !known.has(name))
+    .map((name) => `${printable(name)}${folders.includes(name) ? '/ is not a' : ' is in no'}`)
+    .map((subject) => `${subject} folder of targets, controls or masks.`);
+  return { folders: paths, leftOut };
 }
 
-/** Compares the pairs. With `--skip-bad`, targets with an error in their pair are left out. */
-function planPairs(pairs: PreparedPairs, { skipBad }: PushFlags): PlannedPairs {
+async function requireInside(root: string, path: string): Promise<void> {
+  const [folder, target] = await Promise.all([realpath(root), realpath(path)]);
+  if (target.startsWith(folder + sep)) return;
+  const message = `${printable(path)} is a link that leads out of the folder. To follow such links, add --follow.`;
+  throw new CommandError(EXIT.dataError, message);
+}
+
+/**
+ * Compares each sub-folder with its dataset: the one that the training dataset is linked to already, under any name, and otherwise
+ * `NAME-control`, `NAME-control-1` or `NAME-mask`. Changes nothing.
+ *
+ * @throws CommandError if a dataset has another role, or if there is neither a training dataset nor a folder for it
+ */
+async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask): Promise<PreparedPairs> {
+  const { client, signal } = tools;
+  const found = await client.find(nameOrId, { signal });
+  if (found !== undefined) requireRole(found, 'training');
+  const name = found?.name ?? nameOrId;
+  if (found === undefined && !folders.some(({ part }) => part === 'target')) {
+    const message = `there is no folder target/, and no dataset "${printable(name)}" that could have the targets.`;
+    throw new CommandError(EXIT.noInput, message);
+  }
+  const target = found && (await client.status(found.id, { signal }));
+  const { trigger: _, captionAll: _all, allowUncaptioned: _allow, ...withoutCaptions } = flags;
+  const parts: PartPush[] = [];
+  for (const [i, { part, folder, name: newName, role }] of pairDatasetsOf(name, folders).entries()) {
+    const linked = part === 'target' ? undefined : target?.links?.[part];
+    const place = { paths: [folders[i]!.path], name: linked?.name ?? newName, role };
+    const task = await pushTaskFrom(part === 'target' ? flags : withoutCaptions, { ...place, tools });
+    parts.push({ part, folder, plan: await preparePush(task) });
+  }
+  return { name, target, parts };
+}
+
+/** Compares the pairs. With `--skip-bad`, targets without an intact pair are left out, with their captions. */
+function plannedPairs(pairs: PreparedPairs, { skipBad }: PushFlags): PlannedPairs {
   const compared = comparePairs(pairs);
-  const leftOut = skipBad ? filesToLeaveOut(pairs, compared) : [];
-  if (leftOut.length === 0) return { ...pairs, compared };
+  if (!skipBad || compared.badStems.size === 0) return { ...pairs, compared };
   const parts = pairs.parts.map((each) => {
     if (each.part !== 'target') return each;
-    const plan = each.plan.decide(new Map(), leftOut);
-    return { ...each, plan: { ...plan, decide: (decisions) => each.plan.decide(decisions, leftOut) } };
-  }) satisfies PartPush[];
+    const without = each.plan.files.flatMap(({ name: filename }) => {
+      const folder = compared.badStems.get(stemOf(filename));
+      if (folder === undefined) return [];
+      const message = `${printable(filename)} has no pair in ${printable(folder)}/ that the trainer could use.`;
+      return [{ code: 'UNPAIRED', filename, message }];
+    });
+    return { ...each, plan: planOf({ ...each.plan, without }) };
+  });
   return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
 }
 
-/** The images of targets without an intact pair, and their captions. */
-function filesToLeaveOut({ parts }: PreparedPairs, { badStems }: ComparedPairs): PushProblem[] {
-  const target = parts.find(({ part }) => part === 'target');
-  return (target?.plan.files ?? []).flatMap(({ name }) => {
-    const bad = badStems.get(stemOf(name));
-    if (bad === undefined) return [];
-    const message = `${printable(name)} has no pair in ${printable(bad.folder)}/ that the trainer could use.`;
-    return [{ code: 'UNPAIRED', filename: name, message }];
-  });
-}
-
-/** Asks about the conflicts of each part. */
 async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> {
   const parts: PartPush[] = [];
-  for (const each of pairs.parts) parts.push({ ...each, plan: await askedPlan(each.plan) });
+  for (const each of pairs.parts) {
+    parts.push({ ...each, plan: planOf({ ...each.plan, decisions: await askedDecisions(each.plan) }) });
+  }
   return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
 }
 
-type SentPairs = Omit<EndedPairs, 'target'> & { readonly target: Dataset };
+/** @throws CommandError with 65 and the options that help, if errors prevent the push */
+function unblocked(pairs: PlannedPairs, { allowUnpaired, skipBad }: PushFlags): PlannedPairs {
+  const ofFiles = pairs.parts.flatMap(({ folder, plan }) => plan.blockers.map((problem) => ({ folder, ...problem })));
+  const ofPairs = allowUnpaired ? [] : pairProblems(pairs, 'error');
+  const problems = [...ofFiles, ...ofPairs];
+  if (problems.length === 0) return pairs;
+  const canSkip = !skipBad && (ofPairs.length > 0 || ofFiles.some(({ filename }) => filename !== undefined));
+  const lines = [
+    `nothing was sent: ${counted(problems.length, 'error')} would keep the datasets from being READY.`,
+    canSkip && 'To leave out files with errors, and targets without an intact pair, add --skip-bad.',
+    ofPairs.length > 0 && 'To send targets without their pairs, and add what is missing later, add --allow-unpaired.',
+    ofFiles.some(({ code }) => code === 'MISSING_CAPTION') &&
+      'To generate captions of targets, add --trigger WORD or --caption-all TEXT.',
+  ];
+  throw new CommandError(EXIT.dataError, lines.filter(Boolean).join('\n'), { details: { problems } });
+}
 
 /** Pushes controls and masks, links them, and pushes the targets, so that no new target is without its pair in between. */
-async function runPairs({ parts, target: found }: PlannedPairs, { client, signal }: PushTools): Promise<SentPairs> {
+async function runPairs({ parts, target: found }: PlannedPairs, { client, signal }: PushTools): Promise<PushedPairs> {
   const reports = new Map<PartPush, PushReport>();
   for (const each of parts) if (each.part !== 'target') reports.set(each, await runPush(each.plan));
   const targetPart = parts.find(({ part }) => part === 'target');
-  const target = targetPart === undefined ? found : await findOrCreate(targetPart.plan.task);
-  if (target === undefined) throw new Error('pairs without targets were prepared');
+  const { id } = targetPart === undefined ? found! : await findOrCreate(targetPart.plan.task);
+  const target = await client.status(id, { signal });
   // Links in other places stay.
-  const ids: Partial<Record<LinkSlot, string>> = linkIdsOf((await client.pairs.links(target.id, { signal })).links);
+  const ids: Partial<Record<LinkSlot, string>> = linkIdsOf(target.links);
   const linked: Partial<Record<LinkSlot, string>> = {};
   for (const [{ part }, { dataset }] of reports) {
     if (part === 'target' || ids[part] === dataset.id) continue;
     ids[part] = dataset.id;
     linked[part] = dataset.name;
   }
-  if (Object.keys(linked).length > 0) await client.pairs.setLinks(target.id, ids, { signal });
+  if (Object.keys(linked).length > 0) await client.pairs.setLinks(id, ids, { signal });
   if (targetPart !== undefined) reports.set(targetPart, await runPush(targetPart.plan));
   return { target, linked, parts: parts.map((each) => ({ ...each, report: reports.get(each)! })) };
 }
 
 /** Waits for READY, if the pushes wait for it and all files were sent. Without files, the dataset would stay DRAFT. */
-async function waitForPairs({ target, linked, parts }: SentPairs, { client, signal }: PushTools): Promise<EndedPairs> {
-  const [first] = parts;
+async function waitForPairs(
+  { target, linked, parts }: PushedPairs,
+  { client, signal }: PushTools,
+): Promise<PushedPairs> {
+  const [{ part, plan, report: first }] = parts as [PushedPairs['parts'][number]];
   const isComplete = parts.every(({ report }) => report.result.failed.length === 0);
-  const isEmpty = (first?.part === 'target' ? first.report.dataset : target).status === 'DRAFT';
-  const waits = first?.plan.task.waits === true && isComplete && !isEmpty;
-  const latest = waits ? await waitFor(first.plan.task, target) : await client.status(target.id, { signal });
-  const ended: EndedPairs['parts'][number][] = [];
+  const isEmpty = (part === 'target' ? first.dataset : target).status === 'DRAFT';
+  const waits = plan.task.flags.wait && isComplete && !isEmpty;
+  const latest = waits ? await waitFor(plan.task, target) : await client.status(target.id, { signal });
+  const ended: PushedPairs['parts'][number][] = [];
   for (const { report, ...each } of parts) {
     const dataset = each.part === 'target' ? latest : await client.status(report.dataset.id, { signal });
     ended.push({ ...each, report: await endedReport(report, dataset) });
   }
   return { target: latest, linked, parts: ended };
+}
+
+/** 73 after conflicts; otherwise 1 if a dataset is FAILED; otherwise the code of the first file that could not be sent. */
+function exitCodeOf({ parts, target }: PushedPairs): number {
+  const codes = parts.map(({ report }) => pushExitCode(report));
+  if (codes.includes(EXIT.cannotCreate)) return EXIT.cannotCreate;
+  if (target.status === 'FAILED') return EXIT.notFit;
+  return codes.find((code) => code !== 0) ?? 0;
+}
+
+function pairProblems({ compared }: PlannedPairs, severity: 'error' | 'warning') {
+  return compared.problems.filter((problem) => problem.severity === severity).map(({ severity: _, ...rest }) => rest);
+}
+
+function printPairs(pairs: PlannedPairs, leftOut: readonly string[]): void {
+  const paint = painterOf(process.stdout);
+  for (const { folder, plan } of pairs.parts) {
+    print(`${paint('bold', `${printable(folder)}/`)}  ${totalsOf(plan.inspection.inspected.map(({ file }) => file))}`);
+    for (const line of planLines(plan, paint)) print(line);
+  }
+  const skipped = leftOut.map((sentence) => paint('dim', `- ${sentence}`));
+  for (const line of firstLines(skipped, 'entry left out', 'entries left out')) print(line);
+  const errors = pairProblems(pairs, 'error');
+  for (const { message } of errors) print(paint('red', `✗ ${printable(message)}`));
+  for (const { message } of pairProblems(pairs, 'warning')) print(paint('yellow', `! ${printable(message)}`));
+  if (errors.length > 0) return;
+  const places = pairs.parts.flatMap(({ part }) => (part === 'target' ? [] : [slotText(part)]));
+  print(`${counted(pairs.compared.targets, 'target')}, each with ${places.join(' and ')}.`);
+}
+
+async function printPairsDryRun(pairs: PlannedPairs): Promise<void> {
+  for (const { plan } of pairs.parts) await printDryRun(plan);
+  const linked = newLinksOf(pairs);
+  if (Object.keys(linked).length > 0) print(`Would link ${linkedText(pairs.name, linked)}.`);
+}
+
+/** Prints what was done with each part, the training dataset last. */
+async function printPushed({ parts, target, linked }: PushedPairs): Promise<void> {
+  for (const { part, report } of parts) if (part !== 'target') await printEnded(report);
+  if (Object.keys(linked).length > 0) print(withOwnCommand(`Linked ${linkedText(target.name, linked)}.`));
+  for (const { part, report } of parts) if (part === 'target') await printEnded(report);
+}
+
+function dryRunOfPairs(pairs: PlannedPairs, task: PairsTask): Record<string, unknown> {
+  const parts = pairs.parts.map(({ part, folder, plan }) => {
+    const { dry_run: _, ...document } = dryRunDocument(plan);
+    return [part, { folder, ...document, ...task.fixed.get(folder) }];
+  });
+  const { name, target } = pairs;
+  const dataset = { dry_run: true, name, exists: target !== undefined, link: newLinksOf(pairs) };
+  return { ...dataset, parts: Object.fromEntries(parts), ...comparedDocument(pairs, task) };
+}
+
+function documentOfPairs(pairs: PlannedPairs, pushed: PushedPairs, task: PairsTask): Record<string, unknown> {
+  const { files: _, ...dataset } = pushed.target;
+  const parts = pushed.parts.map(({ part, folder, report }) => [
+    part,
+    { folder, ...pushDocument(report), ...task.fixed.get(folder) },
+  ]);
+  return { dataset, linked: pushed.linked, parts: Object.fromEntries(parts), ...comparedDocument(pairs, task) };
+}
+
+function comparedDocument(pairs: PlannedPairs, { leftOut }: PairsTask) {
+  const { targets, proofs } = pairs.compared;
+  const problems = { errors: pairProblems(pairs, 'error'), warnings: pairProblems(pairs, 'warning') };
+  return { pairs: { targets, ...problems, stems: Object.fromEntries(proofs) }, left_out: leftOut };
+}
+
+function newLinksOf({ parts, target }: PlannedPairs): Linked {
+  const fresh = parts.flatMap(({ part, plan: { task } }) =>
+    part === 'target' || target?.links?.[part] !== undefined ? [] : [[part, task.name] as const],
+  );
+  return Object.fromEntries(fresh);
+}
+
+/** `"railway" to "railway-control" (control 1) and "railway-mask" (mask)` */
+function linkedText(name: string, linked: Linked): string {
+  const others = Object.entries(linked).map(([slot, other]) => `"${printable(other)}" (${slotText(slot as LinkSlot)})`);
+  return `"${printable(name)}" to ${others.join(' and ')}`;
 }

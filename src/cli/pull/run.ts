@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import type { HttpSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
-import { receiveFiles, requireSpace } from '../../service/mount/receive-files.js';
+import type { RemoteSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
+import { bringFiles, bytesOf, requireSpace, sha256Of } from '../../service/mount/bring-files.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder } from '../../storage/sync-folder.js';
-import type { FileInspector } from '../folder/inspect-files.js';
 import { fileVersionOf, type LocalFile } from '../folder/read-folder.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import {
@@ -36,13 +35,11 @@ const PARTIAL_FOLDER = '.trainyard-pull';
 /** A dataset, and the folder to pull it into. */
 export interface PullTask {
   readonly client: TrainyardClient;
-  readonly source: HttpSource;
-  /** The URL of the service. */
+  readonly source: RemoteSource;
   readonly url: string;
   readonly folder: string;
   readonly rules: SyncRules;
   readonly direction: SyncDirection;
-  readonly inspector: FileInspector;
   readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
 }
@@ -60,15 +57,13 @@ export interface PreparedPull {
   readonly notFiles: readonly string[];
   /** Files of the folder whose names the dataset has without a stored file. They are not in `plan`. */
   readonly notStored: readonly string[];
-  readonly state: CommonState | undefined;
+  readonly state: CommonState;
   /** The plan once a person has chosen the winners for files in conflict. */
   readonly decide: (decisions: Decisions) => SyncPlan;
 }
 
-/** The result of a pull. */
 export interface PullReport {
   readonly pulled: readonly string[];
-  /** Files removed from the folder. */
   readonly removed: readonly string[];
   /** Files that were left alone because both sides have changed them, some perhaps during the pull. */
   readonly conflicts: readonly string[];
@@ -105,10 +100,14 @@ function folderError(folder: string, cause: unknown, what: string): CommandError
  */
 export async function preparePull(task: PullTask): Promise<PreparedPull> {
   const { source, folder, url, rules } = task;
-  const manifest = await source.manifest(task.signal);
+  const manifest = await source.manifest({}, task.signal);
   const dataset = hashesIn(manifest);
-  const state = await stateOf(folder, { url, datasetId: manifest.datasetId });
-  const known = new Map([...(state?.files ?? []), ...storedSince(state?.sent ?? new Map(), dataset)]);
+  const folders = await realFolders([folder]).catch((error) => {
+    if (hasErrno(error, 'ENOENT')) return [folder];
+    throw folderError(folder, error, "can't be used as a folder");
+  });
+  const state = await CommonState.open({ folders, url, datasetId: manifest.datasetId });
+  const known = new Map([...state.files, ...storedSince(state.sent, dataset)]);
   const { files: local, others } = await readLocalFiles(task, (name) => dataset.has(name) || known.has(name));
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
@@ -132,7 +131,7 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
  * @throws CommandError with 73 if it is not a folder, 74 if a file can't be read
  */
 async function readLocalFiles(
-  { folder, inspector, signal }: PullTask,
+  { folder, signal }: PullTask,
   isCompared: (name: string) => boolean,
 ): Promise<{ files: Map<string, PulledFile>; others: Set<string> }> {
   const names = await readdir(folder).catch((error) => {
@@ -149,7 +148,7 @@ async function readLocalFiles(
     const stats = await lstat(path, { bigint: true });
     if (!stats.isFile()) return void others.add(filename);
     const version = fileVersionOf(stats);
-    const sha256 = isCompared(filename) ? await inspector.sha256({ path, version }) : '';
+    const sha256 = isCompared(filename) ? await sha256Of(path) : '';
     files.set(filename, { path, sizeBytes: Number(stats.size), sha256, version });
   }).catch((error) => {
     signal.throwIfAborted();
@@ -166,18 +165,8 @@ async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Pr
   return new Set(entries.flatMap(({ filename = [] }) => filename));
 }
 
-/** The files of a dataset. */
 export function hashesIn({ files }: MountManifest): Map<string, string> {
   return new Map(files.map(({ filename, sha256 }) => [filename, sha256]));
-}
-
-/** @returns `undefined` if the folder does not exist */
-async function stateOf(folder: string, dataset: { url: string; datasetId: string }): Promise<CommonState | undefined> {
-  const folders = await realFolders([folder]).catch((error) => {
-    if (hasErrno(error, 'ENOENT')) return undefined;
-    throw folderError(folder, error, "can't be used as a folder");
-  });
-  return folders && CommonState.open({ folders, ...dataset });
 }
 
 /**
@@ -189,11 +178,8 @@ export async function runPull(task: PullTask, prepared: PreparedPull, plan: Sync
   const { folder, signal } = task;
   return transfer(task, prepared, plan).catch((error) => {
     signal.throwIfAborted();
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR') && !existsSync(folder)) {
-      const message = `${printable(folder)} was removed or renamed during the pull. Run the same command again to fetch all files.`;
-      throw new CommandError(EXIT.cannotCreate, message, { cause: error });
-    }
-    const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT');
+    // It may have been removed or renamed during the pull.
+    const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT', 'ENOTDIR', 'EEXIST');
     throw isOfFolder ? folderError(folder, error, "can't be written") : error;
   });
 }
@@ -204,37 +190,37 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   const conflicts = [...plan.conflicts];
   const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const [pulled, removed]: [string[], string[]] = [[], []];
-  let bytes = 0;
+  /** Whether the file is as it was when the folder was read. */
+  const isUntouched = (name: string, path: string) => {
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if ((stats && fileVersionOf(stats)) === local.get(name)?.version) return true;
+    conflicts.push(name);
+    return false;
+  };
   try {
-    if (files.length > 0) {
-      await fetchFiles(task, manifest, files, ({ filename, sizeBytes, sha256 }, partial) => {
-        const existing = local.get(filename);
-        const isInstalled = installFile(partial, existing?.path ?? join(task.folder, filename), existing?.version);
-        if (!isInstalled) return void conflicts.push(filename);
-        pulled.push(filename);
-        bytes += sizeBytes;
-        folder.set(filename, sha256);
-      });
-    }
+    await fetchFiles(task, manifest, files, ({ filename, sha256 }, partial) => {
+      const path = local.get(filename)?.path ?? join(task.folder, filename);
+      if (!isUntouched(filename, path)) return;
+      renameSync(partial, path);
+      pulled.push(filename);
+      folder.set(filename, sha256);
+    });
     for (const name of plan.remove) {
-      const { path, version } = local.get(name)!;
-      if (versionAt(path) !== version) conflicts.push(name);
-      else {
-        unlinkSync(path);
-        removed.push(name);
-        folder.delete(name);
-      }
+      const { path } = local.get(name)!;
+      if (!isUntouched(name, path)) continue;
+      unlinkSync(path);
+      removed.push(name);
+      folder.delete(name);
     }
   } finally {
-    const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
-    if (saved !== undefined) {
-      // A file that a power cut takes away would count as deleted by a person, and the next push would delete it too.
-      if (pulled.length > 0) await flushFolder(task.folder, pulled);
-      const dataset = hashesIn(manifest);
-      const known = [...storedSince(saved.sent, dataset), ...commonChanges(saved.files, folder, dataset)];
-      await saved.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
-    }
+    // A file that a power cut takes away would count as deleted by a person, and the next push would delete it too.
+    if (pulled.length > 0) await flushFolder(task.folder, pulled);
+    const dataset = hashesIn(manifest);
+    const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
+    await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
   }
+  const written = new Set(pulled);
+  const bytes = bytesOf(files.filter(({ filename }) => written.has(filename)));
   return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };
 }
 
@@ -245,17 +231,16 @@ async function fetchFiles(
   files: readonly MountFile[],
   onReceived: (file: MountFile, path: string) => void,
 ): Promise<void> {
+  if (files.length === 0) return;
   const partial = join(folder, PARTIAL_FOLDER);
-  await makePartialFolder(partial);
+  await makeFolders(partial);
   const totalBytes = bytesOf(all);
   let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
   const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
   await requireSpace(partial, [{ folder: partial, files: placed }]);
-  await receiveFiles(partial, placed, {
-    source,
-    started: new Set(await readdir(partial)),
+  await bringFiles(partial, placed, {
+    ...{ source, signal },
     concurrency: CONNECTIONS,
-    signal,
     onBytes: (bytes) => {
       doneBytes += bytes;
       const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
@@ -266,64 +251,14 @@ async function fetchFiles(
       doneFiles++;
     },
   });
-  await removePartialFolder(partial);
-}
-
-function bytesOf(files: readonly MountFile[]): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-/** @throws CommandError with 73 if something else has its name; the system's errors */
-async function makePartialFolder(path: string): Promise<void> {
-  await makeFolders(path).catch((error) => {
-    if (!hasErrno(error, 'EEXIST')) throw error;
-  });
-  // A link could lead to files of a person.
-  if ((await lstat(path)).isDirectory()) return;
-  throw new CommandError(EXIT.cannotCreate, `${printable(path)} is in the way: it is not a folder. Move it away.`);
+  for (const each of await readdir(partial)) {
+    if (/^[0-9a-f]{64}\.partial$/.test(each)) await rm(join(partial, each), { force: true });
+  }
+  // It fails for a folder with files of a person.
+  await rmdir(partial).catch(() => {});
 }
 
 /** A name that no file of a person has. It belongs to these bytes, so that a file that changed is not resumed. */
 function partialNameOf({ filename, sha256 }: MountFile): string {
   return `${createHash('sha256').update(`${sha256} ${filename}`).digest('hex')}.partial`;
-}
-
-/** Removes incomplete files, and the folder unless it has files of a person. */
-async function removePartialFolder(path: string): Promise<void> {
-  for (const name of await readdir(path)) {
-    if (/^[0-9a-f]{64}\.partial$/.test(name)) await rm(join(path, name), { force: true });
-  }
-  await rmdir(path).catch((error) => {
-    if (!hasErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error;
-  });
-}
-
-/**
- * Moves a received file to `path`, unless a person has changed that file since `version` was read.
- *
- * @param version `undefined`: there was no file
- * @returns whether it was moved
- */
-function installFile(partial: string, path: string, version: string | undefined): boolean {
-  if (versionAt(path) !== version) return false;
-  if (version !== undefined) {
-    renameSync(partial, path);
-    return true;
-  }
-  try {
-    // Unlike `rename`, this never replaces a file that was created in this moment.
-    linkSync(partial, path);
-  } catch (error) {
-    if (hasErrno(error, 'EEXIST')) return false;
-    // The file system has no hard links.
-    renameSync(partial, path);
-    return true;
-  }
-  unlinkSync(partial);
-  return true;
-}
-
-function versionAt(path: string): string | undefined {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats && fileVersionOf(stats);
 }

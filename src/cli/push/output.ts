@@ -1,5 +1,5 @@
 import type { DatasetWithFiles, PushResult } from '../../client/client.js';
-import { firstLines, kindsOf, problemLines, problemsBeside, reportDocument, totalsOf } from '../folder/report.js';
+import { firstLines, kindsOf, problemLines, problemsBeside, reportDocument } from '../folder/report.js';
 import {
   askAboutConflicts,
   type Conflict,
@@ -7,10 +7,12 @@ import {
   printConflicts,
   readConflicts,
 } from '../sync/conflicts.js';
-import { keptDocument, keptLines, namesOf, type SyncDirection } from '../sync/report.js';
+import type { Decisions } from '../sync/compare.js';
+import { keptDocument, keptLines, namesOf } from '../sync/report.js';
 import { CommandError, EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { type Painter, painterOf, print } from '../terminal/print.js';
+import { canAsk } from '../terminal/prompts.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { PushPlan } from './plan.js';
 import type { PushReport } from './run.js';
@@ -18,13 +20,7 @@ import type { PushReport } from './run.js';
 /** The codes of the warnings that only the service can give. */
 const PRINTED_WARNINGS = ['NOT_FULLY_CHECKED', 'REPLACEMENT_REJECTED'];
 
-/** Prints the numbers of files and their problems. */
-export function printPlan(plan: PushPlan): void {
-  print(totalsOf(plan.report.inspected.map(({ file }) => file)));
-  for (const line of planLines(plan, painterOf(process.stdout))) print(line);
-}
-
-/** Lists problems, files left out, and generated captions. */
+/** Lists problems, files left out, and captions to generate. */
 export function planLines({ report, leftOut, generated }: PushPlan, paint: Painter): string[] {
   const left = leftOut.map(({ message }) => paint('yellow', `- Left out: ${printable(message)}`));
   const captions = `${counted(generated.length, 'caption')} generated: ${namesOf(generated)}.`;
@@ -51,12 +47,11 @@ export function blockedError({ blockers }: PushPlan): CommandError | undefined {
   return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: blockers } });
 }
 
-/** The plan once a person has decided about each conflict. */
-export async function askedPlan(plan: PushPlan): Promise<PushPlan> {
-  const conflicts = await conflictsOf(plan);
-  if (conflicts.length === 0) return plan;
-  const decisions = await askAboutConflicts(conflicts, plan.task.signal);
-  return plan.decide(new Map([...decisions].map(([name, side]) => [name, side === 'ours' ? 'source' : 'target'])));
+/** The winners that a person on a terminal chooses for the conflicts of a plan; without a terminal, or with `--json`, none. */
+export async function askedDecisions(plan: PushPlan): Promise<Decisions> {
+  if (plan.task.flags.json || !canAsk()) return new Map();
+  const decisions = await askAboutConflicts(await conflictsOf(plan), plan.task.signal);
+  return new Map([...decisions].map(([name, side]) => [name, side === 'ours' ? 'source' : 'target']));
 }
 
 /** Both versions of the files in conflict, by default those of the plan. @param dataset the dataset as it is now */
@@ -74,29 +69,27 @@ export function conflictsOf(
 
 /** Prints what a push would do. */
 export async function printDryRun(plan: PushPlan): Promise<void> {
-  const { task, dataset } = plan;
-  const { bytes, unchanged, remove, direction } = intentOf(plan);
+  const { task, dataset, toSend } = plan;
+  const { unchanged, send_bytes: bytes, remove } = dryRunDocument(plan);
   const target = dataset === undefined ? `a new dataset "${task.name}"` : `"${task.name}"`;
   const rest = unchanged === 0 ? '' : `; ${counted(unchanged, 'file is', 'files are')} unchanged`;
-  print(`Would send ${counted(plan.toSend.length, 'file')}, ${formatBytes(bytes)}, to ${target}${rest}.`);
+  print(`Would send ${counted(toSend.length, 'file')}, ${formatBytes(bytes)}, to ${target}${rest}.`);
   if (remove.length > 0) print(`Would remove ${counted(remove.length, 'file')}: ${namesOf(remove)}.`);
-  printKept(plan, direction);
-  printConflicts(await conflictsOf(plan));
+  await printLeftAlone(plan);
 }
 
 /** What a push would do, for `--json`. */
-export function dryRunDocument(plan: PushPlan): Record<string, unknown> {
-  const { task, dataset, sync, sides, toSend } = plan;
-  const { bytes, unchanged, remove, direction } = intentOf(plan);
+export function dryRunDocument({ task, dataset, files, sync, sides, toSend, toRemove, toWithdraw }: PushPlan) {
+  const sent = new Set(toSend);
   return {
     dry_run: true,
     name: task.name,
     exists: dataset !== undefined,
     send: toSend,
-    send_bytes: bytes,
-    unchanged,
-    remove,
-    kept: keptDocument(sync.kept, direction),
+    send_bytes: files.reduce((sum, { name, size }) => sum + (sent.has(name) ? size : 0), 0),
+    unchanged: files.length - toSend.length,
+    remove: [...toRemove, ...toWithdraw],
+    kept: keptDocument(sync.kept, task.directionTo(dataset ?? { id: '', name: task.name })),
     conflicts: sync.conflicts.map((filename) => conflictDocument(filename, sides)),
   };
 }
@@ -106,27 +99,18 @@ export function dryRunExitCode({ sync }: PushPlan): number {
   return sync.conflicts.length > 0 ? EXIT.cannotCreate : 0;
 }
 
-function intentOf({ task, dataset, files, toSend, toRemove, toWithdraw }: PushPlan) {
-  const sent = new Set(toSend);
-  return {
-    bytes: files.reduce((sum, file) => sum + (sent.has(file.name) ? file.size : 0), 0),
-    unchanged: files.length - toSend.length,
-    remove: [...toRemove, ...toWithdraw],
-    direction: task.directionTo(dataset ?? { id: '', name: task.name }),
-  };
-}
-
 /** Prints what a push has done, what it kept, and the conflicts. */
 export async function printEnded(report: PushReport): Promise<void> {
-  const { plan, dataset, conflicts } = report;
   printPushReport(report);
-  printKept(plan, plan.task.directionTo(dataset));
-  printConflicts(await conflictsOf(plan, conflicts, dataset));
+  await printLeftAlone(report.plan, report);
 }
 
-function printKept({ sync }: PushPlan, direction: SyncDirection): void {
+async function printLeftAlone(plan: PushPlan, report?: PushReport): Promise<void> {
+  const { task, dataset = report?.dataset } = plan;
   const paint = painterOf(process.stdout);
-  for (const line of keptLines(sync.kept, direction)) print(paint('yellow', line));
+  const direction = task.directionTo(dataset ?? { id: '', name: task.name });
+  for (const line of keptLines(plan.sync.kept, direction)) print(paint('yellow', line));
+  printConflicts(await conflictsOf(plan, report?.conflicts, report?.dataset));
 }
 
 /** Prints the result of a push and the dataset's status. */

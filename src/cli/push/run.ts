@@ -1,16 +1,14 @@
 import {
   type Dataset,
   type DatasetWithFiles,
-  type PushFile,
   type PushProgress,
   type PushResult,
   type SendBody,
   TrainyardError,
 } from '../../client/client.js';
-import { requireStillThere } from '../folder/read-folder.js';
+import { explainMissingRoute } from '../remote.js';
 import { CommonState } from '../sync/common-state.js';
 import { commonChanges, type Hashes, storedSince } from '../sync/compare.js';
-import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { percent, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
@@ -28,109 +26,96 @@ export interface PushReport {
   readonly dataset: DatasetWithFiles;
   /** Without the files that are in conflict. */
   readonly result: PushResult;
-  /** Files removed from the dataset. */
   readonly removed: readonly string[];
   /** Files that were left alone because both sides have changed them, some perhaps during the push. */
   readonly conflicts: readonly string[];
-  /** Files that the service has accepted and may reject yet: it still checks them, or has yet to find them in its bucket. */
+  /** Files that were sent and may be rejected yet: the service still checks them, or has yet to find them in its bucket. */
   readonly pending: Hashes;
 }
 
 /** Creates the dataset if it is new, sends missing files, and removes files as planned. */
 export async function runPush(plan: PushPlan): Promise<PushReport> {
-  const { task, sides } = plan;
-  let counts: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
-  const onCounts = (progress: FileCounts) => {
-    counts = progress;
-  };
+  const { task } = plan;
+  let progress: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
+  const accepted = { sent: new Map<string, string>(), stored: new Map<string, string>() };
   try {
     const dataset = await findOrCreate(task);
-    if (!isConditional(dataset)) return { ...(await transfer(plan, dataset, { onCounts })), pending: new Map() };
-    const state = await CommonState.open({ ...task.pair, datasetId: dataset.id });
-    const stored = new Map<string, string | undefined>();
-    const sent = new Map<string, string>();
-    const onSent = ({ name }: PushFile, storedSha256: string | undefined) => {
-      const sha256 = sides.folder.get(name);
-      // A generated caption is not in the folder.
-      if (!sha256) return;
-      if (storedSha256 === undefined) sent.set(name, sha256);
-      // A file that was stored in another version was changed while it was sent.
-      if (storedSha256 === sha256) stored.set(name, sha256);
-    };
+    const state = isConditional(dataset) ? await CommonState.open({ ...task.pair, datasetId: dataset.id }) : undefined;
     try {
-      const report = await transfer(plan, dataset, { onCounts, onSent });
-      const pending = pendingIn(report, stored);
-      for (const [name, sha256] of commonNow(report, state, sent)) if (!stored.has(name)) stored.set(name, sha256);
-      return withVerdicts({ ...report, pending }, report.dataset);
-    } finally {
+      const onProgress = (now: PushProgress) => {
+        progress = now;
+      };
+      const report = await transfer(plan, dataset, { ...accepted, onProgress });
+      if (state === undefined) return { ...report, pending: new Map() };
+      const { sent, stored } = accepted;
+      await state.change(new Map([...commonNow(report, state, sent), ...stored]), sent);
+      return settled({ ...report, pending: sent }, report.dataset);
+    } catch (error) {
       // An interrupted push remembers what it has sent.
-      await state.change(stored, sent);
+      await state?.change(accepted.stored, accepted.sent);
+      throw error;
     }
   } catch (error) {
-    throw withAdvice(error, counts, task.name);
+    throw withAdvice(error, progress, task.name);
   } finally {
     task.display.clear();
   }
-}
-
-/** What folder and dataset have in common at the end of a push. */
-function commonNow({ plan: { sides, unusable, task }, dataset }: Transfer, state: CommonState, sent: Hashes) {
-  const now = storedHashes(dataset);
-  // Of files that were not named, or can't be read, it is not known whether the folder still has them.
-  const known = [...commonChanges(state.files, sides.folder, now)].filter(
-    ([name, sha256]) => sha256 !== undefined || (task.isWholeFolder && !unusable.has(name)),
-  );
-  return [...known, ...storedSince(new Map([...state.sent, ...sent]), now)];
-}
-
-/** The accepted files that the dataset has not stored. @param stored files that the service said it has stored */
-function pendingIn({ plan, result, dataset }: Transfer, stored: ReadonlyMap<string, string | undefined>): Hashes {
-  const before = plan.dataset === undefined ? new Map() : storedHashes(plan.dataset);
-  const now = storedHashes(dataset);
-  const accepted = [...result.stored, ...result.unchanged].flatMap((name): [string, string][] => {
-    const sha256 = plan.sides.folder.get(name);
-    return !sha256 || stored.has(name) || before.get(name) === sha256 ? [] : [[name, sha256]];
-  });
-  return new Map(accepted.filter(([name, sha256]) => now.get(name) !== sha256));
 }
 
 type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
 
 type Transfer = Omit<PushReport, 'pending'>;
 
+function commonNow({ plan: { sides, unusable, task }, dataset }: Transfer, state: CommonState, sent: Hashes) {
+  const now = storedHashes(dataset);
+  // Of files that were not named, or can't be read, it is not known whether the folder still has them.
+  const known = [...commonChanges(state.files, sides.folder, now)].filter(
+    ([name, sha256]) => sha256 !== undefined || (task.isWholeFolder && !unusable.has(name)),
+  );
+  return new Map([...known, ...storedSince(new Map([...state.sent, ...sent]), now)]);
+}
+
+/** @param listeners.stored gets the files that the service said it has stored, `sent` those that it may reject yet */
 async function transfer(
   plan: PushPlan,
   dataset: Dataset,
-  listeners: {
-    onCounts: (counts: FileCounts) => void;
-    onSent?: (file: PushFile, storedSha256: string | undefined) => void;
+  {
+    sent,
+    stored,
+    onProgress,
+  }: Record<'sent' | 'stored', Map<string, string>> & {
+    onProgress: (progress: PushProgress) => void;
   },
 ): Promise<Transfer> {
-  const { client, signal, display, concurrency, paths } = plan.task;
+  const { client, signal, display, flags } = plan.task;
   const superseded = supersededBy(plan);
   if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
   let start: { ms: number; bytes: number } | undefined;
   const { failed, ...rest } = await client.push(dataset, plan.files, {
     onProgress: (progress) => {
-      listeners.onCounts(progress);
+      onProgress(progress);
       const now = { ms: Date.now(), bytes: progress.acknowledgedBytes };
       if (progress.inFlight.length > 0) start ??= now;
       display.update(() => pushLines(progress, start ?? now));
     },
-    onFileFinished: (file, outcome, storedSha256) => {
-      if (outcome === 'stored') listeners.onSent?.(file, storedSha256);
+    onFileFinished: ({ name }, outcome, storedSha256) => {
+      // A generated caption is not in the folder.
+      const sha256 = plan.sides.folder.get(name);
+      if (outcome !== 'stored' || !sha256) return;
+      if (storedSha256 === undefined) sent.set(name, sha256);
+      // A file that was stored in another version was changed while it was sent.
+      if (storedSha256 === sha256) stored.set(name, sha256);
     },
     ifMatch: isConditional(dataset) ? etagsFor(plan) : undefined,
     signal,
     send: sendCounted,
-    ...(concurrency !== undefined && { concurrency }),
+    ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
   });
   // Another client has changed the file since the dataset was read.
   const isConflict = ({ error }: { error: Error }) => error instanceof TrainyardError && error.status === 412;
   const changed = failed.filter(isConflict).map(({ name }) => name);
   const result = { ...rest, failed: failed.filter((file) => !isConflict(file)) };
   const isComplete = result.failed.length === 0;
-  if (!isComplete) await requireStillThere(paths);
   const removal = isComplete ? await removeFiles(plan, dataset) : { removed: [], changed: [] };
   display.clear();
   const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
@@ -156,29 +141,20 @@ function etagsFor({ files, dataset }: PushPlan): Record<string, string | null> {
  *
  * @returns the names of removed files and withdrawn uploads, and of files that another client has changed
  */
-async function removeFiles(
-  { task: { client, signal }, toRemove, toWithdraw, sides }: PushPlan,
-  dataset: Dataset,
-): Promise<{ removed: string[]; changed: string[] }> {
+async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, dataset: Dataset) {
+  const { client, signal } = task;
   const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
   const ordered = toRemove.toSorted((a, b) => isCaption(a) - isCaption(b));
-  const tags = Object.fromEntries(ordered.map((name) => [name, `"${sides.dataset.get(name)}"`]));
-  const conditions = isConditional(dataset) ? { ifMatch: tags } : {};
-  try {
-    const files =
-      ordered.length > 0 ? await client.bulk.removeFiles(dataset.id, ordered, { ...conditions, signal }) : [];
-    const uploads = toWithdraw.length > 0 ? await client.bulk.withdraw(dataset.id, toWithdraw, { signal }) : [];
-    const gone = [...files.filter(({ deleted }) => deleted), ...uploads.filter(({ withdrawn }) => withdrawn)];
-    return {
-      removed: gone.map(({ filename }) => filename),
-      changed: files.filter(({ deleted, current }) => !deleted && current).map(({ filename }) => filename),
-    };
-  } catch (error) {
-    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-    const [first = ''] = [...ordered, ...toWithdraw];
-    const message = `${printable(first)} can't be removed: this service does not remove single files.`;
-    throw new CommandError(EXIT.unavailable, message, { cause: error });
-  }
+  const ifMatch = Object.fromEntries(ordered.map((name) => [name, `"${sides.dataset.get(name)}"`]));
+  const options = isConditional(dataset) ? { ifMatch, signal } : { signal };
+  const files =
+    ordered.length === 0 ? [] : await client.bulk.removeFiles(dataset.id, ordered, options).catch(explainMissingRoute);
+  const uploads = toWithdraw.length === 0 ? [] : await client.bulk.withdraw(dataset.id, toWithdraw, { signal });
+  const gone = [...files.filter(({ deleted }) => deleted), ...uploads.filter(({ withdrawn }) => withdrawn)];
+  return {
+    removed: gone.map(({ filename }) => filename),
+    changed: files.filter(({ deleted, current }) => !deleted && current).map(({ filename }) => filename),
+  };
 }
 
 /**
@@ -188,7 +164,7 @@ async function removeFiles(
 export async function waitForEnd(report: PushReport): Promise<PushReport> {
   const { plan, dataset, result } = report;
   const { task } = plan;
-  if (!task.waits || dataset.status !== 'UPLOADING' || result.failed.length > 0) return report;
+  if (!task.flags.wait || dataset.status !== 'UPLOADING' || result.failed.length > 0) return report;
   const finishedFiles = result.stored.length + result.unchanged.length;
   try {
     return await endedReport(report, await waitFor(task, dataset));
@@ -212,29 +188,24 @@ export async function waitFor({ client, display, signal }: PushTask, { id }: Dat
 
 /** The report once the wait for the dataset has ended. Remembers which pending files are stored. */
 export async function endedReport(report: PushReport, dataset: DatasetWithFiles): Promise<PushReport> {
-  const { task } = report.plan;
   if (report.pending.size > 0) {
-    await withLockedFolders(task.pair.folders, task, async () => {
-      const state = await CommonState.open({ ...task.pair, datasetId: dataset.id });
-      await state.change(storedSince(state.sent, storedHashes(dataset)));
-    }).catch((error) => {
-      // Nothing is remembered of a folder that was removed during the wait.
-      if (!(error instanceof CommandError) || error.exitCode !== EXIT.noInput) throw error;
-    });
+    const state = await CommonState.open({ ...report.plan.task.pair, datasetId: dataset.id });
+    await state.change(storedSince(state.sent, storedHashes(dataset)));
   }
-  return withVerdicts(report, dataset);
+  return settled(report, dataset);
 }
 
 /** The report with a later state of the dataset: pending files are stored, rejected or in conflict once it has no uploads. */
-function withVerdicts(report: PushReport, dataset: DatasetWithFiles): PushReport {
-  const { plan, result, pending } = report;
-  if (pending.size === 0 || dataset.status === 'UPLOADING') return { ...report, dataset };
+function settled(report: PushReport, dataset: DatasetWithFiles): PushReport {
+  const { plan, result } = report;
   const stored = storedHashes(dataset);
-  const before = plan.dataset === undefined ? new Map() : storedHashes(plan.dataset);
-  const lost = new Set([...pending].filter(([name, sha256]) => stored.get(name) !== sha256).map(([name]) => name));
+  const pending = new Map([...report.pending].filter(([name, sha256]) => stored.get(name) !== sha256));
+  if (pending.size === 0 || dataset.status === 'UPLOADING') return { ...report, dataset, pending };
+  const before = storedHashes(plan.dataset);
   const isChanged = (name: string) => stored.get(name) !== before.get(name);
+  const lost = [...pending.keys()];
   const reasons = rejectionsIn(dataset);
-  const rejected = [...lost]
+  const rejected = lost
     .filter((name) => !isChanged(name))
     .map((name) => {
       const reason = reasons.get(name) ?? `${name} was sent, and the dataset does not have it.`;
@@ -244,11 +215,11 @@ function withVerdicts(report: PushReport, dataset: DatasetWithFiles): PushReport
     ...report,
     dataset,
     result: {
-      stored: result.stored.filter((name) => !lost.has(name)),
-      unchanged: result.unchanged.filter((name) => !lost.has(name)),
+      ...result,
+      stored: result.stored.filter((name) => !pending.has(name)),
       failed: [...result.failed, ...rejected],
     },
-    conflicts: [...new Set([...report.conflicts, ...[...lost].filter(isChanged)])].sort(),
+    conflicts: [...new Set([...report.conflicts, ...lost.filter(isChanged)])].sort(),
     pending: new Map(),
   };
 }
@@ -292,8 +263,7 @@ function pushLines(progress: PushProgress, start: { ms: number; bytes: number })
 }
 
 /** Sends a body and counts the bytes sent, which `fetch` does not report. */
-const sendCounted: SendBody = async (link, body, { signal, onSent }) => {
-  const { upload_url, method, headers } = link;
+const sendCounted: SendBody = async ({ upload_url, method, headers }, body, { signal, onSent }) => {
   const request = { method, redirect: 'manual', ...(signal && { signal }) } as const;
   if (body.size < MIN_COUNTED_BYTES) return fetch(upload_url, { ...request, headers, body });
   let sentBytes = 0;

@@ -1,13 +1,12 @@
 import { dirname } from 'node:path';
-import { type Dataset, type Role, type TrainyardClient, TrainyardError } from '../../client/client.js';
-import { shellWord } from '../../command-line.js';
+import type { Dataset, Role, TrainyardClient } from '../../client/client.js';
 import type { FixFlags } from '../fix/fix-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
-import { realFolders, type SyncPair } from '../sync/common-state.js';
+import { realFolders } from '../sync/common-state.js';
 import type { SyncRules } from '../sync/compare.js';
-import { pushDirection, type SyncDirection } from '../sync/report.js';
+import { datasetWord, pushDirection, type SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';
 import { printable } from '../terminal/text.js';
@@ -39,33 +38,25 @@ export interface PushTools {
   readonly signal: AbortSignal;
 }
 
-/** The options that decide about files with problems, and about files that the dataset has in another version. */
-interface PushRules extends SyncRules {
-  /** The text of generated captions, for media without a caption. */
-  readonly captionText: string | undefined;
-  readonly allowsUncaptioned: boolean;
-  /** Leaves out files with problems. If false, one such file prevents the whole push. */
-  readonly skipsBad: boolean;
-}
-
 /** Local files, and the dataset to push them to. */
 export interface PushTask extends PushTools {
+  readonly flags: PushFlags;
   readonly paths: readonly string[];
   /** The dataset's name or ID; the dataset need not exist yet. */
   readonly name: string;
   /** The role that the dataset gets or must have; `undefined` leaves an existing one as it is. */
   readonly role: Role | undefined;
-  readonly follow: boolean;
-  readonly rules: PushRules;
-  /** Files sent at a time; the client's default if `undefined`. */
-  readonly concurrency: number | undefined;
-  /** How to say what stays in a dataset as it is. */
-  readonly directionTo: (dataset: { id: string; name: string }) => SyncDirection;
-  readonly pair: Omit<SyncPair, 'datasetId'>;
+  readonly rules: SyncRules;
+  /** The text of generated captions, for media without a caption. */
+  readonly captionText: string | undefined;
+  /** Leaves out files with problems. If false, one such file prevents the whole push. */
+  readonly skipsBad: boolean;
+  /** The URL of the service, and the real paths of the folders. */
+  readonly pair: { readonly url: string; readonly folders: readonly string[] };
   /** Whether all paths are folders, so that a file that is missing in them was removed. */
   readonly isWholeFolder: boolean;
-  /** Waits for READY or FAILED after the last file. */
-  readonly waits: boolean;
+  /** How to say what stays in a dataset as it is. */
+  readonly directionTo: (dataset: { id: string; name: string }) => SyncDirection;
 }
 
 /** The push of these files to one dataset. */
@@ -76,27 +67,17 @@ export async function pushTaskFrom(
   const areFolders = await Promise.all(paths.map(isFolder));
   const folders = await realFolders(paths.map((path, i) => (areFolders[i] ? path : dirname(path))));
   const folder = paths.length === 1 && areFolders[0] ? paths[0] : await folderOf(paths);
-  const captionTexts = [flags.trigger, flags.captionAll].filter((text) => text !== undefined);
   const replaces = flags.replace === true || flags.watch === true;
+  const winner = flags.ours ? 'source' : flags.theirs ? 'target' : undefined;
   return {
     ...tools,
-    paths,
-    name,
-    role,
-    follow: flags.follow === true,
-    rules: {
-      captionText: captionTexts.length === 0 ? undefined : captionTexts.join(', '),
-      allowsUncaptioned: flags.allowUncaptioned === true,
-      skipsBad: flags.skipBad === true || flags.watch === true,
-      winner: flags.ours ? 'source' : flags.theirs ? 'target' : undefined,
-      replaces,
-      overrules: flags.watch !== true,
-    },
-    concurrency: flags.concurrency,
+    ...{ flags, paths, name, role },
+    rules: { winner, replaces, overrules: flags.watch !== true },
+    captionText: [flags.trigger, flags.captionAll].filter(Boolean).join(', ') || undefined,
+    skipsBad: flags.skipBad === true || flags.watch === true,
     pair: { folders, url: remoteFrom(flags).url },
     isWholeFolder: areFolders.every(Boolean),
     directionTo: (dataset) => pushDirection(dataset, { folder, url: flags.url, replaces }),
-    waits: flags.wait,
   };
 }
 
@@ -104,14 +85,7 @@ export async function pushTaskFrom(
 export async function findOrCreate({ client, name, role, signal }: PushTask): Promise<Dataset> {
   const found = await client.find(name, { signal });
   if (found !== undefined) return found;
-  const options = role === undefined || role === 'training' ? { signal } : { signal, role };
-  const created = await client.create(name, options).catch(async (error) => {
-    // Another client may have created it after `find`.
-    const isTaken = error instanceof TrainyardError && error.status === 409;
-    const other = isTaken ? await client.find(name, { signal }) : undefined;
-    if (other === undefined) throw error;
-    return other;
-  });
+  const created = await client.create(name, role === undefined || role === 'training' ? { signal } : { signal, role });
   requireRole(created, role);
   return created;
 }
@@ -120,11 +94,10 @@ export async function findOrCreate({ client, name, role, signal }: PushTask): Pr
 export function requireRole({ id, name, role }: Dataset, wanted: Role | undefined): void {
   if (wanted === undefined || wanted === (role ?? 'training')) return;
   const shown = `"${printable(name)}"`;
-  const word = shellWord(name.startsWith('-') ? id : name);
   const message =
     role === undefined
       ? `this service has no ${wanted} datasets, and ${shown} is an ordinary one.`
-      : `${shown} is a ${printable(role)} dataset. To make it a ${wanted} dataset, run: trainyard role ${word} ${wanted}`;
+      : `${shown} is a ${printable(role)} dataset. To make it a ${wanted} dataset, run: trainyard role ${datasetWord({ id, name })} ${wanted}`;
   throw new CommandError(EXIT.dataError, message);
 }
 

@@ -11,7 +11,7 @@ import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { painterOf, print } from '../terminal/print.js';
 import { printable } from '../terminal/text.js';
 import { conflictsOf, planLines, printPushReport, pushDocument } from './output.js';
-import { type PushPlan, preparePush } from './plan.js';
+import { planOf, type PushPlan, preparePush } from './plan.js';
 import { endedReport, type PushReport, runPush } from './run.js';
 import type { PushTask } from './task.js';
 
@@ -21,26 +21,24 @@ const QUIET_MS = 400;
 /** The pause before another attempt when the service does not answer, or another client has changed a file meanwhile. */
 const RETRY_MS = 5000;
 
-/** A push to repeat after each change. */
-export interface WatchTask extends PushTask {
-  /** Each push has a client of its own, so that its changes are one revision of the dataset. */
-  readonly newClient: () => TrainyardClient;
-  /** Prints a JSON document on one line for each push, instead of text. */
-  readonly isJson: boolean;
-}
-
-/** Pushes a folder after each of its changes until ctrl-C. Leaves out files with problems, and leaves conflicts alone. */
-export async function watchAndPush(task: WatchTask): Promise<void> {
+/**
+ * Pushes a folder after each of its changes until ctrl-C. Leaves out files with problems, and leaves conflicts alone. With `--json`,
+ * prints a document on one line for each push.
+ *
+ * @param newClient each push has a client of its own, so that its changes are one revision of the dataset
+ */
+export async function watchAndPush(task: PushTask, newClient: () => TrainyardClient): Promise<void> {
   const [folder = ''] = task.paths;
-  const { signal, display } = task;
-  const changes = new FolderChanges(folder, signal);
-  const pushes = new WatchedPushes(task);
+  const changes = changesOf(folder, task.signal);
+  const pushes = new WatchedPushes();
   for (let isFirst = true; ; isFirst = false) {
     const changed = changes.begin();
-    const mustRetry = await pushes.push(changed).catch((error) => retriesAfter(error, { folder, task }));
-    if (isFirst) display.note(`Watching ${folder} for changes. Press ctrl-C to stop.`);
+    const mustRetry = await pushes
+      .push({ ...task, client: newClient() }, changed)
+      .catch((error) => retriesAfter(error, task));
+    if (isFirst) task.display.note(`Watching ${folder} for changes. Press ctrl-C to stop.`);
     try {
-      await (mustRetry ? sleep(RETRY_MS, signal) : changes.untilQuiet());
+      await (mustRetry ? sleep(RETRY_MS, task.signal) : changes.untilQuiet());
     } catch {
       // Ctrl-C between two pushes ends the command normally.
       return;
@@ -49,37 +47,31 @@ export async function watchAndPush(task: WatchTask): Promise<void> {
 }
 
 /** Reports why a push failed. @returns whether to retry it. @throws the error if `--watch` can't continue after it */
-async function retriesAfter(error: unknown, { folder, task }: { folder: string; task: PushTask }): Promise<boolean> {
+async function retriesAfter(error: unknown, { paths: [folder = ''], signal, display }: PushTask): Promise<boolean> {
   const { code, message } = endingOf(error);
   const isServiceDown = code === EXIT.unavailable || code === EXIT.temporaryFailure;
-  if (task.signal.aborted || (!isServiceDown && code !== EXIT.noInput)) throw error;
+  if (signal.aborted || (!isServiceDown && code !== EXIT.noInput)) throw error;
   // An empty folder can fill again. A folder that was deleted or replaced by a file ends the command.
   if (!isServiceDown && !(await isFolder(folder))) throw error;
-  task.display.note(message);
+  display.note(message);
   return isServiceDown;
 }
 
 /** The pushes of one `push --watch`. */
 class WatchedPushes {
-  readonly #task: WatchTask;
-  #isFirst = true;
   /** Lines that have been printed and still hold. */
   #printed: ReadonlySet<string> = new Set();
-  #conflicts = '';
+  /** The conflicts of the last push; `undefined` before the first one. */
+  #conflicts: string | undefined;
   /** By filename, the SHA-256 of versions that the service has rejected. They are not sent again at each change. */
   readonly #rejected = new Map<string, string | undefined>();
-
-  constructor(task: WatchTask) {
-    this.#task = task;
-  }
 
   /**
    * @param changed fires at the next change, and ends the wait for READY
    * @returns whether another client has changed a file meanwhile, so that another push must compare it
    */
-  async push(changed: AbortSignal): Promise<boolean> {
-    const { signal, isJson, newClient } = this.#task;
-    const task = { ...this.#task, client: newClient() };
+  async push(task: PushTask, changed: AbortSignal): Promise<boolean> {
+    const { signal, flags } = task;
     const sent = await withLockedFolders(task.pair.folders, task, () => this.#send(task));
     if (sent === undefined) return false;
     // Outside of the lock, since the next change ends it.
@@ -90,33 +82,29 @@ class WatchedPushes {
       return sent.dataset;
     });
     const report = await endedReport(sent, dataset);
-    this.#isFirst = false;
-    this.#conflicts = report.plan.sync.conflicts.join();
-    for (const { name, error } of report.result.failed) {
-      if (isRejection(error)) this.#rejected.set(name, report.plan.sides.folder.get(name));
+    const { plan, result, conflicts } = report;
+    this.#conflicts = plan.sync.conflicts.join();
+    for (const { name, error } of result.failed) {
+      if (isRejection(error)) this.#rejected.set(name, plan.sides.folder.get(name));
     }
-    if (isJson) print(jsonText(pushDocument(report)));
+    if (flags.json) print(jsonText(pushDocument(report)));
     else printPushReport(report);
-    return report.conflicts.length > report.plan.sync.conflicts.length;
+    return conflicts.length > plan.sync.conflicts.length;
   }
 
   /** @returns `undefined` if there is nothing to send or remove */
   async #send(task: PushTask): Promise<PushReport | undefined> {
     const prepared = await preparePush(task);
-    const { folder } = prepared.sides;
-    const rejected = [...this.#rejected].filter(([name, sha256]) => folder.get(name) === sha256);
-    const plan = prepared.decide(
-      new Map(),
-      rejected.map(([filename]) => {
-        return { code: 'REJECTED', filename, message: `${printable(filename)} was rejected by the service.` };
-      }),
-    );
-    if (!this.#task.isJson) await this.#printPlan(plan);
+    const rejected = [...this.#rejected].filter(([name, sha256]) => prepared.sides.folder.get(name) === sha256);
+    const without = rejected.map(([filename]) => {
+      return { code: 'REJECTED', filename, message: `${printable(filename)} was rejected by the service.` };
+    });
+    const plan = without.length === 0 ? prepared : planOf({ ...prepared, without });
+    if (!task.flags.json) await this.#printPlan(plan);
     // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
     if (plan.blockers.length > 0) return undefined;
     const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
-    if (!this.#isFirst && isIdle && plan.sync.conflicts.join() === this.#conflicts) return undefined;
-    return runPush(plan);
+    return isIdle && plan.sync.conflicts.join() === this.#conflicts ? undefined : runPush(plan);
   }
 
   /** Prints what is left out, kept or in conflict, unless the previous plan had it too. */
@@ -138,41 +126,34 @@ function isRejection(error: Error): boolean {
   return error instanceof CommandError && error.exitCode === EXIT.dataError;
 }
 
-/** Watches a folder, and waits for changes to end. */
-class FolderChanges {
-  readonly #signal: AbortSignal;
-  #changed = new AbortController();
-  #changedAt = 0;
-
-  /** @throws CommandError with 66 if the folder can't be watched */
-  constructor(folder: string, signal: AbortSignal) {
-    this.#signal = signal;
-    try {
-      const watcher = watch(folder, { signal }, (_, filename) => {
-        // A pull keeps its incomplete files in a hidden folder.
-        if (filename?.startsWith('.')) return;
-        // Not the time of day, which may be set back meanwhile.
-        this.#changedAt = performance.now();
-        this.#changed.abort();
-      });
-      watcher.on('error', () => this.#changed.abort());
-    } catch (error) {
-      throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
-    }
-  }
-
-  /** @returns a signal that the next change aborts */
-  begin(): AbortSignal {
-    this.#changed = new AbortController();
-    return this.#changed.signal;
-  }
-
-  /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
-  async untilQuiet(): Promise<void> {
-    await withAnySignal([this.#signal, this.#changed.signal], async (either) => {
-      if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
+/** Watches a folder. @throws CommandError with 66 if that is not possible */
+function changesOf(folder: string, signal: AbortSignal) {
+  let changed = new AbortController();
+  // Not the time of day, which may be set back meanwhile.
+  let changedAt = 0;
+  try {
+    const watcher = watch(folder, { signal }, (_, filename) => {
+      // A pull keeps its incomplete files in a hidden folder.
+      if (filename?.startsWith('.')) return;
+      changedAt = performance.now();
+      changed.abort();
     });
-    this.#signal.throwIfAborted();
-    for (let ms = QUIET_MS; ms > 0; ms = this.#changedAt + QUIET_MS - performance.now()) await sleep(ms, this.#signal);
+    watcher.on('error', () => changed.abort());
+  } catch (error) {
+    throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
   }
+  return {
+    /** @returns a signal that the next change aborts */
+    begin: () => {
+      changed = new AbortController();
+      return changed.signal;
+    },
+    /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
+    untilQuiet: async () => {
+      await withAnySignal([signal, changed.signal], async (either) => {
+        if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
+      });
+      for (let ms = QUIET_MS; ms > 0; ms = changedAt + QUIET_MS - performance.now()) await sleep(ms, signal);
+    },
+  };
 }

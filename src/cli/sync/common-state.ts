@@ -1,25 +1,26 @@
 import { createHash } from 'node:crypto';
-import { lstat, realpath } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolders } from '../../storage/make-folders.js';
-import { readRegularFile } from '../../storage/regular-file.js';
 import { NO_HOME, replaceOwnFile, settingsFolder } from '../remote.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
-import type { Hashes } from './compare.js';
+import { type Hashes, storedSince } from './compare.js';
 
 const FORMAT = 1;
 
-/** A state of 100,000 files takes about 10 MB. */
-const MAX_BYTES = 128 * 1024 * 1024;
-
 /** A folder and a dataset that files are copied between. */
-export interface SyncPair {
+interface SyncPair {
   /** Real paths, sorted; several if a push names files of several folders. */
   readonly folders: readonly string[];
   /** The URL of the service. */
   readonly url: string;
   readonly datasetId: string;
+}
+
+interface SavedState {
+  readonly files: Map<string, string>;
+  readonly sent: Map<string, string>;
 }
 
 /**
@@ -55,11 +56,16 @@ export class CommonState {
     return this.#saved.sent;
   }
 
+  /** What both have in common if the dataset has these files: also what was sent, and has been stored since. */
+  commonWith(dataset: Hashes): Map<string, string> {
+    return new Map([...this.files, ...storedSince(this.sent, dataset)]);
+  }
+
   /**
    * Adds these files, and removes those that are `undefined`; atomically. If that is not possible, it warns: the next push or
    * pull then takes more differences for conflicts, and overwrites nothing.
    *
-   * @param sent files to add to `sent`; those of `changes` are removed from it
+   * @param sent files to add to `sent`, without those of `changes`
    */
   async change(changes: ReadonlyMap<string, string | undefined>, sent: Hashes = new Map()): Promise<void> {
     if (changes.size + sent.size === 0) return;
@@ -91,28 +97,13 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
   return [...new Set(await Promise.all(folders.map((folder) => realpath(folder))))].sort();
 }
 
-interface SavedState {
-  readonly files: Map<string, string>;
-  readonly sent: Map<string, string>;
-}
-
 async function readState(path: string | undefined): Promise<SavedState> {
   const none = { files: new Map(), sent: new Map() };
-  if (path === undefined) return none;
   try {
-    if (!(await lstat(path)).isFile()) return none;
-    // Earlier versions of this command did not write `sent`.
-    const { format, files, sent = {} } = JSON.parse(await readRegularFile(path, { maxBytes: MAX_BYTES }));
-    return format === FORMAT ? { files: hashesIn(files), sent: hashesIn(sent) } : none;
+    const { format, files, sent } = JSON.parse(await readFile(path ?? '', 'utf8'));
+    if (format !== FORMAT) return none;
+    return { files: new Map(Object.entries(files)), sent: new Map(Object.entries(sent)) };
   } catch {
     return none;
   }
-}
-
-/** @throws TypeError if the values are not SHA-256 */
-function hashesIn(value: object): Map<string, string> {
-  const entries: [string, unknown][] = Object.entries(value);
-  const isHash = (sha256: unknown) => typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
-  if (!entries.every(([, sha256]) => isHash(sha256))) throw new TypeError('not a SHA-256');
-  return new Map(entries as [string, string][]);
 }

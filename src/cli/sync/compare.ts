@@ -14,7 +14,6 @@ export interface FileVersions {
 export interface SyncRules {
   /** The side whose version is kept where both have changed; `undefined` leaves such files alone. */
   readonly winner: 'source' | 'target' | undefined;
-  /** Removes from the target what was removed from the source. */
   readonly replaces: boolean;
   /**
    * A source that wins also writes the files that were removed from the target and, with `replaces`, makes the target what

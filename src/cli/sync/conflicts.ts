@@ -1,6 +1,5 @@
 import { type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { mediaTypeOf } from '../../dataset/media.js';
-import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { readRegularFile } from '../../storage/regular-file.js';
 import { type Painter, painterOf, print, printMessage } from '../terminal/print.js';
 import { choose } from '../terminal/prompts.js';
@@ -11,13 +10,10 @@ import { namesOf } from './report.js';
 /** A longer caption is compared by its SHA-256 only. */
 const MAX_TEXT_BYTES = 64 * 1024;
 
-/** Captions whose texts are read. */
 const MAX_READ = 1000;
 
-/** Conflicts that are printed with their texts; the others are only named. */
 const MAX_SHOWN = 20;
 
-/** Lines of a difference that are printed of each side. */
 const MAX_LINES_SHOWN = 12;
 
 /** One version of a file that has changed on both sides; `undefined` if it was removed there. */
@@ -30,17 +26,12 @@ export interface Conflict {
   readonly dataset: Version;
 }
 
-/** A file on either side, as far as a conflict shows it. */
-export interface FileOnSide {
-  readonly sizeBytes: number;
-}
-
 /** Reads both versions of conflicting files; the texts of the first captions only. */
 export async function readConflicts(
   names: readonly string[],
   sides: {
-    readonly folder: ReadonlyMap<string, FileOnSide & { readonly path: string }>;
-    readonly dataset: ReadonlyMap<string, FileOnSide>;
+    readonly folder: ReadonlyMap<string, { readonly sizeBytes: number; readonly path: string }>;
+    readonly dataset: ReadonlyMap<string, { readonly sizeBytes: number }>;
     readonly client: TrainyardClient;
     readonly datasetId: string;
     readonly signal: AbortSignal;
@@ -56,14 +47,14 @@ export async function readConflicts(
   });
   const texts = new Map(read.map(({ filename, text }) => [filename, text ?? undefined]));
   const localTexts = new Map<string, string>();
-  await forEachConcurrent(captions, 8, async (name) => {
-    const path = folder.get(name)?.path;
-    if (path === undefined) return;
+  for (const name of captions) {
     // A caption that can't be read is shown by its size.
-    const text = await readRegularFile(path, { maxBytes: MAX_TEXT_BYTES }).catch(() => undefined);
+    const text = await readRegularFile(folder.get(name)?.path ?? '', { maxBytes: MAX_TEXT_BYTES }).catch(
+      () => undefined,
+    );
     if (text !== undefined) localTexts.set(name, text.replace(/^\ufeff/, ''));
-  });
-  const versionOf = (file: FileOnSide | undefined, text: string | undefined): Version =>
+  }
+  const versionOf = (file: { sizeBytes: number } | undefined, text: string | undefined): Version =>
     file && { sizeBytes: file.sizeBytes, text };
   return names.map((filename) => ({
     filename,

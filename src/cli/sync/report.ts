@@ -14,36 +14,33 @@ export interface SyncDirection {
   readonly replaces: boolean;
 }
 
-interface DirectionOptions {
-  /** `undefined` if the files are in several folders. */
-  readonly folder: string | undefined;
-  /** The option `--url` of the command. */
-  readonly url: string | undefined;
-  /** The option `--replace` of the command. */
-  readonly replaces: boolean;
-}
-
-/** The direction of a push to a dataset. */
-export function pushDirection(dataset: NamedDataset, { folder, url, replaces }: DirectionOptions): SyncDirection {
-  const words = [wordOf(dataset), folder === undefined ? 'FOLDER' : pathWord(folder)];
-  const opposite = `trainyard pull${urlOption(url)} ${words.join(' ')}`;
-  return { source: 'folder', target: 'dataset', opposite, replaces };
-}
-
-/** The direction of a pull into a folder. */
-export function pullDirection(dataset: NamedDataset, options: DirectionOptions & { folder: string }): SyncDirection {
-  const { folder, url, replaces } = options;
-  const opposite = `trainyard push${urlOption(url)} ${pathWord(folder)} --name ${wordOf(dataset)}`;
-  return { source: 'dataset', target: 'folder', opposite, replaces };
-}
-
-export interface NamedDataset {
+interface NamedDataset {
   readonly id: string;
   readonly name: string;
 }
 
+interface DirectionOptions<Folder = string> {
+  readonly folder: Folder;
+  readonly url: string | undefined;
+  readonly replaces: boolean;
+}
+
+/** The direction of a push to a dataset. @param options.folder `undefined` if the files are in several folders */
+export function pushDirection(dataset: NamedDataset, options: DirectionOptions<string | undefined>): SyncDirection {
+  const { folder, url, replaces } = options;
+  const path = folder === undefined ? 'FOLDER' : pathWord(folder);
+  const opposite = `trainyard pull${urlOption(url)} ${datasetWord(dataset)} ${path}`;
+  return { source: 'folder', target: 'dataset', opposite, replaces };
+}
+
+/** The direction of a pull into a folder. */
+export function pullDirection(dataset: NamedDataset, { folder, url, replaces }: DirectionOptions): SyncDirection {
+  const opposite = `trainyard push${urlOption(url)} ${pathWord(folder)} --name ${datasetWord(dataset)}`;
+  return { source: 'dataset', target: 'folder', opposite, replaces };
+}
+
 /** A dataset's name as a word for the shell, or its id if the name looks like an option. */
-function wordOf({ id, name }: NamedDataset): string {
+export function datasetWord({ id, name }: NamedDataset): string {
   return shellWord(name.startsWith('-') ? id : name);
 }
 
@@ -58,23 +55,22 @@ function urlOption(url: string | undefined): string {
 /** Says which files of the target stay although the source differs, and how to copy, remove or replace them. */
 export function keptLines(kept: SyncPlan['kept'], { source, target, opposite, replaces }: SyncDirection): string[] {
   const [fetch, send, win] = source === 'folder' ? ['fetch', 'send', '--ours'] : ['send', 'fetch', '--theirs'];
-  const opposed = withOwnCommand(`To ${fetch} what is newer there, run: ${opposite}`);
   const mirrored = replaces ? ` To make the ${target} what the ${source} is, add ${win}.` : '';
-  const sentences: Record<Kept, (names: readonly string[], is: string) => string> = {
-    'changed-in-target': (names, is) =>
-      `${kindsOf(names)} ${is} newer in the ${target}: ${namesOf(names)}.${mirrored} ${opposed}`,
-    'added-to-target': (names, is) =>
-      `${kindsOf(names)} ${is} only in the ${target}: ${namesOf(names)}.${mirrored} ${opposed}`,
-    'removed-from-source': (names, is) =>
-      `${kindsOf(names)} ${is === 'is' ? 'was' : 'were'} removed from the ${source}: ${namesOf(names)}. To remove them from the ${target} too, add --replace.`,
-    'removed-from-target': (names, is) =>
-      `${kindsOf(names)} ${is === 'is' ? 'was' : 'were'} removed from the ${target}: ${namesOf(names)}. To ${send} them again, add ${win}.`,
-    'target-wins': (names, is) =>
-      `${kindsOf(names)} ${is === 'is' ? 'stays' : 'stay'} as in the ${target}: ${namesOf(names)}.`,
+  const opposed = withOwnCommand(`${mirrored} To ${fetch} what is newer there, run: ${opposite}`);
+  const texts: Record<Kept, readonly [is: string, are: string, how: string, advice: string]> = {
+    'changed-in-target': ['is', 'are', `newer in the ${target}`, opposed],
+    'added-to-target': ['is', 'are', `only in the ${target}`, opposed],
+    'removed-from-source': [
+      ...(['was', 'were', `removed from the ${source}`] as const),
+      ` To remove them from the ${target} too, add --replace.`,
+    ],
+    'removed-from-target': ['was', 'were', `removed from the ${target}`, ` To ${send} them again, add ${win}.`],
+    'target-wins': ['stays', 'stay', `as in the ${target}`, ''],
   };
-  return Object.entries(sentences).flatMap(([reason, sentence]) => {
+  return Object.entries(texts).flatMap(([reason, [is, are, how, advice]]) => {
     const names = kept[reason as Kept];
-    return names.length === 0 ? [] : [sentence(names, names.length === 1 ? 'is' : 'are')];
+    if (names.length === 0) return [];
+    return [`${kindsOf(names)} ${names.length === 1 ? is : are} ${how}: ${namesOf(names)}.${advice}`];
   });
 }
 

@@ -3,14 +3,7 @@ import { CommanderError } from 'commander';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
-import {
-  BackendUnusable,
-  isBusy,
-  isDamaged,
-  isRejected,
-  isUnavailable,
-  sqliteCodeOf,
-} from '../../storage/backend-unusable.js';
+import { BackendUnusable, type DatabaseFault, databaseFaultOf } from '../../storage/backend-unusable.js';
 import { UnreadableFile } from '../../storage/regular-file.js';
 import { printJson, printMessage } from './print.js';
 import { printable } from './text.js';
@@ -151,12 +144,12 @@ const ENDINGS: readonly Ending[] = [
   [of(MountError), ({ code }: MountError) => MOUNT_EXIT[code]],
   [of(ServiceError), ({ code }: ServiceError) => SERVICE_EXIT[code] ?? EXIT.dataError],
   [of(UnreadableFile), EXIT.cannotCreate, ({ message }) => `${printable(message)}. Move it away.`],
-  [isDamaged, EXIT.dataError, ({ message }) => `the catalog is damaged: ${message}. Restore a backup.`],
-  [isBusy, EXIT.temporaryFailure, unusable('catalog')],
-  [(error) => sqliteCodeOf(error) !== undefined, EXIT.ioError, unusable('catalog')],
+  [isFault('damaged'), EXIT.dataError, ({ message }) => `the catalog is damaged: ${message}. Restore a backup.`],
+  [isFault('busy'), EXIT.temporaryFailure, unusable('catalog')],
+  [isFault('full', 'io', 'no_access'), EXIT.ioError, unusable('catalog')],
   [of(BackendUnusable), (error: BackendUnusable) => (error.isTemporary ? EXIT.temporaryFailure : EXIT.configError)],
-  [isRejected, EXIT.configError, unusable('database')],
-  [isUnavailable, EXIT.temporaryFailure, unusable('database')],
+  [isFault('rejected'), EXIT.configError, unusable('database')],
+  [isFault('unavailable', 'read_only'), EXIT.temporaryFailure, unusable('database')],
   [({ name }) => name === 'AbortError', EXIT.interrupted, () => 'interrupted'],
   [isOfFetch, EXIT.unavailable, ({ cause }) => `the service does not answer: ${reasonIn(cause)}`],
   [
@@ -169,6 +162,10 @@ const ENDINGS: readonly Ending[] = [
 
 function of(type: abstract new (...args: never[]) => Error): (error: Error) => boolean {
   return (error) => error instanceof type;
+}
+
+function isFault(...faults: readonly DatabaseFault[]): (error: Error) => boolean {
+  return (error) => faults.some((fault) => fault === databaseFaultOf(error));
 }
 
 function unusable(what: string): (error: Error) => string {

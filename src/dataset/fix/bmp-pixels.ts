@@ -10,14 +10,6 @@ const DEPTHS = [1, 4, 8, 24, 32];
 /** Red, green, blue and alpha of 32 bits. */
 const BYTE_MASKS = [0x00ff0000, 0x0000ff00, 0x000000ff, 0xff000000];
 
-export interface RawPixels {
-  readonly width: number;
-  readonly height: number;
-  /** 4 with alpha. */
-  readonly channels: 3 | 4;
-  readonly pixels: Buffer;
-}
-
 /** Why this bitmap is not decoded, as the rest of a sentence; `undefined` if it is. @throws StructureError */
 export function whyNoBmpPixels(file: FileBytes): string | undefined {
   const headerBytes = file.at(FILE_HEADER_BYTES, 4).readUInt32LE(0);
@@ -30,11 +22,11 @@ export function whyNoBmpPixels(file: FileBytes): string | undefined {
 }
 
 /** Decodes a bitmap that `whyNoBmpPixels` has no objection to. @throws StructureError if it is truncated or damaged */
-export function readBmpPixels(file: FileBytes): RawPixels {
+export function readBmpPixels(file: FileBytes) {
   const { width, height, isTopDown, bits, pixelsAt, masks, palette } = headerOf(file);
   const rowBytes = Math.ceil((width * bits) / 32) * 4;
   file.requireSize(pixelsAt + rowBytes * height);
-  const channels = masks[3] ? 4 : 3;
+  const channels: 3 | 4 = masks[3] ? 4 : 3;
   const pixels = Buffer.alloc(width * height * channels);
   for (let row = 0; row < height; row++) {
     const stored = file.at(pixelsAt + row * rowBytes, rowBytes);

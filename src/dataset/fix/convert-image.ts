@@ -11,7 +11,7 @@ import { ANIMATED } from './media-names.js';
 import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
 import type { WhyNotConverted } from './examine-content.js';
 
-/** Estimated memory of the decoder and of the upright picture, in bytes. `inspection-limits.ts` allows a process a little more. */
+/** Estimated memory of the decoder and of the upright picture, in bytes. `limited-process.ts` allows a process a little more. */
 const CONVERSION_BUDGET_BYTES = 600_000_000;
 
 /** Primaries and transfer functions close to those of sRGB, and "unspecified" (ITU-T H.273). */

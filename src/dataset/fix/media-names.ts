@@ -10,9 +10,7 @@ export function nameForFormat(filename: string, format: ImageFormat | VideoForma
 
 /** The names in a folder or dataset, and those that fixes will create. Upper and lower case are one, as on many file systems. */
 export class TakenNames {
-  readonly #names = new Map<string, Set<string>>();
-  /** Names of images and videos by their stems. */
-  readonly #media = new Map<string, Set<string>>();
+  readonly #names: { readonly name: string; readonly folded: string; readonly mediaStem: string | undefined }[] = [];
 
   constructor(names: Iterable<string>) {
     for (const name of names) this.#add(name);
@@ -25,11 +23,13 @@ export class TakenNames {
    * @returns `undefined`; or why the file can't get the name, as the rest of a sentence that begins with the file's name
    */
   claim(to: string, { from, isConverted }: { from: string; isConverted: boolean }): string | undefined {
-    const twins = isConverted ? this.#media.get(folded(stemOf(from))) : undefined;
-    const other = firstOther(this.#names.get(folded(to)), from) ?? firstOther(twins, from);
+    const [wanted, stem] = [folded(to), folded(stemOf(from))];
+    const other = this.#names.find(
+      (each) => each.name !== from && (each.folded === wanted || (isConverted && each.mediaStem === stem)),
+    );
     if (other !== undefined) {
       const action = isConverted ? 'converted' : 'renamed';
-      return `is not ${action} to ${to}, since there is ${other} already. Delete or rename one of them`;
+      return `is not ${action} to ${to}, since there is ${other.name} already. Delete or rename one of them`;
     }
     this.#add(to);
     return undefined;
@@ -37,21 +37,9 @@ export class TakenNames {
 
   #add(name: string): void {
     const kind = mediaTypeOf(name)?.kind;
-    add(this.#names, folded(name), name);
-    if (kind === 'image' || kind === 'video') add(this.#media, folded(stemOf(name)), name);
+    const isMedia = kind === 'image' || kind === 'video';
+    this.#names.push({ name, folded: folded(name), mediaStem: isMedia ? folded(stemOf(name)) : undefined });
   }
-}
-
-function add(names: Map<string, Set<string>>, key: string, name: string): void {
-  const same = names.get(key);
-  if (same === undefined) names.set(key, new Set([name]));
-  else same.add(name);
-}
-
-/** The first of these names that is not `own`. */
-function firstOther(names: ReadonlySet<string> | undefined, own: string): string | undefined {
-  for (const name of names ?? []) if (name !== own) return name;
-  return undefined;
 }
 
 const folded = (name: string) => name.normalize('NFC').toLowerCase();

@@ -26,7 +26,6 @@ export function needsRecheck(change: {
   return restored.some(({ kind, upload }) => kind === 'image' && (role === 'mask' || hasMaskWarning(upload)));
 }
 
-/** Whether an image may have been inspected as a mask. */
 function hasMaskWarning({ warnings }: StoredFile['upload']): boolean {
   return warnings.some(({ code }) => OF_MASKS.includes(code));
 }

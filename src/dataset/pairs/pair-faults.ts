@@ -46,7 +46,7 @@ export function pairFaultOf(
 ): PairFault | undefined {
   const wanting = only(target, isTrainable);
   const found = only(linked, isTrainable);
-  const images = only(found, isImage);
+  const images = only(found, ({ kind }) => kind === 'image');
   if (wanting.length === 0) return found.length === 0 ? undefined : 'extra';
   const [image] = images;
   if (image === undefined) {
@@ -55,13 +55,8 @@ export function pairFaultOf(
     return isForClips ? 'clip' : 'missing';
   }
   if (images.length > 1) return 'ambiguous';
-  let worst: 'stretched' | undefined;
-  for (const file of wanting) {
-    const fit = fitOf(file, image, slot);
-    if (fit === 'misfit') return 'misfit';
-    if (fit === 'stretched') worst = 'stretched';
-  }
-  return worst;
+  const faults = wanting.map((file) => sizeFaultOf(file, image, slot));
+  return faults.find((fault) => fault === 'misfit') ?? faults.find((fault) => fault === 'stretched');
 }
 
 /** As `filter`, without a copy if all match, as nearly always: a status calls it for each stem. */
@@ -69,26 +64,8 @@ function only(files: readonly PairFile[], matches: (file: PairFile) => boolean):
   return files.every(matches) ? files : files.filter(matches);
 }
 
-function isImage({ kind }: PairFile): boolean {
-  return kind === 'image';
-}
-
 function isTrainable(file: PairFile): boolean {
   return isPairFile(file) && mediaTypeOf(file.filename)?.trainable === true;
-}
-
-function fitOf(target: PairFile, image: PairFile, slot: LinkSlot) {
-  const of = sizeOf(target);
-  const other = sizeOf(image);
-  if (of === undefined || other === undefined) return 'fits';
-  return sizeFitOf({ width: of.width, height: of.height, isClip: target.kind === 'video' }, other, slot);
-}
-
-/** `undefined` for a container without a parser. */
-function sizeOf({ upload: { facts } }: PairFile) {
-  if (facts.kind === 'caption') return undefined;
-  const { width, height } = facts;
-  return width && height ? { width, height } : undefined;
 }
 
 /** The image that the trainer takes of several with one stem. */
@@ -100,11 +77,6 @@ export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]):
   return first;
 }
 
-/*
- * What ai-toolkit does with the sizes of a control or mask that is not as its target. Resolution does not matter: each is
- * scaled. `toolkit/dataloader_mixins.py`, `load_control_image` and `load_mask_image`, as of 2026-08.
- */
-
 /** Beyond this ratio between the two aspect ratios, a point at the edge is displaced by more than a patch of 16 pixels. */
 const MAX_STRETCH = 1.02;
 
@@ -113,23 +85,20 @@ export const MIN_CONTROL_SIDE = 64;
 export const MAX_CONTROL_ASPECT = 8;
 
 /**
- * How a control or mask fits its target. `misfit`: the trainer stops, or counts the wrong region. `stretched`: its aspect
- * ratio differs by more than rounding, and the trainer stretches it, except for models that keep a control's own aspect ratio.
+ * How the size of a control or mask does not fit its target. Resolution does not matter, since the trainer scales each
+ * (ai-toolkit `toolkit/dataloader_mixins.py`, `load_control_image` and `load_mask_image`, as of 2026-08).
  */
-type SizeFit = 'fits' | 'stretched' | 'misfit';
-
-/** @param target the size of an image or a clip */
-function sizeFitOf(target: Size & { readonly isClip: boolean }, other: Size, slot: LinkSlot): SizeFit {
-  if (slot === 'mask' && isOtherOrientation(target, other)) return 'misfit';
-  if (slot !== 'mask' && !target.isClip && isTooNarrow(other)) return 'misfit';
-  return isStretched(target, other) ? 'stretched' : 'fits';
-}
-
-function isOtherOrientation(target: Size, other: Size): boolean {
-  return (
-    (target.width > target.height && other.width < other.height) ||
-    (target.width < target.height && other.width > other.height)
-  );
+function sizeFaultOf(target: PairFile, image: PairFile, slot: LinkSlot): 'misfit' | 'stretched' | undefined {
+  const [of, other] = [sizeOf(target), sizeOf(image)];
+  if (of === undefined || other === undefined) return undefined;
+  // A mask of another orientation counts the wrong region.
+  const isTurned = (of.width - of.height) * (other.width - other.height) < 0;
+  const isMisfit = slot === 'mask' ? isTurned : target.kind !== 'video' && isTooNarrow(other);
+  if (isMisfit) return 'misfit';
+  const [a, b] = [other.width * of.height, other.height * of.width];
+  // The same picture in another size: each side is off by one pixel at most.
+  const isRounded = Math.abs(a - b) <= of.width + of.height;
+  return isRounded || Math.max(a, b) <= MAX_STRETCH * Math.min(a, b) ? undefined : 'stretched';
 }
 
 function isTooNarrow({ width, height }: Size): boolean {
@@ -137,9 +106,8 @@ function isTooNarrow({ width, height }: Size): boolean {
   return short < MIN_CONTROL_SIDE || long > MAX_CONTROL_ASPECT * short;
 }
 
-function isStretched(target: Size, other: Size): boolean {
-  const [a, b] = [other.width * target.height, other.height * target.width];
-  // The same picture in another size: each side is off by one pixel at most.
-  if (Math.abs(a - b) <= target.width + target.height) return false;
-  return Math.max(a, b) > MAX_STRETCH * Math.min(a, b);
+function sizeOf({ upload: { facts } }: PairFile): Size | undefined {
+  if (facts.kind === 'caption') return undefined;
+  const { width, height } = facts;
+  return width && height ? { width, height } : undefined;
 }

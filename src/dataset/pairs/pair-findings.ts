@@ -21,12 +21,9 @@ const SHOWN_FOR_TARGET: ReadonlySet<string> = new Set(['BLACK_MASK', 'MASK_NOT_G
 /** A link whose pairs are judged. */
 export interface JudgedLink {
   readonly slot: LinkSlot;
-  /** Of the linked dataset. */
   readonly name: string;
-  /** Its images and videos, by stem. */
   readonly groups: PairGroups;
   readonly proof: PairProof;
-  /** The warnings about its files. */
   readonly warnings: readonly Warning[];
 }
 

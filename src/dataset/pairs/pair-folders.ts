@@ -11,15 +11,6 @@ export interface PairFolder {
   readonly folder: string;
 }
 
-export interface PairFolders {
-  /** In the order of `PAIR_PARTS`. At least one of them is a control or a mask. */
-  readonly folders: readonly PairFolder[];
-  /** Names of sub-folders that are none of these, so that their files are left out. */
-  readonly others: readonly string[];
-  /** Why the sub-folders don't make pairs, with what to do. */
-  readonly fault?: string;
-}
-
 /** A dataset that a folder of pairs becomes. */
 export interface PairDataset extends PairFolder {
   readonly name: string;
@@ -36,17 +27,20 @@ const NONE: ReadonlySet<string> = new Set();
  *
  * @param names of all sub-folders of one folder
  * @param linked what the training dataset is linked to already, whose folder may be absent
- * @returns `undefined` if none holds controls or masks: it is not a folder of pairs
+ * @returns the folders in the order of `PAIR_PARTS`, and why they don't make pairs, with what to do; `undefined` if none holds
+ *   controls or masks: it is not a folder of pairs
  */
-export function pairFoldersOf(names: readonly string[], linked: ReadonlySet<string> = NONE): PairFolders | undefined {
+export function pairFoldersOf(
+  names: readonly string[],
+  linked: ReadonlySet<string> = NONE,
+): { readonly folders: readonly PairFolder[]; readonly fault?: string } | undefined {
   const parts = names.map((folder) => ({ folder, part: partOf(folder) }));
   const folders = PAIR_PARTS.flatMap((part) =>
     parts.filter((each) => each.part === part).map(({ folder }) => ({ part, folder })),
   );
-  const others = parts.filter(({ part }) => part === undefined).map(({ folder }) => folder);
   if (!folders.some(({ part }) => part !== 'target')) return undefined;
-  const fault = twoOfOnePart(folders) ?? missingControl(folders, linked) ?? surplusControl(others);
-  return { folders, others, ...(fault !== undefined && { fault }) };
+  const fault = twoOfOnePart(folders) ?? missingControl(folders, linked) ?? surplusControl(names);
+  return { folders, ...(fault !== undefined && { fault }) };
 }
 
 /**
@@ -84,22 +78,19 @@ function twoOfOnePart(folders: readonly PairFolder[]): string | undefined {
 
 /** Controls are linked without a gap, so a later one needs those before it. */
 function missingControl(folders: readonly PairFolder[], linked: ReadonlySet<string>): string | undefined {
-  const renames: { readonly folder: string; readonly to: string }[] = [];
-  let next = 1;
-  for (const { part, folder } of folders) {
-    if (!CONTROL.test(part) || linked.has(part)) continue;
-    while (linked.has(`control_${next}`)) next++;
-    if (part !== `control_${next}`) renames.push({ folder, to: `control_${next}` });
-    next++;
-  }
+  const isFree = (part: string) => CONTROL.test(part) && !linked.has(part);
+  const free = PAIR_PARTS.filter(isFree);
+  const renames = folders
+    .filter(({ part }) => isFree(part))
+    .flatMap(({ folder, part }, i) => (part === free[i] ? [] : [{ folder, to: free[i] }]));
   const [first] = renames;
   if (first === undefined) return undefined;
   const rename = renames.map(({ folder, to }) => `${folder}/ to ${to}/`).join(' and ');
   return `Controls are numbered from 1 on, and there is no ${first.to}/. Rename ${rename}, or add ${first.to}/.`;
 }
 
-function surplusControl(others: readonly string[]): string | undefined {
-  const surplus = others.find((folder) => CONTROL.test(spelled(folder)));
+function surplusControl(names: readonly string[]): string | undefined {
+  const surplus = names.find((folder) => partOf(folder) === undefined && CONTROL.test(spelled(folder)));
   if (surplus === undefined) return undefined;
   return `${surplus}/ can't be linked: a dataset has at most three controls, control_1/ to control_3/.`;
 }

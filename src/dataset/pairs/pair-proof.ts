@@ -9,14 +9,7 @@ export type PairProof = { readonly [Fault in PairFault]: readonly string[] };
 
 /** Judges all stems of a link. */
 export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlot): PairProof {
-  const proof: Record<PairFault, string[]> = {
-    missing: [],
-    ambiguous: [],
-    misfit: [],
-    stretched: [],
-    clip: [],
-    extra: [],
-  };
+  const proof = Object.fromEntries(PAIR_FAULTS.map((fault) => [fault, []])) as unknown as Record<PairFault, string[]>;
   for (const stem of new Set([...target.keys(), ...linked.keys()])) {
     const fault = pairFaultOf(target.get(stem) ?? [], linked.get(stem) ?? [], slot);
     if (fault !== undefined) proof[fault].push(stem);

@@ -12,7 +12,6 @@ const MAX_FRAMES = 81;
 /** With one frame, ai-toolkit looks for images (`toolkit/config_modules.py`, `num_frames`). */
 const MIN_FRAMES = 5;
 
-/** Used if no clip tells its length. */
 const USUAL_FRAMES = 33;
 
 /** The facts that templates insert: of all datasets, and of each in `datasets`. A fact that does not apply is `undefined`. */
@@ -243,7 +242,6 @@ function suggestedFrames(clips: readonly TrainingFile[], { atRate }: { atRate?: 
   };
 }
 
-/** `1 image`, `1,200 images`. */
 function numbered(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }

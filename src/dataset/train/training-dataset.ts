@@ -1,5 +1,5 @@
 import type { LinkSlot } from '../dataset.js';
-import { mediaTypeOf, stemOf } from '../media.js';
+import { type FileKind, mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
 
@@ -12,12 +12,10 @@ export function chosenFiles<F extends { readonly filename: string }>(
   only: MediaChoice | undefined,
 ): readonly F[] {
   if (only === undefined) return files;
-  const kindOf = ({ filename }: F) => mediaTypeOf(filename)?.kind;
-  const kind = only === 'images' ? 'image' : 'video';
-  const stems = new Set(files.filter((file) => kindOf(file) === kind).map(({ filename }) => stemOf(filename)));
-  return files.filter(
-    (file) => kindOf(file) === kind || (kindOf(file) === 'caption' && stems.has(stemOf(file.filename))),
-  );
+  const isOfKind = ({ filename }: F) => mediaTypeOf(filename)?.kind === (only === 'images' ? 'image' : 'video');
+  const stems = new Set(files.filter(isOfKind).map(({ filename }) => stemOf(filename)));
+  const isCaption = ({ filename }: F) => mediaTypeOf(filename)?.kind === 'caption' && stems.has(stemOf(filename));
+  return files.filter((file) => isOfKind(file) || isCaption(file));
 }
 
 /** The file names of OneTrainer's masks end so (`modules/dataLoader/mixin/DataLoaderText2ImageMixin.py:76`). */
@@ -64,9 +62,10 @@ export interface TrainingDataset {
   readonly links: readonly LinkedFolder[];
 }
 
-export interface DatasetToTrain extends Pick<TrainingDataset, 'name' | 'root'> {
+export interface DatasetToTrain
+  extends Pick<TrainingDataset, 'name' | 'root'>,
+    Partial<Pick<TrainingDataset, 'digest'>> {
   readonly only?: MediaChoice | undefined;
-  readonly digest?: string | undefined;
   readonly files: readonly TrainingFile[];
   /** The texts of captions; without them, advice about captions of several lines is general. */
   readonly captions?: readonly { readonly filename: string; readonly text: string | null }[] | undefined;
@@ -77,14 +76,10 @@ export interface DatasetToTrain extends Pick<TrainingDataset, 'name' | 'root'> {
 export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
   const { name, root, only, digest, files, captions, links = [] } = dataset;
   const chosen = chosenFiles(files, only);
-  const trained = (kind: 'image' | 'video') =>
-    chosen.filter(({ filename }) => {
-      const type = mediaTypeOf(filename);
-      return type?.kind === kind && type.trainable;
-    });
-  const [images, clips] = [trained('image'), trained('video')];
-  const captionFiles = chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === 'caption');
-  const stems = new Set(captionFiles.map(({ filename }) => stemOf(filename)));
+  const ofKind = (kind: FileKind) => chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === kind);
+  const isTrained = ({ filename }: TrainingFile) => mediaTypeOf(filename)?.trainable === true;
+  const [images, clips] = [ofKind('image').filter(isTrained), ofKind('video').filter(isTrained)];
+  const stems = new Set(ofKind('caption').map(({ filename }) => stemOf(filename)));
   return {
     name,
     root: root.replace(/(?<=.)\/+$/, ''),

@@ -1,12 +1,12 @@
 import contentDisposition from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../../api/base-path.js';
-import type { WireManifestLinks } from '../../api/pair-schemas.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import type { DatasetKey } from '../../service/datasets.js';
 import type { ReadLinks } from '../../service/signed-links.js';
+import { bytesOf } from '../../service/mount/bring-files.js';
 import { checksumsOf, type MountArchive, type MountArchives } from '../../service/mount/mount-archive.js';
 import type { WantedState } from '../../service/mount/mount-source.js';
 import { disconnectSignal } from '../connections/disconnect.js';
@@ -51,26 +51,33 @@ export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.r
       const { key, query, request } = input;
       const { grant } = request;
       if (grant === undefined) throw new Error('No link leads to another.');
-      const archive = await archiveFor(input);
-      const { datasetId, name, digest, revision = 0, links } = archive.dataset;
+      const { dataset, files } = await archiveFor(input);
+      const { datasetId, name, digest, revision = 0, links } = dataset;
       const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
       const link = readLinks.tarLinkFor(key, { digest, token: grant.tokenId }, { expiresAt, until: grant.expiresAt });
       const base = baseUrlOf(request, publicUrl);
       const url = `${base}${BASE_PATH}/${datasetId}`;
+      const linked = links.map((each) => {
+        return [
+          each.slot,
+          { dataset_id: each.datasetId, name: each.name, revision: each.revision ?? 0, digest: each.digest },
+        ];
+      });
       return {
         url: `${url}/tar?${link.query}`,
         sha256sums_url: `${url}/sha256sums?${link.query}`,
         script_url: `${base}/mount.sh`,
         expires_at: timeOf(link.expiresAt),
         ...{ dataset_id: datasetId, name, revision, digest },
-        ...(links.length > 0 && { links: linksToWire(links) }),
-        ...sizeOf(archive),
+        ...(links.length > 0 && { links: Object.fromEntries(linked) }),
+        files: files.length,
+        bytes: bytesOf(files),
       };
     },
     'tar.read': async (input) => {
       const { accountId, request, reply } = input;
       const archive = await archiveFor(input);
-      filesInFlight.admit(accountId, sizeOf(archive).files, reply.raw);
+      filesInFlight.admit(accountId, archive.files.length, reply.raw);
       const { sizeBytes, sha256, open } = mountArchives.tar(archive);
       const filename = `${archive.dataset.name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
@@ -83,16 +90,4 @@ export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.r
       return input.reply.type('text/plain; charset=utf-8').header('cache-control', 'private, no-cache').send(lines);
     },
   };
-}
-
-function sizeOf({ folders }: MountArchive): { files: number; bytes: number } {
-  const files = folders.flatMap((plan) => plan.files);
-  return { files: files.length, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
-}
-
-function linksToWire(links: MountArchive['dataset']['links']): WireManifestLinks {
-  const entries = links.map(({ slot, datasetId, name, revision = 0, digest }) => {
-    return [slot, { dataset_id: datasetId, name, revision, digest }];
-  });
-  return Object.fromEntries(entries);
 }

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { withAnySignal } from '../../abort-signals.js';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
-import { stemGroupsOf } from '../../dataset/counts.js';
 import {
   type Author,
   MICROS_PER_SECOND,
@@ -13,14 +12,15 @@ import { ServiceError } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import { type StemGroup, store } from '../../dataset/upload-transitions.js';
-import { type CurrentFile, meetsCondition, PreconditionFailed } from '../../dataset/write-condition.js';
+import { store } from '../../dataset/upload-transitions.js';
+import { requireCondition, storedFileIn } from '../../dataset/write-condition.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { inspectFile } from '../check/inspect-file.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { changeEach, type WriteConflict } from './file-removals.js';
 
 /** Of one request. Each waits for the disk or the bucket most of the time. */
 const MAX_CONCURRENT_WRITES = 16;
@@ -43,28 +43,14 @@ export interface CaptionWrite {
 
 /** What became of one caption. */
 export type CaptionResult =
+  | WriteConflict
   | { readonly filename: string; readonly outcome: 'saved'; readonly file: StoredFile }
-  | { readonly filename: string; readonly outcome: 'conflict'; readonly current: CurrentFile | undefined }
   | { readonly filename: string; readonly outcome: 'rejected'; readonly problem: ErrorProblem };
 
 export interface SavedCaptions {
   readonly captions: readonly CaptionResult[];
   /** `undefined` if no caption is another one now. */
   readonly revision: number | undefined;
-}
-
-/** A caption whose bytes are stored, and whose row is not. */
-interface StoredCaption {
-  readonly filename: string;
-  readonly file: StoredFile;
-  readonly condition: WriteCondition | undefined;
-}
-
-/** A caption whose text is not fit to train on. */
-interface UnfitCaption {
-  readonly filename: string;
-  readonly problem: ErrorProblem;
-  readonly condition: WriteCondition | undefined;
 }
 
 /**
@@ -96,28 +82,36 @@ export class CaptionWrites {
     const parsed = parseCaptions(captions).map((caption) => ({ ...caption, id: newId() }));
     if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
     const trashedUntil = now() + TRASH_LIFETIME;
-    await catalog.addToTrash(
+    await catalog.trash.add(
       parsed.map(({ id }) => blobKeyOf({ id, datasetId: key.id })),
       trashedUntil,
     );
-    const stored: StoredCaption[] = [];
-    const unfit: UnfitCaption[] = [];
+    const inspected = new Map<string, StoredFile | ErrorProblem>();
     await forEachConcurrent(parsed, MAX_CONCURRENT_WRITES, async (caption) => {
-      const { filename, condition } = caption;
       // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
       const file = await withAnySignal([signal], (own) =>
         this.#writes.run(key.accountId, () => this.#write(key, caption, own), { signal: own }),
       );
-      if ('upload' in file) stored.push({ filename, file, condition });
-      else unfit.push({ filename, problem: file, condition });
+      inspected.set(caption.filename, file);
     });
     if (now() > trashedUntil - TRASH_MARGIN) {
       throw new ServiceError('unavailable', 'Saving took too long and was ended. Save the captions again.');
     }
-    const recorded = await this.#record(key, stored, author);
-    const others = await this.#reject(key.id, unfit);
-    const results = new Map([...recorded.captions, ...others].map((each) => [each.filename, each]));
-    return { captions: parsed.map(({ filename }) => results.get(filename)!), revision: recorded.revision };
+    const change = { datasetId: key.id, now: now(), isActivity: true, author };
+    const { results, revision } = await changeEach<CaptionWrite, CaptionResult>(
+      catalog,
+      change,
+      parsed,
+      (group, caption) => {
+        const { filename, condition } = caption;
+        const file = inspected.get(filename)!;
+        if ('upload' in file) return [store(group, file, condition), { filename, outcome: 'saved', file }];
+        // A condition that is not met counts before what is wrong with the text, as for an upload.
+        requireCondition(condition, filename, storedFileIn(group, filename));
+        return [group, { filename, outcome: 'rejected', problem: file }];
+      },
+    );
+    return { captions: results, revision };
   }
 
   /** Stores the bytes of a caption. @returns the file without a row, or what is wrong with the text */
@@ -128,13 +122,8 @@ export class CaptionWrites {
   ): Promise<StoredFile | ErrorProblem> {
     const bytes = Buffer.from(text);
     const limit = { bytes: bytes.length, message: `${filename} has more than ${bytes.length} bytes.` };
-    const blobKey = blobKeyOf({ id, datasetId });
-    const staged = await this.#dependencies.blobs.stage(Readable.from([bytes], { objectMode: false }), {
-      key: blobKey,
-      limit,
-      accountId,
-      signal,
-    });
+    const options = { key: blobKeyOf({ id, datasetId }), limit, accountId, signal };
+    const staged = await this.#dependencies.blobs.stage(Readable.from([bytes], { objectMode: false }), options);
     const { sizeBytes, sha256, content } = staged;
     const file = { filename, sizeBytes, content };
     const { inspection } = await inspectFile(this.#dependencies, file, { accountId, signal }).catch(async (error) => {
@@ -148,53 +137,9 @@ export class CaptionWrites {
     const { version: blobVersion } = await staged.commit();
     const { contentType, facts, warnings } = inspection;
     const at = this.#dependencies.now();
-    const upload = {
-      state: 'stored',
-      sizeBytes,
-      sha256,
-      contentType,
-      facts,
-      warnings,
-      blobVersion,
-      finalizedAt: at,
-    } as const;
+    const stored = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
+    const upload = { state: 'stored', ...stored, finalizedAt: at } as const;
     return { id, datasetId, filename, kind: 'caption', createdAt: at, upload };
-  }
-
-  /** A condition that is not met counts before what is wrong with the text, as for an upload. */
-  async #reject(datasetId: string, captions: readonly UnfitCaption[]): Promise<CaptionResult[]> {
-    const filenames = captions.flatMap(({ filename, condition }) => (condition === undefined ? [] : [filename]));
-    const found = filenames.length === 0 ? [] : await this.#dependencies.catalog.storedFiles({ datasetId, filenames });
-    const stored = new Map(found.map((file) => [file.filename, file]));
-    return captions.map(({ filename, problem, condition }) => {
-      const current = stored.get(filename);
-      if (meetsCondition(condition, current)) return { filename, outcome: 'rejected', problem };
-      return { filename, outcome: 'conflict', current: current?.upload };
-    });
-  }
-
-  /** Adds the rows of captions whose conditions are met. */
-  async #record(key: DatasetKey, captions: readonly StoredCaption[], author: Author): Promise<SavedCaptions> {
-    if (captions.length === 0) return { captions: [], revision: undefined };
-    const { catalog, now } = this.#dependencies;
-    const byStem = stemGroupsOf(captions);
-    const results = new Map<string, CaptionResult>();
-    const apply = (group: StemGroup, { filename, file, condition }: StoredCaption): StemGroup => {
-      try {
-        const next = store(group, file, condition);
-        results.set(filename, { filename, outcome: 'saved', file });
-        return next;
-      } catch (error) {
-        if (!(error instanceof PreconditionFailed)) throw error;
-        results.set(filename, { filename, outcome: 'conflict', current: error.current });
-        return group;
-      }
-    };
-    const filenames = captions.map(({ filename }) => filename);
-    const change = { datasetId: key.id, filenames, now: now(), isActivity: true, author };
-    const changed = await catalog.change(change, (group, stem) => (byStem.get(stem) ?? []).reduce(apply, group));
-    if (changed === undefined) throw datasetNotFound(key.id);
-    return { captions: [...results.values()], revision: changed.recordedIn };
   }
 }
 

@@ -3,13 +3,20 @@ import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { remove, type StemGroup, withdrawUploads } from '../../dataset/upload-transitions.js';
 import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
+import type { Catalog } from '../../storage/catalog/catalog.js';
+import type { FileChange } from '../../storage/catalog/file-changes.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
+/** A file whose condition was not met. */
+export interface WriteConflict {
+  readonly filename: string;
+  readonly outcome: 'conflict';
+  readonly current: CurrentFile | undefined;
+}
+
 /** What became of one file. */
-export type RemovedFile =
-  | { readonly filename: string; readonly outcome: 'removed' | 'missing' }
-  | { readonly filename: string; readonly outcome: 'conflict'; readonly current: CurrentFile | undefined };
+export type RemovedFile = WriteConflict | { readonly filename: string; readonly outcome: 'removed' | 'missing' };
 
 export interface RemovedFiles {
   readonly files: readonly RemovedFile[];
@@ -88,22 +95,52 @@ export class FileRemovals {
   ): Promise<RemovedFiles> {
     const { catalog, now } = this.#dependencies;
     if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
-    const results = new Map<string, RemovedFile>();
-    const apply = (group: StemGroup, { filename }: { filename: string }): StemGroup => {
-      try {
+    const change = { datasetId: key.id, now: now(), isActivity: true, ...(author && { author }) };
+    const items = filenames.map((filename) => ({ filename }));
+    const { results, revision } = await changeEach<{ filename: string }, RemovedFile>(
+      catalog,
+      change,
+      items,
+      (group, { filename }) => {
         const next = removal(group, filename);
-        results.set(filename, { filename, outcome: next === undefined ? 'missing' : 'removed' });
-        return next ?? group;
-      } catch (error) {
-        if (!(error instanceof PreconditionFailed)) throw error;
-        results.set(filename, { filename, outcome: 'conflict', current: error.current });
-        return group;
-      }
-    };
-    const byStem = stemGroupsOf(filenames.map((filename) => ({ filename })));
-    const change = { datasetId: key.id, filenames, now: now(), isActivity: true, ...(author && { author }) };
-    const changed = await catalog.change(change, (group, stem) => (byStem.get(stem) ?? []).reduce(apply, group));
-    if (changed === undefined) throw datasetNotFound(key.id);
-    return { files: filenames.map((filename) => results.get(filename)!), revision: changed.recordedIn };
+        return [next ?? group, { filename, outcome: next === undefined ? 'missing' : 'removed' }];
+      },
+    );
+    return { files: results, revision };
   }
+}
+
+/**
+ * Changes files of a dataset in one transaction, each if its condition is met.
+ *
+ * @param apply returns the group after the change of one file, and what became of it; throws PreconditionFailed
+ * @returns what became of each, in the order of `items`
+ * @throws ServiceError `dataset_not_found`
+ */
+export async function changeEach<T extends { readonly filename: string }, R>(
+  catalog: Catalog,
+  change: Omit<FileChange, 'filenames'>,
+  items: readonly T[],
+  apply: (group: StemGroup, item: T) => [StemGroup, R],
+): Promise<{ results: (R | WriteConflict)[]; revision: number | undefined }> {
+  const results = new Map<string, R | WriteConflict>();
+  const byStem = stemGroupsOf(items);
+  const filenames = items.map(({ filename }) => filename);
+  const applyTo = (group: StemGroup, item: T): StemGroup => {
+    const { filename } = item;
+    try {
+      const [next, result] = apply(group, item);
+      results.set(filename, result);
+      return next;
+    } catch (error) {
+      if (!(error instanceof PreconditionFailed)) throw error;
+      results.set(filename, { filename, outcome: 'conflict', current: error.current });
+      return group;
+    }
+  };
+  const changed = await catalog.change({ ...change, filenames }, (group, stem) =>
+    (byStem.get(stem) ?? []).reduce(applyTo, group),
+  );
+  if (changed === undefined) throw datasetNotFound(change.datasetId);
+  return { results: filenames.map((filename) => results.get(filename)!), revision: changed.recordedIn };
 }

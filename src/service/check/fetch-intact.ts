@@ -11,7 +11,7 @@ const DISAPPEARED = 'disappeared from the store';
  * @returns the problem if the store has lost or changed the bytes
  * @throws ServiceError `unavailable` and others; the signal's reason
  */
-export async function fetchIntact<Blob extends MeasuredBlob>(
+export async function fetchIntact<Blob extends Omit<MeasuredBlob, 'content'>>(
   blobs: { fetch(key: string, options: FetchOptions): Promise<Blob | undefined> },
   file: CompleteFile,
   { accountId, signal }: { accountId?: string; signal: AbortSignal },

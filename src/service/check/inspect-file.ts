@@ -2,7 +2,7 @@ import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
-import { CpuBudgetSpent } from '../inspection/inspection-limits.js';
+import { CpuBudgetSpent } from '../inspection/limited-process.js';
 
 type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip'>;
 

@@ -99,9 +99,9 @@ export class Downloads {
     const { catalog } = this.#dependencies;
     const { id: datasetId, accountId, revision: number } = key;
     if (number === undefined) {
-      const found = await catalog.storedFilesOf(key);
+      const found = await catalog.contents(key);
       if (found === undefined) throw datasetNotFound(datasetId);
-      return { name: found.name, files: storedFilesIn(found.files).map(hashedFileOf) };
+      return { name: found.dataset.name, files: storedFilesIn(found.files).map(hashedFileOf) };
     }
     const dataset = await catalog.record(key);
     if (dataset === undefined) throw datasetNotFound(datasetId);

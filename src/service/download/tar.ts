@@ -7,6 +7,9 @@ import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
 const BLOCK_BYTES = 512;
 const END = Buffer.alloc(2 * BLOCK_BYTES);
 
+/** The longest name in a header of its own, with the zero at its end. */
+const MAX_NAME_BYTES = 100;
+
 /** Files up to this size are sent as one chunk with their padding: a chunk of a stream costs more time than a copy of the bytes. */
 const MAX_JOINED_BYTES = 16 * 1024;
 
@@ -66,50 +69,37 @@ function paddedBytes(sizeBytes: number): number {
   return sizeBytes + paddingOf(sizeBytes);
 }
 
-/** The longest name in a header of its own; a longer one may still fit if it can be divided at a slash. */
-const MAX_NAME_BYTES = 100;
-const MAX_PREFIX_BYTES = 155;
-
 /**
  * The header of a file. Names are UTF-8 as they are, and a long one is in an entry before (GNU tar manual, *Basic Tar
  * Format*, `GNUTYPE_LONGNAME`): every tar reads both, while busybox ignores pax headers and would cut the name.
  */
 function headerOf({ filename, upload }: ArchivedFile): Buffer {
   const mtime = new Date(Math.floor(upload.finalizedAt / MICROS_PER_SECOND) * 1000);
-  const header = blockOf({ type: 'File', path: filename, size: upload.sizeBytes, mode: 0o644, mtime });
-  if (fits(filename)) return header;
-  const name = Buffer.alloc(paddedBytes(longNameBytes(filename)));
+  const blockOf = (fields: ConstructorParameters<typeof Header>[0]) => {
+    const block = Buffer.alloc(BLOCK_BYTES);
+    new Header({ mode: 0o644, mtime, ...fields }).encode(block);
+    return block;
+  };
+  const header = blockOf({ type: 'File', path: filename, size: upload.sizeBytes });
+  const nameBytes = longNameBytes(filename);
+  if (nameBytes === 0) return header;
+  const name = Buffer.alloc(paddedBytes(nameBytes));
   name.write(filename);
-  const longName = blockOf({
-    type: 'NextFileHasLongPath',
-    path: '././@LongLink',
-    size: longNameBytes(filename),
-    mode: 0o644,
-    mtime,
-  });
-  return Buffer.concat([longName, name, header]);
+  return Buffer.concat([
+    blockOf({ type: 'NextFileHasLongPath', path: '././@LongLink', size: nameBytes }),
+    name,
+    header,
+  ]);
 }
 
 /** The length of the header of a file, without making it: to make those of all files would take seconds. */
 function headerBytesOf({ filename }: ArchivedFile): number {
-  return fits(filename) ? BLOCK_BYTES : 2 * BLOCK_BYTES + paddedBytes(longNameBytes(filename));
+  const nameBytes = longNameBytes(filename);
+  return nameBytes === 0 ? BLOCK_BYTES : 2 * BLOCK_BYTES + paddedBytes(nameBytes);
 }
 
-/** The bytes of a name that ends with a zero. */
+/** The bytes of a name with a zero at its end; 0 if it is whole in the header of the file. */
 function longNameBytes(filename: string): number {
-  return Buffer.byteLength(filename) + 1;
-}
-
-function blockOf(fields: ConstructorParameters<typeof Header>[0]): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES);
-  new Header(fields).encode(block);
-  return block;
-}
-
-/** Whether a name is whole in the header that `Header` makes of it. */
-function fits(path: string): boolean {
-  const slash = path.lastIndexOf('/');
-  const [prefix, name] = slash < 0 ? ['', path] : [path.slice(0, slash), path.slice(slash + 1)];
-  if (Buffer.byteLength(path) < MAX_NAME_BYTES) return true;
-  return slash > 0 && Buffer.byteLength(name) <= MAX_NAME_BYTES && Buffer.byteLength(prefix) <= MAX_PREFIX_BYTES;
+  const bytes = Buffer.byteLength(filename);
+  return bytes < MAX_NAME_BYTES ? 0 : bytes + 1;
 }

@@ -8,7 +8,7 @@ import { fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
 /** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
-type Thumbnailer = (image: { path: string; sizeBytes: number }, options: { accountId: string }) => Promise<Buffer>;
+type Thumbnailer = (image: { path: string }, options: { accountId: string }) => Promise<Buffer>;
 
 /** A stored thumbnail of more bytes is damaged. That of an image of noise with transparency has 174 kB. */
 const MAX_BYTES = 512 * 1024;
@@ -93,8 +93,7 @@ export class Thumbnails {
     const fetched = await fetchIntact(this.#dependencies.blobs, file, { accountId, signal });
     if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
-      const { content, sizeBytes } = fetched.blob;
-      return await this.#make({ path: content.path, sizeBytes }, { accountId });
+      return await this.#make(fetched.blob.content, { accountId });
     } catch (error) {
       // The server stops, or could not start a process: the image itself may well have a thumbnail.
       if (error instanceof ServiceError) throw error;

@@ -37,7 +37,6 @@ const HEADERS_PER_CHUNK = 500;
 /** A file in an archive. */
 interface Entry {
   readonly file: ArchivedFile;
-  readonly nameBytes: number;
   readonly sizeBytes: number;
   /** The position of its local header in the archive. */
   readonly offset: number;
@@ -57,11 +56,10 @@ export function zipOf<F extends ArchivedFile>(
   const entries: Entry[] = [];
   let [offset, directoryBytes] = [0, 0];
   for (const file of files) {
-    const nameBytes = Buffer.byteLength(file.filename);
-    const entry = { file, nameBytes, sizeBytes: file.upload.sizeBytes, offset, crc: 0 };
+    const entry = { file, sizeBytes: file.upload.sizeBytes, offset, crc: 0 };
     entries.push(entry);
-    offset += localHeaderBytes(entry) + entry.sizeBytes + descriptorBytes(entry);
-    directoryBytes += centralHeaderBytes(entry);
+    offset += localHeaderOf(entry).length + entry.sizeBytes + descriptorOf(entry).length;
+    directoryBytes += centralHeaderOf(entry).length;
   }
   const end = endOf(entries.length, { directoryBytes, directoryAt: offset });
   const body = Readable.from(partsOf({ files, entries, end }, read), { objectMode: false });
@@ -88,80 +86,51 @@ async function* partsOf<F extends ArchivedFile>(
   yield end;
 }
 
+const u16 = (...values: readonly number[]) => Buffer.from(Uint16Array.from(values).buffer);
+const u32 = (...values: readonly number[]) => Buffer.from(Uint32Array.from(values).buffer);
+const u64 = (...values: readonly number[]) => Buffer.from(BigUint64Array.from(values.map(BigInt)).buffer);
+
 /** The header before the bytes (4.3.7). The CRC is not known yet, so CRC and sizes are in the descriptor (4.4.4). */
 function localHeaderOf(entry: Entry): Buffer {
-  const header = Buffer.alloc(localHeaderBytes(entry));
-  header.writeUInt32LE(0x04034b50, 0);
-  writeCommon(header, entry, 4);
-  header.writeUInt32LE(isLarge(entry) ? FULL_32 : 0, 18);
-  header.writeUInt32LE(isLarge(entry) ? FULL_32 : 0, 22);
-  writeName(header, entry, { lengthAt: 26, nameAt: 30, numbers: localNumbers(entry) });
-  return header;
-}
-
-function localHeaderBytes(entry: Entry): number {
-  return 30 + entry.nameBytes + zip64Bytes(localNumbers(entry));
-}
-
-/** The numbers of the extra field that makes the sizes in the descriptor eight bytes wide (4.3.9.2). */
-function localNumbers(entry: Entry): readonly number[] {
-  return isLarge(entry) ? [0, 0] : [];
+  const size = isLarge(entry) ? FULL_32 : 0;
+  // The extra field makes the sizes in the descriptor eight bytes wide (4.3.9.2).
+  const extra = extraOf(isLarge(entry) ? [0, 0] : []);
+  const name = Buffer.from(entry.file.filename);
+  const lengths = u16(name.length, extra.length);
+  return Buffer.concat([u32(0x04034b50), commonOf(entry), u32(0, size, size), lengths, name, extra]);
 }
 
 /** The data descriptor after the bytes (4.3.9). */
 function descriptorOf(entry: Entry): Buffer {
-  const descriptor = Buffer.alloc(descriptorBytes(entry));
-  descriptor.writeUInt32LE(0x08074b50, 0);
-  descriptor.writeUInt32LE(entry.crc, 4);
-  if (isLarge(entry)) {
-    descriptor.writeBigUInt64LE(BigInt(entry.sizeBytes), 8);
-    descriptor.writeBigUInt64LE(BigInt(entry.sizeBytes), 16);
-  } else {
-    descriptor.writeUInt32LE(entry.sizeBytes, 8);
-    descriptor.writeUInt32LE(entry.sizeBytes, 12);
-  }
-  return descriptor;
-}
-
-function descriptorBytes(entry: Entry): number {
-  return isLarge(entry) ? 24 : 16;
+  const { crc, sizeBytes } = entry;
+  const sizes = isLarge(entry) ? u64(sizeBytes, sizeBytes) : u32(sizeBytes, sizeBytes);
+  return Buffer.concat([u32(0x08074b50, crc), sizes]);
 }
 
 /** The file's header in the central directory (4.3.12). */
 function centralHeaderOf(entry: Entry): Buffer {
   const { crc, offset, sizeBytes } = entry;
-  const header = Buffer.alloc(centralHeaderBytes(entry));
-  header.writeUInt32LE(0x02014b50, 0);
-  header.writeUInt16LE(MADE_BY, 4);
-  writeCommon(header, entry, 6);
-  header.writeUInt32LE(crc, 16);
-  header.writeUInt32LE(Math.min(sizeBytes, FULL_32), 20);
-  header.writeUInt32LE(Math.min(sizeBytes, FULL_32), 24);
-  writeName(header, entry, { lengthAt: 28, nameAt: 46, numbers: centralNumbers(entry) });
-  header.writeUInt32LE(ATTRIBUTES, 38);
-  header.writeUInt32LE(Math.min(offset, FULL_32), 42);
-  return header;
+  const size = Math.min(sizeBytes, FULL_32);
+  // Only the numbers that do not fit into four bytes, in this order (4.5.3).
+  const extra = extraOf([...(isLarge(entry) ? [sizeBytes, sizeBytes] : []), ...(offset >= FULL_32 ? [offset] : [])]);
+  const name = Buffer.from(entry.file.filename);
+  return Buffer.concat([
+    ...[u32(0x02014b50), u16(MADE_BY), commonOf(entry), u32(crc, size, size)],
+    ...[u16(name.length, extra.length, 0, 0, 0), u32(ATTRIBUTES, Math.min(offset, FULL_32)), name, extra],
+  ]);
 }
 
-function centralHeaderBytes(entry: Entry): number {
-  return 46 + entry.nameBytes + zip64Bytes(centralNumbers(entry));
-}
-
-/** Only the numbers that do not fit into four bytes, in this order (4.5.3). */
-function centralNumbers(entry: Entry): readonly number[] {
-  const { offset, sizeBytes } = entry;
-  return [...(isLarge(entry) ? [sizeBytes, sizeBytes] : []), ...(offset >= FULL_32 ? [offset] : [])];
-}
-
-/** Writes the fields that both headers share: version, flags, method and time. */
-function writeCommon(header: Buffer, { file, sizeBytes, offset }: Entry, at: number): void {
+/** The fields that both headers share: version, flags, method and time. */
+function commonOf({ file, sizeBytes, offset }: Entry): Buffer {
   const isZip64 = sizeBytes >= FULL_32 || offset >= FULL_32;
   const { time, date } = dosTimeOf(file.upload.finalizedAt);
-  header.writeUInt16LE(isZip64 ? VERSION_ZIP64 : VERSION, at);
-  header.writeUInt16LE(FLAGS, at + 2);
-  header.writeUInt16LE(STORED, at + 4);
-  header.writeUInt16LE(time, at + 6);
-  header.writeUInt16LE(date, at + 8);
+  return u16(isZip64 ? VERSION_ZIP64 : VERSION, FLAGS, STORED, time, date);
+}
+
+/** The extra field for numbers that do not fit into four bytes (4.5.3); empty without any. */
+function extraOf(numbers: readonly number[]): Buffer {
+  if (numbers.length === 0) return Buffer.alloc(0);
+  return Buffer.concat([u16(0x0001, 8 * numbers.length), u64(...numbers)]);
 }
 
 /** The end of central directory record (4.3.16), after the ZIP64 ones if a number is too large (4.3.14, 4.3.15). */
@@ -169,46 +138,15 @@ function endOf(
   count: number,
   { directoryBytes, directoryAt }: { directoryBytes: number; directoryAt: number },
 ): Buffer {
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x06054b50, 0);
-  end.writeUInt16LE(Math.min(count, FULL_16), 8);
-  end.writeUInt16LE(Math.min(count, FULL_16), 10);
-  end.writeUInt32LE(Math.min(directoryBytes, FULL_32), 12);
-  end.writeUInt32LE(Math.min(directoryAt, FULL_32), 16);
-  if (count < FULL_16 && directoryBytes < FULL_32 && directoryAt < FULL_32) return end;
-  const zip64 = Buffer.alloc(56 + 20);
-  zip64.writeUInt32LE(0x06064b50, 0);
-  zip64.writeBigUInt64LE(44n, 4);
-  zip64.writeUInt16LE(MADE_BY, 12);
-  zip64.writeUInt16LE(VERSION_ZIP64, 14);
-  zip64.writeBigUInt64LE(BigInt(count), 24);
-  zip64.writeBigUInt64LE(BigInt(count), 32);
-  zip64.writeBigUInt64LE(BigInt(directoryBytes), 40);
-  zip64.writeBigUInt64LE(BigInt(directoryAt), 48);
-  zip64.writeUInt32LE(0x07064b50, 56);
-  zip64.writeBigUInt64LE(BigInt(directoryAt + directoryBytes), 64);
-  zip64.writeUInt32LE(1, 72);
-  return Buffer.concat([zip64, end]);
-}
-
-/** Writes the lengths of the name and of the extra field for numbers that do not fit into four bytes (4.5.3), and both. */
-function writeName(
-  header: Buffer,
-  { file, nameBytes }: Entry,
-  { lengthAt, nameAt, numbers }: { lengthAt: number; nameAt: number; numbers: readonly number[] },
-): void {
-  header.writeUInt16LE(nameBytes, lengthAt);
-  header.writeUInt16LE(zip64Bytes(numbers), lengthAt + 2);
-  header.write(file.filename, nameAt);
-  if (numbers.length === 0) return;
-  const extraAt = nameAt + nameBytes;
-  header.writeUInt16LE(0x0001, extraAt);
-  header.writeUInt16LE(8 * numbers.length, extraAt + 2);
-  for (const [i, number] of numbers.entries()) header.writeBigUInt64LE(BigInt(number), extraAt + 4 + 8 * i);
-}
-
-function zip64Bytes(numbers: readonly number[]): number {
-  return numbers.length === 0 ? 0 : 4 + 8 * numbers.length;
+  const few = Math.min(count, FULL_16);
+  const [size, at] = [Math.min(directoryBytes, FULL_32), Math.min(directoryAt, FULL_32)];
+  const end = Buffer.concat([u32(0x06054b50), u16(0, 0, few, few), u32(size, at), u16(0)]);
+  if (few < FULL_16 && size < FULL_32 && at < FULL_32) return end;
+  return Buffer.concat([
+    ...[u32(0x06064b50), u64(44), u16(MADE_BY, VERSION_ZIP64), u32(0, 0)],
+    ...[u64(count, count, directoryBytes, directoryAt)],
+    ...[u32(0x07064b50, 0), u64(directoryAt + directoryBytes), u32(1), end],
+  ]);
 }
 
 function isLarge({ sizeBytes }: Entry): boolean {

@@ -97,11 +97,7 @@ export class RevisionManifests {
     throw new ServiceError('revision_not_found', message);
   }
 
-  /**
-   * Reads the files of a revision, without the states of linked datasets.
-   *
-   * @throws ServiceError `revision_not_found`
-   */
+  /** Reads the files of a revision, without the states of linked datasets. @throws ServiceError `revision_not_found` */
   async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
     const { id, accountId, role } = dataset;
     const read = () => this.#catalog.revisions.versions({ datasetId: id, from: number, to: number });

@@ -1,8 +1,7 @@
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
-import { CONVERSION_LIMITS, exceededText, limitsOf } from './inspection-limits.js';
+import { CONVERSION_LIMITS, exceededText, limitsOf, type ProcessLimits } from './limited-process.js';
 import type { InspectionPool } from './inspection-pool.js';
 import { ProcessEnded } from './inspection-process.js';
-import type { ProcessLimits } from './limited-process.js';
 
 interface LocalContent {
   readonly path: string;
@@ -25,9 +24,7 @@ export async function examineInProcess(
   signal: AbortSignal,
 ): Promise<ExaminedContent> {
   const limits = limitsOf({ kind: 'image', sizeBytes });
-  const answer = await explained(limits, () =>
-    pool.runOnImage({ task: 'examine', path }, { accountId: '', signal, limits }),
-  );
+  const answer = await explained(limits, () => pool.run({ task: 'examine', path }, { accountId: '', signal, limits }));
   if (!('examined' in answer)) throw new Error('An inspection process has answered without the content.');
   return answer.examined;
 }
@@ -43,7 +40,7 @@ export async function convertInProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const limits = CONVERSION_LIMITS;
-  await explained(limits, () => pool.runOnImage({ task: 'convert', path, target }, { accountId: '', signal, limits }));
+  await explained(limits, () => pool.run({ task: 'convert', path, target }, { accountId: '', signal, limits }));
 }
 
 async function explained<T>(limits: ProcessLimits, work: () => Promise<T>): Promise<T> {

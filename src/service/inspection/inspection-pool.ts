@@ -8,9 +8,15 @@ import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import type { InspectorOptions } from '../dependencies.js';
-import { CpuBudgetSpent, exceededText, limitsOf, RECYCLE_CPU_SECONDS, THUMBNAIL_LIMITS } from './inspection-limits.js';
+import {
+  CpuBudgetSpent,
+  exceededText,
+  limitsOf,
+  type ProcessLimits,
+  RECYCLE_CPU_SECONDS,
+  THUMBNAIL_LIMITS,
+} from './limited-process.js';
 import { type Answer, type InspectionJob, InspectionProcess, ProcessEnded } from './inspection-process.js';
-import type { ProcessLimits } from './limited-process.js';
 
 /** Captions up to this size are inspected in this process; passing one to another and back takes ten times as long. */
 const SMALL_CAPTION_BYTES = 64 * 1024;
@@ -48,12 +54,10 @@ export interface SlotRequest {
   readonly signal: AbortSignal;
 }
 
-interface Task {
-  readonly job: InspectionJob;
+export interface RunOptions extends SlotRequest {
   readonly limits: ProcessLimits;
   /** True if the limit of processor time is the one for which a client waits. */
   readonly isBudget?: boolean;
-  readonly request: SlotRequest;
 }
 
 /**
@@ -71,8 +75,6 @@ export class InspectionPool {
   readonly #muchMemory = new FairQueue(1);
   /** Aborts what runs or waits, one for each task. */
   readonly #stops = new Set<AbortController>();
-  /** What each task may take, once `hurry` was called. */
-  #maxTaskMs: number | undefined;
   #isClosed = false;
   /** All processes that have not ended. */
   readonly #processes = new Set<InspectionProcess>();
@@ -105,9 +107,9 @@ export class InspectionPool {
     const limits = { ...others, maxCpuSeconds: Math.min(maxCpuSeconds, maxSeconds) };
     const asMask = role === 'mask';
     const job: InspectionJob = { task: 'inspect', path: file.path, filename, asMask, readsClipFacts };
-    const request = { accountId, isBackground, signal };
+    const isBudget = maxSeconds < maxCpuSeconds;
     try {
-      const answer = await this.#run({ job, limits, isBudget: maxSeconds < maxCpuSeconds, request });
+      const answer = await this.run(job, { accountId, isBackground, signal, limits, isBudget });
       if (!('inspection' in answer)) throw new Error('An inspection process has answered without an inspection.');
       return answer.inspection;
     } catch (error) {
@@ -127,20 +129,10 @@ export class InspectionPool {
     image: { readonly path: string; readonly maxPixels: number },
     { accountId }: { accountId: string },
   ): Promise<Buffer> {
-    const { path, maxPixels } = image;
     const { signal } = new AbortController();
-    const request = { accountId, signal, limits: THUMBNAIL_LIMITS };
-    const answer = await this.runOnImage({ task: 'thumbnail', path, maxPixels }, request);
+    const answer = await this.run({ task: 'thumbnail', ...image }, { accountId, signal, limits: THUMBNAIL_LIMITS });
     if (!('thumbnail' in answer)) throw new Error('An inspection process has answered without a thumbnail.');
     return Buffer.from(answer.thumbnail, 'base64');
-  }
-
-  /** Does a job on a local image. */
-  runOnImage(
-    job: InspectionJob,
-    { limits, ...request }: { accountId: string; signal: AbortSignal; limits: ProcessLimits },
-  ): Promise<Answer> {
-    return this.#run({ job, limits, request });
   }
 
   /**
@@ -157,7 +149,7 @@ export class InspectionPool {
     });
   }
 
-  /** Runs `work` in a slot, with a signal that the request, `hurry` or `close` aborts. */
+  /** Runs `work` in a slot, with a signal that the request or `close` aborts. */
   async #schedule<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw shuttingDown();
     const { accountId, isBackground, needsMuchMemory } = request;
@@ -166,7 +158,6 @@ export class InspectionPool {
     const queues = [...(needsMuchMemory ? [this.#muchMemory] : []), ...(isBackground ? [this.#jobSlots] : [])];
     const stop = new AbortController();
     this.#stops.add(stop);
-    if (this.#maxTaskMs !== undefined) abortAfter(this.#maxTaskMs, stop);
     try {
       return await withAnySignal([request.signal, stop.signal], (signal) =>
         [...queues, this.#slots].reduceRight(
@@ -184,15 +175,6 @@ export class InspectionPool {
     return this.#stops.size;
   }
 
-  /**
-   * Lets no task take longer than `maxMs`, its wait for a slot included: one in flight counts from now, and a later one from its
-   * start. Those that take longer reject with ServiceError `shutting_down`.
-   */
-  hurry(maxMs: number): void {
-    this.#maxTaskMs = maxMs;
-    for (const stop of this.#stops) abortAfter(maxMs, stop);
-  }
-
   /** Ends all processes at once. Inspections in flight reject with ServiceError `shutting_down`. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -202,32 +184,33 @@ export class InspectionPool {
     await Promise.all(processes.map(({ ended }) => ended));
   }
 
-  #run(task: Task): Promise<Answer> {
-    return this.#schedule(task.request, async (signal) => {
+  /** Does a job in a process. @throws ProcessEnded, CpuBudgetSpent, and as `inspect` */
+  run(job: InspectionJob, options: RunOptions): Promise<Answer> {
+    return this.#schedule(options, async (signal) => {
       const idle = [...this.#idle.keys()].at(-1);
-      if (idle === undefined) return this.#runIn(await this.#start(), task, signal);
+      const runIn = async (process: InspectionProcess) => this.#runIn(process, job, { ...options, signal });
+      if (idle === undefined) return runIn(await this.#start());
       this.#stopIdling(idle);
       try {
-        return await this.#runIn(idle, task, signal);
+        return await runIn(idle);
       } catch (error) {
         // An earlier file may have damaged the process, or left memory behind: a new one shows what this file does.
         const mayBeEarlier = error instanceof ProcessEnded && (error.reason === 'memory' || error.reason === 'crash');
         if (!mayBeEarlier) throw error;
-        return this.#runIn(await this.#start(), task, signal);
+        return runIn(await this.#start());
       }
     });
   }
 
-  async #runIn(process: InspectionProcess, task: Task, signal: AbortSignal): Promise<Answer> {
-    const { job, limits } = task;
+  async #runIn(process: InspectionProcess, job: InspectionJob, { isBudget, ...options }: RunOptions): Promise<Answer> {
     let answer: Answer;
     try {
-      signal.throwIfAborted();
-      answer = await process.run(job, { limits, signal });
+      options.signal.throwIfAborted();
+      answer = await process.run(job, options);
     } catch (error) {
       this.#end(process);
       if (!(error instanceof ProcessEnded)) throw error;
-      if (task.isBudget && error.reason === 'time') throw new CpuBudgetSpent();
+      if (isBudget && error.reason === 'time') throw new CpuBudgetSpent();
       this.#options.onError?.(error);
       throw error;
     }
@@ -279,10 +262,6 @@ export class InspectionPool {
 /** The number of jobs that run at once in a pool of so many slots. */
 export function jobSlotsOf(slots: number): number {
   return Math.max(1, slots - 1);
-}
-
-function abortAfter(ms: number, stop: AbortController): void {
-  setTimeout(() => stop.abort(shuttingDown()), ms).unref();
 }
 
 function shuttingDown(): ServiceError {

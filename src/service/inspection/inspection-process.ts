@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { programFile } from '../../program-file.js';
-import { KERNEL_LIMITS } from './inspection-limits.js';
-import { type LimitName, type ProcessLimits, spawnLimited, watchProcess } from './limited-process.js';
+import { KERNEL_LIMITS, type LimitName, type ProcessLimits, spawnLimited, watchProcess } from './limited-process.js';
 
 /** A process that does not begin to work within this time does not start at all. */
 const MAX_START_MS = 30_000;

@@ -3,7 +3,12 @@ import { type CompleteFile, MICROS_PER_SECOND, type Micros, type ReceivedFile } 
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
+import type { BlobReader } from '../../storage/blobs/blobs.js';
+import { measureBlob } from '../../storage/blobs/ingest.js';
+import type { Catalog } from '../../storage/catalog/catalog.js';
 import { RECHECK_JOB, type Rechecks } from '../../storage/catalog/rechecks.js';
+import { fileWithBlob, recordBytes, VERIFY_JOB } from '../../storage/catalog/store-verification.js';
+import type { Database } from '../../storage/database/database.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
 import type { JobHandler } from './job-runner.js';
 import { fetchIntact } from '../check/fetch-intact.js';
@@ -88,6 +93,36 @@ export function inspectAgainJob(dependencies: CheckDependencies, rechecks: Reche
       const change = { datasetId, filenames: [file.filename], now: now(), isActivity: false, inspectedAs: role };
       await catalog.change(change, (group) => recordRecheck(group, fileId, found));
       await rechecks.recordCheck(datasetId, now());
+      return 'done';
+    },
+  };
+}
+
+/**
+ * Reads the bytes of a stored or past file and compares them with its SHA-256. Lost bytes make the dataset FAILED, also when the
+ * file is restored later; bytes that are back end that.
+ *
+ * @param options.atOnce blobs that are read concurrently
+ */
+export function verifyBlobJob(
+  dependencies: { catalog: Catalog; database: Database; blobs: Pick<BlobReader, 'read'>; now: () => Micros },
+  { atOnce }: { atOnce: number },
+): JobHandler {
+  return {
+    kind: VERIFY_JOB,
+    atOnce,
+    run: async ({ key: fileId }, signal) => {
+      const file = await fileWithBlob(dependencies.database, fileId);
+      if (file === undefined) return 'done';
+      const { blobs } = dependencies;
+      const fetched = await fetchIntact({ fetch: (key, options) => measureBlob(blobs, key, options) }, file, {
+        signal,
+      });
+      signal.throwIfAborted();
+      const problem = 'problem' in fetched ? fetched.problem : undefined;
+      const known = 'problem' in file.upload ? file.upload.problem : undefined;
+      const knownLoss = known?.code === 'BYTES_LOST' ? known.message : undefined;
+      if (problem?.message !== knownLoss) await recordBytes(file, problem, dependencies);
       return 'done';
     },
   };

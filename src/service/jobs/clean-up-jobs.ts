@@ -22,9 +22,8 @@ const FORGET_MOUNTS_AFTER: Micros = 24 * HOUR;
 const LEFTOVER_AFTER: Micros = 24 * HOUR;
 
 /**
- * The jobs that remove what is no longer needed, at intervals. `clean-up` removes what crashes, disconnects and deletions leave: it
- * releases the leases of uploads that have expired, at most 1.5 lease durations after their process died, and moves the files of
- * deleted datasets to the trash.
+ * The jobs that remove what is no longer needed, at intervals. `clean-up` removes what crashes and disconnects leave: it
+ * releases the leases of uploads that have expired, at most 1.5 lease durations after their process died.
  */
 export function cleanUpJobs(
   dependencies: ServiceDependencies,
@@ -43,7 +42,7 @@ export function cleanUpJobs(
   });
   return [
     repeated('clean-up', interval, async (signal) => {
-      await catalog.trashDeleted(signal);
+      await catalog.endReservations(now());
       await jobs.deleteUnclaimed('mount', { dueBy: now() - FORGET_MOUNTS_AFTER });
       await releaseLeases(dependencies, { signal });
     }),
@@ -66,7 +65,7 @@ export async function emptyTrash(
   const time = now();
   let failure: BlobsNotDeleted | undefined;
   while (!signal?.aborted) {
-    const due = await catalog.expiredTrash(time);
+    const due = await catalog.trash.due(time);
     if (due.length === 0) break;
     const kept = new Set<string>();
     try {
@@ -77,12 +76,12 @@ export async function emptyTrash(
       for (const key of error.keys) kept.add(key);
     }
     const isKept = (key: string) => kept.has(key) || kept.has(thumbnailKeyOf(key));
-    await catalog.removeFromTrash(
+    await catalog.trash.remove(
       due.filter((key) => !isKept(key)),
       time,
     );
     // Not due for the rest of this run.
-    await catalog.rescheduleTrash(due.filter(isKept), time + 1);
+    await catalog.trash.reschedule(due.filter(isKept), time + 1);
   }
   if (failure !== undefined) throw failure;
 }

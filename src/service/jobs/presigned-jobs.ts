@@ -39,12 +39,8 @@ interface FoundUpload {
  * Finds uploads that clients have written to the store through presigned links, and enqueues a job that finalizes each. The key of
  * the job is the id of a dataset. The store sends no notifications, so the job repeats until no upload is pending.
  */
-export function findUploadsJob({
-  catalog,
-  blobs,
-  jobs,
-  now,
-}: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'jobs' | 'now'>): JobHandler {
+export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
+  const { catalog, blobs, jobs, now } = dependencies;
   return {
     kind: 'find-uploads',
     atOnce: LISTINGS_AT_ONCE,
@@ -118,21 +114,19 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
 async function finalize(lease: UploadLease, staging: Staging, signal: AbortSignal): Promise<boolean> {
   const { filename, upload } = lease.file;
   const bytes = upload.expectedBytes ?? 0;
-  const reject = (code: 'WRONG_SIZE' | 'BYTES_LOST', what: string) =>
-    lease.reject(errorIn(filename, code, `${what} Upload it again.`));
   // Only a store that does not enforce the signed length accepts one of another size.
-  const rejectSize = (received: number | 'more') =>
-    reject('WRONG_SIZE', `The link of ${filename} was for ${bytes} bytes, but ${received} were uploaded.`);
+  const rejectSize = (received: number | 'more') => {
+    const message = `The link of ${filename} was for ${bytes} bytes, but ${received} were uploaded. Upload it again.`;
+    return lease.reject(errorIn(filename, 'WRONG_SIZE', message));
+  };
   try {
     return await lease.whileRenewing(async () => {
       const options = { limit: { bytes, message: '' }, accountId: lease.accountId, signal };
       const staged = await staging.receive(blobKeyOf(lease.file), options).catch((error) => {
         if (error instanceof ServiceError && error.code === 'too_large') return rejectSize('more');
         if (!(error instanceof BlobDamaged)) throw error;
-        return reject(
-          'BYTES_LOST',
-          `The bytes of ${filename} can't be read as they were uploaded: the store ${error.reason}.`,
-        );
+        const message = `The bytes of ${filename} can't be read as they were uploaded: the store ${error.reason}. Upload it again.`;
+        return lease.reject(errorIn(filename, 'BYTES_LOST', message));
       });
       if (staged === undefined) return lease.release().then(() => false);
       if (staged.sizeBytes !== bytes) {

@@ -1,15 +1,19 @@
 import type { LinkSlot } from '../../dataset/dataset.js';
+import { digestOf, digestWithLinks } from '../../dataset/digest.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from '../../dataset/media.js';
+import { slotText } from '../../dataset/pairs/roles.js';
 import { chosenFiles, type MediaChoice, oneTrainerMaskOf } from '../../dataset/train/training-dataset.js';
 import {
-  type MountableDataset,
+  DatasetChanged,
   MountError,
   type MountFile,
-  type MountSet,
+  type MountLink,
+  type MountManifest,
   type MountSource,
   type PlacedFile,
+  type WantedState,
 } from './mount-source.js';
-import type { MountLayout, MountRecord, RecordedDataset } from './mounted-folder.js';
+import type { MountLayout, MountRecord } from './mounted-folder.js';
 
 export interface FolderChoices {
   /** Mounts one kind of media of the dataset with its captions. Linked datasets are mounted whole. */
@@ -17,100 +21,181 @@ export interface FolderChoices {
   readonly layout?: MountLayout | undefined;
 }
 
-/** A file of a folder, of the linked dataset `of` if the folder has files of several. */
+/** A READY dataset whose filenames are valid and whose digest matches its files and links. */
+export interface MountableDataset extends MountManifest {
+  readonly digest: string;
+  readonly links: readonly (MountLink & { readonly digest: string })[];
+}
+
 interface PlannedFile extends PlacedFile {
+  readonly source: MountSource;
+  /** The linked dataset that the file is of, in a folder with the files of several datasets. */
   readonly of?: LinkSlot;
 }
 
 /** A folder to be mounted, with the name of the dataset. */
 export interface FolderPlan extends FolderChoices {
   readonly dataset: MountableDataset;
-  /** The files of the dataset, and in one layout those of its mask, each with their source. */
-  readonly parts: readonly FolderPart[];
-  /** Of all parts. */
-  readonly files: readonly PlannedFile[];
-  /** The source of the dataset. */
   readonly source: MountSource;
-  /** Of a dataset with links. */
-  readonly mountedWith: readonly RecordedDataset[] | undefined;
+  /** Those of the dataset, and in one layout those of its mask. */
+  readonly files: readonly PlannedFile[];
 }
 
-interface FolderPart {
-  readonly source: MountSource;
-  readonly files: readonly PlannedFile[];
-}
+/** Errors of a linked dataset that has changed since the manifest of the target was read. */
+const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'not_ready', 'failed'];
 
 /**
- * The folders of a dataset and its linked datasets, the dataset's own first: one for each, or one for all.
+ * Reads the manifest of a dataset, and those of its linked datasets in exactly the states that it names.
  *
- * @throws MountError `kind_missing`, `failed`
+ * @returns the folders, the dataset's own first: one for each dataset, or one for all
+ * @throws DatasetChanged if one of those states is no longer there; MountError; the errors of the source; the signal's reason
  */
-export function folderPlansOf(set: MountSet, { only, layout }: FolderChoices = {}): FolderPlan[] {
-  const { dataset, source, linked } = set;
-  const own = { source, files: plannedFiles(dataset, only) };
-  if (own.files.length === 0) {
+export async function readFolderPlans(
+  source: MountSource,
+  { wanted, only, layout, signal }: FolderChoices & { wanted: WantedState; signal: AbortSignal },
+): Promise<FolderPlan[]> {
+  const dataset = await readWanted(source, wanted, signal);
+  const files = plannedFiles(dataset, source, only);
+  if (files.length === 0) {
     throw new MountError('kind_missing', `"${dataset.name}" has no ${only}. Mount it without --only.`);
   }
-  const parts = layout === undefined ? [own] : [own, maskPartOf(set, own.files)];
-  const files = parts.flatMap((part) => part.files);
-  const plan = { dataset, source, parts, files, only, layout, mountedWith: togetherOf(dataset) };
-  if (layout !== undefined) return [plan];
-  const linkedPlans = linked.map((each) => {
-    const part = { source: each.source, files: plannedFiles(each.dataset) };
-    return { ...part, dataset: each.dataset, parts: [part], mountedWith: undefined };
+  const linked: FolderPlan[] = [];
+  for (const link of dataset.links) {
+    const linkedSource = source.linked(link);
+    const found = await readLinked(link, linkedSource, signal);
+    linked.push({ dataset: found, source: linkedSource, files: plannedFiles(found, linkedSource) });
+  }
+  if (layout === undefined) return [{ dataset, source, only, files }, ...linked];
+  const mask = linked.find((_, i) => dataset.links[i]?.slot === 'mask');
+  return [{ dataset, source, only, layout, files: [...files, ...maskFiles(mask, dataset.name, files)] }];
+}
+
+async function readWanted(source: MountSource, wanted: WantedState, signal: AbortSignal): Promise<MountableDataset> {
+  const { revision } = wanted;
+  const latest = revision === undefined ? undefined : await source.manifest({}, signal);
+  const manifest = await source.manifest(wanted, signal).catch((error) => {
+    if (wanted.digest === undefined || codeOf(error) !== 'revision_not_found') throw error;
+    throw new MountError('digest_differs', error.message, { cause: error });
   });
-  return [plan, ...linkedPlans];
+  if (revision !== undefined && revision !== manifest.revision) {
+    throw new MountError('failed', `${source.name} keeps no earlier revisions of datasets.`);
+  }
+  if (manifest.digest !== undefined && manifest.links === undefined && latest?.links?.length) {
+    const message = `No READY states of the controls and the mask of "${manifest.name}" are kept from the time when revision ${revision} was its latest. Mount another revision, or the latest state.`;
+    throw new MountError('failed', message);
+  }
+  return checkManifest(manifest, wanted);
+}
+
+async function readLinked(link: MountLink, source: MountSource, signal: AbortSignal): Promise<MountableDataset> {
+  const { slot, datasetId, name, revision, digest } = link;
+  const what = `its ${slotText(slot)} ${JSON.stringify(name)}`;
+  // A number finds it faster than a digest.
+  const wanted = revision === undefined ? { digest } : { revision };
+  const found = await source
+    .manifest(wanted, signal)
+    .then((manifest) => checkManifest(manifest, { digest }))
+    .catch((error) => {
+      const hasChanged = CHANGED.includes(codeOf(error));
+      throw hasChanged ? new DatasetChanged(`${what}: ${error.message}`, { cause: error }) : error;
+    });
+  if (found.datasetId !== datasetId || found.name !== name) {
+    throw new DatasetChanged(`${what} is now called ${JSON.stringify(found.name)}`);
+  }
+  if (found.links.length > 0) throw invalid(name, 'it is a control or mask, and has links itself.');
+  return found;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function invalid(name: string, fault: string): MountError {
+  return new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
+}
+
+/** Checks a manifest, which may come from a service that is wrong or not trusted. Its source has checked the names. */
+function checkManifest(manifest: MountManifest, wanted: WantedState): MountableDataset {
+  const { name, status, digest, files, links = [] } = manifest;
+  if (digest === undefined || status !== 'READY') throw notReady(manifest, wanted);
+  if ((wanted.digest ?? digest) !== digest) {
+    throw new MountError('digest_differs', `The digest of "${name}" is now ${digest}, not ${wanted.digest}.`);
+  }
+  if (new Set(files.map(({ filename }) => mountedNameOf(filename))).size < files.length) {
+    throw invalid(name, 'several files have the same name once their extensions are lower-cased.');
+  }
+  // Each linked dataset becomes a folder beside that of the dataset.
+  if (new Set([name, ...links.map((link) => link.name)]).size <= links.length) {
+    throw invalid(name, 'two of its datasets have one name.');
+  }
+  const known = links.filter((link): link is MountableDataset['links'][number] => link.digest !== undefined);
+  const computed = digestWithLinks(digestOfFiles(files), known);
+  if (computed !== digest || known.length < links.length) {
+    const whose = links.length === 0 ? 'its files have' : 'its files and linked datasets have';
+    throw invalid(name, `${whose} the digest ${computed}, not ${digest}.`);
+  }
+  return { ...manifest, digest, links: known };
+}
+
+function notReady({ name, status, revision }: MountManifest, wanted: WantedState): MountError {
+  const shown = JSON.stringify(name);
+  if (wanted.revision !== undefined) {
+    const message = `Revision ${revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${shown}`;
+    return new MountError('failed', message);
+  }
+  const isComing = status === 'UPLOADING';
+  const advice = isComing ? 'Try again when the upload is complete.' : `To see why, run: trainyard status ${shown}`;
+  const message = `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`;
+  return new MountError(isComing ? 'not_ready' : 'failed', message);
+}
+
+/** The digest of files alone, without linked datasets. */
+export function digestOfFiles(files: readonly Pick<MountFile, 'filename' | 'sha256'>[]): string {
+  return digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
 }
 
 /** Captions of a control or mask are left out: diffusion-pipe would take one for the image (`utils/dataset.py:632-634`). */
-function plannedFiles({ role, files }: MountableDataset, only?: MediaChoice): PlannedFile[] {
-  const chosen = chosenFiles(files, only).filter((file) => role === 'training' || !isCaption(file));
-  return chosen.map((file) => ({ ...file, mountedName: mountedNameOf(file.filename) }));
+function plannedFiles({ role, files }: MountableDataset, source: MountSource, only?: MediaChoice): PlannedFile[] {
+  return chosenFiles(files, only)
+    .filter((file) => role === 'training' || !isCaption(file))
+    .map((file) => ({ ...file, source, mountedName: mountedNameOf(file.filename) }));
 }
 
 function isCaption({ filename }: MountFile): boolean {
   return mediaTypeOf(filename)?.kind === 'caption';
 }
 
-function togetherOf({ links, ...target }: MountableDataset): RecordedDataset[] | undefined {
-  if (links.length === 0) return undefined;
-  return [{ slot: 'target' as const, ...target }, ...links].map(({ slot, datasetId, name, digest }) => {
-    return { as: slot, dataset_id: datasetId, name, digest };
-  });
-}
-
 /** The masks of those images that are mounted, with the names by which OneTrainer finds them beside the images. */
-function maskPartOf({ dataset, linked }: MountSet, targets: readonly PlannedFile[]): FolderPart {
-  const { name } = dataset;
-  const mask = linked.find(({ slot }) => slot === 'mask');
+function maskFiles(mask: FolderPlan | undefined, name: string, targets: readonly PlannedFile[]): PlannedFile[] {
   if (mask === undefined) {
     throw new MountError('kind_missing', `"${name}" has no mask, which the layout is for. Mount it without --layout.`);
   }
   const stems = new Set(targets.filter((file) => !isCaption(file)).map(({ filename }) => stemOf(filename)));
-  const files = mask.dataset.files
+  const files = mask.files
     .filter(({ filename }) => mediaTypeOf(filename)?.kind === 'image' && stems.has(stemOf(filename)))
     .map((file) => ({ ...file, mountedName: oneTrainerMaskOf(file.filename), of: 'mask' as const }));
   const taken = new Set(targets.map(({ mountedName }) => mountedName));
   const twice = files.find(({ mountedName }) => taken.has(mountedName))?.mountedName;
-  if (twice !== undefined) {
-    const message = `"${name}" has a file ${JSON.stringify(twice)} of its own, which is the name of a mask in this layout. Remove it, or mount without --layout.`;
-    throw new MountError('failed', message);
-  }
-  return { source: mask.source, files };
+  if (twice === undefined) return files;
+  const message = `"${name}" has a file ${JSON.stringify(twice)} of its own, which is the name of a mask in this layout. Remove it, or mount without --layout.`;
+  throw new MountError('failed', message);
 }
 
 /** The record of a folder. @param mtimeOf the modification time of a file in milliseconds since 1970 */
 export function recordOf(
-  { dataset, files, only, layout, mountedWith }: FolderPlan,
+  { dataset, files, only, layout }: FolderPlan,
   mtimeOf: (file: PlacedFile) => number,
 ): Omit<MountRecord, 'format' | 'source'> {
+  const { datasetId, name, digest, links } = dataset;
+  const together = [{ slot: 'target' as const, datasetId, name, digest }, ...links];
+  const mountedWith = together.map((each) => {
+    return { as: each.slot, dataset_id: each.datasetId, name: each.name, digest: each.digest };
+  });
   return {
-    dataset_id: dataset.datasetId,
-    name: dataset.name,
-    digest: dataset.digest,
+    ...{ dataset_id: datasetId, name, digest },
     ...(only !== undefined && { only }),
     ...(layout !== undefined && { layout }),
-    ...(mountedWith !== undefined && { mounted_with: mountedWith }),
+    ...(links.length > 0 && { mounted_with: mountedWith }),
     files: files.map((file) => ({
       filename: file.filename,
       ...(file.of !== undefined && { of: file.of }),

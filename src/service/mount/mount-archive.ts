@@ -7,8 +7,8 @@ import { type Downloads, type HashedFile, hashedFileOf } from '../download/downl
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import { catalogSource, fileOfCatalog } from './catalog-source.js';
-import { type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
-import { DatasetChanged, type MountableDataset, MountError, readMountSet, type WantedState } from './mount-source.js';
+import { type FolderPlan, type MountableDataset, readFolderPlans, recordOf } from './folder-plans.js';
+import { DatasetChanged, MountError, type WantedState } from './mount-source.js';
 import { RECORD_NAME, recordText } from './mounted-folder.js';
 
 /** A READY state of a dataset, and of its linked datasets at the same moment, as the folders that a mount makes. */
@@ -17,12 +17,13 @@ export interface MountArchive {
   readonly dataset: MountableDataset;
   /** Those of linked datasets first. */
   readonly folders: readonly FolderPlan[];
+  /** Of all folders. */
+  readonly files: FolderPlan['files'];
 }
 
 /** A file of a folder, or its record. */
 interface Entry extends ArchivedFile {
-  readonly file?: HashedFile;
-  readonly record?: Buffer;
+  readonly content: HashedFile | Buffer;
 }
 
 /**
@@ -48,13 +49,14 @@ export class MountArchives {
    */
   async find(key: DatasetKey, { revision, digest }: WantedState, signal: AbortSignal): Promise<MountArchive> {
     const wanted = { revision, digest: digest?.toLowerCase() };
-    const source = catalogSource({ ...this.#dependencies, dataFolder: 'tar' }, key, wanted);
-    const set = await readMountSet(source, { wanted, signal }).catch((error) => {
+    const source = catalogSource({ ...this.#dependencies, dataFolder: 'tar' }, key);
+    const plans = await readFolderPlans(source, { wanted, signal }).catch((error) => {
       if (error instanceof MountError && error.cause instanceof ServiceError) throw error.cause;
       if (!(error instanceof MountError || error instanceof DatasetChanged)) throw error;
       throw new ServiceError('not_ready', error.message, { cause: error });
     });
-    return { accountId: key.accountId, dataset: set.dataset, folders: folderPlansOf(set).toReversed() };
+    const files = plans.flatMap((plan) => plan.files);
+    return { accountId: key.accountId, dataset: plans[0]!.dataset, folders: plans.toReversed(), files };
   }
 
   /**
@@ -64,33 +66,30 @@ export class MountArchives {
    * @returns `sha256` of the records, which name all that the archive has
    */
   tar({ accountId, folders }: MountArchive): { sha256: string } & ReturnType<typeof tarOf> {
-    const hash = createHash('sha256');
-    const entryOf = (filename: string, sizeBytes: number): Entry => {
-      return { id: '', filename, upload: { sizeBytes, finalizedAt: (MODIFIED_MS / 1000) * MICROS_PER_SECOND } };
+    const finalizedAt = (MODIFIED_MS / 1000) * MICROS_PER_SECOND;
+    const entryOf = (filename: string, content: Entry['content'], sizeBytes: number): Entry => {
+      return { id: '', filename, upload: { sizeBytes, finalizedAt }, content };
     };
-    const entries = folders.flatMap((plan): Entry[] => {
+    const hash = createHash('sha256');
+    const entries = folders.flatMap((plan) => {
       const { name } = plan.dataset;
       const record = Buffer.from(recordText({ ...recordOf(plan, () => MODIFIED_MS), source: 'tar' }));
       hash.update(record);
-      return [
-        ...plan.files.map((file) => {
-          const stored = hashedFileOf(fileOfCatalog(file));
-          return { ...entryOf(`${name}/${file.mountedName}`, file.sizeBytes), file: stored };
-        }),
-        { ...entryOf(`${name}/${RECORD_NAME}`, record.length), record },
-      ];
+      const files = plan.files.map((file) => {
+        return entryOf(`${name}/${file.mountedName}`, hashedFileOf(fileOfCatalog(file)), file.sizeBytes);
+      });
+      return [...files, entryOf(`${name}/${RECORD_NAME}`, record, record.length)];
     });
     const downloads = this.#downloads;
-    const read = async ({ file, record }: Entry) =>
-      file ? downloads.archived(accountId, file, () => downloads.intactBytes(file)) : [record!];
+    const read = async ({ content }: Entry) =>
+      Buffer.isBuffer(content)
+        ? [content]
+        : downloads.archived(accountId, content, () => downloads.intactBytes(content));
     return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
 }
 
-/**
- * Makes the lines that `sha256sum -c` reads, with the names of the archive. It escapes backslashes and line breaks only, which no
- * name has (`parseFilename`).
- */
+/** The lines that `sha256sum -c` reads. It escapes backslashes and line breaks only, which no name has (`parseFilename`). */
 export function checksumsOf({ folders }: MountArchive): string {
   const lines = folders.flatMap(({ dataset, files }) =>
     files.map(({ sha256, mountedName }) => `${sha256}  ${dataset.name}/${mountedName}\n`),

@@ -1,7 +1,4 @@
 import type { LinkSlot, Role } from '../../dataset/dataset.js';
-import { digestOf, digestWithLinks } from '../../dataset/digest.js';
-import { mountedNameOf } from '../../dataset/media.js';
-import { slotText } from '../../dataset/pairs/roles.js';
 
 /** A file that a manifest names. */
 export interface MountFile {
@@ -9,6 +6,11 @@ export interface MountFile {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
+}
+
+/** A file, and its name in the folder that it is brought into. */
+export interface PlacedFile extends MountFile {
+  readonly mountedName: string;
 }
 
 /** A control or mask dataset of a training dataset, in the state that it had when the manifest was read. */
@@ -33,66 +35,9 @@ export interface MountManifest {
   /** Of its files and the digests of its links; `undefined` unless the dataset is READY. */
   readonly digest: string | undefined;
   readonly files: readonly MountFile[];
-  /** In the order of `LINK_SLOTS`. */
-  readonly links: readonly MountLink[];
+  /** In the order of `LINK_SLOTS`; `undefined` for a revision of whose time no READY states of them are kept. */
+  readonly links: readonly MountLink[] | undefined;
 }
-
-/** A file, and its name in the folder that it is brought into. */
-export interface PlacedFile extends MountFile {
-  readonly mountedName: string;
-}
-
-/** A dataset that is read in one state. */
-interface ManifestSource {
-  /** Written into the mounted folder: the service's URL, or the data folder's path. */
-  readonly name: string;
-  readonly manifest: (signal: AbortSignal) => Promise<MountManifest>;
-  /** The source of a linked dataset in exactly the state that a manifest names. Its manifest may be of another name or digest. */
-  readonly linked: (link: MountLink) => MountSource;
-}
-
-/** A dataset whose bytes are files of this machine. */
-export interface DataFolderSource extends ManifestSource {
-  readonly kind: 'data-folder';
-  /** The file that holds the bytes of a file of the last manifest. */
-  readonly pathOf: (file: MountFile) => string;
-  /** The error for a file without bytes. */
-  readonly missing: (file: MountFile) => Promise<Error>;
-}
-
-export interface BringOptions {
-  /** Names of files in the folder that an earlier attempt wrote, in full or in part. */
-  readonly started: ReadonlySet<string>;
-  /** Requests, or threads that copy and hash, at a time. At most one thread per core is used, and at most four. */
-  readonly concurrency: number;
-  /** Hard links instead of copies of images and videos; captions are always copied. */
-  readonly isHardLinked: boolean;
-  readonly signal: AbortSignal;
-  /** Called with the number of bytes received and checked; negative if bytes are discarded. */
-  readonly onBytes: (bytes: number) => void;
-  /** Called for each complete file with its modification time in milliseconds since 1970. */
-  readonly onFile: (file: PlacedFile, mtimeMs: number) => void;
-}
-
-/** Bytes of a file from `from` on, which may be an earlier byte than the one that was requested. */
-export interface RangeResponse {
-  readonly from: number;
-  readonly body: AsyncIterable<Uint8Array>;
-}
-
-/** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
-export interface HttpSource extends ManifestSource {
-  readonly kind: 'http';
-  /** @throws DatasetChanged if the source no longer has these bytes under that name */
-  readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
-  /** A tar archive of the files, in that order; `undefined` if the source makes none. */
-  readonly readTogether?: (
-    files: readonly MountFile[],
-    signal: AbortSignal,
-  ) => Promise<AsyncIterable<Uint8Array> | undefined>;
-}
-
-export type MountSource = DataFolderSource | HttpSource;
 
 /** The state of a dataset to mount: an earlier revision, or the newest kept one with a digest; by default the latest. */
 export interface WantedState {
@@ -101,10 +46,45 @@ export interface WantedState {
   readonly digest?: string | undefined;
 }
 
-/** The state of a linked dataset that a manifest names. Its number finds it faster than its digest. */
-export function stateOfLink({ revision, digest }: MountLink): WantedState {
-  return revision === undefined ? { digest } : { revision };
+/** A dataset that can be read. */
+interface ManifestSource {
+  /** Written into the mounted folder: the service's URL, or the data folder's path. */
+  readonly name: string;
+  /** Reads the dataset in a state. The bytes that are read later are those of its files. */
+  readonly manifest: (wanted: WantedState, signal: AbortSignal) => Promise<MountManifest>;
+  readonly linked: (link: MountLink) => MountSource;
 }
+
+/** A dataset whose bytes are files of this machine. */
+export interface LocalSource extends ManifestSource {
+  readonly kind: 'local';
+  readonly pathOf: (file: MountFile) => string;
+  /** The error for a file without bytes. */
+  readonly missing: (file: MountFile) => Promise<Error>;
+}
+
+/** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
+export interface RemoteSource extends ManifestSource {
+  readonly kind: 'remote';
+  /**
+   * Reads a file from a byte on; the answer may begin before it.
+   *
+   * @throws DatasetChanged if the source no longer has these bytes under that name
+   */
+  readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
+  /** Yields the files in order with their bytes, which are not checked. Ends early where the answer does; empty if the source can't. */
+  readonly readTogether: (
+    files: readonly PlacedFile[],
+    signal: AbortSignal,
+  ) => AsyncIterable<{ file: PlacedFile; bytes: Buffer }>;
+}
+
+export interface RangeResponse {
+  readonly from: number;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export type MountSource = LocalSource | RemoteSource;
 
 /** The dataset has changed since its manifest was read. */
 export class DatasetChanged extends Error {}
@@ -131,123 +111,4 @@ export class MountError extends Error {
     this.name = 'MountError';
     this.code = code;
   }
-}
-
-/** The error of a mount of a revision without kept states of its controls and its mask. */
-export function statesUnknown(name: string, revision: number): MountError {
-  const message = `No READY states of the controls and the mask of "${name}" are kept from the time when revision ${revision} was its latest. Mount another revision, or the latest state.`;
-  return new MountError('failed', message);
-}
-
-/** The error of a mount for one that says that no kept revision has the digest; `undefined` for others. */
-export function digestNotKept(error: unknown): MountError | undefined {
-  const isOther = !(error instanceof Error && 'code' in error && error.code === 'revision_not_found');
-  return isOther ? undefined : new MountError('digest_differs', error.message, { cause: error });
-}
-
-/** The error for a new file whose name the file system already has, although no two files of a folder have one name. */
-export function nameTaken(file: PlacedFile, files: readonly PlacedFile[], cause?: unknown): MountError {
-  const folded = ({ mountedName }: PlacedFile) => mountedName.toLowerCase();
-  const twin = files.find((each) => each !== file && folded(each) === folded(file));
-  const names = [twin, file].map((each) => JSON.stringify(each?.filename));
-  const message =
-    twin === undefined
-      ? `${names[1]} can't be written: another file has its name.`
-      : `${names.join(' and ')} would be one file, since the file system ignores case. Rename one of them in the dataset, or use another file system.`;
-  return new MountError('cannot_write', message, { cause });
-}
-
-/** A READY dataset whose filenames are valid and whose digest matches its files and links. */
-export interface MountableDataset extends MountManifest {
-  readonly digest: string;
-  readonly links: readonly (MountLink & { readonly digest: string })[];
-}
-
-/** A dataset and its controls and mask, all in the states that they had at one moment. */
-export interface MountSet {
-  readonly dataset: MountableDataset;
-  readonly source: MountSource;
-  readonly linked: readonly {
-    readonly slot: LinkSlot;
-    readonly dataset: MountableDataset;
-    readonly source: MountSource;
-  }[];
-}
-
-/** Errors of a linked dataset that has changed since the manifest of the target was read. */
-const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'not_ready', 'failed'];
-
-/**
- * Reads the manifest of a dataset, and those of its linked datasets in exactly the states that it names.
- *
- * @throws DatasetChanged if one of those states is no longer there; MountError; the errors of the source; the signal's reason
- */
-export async function readMountSet(
-  source: MountSource,
-  { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
-): Promise<MountSet> {
-  const dataset = checkManifest(await source.manifest(signal), wanted);
-  const linked = [];
-  for (const link of dataset.links) {
-    const what = `its ${slotText(link.slot)} ${JSON.stringify(link.name)}`;
-    const linkedSource = source.linked(link);
-    const found = await linkedSource
-      .manifest(signal)
-      .then((manifest) => checkManifest(manifest, { digest: link.digest }))
-      .catch((error) => {
-        const hasChanged = error instanceof Error && 'code' in error && CHANGED.includes(String(error.code));
-        throw hasChanged ? new DatasetChanged(`${what}: ${error.message}`, { cause: error }) : error;
-      });
-    if (found.datasetId !== link.datasetId || found.name !== link.name) {
-      throw new DatasetChanged(`${what} is now called ${JSON.stringify(found.name)}`);
-    }
-    if (found.links.length > 0) throw invalid(dataset.name, `${what} has links itself.`);
-    linked.push({ slot: link.slot, dataset: found, source: linkedSource });
-  }
-  return { dataset, source, linked };
-}
-
-function invalid(name: string, fault: string): MountError {
-  return new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
-}
-
-/** Checks a manifest, which may come from a service that is wrong or not trusted. Its source has checked the names. */
-function checkManifest(manifest: MountManifest, wanted: WantedState): MountableDataset {
-  const { name, status, digest, files, links } = manifest;
-  if (digest === undefined || status !== 'READY') throw notReady(manifest, wanted);
-  const required = wanted.digest ?? digest;
-  if (required !== digest) {
-    throw new MountError('digest_differs', `The digest of "${name}" is now ${digest}, not ${required}.`);
-  }
-  if (new Set(files.map(({ filename }) => mountedNameOf(filename))).size < files.length) {
-    throw invalid(name, 'several files have the same name once their extensions are lower-cased.');
-  }
-  // Each linked dataset becomes a folder beside that of the dataset.
-  if (new Set([name, ...links.map((link) => link.name)]).size <= links.length) {
-    throw invalid(name, 'two of its datasets have one name.');
-  }
-  const known = links.filter((link): link is MountableDataset['links'][number] => link.digest !== undefined);
-  const computed = digestWithLinks(digestOfFiles(files), known);
-  if (computed !== digest || known.length < links.length) {
-    const whose = links.length === 0 ? 'its files have' : 'its files and linked datasets have';
-    throw invalid(name, `${whose} the digest ${computed}, not ${digest}.`);
-  }
-  return { ...manifest, digest, links: known };
-}
-
-function notReady({ name, status, revision }: MountManifest, wanted: WantedState): MountError {
-  const shown = JSON.stringify(name);
-  if (wanted.revision !== undefined) {
-    const message = `Revision ${revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${shown}`;
-    return new MountError('failed', message);
-  }
-  const advice =
-    status === 'UPLOADING' ? 'Try again when the upload is complete.' : `To see why, run: trainyard status ${shown}`;
-  const message = `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`;
-  return new MountError(status === 'UPLOADING' ? 'not_ready' : 'failed', message);
-}
-
-/** The digest of files alone, without linked datasets. */
-export function digestOfFiles(files: readonly Pick<MountFile, 'filename' | 'sha256'>[]): string {
-  return digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
 }

@@ -1,31 +1,20 @@
-import { access, constants, lstat, rename } from 'node:fs/promises';
+import { existsSync, lstatSync } from 'node:fs';
+import { access, constants, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../dataset/errors.js';
-import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
 import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder, syncFolder } from '../../storage/sync-folder.js';
 import { packageVersion } from '../../version.js';
 import type { CopyProgress } from '../transfer/copy-blobs.js';
-import { copyFiles } from './copy-files.js';
-import { type FolderChoices, type FolderPlan, folderPlansOf, recordOf } from './folder-plans.js';
-import {
-  type BringOptions,
-  DatasetChanged,
-  digestOfFiles,
-  MountError,
-  type MountLink,
-  type MountSource,
-  type PlacedFile,
-  readMountSet,
-  type WantedState,
-} from './mount-source.js';
+import { type BringOptions, bringFiles, bytesOf, requireSpace } from './bring-files.js';
+import { type FolderChoices, type FolderPlan, readFolderPlans, recordOf } from './folder-plans.js';
+import { DatasetChanged, MountError, type MountSource, type WantedState } from './mount-source.js';
 import {
   type FolderState,
   folderStateOf,
   foreignChangesIn,
-  type MountLayout,
   type MountPaths,
   mountPathsOf,
   openStaging,
@@ -35,7 +24,6 @@ import {
   removeStaging,
   writeRecord,
 } from './mounted-folder.js';
-import { receiveFiles, requireSpace } from './receive-files.js';
 
 const LOCK_NAME = '.trainyard-mount.lock';
 
@@ -48,19 +36,16 @@ const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG', 'EBUS
 export interface MountOptions extends FolderChoices, Pick<BringOptions, 'concurrency' | 'isHardLinked' | 'signal'> {
   /** Datasets are mounted in this folder, each under its name. A missing folder is created. */
   readonly root: string;
-  /** Mounts only this state, which the source has to have been asked for. */
+  /** Mounts only this state; the latest one if it is empty. */
   readonly wanted: WantedState;
   /** Also replaces a folder that was changed or that trainyard did not mount. */
   readonly replaces: boolean;
   /** Whether a person has typed the name of a folder. Another one comes from a service, which could name any folder of the root. */
   readonly isNamed: (name: string) => boolean;
-  readonly onProgress?: (progress: MountProgress) => void;
+  readonly onProgress?: (progress: CopyProgress & { readonly name: string }) => void;
   /** Called if another process is mounting into the same root. */
   readonly onWaiting?: () => void;
 }
-
-/** Of one folder. */
-export type MountProgress = CopyProgress & { readonly name: string };
 
 /** A folder of a mounted dataset. */
 export interface MountedFolder {
@@ -68,25 +53,7 @@ export interface MountedFolder {
   readonly folder: string;
   /** For a person. */
   readonly warnings: readonly string[];
-  readonly datasetId: string;
-  readonly name: string;
-  /** Of all files of the dataset and its linked datasets. */
-  readonly digest: string;
-  readonly only: MediaChoice | undefined;
-  readonly layout: MountLayout | undefined;
-  /** Of the files that are mounted: another one than `digest` for a part of them, or with linked datasets. */
-  readonly folderDigest: string;
-  /** `undefined` if the service has no history. */
-  readonly revision: number | undefined;
-  readonly files: number;
-  readonly bytes: number;
-}
-
-export interface Mounted extends MountedFolder {
-  /** The states of the linked datasets. */
-  readonly links: readonly MountLink[];
-  /** Their folders, in the same order; empty in a layout with a single folder. */
-  readonly linkedFolders: readonly MountedFolder[];
+  readonly plan: FolderPlan;
 }
 
 /** A folder while it is mounted. */
@@ -105,20 +72,17 @@ interface Placement {
  * trainer's caches, because the trainer finds cached latents by filename, not by content (ai-toolkit
  * `toolkit/dataloader_mixins.py:1779-1825`), and cached texts by the path of the control (`:2135-2138`).
  *
+ * @returns the folders, the dataset's own first
  * @throws MountError; the errors of the source; the signal's reason
  */
-export async function mountDataset(source: MountSource, options: MountOptions): Promise<Mounted> {
-  const { signal, wanted, root } = options;
+export async function mountDataset(source: MountSource, options: MountOptions): Promise<MountedFolder[]> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const set = await readMountSet(source, { wanted, signal });
-      const plans = folderPlansOf(set, options);
-      const placements = await withRootLock(options, () => place(plans, options));
-      const [own, ...linkedFolders] = placements.map(mountedFolderOf);
-      return { ...own!, links: set.dataset.links, linkedFolders };
+      const plans = await readFolderPlans(source, options);
+      return await withRootLock(options, () => mountFolders(plans, options));
     } catch (error) {
       if (error instanceof DatasetChanged && attempt < MAX_ATTEMPTS) continue;
-      throw mountErrorOf(error, root);
+      throw mountErrorOf(error, options.root);
     }
   }
 }
@@ -163,76 +127,74 @@ async function withRootLock<T>(
 }
 
 /** Brings folders up to date. All new ones are staged and checked before the first of them is moved into place. */
-async function place(plans: readonly FolderPlan[], options: MountOptions): Promise<Placement[]> {
+async function mountFolders(plans: readonly FolderPlan[], options: MountOptions): Promise<MountedFolder[]> {
   const placements: Placement[] = [];
   for (const plan of plans) {
     const paths = mountPathsOf(options.root, plan.dataset.name);
     const warnings = await recover(paths);
     const existing = await folderStateOf(paths.folder);
-    const placement = { plan, paths, existing, warnings, isOutdated: !isCurrent(existing, plan) };
-    if (placement.isOutdated) requireReplaceable(placement, options);
+    const isOutdated = !isCurrent(existing, plan);
+    if (isOutdated) requireReplaceable(existing, { plan, paths, options });
     else await removeStaging(paths);
-    placements.push(placement);
+    placements.push({ plan, paths, existing, warnings, isOutdated });
   }
   const outdated = placements.filter(({ isOutdated }) => isOutdated);
-  const isResumable = outdated.every(({ plan }) => plan.source.kind === 'http');
+  const isRemote = outdated.every(({ plan }) => plan.source.kind === 'remote');
   try {
-    await stageAll(outdated, { ...options, isResumable });
+    await stageAll(outdated, { ...options, isRemote });
     options.signal.throwIfAborted();
-    // An old folder may have been changed while the new ones were written.
-    for (const placement of outdated) {
-      requireReplaceable({ ...placement, existing: await folderStateOf(placement.paths.folder) }, options);
-    }
   } catch (error) {
-    const canResume = isResumable && !isDiskFull(error) && !(error instanceof MountError);
+    const canResume = isRemote && !isDiskFull(error) && !(error instanceof MountError);
     if (!canResume) for (const { paths } of outdated) await removeStaging(paths);
     throw error;
   }
-  await moveIntoPlace(outdated.map(({ paths }) => paths));
+  await moveIntoPlace(outdated);
   for (const { plan, paths, existing, warnings } of outdated) {
+    // An old folder that was changed or made while the new one was written is kept.
     warnings.push(...(await removeAside(paths, { isDiscarded: options.replaces })));
     if (existing.state === 'absent') warnings.push(...(await earlierNameWarnings(plan, options)));
   }
-  return placements;
+  return placements.map(({ plan, paths: { folder }, isOutdated, warnings }) => {
+    return { outcome: isOutdated ? 'mounted' : 'unchanged', folder, warnings, plan };
+  });
 }
 
 /** Restores the old folder if a mount was killed while it replaced a single one, and removes one that has a successor. */
 async function recover(paths: MountPaths): Promise<string[]> {
   const old = await readRecord(paths.aside);
-  if (old?.name !== paths.name || (await exists(paths.folder))) return removeAside(paths);
+  if (old?.name !== paths.name || existsSync(paths.folder)) return removeAside(paths);
   // Beside it may stand controls of another moment. It stays aside until this mount has replaced it.
   if (old.mounted_with === undefined) await rename(paths.aside, paths.folder);
   return [];
 }
 
-function isCurrent(existing: FolderState, { dataset, files, only, layout, mountedWith }: FolderPlan): boolean {
+function isCurrent(existing: FolderState, plan: FolderPlan): boolean {
   if (existing.state !== 'mounted') return false;
   const { record, changed, removed, added } = existing;
-  const wanted = [dataset.digest, dataset.name, only, layout];
-  if (!isDeepStrictEqual([record.digest, record.name, record.only, record.layout], wanted)) return false;
-  if (mountedWith !== undefined && !isDeepStrictEqual(record.mounted_with, mountedWith)) return false;
-  // Captions of a dataset that has become a control are left out.
-  if (record.files.length !== files.length) return false;
-  return changed.length + removed.length === 0 && added.every((name) => name.startsWith('.'));
+  const wanted = recordOf(plan, () => 0);
+  // Of a dataset that has become a control, the captions are left out.
+  const partsOf = ({ name, digest, only, layout, mounted_with, files }: typeof wanted) => {
+    return [name, digest, only, layout, mounted_with, files.length];
+  };
+  const isSame = isDeepStrictEqual(partsOf(record), partsOf(wanted));
+  return isSame && changed.length + removed.length === 0 && added.every((name) => name.startsWith('.'));
 }
 
 /** @throws MountError `occupied`, `changed` if files would be lost that neither trainyard nor the trainer wrote */
 function requireReplaceable(
-  { existing, paths: { name, folder }, plan }: Pick<Placement, 'existing' | 'paths' | 'plan'>,
-  { replaces, isNamed }: Pick<MountOptions, 'replaces' | 'isNamed'>,
+  existing: FolderState,
+  { plan, paths: { name, folder }, options }: { plan: FolderPlan; paths: MountPaths; options: MountOptions },
 ): void {
   if (existing.state === 'absent') return;
+  const { datasetId } = plan.dataset;
   const record = existing.state === 'mounted' ? existing.record : undefined;
   const changes = existing.state === 'mounted' ? foreignChangesIn(existing) : [];
-  const { datasetId } = plan.dataset;
-  const isOwn = record?.dataset_id === datasetId;
-  const isOfSource = record?.source === plan.source.name;
-  if (!isOwn && !isNamed(name) && (!isOfSource || changes.length > 0)) {
+  if (record?.dataset_id !== datasetId && !options.isNamed(name)) {
     const what = record === undefined ? 'was not mounted by trainyard' : `holds another dataset, ${record.dataset_id}`;
     const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${datasetId}, mount that by its name, ${JSON.stringify(name)}.`;
     throw new MountError('occupied', message);
   }
-  if (replaces) return;
+  if (options.replaces) return;
   if (record === undefined) {
     const message = `${folder} exists and was not mounted by trainyard. Move it away, or use --replace to overwrite it.`;
     throw new MountError('occupied', message);
@@ -245,75 +207,72 @@ function requireReplaceable(
 /** Fills the staging folders with exactly the files of the plans, each checked against its size and SHA-256. */
 async function stageAll(
   placements: readonly Placement[],
-  { isResumable, ...options }: MountOptions & { isResumable: boolean },
+  { isRemote, ...options }: MountOptions & { isRemote: boolean },
 ): Promise<void> {
-  const startedIn = new Map<Placement, ReadonlySet<string>>();
-  for (const placement of placements) {
-    const { plan, paths } = placement;
+  for (const { plan, paths } of placements) {
     const record = { source: plan.source.name, ...recordOf(plan, () => 0) };
-    startedIn.set(placement, await openStaging(paths, record, { isResumable }));
+    await openStaging(paths, record, { isResumable: isRemote });
   }
-  if (isResumable) {
-    const paths = placements.map(({ plan, paths: { staging } }) => ({ folder: staging, files: plan.files }));
-    await requireSpace(options.root, paths);
+  if (isRemote) {
+    const folders = placements.map(({ plan, paths }) => ({ folder: paths.staging, files: plan.files }));
+    await requireSpace(options.root, folders);
   }
-  for (const [{ plan, paths }, started] of startedIn) {
-    const mtimes = await bringAll(plan, { ...options, started, folder: paths.staging });
-    await writeRecord(paths.staging, {
+  for (const { plan, paths } of placements) {
+    const { staging } = paths;
+    await bringAll(plan, staging, options);
+    if ((await readdir(staging)).length <= plan.files.length) {
+      const message = `Two files of "${plan.dataset.name}" have names that differ in their case alone, which the file system of ${options.root} ignores. Rename one of them in the dataset, or use another file system.`;
+      throw new MountError('cannot_write', message);
+    }
+    await writeRecord(staging, {
       trainyard: packageVersion(),
       source: plan.source.name,
       mounted_at: new Date().toISOString(),
-      ...recordOf(plan, (file) => mtimes.get(file) ?? 0),
+      ...recordOf(plan, ({ mountedName }) => lstatSync(join(staging, mountedName)).mtimeMs),
     });
-    await flushFolder(
-      paths.staging,
-      plan.files.map(({ mountedName }) => mountedName),
-    );
+    const names = plan.files.map(({ mountedName }) => mountedName);
+    await flushFolder(staging, names);
   }
 }
 
-/** Brings the files of a plan into its staging folder. @returns their modification times */
+/** Brings the files of a plan into its staging folder. */
 async function bringAll(
-  { dataset, parts, files: all }: FolderPlan,
-  { folder, onProgress, ...options }: MountOptions & { started: ReadonlySet<string>; folder: string },
-): Promise<ReadonlyMap<PlacedFile, number>> {
-  const mtimes = new Map<PlacedFile, number>();
-  const [totalFiles, totalBytes] = [all.length, bytesOf(all)];
-  let doneBytes = 0;
+  { dataset, files }: FolderPlan,
+  folder: string,
+  { onProgress, ...options }: MountOptions,
+): Promise<void> {
+  const progress = { name: dataset.name, totalFiles: files.length, totalBytes: bytesOf(files) };
+  let [doneFiles, doneBytes] = [0, 0];
   const onBytes = (bytes: number) => {
     doneBytes += bytes;
-    onProgress?.({ name: dataset.name, totalFiles, doneFiles: mtimes.size, totalBytes, doneBytes });
+    onProgress?.({ ...progress, doneFiles, doneBytes });
   };
-  const onFile = (file: PlacedFile, mtimeMs: number) => void mtimes.set(file, mtimeMs);
-  for (const { source, files } of parts) {
-    const bringOptions: BringOptions = { ...options, onBytes, onFile };
-    if (source.kind === 'data-folder') await copyFiles(folder, files, { ...bringOptions, source });
-    else await receiveFiles(folder, files, { ...bringOptions, source });
+  const onFile = () => void doneFiles++;
+  for (const source of new Set(files.map((file) => file.source))) {
+    const ofSource = files.filter((file) => file.source === source);
+    await bringFiles(folder, ofSource, { ...options, source, onBytes, onFile });
   }
   onBytes(0);
-  return mtimes;
 }
 
 /**
- * Moves staged folders into place, each beside the old one. The first, the target, is set aside before and moved in after its
+ * Moves staged folders into place, and the old ones aside. The first, the target, is set aside before and moved in after its
  * controls: between them there is none, rather than one with controls of another moment.
  */
-async function moveIntoPlace(paths: readonly MountPaths[]): Promise<void> {
-  const [first] = paths;
-  if (first === undefined) return;
+async function moveIntoPlace(placements: readonly Placement[]): Promise<void> {
   const setAside: MountPaths[] = [];
   try {
-    for (const each of paths) {
-      if (!(await exists(each.folder))) continue;
-      await rename(each.folder, each.aside);
-      setAside.push(each);
+    for (const { paths } of placements) {
+      if (lstatSync(paths.folder, { throwIfNoEntry: false }) === undefined) continue;
+      await rename(paths.folder, paths.aside);
+      setAside.push(paths);
     }
   } catch (error) {
     for (const { folder, aside } of setAside) await rename(aside, folder);
     throw error;
   }
-  for (const { folder, staging } of paths.toReversed()) await rename(staging, folder);
-  await syncFolder(first.root);
+  for (const { paths } of placements.toReversed()) await rename(paths.staging, paths.folder);
+  for (const { paths } of placements.slice(0, 1)) await syncFolder(paths.root);
 }
 
 /** A dataset that was renamed gets a new folder. The old one stays, and the trainer could read both. */
@@ -328,28 +287,6 @@ async function earlierNameWarnings(
   return others.map((record) => {
     return `${join(root, record.name)} has ${JSON.stringify(name)} under its earlier name. Remove it if no job reads it.`;
   });
-}
-
-function mountedFolderOf({ plan, paths, isOutdated, warnings }: Placement): MountedFolder {
-  const { dataset, files, only, layout } = plan;
-  const { datasetId, name, digest, revision } = dataset;
-  // The dataset's own files have their names in the dataset.
-  const named = files.map(({ filename, mountedName, of, sha256 }) => {
-    return { filename: of === undefined ? filename : mountedName, sha256 };
-  });
-  return {
-    outcome: isOutdated ? 'mounted' : 'unchanged',
-    folder: paths.folder,
-    warnings,
-    ...{ datasetId, name, digest, only, layout, revision },
-    folderDigest: digestOfFiles(named),
-    files: files.length,
-    bytes: bytesOf(files),
-  };
-}
-
-function bytesOf(files: readonly PlacedFile[]): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 /**
@@ -370,14 +307,4 @@ export async function unmountDataset(name: string, options: Pick<MountOptions, '
     await rename(paths.folder, paths.aside);
     await removeAside(paths);
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    (error) => {
-      if (hasErrno(error, 'ENOENT')) return false;
-      throw error;
-    },
-  );
 }

@@ -1,12 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { lstatSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
-import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { openRegularFile } from '../../storage/regular-file.js';
+import { sha256Of } from './bring-files.js';
 import { MountError } from './mount-source.js';
 
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
@@ -23,7 +22,10 @@ const TRAINER_FILES =
   /^(\.aitk_size\.json|_latent_cache|_t_e_cache|_clip_vision_cache|_controls|\.thumbs|cache|metadata_cache\.json|.+\.npz|aspect_ratio_bucket_(indices|metadata)_.+\.json)$/s;
 
 const RECORD_FORMAT = 1;
-const CONCURRENT_CHECKS = 16;
+
+/** The trainers for which the files of linked datasets are mounted beside those of the target; else each has its folder. */
+export const MOUNT_LAYOUTS = ['onetrainer'] as const;
+export type MountLayout = (typeof MOUNT_LAYOUTS)[number];
 
 /** The content of `.mount.json`. */
 export interface MountRecord {
@@ -34,7 +36,7 @@ export interface MountRecord {
   readonly name: string;
   /** Of all files of the dataset and its linked datasets, even if only one kind of media is mounted. */
   readonly digest: string;
-  /** The one kind of media that is mounted, with its captions; missing if everything is. */
+  /** Missing if all kinds of media are mounted. */
   readonly only?: MediaChoice;
   /** Missing unless the folder has the files of linked datasets, too. */
   readonly layout?: MountLayout;
@@ -47,11 +49,6 @@ export interface MountRecord {
   readonly files: readonly RecordedFile[];
 }
 
-/** The trainers for which the files of linked datasets are mounted beside those of the target; else each has its folder. */
-export const MOUNT_LAYOUTS = ['onetrainer'] as const;
-export type MountLayout = (typeof MOUNT_LAYOUTS)[number];
-
-/** A training dataset, or a control or mask that it is linked to. */
 export interface RecordedDataset {
   readonly as: LinkSlot | 'target';
   readonly dataset_id: string;
@@ -60,11 +57,9 @@ export interface RecordedDataset {
 }
 
 export interface RecordedFile {
-  /** The name in the dataset. */
   readonly filename: string;
   /** The linked dataset that the file is of, in a folder with the files of several datasets. */
   readonly of?: LinkSlot;
-  /** The name in the folder. */
   readonly mounted_name: string;
   readonly sha256: string;
   readonly size_bytes: number;
@@ -72,14 +67,10 @@ export interface RecordedFile {
   readonly mtime_ms: number;
 }
 
-/** The state of the path where a dataset is mounted. An empty folder counts as absent. */
-export type FolderState =
-  | { readonly state: 'absent' }
-  /** A file or folder that trainyard did not mount. */
-  | { readonly state: 'foreign' }
-  | MountedState;
+/** The state of the path where a dataset is mounted. An empty folder is absent; `foreign` is what trainyard did not mount. */
+export type FolderState = { readonly state: 'absent' | 'foreign' } | MountedState;
 
-export interface MountedState {
+interface MountedState {
   readonly state: 'mounted';
   readonly record: MountRecord;
   /** Mounted files that were changed or removed, by their names in the folder. */
@@ -106,18 +97,15 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
   const record = await readRecord(folder);
   if (record === undefined) return { state: 'foreign' };
   const [changed, removed]: [string[], string[]] = [[], []];
-  await forEachConcurrent(record.files, CONCURRENT_CHECKS, async (file) => {
+  for (const file of record.files) {
     const path = join(folder, file.mounted_name);
-    const stats = await lstat(path).catch((error) => {
-      if (!hasErrno(error, 'ENOENT')) throw error;
-    });
+    // Synchronous: it takes some milliseconds for thousands of files, and ten times as long in Node's thread pool.
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const isSameSize = stats?.isFile() && stats.size === file.size_bytes;
     if (stats === undefined) removed.push(file.mounted_name);
-    else {
-      const isSameSize = stats.isFile() && stats.size === file.size_bytes;
-      const isSame = isSameSize && (stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256);
-      if (!isSame) changed.push(file.mounted_name);
-    }
-  });
+    else if (isSameSize && (stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256)) continue;
+    else changed.push(file.mounted_name);
+  }
   return { state: 'mounted', record, changed, removed, added: addedTo(record, names) };
 }
 
@@ -140,19 +128,10 @@ function listOf(names: readonly string[]): string {
   return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
 }
 
-/** A path of a root in which a dataset is mounted, and the hidden ones beside it. */
-export interface MountPaths {
-  readonly root: string;
-  readonly name: string;
-  /** The trainer reads this folder. */
-  readonly folder: string;
-  /** The new folder while it is written. */
-  readonly staging: string;
-  /** The old folder while the new one is moved into place, and while it is removed. */
-  readonly aside: string;
-}
+export type MountPaths = ReturnType<typeof mountPathsOf>;
 
-export function mountPathsOf(root: string, name: string): MountPaths {
+/** The folder that the trainer reads, the new one while it is written, and the old one while it is replaced and removed. */
+export function mountPathsOf(root: string, name: string) {
   const hidden = (suffix: string) => join(root, `.${name}.${suffix}`);
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
@@ -160,46 +139,34 @@ export function mountPathsOf(root: string, name: string): MountPaths {
 /**
  * Creates the staging folder with a record of the files that it will have, or continues one that an earlier mount has left.
  *
- * @returns the names of files that an earlier mount wrote, in full or in part
- * @throws MountError `cannot_write` if something else has its name, or its files
+ * @param options.isResumable keeps what the earlier mount has received
+ * @throws MountError `cannot_write` if something else has its name
  */
 export async function openStaging(
   { staging }: MountPaths,
   record: Omit<MountRecord, 'format'>,
   { isResumable }: { isResumable: boolean },
-): Promise<ReadonlySet<string>> {
-  const earlier = await readRecord(staging);
-  const wanted = new Set(record.files.map((file) => file.mounted_name));
-  const started = new Set<string>();
-  if (earlier === undefined) {
+): Promise<void> {
+  if ((await readRecord(staging)) === undefined) {
     // A kill may leave it without a record.
     await rm(join(staging, NEW_RECORD_NAME), { force: true }).catch(() => {});
     await rmdir(staging).catch(() => {});
     await mkdir(staging).catch((error) => {
-      throw hasErrno(error, 'EEXIST') ? inTheWay(staging, 'trainyard did not write it') : error;
+      if (!hasErrno(error, 'EEXIST')) throw error;
+      const message = `${staging} is in the way: trainyard did not write it. Move it away.`;
+      throw new MountError('cannot_write', message);
     });
-  } else {
-    const names = await readdir(staging);
-    const added = addedTo(earlier, names);
-    if (added.length > 0) throw inTheWay(staging, `it has files that trainyard did not write: ${listOf(added)}`);
-    for (const name of names) {
-      if (isResumable && wanted.has(name)) started.add(name);
-      else if (name !== RECORD_NAME) await rm(join(staging, name), { recursive: true, force: true });
-    }
+  }
+  const kept = new Set([RECORD_NAME, ...(isResumable ? record.files.map((file) => file.mounted_name) : [])]);
+  for (const name of await readdir(staging)) {
+    if (!kept.has(name)) await rm(join(staging, name), { recursive: true });
   }
   await writeRecord(staging, record);
-  return started;
 }
 
-function inTheWay(path: string, why: string): MountError {
-  return new MountError('cannot_write', `${path} is in the way: ${why}. Move it away.`);
-}
-
-/** Removes the staging folder, unless it has files that a mount did not write. */
+/** Removes the staging folder. */
 export async function removeStaging({ staging }: MountPaths): Promise<void> {
-  const record = await readRecord(staging);
-  if (record === undefined || addedTo(record, await readdir(staging)).length > 0) return;
-  await removeFolder(staging);
+  if ((await readRecord(staging)) !== undefined) await removeFolder(staging);
 }
 
 /** Its record last: after a kill, the next mount still knows that the folder is its own. */
@@ -218,16 +185,12 @@ async function removeFolder(folder: string): Promise<void> {
  */
 export async function removeAside({ root, name, aside }: MountPaths, { isDiscarded = false } = {}): Promise<string[]> {
   const existing = await folderStateOf(aside);
-  if (existing.state === 'absent') {
-    await rmdir(aside).catch(() => {});
-    return [];
-  }
   const isOwn = existing.state === 'mounted' && existing.changed.length + existing.added.length === 0;
   let why = 'has files that trainyard did not write';
-  if (isOwn || isDiscarded) {
+  if (isOwn || isDiscarded || existing.state === 'absent') {
     try {
       if (existing.state === 'mounted') await removeFolder(aside);
-      else await rm(aside, { recursive: true });
+      else await rm(aside, { recursive: true, force: true });
       return [];
     } catch (error) {
       // Caches of a trainer that runs as another user can be removed by that user only.
@@ -239,19 +202,14 @@ export async function removeAside({ root, name, aside }: MountPaths, { isDiscard
   return [`${aside} ${why}. It is now ${kept}.`];
 }
 
-/** The mounted folders in a root, by the name of the dataset. A folder that a person has renamed is not one of them. */
-export async function recordedFoldersIn(root: string): Promise<Omit<MountRecord, 'files'>[]> {
-  const entries = await readdir(root, { withFileTypes: true }).catch((error) => {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
-  });
-  const found: Omit<MountRecord, 'files'>[] = [];
-  for (const entry of entries) {
-    if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
-    const record = await readRecord(join(root, entry.name)).catch(() => undefined);
-    if (record?.name === entry.name) found.push(record);
+/** The records of the mounted folders in a root. A folder that a person has renamed is not one of them. */
+export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
+  const records: MountRecord[] = [];
+  for (const name of await readdir(root).catch(() => [])) {
+    const record = await readRecord(join(root, name)).catch(() => undefined);
+    if (record?.name === name) records.push(record);
   }
-  return found;
+  return records;
 }
 
 /** Reads the record of a folder; `undefined` if there is no folder, or it has none of this format. */
@@ -284,12 +242,4 @@ export function recordText(record: Omit<MountRecord, 'format'>): string {
 export async function writeRecord(folder: string, record: Omit<MountRecord, 'format'>): Promise<void> {
   await writeFile(join(folder, NEW_RECORD_NAME), recordText(record));
   await rename(join(folder, NEW_RECORD_NAME), join(folder, RECORD_NAME));
-}
-
-/** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */
-export async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  const handle = await openRegularFile(path);
-  await pipeline(handle.createReadStream({ highWaterMark: 1024 * 1024 }), hash);
-  return hash.digest('hex');
 }

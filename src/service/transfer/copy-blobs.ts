@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { ServiceError } from '../../dataset/errors.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { BlobChanged, type BlobStore } from '../../storage/blobs/blobs.js';
+import { BlobChanged, type BlobReader, type BlobStore } from '../../storage/blobs/blobs.js';
 import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 
@@ -30,7 +30,7 @@ export interface BlobCopy {
 }
 
 export interface BlobStores {
-  readonly from: Pick<BlobStore, 'read' | 'find'>;
+  readonly from: Pick<BlobReader, 'read'>;
   readonly to: BlobStore;
 }
 
@@ -66,13 +66,10 @@ export async function copyBlobs(
       const found = await stores.to.find(page.map(({ key }) => key));
       for (const blob of page) {
         const existing = found.get(blob.key);
-        if (existing?.sizeBytes === blob.sizeBytes) {
-          done(blob.sizeBytes);
-          continue;
-        }
-        // A disk that lost bytes in a crash left it with another size.
-        if (existing !== undefined) await stores.to.delete([blob.key]);
-        yield blob;
+        // A disk that lost bytes in a crash left a blob with another size.
+        if (existing !== undefined && existing.sizeBytes !== blob.sizeBytes) await stores.to.delete([blob.key]);
+        if (existing?.sizeBytes === blob.sizeBytes) done(blob.sizeBytes);
+        else yield blob;
       }
     }
   }
@@ -91,31 +88,32 @@ export async function copyBlobs(
   return { copiedFiles, copiedBytes, lost };
 }
 
+class BlobLost extends Error {
+  readonly reason: LostBlob['reason'];
+
+  constructor(reason: LostBlob['reason']) {
+    super(`The bytes are ${reason}.`);
+    this.reason = reason;
+  }
+}
+
 /** @returns the reason if the blob is lost */
 async function copyBlob(
-  blob: ReferencedBlob,
+  { key, sizeBytes, sha256, filename }: ReferencedBlob,
   { from, to }: BlobStores,
   signal: AbortSignal,
 ): Promise<LostBlob['reason'] | undefined> {
-  const { key, sizeBytes, sha256, filename } = blob;
   const limit = { bytes: sizeBytes, message: `${filename} is larger than it was when it was uploaded.` };
-  let reason = undefined as LostBlob['reason'] | undefined;
-  const bytes = bytesOf(from, key, {
-    signal,
-    onLost: (why) => {
-      reason = why;
-    },
-  });
   try {
-    const body = Readable.from(bytes, { objectMode: false });
-    const staged = await to.stage(body, { key, limit, atMostBytes: sizeBytes, signal });
+    const body = Readable.from(bytesOf(from, key, signal), { objectMode: false });
+    const staged = await to.stage(body, { key, limit, signal });
     if (staged.sizeBytes !== sizeBytes || staged.sha256 !== sha256) {
       await staged.discard();
       return 'damaged';
     }
     await staged.commit();
   } catch (error) {
-    if (reason !== undefined) return reason;
+    if (error instanceof BlobLost) return error.reason;
     if (!(error instanceof ServiceError)) throw error;
     if (error.code === 'too_large') return 'damaged';
     // Another process has copied and checked the same blob.
@@ -124,19 +122,13 @@ async function copyBlob(
   return undefined;
 }
 
-/** Opens a blob when the first bytes are asked for: a store closes a connection whose body is not read. */
-async function* bytesOf(
-  from: Pick<BlobStore, 'read'>,
-  key: string,
-  { signal, onLost }: { signal: AbortSignal; onLost: (reason: LostBlob['reason']) => void },
-): AsyncGenerator<Buffer> {
+/** Opens a blob when the first bytes are asked for: a store closes a connection whose body is not read. @throws BlobLost */
+async function* bytesOf(from: BlobStores['from'], key: string, signal: AbortSignal): AsyncGenerator<Buffer> {
   try {
     const source = await from.read(key, { signal });
-    if (source !== undefined) return yield* source;
+    if (source === undefined) throw new BlobLost('missing');
+    yield* source;
   } catch (error) {
-    if (isUnreadable(error) || error instanceof BlobChanged) onLost('damaged');
-    throw error;
+    throw isUnreadable(error) || error instanceof BlobChanged ? new BlobLost('damaged') : error;
   }
-  onLost('missing');
-  throw new Error(`The bytes of ${key} are missing.`);
 }

@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { errorIn } from '../../dataset/problems.js';
-import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
+import type { BlobReader, BlobStore, StoredObject } from '../../storage/blobs/blobs.js';
 import { Catalog } from '../../storage/catalog/catalog.js';
 import {
   BlobMissing,
@@ -15,13 +16,12 @@ import {
   replaceCatalog,
   snapshotCatalog,
   storedTotals,
-  unreferencedIn,
 } from '../../storage/catalog/copy-catalog.js';
-import { fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
+import { datasetsOfBlobs, fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
-import { openBlobs, openInventory } from '../../storage/open-blobs.js';
+import { openBlobReader, openBlobs } from '../../storage/open-blobs.js';
 import { syncFolder } from '../../storage/sync-folder.js';
 import { type BlobCopy, type BlobStores, type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
 import {
@@ -70,11 +70,12 @@ interface Shared {
   readonly store: boolean;
 }
 
-/** Source and target. */
 interface Ends {
   readonly from: Installation;
   readonly to: Installation;
   readonly shared: Shared;
+  /** Where the catalog of the target is written; `undefined` if it is a database, or stays. */
+  readonly next: string | undefined;
 }
 
 /** Closes a resource at the end of the work. */
@@ -88,30 +89,26 @@ type Closing = <T extends { close(): Promise<void> }>(resource: T) => T;
  * @throws TransferError, ServiceError, BackendUnusable; the signal's reason
  */
 export async function copy(from: Installation, to: Installation, options: TransferOptions): Promise<Copied> {
-  const ends = { from, to, shared: { catalog: isSameCatalog(from, to), store: isSameStore(from, to) } };
-  if (ends.shared.catalog && ends.shared.store) {
+  const { isBackup } = options;
+  const shared = { catalog: isSameCatalog(from, to), store: isSameStore(from, to) };
+  if (shared.catalog && shared.store) {
     throw new TransferError('same_place', `Source and target are the same: ${await displayNameOf(from)}.`);
   }
   requireExisting(from);
+  const hasNext = !shared.catalog && to.databaseUrl === undefined;
+  const next = hasNext ? join(requireFolder(to.dataFolder), NEXT_CATALOG) : undefined;
+  const ends = { from, to, shared, next };
   await prepareFolder(ends, options);
   return withClosing(async (closing) => {
     if (to.dataFolder !== undefined) closing(lockDataFolder(to.dataFolder));
-    if (from.dataFolder !== undefined && !options.isBackup && !isSameFolder(from, to)) {
-      closing(lockDataFolder(from.dataFolder));
-    }
-    const next = nextCatalogOf(ends);
+    if (from.dataFolder !== undefined && !isBackup && !isSameFolder(from, to)) closing(lockDataFolder(from.dataFolder));
     if (next !== undefined) closing({ close: () => removeCatalog(next) });
-    const stores = ends.shared.store ? undefined : await openStores(ends, options, closing);
+    const stores = shared.store ? undefined : await openStores(ends, options, closing);
     const copied = await copyUntilComplete(ends, stores, options);
     if (next !== undefined) await replaceCatalog(next, catalogOf(to));
-    return { ...copied, removedFiles: options.isBackup ? await removeUnreferenced(to) : 0, shared: ends.shared };
+    const removedFiles = isBackup && stores !== undefined ? await removeUnreferenced(catalogOf(to), stores.to) : 0;
+    return { ...copied, removedFiles, shared };
   });
-}
-
-/** Where the catalog of the target is written; `undefined` if it is a database, or stays. */
-function nextCatalogOf({ to, shared }: Ends): string | undefined {
-  if (shared.catalog || to.databaseUrl !== undefined) return undefined;
-  return join(requireFolder(to.dataFolder), NEXT_CATALOG);
 }
 
 /** The path of a catalog that is a file. */
@@ -164,26 +161,30 @@ async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }
 }
 
 async function openStores({ from, to }: Ends, options: TransferOptions, closing: Closing): Promise<BlobStores> {
-  const open = ({ dataFolder = '', blobs }: Installation) => {
-    // A copy makes no links.
-    const location = blobs.kind === 'disk' ? blobs : { ...blobs, isPresigned: false };
-    return openBlobs({ ...options, dataFolder, blobs: location }, (level, _facts, message) => {
-      if (level === 'warn') options.onWarning?.(message);
-    });
-  };
-  const target = closing(await open(to));
-  if (from.blobs.kind === 'disk') {
-    const { blobs } = dataFolderPaths(requireFolder(from.dataFolder));
-    return { from: closing(DiskBlobs.readOnly(blobs)), to: target };
-  }
-  const source = closing(await open(from));
-  if (to.blobs.kind === 'disk') return { from: source, to: target };
-  const { areOnePlace } = await import('../../storage/blobs/s3/probe.js');
-  if (!(await areOnePlace(target, source, options.signal))) return { from: source, to: target };
+  const { signal, spoolFolder } = options;
+  const { dataFolder = '', blobs } = to;
+  // A copy makes no links.
+  const location = blobs.kind === 'disk' ? blobs : { ...blobs, isPresigned: false };
+  const target = closing(await openBlobs({ dataFolder, blobs: location, spoolFolder }, () => {}));
+  const source = closing(await openBlobReader({ dataFolder: from.dataFolder ?? '', blobs: from.blobs }));
+  const areBuckets = from.blobs.kind !== 'disk' && blobs.kind !== 'disk';
+  if (!areBuckets || !(await areOnePlace(target, source, signal))) return { from: source, to: target };
   // Nothing would be copied, and the old files, which a person deletes after a migration, are the new ones.
-  const bucket = await displayNameOf({ dataFolder: undefined, databaseUrl: undefined, blobs: to.blobs });
+  const bucket = await displayNameOf({ dataFolder: undefined, databaseUrl: undefined, blobs });
   const message = `Source and target name one bucket in two ways: what is stored in ${bucket} of the target is also in that of the source. To leave the files where they are, name it in the same way in both.`;
   throw new TransferError('same_place', message);
+}
+
+/** Whether two buckets are one, although they are named differently, such as by two endpoints. */
+async function areOnePlace(one: BlobStore, other: BlobReader, signal: AbortSignal): Promise<boolean> {
+  const key = `.staging/${randomUUID()}`;
+  const staged = await one.stage(Readable.from([]), { key, limit: { bytes: 0, message: '' }, signal });
+  try {
+    await staged.commit();
+    return (await other.find([key])).has(key);
+  } finally {
+    await one.delete([key]);
+  }
 }
 
 /**
@@ -196,7 +197,7 @@ async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, opt
   for (;;) {
     const copied = await withClosing(async (closing) => {
       const catalogs = await openCatalogs(ends, closing);
-      await requireOwnTarget(ends, catalogs, options);
+      await requireOwnTarget(ends, catalogs, { ...options, stores });
       const { source } = catalogs;
       const extent = await storedTotals(source);
       const blobs = stores && (await copyBlobs(referencedBlobs(source.query), stores, { ...options, extent }));
@@ -221,9 +222,7 @@ interface Catalogs {
   readonly target: Database;
 }
 
-async function openCatalogs(ends: Ends, closing: Closing): Promise<Catalogs> {
-  const { from, to, shared } = ends;
-  const next = nextCatalogOf(ends);
+async function openCatalogs({ from, to, shared, next }: Ends, closing: Closing): Promise<Catalogs> {
   if (next !== undefined) await removeCatalog(next);
   if (next !== undefined && from.databaseUrl === undefined) {
     await snapshotCatalog(catalogOf(from), next);
@@ -237,7 +236,11 @@ async function openCatalogs(ends: Ends, closing: Closing): Promise<Catalogs> {
 }
 
 /** @throws TransferError `not_found` if there is nothing to copy, `occupied` if the target belongs to another installation */
-async function requireOwnTarget({ from, to, shared }: Ends, { source, target }: Catalogs, options: TransferOptions) {
+async function requireOwnTarget(
+  { from, to }: Ends,
+  { source, target }: Catalogs,
+  { stores, isBackup, signal }: TransferOptions & { stores: BlobStores | undefined },
+): Promise<void> {
   if (await isEmptyCatalog(source)) {
     throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
   }
@@ -245,12 +248,12 @@ async function requireOwnTarget({ from, to, shared }: Ends, { source, target }: 
     const advice = 'Name an empty target, or name a database that stays in the same way in both.';
     throw new TransferError('occupied', `${await displayNameOf(to)} already holds a catalog. ${advice}`);
   }
-  if (options.isBackup) return claimFolder(requireFolder(to.dataFolder), source);
-  if (shared.store) return;
+  if (isBackup) return claimFolder(requireFolder(to.dataFolder), source);
+  if (stores === undefined) return;
   // A verification of the target with `--repair` would remove the files of the other installation.
-  for await (const { objects } of unreferencedBy(source, to)) {
-    options.signal.throwIfAborted();
-    const [other] = objects;
+  for await (const page of stores.to.objects()) {
+    signal.throwIfAborted();
+    const [other] = await unreferencedIn(page, source);
     if (other === undefined) continue;
     const message = `${await displayNameOf(to)} already holds files that the source does not name, such as ${other.name}. They may be those of another installation. Name an empty folder, bucket or prefix. If an interrupted run has left them, and they were deleted in the source since then, remove them first.`;
     throw new TransferError('occupied', message);
@@ -302,25 +305,26 @@ async function recordLost(database: Database, { fileId, filename, reason }: Lost
   await recordBytes(file, errorIn(filename, 'BYTES_LOST', message), dependencies);
 }
 
-/** Removes the files that a backup no longer names. @returns how many */
-async function removeUnreferenced(backup: Installation): Promise<number> {
-  return withClosing(async (closing) => {
-    const database = closing(await openSqlite(catalogOf(backup), { isSingleFile: true }));
-    let removed = 0;
-    for await (const { objects, inventory } of unreferencedBy(database, backup)) {
-      for (const object of objects) await inventory.remove(object);
-      removed += objects.length;
+/** Removes the blobs and thumbnails that a backup no longer names. @returns how many */
+async function removeUnreferenced(catalog: string, blobs: BlobStore): Promise<number> {
+  const database = await openSqlite(catalog, { isSingleFile: true });
+  let removed = 0;
+  try {
+    for await (const page of blobs.objects()) {
+      const unreferenced = await unreferencedIn(page, database);
+      for (const object of unreferenced) await blobs.remove(object);
+      removed += unreferenced.length;
     }
-    return removed;
-  });
+  } finally {
+    await database.close();
+  }
+  return removed;
 }
 
-/** Yields the blobs and thumbnails in the store of an installation that a catalog does not name, in pages. */
-async function* unreferencedBy(catalog: Database, { dataFolder = '', blobs }: Installation) {
-  const inventory = await openInventory({ dataFolder, blobs });
-  try {
-    for await (const page of inventory.objects()) yield { objects: await unreferencedIn(page, catalog), inventory };
-  } finally {
-    await inventory.close();
-  }
+/** The blobs and thumbnails of a page that a catalog does not name. */
+async function unreferencedIn(page: readonly StoredObject[], catalog: Database): Promise<StoredObject[]> {
+  const stored = page.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail');
+  const ids = stored.flatMap(({ fileId }) => fileId ?? []);
+  const named = await datasetsOfBlobs(catalog, ids);
+  return stored.filter(({ fileId }) => fileId === undefined || !named.has(fileId));
 }

@@ -135,13 +135,11 @@ export class UploadLease {
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
     const options = { accountId: this.accountId, role: this.#role, signal, maxSeconds: rules.maxInlineSeconds };
-    const inspected = await inspectFile(this.#dependencies, { content, sizeBytes, filename }, options).catch(
-      async (error) => {
-        await staged.discard();
-        throw error;
-      },
-    );
-    const { inspection, isComplete } = inspected;
+    const inspecting = inspectFile(this.#dependencies, { content, sizeBytes, filename }, options);
+    const { inspection, isComplete } = await inspecting.catch(async (error) => {
+      await staged.discard();
+      throw error;
+    });
     if (!inspection.ok) {
       await staged.discard();
       return this.reject(inspection.problem);
@@ -151,19 +149,16 @@ export class UploadLease {
     const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
     if (isComplete) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
     const { condition, author } = this.file.upload;
-    return this.#record({
-      state: 'received',
-      ...bytes,
-      receivedAt: now(),
-      ...(condition !== undefined && { condition }),
-      ...(author !== undefined && { author }),
-    });
+    const origin = { ...(condition && { condition }), ...(author && { author }) };
+    return this.#record({ state: 'received', ...bytes, receivedAt: now(), ...origin });
   }
 
-  /** Records the upload as rejected. @throws ServiceError `invalid_content` */
+  /** Records the upload as rejected. @throws ServiceError `invalid_content`; `link_withdrawn` and `unavailable` as `finalize` */
   async reject(problem: ErrorProblem): Promise<never> {
     const rejected = { state: 'rejected', problem, finalizedAt: this.#dependencies.now() } as const;
-    await this.#change((group) => reject(group, this.#holder, rejected), { mayHaveBlobs: false });
+    const change = this.#change((group) => reject(group, this.#holder, rejected), { mayHaveBlobs: false });
+    // Another holder may be reading the same bytes, and judges them.
+    if ((await change) === undefined) throw this.#lost(await this.#currentFile());
     throw new ServiceError('invalid_content', problem.message);
   }
 
@@ -213,13 +208,19 @@ export class UploadLease {
       }
     }
     if (failure !== undefined) throw failure;
+    throw this.#lost(file);
+  }
+
+  /** @param file the file now */
+  #lost(file: DatasetFile | undefined): ServiceError {
+    const { filename, upload } = this.file;
     // Cleanup removes a direct upload whose lease has expired, with its file.
-    const isCleanedUp = this.file.upload.via === 'direct' && this.#until <= this.#dependencies.now();
+    const isCleanedUp = upload.via === 'direct' && this.#until <= this.#dependencies.now();
     if (file === undefined && !isCleanedUp) {
-      const message = `${complete.filename} or its dataset was deleted during the upload, so the file was not stored.`;
-      throw new ServiceError('link_withdrawn', message);
+      const message = `${filename} or its dataset was deleted during the upload, so the file was not stored.`;
+      return new ServiceError('link_withdrawn', message);
     }
-    throw new ServiceError('unavailable', `The upload of ${complete.filename} stalled and was ended. Send it again.`);
+    return new ServiceError('unavailable', `The upload of ${filename} stalled and was ended. Send it again.`);
   }
 
   /** Reads the file in a change that writes nothing: it waits for earlier changes, the one whose outcome is unknown included. */

@@ -97,9 +97,15 @@ export class Uploads {
     const isPresigned = blobs.presigning !== undefined;
     const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
     const via = isPresigned ? 'presigned' : 'link';
-    const conditional = condition !== undefined && { condition };
     const lease = { leaseUntil: null, leaseToken: null };
-    const upload = { via, expectedBytes: sizeBytes, ...conditional, author, expiresAt, ...lease } as const;
+    const upload = {
+      via,
+      expectedBytes: sizeBytes,
+      ...(condition && { condition }),
+      author,
+      expiresAt,
+      ...lease,
+    } as const;
     return this.#pendingFile(key, filename, { createdAt, upload });
   }
 
@@ -145,22 +151,14 @@ export class Uploads {
     const createdAt = now();
     const expiresAt = createdAt + rules.leaseDuration;
     const token = newId();
+    const lease = { leaseUntil: expiresAt, leaseToken: token };
     const file = this.#pendingFile(key, filename, {
       createdAt,
-      upload: {
-        via: 'direct',
-        expectedBytes: null,
-        ...(condition !== undefined && { condition }),
-        author,
-        expiresAt,
-        leaseUntil: expiresAt,
-        leaseToken: token,
-      },
+      upload: { via: 'direct', expectedBytes: null, ...(condition && { condition }), author, expiresAt, ...lease },
     });
     const dataset = await catalog.reserveDirect({ accountId: key.accountId, file });
     if (dataset === undefined) throw datasetNotFound(key.id);
-    const { accountId, role } = dataset;
-    return new UploadLease(this.#dependencies, file, { token, until: expiresAt, accountId, role });
+    return new UploadLease(this.#dependencies, file, { token, until: expiresAt, ...dataset });
   }
 
   /**

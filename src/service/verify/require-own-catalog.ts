@@ -1,8 +1,7 @@
 import { BackendUnusable } from '../../storage/backend-unusable.js';
-import type { BlobInventory } from '../../storage/blobs/blobs.js';
+import type { BlobReader } from '../../storage/blobs/blobs.js';
 import { linkKeyOf } from '../../storage/catalog/copy-catalog.js';
 import type { Database } from '../../storage/database/database.js';
-import { openInventory } from '../../storage/open-blobs.js';
 
 /**
  * Requires that a catalog which was never served, and has no dataset, has an empty store. Otherwise its database was lost or
@@ -10,13 +9,9 @@ import { openInventory } from '../../storage/open-blobs.js';
  *
  * @throws BackendUnusable
  */
-export async function requireOwnCatalog(
-  database: Database,
-  location: Parameters<typeof openInventory>[0],
-): Promise<void> {
+export async function requireOwnCatalog(database: Database, blobs: BlobReader): Promise<void> {
   if (!(await isNew(database))) return;
-  const inventory = await openInventory(location);
-  const name = await firstBlobOf(inventory).finally(() => inventory.close());
+  const name = await firstBlobOf(blobs);
   // Another instance may have been started first.
   if (name === undefined || !(await isNew(database))) return;
   throw new BackendUnusable(
@@ -30,8 +25,8 @@ async function isNew(database: Database): Promise<boolean> {
   return (await database.query.selectFrom('dataset').select('id').limit(1).executeTakeFirst()) === undefined;
 }
 
-async function firstBlobOf(inventory: BlobInventory): Promise<string | undefined> {
-  for await (const objects of inventory.objects()) {
+async function firstBlobOf(blobs: BlobReader): Promise<string | undefined> {
+  for await (const objects of blobs.objects()) {
     const blob = objects.find(({ kind }) => kind === 'blob');
     if (blob !== undefined) return blob.name;
   }

@@ -1,20 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { type BlobReader, blobKeyOf, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
 import { storedTotals } from '../../storage/catalog/copy-catalog.js';
 import { openCatalog, type OpenCatalog } from '../../storage/catalog/open-catalog.js';
 import {
   blobsToVerify,
+  datasetsOfBlobs,
   enqueueVerification,
   type FileWithProblem,
   filesWithProblems,
 } from '../../storage/catalog/store-verification.js';
-import { openInventory } from '../../storage/open-blobs.js';
+import { Trash } from '../../storage/catalog/trash.js';
+import type { Database } from '../../storage/database/database.js';
+import { openBlobReader } from '../../storage/open-blobs.js';
 import { hasDisappeared } from '../check/fetch-intact.js';
+import { verifyBlobJob } from '../jobs/check-jobs.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { type Installation, requireExisting, requireFolder, TransferError } from '../transfer/installation.js';
-import { type ListedStore, listStore, type StrayContext, type StrayObject, straysIn } from './find-strays.js';
-import { verifyBlobJob } from './verify-blob-job.js';
 
 /** Enough to hide the latency of a request to a bucket. */
 const READS_AT_ONCE = 8;
@@ -26,6 +29,20 @@ const POLL_INTERVAL_MS = 200;
 
 /** If a store has none of this many files, or a catalog names none of this many objects, the two may not belong together. */
 const MIN_FILES_FOR_DOUBT = 10;
+
+/** A file in flight to the store is younger. Older ones are removed when a server starts. */
+const MAX_FLIGHT_MS = 24 * 60 * 60 * 1000;
+
+/** Something in the store that neither a file nor the trash names: `foreign` if trainyard gives no such name. */
+export interface StrayObject {
+  readonly kind: 'orphaned' | 'unfinished' | 'foreign';
+  readonly object: StoredObject;
+}
+
+interface StrayContext {
+  readonly database: Database;
+  readonly inventory: BlobReader;
+}
 
 export interface StoreProgress {
   readonly objects: number;
@@ -71,7 +88,7 @@ export async function verifyStore(installation: Installation, options: VerifySto
   const dataFolder = requireFolder(folder);
   const opened = await openCatalog({ ...installation, dataFolder, blobGrace: options.blobGrace });
   try {
-    const inventory = await openInventory({ ...installation, dataFolder });
+    const inventory = await openBlobReader({ ...installation, dataFolder });
     try {
       return await verify({ ...opened, inventory }, options);
     } finally {
@@ -83,13 +100,24 @@ export async function verifyStore(installation: Installation, options: VerifySto
 }
 
 async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOptions): Promise<VerifiedStore> {
-  const { repairs, signal, onProgress } = options;
+  const { signal, onProgress } = options;
   const { files, bytes } = await storedTotals(store.database);
-  const progress = { objects: 0, files: 0, totalFiles: files };
-  const listed = await listStore(store, { signal, onObjects: (objects) => onProgress({ ...progress, objects }) });
-  requireSameInstallation(listed, files);
-  const strays = repairs ? await removeStrays(listed.strays, store, options) : listed.strays;
-  const { objects } = listed;
+  const found: StrayObject[] = [];
+  let [objects, explained] = [0, 0];
+  for await (const page of store.inventory.objects()) {
+    signal.throwIfAborted();
+    const strays = await straysIn(page, store);
+    found.push(...strays);
+    objects += page.length;
+    explained += page.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail').length - orphanedIn(strays);
+    onProgress({ objects, files: 0, totalFiles: files });
+  }
+  if (explained === 0) requireFew({ files, orphaned: orphanedIn(found) });
+  const strays: VerifiedStore['strays'][number][] = [];
+  for (const stray of found) {
+    signal.throwIfAborted();
+    strays.push(options.repairs ? { ...stray, repair: await removeStray(stray, store, options.blobGrace) } : stray);
+  }
   await verifyBlobs(store, {
     signal,
     onRemaining: (count) => onProgress({ objects, files: Math.max(files - count, 0), totalFiles: files }),
@@ -100,38 +128,60 @@ async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOpt
   return { files, bytes, objects, lost, strays };
 }
 
-/** @throws TransferError `lost` */
-function requireSameInstallation({ explained, strays }: ListedStore, files: number): void {
-  if (explained > 0) return;
+const orphanedIn = (strays: readonly StrayObject[]) => strays.filter(({ kind }) => kind === 'orphaned').length;
+
+/** Many files, and none of them in the store, or the reverse, are of two installations. @throws TransferError `lost` */
+function requireFew({ files, orphaned }: { files: number; orphaned: number }): void {
   if (files >= MIN_FILES_FOR_DOUBT) {
     const message =
       'The store has none of the files that the catalog names. It may be another store, or a disk that is not mounted. Check --data, DATABASE_URL and BLOBS_URL.';
     throw new TransferError('lost', message);
   }
-  if (strays.filter(({ kind }) => kind === 'orphaned').length >= MIN_FILES_FOR_DOUBT) {
+  if (orphaned >= MIN_FILES_FOR_DOUBT) {
     const message =
       'The catalog names none of the files in the store. It may be another catalog, or an empty one. Check --data, DATABASE_URL and BLOBS_URL.';
     throw new TransferError('lost', message);
   }
 }
 
-async function removeStrays(
-  strays: readonly StrayObject[],
-  context: StrayContext,
-  { blobGrace, signal }: VerifyStoreOptions,
-): Promise<(StrayObject & { repair: Repair })[]> {
-  const changedBy = Date.now() - blobGrace / 1000;
-  const removed: (StrayObject & { repair: Repair })[] = [];
-  for (const stray of strays) {
-    signal.throwIfAborted();
-    removed.push({ ...stray, repair: await removeStray(stray, context, changedBy) });
+const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
+  blob: 'orphaned',
+  thumbnail: 'orphaned',
+  temporary: 'unfinished',
+  foreign: 'foreign',
+};
+
+/**
+ * The objects that are strays. The store is read before the catalog, and a service writes the row of a file before its bytes: so an
+ * object without a row is none of an upload that is beginning. The catalog is read in the order in which files move: captions that
+ * are saved together from the trash to the files, and all files from there to the history or to the trash.
+ */
+export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
+  const { database, inventory } = context;
+  const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
+  const trash = new Trash(database);
+  const before = await trash.keysOf(ids);
+  const datasets = await datasetsOfBlobs(database, ids);
+  const trashed = new Set([...before, ...(await trash.keysOf(ids))]);
+  const trashedIds = new Set([...trashed].map((key) => key.slice(key.indexOf('/') + 1)));
+  const isNamed = ({ fileId: id = '', kind, datasetId, changedAt }: StoredObject): boolean => {
+    if (kind === 'temporary') return changedAt >= Date.now() - MAX_FLIGHT_MS;
+    if (datasetId === undefined ? trashedIds.has(id) : trashed.has(blobKeyOf({ id, datasetId }))) return true;
+    const found = datasets.get(id);
+    return found !== undefined && (datasetId ?? found) === found;
+  };
+  const strays: StrayObject[] = [];
+  for (const object of objects) {
+    // A service may have deleted it meanwhile.
+    if (!isNamed(object) && (await inventory.has(object))) strays.push({ kind: STRAY_KINDS[object.kind], object });
   }
-  return removed;
+  return strays;
 }
 
-async function removeStray({ kind, object }: StrayObject, context: StrayContext, changedBy: number): Promise<Repair> {
+/** @param blobGrace how long a service may still need an object */
+async function removeStray({ kind, object }: StrayObject, context: StrayContext, blobGrace: Micros): Promise<Repair> {
   if (kind === 'foreign') return { deed: 'left', reason: 'trainyard did not make it; remove it by hand' };
-  if (object.changedAt > changedBy) {
+  if (object.changedAt > Date.now() - blobGrace / 1000) {
     return { deed: 'left', reason: 'it is younger than --blob-grace-seconds; a service may be using it' };
   }
   // A service may have changed it since the listing.

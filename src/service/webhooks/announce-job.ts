@@ -1,5 +1,4 @@
 import type { Micros } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import { announce, announcedOf } from '../../storage/catalog/webhooks/announcements.js';
 import { eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
@@ -18,6 +17,8 @@ const MAX_PAYLOAD_BYTES = 20_000;
 /** Of a FAILED dataset. */
 const MAX_PROBLEMS = 10;
 
+export type AnnounceDependencies = Pick<ServiceDependencies, 'catalog' | 'now' | 'newId' | 'rules'>;
+
 export interface AnnounceOptions {
   readonly database: Database;
   readonly datasets: Pick<DatasetService, 'view'>;
@@ -30,7 +31,7 @@ export interface AnnounceOptions {
  * grace. The transaction that changes a dataset enqueues this job; the key is the id of the dataset.
  */
 export function announceJob(
-  { catalog, now, newId, rules }: Pick<ServiceDependencies, 'catalog' | 'now' | 'newId' | 'rules'>,
+  { catalog, now, newId, rules }: AnnounceDependencies,
   { database, datasets, toWire }: AnnounceOptions,
 ): JobHandler {
   const run = async (key: DatasetKey): Promise<JobEnd> => {
@@ -45,8 +46,8 @@ export function announceJob(
     if (at < quietAt) return { dueAt: quietAt };
     const before = await announcedOf(database.query, key.id);
     if (before === status) return end;
-    const view = await datasets.view(key).catch(ignoreDeletion);
-    if (view === undefined) return 'done';
+    // A dataset that was deleted meanwhile fails here, and is not found when the job runs again.
+    const view = await datasets.view(key);
     if (view.status !== status || view.dataset.version !== dataset.version) return { dueAt: now() };
     const after = status === 'READY' ? `READY ${view.digest}` : status;
     if (after === before) return end;
@@ -80,8 +81,4 @@ function readyOrFailedPayload(
 /** The id of a delivery, which is the `webhook-id` of its requests. */
 export function messageId(newId: () => string): string {
   return `msg_${newId()}`;
-}
-
-function ignoreDeletion(error: unknown): undefined {
-  if (!(error instanceof ServiceError && error.code === 'dataset_not_found')) throw error;
 }

@@ -1,11 +1,36 @@
 import type { Readable } from 'node:stream';
 import { ServiceError } from '../../dataset/errors.js';
 
+/** What a blob store has, for reads beside a running service. It writes nothing except through `remove`. */
+export interface BlobReader {
+  /**
+   * Opens a blob for reading; `undefined` if there is none.
+   *
+   * @throws BlobChanged if the blob does not have the `version`, BlobDamaged if it is no file or ends before the range does,
+   * both perhaps from the stream; ServiceError `unavailable`
+   */
+  read(key: string, options?: ReadOptions): Promise<Readable | undefined>;
+
+  /** Finds which of these blobs of one dataset exist, by key; costs much less than reading them. */
+  find(keys: readonly string[]): Promise<Map<string, FoundBlob>>;
+
+  /** Lists everything in the store, in pages. */
+  objects(): AsyncGenerator<readonly StoredObject[]>;
+
+  /** True if the object is still there, unchanged. */
+  has(object: StoredObject): Promise<boolean>;
+
+  /** Removes an object; a missing one is not an error. */
+  remove(object: StoredObject): Promise<void>;
+
+  close(): Promise<void>;
+}
+
 /**
  * Stores immutable blobs under keys that are never reused. Each blob that the catalog references is complete and durable;
  * a blob that it does not reference is an orphan.
  */
-export interface BlobStore {
+export interface BlobStore extends BlobReader {
   /**
    * Receives a body, which can then be inspected before `commit` stores it under this key. Memory does not grow with the
    * body. The body is not read until there is space for it.
@@ -16,23 +41,12 @@ export interface BlobStore {
   stage(body: Readable, options: StageOptions): Promise<StagedBlob>;
 
   /**
-   * Opens a blob for reading; `undefined` if there is none.
-   *
-   * @throws BlobChanged if the blob does not have the `version`, BlobDamaged if it is no file or ends before the range does,
-   * both perhaps from the stream; ServiceError `unavailable`
-   */
-  read(key: string, options?: ReadOptions): Promise<Readable | undefined>;
-
-  /**
    * Reads a whole blob once, so that the caller can inspect it as a local file; `undefined` if there is none. The caller must
    * call `discard`.
    *
    * @throws as `stage` and `read`
    */
-  fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined>;
-
-  /** Finds which of these blobs of one dataset exist, by key; costs much less than reading them. */
-  find(keys: readonly string[]): Promise<Map<string, FoundBlob>>;
+  fetch(key: string, options: FetchOptions): Promise<MeasuredBlob | undefined>;
 
   /** Deletes blobs; a missing one is not an error. @throws BlobsNotDeleted if some of them can't be, once the others are */
   delete(keys: readonly string[]): Promise<void>;
@@ -45,8 +59,6 @@ export interface BlobStore {
    * machine has it, since its calls may take as long as their deadline.
    */
   abort?(): void;
-
-  close(): Promise<void>;
 
   /** The path of a blob, if the store keeps blobs as local files. */
   readonly pathOf?: (key: string) => string;
@@ -70,14 +82,21 @@ export interface ByteLimit {
   readonly message: string;
 }
 
-export interface StageOptions {
-  readonly key: string;
+interface ReceiveOptions {
   readonly limit: ByteLimit;
-  /** The largest size that the body can have, by default that of the limit. */
-  readonly atMostBytes?: number | undefined;
   /** The account that the bytes are for, which may use a part of the space for bytes in flight; absent for work of the operator. */
   readonly accountId?: string | undefined;
   readonly signal: AbortSignal;
+}
+
+export interface StageOptions extends ReceiveOptions {
+  readonly key: string;
+  /** The largest size that the body can have, by default that of the limit. */
+  readonly atMostBytes?: number | undefined;
+}
+
+export interface FetchOptions extends ReceiveOptions {
+  readonly version?: string | null | undefined;
 }
 
 export interface ReadOptions {
@@ -87,35 +106,30 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface FetchOptions extends Pick<StageOptions, 'limit' | 'accountId' | 'signal'> {
-  readonly version?: string | null | undefined;
-}
-
 /** The local file that has all bytes of a blob. */
 export interface BlobContent {
   readonly path: string;
 }
 
 /** The facts about a blob that a store knows without reading it. */
-export type FoundBlob = Pick<FetchedBlob, 'sizeBytes' | 'version'>;
+export interface FoundBlob {
+  readonly sizeBytes: number;
+  /** The store's identifier of these bytes, such as an ETag; `null` for a store without one. */
+  readonly version: string | null;
+}
 
-/** The facts about a blob whose bytes have been read completely. */
+/** A blob whose bytes have been read completely. */
 export interface MeasuredBlob {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
-  /** The store's identifier of these bytes, such as an ETag; `null` for a store without one. */
-  readonly version: string | null;
+  /** Valid until `discard` or `commit`. */
+  readonly content: BlobContent;
   discard(): Promise<void>;
 }
 
-export interface FetchedBlob extends MeasuredBlob {
-  /** Valid until `discard` or `commit`. */
-  readonly content: BlobContent;
-}
-
 /** A body that has been received completely. The caller must call `commit` or `discard`. */
-export interface StagedBlob extends Omit<FetchedBlob, 'version'> {
+export interface StagedBlob extends MeasuredBlob {
   /**
    * Stores the bytes durably under their key.
    *
@@ -233,23 +247,6 @@ export interface StoredObject {
  * - `foreign`: has no name that trainyard gives
  */
 export type ObjectKind = 'blob' | 'thumbnail' | 'temporary' | 'foreign';
-
-/** Everything in a blob store, for a check beside a running service. It writes nothing except through `remove`. */
-export interface BlobInventory {
-  /** Reads a whole blob and keeps nothing of it; `undefined` if there is none. @throws as `BlobStore.fetch` */
-  fetch(key: string, options: FetchOptions): Promise<MeasuredBlob | undefined>;
-
-  /** Lists everything in pages. */
-  objects(): AsyncGenerator<readonly StoredObject[]>;
-
-  /** True if the object is still there, unchanged. */
-  has(object: StoredObject): Promise<boolean>;
-
-  /** Removes an object; a missing one is not an error. */
-  remove(object: StoredObject): Promise<void>;
-
-  close(): Promise<void>;
-}
 
 /** The file that the name of a blob or of its thumbnail stands for; `undefined` for other names. */
 export function parseBlobName(name: string): Pick<StoredObject, 'kind' | 'fileId'> | undefined {

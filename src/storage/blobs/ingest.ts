@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
-import type { ByteLimit } from './blobs.js';
+import type { BlobReader, ByteLimit, FetchOptions, MeasuredBlob } from './blobs.js';
 
 /** Of the chunks that arrive during a write; when there are more, no further one is read. */
 const WRITE_BYTES = 512 * 1024;
@@ -24,9 +24,9 @@ export class Meter {
     this.#hash.update(chunk);
   }
 
-  /** The SHA-256 of all bytes, lower-case hexadecimal. Call it once, at the end. */
-  digest(): string {
-    return this.#hash.digest('hex');
+  /** Size and SHA-256 of all bytes, lower-case hexadecimal. Call it once, at the end. */
+  facts(): { sizeBytes: number; sha256: string } {
+    return { sizeBytes: this.bytes, sha256: this.#hash.digest('hex') };
   }
 }
 
@@ -61,14 +61,24 @@ async function forEachChunk(
   }
 }
 
+/** Reads a whole blob and keeps nothing of it; `undefined` if there is none. @throws as `BlobStore.fetch` */
+export async function measureBlob(
+  blobs: Pick<BlobReader, 'read'>,
+  key: string,
+  options: FetchOptions,
+): Promise<Omit<MeasuredBlob, 'content'> | undefined> {
+  const body = await blobs.read(key, options);
+  return body && { ...(await measure(body, options)), discard: async () => {} };
+}
+
 /** Reads a stream to its end. @throws the signal's reason; ServiceError `too_large` */
-export async function measure(
+async function measure(
   body: Readable,
   { limit, signal }: { limit: ByteLimit; signal: AbortSignal },
 ): Promise<{ sizeBytes: number; sha256: string }> {
   const meter = new Meter(limit);
   await forEachChunk(body, { meter, signal }, () => undefined);
-  return { sizeBytes: meter.bytes, sha256: meter.digest() };
+  return meter.facts();
 }
 
 /**

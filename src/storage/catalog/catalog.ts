@@ -1,12 +1,11 @@
 import { withTimeout } from '../../abort-signals.js';
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { stemOf } from '../../dataset/media.js';
+import { endReservations } from '../../dataset/upload-transitions.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { FairQueue } from '../fair-queue.js';
 import type { Database } from '../database/database.js';
-import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import { readStoredFiles } from './pairs/dataset-rows.js';
+import { type AccountLimits, expiredReservations, NO_LIMITS } from './accounts/account-usage.js';
 import {
   addDataset,
   type ChangedDatasetKey,
@@ -32,18 +31,14 @@ import { type DatasetRecord, datasetRecordOf, fileOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
-  lastReservedPresigned,
   type FilePage,
-  hasDataset,
   IS_PENDING,
-  insertAll,
-  ROWS_PER_STATEMENT,
-  rowChunksOf,
+  IS_PRESIGNED,
   rowsOf,
   storedAfter,
   storedFilesNamed,
 } from './statements.js';
-import { trashDeleted } from './trash-deleted.js';
+import { Trash } from './trash.js';
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -71,6 +66,7 @@ export class Catalog {
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
+  readonly trash: Trash;
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #reads = new FairQueue(READS_AT_ONCE);
@@ -82,17 +78,17 @@ export class Catalog {
     this.#db = db;
     this.limits = limits;
     this.revisions = new Revisions(db);
+    this.trash = new Trash(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
-    this.#changeOptions = { blobGrace, captionGrace, limits, notification: notifyInstances };
+    const { changes } = this;
+    this.#changeOptions = { blobGrace, captionGrace, limits, changes, notification: notifyInstances };
     this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
-    this.links = new Links(db, { changes: this.changes, captionGrace, notification: notifyInstances });
+    this.links = new Links(db, this.#changeOptions);
   }
 
-  /** @throws ServiceError `name_taken`, `quota_exceeded` */
-  async createDataset(dataset: NewDataset): Promise<Dataset> {
-    const created = await addDataset(this.#db, dataset, this.#changeOptions);
-    this.changes.announce({ datasetId: dataset.id });
-    return created;
+  /** See `addDataset`. */
+  createDataset(dataset: NewDataset): Promise<Dataset> {
+    return addDataset(this.#db, dataset, this.#changeOptions);
   }
 
   /** A dataset with its links. One that has some may take a read of all its files and theirs after a change: see `record`. */
@@ -120,11 +116,6 @@ export class Catalog {
     return this.#db.query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
   }
 
-  /** The name of a dataset, and its stored files as if they had no warnings, unordered. */
-  storedFilesOf(key: DatasetKeyOfAccount): Promise<{ name: string; files: StoredFile[] } | undefined> {
-    return this.readMany(key.accountId, () => readStoredFiles(this.#db, key));
-  }
-
   /** A dataset with its files and its links. */
   contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
     return this.readMany(key.accountId, () => this.#linkedDatasets.contents(key));
@@ -150,16 +141,8 @@ export class Catalog {
     return rows.map(fileOf);
   }
 
-  async storedFile(key: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {
-    const row = await this.#db.query
-      .selectFrom('file')
-      .selectAll()
-      .where('dataset_id', '=', key.datasetId)
-      .where('stem', '=', stemOf(key.filename))
-      .where('filename', '=', key.filename)
-      .where('state', '=', 'stored')
-      .executeTakeFirst();
-    return row && (fileOf(row) as StoredFile);
+  async storedFile({ datasetId, filename }: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {
+    return (await this.storedFiles({ datasetId, filenames: [filename] }))[0];
   }
 
   /** A page of stored files, ordered by name as the database sorts text: SQLite by bytes, Postgres by its collation. */
@@ -175,111 +158,70 @@ export class Catalog {
 
   /** A file in any state, by the id in links and blob keys. */
   async file(id: string): Promise<DatasetFile | undefined> {
-    const row = await this.#files().selectAll().where('id', '=', id).executeTakeFirst();
+    const row = await this.#db.query.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
     return row && fileOf(row);
-  }
-
-  #files() {
-    return this.#db.query.selectFrom('file').where(hasDataset('file'));
   }
 
   /** Pending uploads whose lease expired at or before `until`. */
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
-    const select = this.#files().selectAll().where('lease_until', '<=', until).where('state', '=', IS_PENDING);
-    return (await select.execute()).map((row) => fileOf(row) as PendingFile);
+    const leased = this.#db.query.selectFrom('file').selectAll().where('lease_until', '<=', until);
+    return (await leased.where('state', '=', IS_PENDING).execute()).map((row) => fileOf(row) as PendingFile);
+  }
+
+  /** Ends reservations by links that expired before their bytes arrived: they count no longer. */
+  async endReservations(now: Micros): Promise<void> {
+    const names = new Map<string, string[]>();
+    for (const { dataset_id: id, filename } of await expiredReservations(this.#db.query, now).execute()) {
+      names.set(id, [...(names.get(id) ?? []), filename]);
+    }
+    for (const [datasetId, filenames] of names) {
+      const change = { datasetId, filenames, now, isActivity: false, isDurable: false };
+      await this.change(change, (group) => endReservations(group, now));
+    }
   }
 
   /** When the last pending presigned upload of a dataset was reserved that expires after this moment; `null` without any. */
   async lastPresigned(uploads: { datasetId: string; expiresAfter: Micros }): Promise<Micros | null> {
-    const [row] = await lastReservedPresigned(this.#db.query, uploads).execute();
+    const { datasetId, expiresAfter } = uploads;
+    const latest = this.#db.query
+      .selectFrom('file')
+      .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
+      .where('state', '=', IS_PENDING)
+      .where('via', '=', IS_PRESIGNED)
+      .where('dataset_id', '=', datasetId)
+      .where('expires_at', '>', expiresAfter);
+    const row = await latest.executeTakeFirst();
     return row?.latest ?? null;
   }
 
-  /**
-   * Changes files as `changeFiles` does, and announces the change. The transition runs again if the database aborts the
-   * transaction because of a conflict.
-   */
-  async change(change: FileChange, transition: Transition): Promise<ChangedDataset | undefined> {
-    const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
-    if (dataset?.hasChanged) this.changes.announce(change.isWholeDataset ? { datasetId: dataset.id } : change);
-    return dataset;
+  /** See `changeFiles`. */
+  change(change: FileChange, transition: Transition): Promise<ChangedDataset | undefined> {
+    return changeFiles(this.#db, change, transition, this.#changeOptions);
   }
 
-  /**
-   * Adds the reservation of a direct upload, without durability.
-   *
-   * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
-   * @throws ServiceError `quota_exceeded`; `invalid_name` if the stem has too many names
-   */
-  async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
-    const dataset = await addReservation(this.#db, reservation, this.#changeOptions);
-    if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id, filenames: [reservation.file.filename] });
-    return dataset;
+  /** See `addReservation`. */
+  reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
+    return addReservation(this.#db, reservation, this.#changeOptions);
   }
 
-  /**
-   * Changes the name and the role of a dataset.
-   *
-   * @returns false if the account has no such dataset
-   * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
-   */
-  async changeDataset(key: ChangedDatasetKey, changes: DatasetChanges, now: Micros): Promise<boolean> {
-    const isChanged = await changeDataset(this.#db, key, { ...changes, ...this.#changeOptions, now });
-    if (isChanged) this.changes.announce({ datasetId: key.id });
-    return isChanged !== undefined;
+  /** See `changeDataset`. */
+  changeDataset(key: ChangedDatasetKey, changes: DatasetChanges, now: Micros): Promise<boolean> {
+    return changeDataset(this.#db, key, { ...changes, now }, this.#changeOptions);
   }
 
-  /**
-   * @returns false if the account has no such dataset
-   * @throws ServiceError `dataset_linked` if others link to it
-   */
-  async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
-    const ids = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
-    for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
-    return ids !== undefined;
+  /** See `eraseDataset`. */
+  deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
+    return eraseDataset(this.#db, key, now, this.#changeOptions);
   }
 
-  /** Moves the blobs of deleted datasets to the trash, or a part of them if the signal fires. */
-  trashDeleted(signal?: AbortSignal): Promise<void> {
-    return trashDeleted(this.#db, { blobGrace: this.#changeOptions.blobGrace, signal });
+  /** See `restoreRevision`. */
+  restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
+    return restoreRevision(this.#db, revision, this.#changeOptions);
   }
 
-  /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
-  async restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
-    const dataset = await restoreRevision(this.#db, revision, this.#changeOptions);
-    if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id });
-    return dataset;
-  }
-
-  /** Runs `undoRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
-  async undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
-    const outcome = await undoRevision(this.#db, revision, this.#changeOptions);
-    if (outcome !== undefined) this.changes.announce({ datasetId: revision.datasetId });
-    return outcome;
-  }
-
-  /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */
-  async expiredTrash(now: Micros): Promise<string[]> {
-    const select = this.#db.query.selectFrom('trash').select('blob_key').where('delete_after', '<=', now);
-    return (await select.limit(ROWS_PER_STATEMENT).execute()).map((row) => row.blob_key);
-  }
-
-  /** Adds blobs that are about to be stored to the trash, durably. They are deleted unless a change reclaims them. */
-  async addToTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter }));
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll(this.#db.query, 'trash', rows)));
-  }
-
-  /** Removes deleted blobs from the trash, unless they were rescheduled. */
-  async removeFromTrash(blobKeys: readonly string[], now: Micros): Promise<void> {
-    const deletion = this.#db.query.deleteFrom('trash').where('delete_after', '<=', now);
-    for (const keys of rowChunksOf(blobKeys)) await deletion.where('blob_key', 'in', keys).execute();
-  }
-
-  /** Makes blobs in the trash due at another time. */
-  async rescheduleTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const update = this.#db.query.updateTable('trash').set({ delete_after: deleteAfter });
-    for (const keys of rowChunksOf(blobKeys)) await update.where('blob_key', 'in', keys).execute();
+  /** See `undoRevision`. */
+  undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
+    return undoRevision(this.#db, revision, this.#changeOptions);
   }
 
   /** Rejects if the database does not answer, or only to reads. */

@@ -3,13 +3,11 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { type Compilable, sql } from 'kysely';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import { type BlobStore, blobKeyOf, type StoredObject } from '../blobs/blobs.js';
+import { type BlobStore, blobKeyOf } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
 import { type Schema, TABLES } from '../database/schema.js';
-import { openSqlite } from '../database/sqlite.js';
 import { syncFolder } from '../sync-folder.js';
-import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
-import { hasDataset, IS_LIVE, insertAll, rowChunksOf } from './statements.js';
+import { inSnapshot, insertAll, type RunStatement, rowChunksOf } from './statements.js';
 
 /** Large enough for few round trips, small enough for bounded memory. */
 const ROWS_PER_PAGE = 2000;
@@ -38,18 +36,20 @@ export interface ReferencedBlob {
 export class BlobMissing extends Error {}
 
 /** Yields the blobs that a catalog references, each once, those of one dataset after those of another. */
-export async function* referencedBlobs(query: Query, run = runOn(query)): AsyncGenerator<ReferencedBlob[]> {
+export async function* referencedBlobs(
+  query: Query,
+  run: RunStatement = async (statement) => (await query.executeQuery(statement.compile())).rows,
+): AsyncGenerator<ReferencedBlob[]> {
   const columns = ['id', 'filename', 'size_bytes', 'sha256', 'blob_version', 'problem'] as const;
-  for (const dataset of await run(query.selectFrom('dataset').select(['id', 'name']).where(IS_LIVE).orderBy('id'))) {
-    const past = query.selectFrom('past_file').select(columns).where('dataset_id', '=', dataset.id);
+  for (const dataset of await run(query.selectFrom('dataset').select(['id', 'name']).orderBy('id'))) {
+    const past = query.selectFrom('past_file').select([...columns, sql<string>`'past'`.as('state')]);
     const files = query
       .selectFrom('file')
       .select([...columns, 'state'])
-      .where('dataset_id', '=', dataset.id);
+      .where('state', 'in', WITH_BLOB);
+    const ofDataset = files.where('dataset_id', '=', dataset.id).unionAll(past.where('dataset_id', '=', dataset.id));
     // A file that was restored is in both.
-    const byId = new Map<string, ReferencedBlob>();
-    for (const row of await run(past)) byId.set(row.id, blobOf({ ...row, state: 'past' }, dataset));
-    for (const row of await run(files.where('state', 'in', WITH_BLOB))) byId.set(row.id, blobOf(row, dataset));
+    const byId = new Map((await run(ofDataset)).map((row) => [row.id, blobOf(row, dataset)]));
     yield* rowChunksOf([...byId.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
   }
 }
@@ -65,32 +65,15 @@ function blobOf(row: BlobRow, dataset: { readonly id: string; readonly name: str
   return { ...names, sizeBytes, sha256, version, isKnownLost, isReceived: row.state === 'received' };
 }
 
-/** Selects the ids and sizes of the blobs that a catalog references, each once. */
-function blobsIn(query: Query, ids?: readonly string[]) {
-  const file = query.selectFrom('file').select(['id', 'size_bytes']).where('state', 'in', WITH_BLOB);
-  const past = query.selectFrom('past_file').select(['id', 'size_bytes']);
-  const [files, pasts] = [file.where(hasDataset('file')), past.where(hasDataset('past_file'))];
-  return ids === undefined ? files.union(pasts) : files.where('id', 'in', ids).union(pasts.where('id', 'in', ids));
-}
-
 /** The number of blobs of received, stored and past files, and of their bytes. Counting all of them may take long. */
 export async function storedTotals(db: Database): Promise<{ files: number; bytes: number }> {
+  const file = db.query.selectFrom('file').select(['id', 'size_bytes']).where('state', 'in', WITH_BLOB);
   const select = db.query
-    .selectFrom(blobsIn(db.query).as('blob'))
+    .selectFrom(file.union(db.query.selectFrom('past_file').select(['id', 'size_bytes'])).as('blob'))
     .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')]);
   // SQLite has no timeouts, and a transaction would block the writes of a server.
   const [totals] = db.hasRowLocks ? await inSnapshot(db, (run) => run(select)) : await select.execute();
   return { files: Number(totals?.files), bytes: Number(totals?.bytes ?? 0) };
-}
-
-/** The blobs and thumbnails among these objects that are of no file in the catalog or its history. */
-export async function unreferencedIn(objects: readonly StoredObject[], { query }: Database): Promise<StoredObject[]> {
-  const stored = objects.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail');
-  const named = new Set<string>();
-  for (const ids of rowChunksOf([...new Set(stored.flatMap(({ fileId }) => fileId ?? []))])) {
-    for (const { id } of await blobsIn(query, ids).execute()) named.add(id);
-  }
-  return stored.filter(({ fileId }) => fileId === undefined || !named.has(fileId));
 }
 
 /** True if a catalog was neither served nor has an account. */
@@ -144,29 +127,23 @@ async function copyRows(
   }
 }
 
-/** Reads all rows of a table in pages, ordered by its primary key. */
+/** Reads all rows of a table in pages, ordered by its primary key: the first column, unless it has several. */
 async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): AsyncGenerator<object[]> {
-  const { columns, key } = TABLES[table];
-  const isKey = ([, { definition }]: [string, { definition: string }]) => definition.includes('primary key');
-  const names =
-    key.length > 0
-      ? key
-      : Object.entries(columns)
-          .filter(isKey)
-          .map(([name]) => name);
-  const refs = sql.join(names.map((name) => sql.ref(name)));
+  const { key } = TABLES[table];
+  const refs = sql.join(key.map((name) => sql.ref(name)));
   // TypeScript can't type a query over a union of tables.
   const all = query
     .selectFrom(table as 'setting')
     .selectAll()
     .orderBy(refs)
     .limit(ROWS_PER_PAGE);
-  for (let page = all; ; ) {
+  let page = all;
+  for (;;) {
     const rows: Record<string, unknown>[] = await run(page);
     const last = rows.at(-1);
     if (last !== undefined) yield rows;
     if (last === undefined || rows.length < ROWS_PER_PAGE) return;
-    page = all.where(sql<boolean>`(${refs}) > (${sql.join(names.map((name) => last[name]))})`);
+    page = all.where(sql<boolean>`(${refs}) > (${sql.join(key.map((name) => last[name]))})`);
   }
 }
 
@@ -215,11 +192,7 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
 export async function replaceCatalog(next: string, catalog: string): Promise<void> {
   const handle = await open(next);
   await handle.sync().finally(() => handle.close());
-  // SQLite would apply the write-ahead log of the old catalog to the new one. A damaged catalog is replaced too.
-  await openSqlite(catalog, { isSingleFile: true }).then(
-    (old) => old.close(),
-    () => {},
-  );
+  // SQLite would apply the write-ahead log of the old catalog to the new one.
   for (const suffix of SUFFIXES) await rm(`${catalog}${suffix}`, { force: true });
   await rename(next, catalog);
   await syncFolder(dirname(catalog));

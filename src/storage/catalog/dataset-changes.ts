@@ -1,17 +1,19 @@
-import { countsOf } from '../../dataset/counts.js';
+import { countsOfStem } from '../../dataset/counts.js';
 import type { Dataset, Micros, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
 import { isInspectedAgain } from '../../dataset/pairs/mask-inspection.js';
+import type { Compilable } from 'kysely';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, usageOfDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
 import { linkingTo, lockLinks, markLinkedTo } from './pairs/links.js';
-import { deleteRecheck, startRecheck } from './rechecks.js';
+import { startRecheck } from './rechecks.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
-import { countColumns, LINKED, NO_HISTORY, unlinkedDatasetOf } from './rows.js';
-import { DELETED, withDataset } from './statements.js';
+import { LINKED, unlinkedDatasetOf } from './rows.js';
+import { withDataset } from './statements.js';
+import { trashSelected } from './trash.js';
 
 /** A dataset id and the account that it must belong to. */
 export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
@@ -21,19 +23,17 @@ export type ChangedDatasetKey = DatasetKeyOfAccount & { readonly boundIds?: read
 
 export type NewDataset = Pick<Dataset, 'id' | 'accountId' | 'name' | 'createdAt'> & { readonly role?: Role };
 
-/** Not one that an account can be given. */
-const NAME_OF_DELETED = '(deleted)';
-
 /** @throws ServiceError `name_taken`, `quota_exceeded` */
 export async function addDataset(
   { query, transact }: Database,
   { id, accountId, name, role = 'training', createdAt }: NewDataset,
-  { limits, notification }: ChangeOptions,
+  { limits, changes, notification }: ChangeOptions,
 ): Promise<Dataset> {
-  const counts = countColumns(countsOf([], createdAt));
-  const names = { id, account_id: accountId, name, role, created_at: createdAt };
-  const unchanged = { linked: LINKED.none, version: 0, announced: null };
-  const row = { ...names, ...counts, ...NO_HISTORY, ...unchanged };
+  const row = {
+    ...{ id, account_id: accountId, name, role, created_at: createdAt, updated_at: createdAt },
+    ...{ ...countsOfStem([]), pending_until: null, linked: LINKED.none, version: 0, announced: null },
+    ...{ revision: 0, revision_group: null, revision_since: null },
+  };
   const statements = [
     query.insertInto('dataset').values(row),
     ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),
@@ -44,6 +44,7 @@ export async function addDataset(
   } catch (error) {
     throw isUniqueViolation(error) ? nameTaken(name, error) : quotaErrorOf(error, limits);
   }
+  changes.announce({ datasetId: id });
   return unlinkedDatasetOf(row);
 }
 
@@ -61,78 +62,77 @@ export interface DatasetChanges {
 /**
  * Changes the name and the role of a dataset.
  *
- * @returns whether anything changed; `undefined` if the account has no such dataset
+ * @returns false if the account has no such dataset
  * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
  */
 export async function changeDataset(
   db: Database,
   key: ChangedDatasetKey,
-  { name, role, now, captionGrace, notification }: DatasetChanges & ChangeOptions & { now: Micros },
-): Promise<boolean | undefined> {
+  { name, role, now }: DatasetChanges & { now: Micros },
+  { captionGrace, changes, notification }: ChangeOptions,
+): Promise<boolean> {
   const { query } = db;
+  const { id: datasetId } = key;
   const changing = withDataset(db, key, async (row, { send, commit }) => {
     if (row.account_id !== key.accountId) return undefined;
-    const changes = {
-      ...(name !== undefined && name !== row.name && { name }),
-      ...(role !== undefined && role !== row.role && { role }),
-    };
-    if (Object.keys(changes).length === 0) return false;
-    if ('role' in changes && row.linked === LINKED.from) throw hasLinksError(row.name);
-    if ('role' in changes && row.linked === LINKED.to)
-      throw await errorOfLinked(query, send, { ...key, name: row.name });
+    const isOtherRole = role !== undefined && role !== row.role;
+    if ((name ?? row.name) === row.name && !isOtherRole) return false;
+    if (isOtherRole && row.linked === LINKED.from) throw hasLinksError(row.name);
+    if (isOtherRole && row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
     await commit([
       query
         .updateTable('dataset')
-        .set((eb) => ({ ...changes, updated_at: now, version: eb('version', '+', 1) }))
-        .where('id', '=', key.id),
+        .set((eb) => ({
+          name: name ?? row.name,
+          role: role ?? row.role,
+          updated_at: now,
+          version: eb('version', '+', 1),
+        }))
+        .where('id', '=', datasetId),
       // A control without captions is READY, a training dataset is not.
-      ...('role' in changes
-        ? enqueueAnnouncements(query, { datasetId: key.id, isLinkedTo: false, dueAt: now + captionGrace })
+      ...(isOtherRole
+        ? [enqueueAnnouncements(query, { datasetId, isLinkedTo: false, dueAt: now + captionGrace })]
         : []),
-      ...(role !== undefined && isInspectedAgain(row.role as Role, role)
-        ? startRecheck(query, { datasetId: key.id, now, ifRunning: 'restart' })
+      ...(isOtherRole && isInspectedAgain(row.role as Role, role)
+        ? startRecheck(query, { datasetId, now, ifRunning: 'restart' })
         : []),
-      ...notification({ datasetId: key.id }),
+      ...notification({ datasetId }),
     ]);
     return true;
   });
-  return changing.catch((error) => {
+  const isChanged = await changing.catch((error) => {
     throw isUniqueViolation(error) ? nameTaken(name ?? '', error) : error;
   });
+  if (isChanged) changes.announce({ datasetId });
+  return isChanged !== undefined;
 }
 
+/** @param boundIds the datasets that the error may name */
 async function errorOfLinked(
   query: Query,
   send: Transaction['send'],
   { id, name, boundIds }: ChangedDatasetKey & { name: string },
 ): Promise<ServiceError> {
-  const links = query
-    .selectFrom('link')
-    .select(({ fn }) => fn.countAll().as('count'))
-    .where('linked_id', '=', id);
-  const [targets, [known], [all]] = await send([
-    linkingTo(query, id, boundIds).limit(MAX_NAMED),
-    boundIds == null ? links : links.where('dataset_id', 'in', boundIds),
-    links,
-  ]);
-  const names = targets.map((target) => target.name);
-  return linkedToError(name, { names, known: Number(known?.count), total: Number(all?.count) });
+  const [targets] = await send([linkingTo(query, id)]);
+  const known = boundIds == null ? targets : targets.filter((target) => boundIds.includes(target.id));
+  const names = known.slice(0, MAX_NAMED).map((target) => target.name);
+  return linkedToError(name, { names, known: known.length });
 }
 
 /**
- * Deletes a dataset with its links: it belongs to `DELETED` from then on. Its files are removed later, some at a time
- * (`trashDeleted`).
+ * Deletes a dataset with its files, its history and its links. Its blobs go to the trash.
  *
- * @returns the ids of the dataset and of those that it was linked to; `undefined` if the account has no such dataset
+ * @returns false if the account has no such dataset
  * @throws ServiceError `dataset_linked` if others link to it
  */
-export function eraseDataset(
+export async function eraseDataset(
   db: Database,
   key: ChangedDatasetKey,
-  { now, limits, notification }: ChangeOptions & { now: Micros },
-): Promise<string[] | undefined> {
-  const { query, transact } = db;
-  return transact({ isDurable: true }, async ({ send, commit }) => {
+  now: Micros,
+  { blobGrace, limits, changes, notification }: ChangeOptions,
+): Promise<boolean> {
+  const { query } = db;
+  const changed = await db.transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
     // The row locks come first: they wait for a change in flight, so that files of that change are counted too.
     const locked = await lockLinks(db, send, key);
     if (locked === undefined) return undefined;
@@ -140,22 +140,11 @@ export function eraseDataset(
     if (row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
     const linkedIds = [...linked.keys()];
     const { accountId, id } = key;
-    const [[usage], webhooks] = await send([usageOfDataset(query, id), receivers(db, accountId, 'dataset.deleted')]);
+    const [[usage], webhooks] = await send([usageOfDataset(query, id), receivers(query, accountId, 'dataset.deleted')]);
     const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
     const added = { datasets: -1, files: -files, bytes: -bytes };
-    const account = { id: DELETED, name: NAME_OF_DELETED, created_at: now };
     await commit([
-      query
-        .insertInto('account')
-        .values({ ...account, datasets: 0, files: 0, bytes: 0, history_bytes: 0 })
-        .onConflict((conflict) => conflict.column('id').doNothing()),
-      query
-        .updateTable('dataset')
-        // The name is free again: ids don't repeat.
-        .set({ account_id: DELETED, name: id, linked: LINKED.none, updated_at: now })
-        .where('id', '=', id),
-      query.deleteFrom('link').where('dataset_id', '=', id),
-      ...deleteRecheck(query, { id, accountId }),
+      ...erasure(query, id, now + blobGrace),
       ...insertDeliveries(query, webhooks, deletedEvent({ id, name: row.name }, now)),
       ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
       ...markLinkedTo(query, linkedIds),
@@ -163,4 +152,24 @@ export function eraseDataset(
     ]);
     return [id, ...linkedIds];
   });
+  for (const datasetId of changed ?? []) changes.announce({ datasetId });
+  return changed !== undefined;
+}
+
+/** A pending upload may have a blob, a rejected one has none. The rows of files, revisions and links go with their dataset. */
+function erasure(query: Query, id: string, deleteAfter: Micros): Compilable<unknown>[] {
+  const files = query.selectFrom('file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+  const past = query.selectFrom('past_file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+  return [
+    trashSelected(query, files.where('state', '<>', 'rejected'), deleteAfter),
+    trashSelected(query, past, deleteAfter),
+    query.deleteFrom('dataset').where('id', '=', id),
+  ];
+}
+
+/** Erases the datasets that a version before 0.1.0 deleted: they belonged to this account until their files were gone. */
+export async function eraseLeftovers({ query, transact }: Database): Promise<void> {
+  for (const { id } of await query.selectFrom('dataset').select('id').where('account_id', '=', 'deleted').execute()) {
+    await transact({ isDurable: true, hasDeadline: false }, ({ commit }) => commit(erasure(query, id, 0)));
+  }
 }

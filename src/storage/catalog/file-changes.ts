@@ -12,18 +12,11 @@ import {
 import { storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
-import { endReservations, MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
+import { MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../blobs/blobs.js';
-import type { NotifyInstances } from '../database/change-feed.js';
+import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
 import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction } from '../database/database.js';
-import {
-  type AccountLimits,
-  addDirectUpload,
-  addUsage,
-  datasetFull,
-  expiredReservations,
-  quotaErrorOf,
-} from './accounts/account-usage.js';
+import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts/account-usage.js';
 import {
   historyChangeOf,
   judgePastFiles,
@@ -33,40 +26,33 @@ import {
   writeRevision,
 } from './history/record-history.js';
 import { enqueue, type NewJob } from './jobs.js';
+import { startRecheck } from './rechecks.js';
 import {
   countsInRow,
   type DatasetRecord,
+  type DatasetRow,
   datasetRecordOf,
   fileColumns,
   fileOf,
   LINKED,
   type OwnCounts,
 } from './rows.js';
-import { startRecheck } from './rechecks.js';
 import {
+  countNames,
   countReservation,
   deleteAll,
   filesOfDataset,
-  groupsOfStems,
+  filesOfStems,
   insertFile,
   lockDataset,
-  countNames,
-  rowChunksOf,
-  trashBlobs,
   writeCounts,
   writeFiles,
 } from './statements.js';
+import { trashBlobs } from './trash.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 
 /** The store is searched for presigned uploads this long after their links were made: a client needs a while to use them. */
 const FIRST_SEARCH_AFTER: Micros = 2 * MICROS_PER_SECOND;
-
-/** The files of one stem before and after a change. */
-interface StemChange {
-  readonly stem: string;
-  readonly before: StemGroup;
-  readonly after: StemGroup;
-}
 
 /** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -116,6 +102,8 @@ export interface ChangeOptions {
   /** The job `announce` of a changed dataset is due so long after the change. */
   readonly captionGrace: Micros;
   readonly limits: AccountLimits;
+  /** Announces a change to this process after it is committed. */
+  readonly changes: ChangeFeed;
   /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: NotifyInstances;
 }
@@ -128,249 +116,196 @@ export interface ChangeOptions {
  * `undefined` for one of the stems, or the revision that a restore needs is gone
  * @throws ServiceError `quota_exceeded`
  */
-export function changeFiles(
-  db: Database,
+export async function changeFiles(
+  { query, transact }: Database,
   change: FileChange,
   transition: Transition,
   options: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
-  return withinQuota(db, change, options, () => changeOnce(db, change, transition, options));
-}
-
-/**
- * Runs a change. If it would exceed a limit of the account, runs it once more without the reservations that have expired.
- *
- * @throws ServiceError `quota_exceeded`
- */
-async function withinQuota<T>(
-  db: Database,
-  { datasetId, now }: { datasetId: string; now: Micros },
-  options: ChangeOptions,
-  change: () => Promise<T>,
-): Promise<T> {
-  const throwQuotaError = (error: unknown) => {
-    throw quotaErrorOf(error, options.limits);
-  };
-  try {
-    return await change();
-  } catch (error) {
-    if (quotaErrorOf(error, options.limits) === error) throw error;
-    let hasEnded = false;
-    for (;;) {
-      const expired = await expiredReservations(db.query, { datasetId, now }).execute();
-      const [first] = expired;
-      if (first === undefined) break;
-      const filenames = expired.filter((row) => row.dataset_id === first.dataset_id).map((row) => row.filename);
-      const ending = { datasetId: first.dataset_id, filenames, now, isActivity: false, isDurable: false };
-      hasEnded = (await changeOnce(db, ending, (group) => endReservations(group, now), options)) !== undefined;
-      if (!hasEnded) break;
-    }
-    return hasEnded ? change().catch(throwQuotaError) : throwQuotaError(error);
-  }
-}
-
-function changeOnce(
-  db: Database,
-  change: FileChange,
-  transition: Transition,
-  { blobGrace, captionGrace, limits, notification }: ChangeOptions,
-): Promise<ChangedDataset | undefined> {
-  const { query, transact } = db;
-  const { datasetId, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
-  return transact({ isDurable }, async ({ send, commit }) => {
-    const read = await readForChange(db, change, send);
-    if (read === undefined) return undefined;
-    const { row, filenames, stems, before } = read;
-    const { lastActivity: activeBefore, pendingUntil: _, ...countsBefore }: OwnCounts = countsInRow(row);
-    const applied = applyTransition(transition, { stems, before, counts: countsBefore, mayHaveBlobs });
-    if (applied === undefined) return undefined;
-    const { changes, removed, written, trashed, unreserved, counts, added } = applied;
+  const { datasetId, now, isActivity, isDurable = true, restore } = change;
+  const { limits, captionGrace, changes, notification } = options;
+  const { filenames, isWholeDataset } = change;
+  const announced = isWholeDataset || restore !== undefined ? { datasetId } : { datasetId, filenames };
+  const changing = transact({ isDurable }, async ({ send, commit }) => {
+    const read = await readForChange(query, change, send);
+    const files = read && applyTransition(transition, read);
+    if (files === undefined) return undefined;
+    const { row } = read!;
     const dataset = datasetRecordOf(row);
-    if (removed.length + written.length === 0) return { ...dataset, recordedIn: undefined, hasChanged: false };
+    if (files.removed.length + files.written.length === 0) {
+      return { ...dataset, recordedIn: undefined, hasChanged: false };
+    }
+    const { counts, added } = files;
     // Restored files were within the limit once.
-    if (restore === undefined) await requireRoom(query, send, { datasetId, counts, changes, limits });
+    if (restore === undefined) await requireRoom(query, send, { datasetId, files, limits });
     const accountId = row.account_id;
-    const lastActivity = isActivity ? now : activeBefore;
-    const stored = storedDifference(
-      changes.flatMap((each) => each.before),
-      changes.flatMap((each) => each.after),
-    );
-    const author = change.author ?? applied.author;
-    const history = historyChangeOf(row, stored, { author, now, restoredFrom: restore?.restoredFrom ?? null });
-    const countsUpdate = writeCounts(query, { ...counts, ...history.columns, datasetId, lastActivity });
-    const past = new Set(history.past.map(({ id }) => id));
-    const unneeded = trashed.filter(({ id }) => !past.has(id));
-    const restored = restore === undefined ? [] : unreserved;
-    const historyBytes = bytesOf(history.past) - bytesOf(restored);
-    const startsRecheck = needsRecheck({ role: dataset.role, inspectedAs: change.inspectedAs, restored });
+    const lastActivity = isActivity ? now : row.updated_at;
+    const stored = storeFiles(query, { change, row, files, options });
+    const countsUpdate = writeCounts(query, { ...counts, ...stored.columns, datasetId, lastActivity });
     const answers = await commit([
-      ...notification(change.isWholeDataset ? { datasetId } : { datasetId, filenames }),
-      ...moveToPast(query, history.past, history.columns.revision),
-      ...writeFiles(query, { removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
-      // Their blobs are needed.
-      ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
-      ...trashBlobs(query, unneeded, { now, blobGrace }),
-      ...keepNamedBlobs(query, stored.identical, accountId),
-      ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...judgePastFiles(query, stored.judgedAgain),
-      ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
-      ...rowChunksOf(jobsOfChanges(changes, { datasetId, accountId, now })).map((jobs) =>
-        enqueue(query, jobs, { ifWaiting: 'earlier' }),
-      ),
-      ...enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
-      ...addUsage(query, { accountId, added, historyBytes, limits }),
+      ...notification(announced),
+      ...stored.statements,
+      ...enqueue(query, jobsOf(files, { datasetId, accountId, now })),
+      enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
+      ...addUsage(query, { accountId, added, historyBytes: stored.historyBytes, limits }),
       countsUpdate,
     ]);
     const [counted] = answers.at(-1) as RowsOf<[typeof countsUpdate]>[0];
     const pendingUntil = counted?.pending_until ?? null;
-    const { revision } = history.columns;
-    const recordedIn = history.revision && revision;
     const changedCounts = countsInRole({ ...counts, lastActivity, pendingUntil }, dataset.role);
-    const version = counted?.version ?? dataset.version;
     return {
-      ...dataset,
-      updatedAt: lastActivity,
-      counts: changedCounts,
-      revision,
-      version,
-      recordedIn,
-      hasChanged: true,
+      ...{ ...dataset, updatedAt: lastActivity, counts: changedCounts, version: counted?.version ?? dataset.version },
+      ...{ revision: stored.columns.revision, recordedIn: stored.recordedIn, hasChanged: true },
     };
   });
+  const dataset = await changing.catch((error) => {
+    throw quotaErrorOf(error, limits);
+  });
+  if (dataset?.hasChanged) changes.announce(announced);
+  return dataset;
 }
 
-/** Locks a dataset, and reads the files that a change may concern. @returns `undefined` if there is nothing to change */
-async function readForChange(db: Database, change: FileChange, send: Transaction['send']) {
-  const { datasetId, restore, isWholeDataset } = change;
-  const lock = lockDataset(db, datasetId);
+/** The files that a change concerns, and the row of their dataset, which is locked. */
+interface FilesForChange {
+  readonly row: DatasetRow;
+  readonly stems: ReadonlySet<string>;
+  readonly before: ReadonlyMap<string, StemGroup>;
+}
+
+/** @returns `undefined` if there is nothing to change */
+async function readForChange(
+  query: Query,
+  { datasetId, restore, isWholeDataset, ...change }: FileChange,
+  send: Transaction['send'],
+): Promise<FilesForChange | undefined> {
+  const lock = lockDataset(query, { id: datasetId });
   if (restore !== undefined) await send([lock]);
   const filenames = restore === undefined ? change.filenames : await restore.read(send);
   if (filenames === undefined) return undefined;
   const ownStems = [...new Set(filenames.map(stemOf))];
   const [[row], ...groups] = await send([
     lock,
-    ...(isWholeDataset ? [filesOfDataset(db.query, { datasetId })] : groupsOfStems(db.query, datasetId, ownStems)),
+    ...(isWholeDataset ? [filesOfDataset(query, datasetId)] : filesOfStems(query, datasetId, ownStems)),
   ]);
   if (row === undefined) return undefined;
   const before = stemGroupsOf(groups.flat().map(fileOf));
-  return { row, filenames, before, stems: new Set([...ownStems, ...before.keys()]) };
+  return { row, before, stems: new Set([...ownStems, ...before.keys()]) };
 }
 
-/** What a transition makes of the files of some stems. */
-interface AppliedTransition {
-  readonly changes: readonly StemChange[];
+/** What a transition makes of the files that a change concerns. */
+interface ChangedFiles {
+  readonly before: readonly DatasetFile[];
+  readonly after: readonly DatasetFile[];
+  /** The files before the change, by id. */
+  readonly known: ReadonlyMap<string, DatasetFile>;
   readonly removed: readonly DatasetFile[];
   readonly written: readonly DatasetFile[];
-  /** Files whose blobs are not needed any more. */
-  readonly trashed: readonly DatasetFile[];
-  /** Stored files that had no reservation: until now, their blobs are in the trash. */
-  readonly unreserved: readonly StoredFile[];
+  /** Those of the dataset after the change. */
   readonly counts: StemCounts;
   /** The growth of what the account uses. */
   readonly added: { readonly files: number; readonly bytes: number };
-  /** The author of an upload that is finalized. */
-  readonly author: Author | undefined;
 }
 
 /** @returns `undefined` if the transition rejects the change for one of the stems */
-function applyTransition(
-  transition: Transition,
-  {
-    stems,
-    before,
-    counts: countsBefore,
-    mayHaveBlobs,
-  }: { stems: ReadonlySet<string>; before: ReadonlyMap<string, StemGroup>; counts: StemCounts; mayHaveBlobs: boolean },
-): AppliedTransition | undefined {
-  const changes: StemChange[] = [];
-  const removed: DatasetFile[] = [];
-  const written: DatasetFile[] = [];
-  const trashed: DatasetFile[] = [];
-  const unreserved: StoredFile[] = [];
-  let counts = countsBefore;
-  const added = { files: 0, bytes: 0 };
-  let author: Author | undefined;
+function applyTransition(transition: Transition, { row, stems, before: groups }: FilesForChange) {
+  const before: DatasetFile[] = [];
+  const after: DatasetFile[] = [];
+  let { lastActivity: _, pendingUntil: __, ...counts }: OwnCounts = countsInRow(row);
   for (const stem of stems) {
-    const old = before.get(stem) ?? [];
+    const old = groups.get(stem) ?? [];
     const next = transition(old, stem);
     if (next === undefined) return undefined;
-    const known = new Map(old.map((file) => [file.id, file]));
-    const remaining = new Map(next.map((file) => [file.id, file]));
-    removed.push(...old.filter((file) => !remaining.has(file.id)));
-    written.push(...next.filter((file) => known.get(file.id) !== file));
-    unreserved.push(
-      ...next.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id)),
-    );
-    const needsNoBlob = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
-    trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
+    before.push(...old);
+    after.push(...next);
     counts = recount(counts, old, next);
-    changes.push({ stem, before: old, after: next });
-    author ??= authorOf(known, next);
-    const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
-    added.files += usedAfter.files - usedBefore.files;
-    added.bytes += usedAfter.bytes - usedBefore.bytes;
   }
-  return { changes, removed, written, trashed, unreserved, counts, added, author };
+  const known = new Map(before.map((file) => [file.id, file]));
+  const remaining = new Set(after.map(({ id }) => id));
+  const [usedBefore, usedAfter] = [usageOf(before), usageOf(after)];
+  return {
+    ...{ before, after, known, counts },
+    removed: before.filter(({ id }) => !remaining.has(id)),
+    written: after.filter((file) => known.get(file.id) !== file),
+    added: { files: usedAfter.files - usedBefore.files, bytes: usedAfter.bytes - usedBefore.bytes },
+  };
 }
 
-/** @param counts of the dataset after the change @throws ServiceError `quota_exceeded` if it adds too many files */
+/** The statements that write changed files, their history and the trash, and what the row of the dataset then has. */
+function storeFiles(
+  query: Query,
+  {
+    change: { datasetId, mayHaveBlobs = true, now, restore, author, inspectedAs },
+    row,
+    files,
+    options: { blobGrace },
+  }: { change: FileChange; row: DatasetRow; files: ChangedFiles; options: ChangeOptions },
+) {
+  const { before, after, known, removed, written, counts } = files;
+  const stored = storedDifference(before, after);
+  const restoredFrom = restore?.restoredFrom ?? null;
+  const history = historyChangeOf(row, stored, { author: author ?? authorOf(files), now, restoredFrom });
+  // Stored files that had no reservation: until now, their blobs are in the trash.
+  const unreserved = after.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id));
+  const past = new Set(history.past.map(({ id }) => id));
+  const states = new Map(after.map(({ id, upload }) => [id, upload.state]));
+  const needsNoBlob = ({ id }: DatasetFile) => (states.get(id) ?? 'rejected') === 'rejected' && !past.has(id);
+  const unneeded = before.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs));
+  const restored = restore === undefined ? [] : unreserved;
+  const startsRecheck = needsRecheck({ role: row.role as Role, inspectedAs, restored });
+  const totals = { files: counts.images + counts.videos + counts.captions, bytes: counts.bytes };
+  return {
+    columns: history.columns,
+    recordedIn: history.revision && history.columns.revision,
+    historyBytes: bytesOf(history.past) - bytesOf(restored),
+    statements: [
+      ...moveToPast(query, history.past, history.columns.revision),
+      ...writeFiles(query, { removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
+      ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
+      ...trashBlobs(query, unneeded, now + blobGrace),
+      ...keepNamedBlobs(query, stored.identical, row.account_id),
+      ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totals })]),
+      ...judgePastFiles(query, stored.judgedAgain),
+      ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
+    ],
+  };
+}
+
+/** @throws ServiceError `quota_exceeded` if the dataset has too many files after a change that adds some */
 async function requireRoom(
   query: Query,
   send: Transaction['send'],
-  {
-    datasetId,
-    counts,
-    changes,
-    limits,
-  }: { datasetId: string; counts: StemCounts; changes: readonly StemChange[]; limits: AccountLimits },
+  { datasetId, files, limits }: { datasetId: string; files: ChangedFiles; limits: AccountLimits },
 ): Promise<void> {
   const max = limits.datasetFiles;
-  if (uploadsIn(counts) <= max) return;
-  const added = changes.reduce((sum, { before, after }) => sum + namesIn(after) - namesIn(before), 0);
-  if (added <= 0) return;
+  const added = files.added.files;
+  if (uploadsIn(files.counts) <= max || added <= 0) return;
   const [[found]] = await send([countNames(query, datasetId)]);
-  const files = Number(found?.names ?? 0);
-  if (files + added > max) throw datasetFull({ files, added, max });
+  const names = Number(found?.names ?? 0);
+  if (names + added > max) throw datasetFull({ files: names, added, max });
 }
 
-function namesIn(group: StemGroup): number {
-  return new Set(group.map(({ filename }) => filename)).size;
-}
-
-/** The jobs that changes to the files of stems make necessary: checks of received files, and a search for presigned uploads. */
-function jobsOfChanges(
-  changes: Iterable<{ readonly before: readonly DatasetFile[]; readonly after: readonly DatasetFile[] }>,
+/** The jobs that a change of files makes necessary: checks of received files, and a search for presigned uploads. */
+function jobsOf(
+  { known, written }: ChangedFiles,
   { datasetId, accountId, now }: { datasetId: string; accountId: string; now: Micros },
 ): NewJob[] {
-  const checks: NewJob[] = [];
-  let searchAt = Number.POSITIVE_INFINITY;
-  for (const { before, after } of changes) {
-    for (const file of after) {
-      const { id, upload } = file;
-      if (before.includes(file) || (upload.state !== 'received' && upload.state !== 'pending')) continue;
-      const earlier = before.find((other) => other.id === id)?.upload;
-      if (upload.state === 'received') {
-        if (earlier?.state !== 'received') checks.push({ kind: 'check-file', key: id, accountId, dueAt: now });
-      } else if (upload.via === 'presigned') {
-        if (earlier === undefined) searchAt = Math.min(searchAt, now + FIRST_SEARCH_AFTER);
-      }
-    }
-  }
-  if (searchAt === Number.POSITIVE_INFINITY) return checks;
-  return [...checks, { kind: 'find-uploads', key: datasetId, accountId, dueAt: searchAt }];
+  const received = written.filter(
+    ({ id, upload }) => upload.state === 'received' && known.get(id)?.upload.state !== 'received',
+  );
+  const checks = received.map(({ id }) => ({ kind: 'check-file' as const, key: id, accountId, dueAt: now }));
+  const isNewPresigned = ({ id, upload }: DatasetFile) =>
+    upload.state === 'pending' && upload.via === 'presigned' && !known.has(id);
+  if (!written.some(isNewPresigned)) return checks;
+  return [...checks, { kind: 'find-uploads', key: datasetId, accountId, dueAt: now + FIRST_SEARCH_AFTER }];
 }
 
 /** The author of an upload that is finalized. */
-function authorOf(before: ReadonlyMap<string, DatasetFile>, after: StemGroup): Author | undefined {
+function authorOf({ known, after }: ChangedFiles): Author | undefined {
   for (const { id, upload } of after) {
-    const earlier = upload.state === 'stored' ? before.get(id)?.upload : undefined;
+    const earlier = upload.state === 'stored' ? known.get(id)?.upload : undefined;
     if (earlier !== undefined && 'author' in earlier) return earlier.author;
   }
   return undefined;
-}
-
-function totalsOf({ images, videos, captions, bytes }: StemCounts): { files: number; bytes: number } {
-  return { files: images + videos + captions, bytes };
 }
 
 function bytesOf(files: readonly StoredFile[]): number {
@@ -391,32 +326,26 @@ function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
  * @throws ServiceError `quota_exceeded`; `invalid_name` if the stem has too many names
  */
 export async function addReservation(
-  db: Database,
+  { query, transact }: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
-  options: ChangeOptions,
+  { limits, changes, notification }: ChangeOptions,
 ): Promise<DatasetRecord | undefined> {
-  const { query, transact } = db;
-  const { limits, notification } = options;
   const { datasetId, createdAt } = file;
-  const [[row]] = await withinQuota(db, { datasetId, now: createdAt }, options, () =>
-    transact({ isDurable: false }, ({ commit }) =>
-      commit([
-        countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
-        addDirectUpload(query, { accountId, file, limits }),
-        insertFile(query, {
-          ...fileColumns(file),
-          accountId,
-          maxNames: MAX_NAMES_PER_STEM,
-          maxFiles: limits.datasetFiles,
-        }),
-        ...notification({ datasetId, filenames: [file.filename] }),
-      ]),
-    ),
-  ).catch(async (error) => {
+  const announced = { datasetId, filenames: [file.filename] };
+  const maxima = { maxNames: MAX_NAMES_PER_STEM, maxFiles: limits.datasetFiles };
+  const statements = [
+    countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
+    addDirectUpload(query, { accountId, file, limits }),
+    insertFile(query, { ...fileColumns(file), accountId, ...maxima }),
+    ...notification(announced),
+  ] as const;
+  const [[row]] = await transact({ isDurable: false }, ({ commit }) => commit(statements)).catch(async (error) => {
     if (nullColumnOf(error) === 'file.stem') throw tooManyNames(file.filename);
-    if (nullColumnOf(error) !== 'file.filename') throw error;
+    if (nullColumnOf(error) !== 'file.filename') throw quotaErrorOf(error, limits);
     const [found] = await countNames(query, datasetId).execute();
     throw datasetFull({ files: Number(found?.names ?? 0), added: 1, max: limits.datasetFiles });
   });
-  return row && datasetRecordOf(row);
+  if (row === undefined) return undefined;
+  changes.announce(announced);
+  return datasetRecordOf(row);
 }

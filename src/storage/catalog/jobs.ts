@@ -1,7 +1,8 @@
-import { type AliasableExpression, type Compilable, type Selectable, sql } from 'kysely';
+import { type Compilable, type Expression, type Selectable, sql } from 'kysely';
 import type { Micros } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
+import { rowChunksOf, statementOf } from './statements.js';
 
 /** Each kind has one handler in `service/jobs`. */
 export const JOB_KINDS = [
@@ -51,76 +52,47 @@ export interface JobOwner {
   readonly dueAt: Micros;
 }
 
-/** What an operator sees of the jobs of one kind. */
-export interface JobCounts {
-  readonly kind: JobKind;
-  readonly waiting: number;
-  readonly running: number;
-  /** Those whose last attempt failed. */
-  readonly failed: number;
-  /** When the first of those that wait is due; `undefined` if none waits. */
-  readonly oldestDueAt: Micros | undefined;
-  /** Why an attempt failed; `undefined` if none did. */
-  readonly error: string | undefined;
-}
+const INSERT = sql`insert into job (kind, key, account_id, payload, due_at)`;
 
-/** What becomes of the time of a job that is enqueued again while it waits. */
-export interface EnqueueOptions {
-  /** `earlier` keeps the earlier time, `later` takes the new one. */
-  readonly ifWaiting: 'earlier' | 'later';
-}
+/** A job that is enqueued again keeps the earlier time if it waits, and its lease if it runs. */
+const ENQUEUE_AGAIN = sql`
+  on conflict (kind, key) do update set
+    payload = excluded.payload,
+    due_at = case when job.lease is not null or job.due_at < excluded.due_at then job.due_at else excluded.due_at end,
+    generation = job.generation + 1,
+    failures = 0,
+    error = null`;
 
 /**
- * The statement that enqueues jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
+ * The statements that enqueue jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
  * already gets the new payload. One that runs is run once more when it ends.
  *
- * @param jobs at most `ROWS_PER_STATEMENT`, each of another kind or key
+ * @param jobs each of another kind or key
  */
-export function enqueue(query: Query, jobs: readonly NewJob[], { ifWaiting }: EnqueueOptions): Compilable<unknown> {
-  return query
-    .insertInto('job')
-    .values(jobs.map(columnsOf))
-    .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain(ifWaiting)));
+export function enqueue(query: Query, jobs: readonly NewJob[]): Compilable<never>[] {
+  return rowChunksOf(jobs).map((chunk) => statementOf(query, sql<never>`${valuesOf(chunk)} ${ENQUEUE_AGAIN}`));
 }
 
-/** Inserts a job for each row of a query, to be completed with `onConflict`. */
-export function insertJobs(
-  query: Query,
-  {
-    kind,
-    keys,
-    dueAt,
-  }: { kind: JobKind; keys: AliasableExpression<{ key: string; account_id: string }>; dueAt: Micros },
-) {
-  const each = query.selectFrom(keys.as('each'));
-  const values = each.select([
-    sql.lit(kind).as('kind'),
-    'key',
-    'account_id',
-    sql.lit('{}').as('payload'),
-    sql.lit(dueAt).as('due_at'),
-  ]);
-  return (
-    query
-      .insertInto('job')
-      .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
-      // Without a condition, SQLite reads `on conflict` as that of a join.
-      .expression(values.where(sql<boolean>`true`))
+function valuesOf(jobs: readonly NewJob[]) {
+  const rows = jobs.map(
+    ({ kind, key, accountId, payload = {}, dueAt }) =>
+      sql`(${kind}, ${key}, ${accountId}, ${JSON.stringify(payload)}, ${dueAt})`,
   );
+  return sql`${INSERT} values ${sql.join(rows)}`;
 }
 
-/** The changes to a job that is enqueued again, for `insert … on conflict do update set`. */
-export function enqueuedAgain(ifWaiting: EnqueueOptions['ifWaiting']) {
-  const isKept =
-    ifWaiting === 'earlier' ? sql`job.lease is not null or job.due_at < excluded.due_at` : sql`job.lease is not null`;
-  return {
-    payload: sql<string>`excluded.payload`,
-    due_at: sql<number>`case when ${isKept} then job.due_at else excluded.due_at end`,
-    generation: sql<number>`job.generation + 1`,
-    failures: 0,
-    error: null,
-  };
+/** The statement that enqueues a job for each row of a query, as `enqueue` does. */
+export function enqueueSelected(
+  query: Query,
+  kind: JobKind,
+  rows: Expression<{ key: string; account_id: string; due_at: number }>,
+): Compilable<never> {
+  // Without a condition, SQLite reads `on conflict` as that of a join.
+  const selected = sql`select ${sql.lit(kind)}, key, account_id, '{}', due_at from ${rows} as selected where true`;
+  return statementOf(query, sql<never>`${INSERT} ${selected} ${ENQUEUE_AGAIN}`);
 }
+
+export type JobCounts = Awaited<ReturnType<Jobs['counts']>>[number];
 
 /**
  * The jobs in the database. A worker claims a job by a lease: until the lease ends, `due_at` is in the future, so that no other
@@ -144,22 +116,19 @@ export class Jobs {
     this.#onWake();
   }
 
-  /** Enqueues jobs in a transaction of their own. @param jobs at most `ROWS_PER_STATEMENT` */
-  async add(jobs: readonly NewJob[], options: EnqueueOptions): Promise<void> {
+  /** Enqueues jobs in a transaction of their own. */
+  async add(jobs: readonly NewJob[]): Promise<void> {
     if (jobs.length === 0) return;
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit([enqueue(this.#db.query, jobs, options)]));
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(enqueue(this.#db.query, jobs)));
     this.wake();
   }
 
-  /** Enqueues those jobs that neither wait nor run. @param jobs at most `ROWS_PER_STATEMENT` */
+  /** Enqueues those jobs that neither wait nor run. */
   async ensure(jobs: readonly NewJob[]): Promise<void> {
-    if (jobs.length === 0) return;
-    await this.#db.query
-      .insertInto('job')
-      .values(jobs.map(columnsOf))
-      .onConflict((conflict) => conflict.columns(['kind', 'key']).doNothing())
-      .execute();
-    this.wake();
+    for (const chunk of rowChunksOf(jobs)) {
+      await sql`${valuesOf(chunk)} on conflict (kind, key) do nothing`.execute(this.#db.query);
+    }
+    if (jobs.length > 0) this.wake();
   }
 
   /** Deletes the jobs of a kind that no worker has claimed since a time: those of a machine that is gone. */
@@ -173,7 +142,7 @@ export class Jobs {
       kinds.map((kind) => sql`select ${sql.lit(kind)} as kind`),
       sql` union all `,
     );
-    const { rows } = await sql<{ kind: JobKind; account_id: string; due_at: number }>`
+    const owners = sql<{ kind: JobKind; account_id: string; due_at: number }>`
       with recursive owner(kind, account_id) as (
         select seed.kind, (select min(account_id) from job where job.kind = seed.kind) from (${seeds}) as seed
         union all
@@ -183,7 +152,8 @@ export class Jobs {
       select kind, account_id,
         (select min(due_at) from job where job.kind = owner.kind and job.account_id = owner.account_id) as due_at
       from owner where account_id is not null
-    `.execute(this.#db.query);
+    `;
+    const [rows] = await this.#db.read([statementOf(this.#db.query, owners)]);
     // The jobs of an owner may end between the parts of the statement.
     return rows.flatMap(({ kind, account_id: accountId, due_at: dueAt }) =>
       dueAt === null ? [] : [{ kind, accountId, dueAt }],
@@ -192,10 +162,10 @@ export class Jobs {
 
   /** Claims the job of an owner that is due first; `undefined` if none is due. @param lease.until when it is due again */
   async claim(
-    { kind, accountId }: Pick<JobOwner, 'kind' | 'accountId'>,
+    { kind, accountId }: Omit<JobOwner, 'dueAt'>,
     { now, until, token }: { now: Micros; until: Micros; token: string },
   ): Promise<Job | undefined> {
-    const { query, hasRowLocks } = this.#db;
+    const { query } = this.#db;
     const due = query
       .selectFrom('job')
       .select('key')
@@ -204,12 +174,14 @@ export class Jobs {
       .where('due_at', '<=', now)
       .orderBy('due_at')
       .orderBy('key')
-      .limit(1);
+      .limit(1)
+      .forUpdate()
+      .skipLocked();
     const claim = query
       .updateTable('job')
       .set({ lease: token, due_at: until })
       .where('kind', '=', kind)
-      .where('key', '=', hasRowLocks ? due.forUpdate().skipLocked() : due)
+      .where('key', '=', due)
       .returningAll();
     const [[row]] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([claim]));
     return row && jobOf(row);
@@ -254,8 +226,8 @@ export class Jobs {
     await this.#change(claimed.set({ lease: null, due_at: now }));
   }
 
-  /** The jobs of all kinds, in the order of the kinds. */
-  async counts(): Promise<JobCounts[]> {
+  /** What an operator sees of the jobs of each kind. `failed` are those whose last attempt failed, `error` says why one did. */
+  async counts() {
     const rows = await this.#db.query
       .selectFrom('job')
       .select(({ fn }) => [
@@ -285,12 +257,6 @@ export class Jobs {
     return rows.length;
   }
 }
-
-function columnsOf({ kind, key, accountId, dueAt, payload = {} }: NewJob) {
-  return { kind, key, account_id: accountId, due_at: dueAt, payload: JSON.stringify(payload), ...NEW };
-}
-
-const NEW = { generation: 0, failures: 0, error: null, lease: null };
 
 function jobOf(row: Selectable<Schema['job']>): Job {
   const { kind, key, account_id: accountId, generation, failures, error, lease } = row;

@@ -9,29 +9,20 @@ import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
 import { ChangeFeed } from '../database/change-feed.js';
 import type { Database, Query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
-import type { AccountLimits } from './accounts/account-usage.js';
 import { Accounts } from './accounts/accounts.js';
-import { Catalog } from './catalog.js';
+import { Catalog, type CatalogOptions } from './catalog.js';
+import { eraseLeftovers } from './dataset-changes.js';
 import { Jobs } from './jobs.js';
 import { Rechecks } from './rechecks.js';
 
-export interface CatalogConfig {
+export interface CatalogConfig extends Pick<CatalogOptions, 'blobGrace' | 'captionGrace' | 'accountLimits'> {
   readonly dataFolder: string;
-  readonly blobGrace: Micros;
-  /** As in `CatalogOptions`. */
-  readonly captionGrace?: Micros | undefined;
   /** The URL of a Postgres database; without it, the catalog is a SQLite file in the data folder. */
   readonly databaseUrl?: string | undefined;
-  readonly accountLimits?: AccountLimits | undefined;
 }
 
-/** The catalog, the accounts, the rechecks, and the clock that sets and compares all times in them. */
-export interface OpenCatalog {
-  readonly catalog: Catalog;
-  readonly accounts: Accounts;
-  readonly rechecks: Rechecks;
-  readonly jobs: Jobs;
-  readonly database: Database;
+/** The parts of an open catalog, and the clock that sets and compares all times in it. */
+export interface OpenCatalog extends ReturnType<typeof partsOn> {
   readonly now: () => Micros;
   /** The time of the database's machine for others, which don't know `now`: that is ahead after the clock was set back. */
   readonly machineTime: () => Micros;
@@ -40,7 +31,7 @@ export interface OpenCatalog {
   readonly close: () => Promise<void>;
 }
 
-interface CatalogOptions {
+interface OpenOptions {
   /** The clock of this process, in microseconds. */
   readonly localClock?: () => Micros;
   readonly onWarning?: (message: string) => void;
@@ -53,23 +44,26 @@ interface CatalogOptions {
  */
 export async function openCatalog(
   { databaseUrl, dataFolder, ...catalogOptions }: CatalogConfig,
-  options: CatalogOptions = {},
+  options: OpenOptions = {},
 ): Promise<OpenCatalog> {
   if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { ...catalogOptions, ...options });
   await makePrivateFolder(dataFolder);
   await requireCatalogOfBlobs(dataFolder);
   const db = await openSqlite(dataFolderPaths(dataFolder).catalog);
+  await eraseLeftovers(db);
   return {
-    catalog: new Catalog(db, catalogOptions),
-    accounts: new Accounts(db),
-    rechecks: new Rechecks(db),
-    jobs: new Jobs(db),
-    database: db,
+    ...partsOn(db, catalogOptions),
     now: microsClock(options.localClock, options.localClock),
     machineTime: () => Date.now() * 1000,
     databaseName: undefined,
     close: () => db.close(),
   };
+}
+
+function partsOn(database: Database, options: CatalogOptions) {
+  const catalog = new Catalog(database, options);
+  const [accounts, rechecks, jobs] = [new Accounts(database), new Rechecks(database), new Jobs(database)];
+  return { catalog, accounts, rechecks, jobs, database };
 }
 
 /** @throws BackendUnusable if the folder has files of datasets but no catalog: a new one would know nothing of them */
@@ -91,7 +85,7 @@ async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
  */
 async function openOnPostgres(
   url: string,
-  { localClock, onWarning, ...catalogOptions }: Omit<CatalogConfig, 'databaseUrl' | 'dataFolder'> & CatalogOptions,
+  { localClock, onWarning, ...catalogOptions }: Omit<CatalogConfig, 'databaseUrl' | 'dataFolder'> & OpenOptions,
 ): Promise<OpenCatalog> {
   // Imported only here, so that a process without Postgres does not load this code.
   const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
@@ -100,7 +94,8 @@ async function openOnPostgres(
     import('../database/notifications.js'),
   ]);
   const db = await openPostgres(url);
-  const clock = await DatabaseClock.open(db.query, localClock).catch(async (error) => {
+  const opening = eraseLeftovers(db).then(() => DatabaseClock.open(db.query, localClock));
+  const clock = await opening.catch(async (error) => {
     await db.close();
     throw error;
   });
@@ -108,11 +103,7 @@ async function openOnPostgres(
   const notifications = new Notifications(url, db.query, { changes, onWarning });
   const { notifyInstances } = notifications;
   return {
-    catalog: new Catalog(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),
-    accounts: new Accounts(db),
-    rechecks: new Rechecks(db),
-    jobs: new Jobs(db),
-    database: db,
+    ...partsOn(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),
     now: clock.now,
     machineTime: clock.estimate,
     databaseName: databaseNameOf(url),

@@ -1,9 +1,9 @@
 import { type Compilable, sql } from 'kysely';
 import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
-import { enqueuedAgain, insertJobs, type JobKind } from './jobs.js';
+import { enqueueSelected, type JobKind } from './jobs.js';
 import { fileOf } from './rows.js';
-import { IS_LIVE, IS_STORED, storedAfter } from './statements.js';
+import { statementOf, storedAfter } from './statements.js';
 
 /** The jobs of rechecks: one for each file, with the key `<id of the dataset>/<id of the file>`. */
 export const RECHECK_JOB = 'inspect-again' satisfies JobKind;
@@ -58,9 +58,8 @@ export class Rechecks {
 
   /** Records when a file was checked, before its job ends. */
   async recordCheck(datasetId: string, now: Micros): Promise<void> {
-    const { query, transact } = this.#db;
-    const update = query.updateTable('recheck').set({ checked_at: now }).where('dataset_id', '=', datasetId);
-    await transact({ isDurable: false }, ({ commit }) => commit([update]));
+    const update = this.#db.query.updateTable('recheck').set({ checked_at: now }).where('dataset_id', '=', datasetId);
+    await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update]));
   }
 
   /** The stored files of a dataset that have a problem, by name, at most `limit`. */
@@ -85,53 +84,19 @@ export function startRecheck(
   query: Query,
   { datasetId, now, ifRunning }: { datasetId: string; now: Micros; ifRunning: 'restart' | 'continue' },
 ): Compilable<unknown>[] {
-  const isWanted =
-    ifRunning === 'restart' ? sql<boolean>`true` : sql<boolean>`not exists (select 1 from job where ${isJobOfDataset})`;
-  const files = query
-    .selectFrom('dataset')
-    .leftJoin('file', (join) =>
-      join
-        .onRef('file.dataset_id', '=', 'dataset.id')
-        .on('file.state', '=', IS_STORED)
-        // As every stored file; for the index.
-        .on('file.finalized_at', 'is not', null),
-    )
-    .where('dataset.id', '=', datasetId)
-    .where(IS_LIVE)
-    .where(isWanted);
-  const keys = files
-    .where('file.id', 'is not', null)
-    .select([sql<string>`dataset.id || '/' || file.id`.as('key'), 'dataset.account_id']);
-  return [
-    query
-      .insertInto('recheck')
-      .columns(['dataset_id', 'total', 'started_at'])
-      .expression(
-        files
-          .select(({ fn }) => ['dataset.id', fn.count<number>('file.id').as('total'), sql.lit(now).as('started_at')])
-          .groupBy('dataset.id'),
-      )
-      .onConflict((conflict) =>
-        conflict.column('dataset_id').doUpdateSet(({ ref }) => ({
-          started_at: ref('excluded.started_at'),
-          total: ref('excluded.total'),
-          checked_at: null,
-        })),
-      ),
-    insertJobs(query, { kind: RECHECK_JOB, keys, dueAt: now }).onConflict((conflict) =>
-      conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('earlier')),
-    ),
-  ];
-}
-
-/** The statements that end the recheck of a dataset, for the transaction that deletes it. */
-export function deleteRecheck(query: Query, { id, accountId }: { id: string; accountId: string }) {
-  return [
-    query.deleteFrom('recheck').where('dataset_id', '=', id),
-    query
-      .deleteFrom('job')
-      .where('kind', '=', RECHECK_JOB)
-      .where('account_id', '=', accountId)
-      .where('key', 'like', `${id}/%`),
-  ];
+  const isWanted = ifRunning === 'restart' ? sql`true` : sql`not exists (select 1 from job where ${isJobOfDataset})`;
+  // Each stored file has `finalized_at`; that is for the index.
+  const isStored = sql`file.dataset_id = dataset.id and file.state = 'stored' and file.finalized_at is not null`;
+  const ofDataset = sql`dataset.id = ${datasetId} and ${isWanted}`;
+  const recheck = sql<never>`
+    insert into recheck (dataset_id, total, started_at)
+    select dataset.id, count(file.id), cast(${now} as bigint)
+    from dataset left join file on ${isStored} where ${ofDataset} group by dataset.id
+    on conflict (dataset_id) do update set
+      started_at = excluded.started_at, total = excluded.total, checked_at = null`;
+  const jobs = sql<{ key: string; account_id: string; due_at: number }>`(
+    select dataset.id || '/' || file.id as key, dataset.account_id, cast(${now} as bigint) as due_at
+    from dataset join file on ${isStored} where ${ofDataset}
+  )`;
+  return [statementOf(query, recheck), enqueueSelected(query, RECHECK_JOB, jobs)];
 }

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { COUNT_FIELDS, countsInRole, type StemCounts } from '../../dataset/counts.js';
 import {
   type Author,
@@ -54,17 +54,54 @@ export function countsInRow(row: DatasetRow): OwnCounts {
 /** The values of `dataset.linked`. */
 export const LINKED = { none: 0, from: 1, to: 2 } as const;
 
-/** The history of a new dataset. */
-export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null } as const;
+/** The columns of a stored file, without its state. */
+export const STORED_COLUMNS = [
+  ...(['id', 'dataset_id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256'] as const),
+  ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in'] as const),
+];
 
-/** The columns that hold the counts. */
-export function countColumns({ lastActivity, pendingUntil, unpaired: _, ...counts }: DatasetCounts) {
-  return { ...counts, pending_until: pendingUntil, updated_at: lastActivity };
+/** The same as SQL. */
+export const STORED = sql.raw(STORED_COLUMNS.join(', '));
+
+export const PAST_FILE_COLUMNS = [...STORED_COLUMNS, 'removed_in'] as const;
+
+export type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
+
+/** Reads a column with JSON that every file of the state has. */
+type ReadJson = <T>(text: string | null) => T;
+
+const readJson: ReadJson = (text) => JSON.parse(required(text));
+
+/** Makes a reader for the rows of many files, most of which have the same facts and no warnings: equal texts are parsed once. */
+export function jsonReader(): ReadJson {
+  const parsed = new Map<string | null, unknown>();
+  return <T>(text: string | null) => {
+    let value = parsed.get(text);
+    if (value === undefined) {
+      value = readJson(text);
+      parsed.set(text, value);
+    }
+    return value as T;
+  };
 }
 
 export function fileOf(row: FileRow): DatasetFile {
   const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
   return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: uploadOf(row) };
+}
+
+export function storedFileOf(row: StoredRow, read: ReadJson = readJson): StoredFile {
+  const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: storedUploadOf(row, read) };
+}
+
+export function storedFilesOf(rows: readonly StoredRow[]): StoredFile[] {
+  const read = jsonReader();
+  return rows.map((row) => storedFileOf(row, read));
+}
+
+export function pastFileOf(row: Selectable<Schema['past_file']>): VersionedFile {
+  return { ...storedFileOf(row), removedIn: row.removed_in };
 }
 
 function uploadOf(row: FileRow): Upload {
@@ -80,74 +117,20 @@ function uploadOf(row: FileRow): Upload {
         leaseToken: row.lease_token,
       };
     case 'received':
-      return {
-        state: 'received',
-        ...inspectedBytesOf(row, factsOf),
-        receivedAt: required(row.received_at),
-        ...givenOf(row),
-      };
+      return { state: 'received', ...bytesOf(row, readJson), receivedAt: required(row.received_at), ...givenOf(row) };
     case 'stored':
-      return storedUploadOf(row, factsOf);
+      return storedUploadOf(row, readJson);
     case 'rejected':
-      return { state: 'rejected', problem: JSON.parse(required(row.problem)), finalizedAt: required(row.finalized_at) };
+      return { state: 'rejected', problem: readJson(row.problem), finalizedAt: required(row.finalized_at) };
     default:
       throw new Error(`The catalog has a file in the state "${row.state}", which this version does not support.`);
   }
 }
 
-/** The columns of a stored file, without its dataset and its state. */
-export const STORED_COLUMNS = [
-  ...(['id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256', 'content_type'] as const),
-  ...(['facts', 'warnings', 'blob_version', 'problem', 'added_in'] as const),
-];
-
-export const PAST_FILE_COLUMNS = ['dataset_id', ...STORED_COLUMNS, 'removed_in'] as const;
-
-export function pastFileOf(row: Selectable<Schema['past_file']>): VersionedFile {
-  return { ...storedFileOf(row, row.dataset_id), removedIn: row.removed_in };
-}
-
-type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
-
-export function storedFileOf(row: StoredRow, datasetId: string, readFacts: FactsReader = factsOf): StoredFile {
-  const { id, filename, created_at: createdAt } = row;
-  const upload = storedUploadOf(row, readFacts);
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload };
-}
-
-/** The files of many rows of one dataset. */
-export function storedFilesOf(rows: readonly StoredRow[], datasetId: string): StoredFile[] {
-  const readFacts = factsReader();
-  return rows.map((row) => storedFileOf(row, datasetId, readFacts));
-}
-
-type FactsReader = (text: string | null) => Facts;
-
-function factsOf(text: string | null): Facts {
-  return JSON.parse(required(text));
-}
-
-/** Makes a function that parses facts. Many files have the same facts, which are then parsed once. */
-export function factsReader(): FactsReader {
-  const parsed = new Map<string | null, Facts>();
-  return (text) => {
-    let facts = parsed.get(text);
-    if (facts === undefined) {
-      facts = factsOf(text);
-      parsed.set(text, facts);
-    }
-    return facts;
-  };
-}
-
-function storedUploadOf(row: StoredRow, read: FactsReader): StoredFile['upload'] {
-  const stored = {
-    state: 'stored',
-    ...inspectedBytesOf(row, read),
-    finalizedAt: required(row.finalized_at),
-    addedIn: row.added_in,
-  } as const;
-  return row.problem === null ? stored : { ...stored, problem: JSON.parse(row.problem) };
+function storedUploadOf(row: StoredRow, read: ReadJson): StoredFile['upload'] {
+  const finalizedAt = required(row.finalized_at);
+  const stored = { state: 'stored', ...bytesOf(row, read), finalizedAt, addedIn: row.added_in } as const;
+  return row.problem === null ? stored : { ...stored, problem: read(row.problem) };
 }
 
 function givenOf({ condition, author }: FileRow) {
@@ -157,20 +140,16 @@ function givenOf({ condition, author }: FileRow) {
   };
 }
 
-function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>, read: FactsReader) {
-  const warnings = required(row.warnings);
+function bytesOf(row: Omit<StoredRow, 'added_in'>, read: ReadJson) {
   return {
     sizeBytes: required(row.size_bytes),
     sha256: required(row.sha256),
     contentType: required(row.content_type),
-    facts: read(row.facts),
-    // Nearly all files have no warnings; this saves the parsing.
-    warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
+    facts: read<Facts>(row.facts),
+    warnings: read<readonly Warning[]>(row.warnings),
     blobVersion: row.blob_version,
   };
 }
-
-const NO_WARNINGS: readonly Warning[] = [];
 
 /** The value of a column that every file of the state has. */
 export function required<T>(value: T | null): T {
@@ -211,28 +190,16 @@ function uploadColumns(upload: Upload): UploadColumns {
   switch (upload.state) {
     case 'pending':
       return {
-        ...NO_UPLOAD,
-        via: upload.via,
-        expected_bytes: upload.expectedBytes,
-        ...givenColumns(upload),
-        expires_at: upload.expiresAt,
-        lease_until: upload.leaseUntil,
-        lease_token: upload.leaseToken,
+        ...{ ...NO_UPLOAD, ...givenColumns(upload), via: upload.via, expected_bytes: upload.expectedBytes },
+        ...{ expires_at: upload.expiresAt, lease_until: upload.leaseUntil, lease_token: upload.leaseToken },
         live_until: liveUntil(upload),
       };
     case 'received':
-      return {
-        ...inspectedColumns(upload),
-        received_at: upload.receivedAt,
-        ...givenColumns(upload),
-      };
-    case 'stored':
-      return {
-        ...inspectedColumns(upload),
-        finalized_at: upload.finalizedAt,
-        added_in: upload.addedIn ?? 0,
-        problem: upload.problem === undefined ? null : JSON.stringify(upload.problem),
-      };
+      return { ...bytesColumns(upload), received_at: upload.receivedAt, ...givenColumns(upload) };
+    case 'stored': {
+      const problem = upload.problem === undefined ? null : JSON.stringify(upload.problem);
+      return { ...bytesColumns(upload), finalized_at: upload.finalizedAt, added_in: upload.addedIn ?? 0, problem };
+    }
     case 'rejected':
       return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), finalized_at: upload.finalizedAt };
   }
@@ -243,7 +210,7 @@ function givenColumns({ condition, author }: (PendingFile | ReceivedFile)['uploa
   return { condition: jsonOf(condition), author: jsonOf(author) };
 }
 
-function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): UploadColumns {
+function bytesColumns(upload: (ReceivedFile | StoredFile)['upload']): UploadColumns {
   return {
     ...NO_UPLOAD,
     size_bytes: upload.sizeBytes,

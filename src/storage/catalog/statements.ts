@@ -1,9 +1,8 @@
-import { type Compilable, sql } from 'kysely';
-import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
+import { type Compilable, type RawBuilder, sql } from 'kysely';
+import type { StemCounts } from '../../dataset/counts.js';
 import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
-import { blobKeyOf } from '../blobs/blobs.js';
-import type { Database, Query, Transaction } from '../database/database.js';
+import { type Database, type Query, type Transaction, WITHOUT_TIMEOUTS } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import { type DatasetRow, FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
@@ -15,21 +14,7 @@ export const ROWS_PER_STATEMENT = 500;
 export const IS_PENDING = sql<string>`'pending'`;
 export const IS_STORED = sql<string>`'stored'`;
 const IS_RECEIVED = sql<string>`'received'`;
-const IS_PRESIGNED = sql<string>`'presigned'`;
-
-/**
- * The account of deleted datasets, whose rows stay until their files are removed. It has no tokens, so that no request finds
- * them; only a statement that does not name an account has to leave them out.
- */
-export const DELETED = 'deleted';
-
-/** The dataset is not deleted. */
-export const IS_LIVE = sql<boolean>`dataset.account_id <> ${sql.lit(DELETED)}`;
-
-/** The dataset of a row of a file is not deleted. */
-export function hasDataset(table: 'file' | 'past_file') {
-  return sql<boolean>`exists (select 1 from dataset where id = ${sql.ref(`${table}.dataset_id`)} and ${IS_LIVE})`;
-}
+export const IS_PRESIGNED = sql<string>`'presigned'`;
 
 /** Which datasets to read; an empty filter matches all. */
 export interface DatasetFilter {
@@ -50,7 +35,7 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, af
   let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
   // An expression has no index: from a few ids on, SQLite would read all datasets of the account in the order of theirs.
   const account = ids === undefined ? sql.ref<string>('account_id') : sql<string>`account_id || ''`;
-  select = accountId === undefined ? select.where(IS_LIVE) : select.where(account, '=', accountId);
+  if (accountId !== undefined) select = select.where(account, '=', accountId);
   if (ids !== undefined) select = select.where('id', 'in', ids);
   if (name !== undefined) select = select.where('name', '=', name);
   if (role !== undefined) select = select.where('role', '=', role);
@@ -63,18 +48,28 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, af
   return limit === undefined ? select : select.limit(limit);
 }
 
-const datasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
-  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE),
-);
+/** Runs one statement, alone or within a transaction. */
+export type RunStatement = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
 
-const lockedDatasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
-  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE).forNoKeyUpdate(),
-);
+/** Runs work in one transaction that reads one snapshot, without timeouts. Without a `commit` it is rolled back. */
+export function inSnapshot<T>(
+  { hasRowLocks, query, transact }: Database,
+  work: (run: RunStatement, transaction: Transaction) => Promise<T>,
+): Promise<T> {
+  // SQLite needs no settings. On Postgres the transaction must not time out while the other database works.
+  const settings = hasRowLocks
+    ? [statementOf(query, sql`set transaction isolation level repeatable read`), statementOf(query, WITHOUT_TIMEOUTS)]
+    : [];
+  return transact({ isDurable: true, hasDeadline: false }, async (transaction) => {
+    await transaction.send(settings);
+    return work(async (statement) => (await transaction.send([statement]))[0], transaction);
+  });
+}
 
 /** Selects a dataset and locks its row until the end of the transaction. */
-export function lockDataset({ query, hasRowLocks }: Database, id: string): Compilable<DatasetRow> {
-  return (hasRowLocks ? lockedDatasetById : datasetById)(query, { id });
-}
+export const lockDataset = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
+  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).forNoKeyUpdate(),
+);
 
 /**
  * Runs work in a transaction that has locked the row of a dataset.
@@ -87,35 +82,21 @@ export function withDataset<T>(
   work: (row: DatasetRow, transaction: Transaction) => Promise<T>,
 ): Promise<T | undefined> {
   return db.transact({ isDurable }, async (transaction) => {
-    const [[row]] = await transaction.send([lockDataset(db, id)]);
+    const [[row]] = await transaction.send([lockDataset(db.query, { id })]);
     return row && work(row, transaction);
   });
 }
 
-const filesOfStem = preparedStatement((query, parameter: ParameterOf<{ datasetId: string; stem: string }>) =>
-  query
-    .selectFrom('file')
-    .selectAll()
-    .where('dataset_id', '=', parameter('datasetId'))
-    .where('stem', '=', parameter('stem')),
-);
-
 /** Selects all files of a dataset. */
-export const filesOfDataset = preparedStatement((query, parameter: ParameterOf<{ datasetId: string }>) =>
-  query.selectFrom('file').selectAll().where('dataset_id', '=', parameter('datasetId')),
-);
-
-/** Selects as `filesOfStems` does, with a prepared statement for a single stem. */
-export function groupsOfStems(query: Query, datasetId: string, stems: readonly string[]): Compilable<FileRow>[] {
-  const [stem, ...others] = stems;
-  if (stem !== undefined && others.length === 0) return [filesOfStem(query, { datasetId, stem })];
-  return filesOfStems(query, datasetId, stems);
+export function filesOfDataset(query: Query, datasetId: string) {
+  return statementOf(query, sql<FileRow>`select * from file where dataset_id = ${datasetId}`);
 }
 
-/** Selects all rows of some stems of a dataset. */
+/** Selects all files of some stems of a dataset. */
 export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
+  const ofDataset = sql`select * from file where dataset_id = ${datasetId}`;
   return rowChunksOf(stems).map((chunk) =>
-    query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).where('stem', 'in', chunk),
+    statementOf(query, sql<FileRow>`${ofDataset} and stem in (${sql.join(chunk)})`),
   );
 }
 
@@ -149,59 +130,23 @@ export function storedAfter(query: Query, { datasetId, after, kind, limit }: Fil
   return kind === undefined ? page : page.where('kind', '=', kind);
 }
 
-/** Deletes and then upserts rows of files. */
+/** Deletes and then upserts rows of files: a written file may have the name of a removed one. */
 export function writeFiles(
   query: Query,
   { removed, written }: { removed: readonly DatasetFile[]; written: readonly DatasetFile[] },
 ) {
-  return [
-    // Deletes first, because a written file may have the name of a removed one.
-    ...deleteAll(
-      query,
-      'file',
-      'id',
-      removed.map((file) => file.id),
-    ),
-    // Built when they are sent: those of fifty thousand files take half a second.
-    ...rowChunksOf(written).map((chunk) => ({ compile: () => upsert(query, chunk).compile() })),
-  ];
+  const ids = removed.map(({ id }) => id);
+  return [...deleteAll(query, 'file', 'id', ids), ...rowChunksOf(written).map((files) => upsert(query, files))];
 }
 
-/** Adds the blobs of files to the trash. */
-export function trashBlobs(
-  query: Query,
-  files: readonly DatasetFile[],
-  { now, blobGrace }: { now: Micros; blobGrace: Micros },
-) {
-  return rowChunksOf(files).map((chunk) =>
-    query
-      .insertInto('trash')
-      .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: now + blobGrace })))
-      .onConflict((conflict) => conflict.column('blob_key').doNothing()),
-  );
-}
+const COLUMNS = sql.raw(FILE_COLUMNS.join(', '));
+const EXCLUDED = sql.raw(UPLOAD_COLUMNS.map((column) => `${column} = excluded.${column}`).join(', '));
 
 function upsert(query: Query, files: readonly DatasetFile[]) {
-  const rows = files.map(fileColumns);
-  const [row, ...others] = rows;
-  return row !== undefined && others.length === 0 ? upsertRow(query, row) : upsertRows(query, rows);
-}
-
-const upsertRow = preparedStatement((query, parameter: ParameterOf<FileRow>) =>
-  upsertRows(query, [Object.fromEntries(FILE_COLUMNS.map((name) => [name, parameter(name)])) as unknown as FileRow]),
-);
-
-function upsertRows(query: Query, rows: readonly FileRow[]) {
-  return query
-    .insertInto('file')
-    .values(rows)
-    .onConflict((conflict) =>
-      conflict
-        .column('id')
-        .doUpdateSet((eb) =>
-          Object.fromEntries(UPLOAD_COLUMNS.map((column) => [column, eb.ref(`excluded.${column}`)])),
-        ),
-    );
+  const rows = files.map(fileColumns).map((row) => sql`(${sql.join(FILE_COLUMNS.map((column) => row[column]))})`);
+  const insert = sql<never>`
+    insert into file (${COLUMNS}) values ${sql.join(rows)} on conflict (id) do update set ${EXCLUDED}`;
+  return statementOf(query, insert);
 }
 
 /**
@@ -209,36 +154,27 @@ function upsertRows(query: Query, rows: readonly FileRow[]) {
  * new and its stem has `maxNames`: the stem then becomes null, which the column rejects. So does the filename if the dataset has
  * `maxFiles`.
  */
-export const insertFile = preparedStatement(
-  (query, parameter: ParameterOf<FileRow & { accountId: string; maxNames: number; maxFiles: number }>) =>
-    query
-      .insertInto('file')
-      .columns(FILE_COLUMNS)
-      .expression((eb) => {
-        const ofStem = eb
-          .selectFrom('file')
-          .where('dataset_id', '=', parameter('dataset_id'))
-          .where('stem', '=', parameter('stem'));
-        const names = ofStem.select(({ fn }) => fn.count<number>('filename').distinct().as('names'));
-        const hasName = eb.exists(ofStem.select('id').where('filename', '=', parameter('filename')));
-        const stem = sql`case when (${names}) < ${parameter('maxNames')} or ${hasName} then ${parameter('stem')} end`;
-        const max = sql`cast(${parameter('maxFiles')} as bigint)`;
-        // The second count is exact, and made near the limit alone: two uploads of one name are one file.
-        const hasRoom = sql`${UPLOADS_OF_DATASET} <= ${max} or (${countNames(query, parameter('dataset_id'))}) < ${max}`;
-        const filename = sql`case when ${hasRoom} or ${hasName} then ${parameter('filename')} end`;
-        const columnOf = (name: keyof FileRow) => {
-          if (name === 'stem') return stem.as(name);
-          return name === 'filename' ? filename.as(name) : eb.val(parameter(name)).as(name);
-        };
-        return eb
-          .selectFrom('dataset')
-          .select(FILE_COLUMNS.map(columnOf))
-          .where('id', '=', parameter('dataset_id'))
-          .where('account_id', '=', parameter('accountId'));
-      }),
-);
-
-const UPLOADS_OF_DATASET = sql<number>`images + videos + captions + pending + received + rejected`;
+export function insertFile(
+  query: Query,
+  { accountId, maxNames, maxFiles, ...row }: FileRow & { accountId: string; maxNames: number; maxFiles: number },
+) {
+  const ofStem = sql`from file where dataset_id = ${row.dataset_id} and stem = ${row.stem}`;
+  const hasName = sql`exists (select 1 ${ofStem} and filename = ${row.filename})`;
+  const names = sql`(select count(distinct filename) ${ofStem})`;
+  const max = sql`cast(${maxFiles} as bigint)`;
+  // The second count is exact, and made near the limit alone: two uploads of one name are one file.
+  const hasRoom = sql`images + videos + captions + pending + received + rejected <= ${max}
+    or (select count(distinct filename) from file where dataset_id = ${row.dataset_id}) < ${max}`;
+  const checked: Partial<Record<keyof FileRow, RawBuilder<unknown>>> = {
+    stem: sql`case when ${names} < ${maxNames} or ${hasName} then ${row.stem} end`,
+    filename: sql`case when ${hasRoom} or ${hasName} then ${row.filename} end`,
+  };
+  const values = FILE_COLUMNS.map((name) => checked[name] ?? sql`${row[name]}`);
+  const insert = sql<never>`
+    insert into file (${COLUMNS})
+    select ${sql.join(values)} from dataset where id = ${row.dataset_id} and account_id = ${accountId}`;
+  return statementOf(query, insert);
+}
 
 /** Counts the names of a dataset. */
 export function countNames(query: Query, datasetId: string) {
@@ -248,65 +184,42 @@ export function countNames(query: Query, datasetId: string) {
     .where('dataset_id', '=', datasetId);
 }
 
-/** Selects when the last pending presigned upload of a dataset was reserved that expires after this moment. */
-export function lastReservedPresigned(
+/** Adds one pending upload to the counts of a dataset; returns the dataset. */
+export function countReservation(
   query: Query,
-  { datasetId, expiresAfter }: { datasetId: string; expiresAfter: Micros },
+  upload: { accountId: string; datasetId: string; createdAt: Micros; aliveUntil: Micros },
 ) {
-  return query
-    .selectFrom('file')
-    .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
-    .where(hasDataset('file'))
-    .where('state', '=', IS_PENDING)
-    .where('via', '=', IS_PRESIGNED)
-    .where('dataset_id', '=', datasetId)
-    .where('expires_at', '>', expiresAfter);
+  const until = sql`cast(${upload.aliveUntil} as bigint)`;
+  const update = sql<DatasetRow>`
+    update dataset set
+      pending = pending + 1, version = version + 1, updated_at = ${upload.createdAt},
+      pending_until = case when pending_until > ${until} then pending_until else ${until} end
+    where id = ${upload.datasetId} and account_id = ${upload.accountId}
+    returning *`;
+  return statementOf(query, update);
 }
 
-/** Adds one pending upload to the counts of a dataset; returns the dataset. */
-export const countReservation = preparedStatement(
-  (query, parameter: ParameterOf<{ accountId: string; datasetId: string; createdAt: Micros; aliveUntil: Micros }>) =>
-    query
-      .updateTable('dataset')
-      .set((eb) => ({
-        pending: eb('pending', '+', 1),
-        version: eb('version', '+', 1),
-        pending_until: eb
-          .case()
-          .when('pending_until', '>', parameter('aliveUntil'))
-          .then(eb.ref('pending_until'))
-          .else(eb.val(parameter('aliveUntil')))
-          .end(),
-        updated_at: parameter('createdAt'),
-      }))
-      .where('id', '=', parameter('datasetId'))
-      .where('account_id', '=', parameter('accountId'))
-      .returningAll(),
-);
-
-/** The columns of a dataset that say which revision is the latest, and whether it is open. */
-const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since'] as const;
-export type HistoryColumns = Pick<DatasetRow, (typeof HISTORY_COLUMNS)[number]>;
+/** Which revision of a dataset is the latest, and whether it is open. */
+export type HistoryColumns = Pick<DatasetRow, 'revision' | 'revision_group' | 'revision_since'>;
 
 /** Writes the counts and the latest revision of a dataset, and computes `pending_until` from its rows. */
-export const writeCounts = preparedStatement(
-  (query, parameter: ParameterOf<StemCounts & HistoryColumns & { datasetId: string; lastActivity: Micros }>) =>
-    query
-      .updateTable('dataset')
-      .set((eb) => ({
-        ...(Object.fromEntries(COUNT_FIELDS.map((name) => [name, parameter(name)])) as unknown as StemCounts),
-        ...(Object.fromEntries(HISTORY_COLUMNS.map((name) => [name, parameter(name)])) as unknown as HistoryColumns),
-        updated_at: parameter('lastActivity'),
-        version: eb('version', '+', 1),
-        pending_until: eb
-          .selectFrom('file')
-          .select(({ fn }) => fn.max('live_until').as('latest'))
-          .where('dataset_id', '=', parameter('datasetId'))
-          .where('state', '=', IS_PENDING),
-      }))
-      .where('id', '=', parameter('datasetId'))
-      .returning(['pending_until', 'version']),
-);
+export function writeCounts(
+  query: Query,
+  { datasetId, lastActivity, ...columns }: StemCounts & HistoryColumns & { datasetId: string; lastActivity: Micros },
+) {
+  const values = Object.entries(columns).map(([name, value]) => sql`${sql.ref(name)} = ${value}`);
+  const update = sql<Pick<DatasetRow, 'pending_until' | 'version'>>`
+    update dataset set ${sql.join(values)}, updated_at = ${lastActivity}, version = version + 1,
+      pending_until = (select max(live_until) from file where dataset_id = ${datasetId} and state = 'pending')
+    where id = ${datasetId}
+    returning pending_until, version`;
+  return statementOf(query, update);
+}
+
+/** A statement in SQL. To build it takes much less time than a statement of the query builder, which `preparedStatement` saves. */
+export function statementOf<Row>(query: Query, builder: RawBuilder<Row>): Compilable<Row> {
+  return { compile: () => builder.compile(query) };
+}
 
 /** Inserts any number of rows. */
 export function insertAll<Table extends keyof Schema>(query: Query, table: Table, rows: readonly Schema[Table][]) {

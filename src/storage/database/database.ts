@@ -1,18 +1,6 @@
-import { type Compilable, type Kysely, sql } from 'kysely';
-import { ServiceError } from '../../dataset/errors.js';
-import {
-  isBusy,
-  isDamaged,
-  isDatabaseFull,
-  isIoError,
-  isReadOnlyServer,
-  isRejected,
-  isUnavailable,
-  SQLITE_CANTOPEN,
-  SQLITE_READONLY,
-  sqliteCodeOf,
-  sqlStateOf,
-} from '../backend-unusable.js';
+import { type Compilable, type CompiledQuery, type Dialect, DummyDriver, Kysely, sql } from 'kysely';
+import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
+import { type DatabaseFault, databaseFaultOf, sqlStateOf } from '../backend-unusable.js';
 import type { Schema } from './schema.js';
 
 /** Builds statements. Executed directly, each statement is its own transaction. */
@@ -21,10 +9,7 @@ export type Query = Kysely<Schema>;
 /** A database with the tables of `Schema`: SQLite or Postgres. */
 export interface Database {
   readonly query: Query;
-  /**
-   * True if several write transactions may be open at once, so that a transaction must lock a row that it reads in order to
-   * write. False if there is one writer at a time.
-   */
+  /** True if several write transactions may be open at once. Statements lock rows in any case; SQLite leaves the clause out. */
   readonly hasRowLocks: boolean;
 
   /**
@@ -79,35 +64,54 @@ export function nullColumnOf(error: unknown): string | undefined {
   return /NOT NULL constraint failed: (\w+\.\w+)/.exec(error.message)?.[1];
 }
 
+/** Makes a `Query` whose statements, when they are executed directly, are run by `execute`, which returns their rows. */
+export function queryOver(
+  dialect: Pick<Dialect, 'createAdapter' | 'createQueryCompiler'>,
+  execute: (statement: CompiledQuery<unknown>) => Promise<unknown[]>,
+): Query {
+  const unsupported = () => {
+    throw new Error('The catalog does not use this.');
+  };
+  const connection = {
+    executeQuery: async <Row>(statement: CompiledQuery) => ({ rows: (await execute(statement)) as Row[] }),
+    streamQuery: unsupported,
+  };
+  const driver = Object.assign(new DummyDriver(), { acquireConnection: async () => connection });
+  return new Kysely<Schema>({ dialect: { ...dialect, createDriver: () => driver, createIntrospector: unsupported } });
+}
+
+/**
+ * Replaces NUL, which text in Postgres can't hold (https://www.postgresql.org/docs/current/datatype-character.html), and at
+ * which the SQLite driver cuts a text off. No stored name has a control character, so a search with another control character
+ * finds nothing either.
+ */
+export function withoutNul(value: unknown): unknown {
+  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
+}
+
+const UNREADABLE = "The disk of the server's catalog can't be read or written. Its log has the reason.";
+const NO_ANSWER = 'The catalog does not answer right now. Try again.';
+
+const ANSWERS: Record<DatabaseFault, readonly [code: ErrorCode, message: string]> = {
+  full: ['no_space', 'The server has no space left. Free some and try again.'],
+  no_access: ['unavailable', UNREADABLE],
+  io: ['unavailable', UNREADABLE],
+  damaged: ['unavailable', "The server's catalog is damaged. Its log has the reason. Restore a backup."],
+  read_only: [
+    'unavailable',
+    'The database is read-only now: nothing can be changed until it is the primary server again.',
+  ],
+  rejected: ['unavailable', 'The database rejects the server. Its log has the reason.'],
+  busy: ['unavailable', NO_ANSWER],
+  unavailable: ['unavailable', NO_ANSWER],
+};
+
 /** The answer to a client for an error of the database; `undefined` if the error is a bug of ours. */
 export function databaseError(error: unknown): ServiceError | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const sqlite = sqliteCodeOf(error);
-  if (isDatabaseFull(error)) {
-    return new ServiceError('no_space', 'The server has no space left. Free some and try again.', { cause: error });
-  }
-  if (sqlite === SQLITE_READONLY || isIoError(error) || sqlite === SQLITE_CANTOPEN) {
-    const message = "The disk of the server's catalog can't be read or written. Its log has the reason.";
-    return new ServiceError('unavailable', message, { cause: error });
-  }
-  if (isDamaged(error)) {
-    const message = "The server's catalog is damaged. Its log has the reason. Restore a backup.";
-    return new ServiceError('unavailable', message, { cause: error });
-  }
-  if (isReadOnlyServer(error)) {
-    const message = 'The database is read-only now: nothing can be changed until it is the primary server again.';
-    return new ServiceError('unavailable', message, { cause: error });
-  }
-  if (isRejected(error)) {
-    const message = 'The database rejects the server. Its log has the reason.';
-    return new ServiceError('unavailable', message, { cause: error });
-  }
-  if (isBusy(error) || isUnavailable(error)) {
-    return catalogUnavailable(error);
-  }
-  return undefined;
+  const fault = databaseFaultOf(error);
+  return fault && new ServiceError(...ANSWERS[fault], { cause: error });
 }
 
 export function catalogUnavailable(cause: unknown): ServiceError {
-  return new ServiceError('unavailable', 'The catalog does not answer right now. Try again.', { cause });
+  return new ServiceError(...ANSWERS.unavailable, { cause });
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import pg from 'pg';
 import { withAnySignal } from '../../abort-signals.js';
 import type { AnnouncedChange, ChangeFeed, NotifyInstances } from './change-feed.js';
@@ -11,8 +11,6 @@ const CHANNEL = 'trainyard';
 /** Pings detect a dead connection that the operating system has not reported. */
 const PING_MS = 10_000;
 const RESPONSE_TIMEOUT_MS = 5000;
-/** A message to itself, by which a process finds out whether messages arrive. */
-const SELF_TEST = 'self-test';
 const CLOSE_TIMEOUT_MS = 1000;
 /** Postgres rejects longer payloads (https://www.postgresql.org/docs/current/sql-notify.html), and with them the transaction. */
 const MAX_PAYLOAD_BYTES = 7999;
@@ -22,7 +20,7 @@ const MAX_RETRY_DELAY_MS = 5000;
 const SILENCE =
   'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
 
-export interface Listener {
+interface Listener {
   /** Announces the changes by other processes, and a gap when some may be missed. */
   readonly changes: ChangeFeed;
   /** Called once if the database accepts messages and does not deliver them. */
@@ -53,10 +51,7 @@ export class Notifications {
   }
 
   readonly notifyInstances: NotifyInstances = (change) => [
-    {
-      compile: () =>
-        sql<unknown>`select pg_notify(${sql.lit(CHANNEL)}, ${payloadOf(this.#sender, change)})`.compile(this.#query),
-    },
+    { compile: () => notifying(payloadOf(this.#sender, change)).compile(this.#query) },
   ];
 
   async close(): Promise<void> {
@@ -101,11 +96,11 @@ export class Notifications {
     }
   }
 
-  /** Whether a message of this process arrives. A pooler that hands out connections by transaction loses messages. */
+  /** Sends a message without a change to this process, and returns whether it arrives. A pooler that hands out connections by transaction loses messages. */
   async #testDelivery(broken: AbortSignal): Promise<boolean> {
     const arrived = new AbortController();
     this.#onSelfTest = () => arrived.abort();
-    await sql`select pg_notify(${sql.lit(CHANNEL)}, ${`${this.#sender} ${SELF_TEST}`})`.execute(this.#query);
+    await notifying(JSON.stringify({ sender: this.#sender })).execute(this.#query);
     await withAnySignal([arrived.signal, broken], (either) => pause(RESPONSE_TIMEOUT_MS, either));
     return arrived.signal.aborted;
   }
@@ -116,36 +111,32 @@ export class Notifications {
   }
 
   #receive(payload: string): void {
-    const space = payload.indexOf(' ');
-    const [sender, message] = [payload.slice(0, space), payload.slice(space + 1)];
-    if (sender !== this.#sender) {
-      const change = changeIn(message);
-      if (change !== undefined) this.#listener.changes.announce(change);
-    } else if (message === SELF_TEST) this.#onSelfTest();
+    const { sender, datasetId, filenames } = messageIn(payload);
+    if (sender === this.#sender) {
+      if (datasetId === undefined) this.#onSelfTest();
+    } else if (datasetId !== undefined) {
+      this.#listener.changes.announce({ datasetId, filenames });
+    }
   }
 }
 
-/** `SENDER dataset ID`, or `SENDER dataset ID ["NAME",…]` if the names are not too long. */
+function notifying(payload: string): RawBuilder<unknown> {
+  return sql`select pg_notify(${sql.lit(CHANNEL)}, ${payload})`;
+}
+
 function payloadOf(sender: string, { datasetId, filenames }: AnnouncedChange): string {
-  const withoutNames = `${sender} dataset ${datasetId}`;
-  if (filenames === undefined) return withoutNames;
-  const payload = `${withoutNames} ${JSON.stringify(filenames)}`;
-  return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? withoutNames : payload;
+  const payload = JSON.stringify({ sender, datasetId, filenames });
+  return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? JSON.stringify({ sender, datasetId }) : payload;
 }
 
-/** `undefined` for the message of another version or program, and for a self-test. */
-function changeIn(text: string): AnnouncedChange | undefined {
-  const [, datasetId, names] = /^dataset (\S+)(?: (.+))?$/s.exec(text) ?? [];
-  return datasetId === undefined ? undefined : { datasetId, filenames: namesIn(names) };
-}
-
-/** `undefined`, which stands for all names, also for those in the form of another version or program. */
-function namesIn(json = ''): string[] | undefined {
+/** Of a message of another version or program, all names may have changed. */
+function messageIn(payload: string): Partial<AnnouncedChange> & { readonly sender?: string } {
   try {
-    const names: unknown = JSON.parse(json);
-    return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
+    const { sender, datasetId, filenames } = JSON.parse(payload);
+    const areNames = Array.isArray(filenames) && filenames.every((name) => typeof name === 'string');
+    return { sender, datasetId, filenames: areNames ? filenames : undefined };
   } catch {
-    return undefined;
+    return {};
   }
 }
 

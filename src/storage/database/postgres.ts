@@ -1,27 +1,26 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Compilable, CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
+import { type Compilable, CompiledQuery, PostgresAdapter, PostgresQueryCompiler, sql } from 'kysely';
 import pg from 'pg';
 import { ServiceError } from '../../dataset/errors.js';
-import { BackendUnusable, isReadOnlyServer, isRejected, sqlStateOf } from '../backend-unusable.js';
+import { BackendUnusable, databaseFaultOf, sqlStateOf } from '../backend-unusable.js';
 import {
   catalogUnavailable,
   type Database,
   databaseError,
+  queryOver,
   type RowsOf,
   type Transaction,
   WITHOUT_TIMEOUTS,
+  withoutNul,
 } from './database.js';
 import { migrateSchema } from './migrate.js';
-import { withoutNul } from './prepared-statement.js';
-import type { Schema } from './schema.js';
 
-const MIN_VERSION = 15;
+const MIN_VERSION = 14;
 const DEFAULT_POOL_SIZE = 10;
 /** The wait for a connection: a new one, or one of the pool that another request releases. */
 const CONNECT_TIMEOUT_MS = 7_000;
-/** The server cancels a statement after the first time; the client gives up on a silent server after the second. */
+/** The server cancels a statement after this time. */
 const STATEMENT_TIMEOUT_MS = 12_000;
-const RESPONSE_TIMEOUT_MS = 15_000;
 /** The longest that a read or a statement takes, and a transaction, with the wait for a connection. A poll is two reads. */
 const DEADLINES = { readMs: 7_000, transactionMs: 25_000 };
 /** Limits how long an instance that stalls within a transaction blocks others. */
@@ -67,12 +66,27 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
  * @throws BackendUnusable if it does not answer, rejects the credentials or is too old
  */
 export async function openPostgres(url: string, { readMs, transactionMs } = DEADLINES): Promise<Database> {
-  const connection = clientConfigOf(url);
   const settings = {
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
   };
-  await prepare(connection, settings).catch((error) => {
+  const pool = poolOf({
+    ...clientConfigOf(url),
+    ...settings,
+    pipeline: true,
+    max: Number(new URL(url).searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE),
+  });
+  const database = databaseOver(pool, { readMs, transactionMs });
+  try {
+    await requireVersion(database);
+    await migrateSchema(database, {
+      // `to_regclass` may not see a table that another process has created since the transaction began.
+      tableNamed: (name) => sql`select 1 from pg_class where relname = ${name} and pg_table_is_visible(oid)`,
+      begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
+    });
+    return database;
+  } catch (error) {
+    await database.close();
     const serviceError = error instanceof ServiceError ? error : databaseError(error);
     const reason = reasonOf(error);
     // PgBouncer rejects settings that it does not know, and always will (https://www.pgbouncer.org/config.html).
@@ -82,19 +96,22 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
       : '';
     throw new BackendUnusable(`The database ${databaseNameOf(url)} can't be used: ${reason}${advice}`, {
       cause: error,
-      isTemporary: serviceError?.code === 'unavailable' && !isRefusal && !isRejected(error),
+      isTemporary: serviceError?.code === 'unavailable' && !isRefusal && databaseFaultOf(error) !== 'rejected',
     });
-  });
-  const pool = poolOf({
-    ...connection,
-    ...settings,
-    pipeline: true,
-    max: Number(new URL(url).searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE),
-    query_timeout: RESPONSE_TIMEOUT_MS,
-  });
-  const query = queryOver(pool, readMs);
+  }
+}
+
+function databaseOver(pool: pg.Pool, { readMs, transactionMs }: typeof DEADLINES): Database {
+  const dialect = {
+    createAdapter: () => new PostgresAdapter(),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  };
   return {
-    query,
+    query: queryOver(dialect, async ({ sql: text, parameters }) => {
+      const deadline = performance.now() + readMs;
+      const run = (client: pg.PoolClient) => send(client, { text, values: parameters.map(withoutNul) }, deadline);
+      return (await withClient(pool, run)).rows;
+    }),
     hasRowLocks: true,
     transact: async ({ isDurable, hasDeadline = true }, work) => {
       // A transaction reads again what it has locked; the role may have another default.
@@ -118,40 +135,11 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
   };
 }
 
-/** Checks the version and migrates the tables, without timeouts. */
-async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): Promise<void> {
-  const version = await versionOf({ ...connection, ...settings });
+async function requireVersion({ query }: Database): Promise<void> {
+  const { rows } = await sql<{ server_version_num: string }>`show server_version_num`.execute(query);
+  const version = Math.floor(Number(rows[0]?.server_version_num) / 10_000);
   if (version < MIN_VERSION) {
     throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
-  }
-  const pool = poolOf({ ...connection, pipeline: true, max: 1 });
-  const deadline = Number.POSITIVE_INFINITY;
-  const query = queryOver(pool, deadline);
-  const database = {
-    query,
-    transact: <T>(_: object, work: (transaction: Transaction) => Promise<T>) =>
-      transact(pool, { begin: 'begin isolation level read committed', deadline }, work),
-  };
-  try {
-    await migrateSchema(database, {
-      // `to_regclass` may not see a table that another process has created since the transaction began.
-      tableNamed: (name) => sql`select 1 from pg_class where relname = ${name} and pg_table_is_visible(oid)`,
-      begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
-    });
-  } finally {
-    // Not `query.destroy()`: Kysely ends no pool that it has not used itself.
-    await pool.end();
-  }
-}
-
-/** Reads the major version of the server, with the settings and the timeout of requests. */
-async function versionOf(connection: pg.ClientConfig): Promise<number> {
-  const query = queryOver(poolOf({ ...connection, max: 1 }), RESPONSE_TIMEOUT_MS);
-  try {
-    const { rows } = await sql<{ server_version_num: string }>`show server_version_num`.execute(query);
-    return Math.floor(Number(rows[0]?.server_version_num) / 10_000);
-  } finally {
-    await query.destroy();
   }
 }
 
@@ -192,22 +180,22 @@ function poolOf(config: pg.PoolConfig): pg.Pool {
   return pool;
 }
 
-/** @param deadlineMs limits each use of a connection, including the wait for it */
-function queryOver(pool: pg.Pool, deadlineMs: number): Kysely<Schema> {
-  const connect = async () => {
-    const deadline = performance.now() + deadlineMs;
-    const client = await pool.connect().catch(throwUnavailable);
-    let isReadOnly = false;
-    return {
-      query: (text: string, values: readonly unknown[]) =>
-        send(client, { text, values: values.map(withoutNul) }, deadline).catch((error) => {
-          isReadOnly ||= isReadOnlyServer(error);
-          throw error;
-        }),
-      release: (isBroken: boolean) => client.release(isBroken || isReadOnly),
-    } as unknown as PostgresPoolClient;
-  };
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end() } }) });
+/** A connection that does not answer is not used again, nor one to a server that is read-only. */
+async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch(throwUnavailable);
+  let isBroken = false;
+  try {
+    return await work(client);
+  } catch (error) {
+    isBroken = isConnectionUnusable(error);
+    throw error;
+  } finally {
+    client.release(isBroken);
+  }
+}
+
+function isConnectionUnusable(error: unknown): boolean {
+  return (error instanceof ServiceError && error.code === 'unavailable') || databaseFaultOf(error) === 'read_only';
 }
 
 /** @param deadline as `performance.now()` counts */
@@ -237,53 +225,45 @@ async function transact<T>(
   { begin, deadline }: { begin: string; deadline: number },
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect().catch(throwUnavailable);
-  let state: 'not begun' | 'open' | 'committed' = 'not begun';
-  const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {
-    const first = state === 'not begun' ? 1 : 0;
-    state = 'open';
-    const all = [...(first === 1 ? [plain(begin)] : []), ...statements, ...(end === undefined ? [] : [plain(end)])];
-    const answers = await sendPipelined(all, (query) => send(client, query, deadline));
-    // Postgres answers COMMIT with ROLLBACK if a statement before it failed.
-    if (end !== undefined) {
-      if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was not committed.');
-      state = 'committed';
-    }
-    return answers.slice(first, first + statements.length).map((answer) => answer.rows) as RowsOf<S>;
-  };
-  let isBroken = false;
-  try {
-    return await work({
-      send: (statements) => pipeline(statements, undefined),
+  return withClient(pool, async (client) => {
+    let state: 'not begun' | 'open' | 'committed' = 'not begun';
+    const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end?: 'commit') => {
+      const first = state === 'not begun' ? 1 : 0;
+      state = 'open';
+      const all = [...(first === 1 ? [plain(begin)] : []), ...statements, ...(end === undefined ? [] : [plain(end)])];
+      const answers = await sendAll(client, all, deadline);
+      // Postgres answers COMMIT with ROLLBACK if a statement before it failed.
+      if (end !== undefined) {
+        if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was not committed.');
+        state = 'committed';
+      }
+      return answers.slice(first, first + statements.length).map((answer) => answer.rows) as RowsOf<S>;
+    };
+    const rollback = async () => {
+      if ((state as string) === 'open') await send(client, { text: 'rollback' }, deadline);
+    };
+    const result = await work({
+      send: (statements) => pipeline(statements),
       commit: (statements) => pipeline(statements, 'commit'),
+    }).catch(async (error) => {
+      // A silent server would not answer the rollback either. It rolls back when the connection ends.
+      if (!isConnectionUnusable(error)) await rollback();
+      throw error;
     });
-  } catch (error) {
-    // A silent server would not answer the rollback either. It rolls back when the connection ends.
-    isBroken = (error instanceof ServiceError && error.code === 'unavailable') || isReadOnlyServer(error);
-    throw error;
-  } finally {
-    if ((state as string) === 'open' && !isBroken) {
-      await send(client, { text: 'rollback' }, deadline).catch(() => {
-        isBroken = true;
-      });
-    }
-    client.release(isBroken);
-  }
+    await rollback();
+    return result;
+  });
 }
 
-/**
- * Sends statements without waiting for the answers to those before.
- *
- * @returns the answers, in order
- * @throws the first error, once all are answered
- */
-export async function sendPipelined<Answer>(
+/** Pipelines statements. @throws the first error, once all are answered */
+async function sendAll(
+  client: pg.PoolClient,
   statements: readonly Compilable<unknown>[],
-  send: (query: { text: string; values: unknown[] }) => Promise<Answer>,
-): Promise<Answer[]> {
+  deadline: number,
+): Promise<pg.QueryResult[]> {
   const sent = statements.map((statement) => {
-    const { sql, parameters } = statement.compile();
-    return send({ text: sql, values: parameters.map(withoutNul) });
+    const { sql: text, parameters } = statement.compile();
+    return send(client, { text, values: parameters.map(withoutNul) }, deadline);
   });
   // Not `Promise.all`: the first error makes the later statements fail too, and all must be answered.
   const settled = await Promise.allSettled(sent);

@@ -12,13 +12,12 @@ const integer: Column<number> = { definition: 'bigint not null' };
 /** 0 unless an insert says otherwise. */
 const count: Column<number> = { definition: 'bigint not null default 0' };
 const integerOrNull: Column<number | null> = { definition: 'bigint' };
-const textKey: Column<string> = { definition: 'text primary key' };
 const uniqueText: Column<string> = { definition: 'text not null unique' };
 const ofAccount: Column<string> = { definition: 'text not null references account (id) on delete cascade' };
 const ofDataset: Column<string> = { definition: 'text not null references dataset (id) on delete cascade' };
 
-/** A table with its columns, and its primary key if that has several. */
-function table<Columns extends Record<string, Column<unknown>>>(columns: Columns, key: readonly string[] = []) {
+/** A table with its columns and its primary key. */
+function table<Columns extends Record<string, Column<unknown>>>(columns: Columns, key: readonly string[] = ['id']) {
   return { columns, key };
 }
 
@@ -28,7 +27,7 @@ function table<Columns extends Record<string, Column<unknown>>>(columns: Columns
  */
 export const TABLES = {
   account: table({
-    id: textKey,
+    id: text,
     name: uniqueText,
     created_at: integer,
     /** Sums over the account's datasets, as `usageOf` counts them; they move in the transaction that changes the files. */
@@ -39,7 +38,7 @@ export const TABLES = {
     history_bytes: count,
   }),
   token: table({
-    id: textKey,
+    id: text,
     account_id: ofAccount,
     /** SHA-256 of the token, hexadecimal; the token itself is not stored. */
     digest: uniqueText,
@@ -62,7 +61,7 @@ export const TABLES = {
     parent_id: textOrNull,
   }),
   dataset: table({
-    id: textKey,
+    id: text,
     account_id: ofAccount,
     name: text,
     created_at: integer,
@@ -96,7 +95,7 @@ export const TABLES = {
     announced: textOrNull,
   }),
   file: table({
-    id: textKey,
+    id: text,
     dataset_id: ofDataset,
     filename: text,
     stem: text,
@@ -198,19 +197,22 @@ export const TABLES = {
     ['dataset_id', 'slot'],
   ),
   /** The last recheck of a dataset. It runs as long as it has jobs. */
-  recheck: table({
-    dataset_id: { definition: 'text primary key references dataset (id) on delete cascade' } as Column<string>,
-    started_at: integer,
-    /** Stored files at the start. */
-    total: integer,
-    /** When a file was checked last; null until then. */
-    checked_at: integerOrNull,
-  }),
+  recheck: table(
+    {
+      dataset_id: ofDataset,
+      started_at: integer,
+      /** Stored files at the start. */
+      total: integer,
+      /** When a file was checked last; null until then. */
+      checked_at: integerOrNull,
+    },
+    ['dataset_id'],
+  ),
   /** Blobs without a file, kept until `delete_after` for reads in flight. */
-  trash: table({ blob_key: textKey, delete_after: integer }),
-  setting: table({ name: textKey, value: text }),
+  trash: table({ blob_key: text, delete_after: integer }, ['blob_key']),
+  setting: table({ name: text, value: text }, ['name']),
   webhook: table({
-    id: textKey,
+    id: text,
     account_id: ofAccount,
     url: text,
     /** The types of events that it receives, as a JSON array. */
@@ -223,7 +225,7 @@ export const TABLES = {
   }),
   /** An event for one webhook. Those of one dataset are sent in the order of `created_at`. */
   webhook_delivery: table({
-    id: textKey,
+    id: text,
     webhook_id: { definition: 'text not null references webhook (id) on delete cascade' } as Column<string>,
     /** Null for a test. */
     dataset_id: textOrNull,
@@ -320,8 +322,8 @@ export function createTables(): RawBuilder<unknown>[] {
     const definitions = Object.entries<Column<unknown>>(columns).map(
       ([column, { definition }]) => `${column} ${definition}`,
     );
-    const constraint = key.length === 0 ? [] : [`constraint ${name}_key primary key (${key.join(', ')})`];
-    return sql.raw(`create table ${name} (${[...definitions, ...constraint].join(', ')})`);
+    const constraint = `constraint ${name}_key primary key (${key.join(', ')})`;
+    return sql.raw(`create table ${name} (${[...definitions, constraint].join(', ')})`);
   });
   return [...tables, ...INDEXES.map((index) => sql.raw(`create ${index}`))];
 }

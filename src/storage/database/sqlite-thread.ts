@@ -1,16 +1,197 @@
-/* The program of a thread that has a SQLite file open, and serves it to the main thread as a small database server. */
+/*
+ * The program of a thread that has a SQLite file open, and serves it to the main thread as a small database server. The types
+ * are those of its messages.
+ */
+import { statSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { errorAnswer, GroupCommit } from './group-commit.js';
-import { SqliteFile } from './sqlite-file.js';
-import {
-  OPENING,
-  type StatementResult,
-  type ThreadAnswer,
-  type ThreadOptions,
-  type ThreadRequest,
-} from './sqlite-messages.js';
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 
-const options = workerData as ThreadOptions;
+/** Longer JSON is moved to the main thread as bytes: as a text, it would be copied several times, of up to twice the size. */
+const MAX_TEXT_BYTES = 64 * 1024;
+
+/** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
+const MAX_PREPARED_STATEMENTS = 200;
+
+/** How long a statement waits for a lock that another process holds. */
+const MAX_BUSY_MS = 10_000;
+
+/** A group is committed after so many transactions, even if others wait: the first ones wait for their answers. */
+const MAX_GROUP = 32;
+
+/** A statement: its text and its parameters. */
+type SentStatement = readonly [sql: string, parameters: readonly unknown[]];
+
+/** A group of statements. To the writer, the groups of one transaction have the same id, which the first one begins. */
+export interface ThreadRequest {
+  readonly id: number;
+  readonly statements: readonly SentStatement[];
+  readonly isDurable: boolean;
+  /** Ends the transaction after the statements; `close` ends the thread when all transactions have ended. */
+  readonly end?: 'commit' | 'rollback' | 'close' | undefined;
+}
+
+/** The rows of a statement as arrays, as JSON; in UTF-8 if they are long. `undefined` if it has no columns. */
+export type StatementResult =
+  | { readonly columns: readonly string[]; readonly rows: string | Uint8Array<ArrayBuffer> }
+  | undefined;
+
+/** An error, with its code by Node, or `NOT_IN_PLACE` if the file was moved or deleted while it was open. */
+interface ThreadError {
+  readonly message: string;
+  readonly code?: unknown;
+  /** The extended result code (https://sqlite.org/rescode.html). */
+  readonly errcode?: unknown;
+}
+
+export type ThreadAnswer =
+  | { readonly id: number; readonly results: readonly StatementResult[] }
+  | { readonly id: number; readonly error: ThreadError };
+
+export interface ThreadOptions {
+  readonly path: string;
+  /** A reader has its own connection, and reads committed data only. */
+  readonly role: 'writer' | 'reader';
+  readonly journalMode: 'wal' | 'delete';
+}
+
+/** A SQLite file, open in a thread that may wait for locks and for the disk. */
+class SqliteFile {
+  readonly #db: DatabaseSyncInstance;
+  readonly #path: string;
+  readonly #inode: number;
+  readonly #isReader: boolean;
+  /** By their text, the oldest first. */
+  readonly #prepared = new Map<string, PreparedStatement>();
+  #isFsynced = true;
+
+  /**
+   * WAL lets the command line read and write while a server runs, and a reader read while the writer writes. With
+   * `synchronous=FULL`, a commit is durable when it returns.
+   */
+  constructor({ path, role, journalMode }: ThreadOptions) {
+    this.#isReader = role === 'reader';
+    this.#db = new DatabaseSync(path, { readOnly: this.#isReader });
+    this.#db.exec(`pragma busy_timeout = ${MAX_BUSY_MS}`);
+    if (!this.#isReader) {
+      this.#db.exec(`pragma journal_mode = ${journalMode}`);
+      this.#db.exec('pragma synchronous = full');
+      this.#db.exec('pragma foreign_keys = on');
+      // The pages that a savepoint may have to restore would be written to a temporary file.
+      this.#db.exec('pragma temp_store = memory');
+    }
+    this.#path = path;
+    this.#inode = statSync(path).ino;
+  }
+
+  run(statements: readonly SentStatement[]): StatementResult[] {
+    return statements.map(([sql, parameters]) => {
+      const { columns, run } = this.#prepare(sql);
+      const rows = run(parameters as never[]);
+      return columns.length === 0 ? undefined : { columns, rows };
+    });
+  }
+
+  /** Runs statements on one snapshot. */
+  read(statements: readonly SentStatement[]): StatementResult[] {
+    if (statements.length === 1) return this.run(statements);
+    this.#db.exec('begin');
+    try {
+      return this.run(statements);
+    } finally {
+      this.#db.exec('rollback');
+    }
+  }
+
+  #prepare(sql: string): PreparedStatement {
+    const found = this.#prepared.get(sql);
+    if (found !== undefined) return found;
+    const prepared = prepareStatement(this.#db, sql);
+    const [oldest = ''] = this.#prepared.keys();
+    if (this.#prepared.size === MAX_PREPARED_STATEMENTS) this.#prepared.delete(oldest);
+    this.#prepared.set(sql, prepared);
+    return prepared;
+  }
+
+  /** False when SQLite has rolled back, which it does by itself after some errors (https://sqlite.org/lang_transaction.html). */
+  get isInTransaction(): boolean {
+    return this.#db.isTransaction;
+  }
+
+  /**
+   * Begins with the write lock: a transaction that takes it after a read fails if another process has written in between.
+   *
+   * @param isDurable false if the commit need not wait for the disk: a power cut may undo it, until the next durable commit
+   * (https://sqlite.org/pragma.html#pragma_synchronous)
+   */
+  begin(isDurable: boolean): void {
+    if (isDurable !== this.#isFsynced) {
+      // A prepared statement would take effect only once, when it is compiled.
+      this.#db.exec(`pragma synchronous = ${isDurable ? 'full' : 'normal'}`);
+      this.#isFsynced = isDurable;
+    }
+    this.#db.exec('begin immediate');
+  }
+
+  /** @throws Error with the code `NOT_IN_PLACE` */
+  commit(): void {
+    // SQLite continues to write to a file whose folder was deleted or replaced.
+    if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode) {
+      const message = `The catalog is no longer at ${this.#path}. Restore it and restart the server.`;
+      throw Object.assign(new Error(message), { code: 'NOT_IN_PLACE' });
+    }
+    this.#db.exec('commit');
+  }
+
+  rollback(): void {
+    if (this.#db.isTransaction) this.#db.exec('rollback');
+  }
+
+  savepoint(): void {
+    this.#db.exec('savepoint one_transaction');
+  }
+
+  endSavepoint(end: NonNullable<ThreadRequest['end']>): void {
+    if (end === 'rollback') this.#db.exec('rollback to one_transaction');
+    this.#db.exec('release one_transaction');
+  }
+
+  close(): void {
+    this.#prepared.clear();
+    if (!this.#isReader) {
+      // Moves the write-ahead log into the database, so that a copy of this one file is complete, unless another process reads it.
+      this.#db.exec('pragma busy_timeout = 0');
+      this.#db.exec('pragma wal_checkpoint(truncate)');
+    }
+    this.#db.close();
+  }
+}
+
+interface PreparedStatement {
+  readonly columns: readonly string[];
+  /** @returns the rows as arrays, as JSON */
+  readonly run: (parameters: never[]) => string | Uint8Array<ArrayBuffer>;
+}
+
+function prepareStatement(db: DatabaseSyncInstance, sql: string): PreparedStatement {
+  // Finds out that another connection has changed the tables, which would not show before the statement runs.
+  db.exec('select 1 from sqlite_schema limit 1');
+  const statement = db.prepare(sql);
+  const columns = statement.columns().map(({ name }) => name);
+  if (!/^\s*select\b/i.test(sql)) {
+    statement.setReturnArrays(true);
+    return { columns, run: (parameters) => JSON.stringify(statement.all(...parameters)) };
+  }
+  // SQLite makes the JSON of rows in a quarter of the time of fetching each value. All columns are text or integers.
+  const names = columns.map((column) => `"${column.replaceAll('"', '""')}"`).join();
+  const toJson = db.prepare(`select cast(json_group_array(json_array(${names})) as blob) from (${sql})`);
+  toJson.setReturnArrays(true);
+  const run = (parameters: never[]) => {
+    const [json] = toJson.get(...parameters) as unknown as [Uint8Array<ArrayBuffer>];
+    return json.length > MAX_TEXT_BYTES ? json : Buffer.from(json.buffer, json.byteOffset, json.length).toString();
+  };
+  return { columns, run };
+}
+
 const port = parentPort!;
 
 /** Long rows are moved, not copied. */
@@ -22,59 +203,171 @@ function send(answers: readonly ThreadAnswer[]): void {
   );
 }
 
-try {
-  const file = new SqliteFile(options);
-  send([{ id: OPENING, results: [] }]);
-  if (options.role === 'reader') serveReads(file);
-  else serveTransactions(file);
-} catch (error) {
-  send([errorAnswer(OPENING, error)]);
+function errorAnswer(id: number, error: unknown): ThreadAnswer {
+  const { message = String(error), code, errcode } = error as Partial<ThreadError>;
+  return { id, error: { message, ...(code !== undefined && { code }), ...(errcode !== undefined && { errcode }) } };
 }
 
-function serveReads(file: SqliteFile): void {
-  port.on('message', (requests: readonly ThreadRequest[]) => {
-    for (const request of requests) {
-      if (request.end === 'close') close(file, request);
-      else send([answerTo(request, () => file.read(request.statements))]);
-    }
-  });
-}
-
-function serveTransactions(file: SqliteFile): void {
-  let closing: ThreadRequest | undefined;
-  const arrived: ThreadRequest[] = [];
-  const add = (requests: readonly ThreadRequest[]) => {
-    for (const request of requests) {
-      if (request.end === 'close') closing = request;
-      else arrived.push(request);
-    }
-  };
-  const receive = () => {
-    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
-      add(next.message);
-    return arrived.splice(0);
-  };
-  const transactions = new GroupCommit(file, { receive, send });
-  port.on('message', (requests: readonly ThreadRequest[]) => {
-    add(requests);
-    transactions.run();
-    if (closing !== undefined && transactions.isIdle) close(file, closing);
-  });
+function answer({ id }: ThreadRequest, work: () => readonly StatementResult[]): void {
+  let answered: ThreadAnswer;
+  try {
+    answered = { id, results: work() };
+  } catch (error) {
+    answered = errorAnswer(id, error);
+  }
+  send([answered]);
 }
 
 function close(file: SqliteFile, request: ThreadRequest): void {
-  const closeFile = () => {
+  answer(request, () => {
     file.close();
     return [];
-  };
-  send([answerTo(request, closeFile)]);
+  });
   port.close();
 }
 
-function answerTo({ id }: ThreadRequest, work: () => readonly StatementResult[]): ThreadAnswer {
-  try {
-    return { id, results: work() };
-  } catch (error) {
-    return errorAnswer(id, error);
+/** Transactions that share one commit: savepoints in an open transaction of SQLite. */
+interface Group {
+  readonly isDurable: boolean;
+  /** The answers to transactions that wait for the commit. */
+  readonly ended: ThreadAnswer[];
+}
+
+/**
+ * Runs transactions on a file, first in, first out, with group commit: SQLite commits, and waits for the disk, when no
+ * transaction waits or `MAX_GROUP` have ended, and only then all of them are answered. A failed commit fails all of them. A
+ * transaction that is rolled back, or whose statement fails, is answered then too: it may have read what others wrote.
+ */
+class GroupCommit {
+  readonly #file: SqliteFile;
+  readonly #waiting: ThreadRequest[] = [];
+  #group: Group | undefined;
+  /** The transaction that has begun and not ended; only its own requests are taken meanwhile. */
+  #open: number | undefined;
+  #closing: ThreadRequest | undefined;
+
+  constructor(file: SqliteFile) {
+    this.#file = file;
   }
+
+  /** Runs and commits what has arrived, up to an open transaction whose next request has not. That joins the group. */
+  run(requests: readonly ThreadRequest[]): void {
+    this.#add(requests);
+    do {
+      for (let request = this.#next(); request !== undefined; request = this.#next()) this.#runGroupOf(request);
+    } while (this.#receive());
+    if (this.#open !== undefined) return;
+    this.#commit();
+    if (this.#closing !== undefined) close(this.#file, this.#closing);
+  }
+
+  #add(requests: readonly ThreadRequest[]): void {
+    for (const request of requests) {
+      if (request.end === 'close') this.#closing = request;
+      else this.#waiting.push(request);
+    }
+  }
+
+  /** Takes the requests that have arrived meanwhile. @returns false if there are none */
+  #receive(): boolean {
+    let hasArrived = false;
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+      this.#add(next.message);
+      hasArrived = true;
+    }
+    return hasArrived;
+  }
+
+  #next(): ThreadRequest | undefined {
+    if (this.#open === undefined) return this.#waiting.shift();
+    const index = this.#waiting.findIndex(({ id }) => id === this.#open);
+    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
+  }
+
+  /** Runs a group of statements. */
+  #runGroupOf(request: ThreadRequest): void {
+    const { id, statements, end } = request;
+    if (this.#open === undefined && !this.#begin(request)) return;
+    let done: ThreadAnswer;
+    try {
+      done = { id, results: this.#file.run(statements) };
+    } catch (error) {
+      if (this.#file.isInTransaction) this.#end(errorAnswer(id, error), 'rollback');
+      else this.#fail([{ id }], error);
+      return;
+    }
+    if (end === undefined) send([done]);
+    else this.#end(done, end);
+  }
+
+  /** @returns false if that failed, and the transaction was answered */
+  #begin({ id, isDurable }: ThreadRequest): boolean {
+    if (isDurable && this.#group?.isDurable === false) this.#commit();
+    try {
+      if (this.#group !== undefined) {
+        this.#file.savepoint();
+      } else {
+        const isGroupDurable = isDurable || this.#waiting.some((waiting) => waiting.isDurable);
+        this.#file.begin(isGroupDurable);
+        this.#group = { isDurable: isGroupDurable, ended: [] };
+      }
+    } catch (error) {
+      // Another process has the lock. Those that wait have waited for it too.
+      this.#receive();
+      this.#fail([{ id }, ...this.#waiting.splice(0)], error);
+      return false;
+    }
+    this.#open = id;
+    return true;
+  }
+
+  #end(done: ThreadAnswer, end: NonNullable<ThreadRequest['end']>): void {
+    const group = this.#group!;
+    const isAlone = group.ended.length === 0;
+    this.#open = undefined;
+    if (end === 'rollback' && isAlone) {
+      this.#file.rollback();
+      this.#group = undefined;
+      send([done]);
+      return;
+    }
+    if (!isAlone) this.#file.endSavepoint(end);
+    if (group.ended.push(done) === MAX_GROUP) this.#commit();
+  }
+
+  #commit(): void {
+    if (this.#group === undefined) return;
+    try {
+      this.#file.commit();
+      send(this.#group.ended);
+      this.#group = undefined;
+    } catch (error) {
+      this.#fail([], error);
+    }
+  }
+
+  /** Rolls back the group. Its transactions, and some others, are answered with the error. */
+  #fail(others: readonly { readonly id: number }[], error: unknown): void {
+    const failed = [...(this.#group?.ended ?? []), ...others];
+    this.#group = undefined;
+    this.#open = undefined;
+    this.#file.rollback();
+    send(failed.map(({ id }) => errorAnswer(id, error)));
+  }
+}
+
+const options = workerData as ThreadOptions;
+try {
+  const file = new SqliteFile(options);
+  const transactions = new GroupCommit(file);
+  send([{ id: 0, results: [] }]);
+  port.on('message', (requests: readonly ThreadRequest[]) => {
+    if (options.role === 'writer') return transactions.run(requests);
+    for (const request of requests) {
+      if (request.end === 'close') close(file, request);
+      else answer(request, () => file.read(request.statements));
+    }
+  });
+} catch (error) {
+  send([errorAnswer(0, error)]);
 }

@@ -1,54 +1,51 @@
-import {
-  type CompiledQuery,
-  type DatabaseConnection,
-  type Dialect,
-  type Driver,
-  Kysely,
-  type QueryResult,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-  sql,
-} from 'kysely';
-import {
-  BackendUnusable,
-  isBusy,
-  isDamaged,
-  isDatabaseFull,
-  isIoError,
-  readOnlyFolderIn,
-} from '../backend-unusable.js';
-import type { Database } from './database.js';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { type Compilable, type SelectModifierNode, SqliteAdapter, SqliteQueryCompiler, sql } from 'kysely';
+import { ServiceError } from '../../dataset/errors.js';
+import { programFile } from '../../program-file.js';
+import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from '../backend-unusable.js';
+import { catalogUnavailable, type Database, queryOver, type RowsOf, withoutNul } from './database.js';
 import { migrateSchema } from './migrate.js';
-import type { Schema } from './schema.js';
-import { SqliteClient, SqliteTransaction } from './sqlite-client.js';
+import type { StatementResult, ThreadAnswer, ThreadOptions, ThreadRequest } from './sqlite-thread.js';
+
+const PROGRAM = programFile('storage/database/sqlite-thread');
 
 /**
  * Opens a SQLite file in a thread of its own, and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`,
- * which Node 20 lacks. One thread writes, with group commit (`GroupCommit`), and another one reads what is committed.
+ * which Node 20 lacks. One thread writes, with group commit (`GroupCommit`), and another one, which starts with the first read,
+ * reads what is committed.
  *
  * @param options.isSingleFile without WAL, so that the database is this one file; no other process may have it open
  * @throws BackendUnusable if it is damaged, can't be opened, or is of a newer version
  */
 export async function openSqlite(path: string, { isSingleFile = false } = {}): Promise<Database> {
-  const threads = new SqliteThreads(path, isSingleFile);
+  const writer = new SqliteThread({ path, role: 'writer', journalMode: isSingleFile ? 'delete' : 'wal' });
+  let reader: SqliteThread | undefined;
+  const transact = transactionsOf(writer);
+  const read: Database['read'] = (statements) => {
+    // Without WAL, a reader would wait for the writer, and the writer for it.
+    if (isSingleFile) return transact({ isDurable: false }, ({ commit }) => commit(statements));
+    reader ??= new SqliteThread({ path, role: 'reader', journalMode: 'wal' });
+    return reader.request(statements, { id: reader.newId(), isDurable: false });
+  };
+  const dialect = { createAdapter: () => new SqliteAdapter(), createQueryCompiler: () => new CompilerWithoutLocks() };
   const database: Database = {
-    query: new Kysely<Schema>({ dialect: dialectOver(threads) }),
+    query: queryOver(dialect, async (compiled) => {
+      const statements = [{ compile: () => compiled }] as const;
+      const isRead = compiled.query.kind === 'SelectQueryNode';
+      const [rows] = await (isRead
+        ? read(statements)
+        : transact({ isDurable: true }, ({ commit }) => commit(statements)));
+      return rows;
+    }),
     hasRowLocks: false,
-    transact: async (options, work) => {
-      const transaction = threads.begin(options);
-      const result = await work(transaction).catch(async (error) => {
-        await transaction.rollback().catch(() => {});
-        throw error;
-      });
-      await transaction.rollback();
-      return result;
-    },
-    read: (statements) => threads.read(statements),
-    close: () => threads.close(),
+    transact,
+    read,
+    // The writer is the last to close the file, so that it leaves one file.
+    close: () => Promise.resolve(reader?.close()).finally(() => writer.close()),
   };
   try {
-    await threads.opened;
+    await writer.opened;
     // Its transactions are exclusive.
     await migrateSchema(database, {
       tableNamed: (name) => sql`select 1 from sqlite_master where name = ${name}`,
@@ -56,116 +53,162 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
     });
     return database;
   } catch (error) {
-    await threads.close().catch(() => {});
+    await database.close().catch(() => {});
     throw unusable(path, error as Error);
   }
 }
 
 function unusable(path: string, error: Error): BackendUnusable {
   const { message } = error;
-  const reason = isDamaged(error)
-    ? `it is damaged (${message}). Restore a backup.`
-    : (readOnlyFolderIn(error, path) ?? message);
+  const fault = databaseFaultOf(error);
+  const reason =
+    fault === 'damaged' ? `it is damaged (${message}). Restore a backup.` : (readOnlyFolderIn(error, path) ?? message);
   return new BackendUnusable(`The catalog ${path} can't be used: ${reason}`, {
     cause: error,
-    isTemporary: isBusy(error) || isDatabaseFull(error) || isIoError(error),
+    isTemporary: fault === 'busy' || fault === 'full' || fault === 'io',
   });
 }
 
-/** The thread that writes a file, and the one that reads it, which starts with the first read. */
-class SqliteThreads {
-  readonly #path: string;
-  readonly #isSingleFile: boolean;
-  readonly #writer: SqliteClient;
-  #reader: SqliteClient | undefined;
-
-  constructor(path: string, isSingleFile: boolean) {
-    this.#path = path;
-    this.#isSingleFile = isSingleFile;
-    this.#writer = new SqliteClient({ path, role: 'writer', journalMode: isSingleFile ? 'delete' : 'wal' });
-  }
-
-  get opened(): Promise<unknown> {
-    return this.#writer.opened;
-  }
-
-  begin(options: { isDurable: boolean }): SqliteTransaction {
-    return new SqliteTransaction(this.#writer, options);
-  }
-
-  readonly read: Database['read'] = (statements) => {
-    // Without WAL, a reader would wait for the writer, and the writer for it.
-    if (this.#isSingleFile) return this.begin({ isDurable: false }).commit(statements);
-    this.#reader ??= this.#openReader();
-    return this.#reader.request(statements, { id: this.#reader.newId(), isDurable: false });
+/** A transaction begins with its first group of statements, and ends with an error of any of them. */
+function transactionsOf(writer: SqliteThread): Database['transact'] {
+  return async ({ isDurable }, work) => {
+    const id = writer.newId();
+    let state: 'not begun' | 'open' | 'ended' = 'not begun';
+    const request = async <const S extends readonly Compilable<unknown>[]>(
+      statements: S,
+      end?: 'commit' | 'rollback',
+    ): Promise<RowsOf<S>> => {
+      if (state === 'ended') throw new Error('The transaction has ended.');
+      state = end === undefined ? 'open' : 'ended';
+      return writer.request(statements, { id, isDurable, end }).catch((error) => {
+        state = 'ended';
+        throw error;
+      });
+    };
+    /** @throws if what the transaction may have read could not be committed */
+    const rollback = async () => {
+      if (state === 'open') await request([], 'rollback');
+    };
+    const result = await work({
+      send: (statements) => request(statements),
+      commit: (statements) => request(statements, 'commit'),
+    }).catch(async (error) => {
+      await rollback().catch(() => {});
+      throw error;
+    });
+    await rollback();
+    return result;
   };
+}
 
-  #openReader(): SqliteClient {
-    const reader = new SqliteClient({ path: this.#path, role: 'reader', journalMode: 'wal' });
-    // Then its reads fail too.
-    reader.opened.catch(() => {});
-    return reader;
+interface InFlight {
+  readonly resolve: (rows: unknown[][]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * A thread that has a SQLite file open. It keeps the process alive only while a request is in flight. If it ends unexpectedly,
+ * these and all later requests fail with `unavailable`.
+ */
+class SqliteThread {
+  /** Rejects if the file can't be opened; then all requests do. */
+  readonly opened: Promise<unknown>;
+  readonly #worker: Worker;
+  readonly #inFlight = new Map<number, InFlight>();
+  /** Requests of this iteration of the event loop, which are sent in one message: each message wakes the thread. */
+  #outbox: ThreadRequest[] = [];
+  #lastId = 0;
+  #closing: Promise<unknown> | undefined;
+  #ended: unknown;
+
+  constructor(options: ThreadOptions) {
+    this.#worker = new Worker(PROGRAM, { workerData: options, execArgv: [] });
+    this.#worker.on('message', (answers: readonly ThreadAnswer[]) => {
+      for (const answer of answers) this.#settle(answer);
+    });
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', (code) => this.#fail(new Error(`The thread of the catalog ended with ${code}.`)));
+    // The thread answers a request with the id 0 when it has opened the file.
+    this.opened = new Promise<unknown>((resolve, reject) => this.#inFlight.set(0, { resolve, reject }));
+    this.opened.catch(() => {});
   }
 
-  /** The writer is the last to close the file, so that it leaves one file. */
+  /** Makes the id of a transaction or a read, which has one request in flight at a time. */
+  newId(): number {
+    return ++this.#lastId;
+  }
+
+  /** @returns the rows of each statement */
+  async request<const S extends readonly Compilable<unknown>[]>(
+    statements: S,
+    request: Omit<ThreadRequest, 'statements'>,
+  ): Promise<RowsOf<S>> {
+    if (this.#ended !== undefined) throw catalogUnavailable(this.#ended);
+    const sent = statements.map((statement) => {
+      const { sql, parameters } = statement.compile();
+      return [sql, parameters.map(withoutNul)] as const;
+    });
+    this.#send({ ...request, statements: sent });
+    const rows = new Promise<unknown[][]>((resolve, reject) => {
+      if (this.#inFlight.size === 0) this.#worker.ref();
+      this.#inFlight.set(request.id, { resolve, reject });
+    });
+    return (await rows) as RowsOf<S>;
+  }
+
+  #send(request: ThreadRequest): void {
+    if (this.#outbox.push(request) > 1) return;
+    setImmediate(() => {
+      this.#worker.postMessage(this.#outbox);
+      this.#outbox = [];
+    });
+  }
+
+  /** Closes the file after all requests in flight, and ends the thread. */
   async close(): Promise<void> {
-    try {
-      await this.#reader?.close();
-    } finally {
-      await this.#writer.close();
+    if (this.#ended === undefined) {
+      this.#closing ??= Promise.all([
+        once(this.#worker, 'exit'),
+        this.request([], { id: this.newId(), isDurable: false, end: 'close' }),
+      ]);
     }
+    await this.#closing;
+  }
+
+  #settle(answer: ThreadAnswer): void {
+    const request = this.#inFlight.get(answer.id);
+    this.#inFlight.delete(answer.id);
+    if (this.#inFlight.size === 0 && this.#closing === undefined) this.#worker.unref();
+    if ('results' in answer) {
+      request?.resolve(answer.results.map(rowsOf));
+      return;
+    }
+    const { message, ...codes } = answer.error;
+    const isMoved = codes.code === 'NOT_IN_PLACE';
+    request?.reject(isMoved ? new ServiceError('unavailable', message) : Object.assign(new Error(message), codes));
+  }
+
+  #fail(cause: unknown): void {
+    this.#ended ??= cause;
+    for (const { reject } of this.#inFlight.values()) reject(catalogUnavailable(this.#ended));
+    this.#inFlight.clear();
   }
 }
 
-function dialectOver(threads: SqliteThreads): Dialect {
-  return {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new ThreadDriver(threads),
-    createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
-  };
+/** SQLite has one writer at a time, and no syntax for row locks such as `for update`. */
+class CompilerWithoutLocks extends SqliteQueryCompiler {
+  protected override visitSelectModifier(node: SelectModifierNode): void {
+    if (node.modifier === 'Distinct') super.visitSelectModifier(node);
+  }
 }
 
-/** Executes single statements. */
-class ThreadDriver implements Driver {
-  readonly #threads: SqliteThreads;
-
-  constructor(threads: SqliteThreads) {
-    this.#threads = threads;
-  }
-
-  async acquireConnection(): Promise<ThreadConnection> {
-    return new ThreadConnection(this.#threads);
-  }
-
-  async init(): Promise<void> {}
-  async beginTransaction(): Promise<never> {
-    throw new Error('Transactions are those of the database.');
-  }
-
-  async commitTransaction(): Promise<void> {}
-  async rollbackTransaction(): Promise<void> {}
-  async releaseConnection(): Promise<void> {}
-  async destroy(): Promise<void> {}
-}
-
-class ThreadConnection implements DatabaseConnection {
-  readonly #threads: SqliteThreads;
-
-  constructor(threads: SqliteThreads) {
-    this.#threads = threads;
-  }
-
-  async executeQuery<Row>(compiled: CompiledQuery): Promise<QueryResult<Row>> {
-    const statements = [{ compile: () => compiled as CompiledQuery<Row> }] as const;
-    const isRead = compiled.query.kind === 'SelectQueryNode';
-    const run = isRead ? this.#threads.read : this.#threads.begin({ isDurable: true }).commit;
-    const [rows] = await run(statements);
-    return { rows };
-  }
-
-  // biome-ignore lint/correctness/useYield: the interface of Kysely has it, and the catalog does not use it
-  async *streamQuery(): AsyncIterableIterator<never> {
-    throw new Error('SQLite answers all rows at once.');
-  }
+function rowsOf(result: StatementResult): unknown[] {
+  if (result === undefined) return [];
+  const { columns, rows } = result;
+  const json = typeof rows === 'string' ? rows : Buffer.from(rows.buffer, rows.byteOffset, rows.length).toString();
+  return (JSON.parse(json) as unknown[][]).map((row) => {
+    const object: Record<string, unknown> = {};
+    for (let i = 0; i < columns.length; i++) object[columns[i]!] = row[i];
+    return object;
+  });
 }

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
-import { startCommand, trainyard } from '../../harness/command.js';
+import { trainyard } from '../../harness/command.js';
 import { editPairsOf, folderWith } from '../../harness/folder.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
 
 let server: TestServer;
 let api: Api;
@@ -199,21 +199,6 @@ describe('push --pairs', () => {
     });
   });
 
-  test('remembers what each folder and its dataset had in common: edits of both are conflicts', async () => {
-    const folder = await folderWith(await editPairsOf(2), newName());
-    const name = basename(folder);
-    expect((await push([folder])).code).toBe(0);
-    const control = (await client.find(`${name}-control`))!;
-    await client.upload(control.id, '01.jpg', new Blob([new Uint8Array(await media.jpeg({ seed: 71 }))]));
-    expect((await push([folder])).stdout).toMatch(/1 image is newer in the dataset: 01\.jpg\..*pull .*control/);
-    await writeFile(join(folder, 'control/01.jpg'), await media.jpeg({ seed: 72 }));
-    const conflict = await push([folder]);
-    expect([conflict.code, conflict.stderr]).toEqual([73, expect.stringContaining('1 file is in conflict')]);
-    expect((await push([folder, '--ours', '--json'])).json()).toMatchObject({
-      parts: { control_1: { sent: ['01.jpg'], conflicts: [] }, target: { sent: [] } },
-    });
-  });
-
   test('ends if all files are unreadable, since the datasets would stay DRAFT', async () => {
     const folder = await folderWith({}, newName());
     for (const part of ['target', 'control']) {
@@ -223,27 +208,6 @@ describe('push --pairs', () => {
     const { code, stdout } = await push([folder]);
     expect([code, stdout]).toEqual([74, expect.stringMatching(/^✗ a\.png is a broken link\.$/m)]);
     expect(await statusOf(basename(folder))).toMatchObject({ status: 'DRAFT' });
-  });
-
-  test('continues after ctrl-C', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    const folder = await folderWith(await editPairsOf(6), newName());
-    proxy.rule(({ method }) =>
-      method === 'PUT' && proxy.requests('PUT', '').length > 3 ? { holdAfterBytes: 10 } : undefined,
-    );
-    const running = startCommand(['push', '--pairs', folder, '--concurrency', '1'], { env: envFor(proxy.url) });
-    await eventually(() => proxy.requests('PUT', '').length >= 4 || undefined);
-    running.process.kill('SIGINT');
-    expect((await running.ended).code).toBe(130);
-    proxy.rule();
-    const again = await trainyard(['push', '--pairs', folder, '--json'], { env: envFor(proxy.url) });
-    expect(again.code).toBe(0);
-    expect(again.json()).toMatchObject({
-      dataset: { status: 'READY' },
-      parts: { target: { sent: { length: 12 } } },
-    });
-    expect(again.json().parts.control_1.unchanged.length).toBeGreaterThan(0);
   });
 
   test('--fix corrects the files of each folder', async () => {

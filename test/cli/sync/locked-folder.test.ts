@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { acquireLock } from '../../../src/storage/lock-file.js';
 import type { Api } from '../../harness/api.js';
@@ -136,30 +136,6 @@ describe('several commands at once', () => {
     expect((await waiting.ended).code).toBe(130);
     await end();
   });
-
-  test.skipIf(process.getuid?.() !== 0)(
-    'a folder that turns read-only while it is locked is not waited for',
-    async () => {
-      const proxy = await startProxy(server.url);
-      onTestFinished(() => proxy.close());
-      const { start } = await newMachine(proxy.url, OTHER_UID);
-      const folder = await folderWith(await pairsOf(1), newName());
-      for (const path of [dirname(folder), folder]) await chmod(path, 0o777);
-      proxy.rule(async ({ method }) => {
-        if (method === 'PUT') await chmod(folder, 0o555);
-        return undefined;
-      });
-      const watching = start('push', folder, '--watch', '--json');
-      await eventually(() => (watching.stdout().includes('"READY"') ? true : undefined));
-      expect(await readdir(folder)).toContain(LOCK);
-      await writeFile(join(folder, '01.txt'), 'another caption');
-      await eventually(() => (watching.stdout().match(/"READY"/g)?.length === 2 ? true : undefined));
-      expect(watching.stderr()).not.toContain('waiting');
-      watching.process.kill('SIGINT');
-      expect((await watching.ended).code).toBe(0);
-      await chmod(folder, 0o777);
-    },
-  );
 
   test('push --watch has the lock only while it transfers', async () => {
     const { run, start } = await newMachine();

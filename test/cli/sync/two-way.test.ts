@@ -280,20 +280,15 @@ describe('what folder and dataset have in common', () => {
     expect(await readdir(join(home, 'trainyard', 'sync'))).toHaveLength(1);
   });
 
-  test.each(['', '{', '[]', '{"format":1,"files":{"01.txt":7}}', '{"format":99,"files":{}}'])(
-    'counts as unknown if the file is %j',
-    async (damaged) => {
-      const { folder, home, id, run } = await pushed(1);
-      await writeFile(stateFile(home), damaged);
-      expect((await run('push', folder)).code).toBe(0);
-      await writeFile(stateFile(home), damaged);
-      await editInDataset(id, '01.txt', 'changed there');
-      expect((await run('push', folder)).code).toBe(73);
-      expect(await inDataset(id, '01.txt')).toBe('changed there');
-      expect((await run('push', folder, '--ours')).code).toBe(0);
-      expect((await run('push', folder)).code).toBe(0);
-    },
-  );
+  test.each(['{', '{"format":99,"files":{}}'])('counts as unknown if the file is %j', async (damaged) => {
+    const { folder, home, id, run } = await pushed(1);
+    await writeFile(stateFile(home), damaged);
+    await editInDataset(id, '01.txt', 'changed there');
+    expect((await run('push', folder)).code).toBe(73);
+    expect(await inDataset(id, '01.txt')).toBe('changed there');
+    expect((await run('push', folder, '--ours')).code).toBe(0);
+    expect((await run('push', folder)).code).toBe(0);
+  });
 
   test('is not that of another dataset with the same name', async () => {
     const { folder, id, run } = await pushed(1);
@@ -381,14 +376,15 @@ describe('pull', () => {
     expect(await readdir(folder)).toHaveLength(4);
   });
 
-  test('fetches small files in archives, and continues with the missing ones after ctrl-C', async () => {
+  test('fetches small files in an archive, also after ctrl-C', async () => {
     const proxy = await newProxy();
-    const { folder } = await pushed(70);
+    const { folder } = await pushed(5);
     const machine = await newMachine(proxy.url);
     const copy = join(await newRoot(), 'copy');
-    let archives = 0;
+    let isStopped = false;
     proxy.rule(async ({ pathname }) => {
-      if (!pathname.endsWith('/archive') || ++archives < 3) return undefined;
+      if (!pathname.endsWith('/archive') || isStopped) return undefined;
+      isStopped = true;
       running.process.kill('SIGINT');
       await running.ended;
       return undefined;
@@ -398,12 +394,12 @@ describe('pull', () => {
     proxy.rule();
     const { code, json } = await machine.run('pull', basename(folder), copy, '--json');
     expect(code).toBe(0);
-    expect(json().pulled.length + json().unchanged.length).toBe(140);
+    expect(json().pulled.length + json().unchanged.length).toBe(10);
     expect(json().conflicts).toEqual([]);
     expect(proxy.requests('GET', '/files/')).toHaveLength(0);
     for (const name of await readdir(folder))
       expect(await readFile(join(copy, name))).toEqual(await readFile(join(folder, name)));
-    expect(await readdir(copy)).toHaveLength(140);
+    expect(await readdir(copy)).toHaveLength(10);
   });
 
   test('overwrites no file that is edited or created in the folder during the pull', async () => {

@@ -33,7 +33,9 @@ describe('pairFoldersOf', () => {
   });
 
   test('names the other folders', () => {
-    expect(pairFoldersOf(['target', 'notes', 'mask'])).toMatchObject({ others: ['notes'] });
+    expect(pairFoldersOf(['target', 'notes', 'mask'])).toEqual({
+      folders: [expect.objectContaining({ part: 'target' }), expect.objectContaining({ part: 'mask' })],
+    });
     expect(faultOf('target', 'notes', 'mask')).toBeUndefined();
   });
 

@@ -3,7 +3,6 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { WireTokenList } from '../../../src/api/account-schemas.js';
-import { DELETED } from '../../../src/storage/catalog/statements.js';
 import type { Api } from '../../harness/api.js';
 import { IS_ALL } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
@@ -86,8 +85,7 @@ function rowsIn(dataFolder: string): { dataset_id: string; id: string; filename:
   const db = new DatabaseSync(join(dataFolder, 'catalog.sqlite'), { readOnly: true });
   // A catalog has no tables before the first migration.
   const hasFiles = db.prepare(`select 1 from sqlite_schema where name = 'file'`).get() !== undefined;
-  const select = `select dataset_id, file.id, filename, problem from file join dataset on dataset.id = dataset_id
-    where state = 'stored' and account_id <> '${DELETED}'`;
+  const select = `select dataset_id, id, filename, problem from file where state = 'stored'`;
   const rows = hasFiles ? db.prepare(select).all() : [];
   db.close();
   return rows as unknown as ReturnType<typeof rowsIn>;

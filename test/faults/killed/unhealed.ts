@@ -1,6 +1,5 @@
 import { expect } from 'vitest';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
-import { DELETED } from '../../../src/storage/catalog/statements.js';
 import { onDatabase } from '../../harness/postgres.js';
 import { keysBelow, type TestBucket } from '../../harness/s3.js';
 import { environmentOf, type TestServer } from '../../harness/server.js';
@@ -46,19 +45,16 @@ export async function unhealed(at: {
   const answers = await Promise.all(at.instances.map((instance) => fetch(`${instance}/readyz`)));
   // Objects before rows, so that an upload in flight does not count as an orphan.
   const keys = await at.bucket.keys();
-  const queries = ['select * from file', 'select * from trash', 'select * from past_file', 'select * from dataset'];
-  const [files, trash, past, datasets] = await onDatabase(at.databaseUrl, ...queries);
+  const queries = ['select * from file', 'select * from trash', 'select * from past_file'];
+  const [files, trash, past] = await onDatabase(at.databaseUrl, ...queries);
   const keyOf = (row: { id: string; dataset_id: string }) => blobKeyOf({ id: row.id, datasetId: row.dataset_id });
-  const deleted = new Set(datasets!.rows.filter((row) => row.account_id === DELETED).map(({ id }) => id));
-  const live = files!.rows.filter((row) => !deleted.has(row.dataset_id));
-  const livePast = past!.rows.filter((row) => !deleted.has(row.dataset_id));
-  const stored = [...live.filter(({ state }) => state === 'stored'), ...livePast].map(keyOf);
+  const stored = [...files!.rows.filter(({ state }) => state === 'stored'), ...past!.rows].map(keyOf);
   const trashed: string[] = trash!.rows.map(({ blob_key }) => blob_key);
   const explained = new Set([...[...files!.rows, ...past!.rows].map(keyOf), ...trashed]);
   const there = new Set(keys);
   return {
     notReady: at.instances.filter((_, i) => answers[i]?.status !== 200),
-    pending: live.filter(({ state }) => state === 'pending').map((row) => JSON.stringify(row)),
+    pending: files!.rows.filter(({ state }) => state === 'pending').map((row) => JSON.stringify(row)),
     trash: trash!.rows
       .filter(({ delete_after }) => Number(delete_after) <= Date.now() * 1000)
       .map((row) => row.blob_key),

@@ -4,6 +4,7 @@ import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { Trash } from '../../../src/storage/catalog/trash.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, openDisk } from '../../harness/backends.js';
 import { Gate } from '../../harness/paused-database.js';
@@ -27,13 +28,13 @@ test('of many requests, 64 captions are stored at a time, of one account after t
   };
   const newId = () => randomUUID().replaceAll('-', '');
   let trashed = 0;
-  class ObservedCatalog extends Catalog {
-    override async addToTrash(...args: Parameters<Catalog['addToTrash']>) {
-      await super.addToTrash(...args);
+  class ObservedTrash extends Trash {
+    override async add(...args: Parameters<Trash['add']>) {
+      await super.add(...args);
       trashed++;
     }
   }
-  const catalog = new ObservedCatalog(database, { blobGrace: 0 });
+  const catalog = Object.assign(new Catalog(database, { blobGrace: 0 }), { trash: new ObservedTrash(database) });
   const dependencies = { catalog, blobs, inspect: inspectHeld, newId, now: () => 1_000_000 };
   const writes = new CaptionWrites(dependencies as unknown as ServiceDependencies);
   const save = async (accountId: string) => {

@@ -122,7 +122,7 @@ onEach(catalogs, (open) => {
 });
 
 describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response from Postgres is lost', () => {
-  const LAST_TRIP = /insert into "file"[\s\S]*update "dataset"[\s\S]*commit/;
+  const LAST_TRIP = /insert into file[\s\S]*update dataset[\s\S]*commit/;
 
   async function openOver(databaseOf: (database: Database) => Database, url: string) {
     const database = await openPostgres(url);
@@ -158,7 +158,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response fro
               work({
                 send,
                 commit: async (statements) => {
-                  if (statements.some((each) => /insert into "file"/.test(each.compile().sql))) {
+                  if (statements.some((each) => /insert into file/.test(each.compile().sql))) {
                     reject(catalogUnavailable(undefined));
                     await later.opened;
                   }

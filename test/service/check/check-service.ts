@@ -8,7 +8,7 @@ import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.j
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
-import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/limited-process.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { FileRemovals } from '../../../src/service/bulk/file-removals.js';
 import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-jobs.js';
@@ -217,7 +217,7 @@ export async function openPlace(place: Place) {
       const found = (await metadata.jobs.counts()).find(({ kind }) => kind === 'check-file');
       return { waiting: found?.waiting ?? 0, running: found?.running ?? 0, failed: found?.failed ?? 0 };
     },
-    trash: async () => (await metadata.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).sort(),
+    trash: async () => (await metadata.catalog.trash.due(Number.MAX_SAFE_INTEGER)).sort(),
   };
 }
 

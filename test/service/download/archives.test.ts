@@ -3,7 +3,6 @@ import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { readAhead } from '../../../src/service/download/read-ahead.js';
 import { tarOf } from '../../../src/service/download/tar.js';
-import { zipOf } from '../../../src/service/download/zip.js';
 
 /** Files of one byte; `timesRead` counts how often the times were read, which only headers have. */
 function manyFiles() {
@@ -34,13 +33,6 @@ test('the size of a tar archive is computed without its headers', async () => {
   const { sizeBytes, open } = tarOf(files, read);
   expect(counted.timesRead).toBe(0);
   expect(await bytesIn(open())).toBe(sizeBytes);
-});
-
-test('the size of a zip archive is computed without its headers', async () => {
-  const { files, counted } = manyFiles();
-  const { sizeBytes, body } = zipOf(files, read);
-  expect(counted.timesRead).toBe(0);
-  expect(await bytesIn(body)).toBe(sizeBytes);
 });
 
 test('of files of a few bytes, some dozens are read ahead', async () => {

@@ -33,13 +33,12 @@ async function openThumbnails(on = PLACES[0]!) {
     await upload(`${i}.png`, await media.png({ width: 64 + i, height: 64 }));
     files.push((await place.catalog.storedFile({ datasetId: place.key.id, filename: `${i}.png` }))!);
   }
-  const begun: { sizeBytes: number; accountId: string; end: (result: string | Error) => void }[] = [];
+  const begun: { accountId: string; end: (result: string | Error) => void }[] = [];
   const thumbnails = new Thumbnails(dependencies, {
     atOnce: 2,
-    make: ({ sizeBytes }, { accountId }) =>
+    make: (_, { accountId }) =>
       new Promise((resolve, reject) => {
         begun.push({
-          sizeBytes,
           accountId,
           end: (made) => (made instanceof Error ? reject(made) : resolve(webpOf(made))),
         });

@@ -41,6 +41,6 @@ onEach(catalogs, (open) => {
     const services = dependencies as ServiceDependencies;
     const history = new HistoryService(services, new DatasetService(services));
     expect(await history.setPin(key, 1, null)).toMatchObject({ number: 1, pin: null });
-    expect(await catalog.revisions.numbers('d', 10)).toEqual([2]);
+    expect(await catalog.revisions.page('d')).toMatchObject([{ number: 2 }]);
   });
 });

@@ -137,23 +137,6 @@ describe('an abort', () => {
     expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
-  test('comes once the time is over that a stop leaves to each file', async () => {
-    const pool = poolOf({ program: PROGRAM });
-    const before = pool.inspect(file('hang.png'), options);
-    before.catch(() => {});
-    pool.hurry(100);
-    await expect(before).rejects.toThrow('shutting down');
-    await expect(pool.inspect(file('hang.png'), options)).rejects.toThrow('shutting down');
-  });
-
-  test('does not come before that time is over', async () => {
-    const pool = poolOf({ program: PROGRAM });
-    const before = pool.inspect(file('good.png'), options);
-    pool.hurry(60_000);
-    expect(await before).toMatchObject({ ok: true });
-    expect(await pool.inspect(file('good.png'), options)).toMatchObject({ ok: true });
-  });
-
   test('takes a waiting file out of the queue', async () => {
     const pool = poolOf({ program: PROGRAM });
     const running = ['hang.png', 'spin.png'].map((name) => pool.inspect(file(name), options));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
-import { CpuBudgetSpent } from '../../../src/service/inspection/inspection-limits.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/limited-process.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
 import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
@@ -137,21 +137,6 @@ for (const place of PLACES) {
       const alone = newInstance({ isAlone: true });
       alone.checks.start();
       expect((await alone.decode()).clip.filename).toBe('long 3.mp4');
-    });
-
-    test('is decoded by one of several instances', async () => {
-      const { newInstance, becomes } = await open();
-      const instances = [newInstance(), newInstance(), newInstance()];
-      await instances[0]!.upload('long.txt', 'a dog');
-      await instances[0]!.upload('long.mp4');
-      for (const { checks } of instances) checks.start();
-      const { clip, end } = await eventually(() => instances.flatMap(({ decodes }) => decodes)[0]);
-      for (const { jobs } of instances) jobs.wake();
-      end(decoded(clip));
-      await becomes('READY');
-      for (const { checks } of instances) await checks.stop();
-      expect(instances.flatMap(({ decodes }) => decodes)).toHaveLength(1);
-      expect(instances.flatMap(({ errors }) => errors)).toEqual([]);
     });
 
     test('that is removed or replaced while it is decoded stays so', async () => {

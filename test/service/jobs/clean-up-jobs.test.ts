@@ -10,7 +10,7 @@ onEach(catalogs, (open) => {
     const { catalog, database } = await open();
     const { blobs } = await openDisk();
     const names = Array.from({ length: 1200 }, (_, i) => `d/${i.toString(16).padStart(32, '0')}`);
-    await catalog.addToTrash(names, 5);
+    await catalog.trash.add(names, 5);
     const left = async () => (await database.query.selectFrom('trash').select('blob_key').execute()).length;
     const stopping = new AbortController();
     const stopsMeanwhile = {
@@ -33,7 +33,7 @@ onEach(catalogs, (open) => {
       { length: 1200 },
       (_, i) => `d/${(i % 256).toString(16).padStart(2, '0')}${'0'.repeat(26)}${i}`,
     );
-    await catalog.addToTrash(names, 5);
+    await catalog.trash.add(names, 5);
     const left = async () =>
       (await database.query.selectFrom('trash').select('blob_key').execute()).map((row) => row.blob_key);
     // Nothing can be deleted below a file in place of a folder.

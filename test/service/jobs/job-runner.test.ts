@@ -39,8 +39,7 @@ onEach(catalogs, (open) => {
       onError: (error) => errors.push(error),
     });
     onTestFinished(() => runner.stop());
-    const add = (key: string, accountId: string) =>
-      jobs.add([{ kind: KIND, key, accountId, dueAt: 1 }], { ifWaiting: 'earlier' });
+    const add = (key: string, accountId: string) => jobs.add([{ kind: KIND, key, accountId, dueAt: 1 }]);
     const advance = (micros: number) => {
       offset += micros;
       jobs.wake();
@@ -127,10 +126,7 @@ onEach(catalogs, (open) => {
     const keys = Array.from({ length: 40 }, (_, i) => `job-${i}`);
     const owner = (key: string) => `account ${key.slice(-1)}`;
     const jobs = new Jobs(database);
-    await jobs.add(
-      keys.map((key) => ({ kind: KIND, key, accountId: owner(key), dueAt: 1 })),
-      { ifWaiting: 'earlier' },
-    );
+    await jobs.add(keys.map((key) => ({ kind: KIND, key, accountId: owner(key), dueAt: 1 })));
     const ran: string[] = [];
     const errors: unknown[] = [];
     let ids = 0;
@@ -173,10 +169,7 @@ onEach(catalogs, (open) => {
       ...{ leaseDuration: MINUTE, isAlone: true, onError: () => {} },
     });
     onTestFinished(() => runner.stop());
-    await jobs.add(
-      ['theirs/a', 'mine/a', 'mine/b'].map((key) => ({ kind: 'mount', key, accountId: key, dueAt: 1 })),
-      { ifWaiting: 'earlier' },
-    );
+    await jobs.add(['theirs/a', 'mine/a', 'mine/b'].map((key) => ({ kind: 'mount', key, accountId: key, dueAt: 1 })));
     runner.start();
     await expect.poll(() => ran).toEqual(['mine/a', 'mine/b']);
     await expect.poll(() => jobs.counts()).toMatchObject([{ waiting: 1, running: 0 }]);

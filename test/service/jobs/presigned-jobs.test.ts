@@ -103,7 +103,7 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       return {
         ...opened,
         ...{ jobs, runner, reserveAll, put, advance, kinds, now, newId },
-        ...{ finalized, rejected, ignored, errors, written, withStaging, listings: () => listings },
+        ...{ finalized, rejected, ignored, errors, written, staging, withStaging, listings: () => listings },
       };
     }
 
@@ -168,9 +168,7 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       await expect.poll(() => written.size).toBe(0);
       await put(used!, 'a cat');
       await put(withdrawn!, 'a fox');
-      await jobs.add([{ kind: 'find-uploads', key: key.id, accountId: key.accountId, dueAt: now() }], {
-        ifWaiting: 'earlier',
-      });
+      await jobs.add([{ kind: 'find-uploads', key: key.id, accountId: key.accountId, dueAt: now() }]);
       advance(0);
       await expect.poll(() => ignored.toSorted()).toEqual([used!, withdrawn!].map(blobKeyOf).toSorted());
       await expect.poll(() => written.size).toBe(0);
@@ -205,6 +203,27 @@ for (const place of PLACES.filter(({ name }) => name.endsWith('disk'))) {
       await expect.poll(() => rejected).toEqual([expect.stringContaining('was for 3 bytes')]);
       expect((await catalog.file(file!.id))?.upload.state).toBe('rejected');
       await expect.poll(kinds).not.toContain('finalize-upload');
+    });
+
+    test('keep their object if another process takes over while they are rejected', async () => {
+      const opened = await open();
+      const { runner, reserveAll, put, advance, rejected, errors, written, catalog, key, now, staging } = opened;
+      const [file] = await reserveAll(['a.txt'], 3);
+      await put(file!);
+      const { receive } = staging;
+      staging.receive = async (...args) => {
+        advance(2 * LEASE);
+        const lease = { now: now(), until: now() + HOUR, token: 'other' };
+        const change = { datasetId: key.id, filenames: ['a.txt'], now: now(), isActivity: false };
+        await catalog.change(change, (group) => acquireLease(group, file!.id, lease));
+        return receive(...args);
+      };
+      runner.start();
+      advance(3 * SECOND);
+      await expect.poll(() => errors.length + rejected.length).toBe(1);
+      expect(rejected).toEqual([]);
+      expect([...written.keys()]).toEqual([blobKeyOf(file!)]);
+      expect((await catalog.file(file!.id))?.upload).toMatchObject({ state: 'pending', leaseToken: 'other' });
     });
 
     test('that another process finalizes are left to it until its lease ends', async () => {

@@ -131,8 +131,11 @@ const MOMENTS: readonly {
   {
     name: 'the staging of all files',
     isReached: (root, name) => {
-      const record = join(root, `.${name}.mounting`, '.mount.json');
-      return existsSync(record) && readFileSync(record, 'utf8').includes('mounted_at');
+      try {
+        return readFileSync(join(root, `.${name}.mounting`, '.mount.json'), 'utf8').includes('mounted_at');
+      } catch {
+        return false;
+      }
     },
     laterMs: 8,
   },

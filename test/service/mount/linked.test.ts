@@ -95,6 +95,11 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
       names.map(() => 'unchanged'),
     );
     expect(await stateOf(root)).toEqual(before);
+    // A control that is named beside its target stays in the state that it has with it.
+    await api.upload(control, '3.PNG', await media.png({ seed: 70 }));
+    const both = await run(['mount', names[0]!, names[1]!, '--into', root, ...sourceArgs(), '--json']);
+    const [first, second] = both.json().mounts;
+    expect(first).toMatchObject({ outcome: 'mounted', linked: [{ ...second, as: 'control_1' }, { as: 'mask' }] });
   });
 
   test('a changed control replaces target and control; its digest brings both back as they were', async () => {

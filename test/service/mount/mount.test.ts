@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { mountSmallDisk } from '../../faults/small-disk.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { type Ended, ONLY_PROGRESS, type RunOptions, trainyard } from '../../harness/command.js';
@@ -84,87 +85,44 @@ describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
     );
   });
 
-  test('copies files, so that the trainer may add files and a person may edit them', async () => {
-    await datasetOf(api, await pairsOf(1), `private ${sourceArgs().length}`);
-    const root = await newRoot();
-    await run(['mount', `private ${sourceArgs().length}`, '--into', root, ...sourceArgs()]);
-    const folder = join(root, `private ${sourceArgs().length}`);
-    await writeFile(join(folder, '.aitk_size.json'), '{}');
-    await appendFile(join(folder, '01.txt'), ', edited');
-    const again = await run([
-      'mount',
-      `private ${sourceArgs().length}`,
-      '--into',
-      await newRoot(),
-      ...sourceArgs(),
-      '--json',
-    ]);
-    expect(await readFile(join(again.json().mounts[0].folder, '01.txt'), 'utf8')).toBe('wagon 1');
-    for (const name of await readdir(folder)) expect((await stat(join(folder, name))).nlink).toBe(1);
-  });
-
-  test('a second mount changes nothing, also with caches of the trainer', async () => {
-    const name = `twice ${sourceArgs().length}`;
-    await datasetOf(api, await pairsOf(3), name);
-    const root = await newRoot();
-    await run(['mount', name, '--into', root, ...sourceArgs()]);
-    await leaveLitter(join(root, name));
-    const before = await stateOf(root);
-    const ended = await run(['mount', name, '--into', root, ...sourceArgs(), '--json']);
-    expect(ended.json().mounts).toMatchObject([{ name, outcome: 'unchanged' }]);
-    expect(await stateOf(root)).toEqual(before);
-  });
-
-  test('a changed dataset replaces the folder, caches included', async () => {
+  test('an unchanged dataset is left alone with the caches of the trainer, a changed one replaced with them', async () => {
     const name = `changing ${sourceArgs().length}`;
     const id = await datasetOf(api, await pairsOf(2), name);
     const root = await newRoot();
-    await run(['mount', name, '--into', root, ...sourceArgs()]);
-    await leaveLitter(join(root, name));
+    const mount = async () => (await run(['mount', name, '--into', root, ...sourceArgs(), '--json'])).json().mounts;
+    await mount();
+    const folder = join(root, name);
+    for (const file of await readdir(folder)) expect((await stat(join(folder, file))).nlink).toBe(1);
+    await leaveLitter(folder);
+    const before = await stateOf(root);
+    expect(await mount()).toMatchObject([{ name, outcome: 'unchanged' }]);
+    expect(await stateOf(root)).toEqual(before);
     await api.upload(id, '01.jpg', await media.jpeg({ seed: 99 }));
     await api.request('DELETE', `/${id}/files/02.jpg`);
     await api.request('DELETE', `/${id}/files/02.txt`);
-    const ended = await run(['mount', name, '--into', root, ...sourceArgs(), '--json']);
-    expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
-    expect((await readdir(join(root, name))).sort()).toEqual(['.mount.json', '01.jpg', '01.txt']);
-    expect((await readFile(join(root, name, '01.jpg'))).equals(await media.jpeg({ seed: 99 }))).toBe(true);
+    expect(await mount()).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
+    expect((await readdir(folder)).sort()).toEqual(['.mount.json', '01.jpg', '01.txt']);
+    expect((await readFile(join(folder, '01.jpg'))).equals(await media.jpeg({ seed: 99 }))).toBe(true);
     expect(await mountedIn(root)).toEqual([name]);
   });
 
-  test('rejects another digest than the required one', async () => {
+  test('rejects another digest than the required one, and a dataset that is not READY', async () => {
     const name = `pinned ${sourceArgs().length}`;
     const id = await datasetOf(api, await pairsOf(1), name);
     const root = await newRoot();
+    const mount = (...args: string[]) => run(['mount', ...args, '--into', root, ...sourceArgs()]);
     const digest = (await api.manifest(id)).body.digest!;
     const other = digest.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
-    const rejected = await run(['mount', name, '--into', root, '--digest', other, ...sourceArgs()]);
+    const rejected = await mount(name, '--digest', other);
     expect([rejected.code, rejected.stderr]).toEqual([65, expect.stringContaining(digest)]);
-    expect(await mountedIn(root)).toEqual([]);
-    expect((await run(['mount', name, '--into', root, '--digest', digest.toUpperCase(), ...sourceArgs()])).code).toBe(
-      0,
-    );
-  });
-
-  test('rejects a mounted dataset as the root', async () => {
-    const name = `outer ${sourceArgs().length}`;
-    await datasetOf(api, await pairsOf(1), name);
-    const root = await newRoot();
-    expect((await run(['mount', name, '--into', root, ...sourceArgs()])).code).toBe(0);
-    const inside = await run(['mount', name, '--into', join(root, name), ...sourceArgs()]);
-    expect([inside.code, inside.stderr]).toEqual([73, expect.stringContaining('is a mounted dataset itself')]);
-    expect(await mountedIn(join(root, name))).toEqual(['.mount.json', '01.jpg', '01.txt']);
-  });
-
-  test('rejects a dataset that is not READY', async () => {
-    const root = await newRoot();
-    const name = `unready ${sourceArgs().length}`;
-    const id = await api.newDataset(name);
-    expect((await run(['mount', name, '--into', root, ...sourceArgs()])).code).toBe(65);
-    await api.link(id, 'late.jpg', 1000);
-    const ended = await run(['mount', id, '--into', root, ...sourceArgs()]);
+    const unready = await api.newDataset(`unready ${sourceArgs().length}`);
+    expect((await mount(unready)).code).toBe(65);
+    await api.link(unready, 'late.jpg', 1000);
+    const ended = await mount(unready);
     expect([ended.code, ended.stderr]).toEqual([75, expect.stringContaining('UPLOADING')]);
-    expect((await run(['mount', 'missing', '--into', root, ...sourceArgs()])).code).toBe(66);
+    expect((await mount('missing')).code).toBe(66);
     expect(await mountedIn(root)).toEqual([]);
+    expect((await mount(name, '--digest', digest.toUpperCase())).code).toBe(0);
   });
 });
 
@@ -220,16 +178,10 @@ describe('files that trainyard did not mount', () => {
     expect(trainerWalk(join(root, name)).map(({ caption }) => caption)).toEqual(['wagon 1', 'wagon 2']);
   });
 
-  test('a new modification time alone is not a change', async () => {
+  test('a new modification time and an added hidden file are no changes, but the file is not removed either', async () => {
     const root = await newRoot();
     await mount(root);
     await utimes(join(root, name, '01.jpg'), 1, 1);
-    expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
-  });
-
-  test('an added hidden file is not a change, but it is not removed either', async () => {
-    const root = await newRoot();
-    await mount(root);
     await writeFile(join(root, name, '.DS_Store'), 'x');
     expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
     await api.upload(id, '01.txt', 'another caption');
@@ -237,4 +189,33 @@ describe('files that trainyard did not mount', () => {
     expect(existsSync(join(root, name, '.DS_Store'))).toBe(true);
     await api.upload(id, '01.txt', 'wagon 1');
   });
+
+  test('a mounted dataset is no root', async () => {
+    const root = await newRoot();
+    await mount(root);
+    const inside = await mount(join(root, name));
+    expect([inside.code, inside.stderr]).toEqual([73, expect.stringContaining('is a mounted dataset itself')]);
+  });
 });
+
+test.each(SOURCES)(
+  'on a disk that is too small, a mount %s fails, leaves no files, and keeps the mounted folder',
+  async (_, sourceArgs) => {
+    const disk = await mountSmallDisk(2);
+    if ('refusal' in disk) return;
+    onTestFinished(() => disk.unmount());
+    const name = `small ${sourceArgs().length}`;
+    const id = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 1 }), 'a.txt': 'a' }, name);
+    const mount = () => run(['mount', name, '--into', disk.folder, ...sourceArgs()]);
+    expect((await mount()).code).toBe(0);
+    await leaveLitter(join(disk.folder, name));
+    const before = await readdir(disk.folder, { recursive: true });
+    for (const seed of [2, 3, 4]) {
+      await api.upload(id, `${seed}.png`, await media.png({ width: 600, height: 600, seed }));
+      await api.upload(id, `${seed}.txt`, 'large');
+    }
+    const ended = await mount();
+    expect([ended.code, ended.stderr]).toEqual([74, expect.stringContaining('does not fit')]);
+    expect(await readdir(disk.folder, { recursive: true })).toEqual(before);
+  },
+);

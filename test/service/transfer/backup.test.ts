@@ -337,20 +337,6 @@ describe('restoring', () => {
     expect(await findingsOf({ dataFolder: partial })).toMatchObject([{ kind: 'missing', filename: '02.jpg' }]);
   });
 
-  test('needs a new or empty folder', async () => {
-    await datasetOf(api, await pairsOf(1), 'wagons');
-    const [dir, empty] = [await newFolder(), await newFolder()];
-    await backUp(dir);
-    await mkdir(empty);
-    expect((await restore(dir, empty)).code).toBe(0);
-    expect((await restore(dir, server.dataFolder)).code).toBe(73);
-    const other = await startServer({}, { dataFolder: empty });
-    await (await other.api()).newDataset('later');
-    await other.stop();
-    expect((await restore(dir, empty)).code).toBe(73);
-    expect(Object.keys(await servedHoldings(empty, { token: api.token })).sort()).toEqual(['later', 'wagons']);
-  });
-
   test('of a folder without a complete backup fails', async () => {
     const dir = await newFolder();
     expect((await restore(dir, await newFolder())).code).toBe(66);

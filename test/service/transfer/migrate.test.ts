@@ -14,15 +14,7 @@ import { datasetOf } from '../../harness/mounting.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
 import { newClient } from '../../harness/s3.js';
 import { startServer, temporaryFolder } from '../../harness/server.js';
-import {
-  blobPathsIn,
-  flipBit,
-  type Holdings,
-  holdingsOf,
-  newFolder,
-  pathOfBytes,
-  servedHoldings,
-} from '../../harness/transferring.js';
+import { blobPathsIn, type Holdings, holdingsOf, newFolder, servedHoldings } from '../../harness/transferring.js';
 import { newWorld } from '../../harness/world.js';
 
 const CLIP = media.clip(media.CLIPS[0]);
@@ -244,25 +236,6 @@ describe('interrupted', () => {
 });
 
 describe('checks source and target', () => {
-  test('a damaged or missing file is listed, and the catalog is not copied', async () => {
-    const [from, to] = [await copyOfFull(), await newFolder()];
-    await flipBit(await pathOfBytes(from, CLIP));
-    await rm(await pathOfBytes(from, 'wagon 7'));
-    const ended = await migrate([from], [to]);
-    expect(ended.code).toBe(65);
-    const { lost, message } = ended.json().error;
-    expect(lost).toHaveLength(2);
-    expect(lost).toContainEqual(
-      expect.objectContaining({ dataset: 'engines', filename: 'clip.mp4', reason: 'DAMAGED' }),
-    );
-    expect(lost).toContainEqual(expect.objectContaining({ dataset: 'engines', filename: '07.txt', reason: 'MISSING' }));
-    expect(message).toContain('clip.mp4');
-    // All other files are copied; no part of the damaged one is.
-    expect(await blobPathsIn(to)).toHaveLength(files - 2);
-    await flipBit(await pathOfBytes(full, CLIP).then((path) => join(from, path.slice(full.length))));
-    expect((await migrate([from], [to])).json().error.lost).toMatchObject([{ filename: '07.txt' }]);
-  });
-
   test('a target with a catalog, which may have been served since, is left unchanged', async () => {
     const [from, to] = [await copyOfFull(), await newFolder()];
     expect((await migrate([from], [to])).code).toBe(0);

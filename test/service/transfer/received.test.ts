@@ -2,9 +2,7 @@ import { rm } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import type { WireDatasetWithFiles } from '../../../src/api/schemas.js';
 import { Api } from '../../harness/api.js';
-import { whyNoPostgres } from '../../harness/available.js';
 import { type Ended, trainyard } from '../../harness/command.js';
-import { databaseForTest } from '../../harness/postgres.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { newFolder, pathOfBytes } from '../../harness/transferring.js';
 import { clip } from '../../fixtures/media.js';
@@ -64,13 +62,5 @@ describe('a clip that is received and not decoded yet', () => {
     const { status, error } = await checkedIn(restored, { token, id });
     expect(status).toBe('FAILED');
     expect(error?.problems).toContainEqual(expect.objectContaining({ code: 'BYTES_LOST', filename: 'long.mp4' }));
-  });
-
-  test.skipIf(whyNoPostgres() !== undefined)('is migrated to Postgres, and checked there', async () => {
-    const { folder, token, id } = await unfinished();
-    const target = await newFolder();
-    const url = await databaseForTest();
-    expectSuccess(await trainyard(['migrate-data', '--from', folder, '--to', url, target]));
-    expect(await checkedIn(target, { token, id, env: { DATABASE_URL: url } })).toMatchObject(READY);
   });
 });

@@ -4,7 +4,6 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireDatasetWithFiles } from '../../../src/api/schemas.js';
-import { maskPng } from '../../fixtures/masks.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
@@ -78,53 +77,6 @@ for (const { name, leftOut } of BACKENDS) {
       ]);
       const bytes = await (await api.raw('GET', `/${id}/files/dog%201.jpg`)).arrayBuffer();
       expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
-    });
-
-    test('the uploads of a few among thousands of links are found', async () => {
-      const id = await api.newDataset();
-      const urls: string[] = [];
-      for (let from = 0; from < 2100; from += 700) {
-        const names = Array.from({ length: 700 }, (_, i) => `${from + i}.txt`);
-        const { body } = await api.links(id, Object.fromEntries(names.map((name) => [name, 1])));
-        urls.push(...Object.values(body.uploads).map(({ upload_url }) => upload_url));
-      }
-      // In the order of their keys, which are read in pages.
-      urls.sort();
-      for (const place of [0, 1050, 2099]) expect((await putTo(urls[place]!, 'a')).status).toBe(200);
-      await eventually(async () => ((await api.status(id)).body.files.length === 3 ? true : undefined));
-    });
-
-    test('a mask that goes directly to the bucket is read as one', async () => {
-      const { body: dataset } = await api.json<WireDatasetWithFiles>('POST', '', { role: 'mask' });
-      const black = maskPng({ width: 9, height: 9, colour: 0, depth: 8, pixel: () => [0] });
-      expect((await putTo(await api.link(dataset.id, 'a.png', black.length), black)).status).toBe(200);
-      expect(await finalized(dataset.id)).toMatchObject({ status: 'READY', warnings: [{ code: 'BLACK_MASK' }] });
-    });
-
-    test('a client that waits is notified without polling', async () => {
-      const id = await api.newDataset();
-      const image = await media.jpeg();
-      const { body } = await api.links(id, { 'a.jpg': image.length, 'a.txt': 1 });
-      const waiting = api.request<WireDatasetWithFiles>('GET', `/${id}/status?wait=30`);
-      await putTo(body.uploads['a.jpg']!.upload_url, image);
-      await putTo(body.uploads['a.txt']!.upload_url, 'a');
-      // `wait` also returns at other changes.
-      const answer = await waiting;
-      const last = answer.body.status === 'UPLOADING' ? await finalized(id) : answer.body;
-      expect(last.status).toBe('READY');
-    });
-
-    test('without status requests, the upload is found in the background', async () => {
-      const id = await api.newDataset();
-      await api.upload(id, 'a.jpg', await media.jpeg());
-      await putTo(await api.link(id, 'a.txt', 5), 'a dog');
-      // Listing datasets polls no dataset.
-      const status = await eventually(async () => {
-        const { body } = await api.request<{ datasets: { id: string; status: string }[] }>('GET', '');
-        const found = body.datasets.find((dataset) => dataset.id === id);
-        return found?.status === 'READY' ? found.status : undefined;
-      });
-      expect(status).toBe('READY');
     });
 
     test.each([

@@ -158,7 +158,7 @@ describe('an upload that stalls past its lease', () => {
 });
 
 describe.skipIf(whyNoPostgres() !== undefined)('an upload whose last response from the database is lost', () => {
-  const LAST_TRIP = /insert into "file"[\s\S]*update "dataset"[\s\S]*commit/;
+  const LAST_TRIP = /insert into file[\s\S]*update dataset[\s\S]*commit/;
 
   test('is reported as stored', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
-import { straysIn } from '../../../src/service/verify/find-strays.js';
-import { DiskInventory } from '../../../src/storage/blobs/disk/disk-inventory.js';
+import { straysIn } from '../../../src/service/verify/verify-store.js';
+import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach, openDisk } from '../../harness/backends.js';
@@ -51,7 +51,7 @@ onEach(catalogs, (open) => {
     );
     await stored.opened;
 
-    const inventory = new DiskInventory(folder);
+    const inventory = DiskBlobs.openBeside(folder);
     const { value: objects } = await inventory.objects().next();
     expect(objects.filter(({ kind }: { kind: string }) => kind === 'blob').length).toBeGreaterThan(0);
     const finish = () => {

@@ -74,17 +74,6 @@ for (const place of PLACES) {
       expect(errors).toEqual([]);
     });
 
-    test('a server that is restarted inspects the files later', async () => {
-      const { newInstance, becomes, findings, key } = await openMasks();
-      const stopped = newInstance();
-      await stopped.upload('a.png', BLACK);
-      await stopped.datasets.change(key, { role: 'mask' });
-      expect(await findings()).toEqual([]);
-      const { rechecks } = newInstance();
-      rechecks.start();
-      await becomes('a.png BLACK_MASK');
-    });
-
     test('a recheck that runs begins anew', async () => {
       const { newInstance, becomes, key } = await openMasks();
       const gate = gateIn('training', newInstance().dependencies.inspect);

@@ -8,7 +8,7 @@ import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from '../check/check-service.js';
+import { decoded, openPlace, PLACES, undecodable } from '../check/check-service.js';
 
 /** Accepts every image, as an earlier version of the service did with some damaged ones. */
 const LENIENT: Inspector = async ({ filename }) =>
@@ -150,59 +150,6 @@ for (const place of PLACES) {
       expect([status, namesOf(damagedFiles)]).toEqual(['FAILED', ['long b.mp4']]);
       const good = files.find(({ filename }) => filename === 'long a.mp4');
       expect(good?.upload).toMatchObject({ facts: { frames: 12 }, warnings: [] });
-    });
-
-    test('goes on after a restart, and in another instance once the lease of one that died has expired', async () => {
-      const { newInstance, time, key } = await open();
-      const { upload } = newInstance({ hasDecoder: false });
-      const names = ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4'];
-      for (const name of names) await upload(name);
-      const first = newInstance();
-      first.rechecks.start();
-      await first.startRecheck();
-      const { clip, end } = await first.decode(1);
-      end(decoded(clip));
-      const interrupted = await first.decode(3);
-      await first.rechecks.stop();
-      expect(interrupted.signal.aborted).toBe(true);
-      expect((await first.progress()).recheck).toMatchObject({ total: 4, remaining: 3, finishedAt: null });
-
-      const now = first.dependencies.now();
-      const lease = { now, until: now + LEASE, token: 'a process that died' };
-      await first.jobs.claim({ kind: 'inspect-again', accountId: key.accountId }, lease);
-      const second = newInstance();
-      second.rechecks.start();
-      for (const count of [1, 2]) {
-        const next = await second.decode(count);
-        next.end(decoded(next.clip));
-      }
-      time.ahead = LEASE + SECOND;
-      second.jobs.wake();
-      const last = await second.decode(3);
-      last.end(decoded(last.clip));
-      const { recheck } = await second.rechecked();
-      expect(recheck).toMatchObject({ total: 4, remaining: 0 });
-      const inspected = [clip, ...second.decodes.map((decode) => decode.clip)].map(({ filename }) => filename);
-      expect(inspected.sort()).toEqual(names);
-    });
-
-    test('by several instances inspects each file once', async () => {
-      const { newInstance } = await open();
-      const inspected: string[] = [];
-      const { inspect: real } = newInstance().dependencies;
-      const counting: Inspector = (file, options) => {
-        inspected.push(file.filename);
-        return real(file, options);
-      };
-      const instances = [newInstance({ inspect: counting }), newInstance({ inspect: counting })] as const;
-      const image = await media.jpeg();
-      const names = Array.from({ length: 12 }, (_, i) => `${i}.jpg`);
-      for (const name of names) await instances[0].upload(name, image);
-      inspected.length = 0;
-      for (const { rechecks } of instances) rechecks.start();
-      await Promise.all(instances.map(({ startRecheck }) => startRecheck()));
-      await instances[0].rechecked();
-      expect(inspected.sort()).toEqual(names.sort());
     });
 
     test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', async () => {

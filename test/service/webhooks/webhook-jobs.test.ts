@@ -5,7 +5,7 @@ import { remove, reserve, store } from '../../../src/dataset/upload-transitions.
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
-import { openWebhooks } from '../../../src/service/webhooks/webhook-service.js';
+import { WebhookService } from '../../../src/service/webhooks/webhook-service.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { Deliveries } from '../../../src/storage/catalog/webhooks/deliveries.js';
@@ -50,7 +50,7 @@ onEach(catalogs, (open) => {
       await reading.before();
       return datasets.view(key);
     };
-    const { service, handlers } = openWebhooks(dependencies, {
+    const service = new WebhookService(dependencies, {
       ...{ database, allow: ['127.0.0.1'], datasets: { view }, userAgent: 'test' },
       toWire: ({ dataset, status }) => ({ id: dataset.id, status }),
       machineTime: () => Date.now() * 1000,
@@ -58,7 +58,13 @@ onEach(catalogs, (open) => {
       onDisabled: ({ id }) => disabled.push(id),
     });
     const onError = (error: unknown) => errors.push(error);
-    const runner = new JobRunner({ ...parts, handlers, leaseDuration: MINUTE, isAlone: true, onError });
+    const runner = new JobRunner({
+      ...parts,
+      handlers: service.handlers,
+      leaseDuration: MINUTE,
+      isAlone: true,
+      onError,
+    });
     onTestFinished(() => runner.stop());
     onTestFinished(() => expect(errors).toEqual([]));
     const addHook = (path = '') => service.add({ accountId, url: `${receiver.url}${path}` });

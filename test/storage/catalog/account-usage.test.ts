@@ -151,6 +151,9 @@ onEach(catalogs, (open) => {
         ),
       });
       expect(await accounts.usage(accountId)).toMatchObject({ bytes: 90 });
+      await catalog.endReservations(899);
+      expect(await accounts.usage(accountId)).toMatchObject({ bytes: 90 });
+      await catalog.endReservations(900);
       await add(late, 900);
       // The lease of an upload in flight outlasts its link.
       expect(await accounts.usage(accountId)).toMatchObject({ files: 4, bytes: 60 });

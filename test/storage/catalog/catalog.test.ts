@@ -5,13 +5,7 @@ import { CompiledQuery } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { acceptReceived, recordRecheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
 import { countsOf } from '../../../src/dataset/counts.js';
-import {
-  type DatasetFile,
-  liveUntil,
-  type PendingFile,
-  type ReceivedFile,
-  type StoredFile,
-} from '../../../src/dataset/dataset.js';
+import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
 import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import {
@@ -186,21 +180,6 @@ onEach(catalogs, (open) => {
     expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
   });
 
-  test('updates the counts with every change, so that they equal a recount', async () => {
-    const { catalog, accountId, datasetId } = await openDataset();
-    const open = pending(datasetId, 'e.jpg');
-    await upload(catalog, datasetId, 'a.jpg', 5);
-    await upload(catalog, datasetId, 'a.txt', 7);
-    await upload(catalog, datasetId, 'a.jpg', 50);
-    await upload(catalog, datasetId, 'b.mp4', 500);
-    await catalog.change(at(datasetId, 'e.jpg', 60), (group) => reserve(group, open));
-    await catalog.change(at(datasetId, 'a.txt', 70), (group) => remove(group, 'a.txt'));
-    const { counts, updatedAt } = (await catalog.dataset({ accountId, id: datasetId }))!;
-    expect(counts).toEqual(countsOf(await catalog.files(datasetId), 70));
-    expect(counts).toMatchObject({ images: 1, videos: 1, captions: 0, uncaptioned: 2, pending: 1, bytes: 550 });
-    expect([counts.pendingUntil, updatedAt]).toEqual([liveUntil(open.upload), 70]);
-  });
-
   test('a transition that returns undefined for one stem changes no stem', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     await upload(catalog, datasetId, 'a.txt');
@@ -250,60 +229,14 @@ onEach(catalogs, (open) => {
     expect(await catalog.files(datasetId)).toHaveLength(1700);
   });
 
-  test('a deleted dataset accepts no file', async () => {
-    const { catalog, accountId, datasetId } = await openDataset();
-    await catalog.deleteDataset({ accountId, id: datasetId }, 60);
-    const file = pending(datasetId, 'a.jpg');
-    expect(await catalog.change(at(datasetId, 'a.jpg'), (group) => reserve(group, file))).toBeUndefined();
-    expect(await catalog.files(datasetId)).toEqual([]);
-  });
-
   describe('the trash', () => {
-    test('receives the blobs of replaced, removed and deleted files and no others, and they expire after the grace period', async () => {
-      const { catalog, accountId, datasetId, endHistory } = await openDataset();
-      const replaced = await upload(catalog, datasetId, 'a.jpg');
-      const removed = await upload(catalog, datasetId, 'b.jpg');
-      const last = await upload(catalog, datasetId, 'a.jpg');
-      await catalog.change(at(datasetId, 'b.jpg'), (group) => remove(group, 'b.jpg'));
-      const rejected = pending(datasetId, 'c.jpg');
-      const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
-      await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, rejected));
-      await catalog.change({ ...at(datasetId, 'c.jpg'), mayHaveBlobs: false }, (group) =>
-        reject(group, leased(rejected), { state: 'rejected', problem, finalizedAt: 50 }),
-      );
-      await endHistory(50);
-      expect(await catalog.expiredTrash(1049)).toEqual([]);
-      expect((await catalog.expiredTrash(1050)).sort()).toEqual([replaced, removed].sort());
-      await catalog.removeFromTrash([replaced, removed], 1050);
-      await catalog.deleteDataset({ accountId, id: datasetId }, 60);
-      await catalog.trashDeleted();
-      expect(await catalog.expiredTrash(1059)).toEqual([]);
-      expect(await catalog.expiredTrash(1060)).toEqual([last]);
-    });
-
-    test('receives the blobs of rejected and removed received files', async () => {
-      const { catalog, datasetId } = await openDataset();
-      const files = ['a.mp4', 'b.mp4', 'c.mp4'].map(
-        (name) => ({ ...pending(datasetId, name), upload: received(1, 20) }) as const,
-      );
-      const [rejected, removed, accepted] = files as [ReceivedFile, ReceivedFile, ReceivedFile];
-      for (const file of files) await catalog.change(at(datasetId, file.filename), () => [file]);
-      const problem = { severity: 'error', code: 'VIDEO_CORRUPT', message: '' } as const;
-      await catalog.change(at(datasetId, 'a.mp4'), (group) =>
-        rejectReceived(group, rejected.id, { state: 'rejected', problem, finalizedAt: 50 }),
-      );
-      await catalog.change(at(datasetId, 'b.mp4'), (group) => remove(group, 'b.mp4'));
-      await catalog.change(at(datasetId, 'c.mp4'), (group) => acceptReceived(group, accepted.id, stored(1)));
-      expect((await catalog.expiredTrash(1050)).sort()).toEqual([rejected, removed].map(blobKeyOf).sort());
-    });
-
     test('stays unchanged when another account tries to delete the dataset', async () => {
       const { catalog, accounts, datasetId } = await openDataset();
       await upload(catalog, datasetId, 'a.jpg');
       const { token } = await accounts.createToken('stranger', 1);
       const stranger = (await accounts.grantOf(token))!.accountId;
       expect(await catalog.deleteDataset({ accountId: stranger, id: datasetId }, 60)).toBe(false);
-      expect(await catalog.expiredTrash(10_000)).toEqual([]);
+      expect(await catalog.trash.due(10_000)).toEqual([]);
       expect(await catalog.files(datasetId)).toHaveLength(1);
     });
   });
@@ -477,7 +410,6 @@ onEach(catalogs, (open) => {
     await catalog.deleteDataset({ accountId, id: datasetId }, 60);
     expect(calls).toBe(3);
     stop();
-    await catalog.trashDeleted();
     const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
     await upload(catalog, id, 'a.txt');
     expect(calls).toBe(3);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Micros, PendingFile, Upload } from '../../../src/dataset/dataset.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { blobsToVerify, enqueueVerification } from '../../../src/storage/catalog/store-verification.js';
+import { eraseLeftovers } from '../../../src/storage/catalog/dataset-changes.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { remove } from '../../../src/dataset/upload-transitions.js';
 import { laptop } from '../../harness/author.js';
@@ -14,10 +14,8 @@ const END = DELETED_AT + GRACE;
 /** The store is no longer searched for what a link may have written. */
 const LONG_AFTER = END + 48 * 3600 * 1_000_000;
 
-/** Several pieces, the last of them not full. */
-const FILES = 1130;
-const REMOVED = 30;
-const REJECTED = 150;
+const FILES = 30;
+const REMOVED = 5;
 
 const bytes = {
   ...{ sizeBytes: 10, sha256: 'ab'.repeat(32), contentType: 'text/plain', warnings: [], blobVersion: null },
@@ -64,11 +62,10 @@ const NO_ROWS = { dataset: 0, file: 0, past_file: 0, revision: 0, trash: 0 };
 /** Deletes what is due until nothing is, as the cleanup does. */
 async function cleanUp(catalog: Catalog, now: Micros): Promise<string[]> {
   const deleted: string[] = [];
-  await catalog.trashDeleted();
   for (;;) {
-    const due = await catalog.expiredTrash(now);
+    const due = await catalog.trash.due(now);
     if (due.length === 0) return deleted;
-    await catalog.removeFromTrash(due, now);
+    await catalog.trash.remove(due, now);
     deleted.push(...due);
   }
 }
@@ -88,14 +85,14 @@ onEach(catalogs, (open) => {
     );
     blobs.push(...(await add(catalog, 'full', ['link'], pending)));
     blobs.push(...(await add(catalog, 'full', ['video'], received)));
-    // They have no blobs, and come before all others.
-    await add(catalog, 'full', named('bad', REJECTED), rejected);
+    // It has no blob.
+    await add(catalog, 'full', ['bad'], rejected);
     return { ...opened, key, blobs: blobs.sort() };
   };
 
   describe('a deleted dataset', () => {
     test('is gone at once, and its name and its usage are free', async () => {
-      const { catalog, accounts, accountId, database, key } = await fill();
+      const { catalog, accounts, accountId, key } = await fill();
       expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, historyBytes: REMOVED * 10 });
       expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(true);
       expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(false);
@@ -104,14 +101,12 @@ onEach(catalogs, (open) => {
       expect(await catalog.contents(key)).toBeUndefined();
       await catalog.createDataset({ accountId, id: 'other', name: 'full', createdAt: 70 });
       expect((await catalog.datasets({})).map(({ id }) => id)).toEqual(['other']);
-      await enqueueVerification(database, 80);
-      expect(await blobsToVerify(database)).toBe(0);
     });
 
     test('has no files that work in the background or an upload finds', async () => {
       const { catalog, key } = await fill();
       await catalog.deleteDataset(key, DELETED_AT);
-      for (const name of ['link', 'video', 'file10100']) expect(await catalog.file(`full-${name}`)).toBeUndefined();
+      for (const name of ['link', 'video', 'file10020']) expect(await catalog.file(`full-${name}`)).toBeUndefined();
       expect(await catalog.revisions.isPast('full-file10000')).toBe(false);
       expect(await catalog.lastPresigned({ datasetId: 'full', expiresAfter: 0 })).toBeNull();
     });
@@ -119,7 +114,7 @@ onEach(catalogs, (open) => {
     test('changes no more, and nothing is added to it', async () => {
       const { catalog, accountId, key } = await fill();
       await catalog.deleteDataset(key, DELETED_AT);
-      const change = { datasetId: 'full', filenames: ['file10100.txt'], now: 70, isActivity: true };
+      const change = { datasetId: 'full', filenames: ['file10020.txt'], now: 70, isActivity: true };
       expect(await catalog.change(change, () => [])).toBeUndefined();
       const file = fileOf('full', 'new', { ...pending, via: 'direct', leaseUntil: 80, leaseToken: 'token' });
       expect(await catalog.reserveDirect({ accountId, file })).toBeUndefined();
@@ -136,20 +131,17 @@ onEach(catalogs, (open) => {
       expect(await rowsIn(database)).toEqual(NO_ROWS);
     });
 
-    test('is removed by several processes, at once and after one of them has ended early', async () => {
-      const { catalog, database, openAnother, key, blobs } = await fill();
-      await catalog.deleteDataset(key, DELETED_AT);
-      let pieces = 0;
-      await catalog.trashDeleted({
-        get aborted() {
-          return ++pieces > 3;
-        },
-      } as AbortSignal);
-      const { dataset, trash } = await rowsIn(database);
-      expect([dataset, trash! > 0, trash! < blobs.length]).toEqual([1, true, true]);
-      await Promise.all([catalog, (await openAnother()).catalog].map((each) => each.trashDeleted()));
+    test('that an earlier version has only marked is erased when the catalog is opened', async () => {
+      const { database, blobs } = await fill();
+      const { query } = database;
+      const usage = { datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
+      await query
+        .insertInto('account')
+        .values({ id: 'deleted', name: '(deleted)', created_at: 1, ...usage })
+        .execute();
+      await query.updateTable('dataset').set({ account_id: 'deleted' }).execute();
+      await eraseLeftovers(database);
       expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
-      expect((await cleanUp(catalog, LONG_AFTER)).sort()).toEqual(blobs);
     });
 
     test('leaves the files of others as they are', async () => {

@@ -18,7 +18,7 @@ onEach(catalogs, (open) => {
   describe('claiming', () => {
     test('takes the job of the account that is due first, once', async () => {
       const { jobs, claim } = await openJobs();
-      await jobs.add([job('late', 20), job('early', 10), job('other', 1, 'b')], { ifWaiting: 'earlier' });
+      await jobs.add([job('late', 20), job('early', 10), job('other', 1, 'b')]);
       expect(await claim(9)).toBeUndefined();
       expect(await claim(30)).toMatchObject({ key: 'early', accountId: 'a', failures: 0, payload: {} });
       expect(await claim(30)).toMatchObject({ key: 'late' });
@@ -28,17 +28,14 @@ onEach(catalogs, (open) => {
     test('of several workers at once gives each another job', async () => {
       const { jobs, claim } = await openJobs();
       const keys = Array.from({ length: 8 }, (_, i) => `job-${i}`);
-      await jobs.add(
-        keys.map((key) => job(key, 1)),
-        { ifWaiting: 'earlier' },
-      );
+      await jobs.add(keys.map((key) => job(key, 1)));
       const claimed = await Promise.all(keys.map((key) => claim(5, 'a', key)));
       expect(claimed.map((found) => found?.key).sort()).toEqual(keys);
     });
 
     test('takes over a job whose lease has ended, and its first worker can no longer end it', async () => {
       const { jobs, claim } = await openJobs();
-      await jobs.add([job('x', 1)], { ifWaiting: 'earlier' });
+      await jobs.add([job('x', 1)]);
       const first = await claim(10);
       expect(await claim(109)).toBeUndefined();
       const second = await claim(110);
@@ -51,7 +48,7 @@ onEach(catalogs, (open) => {
     test('lists the owners of jobs with the time of the first', async () => {
       const { jobs } = await openJobs();
       expect(await jobs.owners([KIND, 'mount'])).toEqual([]);
-      await jobs.add([job('1', 7, 'b'), job('2', 5, 'b'), job('3', 9, 'a')], { ifWaiting: 'earlier' });
+      await jobs.add([job('1', 7, 'b'), job('2', 5, 'b'), job('3', 9, 'a')]);
       await jobs.ensure([{ kind: 'mount', key: '', accountId: '', dueAt: 3 }]);
       const owners = await jobs.owners([KIND, 'mount']);
       expect(owners).toHaveLength(3);
@@ -67,25 +64,25 @@ onEach(catalogs, (open) => {
   });
 
   describe('enqueuing again', () => {
-    test('keeps the earlier time, or takes the later one', async () => {
+    test('keeps the earlier time', async () => {
       const { database, jobs } = await openJobs();
       const dueAt = async () => (await jobs.owners([KIND])).map((owner) => owner.dueAt);
-      await jobs.add([job('x', 10)], { ifWaiting: 'earlier' });
-      await jobs.add([job('x', 20)], { ifWaiting: 'earlier' });
+      await jobs.add([job('x', 20)]);
+      await jobs.add([job('x', 30)]);
+      expect(await dueAt()).toEqual([20]);
+      await jobs.add([job('x', 10)]);
       expect(await dueAt()).toEqual([10]);
-      await jobs.add([job('x', 30)], { ifWaiting: 'later' });
-      expect(await dueAt()).toEqual([30]);
       await database.transact({ isDurable: true }, async ({ send }) => {
-        await send([enqueue(database.query, [job('y', 1)], { ifWaiting: 'later' })]);
+        await send(enqueue(database.query, [job('y', 1)]));
       });
-      expect(await dueAt(), 'nothing of a transaction that is rolled back').toEqual([30]);
+      expect(await dueAt(), 'nothing of a transaction that is rolled back').toEqual([10]);
     });
 
     test('runs a running job once more', async () => {
       const { jobs, claim } = await openJobs();
-      await jobs.add([job('x', 1)], { ifWaiting: 'later' });
+      await jobs.add([job('x', 1)]);
       const running = await claim(10);
-      await jobs.add([{ ...job('x', 50), payload: { second: true } }], { ifWaiting: 'later' });
+      await jobs.add([{ ...job('x', 50), payload: { second: true } }]);
       expect(await claim(60), 'while its lease lasts').toBeUndefined();
       await jobs.finish(running!, 70);
       expect(await claim(70)).toMatchObject({ key: 'x', payload: { second: true } });
@@ -94,7 +91,7 @@ onEach(catalogs, (open) => {
 
   test('a job ends, or is due again, or keeps its error', async () => {
     const { jobs, claim } = await openJobs();
-    await jobs.add([job('x', 1)], { ifWaiting: 'later' });
+    await jobs.add([job('x', 1)]);
     await jobs.postpone((await claim(10))!, { now: 10, dueAt: 40 });
     expect(await claim(39)).toBeUndefined();
     await jobs.fail((await claim(40))!, { dueAt: 50, error: 'The disk is full.' });
@@ -110,7 +107,7 @@ onEach(catalogs, (open) => {
 
   test('a process that has the database alone releases the leases of an earlier one', async () => {
     const { jobs, claim } = await openJobs();
-    await jobs.add([job('x', 1)], { ifWaiting: 'later' });
+    await jobs.add([job('x', 1)]);
     await claim(10);
     await jobs.releaseAll(20);
     expect(await claim(20)).toMatchObject({ key: 'x' });

@@ -67,19 +67,4 @@ onEach(catalogs, (open) => {
     await save(ONE_MORE);
     expect(await names()).toEqual(new Set([...ALLOWED.filter((name) => name !== 'a.jpg'), 'b.TXT', ONE_MORE]));
   });
-
-  test('a stem that has more names from before is read, overwritten and emptied', async () => {
-    const { byLink, directly, save, fill, names, catalog, named } = await openDataset();
-    const before = [...ALLOWED, ...EXTENSIONS.map((extension) => `a${extension.toUpperCase()}`)];
-    await fill(before.map(stored));
-    for (const add of [byLink, directly, save]) {
-      await add(ONE_MORE);
-      await expect(add('a.tXT')).rejects.toMatchObject({ code: 'invalid_name' });
-    }
-    const found = await catalog.storedFiles({ datasetId: 'd', filenames: [...before, 'a.tXT'] });
-    expect(new Set(found.map(({ filename }) => filename))).toEqual(new Set(before));
-    for (const filename of before) await catalog.change(named(filename), (group) => remove(group, filename));
-    // A direct upload is being received, so that it stays.
-    expect(await names()).toEqual(new Set([ONE_MORE]));
-  });
 });

@@ -121,10 +121,9 @@ onEach(catalogs, (open) => {
   const looksAt = async ({ catalog, file }: Context, times: readonly number[]): Promise<number[]> => {
     const looks: number[] = [];
     for (const time of times) {
-      await catalog.trashDeleted();
-      const due = await catalog.expiredTrash(time);
+      const due = await catalog.trash.due(time);
       if (due.includes(blobKeyOf(file))) looks.push(time);
-      await catalog.removeFromTrash(due, time);
+      await catalog.trash.remove(due, time);
     }
     return looks;
   };
@@ -135,7 +134,7 @@ onEach(catalogs, (open) => {
       await end(context);
       await context.endHistory(NOW);
       expect(await looksAt(context, [NOW + GRACE - 1, NOW + GRACE, NOW + GRACE + 1])).toEqual([NOW + GRACE]);
-      expect(await context.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).toEqual([]);
+      expect(await context.catalog.trash.due(Number.MAX_SAFE_INTEGER)).toEqual([]);
     });
   });
 });

@@ -50,24 +50,6 @@ test('while a dataset of many files is deleted, others upload, and requests see 
   expect(body.usage).toMatchObject({ files: 0, bytes: 0 });
 });
 
-test('a dataset of many files whose deletion is killed is complete, and can be deleted', async () => {
-  const { server, api, id } = await serveMany();
-  const deletion = api.request('DELETE', `/${id}`).catch(() => undefined);
-  await api.list();
-  await server.stop('SIGKILL');
-  await deletion;
-  const restarted = await startServer({}, { dataFolder: server.dataFolder });
-  onTestFinished(() => restarted.stop().then(() => {}));
-  const again = await restarted.api('many');
-  const listed = (await again.list()).body.datasets;
-  // The kill came before the commit or after it.
-  if (listed.length > 0) {
-    expect(listed[0]?.counts).toMatchObject({ images: PAIRS, captions: PAIRS });
-    expect((await again.request('DELETE', `/${id}`)).status).toBe(200);
-  }
-  expect((await again.request<{ usage: object }>('GET', '/account')).body.usage).toMatchObject({ files: 0, bytes: 0 });
-});
-
 test('while many files are restored, others upload; the answer has the state of the new revision', async () => {
   const { api, id, other, otherId } = await serveMany();
   await api.upload(id, 'one-more.txt', 'a caption');

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Api } from '../../harness/api.js';
-import { catalogs } from '../../harness/backends.js';
 import { findingsOf } from '../../harness/checking.js';
 import { discardServer, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
 
@@ -53,30 +52,4 @@ test('while another process holds the write lock, reads are answered and writes 
   other.exec('commit');
   other.close();
   expect((await upload).status).toBe(200);
-});
-
-test('while a single statement waits for the write lock, others read', async () => {
-  const { database, openAnother, accountId } = await catalogs[0]!.open();
-  const { database: other } = await openAnother();
-  const account = database.query.selectFrom('account').select('name').where('id', '=', accountId);
-  let renaming: Promise<unknown> | undefined;
-  await other.transact({ isDurable: true }, async ({ send }) => {
-    await send([account]);
-    renaming = database.query.updateTable('account').set({ name: 'renamed' }).where('id', '=', accountId).execute();
-    for (let count = 0; count < 20; count++) expect(await account.execute()).toEqual([{ name: 'tester' }]);
-  });
-  await renaming;
-  expect(await account.execute()).toEqual([{ name: 'renamed' }]);
-});
-
-test('a write that waits too long for another process is answered with 503', async () => {
-  const other = new DatabaseSync(catalogPath());
-  other.exec('begin immediate');
-  const { status, body } = await api.create('late');
-  expect({ status, message: body.error_message }).toEqual({
-    status: 503,
-    message: 'The catalog does not answer right now. Try again.',
-  });
-  other.close();
-  expect((await api.create('late')).status).toBe(200);
 });

@@ -8,7 +8,7 @@ import type { Copied, TransferOptions } from '../../../service/transfer/copy.js'
 import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
 import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
 import { postgresUrl } from '../../../setting-values.js';
-import { BackendUnusable, isDatabaseFull } from '../../../storage/backend-unusable.js';
+import { BackendUnusable, databaseFaultOf } from '../../../storage/backend-unusable.js';
 import { parseS3Url } from '../../../storage/blobs/s3/location.js';
 import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
@@ -80,18 +80,22 @@ interface Options {
 }
 
 async function backUpTo(config: Config, { json }: Options, dir: string): Promise<Output> {
-  const { dataFolder } = requireFolderOnly(config, 'backup');
-  const folder = resolve(dir);
-  const backedUp = await copyFolder(config, [dataFolder, folder], { isBackup: true, skipsLost: true, isQuiet: json });
+  const [from, to] = [folderOnly(config, 'backup'), inFolder(resolve(dir))];
+  const options = { isBackup: true, skipsLost: true, isQuiet: json === true, spoolFolder: config.spoolFolder };
+  const backedUp = await copyShown(from, to, options);
   const { lost, removedFiles } = backedUp;
   if (lost.length > 0) process.exitCode = EXIT.dataError;
   const removed = removedFiles === 0 ? '' : `; removed ${counted(removedFiles, 'deleted file')}`;
-  return outputOf(backedUp, {
-    document: { backup: folder, data_folder: dataFolder, removed_files: removedFiles },
-    line: `backed up ${printable(dataFolder)} to ${printable(folder)}: ${copiedText(backedUp)}${removed}`,
-    advice: 'These files are not in the backup. Upload them again, or delete them from their datasets:',
-    isJson: json === true,
-  });
+  const advice = 'These files are not in the backup. Upload them again, or delete them from their datasets:';
+  return {
+    document: {
+      ...{ backup: to.dataFolder, data_folder: from.dataFolder, removed_files: removedFiles },
+      ...lostAndCopied(backedUp, { advice, isQuiet: options.isQuiet }),
+    },
+    lines: [
+      `backed up ${printable(from.dataFolder)} to ${printable(to.dataFolder)}: ${copiedText(backedUp)}${removed}`,
+    ],
+  };
 }
 
 async function restoreFrom(
@@ -99,52 +103,31 @@ async function restoreFrom(
   { json, skipDamaged }: Options & { skipDamaged?: true },
   dir: string,
 ): Promise<Output> {
-  const { dataFolder } = requireFolderOnly(config, 'restore');
-  const backup = resolve(dir);
-  const skipsLost = skipDamaged === true;
-  const restored = await copyFolder(config, [backup, dataFolder], { isBackup: false, skipsLost, isQuiet: json });
-  return outputOf(restored, {
-    document: { backup, data_folder: dataFolder },
-    line: `restored ${printable(backup)} to ${printable(dataFolder)}: ${copiedText(restored)}`,
-    advice: 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:',
-    isJson: json === true,
-  });
+  const [from, to] = [inFolder(resolve(dir)), folderOnly(config, 'restore')];
+  const { spoolFolder } = config;
+  const options = { isBackup: false, skipsLost: skipDamaged === true, isQuiet: json === true, spoolFolder };
+  const restored = await copyShown(from, to, options);
+  const advice = 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:';
+  return {
+    document: {
+      ...{ backup: from.dataFolder, data_folder: to.dataFolder },
+      ...lostAndCopied(restored, { advice, isQuiet: options.isQuiet }),
+    },
+    lines: [`restored ${printable(from.dataFolder)} to ${printable(to.dataFolder)}: ${copiedText(restored)}`],
+  };
 }
 
-async function copyFolder(
-  { spoolFolder }: Config,
-  [from, to]: readonly [string, string],
-  { isQuiet = false, ...options }: Pick<TransferOptions, 'isBackup' | 'skipsLost'> & { isQuiet: boolean | undefined },
-): Promise<Copied> {
-  return withTransferProgress({ isQuiet, to }, async ({ signal, onProgress, onWarning }) => {
-    // Imported late, so that other commands start without loading the database code.
-    const { copy } = await import('../../../service/transfer/copy.js');
-    const installationIn = (dataFolder: string): Installation => {
-      return { dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } };
-    };
-    const tools = { spoolFolder, signal, onProgress, onWarning };
-    return copy(installationIn(from), installationIn(to), { ...options, ...tools });
-  });
-}
-
-/** The output of a copy of a data folder. Prints the files without undamaged bytes on standard error, after the advice. */
-function outputOf(
-  copied: Copied,
-  { document, line, advice, isJson }: { document: object; line: string; advice: string; isJson: boolean },
-): Output {
-  const { lost } = copied;
-  if (lost.length > 0 && !isJson) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
-  return { document: { ...document, ...copiedDocument(copied), lost: lost.map(lostDocument) }, lines: [line] };
+function inFolder(dataFolder: string): Installation & { dataFolder: string } {
+  return { dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } };
 }
 
 /** @throws CommandError with 78 if the environment sets a database or a bucket */
-function requireFolderOnly(config: Config, command: string): Config {
-  const { databaseUrl, blobs } = config;
+function folderOnly({ dataFolder, databaseUrl, blobs }: Config, command: string): ReturnType<typeof inFolder> {
   const other = [
     ...(databaseUrl === undefined ? [] : ['DATABASE_URL']),
     ...(blobs.kind === 'disk' ? [] : ['BLOBS_URL']),
   ];
-  if (other.length === 0) return config;
+  if (other.length === 0) return inFolder(dataFolder);
   throw new CommandError(
     EXIT.configError,
     `"${command}" works on a data folder alone, and ${other.join(' and ')} is set. To copy between databases and buckets, run: trainyard migrate-data`,
@@ -155,22 +138,26 @@ async function migrateBetween(
   _config: Config,
   { json, from, to, ...options }: Options & { from: readonly string[]; to: readonly string[]; spool?: string },
 ): Promise<Output> {
-  const ends = { from: installationOf('--from', from), to: installationOf('--to', to) };
-  const { dataFolder, databaseUrl, blobs } = ends.to;
-  const isFolderOnly = databaseUrl === undefined && blobs.kind === 'disk';
-  const shown = { isQuiet: json === true, to: isFolderOnly ? dataFolder : undefined };
-  const migrated = await withTransferProgress(shown, async ({ signal, onProgress, onWarning }) => {
-    const { copy } = await import('../../../service/transfer/copy.js');
-    const { discard, ...spool } = await spoolOf(options, ends);
-    const tools = { ...spool, signal, onProgress, onWarning };
-    try {
-      return await copy(ends.from, ends.to, { ...tools, isBackup: false, skipsLost: false });
-    } finally {
-      await discard();
-    }
-  });
+  const [source, target] = [installationOf('--from', from), installationOf('--to', to)];
+  const { discard, spoolFolder } = await spoolOf(options, target.dataFolder ?? source.dataFolder);
+  const copying = { isBackup: false, skipsLost: false, isQuiet: json === true, spoolFolder };
+  const migrated = await copyShown(source, target, copying).finally(discard);
   const line = `migrated ${copiedText(migrated)}. Serve the new installation; once it works, you can delete ${replacedOf(migrated)}.`;
   return { document: copiedDocument(migrated), lines: [line] };
+}
+
+async function copyShown(
+  from: Installation,
+  to: Installation,
+  { isQuiet, ...options }: Pick<TransferOptions, 'isBackup' | 'skipsLost' | 'spoolFolder'> & { isQuiet: boolean },
+): Promise<Copied> {
+  const isFolderOnly = to.databaseUrl === undefined && to.blobs.kind === 'disk';
+  const shown = { isQuiet, to: isFolderOnly ? to.dataFolder : undefined };
+  return withTransferProgress(shown, async ({ signal, onProgress, onWarning }) => {
+    // Imported late, so that other commands start without loading the database code.
+    const { copy } = await import('../../../service/transfer/copy.js');
+    return copy(from, to, { ...options, signal, onProgress, onWarning });
+  });
 }
 
 /** What is no longer needed after a migration. */
@@ -212,8 +199,7 @@ function installationOf(option: string, texts: readonly string[]): Installation 
 }
 
 /** The spool folder of the data folder or of `--spool`; without either, a temporary folder. */
-async function spoolOf(options: { spool?: string }, { from, to }: { from: Installation; to: Installation }) {
-  const folder = to.dataFolder ?? from.dataFolder;
+async function spoolOf(options: { spool?: string }, folder: string | undefined) {
   const { spoolFolder } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });
   const isChosen = options.spool !== undefined || process.env.TRAINYARD_SPOOL;
   if (folder !== undefined || isChosen) return { spoolFolder, discard: async () => {} };
@@ -231,6 +217,13 @@ function copiedText({ files, bytes, copiedFiles, copiedBytes }: Copied): string 
 
 function copiedDocument({ files, bytes, copiedFiles, copiedBytes }: Copied) {
   return { files, bytes, copied_files: copiedFiles, copied_bytes: copiedBytes };
+}
+
+/** Prints the files without undamaged bytes on standard error, after the advice. */
+function lostAndCopied(copied: Copied, { advice, isQuiet }: { advice: string; isQuiet: boolean }) {
+  const { lost } = copied;
+  if (lost.length > 0 && !isQuiet) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
+  return { ...copiedDocument(copied), lost: lost.map(lostDocument) };
 }
 
 const EXIT_OF: Record<TransferErrorCode, number> = {
@@ -278,8 +271,8 @@ export async function withTransferProgress<T>(
 
 function isOfFullDisk(error: unknown): boolean {
   if (error instanceof ServiceError) return error.code === 'no_space';
-  if (error instanceof BackendUnusable) return isDatabaseFull(error.cause);
-  return isDatabaseFull(error) || hasErrno(error, 'ENOSPC', 'EDQUOT');
+  const cause = error instanceof BackendUnusable ? error.cause : error;
+  return databaseFaultOf(cause) === 'full' || hasErrno(error, 'ENOSPC', 'EDQUOT');
 }
 
 function lostLines(lost: readonly LostBlob[]): string[] {

@@ -1,14 +1,14 @@
 import { setPriority } from 'node:os';
-import type { Command } from 'commander';
-import type { StrayObject } from '../../../service/verify/find-strays.js';
+import { type Command, Option } from 'commander';
 import type { Repair, StoreProgress, VerifiedStore } from '../../../service/verify/verify-store.js';
+import { serviceAction } from '../../remote.js';
 import { addSettings, configFrom } from '../../settings.js';
-import { EXIT } from '../../terminal/exit-codes.js';
+import { CommandError, EXIT } from '../../terminal/exit-codes.js';
 import { printOutput } from '../../terminal/print.js';
 import { bar, percent } from '../../terminal/progress.js';
 import { counted, formatBytes, printable } from '../../terminal/text.js';
 import { withTransferProgress } from './transfer.js';
-import type { StoreOptions, StoreVerification } from '../verify.js';
+import { addVerifyCommand, verifyDatasets } from '../verify.js';
 
 /** Findings that are listed; all are counted and repaired. */
 const MAX_LISTED_FINDINGS = 1000;
@@ -38,19 +38,24 @@ JSON line a second on standard error.
 Its exit codes: 0 nothing was found, or everything was repaired; 65 something is left; 66 there is no installation; 69 or 75 a
 backend does not answer; 130 interrupted.`;
 
-/** The part of `trainyard verify` that opens an installation. */
-export const storeVerification: StoreVerification = { help: HELP, addOptions, run: verify };
-
-/** `trainyard check-store`, the earlier name of `trainyard verify --store` */
-export function addCheckStoreCommand(program: Command): void {
-  const command = program.command('check-store', { hidden: true }).description('The earlier name of "verify --store".');
-  addOptions(command.option('--json', 'print JSON for scripts').action(verify));
-}
-
-function addOptions(command: Command): void {
-  command.option('--repair', 'with --store: remove orphaned and unfinished objects');
+/** `trainyard verify`, also with `--store`, which opens an installation. */
+export function addVerifyStoreCommand(program: Command): void {
+  const command = addVerifyCommand(program)
+    .addOption(
+      new Option('--store', 'verify the whole store on this machine').conflicts(['url', 'token', 'start', 'wait']),
+    )
+    .option('--repair', 'with --store: remove orphaned and unfinished objects')
+    .addHelpText('after', HELP);
   addSettings(command, ['data', 'databaseUrl', 'blobsUrl', 'blobGraceSeconds']);
+  const byService = serviceAction(command, verifyDatasets);
+  command.action((dataset, options) => {
+    if (options.store !== true) return byService(dataset, options, command);
+    if (dataset === undefined) return verify(options);
+    throw new CommandError(EXIT.usage, '--store verifies all datasets. Name none with it.');
+  });
 }
+
+type StoreOptions = Record<string, string> & { json?: true; repair?: true };
 
 async function verify({ json, repair, ...settings }: StoreOptions): Promise<void> {
   const { dataFolder, databaseUrl, blobs, blobGrace } = configFrom(settings);
@@ -69,9 +74,10 @@ async function verify({ json, repair, ...settings }: StoreOptions): Promise<void
     const installation = { dataFolder, databaseUrl, blobs };
     return verifyStore(installation, { repairs: repair === true, blobGrace, signal, onProgress });
   });
-  const report = reportOf(verified);
+  const findings = [...verified.lost.map(lostFinding), ...verified.strays.map(strayFinding)];
+  const report = reportOf(verified, findings);
   if (report.unsolved > 0) process.exitCode = EXIT.dataError;
-  printOutput({ document: report, lines: linesOf(verified, report) }, json === true);
+  printOutput({ document: report, lines: linesOf(findings, report) }, json === true);
 }
 
 function progressLine({ objects, files, totalFiles }: StoreProgress): string {
@@ -80,68 +86,65 @@ function progressLine({ objects, files, totalFiles }: StoreProgress): string {
   return `${bar(files, totalFiles)} ${percent(files, totalFiles)}  verified ${verified}`;
 }
 
-function reportOf({ files, bytes, objects, lost, strays }: VerifiedStore) {
-  const found = { missing: 0, damaged: 0, orphaned: 0, unfinished: 0, foreign: 0 };
-  const repaired: Partial<Record<Repair['deed'], number>> = {};
-  for (const { isMissing } of lost) found[isMissing ? 'missing' : 'damaged']++;
-  for (const { kind, repair } of strays) {
-    found[kind]++;
-    if (repair !== undefined) repaired[repair.deed] = (repaired[repair.deed] ?? 0) + 1;
-  }
-  const unsolved = lost.length + strays.filter(({ repair }) => (repair?.deed ?? 'left') === 'left').length;
-  const findings = [...lost.map(lostDocument), ...strays.map(strayDocument)];
-  return {
-    clean: findings.length === 0,
-    ...{ files, bytes, objects, found, unsolved },
-    ...(Object.keys(repaired).length > 0 && { repaired }),
-    findings: findings.slice(0, MAX_LISTED_FINDINGS),
-  };
+/** What was found: for a script, for a person, and what was done about it. */
+interface Finding {
+  readonly document: { kind: string };
+  readonly line: string;
+  readonly deed?: Repair['deed'];
 }
 
-function lostDocument({ file, datasetName, problem, isPast, isMissing }: VerifiedStore['lost'][number]) {
+function lostFinding({ file, datasetName, problem, isPast, isMissing }: VerifiedStore['lost'][number]): Finding {
   const { id, datasetId, filename, upload } = file;
-  return {
-    kind: isMissing ? 'missing' : 'damaged',
-    ...{ dataset_id: datasetId, dataset: datasetName, filename, file_id: id },
+  const kind = isMissing ? 'missing' : 'damaged';
+  const what = `${isPast ? 'an earlier version of ' : ''}${printable(filename)} of "${printable(datasetName)}" (${id})`;
+  const document = {
+    ...{ kind, dataset_id: datasetId, dataset: datasetName, filename, file_id: id },
     ...{ size_bytes: upload.sizeBytes, sha256: upload.sha256, ...(isPast && { in_history: true }) },
     message: problem.message,
   };
+  return { document, line: `✗ ${kind}: ${what}` };
 }
 
-function strayDocument({ kind, object, repair }: VerifiedStore['strays'][number]) {
-  const { name, sizeBytes, changedAt } = object;
+function strayFinding({ kind, object, repair }: VerifiedStore['strays'][number]): Finding {
+  const { name, sizeBytes } = object;
+  const changedAt = new Date(object.changedAt).toISOString();
+  const reason = repair !== undefined && 'reason' in repair ? repair.reason : undefined;
+  const document = {
+    ...{ kind, name, size_bytes: sizeBytes, changed_at: changedAt },
+    ...(repair && { repair: repair.deed, ...(reason !== undefined && { reason }) }),
+  };
+  const what = `${kind}: ${printable(`${name}, ${formatBytes(sizeBytes)}, changed ${changedAt}`)}`;
+  if (repair === undefined) return { document, line: `✗ ${what}` };
+  const isLeft = repair.deed === 'left';
+  const line = `${isLeft ? '✗' : '✓'} ${what} → ${repair.deed}${reason === undefined ? '' : `: ${reason}`}`;
+  return { document, line, deed: repair.deed };
+}
+
+function reportOf({ files, bytes, objects }: VerifiedStore, findings: readonly Finding[]) {
+  const found: Record<string, number> = { missing: 0, damaged: 0, orphaned: 0, unfinished: 0, foreign: 0 };
+  const repaired: Partial<Record<Repair['deed'], number>> = {};
+  for (const { document, deed } of findings) {
+    found[document.kind] = (found[document.kind] ?? 0) + 1;
+    if (deed !== undefined) repaired[deed] = (repaired[deed] ?? 0) + 1;
+  }
   return {
-    ...{ kind, name, size_bytes: sizeBytes, changed_at: new Date(changedAt).toISOString() },
-    ...(repair && { repair: repair.deed, ...('reason' in repair && { reason: repair.reason }) }),
+    clean: findings.length === 0,
+    ...{ files, bytes, objects, found },
+    unsolved: findings.filter(({ deed = 'left' }) => deed === 'left').length,
+    ...(Object.keys(repaired).length > 0 && { repaired }),
+    findings: findings.slice(0, MAX_LISTED_FINDINGS).map(({ document }) => document),
   };
 }
 
 /** One line for each finding, and one with the result. */
-function linesOf(
-  { files, bytes, objects, lost, strays }: VerifiedStore,
-  report: ReturnType<typeof reportOf>,
-): string[] {
-  const lines = [
-    ...lost.map(
-      ({ file, datasetName, isPast, isMissing }) =>
-        `✗ ${isMissing ? 'missing' : 'damaged'}: ${isPast ? 'an earlier version of ' : ''}${printable(file.filename)} of "${printable(datasetName)}" (${file.id})`,
-    ),
-    ...strays.map(strayLine),
-  ];
-  const listed = lines.slice(0, MAX_LISTED_FINDINGS);
-  if (lines.length > listed.length) listed.push(`  … and ${counted(lines.length - listed.length, 'more finding')}`);
+function linesOf(findings: readonly Finding[], report: ReturnType<typeof reportOf>): string[] {
+  const { files, bytes, objects, found, unsolved } = report;
+  const listed = findings.slice(0, MAX_LISTED_FINDINGS).map(({ line }) => line);
+  const more = findings.length - listed.length;
+  if (more > 0) listed.push(`  … and ${counted(more, 'more finding')}`);
   const read = `${counted(files, 'file')} (${formatBytes(bytes)}), ${counted(objects, 'object')} in the store`;
-  if (lines.length === 0) return [`The store is clean: ${read}.`];
-  const kinds = Object.entries(report.found).flatMap(([kind, count]) => (count === 0 ? [] : [`${count} ${kind}`]));
-  const { unsolved } = report;
-  const rest = unsolved === 0 ? ['all repaired'] : unsolved === lines.length ? [] : [`${unsolved} left`];
+  if (findings.length === 0) return [`The store is clean: ${read}.`];
+  const kinds = Object.entries(found).flatMap(([kind, count]) => (count === 0 ? [] : [`${count} ${kind}`]));
+  const rest = unsolved === 0 ? ['all repaired'] : unsolved === findings.length ? [] : [`${unsolved} left`];
   return [...listed, `Verified ${read}: ${[...kinds, ...rest].join(', ')}.`];
-}
-
-function strayLine({ kind, object, repair }: StrayObject & { readonly repair?: Repair }): string {
-  const { name, sizeBytes, changedAt } = object;
-  const what = printable(`${name}, ${formatBytes(sizeBytes)}, changed ${new Date(changedAt).toISOString()}`);
-  if (repair === undefined) return `✗ ${kind}: ${what}`;
-  if (repair.deed === 'left') return `✗ ${kind}: ${what} → left: ${repair.reason}`;
-  return `✓ ${kind}: ${what} → ${repair.deed}`;
 }

@@ -3,9 +3,9 @@ import type { DatasetWithFiles } from '../../../client/client.js';
 import { isPairProblem } from '../../../dataset/pairs/pair-problems.js';
 import { type LinkIds, linkIdsOf, linkLines } from '../../pairs/links.js';
 import { statusLines } from '../../push/output.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
-import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
-import { painterOf, print, printJson } from '../../terminal/print.js';
+import { type Call, mustFind, onDataset } from '../../remote.js';
+import { CommandError, EXIT } from '../../terminal/exit-codes.js';
+import { type Output, painterOf } from '../../terminal/print.js';
 import { printable } from '../../terminal/text.js';
 
 const HELP = `
@@ -25,7 +25,7 @@ Exit codes: 0 the pairs are complete, 1 the dataset is FAILED, 65 the service re
 
 const MAX_CONTROLS = 3;
 
-interface PairOptions extends RemoteOptions {
+interface Options {
   /** `false`: `--no-control`. */
   readonly control?: readonly string[] | false;
   readonly mask?: string | false;
@@ -43,59 +43,45 @@ export function addPairCommand(program: Command): void {
     .option('--no-control', 'remove the links to controls')
     .option('--mask <dataset>', 'its masks')
     .option('--no-mask', 'remove the link to the mask')
-    .addOption(new Option('--none', 'remove all links').conflicts(['control', 'mask']))
-    .action((name, options) => interruptible((signal) => pair(name, options, signal)));
-  addRemoteOptions(command).addHelpText('after', HELP);
+    .addOption(new Option('--none', 'remove all links').conflicts(['control', 'mask']));
+  onDataset(command, HELP, pair);
 }
 
-async function pair(name: string, options: PairOptions, signal: AbortSignal): Promise<void> {
-  const client = clientFrom(options);
-  const idOf = async (nameOrId: string) => (await mustFind(client, nameOrId, signal)).id;
-  const id = await idOf(name);
-  if (options.control !== undefined || options.mask !== undefined || options.none) {
+async function pair({ id }: { id: string }, { client, options, signal }: Call<Options>): Promise<Output> {
+  const { control, mask, none } = options;
+  if (control !== undefined || mask !== undefined || none) {
+    const idOf = async (name: string) => (await mustFind(client, name, signal)).id;
     const { links } = await client.pairs.links(id, { signal });
-    await client.pairs.setLinks(id, await linksFor(options, linkIdsOf(links), idOf), { signal });
+    await client.pairs.setLinks(id, none ? {} : await linksFor(options, linkIdsOf(links), idOf), { signal });
   }
-  const dataset = await client.status(id, { signal });
+  const { files: _, ...dataset } = await client.status(id, { signal });
   if (dataset.status === 'FAILED') process.exitCode = EXIT.notFit;
-  if (options.json) {
-    const { files: _, ...summary } = dataset;
-    return printJson({ dataset: summary, links: dataset.links ?? {} });
-  }
-  printLinks(dataset);
+  return { lines: linesOf({ ...dataset, files: [] }), document: { dataset, links: dataset.links ?? {} } };
 }
 
-/** The ids of the datasets to link. */
 async function linksFor(
-  { control, mask, none }: PairOptions,
-  kept: LinkIds,
+  { control, mask }: Options,
+  { mask: keptMask, ...keptControls }: LinkIds,
   idOf: (nameOrId: string) => Promise<string>,
 ): Promise<LinkIds> {
-  if (none) return {};
-  const { mask: keptMask, ...keptControls } = kept;
-  if (control && control.length > MAX_CONTROLS) {
-    throw new CommandError(
-      EXIT.usage,
-      `a dataset has at most ${MAX_CONTROLS} controls, and ${control.length} are named.`,
-    );
+  const named = control || [];
+  if (named.length > MAX_CONTROLS) {
+    const message = `a dataset has at most ${MAX_CONTROLS} controls, and ${named.length} are named.`;
+    throw new CommandError(EXIT.usage, message);
   }
-  const controls =
-    control === undefined
-      ? keptControls
-      : Object.fromEntries(
-          await Promise.all((control || []).map(async (each, i) => [`control_${i + 1}`, await idOf(each)])),
-        );
-  const maskId = mask === undefined ? keptMask : mask === false ? undefined : await idOf(mask);
-  return { ...controls, ...(maskId !== undefined && { mask: maskId }) };
+  const controls = await Promise.all(named.map(async (name, i) => [`control_${i + 1}`, await idOf(name)]));
+  const maskId = mask === undefined ? keptMask : mask && (await idOf(mask));
+  return { ...(control === undefined ? keptControls : Object.fromEntries(controls)), ...(maskId && { mask: maskId }) };
 }
 
-function printLinks(dataset: DatasetWithFiles): void {
+function linesOf(dataset: DatasetWithFiles): string[] {
   const paint = painterOf(process.stdout);
-  const { name, role, links = {} } = dataset;
-  const isUnlinked = Object.keys(links).length === 0;
-  print(`${paint('bold', printable(name))}${isUnlinked && role === 'training' ? '  has no control and no mask' : ''}`);
-  for (const line of linkLines(dataset, paint)) print(line);
-  for (const line of statusLines(dataset, paint)) print(line);
-  for (const { message } of (dataset.warnings ?? []).filter(isPairProblem))
-    print(paint('yellow', `! ${printable(message)}`));
+  const { name, role, links = {}, warnings = [] } = dataset;
+  const isUnlinked = role === 'training' && Object.keys(links).length === 0;
+  return [
+    `${paint('bold', printable(name))}${isUnlinked ? '  has no control and no mask' : ''}`,
+    ...linkLines(dataset, paint),
+    ...statusLines(dataset, paint),
+    ...warnings.filter(isPairProblem).map(({ message }) => paint('yellow', `! ${printable(message)}`)),
+  ];
 }

@@ -6,17 +6,16 @@ import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '
 import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
-import type { Inspection, PixelDecoder } from '../inspection.js';
+import type { Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 import { requireDeclaredLength } from '../video/declared-length.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 import { readJpeg } from './jpeg/jpeg.js';
-import { type MaskReading, maskWarnings } from './mask-warnings.js';
 import { oriented } from './orientation.js';
 import { readPng } from './png.js';
 import { readWebp } from './webp.js';
 
-/** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `inspection-limits.ts`. */
+/** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `limited-process.ts`. */
 const DECODER_BUDGET_BYTES = 80_000_000;
 
 /** Less for a mask, since its pixels are held and read too. */
@@ -39,7 +38,7 @@ export async function readImageHeader(
   if (format === 'webp') return readWebp(file);
   if (format === 'bmp') return readBmp(file);
   if (format === 'avif') requireDeclaredLength(file, 'mp4');
-  const isSequence = file.at(8, 4).toString('latin1') === 'avis';
+  const isSequence = format === 'avif' && file.at(8, 4).toString('latin1') === 'avis';
   if (isSequence && file.size > DECODER_BUDGET_BYTES) return TOO_LARGE;
   if (loadDecoder === undefined) return DECODED_BY_SERVICE;
   const firstFrame = () => stillOf(file);
@@ -213,4 +212,34 @@ function sourceFor(
   if (bytes <= maxBytes) return { source: firstFrame ?? (() => path) };
   const megapixels = formatCount(Math.round((width * height) / 1e6));
   return { reason: `decoding its ${megapixels} million pixels, stored in this way, would need too much memory` };
+}
+
+/** The traits of a mask, or why it was not read, as the rest of a sentence that begins with the file's name. */
+type MaskReading = MaskTraits | { readonly unread: string };
+
+/** What is wrong with a mask: one warning, since saving it again solves all of them. */
+function maskWarnings({ filename, shown }: NamedImage, traits: MaskReading): Warning[] {
+  if ('unread' in traits) return [warningIn(filename, 'NOT_FULLY_CHECKED', `${shown} ${traits.unread}.`)];
+  if (traits.isBlack) {
+    const shape = traits.isTransparent ? ', and its shape is in its transparency, which trainers ignore' : '';
+    const effect = 'As a mask it removes its image from the training or has no effect, depending on the settings';
+    const advice = 'Paint white what the trainer should learn.';
+    return [warningIn(filename, 'BLACK_MASK', `${shown} is black${shape}. ${effect}. ${advice}`)];
+  }
+  const reasons = reasonsAgainst(traits);
+  if (reasons.length === 0) return [];
+  const advice =
+    'Save it as 8-bit grayscale without transparency: white where the trainer should learn, black elsewhere.';
+  return [warningIn(filename, 'MASK_NOT_GRAYSCALE', `${shown} ${reasons.join(', and ')}. ${advice}`)];
+}
+
+/** Each the rest of a sentence that begins with the file's name. */
+function reasonsAgainst({ isColoured, isTransparent, isCutOff, isCmyk }: MaskTraits): string[] {
+  const reasons: string[] = [];
+  if (isCmyk) reasons.push('has the colours of print (CMYK), which trainers may turn into another brightness');
+  // diffusion-pipe (`models/base.py`) and sd-scripts (`library/custom_train_functions.py`) take the first channel.
+  if (isColoured) reasons.push('has colours, of which some trainers take the brightness and others the red alone');
+  if (isTransparent) reasons.push('is transparent in places, which trainers ignore');
+  if (isCutOff) reasons.push('has greys of 16 bits, which trainers read as white');
+  return reasons;
 }

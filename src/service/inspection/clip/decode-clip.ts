@@ -5,8 +5,8 @@ import { formatCount } from '../../../dataset/inspect/inspection-error.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../../../dataset/problems.js';
 import type { ClipDecoder, ClipToDecode } from '../../dependencies.js';
-import { CpuBudgetSpent, exceededText } from '../inspection-limits.js';
-import type { SlotRequest } from '../inspection-pool.js';
+import { CpuBudgetSpent, exceededText } from '../limited-process.js';
+import type { InspectionPool } from '../inspection-pool.js';
 import type { Ffmpeg } from './ffmpeg.js';
 import { type Probe, type ProbedVideo, probeClip } from './probe-clip.js';
 
@@ -29,18 +29,16 @@ const MAX_BUDGET_SECONDS = 600;
 const BYTES_PER_SECOND = 15_000_000;
 const START_SECONDS = 0.1;
 
-/** Runs `work` when a slot is free, with a signal that is also aborted when the service stops. */
-type RunInSlot = <T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
-
 /**
  * Makes the function that reads the facts of a clip and decodes every frame of its first video track. It throws CpuBudgetSpent if
  * the decode has used the time for which a client waits or would use it, or needs the memory of which there is enough for one decoder.
  *
- * @param options.baseSeconds the processor time that every clip gets; only tests set it
+ * @param baseSeconds the processor time that every clip gets; only tests set it
  */
 export function clipDecoder(
   ffmpeg: Ffmpeg,
-  { runInSlot, baseSeconds = BASE_SECONDS }: { runInSlot: RunInSlot; baseSeconds?: number },
+  pool: Pick<InspectionPool, 'runInSlot'>,
+  baseSeconds = BASE_SECONDS,
 ): ClipDecoder {
   return async (clip, { accountId, isBackground = false, maxSeconds = Infinity, signal }) => {
     const { path, sizeBytes, inspection } = clip;
@@ -52,7 +50,7 @@ export function clipDecoder(
     const maxCpuSeconds = Math.min(budgetSeconds, maxSeconds);
     const probe = (decodes: boolean, maxBytes: number) => {
       const request = { accountId, isBackground, needsMuchMemory: maxBytes > SMALL_BYTES, signal };
-      return runInSlot(request, (signal) => probeClip(ffmpeg, file, { decodes, maxBytes, maxCpuSeconds, signal }));
+      return pool.runInSlot(request, (signal) => probeClip(ffmpeg, file, { decodes, maxBytes, maxCpuSeconds, signal }));
     };
     // What would be ended is not begun.
     if (START_SECONDS + sizeBytes / BYTES_PER_SECOND > maxSeconds) throw new CpuBudgetSpent();

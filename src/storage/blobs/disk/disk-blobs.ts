@@ -1,22 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rm, stat, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, renameSync, type Stats } from 'node:fs';
+import { type FileHandle, link, mkdir, open, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { hasErrno } from '../../../dataset/errors.js';
 import { syncFolder } from '../../sync-folder.js';
 import {
   BlobDamaged,
+  type BlobReader,
   BlobsNotDeleted,
   type BlobStore,
-  type FetchedBlob,
   type FetchOptions,
   type FoundBlob,
+  type MeasuredBlob,
+  parseBlobName,
   type ReadOptions,
+  type StoredObject,
   type StagedBlob,
   type StageOptions,
 } from '../blobs.js';
-import { alreadyExists, ingestError, Meter, measure, writeStream } from '../ingest.js';
+import { alreadyExists, ingestError, Meter, measureBlob, writeStream } from '../ingest.js';
 
 /** A client that reads slowly costs two pieces: one that is read ahead, and one that is being sent. */
 const MAX_READ_BYTES = 192 * 1024;
@@ -31,8 +34,10 @@ const WRITEBACK_BYTES = 32 * 1024 * 1024;
 /** The folder of files in flight. */
 export const STAGING = 'staging';
 
+const OBJECTS_PER_PAGE = 1000;
+
 /** Blobs are spread over 256 folders by the first two characters of their names, lower-case hexadecimal. */
-export const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
  * Stores blobs as files of a folder. A file has a temporary name until all its bytes are durable and is then linked into
@@ -41,7 +46,6 @@ export const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, i) => i
 export class DiskBlobs implements BlobStore {
   readonly #root: string;
   readonly #staging: string;
-  readonly #shards = new Map<string, Promise<FileHandle>>();
   /** Files that are being read. */
   #reading = 0;
 
@@ -62,8 +66,8 @@ export class DiskBlobs implements BlobStore {
     return blobs;
   }
 
-  /** Reads a folder that another process may serve; writes nothing to it. */
-  static readOnly(root: string): Pick<DiskBlobs, 'read' | 'fetch' | 'find' | 'close' | 'pathOf'> {
+  /** Opens a folder that another process may serve. */
+  static openBeside(root: string): BlobReader & Pick<DiskBlobs, 'pathOf'> {
     return new DiskBlobs(root);
   }
 
@@ -80,38 +84,32 @@ export class DiskBlobs implements BlobStore {
       // Not awaited, so that the sync runs while the caller inspects the bytes.
       const durable = syncAndClose(handle);
       durable.catch(() => {});
-      const { key } = options;
-      return this.#stagedBlob(key, { path, durable, sizeBytes: meter.bytes, sha256: meter.digest() });
+      return { ...meter.facts(), ...this.#stagedBlob(options.key, path, durable) };
     } catch (error) {
       await handle?.close();
-      await removeIfPresent(path);
+      await unlessMissing(unlink(path));
       options.signal.throwIfAborted();
       throw ingestError(error);
     }
   }
 
-  #stagedBlob(
-    key: string,
-    staged: { path: string; durable: Promise<void>; sizeBytes: number; sha256: string },
-  ): StagedBlob {
-    const { path, durable, sizeBytes, sha256 } = staged;
+  #stagedBlob(key: string, path: string, durable: Promise<void>): Pick<StagedBlob, 'content' | 'commit' | 'discard'> {
     const discard = async () => {
       await durable.catch(() => {});
-      await removeIfPresent(path);
+      await unlessMissing(unlink(path));
     };
     const commit = async () => {
       try {
         await durable;
         await giveName(path, this.pathOf(key));
-        const shard = await this.#shard(key);
-        await Promise.all([shard.sync(), removeIfPresent(path)]);
+        await Promise.all([syncFolder(dirname(this.pathOf(key))), unlessMissing(unlink(path))]);
         return { version: null };
       } catch (error) {
         await discard();
         throw hasErrno(error, 'EEXIST') ? alreadyExists() : ingestError(error);
       }
     };
-    return { sizeBytes, sha256, content: { path }, commit, discard };
+    return { content: { path }, commit, discard };
   }
 
   async read(key: string, { range }: Pick<ReadOptions, 'range'> = {}): Promise<Readable | undefined> {
@@ -124,18 +122,14 @@ export class DiskBlobs implements BlobStore {
     return handle.createReadStream(bytes).once('close', () => this.#reading--);
   }
 
-  async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
-    const handle = await this.#open(key);
-    if (handle === undefined) return undefined;
-    const facts = await measure(handle.createReadStream(), options);
-    return { ...facts, content: { path: this.pathOf(key) }, version: null, discard: async () => {} };
+  async fetch(key: string, options: FetchOptions): Promise<MeasuredBlob | undefined> {
+    const measured = await measureBlob(this, key, options);
+    return measured && { ...measured, content: { path: this.pathOf(key) } };
   }
 
   /** @throws BlobDamaged if the name is that of a folder, or if the file has fewer than `bytes` */
   async #open(key: string, bytes = 0): Promise<FileHandle | undefined> {
-    const handle = await open(this.pathOf(key)).catch((error) => {
-      if (!hasErrno(error, 'ENOENT')) throw error;
-    });
+    const handle = await unlessMissing(open(this.pathOf(key)));
     if (handle === undefined) return undefined;
     const stats = await handle.stat();
     // A response that is shorter than its announced length would make its client wait for the rest.
@@ -147,9 +141,7 @@ export class DiskBlobs implements BlobStore {
   async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
     const found = new Map<string, FoundBlob>();
     const inspect = async (key: string) => {
-      const stats = await stat(this.pathOf(key)).catch((error) => {
-        if (!hasErrno(error, 'ENOENT')) throw error;
-      });
+      const stats = await unlessMissing(stat(this.pathOf(key)));
       if (stats !== undefined) found.set(key, { sizeBytes: stats.size, version: null });
     };
     await Promise.all(keys.map(inspect));
@@ -181,23 +173,50 @@ export class DiskBlobs implements BlobStore {
     }
   }
 
-  async close(): Promise<void> {
-    for (const shard of this.#shards.values()) await (await shard).close();
-    this.#shards.clear();
+  /** Holds the names of one of the 256 folders in memory. */
+  async *objects(): AsyncGenerator<readonly StoredObject[]> {
+    const folders = (await readdir(this.#root)).filter((name) => name !== STAGING).sort();
+    for (const folder of [...folders, STAGING]) {
+      const isKnown = folder === STAGING || SHARDS.includes(folder);
+      const names = isKnown ? await this.#namesIn(folder) : [folder];
+      for (let i = 0; i < names.length; i += OBJECTS_PER_PAGE) {
+        const page = await Promise.all(names.slice(i, i + OBJECTS_PER_PAGE).map((name) => this.#objectAt(name)));
+        yield page.filter((object) => object !== undefined);
+      }
+    }
   }
 
-  /** Opens the folder of a key once; its fsync makes a new name durable. */
-  #shard(key: string): Promise<FileHandle> {
-    const name = nameOf(key).slice(0, 2);
-    let shard = this.#shards.get(name);
-    if (shard === undefined) {
-      shard = open(join(this.#root, name));
-      this.#shards.set(name, shard);
-      // A failure such as too many open files may be temporary; the next commit tries again.
-      shard.catch(() => this.#shards.delete(name));
-    }
-    return shard;
+  async #namesIn(folder: string): Promise<string[]> {
+    const names = await readdir(join(this.#root, folder)).catch((error) => {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+      throw error;
+    });
+    return names.sort().map((name) => join(folder, name));
   }
+
+  async #objectAt(name: string): Promise<StoredObject | undefined> {
+    const facts = await this.#statOf(name);
+    if (facts === undefined) return undefined;
+    const common = { name, sizeBytes: facts.size, changedAt: facts.mtimeMs };
+    const [folder = '', blob = ''] = name.split('/');
+    if (!facts.isFile()) return { ...common, kind: 'foreign' };
+    if (folder === STAGING) return { ...common, kind: 'temporary' };
+    return { ...common, ...((blob.startsWith(folder) && parseBlobName(blob)) || { kind: 'foreign' }) };
+  }
+
+  #statOf(name: string): Promise<Stats | undefined> {
+    return unlessMissing(stat(join(this.#root, name)));
+  }
+
+  async has({ name, changedAt }: StoredObject): Promise<boolean> {
+    return (await this.#statOf(name))?.mtimeMs === changedAt;
+  }
+
+  async remove({ name }: StoredObject): Promise<void> {
+    await rm(join(this.#root, name), { force: true });
+  }
+
+  async close(): Promise<void> {}
 }
 
 /** The part of a key after the dataset's id; the id of a file is unique in all datasets. */
@@ -211,17 +230,17 @@ async function giveName(staged: string, path: string): Promise<void> {
     await link(staged, path);
   } catch (error) {
     if (!hasErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
-    // FAT and exFAT have no hard links, nor have many network and FUSE file systems. A rename would replace another file. No other
-    // process writes here, and this one does nothing between the two calls.
-    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw alreadyExists();
+    // A disk for backups may be exFAT, which has no hard links. A rename would replace another file. No other process writes
+    // here, and this one does nothing between the two calls.
+    if (existsSync(path)) throw alreadyExists();
     renameSync(staged, path);
   }
 }
 
-/** Unlike `rm`, asks the system once. */
-async function removeIfPresent(path: string): Promise<void> {
-  await unlink(path).catch((error) => {
+async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error) => {
     if (!hasErrno(error, 'ENOENT')) throw error;
+    return undefined;
   });
 }
 

@@ -12,20 +12,32 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { withTimeout } from '../../../abort-signals.js';
-import { BlobChanged, BlobDamaged, BlobsNotDeleted, type FoundBlob, type ReadOptions } from '../blobs.js';
+import {
+  BlobChanged,
+  BlobDamaged,
+  type BlobReader,
+  BlobsNotDeleted,
+  type FoundBlob,
+  type MeasuredBlob,
+  parseBlobName,
+  type ReadOptions,
+  type StoredObject,
+} from '../blobs.js';
 import { alreadyExists } from '../ingest.js';
-import type { Connection, Timeouts } from './connection.js';
+import { type Connection, connect, TIMEOUTS } from './connection.js';
 import {
   isMissing,
   isPreconditionFailed,
   isRefusedRead,
   isTransient,
   notOfStore,
-  statusOfError,
+  startError,
   storeError,
 } from './errors.js';
 import type { S3Location } from './location.js';
-import type { SpoolFile } from './spool.js';
+
+/** Of the keys that links lead to, and of other objects that are deleted by their age. No dataset has an id that begins so. */
+export const STAGING_PREFIX = '.staging/';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
 const MAX_KEYS_PER_DELETE = 1000;
@@ -52,15 +64,27 @@ export interface ListedObject extends FoundBlob {
 }
 
 /** The objects of a bucket under a prefix. Each method throws what `storeError` returns. */
-export class S3Bucket {
+export class S3Bucket implements BlobReader {
   readonly connection: Connection;
   readonly location: S3Location;
-  readonly #timeouts: Timeouts;
 
-  constructor(connection: Connection, location: S3Location, timeouts: Timeouts) {
+  constructor(connection: Connection, location: S3Location) {
     this.connection = connection;
     this.location = location;
-    this.#timeouts = timeouts;
+  }
+
+  /** @throws BackendUnusable if its objects can't be listed */
+  static async openBeside(location: S3Location): Promise<BlobReader> {
+    const connection = await connect(location, TIMEOUTS);
+    const bucket = new S3Bucket(connection, location);
+    await bucket
+      .list('')
+      .next()
+      .catch((error) => {
+        connection.close();
+        throw startError(error, location, 's3:ListBucket');
+      });
+    return bucket;
   }
 
   /** The bucket and the prefixed key, for a request. */
@@ -90,14 +114,10 @@ export class S3Bucket {
    * @returns its version
    * @throws ServiceError `upload_finalized` if the key exists; the signal's reason
    */
-  async create(
-    key: string,
-    { path, sizeBytes, sha256 }: Pick<SpoolFile, 'path' | 'sizeBytes' | 'sha256'>,
-    signal: AbortSignal,
-  ): Promise<string> {
+  async create(key: string, { content, sizeBytes, sha256 }: MeasuredBlob, signal: AbortSignal): Promise<string> {
     const mark = randomUUID();
     for (let attempt = 1; ; attempt++) {
-      const Body = createReadStream(path);
+      const Body = createReadStream(content.path);
       const condition = { IfNoneMatch: '*' };
       const input = { ...this.target(key), ...this.newObject(mark), ...condition, Body, ContentLength: sizeBytes };
       const command = new PutObjectCommand(input);
@@ -111,7 +131,8 @@ export class S3Bucket {
       } catch (error) {
         signal.throwIfAborted();
         // The SDK does not retry a request whose body is a stream.
-        if (!isTransient(error) || attempt >= this.#timeouts.attempts) return this.#ownVersion(key, mark, error);
+        if (!isTransient(error) || attempt >= this.connection.timeouts.attempts)
+          return this.#ownVersion(key, mark, error);
         await pauseBefore(attempt, signal);
       } finally {
         Body.destroy();
@@ -121,30 +142,22 @@ export class S3Bucket {
 
   /** The version of an object that was created although the last attempt failed: an earlier one succeeded, and its answer was lost. */
   async #ownVersion(key: string, mark: string, error: unknown): Promise<string> {
-    const existing = isPreconditionFailed(error) ? await this.head(key) : undefined;
-    if (existing === undefined) throw storeError(error);
-    if (existing.mark !== mark) throw alreadyExists();
-    return existing.version;
+    if (!isPreconditionFailed(error)) throw storeError(error);
+    const existing = await this.connection.client.send(new HeadObjectCommand(this.target(key))).catch(throwStoreError);
+    if (existing.Metadata?.[MARK] !== mark) throw alreadyExists();
+    return versionOf(existing);
   }
 
-  /** The state of an object; `undefined` if there is none. */
-  async head(key: string): Promise<{ version: string; mark: string | undefined } | undefined> {
-    try {
-      const answer = await this.connection.client.send(new HeadObjectCommand(this.target(key)));
-      return { version: versionOf(answer), mark: answer.Metadata?.[MARK] };
-    } catch (error) {
-      // Such an answer has no body that would name the reason.
-      if (statusOfError(error) === 404) return undefined;
-      throw storeError(error);
-    }
+  async read(key: string, options?: ReadOptions): Promise<Readable | undefined> {
+    return (await this.open(key, options))?.body;
   }
 
   /**
-   * Sends a GET and returns its unread body, which requests the remaining bytes of the same version if the store stops sending.
+   * Sends a GET. Its unread body requests the remaining bytes of the same version if the store stops sending.
    *
-   * @throws BlobChanged; BlobDamaged if the store refuses to return it, or from the body if its length is not that of the range
+   * @throws as `read`; BlobDamaged also if the store refuses to return it
    */
-  async read(key: string, options: ReadOptions = {}): Promise<OpenObject | undefined> {
+  async open(key: string, options: ReadOptions = {}): Promise<OpenObject | undefined> {
     const opened = await this.#get(key, options);
     if (opened === undefined) return undefined;
     const body = Readable.from(this.#bytesOf(key, opened, options), { objectMode: false });
@@ -159,7 +172,7 @@ export class S3Bucket {
     let start = range?.start ?? 0;
     for (let attempt = 1; ; attempt++) {
       try {
-        for await (const chunk of withIdleTimeout(body, this.#timeouts.idleMs)) {
+        for await (const chunk of withIdleTimeout(body, this.connection.timeouts.idleMs)) {
           start += chunk.length;
           // Its receiver has announced the length, and would take the rest for the beginning of another answer.
           if (range !== undefined && start > range.end) throw new BlobDamaged(key, 'returned too many bytes');
@@ -171,7 +184,7 @@ export class S3Bucket {
         return;
       } catch (error) {
         signal?.throwIfAborted();
-        if (!isTransient(error) || attempt >= this.#timeouts.attempts) throw storeError(error);
+        if (!isTransient(error) || attempt >= this.connection.timeouts.attempts) throw storeError(error);
         await pauseBefore(attempt, signal);
         const rest = await this.#get(key, { range: { start, end: range?.end }, version, signal });
         if (rest === undefined) throw storeError(error);
@@ -213,7 +226,7 @@ export class S3Bucket {
   }
 
   /**
-   * Copies an object of at most 5 GiB inside the store, without the metadata that its client has given it.
+   * Copies an object inside the store, without the metadata that its client has given it.
    *
    * @param version that the object must have
    * @returns the version of the copy
@@ -278,9 +291,7 @@ export class S3Bucket {
     for (let i = 0; i < keys.length; i += MAX_KEYS_PER_DELETE) {
       const Objects = keys.slice(i, i + MAX_KEYS_PER_DELETE).map((key) => ({ Key: this.target(key).Key }));
       const command = new DeleteObjectsCommand({ Bucket: this.location.bucket, Delete: { Objects, Quiet: true } });
-      const { Errors = [] } = await this.connection.client.send(command).catch((error) => {
-        throw storeError(error);
-      });
+      const { Errors = [] } = await this.connection.client.send(command).catch(throwStoreError);
       for (const { Key, Code = '' } of Errors) {
         if (Code !== 'NoSuchKey') kept.push({ key: this.nameOf(Key), reason: Code });
       }
@@ -288,14 +299,46 @@ export class S3Bucket {
     if (kept.length > 0) throw new BlobsNotDeleted(kept);
   }
 
+  async *objects(): AsyncGenerator<readonly StoredObject[]> {
+    for await (const page of this.list('')) {
+      yield page.map(({ key, sizeBytes, changedAt }) => ({ name: key, ...namesIn(key), sizeBytes, changedAt }));
+    }
+  }
+
+  async has({ name, sizeBytes }: StoredObject): Promise<boolean> {
+    return (await this.find([name])).get(name)?.sizeBytes === sizeBytes;
+  }
+
+  remove({ name }: StoredObject): Promise<void> {
+    return this.delete([name]);
+  }
+
   async ping(): Promise<void> {
     const command = new HeadBucketCommand({ Bucket: this.location.bucket });
     await withTimeout(PING_TIMEOUT_MS, (abortSignal) => this.connection.client.send(command, { abortSignal })).catch(
-      (error) => {
-        throw storeError(error);
-      },
+      throwStoreError,
     );
   }
+
+  abort(): void {
+    this.connection.abort();
+  }
+
+  async close(): Promise<void> {
+    this.connection.close();
+  }
+}
+
+function namesIn(key: string): Pick<StoredObject, 'kind' | 'fileId' | 'datasetId'> {
+  const isStaged = key.startsWith(STAGING_PREFIX);
+  const [datasetId = '', name = '', ...rest] = (isStaged ? key.slice(STAGING_PREFIX.length) : key).split('/');
+  const isOurs = /^[0-9a-f]{32}$/.test(datasetId) && rest.length === 0;
+  const parsed = isOurs ? parseBlobName(name) : undefined;
+  return parsed === undefined ? { kind: isStaged ? 'temporary' : 'foreign' } : { ...parsed, datasetId };
+}
+
+function throwStoreError(error: unknown): never {
+  throw storeError(error);
 }
 
 /** As `x-amz-copy-source` names an object. */

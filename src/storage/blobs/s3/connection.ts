@@ -33,19 +33,7 @@ export interface Timeouts {
 export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3 };
 
 /** The SDK's clients of a bucket. */
-export interface Connection {
-  /** Times out when the store neither reads nor answers. */
-  readonly client: S3Client;
-  /** For requests that may last: times out when the store does not begin to answer. It has its own connections. */
-  readonly patient: S3Client;
-  /** Signs links with the endpoint that clients use; sends no requests. */
-  readonly signer: S3Client;
-  /** As `signer`, with the endpoint of this service, which may not reach that of the clients. */
-  readonly probeSigner: S3Client;
-  /** Rejects all calls, those in flight too, with ServiceError `shutting_down`; not reads of objects that have begun. */
-  abort(): void;
-  close(): void;
-}
+export type Connection = Awaited<ReturnType<typeof connect>>;
 
 /** The key of a user of the store. */
 export interface S3Credentials {
@@ -59,12 +47,9 @@ export interface S3Credentials {
  * @param linkCredentials sign the presigned links, by default those of the service
  * @throws BackendUnusable if the CA file can't be read
  */
-export async function connect(
-  location: S3Location,
-  { connectMs, idleMs, attempts }: Timeouts,
-  linkCredentials?: S3Credentials,
-): Promise<Connection> {
+export async function connect(location: S3Location, timeouts: Timeouts, linkCredentials?: S3Credentials) {
   const { region, endpoint, publicEndpoint, isPathStyle } = location;
+  const { connectMs, idleMs, attempts } = timeouts;
   const agents = await agentsOf(location, MAX_SOCKETS);
   const patientAgents = await agentsOf(location, MAX_SLOW_READS + MAX_SOCKETS);
   const config: S3ClientConfig = {
@@ -79,41 +64,48 @@ export async function connect(
     logger: QUIET,
   };
   const handler = { connectionTimeout: connectMs, logger: QUIET };
+  /** Times out when the store neither reads nor answers. */
   const client = new S3Client({ ...config, requestHandler: { ...handler, ...agents, socketTimeout: idleMs } });
   // The clients share one provider, which refreshes credentials before they expire.
   const { credentials } = client.config;
   const answerTimeout = { socketTimeout: 0, requestTimeout: idleMs, throwOnRequestTimeout: true };
   const requestHandler = { ...handler, ...patientAgents, ...answerTimeout };
+  /** For requests that may last: times out when the store does not begin to answer. It has its own connections. */
   const patient = new S3Client({ ...config, credentials, requestHandler });
   const signing = { ...config, credentials: linkCredentials ?? credentials };
+  /** Signs links with the endpoint of this service, which may not reach that of the clients. */
   const probeSigner = new S3Client(signing);
+  /** Signs links with the endpoint that clients use. */
   const signer = new S3Client({ ...signing, ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }) });
   const closing = new AbortController();
   // Every call adds a listener.
   setMaxListeners(0, closing.signal);
   for (const each of [client, patient]) abortCallsBy(closing.signal, each);
-  const abort = () => closing.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.'));
-  const close = () => {
-    for (const each of [client, patient, signer, probeSigner]) each.destroy();
-    for (const { httpAgent, httpsAgent } of [agents, patientAgents]) {
-      httpAgent.destroy();
-      httpsAgent.destroy();
-    }
+  return {
+    ...{ timeouts, client, patient, signer, probeSigner },
+    /** Rejects all calls, those in flight too, with ServiceError `shutting_down`; not reads of objects that have begun. */
+    abort: () => closing.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.')),
+    close: () => {
+      for (const each of [client, patient, signer, probeSigner]) each.destroy();
+      for (const { httpAgent, httpsAgent } of [agents, patientAgents]) {
+        httpAgent.destroy();
+        httpsAgent.destroy();
+      }
+    },
   };
-  return { client, patient, signer, probeSigner, abort, close };
 }
 
 async function agentsOf({ caFile }: S3Location, maxSockets: number) {
   const options = { keepAlive: true, maxSockets };
-  const httpAgent = new HttpAgent(options);
-  if (caFile === undefined) return { httpAgent, httpsAgent: new HttpsAgent(options) };
-  const ca = await readFile(caFile, 'utf8').catch((error) => {
-    throw new BackendUnusable(`the file of ca= in BLOBS_URL can't be read: ${error.message}`, {
-      cause: error,
-      isTemporary: false,
-    });
+  const ca = caFile && (await readFile(caFile, 'utf8').catch(throwUnreadable));
+  return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent({ ...options, ...(ca && { ca }) }) };
+}
+
+function throwUnreadable(cause: Error): never {
+  throw new BackendUnusable(`the file of ca= in BLOBS_URL can't be read: ${cause.message}`, {
+    cause,
+    isTemporary: false,
   });
-  return { httpAgent, httpsAgent: new HttpsAgent({ ...options, ca }) };
 }
 
 /** Makes the calls of a client reject with the reason of the signal once it fires. */

@@ -91,11 +91,12 @@ export function notOfStore(what: string): ServiceError {
  */
 export function startError(thrown: unknown, { bucket, endpoint }: S3Location, permission: string): BackendUnusable {
   const error = thrown instanceof ServiceError ? thrown.cause : thrown;
+  const status = statusOfError(error);
   const where = endpoint === undefined ? '' : ` at ${endpoint}`;
   const reason = error instanceof Error ? error.message || error.name : String(error);
   const unusable = (message: string, isTemporary = false) =>
     new BackendUnusable(message, { cause: error, isTemporary });
-  if (hasName(error, ['NoSuchBucket']) || statusOfError(error) === 404) {
+  if (hasName(error, ['NoSuchBucket']) || status === 404) {
     return unusable(`there is no bucket "${bucket}"${where}. Create it, or correct BLOBS_URL.`);
   }
   if (hasName(error, ['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'ExpiredToken', 'InvalidToken'])) {
@@ -104,16 +105,15 @@ export function startError(thrown: unknown, { bucket, endpoint }: S3Location, pe
   if (hasName(error, ['CredentialsProviderError'])) {
     return unusable(`there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${reason}).`);
   }
-  if (statusOfError(error) === 403) {
+  if (status === 403) {
     const advice = 'Grant this permission, or correct the access key and its secret.';
     return unusable(`the credentials may not ${permission} on the bucket "${bucket}"${where}. ${advice}`);
   }
-  if (statusOfError(error) === 301 || hasName(error, ['PermanentRedirect', 'AuthorizationHeaderMalformed'])) {
+  if (status === 301 || hasName(error, ['PermanentRedirect', 'AuthorizationHeaderMalformed'])) {
     return unusable(`the bucket "${bucket}" is in another region (${reason}). Set region= in BLOBS_URL.`);
   }
   if (/region is missing/i.test(reason)) return unusable('the region of S3 is not known. Set region= in BLOBS_URL.');
   if (isTransient(error)) {
-    const status = statusOfError(error);
     // The answer to a HEAD has no body that names the error.
     const failure = status !== undefined && status >= 500 ? `fails with ${status}` : `does not answer (${reason})`;
     return unusable(`the file store${where} ${failure}.`, true);

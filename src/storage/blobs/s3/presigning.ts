@@ -3,9 +3,6 @@ import { getSignedUrl, S3RequestPresigner } from '@aws-sdk/s3-request-presigner'
 import type { Presigning } from '../blobs.js';
 import type { S3Bucket } from './bucket.js';
 
-/** Of the keys that links lead to, and of other objects that are deleted by their age. No dataset has an id that begins so. */
-export const STAGING_PREFIX = '.staging/';
-
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html */
 const MAX_EXPIRY_SECONDS = 604_800;
 

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
-import type { BlobStore } from '../blobs.js';
-import { copySourceOf, type S3Bucket } from './bucket.js';
+import { copySourceOf, type S3Bucket, STAGING_PREFIX } from './bucket.js';
 import { isTransient, startError, statusOfError } from './errors.js';
-import { linkSigner, STAGING_PREFIX } from './presigning.js';
+import { linkSigner } from './presigning.js';
 
 /** Long enough for a clock of this machine that is wrong by as much as stores allow, which is 15 minutes. */
 const LINK_SECONDS = 3600;
@@ -16,8 +14,10 @@ const LINK_SECONDS = 3600;
 const BODY = Buffer.from('the body');
 const SOURCE = Buffer.from('a secret');
 
+type Headers = Readonly<Record<string, string>>;
+
 /** A policy denies each of them by itself: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
-const ACL_HEADERS: readonly Readonly<Record<string, string>>[] = [
+const ACL_HEADERS: readonly Headers[] = [
   ...['public-read', 'public-read-write', 'authenticated-read'].map((acl) => ({ 'x-amz-acl': acl })),
   ...['read', 'write', 'full-control', 'read-acp', 'write-acp'].map((right) => ({
     [`x-amz-grant-${right}`]: 'uri="http://acs.amazonaws.com/groups/global/AllUsers"',
@@ -39,29 +39,26 @@ export async function probe(
     work.catch((error) => {
       throw startError(error, bucket.location, permission);
     });
-  const folder = `${STAGING_PREFIX}${randomUUID()}`;
   const keys: string[] = [];
+  const folder = `${STAGING_PREFIX}${randomUUID()}`;
   const newKey = (): string => {
     keys.push(`${folder}/${keys.length}`);
     return keys.at(-1)!;
   };
-  const [ours, copy] = [newKey(), newKey()];
+  const ours = newKey();
   // The first request also fails if the store does not answer or the bucket does not exist.
   await requiring('s3:ListBucket', bucket.list(folder).next());
-  await requiring(
-    's3:PutObject',
-    bucket.connection.client.send(
-      new PutObjectCommand({ ...bucket.target(ours), ...bucket.newObject('probe'), Body: SOURCE }),
-    ),
-  );
+  const command = new PutObjectCommand({ ...bucket.target(ours), ...bucket.newObject('probe'), Body: SOURCE });
+  await requiring('s3:PutObject', bucket.connection.client.send(command));
   try {
-    const { version } = (await requiring('s3:GetObject', bucket.head(ours))) ?? { version: '' };
-    const copied = bucket.copy(ours, copy, version).catch((error) => {
+    const opened = await requiring('s3:GetObject', bucket.open(ours));
+    opened?.body.destroy();
+    const copied = bucket.copy(ours, newKey(), opened?.version ?? '').catch((error) => {
       // Ceph copies no encrypted objects before version 20.
-      if (statusOfError(error.cause) === 501) return 'not implemented' as const;
+      if (statusOfError(error.cause) === 501) return undefined;
       throw error;
     });
-    const canCopy = (await requiring('s3:GetObject', copied)) !== 'not implemented';
+    const canCopy = (await requiring('s3:GetObject', copied)) !== undefined;
     if (!isPresigned) return [];
     const dangers = await dangersOfLinks(bucket, { ours, newKey, hasLinkUser });
     return [
@@ -78,7 +75,6 @@ export async function probe(
  * has the permission: Ceph does, Amazon rejects them.
  *
  * @returns what a client could do, as verb phrases
- * @param options.ours an object that the service has written
  * @throws BackendUnusable if the user of the links may not write, or the service may not read what that user has written
  */
 async function dangersOfLinks(
@@ -87,18 +83,19 @@ async function dangersOfLinks(
 ): Promise<readonly string[]> {
   const { sign } = await linkSigner(bucket, bucket.connection.probeSigner);
   /** Uploads an object through a link of its own. */
-  const upload: Uploader = async (headers = {}, body = BODY) => {
+  const upload = async (headers: Headers = {}, body = BODY) => {
     const key = newKey();
-    const { url, headers: signed } = await sign(key, { sizeBytes: body.length, expiresInSeconds: LINK_SECONDS });
-    const all = { ...signed, ...headers, 'content-length': String(body.length) };
-    return {
-      key,
-      url: new URL(url),
-      status: await send(bucket, { method: 'PUT', url: new URL(url), headers: all, body }),
-    };
+    const link = await sign(key, { sizeBytes: body.length, expiresInSeconds: LINK_SECONDS });
+    const all = { ...link.headers, ...headers, 'content-length': String(body.length) };
+    const url = new URL(link.url);
+    const status = await send(bucket, { method: 'PUT', url, headers: all, body });
+    return { key, url, status, isDone: isDone(status) };
   };
+  const canReadWithoutCredentials = async ({ url }: { url: URL }) =>
+    isDone(await send(bucket, { method: 'GET', url: new URL(url.pathname, url), headers: {} }));
+
   const theirs = await upload({}, SOURCE);
-  if (!isDone(theirs.status)) {
+  if (!theirs.isDone) {
     if (!hasLinkUser) return [`not upload at all (the store answered ${theirs.status})`];
     throw linkUserError(bucket, `may not s3:PutObject (the store answered ${theirs.status})`);
   }
@@ -107,44 +104,32 @@ async function dangersOfLinks(
   }
   // The owner of an object may read it without any policy. In Ceph that is the user who has written it.
   const copies = [ours, theirs.key].map(async (source) => {
-    const { status, key } = await upload({ 'x-amz-copy-source': copySourceOf(bucket.target(source)) });
+    const copy = await upload({ 'x-amz-copy-source': copySourceOf(bucket.target(source)) });
     // 404: the store has looked for the source.
-    return isDone(status) ? (await bytesOf(bucket, key))?.equals(BODY) !== true : status === 404;
+    return copy.isDone ? (await bytesOf(bucket, copy.key))?.equals(BODY) !== true : copy.status === 404;
   });
-  const obeysCopies = (await Promise.all(copies)).includes(true);
+  const obeysAcls = async () => {
+    // Where everyone may read everything, an ACL adds nothing.
+    if (await canReadWithoutCredentials(theirs)) return false;
+    const accepted = (await Promise.all(ACL_HEADERS.map((headers) => upload(headers)))).filter(({ isDone }) => isDone);
+    // A store that rejects one ACL interprets them, and so obeys those that it accepts.
+    if (accepted.length > 0 && accepted.length < ACL_HEADERS.length) return true;
+    return (await Promise.all(accepted.map(canReadWithoutCredentials))).includes(true);
+  };
   return [
-    ...(obeysCopies ? ['read other objects of the bucket (it obeys x-amz-copy-source)'] : []),
-    ...((await obeysAcls(bucket, upload, theirs.url))
+    ...((await Promise.all(copies)).includes(true)
+      ? ['read other objects of the bucket (it obeys x-amz-copy-source)']
+      : []),
+    ...((await obeysAcls())
       ? ['publish files under the address of the store (it obeys x-amz-acl or x-amz-grant-…)']
       : []),
   ];
 }
 
-type Uploader = (
-  headers?: Readonly<Record<string, string>>,
-  body?: Buffer,
-) => Promise<{ key: string; url: URL; status: number }>;
-
-/** @param plain the link of an object that was uploaded without such headers */
-async function obeysAcls(bucket: S3Bucket, upload: Uploader, plain: URL): Promise<boolean> {
-  const getWithoutCredentials = (link: URL) => {
-    const url = new URL(link);
-    url.search = '';
-    return send(bucket, { method: 'GET', url, headers: {} });
-  };
-  // Where everyone may read everything, an ACL adds nothing.
-  if (isDone(await getWithoutCredentials(plain))) return false;
-  const uploads = await Promise.all(ACL_HEADERS.map((headers) => upload(headers)));
-  const accepted = uploads.filter(({ status }) => isDone(status));
-  // A store that rejects one ACL interprets them, and so obeys those that it accepts.
-  if (accepted.length > 0 && accepted.length < uploads.length) return true;
-  return (await Promise.all(accepted.map(({ url }) => getWithoutCredentials(url)))).some(isDone);
-}
-
 /** Sends a request as it is, without a signature. @returns the status of the answer @throws BackendUnusable without an answer */
 async function send(
   bucket: S3Bucket,
-  { method, url, headers, body }: { method: string; url: URL; headers: Record<string, string>; body?: Buffer },
+  { method, url, headers, body }: { method: string; url: URL; headers: Headers; body?: Buffer },
 ): Promise<number> {
   const { protocol, hostname, port, host, pathname, search } = url;
   const request = {
@@ -166,8 +151,8 @@ async function send(
 /** The bytes of an object; `undefined` if the service may not read it. */
 async function bytesOf(bucket: S3Bucket, key: string): Promise<Buffer | undefined> {
   try {
-    const opened = await bucket.read(key);
-    return opened && (await buffer(opened.body));
+    const body = await bucket.read(key);
+    return body && (await buffer(body));
   } catch (error) {
     if (error instanceof ServiceError && statusOfError(error.cause) === 403) return undefined;
     throw startError(error, bucket.location, 's3:GetObject');
@@ -182,26 +167,4 @@ function linkUserError({ location }: S3Bucket, fault: string): BackendUnusable {
   const where = `on the bucket "${location.bucket}" below "${location.prefix}"`;
   const message = `the user of TRAINYARD_PRESIGN_ACCESS_KEY_ID ${fault} ${where}. Correct its key or the policy; docs/scaling.md has one.`;
   return new BackendUnusable(message, { isTemporary: false, cause: undefined });
-}
-
-/**
- * Whether two places in buckets are one, although they are named differently, such as by two endpoints: whether the other has a
- * test object that is stored in the one.
- *
- * @throws ServiceError `unavailable`; the signal's reason
- */
-export async function areOnePlace(
-  one: BlobStore,
-  other: Pick<BlobStore, 'find'>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const key = `${STAGING_PREFIX}${randomUUID()}`;
-  const limit = { bytes: BODY.length, message: 'The test object is longer than itself.' };
-  const staged = await one.stage(Readable.from([BODY]), { key, limit, signal });
-  try {
-    await staged.commit();
-    return (await other.find([key])).has(key);
-  } finally {
-    await one.delete([key]);
-  }
 }

@@ -1,26 +1,18 @@
 import { Readable } from 'node:stream';
-import {
-  type BlobInventory,
-  type BlobStore,
-  type FetchedBlob,
-  type FetchOptions,
-  type FoundBlob,
-  type MeasuredBlob,
-  type Presigning,
-  parseBlobName,
-  type ReadOptions,
-  type StagedBlob,
-  type StagedObject,
-  type StageOptions,
-  type Staging,
-  type StoredObject,
+import type {
+  BlobStore,
+  FetchOptions,
+  MeasuredBlob,
+  Presigning,
+  StagedBlob,
+  StagedObject,
+  StageOptions,
+  Staging,
 } from '../blobs.js';
-import { measure } from '../ingest.js';
-import { S3Bucket } from './bucket.js';
+import { S3Bucket, STAGING_PREFIX } from './bucket.js';
 import { connect, MAX_SLOW_READS, type S3Credentials, TIMEOUTS, type Timeouts } from './connection.js';
-import { startError } from './errors.js';
 import type { S3Location } from './location.js';
-import { linkSigner, STAGING_PREFIX } from './presigning.js';
+import { linkSigner } from './presigning.js';
 import { probe } from './probe.js';
 import { Spool } from './spool.js';
 
@@ -33,27 +25,35 @@ const SPOOL_BYTES = 8 * 1024 ** 3;
 /** Writes to the operator's log. */
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
 
+interface S3Options {
+  readonly spoolFolder: string;
+  readonly spoolBytes?: number;
+  readonly log: Log;
+  /** Sign the presigned links, by default those of the service. */
+  readonly linkCredentials?: S3Credentials | undefined;
+  readonly timeouts?: Timeouts;
+}
+
 /**
  * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or inspected. One of
  * two concurrent commits to a key wins.
  */
-export class S3Blobs implements BlobStore {
+export class S3Blobs extends S3Bucket implements BlobStore {
   readonly maxSlowReads = MAX_SLOW_READS;
   readonly maxFileBytes: number;
   readonly presigning?: Presigning;
   readonly staging: Staging;
-  readonly #bucket: S3Bucket;
   readonly #spool: Spool;
 
-  private constructor(bucket: S3Bucket, spool: Spool, presigning: Presigning | undefined) {
-    this.#bucket = bucket;
+  private constructor({ connection, location }: S3Bucket, spool: Spool, presigning: Presigning | undefined) {
+    super(connection, location);
     this.#spool = spool;
     this.maxFileBytes = Math.min(spool.maxFileBytes, MAX_PUT_BYTES);
     if (presigning !== undefined) this.presigning = presigning;
     this.staging = {
       list: (datasetId) => this.#listStaged(datasetId),
       receive: (key, options) => this.#receiveStaged(key, options),
-      delete: (keys) => bucket.delete(keys.map(stagingKeyOf)),
+      delete: (keys) => this.delete(keys.map(stagingKeyOf)),
     };
   }
 
@@ -61,31 +61,21 @@ export class S3Blobs implements BlobStore {
    * Opens the spool, and checks that the bucket can be used. It presigns links only if their holders can do nothing with them but
    * upload a file.
    *
-   * @param options.linkCredentials sign the presigned links, by default those of the service
    * @throws BackendUnusable
    */
-  static async open(
-    location: S3Location,
-    options: {
-      spoolFolder: string;
-      spoolBytes?: number;
-      log: Log;
-      linkCredentials?: S3Credentials | undefined;
-      timeouts?: Timeouts;
-    },
-  ): Promise<S3Blobs> {
-    const timeouts = options.timeouts ?? TIMEOUTS;
-    const connection = await connect(location, timeouts, options.linkCredentials);
+  static async open(location: S3Location, options: S3Options): Promise<S3Blobs> {
+    const { spoolFolder, spoolBytes = SPOOL_BYTES, log, linkCredentials, timeouts = TIMEOUTS } = options;
+    const connection = await connect(location, timeouts, linkCredentials);
     try {
-      const bucket = new S3Bucket(connection, location, timeouts);
-      const hasLinkUser = options.linkCredentials !== undefined;
+      const bucket = new S3Bucket(connection, location);
+      const hasLinkUser = linkCredentials !== undefined;
       const reasons = await probe(bucket, { isPresigned: location.isPresigned, hasLinkUser });
       const isPresigned = location.isPresigned && reasons.length === 0;
-      options.log('info', { bucket: location.bucket, prefix: location.prefix, isPresigned }, 'the bucket can be used');
-      if (reasons.length > 0) options.log('warn', { reasons }, whyNotPresigned(reasons, { hasLinkUser }));
+      log('info', { bucket: location.bucket, prefix: location.prefix, isPresigned }, 'the bucket can be used');
+      if (reasons.length > 0) log('warn', { reasons }, whyNotPresigned(reasons, { hasLinkUser }));
       const { origin, sign } = await linkSigner(bucket, connection.signer);
       const presign: Presigning['presign'] = (key, terms) => sign(stagingKeyOf(key), terms);
-      const spool = await Spool.open(options.spoolFolder, options.spoolBytes ?? SPOOL_BYTES);
+      const spool = await Spool.open(spoolFolder, spoolBytes);
       return new S3Blobs(bucket, spool, isPresigned ? { origin, presign } : undefined);
     } catch (error) {
       connection.close();
@@ -96,41 +86,30 @@ export class S3Blobs implements BlobStore {
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
     const { key, limit, atMostBytes = limit.bytes, signal } = options;
     const file = await this.#spool.receive(body, { ...options, atMostBytes: Math.min(atMostBytes, limit.bytes) });
-    const { path, sizeBytes, sha256, remove } = file;
-    const commit = async () => {
-      try {
-        return { version: await this.#bucket.create(key, file, signal) };
-      } finally {
-        await remove();
-      }
-    };
-    return { sizeBytes, sha256, content: { path }, commit, discard: remove };
+    const commit = () => this.create(key, file, signal).finally(file.discard);
+    return { ...file, commit: async () => ({ version: await commit() }) };
   }
 
-  async read(key: string, options: ReadOptions = {}): Promise<Readable | undefined> {
-    return (await this.#bucket.read(key, options))?.body;
-  }
-
-  async fetch(key: string, options: FetchOptions): Promise<(FetchedBlob & { version: string }) | undefined> {
-    const { limit } = options;
-    const bucket = this.#bucket;
+  async fetch(key: string, options: FetchOptions): Promise<(MeasuredBlob & { version: string }) | undefined> {
     let version: string | undefined;
+    const open = async () => {
+      const opened = await this.open(key, options);
+      version = opened?.version;
+      return opened?.body ?? [];
+    };
     // The request is sent once the spool has space: the store closes a connection if its body is not read.
     async function* bytes(): AsyncGenerator<Buffer> {
-      const opened = await bucket.read(key, options);
-      version = opened?.version;
-      if (opened !== undefined) yield* opened.body;
+      yield* await open();
     }
     const body = Readable.from(bytes(), { objectMode: false });
-    const file = await this.#spool.receive(body, { ...options, atMostBytes: limit.bytes });
-    const { path, sizeBytes, sha256, remove: discard } = file;
-    if (version !== undefined) return { sizeBytes, sha256, content: { path }, version, discard };
-    await discard();
+    const file = await this.#spool.receive(body, { ...options, atMostBytes: options.limit.bytes });
+    if (version !== undefined) return { ...file, version };
+    await file.discard();
     return undefined;
   }
 
   async *#listStaged(datasetId?: string): AsyncGenerator<readonly StagedObject[]> {
-    for await (const page of this.#bucket.list(stagingKeyOf(datasetId === undefined ? '' : `${datasetId}/`))) {
+    for await (const page of this.list(stagingKeyOf(datasetId === undefined ? '' : `${datasetId}/`))) {
       yield page.map(({ key, changedAt }) => ({ key: key.slice(STAGING_PREFIX.length), changedAt }));
     }
   }
@@ -139,92 +118,15 @@ export class S3Blobs implements BlobStore {
     const from = stagingKeyOf(key);
     const fetched = await this.fetch(from, options);
     if (fetched === undefined) return undefined;
-    const { version, ...blob } = fetched;
-    const commit = async () => {
-      try {
-        return { version: await this.#bucket.copy(from, key, version) };
-      } finally {
-        await blob.discard();
-      }
-    };
-    return { ...blob, commit };
+    const { version, ...file } = fetched;
+    const commit = () => this.copy(from, key, version).finally(file.discard);
+    return { ...file, commit: async () => ({ version: await commit() }) };
   }
 
-  find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
-    return this.#bucket.find(keys);
-  }
-
-  delete(keys: readonly string[]): Promise<void> {
-    return this.#bucket.delete(keys);
-  }
-
-  ping(): Promise<void> {
-    return this.#bucket.ping();
-  }
-
-  abort(): void {
-    this.#bucket.connection.abort();
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.#spool.close();
-    this.#bucket.connection.close();
+    await super.close();
   }
-}
-
-/** Everything under the prefix of a bucket. */
-export class S3Inventory implements BlobInventory {
-  readonly #bucket: S3Bucket;
-
-  private constructor(bucket: S3Bucket) {
-    this.#bucket = bucket;
-  }
-
-  /** @throws BackendUnusable */
-  static async open(location: S3Location): Promise<S3Inventory> {
-    const connection = await connect(location, TIMEOUTS);
-    const bucket = new S3Bucket(connection, location, TIMEOUTS);
-    await bucket
-      .list('')
-      .next()
-      .catch((error) => {
-        connection.close();
-        throw startError(error, location, 's3:ListBucket');
-      });
-    return new S3Inventory(bucket);
-  }
-
-  async fetch(key: string, options: FetchOptions): Promise<MeasuredBlob | undefined> {
-    const opened = await this.#bucket.read(key, options);
-    if (opened === undefined) return undefined;
-    return { ...(await measure(opened.body, options)), version: opened.version, discard: async () => {} };
-  }
-
-  async *objects(): AsyncGenerator<readonly StoredObject[]> {
-    for await (const page of this.#bucket.list('')) {
-      yield page.map(({ key, sizeBytes, changedAt }) => ({ name: key, ...namesIn(key), sizeBytes, changedAt }));
-    }
-  }
-
-  async has({ name, sizeBytes }: StoredObject): Promise<boolean> {
-    return (await this.#bucket.find([name])).get(name)?.sizeBytes === sizeBytes;
-  }
-
-  remove({ name }: StoredObject): Promise<void> {
-    return this.#bucket.delete([name]);
-  }
-
-  async close(): Promise<void> {
-    this.#bucket.connection.close();
-  }
-}
-
-function namesIn(key: string): Pick<StoredObject, 'kind' | 'fileId' | 'datasetId'> {
-  const isStaged = key.startsWith(STAGING_PREFIX);
-  const [datasetId = '', name = '', ...rest] = (isStaged ? key.slice(STAGING_PREFIX.length) : key).split('/');
-  const isOurs = /^[0-9a-f]{32}$/.test(datasetId) && rest.length === 0;
-  const parsed = isOurs ? parseBlobName(name) : undefined;
-  return parsed === undefined ? { kind: isStaged ? 'temporary' : 'foreign' } : { ...parsed, datasetId };
 }
 
 function stagingKeyOf(key: string): string {

@@ -7,7 +7,7 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { makePrivateFolder } from '../../data-folder.js';
 import { FairQueue, type Release } from '../../fair-queue.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
-import type { StageOptions } from '../blobs.js';
+import type { FetchOptions, MeasuredBlob } from '../blobs.js';
 import { ingestError, Meter, writeStream } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
@@ -18,19 +18,10 @@ const NEW = '.new';
 /** A request that waits longer is answered with 503. Clients wait longer than this. */
 const MAX_WAIT_MS = 90_000;
 
-export interface SpoolOptions extends Pick<StageOptions, 'limit' | 'accountId' | 'signal'> {
+type SpoolOptions = FetchOptions & {
   /** The largest size that the body can have. */
   readonly atMostBytes: number;
-}
-
-/** A complete file in the spool. It uses space of the spool until it is removed. */
-export interface SpoolFile {
-  readonly path: string;
-  readonly sizeBytes: number;
-  /** Lower-case hexadecimal. */
-  readonly sha256: string;
-  remove(): Promise<void>;
-}
+};
 
 /**
  * A folder of bounded size for files in flight to a store or from one. Several processes of a machine may share the root
@@ -66,18 +57,18 @@ export class Spool {
   }
 
   /**
-   * Writes a body to a file. Waits for `atMostBytes` of space before it reads the body.
+   * Writes a body to a file, which uses space of the spool until it is discarded. Waits for `atMostBytes` of space before it reads the body.
    *
    * @throws ServiceError `too_large` with the limit's message, `upload_cut_short`, `no_space`, `unavailable` if the wait
    * for the space takes more than 90 seconds; the signal's reason. The file is deleted then.
    */
-  async receive(body: Readable, options: SpoolOptions): Promise<SpoolFile> {
+  async receive(body: Readable, options: SpoolOptions): Promise<MeasuredBlob> {
     const { limit, atMostBytes, signal } = options;
     // Without a listener, an error of the body during the wait would end the process.
     body.on('error', () => {});
     const release = await this.#spaceFor(options);
     const path = join(this.#folder, randomUUID());
-    const remove = async () => {
+    const discard = async () => {
       await rm(path, { force: true });
       release();
     };
@@ -90,9 +81,9 @@ export class Spool {
         await handle.close();
       }
       release(atMostBytes - meter.bytes);
-      return { path, sizeBytes: meter.bytes, sha256: meter.digest(), remove };
+      return { ...meter.facts(), content: { path }, discard };
     } catch (error) {
-      await remove();
+      await discard();
       signal.throwIfAborted();
       throw ingestError(error);
     }
@@ -103,21 +94,13 @@ export class Spool {
       const message = `A bucket takes files of at most ${this.maxFileBytes} bytes, and this one may have ${units}.`;
       throw new ServiceError('no_space', message);
     }
-    let isLate = false;
-    const wait = (timeout: AbortSignal) =>
-      withAnySignal([signal, timeout], (either) => this.#space.acquire(accountId, { units, signal: either })).catch(
-        (error) => {
-          isLate = timeout.aborted;
-          throw error;
-        },
-      );
-    return withTimeout(MAX_WAIT_MS, wait).catch((error) => {
+    const acquire = (timeout: AbortSignal) =>
+      withAnySignal([signal, timeout], (either) => this.#space.acquire(accountId, { units, signal: either }));
+    return withTimeout(MAX_WAIT_MS, acquire).catch((error) => {
       signal.throwIfAborted();
-      if (!isLate) throw error;
-      throw new ServiceError(
-        'unavailable',
-        'The server has no spool space left for this upload right now. Try again soon.',
-      );
+      if (error?.name !== 'TimeoutError') throw error;
+      const message = 'The server has no spool space left for this upload right now. Try again soon.';
+      throw new ServiceError('unavailable', message);
     });
   }
 

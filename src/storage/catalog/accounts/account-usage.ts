@@ -4,8 +4,7 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { stemOf } from '../../../dataset/media.js';
 import type { Usage } from '../../../dataset/counts.js';
 import { nullColumnOf, type Query } from '../../database/database.js';
-import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
-import { IS_PENDING, ROWS_PER_STATEMENT } from '../statements.js';
+import { IS_PENDING, statementOf } from '../statements.js';
 
 /** The totals of an account. */
 export interface AccountUsage extends Usage {
@@ -30,50 +29,30 @@ export const NO_LIMITS: AccountLimits = {
 export const MAX_ACCOUNT_DATASETS = 100_000;
 export const MAX_ACCOUNT_FILES = 10_000_000;
 
-interface Change {
-  readonly accountId: string;
-  /** May be negative. */
-  readonly added: Partial<AccountUsage>;
-  /** Added to the bytes of the history, which have no limit here: retention deletes the oldest revisions. */
-  readonly historyBytes?: number;
-  readonly limits: AccountLimits;
-}
-
 /**
  * Adds to the totals of an account, within the transaction that changes its files. The statement fails, and so aborts the
  * transaction, if a total that grows would exceed its limit: it then becomes null, which the column rejects. It comes after
  * the statement that locks the row of a dataset, so that transactions lock in one order.
+ *
+ * @param change.added may be negative
+ * @param change.historyBytes have no limit here: retention deletes the oldest revisions
  */
-export function addUsage(query: Query, { accountId, added, historyBytes = 0, limits }: Change) {
+export function addUsage(
+  query: Query,
+  change: { accountId: string; added: Partial<AccountUsage>; historyBytes?: number; limits: AccountLimits },
+) {
+  const { accountId, added, historyBytes = 0, limits } = change;
   const { datasets = 0, files = 0, bytes = 0 } = added;
   if (datasets === 0 && files === 0 && bytes === 0 && historyBytes === 0) return [];
-  const maxima = { maxDatasets: limits.datasets, maxFiles: limits.files, maxBytes: limits.bytes };
-  return [updateUsage(query, { accountId, datasets, files, bytes, historyBytes, ...maxima })];
+  const update = sql<never>`
+    update account set
+      datasets = ${increased('datasets', datasets, limits.datasets)},
+      files = ${increased('files', files, limits.files)},
+      bytes = ${increased('bytes', bytes, limits.bytes)},
+      history_bytes = history_bytes + ${bigint(historyBytes)}
+    where id = ${accountId}`;
+  return [statementOf(query, update)];
 }
-
-const updateUsage = preparedStatement(
-  (
-    query,
-    parameter: ParameterOf<
-      AccountUsage & {
-        accountId: string;
-        historyBytes: number;
-        maxDatasets: number;
-        maxFiles: number;
-        maxBytes: number;
-      }
-    >,
-  ) =>
-    query
-      .updateTable('account')
-      .set({
-        datasets: increased('datasets', parameter('datasets'), parameter('maxDatasets')),
-        files: increased('files', parameter('files'), parameter('maxFiles')),
-        bytes: increased('bytes', parameter('bytes'), parameter('maxBytes')),
-        history_bytes: sql<number>`history_bytes + ${bigint(parameter('historyBytes'))}`,
-      })
-      .where('id', '=', parameter('accountId')),
-);
 
 function increased(column: keyof AccountUsage, added: number, max: number) {
   const total = sql`${sql.ref(column)} + ${bigint(added)}`;
@@ -94,68 +73,27 @@ export function addDirectUpload(
   { accountId, file, limits }: { accountId: string; file: PendingFile; limits: AccountLimits },
 ) {
   const { datasetId, filename } = file;
-  const stem = stemOf(filename);
-  return updateForDirectUpload(query, {
-    accountId,
-    datasetId,
-    filename,
-    stem,
-    maxFiles: limits.files,
-    maxBytes: limits.bytes,
-  });
+  const update = sql<never>`
+    update account set
+      files = case when files >= ${bigint(limits.files)} then null else files + 1 end,
+      bytes = case when bytes >= ${bigint(limits.bytes)} then null else bytes end
+    where id = ${accountId}
+      and exists (select 1 from dataset where id = ${datasetId} and account_id = ${accountId})
+      and not exists (
+        select 1 from file where dataset_id = ${datasetId} and stem = ${stemOf(filename)} and filename = ${filename}
+      )`;
+  return statementOf(query, update);
 }
-
-const updateForDirectUpload = preparedStatement(
-  (
-    query,
-    parameter: ParameterOf<{
-      accountId: string;
-      datasetId: string;
-      filename: string;
-      stem: string;
-      maxFiles: number;
-      maxBytes: number;
-    }>,
-  ) => {
-    const dataset = query
-      .selectFrom('dataset')
-      .select('id')
-      .where('id', '=', parameter('datasetId'))
-      .where('account_id', '=', parameter('accountId'));
-    const sameName = query
-      .selectFrom('file')
-      .select('id')
-      .where('dataset_id', '=', parameter('datasetId'))
-      .where('stem', '=', parameter('stem'))
-      .where('filename', '=', parameter('filename'));
-    return query
-      .updateTable('account')
-      .set({
-        files: sql<number>`case when files >= ${bigint(parameter('maxFiles'))} then null else files + 1 end`,
-        bytes: sql<number>`case when bytes >= ${bigint(parameter('maxBytes'))} then null else bytes end`,
-      })
-      .where('id', '=', parameter('accountId'))
-      .where(({ exists }) => exists(dataset))
-      .where(({ exists, not }) => not(exists(sameName)));
-  },
-);
 
 /** Selects what a dataset adds to the totals of its account. */
 export function usageOfDataset(query: Query, id: string) {
-  const names = query
-    .selectFrom('file')
-    .select(sql<number>`max(coalesce(size_bytes, expected_bytes, 0))`.as('bytes'))
-    .where('dataset_id', '=', id)
-    .groupBy('filename')
-    .as('name');
-  const historyBytes = historyBytesOf(sql`past_file.dataset_id = ${id}`);
-  return query
-    .selectFrom(names)
-    .select(({ fn }) => [
-      fn.countAll<number>().as('files'),
-      sql<number>`cast(coalesce(sum(name.bytes), 0) as bigint)`.as('bytes'),
-      sql<number>`cast((${historyBytes}) as bigint)`.as('historyBytes'),
-    ]);
+  const select = sql<{ files: number; bytes: number; historyBytes: number }>`
+    select count(*) as files, cast(coalesce(sum(name.bytes), 0) as bigint) as bytes,
+      cast((${historyBytesOf(sql`past_file.dataset_id = ${id}`)}) as bigint) as "historyBytes"
+    from (
+      select max(coalesce(size_bytes, expected_bytes, 0)) as bytes from file where dataset_id = ${id} group by filename
+    ) as name`;
+  return statementOf(query, select);
 }
 
 /** The size of the blobs that only the history names, among the past files of a condition. */
@@ -168,21 +106,15 @@ export function historyBytesOf(condition: RawBuilder<unknown>) {
   `;
 }
 
-/** Selects names of uploads by links that expired before their bytes arrived, and still count, in all datasets of an account. */
-export function expiredReservations(query: Query, { datasetId, now }: { datasetId: string; now: Micros }) {
+/** Selects names of uploads by links that expired before their bytes arrived, and still count. */
+export function expiredReservations(query: Query, now: Micros) {
   return query
     .selectFrom('file')
-    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
-    .select(['file.dataset_id', 'file.filename'])
-    .where('dataset.account_id', '=', (eb) =>
-      eb.selectFrom('dataset as changed').select('changed.account_id').where('changed.id', '=', datasetId),
-    )
-    .where('file.state', '=', IS_PENDING)
-    .where('file.live_until', '<=', now)
-    .where('file.via', '=', 'link')
-    .where('file.expected_bytes', '>', 0)
-    .orderBy('file.dataset_id')
-    .limit(ROWS_PER_STATEMENT);
+    .select(['dataset_id', 'filename'])
+    .where('state', '=', IS_PENDING)
+    .where('live_until', '<=', now)
+    .where('via', '=', 'link')
+    .where('expected_bytes', '>', 0);
 }
 
 /** The error to answer with if new files would exceed the limit of their dataset, which has `files` now. */

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { type Compilable, sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
-import { IS_LIVE, rowChunksOf } from '../statements.js';
+import type { Schema } from '../../database/schema.js';
+import { rowChunksOf, rowsOf, statementOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
 import {
   datasetIdsIn,
@@ -18,7 +19,7 @@ import {
   type TokenSummary,
 } from './grant.js';
 
-/** Tokens and shares of an account that its tokens make and that have not ended. As many that have ended are kept. */
+/** Tokens and shares of an account that its tokens make and that have not ended. */
 const MAX_TOKENS = 1000;
 
 /** Sessions, and codes, of one token; a further one ends the oldest. */
@@ -30,6 +31,8 @@ const LIFETIMES: Record<'session' | 'code', Micros> = {
   code: 60 * MICROS_PER_SECOND,
 };
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** How long `token list` shows a token after its end; longer than any link of a token is valid. */
 export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
 
@@ -37,14 +40,6 @@ export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
 const NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 const NAME_RULE =
   'Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.';
-
-/** Which tokens to list; an empty filter matches all but codes. */
-export interface TokenFilter {
-  readonly ids?: readonly string[];
-  readonly kind?: TokenKind;
-  /** Excludes revoked tokens. */
-  readonly isUnrevoked?: boolean;
-}
 
 /** Which tokens `Accounts.revokeToken` revokes. */
 export interface RevocationOptions {
@@ -104,21 +99,18 @@ export class Accounts {
     this.#lastUses.set(tokenId, now);
   }
 
-  /** Writes some uses at a time, not durably. After a failure the others stay. */
+  /** Writes the last uses, not durably. After a failure they stay. */
   async saveLastUses(): Promise<void> {
     const { query, transact } = this.#db;
     // In the order of the ids, so that transactions of several instances lock rows in one order.
-    for (const uses of rowChunksOf([...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1)))) {
-      const updates = uses.map(([id, usedAt]) =>
-        query
-          .updateTable('token')
-          .set({ last_used_at: usedAt })
-          .where('id', '=', id)
-          .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<', usedAt)])),
-      );
-      await transact({ isDurable: false }, ({ commit }) => commit(updates));
-      for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
-    }
+    const uses = [...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1));
+    if (uses.length === 0) return;
+    const updates = uses.map(([id, usedAt]) => {
+      const isLater = sql`coalesce(last_used_at, 0) < ${usedAt}`;
+      return statementOf(query, sql<never>`update token set last_used_at = ${usedAt} where id = ${id} and ${isLater}`);
+    });
+    await transact({ isDurable: false }, ({ commit }) => commit(updates));
+    for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
   }
 
   /** The totals of an account, as its limits count them. */
@@ -150,29 +142,22 @@ export class Accounts {
     if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
     const { query, transact } = this.#db;
-    const account = { id: randomUUID(), name, created_at: now, datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
-    return transact({ isDurable: true }, async (transaction) => {
-      const [, [found]] = await transaction.send([
-        query
-          .insertInto('account')
-          .values(account)
-          .onConflict((conflict) => conflict.column('name').doNothing()),
-        this.#locked(query.selectFrom('account').select('id').where('name', '=', name)),
-      ]);
-      if (found === undefined) throw new Error(`The account "${name}" is not in the catalog.`);
-      const makerEndsAt = parentId === undefined ? null : await this.#endOfMaker(transaction, parentId, now);
-      const ends = [expiresAt, makerEndsAt].filter((end) => end !== null);
+    // Locks the account also if there is one of that name: a revocation of the maker waits, or comes first.
+    const account = sql<{ id: string }>`
+      insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now})
+      on conflict (name) do update set created_at = account.created_at returning id`;
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const [[found]] = await send([statementOf(query, account)]);
+      const accountId = found!.id;
+      const maker = parentId === undefined ? null : { accountId, makerId: parentId, now };
+      const makerEndsAt = maker && (await this.#endOfMaker(send, maker));
+      const endsAt = Math.min(expiresAt ?? NEVER, makerEndsAt ?? NEVER);
       const { secret, row } = newToken({
-        kind,
-        account_id: found.id,
-        name: tokenName ?? null,
-        created_at: now,
-        expires_at: ends.length === 0 ? null : Math.min(...ends),
-        is_read_only: isReadOnly ? 1 : 0,
+        ...{ kind, account_id: accountId, name: tokenName ?? null, created_at: now, parent_id: parentId ?? null },
+        ...{ expires_at: endsAt === NEVER ? null : endsAt, is_read_only: isReadOnly ? 1 : 0 },
         dataset_ids: datasetIds && JSON.stringify(datasetIds),
-        parent_id: parentId ?? null,
       });
-      await transaction.commit([query.insertInto('token').values(row)]);
+      await commit([query.insertInto('token').values(row)]);
       return { token: secret, id: row.id };
     });
   }
@@ -197,7 +182,7 @@ export class Accounts {
           .where(isValid(now)),
       ]);
       if (token === undefined) return undefined;
-      const expiresAt = Math.min(now + LIFETIMES[kind], token.expires_at ?? Number.POSITIVE_INFINITY);
+      const expiresAt = Math.min(now + LIFETIMES[kind], token.expires_at ?? NEVER);
       const made = { kind, name, created_at: now, expires_at: expiresAt, parent_id: tokenId };
       const { secret, row } = newToken({ ...token, ...made });
       const ofToken = query.selectFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
@@ -214,12 +199,8 @@ export class Accounts {
     options: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
     const { query } = this.#db;
-    const valid = query
-      .selectFrom('token')
-      .select('id')
-      .where('digest', '=', digestOfSecret(code))
-      .where('kind', '=', 'code')
-      .where(isValid(options.now));
+    const ofCode = query.selectFrom('token').select('id').where('digest', '=', digestOfSecret(code));
+    const valid = ofCode.where('kind', '=', 'code').where(isValid(options.now));
     // An unknown code costs one read and no write.
     if ((await valid.executeTakeFirst()) === undefined) return undefined;
     // Of several requests with one code, the first deletes the row.
@@ -228,11 +209,14 @@ export class Accounts {
   }
 
   /**
-   * Lists tokens, sessions and shares, oldest first, of all accounts or of one.
+   * Lists tokens, sessions and shares, oldest first, of all accounts or of one; with `isUnrevoked`, none that was revoked.
    *
    * @throws ServiceError `account_not_found`
    */
-  async tokens(accountName?: string, { ids, kind, isUnrevoked = false }: TokenFilter = {}): Promise<TokenSummary[]> {
+  async tokens(
+    accountName?: string,
+    { ids, kind, isUnrevoked = false }: { ids?: readonly string[]; kind?: TokenKind; isUnrevoked?: boolean } = {},
+  ): Promise<TokenSummary[]> {
     const { query } = this.#db;
     let select = query
       .selectFrom('token')
@@ -246,25 +230,12 @@ export class Accounts {
     if (ids !== undefined) select = select.where('token.id', 'in', ids);
     if (kind !== undefined) select = select.where('token.kind', '=', kind);
     if (isUnrevoked) select = select.where('token.revoked_at', 'is', null);
-    const rows = (await select.execute()).map((row) => ({ ...row, datasetIds: datasetIdsIn(row.dataset_ids) }));
-    const names = await namesOf(
-      query,
-      rows.flatMap(({ datasetIds }) => datasetIds ?? []),
-    );
-    return rows.map((row) => ({
-      id: row.id,
-      kind: row.kind as TokenKind,
-      parentId: row.parent_id,
-      account: row.account_name,
-      hint: row.hint,
-      name: row.name,
-      createdAt: row.created_at,
-      revokedAt: row.revoked_at,
-      expiresAt: row.expires_at,
-      lastUsedAt: row.last_used_at,
-      isReadOnly: row.is_read_only === 1,
-      datasets: row.datasetIds?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
-    }));
+    const rows = await select.execute();
+    const datasetIds = rows.flatMap((row) => datasetIdsIn(row.dataset_ids) ?? []);
+    const datasets = query.selectFrom('dataset').select(['id', 'name']);
+    const found = await rowsOf(rowChunksOf([...new Set(datasetIds)]).map((chunk) => datasets.where('id', 'in', chunk)));
+    const names = new Map(found.map(({ id, name }) => [id, name]));
+    return rows.map((row) => summaryOf(row, names));
   }
 
   /**
@@ -275,12 +246,11 @@ export class Accounts {
    */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
     const { query, transact } = this.#db;
-    const account = query
-      .selectFrom('account')
-      .select('id')
-      .where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
+    // The lock of the account: the token might make another one meanwhile, which would stay.
+    const account = query.selectFrom('account').select('id').forNoKeyUpdate();
+    const ofToken = account.where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
     const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([this.#locked(account), revocation(query, { id, now, ...options })]),
+      commit([ofToken, revocation(query, { id, now, ...options })]),
     );
     if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
@@ -290,35 +260,23 @@ export class Accounts {
     throw new ServiceError('token_not_found', `There is no ${noun} ${id}.${advice}`);
   }
 
-  /**
-   * Locks the row of an account until the end of the transaction. Otherwise a token might make another while it is revoked with
-   * all that it made, and the new one would stay.
-   */
-  #locked(account: Compilable<{ id: string }> & { forNoKeyUpdate(): Compilable<{ id: string }> }) {
-    return this.#db.hasRowLocks ? account.forNoKeyUpdate() : account;
-  }
-
   /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker of a token was revoked since its request began */
-  async #endOfMaker({ send }: Transaction, makerId: string, now: Micros): Promise<Micros | null> {
+  async #endOfMaker(
+    send: Transaction['send'],
+    { accountId, makerId, now }: { accountId: string; makerId: string; now: Micros },
+  ): Promise<Micros | null> {
     const { query } = this.#db;
-    const [[maker]] = await send([
+    const [[maker], [made]] = await send([
+      query.selectFrom('token').select('expires_at').where('id', '=', makerId).where('revoked_at', 'is', null),
       query
         .selectFrom('token')
-        .select('expires_at')
-        .select((eb) =>
-          eb
-            .selectFrom('token as other')
-            .select(({ fn }) => fn.countAll<number>().as('count'))
-            .whereRef('other.account_id', '=', 'token.account_id')
-            .where('other.kind', 'in', ['token', 'share'])
-            .where(isValid(now, 'other'))
-            .as('tokens'),
-        )
-        .where('id', '=', makerId)
-        .where('revoked_at', 'is', null),
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('account_id', '=', accountId)
+        .where('kind', 'in', ['token', 'share'])
+        .where(isValid(now)),
     ]);
     if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
-    if (Number(maker.tokens) >= MAX_TOKENS) {
+    if (Number(made?.count) >= MAX_TOKENS) {
       const message = `The account has ${MAX_TOKENS} tokens and shares, the most that it can have. Revoke some that are no longer needed.`;
       throw new ServiceError('quota_exceeded', message);
     }
@@ -357,34 +315,22 @@ export class Accounts {
 }
 
 /**
- * Deletes tokens, sessions, shares and codes 30 days after their end, or earlier if their account has more than `MAX_TOKENS` that
- * ended later. What a deleted token signed stays rejected, because an unknown token counts as revoked. One that made others stays
- * as long as they do, so that a revocation with all that it made still reaches them.
+ * Deletes tokens, sessions, shares and codes 30 days after their end. What a deleted token signed stays rejected, because an
+ * unknown token counts as revoked. One that made others stays as long as they do, so that a revocation with all that it made
+ * still reaches them.
  */
 export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
-  // Null for one that does not end by itself.
-  const endedAt = sql<number>`case when revoked_at is null or expires_at < revoked_at then expires_at else revoked_at end`;
-  const ended = query
-    .selectFrom('token')
-    .select(['id', endedAt.as('ended_at')])
-    .select(sql<number>`row_number() over (partition by account_id order by ${endedAt} desc, id)`.as('position'))
-    .where(endedAt, '<=', now);
-  const unneeded = query
-    .selectFrom(ended.as('ended'))
-    .select('ended.id')
-    .where(({ eb, or }) =>
-      or([eb('ended.ended_at', '<=', now - ENDED_TOKEN_LIFETIME), eb('ended.position', '>', MAX_TOKENS)]),
-    );
-  const makers = query.selectFrom('token as made').select('made.parent_id').where('made.parent_id', 'is not', null);
-  const deletion = query.deleteFrom('token').where('id', 'in', unneeded).where('id', 'not in', makers);
+  const endedBy = now - ENDED_TOKEN_LIFETIME;
+  const deletion = sql<never>`
+    delete from token where (revoked_at <= ${endedBy} or expires_at <= ${endedBy})
+      and id not in (select parent_id from token where parent_id is not null)`;
   // If a power cut undoes it, a later run does it again.
-  await transact({ isDurable: false }, ({ commit }) => commit([deletion]));
+  await transact({ isDurable: false }, ({ commit }) => commit([statementOf(query, deletion)]));
 }
 
 /** Neither revoked nor expired. */
-function isValid(now: Micros, table = 'token') {
-  const [revokedAt, expiresAt] = [sql.ref(`${table}.revoked_at`), sql.ref(`${table}.expires_at`)];
-  return sql<boolean>`${revokedAt} is null and (${expiresAt} is null or ${expiresAt} > ${now})`;
+function isValid(now: Micros) {
+  return sql<boolean>`revoked_at is null and (expires_at is null or expires_at > ${now})`;
 }
 
 /** Tokens that are not revoked. All but access tokens end with their parent, which may have been revoked when it made this one. */
@@ -413,32 +359,32 @@ function revocation(
   query: Query,
   { id, now, accountId, sharedDatasetId, withMade = false }: RevocationOptions & { id: string; now: Micros },
 ) {
-  return query
-    .withRecursive('made(id)', (cte) => {
-      let first = cte.selectFrom('token').select('id').where('id', '=', id).where('kind', '<>', 'code');
-      if (accountId !== undefined) first = first.where('account_id', '=', accountId);
-      if (sharedDatasetId !== undefined) {
-        first = first.where('kind', '=', 'share').where('dataset_ids', '=', JSON.stringify([sharedDatasetId]));
-      }
-      return first.union((eb) => {
-        const made = eb.selectFrom('token').innerJoin('made', 'made.id', 'token.parent_id').select('token.id');
-        return withMade ? made : made.where('token.kind', '<>', 'token');
-      });
-    })
-    .updateTable('token')
-    .set((eb) => ({ revoked_at: eb.fn.coalesce('revoked_at', eb.val(now)) }))
-    .where('id', 'in', (eb) => eb.selectFrom('made').select('made.id'))
-    .returning('id');
+  const ofAccount = accountId === undefined ? sql`` : sql`and account_id = ${accountId}`;
+  const ofDataset =
+    sharedDatasetId === undefined
+      ? sql``
+      : sql`and kind = 'share' and dataset_ids = ${JSON.stringify([sharedDatasetId])}`;
+  const update = sql<{ id: string }>`
+    with recursive made(id) as (
+      select id from token where id = ${id} and kind <> 'code' ${ofAccount} ${ofDataset}
+      union
+      select token.id from token join made on made.id = token.parent_id ${withMade ? sql`` : sql`where kind <> 'token'`}
+    )
+    update token set revoked_at = coalesce(revoked_at, ${now}) where id in (select id from made) returning id`;
+  return statementOf(query, update);
 }
 
-/** The names of the datasets with these ids that were not deleted. */
-async function namesOf(query: Query, ids: readonly string[]): Promise<Map<string, string>> {
-  const names = new Map<string, string>();
-  for (const chunk of rowChunksOf([...new Set(ids)])) {
-    const rows = query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk).where(IS_LIVE);
-    for (const { id, name } of await rows.execute()) names.set(id, name);
-  }
-  return names;
+/** @param names of the datasets that are not deleted, by id */
+function summaryOf(
+  row: Selectable<Schema['token']> & { readonly account_name: string },
+  names: ReadonlyMap<string, string>,
+): TokenSummary {
+  return {
+    ...{ id: row.id, kind: row.kind as TokenKind, parentId: row.parent_id, account: row.account_name, hint: row.hint },
+    ...{ name: row.name, createdAt: row.created_at, revokedAt: row.revoked_at, expiresAt: row.expires_at },
+    ...{ lastUsedAt: row.last_used_at, isReadOnly: row.is_read_only === 1 },
+    datasets: datasetIdsIn(row.dataset_ids)?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
+  };
 }
 
 /** @throws ServiceError `invalid_name` */

@@ -3,28 +3,22 @@ import type { Author, DatasetFile, Micros, StoredFile } from '../../../dataset/d
 import { historyAfter, type StoredDifference } from '../../../dataset/history/revisions.js';
 import type { ErrorProblem } from '../../../dataset/problems.js';
 import type { Query } from '../../database/database.js';
-import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
 import type { Schema } from '../../database/schema.js';
-import { type DatasetRow, PAST_FILE_COLUMNS } from '../rows.js';
-import { type HistoryColumns, rowChunksOf } from '../statements.js';
+import { type DatasetRow, STORED } from '../rows.js';
+import { type HistoryColumns, rowChunksOf, statementOf } from '../statements.js';
+import { BLOB_KEY } from '../trash.js';
 
 /** The author of uploads that were reserved before there was a history. */
 const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
 
-/** What a change of the files of a dataset does to its history. */
-export interface HistoryChange {
-  readonly columns: HistoryColumns;
-  /** The files that move to the history, with their blobs. */
-  readonly past: readonly StoredFile[];
-  /** The revision that added a file, by the id of each file that the change stores. */
-  readonly addedIn: ReadonlyMap<string, number>;
-  /** `undefined` if the set of stored files stays as it is. */
-  readonly revision: Omit<RevisionChange, 'files' | 'bytes'> | undefined;
-}
-
 type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready_as' | 'pinned_at' | 'pinned_by' | 'pin_note'>;
 
-/** Decides to which revision a change of stored files belongs, from the locked row of the dataset. */
+/**
+ * Decides to which revision a change of stored files belongs, from the locked row of the dataset.
+ *
+ * @returns the files that move to the history, with their blobs; the revision that added a file, by the id of each file that the
+ * change stores; the columns of the dataset; and the change of the revision, if the set of stored files does not stay as it is
+ */
 export function historyChangeOf(
   row: DatasetRow,
   { added, removed, changed, identical }: StoredDifference,
@@ -33,81 +27,53 @@ export function historyChangeOf(
     now,
     restoredFrom,
   }: { author: Author | undefined; now: Micros; restoredFrom: number | null },
-): HistoryChange {
+) {
   const { id, revision: latest, revision_group, revision_since } = row;
   const past = [...removed, ...changed.map(({ from }) => from)];
   const addedIn = new Map(identical.map(({ from, to }) => [to.id, from.upload.addedIn ?? latest]));
   if (added.length + past.length === 0) {
-    return { past, addedIn, columns: { revision: latest, revision_group, revision_since }, revision: undefined };
+    const columns: HistoryColumns = { revision: latest, revision_group, revision_since };
+    return { past, addedIn, columns, revision: undefined };
   }
   const open = revision_group === null ? null : { group: revision_group, startedAt: revision_since ?? 0 };
   const next = historyAfter({ latest, open }, { author, past, now });
   for (const { id: fileId } of [...added, ...changed.map(({ to }) => to)]) addedIn.set(fileId, next.latest);
-  return {
-    past,
-    addedIn,
-    columns: {
-      revision: next.latest,
-      revision_group: next.open?.group ?? null,
-      revision_since: next.open?.startedAt ?? null,
-    },
-    revision: {
-      ...{ dataset_id: id, number: next.latest, started_at: now, changed_at: now },
-      ...{ token_id: author.tokenId, token_name: author.tokenName, how: author.how },
-      ...{ added: added.length, removed: removed.length, changed: changed.length },
-      change_id: author.changeId,
-      restored_from: restoredFrom,
-    },
+  const columns: HistoryColumns = {
+    ...{ revision: next.latest, revision_group: next.open?.group ?? null },
+    revision_since: next.open?.startedAt ?? null,
   };
+  const revision = {
+    ...{ dataset_id: id, number: next.latest, started_at: now, changed_at: now },
+    ...{ token_id: author.tokenId, token_name: author.tokenName, how: author.how, change_id: author.changeId },
+    ...{ added: added.length, removed: removed.length, changed: changed.length, restored_from: restoredFrom },
+  };
+  return { past, addedIn, columns, revision };
 }
 
 /** Copies stored files into the history, before their rows are deleted. */
 export function moveToPast(query: Query, files: readonly StoredFile[], removedIn: number) {
-  const [file, ...others] = files;
-  if (file !== undefined && others.length === 0) return [copyOneToPast(query, { id: file.id, removedIn })];
-  return rowChunksOf(files).map((chunk) =>
-    copyToPast(
-      query,
-      chunk.map(({ id }) => id),
-      removedIn,
-    ),
+  const row = sql`select ${STORED}, cast(${removedIn} as bigint) from file`;
+  return rowChunksOf(files.map(({ id }) => id)).map((ids) =>
+    statementOf(query, sql<never>`insert into past_file (${STORED}, removed_in) ${row} where id in (${sql.join(ids)})`),
   );
 }
 
-const copyOneToPast = preparedStatement((query, parameter: ParameterOf<{ id: string; removedIn: number }>) =>
-  copyToPast(query, [parameter('id')], parameter('removedIn')),
-);
-
-function copyToPast(query: Query, ids: readonly string[], removedIn: number) {
-  return query
-    .insertInto('past_file')
-    .columns(PAST_FILE_COLUMNS)
-    .expression((eb) =>
-      eb
-        .selectFrom('file')
-        .select([...PAST_FILE_COLUMNS.slice(0, -1), eb.val(removedIn).as('removed_in')] as never)
-        .where('id', 'in', ids),
-    );
-}
-
 /** Adds a change to its revision, and begins the revision with its first change. */
-export const writeRevision = preparedStatement((query, parameter: ParameterOf<RevisionChange>) =>
-  query
-    .insertInto('revision')
-    .values(Object.fromEntries(REVISION_COLUMNS.map((name) => [name, parameter(name)])) as unknown as RevisionChange)
-    .onConflict((conflict) =>
-      conflict.columns(['dataset_id', 'number']).doUpdateSet((eb) => ({
-        changed_at: eb.ref('excluded.changed_at'),
-        added: eb('revision.added', '+', eb.ref('excluded.added')),
-        removed: eb('revision.removed', '+', eb.ref('excluded.removed')),
-        changed: eb('revision.changed', '+', eb.ref('excluded.changed')),
-        files: eb.ref('excluded.files'),
-        bytes: eb.ref('excluded.bytes'),
-        digest: null,
-        ready_as: null,
-      })),
-    ),
-);
+export function writeRevision(query: Query, change: RevisionChange) {
+  const names = Object.keys(change).map((name) => sql.ref(name));
+  const insert = sql<never>`
+    insert into revision (${sql.join(names)}) values (${sql.join(Object.values(change))})
+    on conflict (dataset_id, number) do update set
+      changed_at = excluded.changed_at,
+      added = revision.added + excluded.added,
+      removed = revision.removed + excluded.removed,
+      changed = revision.changed + excluded.changed,
+      files = excluded.files,
+      bytes = excluded.bytes,
+      digest = null,
+      ready_as = null`;
+  return statementOf(query, insert);
+}
 
 /**
  * Records in the history which files were found damaged, or are sound again: a file that was restored shares its blob with
@@ -117,18 +83,11 @@ export function judgePastFiles(
   query: Query,
   judged: readonly { id: string; upload: { problem?: ErrorProblem } }[],
 ): Compilable<unknown>[] {
-  return judged.map(({ id, upload: { problem } }) =>
-    query
-      .updateTable('past_file')
-      .set({ problem: problem === undefined ? null : JSON.stringify(problem) })
-      .where('id', '=', id),
-  );
+  return judged.map(({ id, upload }) => {
+    const problem = upload.problem === undefined ? null : JSON.stringify(upload.problem);
+    return statementOf(query, sql`update past_file set problem = ${problem} where id = ${id}`);
+  });
 }
-
-const REVISION_COLUMNS = [
-  ...(['dataset_id', 'number', 'started_at', 'changed_at', 'token_id', 'token_name', 'how'] as const),
-  ...(['added', 'removed', 'changed', 'files', 'bytes', 'change_id', 'restored_from'] as const),
-] satisfies readonly (keyof RevisionChange)[];
 
 /**
  * Takes the blobs of files that were replaced by the same bytes under another id out of the trash if the history names them,
@@ -140,21 +99,12 @@ export function keepNamedBlobs(
   accountId: string,
 ): Compilable<unknown>[] {
   return rowChunksOf(identical.map(({ from }) => from.id)).flatMap((ids) => {
-    const named = query
-      .selectFrom('past_file')
-      .select([sql<string>`dataset_id || '/' || id`.as('blob_key'), 'size_bytes'])
-      .distinct()
-      .where('id', 'in', ids)
-      .as('named');
-    const bytes = query
-      .selectFrom(named)
-      .select(({ fn, val }) => fn.coalesce(fn.sum<number>('size_bytes'), val(0)).as('bytes'));
+    const named = sql`(select distinct ${BLOB_KEY} as blob_key, size_bytes from past_file where id in (${sql.join(ids)}))`;
+    const bytes = sql`(select coalesce(sum(size_bytes), 0) from ${named} as named)`;
+    const reclaimed = sql`(select blob_key from ${named} as named)`;
     return [
-      query.deleteFrom('trash').where('blob_key', 'in', query.selectFrom(named).select('blob_key')),
-      query
-        .updateTable('account')
-        .set((eb) => ({ history_bytes: eb('history_bytes', '+', bytes) }))
-        .where('id', '=', accountId),
+      statementOf(query, sql`delete from trash where blob_key in ${reclaimed}`),
+      statementOf(query, sql`update account set history_bytes = history_bytes + ${bytes} where id = ${accountId}`),
     ];
   });
 }

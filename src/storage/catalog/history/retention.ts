@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
-import { IS_LIVE, ROWS_PER_STATEMENT, withDataset } from '../statements.js';
+import { statementOf, withDataset } from '../statements.js';
+import { trashSelected } from '../trash.js';
 
 /** So many of the latest revisions of a dataset are kept however old, unless the history is switched off. */
 const KEPT_HOWEVER_OLD = 20;
@@ -13,11 +14,6 @@ export interface RetentionOptions {
   readonly maxBytes: number;
   /** How long a blob stays readable after the last revision that names it is deleted. */
   readonly blobGrace: Micros;
-}
-
-interface RevisionKey {
-  readonly dataset_id: string;
-  readonly number: number;
 }
 
 /**
@@ -37,18 +33,39 @@ export class Retention {
   async run(now: Micros, signal?: AbortSignal): Promise<void> {
     const { lifetime, maxBytes } = this.#options;
     const kept = lifetime === 0 ? 1 : KEPT_HOWEVER_OLD;
-    const expired = this.#unpinned()
-      .where('changed_at', '<=', now - lifetime)
-      .where(sql<boolean>`number <= dataset.revision - ${sql.lit(kept)}`)
-      .limit(ROWS_PER_STATEMENT);
-    await this.#deleteEach(expired, now, signal);
-    const oldest = this.#unpinned()
-      .innerJoin('account', 'account.id', 'dataset.account_id')
-      .where('history_bytes', '>', maxBytes)
-      .whereRef('number', '<', 'dataset.revision')
-      .orderBy('changed_at')
-      .limit(1);
-    await this.#deleteEach(oldest, now, signal);
+    for (const { id } of await this.#datasetsWithExpired(now - lifetime, kept)) {
+      const expired = this.#unpinned()
+        .where('dataset_id', '=', id)
+        .where('changed_at', '<=', now - lifetime)
+        .where(sql<boolean>`number <= dataset.revision - ${sql.lit(kept)}`);
+      for (const revision of await expired.execute()) {
+        if (signal?.aborted) return;
+        await this.#delete(revision, now);
+      }
+    }
+    const accounts = this.#db.query.selectFrom('account').select('id').where('history_bytes', '>', maxBytes);
+    for (const { id } of await accounts.execute()) {
+      const ofAccount = this.#unpinned().where('account_id', '=', id).whereRef('number', '<', 'dataset.revision');
+      for (const revision of await ofAccount.orderBy('changed_at').execute()) {
+        const [account] = await accounts.where('id', '=', id).execute();
+        if (account === undefined || signal?.aborted) break;
+        await this.#delete(revision, now);
+      }
+    }
+  }
+
+  /** The oldest unpinned revision of a dataset expires first, so that no other is read. */
+  async #datasetsWithExpired(changedBy: Micros, kept: number): Promise<{ id: string }[]> {
+    const oldest = sql`(
+      select min(number) from revision as other where other.dataset_id = dataset.id and other.pinned_at is null
+    )`;
+    const select = sql<{ id: string }>`
+      select dataset.id from dataset
+      join revision on revision.dataset_id = dataset.id and revision.number = ${oldest}
+      where dataset.revision > ${kept} and revision.number <= dataset.revision - ${sql.lit(kept)}
+        and revision.changed_at <= ${changedBy}`;
+    const [datasets] = await this.#db.read([statementOf(this.#db.query, select)]);
+    return datasets;
   }
 
   #unpinned() {
@@ -56,28 +73,11 @@ export class Retention {
       .selectFrom('revision')
       .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
       .select(['revision.dataset_id', 'revision.number'])
-      .where(IS_LIVE)
       .where('pinned_at', 'is', null);
   }
 
-  /** Deletes the selected revisions until none is left. */
-  async #deleteEach(
-    selected: { execute(): Promise<RevisionKey[]> },
-    now: Micros,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    for (;;) {
-      const revisions = await selected.execute();
-      if (revisions.length === 0) return;
-      for (const revision of revisions) {
-        if (signal?.aborted) return;
-        await this.#delete(revision, now);
-      }
-    }
-  }
-
   /** A change of files, or a pin, takes the same lock. */
-  async #delete({ dataset_id: datasetId, number }: RevisionKey, now: Micros): Promise<void> {
+  async #delete({ dataset_id: datasetId, number }: { dataset_id: string; number: number }, now: Micros): Promise<void> {
     const { query } = this.#db;
     await withDataset(this.#db, { id: datasetId }, async (dataset, { send, commit }) => {
       const kept = query.selectFrom('revision').where('dataset_id', '=', datasetId);
@@ -106,41 +106,22 @@ export class Retention {
     const { query } = this.#db;
     const isUnneeded = (table: string) => {
       const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
-      return sql<boolean>`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
+      return sql`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
     };
-    const unneeded = query.selectFrom('past_file').where('dataset_id', '=', datasetId).where(isUnneeded('past_file'));
     // A file that was restored may be here several times.
-    const blobs = unneeded
-      .select(({ fn }) => ['id', fn.max('size_bytes').as('size_bytes')])
-      .where(sql<boolean>`not exists (select 1 from file where file.id = past_file.id)`)
-      .where(
-        sql<boolean>`not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))`,
-      )
-      .groupBy('id')
-      .as('blob');
-    const freed = query
-      .selectFrom(blobs)
-      .select(({ fn, val }) => fn.coalesce(fn.sum<number>('size_bytes'), val(0)).as('bytes'));
+    const blobs = sql<{ dataset_id: string; id: string }>`(
+      select dataset_id, id, max(size_bytes) as size_bytes from past_file
+      where dataset_id = ${datasetId} and ${isUnneeded('past_file')}
+        and not exists (select 1 from file where file.id = past_file.id)
+        and not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))
+      group by dataset_id, id
+    )`;
+    const freed = sql`(select coalesce(sum(size_bytes), 0) from ${blobs} as blob)`;
+    const deletion = sql`delete from past_file where dataset_id = ${datasetId} and ${isUnneeded('past_file')}`;
     return [
-      query
-        .updateTable('account')
-        .set((eb) => ({ history_bytes: eb('history_bytes', '-', freed) }))
-        .where('id', '=', accountId),
-      query
-        .insertInto('trash')
-        .columns(['blob_key', 'delete_after'])
-        .expression(
-          query
-            .selectFrom(blobs)
-            .select([
-              sql<string>`cast(${datasetId} as text) || '/' || id`.as('blob_key'),
-              sql<number>`cast(${now + this.#options.blobGrace} as bigint)`.as('delete_after'),
-            ])
-            // Else SQLite takes the conflict clause for a join (https://sqlite.org/lang_upsert.html#parsing_ambiguity).
-            .where(sql<boolean>`true`),
-        )
-        .onConflict((conflict) => conflict.column('blob_key').doNothing()),
-      query.deleteFrom('past_file').where('dataset_id', '=', datasetId).where(isUnneeded('past_file')),
+      statementOf(query, sql`update account set history_bytes = history_bytes - ${freed} where id = ${accountId}`),
+      trashSelected(query, blobs, now + this.#options.blobGrace),
+      statementOf(query, deletion),
     ];
   }
 }

@@ -3,7 +3,7 @@ import type { ChangeKind, Micros, Role, StoredFile } from '../../../dataset/data
 import { ServiceError } from '../../../dataset/errors.js';
 import { filesStateOf, type VersionedFile } from '../../../dataset/history/revision-states.js';
 import type { Revision } from '../../../dataset/history/revisions.js';
-import { type FileKind, stemOf } from '../../../dataset/media.js';
+import type { FileKind } from '../../../dataset/media.js';
 import { type Database, databaseError, type Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import {
@@ -12,10 +12,10 @@ import {
   pastFileOf,
   required,
   STORED_COLUMNS,
-  storedFileOf,
+  fileOf,
   storedFilesOf,
 } from '../rows.js';
-import { filesOfStems, hasDataset, rowChunksOf, withDataset } from '../statements.js';
+import { rowChunksOf, storedFilesNamed, withDataset } from '../statements.js';
 
 /** A revision of a dataset, or, with another `from`, the difference between two. */
 export interface RevisionRange {
@@ -23,13 +23,6 @@ export interface RevisionRange {
   /** At most `to`. */
   readonly from: number;
   readonly to: number;
-}
-
-/** Some files of a revision. */
-export interface RevisionFileNames {
-  readonly datasetId: string;
-  readonly number: number;
-  readonly filenames: readonly string[];
 }
 
 /** Without facts and warnings, which take the most time to read. */
@@ -57,12 +50,6 @@ export class Revisions {
   async find(datasetId: string, number: number): Promise<Revision | undefined> {
     const row = await this.#ofDataset(datasetId).where('number', '=', number).executeTakeFirst();
     return row && revisionOf(row);
-  }
-
-  /** The numbers of kept revisions, newest first. */
-  async numbers(datasetId: string, limit: number): Promise<number[]> {
-    const revisions = this.#db.query.selectFrom('revision').select('number').where('dataset_id', '=', datasetId);
-    return (await revisions.orderBy('number', 'desc').limit(limit).execute()).map(({ number }) => number);
   }
 
   #ofDataset(datasetId: string) {
@@ -122,42 +109,38 @@ export class Revisions {
     ]);
     return {
       kept: new Set(kept.map(({ number }) => number)),
-      files: [...storedFilesOf(storedRows, datasetId), ...pastRows.map(pastFileOf)],
+      files: [...storedFilesOf(storedRows), ...pastRows.map(pastFileOf)],
     };
   }
 
   /** The files of a revision that have one of these names, unordered; none if the revision is not kept. */
-  async files({ datasetId, number, filenames }: RevisionFileNames): Promise<StoredFile[]> {
+  async files(of: { datasetId: string; number: number; filenames: readonly string[] }): Promise<StoredFile[]> {
+    const { datasetId, number, filenames } = of;
     const { query } = this.#db;
     const kept = query.selectFrom('revision').select('dataset_id').where('dataset_id', '=', datasetId);
     const revision = kept.where('number', '=', number);
-    const past = rowChunksOf([...new Set(filenames)]).map((names) =>
+    const names = [...new Set(filenames)];
+    const past = rowChunksOf(names).map((chunk) =>
       query
         .selectFrom('past_file')
         .select(PAST_FILE_COLUMNS)
         .where('dataset_id', '=', revision)
-        .where('filename', 'in', names)
+        .where('filename', 'in', chunk)
         .where('added_in', '<=', number)
         // By the unary plus, SQLite looks the names up, and not all files that were removed since
         // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
         .where(sql<boolean>`+removed_in > ${number}`),
     );
-    const current = filesOfStems(query, datasetId, [...new Set(filenames.map(stemOf))]).map((files) =>
-      files.where('dataset_id', '=', revision).where('state', '=', 'stored').where('added_in', '<=', number),
+    const current = storedFilesNamed(query, datasetId, names).map((files) =>
+      files.where('dataset_id', '=', revision).where('added_in', '<=', number),
     );
-    const wanted = new Set(filenames);
     const rows = (await this.#db.read([...past, ...current])).flat();
-    const found = rows.map((row) => ('removed_in' in row ? pastFileOf(row) : storedFileOf(row, datasetId)));
-    return found.filter(({ filename }) => wanted.has(filename));
+    return rows.map((row) => ('removed_in' in row ? pastFileOf(row) : (fileOf(row) as StoredFile)));
   }
 
   /** Whether the history has a file of this id, and so its blob. */
   async isPast(id: string): Promise<boolean> {
-    const past = this.#db.query
-      .selectFrom('past_file')
-      .select('id')
-      .where('id', '=', id)
-      .where(hasDataset('past_file'));
+    const past = this.#db.query.selectFrom('past_file').select('id').where('id', '=', id);
     return (await past.limit(1).executeTakeFirst()) !== undefined;
   }
 

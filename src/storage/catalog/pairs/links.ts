@@ -1,14 +1,13 @@
+import { type Compilable, sql } from 'kysely';
 import type { Dataset, LinkSlot, Micros, Role } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
-import type { ChangeFeed, NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
+import type { ChangeOptions } from '../file-changes.js';
 import { type DatasetRow, LINKED } from '../rows.js';
+import { insertAll, rowChunksOf, statementOf } from '../statements.js';
 import { enqueueAnnouncements } from '../webhooks/announcements.js';
-
-/** Limit of the datasets that link to one: each change of its files may also change their status, which is announced. */
-const MAX_LINKING = 1000;
 
 /** A link that a target is about to have. */
 export interface NewLink {
@@ -22,68 +21,52 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
-interface LinksOptions {
-  readonly changes: ChangeFeed;
-  /** As in `ChangeOptions`. */
-  readonly captionGrace: Micros;
-  readonly notification: NotifyInstances;
-}
-
 /** Which datasets link to one, and the links of one, which are replaced as a whole. */
 export class Links {
   readonly #db: Database;
-  readonly #options: LinksOptions;
+  readonly #options: ChangeOptions;
 
-  constructor(db: Database, options: LinksOptions) {
+  constructor(db: Database, options: ChangeOptions) {
     this.#db = db;
     this.#options = options;
   }
 
-  /** The training datasets that link to a dataset, by name, at most `limit`. */
-  linkingTo(datasetId: string, limit: number): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId).limit(limit).execute();
-  }
-
-  /** Those of some training datasets that link to a dataset, by name. */
-  linkingAmong(ids: readonly string[], datasetId: string): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId, ids).execute();
+  /** The training datasets that link to a dataset, by name. */
+  linkingTo(datasetId: string): Promise<LinkingDataset[]> {
+    return linkingTo(this.#db.query, datasetId).execute();
   }
 
   /**
    * Replaces the links of a dataset.
    *
    * @returns false if the account has no such dataset
-   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone; `quota_exceeded` if too many link to it
+   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
    */
   async replace(
     key: Pick<Dataset, 'accountId' | 'id'>,
     { links, now }: { links: readonly NewLink[]; now: Micros },
   ): Promise<boolean> {
     const { query, transact } = this.#db;
-    const { changes, captionGrace, notification } = this.#options;
+    const { captionGrace, changes, notification } = this.#options;
     const newIds = links.map(({ linkedId }) => linkedId);
     const changed = await transact({ isDurable: true }, async ({ send, commit }) => {
       const locked = await lockLinks(this.#db, send, { ...key, otherIds: newIds });
       if (locked === undefined) return undefined;
       requireLinkable(locked, links);
       if (isSame(locked.links, links)) return [];
-      await requireRoom(query, send, locked, links);
       const { id } = locked.row;
       const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
+      const linked = links.length === 0 ? LINKED.none : LINKED.from;
       const touched = [...locked.linked.keys()];
       await commit([
         query.deleteFrom('link').where('dataset_id', '=', id),
-        ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
-        query
-          .updateTable('dataset')
-          .set((eb) => ({
-            linked: links.length === 0 ? LINKED.none : LINKED.from,
-            updated_at: now,
-            version: eb('version', '+', 1),
-          }))
-          .where('id', '=', id),
+        ...insertAll(query, 'link', rows),
+        statementOf(
+          query,
+          sql`update dataset set linked = ${linked}, updated_at = ${now}, version = version + 1 where id = ${id}`,
+        ),
         ...markLinkedTo(query, touched),
-        ...enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
+        enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
         ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
       ]);
       return [id, ...touched];
@@ -93,15 +76,14 @@ export class Links {
   }
 }
 
-/** Selects the datasets that link to another, by name; with `among`, only those of these ids. */
-export function linkingTo(query: Query, linkedId: string, among?: readonly string[] | null) {
-  const all = query
+/** Selects the datasets that link to another, by name. */
+export function linkingTo(query: Query, linkedId: string) {
+  return query
     .selectFrom('link')
     .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
     .select(['dataset.id', 'dataset.name'])
     .where('link.linked_id', '=', linkedId)
     .orderBy('dataset.name');
-  return among == null ? all : all.where('dataset.id', 'in', among);
 }
 
 /** A dataset with its links, whose rows are locked. */
@@ -118,12 +100,11 @@ interface LockedLinks {
  * @returns `undefined` if the account has no such dataset
  */
 export async function lockLinks(
-  { query, hasRowLocks }: Database,
+  { query }: Database,
   send: Transaction['send'],
   { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
 ): Promise<LockedLinks | undefined> {
-  const datasets = query.selectFrom('dataset').selectAll().orderBy('id');
-  const all = hasRowLocks ? datasets.forNoKeyUpdate() : datasets;
+  const all = query.selectFrom('dataset').selectAll().orderBy('id').forNoKeyUpdate();
   const [[row], links] = await send([
     all.where('id', '=', id),
     query.selectFrom('link').select(['slot', 'linked_id']).where('dataset_id', '=', id),
@@ -134,22 +115,13 @@ export async function lockLinks(
   return { row, links, linked: new Map(linked.map((each) => [each.id, each])) };
 }
 
-/** Writes whether other datasets link to these. */
-export function markLinkedTo(query: Query, ids: readonly string[]) {
-  if (ids.length === 0) return [];
-  return [
-    query
-      .updateTable('dataset')
-      .set((eb) => ({
-        linked: eb
-          .case()
-          .when(eb.exists(eb.selectFrom('link').select('slot').whereRef('link.linked_id', '=', 'dataset.id')))
-          .then(eb.lit(LINKED.to))
-          .else(eb.lit(LINKED.none))
-          .end(),
-      }))
-      .where('id', 'in', ids),
-  ];
+/** The statements that write whether other datasets link to these. */
+export function markLinkedTo(query: Query, ids: readonly string[]): Compilable<never>[] {
+  const isLinkedTo = sql`exists (select 1 from link where link.linked_id = dataset.id)`;
+  const linked = sql`case when ${isLinkedTo} then ${sql.lit(LINKED.to)} else ${sql.lit(LINKED.none)} end`;
+  return rowChunksOf(ids).map((chunk) =>
+    statementOf(query, sql<never>`update dataset set linked = ${linked} where id in (${sql.join(chunk)})`),
+  );
 }
 
 function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]): void {
@@ -166,25 +138,4 @@ function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]
 function isSame(before: LockedLinks['links'], after: readonly NewLink[]): boolean {
   const slots = new Map(before.map(({ slot, linked_id }) => [slot, linked_id]));
   return before.length === after.length && after.every(({ slot, linkedId }) => slots.get(slot) === linkedId);
-}
-
-async function requireRoom(
-  query: Query,
-  send: Transaction['send'],
-  { row, linked }: LockedLinks,
-  links: readonly NewLink[],
-): Promise<void> {
-  const others = ({ linkedId }: NewLink) =>
-    query
-      .selectFrom('link')
-      .select(({ fn }) => fn.countAll<number>().as('linking'))
-      .where('linked_id', '=', linkedId)
-      .where('dataset_id', '<>', row.id);
-  const counts = await send(links.map(others));
-  for (const [i, { slot, linkedId }] of links.entries()) {
-    const linking = Number(counts[i]?.[0]?.linking ?? 0);
-    if (linking < MAX_LINKING) continue;
-    const message = `${linking} datasets link to the ${slotText(slot)} "${linked.get(linkedId)?.name}", which is the limit. Remove links that are not needed, or link to a dataset with a copy of its files.`;
-    throw new ServiceError('quota_exceeded', message);
-  }
 }

@@ -1,75 +1,45 @@
-import { type Compilable, type SelectQueryBuilder, sql } from 'kysely';
+import { type Compilable, type RawBuilder, sql } from 'kysely';
 import type { Dataset, Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
-import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
-import type { Schema } from '../../database/schema.js';
-import { enqueuedAgain } from '../jobs.js';
+import { enqueueSelected } from '../jobs.js';
 import { insertDeliveries, type NewEvent, receivers } from './deliveries.js';
 
-/** A dataset whose files, role or links change. */
-interface Change {
-  readonly datasetId: string;
-  /** When the event is recorded, unless the dataset changes again before. */
-  readonly dueAt: Micros;
-}
-
 /**
- * The statements that enqueue the job `announce` of a dataset, for the transaction that changes it. If others link to the
- * dataset, so that their status may change too, also their jobs. An account without webhooks gets none.
+ * The statement that enqueues the job `announce` of a dataset, for the transaction that changes its files, role or links. If
+ * others link to the dataset, so that their status may change too, also their jobs. An account without webhooks gets none.
+ *
+ * @param change.dueAt when the event is recorded, unless the dataset changes again before
  */
 export function enqueueAnnouncements(
   query: Query,
-  { isLinkedTo, ...change }: Change & { readonly isLinkedTo: boolean },
-): Compilable<unknown>[] {
-  return [enqueueOfDataset(query, change), ...(isLinkedTo ? [enqueueOfLinking(query, change)] : [])];
+  { datasetId, isLinkedTo, dueAt }: { datasetId: string; isLinkedTo: boolean; dueAt: Micros },
+): Compilable<unknown> {
+  const own = sql`select cast(${datasetId} as text)`;
+  const ids = isLinkedTo ? sql`${own} union all select dataset_id from link where linked_id = ${datasetId}` : own;
+  return enqueueOf(query, sql`id in (${ids})`, sql`cast(${dueAt} as bigint)`);
 }
-
-const enqueueOfDataset = preparedStatement((query, parameter: ParameterOf<Change>) =>
-  enqueueOf(query, query.selectFrom('dataset').where('id', '=', parameter('datasetId')), parameter('dueAt')),
-);
-
-const enqueueOfLinking = preparedStatement((query, parameter: ParameterOf<Change>) => {
-  const linking = query.selectFrom('link').select('dataset_id').where('linked_id', '=', parameter('datasetId'));
-  // Two controls of the same datasets may change concurrently: their transactions lock the jobs in one order.
-  const datasets = query.selectFrom('dataset').where('id', 'in', linking).orderBy('id');
-  return enqueueOf(query, datasets, parameter('dueAt'));
-});
 
 /**
  * The statements that begin to announce the datasets of an account whose first webhook is added. Those that wait for uploads
  * may become FAILED without a change.
  */
 export function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilable<unknown>[] {
-  const waiting = query.selectFrom('dataset').where('account_id', '=', accountId).where('pending_until', '>', now);
   return [
-    // From the time of an earlier webhook.
-    query
-      .updateTable('dataset')
-      .set({ announced: null })
-      .where('account_id', '=', accountId)
-      .where('announced', 'is not', null),
-    enqueueOf(query, waiting, sql.ref<number>('pending_until')),
+    // What was announced to an earlier webhook does not count.
+    query.updateTable('dataset').set({ announced: null }).where('account_id', '=', accountId),
+    enqueueOf(query, sql`account_id = ${accountId} and pending_until > ${now}`, sql`pending_until`),
   ];
 }
 
 /** Enqueues the jobs of those of these datasets whose account has webhooks, which may be disabled. */
-function enqueueOf(
-  query: Query,
-  datasets: SelectQueryBuilder<Schema, 'dataset', object>,
-  dueAt: number | ReturnType<typeof sql.ref<number>>,
-) {
-  return query
-    .insertInto('job')
-    .columns(['kind', 'key', 'account_id', 'payload', 'due_at'])
-    .expression(
-      datasets
-        .select([sql.lit('announce').as('kind'), 'id', 'account_id', sql.lit('{}').as('payload')])
-        .select(sql<number>`cast(${dueAt} as bigint)`.as('due_at'))
-        .where(({ exists, selectFrom }) =>
-          exists(selectFrom('webhook').select('webhook.id').whereRef('webhook.account_id', '=', 'dataset.account_id')),
-        ),
-    )
-    .onConflict((conflict) => conflict.columns(['kind', 'key']).doUpdateSet(enqueuedAgain('later')));
+function enqueueOf(query: Query, condition: RawBuilder<unknown>, dueAt: RawBuilder<unknown>) {
+  // In one order: two controls of the same datasets may change concurrently, and their transactions lock the jobs.
+  const datasets = sql<{ key: string; account_id: string; due_at: number }>`(
+    select id as key, account_id, ${dueAt} as due_at from dataset
+    where ${condition} and exists (select 1 from webhook where webhook.account_id = dataset.account_id)
+    order by id
+  )`;
+  return enqueueSelected(query, 'announce', datasets);
 }
 
 /** What was last announced of a dataset: `FAILED`, or `READY` and its digest; null if nothing was. */
@@ -87,8 +57,8 @@ export function announce(
   { accountId, id }: Pick<Dataset, 'accountId' | 'id'>,
   { before, after, event }: { before: string | null; after: string; event: NewEvent },
 ): Promise<void> {
-  const { query, transact } = db;
-  return transact({ isDurable: true }, async ({ send, commit }) => {
+  const { query } = db;
+  return db.transact({ isDurable: true }, async ({ send, commit }) => {
     const [changed, webhooks] = await send([
       query
         .updateTable('dataset')
@@ -97,7 +67,7 @@ export function announce(
         .where('account_id', '=', accountId)
         .where('announced', 'is not distinct from', before)
         .returning('id'),
-      receivers(db, accountId, event.event),
+      receivers(query, accountId, event.event),
     ]);
     if (changed.length > 0) await commit(insertDeliveries(query, webhooks, event));
   });

@@ -1,14 +1,15 @@
-import { type Compilable, type Selectable, sql } from 'kysely';
+import { type Compilable, type RawBuilder, sql } from 'kysely';
 import type { WebhookEvent } from '../../../api/webhook-schemas.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import { enqueue } from '../jobs.js';
+import { statementOf } from '../statements.js';
 
 /** Deliveries that are kept for each webhook: the latest that wait, and of those that have ended what is among the latest of all. */
 export const KEPT_DELIVERIES = 100;
 
-/** An event of a webhook, and how its last attempt ended. */
+/** An event of a webhook, and how its last attempt ended: a row of `webhook_delivery`. */
 export interface Delivery {
   readonly id: string;
   readonly webhookId: string;
@@ -18,13 +19,17 @@ export interface Delivery {
   readonly createdAt: Micros;
   readonly attempts: number;
   readonly attemptedAt: Micros | null;
-  /** `null` if no attempt follows. */
   readonly nextAt: Micros | null;
   readonly deliveredAt: Micros | null;
-  /** The HTTP status of the last answer; `null` without one. */
   readonly answer: number | null;
   readonly error: string | null;
 }
+
+const COLUMNS = [
+  ...(['id', 'webhook_id as webhookId', 'dataset_id as datasetId', 'event', 'payload'] as const),
+  ...(['created_at as createdAt', 'attempts', 'attempted_at as attemptedAt', 'next_at as nextAt'] as const),
+  ...(['delivered_at as deliveredAt', 'answer', 'error'] as const),
+];
 
 /** An event that is to be sent to webhooks. */
 export interface NewEvent extends Pick<Delivery, 'datasetId' | 'event' | 'payload'> {
@@ -34,18 +39,11 @@ export interface NewEvent extends Pick<Delivery, 'datasetId' | 'event' | 'payloa
 }
 
 /** The webhook of a delivery, and its account. */
-export interface Receiver {
-  readonly id: string;
-  readonly account_id: string;
-}
+export type Receiver = Pick<Schema['webhook'], 'id' | 'account_id'>;
 
-/** The outcome of an attempt. */
-export interface Attempt {
+/** The outcome of an attempt, at a time; `error` is null if it succeeded. */
+export interface Attempt extends Pick<Delivery, 'answer' | 'error' | 'nextAt'> {
   readonly at: Micros;
-  readonly answer: number | null;
-  /** `null` if it succeeded. */
-  readonly error: string | null;
-  readonly nextAt: Micros | null;
 }
 
 /** Deliveries of webhooks in the database. The job `deliver` of a webhook sends them. */
@@ -58,22 +56,22 @@ export class Deliveries {
 
   /** Adds a delivery to one webhook, also if that is disabled. @returns `undefined` if the webhook was deleted */
   add(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
-    const { query, hasRowLocks, transact } = this.#db;
+    const { query, transact } = this.#db;
     const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [webhooks] = await send([hasRowLocks ? webhook.forNoKeyUpdate() : webhook]);
+      const [webhooks] = await send([webhook.forNoKeyUpdate()]);
       if (webhooks.length === 0) return undefined;
       const id = event.idFor(webhookId);
       await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
-      const [[row]] = await commit([query.selectFrom('webhook_delivery').selectAll().where('id', '=', id)]);
-      return row && deliveryOf(row);
+      const [[added]] = await commit([this.#select().where('id', '=', id)]);
+      return added;
     });
   }
 
   /** The deliveries of a webhook, newest first. */
-  async list(webhookId: string): Promise<Delivery[]> {
-    const select = this.#db.query.selectFrom('webhook_delivery').selectAll().where('webhook_id', '=', webhookId);
-    return (await select.orderBy('created_at', 'desc').orderBy('id').execute()).map(deliveryOf);
+  list(webhookId: string): Promise<Delivery[]> {
+    const ofWebhook = this.#select().where('webhook_id', '=', webhookId);
+    return ofWebhook.orderBy('created_at', 'desc').orderBy('id').execute();
   }
 
   /** Makes a delivery due again, with as many attempts as a new one. @returns `undefined` if it is not kept */
@@ -84,34 +82,35 @@ export class Deliveries {
       .set({ attempts: 0, next_at: now, delivered_at: null })
       .where('id', '=', id)
       .where('webhook_id', '=', webhook.id)
-      .returningAll();
+      .returning(COLUMNS)
+      .$castTo<Delivery>();
     return transact({ isDurable: true }, async ({ commit }) => {
-      const [[row]] = await commit([update, ...enqueueDeliveries(query, [webhook], now)]);
-      return row && deliveryOf(row);
+      const [[resent]] = await commit([update, ...enqueueDeliveries(query, [webhook], now)]);
+      return resent;
     });
   }
 
   /** The waiting delivery of a webhook that is due first. An event of a dataset waits for the earlier ones. */
   async next(webhookId: string): Promise<(Delivery & { readonly nextAt: Micros }) | undefined> {
-    const row = await this.#db.query
-      .selectFrom('webhook_delivery as first')
-      .selectAll()
+    const isFirstOfDataset = sql<boolean>`not exists (
+      select 1 from webhook_delivery as earlier
+      where earlier.webhook_id = webhook_delivery.webhook_id and earlier.dataset_id = webhook_delivery.dataset_id
+        and earlier.next_at is not null and earlier.created_at < webhook_delivery.created_at
+    )`;
+    return this.#select()
       .where('webhook_id', '=', webhookId)
       .where('next_at', 'is not', null)
-      .where(({ not, exists, selectFrom }) => {
-        const waiting = selectFrom('webhook_delivery as earlier').where('earlier.next_at', 'is not', null);
-        const ofDataset = waiting
-          .whereRef('earlier.webhook_id', '=', 'first.webhook_id')
-          .whereRef('earlier.dataset_id', '=', 'first.dataset_id');
-        return not(exists(ofDataset.whereRef('earlier.created_at', '<', 'first.created_at').select('earlier.id')));
-      })
+      .where(isFirstOfDataset)
       .orderBy('next_at')
       .orderBy('created_at')
       .orderBy('id')
       .limit(1)
-      .$narrowType<{ next_at: number }>()
+      .$castTo<Delivery & { nextAt: Micros }>()
       .executeTakeFirst();
-    return row && { ...deliveryOf(row), nextAt: row.next_at };
+  }
+
+  #select() {
+    return this.#db.query.selectFrom('webhook_delivery').select(COLUMNS).$castTo<Delivery>();
   }
 
   /**
@@ -145,81 +144,58 @@ export function deletedEvent(dataset: { readonly id: string; readonly name: stri
  * Selects the enabled webhooks of an account that receive an event, and locks them until the event is recorded: a deletion of a
  * webhook waits for it. They are locked in one order, so that two events of an account don't wait for each other.
  */
-export function receivers({ query, hasRowLocks }: Database, accountId: string, event: string) {
-  const enabled = query
+export function receivers(query: Query, accountId: string, event: string) {
+  return query
     .selectFrom('webhook')
     .select(['id', 'account_id'])
     .where('account_id', '=', accountId)
     .where('disabled_at', 'is', null)
     .where('events', 'like', `%"${event}"%`)
-    .orderBy('id');
-  return hasRowLocks ? enabled.forNoKeyUpdate() : enabled;
+    .orderBy('id')
+    .forNoKeyUpdate();
 }
 
 /**
  * The statements that add a delivery of an event to each of these webhooks, whose rows are locked, and enqueue the jobs that
  * send them. Earlier events of the same dataset become due before it.
  */
-export function insertDeliveries(
-  query: Query,
-  webhooks: readonly Receiver[],
-  { idFor, at, ...event }: NewEvent,
-): Compilable<unknown>[] {
-  const inserts = webhooks.flatMap((webhook) =>
-    insertDelivery(query, { ...event, id: idFor(webhook.id), webhookId: webhook.id, createdAt: at }),
-  );
-  return [...inserts, ...enqueueDeliveries(query, webhooks, at)];
+export function insertDeliveries(query: Query, webhooks: readonly Receiver[], event: NewEvent): Compilable<unknown>[] {
+  const inserts = webhooks.flatMap(({ id }) => insertDelivery(query, id, event));
+  return [...inserts, ...enqueueDeliveries(query, webhooks, event.at)];
 }
 
 function insertDelivery(
   query: Query,
-  delivery: Pick<Delivery, 'id' | 'webhookId' | 'datasetId' | 'event' | 'payload' | 'createdAt'>,
+  webhookId: string,
+  { idFor, at, datasetId, event, payload }: NewEvent,
 ): Compilable<unknown>[] {
-  const { id, webhookId, datasetId, event, payload, createdAt } = delivery;
-  const ofWebhook = sql<boolean>`webhook_id = ${webhookId}`;
+  const ofWebhook = sql`webhook_id = ${webhookId}`;
   // Later than earlier events of the dataset, also if the clock was set back since.
-  const created_at = sql<number>`(
-    select coalesce(max(created_at) + 1, cast(${createdAt} as bigint)) from webhook_delivery
-    where ${ofWebhook} and dataset_id = ${datasetId} and created_at >= ${createdAt}
+  const createdAt = sql`(
+    select coalesce(max(created_at) + 1, cast(${at} as bigint)) from webhook_delivery
+    where ${ofWebhook} and dataset_id = ${datasetId} and created_at >= ${at}
   )`;
-  const kept = query
-    .selectFrom('webhook_delivery as kept')
-    .select('kept.created_at')
-    .where('kept.webhook_id', '=', webhookId)
-    .orderBy('kept.created_at', 'desc')
-    .limit(1)
-    .offset(KEPT_DELIVERIES - 1);
-  const old = query.deleteFrom('webhook_delivery').where(ofWebhook);
-  const outcome = { attempts: 0, attempted_at: null, delivered_at: null, answer: null, error: null };
+  const waits = sql`next_at is not null`;
+  const kept = (condition: RawBuilder<unknown>) => sql`(
+    select created_at from webhook_delivery where ${ofWebhook} and ${condition}
+    order by created_at desc limit 1 offset ${sql.lit(KEPT_DELIVERIES - 1)}
+  )`;
+  const old = sql`delete from webhook_delivery where ${ofWebhook}`;
+  const isOfDataset = sql`${ofWebhook} and dataset_id = ${datasetId}`;
   return [
-    query.insertInto('webhook_delivery').values({
-      ...{ id, webhook_id: webhookId, dataset_id: datasetId, event, payload },
-      ...{ created_at, next_at: createdAt, ...outcome },
-    }),
-    query
-      .updateTable('webhook_delivery')
-      .set({ next_at: createdAt })
-      .where(ofWebhook)
-      .where('dataset_id', '=', datasetId)
-      .where('next_at', '>', createdAt),
-    old.where('next_at', 'is', null).where('created_at', '<', kept),
-    old.where('next_at', 'is not', null).where('created_at', '<', kept.where('kept.next_at', 'is not', null)),
-  ];
+    sql`insert into webhook_delivery (id, webhook_id, dataset_id, event, payload, created_at, next_at)
+      values (${idFor(webhookId)}, ${webhookId}, ${datasetId}, ${event}, ${payload}, ${createdAt}, ${at})`,
+    sql`update webhook_delivery set next_at = ${at} where ${isOfDataset} and next_at > ${at}`,
+    sql`${old} and next_at is null and created_at < ${kept(sql`true`)}`,
+    sql`${old} and ${waits} and created_at < ${kept(waits)}`,
+  ].map((statement) => statementOf(query, statement));
 }
 
 /** The statements that enqueue the jobs that send the deliveries of webhooks. */
 export function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: Micros): Compilable<unknown>[] {
-  if (webhooks.length === 0) return [];
-  const jobs = webhooks.map(({ id, account_id: accountId }) => ({
-    ...{ kind: 'deliver' as const, key: id, accountId, dueAt },
-  }));
-  return [enqueue(query, jobs, { ifWaiting: 'earlier' })];
-}
-
-function deliveryOf(row: Selectable<Schema['webhook_delivery']>): Delivery {
-  const { id, event, payload, attempts, answer, error } = row;
-  const { webhook_id: webhookId, dataset_id: datasetId, created_at: createdAt } = row;
-  const { attempted_at: attemptedAt, next_at: nextAt, delivered_at: deliveredAt } = row;
-  const names = { id, webhookId, datasetId, event: event as Delivery['event'], payload };
-  return { ...names, createdAt, attempts, attemptedAt, nextAt, deliveredAt, answer, error };
+  const kind = 'deliver' as const;
+  return enqueue(
+    query,
+    webhooks.map(({ id, account_id: accountId }) => ({ kind, key: id, accountId, dueAt })),
+  );
 }

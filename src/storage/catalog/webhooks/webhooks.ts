@@ -34,13 +34,13 @@ export class Webhooks {
 
   /** Adds a webhook, unless the account has `max` already. @returns whether it was added */
   add(webhook: Webhook, max: number): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
+    const { query, transact } = this.#db;
     const { id, accountId, url, secret, createdAt, disabledAt } = webhook;
-    const account = query.selectFrom('account').select('id').where('id', '=', accountId);
+    const account = query.selectFrom('account').select('id').where('id', '=', accountId).forUpdate();
     const own = query.selectFrom('webhook').select('id').where('account_id', '=', accountId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
       // The lock makes concurrent additions run sequentially.
-      const [, others] = await send([hasRowLocks ? account.forUpdate() : account, own]);
+      const [, others] = await send([account, own]);
       if (others.length >= max) return false;
       const events = JSON.stringify(webhook.events);
       const row = { id, account_id: accountId, url, events, secret, created_at: createdAt, disabled_at: disabledAt };
@@ -54,24 +54,21 @@ export class Webhooks {
 
   /** The webhooks of an account, oldest first. */
   async list(accountId: string): Promise<Webhook[]> {
-    const select = this.#db.query.selectFrom('webhook').selectAll().where('account_id', '=', accountId);
-    return (await select.orderBy('created_at').orderBy('id').execute()).map(webhookOf);
+    const ofAccount = this.#db.query.selectFrom('webhook').selectAll().where('account_id', '=', accountId);
+    return (await ofAccount.orderBy('created_at').orderBy('id').execute()).map(webhookOf);
   }
 
   async find({ accountId, id }: WebhookKey): Promise<Webhook | undefined> {
-    const select = this.#db.query.selectFrom('webhook').selectAll().where('id', '=', id);
-    const row = await select.where('account_id', '=', accountId).executeTakeFirst();
-    return row && webhookOf(row);
+    return (await this.list(accountId)).find((webhook) => webhook.id === id);
   }
 
   /** Changes a webhook, and makes its waiting deliveries due. @returns `undefined` if there is none */
   async change(
     { accountId, id }: WebhookKey,
-    change: { url?: string | undefined; events?: readonly WebhookEvent[] | undefined; disabledAt?: Micros | null },
+    { url, events, disabledAt }: Partial<Pick<Webhook, 'url' | 'events' | 'disabledAt'>>,
     now: Micros,
   ): Promise<Webhook | undefined> {
     const { query, transact } = this.#db;
-    const { url, events, disabledAt } = change;
     const update = query
       .updateTable('webhook')
       .set({
@@ -101,11 +98,8 @@ export class Webhooks {
 
   /** Deletes a webhook with its deliveries. @returns false if there is none */
   async remove({ accountId, id }: WebhookKey): Promise<boolean> {
-    const { query, transact } = this.#db;
-    const [removed] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId).returning('id')]),
-    );
-    return removed.length > 0;
+    const removal = this.#db.query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId);
+    return (await removal.returning('id').execute()).length > 0;
   }
 
   /**
@@ -114,15 +108,9 @@ export class Webhooks {
    * @returns false if it is disabled already, or has another URL by now
    */
   async disable({ id, url }: Webhook, now: Micros): Promise<boolean> {
-    const row = await this.#db.query
-      .updateTable('webhook')
-      .set({ disabled_at: now })
-      .where('id', '=', id)
-      .where('url', '=', url)
-      .where('disabled_at', 'is', null)
-      .returning('id')
-      .executeTakeFirst();
-    return row !== undefined;
+    const update = this.#db.query.updateTable('webhook').set({ disabled_at: now }).where('id', '=', id);
+    const disabled = update.where('url', '=', url).where('disabled_at', 'is', null).returning('id');
+    return (await disabled.execute()).length > 0;
   }
 }
 

@@ -1,6 +1,13 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { FileBytes } from '../../../../src/dataset/inspect/byte-source.js';
 import { readJpeg } from '../../../../src/dataset/inspect/image/jpeg/jpeg.js';
+import * as media from '../../../fixtures/media.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'jpeg-limits-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const segment = (marker: number, content: readonly number[]) => {
   const length = content.length + 2;
@@ -32,17 +39,14 @@ function coded(...numbers: readonly (readonly [value: number, bits: number])[]):
 }
 
 async function problemOf(...parts: readonly Buffer[]): Promise<string | undefined> {
-  const bytes = Buffer.concat(parts);
-  const file = FileBytes.over({
-    size: bytes.length,
-    read: (target, at, offset) => bytes.copy(target, at, offset),
-    close: () => {},
-  });
+  const file = FileBytes.open(media.writeMedia(folder, 'a.jpg', Buffer.concat(parts)));
   try {
     await readJpeg(file).provePixels?.();
     return undefined;
   } catch (error) {
     return (error as Error).message;
+  } finally {
+    file.close();
   }
 }
 

@@ -74,14 +74,6 @@ describe('a PNG mask is black if each pixel is 0 as Pillow 11.1 converts it to L
     expect(codes).toEqual(isBlack ? ['BLACK_MASK'] : []);
   });
 
-  test('each filter, and every line after it', async () => {
-    for (let filter = 0; filter <= 4; filter++) {
-      const type = { colour: 0, depth: 8, filter } as const;
-      expect(await codesOf('a.png', spotted(type, [0], [0]))).toEqual(['BLACK_MASK']);
-      expect(await codesOf('a.png', spotted(type, [0], [255]))).toEqual([]);
-    }
-  });
-
   test('white, and any other shade, is not worth a warning', async () => {
     for (const value of [255, 128]) {
       expect(await codesOf('a.png', maskPng({ ...SIZE, colour: 0, depth: 8, pixel: () => [value] }))).toEqual([]);
@@ -119,16 +111,6 @@ describe('a PNG mask that is more than shades of grey', () => {
     }
   });
 
-  test('the masks of these tests are what sharp reads too', async () => {
-    for (const interlaced of [false, true]) {
-      const png = maskPng({ ...SIZE, colour: 2, depth: 8, interlaced, pixel: shade });
-      const expected = Array.from({ length: SIZE.height }, (_, y) =>
-        Array.from({ length: SIZE.width }, (__, x) => shade(x, y)),
-      );
-      expect([...(await sharp(png).raw().toBuffer())]).toEqual(expected.flat(2));
-    }
-  });
-
   test.each<[string, PngType, number[], number[], string]>([
     ['RGB', { colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 107], 'has colours'],
     ['RGB with less blue', { colour: 2, depth: 8 }, [90, 90, 90], [107, 107, 90], 'has colours'],
@@ -155,19 +137,6 @@ describe('a PNG mask that is more than shades of grey', () => {
     }
   });
 
-  test('a palette is judged by its colours that occur, in the first line too', async () => {
-    const type = { colour: 3, depth: 8, palette: GREYS_AND_RED } as const;
-    expect(await codesOf('a.png', spotted(type, [0], [2]))).toEqual([]);
-    const redFirst = { ...SIZE, colour: 3, depth: 8, palette: [200, 0, 0, 255, 255, 255], filter: 2 } as const;
-    const bytes = maskPng({ ...redFirst, pixel: (_, y) => [y === 0 ? 0 : 1] });
-    expect(await codesOf('a.png', bytes)).toEqual(['MASK_NOT_GRAYSCALE']);
-  });
-
-  test('a colour that the palette does not have is black', async () => {
-    const bytes = spotted({ colour: 3, depth: 8, palette: GREYS_AND_RED.slice(0, 3) }, [0], [1]);
-    expect(await codesOf('a.png', bytes)).toEqual(['BLACK_MASK']);
-  });
-
   test('16 bits of black and white are no greys, however large the mask is', async () => {
     const large = (value: number) => {
       const pixel = (x: number, y: number) => [(x + y) % 3 === 0 ? 65_535 : value];
@@ -183,11 +152,6 @@ describe('a PNG mask that is more than shades of grey', () => {
       const bytes = maskPng({ ...SIZE, colour: 0, depth, pixel: (x, y) => [x === 3 && y === 4 ? 1 : 0] });
       expect(await codesOf('a.png', bytes)).toEqual([]);
     }
-  });
-
-  test('16 bits of white, and of nearly white, are read as such', async () => {
-    const bytes = spotted({ colour: 0, depth: 16 }, [65_535], [0xff00]);
-    expect(await codesOf('a.png', bytes)).toEqual([]);
   });
 
   test('several reasons are one warning', async () => {

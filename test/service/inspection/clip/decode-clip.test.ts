@@ -8,7 +8,7 @@ import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import type { Facts, Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { clipDecoder } from '../../../../src/service/inspection/clip/decode-clip.js';
 import { type Ffmpeg, ffmpegChoiceOf, findFfmpeg } from '../../../../src/service/inspection/clip/ffmpeg.js';
-import { CpuBudgetSpent } from '../../../../src/service/inspection/inspection-limits.js';
+import { CpuBudgetSpent } from '../../../../src/service/inspection/limited-process.js';
 import { ENCODED_CLIPS, type EncodedClip, encodeClips } from '../../../fixtures/encoded-clips.js';
 import * as media from '../../../fixtures/media.js';
 import { whyNoFfmpeg } from '../../../harness/available.js';
@@ -313,7 +313,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       const runInSlot = <T>(request: { signal: AbortSignal }, work: (signal: AbortSignal) => Promise<T>) =>
         work(request.signal);
       const ffmpeg = { path: join(programs, 'ffmpeg'), version: '7' };
-      const decode = clipDecoder(ffmpeg, { runInSlot, baseSeconds: 1 });
+      const decode = clipDecoder(ffmpeg, { runInSlot }, 1);
       const clip = { path: clips['h264.mp4'], filename: 'a.mp4', sizeBytes: 1, inspection: claimed() };
       return decode(clip, { accountId: 'a', signal });
     };

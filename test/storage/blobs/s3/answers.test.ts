@@ -127,4 +127,13 @@ onS3(() => {
     expect(await buffer((await blobs.read('d/a'))!)).toEqual(bytes);
     await blobs.delete(['d/a']);
   });
+
+  test('a start names the status with which the store fails', async () => {
+    const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
+    onTestFinished(() => proxy.close());
+    proxy.rule(() => ({ status: 503 }));
+    await expect(openS3({ parameters: { endpoint: proxy.url } })).rejects.toThrow(
+      `the file store at ${proxy.url} fails with 503.`,
+    );
+  });
 });

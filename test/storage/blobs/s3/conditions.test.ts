@@ -66,7 +66,7 @@ onS3(() => {
     const location = parseS3Url(bucket.url());
     const connection = await connectS3(location, TIMEOUTS);
     onTestFinished(() => connection.close());
-    const { sign } = await linkSigner(new S3Bucket(connection, location, TIMEOUTS), connection.signer);
+    const { sign } = await linkSigner(new S3Bucket(connection, location), connection.signer);
     const link = await sign('.staging/d/own', { sizeBytes: bytes.length, expiresInSeconds: 3600 });
     expect((await fetch(link.url, { method: 'PUT', body: bytes })).status).toBe(200);
     const { url, expiresInSeconds } = link;

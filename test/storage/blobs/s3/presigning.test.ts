@@ -94,7 +94,7 @@ onS3(() => {
       const location = parseS3Url(bucket.url({ sse: 'aws:kms', kms_key }));
       const connection = await connect(location, TIMEOUTS, linkCredentials());
       onTestFinished(() => connection.close());
-      const { sign } = await linkSigner(new S3Bucket(connection, location, TIMEOUTS), connection.signer);
+      const { sign } = await linkSigner(new S3Bucket(connection, location), connection.signer);
       const { url, headers } = await sign('.staging/d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(await put(url, bytesOf(10))).toBe(403);
       expect(await put(url, bytesOf(10), headers)).toBe(200);

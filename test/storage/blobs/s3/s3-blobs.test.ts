@@ -48,7 +48,7 @@ onS3(() => {
     const staging = blobs.stage(body, { key: 'd/long', limit, atMostBytes: 3 * MIB, signal });
     await expect(staging).rejects.toMatchObject({
       code: 'no_space',
-      message: expect.stringContaining('--spool-bytes'),
+      message: expect.stringContaining('at most 2097152 bytes'),
     });
     expect([body.readableDidRead, await bucket.keys()]).toEqual([false, []]);
   });

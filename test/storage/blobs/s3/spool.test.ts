@@ -2,7 +2,8 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { Spool, type SpoolFile } from '../../../../src/storage/blobs/s3/spool.js';
+import type { MeasuredBlob } from '../../../../src/storage/blobs/blobs.js';
+import { Spool } from '../../../../src/storage/blobs/s3/spool.js';
 import { lockFolder } from '../../../../src/storage/folder-lock.js';
 import { eventually, temporaryFolder } from '../../../harness/server.js';
 
@@ -51,7 +52,7 @@ test('opening a spool deletes the folders of ended processes, and keeps those of
   await Promise.all(Array.from({ length: 4 }, () => openSpool(100)));
   expect(await foldersIn()).toHaveLength(6);
   expect(await foldersIn()).not.toContain('ended');
-  expect((await stat(file.path)).size).toBe(10);
+  expect((await stat(file.content.path)).size).toBe(10);
   lock.release();
   await openSpool(100);
   expect(await foldersIn()).not.toContain('locked');
@@ -75,18 +76,18 @@ test('a body is not read until the spool has space, which it releases at the end
   const third = watched(40);
   const last = spool.receive(third.body, options(40, 'd'));
   expect([isRead(), third.isRead()]).toEqual([false, false]);
-  await first.remove();
-  const files: SpoolFile[] = await Promise.all([second, last]);
+  await first.discard();
+  const files: MeasuredBlob[] = await Promise.all([second, last]);
   expect(files.map(({ sizeBytes }) => sizeBytes)).toEqual([50, 40]);
-  for (const file of [...files, other]) await file.remove();
-  await (await spool.receive(Readable.from([bytesOf(100)]), options(100))).remove();
+  for (const file of [...files, other]) await file.discard();
+  await (await spool.receive(Readable.from([bytesOf(100)]), options(100))).discard();
 });
 
 test('a file that is smaller than announced occupies only its own size', async () => {
   const spool = await openSpool(200);
   const small = await spool.receive(Readable.from([bytesOf(1)]), options(100));
   const next = await spool.receive(Readable.from([bytesOf(99)]), options(99));
-  await Promise.all([small.remove(), next.remove()]);
+  await Promise.all([small.discard(), next.discard()]);
 });
 
 test('an aborted wait lets the next waiter begin, and a failed body releases its space', async () => {
@@ -99,10 +100,10 @@ test('an aborted wait lets the next waiter begin, and a failed body releases its
   abort.abort(new Error('enough'));
   await expect(aborted).rejects.toThrow('enough');
   const second = await waiting;
-  await Promise.all([first.remove(), second.remove(), other.remove()]);
+  await Promise.all([first.discard(), second.discard(), other.discard()]);
   await expect(spool.receive(Readable.from([bytesOf(101)]), options(100))).rejects.toMatchObject({ code: 'too_large' });
   const all = await spool.receive(Readable.from([bytesOf(100)]), options(100));
-  await all.remove();
+  await all.discard();
   await eventually(async () => ((await readdir(join(folder, (await foldersIn())[0]!))).length <= 2 ? true : undefined));
 });
 
@@ -112,6 +113,17 @@ test('a body that fails while it waits for space rejects only its own upload', a
   const { body } = watched(10);
   const waiting = spool.receive(body, options(10));
   body.destroy(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
-  await first.remove();
+  await first.discard();
   await expect(waiting).rejects.toMatchObject({ code: 'upload_cut_short' });
+});
+
+test('bodies of an account use half of the spool, and those of others don’t wait', async () => {
+  const spool = await openSpool(200);
+  const slow = await spool.receive(Readable.from([bytesOf(100)]), options(100));
+  const { body, isRead } = watched(1);
+  const waiting = spool.receive(body, options(1));
+  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
+  expect(isRead()).toBe(false);
+  await slow.discard();
+  await Promise.all([(await waiting).discard(), other.discard()]);
 });

@@ -4,7 +4,7 @@ import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { store } from '../../../../src/dataset/upload-transitions.js';
 import { RevisionManifests } from '../../../../src/service/history/revision-manifests.js';
 import { judgePastFiles } from '../../../../src/storage/catalog/history/record-history.js';
-import { judgePastFile } from '../../../../src/storage/catalog/store-verification.js';
+import { fileWithBlob, recordBytes } from '../../../../src/storage/catalog/store-verification.js';
 import { laptop } from '../../../harness/author.js';
 import { catalogs, onEach } from '../../../harness/backends.js';
 import { imageNamed, LOST } from '../../../harness/stored-image.js';
@@ -49,7 +49,7 @@ onEach(catalogs, (open) => {
     /** The same, as the manifest of each says. */
     const read = async () => {
       const dataset = (await catalog.dataset(key))!;
-      const numbers = (await catalog.revisions.numbers('d', 10)).reverse();
+      const numbers = (await catalog.revisions.page('d')).map(({ number }) => number).reverse();
       return Promise.all(
         numbers.map(async (number) => (await manifests.ownManifest(dataset, number)).status === 'READY'),
       );
@@ -77,12 +77,13 @@ onEach(catalogs, (open) => {
   });
 
   test('a past file whose bytes are lost makes its revisions FAILED in their list too', async () => {
-    const { restore, database, listed, read } = await openRestored();
+    const { restore, catalog, database, listed, read } = await openRestored();
     await restore(3);
     expect(await listed()).toEqual([true, true, true, true, true]);
-    await judgePastFile(database, 'a', LOST);
+    const file = (await fileWithBlob(database, 'a'))!;
+    await recordBytes(file, LOST, { catalog, database, now: () => 100 });
     expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false, true]));
-    await judgePastFile(database, 'a', undefined);
+    await recordBytes(file, undefined, { catalog, database, now: () => 101 });
     expect(await read()).toEqual([true, true, true, true, true]);
   });
 

@@ -174,7 +174,7 @@ onEach(catalogs, (open) => {
       expect(await subject.contentsOf(3)).toEqual({ 'a.txt': 3 });
       const [past] = await subject.past();
       expect(pastFileOf(past!).upload).toMatchObject({ blobVersion: 'etag', finalizedAt: 5 });
-      expect(await catalog.expiredTrash(LATER)).toEqual([]);
+      expect(await catalog.trash.due(LATER)).toEqual([]);
       expect(await historyBytes(database)).toBe(5);
     });
 
@@ -206,7 +206,7 @@ onEach(catalogs, (open) => {
       expect(await catalog.files(subject.id)).toEqual([
         expect.objectContaining({ upload: expect.objectContaining({ addedIn: 1 }) }),
       ]);
-      expect(await catalog.expiredTrash(LATER)).toEqual([blobKeyOf(old!)]);
+      expect(await catalog.trash.due(LATER)).toEqual([blobKeyOf(old!)]);
     });
 
     test('has one row for each file that changed, however many files the dataset has', async () => {
@@ -243,7 +243,7 @@ onEach(catalogs, (open) => {
       await subject.put({ 'a.txt': 2 }, 20);
       await subject.restore(1, 30);
       await subject.put({ 'a.txt': 1 }, 40);
-      expect(await catalog.expiredTrash(LATER)).toEqual([]);
+      expect(await catalog.trash.due(LATER)).toEqual([]);
       expect(await historyBytes(database)).toBe(2 + 3);
     });
 
@@ -254,22 +254,6 @@ onEach(catalogs, (open) => {
       await database.query.deleteFrom('revision').where('number', '=', 1).execute();
       expect(await subject.restore(1, 30)).toBeUndefined();
       expect(await subject.contentsOf(2)).toEqual({ 'a.txt': 2 });
-    });
-
-    test('ends with its dataset, and all its blobs go to the trash once', async () => {
-      const { subject, catalog, database, key } = await newSubject();
-      await subject.put({ 'a.txt': 1 }, 10);
-      await subject.put({ 'a.txt': 2 }, 20);
-      await subject.restore(1, 30);
-      await subject.put({ 'a.txt': 3 }, 40);
-      const keys = new Set(
-        [...(await subject.past()), ...(await catalog.files(subject.id))].map(({ id }) => `${subject.id}/${id}`),
-      );
-      expect(await catalog.deleteDataset(key, 50)).toBe(true);
-      await catalog.trashDeleted();
-      expect((await trashIn(database)).sort()).toEqual([...keys].sort());
-      expect([await subject.past(), await subject.revisions()]).toEqual([[], []]);
-      expect(await historyBytes(database)).toBe(0);
     });
   });
 
@@ -324,15 +308,6 @@ onEach(catalogs, (open) => {
       expect(await subject.revisions()).toHaveLength(3);
       await new Retention(database, keeping(0)).run(LATER);
       expect([(await subject.past()).length, (await trashIn(database)).length]).toEqual([0, 3]);
-    });
-
-    test('leaves a dataset that was deleted to the removal of its files', async () => {
-      const { subject, catalog, database, key } = await newSubject();
-      await subject.put({ 'a.txt': 1 }, 1);
-      await subject.put({ 'a.txt': 2 }, 2);
-      await catalog.deleteDataset(key, 3);
-      await new Retention(database, keeping(0)).run(LATER);
-      expect(await subject.past()).toHaveLength(1);
     });
   });
 

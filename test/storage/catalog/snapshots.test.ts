@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { inSnapshot } from '../../../src/storage/catalog/catalog-rows.js';
+import { inSnapshot } from '../../../src/storage/catalog/statements.js';
 import { storedTotals } from '../../../src/storage/catalog/copy-catalog.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { installationSetting, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
@@ -21,7 +23,15 @@ async function databaseWithRole(): Promise<{ url: string; role: string; ownUrl: 
   return { url, role, ownUrl: own.href };
 }
 
-describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
+/** The grants of `docs/scaling.md`, for one role. */
+async function documentedGrants(role: string): Promise<string[]> {
+  const text = await readFile(new URL('../../../docs/scaling.md', import.meta.url), 'utf8');
+  const block = /```sql\n(grant [\s\S]*?)```/.exec(text)?.[1];
+  if (block === undefined) throw new Error('docs/scaling.md has no grants.');
+  return block.replaceAll('trainyard', role).trim().split('\n');
+}
+
+describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => {
   test('a migration may take longer than the timeouts of the role', async () => {
     const { url, role, ownUrl } = await databaseWithRole();
     // Long enough for the statements around a migration, even on a busy machine.
@@ -58,26 +68,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
       const [rows] = await database.transact({ isDurable }, ({ commit }) => commit([level]));
       expect(rows).toEqual([{ transaction_isolation: 'read committed' }]);
     }
-  });
-
-  test('another search path is answered with 503 and the reason, until it is the one with the tables', async () => {
-    const { url, role, ownUrl } = await databaseWithRole();
-    const server = await startServer({}, { env: { DATABASE_URL: ownUrl } });
-    onTestFinished(() => discardServer(server));
-    const api = await server.api();
-    const id = await api.newDataset();
-    const breakAll = `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role}'`;
-    await onDatabase(url, `alter role ${role} set search_path = nowhere`, breakAll);
-    await eventually(async () => {
-      const answers = await Promise.all([api.status(id), api.upload(id, 'a.txt', 'a'), api.list()]);
-      const isRejected = ({ status, body }: (typeof answers)[number]) =>
-        status === 503 && body.error_message?.includes('rejects the server') === true;
-      return answers.every(isRejected) ? true : undefined;
-    });
-    expect(server.output()).toMatch(/relation \\"\w+\\" does not exist/);
-    await onDatabase(url, `alter role ${role} reset search_path`, breakAll);
-    await eventually(async () => ((await api.upload(id, 'a.txt', 'a')).status === 200 ? true : undefined));
-    expect(server.output()).not.toMatch(/"status":500/);
   });
 
   test('a database that is read-only is answered with 503 and the reason, also by /readyz, until it is the primary again', async () => {
@@ -124,5 +114,76 @@ describe.skipIf(whyNoPostgres() !== undefined)('settings of the role', () => {
       75,
       "trainyard: the database can't be used: canceling statement due to lock timeout\n",
     ]);
+  });
+
+  test('a database that rejects a running server is answered with 503 and the reason, until it accepts it again', async () => {
+    const { url, role, ownUrl } = await databaseWithRole();
+    const database = new URL(url).pathname.slice(1);
+    const maintenance = new URL(url);
+    maintenance.pathname = 'postgres';
+    const server = await startServer({}, { env: { DATABASE_URL: ownUrl } });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const id = await api.newDataset();
+    const rejections = [
+      [`alter role ${role} password 'second'`, `alter role ${role} password 'own'`],
+      [`alter role ${role} nologin`, `alter role ${role} login`],
+      [`alter role ${role} set search_path = nowhere`, `alter role ${role} reset search_path`],
+      [`alter database ${database} allow_connections false`, `alter database ${database} allow_connections true`],
+      [`alter database ${database} rename to ${role}`, `alter database ${role} rename to ${database}`],
+    ] as const;
+    for (const [reject, accept] of rejections) {
+      const breakAll = `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role}'`;
+      // Connections that are being opened keep a database from being renamed.
+      await eventually(() => onDatabase(maintenance.href, breakAll, reject, breakAll).catch(() => undefined));
+      const messages = await eventually(async () => {
+        const answers = await Promise.all([api.status(id), api.upload(id, 'a.txt', 'a'), api.list()]);
+        expect(answers.map(({ status }) => status)).toEqual([503, 503, 503]);
+        for (const { headers } of answers) expect(headers.get('retry-after')).not.toBeNull();
+        const texts = answers.map(({ body }) => body.error_message ?? '');
+        return texts.every((text) => text.includes('rejects the server')) ? texts : undefined;
+      });
+      expect(messages).toHaveLength(3);
+      expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+      await onDatabase(maintenance.href, accept, breakAll);
+      await eventually(async () => ((await api.upload(id, 'a.txt', reject)).status === 200 ? true : undefined));
+    }
+    await onDatabase(url, `revoke all on file from ${role}`);
+    const { status, body } = await api.upload(id, 'a.txt', 'without a right');
+    expect([status, body.error_message]).toEqual([503, expect.stringContaining('rejects the server')]);
+    await onDatabase(url, `grant all on file to ${role}`);
+    expect((await api.upload(id, 'a.txt', 'with it')).status).toBe(200);
+    expect(server.process.exitCode).toBe(null);
+    expect(server.output()).not.toMatch(/"status":500|nhandled/);
+  });
+
+  test('only the documented grants are needed after the first start', async () => {
+    const url = await databaseForTest();
+    const config = { dataFolder: '', blobGrace: 0 };
+    await (await openCatalog({ ...config, databaseUrl: url })).close();
+    const role = `limited_${randomUUID().replaceAll('-', '')}`;
+    await onDatabase(url, `create role ${role} login password 'limited'`, ...(await documentedGrants(role)));
+    onTestFinished(async () => {
+      await onDatabase(url, `drop owned by ${role}`, `drop role ${role}`);
+    });
+    const limited = new URL(url);
+    [limited.username, limited.password] = [role, 'limited'];
+    const opened = await openCatalog({ ...config, databaseUrl: limited.href });
+    const { catalog, accounts, database, close, now } = opened;
+    try {
+      const { token } = await accounts.createToken('tester', now());
+      const accountId = (await accounts.grantOf(token))!.accountId;
+      const key = { id: randomUUID(), accountId };
+      await catalog.createDataset({ ...key, name: 'dogs', createdAt: now() });
+      let isHeard = false;
+      catalog.changes.onAnyChange((id) => {
+        if (id === key.id) isHeard = true;
+      });
+      expect(await installationSetting(database.query, 'link-key', () => 'secret')).toBe('secret');
+      expect(await catalog.deleteDataset(key, now())).toBe(true);
+      expect([isHeard, await catalog.trash.due(now())]).toEqual([true, []]);
+    } finally {
+      await close();
+    }
   });
 });

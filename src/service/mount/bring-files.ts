@@ -1,0 +1,267 @@
+import { createHash } from 'node:crypto';
+import { closeSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmod, constants, copyFile, link, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as wait } from 'node:timers/promises';
+import { withAnySignal } from '../../abort-signals.js';
+import { hasErrno } from '../../dataset/errors.js';
+import { mediaTypeOf } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { openRegularFile } from '../../storage/regular-file.js';
+import {
+  DatasetChanged,
+  type LocalSource,
+  MountError,
+  type MountFile,
+  type MountSource,
+  type PlacedFile,
+  type RemoteSource,
+} from './mount-source.js';
+
+/** Small files are held in memory, and requested together so that none of them costs a round trip of its own. */
+const MAX_SMALL_BYTES = 4 * 1024 * 1024;
+const MAX_TOGETHER = 256;
+const MAX_TOGETHER_BYTES = 16 * 1024 * 1024;
+
+/** To hash fewer bytes takes less time than to pass them to another thread. */
+const MIN_BYTES_FOR_THREAD = 16 * 1024;
+
+/** Consecutive connections that break without delivering a byte beyond those of the earlier ones. */
+const MAX_EMPTY_READS = 5;
+
+/** Before the connection after one that delivered bytes; twice as long after each that did not. */
+const FIRST_PAUSE_MS = 100;
+
+export interface BringOptions {
+  readonly source: MountSource;
+  /** Files or requests at a time. */
+  readonly concurrency: number;
+  /** Hard links instead of copies of images and videos of a local source; captions are always copied. */
+  readonly isHardLinked?: boolean;
+  readonly signal: AbortSignal;
+  /** Negative if bytes are discarded. */
+  readonly onBytes: (bytes: number) => void;
+  readonly onFile: (file: PlacedFile) => void;
+}
+
+/**
+ * Compares the bytes that are missing in folders with the free space of the disk of `root`, before any of them is fetched.
+ *
+ * @throws MountError `no_space`
+ */
+export async function requireSpace(
+  root: string,
+  folders: readonly { folder: string; files: readonly PlacedFile[] }[],
+): Promise<void> {
+  let missing = 0;
+  for (const { folder, files } of folders) {
+    for (const { mountedName, sizeBytes } of files) {
+      missing += Math.max(0, sizeBytes - (sizeOf(join(folder, mountedName)) ?? 0));
+    }
+  }
+  const { bavail, bsize } = await statfs(root);
+  const free = bavail * bsize;
+  if (missing <= free) return;
+  const [needed, available] = [missing, free].map((bytes) => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`);
+  const message = `The dataset does not fit on the disk of ${root}: it needs ${needed} more, and ${available} are free. Free some space and try again.`;
+  throw new MountError('no_space', message);
+}
+
+/**
+ * Brings files into a folder, each checked against its size and SHA-256. A file that is there already is left by an earlier
+ * attempt: it is completed over HTTP, and otherwise replaced. The first failure aborts all other requests.
+ *
+ * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the errors of the source; the system's errors; the signal's reason
+ */
+export async function bringFiles(folder: string, files: readonly PlacedFile[], options: BringOptions): Promise<void> {
+  const { source, concurrency, onFile } = options;
+  const failed = new AbortController();
+  const isTogether = ({ mountedName, sizeBytes }: PlacedFile) =>
+    source.kind === 'remote' && sizeBytes <= MAX_SMALL_BYTES && sizeOf(join(folder, mountedName)) === undefined;
+  const bringGroup = async (group: readonly PlacedFile[], signal: AbortSignal) => {
+    signal.throwIfAborted();
+    const missing = new Set(group);
+    if (source.kind === 'remote' && group.length > 1) {
+      await receiveTogether(folder, group, {
+        ...{ ...options, source, signal },
+        onFile: (file) => {
+          missing.delete(file);
+          onFile(file);
+        },
+      });
+    }
+    for (const file of missing) {
+      const path = join(folder, file.mountedName);
+      await (source.kind === 'local'
+        ? copyLocal(path, file, { ...options, source })
+        : receiveFile(path, file, { ...options, source, signal }));
+      onFile(file);
+    }
+  };
+  await forEachConcurrent(groupsOf(files, isTogether), concurrency, (group) =>
+    withAnySignal([options.signal, failed.signal], (signal) => bringGroup(group, signal)).catch((error) => {
+      failed.abort(error);
+      throw error;
+    }),
+  );
+}
+
+function* groupsOf(files: readonly PlacedFile[], isTogether: (file: PlacedFile) => boolean): Generator<PlacedFile[]> {
+  let group: PlacedFile[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    if (!isTogether(file)) {
+      yield [file];
+      continue;
+    }
+    if (group.length === MAX_TOGETHER || bytes + file.sizeBytes > MAX_TOGETHER_BYTES) {
+      yield group;
+      [group, bytes] = [[], 0];
+    }
+    group.push(file);
+    bytes += file.sizeBytes;
+  }
+  if (group.length > 0) yield group;
+}
+
+async function copyLocal(
+  path: string,
+  file: PlacedFile,
+  { source, isHardLinked, onBytes }: BringOptions & { source: LocalSource },
+): Promise<void> {
+  const { filename, sizeBytes, sha256 } = file;
+  const from = source.pathOf(file);
+  rmSync(path, { force: true });
+  try {
+    // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
+    if (isHardLinked && mediaTypeOf(filename)?.kind !== 'caption') await link(from, path);
+    else {
+      await copyFile(from, path, constants.COPYFILE_FICLONE);
+      // The mode of the stored file, which is copied too, may deny others to read.
+      await chmod(path, 0o666 & ~process.umask());
+    }
+    if (sizeOf(path) !== sizeBytes || (await sha256Of(path)) !== sha256) throw damaged(file);
+  } catch (error) {
+    // Only the stored file can be missing: the folder was created by this mount.
+    if (hasErrno(error, 'ENOENT')) throw await source.missing(file);
+    if (hasErrno(error, 'EIO', 'EISDIR')) throw damaged(file, error);
+    if (hasErrno(error, 'EXDEV', 'EPERM')) {
+      const message = `${JSON.stringify(filename)} can't be hard-linked, which needs the data and the mounted folder on one file system: ${(error as Error).message}`;
+      throw new MountError('cannot_link', message, { cause: error });
+    }
+    throw error;
+  }
+  onBytes(sizeBytes);
+}
+
+function damaged({ filename }: PlacedFile, cause?: unknown): MountError {
+  const message = `The bytes of ${JSON.stringify(filename)} in the store are damaged. Upload the file again.`;
+  return new MountError('damaged', message, { cause });
+}
+
+/** Receives as many of the files as the answer delivers intact. */
+async function receiveTogether(
+  folder: string,
+  files: readonly PlacedFile[],
+  { source, signal, onBytes, onFile }: BringOptions & { source: RemoteSource },
+): Promise<void> {
+  for await (const { file, bytes } of source.readTogether(files, signal)) {
+    if ((await sha256OfBytes(bytes)) !== file.sha256) continue;
+    // Synchronous: to pass these calls to Node's thread pool takes longer than the calls.
+    writeFileSync(join(folder, file.mountedName), bytes);
+    onBytes(bytes.length);
+    onFile(file);
+  }
+}
+
+type ReceiveOptions = BringOptions & { readonly source: RemoteSource };
+
+/**
+ * Downloads a file after the bytes of an earlier attempt, and checks its SHA-256.
+ *
+ * @throws MountError `damaged`; DatasetChanged; the errors of `read`; the signal's reason. Received bytes are kept.
+ */
+async function receiveFile(path: string, file: PlacedFile, options: ReceiveOptions): Promise<void> {
+  const earlier = lstatSync(path, { throwIfNoEntry: false });
+  // The other name of a hard link is a stored or a pulled file, which must not be appended to.
+  const isUsable = earlier?.isFile() && earlier.nlink === 1 && earlier.size <= file.sizeBytes;
+  if (!isUsable) rmSync(path, { recursive: true, force: true });
+  writeFileSync(path, '', { flag: 'a' });
+  await receiveRest(path, file, options);
+  if ((await sha256Of(path)) === file.sha256) return;
+  rmSync(path);
+  options.onBytes(-file.sizeBytes);
+  // The earlier attempt received another file of that name. Download all bytes again.
+  if (isUsable) return receiveFile(path, file, options);
+  const damage = `${file.filename} was received with another SHA-256 than the manifest says.`;
+  throw new MountError('damaged', `${damage} Try again, or upload the file again.`);
+}
+
+/** Reads until the file has its full size, over new connections with pauses between them if one breaks. */
+async function receiveRest(path: string, file: PlacedFile, options: ReceiveOptions): Promise<void> {
+  const { signal, onBytes } = options;
+  // A source without ranges sends all bytes again.
+  let mostBytes = sizeOf(path) ?? 0;
+  onBytes(mostBytes);
+  for (let emptyReads = 0; sizeOf(path) !== file.sizeBytes; ) {
+    try {
+      await receiveOnce(path, file, options);
+    } catch (error) {
+      signal.throwIfAborted();
+      // A broken body is a TypeError of fetch. Without any answer ("fetch failed"), `read` has retried already.
+      if (!(error instanceof TypeError) || error.message === 'fetch failed') throw error;
+      const received = sizeOf(path) ?? 0;
+      emptyReads = received > mostBytes ? 0 : emptyReads + 1;
+      if (emptyReads === MAX_EMPTY_READS) throw error;
+      mostBytes = Math.max(mostBytes, received);
+      await wait(FIRST_PAUSE_MS * 2 ** emptyReads, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+  }
+}
+
+/** @throws TypeError if the connection breaks; DatasetChanged; the errors of `read` */
+async function receiveOnce(path: string, file: PlacedFile, { source, signal, onBytes }: ReceiveOptions): Promise<void> {
+  const size = sizeOf(path) ?? 0;
+  const { from, body } = await source.read(file, size, signal);
+  if (from !== size && from !== 0) throw new DatasetChanged(`${file.filename} can't be read from byte ${size}`);
+  onBytes(from - size);
+  let end = from;
+  const output = openSync(path, from === 0 ? 'w' : 'a');
+  try {
+    for await (const chunk of body) {
+      end += chunk.length;
+      if (end > file.sizeBytes) throw new DatasetChanged(`${file.filename} has become longer`);
+      writeFileSync(output, chunk);
+      onBytes(chunk.length);
+    }
+  } finally {
+    closeSync(output);
+  }
+  if (end < file.sizeBytes) throw new TypeError('terminated');
+}
+
+/** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */
+export async function sha256Of(path: string): Promise<string> {
+  const stats = lstatSync(path);
+  if (stats.isFile() && stats.size <= MAX_SMALL_BYTES) return sha256OfBytes(readFileSync(path));
+  const hash = createHash('sha256');
+  const handle = await openRegularFile(path);
+  await pipeline(handle.createReadStream({ highWaterMark: 1024 * 1024 }), hash);
+  return hash.digest('hex');
+}
+
+/** Web Crypto hashes in Node's thread pool, so that all cores are used. */
+async function sha256OfBytes(bytes: Buffer): Promise<string> {
+  if (bytes.length < MIN_BYTES_FOR_THREAD) return createHash('sha256').update(bytes).digest('hex');
+  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex');
+}
+
+/** `undefined` if there is no file. */
+function sizeOf(path: string): number | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.size;
+}
+
+export function bytesOf(files: readonly MountFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
