@@ -1,5 +1,5 @@
 import { BASE_PATH } from '../../src/api/base-path.js';
-import { gatherCrowd } from '../../test/faults/crowd.js';
+import { gatherCrowd } from '../crowd.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { Connection, mustSucceed } from '../connection.js';

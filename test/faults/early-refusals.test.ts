@@ -1,17 +1,25 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
+import { MAX_DIRECT_BYTES } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
-import { whyNoHttpx } from '../harness/available.js';
+import { IS_ALL, whyNoHttpx } from '../harness/available.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
-import { formOf, headOf } from './raw-client.js';
+import { pourDirect, pourLink } from './pour.js';
+import { directHeaders, formOf, headOf, RawClient } from './raw-client.js';
+import { faultsOf, peakMegabytes, remainsIn } from './remains.js';
+
+/* Bodies that are refused before or while they are sent. */
 
 const MEGABYTE = 1_000_000;
-const SIZES = [1, 10, 30, 149].map((megabytes) => megabytes * MEGABYTE);
+const SIZES = (IS_ALL ? [1, 10, 30, 149] : [10]).map((megabytes) => megabytes * MEGABYTE);
+const TWO_GIGABYTES = 2_000_000_000;
+const MAX_MEMORY_MEGABYTES = 250;
+
+/** Bytes in flight when the server stops reading: the buffers of both kernels, and the lingering read. */
+const MAX_EXCESS_BYTES = 64 * MEGABYTE;
 
 interface Upload {
   readonly method: string;
@@ -30,15 +38,18 @@ beforeAll(async () => {
   id = await api.newDataset();
   exactLink = await api.link(id, 'exact.txt', 500 * MEGABYTE);
 });
-afterAll(() => discardServer(server));
-
-const multipart = 'multipart/form-data; boundary=between-the-parts';
+afterAll(async () => {
+  const end = { faults: faultsOf(server), remains: remainsIn(server.dataFolder), peak: peakMegabytes(server) };
+  await discardServer(server);
+  expect(end).toMatchObject({ faults: [], remains: { staged: [], strays: [], missing: [] } });
+  expect(end.peak).toBeLessThan(MAX_MEMORY_MEGABYTES);
+});
 
 /** Uploads that are refused before their body is read, by the status of the answer. */
 const REFUSED: Record<string, () => Upload> = {
-  '401 for a wrong token': () => direct('a.txt', { authorization: 'Bearer ty_wrong' }),
+  '401 for a wrong token': () => direct('a.txt', { Authorization: 'Bearer ty_wrong' }),
   '404 for a missing dataset': () => ({ ...direct('a.txt'), url: `${api.url}${BASE_PATH}/missing/upload` }),
-  '415 for a body that is no form': () => direct('a.txt', { 'content-type': 'text/plain' }),
+  '415 for a body that is no form': () => direct('a.txt', { 'Content-Type': 'text/plain' }),
   '415 for a type that is not accepted': () => direct('a.exe'),
   '422 for a name with a slash': () => direct('a/b.txt'),
   '403 for a forged link': () => ({
@@ -50,63 +61,52 @@ const REFUSED: Record<string, () => Upload> = {
 };
 
 function direct(filename: string, headers: Record<string, string> = {}): Upload {
-  const authorization = `Bearer ${api.token}`;
   return {
     method: 'POST',
     url: `${api.url}${BASE_PATH}/${id}/upload`,
-    headers: { authorization, 'content-type': multipart, ...headers },
+    headers: { ...directHeaders(api), ...headers },
     form: formOf(filename),
   };
 }
 
-function bodyBytes({ form }: Upload, bytes: number): number {
-  return bytes + (form === undefined ? 0 : form.head.length + form.tail.length);
+function* wholeBody({ form }: Upload, bytes: number): Generator<Uint8Array> {
+  if (form) yield Buffer.from(form.head);
+  yield* captionPieces(bytes);
+  if (form) yield Buffer.from(form.tail);
 }
 
 /** Sends the whole body before it reads a byte of the answer, as Python's httpx does. */
 async function sendFirst(upload: Upload, bytes: number): Promise<string> {
-  const url = new URL(upload.url);
-  const socket = connect(Number(url.port), url.hostname);
-  await once(socket, 'connect');
-  socket.pause();
-  const write = (piece: string | Uint8Array) =>
-    new Promise<void>((resolve, reject) => socket.write(piece, (error) => (error ? reject(error) : resolve())));
-  await write(headOf(upload.method, url, { ...upload.headers, 'content-length': bodyBytes(upload, bytes) }));
-  await write(upload.form?.head ?? '');
-  for (const piece of captionPieces(bytes)) await write(piece);
-  await write(upload.form?.tail ?? '');
-  let answer = '';
-  socket.on('data', (chunk) => {
-    answer += chunk;
-  });
-  socket.resume();
-  await once(socket, 'close');
-  return /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? answer;
-}
-
-function* wholeBody(upload: Upload, bytes: number): Generator<Uint8Array> {
-  if (upload.form) yield Buffer.from(upload.form.head);
-  yield* captionPieces(bytes);
-  if (upload.form) yield Buffer.from(upload.form.tail);
+  const client = await RawClient.open(upload.url);
+  client.pause();
+  const length = bytes + (upload.form === undefined ? 0 : upload.form.head.length + upload.form.tail.length);
+  await client.send(headOf(upload.method, new URL(upload.url), { ...upload.headers, 'Content-Length': length }));
+  for (const piece of wholeBody(upload, bytes)) await client.send(piece);
+  client.resume();
+  await client.closed();
+  return String(client.answer()?.status);
 }
 
 async function byFetch(upload: Upload, bytes: number): Promise<string> {
   const body = new Blob([...wholeBody(upload, bytes)] as Uint8Array<ArrayBuffer>[]);
-  const headers = { 'content-type': 'application/octet-stream', ...upload.headers };
+  const headers = { 'Content-Type': 'application/octet-stream', ...upload.headers };
   const response = await fetch(upload.url, { method: upload.method, headers, body });
   await response.json();
   return String(response.status);
 }
 
-async function byCurl({ method, url, headers, form }: Upload, bytes: number): Promise<string> {
-  const args = ['--silent', '--request', method, '--write-out', '%{http_code}', '--output', '/dev/null'];
-  for (const [name, value] of Object.entries(headers)) args.push('--header', `${name}: ${value}`);
-  const child = promisify(execFile)('curl', [...args, '--data-binary', '@-', url]);
-  const { stdin } = child.child;
-  // curl reads all of its input before it sends the first byte.
-  for (const piece of wholeBody({ method, url, headers, ...(form && { form }) }, bytes)) stdin?.write(piece);
-  stdin?.end();
-  return (await child).stdout;
+/** Gives the body to a program, which reads all of it before it sends the first byte. */
+async function byProgram(program: string, args: readonly string[], body: Iterable<Uint8Array>): Promise<string> {
+  const running = promisify(execFile)(program, args);
+  for (const piece of body) running.child.stdin?.write(piece);
+  running.child.stdin?.end();
+  return (await running).stdout;
+}
+
+function byCurl(upload: Upload, bytes: number): Promise<string> {
+  const headers = Object.entries(upload.headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]);
+  const args = ['--silent', '--request', upload.method, '--write-out', '%{http_code}', '--output', '/dev/null'];
+  return byProgram('curl', [...args, ...headers, '--data-binary', '@-', upload.url], wholeBody(upload, bytes));
 }
 
 const HTTPX = `
@@ -116,33 +116,65 @@ answer = httpx.request(upload["method"], upload["url"], headers=upload["headers"
 print(answer.json()["error_code"] // 1000, end="")
 `;
 
-async function byHttpx({ method, url, headers, form }: Upload, bytes: number): Promise<string> {
-  const child = promisify(execFile)('/usr/bin/python3', ['-c', HTTPX, JSON.stringify({ method, url, headers })]);
-  const { stdin } = child.child;
-  for (const piece of wholeBody({ method, url, headers, ...(form && { form }) }, bytes)) stdin?.write(piece);
-  stdin?.end();
-  return (await child).stdout;
+function byHttpx(upload: Upload, bytes: number): Promise<string> {
+  return byProgram('/usr/bin/python3', ['-c', HTTPX, JSON.stringify(upload)], wholeBody(upload, bytes));
 }
 
 const withoutHttpx = whyNoHttpx();
 if (withoutHttpx) console.warn(`httpx is left out: ${withoutHttpx}`);
 
-describe.each(Object.entries(REFUSED))('%s', (name, makeUpload) => {
-  const status = name.slice(0, 3);
-  const senders = {
-    'a client that sends everything first': sendFirst,
-    fetch: byFetch,
-    curl: byCurl,
-    ...(withoutHttpx === undefined && { httpx: byHttpx }),
-  };
+const SENDERS = {
+  'a client that sends everything first': sendFirst,
+  fetch: byFetch,
+  curl: byCurl,
+  ...(withoutHttpx === undefined && { httpx: byHttpx }),
+};
 
-  test.each(Object.entries(senders))('is received by %s, for every size', async (_, send) => {
-    const received = [];
-    for (const bytes of SIZES) received.push(await send(makeUpload(), bytes));
-    expect(received).toEqual(SIZES.map(() => status));
+describe.each(Object.entries(REFUSED))('%s', (name, makeUpload) => {
+  test.each(Object.entries(SENDERS))('is received by %s', async (_, send) => {
+    for (const bytes of SIZES) expect(await send(makeUpload(), bytes)).toBe(name.slice(0, 3));
+    expect((await api.status(id)).body).toMatchObject({ files: [], counts: { captions: 0 } });
   });
 });
 
-test('the service serves on, and nothing was stored', async () => {
+test('a direct upload of exactly the limit is stored, and one of a byte more is rejected', async () => {
+  const large = await api.newDataset();
+  expect(await pourDirect(api, large, 'limit.txt', { bytes: MAX_DIRECT_BYTES })).toMatchObject({
+    status: 200,
+    body: { size_bytes: 150_000_000, kind: 'caption' },
+  });
+  const { status, body } = await pourDirect(api, large, 'more.txt', { bytes: MAX_DIRECT_BYTES + 1 });
+  expect({ status, code: body.error_code }).toEqual({ status: 413, code: 413001 });
+  expect(body.error_message).toContain('get-upload-endpoint');
+  expect((await api.status(large)).body).toMatchObject({ files: [{ filename: 'limit.txt' }], counts: { pending: 0 } });
+});
+
+async function expectCutOff(form: string | ReturnType<typeof formOf>): Promise<void> {
+  const { status, body, bytesSent } = await pourDirect(api, id, form, { bytes: TWO_GIGABYTES, isChunked: true });
+  expect({ status, code: body.error_code }).toEqual({ status: 413, code: 413001 });
+  expect(body.error_message).toContain('get-upload-endpoint');
+  expect(bytesSent).toBeGreaterThan(MAX_DIRECT_BYTES);
+  expect(bytesSent).toBeLessThan(MAX_DIRECT_BYTES + MAX_EXCESS_BYTES);
   expect((await api.status(id)).body).toMatchObject({ files: [], counts: { captions: 0 } });
+}
+
+test('a body that does not say how long it is gets cut off at the limit, and its client reads why', () =>
+  expectCutOff('endless.txt'));
+test('and so does one that is not the file', { tags: ['long'] }, () =>
+  expectCutOff(formOf('endless.txt', { field: 'other' })),
+);
+
+test('a body that announces far more than the limit is hardly read at all', async () => {
+  const { status, bytesSent } = await pourDirect(api, id, 'huge.txt', { bytes: TWO_GIGABYTES });
+  expect(status).toBe(413);
+  expect(bytesSent).toBeLessThan(MAX_EXCESS_BYTES);
+});
+
+test.each([
+  ['more', TWO_GIGABYTES, 413001],
+  ['fewer', 400 * MEGABYTE, 422005],
+])('a PUT of %s bytes than reserved is rejected before they are read', async (_, bytes, code) => {
+  const { body, bytesSent } = await pourLink(exactLink, bytes);
+  expect(body.error_code).toBe(code);
+  expect(bytesSent).toBeLessThan(MAX_EXCESS_BYTES);
 });

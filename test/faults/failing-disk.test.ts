@@ -1,20 +1,16 @@
-import { spawnSync } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { Api, put } from '../harness/api.js';
-import { whyNoCompiler } from '../harness/available.js';
+import { IS_ALL, whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 import { contentOf } from './contents.js';
-import { Ledger } from './ledger.js';
-import { expectLedger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { builtLibrary } from './preload.js';
 import { seededRandom } from './random.js';
 import { faultsOf, isAlive } from './remains.js';
 
-const SOURCE = fileURLToPath(new URL('failing-disk.c', import.meta.url));
 const OPERATIONS = ['write', 'sync', 'sync-folder'];
 
 const LEFT_OUT = whyNoCompiler();
@@ -23,7 +19,6 @@ const LEFT_OUT = whyNoCompiler();
 const SETTINGS = { 'blob-grace-seconds': 0, 'lease-seconds': 1 };
 
 describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', () => {
-  let built: string;
   let library: string;
   let server: TestServer;
   let api: Api;
@@ -31,12 +26,8 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
   let link: string;
 
   beforeAll(async () => {
-    built = await temporaryFolder();
-    library = join(built, 'failing-disk.so');
-    const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl'], { encoding: 'utf8' });
-    expect(compiled.stderr).toBe('');
+    library = await builtLibrary('failing-disk.c');
   });
-  afterAll(() => rm(built, { recursive: true }));
 
   beforeEach(async () => {
     const dataFolder = await temporaryFolder();
@@ -102,7 +93,7 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
     const onAnswer = () => answers++;
     const load: MixedLoad = { api, datasetId, ledger, failures: [409, 503], isStopped: false, onAnswer };
     const working = Promise.all([1, 2, 3].map((client) => mixedClient(load, client, seededRandom(seed + client))));
-    for (let failure = 0; failure < 25; failure++) {
+    for (let failure = 0; failure < (IS_ALL ? 25 : 8); failure++) {
       const operation = OPERATIONS[Math.floor(random() * OPERATIONS.length)]!;
       await wait(random() * 100);
       await failing(operation);

@@ -39,8 +39,8 @@ const DECODE_SECONDS = 30;
 const GENEROUS = 2;
 
 const every = Object.values(FAMILIES).flatMap((family) => family.filter(({ isExtra }) => isExtra !== true));
-/** They take minutes, so `npm test` sends every ninth file, and `npm run test:all` sends all. */
-const STEP = IS_ALL ? 1 : 9;
+/** They take minutes, so `npm test` sends one of many, and `npm run test:all` sends all. */
+const STEP = IS_ALL ? 1 : 24;
 const files = every.filter((_, i) => i % STEP === 0);
 const selection = IS_ALL ? 'hostile file' : `hostile file of every ${STEP}`;
 
@@ -118,7 +118,7 @@ test(`each ${selection} gets its verdict and costs only itself`, async () => {
     expect(verdicts.filter(({ status }) => status === 422).length).toBeGreaterThan(20 / STEP);
 
     const { answers, slowestMs } = health.take();
-    expect(answers).toBeGreaterThan(100);
+    expect(answers).toBeGreaterThan(100 / STEP);
     const machineMs = control.loop.take().slowestMs;
     expect(slowestMs).toBeLessThanOrEqual(Math.max(MAX_HEALTH_MS, BUSY_FACTOR * idleHealth.slowestMs) + machineMs);
     expect(steady.failures).toEqual([]);

@@ -1,8 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type OpenCatalog, openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import { Api } from '../harness/api.js';
-import { whyNoPostgres, whyNoS3 } from '../harness/available.js';
+import { IS_ALL, whyNoPostgres, whyNoS3 } from '../harness/available.js';
 import { Balancer, type Try } from '../harness/balancer.js';
 import { type Gateway, startGateway, whyNoGateway } from '../harness/gateway.js';
 import { type Line, layLine } from '../harness/tcp-link.js';
@@ -10,8 +9,9 @@ import { type Network, openNetwork } from '../harness/network.js';
 import { onDatabase, type RunningPostgres, startPostgres } from '../harness/postgres.js';
 import { newPlace, s3Environment, type TestBucket } from '../harness/s3.js';
 import { eventually, newToken, startServer, type TestServer } from '../harness/server.js';
-import { expectAcknowledged, HEALED, unhealed } from './acknowledged.js';
-import { Load } from './load.js';
+import { HEALED, unhealed } from './killed/unhealed.js';
+import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { seededRandom } from './random.js';
 
 const SETTINGS = {
   'caption-grace-seconds': 0,
@@ -22,13 +22,29 @@ const SETTINGS = {
 };
 const WORKERS = 6;
 /** This many acknowledged requests show progress. */
-const SOME = 40;
+const SOME = IS_ALL ? 40 : 20;
 /** How long a client retries, and the time within which the service heals. */
 const PATIENCE_MS = 180_000;
 const DELAY_MS = 250;
 const OUTAGE_MS = 20_000;
 const MANY_PACKETS = 30;
 const LINES = ['postgres', 'store'] as const;
+
+/** Sends each request to one of the instances, and repeats it until it is answered. */
+class BalancedApi extends Api {
+  readonly #balancer: Balancer;
+
+  constructor(balancer: Balancer, token: string) {
+    super('', token);
+    this.#balancer = balancer;
+  }
+
+  override async raw(method: string, path: string, { body }: RequestInit = {}): Promise<Response> {
+    const decoded = typeof body === 'string' ? JSON.parse(body) : body;
+    const { status, body: bytes } = await this.#balancer.request(method, path, { body: decoded });
+    return new Response(bytes as Uint8Array<ArrayBuffer>, { status });
+  }
+}
 
 const leftOut = whyNoPostgres() ?? whyNoS3() ?? whyNoGateway();
 
@@ -43,9 +59,10 @@ describe.skipIf(leftOut !== undefined)(
     let databaseUrl: string;
     let env: Record<string, string>;
     let balancer: Balancer;
-    let load: Load;
+    const loads: (MixedLoad & { isStopped: boolean })[] = [];
+    let working: Promise<unknown>;
+    let acknowledged = 0;
     let token: string;
-    let metadata: OpenCatalog;
     const running: TestServer[] = [];
     const all: TestServer[] = [];
     /** Instances that the test has killed. */
@@ -62,6 +79,16 @@ describe.skipIf(leftOut !== undefined)(
       const server = await start();
       running[place] = server;
       balancer.instances[place] = server.url;
+    };
+    /** Waits until this many more requests are acknowledged. */
+    const progress = async (requests: number): Promise<void> => {
+      const goal = acknowledged + requests;
+      await Promise.race([eventually(() => acknowledged >= goal || undefined), working]);
+    };
+    /** Waits until every client has finished its current request. */
+    const stopLoad = async (): Promise<void> => {
+      for (const load of loads) load.isStopped = true;
+      await working;
     };
     /** The tries that clients made during some work. */
     const triesDuring = async (work: () => Promise<void>): Promise<readonly Try[]> => {
@@ -91,17 +118,29 @@ describe.skipIf(leftOut !== undefined)(
       env = { DATABASE_URL: direct.href, BLOBS_URL: bucket.url({ endpoint: `http://${host}:${lines.store.port}` }) };
       running.push(...(await Promise.all([start(), start()])));
       token = await newToken('', 'default', { DATABASE_URL: databaseUrl });
-      metadata = await openCatalog({ dataFolder: '', blobGrace: 0, databaseUrl });
       balancer = new Balancer(
         running.map(({ url }) => url),
         { token, patienceMs: PATIENCE_MS },
       );
-      load = new Load(balancer, { token, workers: WORKERS });
+      const api = new BalancedApi(balancer, token);
+      for (let i = 0; i < WORKERS; i++) {
+        const datasetId = await api.newDataset(`worker ${i}`);
+        const putLink = async (url: string, bytes: Buffer) => {
+          const { status } = await balancer.put(url, bytes);
+          const isPending = async () => (await api.status(datasetId)).body.counts.pending > 0;
+          if (status === 200) await eventually(async () => !(await isPending()) || undefined, PATIENCE_MS);
+          return { status, body: {} };
+        };
+        const onAnswer = () => acknowledged++;
+        loads.push({ api, datasetId, ledger: new Ledger(), isStopped: false, isRepeated: true, putLink, onAnswer });
+      }
+      working = Promise.all(loads.map((load, i) => mixedClient(load, i, seededRandom(i))));
+      // It is awaited when the load is stopped.
+      working.catch(() => {});
     });
 
     afterAll(async () => {
-      await load?.stop();
-      await metadata?.close();
+      await stopLoad().catch(() => {});
       for (const server of all) {
         if (server.process.exitCode === null && server.process.signalCode === null) await server.stop('SIGKILL');
         await rm(server.dataFolder, { recursive: true, force: true });
@@ -114,27 +153,30 @@ describe.skipIf(leftOut !== undefined)(
     });
 
     test('no request fails without a fault', async () => {
-      const tries = await triesDuring(() => load.progress(SOME));
+      const tries = await triesDuring(() => progress(SOME));
       expect(tries.filter(({ outcome }) => typeof outcome === 'string' || outcome >= 500)).toEqual([]);
     });
 
-    test('one of them is killed and another started, and then the other', async () => {
-      for (const [place, victim] of [...running.entries()]) {
-        killed.add(victim);
-        await victim.stop('SIGKILL');
-        await load.progress(SOME);
-        await startIn(place);
-        await load.progress(SOME);
-      }
+    test('one of them is killed and another started, and then the other, and no request to the survivor fails', async () => {
+      const tries = await triesDuring(async () => {
+        for (const [place, victim] of [...running.entries()]) {
+          killed.add(victim);
+          await victim.stop('SIGKILL');
+          await progress(SOME);
+          await startIn(place);
+          await progress(SOME);
+        }
+      });
+      expect(tries.filter(({ outcome }) => typeof outcome === 'number' && outcome >= 500)).toEqual([]);
     });
 
     test('a rolling restart loses no request', async () => {
       const tries = await triesDuring(async () => {
         for (const place of [0, 1]) {
           expect(await running[place]!.stop('SIGTERM')).toBe(0);
-          await load.progress(SOME);
+          await progress(SOME);
           await startIn(place);
-          await load.progress(SOME);
+          await progress(SOME);
         }
       });
       const isLost = ({ outcome }: Try) => (typeof outcome === 'string' ? outcome !== 'ECONNREFUSED' : outcome > 503);
@@ -146,10 +188,10 @@ describe.skipIf(leftOut !== undefined)(
       await postgres.stop();
       await eventually(() => refusedByInstances() > before + WORKERS || undefined);
       await postgres.start();
-      await load.progress(2 * SOME);
+      await progress(2 * SOME);
     });
 
-    test('the gateway is away for a while', async () => {
+    test('the gateway is away for a while', { tags: ['long'] }, async () => {
       const [since, byInstances, byStore] = [performance.now(), refusedByInstances(), refusedByStore()];
       const api = new Api(running[0]!.url, token);
       const id = await api.newDataset();
@@ -164,55 +206,60 @@ describe.skipIf(leftOut !== undefined)(
       await eventually(() => (refusedByInstances() > byInstances && refusedByStore() > byStore) || undefined);
       await gateway.start();
       expect([(await brought).status, (await sent).status]).toEqual([200, 200]);
-      await load.progress(2 * SOME);
+      await progress(2 * SOME);
     });
 
-    test.each(LINES)('the connection to the %s is slow', async (line) => {
+    test.each(LINES)('the connection to the %s is slow', { tags: ['long'] }, async (line) => {
       lines[line].delay(DELAY_MS);
-      const tries = await triesDuring(() => load.progress(SOME));
+      const tries = await triesDuring(() => progress(SOME));
       lines[line].delay(0);
       expect(tries.filter(({ outcome }) => typeof outcome === 'string' || outcome >= 500)).toEqual([]);
-      await load.progress(SOME);
+      await progress(SOME);
     });
 
-    test.for(LINES)('the connection to the %s loses every twentieth packet', async (line, { skip }) => {
-      if ('refusal' in network) return skip(network.refusal);
-      const { lose, lost, loseNothing } = network;
-      lose(5, [lines[line].port]);
-      await load.progress(SOME);
-      await eventually(() => lost() >= MANY_PACKETS || undefined, PATIENCE_MS);
-      loseNothing();
-      await load.progress(SOME);
-    });
+    test.for(LINES)(
+      'the connection to the %s loses every twentieth packet',
+      { tags: ['long'] },
+      async (line, { skip }) => {
+        if ('refusal' in network) return skip(network.refusal);
+        const { lose, lost, loseNothing } = network;
+        lose(5, [lines[line].port]);
+        await progress(SOME);
+        await eventually(() => lost() >= MANY_PACKETS || undefined, PATIENCE_MS);
+        loseNothing();
+        await progress(SOME);
+      },
+    );
 
-    test.for(LINES)('the connection to the %s silently drops everything', async (line, { skip }) => {
-      if ('refusal' in network) return skip(network.refusal);
-      const { lose, loseNothing } = network;
-      const before = refusedByInstances();
-      const id = await new Api(running[0]!.url, token).newDataset();
-      const form = new FormData();
-      form.append('file', new Blob(['bytes']), 'direct.txt');
-      lose(100, [lines[line].port]);
-      // Every worker may be waiting for uploads that went to the store, which no instance refuses.
-      const sent = balancer.request('POST', `/${id}/upload`, { body: form });
-      await eventually(() => refusedByInstances() > before || undefined, PATIENCE_MS).finally(loseNothing);
-      expect((await sent).status).toBe(200);
-      await load.progress(SOME);
-    });
+    test.for(LINES)(
+      'the connection to the %s silently drops everything',
+      { tags: ['long'] },
+      async (line, { skip }) => {
+        if ('refusal' in network) return skip(network.refusal);
+        const { lose, loseNothing } = network;
+        const before = refusedByInstances();
+        const id = await new Api(running[0]!.url, token).newDataset();
+        const form = new FormData();
+        form.append('file', new Blob(['bytes']), 'direct.txt');
+        lose(100, [lines[line].port]);
+        // Every worker may be waiting for uploads that went to the store, which no instance refuses.
+        const sent = balancer.request('POST', `/${id}/upload`, { body: form });
+        await eventually(() => refusedByInstances() > before || undefined, PATIENCE_MS).finally(loseNothing);
+        expect((await sent).status).toBe(200);
+        await progress(SOME);
+      },
+    );
 
     test('then every acknowledged state is there, and the service has healed by itself', async () => {
-      await load.stop();
+      await stopLoad();
       const at = { instances: running.map(({ url }) => url), databaseUrl, bucket };
       await eventually(async () => {
         const found = await unhealed(at);
         return JSON.stringify(found) === JSON.stringify(HEALED) || undefined;
       }, PATIENCE_MS).catch(async () => expect(await unhealed(at)).toEqual(HEALED));
-      await expectAcknowledged(
-        load.owed,
-        running.map(({ url }) => new Api(url, token)),
-        metadata,
-      );
-      expect(load.violations).toEqual([]);
+      for (const { url } of running) {
+        for (const { datasetId, ledger } of loads) await expectLedger(new Api(url, token), datasetId, ledger);
+      }
     });
 
     test('and no client saw a violation meanwhile', () => {

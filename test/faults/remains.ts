@@ -57,7 +57,7 @@ export function stagedBytes(dataFolder: string): number {
 export async function expectNothingAfterRestart(server: TestServer): Promise<void> {
   if (server.process.exitCode === null && server.process.signalCode === null) await server.stop();
   const { dataFolder } = server;
-  const next = await startServer({ 'blob-grace-seconds': 0 }, { dataFolder });
+  const next = await startServer({ 'blob-grace-seconds': 0, 'lease-seconds': 4 }, { dataFolder });
   try {
     await expect.poll(() => remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
   } finally {

@@ -9,7 +9,7 @@ Runs the tests that break disks, clocks, networks and processes, all of them or 
              the counts are right, and nothing is left over. With the NAME killed: each kind of change and each command by
              itself, N times with SIGKILL and a quarter as often with SIGTERM; prints how each kind ended
   --on postgres+s3
-             kills one of two instances on Postgres and S3, for the NAMEs crash and killed. The other one serves on
+             kills a server on Postgres and S3, for the NAMEs crash and killed
   --seed N   the seed that a failed run printed
 `;
 

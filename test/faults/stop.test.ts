@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { Agent, get as httpGet } from 'node:http';
-import { promisify } from 'node:util';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { Api } from '../harness/api.js';
 import { Balancer } from '../harness/balancer.js';
-import { COMMAND, discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { trainyard } from '../harness/command.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { contentOf, sha256 } from './contents.js';
 import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
@@ -54,62 +53,60 @@ async function uploadsInFlight(api: Api, id: string) {
   return { direct, linked };
 }
 
-test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s lets uploads finish, ends what waits, and turns the rest away',
-  async (signal) => {
-    server = await startServer(FOR_EVER);
-    const api = await server.api();
-    const id = await api.newDataset();
-    const { direct, linked } = await uploadsInFlight(api, id);
+test('SIGTERM lets uploads finish, ends what waits, and turns the rest away', async () => {
+  server = await startServer(FOR_EVER);
+  const api = await server.api();
+  const id = await api.newDataset();
+  const { direct, linked } = await uploadsInFlight(api, id);
 
-    const status = await RawClient.open(server.url);
-    await status.send(headOf('GET', urlOf(api, `/${id}/status?wait=60`), authorized(api)));
-    const events = await RawClient.open(server.url);
-    await events.send(headOf('GET', urlOf(api, `/${id}/events`), authorized(api)));
-    await eventually(() => (events.received.includes('event: dataset') ? true : undefined));
-    const idle = await RawClient.open(server.url);
-    await idle.send(headOf('GET', new URL(`${server.url}/healthz`), {}));
-    expect((await eventually(() => idle.answer())).status).toBe(200);
+  const status = await RawClient.open(server.url);
+  await status.send(headOf('GET', urlOf(api, `/${id}/status?wait=60`), authorized(api)));
+  const events = await RawClient.open(server.url);
+  await events.send(headOf('GET', urlOf(api, `/${id}/events`), authorized(api)));
+  await eventually(() => (events.received.includes('event: dataset') ? true : undefined));
+  const idle = await RawClient.open(server.url);
+  await idle.send(headOf('GET', new URL(`${server.url}/healthz`), {}));
+  expect((await eventually(() => idle.answer())).status).toBe(200);
+  const unused = await RawClient.open(server.url);
 
-    const { exitCode } = await stopping(signal);
-    expect(await eventually(() => status.answer())).toMatchObject({
+  const { exitCode } = await stopping('SIGTERM');
+  expect(await eventually(() => status.answer())).toMatchObject({
+    status: 200,
+    body: { status: 'UPLOADING', files: [] },
+  });
+  await events.closed();
+  expect(events.received).not.toContain('event: deleted');
+  await Promise.all([idle.closed(), unused.closed()]);
+  // The kernel resets a connection that arrives at the very moment when the server stops listening, or the server closes it.
+  const newcomer = await eventually(async () => {
+    const outcome = await fetch(`${server.url}/healthz`).then(
+      (response) => response.status,
+      (error) => error.cause.code,
+    );
+    return ['ECONNRESET', 'UND_ERR_SOCKET'].includes(outcome) ? undefined : outcome;
+  });
+  expect(['ECONNREFUSED', 503]).toContain(newcomer);
+  expect(server.process.exitCode).toBeNull();
+
+  await direct.send(tail);
+  await linked.send(caption.subarray(-1));
+  for (const [client, filename] of [
+    [direct, 'direct.txt'],
+    [linked, 'link.txt'],
+  ] as const) {
+    expect(await eventually(() => client.answer())).toMatchObject({
       status: 200,
-      body: { status: 'UPLOADING', files: [] },
+      body: { filename, sha256: sha256(caption) },
     });
-    await events.closed();
-    expect(events.received).not.toContain('event: deleted');
-    await idle.closed();
-    // The kernel resets a connection that arrives at the very moment when the server stops listening, or the server closes it.
-    const newcomer = await eventually(async () => {
-      const outcome = await fetch(`${server.url}/healthz`).then(
-        (response) => response.status,
-        (error) => error.cause.code,
-      );
-      return ['ECONNRESET', 'UND_ERR_SOCKET'].includes(outcome) ? undefined : outcome;
-    });
-    expect(['ECONNREFUSED', 503]).toContain(newcomer);
-    expect(server.process.exitCode).toBeNull();
+  }
+  // Their clients keep these connections open, which must not delay the server.
+  expect(await exitCode).toBe(0);
 
-    await direct.send(tail);
-    await linked.send(caption.subarray(-1));
-    for (const [client, filename] of [
-      [direct, 'direct.txt'],
-      [linked, 'link.txt'],
-    ] as const) {
-      expect(await eventually(() => client.answer())).toMatchObject({
-        status: 200,
-        body: { filename, sha256: sha256(caption) },
-      });
-    }
-    // Their clients keep these connections open, which must not delay the server.
-    expect(await exitCode).toBe(0);
-
-    const { dataFolder } = server;
-    expect(stagedIn(dataFolder)).toEqual([]);
-    server = await startServer({}, { dataFolder });
-    expect(await (await server.api()).filenames(id)).toEqual(['direct.txt', 'link.txt']);
-  },
-);
+  const { dataFolder } = server;
+  expect(stagedIn(dataFolder)).toEqual([]);
+  server = await startServer({}, { dataFolder });
+  expect(await (await server.api()).filenames(id)).toEqual(['direct.txt', 'link.txt']);
+});
 
 test('an upload that does not finish is cut off after the time for it, and its link can be used after the next start', async () => {
   server = await startServer({ ...FOR_EVER, 'stop-seconds': 1 });
@@ -152,54 +149,25 @@ test('a client that keeps its connection and asks again and again does not keep 
   expect([...seen].filter((answer) => ![200, 503, 'ECONNREFUSED', 'ECONNRESET'].includes(answer))).toEqual([]);
 });
 
-test('a connection that was opened in advance and never used does not keep the server', async () => {
-  server = await startServer(FOR_EVER);
-  const client = await RawClient.open(server.url);
-  expect(await (await stopping('SIGTERM')).exitCode).toBe(0);
-  await client.closed();
-});
-
-test('a connection that arrived while the server had no time is answered with 503', async () => {
-  server = await startServer(FOR_EVER);
-  const ask = async () => (await fetch(`${server.url}/healthz`, { headers: { Connection: 'close' } })).status;
-  await ask();
-  const exitCode = server.stop();
-  // The server refuses requests until none has arrived for 300 ms.
-  while ((await ask()) !== 503);
-  server.process.kill('SIGSTOP');
-  const client = await RawClient.open(server.url);
-  await client.send(headOf('GET', new URL(`${server.url}/healthz`), {}));
-  const suspendedAt = performance.now();
-  await eventually(() => performance.now() - suspendedAt > 400 || undefined);
-  server.process.kill('SIGCONT');
-  await client.closed();
-  expect(client.answer()?.status).toBe(503);
-  expect(await exitCode).toBe(0);
-});
-
 test('behind a load balancer that retries 503 at another instance, no request is lost', async () => {
   const other = await startServer();
   onTestFinished(() => discardServer(other));
-  const { token } = await other.api();
-  for (let round = 0; round < 3; round++) {
-    if (round > 0) await discardServer(server);
-    server = await startServer();
-    const balancer = new Balancer([server.url, other.url], { token, patienceMs: 0 });
-    let isOver = false;
-    const load = Array.from({ length: 12 }, async () => {
-      while (!isOver) await balancer.passOn('GET', '').catch(() => {});
-    });
-    const answers = () => balancer.tries.length;
-    await eventually(() => answers() > 50 || undefined);
-    expect(await server.stop()).toBe(0);
-    const before = answers();
-    await eventually(() => answers() > before + 50 || undefined);
-    isOver = true;
-    await Promise.all(load);
-    const outcomes = new Set(balancer.tries.map(({ outcome }) => outcome));
-    // The two instances share nothing, so each has its own token.
-    expect([...outcomes].filter((outcome) => ![200, 401, 503, 'ECONNREFUSED'].includes(outcome))).toEqual([]);
-  }
+  server = await startServer();
+  const balancer = new Balancer([server.url, other.url], { token: (await other.api()).token, patienceMs: 0 });
+  let isOver = false;
+  const load = Array.from({ length: 12 }, async () => {
+    while (!isOver) await balancer.passOn('GET', '').catch(() => {});
+  });
+  const answers = () => balancer.tries.length;
+  await eventually(() => answers() > 50 || undefined);
+  expect(await server.stop()).toBe(0);
+  const before = answers();
+  await eventually(() => answers() > before + 50 || undefined);
+  isOver = true;
+  await Promise.all(load);
+  const outcomes = new Set(balancer.tries.map(({ outcome }) => outcome));
+  // The two instances share nothing, so each has its own token.
+  expect([...outcomes].filter((outcome) => ![200, 401, 503, 'ECONNREFUSED'].includes(outcome))).toEqual([]);
 });
 
 test('a second signal does not wait', async () => {
@@ -211,23 +179,8 @@ test('a second signal does not wait', async () => {
   expect(await exitCode).toBe(1);
 });
 
-test('a folder is served by one process, and the other commands work beside it', async () => {
+test('a folder is served by one process', async () => {
   server = await startServer();
-  const { dataFolder } = server;
-  const run = (...args: string[]) => promisify(execFile)(process.execPath, [COMMAND, ...args, '--data', dataFolder]);
-  const second = await run('serve', '--port', '0').then(
-    () => ({ code: 0, stderr: '' }),
-    (error: { code: number; stderr: string }) => error,
-  );
-  expect(second.code).toBe(75);
-  expect(second.stderr).toContain(dataFolder);
-  expect((await run('token', 'list')).stdout).toContain('active');
-  expect((await run('token', 'create', '--account', 'studio')).stdout).not.toBe('');
-
-  const api = await server.api();
-  const id = await api.newDataset();
-  expect((await api.upload(id, 'still.txt', caption)).status).toBe(200);
-  await server.stop('SIGKILL');
-  server = await startServer({}, { dataFolder });
-  expect(await (await server.api()).filenames(id)).toEqual(['still.txt']);
+  const second = await trainyard(['serve', '--port', '0', '--data', server.dataFolder]);
+  expect([second.code, second.stderr]).toEqual([75, expect.stringContaining(server.dataFolder)]);
 });

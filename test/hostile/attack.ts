@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { mediaTypeOf } from '../../src/dataset/media.js';
-import { limitsOf } from '../../src/service/inspection/inspection-limits.js';
+import { limitsOf } from '../../src/service/inspection/limited-process.js';
 import type { Api } from '../harness/api.js';
 import type { TestServer } from '../harness/server.js';
 import { cpuSecondsOf } from './observers.js';

@@ -42,7 +42,8 @@ try {
     const send = () => sendFile(server, { api, id, filename }, path).catch((error: Error) => error);
     let verdict = await send();
     // On a busy machine, a check may take longer than an answer may. The file is then sent again, as the answer says.
-    for (let repeats = 0; repeats < 3 && 'status' in verdict && verdict.status === 503; repeats++) verdict = await send();
+    for (let repeats = 0; repeats < 3 && 'status' in verdict && verdict.status === 503; repeats++)
+      verdict = await send();
     const megabytes = memory.take();
     const fail = (fault: string) => failures.push(`${family}/${filename} ${fault}`);
     if (verdict instanceof Error) fail(`gets no verdict: ${verdict.message}`);

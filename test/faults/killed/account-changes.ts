@@ -1,12 +1,13 @@
 import type { WireNewShare, WireNewToken, WireTokenList } from '../../../src/api/account-schemas.js';
-import type { WireRevision } from '../../../src/api/history-schemas.js';
+import { BASE_PATH } from '../../../src/api/base-path.js';
 import type { WireLinkStates } from '../../../src/api/pair-schemas.js';
 import type { WireRecheck } from '../../../src/api/schemas.js';
 import type { WireDelivery, WireWebhook } from '../../../src/api/webhook-schemas.js';
 import { Api } from '../../harness/api.js';
 import { startReceiver } from '../../harness/receiver.js';
 import { eventually } from '../../harness/server.js';
-import { type Change, datasetWith, must, several } from './change.js';
+import { type Attempt, type Change, datasetWith, each, eachOf, must, several } from './change.js';
+import { revisionsOf } from './dataset-changes.js';
 
 const PAGE = { 'trainyard-page': '1' };
 
@@ -67,147 +68,104 @@ export const ACCOUNT_CHANGES: Readonly<Record<string, Change>> = {
       };
     },
   },
-  'the pin of a revision': {
-    operations: ['PUT /{id}/revisions/{number}/pin', 'DELETE /{id}/revisions/{number}/pin'],
-    prepare: async (first) => {
-      const ids = await several(() => datasetWith(first, ['a.jpg']));
-      return (api, round) =>
-        several(async (i) => {
-          const target = `/${ids[i]}/revisions/1/pin`;
-          const note = `round ${round}`;
-          const isPin = (i + round) % 2 === 0;
-          return {
-            act: () => (isPin ? api.json('PUT', target, { note }) : api.request('DELETE', target)),
-            read: async (now) => {
-              const { revisions } = must(
-                await now.request<{ revisions: WireRevision[] }>('GET', `/${ids[i]}/revisions`),
-              );
-              return revisions[0]?.pinned?.note ?? null;
-            },
-            after: isPin ? note : null,
-          };
-        });
+  'the pin of a revision': eachOf(
+    ['PUT /{id}/revisions/{number}/pin', 'DELETE /{id}/revisions/{number}/pin'],
+    (first) => datasetWith(first, ['a.jpg']),
+    async (id, { api, round, i }) => {
+      const target = `/${id}/revisions/1/pin`;
+      const note = `round ${round}`;
+      const isPin = (i + round) % 2 === 0;
+      return {
+        act: () => (isPin ? api.json('PUT', target, { note }) : api.request('DELETE', target)),
+        read: async (now) => (await revisionsOf(now, id))[0]?.pinned?.note ?? null,
+        after: isPin ? note : null,
+      };
     },
-  },
-  'a recheck': {
-    operations: ['POST /{id}/recheck'],
-    prepare: async () => (api) =>
-      several(async () => {
-        const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
-        return {
-          act: () => api.request('POST', `/${id}/recheck`),
-          // A recheck that has begun continues after the start.
-          read: (now) =>
-            eventually(async () => {
-              const { state, checked } = must(await now.request<WireRecheck>('GET', `/${id}/recheck`));
-              return state === 'running' ? undefined : { state, checked };
-            }),
-          after: { state: 'finished', checked: 3 },
-        };
-      }),
-  },
-  'a new token': {
-    operations: ['POST /tokens'],
-    prepare: async () => (api, round) =>
-      several(async (i) => {
-        const name = `token ${round} ${i}`;
-        return {
-          act: () => api.json('POST', '/tokens', { name }),
-          read: async (now, answer) => {
-            const works = answer === undefined || (await answers(now, (answer as WireNewToken).secret)) === 200;
-            return works ? listed(now, '/tokens', name) : 'a token that does not work';
-          },
-          after: 1,
-        };
-      }),
-  },
-  'the revocation of a token': {
-    operations: ['DELETE /tokens/{token_id}'],
-    prepare: async () => (api, round) =>
-      several(async (i) => {
-        const { id, secret } = await newToken(api, `revoked ${round} ${i}`);
-        const { cookie } = await signIn(new Api(api.url, secret));
-        return {
-          act: () => api.request('DELETE', `/tokens/${id}`),
-          read: async (now) => {
-            const session = await fetch(`${now.url}/prod/v1/trainers/datasets/account`, {
-              headers: { cookie, ...PAGE },
-            });
-            return [await answers(now, secret), session.status];
-          },
-          after: [401, 401],
-        };
-      }),
-  },
-  'a share link': {
-    operations: ['POST /{id}/shares'],
-    prepare: async (first) => {
-      const id = await first.newDataset();
-      return (api, round) =>
-        several(async (i) => {
-          const name = `share ${round} ${i}`;
-          return {
-            act: () => api.json('POST', `/${id}/shares`, { name }),
-            read: async (now, answer) => {
-              const secret = (answer as WireNewShare | undefined)?.secret;
-              const works = secret === undefined || (await new Api(now.url, secret).status(id)).status === 200;
-              return works ? listed(now, `/${id}/shares`, name) : 'a share link that does not work';
-            },
-            after: 1,
-          };
-        });
+  ),
+  'a recheck': each(['POST /{id}/recheck'], async ({ api }) => {
+    const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
+    return {
+      act: () => api.request('POST', `/${id}/recheck`),
+      // A recheck that has begun continues after the start.
+      read: (now) =>
+        eventually(async () => {
+          const { state, checked } = must(await now.request<WireRecheck>('GET', `/${id}/recheck`));
+          return state === 'running' ? undefined : { state, checked };
+        }),
+      after: { state: 'finished', checked: 3 },
+    };
+  }),
+  'a new token': each(['POST /tokens'], async ({ api, round, i }) => {
+    const name = `token ${round} ${i}`;
+    return {
+      act: () => api.json('POST', '/tokens', { name }),
+      read: async (now, answer) => {
+        const works = answer === undefined || (await answers(now, (answer as WireNewToken).secret)) === 200;
+        return works ? listed(now, '/tokens', name) : 'a token that does not work';
+      },
+      after: 1,
+    };
+  }),
+  'the revocation of a token': each(['DELETE /tokens/{token_id}'], async ({ api, round, i }) => {
+    const { id, secret } = await newToken(api, `revoked ${round} ${i}`);
+    const { cookie } = await signIn(new Api(api.url, secret));
+    return {
+      act: () => api.request('DELETE', `/tokens/${id}`),
+      read: async (now) => {
+        const session = await fetch(`${now.url}${BASE_PATH}/account`, { headers: { cookie, ...PAGE } });
+        return [await answers(now, secret), session.status];
+      },
+      after: [401, 401],
+    };
+  }),
+  'a share link': each(['POST /{id}/shares'], async ({ api, round, i }) => {
+    const id = await api.newDataset();
+    const name = `share ${round} ${i}`;
+    return {
+      act: () => api.json('POST', `/${id}/shares`, { name }),
+      read: async (now, answer) => {
+        const secret = (answer as WireNewShare | undefined)?.secret;
+        const works = secret === undefined || (await new Api(now.url, secret).status(id)).status === 200;
+        return works ? listed(now, `/${id}/shares`, name) : 'a share link that does not work';
+      },
+      after: 1,
+    };
+  }),
+  'the revocation of a share link': each(['DELETE /{id}/shares/{share_id}'], async ({ api }) => {
+    const id = await api.newDataset();
+    const share = must(await api.json<WireNewShare>('POST', `/${id}/shares`, {}));
+    return {
+      act: () => api.request('DELETE', `/${id}/shares/${share.id}`),
+      read: async (now) => (await new Api(now.url, share.secret).status(id)).status,
+      after: 401,
+    };
+  }),
+  'a sign-in and a sign-out': each(['POST /session', 'DELETE /session'], async ({ api, round, i }) => {
+    const { id, secret } = await newToken(api, `session ${round} ${i}`);
+    const own = new Api(api.url, secret);
+    const sessions = async (now: Api) =>
+      must(await new Api(now.url, secret).request<WireTokenList>('GET', '/tokens')).tokens.filter(
+        ({ kind, made_by }) => kind === 'session' && made_by === id,
+      ).length;
+    if (i % 2 === 0) return { act: () => signIn(own), read: sessions, after: (await sessions(api)) + 1 };
+    const { cookie } = await signIn(own);
+    const headers = { cookie, authorization: '', ...PAGE };
+    return {
+      act: () => api.request('DELETE', '/session', { headers }),
+      read: async (now) => (await now.raw('GET', '/account', { headers })).status,
+      after: 401,
+    };
+  }),
+  'a code to sign in with': each(['POST /session/codes'], async ({ api }) => ({
+    act: () => api.request('POST', '/session/codes'),
+    read: async (now, answer) => {
+      if (answer === undefined) return 'unknown';
+      const body = JSON.stringify({ code: (answer as { code: string }).code });
+      const headers = { 'content-type': 'application/json', ...PAGE };
+      return (await fetch(`${now.url}${BASE_PATH}/session`, { method: 'POST', headers, body })).status;
     },
-  },
-  'the revocation of a share link': {
-    operations: ['DELETE /{id}/shares/{share_id}'],
-    prepare: async (first) => {
-      const id = await first.newDataset();
-      return (api) =>
-        several(async () => {
-          const share = must(await api.json<WireNewShare>('POST', `/${id}/shares`, {}));
-          return {
-            act: () => api.request('DELETE', `/${id}/shares/${share.id}`),
-            read: async (now) => (await new Api(now.url, share.secret).status(id)).status,
-            after: 401,
-          };
-        });
-    },
-  },
-  'a sign-in and a sign-out': {
-    operations: ['POST /session', 'DELETE /session'],
-    prepare: async () => (api, round) =>
-      several(async (i) => {
-        const { id, secret } = await newToken(api, `session ${round} ${i}`);
-        const own = new Api(api.url, secret);
-        const sessions = async (now: Api) =>
-          must(await new Api(now.url, secret).request<WireTokenList>('GET', '/tokens')).tokens.filter(
-            ({ kind, made_by }) => kind === 'session' && made_by === id,
-          ).length;
-        if (i % 2 === 0) return { act: () => signIn(own), read: sessions, after: (await sessions(api)) + 1 };
-        const { cookie } = await signIn(own);
-        const headers = { cookie, authorization: '', ...PAGE };
-        return {
-          act: () => api.request('DELETE', '/session', { headers }),
-          read: async (now) => (await now.raw('GET', '/account', { headers })).status,
-          after: 401,
-        };
-      }),
-  },
-  'a code to sign in with': {
-    operations: ['POST /session/codes'],
-    prepare: async () => (api) =>
-      several(async () => ({
-        act: () => api.request('POST', '/session/codes'),
-        read: async (now, answer) => {
-          if (answer === undefined) return 'unknown';
-          const body = JSON.stringify({ code: (answer as { code: string }).code });
-          const headers = { 'content-type': 'application/json', ...PAGE };
-          return (await fetch(`${now.url}/prod/v1/trainers/datasets/session`, { method: 'POST', headers, body }))
-            .status;
-        },
-        after: 200,
-      })),
-  },
+    after: 200,
+  })),
   'a new webhook': {
     operations: ['POST /webhooks'],
     prepare: async () => async (api, round) => {
@@ -222,39 +180,27 @@ export const ACCOUNT_CHANGES: Readonly<Record<string, Change>> = {
       });
     },
   },
-  'a change of a webhook': {
-    operations: ['PATCH /webhooks/{webhook_id}'],
-    prepare: async () => async (api, round) => {
-      const ids = await newWebhooks(api);
-      const after = { url: `http://127.0.0.1:9/${round}`, enabled: false };
-      return ids.map((id) => ({
-        act: () => api.json('PATCH', `/webhooks/${id}`, after),
-        read: async (now) => {
-          const found = (await webhooksOf(now)).find((webhook) => webhook.id === id)!;
-          return { url: found.url, enabled: found.enabled };
-        },
-        after,
-      }));
-    },
-  },
-  'the deletion of a webhook': {
-    operations: ['DELETE /webhooks/{webhook_id}'],
-    prepare: async () => async (api) =>
-      (await newWebhooks(api)).map((id) => ({
-        act: () => api.request('DELETE', `/webhooks/${id}`),
-        read: async (now) => (await webhooksOf(now)).filter((webhook) => webhook.id === id).length,
-        after: 0,
-      })),
-  },
-  'a test of a webhook': {
-    operations: ['POST /webhooks/{webhook_id}/test'],
-    prepare: async () => async (api) =>
-      (await newWebhooks(api)).map((id) => ({
-        act: () => api.request('POST', `/webhooks/${id}/test`),
-        read: async (now) => (await deliveriesOf(now, id)).length,
-        after: 1,
-      })),
-  },
+  'a change of a webhook': eachWebhook('PATCH /webhooks/{webhook_id}', (id, api, round) => {
+    const after = { url: `http://127.0.0.1:9/${round}`, enabled: false };
+    return {
+      act: () => api.json('PATCH', `/webhooks/${id}`, after),
+      read: async (now) => {
+        const found = (await webhooksOf(now)).find((webhook) => webhook.id === id)!;
+        return { url: found.url, enabled: found.enabled };
+      },
+      after,
+    };
+  }),
+  'the deletion of a webhook': eachWebhook('DELETE /webhooks/{webhook_id}', (id, api) => ({
+    act: () => api.request('DELETE', `/webhooks/${id}`),
+    read: async (now) => (await webhooksOf(now)).filter((webhook) => webhook.id === id).length,
+    after: 0,
+  })),
+  'a test of a webhook': eachWebhook('POST /webhooks/{webhook_id}/test', (id, api) => ({
+    act: () => api.request('POST', `/webhooks/${id}/test`),
+    read: async (now) => (await deliveriesOf(now, id)).length,
+    after: 1,
+  })),
   'a delivery that is sent again': {
     operations: ['POST /webhooks/{webhook_id}/deliveries/{delivery_id}/resend'],
     prepare: async () => async (api) => {
@@ -273,3 +219,11 @@ export const ACCOUNT_CHANGES: Readonly<Record<string, Change>> = {
     },
   },
 };
+
+/** A change of each of the account's webhooks. */
+function eachWebhook(operation: string, make: (id: string, api: Api, round: number) => Attempt): Change {
+  return {
+    operations: [operation],
+    prepare: async () => async (api, round) => (await newWebhooks(api)).map((id) => make(id, api, round)),
+  };
+}

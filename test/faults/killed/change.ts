@@ -23,6 +23,37 @@ export interface Change {
 /** Changes of a round. */
 export const AT_ONCE = 6;
 
+interface Turn {
+  readonly api: Api;
+  readonly round: number;
+  readonly i: number;
+}
+
+/** A change that several clients make at once. */
+export function each(operations: readonly string[], make: (turn: Turn) => Promise<Attempt>): Change {
+  return { operations, prepare: async () => (api, round) => several((i) => make({ api, round, i })) };
+}
+
+/** The same, of something that is prepared once, before the first round. */
+export function eachOf<T>(
+  operations: readonly string[],
+  prepare: (api: Api, i: number) => Promise<T>,
+  make: (thing: T, turn: Turn) => Promise<Attempt>,
+): Change {
+  return {
+    operations,
+    prepare: async (first) => {
+      const things = await several((i) => prepare(first, i));
+      return (api, round) => several((i) => make(things[i]!, { api, round, i }));
+    },
+  };
+}
+
+/** One change in each round. */
+export function alone(operations: readonly string[], make: (api: Api, round: number) => Promise<Attempt>): Change {
+  return { operations, prepare: async () => async (api, round) => [await make(api, round)] };
+}
+
 export const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 export const several = <T>(make: (i: number) => Promise<T>): Promise<T[]> => Promise.all(range(AT_ONCE).map(make));
 

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { WireTokenList } from '../../../src/api/account-schemas.js';
 import type { Api } from '../../harness/api.js';
+import { IS_ALL } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { contentOf, sha256 } from '../contents.js';
-import { ABSENT } from '../ledger.js';
+import { ABSENT } from '../mixed-load.js';
 import { must, range } from './change.js';
 
 /** Where commands run: a server, and a folder of their own. */
@@ -34,7 +35,7 @@ export interface CommandRun {
 /** Prepares, and returns the run of each round. */
 export type KilledCommand = (scene: Scene) => Promise<(round: number) => Promise<CommandRun>>;
 
-const PAIRS = 40;
+const PAIRS = IS_ALL ? 40 : 12;
 const NAMES = range(PAIRS).flatMap((i) => [`${i}.jpg`, `${i}.txt`]);
 
 type Files = Record<string, string>;
@@ -142,31 +143,11 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
         isOnce: true,
       };
     },
-  'token revoke':
-    async ({ api, dataFolder }) =>
-    async () => {
-      const { id, secret } = must(await api.json<{ id: string; secret: string }>('POST', '/tokens', {}));
-      const headers = { authorization: `Bearer ${secret}` };
-      return {
-        args: ['token', 'revoke', id, '--data', dataFolder],
-        read: async () => (await api.raw('GET', '/account', { headers })).status,
-        after: 401,
-        isOnce: true,
-      };
-    },
   backup: async (scene) => {
     const { turn } = await alternating(scene, 'backed-up');
     const { dir } = await backUp(scene);
     return async (round) => {
       await turn(round);
-      const args = ['backup', dir, '--data', scene.dataFolder];
-      return { args, read: () => storedIn(dir), after: await storedIn(scene.dataFolder) };
-    };
-  },
-  'backup to a new folder': async (scene) => {
-    await alternating(scene, 'first-backup');
-    return async (round) => {
-      const dir = join(scene.folder, `backup-${round}`);
       const args = ['backup', dir, '--data', scene.dataFolder];
       return { args, read: () => storedIn(dir), after: await storedIn(scene.dataFolder) };
     };
@@ -194,14 +175,6 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
         code: 65,
         isPerFile: true,
       };
-    };
-  },
-  mount: async (scene) => {
-    const { turn } = await alternating(scene, 'mounted');
-    return async (round) => {
-      const after = await turn(round);
-      const args = ['mount', 'mounted', '--into', scene.folder];
-      return { args, env: remote(scene), read: () => filesIn(join(scene.folder, 'mounted')), after };
     };
   },
   pull: async (scene) => {

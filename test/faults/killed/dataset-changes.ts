@@ -1,11 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { WireRevision, WireRevisionWithFiles } from '../../../src/api/history-schemas.js';
 import { type Api, put } from '../../harness/api.js';
 import { contentOf, sha256 } from '../contents.js';
-import { ABSENT } from '../ledger.js';
-import { AT_ONCE, type Attempt, type Change, datasetWith, must, range, several } from './change.js';
+import { ABSENT } from '../mixed-load.js';
+import {
+  alone,
+  AT_ONCE,
+  type Attempt,
+  type Change,
+  datasetWith,
+  each,
+  eachOf,
+  must,
+  range,
+  several,
+} from './change.js';
 
-/** More rows than `MANY_ROWS`, so that the change is applied in a thread of its own. */
-const LARGE = 6000;
+const LARGE = 3000;
 const MAX_NAMES = 1000;
 
 type Files = Record<string, string>;
@@ -29,21 +40,30 @@ async function pendingOf(api: Api, id: string): Promise<Record<string, true>> {
   return Object.fromEntries(awaited.map(({ filename }) => [filename, true]));
 }
 
+/** The latest ones first. */
+export async function revisionsOf(api: Api, id: string): Promise<WireRevision[]> {
+  return must(await api.request<{ revisions: WireRevision[] }>('GET', `/${id}/revisions`)).revisions;
+}
+
+async function manifestOf(api: Api, id: string, number: number): Promise<Files> {
+  const { manifest } = must(await api.request<WireRevisionWithFiles>('GET', `/${id}/revisions/${number}`));
+  return Object.fromEntries(manifest.map((file) => [file.filename, file.sha256]));
+}
+
 /** The files of a dataset, and of its latest revision. */
 async function latestOf(api: Api, id: string): Promise<{ files: Files | string; latest: Files }> {
-  const { revisions } = must(await api.request<{ revisions: WireRevision[] }>('GET', `/${id}/revisions?limit=1`));
-  const target = `/${id}/revisions/${revisions[0]!.number}`;
-  const { manifest } = must(await api.request<WireRevisionWithFiles>('GET', target));
-  const latest = Object.fromEntries(manifest.map((file) => [file.filename, file.sha256]));
-  return { files: await filesOf(api, id), latest };
+  const [newest] = await revisionsOf(api, id);
+  return { files: await filesOf(api, id), latest: await manifestOf(api, id, newest!.number) };
 }
 
 const bulk = (change: string) => ({ 'content-type': 'application/json', 'trainyard-change': `bulk; ${change}` });
 
+const captionsBody = (names: readonly string[], text: string) =>
+  JSON.stringify({ captions: names.map((filename) => ({ filename, text: `${text} ${filename}` })) });
+
 async function saveCaptions(api: Api, id: string, { names, text }: { names: readonly string[]; text: string }) {
   for (let from = 0; from < names.length; from += MAX_NAMES) {
-    const captions = names.slice(from, from + MAX_NAMES).map((filename) => ({ filename, text: `${text} ${filename}` }));
-    const body = JSON.stringify({ captions });
+    const body = captionsBody(names.slice(from, from + MAX_NAMES), text);
     must(await api.request('PUT', `/${id}/captions`, { headers: bulk(text), body }));
   }
 }
@@ -79,214 +99,144 @@ const throughLink: Send = async (api, { id, filename }, bytes) => {
   return () => put(link, bytes);
 };
 
-/** Uploads of several sizes, up to a megabyte. */
+/** Uploads of several sizes, up to a megabyte; some of them replace a file. */
 const uploads =
-  (send: Send, nameOf: (i: number, round: number) => string): Change['prepare'] =>
+  (send: Send): Change['prepare'] =>
   async (first) => {
     const id = await first.newDataset();
     return (api, round) =>
       several(async (i) => {
-        const filename = nameOf(i, round);
+        const filename = i % 2 === 0 ? sameName(i) : `${round}_${i}.${i % 3 === 0 ? 'txt' : 'jpg'}`;
         const bytes = contentOf(filename, `${filename} ${round}`, i * 200_000);
         const act = await send(api, { id, filename }, bytes);
         return { act, read: (now) => shaOf(now, id, filename), after: sha256(bytes) };
       });
   };
-const newName = (i: number, round: number) => `${round}_${i}.${i % 3 === 0 ? 'txt' : 'jpg'}`;
 const sameName = (i: number) => `${i}.jpg`;
 
 export const DATASET_CHANGES: Readonly<Record<string, Change>> = {
-  'a direct upload': { operations: ['POST /{id}/upload'], prepare: uploads(direct, newName) },
-  'an upload through a link': { operations: ['PUT /uploads/{id}'], prepare: uploads(throughLink, newName) },
-  'an overwrite by a direct upload': { operations: [], prepare: uploads(direct, sameName) },
-  'an overwrite through a link': { operations: [], prepare: uploads(throughLink, sameName) },
-  'a batch of upload links': {
-    operations: ['POST /{id}/get-upload-endpoint'],
-    prepare: async () => (api) =>
-      several(async () => {
-        const id = await api.newDataset();
-        const sizes = Object.fromEntries(captionNames(MAX_NAMES).map((name) => [name, 1]));
-        return {
-          act: () => api.links(id, sizes),
-          read: async (now, answer) => {
-            const pending = await pendingOf(now, id);
-            if (answer === undefined) return pending;
-            const link = Object.values((answer as { uploads: Record<string, { upload_url: string }> }).uploads)[0]!;
-            return (await put(moved(link.upload_url, now), 'a')).status === 200 ? pending : 'a link that does not work';
-          },
-          after: Object.fromEntries(captionNames(MAX_NAMES).map((name) => [name, true])),
-          isPerFile: true,
-        };
-      }),
-  },
-  'the withdrawal of an upload': {
-    operations: ['DELETE /{id}/uploads/{filename}'],
-    prepare: async () => (api) =>
-      several(async () => {
-        const id = await api.newDataset();
-        await api.link(id, 'a.txt', 1);
-        const act = () => api.request('DELETE', `/${id}/uploads/a.txt`);
-        return { act, read: (now) => pendingOf(now, id), after: {} };
-      }),
-  },
-  'the withdrawal of many uploads': {
-    operations: ['DELETE /{id}/uploads'],
-    prepare: async () => (api) =>
-      several(async () => {
-        const id = await api.newDataset();
-        const filenames = captionNames(MAX_NAMES);
-        must(await api.links(id, Object.fromEntries(filenames.map((name) => [name, 1]))));
-        const act = () => api.json('DELETE', `/${id}/uploads`, { filenames });
-        return { act, read: (now) => pendingOf(now, id), after: {}, isPerFile: true };
-      }),
-  },
-  'an edit of a caption': {
-    operations: ['PUT /{id}/captions'],
-    prepare: async (first) => {
-      const id = await datasetWith(first, captionNames(AT_ONCE));
-      return (api, round) =>
-        several(async (i) => {
-          const [filename, text] = [`caption_${i}.txt`, `edit ${round}`];
-          const ifMatch = `"${await shaOf(api, id, filename)}"`;
-          return {
-            act: () => api.json('PUT', `/${id}/captions`, { captions: [{ filename, text, ifMatch }] }),
-            read: (now) => shaOf(now, id, filename),
-            after: sha256(Buffer.from(text)),
-          };
-        });
-    },
-  },
-  'a bulk change of captions': {
-    operations: [],
-    prepare: async (first) => {
-      const id = await first.newDataset();
-      const names = captionNames(MAX_NAMES);
-      await saveCaptions(first, id, { names, text: 'first' });
-      return async (api, round) => {
-        const text = `round ${round}`;
-        const captions = names.map((filename) => ({ filename, text: `${text} ${filename}` }));
-        return [
-          {
-            act: () => api.json('PUT', `/${id}/captions`, { captions }),
-            read: (now) => filesOf(now, id),
-            after: filesWith(names, text),
-            isPerFile: true,
-          },
-        ];
+  'a direct upload': { operations: ['POST /{id}/upload'], prepare: uploads(direct) },
+  'an upload through a link': { operations: ['PUT /uploads/{id}'], prepare: uploads(throughLink) },
+  'a batch of upload links': each(['POST /{id}/get-upload-endpoint'], async ({ api }) => {
+    const id = await api.newDataset();
+    const sizes = Object.fromEntries(captionNames(MAX_NAMES).map((name) => [name, 1]));
+    return {
+      act: () => api.links(id, sizes),
+      read: async (now, answer) => {
+        const pending = await pendingOf(now, id);
+        if (answer === undefined) return pending;
+        const link = Object.values((answer as { uploads: Record<string, { upload_url: string }> }).uploads)[0]!;
+        return (await put(moved(link.upload_url, now), 'a')).status === 200 ? pending : 'a link that does not work';
+      },
+      after: Object.fromEntries(captionNames(MAX_NAMES).map((name) => [name, true])),
+      isPerFile: true,
+    };
+  }),
+  'the withdrawal of an upload': each(['DELETE /{id}/uploads/{filename}'], async ({ api }) => {
+    const id = await api.newDataset();
+    await api.link(id, 'a.txt', 1);
+    const act = () => api.request('DELETE', `/${id}/uploads/a.txt`);
+    return { act, read: (now) => pendingOf(now, id), after: {} };
+  }),
+  'the withdrawal of many uploads': each(['DELETE /{id}/uploads'], async ({ api }) => {
+    const id = await api.newDataset();
+    const filenames = captionNames(MAX_NAMES);
+    must(await api.links(id, Object.fromEntries(filenames.map((name) => [name, 1]))));
+    const act = () => api.json('DELETE', `/${id}/uploads`, { filenames });
+    return { act, read: (now) => pendingOf(now, id), after: {}, isPerFile: true };
+  }),
+  'an edit of a caption': eachOf(
+    ['PUT /{id}/captions'],
+    (first, i) => datasetWith(first, [`${i}.txt`]),
+    async (id, { api, round, i }) => {
+      const [filename, text] = [`${i}.txt`, `edit ${round}`];
+      const ifMatch = `"${await shaOf(api, id, filename)}"`;
+      return {
+        act: () => api.json('PUT', `/${id}/captions`, { captions: [{ filename, text, ifMatch }] }),
+        read: (now) => shaOf(now, id, filename),
+        after: sha256(Buffer.from(text)),
       };
     },
-  },
+  ),
+  'a bulk change of captions': alone([], async (api, round) => {
+    const id = await api.newDataset();
+    const names = captionNames(MAX_NAMES);
+    await saveCaptions(api, id, { names, text: 'first' });
+    const first = filesWith(names, 'first');
+    const [body, headers] = [captionsBody(names, `round ${round}`), bulk('second')];
+    return {
+      act: () => api.request('PUT', `/${id}/captions`, { headers, body }),
+      read: async (now) => {
+        const { files, latest } = await latestOf(now, id);
+        // One revision at the most, which is what the dataset lists, beside the first one as it was.
+        if (!isDeepStrictEqual([files, await manifestOf(now, id, 1)], [latest, first])) return 'a torn history';
+        return (await revisionsOf(now, id)).length > 2 ? 'several revisions' : files;
+      },
+      after: filesWith(names, `round ${round}`),
+      isPerFile: true,
+    };
+  }),
   'the deletion of a file': {
     operations: ['DELETE /{id}/files/{filename}'],
     prepare: async () => async (api) => {
       const id = await datasetWith(api, range(AT_ONCE).map(sameName));
       return several(async (i) => ({
-        act: () => api.request('DELETE', `/${id}/files/${i}.jpg`),
-        read: (now) => shaOf(now, id, `${i}.jpg`),
+        act: () => api.request('DELETE', `/${id}/files/${sameName(i)}`),
+        read: (now) => shaOf(now, id, sameName(i)),
         after: ABSENT,
       }));
     },
   },
-  'the deletion of many files': {
-    operations: ['DELETE /{id}/files'],
-    prepare: async () => async (api) => {
-      const id = await api.newDataset();
-      const filenames = captionNames(MAX_NAMES);
-      await saveCaptions(api, id, { names: filenames, text: 'first' });
-      return [
-        {
-          act: () => api.json('DELETE', `/${id}/files`, { filenames }),
-          read: (now) => filesOf(now, id),
-          after: {},
-          isPerFile: true,
+  'the deletion of many files': alone(['DELETE /{id}/files'], async (api) => {
+    const id = await api.newDataset();
+    const filenames = captionNames(MAX_NAMES);
+    await saveCaptions(api, id, { names: filenames, text: 'first' });
+    const act = () => api.json('DELETE', `/${id}/files`, { filenames });
+    return { act, read: (now) => filesOf(now, id), after: {}, isPerFile: true };
+  }),
+  'the creation of a dataset': each(['POST '], async ({ api, round, i }) => {
+    const name = `created-${round}-${i}`;
+    return {
+      act: () => api.create(name),
+      read: async (now, answer) => {
+        const found = (await now.list(`?name=${name}`)).body.datasets;
+        const id = (answer as { id: string } | undefined)?.id ?? found[0]?.id;
+        return found.filter((dataset) => dataset.id === id).length;
+      },
+      after: 1,
+    };
+  }),
+  'a change of name and role': eachOf(
+    ['PATCH /{id}'],
+    (first, i) => first.newDataset(`renamed-${i}`),
+    async (id, { api, round, i }) => {
+      const after = { name: `renamed-${i}-${round}`, role: round % 2 === 0 ? 'control' : 'training' };
+      return {
+        act: () => api.json('PATCH', `/${id}`, after),
+        read: async (now) => {
+          const { name, role } = must(await now.status(id));
+          return { name, role };
         },
-      ];
-    },
-  },
-  'the creation of a dataset': {
-    operations: ['POST '],
-    prepare: async () => (api, round) =>
-      several(async (i) => {
-        const name = `created-${round}-${i}`;
-        return {
-          act: () => api.create(name),
-          read: async (now, answer) => {
-            const found = (await now.list(`?name=${name}`)).body.datasets;
-            const id = (answer as { id: string } | undefined)?.id ?? found[0]?.id;
-            return found.filter((dataset) => dataset.id === id).length;
-          },
-          after: 1,
-        };
-      }),
-  },
-  'a change of name and role': {
-    operations: ['PATCH /{id}'],
-    prepare: async (first) => {
-      const ids = await several((i) => first.newDataset(`renamed-${i}`));
-      return (api, round) =>
-        several(async (i) => {
-          const change = { name: `renamed-${i}-${round}`, role: round % 2 === 0 ? 'control' : 'training' };
-          return {
-            act: () => api.json('PATCH', `/${ids[i]}`, change),
-            read: async (now) => {
-              const { name, role } = must(await now.status(ids[i]!));
-              return { name, role };
-            },
-            after: change,
-          };
-        });
-    },
-  },
-  'the deletion of a dataset': {
-    operations: ['DELETE /{id}'],
-    prepare: async () => (api) =>
-      several(async () => {
-        const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
-        return { act: () => api.request('DELETE', `/${id}`), read: (now) => filesOf(now, id), after: ABSENT };
-      }),
-  },
-  [`the deletion of a dataset of ${LARGE} files`]: {
-    operations: [],
-    prepare: async () => {
-      let id: string | undefined;
-      return async (api) => {
-        if (id === undefined || (await filesOf(api, id)) === ABSENT) {
-          id = await api.newDataset();
-          await saveCaptions(api, id, { names: captionNames(LARGE), text: 'large' });
-        }
-        const target = id;
-        return [{ act: () => api.request('DELETE', `/${target}`), read: (now) => filesOf(now, target), after: ABSENT }];
+        after,
       };
     },
-  },
-  [`the restore of a revision of ${LARGE} files`]: {
-    operations: ['POST /{id}/revisions/{number}/restore'],
+  ),
+  'the deletion of a dataset': each(['DELETE /{id}'], async ({ api }) => {
+    const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
+    return { act: () => api.request('DELETE', `/${id}`), read: (now) => filesOf(now, id), after: ABSENT };
+  }),
+  [`the restore and the undo of a revision of ${LARGE} files`]: {
+    operations: ['POST /{id}/revisions/{number}/restore', 'POST /{id}/revisions/{number}/undo'],
     prepare: async (first) => {
-      const large = await twoRevisions(first);
-      return async (api) => {
-        const isFirst = Object.keys((await latestOf(api, large.id)).latest).length === LARGE;
-        const [number, files] = isFirst ? [2, large.second] : [1, large.first];
+      const { id, ...large } = await twoRevisions(first);
+      return async (api, round) => {
+        const [newest] = await revisionsOf(api, id);
+        const [number, files] = newest!.files === LARGE ? [2, large.second] : [1, large.first];
+        const act = round % 2 === 1 ? `${number}/restore` : `${newest!.number}/undo`;
         return [
           {
-            act: () => api.request('POST', `/${large.id}/revisions/${number}/restore`),
-            read: (now) => latestOf(now, large.id),
-            after: { files, latest: files },
-          },
-        ];
-      };
-    },
-  },
-  [`the undo of a revision of ${LARGE} files`]: {
-    operations: ['POST /{id}/revisions/{number}/undo'],
-    prepare: async (first) => {
-      const large = await twoRevisions(first);
-      return async (api) => {
-        const { revisions } = must(await api.request<{ revisions: WireRevision[] }>('GET', `/${large.id}/revisions`));
-        const files = revisions[0]!.files === LARGE ? large.second : large.first;
-        return [
-          {
-            act: () => api.request('POST', `/${large.id}/revisions/${revisions[0]!.number}/undo`),
-            read: (now) => latestOf(now, large.id),
+            act: () => api.request('POST', `/${id}/revisions/${act}`),
+            read: (now) => latestOf(now, id),
             after: { files, latest: files },
           },
         ];

@@ -1,7 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
 import { IS_ALL, whyNoCompiler } from '../../harness/available.js';
@@ -9,6 +6,7 @@ import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { builtLibrary } from '../preload.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { COMMANDS, type CommandRun } from './commands.js';
 import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
@@ -34,53 +32,55 @@ async function msOf(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAt;
 }
 
-test.each(Object.entries(COMMANDS))(
-  'trainyard %s that is killed at any moment has done its work, or none of it, and continues',
-  async (name, prepare) => {
-    const begins = await prepare({ api: await server.api(), dataFolder: server.dataFolder, folder: await newRoot() });
-    const usual = await begins(0);
-    const usualMs = await msOf(() => expectDone(usual));
-    // Until then a command has only loaded its program.
-    const startMs = await msOf(() => trainyard(['--version']));
-    const counts = { done: 0, ended: 0, interrupted: 0 };
-    for (const { number, signal, part } of roundsOf()) {
-      const run = await begins(number);
-      const before = await run.read();
-      const running = begin(run);
-      await wait(startMs + part * Math.max(0, usualMs - startMs));
-      if (signal === 'SIGKILL') await killGroup(running);
-      else running.process.kill(signal);
-      const ended = await running.ended;
-      const found = await run.read();
-      const isDone = ended.code === (run.code ?? 0);
-      if (isDone) expect(found).toEqual(run.after);
-      else expectBeforeOrAfter({ ...run, before, found });
-      counts[isDone ? 'done' : signal === 'SIGTERM' ? 'ended' : 'interrupted']++;
-      if (!run.isOnce || !isDeepStrictEqual(found, run.after)) await expectDone(run);
-      expect(remainsIn(server.dataFolder)).toEqual({ ...NOTHING_REMAINS, trash: expect.anything() });
-    }
-    expect(faultsOf(server)).toEqual([]);
-    expect(await findingsOf(server)).toEqual([]);
-    report(name, usualMs, counts);
-  },
-  600_000 + KILLS * 60_000,
-);
+for (const [name, prepare] of Object.entries(COMMANDS)) {
+  const options = { tags: ['backup', 'push'].includes(name) ? [] : ['long'], timeout: 600_000 + KILLS * 60_000 };
+  test(
+    `trainyard ${name} that is killed at any moment has done its work, or none of it, and continues`,
+    options,
+    async () => {
+      const begins = await prepare({ api: await server.api(), dataFolder: server.dataFolder, folder: await newRoot() });
+      const usual = await begins(0);
+      const usualMs = await msOf(() => expectDone(usual));
+      // Until then a command has only loaded its program.
+      const startMs = await msOf(() => trainyard(['--version']));
+      const counts = { done: 0, ended: 0, interrupted: 0 };
+      for (const { number, signal, part } of roundsOf()) {
+        const run = await begins(number);
+        const before = await run.read();
+        const running = begin(run);
+        await wait(startMs + part * Math.max(0, usualMs - startMs));
+        if (signal === 'SIGKILL') await killGroup(running);
+        else running.process.kill(signal);
+        const ended = await running.ended;
+        const found = await run.read();
+        const isDone = ended.code === (run.code ?? 0);
+        if (isDone) expect(found).toEqual(run.after);
+        else expectBeforeOrAfter({ ...run, before, found });
+        counts[isDone ? 'done' : signal === 'SIGTERM' ? 'ended' : 'interrupted']++;
+        if (!run.isOnce || !isDeepStrictEqual(found, run.after)) await expectDone(run);
+        expect(remainsIn(server.dataFolder)).toEqual({ ...NOTHING_REMAINS, trash: expect.anything() });
+      }
+      expect(faultsOf(server)).toEqual([]);
+      expect(await findingsOf(server)).toEqual([]);
+      report(name, usualMs, counts);
+    },
+  );
+}
 
-const SOURCE = fileURLToPath(new URL('killed-at.c', import.meta.url));
 const { login, restore, 'migrate-data': migrateData } = COMMANDS;
-/** So many are those of `login`, and those by which a copy creates the catalog; of others, one in ten. */
+/** So many are those of `login`, and those by which a copy creates the catalog; of others, one in ten. `npm test` takes one in three of `login`. */
 const FIRST_WRITES = 15;
 
-test.skipIf(whyNoCompiler() !== undefined).each(Object.entries({ login, restore, 'migrate-data': migrateData }))(
-  'trainyard %s that is killed right before one of its writes has done its work, or none of it, and continues',
-  async (_name, prepare) => {
+for (const [name, prepare] of Object.entries({ login, restore, 'migrate-data': migrateData })) {
+  const options = { tags: name === 'login' ? [] : ['long'], timeout: 1_800_000 };
+  const title = `trainyard ${name} that is killed right before one of its writes has done its work, or none of it, and continues`;
+  test.skipIf(whyNoCompiler() !== undefined)(title, options, async () => {
     const folder = await newRoot();
-    const library = join(await newRoot(), 'killed-at.so');
-    const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl'], { encoding: 'utf8' });
-    expect(compiled).toMatchObject({ status: 0, stderr: '' });
+    const library = await builtLibrary('killed/killed-at.c');
     const begins = await prepare!({ api: await server.api(), dataFolder: server.dataFolder, folder });
     let [kills, isDone] = [0, false];
-    for (let write = 1; !isDone && (IS_ALL || write <= FIRST_WRITES); write += write < FIRST_WRITES ? 1 : 10) {
+    const step = (write: number) => (IS_ALL ? (write < FIRST_WRITES ? 1 : 10) : 3);
+    for (let write = 1; !isDone; write += step(write)) {
       const run = await begins(kills);
       const before = await run.read();
       const env = { LD_PRELOAD: library, KILLED_BELOW: folder, KILLED_AT: String(write) };
@@ -93,6 +93,5 @@ test.skipIf(whyNoCompiler() !== undefined).each(Object.entries({ login, restore,
       if (!run.isOnce || !isDeepStrictEqual(found, run.after)) await expectDone(run);
     }
     expect(kills).toBeGreaterThan(0);
-  },
-  IS_ALL ? 1_800_000 : 600_000,
-);
+  });
+}

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
-import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { whyNoS3 } from '../harness/available.js';
-import { Follower } from '../harness/follower.js';
-import { type BreakingProxy, type Fault, startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { newWorld, type World } from '../harness/world.js';
-import { headOf, RawClient } from './raw-client.js';
+import { BASE_PATH } from '../../../src/api/base-path.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { whyNoS3 } from '../../harness/available.js';
+import { Follower } from '../../harness/follower.js';
+import { type BreakingProxy, type Fault, startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { newWorld, type World } from '../../harness/world.js';
+import { headOf, RawClient } from '../../faults/raw-client.js';
 
 const leftOut = whyNoS3();
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -120,35 +120,27 @@ describe.skipIf(leftOut !== undefined)(
       expect(error?.problems.map(({ message }) => message).join()).toContain('the store does not return it');
     });
 
-    test.each([
-      ['with damaged content', undefined, () => media.damaged.html()],
-      ['of which the store returns too few bytes', shortened, () => media.jpeg({ seed: 2 })],
-    ])(
-      'an overwrite %s is a warning about the file that stays, an event and a line of the log',
-      async (_, fault, make) => {
-        const { id, image } = await newPair();
-        const follower = new Follower(id, { instances: () => [server.url], token: api.token, first: 0 });
-        onTestFinished(() => follower.stop());
-        await follower.sees(({ status }) => status === 'READY');
-        const bytes = Buffer.from(await make());
-        if (fault !== undefined) readsWith(fault, Number.POSITIVE_INFINITY);
-        const url = await api.link(id, 'a.jpg', bytes.length);
-        await follower.sees(({ counts }) => counts.pending === 1);
-        expect((await fetch(url, { method: 'PUT', body: new Uint8Array(bytes) })).status).toBe(200);
-        await follower.sees(({ status, counts }) => status === 'READY' && counts.pending === 0);
-        const { body } = await api.status(id);
-        expect([body.status, body.files[0]?.sha256]).toEqual(['READY', sha256(image)]);
-        const warning = { code: 'REPLACEMENT_REJECTED', filename: 'a.jpg' };
-        expect(body.warnings).toEqual([expect.objectContaining(warning)]);
-        expect(body.files[0]?.warnings).toEqual([expect.objectContaining(warning)]);
-        expect(server.output()).toMatch(
-          new RegExp(`"dataset":"${id}".*rejected an upload through a link to the bucket: `),
-        );
-        // A good one replaces the file and its warning.
-        proxy.rule();
-        const { warnings, files } = await upload(id, 'a.jpg', await media.jpeg({ seed: 3 }));
-        expect([warnings, files.length]).toEqual([[], 2]);
-      },
-    );
+    test('an overwrite with damaged content is a warning about the file that stays, an event and a line of the log', async () => {
+      const { id, image } = await newPair();
+      const follower = new Follower(id, { instances: () => [server.url], token: api.token, first: 0 });
+      onTestFinished(() => follower.stop());
+      await follower.sees(({ status }) => status === 'READY');
+      const bytes = media.damaged.html();
+      const url = await api.link(id, 'a.jpg', bytes.length);
+      await follower.sees(({ counts }) => counts.pending === 1);
+      expect((await fetch(url, { method: 'PUT', body: new Uint8Array(bytes) })).status).toBe(200);
+      await follower.sees(({ status, counts }) => status === 'READY' && counts.pending === 0);
+      const { body } = await api.status(id);
+      expect([body.status, body.files[0]?.sha256]).toEqual(['READY', sha256(image)]);
+      const warning = { code: 'REPLACEMENT_REJECTED', filename: 'a.jpg' };
+      expect(body.warnings).toEqual([expect.objectContaining(warning)]);
+      expect(body.files[0]?.warnings).toEqual([expect.objectContaining(warning)]);
+      expect(server.output()).toMatch(
+        new RegExp(`"dataset":"${id}".*rejected an upload through a link to the bucket: `),
+      );
+      // A good one replaces the file and its warning.
+      const { warnings, files } = await upload(id, 'a.jpg', await media.jpeg({ seed: 3 }));
+      expect([warnings, files.length]).toEqual([[], 2]);
+    });
   },
 );

@@ -1,14 +1,14 @@
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
-import { TrainyardClient } from '../../src/client/client.js';
-import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { metricsOf } from '../harness/metrics.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
-import { flipBit, pathOfBytes } from '../harness/transferring.js';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BASE_PATH } from '../../../src/api/base-path.js';
+import { TrainyardClient } from '../../../src/client/client.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { metricsOf } from '../../harness/metrics.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { flipBit, pathOfBytes } from '../../harness/transferring.js';
 
 let server: TestServer;
 let api: Api;
@@ -45,36 +45,25 @@ async function becomeFolder(path: string): Promise<void> {
   await writeFile(join(path, 'other.txt'), 'not of the service');
 }
 
-describe.each(LOST)('a file that %s', (what, damage) => {
-  test('is answered with the reason, of the latest revision and of earlier ones', async () => {
-    const id = await api.newDataset();
-    const image = await media.png({ seed: what.length });
-    await api.upload(id, 'a.png', image);
-    await api.upload(id, 'a.txt', what);
-    for (const bytes of [image, what]) await damage(await pathOfBytes(server.dataFolder, bytes));
-    for (const path of ['a.png', 'a.txt', 'a.txt?revision=1', 'a.png/thumbnail', 'a.png/thumbnail?revision=1']) {
-      const { status, body } = await api.request('GET', `/${id}/files/${path}`);
-      expect([path, status, body.error_code]).toEqual([path, 409, 409003]);
-      expect(body.error_message).toMatch(/The bytes of a\.(png|txt) .*Upload the file again\./);
-    }
-  });
-
-  test('is compared without its text', async () => {
-    const id = await api.newDataset();
-    const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-    const text = `a dog that ${what}`;
-    await client.bulk.saveCaptions(id, [
-      { filename: 'a.txt', text },
-      { filename: 'b.txt', text: 'a sound dog' },
-    ]);
-    await damage(await pathOfBytes(server.dataFolder, text));
-    const { added, total } = await client.history.diff(id, { from: 0, to: 1 });
-    expect(total.added).toBe(2);
-    expect(added.map(({ filename, text }) => [filename, text])).toEqual([
-      ['a.txt', undefined],
-      ['b.txt', 'a sound dog'],
-    ]);
-  });
+test.each(LOST)('a file that %s is answered with the reason, and compared without its text', async (what, damage) => {
+  const id = await api.newDataset();
+  const image = await media.png({ seed: what.length });
+  await api.upload(id, 'a.png', image);
+  await api.upload(id, 'a.txt', what);
+  await api.upload(id, 'b.txt', 'a sound dog');
+  for (const bytes of [image, what]) await damage(await pathOfBytes(server.dataFolder, bytes));
+  for (const path of ['a.png', 'a.txt', 'a.txt?revision=1', 'a.png/thumbnail', 'a.png/thumbnail?revision=1']) {
+    const { status, body } = await api.request('GET', `/${id}/files/${path}`);
+    expect([path, status, body.error_code]).toEqual([path, 409, 409003]);
+    expect(body.error_message).toMatch(/The bytes of a\.(png|txt) .*Upload the file again\./);
+  }
+  const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  const { added } = await client.history.diff(id, { from: 0, to: 1 });
+  expect(added.map(({ filename, text }) => [filename, text])).toEqual([
+    ['a.png', undefined],
+    ['a.txt', undefined],
+    ['b.txt', 'a sound dog'],
+  ]);
 });
 
 /** The lines of the log about answers of a dataset that broke off. */
@@ -90,19 +79,20 @@ async function countOfReplaced(): Promise<number> {
   return Number(/^trainyard_error_responses_total\{error="bytes_replaced"\} (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
-describe.each([
-  ['zip archive', 'GET zip', (id: string) => api.raw('GET', `/${id}/zip`)],
-  [
-    'tar archive',
-    'POST archive',
-    (id: string) =>
-      api.raw('POST', `/${id}/archive`, {
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ filenames: ['a.txt', 'b.txt', 'c.txt'] }),
-      }),
-  ],
-])('a %s', (_, route, ask) => {
-  test.each(LOST)('with a file that %s breaks off before its announced end, and is logged', async (what, damage) => {
+const ARCHIVES = {
+  zip: (id: string) => api.raw('GET', `/${id}/zip`),
+  archive: (id: string) =>
+    api.raw('POST', `/${id}/archive`, {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ filenames: ['a.txt', 'b.txt', 'c.txt'] }),
+    }),
+};
+const [GONE] = LOST;
+
+test.each([...LOST.map((lost) => ['zip', ...lost] as const), ['archive', ...GONE] as const])(
+  'a %s with a file that %s breaks off before its announced end, and is logged',
+  async (path, what, damage) => {
+    const ask = ARCHIVES[path];
     const id = await api.newDataset();
     const countBefore = await countOfReplaced();
     // One that is read ahead, and one that is not.
@@ -117,16 +107,15 @@ describe.each([
       await expect(response.arrayBuffer()).rejects.toThrow();
     }
     const lines = await eventually(() => (brokenOff(id).length === 2 ? brokenOff(id) : undefined));
-    const [method, path] = route.split(' ');
-    const line = { level: 40, method, path: `${BASE_PATH}/${id}/${path}`, error: 'bytes_replaced' };
+    const line = { level: 40, path: `${BASE_PATH}/${id}/${path}`, error: 'bytes_replaced' };
     const err = expect.objectContaining({
       message: expect.stringMatching(/^The bytes of b\.txt in the store |^The bytes of b\.txt disappeared /),
     });
     expect(lines).toEqual([1, 2].map(() => expect.objectContaining({ ...line, err })));
     await eventually(async () => (await countOfReplaced()) === countBefore + 2 || undefined);
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
-  });
-});
+  },
+);
 
 test('of an answer that breaks off, neither a signature nor that a client left is in the log', async () => {
   const id = await api.newDataset();

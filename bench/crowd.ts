@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { BASE_PATH } from '../../src/api/base-path.js';
-import { type Api, put } from '../harness/api.js';
-import { captionPieces } from './contents.js';
-import { directHead, headOf } from './raw-client.js';
+import { BASE_PATH } from '../src/api/base-path.js';
+import { type Api, put } from '../test/harness/api.js';
+import { captionPieces } from '../test/faults/contents.js';
+import { directHead, headOf } from '../test/faults/raw-client.js';
 
 /** More than the kernel buffers of a connection hold. */
 const DOWNLOAD_BYTES = 12_000_000;

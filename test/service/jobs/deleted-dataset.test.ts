@@ -1,9 +1,9 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { Api } from '../harness/api.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
-import { NOTHING_REMAINS, remainsIn } from './remains.js';
+import { Api } from '../../harness/api.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { NOTHING_REMAINS, remainsIn } from '../../faults/remains.js';
 
 const SETTINGS = { 'blob-grace-seconds': 0, 'lease-seconds': 1 };
 
