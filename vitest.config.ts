@@ -35,6 +35,9 @@ const NOT_QUICK = [
 const [, , , apart] = COMBINATIONS;
 if (IS_ALL && apart?.leftOut) console.warn(`The tests on ${apart.name} are left out: ${apart.leftOut}`);
 
+/** One Postgres and one Ceph for all tests of a project that need them. */
+const BACK_ENDS = { globalSetup: ['test/harness/shared-postgres.ts', 'test/harness/shared-ceph.ts'] };
+
 /** A project that runs these files on SQLite and a folder. */
 const projectOf = (name: string, include: string[], options: object = {}) => ({
   extends: true as const,
@@ -43,7 +46,6 @@ const projectOf = (name: string, include: string[], options: object = {}) => ({
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/harness/shared-postgres.ts', 'test/harness/shared-ceph.ts'],
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     tags: [
       { name: 'long', description: 'Takes long and repeats a proof: `npm run test:all` runs it, `npm test` does not.' },
@@ -59,11 +61,12 @@ export default defineConfig({
       projectOf('rules', RULES, { isolate: false }),
       projectOf('page', PAGE, { globalSetup: ['test/harness/shared-site.ts'] }),
       projectOf('service', ['test/**/*.test.ts'], {
+        ...BACK_ENDS,
         exclude: [...RULES, ...PAGE, ...FAULTS, ...(IS_QUICK ? NOT_QUICK : [])],
       }),
-      projectOf('faults', FAULTS, { maxWorkers: 1, sequence: { groupOrder: 1 } }),
+      projectOf('faults', FAULTS, { ...BACK_ENDS, maxWorkers: 1, sequence: { groupOrder: 1 } }),
       ...(IS_ALL && apart?.leftOut === undefined
-        ? [projectOf('postgres+s3', API, { env: { TRAINYARD_TEST_COMBINATION: 'postgres+s3' } })]
+        ? [projectOf('postgres+s3', API, { ...BACK_ENDS, env: { TRAINYARD_TEST_COMBINATION: 'postgres+s3' } })]
         : []),
     ],
   },
