@@ -1,17 +1,20 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
+let client: TrainyardClient;
 let id: string;
 let image: Buffer;
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0 });
   api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   image = await media.jpeg({ width: 640, height: 400 });
 });
 afterAll(() => discardServer(server));
@@ -132,13 +135,6 @@ describe('a thumbnail', () => {
       expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404004 })]);
     }
   });
-
-  test('follows the file when it is replaced', async () => {
-    await get('dog%201.jpg/thumbnail');
-    await api.upload(id, 'dog 1.jpg', await media.jpeg({ width: 100, height: 300 }));
-    const bytes = Buffer.from(await (await get('dog%201.jpg/thumbnail')).arrayBuffer());
-    expect(await sharp(bytes).metadata()).toMatchObject({ width: 100, height: 300 });
-  });
 });
 
 describe('removing a file', () => {
@@ -146,15 +142,11 @@ describe('removing a file', () => {
     const { status, body } = await api.request('DELETE', `/${id}/files/dog%201.jpg`);
     expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true, revision: expect.any(Number) }]);
     expect((await get('dog%201.jpg')).status).toBe(404);
+    expect((await api.request('DELETE', `/${id}/files/dog%201.jpg`)).body.error_code).toBe(404002);
     const after = await api.status(id);
     expect(after.body).toMatchObject({ status: 'FAILED', error: { code: 'NO_MEDIA' } });
     await api.upload(id, 'dog 1.jpg', image);
     expect((await api.status(id)).body.status).toBe('READY');
-  });
-
-  test('of an unknown name is 404', async () => {
-    const { status, body } = await api.request('DELETE', `/${id}/files/cat.jpg`);
-    expect([status, body.error_code]).toEqual([404, 404002]);
   });
 
   test('removes a rejected and a pending upload of that name', async () => {
@@ -195,5 +187,58 @@ describe('the manifest', () => {
     expect((await api.manifest(twin)).body.digest).not.toBe(digest);
     await api.upload(twin, 'cat.jpg', image);
     expect((await api.manifest(twin)).body).not.toHaveProperty('digest');
+  });
+});
+
+describe('pages of files', () => {
+  let paged: string;
+  beforeAll(async () => {
+    const many = await api.newDataset();
+    for (const [i, stem] of ['b', 'caf\u00e9', 'a', 'd'].entries()) {
+      await api.upload(many, `${stem}.jpg`, await media.jpeg({ seed: i }));
+      await api.upload(many, `${stem}.txt`, `a ${stem}`);
+    }
+    paged = many;
+  });
+
+  const namesOf = ({ files }: { files: { filename: string }[] }) => files.map(({ filename }) => filename);
+
+  test('are sorted by name and equal to those of the status', async () => {
+    const first = await client.files(paged, { limit: 3, kind: 'image' });
+    expect(namesOf(first)).toEqual(['a.jpg', 'b.jpg', 'caf\u00e9.jpg']);
+    expect(first.next_after).toBe('caf\u00e9.jpg');
+    const { files } = await client.status(paged);
+    expect(first.files[0]).toEqual(files.find(({ filename }) => filename === 'a.jpg'));
+    const second = await client.files(paged, { limit: 3, kind: 'image', after: first.next_after! });
+    expect([namesOf(second), second.next_after]).toEqual([['d.jpg'], null]);
+  });
+
+  test('a last page may be exactly full', async () => {
+    const { files, next_after } = await client.files(paged, { limit: 8 });
+    expect([files.length, next_after]).toEqual([8, null]);
+    expect(await client.files(paged, { limit: 1, kind: 'video' })).toEqual({ files: [], next_after: null });
+    expect(await client.files(await api.newDataset(), { limit: 1 })).toEqual({ files: [], next_after: null });
+  });
+
+  test('a page begins after any name, in any Unicode form', async () => {
+    expect(namesOf(await client.files(paged, { limit: 2, after: 'b.a' }))).toEqual(['b.jpg', 'b.txt']);
+    expect(namesOf(await client.files(paged, { limit: 1, after: 'cafe\u0301.jpg' }))).toEqual(['caf\u00e9.txt']);
+  });
+
+  test.each([
+    'limit=0',
+    'limit=1001',
+    'limit=x',
+    'limit=1.5',
+    'kind=',
+    'kind=sound',
+    'after=a&after=b',
+    `after=${'x'.repeat(1025)}`,
+  ])('rejects %s with 422', async (query) => {
+    expect((await api.request('GET', `/${paged}/files?${query}`)).status).toBe(422);
+  });
+
+  test.each(['%00', '%ed%a0%80', 'x'.repeat(1024), ''])('accepts %s as a name', async (after) => {
+    expect((await api.request('GET', `/${paged}/files?after=${after}`)).status).toBe(200);
   });
 });

@@ -92,20 +92,13 @@ describe('revisions', () => {
   test('have the digest of their files, also if it is computed later than that of a newer one', async () => {
     const digests: (string | undefined)[] = [];
     await change('start').upload(id, 'a.png', new Blob([image as Uint8Array<ArrayBuffer>]));
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 6; i++) {
       await save(`edit-${i}`, { 'a.txt': `text ${i}`, ...(i % 3 === 0 && { [`${i}.txt`]: 'an orphan' }) });
       digests.push((await api.status(id)).body.digest);
-      if (i === 5) await client.history.revisions(id, { limit: 2 });
+      if (i === 2) await client.history.revisions(id, { limit: 2 });
     }
     const found = (await revisions()).toReversed().slice(1);
     expect(found.map(({ digest }) => digest)).toEqual(digests);
-  });
-
-  test('that are not fit to train on say so', async () => {
-    await save('captions', { 'a.txt': 'a dog' });
-    await change('media').upload(id, 'a.png', new Blob([image as Uint8Array<ArrayBuffer>]));
-    expect((await revisions()).map(({ ready }) => ready)).toEqual([true, false]);
-    expect(await client.manifest(id, { revision: 1 })).toMatchObject({ status: 'FAILED', revision: 1 });
   });
 
   test('can be compared, in both directions and with nothing, with the texts of captions', async () => {
@@ -151,8 +144,7 @@ describe('revisions', () => {
 
   test('that are not there are answered with those that are', async () => {
     await threeRevisions();
-    const calls = [
-      () => client.history.revision(id, 9),
+    for (const call of [
       () => client.history.diff(id, { from: 1, to: 9 }),
       () => client.history.restore(id, 9),
       () => client.history.undo(id, 9),
@@ -160,22 +152,14 @@ describe('revisions', () => {
       () => client.manifest(id, { revision: 9 }),
       () => client.manifest(id, { digest: '0'.repeat(64) }),
       () => client.file(id, 'a.txt', { revision: 9 }),
-      () => fetchZip(9),
-    ];
-    for (const call of calls) {
+    ]) {
       await expect(call()).rejects.toMatchObject({
         code: 'revision_not_found',
         message: expect.stringContaining('Kept are 1 to 3'),
       });
     }
+    expect((await api.request('GET', `/${id}/zip?revision=9`)).body).toMatchObject({ error_code: 404007 });
   });
-
-  const fetchZip = async (revision: number) => {
-    const { body } = await api.request<object>('GET', `/${id}/zip?revision=${revision}`);
-    throw Object.assign(new Error(body.error_message), {
-      code: body.error_code === 404007 ? 'revision_not_found' : '',
-    });
-  };
 });
 
 describe('a restore', () => {
@@ -208,30 +192,6 @@ describe('a restore', () => {
     const { status } = await fetch(link, { method: 'PUT', body: 'later' });
     expect([status, await textsOf()]).toEqual([200, { 'a.txt': 'later' }]);
   });
-
-  test('during uploads and edits loses none of their texts', async () => {
-    await threeRevisions();
-    const saved = new Set(['a dog', 'a dog, running', 'a cat']);
-    const edit = async (name: string) => {
-      for (let i = 0; i < 8; i++) {
-        const text = `${name} ${i}`;
-        const [answer] = await save(`${name}-${i}`, { [`${name}.txt`]: text });
-        if (answer?.saved) saved.add(text);
-      }
-    };
-    const restore = async () => {
-      for (let i = 0; i < 6; i++) await client.history.restore(id, 1 + (i % 3));
-    };
-    await Promise.all([edit('a'), edit('b'), edit('c'), restore()]);
-    const found = new Set<string>();
-    for (const { number } of (await client.history.revisions(id, { limit: 100 })).revisions) {
-      const { manifest } = await client.history.revision(id, number);
-      const names = manifest.map(({ filename }) => filename).filter((name) => name.endsWith('.txt'));
-      if (names.length === 0) continue;
-      for (const { text } of await client.bulk.captions(id, names, { revision: number })) found.add(text ?? '');
-    }
-    expect([...saved].filter((text) => !found.has(text))).toEqual([]);
-  });
 });
 
 describe('an undo', () => {
@@ -257,7 +217,7 @@ describe('an undo', () => {
 });
 
 describe('a pin', () => {
-  test.each(['half a surrogate pair: \ud83d', '\udca9 the other half', 'a\0b'])(
+  test.each(['\udca9 half of a surrogate pair', 'a\0b'])(
     'has no note %j, which not every database can hold',
     async (note) => {
       await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'a dog' }]);
