@@ -145,6 +145,8 @@ describe('bulk changes', () => {
       { filename: 'missing.txt', deleted: false },
     ]);
     expect(await api.filenames(id)).toEqual([kept]);
+    // Each caption of a request might put a listener on its signal.
+    expect(server.output()).not.toContain('MaxListenersExceededWarning');
   });
 
   test('with a name twice, another file than a caption, or invalid Unicode save nothing', async () => {

@@ -16,10 +16,8 @@ import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { catalogs, onEach, openDisk } from '../../harness/backends.js';
-import { findingsOf } from '../../harness/checking.js';
 import { Gate, untilLockWait } from '../../harness/paused-database.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
-import { discardServer, startServer } from '../../harness/server.js';
 
 const NEW = { ifNoneMatch: '*' } as const;
 
@@ -179,14 +177,4 @@ describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response fro
     await service.emptyTrash();
     expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
   });
-});
-
-test('captions that a server refuses leave nothing that a verification finds', async () => {
-  const server = await startServer({ 'account-bytes': 100 });
-  onTestFinished(() => discardServer(server));
-  const api = await server.api();
-  const texts = captions.map(({ filename, text }) => ({ filename, text }));
-  const { status } = await api.json('PUT', `/${await api.newDataset()}/captions`, { captions: texts });
-  expect(status).toBe(507);
-  expect(await findingsOf(server)).toEqual([]);
 });
