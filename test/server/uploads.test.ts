@@ -100,28 +100,13 @@ describe('a direct upload', () => {
   });
 
   test.each([
-    ['../a.txt', 422, 'slash'],
-    ['.a.txt', 422, 'begins with a dot'],
-    ['', 422, 'is empty'],
-    ['a\u0001.txt', 422, 'control character'],
-    [`${'é'.repeat(126)}.txt`, 422, 'is 256 bytes long'],
-    ['a.exe', 415, 'is not an image, video or caption by its extension'],
-  ])('rejects the filename %j with %i', async (filename, status, reason) => {
-    const id = await api.newDataset();
-    const response = await rawForm(id, `form-data; name="file"; filename="${filename}"`);
-    const body = (await response.json()) as { error_message: string };
-    expect([response.status, body.error_message]).toEqual([status, expect.stringContaining(reason)]);
-    expect((await api.status(id)).body.status).toBe('DRAFT');
-  });
-
-  test.each([
-    ['not multipart', 'application/json', '{}', 415],
-    ['no part named file', 'multipart/form-data; boundary=B', form('form-data; name="other"; filename="a.txt"'), 422],
+    ['another type', 'application/json', '{}', 415],
     ['two files', 'multipart/form-data; boundary=B', form(FILE).replace('--B--', form(FILE)), 422],
+    ['an unknown extension', 'multipart/form-data; boundary=B', form(FILE.replace('a.txt', 'a.exe')), 415],
+    ['a path', 'multipart/form-data; boundary=B', form(FILE.replace('a.txt', '../a.txt')), 422],
   ])('with %s is rejected and stores nothing', async (_, type, body, status) => {
     const id = await api.newDataset();
-    const headers = { 'content-type': type };
-    const answer = await api.request('POST', `/${id}/upload`, { body: Buffer.from(body), headers });
+    const answer = await api.request('POST', `/${id}/upload`, { body, headers: { 'content-type': type } });
     expect([answer.status, answer.body.error_code]).toEqual([status, expect.any(Number)]);
     expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [] });
   });
