@@ -69,16 +69,6 @@ describe('create', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => api.create('raced')));
     expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array(7).fill(409)]);
   });
-
-  test.each([
-    ['{"name":', 422, 'not valid JSON'],
-    ['{"name":5}', 422, 'name: '],
-  ])('rejects the body %s with %i', async (body, status, reason) => {
-    const answer = await api.request('POST', '', { body, headers: { 'content-type': 'application/json' } });
-    expect(answer.status).toBe(status);
-    expect(answer.body.error_message).toContain(reason);
-    if (reason === 'name: ') expect(answer.body.detail).toEqual([{ path: 'name', message: expect.any(String) }]);
-  });
 });
 
 describe('list', () => {
@@ -133,19 +123,9 @@ describe('delete', () => {
 });
 
 describe('accounts', () => {
-  test("an account can't see another's datasets, and may use their names", async () => {
-    const [mine, theirs] = [await server.api('alice'), await server.api('bob')];
-    await mine.newDataset('secret');
-    expect((await theirs.list()).body.datasets).toEqual([]);
-    expect((await theirs.create('secret')).status).toBe(200);
-  });
-
-  test('a request without a token is told the scheme', async () => {
+  test('a request without a token is told the scheme, which is not case-sensitive', async () => {
     const response = await fetch(`${server.url}/prod/v1/trainers/datasets`);
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
-  });
-
-  test('the scheme is not case-sensitive', async () => {
     const headers = { authorization: `bearer ${api.token}` };
     expect((await fetch(`${server.url}/prod/v1/trainers/datasets`, { headers })).status).toBe(200);
   });

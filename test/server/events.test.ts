@@ -1,18 +1,17 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import type { WireDataset, WireDatasetChange } from '../../src/api/schemas.js';
-import { type Dataset, type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
+import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
-import { discardServer, eventually, revokeToken, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, revokeToken, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
 let client: TrainyardClient;
-let hangUp = new AbortController();
 let image: Buffer;
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 2 });
@@ -21,10 +20,6 @@ beforeAll(async () => {
   image = await media.jpeg();
 });
 afterAll(() => discardServer(server));
-afterEach(() => {
-  hangUp.abort();
-  hangUp = new AbortController();
-});
 
 interface Event {
   readonly event: string;
@@ -43,27 +38,6 @@ async function* eventsOf(response: Response): AsyncGenerator<Event> {
     }
   }
 }
-
-test('a missing caption is an error only after the grace period, and uploading the caption repairs it', async () => {
-  // On a busy machine, the grace period may end before the status is read.
-  const id = await eventually(async () => {
-    const id = await api.newDataset();
-    await api.upload(id, 'dog.jpg', image);
-    return (await api.status(id)).body.status === 'UPLOADING' ? id : undefined;
-  });
-  const failed = await api.status(id, '?wait=30');
-  expect(failed.body).toMatchObject({
-    status: 'FAILED',
-    error: {
-      code: 'MISSING_CAPTION',
-      problems: [{ code: 'MISSING_CAPTION', filename: 'dog.jpg', message: expect.stringContaining('dog.txt') }],
-    },
-  });
-  const [listed] = (await api.list()).body.datasets;
-  expect(listed).toMatchObject({ id, status: 'FAILED', error: { code: 'MISSING_CAPTION', problems: [] } });
-  await api.upload(id, 'dog.txt', 'a dog');
-  expect((await api.status(id)).body.status).toBe('READY');
-});
 
 describe('wait', () => {
   test('answers as soon as the dataset is READY', async () => {
@@ -120,6 +94,11 @@ describe('events', () => {
     // No request is sent here: the grace period ends by itself.
     await until(({ status }) => status === 'FAILED');
     expect(seen.at(-1)?.error?.code).toBe('MISSING_CAPTION');
+    expect((await api.status(id)).body.error?.problems).toMatchObject([
+      { code: 'MISSING_CAPTION', filename: 'dog.jpg', message: expect.stringContaining('dog.txt') },
+    ]);
+    const [listed] = (await api.list()).body.datasets;
+    expect(listed).toMatchObject({ id, status: 'FAILED', error: { code: 'MISSING_CAPTION', problems: [] } });
     await api.upload(id, 'dog.txt', 'a dog');
     await until(({ status }) => status === 'READY');
     await api.request('DELETE', `/${id}`);
@@ -197,58 +176,26 @@ describe('events', () => {
   });
 });
 
-/** A client that watches all datasets of an account. */
-async function follow(as = api, url = server.url) {
-  const events = new TrainyardClient({ baseUrl: url, token: as.token }).allEvents({ signal: hangUp.signal });
-  const next = async (): Promise<DatasetEvent | undefined> => (await events.next()).value;
-  expect(await next()).toEqual({ type: 'open' });
-  /** The first matching event; events before it must be of the same dataset. */
-  const until = async (id: string, isIt: (dataset: Dataset) => boolean): Promise<Dataset> => {
-    for (;;) {
-      const event = await next();
-      if (event?.type !== 'dataset') throw new Error(`${JSON.stringify(event)} is not a dataset`);
-      expect(event.dataset.id).toBe(id);
-      if (isIt(event.dataset)) return event.dataset;
-    }
-  };
-  return { events, next, until };
-}
-
-describe('the events of an account', () => {
-  test('name every change of every dataset, including those that time causes and deletions', async () => {
-    const before = await api.newDataset();
-    const { next, until } = await follow();
-    const { body: created } = await api.create();
-    expect(await next()).toEqual({ type: 'dataset', dataset: created });
-    const { id } = created;
-    await api.upload(id, 'dog.jpg', image);
-    await until(id, ({ counts }) => counts.images === 1 && counts.pending === 0);
-    // No request is sent here: the grace period ends by itself.
-    const failed = await until(id, ({ status }) => status === 'FAILED');
-    expect(failed.error).toMatchObject({ code: 'MISSING_CAPTION', problems: [] });
-    await api.upload(id, 'dog.txt', 'a dog');
-    const ready = await until(id, ({ status }) => status === 'READY');
-    expect((await api.list()).body.datasets[0]).toEqual(ready);
-    await api.upload(id, 'dog.txt', 'a cat');
-    await until(id, ({ updated_at, counts }) => updated_at > ready.updated_at && counts.pending === 0);
-    await api.request('DELETE', `/${before}`);
-    expect(await next()).toEqual({ type: 'deleted', id: before });
-  });
-
-  test('reach many clients, whose streams end when the server stops', async () => {
-    const brief = await startServer();
-    try {
-      const mine = await brief.api();
-      const followers = await Promise.all(Array.from({ length: 5 }, () => follow(mine, brief.url)));
-      const { body } = await mine.create();
-      for (const { next } of followers) expect(await next()).toEqual({ type: 'dataset', dataset: body });
-      const ends = followers.map(({ events }) => events.next());
-      await brief.stop();
-      for (const end of ends) expect((await end).done).toBe(true);
-    } finally {
-      await discardServer(brief);
-    }
-  });
+test('the events of an account name every change of every dataset to many clients, and end when the server stops', async () => {
+  const brief = await startServer();
+  onTestFinished(() => discardServer(brief));
+  const mine = await brief.api();
+  const before = await mine.newDataset();
+  const watching = new TrainyardClient({ baseUrl: brief.url, token: mine.token });
+  const streams = Array.from({ length: 5 }, () => watching.allEvents());
+  const next = () => Promise.all(streams.map(async (events) => (await events.next()).value));
+  const all = (event: DatasetEvent | undefined) => streams.map(() => event);
+  expect(await next()).toEqual(all({ type: 'open' }));
+  const { body: created } = await mine.create();
+  expect(await next()).toEqual(all({ type: 'dataset', dataset: created }));
+  await mine.link(created.id, 'a.txt', 5);
+  const [dataset] = (await mine.list()).body.datasets;
+  expect(await next()).toEqual(all({ type: 'dataset', dataset: dataset! }));
+  await mine.request('DELETE', `/${before}`);
+  expect(await next()).toEqual(all({ type: 'deleted', id: before }));
+  const ends = next();
+  await brief.stop();
+  expect(await ends).toEqual(all(undefined));
 });
 
 async function linkedPair(): Promise<{ target: string; control: string }> {

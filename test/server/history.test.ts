@@ -147,18 +147,6 @@ describe('revisions', () => {
     expect(second).toMatchObject({ revisions: [{ number: 1 }], next_before: null });
   });
 
-  test('have the digest of their files, also if it is computed later than that of a newer one', async () => {
-    const digests: (string | undefined)[] = [];
-    await change('start').upload(id, 'a.png', new Blob([image as Uint8Array<ArrayBuffer>]));
-    for (let i = 0; i < 6; i++) {
-      await save(`edit-${i}`, { 'a.txt': `text ${i}`, ...(i % 3 === 0 && { [`${i}.txt`]: 'an orphan' }) });
-      digests.push((await api.status(id)).body.digest);
-      if (i === 2) await client.history.revisions(id, { limit: 2 });
-    }
-    const found = (await revisions()).toReversed().slice(1);
-    expect(found.map(({ digest }) => digest)).toEqual(digests);
-  });
-
   test('can be compared, in both directions and with nothing, with the texts of captions', async () => {
     await threeRevisions();
     const edit = await client.history.diff(id, { from: 1, to: 2 });

@@ -77,27 +77,6 @@ test('a restored file is inspected in the role that its dataset has by then', as
   await becomes(id, 'a.png BLACK_MASK');
 });
 
-test('clips alone are FAILED as masks, and READY in another role', async () => {
-  const id = await newMask('clips');
-  await api.upload(id, 'a.mp4', media.clip('faststart.mp4'));
-  expect(await client.status(id)).toMatchObject({
-    status: 'FAILED',
-    error: {
-      code: 'NO_TRAINABLE_MEDIA',
-      message: expect.stringContaining('Upload a PNG, JPEG or WebP of the same name'),
-    },
-    warnings: [],
-  });
-  expect((await client.history.revisions(id)).revisions[0]?.ready).toBe(false);
-  await setRole(id, 'control');
-  expect(await client.status(id)).toMatchObject({ status: 'READY', warnings: [] });
-  expect((await client.history.revisions(id)).revisions[0]?.ready).toBe(true);
-  await setRole(id, 'mask');
-  await api.upload(id, 'a.png', GREY_PNG);
-  expect(await client.status(id)).toMatchObject({ status: 'READY' });
-  expect(await warningsOf(id)).toContain('a.mp4 NOT_TRAINED_ON');
-});
-
 test('a recheck is started, reports its progress, and finds nothing in intact files', async () => {
   const id = await api.newDataset();
   const recheck = (method: string) => api.request<WireRecheck>(method, `/${id}/recheck`);

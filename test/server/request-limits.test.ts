@@ -45,10 +45,25 @@ test.each([
 
 test('every text in a JSON body has a limit in its schema, or where it is checked', async () => {
   const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as OpenApi;
+  /** The paths of texts of any length within a schema; `{}` stands for the names of an object's fields. */
+  const textsIn = (schema: Schema, path: string): string[] => {
+    const { $ref, type, anyOf = [], items, properties = {}, propertyNames, additionalProperties } = schema;
+    if ($ref !== undefined) return textsIn(document.components.schemas[$ref.split('/').at(-1)!]!, path);
+    const { maxLength, enum: values, const: constant, pattern } = schema;
+    const isLimited = [maxLength, values, constant, pattern].some((limit) => limit !== undefined);
+    return [
+      ...([type].flat().includes('string') && !isLimited ? [path] : []),
+      ...anyOf.flatMap((part) => textsIn(part, path)),
+      ...(items === undefined ? [] : textsIn(items, `${path}[]`)),
+      ...Object.entries(properties).flatMap(([name, part]) => textsIn(part, `${path}.${name}`)),
+      ...(typeof additionalProperties === 'object' ? textsIn(additionalProperties, `${path}.*`) : []),
+      ...(propertyNames !== undefined && propertyNames.maxLength === undefined ? [`${path}{}`] : []),
+    ];
+  };
   const unlimited = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations).flatMap(([method, { requestBody }]) => {
       const schema = requestBody?.content['application/json']?.schema;
-      return schema === undefined ? [] : textsIn(schema, `${method} ${path.split('/').at(-1)}`, document);
+      return schema === undefined ? [] : textsIn(schema, `${method} ${path.split('/').at(-1)}`);
     }),
   );
   expect(unlimited.sort()).toEqual([
@@ -81,23 +96,6 @@ interface Schema {
 interface OpenApi {
   readonly paths: Record<string, Record<string, { requestBody?: { content: Record<string, { schema: Schema }> } }>>;
   readonly components: { readonly schemas: Record<string, Schema> };
-}
-
-/** The paths of texts of any length within a schema; `{}` stands for the names of an object's fields. */
-function textsIn(schema: Schema, path: string, document: OpenApi): string[] {
-  const { $ref, type, anyOf = [], items, properties = {}, propertyNames, additionalProperties } = schema;
-  if ($ref !== undefined) return textsIn(document.components.schemas[$ref.split('/').at(-1)!]!, path, document);
-  const isLimited = [schema.maxLength, schema.enum, schema.const, schema.pattern].some((limit) => limit !== undefined);
-  const inside = (part: Schema | undefined, suffix: string) =>
-    part === undefined ? [] : textsIn(part, `${path}${suffix}`, document);
-  return [
-    ...([type].flat().includes('string') && !isLimited ? [path] : []),
-    ...anyOf.flatMap((part) => inside(part, '')),
-    ...inside(items, '[]'),
-    ...Object.entries(properties).flatMap(([name, part]) => inside(part, `.${name}`)),
-    ...(typeof additionalProperties === 'object' ? inside(additionalProperties, '.*') : []),
-    ...(propertyNames !== undefined && propertyNames.maxLength === undefined ? [`${path}{}`] : []),
-  ];
 }
 
 test.each([
@@ -137,10 +135,8 @@ test.each([
   ['a dataset that does not exist', () => api.raw('GET', `/${encodeURIComponent(UNPRINTABLE)}/status`)],
   ['the name of a dataset', () => api.raw('POST', '', asJson({ name: UNPRINTABLE }))],
   ['the name of a file', () => links({ filenameToByteSize: { [UNPRINTABLE]: 1 } })],
-  ['the name of a linked dataset', () => api.raw('PUT', `/${id}/links`, asJson({ mask: UNPRINTABLE }))],
   ['a condition', () => links({ filenameToByteSize: {}, ifMatch: { [UNPRINTABLE]: null } })],
   ['a long condition', () => links({ filenameToByteSize: {}, ifMatch: { [CUT]: null } })],
-  ['an id of controls', () => api.raw('GET', `/${'%00'.repeat(250)}/status`)],
   ['JSON', () => api.raw('POST', '', { ...asJson(0), body: `{"a":${UNPRINTABLE}` })],
 ])('the error about %s can be printed', async (_, ask) => {
   const answer = await ask();

@@ -1,5 +1,4 @@
 import { getEventListeners } from 'node:events';
-import { readFile, truncate } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
@@ -148,21 +147,4 @@ async function store(blobs: BlobStore, key: string, bytes: Buffer): Promise<void
   const limit = { bytes: bytes.length, message: '' };
   const staged = await blobs.stage(Readable.from([bytes]), { key, limit, signal: new AbortController().signal });
   await staged.commit();
-}
-
-test('a stored one of any length is read only until it is too long', async () => {
-  const { blobs, begins, read, files } = await openThumbnails();
-  const key = thumbnailKeyOf(blobKeyOf(files[0]!));
-  await store(blobs, key, WHOLE);
-  await truncate(blobs.pathOf!(key), 64 * 1024 * 1024);
-  const before = await bytesRead();
-  const made = read(0);
-  (await begins(1)).end('made');
-  expect(await made).toBe('made');
-  expect((await bytesRead()) - before).toBeLessThan(32 * 1024 * 1024);
-});
-
-/** The bytes that this process has read so far (https://docs.kernel.org/filesystems/proc.html, /proc/<pid>/io). */
-async function bytesRead(): Promise<number> {
-  return Number(/^rchar: (\d+)/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1]);
 }
