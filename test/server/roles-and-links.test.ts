@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WireLinkStates, WireManifestLinks } from '../../src/api/pair-schemas.js';
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
-import { TrainyardClient, type TrainyardError } from '../../src/client/client.js';
+import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api } from '../harness/api.js';
 import { Follower } from '../harness/follower.js';
@@ -26,6 +26,8 @@ let names = 0;
 const newName = (word: string) => `${word}-${++names}`;
 const create = async (word: string, role?: 'training' | 'control' | 'mask') =>
   client.create(newName(word), role === undefined ? {} : { role });
+const createThree = async () =>
+  [await create('railway'), await create('depth', 'control'), await create('secret-mask', 'mask')] as const;
 const change = (id: string, changes: unknown, as = api) => as.json<WireDataset>('PATCH', `/${id}`, changes);
 const setLinks = (id: string, links: unknown, as = api) => as.json<WireLinkStates>('PUT', `/${id}/links`, links);
 
@@ -124,11 +126,7 @@ describe('a rename', () => {
 
 describe('links', () => {
   test('are set by name or id, and read with the status of both datasets', async () => {
-    const [target, depth, mask] = [
-      await create('railway'),
-      await create('depth', 'control'),
-      await create('m', 'mask'),
-    ];
+    const [target, depth, mask] = await createThree();
     const { status, body } = await setLinks(target.id, { control_1: depth.name, mask: mask.id, control_2: null });
     expect([status, Object.keys(body.links)]).toEqual([200, ['control_1', 'mask']]);
     const link = { dataset_id: depth.id, name: depth.name, role: 'control', status: 'DRAFT' };
@@ -146,11 +144,7 @@ describe('links', () => {
   });
 
   test('that are not possible are rejected, each with the reason', async () => {
-    const [target, depth, mask] = [
-      await create('railway'),
-      await create('depth', 'control'),
-      await create('m', 'mask'),
-    ];
+    const [target, depth, mask] = await createThree();
     const other = await create('yard');
     const rejected = async (id: string, links: unknown) => {
       const { body } = await setLinks(id, links);
@@ -183,12 +177,8 @@ describe('links', () => {
       () => client.datasets.change(depth.id, { role: 'mask' }),
       () => client.datasets.change(target.id, { role: 'control' }),
     ]) {
-      const error = (await attempt().then(
-        () => undefined,
-        (cause) => cause,
-      )) as TrainyardError | undefined;
-      expect(error).toMatchObject({ status: 409, code: 'dataset_linked' });
-      expect(error?.message).toContain(`trainyard pair ${target.name} --none`);
+      const message = expect.stringContaining(`trainyard pair ${target.name} --none`);
+      await expect(attempt()).rejects.toMatchObject({ status: 409, code: 'dataset_linked', message });
     }
     const bound = new Api(server.url, (await client.tokens.make({ datasets: [depth.id] })).secret);
     const hidden = (await bound.request('DELETE', `/${depth.id}`)).body.error_message;
@@ -200,11 +190,8 @@ describe('links', () => {
   });
 
   test('of a token that is bound to datasets lead only to these', async () => {
-    const [target, depth, pose] = [
-      await create('railway'),
-      await create('depth', 'control'),
-      await create('pose', 'control'),
-    ];
+    const [target, depth] = await createThree();
+    const pose = await create('pose', 'control');
     const { secret } = await client.tokens.make({ datasets: [target.id, depth.id] });
     const bound = new Api(server.url, secret);
     expect((await setLinks(target.id, { control_1: pose.id }, bound)).body.error_code).toBe(404001);
@@ -219,11 +206,7 @@ describe('links', () => {
   });
 
   test('are not in the answers to a share, which tell only whether there are some', async () => {
-    const [target, depth, mask] = [
-      await create('railway'),
-      await create('secret-depth', 'control'),
-      await create('secret-mask', 'mask'),
-    ];
+    const [target, depth, mask] = await createThree();
     await api.upload(target.id, 'a.jpg', image);
     await api.upload(target.id, 'a.txt', 'a wagon');
     await api.upload(depth.id, 'b.jpg', image);
@@ -256,13 +239,11 @@ const statusOf = async (id: string, query = ''): Promise<WireDatasetWithFiles> =
 
 async function targetOf(stems: readonly string[]): Promise<string> {
   const id = (await create('target')).id;
-  for (const stem of stems) await addPair(id, stem);
+  for (const stem of stems) {
+    await api.upload(id, `${stem}.jpg`, image);
+    await api.upload(id, `${stem}.txt`, `the caption of ${stem}`);
+  }
   return id;
-}
-
-async function addPair(id: string, stem: string): Promise<void> {
-  await api.upload(id, `${stem}.jpg`, image);
-  await api.upload(id, `${stem}.txt`, `the caption of ${stem}`);
 }
 
 async function linkedOf(role: 'control' | 'mask', stems: readonly string[]): Promise<string> {

@@ -14,8 +14,8 @@ import { newWorld } from '../../harness/world.js';
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 };
 
 const WORLDS = [
-  { name: 'sqlite+disk', leftOut: whyNoFfmpeg() },
-  { name: 'postgres+presigned', leftOut: whyNoFfmpeg() ?? whyNoPostgres() ?? whyNoS3() },
+  { name: 'sqlite+disk', tags: [], leftOut: whyNoFfmpeg() },
+  { name: 'postgres+presigned', tags: ['long'], leftOut: whyNoFfmpeg() ?? whyNoPostgres() ?? whyNoS3() },
 ];
 
 const endOf = (api: Api, id: string) =>
@@ -24,10 +24,10 @@ const endOf = (api: Api, id: string) =>
     return body.status === 'UPLOADING' ? undefined : body;
   }, 150_000);
 
-for (const { name, leftOut } of WORLDS) {
+for (const { name, tags, leftOut } of WORLDS) {
   const title = `clips that are decoded after the answer, on ${name}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
   describe.skipIf(leftOut !== undefined)(title, () => {
-    test('are being checked, and end as a file or as an error', async () => {
+    test('are being checked, and end as a file or as an error', { tags }, async () => {
       const { env, discard } = await newWorld(name);
       onTestFinished(discard);
       const server = await startServer(SETTINGS, { env });
