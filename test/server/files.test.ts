@@ -17,7 +17,12 @@ beforeAll(async () => {
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   image = await media.jpeg({ width: 640, height: 400 });
 });
-afterAll(() => discardServer(server));
+afterAll(async () => {
+  // Once it has stopped, all its output has arrived.
+  await server.stop();
+  expect(server.output()).not.toContain('Warning: ');
+  await discardServer(server);
+});
 beforeEach(async () => {
   id = await api.newDataset();
   await api.upload(id, 'dog 1.jpg', image);
@@ -99,7 +104,7 @@ describe('reading a file', () => {
 });
 
 describe('a thumbnail', () => {
-  test('is a WebP of 320 pixels, the same each time', async () => {
+  test('is a WebP of 320 pixels, the same each time, until the file is replaced', async () => {
     const responses = await Promise.all([1, 2, 3].map(() => get('dog%201.jpg/thumbnail')));
     const [first, ...others] = await Promise.all(responses.map(async (r) => Buffer.from(await r.arrayBuffer())));
     expect(responses[0]!.headers.get('content-type')).toBe('image/webp');
@@ -108,6 +113,9 @@ describe('a thumbnail', () => {
     expect(responses[0]!.headers.get('content-length')).toBe(String(first!.length));
     const etag = responses[0]!.headers.get('etag')!;
     expect((await get('dog%201.jpg/thumbnail', { 'if-none-match': etag })).status).toBe(304);
+    await api.upload(id, 'dog 1.jpg', await media.jpeg({ width: 100, height: 300 }));
+    const replaced = Buffer.from(await (await get('dog%201.jpg/thumbnail')).arrayBuffer());
+    expect(await sharp(replaced).metadata()).toMatchObject({ width: 100, height: 300 });
   });
 
   test('of a caption or a clip is 404 with the reason', async () => {
@@ -193,6 +201,14 @@ describe('pages of files', () => {
     expect(first.files[0]).toEqual(files.find(({ filename }) => filename === 'a.jpg'));
     const second = await client.files(paged, { limit: 3, kind: 'image', after: first.next_after! });
     expect([namesOf(second), second.next_after]).toEqual([['d.jpg'], null]);
+  });
+
+  test('have a hundred files unless the request has a limit', async () => {
+    const many = await api.newDataset();
+    const captions = Array.from({ length: 101 }, (_, i) => ({ filename: `${i + 100}.txt`, text: '' }));
+    expect((await api.json('PUT', `/${many}/captions`, { captions })).status).toBe(200);
+    const { body } = await api.request<{ files: object[]; next_after: string }>('GET', `/${many}/files`);
+    expect([body.files.length, body.next_after]).toEqual([100, '199.txt']);
   });
 
   test('a last page may be exactly full', async () => {
