@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ROUTES, type Route } from '../../src/api/routes.js';
 import { uploadLinksBody } from '../../src/api/request-schemas.js';
 
 test('the schema of a large batch leaves its values to the check that lets other requests have turns', () => {
@@ -23,4 +24,13 @@ test('it accepts objects alone', () => {
   }
   expect(uploadLinksBody.safeParse({ filenameToByteSize: {}, ifMatch: null }).success).toBe(false);
   expect(uploadLinksBody.safeParse({ filenameToByteSize: {} }).success).toBe(true);
+});
+
+test('each body of our own routes rejects a misspelt field', () => {
+  const open = Object.entries<Route>(ROUTES).flatMap(([name, { body, bodyType }]) => {
+    if (body === undefined || bodyType !== undefined) return [];
+    const issues = body.safeParse({ misspelt: 1 }).error?.issues ?? [];
+    return issues.some(({ code }) => code === 'unrecognized_keys') ? [] : [name];
+  });
+  expect(open).toEqual(['dataset.create', 'upload.reserve']);
 });

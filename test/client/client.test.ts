@@ -11,6 +11,7 @@ import {
 import * as media from '../fixtures/media.js';
 import { type BreakingProxy, type Rule, startProxy } from '../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { tcpLinkTo } from '../harness/tcp-link.js';
 
 let server: TestServer;
 let token: string;
@@ -86,19 +87,18 @@ describe('the client', () => {
     expect(await eventually(async () => ((await events.next()).done ? 'ended' : undefined))).toBe('ended');
   });
 
-  test.each(['', '.', '..'])(
-    'sends no request about the file or the dataset %j, which would be about another',
-    async (name) => {
-      const client = clientAt(server.url);
-      const { id } = await client.create(`stays ${name}`);
+  test('sends no request about the file or the dataset of an empty name or of dots, which would be about another', async () => {
+    const client = clientAt(server.url);
+    const { id } = await client.create();
+    for (const name of ['', '.', '..']) {
       const nothing = { status: 404, message: `Nothing has the id or the filename ${JSON.stringify(name)}.` };
       await expect(client.removeFile(id, name)).rejects.toMatchObject(nothing);
       await expect(client.withdraw(id, name)).rejects.toMatchObject(nothing);
       await expect(client.remove(name)).rejects.toMatchObject(nothing);
       await expect(client.thumbnail(id, name)).rejects.toMatchObject(nothing);
-      expect((await client.status(id)).id).toBe(id);
-    },
-  );
+    }
+    expect((await client.status(id)).id).toBe(id);
+  });
 
   test('throws the error of the service, with code and detail', async () => {
     const client = clientAt(server.url);
@@ -115,6 +115,16 @@ describe('the client', () => {
     const stranger = new TrainyardClient({ baseUrl: server.url, token: 'ty_no' });
     await expect(stranger.list()).rejects.toMatchObject({ status: 401, message: expect.stringContaining('token') });
   });
+
+  test.each(['ty_secret\nsecond', ' ty_secret', 'ty_secret\u6f22', ''])(
+    'is not made with a token that no header can carry, which is not quoted: %j',
+    (text) => {
+      const made = () => new TrainyardClient({ baseUrl: server.url, token: text });
+      expect(made).toThrow(
+        new TypeError('The token is empty, or has a space, a line end or a character that is not ASCII.'),
+      );
+    },
+  );
 
   test('names the change that its writes belong to, and only with writes', async () => {
     const change = { how: 'bulk', id: '3f2a' } as const;
@@ -153,6 +163,20 @@ describe('the client', () => {
     expect(() => clientAt('nonsense')).toThrow('URL');
   });
 
+  test('ends streams of events when nothing arrives for too long, before their answer too', async () => {
+    const { id } = await clientAt(server.url).create();
+    const link = await tcpLinkTo(server.url);
+    // The service sends nothing more for 15 s.
+    const events = clientAt(link.url).events(id, { maxSilentSeconds: 2 });
+    expect((await events.next()).value).toMatchObject({ id });
+    await expect(events.next()).rejects.toMatchObject({ name: 'TimeoutError' });
+    link.stall();
+    const [client, brief] = [clientAt(link.url), { maxSilentSeconds: 0.1 }];
+    for (const held of [client.events(id, brief), client.allEvents(brief)]) {
+      await expect(held.next()).rejects.toMatchObject({ name: 'TimeoutError' });
+    }
+  });
+
   test('rejects with the reason of its signal', async () => {
     const { id } = await clientAt(server.url).create();
     const stop = new AbortController();
@@ -181,16 +205,16 @@ describe('push', () => {
   test('reserves all files, sends them, and counts bytes only once they are acknowledged', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
-    const files = [...(await pairs(5)), fileOf('6.jpg', await media.jpeg({ seed: 6 })), fileOf('6.txt', '')];
+    const files = [...(await pairs(2)), fileOf('6.jpg', await media.jpeg({ seed: 6 })), fileOf('6.txt', '')];
     const told: PushProgress[] = [];
     const result = await client.push(dataset, files, { onProgress: (progress) => told.push(progress), concurrency: 3 });
     expect(result).toEqual({ stored: expect.anything(), unchanged: [], failed: [] });
     expect([...result.stored].sort()).toEqual(namesOf(files));
     expect(proxy.requests('POST', 'get-upload-endpoint')).toHaveLength(1);
-    expect(proxy.requests('PUT', '')).toHaveLength(11);
+    expect(proxy.requests('PUT', '')).toHaveLength(5);
     const total = files.reduce((sum, { size }) => sum + size, 0);
-    expect(told[0]).toMatchObject({ totalBytes: total, acknowledgedBytes: 0, totalFiles: 12, finishedFiles: 0 });
-    expect(told.at(-1)).toMatchObject({ acknowledgedBytes: total, finishedFiles: 12, inFlight: [] });
+    expect(told[0]).toMatchObject({ totalBytes: total, acknowledgedBytes: 0, totalFiles: 6, finishedFiles: 0 });
+    expect(told.at(-1)).toMatchObject({ acknowledgedBytes: total, finishedFiles: 6, inFlight: [] });
     const steps = told.map(({ acknowledgedBytes }) => acknowledgedBytes);
     expect(steps).toEqual(steps.toSorted((a, b) => a - b));
     expect(Math.max(...told.map(({ inFlight }) => inFlight.length))).toBe(3);
@@ -245,7 +269,6 @@ describe('push', () => {
 
   test.each<[string, Rule]>([
     ['a connection that breaks', ({ time }) => (time <= 2 ? { resetAfterBytes: 1 } : undefined)],
-    ['500', ({ time }) => (time === 1 ? { status: 500 } : undefined)],
     ['502 of a proxy', ({ time }) => (time === 1 ? { status: 502, body: '<html>' } : undefined)],
   ])('retries after %s', async (_, rule) => {
     const client = clientAt(proxy.url);
@@ -256,15 +279,15 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
   });
 
-  test.each([429, 503])('waits for the Retry-After of a %d', async (status) => {
+  test('waits for the Retry-After of a 503', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
-    proxy.rule(onPut(({ time }) => (time === 1 ? { status, headers: { 'retry-after': '1' } } : undefined)));
+    proxy.rule(onPut(({ time }) => (time === 1 ? { status: 503, headers: { 'retry-after': '1' } } : undefined)));
     const begun = Date.now();
     expect(await client.push(dataset, [fileOf('a.txt', 'wagon')])).toMatchObject({ stored: ['a.txt'] });
     // Without the header, the delay would be at most 250 ms.
     expect(Date.now() - begun).toBeGreaterThanOrEqual(990);
-    expect(proxy.requests('PUT', '').map((seen) => seen.status)).toEqual([status, 200]);
+    expect(proxy.requests('PUT', '').map((seen) => seen.status)).toEqual([503, 200]);
   });
 
   test.each([
@@ -279,37 +302,23 @@ describe('push', () => {
     expect(posts().map((post) => post.status)).toEqual(seen);
   });
 
-  test.each([400, 404, 411, 413, 415, 422, 501])(
-    'does not retry after %d, and sends the other files',
-    async (status) => {
-      const client = clientAt(proxy.url);
-      const dataset = await client.create();
-      const body = JSON.stringify({ error_code: status * 1000 + 1, error_message: 'No.' });
-      let refused: string | undefined;
-      proxy.rule(
-        onPut(({ path }) => {
-          refused ??= path;
-          return path === refused ? { status, body } : undefined;
-        }),
-      );
-      const result = await client.push(dataset, await pairs(2), { concurrency: 1 });
-      expect(result).toMatchObject({
-        stored: ['2.jpg', '1.txt', '2.txt'],
-        failed: [{ name: '1.jpg', error: { status } }],
-      });
-      expect(proxy.requests('PUT', '')).toHaveLength(4);
-    },
-  );
-
-  test('sends a file whose content is rejected only once', async () => {
+  test.each([413, 422, 501])('does not retry after %d, and sends the other files', async (status) => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
-    const files = [fileOf('bad.jpg', media.damaged.html()), ...(await pairs(1))];
-    const { failed, stored } = await client.push(dataset, files);
-    expect(failed).toMatchObject([{ name: 'bad.jpg', error: { status: 422, errorCode: 422004 } }]);
-    expect(stored).toHaveLength(2);
-    expect(proxy.requests('PUT', '')).toHaveLength(3);
-    expect(proxy.requests('POST', 'get-upload-endpoint')).toHaveLength(1);
+    const body = JSON.stringify({ error_code: status * 1000 + 1, error_message: 'No.' });
+    let refused: string | undefined;
+    proxy.rule(
+      onPut(({ path }) => {
+        refused ??= path;
+        return path === refused ? { status, body } : undefined;
+      }),
+    );
+    const result = await client.push(dataset, await pairs(2), { concurrency: 1 });
+    expect(result).toMatchObject({
+      stored: ['2.jpg', '1.txt', '2.txt'],
+      failed: [{ name: '1.jpg', error: { status } }],
+    });
+    expect(proxy.requests('PUT', '')).toHaveLength(4);
   });
 
   test('requests a new link if one has expired', async () => {
@@ -390,37 +399,21 @@ describe('push', () => {
     expect(failed.map(({ error }) => error.message).join()).toContain('slash');
   });
 
-  test('reports a file that can no longer be read, and leaves no pending upload of it', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
-    const gone: PushFile = {
-      name: 'gone.jpg',
-      size: 5,
-      open: async () => Promise.reject(new Error('gone.jpg is gone')),
-    };
-    const grown: PushFile = { ...fileOf('grown.txt', 'longer than it was'), size: 5 };
-    const { stored, failed } = await client.push(dataset, [gone, grown, ...(await pairs(2))]);
-    expect(stored).toHaveLength(4);
-    expect(failed.toSorted((a, b) => a.name.localeCompare(b.name))).toMatchObject([
-      { name: 'gone.jpg', error: { message: 'gone.jpg is gone' } },
-      { name: 'grown.txt', error: { message: expect.stringContaining('it has 18 bytes now, not 5') } },
-    ]);
-    expect(await client.status(dataset.id)).toMatchObject({ status: 'READY', counts: { pending: 0 } });
-  });
-
-  test('keeps the stored file if its replacement can no longer be read, and leaves no pending upload', async () => {
+  test('reports files that can no longer be read, keeps those that they replace, and leaves no pending upload', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     await client.push(dataset, await pairs(1));
     const before = await client.status(dataset.id);
-    const open = async () => Promise.reject(new Error('gone'));
-    const { failed } = await client.push(dataset, [
-      { name: '1.jpg', size: 5, open },
-      { name: '1.txt', size: 5, open },
+    const gone: PushFile = { name: '1.jpg', size: 5, open: async () => Promise.reject(new Error('1.jpg is gone')) };
+    const grown: PushFile = { ...fileOf('1.txt', 'longer than it was'), size: 5 };
+    const { stored, failed } = await client.push(dataset, [gone, grown, fileOf('2.txt', 'wagon')]);
+    expect(stored).toEqual(['2.txt']);
+    expect(failed.toSorted((a, b) => a.name.localeCompare(b.name))).toMatchObject([
+      { name: '1.jpg', error: { message: '1.jpg is gone' } },
+      { name: '1.txt', error: { message: expect.stringContaining('it has 18 bytes now, not 5') } },
     ]);
-    expect(namesOf(failed)).toEqual(['1.jpg', '1.txt']);
-    const { status, digest, counts } = await client.status(dataset.id);
-    expect([status, digest, counts?.pending]).toEqual(['READY', before.digest, 0]);
+    const { status, files, counts } = await client.status(dataset.id);
+    expect([status, files.slice(0, 2), counts?.pending]).toEqual(['READY', before.files, 0]);
     expect(proxy.requests('DELETE', '/uploads/').map((seen) => seen.status)).toEqual([200, 200]);
   });
 
@@ -447,7 +440,7 @@ describe('push', () => {
     const client = clientAt(proxy.url);
     const { signal } = new AbortController();
     const dataset = await client.create(undefined, { signal });
-    await client.push(dataset, await pairs(10), { signal });
+    await client.push(dataset, await pairs(3), { signal });
     await client.upload(dataset.id, 'direct.txt', new Blob(['x']), { signal });
     await client.removeFile(dataset.id, 'direct.txt', { signal });
     expect(getEventListeners(signal, 'abort')).toHaveLength(1);
@@ -456,11 +449,11 @@ describe('push', () => {
   test('stops if the service no longer answers, and sends only the missing files the next time', async () => {
     const client = new TrainyardClient({ baseUrl: proxy.url, token, attempts: 2 });
     const dataset = await client.create();
-    const files = await pairs(10);
+    const files = await pairs(3);
     let away: Promise<void> | undefined;
     proxy.rule(
       onPut(() => {
-        if (proxy.requests('PUT', '').length < 6) return undefined;
+        if (proxy.requests('PUT', '').length < 4) return undefined;
         away ??= proxy.goAway();
         return { resetAfterBytes: 1 };
       }),
@@ -475,21 +468,21 @@ describe('push', () => {
     };
     await expect(client.push(dataset, files, { concurrency: 1, ...listeners })).rejects.toThrow('fetch failed');
     await away;
-    expect(settled).toBe(5);
+    expect(settled).toBe(3);
     expect(outcomes).toEqual(
-      files.slice(0, 5).map((file) => [file, 'stored', expect.stringMatching(/^[0-9a-f]{64}$/)]),
+      files.slice(0, 3).map((file) => [file, 'stored', expect.stringMatching(/^[0-9a-f]{64}$/)]),
     );
     await proxy.comeBack();
     proxy.rule();
     const before = proxy.requests('PUT', '').length;
-    expect(await client.push(dataset, files)).toMatchObject({ unchanged: { length: 5 }, stored: { length: 15 } });
-    expect(proxy.requests('PUT', '')).toHaveLength(before + 15);
+    expect(await client.push(dataset, files)).toMatchObject({ unchanged: { length: 3 }, stored: { length: 3 } });
+    expect(proxy.requests('PUT', '')).toHaveLength(before + 3);
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
   });
 
   test('stops if the dataset is deleted or the disk is full, instead of trying every file', async () => {
     const client = clientAt(proxy.url);
-    const files = await pairs(10);
+    const files = await pairs(2);
     const deleted = await client.create();
     proxy.rule(
       onPut(

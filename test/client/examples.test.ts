@@ -17,26 +17,18 @@ declare const image: HTMLImageElement;
 declare const video: HTMLVideoElement;
 `;
 
-interface Documented {
-  readonly name: string;
-  /** The code of `@example`. */
-  readonly example: string | undefined;
-}
-
 const documented = ['client', 'download-links', 'bulk-calls', 'calls'].flatMap((file) =>
   classesIn(`src/client/${file}.ts`),
 );
 
-/** The public classes of a file. */
-function classesIn(path: string): Documented[] {
-  return parsed(path)
+/** The public classes of a file, with the code of their `@example`. */
+function classesIn(path: string): { name: string; example: string | undefined }[] {
+  const text = ts.sys.readFile(`${ROOT}${path}`) ?? '';
+  return ts
+    .createSourceFile(path, text, ts.ScriptTarget.ES2023, true)
     .statements.filter(ts.isClassDeclaration)
     .map((each) => ({ name: each.name?.text ?? '', example: exampleOf(each) }))
     .filter(({ name }) => name !== 'Calls');
-}
-
-function parsed(path: string): ts.SourceFile {
-  return ts.createSourceFile(path, ts.sys.readFile(`${ROOT}${path}`) ?? '', ts.ScriptTarget.ES2023, true);
 }
 
 function exampleOf(node: ts.Node): string | undefined {
@@ -78,5 +70,4 @@ test('every example compiles', () => {
 
 test('an example that calls the client wrongly would not compile', () => {
   expect(compile(`${PRELUDE}await client.create(5);`)).toEqual([expect.stringContaining("'number'")]);
-  expect(compile(`${PRELUDE}await client.creat('railway');`)).toEqual([expect.stringContaining("'creat'")]);
 });

@@ -86,3 +86,16 @@ describe('the findings of a control or mask dataset', () => {
     expect(countsInRole(counts, 'control').trainable).toBe(clips.length);
   });
 });
+
+describe('the findings of a training dataset', () => {
+  test('pair captions by exact case; one without its image is an orphan, with the nearest name', () => {
+    const findings = findingsOfNames('training', 'Dog.jpg', 'dog.txt');
+    expect(findings).toContainEqual(expect.stringMatching(/^MISSING_CAPTION .*Dog\.txt/));
+    expect(findings).toContainEqual(expect.stringMatching(/^ORPHAN_CAPTION .* The nearest name is Dog\.$/));
+  });
+
+  test('warn once of two images whose names differ only in case', () => {
+    const findings = findingsOfNames('training', 'dog.jpg', 'dog.txt', 'Dog.png', 'Dog.txt');
+    expect(findings).toEqual([expect.stringMatching(/^SIMILAR_STEM .*[dD]og/)]);
+  });
+});

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { whyNoFfmpeg } from '../harness/available.js';
 import { trainyard } from '../harness/command.js';
@@ -8,57 +8,51 @@ import { discardServer, startServer, type TestServer, temporaryFolder } from '..
 
 const why = whyNoFfmpeg();
 
-async function withServer(settings: Record<string, string>, use: (server: TestServer) => Promise<void>): Promise<void> {
+async function serverWith(settings: Record<string, string>): Promise<TestServer> {
   const server = await startServer(settings);
-  try {
-    await use(server);
-  } finally {
-    await discardServer(server);
-  }
+  onTestFinished(() => discardServer(server));
+  return server;
 }
 
 const ffmpegOf = async ({ url }: TestServer) =>
   ((await (await fetch(`${url}/readyz`)).json()) as { ffmpeg: unknown }).ffmpeg;
 
-test.skipIf(why)('with ffmpeg, uploads are accepted or rejected by their frames, and it is named', () =>
-  withServer({}, async (server) => {
-    const found = { path: expect.stringMatching(/^\/.*ffmpeg$/), version: expect.stringMatching(/\d/) };
-    expect(await ffmpegOf(server)).toEqual(found);
-    expect(server.output()).toMatch(/every frame of a clip is decoded with ffmpeg \S+ \(\/\S+\)/);
-    const api = await server.api();
-    const id = await api.newDataset();
-    expect((await api.upload(id, 'good.mp4', media.clip('faststart.mp4'))).status).toBe(200);
-    expect((await api.upload(id, 'old.avi', media.clip('old.avi'))).status).toBe(200);
-    const rejected = await api.upload(id, 'bad.avi', media.damaged.clip());
-    expect(rejected.status).toBe(422);
-    expect(rejected.body.error_message).toEqual(
-      expect.stringMatching(
-        /^bad\.avi is damaged: only \d+ of its 16 frames can be decoded\. Upload an intact copy\.$/,
-      ),
-    );
-    const { files, warnings } = (await api.status(id)).body;
-    expect(files.map(({ filename, frames, width }) => [filename, frames, width])).toEqual([
-      ['good.mp4', 15, 160],
-      ['old.avi', 15, 160],
-    ]);
-    expect(warnings).toEqual([]);
-  }),
-);
+test.skipIf(why)('with ffmpeg, uploads are accepted or rejected by their frames, and it is named', async () => {
+  const server = await serverWith({});
+  const found = { path: expect.stringMatching(/^\/.*ffmpeg$/), version: expect.stringMatching(/\d/) };
+  expect(await ffmpegOf(server)).toEqual(found);
+  expect(server.output()).toMatch(/every frame of a clip is decoded with ffmpeg \S+ \(\/\S+\)/);
+  const api = await server.api();
+  const id = await api.newDataset();
+  expect((await api.upload(id, 'good.mp4', media.clip('faststart.mp4'))).status).toBe(200);
+  expect((await api.upload(id, 'old.avi', media.clip('old.avi'))).status).toBe(200);
+  const rejected = await api.upload(id, 'bad.avi', media.damaged.clip());
+  expect(rejected.status).toBe(422);
+  expect(rejected.body.error_message).toEqual(
+    expect.stringMatching(/^bad\.avi is damaged: only \d+ of its 16 frames can be decoded\. Upload an intact copy\.$/),
+  );
+  const { files, warnings } = (await api.status(id)).body;
+  expect(files.map(({ filename, frames, width }) => [filename, frames, width])).toEqual([
+    ['good.mp4', 15, 160],
+    ['old.avi', 15, 160],
+  ]);
+  expect(warnings).toEqual([]);
+});
 
-test('without ffmpeg, each clip has a warning, and the log says what to do', () =>
-  withServer({ ffmpeg: 'none' }, async (server) => {
-    expect(await ffmpegOf(server)).toBeNull();
-    expect(server.output()).toContain('each clip gets the warning NOT_FULLY_CHECKED');
-    const api = await server.api();
-    const id = await api.newDataset();
-    await api.upload(id, 'good.mp4', media.clip('faststart.mp4'));
-    await api.upload(id, 'bad.avi', media.damaged.clip());
-    const { warnings } = (await api.status(id)).body;
-    expect(warnings.map(({ code, filename }) => [filename, code])).toEqual([
-      ['bad.avi', 'NOT_FULLY_CHECKED'],
-      ['good.mp4', 'NOT_FULLY_CHECKED'],
-    ]);
-  }));
+test('without ffmpeg, each clip has a warning, and the log says what to do', async () => {
+  const server = await serverWith({ ffmpeg: 'none' });
+  expect(await ffmpegOf(server)).toBeNull();
+  expect(server.output()).toContain('each clip gets the warning NOT_FULLY_CHECKED');
+  const api = await server.api();
+  const id = await api.newDataset();
+  await api.upload(id, 'good.mp4', media.clip('faststart.mp4'));
+  await api.upload(id, 'bad.avi', media.damaged.clip());
+  const { warnings } = (await api.status(id)).body;
+  expect(warnings.map(({ code, filename }) => [filename, code])).toEqual([
+    ['bad.avi', 'NOT_FULLY_CHECKED'],
+    ['good.mp4', 'NOT_FULLY_CHECKED'],
+  ]);
+});
 
 test('an ffmpeg that is named and does not run is a start error', async () => {
   const data = await temporaryFolder();

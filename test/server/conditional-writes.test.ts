@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Answer, Api } from '../harness/api.js';
 import { put } from '../harness/api.js';
@@ -79,7 +78,7 @@ describe('a direct upload', () => {
 test('of many concurrent writes with the ETag of one version, exactly one succeeds', async () => {
   let textBefore = 'version 0';
   await upload(textBefore);
-  for (let version = 0; version < 5; version++) {
+  for (let version = 0; version < 2; version++) {
     const writes = await Promise.all(
       Array.from({ length: 6 }, (_, i) => upload(`version ${version + 1} of ${i}`, { 'if-match': etagOf(textBefore) })),
     );
@@ -103,13 +102,11 @@ test('a file is deleted only if it has the ETag of the request; otherwise the da
 });
 
 describe('links with a condition', () => {
-  const reserve = (ifMatch: unknown, filename = 'a.txt') =>
+  const reserve = (ifMatch: unknown) =>
     api.json<{ uploads: Record<string, { upload_url: string }> }>('POST', `/${id}/get-upload-endpoint`, {
-      filenameToByteSize: { [filename]: 3 },
+      filenameToByteSize: { 'a.txt': 3 },
       ifMatch,
     });
-  const linkOf = async (ifMatch: unknown) => (await reserve(ifMatch)).body.uploads['a.txt']?.upload_url ?? '';
-  const usesOwnLinks = (url: string) => url.includes('/uploads/');
 
   test('are not made for a file that has another ETag', async () => {
     await upload('old');
@@ -120,26 +117,24 @@ describe('links with a condition', () => {
     expect((await api.status(id)).body.counts.pending).toBe(0);
   });
 
-  test('replace the file if it still has the ETag when the upload is complete', async () => {
+  test('replace the file if it still has the ETag when the upload is complete, and end with nothing pending otherwise', async () => {
     await upload('old');
-    const url = await linkOf({ 'a.txt': etagOf('old') });
-    if (!usesOwnLinks(url)) return;
+    const linkOf = async (text: string) => (await reserve({ 'a.txt': etagOf(text) })).body.uploads['a.txt']!.upload_url;
+    const url = await linkOf('old');
+    if (!url.includes('/uploads/')) return;
     expect((await put(url, 'new')).status).toBe(200);
     expect(await textNow()).toBe('new');
-  });
-
-  test('end with 412, and with nothing pending, if the file was changed in the meantime', async () => {
-    await upload('old');
-    const url = await linkOf({ 'a.txt': etagOf('old') });
-    if (!usesOwnLinks(url)) return;
+    const late = await linkOf('new');
     await upload('edited');
     // The other upload has withdrawn the link, unless its bytes were arriving already.
-    expect((await put(url, 'new')).status).toBeOneOf([403, 412]);
+    expect((await put(late, 'own')).status).toBeOneOf([403, 412]);
     expect(await textNow()).toBe('edited');
     expect((await api.status(id)).body.counts).toMatchObject({ pending: 0, rejected: 0 });
   });
 
-  test('need an ETag or null for a filename of the request', async () => {
+  test('need up to ten ETags or null for a filename of the request', async () => {
+    await upload('old');
+    expect((await reserve({ 'a.txt': '"x", '.repeat(9) + etagOf('old') })).status).toBe(200);
     for (const [ifMatch, path] of [
       [{ 'b.txt': null }, 'ifMatch.b.txt'],
       [{ 'a.txt': 1 }, 'ifMatch.a.txt'],
@@ -150,39 +145,4 @@ describe('links with a condition', () => {
       expect(await reserve(ifMatch)).toMatchObject({ status: 422, body: { detail: [{ path }] } });
     }
   });
-
-  test('have any of up to ten ETags', async () => {
-    await upload('old');
-    expect((await reserve({ 'a.txt': '"x", '.repeat(9) + etagOf('old') })).status).toBe(200);
-  });
-});
-
-test('conditional writes in any order never replace a text that the writer has not seen', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.record({ writer: fc.nat(2), reads: fc.boolean(), removes: fc.boolean() }), { maxLength: 15 }),
-      async (steps) => {
-        id = await api.newDataset();
-        let stored: string | undefined;
-        const seen: (string | undefined)[] = [undefined, undefined, undefined];
-        for (const [i, { writer, reads, removes }] of steps.entries()) {
-          if (reads) seen[writer] = stored;
-          const known = seen[writer];
-          const headers: Record<string, string> =
-            known === undefined ? { 'if-none-match': '*' } : { 'if-match': etagOf(known) };
-          const isExpected = known === stored;
-          if (removes && known !== undefined) {
-            expect((await remove(headers)).status).toBe(isExpected ? 200 : 412);
-            if (isExpected) stored = seen[writer] = undefined;
-          } else {
-            const text = `step ${i} of writer ${writer}`;
-            expect((await upload(text, headers)).status).toBe(isExpected ? 200 : 412);
-            if (isExpected) stored = seen[writer] = text;
-          }
-        }
-        if (stored !== undefined) expect(await textNow()).toBe(stored);
-      },
-    ),
-    { numRuns: 10, seed: 12 },
-  );
 });

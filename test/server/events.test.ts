@@ -1,18 +1,22 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WireDatasetChange } from '../../src/api/schemas.js';
-import type { WireDataset } from '../../src/api/schemas.js';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { WireNewToken } from '../../src/api/account-schemas.js';
+import { BASE_PATH } from '../../src/api/base-path.js';
+import type { WireDataset, WireDatasetChange } from '../../src/api/schemas.js';
+import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, revokeToken, startServer, type TestServer } from '../harness/server.js';
+import { Api, put } from '../harness/api.js';
+import { discardServer, revokeToken, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
+let client: TrainyardClient;
 let image: Buffer;
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 2 });
   api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   image = await media.jpeg();
 });
 afterAll(() => discardServer(server));
@@ -35,50 +39,6 @@ async function* eventsOf(response: Response): AsyncGenerator<Event> {
   }
 }
 
-describe('a missing caption', () => {
-  test('is an error only after the grace period, and uploading the caption repairs it', async () => {
-    // On a busy machine, the grace period may end before the status is read.
-    const id = await eventually(async () => {
-      const id = await api.newDataset();
-      await api.upload(id, 'dog.jpg', image);
-      return (await api.status(id)).body.status === 'UPLOADING' ? id : undefined;
-    });
-    const failed = await api.status(id, '?wait=30');
-    expect(failed.body).toMatchObject({
-      status: 'FAILED',
-      error: {
-        code: 'MISSING_CAPTION',
-        problems: [{ code: 'MISSING_CAPTION', filename: 'dog.jpg', message: expect.stringContaining('dog.txt') }],
-      },
-    });
-    const [listed] = (await api.list()).body.datasets;
-    expect(listed).toMatchObject({ id, status: 'FAILED', error: { code: 'MISSING_CAPTION', problems: [] } });
-    await api.upload(id, 'dog.txt', 'a dog');
-    expect((await api.status(id)).body.status).toBe('READY');
-  });
-
-  test('is paired by exact case, and an orphaned caption is reported with the nearest name', async () => {
-    const id = await api.newDataset();
-    await api.upload(id, 'Dog.jpg', image);
-    await api.upload(id, 'dog.txt', 'a dog');
-    const { body } = await api.status(id, '?wait=30');
-    expect(body.error?.code).toBe('MISSING_CAPTION');
-    expect(body.warnings).toContainEqual(
-      expect.objectContaining({ code: 'ORPHAN_CAPTION', message: expect.stringContaining('Dog') }),
-    );
-  });
-
-  test('a dataset of only types that the trainer ignores is not READY', async () => {
-    const id = await api.newDataset();
-    await api.upload(id, 'a.gif', await media.gif());
-    await api.upload(id, 'a.txt', 'a caption');
-    expect((await api.status(id, '?wait=30')).body).toMatchObject({
-      status: 'FAILED',
-      error: { code: 'NO_TRAINABLE_MEDIA' },
-    });
-  });
-});
-
 describe('wait', () => {
   test('answers as soon as the dataset is READY', async () => {
     const id = await api.newDataset();
@@ -95,15 +55,23 @@ describe('wait', () => {
     expect((await api.status(id, '?wait=0.2')).body.status).toBe('UPLOADING');
   });
 
+  test.each([
+    ['61', 422],
+    ['-1', 422],
+    ['x', 422],
+    ['1.005', 200],
+    ['0.0001', 200],
+  ])('of %s is answered with %i', async (wait, status) => {
+    const id = await api.newDataset();
+    await api.upload(id, 'a.txt', 'a dog');
+    expect((await api.status(id, `?wait=${wait}`)).status).toBe(status);
+  });
+
   test('answers 404 once the dataset is deleted', async () => {
     const id = await api.newDataset();
     const waiting = api.status(id, '?wait=60');
     await api.request('DELETE', `/${id}`);
     expect((await waiting).status).toBe(404);
-  });
-
-  test.each(['61', '-1', 'x'])('rejects wait=%s with 422', async (wait) => {
-    expect((await api.status(await api.newDataset(), `?wait=${wait}`)).status).toBe(422);
   });
 });
 
@@ -126,6 +94,11 @@ describe('events', () => {
     // No request is sent here: the grace period ends by itself.
     await until(({ status }) => status === 'FAILED');
     expect(seen.at(-1)?.error?.code).toBe('MISSING_CAPTION');
+    expect((await api.status(id)).body.error?.problems).toMatchObject([
+      { code: 'MISSING_CAPTION', filename: 'dog.jpg', message: expect.stringContaining('dog.txt') },
+    ]);
+    const [listed] = (await api.list()).body.datasets;
+    expect(listed).toMatchObject({ id, status: 'FAILED', error: { code: 'MISSING_CAPTION', problems: [] } });
     await api.upload(id, 'dog.txt', 'a dog');
     await until(({ status }) => status === 'READY');
     await api.request('DELETE', `/${id}`);
@@ -163,23 +136,12 @@ describe('events', () => {
     expect((await changesUntil('19.txt')).files).toHaveLength(20);
     await api.raw('DELETE', `/${id}/files/7.txt`);
     expect(await changesUntil('7.txt')).toEqual({ files: [], absent: ['7.txt'] });
-    await save(numbered(1000));
+    await save(numbered(250));
     let many: WireDatasetChange;
     do many = await next();
-    while (many.counts.captions < 1001);
+    while (many.counts.captions < 251);
     expect(many).not.toHaveProperty('files');
     await events.return(undefined);
-  });
-
-  test('reach any number of listeners', async () => {
-    const id = await api.newDataset();
-    const listeners = await Promise.all(Array.from({ length: 20 }, () => api.raw('GET', `/${id}/events`)));
-    const streams = listeners.map(eventsOf);
-    await Promise.all(streams.map((stream) => stream.next()));
-    await api.link(id, 'a.jpg', 5);
-    const second = await Promise.all(streams.map((stream) => stream.next()));
-    expect(second.map(({ value }) => (value as Event).data.status)).toEqual(Array(20).fill('UPLOADING'));
-    await Promise.all(streams.map((stream) => stream.return(undefined)));
   });
 
   test.each(['/events', '/ID/events'])('a HEAD of %s leaves the connection to the next request', async (path) => {
@@ -190,15 +152,110 @@ describe('events', () => {
     expect((await text(socket)).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200']);
   });
 
-  test('end soon after the token of the listener was revoked', async () => {
+  test('end soon after the token or the session of the listener was revoked or has expired', async () => {
     const id = await api.newDataset();
     const other = await server.api();
-    const streams = [`/${id}/events`, '/events'].map(async (path) => eventsOf(await other.raw('GET', path)));
-    const [ofDataset, ofAccount] = await Promise.all(streams);
-    expect((await ofDataset?.next())?.value).toMatchObject({ event: 'dataset' });
+    const { secret } = (await api.json<WireNewToken>('POST', '/tokens', { expires_in: 3 })).body;
+    const page = { 'trainyard-page': '1' };
+    const signedIn = await api.raw('POST', '/session', { headers: page });
+    const [cookie = ''] = signedIn.headers.getSetCookie()[0]?.split(';') ?? [];
+    const session = (await signedIn.json()) as { id: string };
+    const texts = await Promise.all([
+      ...[other, new Api(server.url, secret)].flatMap((by) => [
+        by.raw('GET', `/${id}/events`),
+        by.raw('GET', '/events'),
+      ]),
+      fetch(`${server.url}${BASE_PATH}/${id}/events`, { headers: { ...page, cookie } }),
+    ]);
+    expect(texts.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     await revokeToken(server, other.token);
-    expect(await ofDataset?.next()).toEqual({ done: true, value: undefined });
-    expect(await ofAccount?.next()).toEqual({ done: true, value: undefined });
+    expect((await api.request('DELETE', `/tokens/${session.id}`)).status).toBe(200);
+    const [ofDataset] = await Promise.all(texts.map((response) => response.text()));
+    expect(ofDataset).toContain('event: dataset');
     expect((await api.status(id)).status).toBe(200);
+  });
+});
+
+test('the events of an account name every change of every dataset to many clients, and end when the server stops', async () => {
+  const brief = await startServer();
+  onTestFinished(() => discardServer(brief));
+  const mine = await brief.api();
+  const before = await mine.newDataset();
+  const watching = new TrainyardClient({ baseUrl: brief.url, token: mine.token });
+  const streams = Array.from({ length: 5 }, () => watching.allEvents());
+  const next = () => Promise.all(streams.map(async (events) => (await events.next()).value));
+  const all = (event: DatasetEvent | undefined) => streams.map(() => event);
+  expect(await next()).toEqual(all({ type: 'open' }));
+  const { body: created } = await mine.create();
+  expect(await next()).toEqual(all({ type: 'dataset', dataset: created }));
+  await mine.link(created.id, 'a.txt', 5);
+  const [dataset] = (await mine.list()).body.datasets;
+  expect(await next()).toEqual(all({ type: 'dataset', dataset: dataset! }));
+  await mine.request('DELETE', `/${before}`);
+  expect(await next()).toEqual(all({ type: 'deleted', id: before }));
+  const ends = next();
+  await brief.stop();
+  expect(await ends).toEqual(all(undefined));
+});
+
+async function linkedPair(): Promise<{ target: string; control: string }> {
+  const target = (await client.create()).id;
+  const control = (await client.create(undefined, { role: 'control' })).id;
+  await client.pairs.setLinks(target, { control_1: control });
+  return { target, control };
+}
+
+/** Reads events until one matches. */
+async function until(
+  events: AsyncGenerator<DatasetChange>,
+  matches: (change: DatasetChange) => boolean,
+): Promise<DatasetChange[]> {
+  const seen: DatasetChange[] = [];
+  for (;;) {
+    const { value, done } = await events.next();
+    if (done === true) throw new Error(`The stream ended after ${JSON.stringify(seen)}.`);
+    seen.push(value);
+    if (matches(value)) return seen;
+  }
+}
+
+const hasFile = (id: string, name: string) => (change: DatasetChange) =>
+  change.id === id && change.files?.some(({ filename }) => filename === name) === true;
+
+describe('the events of linked datasets', () => {
+  test('are in those of a dataset, for its controls and its mask if they are asked for', async () => {
+    const { target, control } = await linkedPair();
+    const events = client.events(target, { linked: true });
+    await until(events, ({ id }) => id === control);
+    await api.upload(control, 'a.jpg', await media.jpeg());
+    await until(events, hasFile(control, 'a.jpg'));
+
+    // A dataset that is linked later is followed, and one that is linked no longer is not.
+    const mask = (await client.create(undefined, { role: 'mask' })).id;
+    await client.pairs.setLinks(target, { mask });
+    await until(events, ({ id }) => id === mask);
+    await api.upload(control, 'b.jpg', await media.jpeg());
+    await api.upload(mask, 'c.png', await media.png());
+    const seen = await until(events, hasFile(mask, 'c.png'));
+    expect(seen.filter(({ id }) => id === control)).toEqual([]);
+
+    // The stream ends with its dataset.
+    await client.remove(target);
+    for await (const { id } of events) expect(id).not.toBe(control);
+  });
+
+  test('are not there without that, and for a token that may read no other dataset', async () => {
+    const { target, control } = await linkedPair();
+    const share = await client.shares.make(target, { expiresInSeconds: 3600 });
+    const secret = new URL(share.url).hash.slice(1).replace(/^.*=/, '');
+    const bound = new TrainyardClient({ baseUrl: server.url, token: secret });
+    for (const events of [client.events(target), bound.events(target, { linked: true })]) {
+      await events.next();
+      await api.upload(control, 'a.jpg', await media.jpeg({ seed: 3 }));
+      await api.upload(target, 'a.txt', crypto.randomUUID());
+      const seen = await until(events, hasFile(target, 'a.txt'));
+      expect(seen.filter(({ id }) => id !== target)).toEqual([]);
+      await events.return(undefined);
+    }
   });
 });

@@ -1,20 +1,28 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
+let client: TrainyardClient;
 let id: string;
 let image: Buffer;
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0 });
   api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   image = await media.jpeg({ width: 640, height: 400 });
 });
-afterAll(() => discardServer(server));
+afterAll(async () => {
+  // Once it has stopped, all its output has arrived.
+  await server.stop();
+  expect(server.output()).not.toContain('Warning: ');
+  await discardServer(server);
+});
 beforeEach(async () => {
   id = await api.newDataset();
   await api.upload(id, 'dog 1.jpg', image);
@@ -37,11 +45,6 @@ describe('reading a file', () => {
       'content-security-policy': expect.stringContaining('sandbox'),
       'content-disposition': expect.stringContaining('dog 1.jpg'),
     });
-  });
-
-  test('serves HTML in a caption as plain text', async () => {
-    await api.upload(id, 'x.txt', '<script>alert(1)</script>');
-    expect((await get('x.txt')).headers.get('content-type')).toBe('text/plain; charset=utf-8');
   });
 
   test.each([
@@ -86,35 +89,22 @@ describe('reading a file', () => {
     });
   });
 
-  test('an empty file has an empty body', async () => {
+  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.jpg%00x'])('%s is 404', async (path) => {
+    const response = await get(path);
+    expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
+  });
+
+  test('is possible under any Unicode form of its name; HTML in a caption is plain text, and it may be empty', async () => {
+    await api.upload(id, 'caf\u00e9.txt', '<script>alert(1)</script>');
+    const response = await get(encodeURIComponent('cafe\u0301.txt'));
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
     await api.upload(id, 'empty.txt', '');
-    const response = await get('empty.txt');
-    expect([response.status, await response.text()]).toEqual([200, '']);
-  });
-
-  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.png', 'dog%201.jpg%00', 'dog%201.jpg%00x'])(
-    '%s is 404',
-    async (path) => {
-      const response = await get(path);
-      expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
-    },
-  );
-
-  test('of an id with NUL after it is that of no dataset', async () => {
-    for (const path of [`/${id}%00/files/dog%201.jpg`, `/${id}%00x/status`]) {
-      expect(await api.request('GET', path)).toMatchObject({ status: 404, body: { error_code: 404001 } });
-    }
-    expect((await api.request('DELETE', `/${id}%00`)).status).toBe(404);
-  });
-
-  test('is found under any Unicode form of its name', async () => {
-    await api.upload(id, 'caf\u00e9.txt', 'x');
-    expect((await get(encodeURIComponent('cafe\u0301.txt'))).status).toBe(200);
+    expect(await (await get('empty.txt')).text()).toBe('');
   });
 });
 
 describe('a thumbnail', () => {
-  test('is a WebP of 320 pixels, the same each time', async () => {
+  test('is a WebP of 320 pixels, the same each time, until the file is replaced', async () => {
     const responses = await Promise.all([1, 2, 3].map(() => get('dog%201.jpg/thumbnail')));
     const [first, ...others] = await Promise.all(responses.map(async (r) => Buffer.from(await r.arrayBuffer())));
     expect(responses[0]!.headers.get('content-type')).toBe('image/webp');
@@ -123,6 +113,9 @@ describe('a thumbnail', () => {
     expect(responses[0]!.headers.get('content-length')).toBe(String(first!.length));
     const etag = responses[0]!.headers.get('etag')!;
     expect((await get('dog%201.jpg/thumbnail', { 'if-none-match': etag })).status).toBe(304);
+    await api.upload(id, 'dog 1.jpg', await media.jpeg({ width: 100, height: 300 }));
+    const replaced = Buffer.from(await (await get('dog%201.jpg/thumbnail')).arrayBuffer());
+    expect(await sharp(replaced).metadata()).toMatchObject({ width: 100, height: 300 });
   });
 
   test('of a caption or a clip is 404 with the reason', async () => {
@@ -132,13 +125,6 @@ describe('a thumbnail', () => {
       expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404004 })]);
     }
   });
-
-  test('follows the file when it is replaced', async () => {
-    await get('dog%201.jpg/thumbnail');
-    await api.upload(id, 'dog 1.jpg', await media.jpeg({ width: 100, height: 300 }));
-    const bytes = Buffer.from(await (await get('dog%201.jpg/thumbnail')).arrayBuffer());
-    expect(await sharp(bytes).metadata()).toMatchObject({ width: 100, height: 300 });
-  });
 });
 
 describe('removing a file', () => {
@@ -146,15 +132,11 @@ describe('removing a file', () => {
     const { status, body } = await api.request('DELETE', `/${id}/files/dog%201.jpg`);
     expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true, revision: expect.any(Number) }]);
     expect((await get('dog%201.jpg')).status).toBe(404);
+    expect((await api.request('DELETE', `/${id}/files/dog%201.jpg`)).body.error_code).toBe(404002);
     const after = await api.status(id);
     expect(after.body).toMatchObject({ status: 'FAILED', error: { code: 'NO_MEDIA' } });
     await api.upload(id, 'dog 1.jpg', image);
     expect((await api.status(id)).body.status).toBe('READY');
-  });
-
-  test('of an unknown name is 404', async () => {
-    const { status, body } = await api.request('DELETE', `/${id}/files/cat.jpg`);
-    expect([status, body.error_code]).toEqual([404, 404002]);
   });
 
   test('removes a rejected and a pending upload of that name', async () => {
@@ -195,5 +177,53 @@ describe('the manifest', () => {
     expect((await api.manifest(twin)).body.digest).not.toBe(digest);
     await api.upload(twin, 'cat.jpg', image);
     expect((await api.manifest(twin)).body).not.toHaveProperty('digest');
+  });
+});
+
+describe('pages of files', () => {
+  let paged: string;
+  beforeAll(async () => {
+    const many = await api.newDataset();
+    for (const [i, stem] of ['b', 'caf\u00e9', 'a', 'd'].entries()) {
+      await api.upload(many, `${stem}.jpg`, await media.jpeg({ seed: i }));
+      await api.upload(many, `${stem}.txt`, `a ${stem}`);
+    }
+    paged = many;
+  });
+
+  const namesOf = ({ files }: { files: { filename: string }[] }) => files.map(({ filename }) => filename);
+
+  test('are sorted by name and equal to those of the status', async () => {
+    const first = await client.files(paged, { limit: 3, kind: 'image' });
+    expect(namesOf(first)).toEqual(['a.jpg', 'b.jpg', 'caf\u00e9.jpg']);
+    expect(first.next_after).toBe('caf\u00e9.jpg');
+    const { files } = await client.status(paged);
+    expect(first.files[0]).toEqual(files.find(({ filename }) => filename === 'a.jpg'));
+    const second = await client.files(paged, { limit: 3, kind: 'image', after: first.next_after! });
+    expect([namesOf(second), second.next_after]).toEqual([['d.jpg'], null]);
+  });
+
+  test('have a hundred files unless the request has a limit', async () => {
+    const many = await api.newDataset();
+    const captions = Array.from({ length: 101 }, (_, i) => ({ filename: `${i + 100}.txt`, text: '' }));
+    expect((await api.json('PUT', `/${many}/captions`, { captions })).status).toBe(200);
+    const { body } = await api.request<{ files: object[]; next_after: string }>('GET', `/${many}/files`);
+    expect([body.files.length, body.next_after]).toEqual([100, '199.txt']);
+  });
+
+  test('a last page may be exactly full', async () => {
+    const { files, next_after } = await client.files(paged, { limit: 8 });
+    expect([files.length, next_after]).toEqual([8, null]);
+    expect(await client.files(paged, { limit: 1, kind: 'video' })).toEqual({ files: [], next_after: null });
+    expect(await client.files(await api.newDataset(), { limit: 1 })).toEqual({ files: [], next_after: null });
+  });
+
+  test('a page begins after any name, in any Unicode form', async () => {
+    expect(namesOf(await client.files(paged, { limit: 2, after: 'b.a' }))).toEqual(['b.jpg', 'b.txt']);
+    expect(namesOf(await client.files(paged, { limit: 1, after: 'cafe\u0301.jpg' }))).toEqual(['caf\u00e9.txt']);
+  });
+
+  test.each(['%00', '%ed%a0%80', 'x'.repeat(1024), ''])('accepts %s as a name', async (after) => {
+    expect((await api.request('GET', `/${paged}/files?after=${after}`)).status).toBe(200);
   });
 });

@@ -1,6 +1,8 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Metrics } from '../../src/server/metrics.js';
+import type { JobCounts } from '../../src/storage/catalog/jobs.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
@@ -30,16 +32,11 @@ describe('the OpenAPI document', () => {
     expect(Object.keys(Dataset?.properties ?? {})).toEqual(expect.arrayContaining(['id', 'status', 'created_at']));
     expect(Object.keys(refusal?.properties ?? {})).toEqual(['error_code', 'error_message', 'detail', 'current']);
   });
-
-  test('can be browsed at /docs', async () => {
-    const response = await get('/docs');
-    expect(response.headers.get('content-type')).toMatch(/^text\/html/);
-    expect(await response.text()).toContain('/openapi.json');
-  });
 });
 
 describe('operations', () => {
-  test('/healthz and /readyz answer without a token', async () => {
+  test('/docs, /healthz and /readyz answer without a token', async () => {
+    expect(await (await get('/docs')).text()).toContain('/openapi.json');
     expect(await (await get('/healthz')).json()).toEqual({ status: 'ok' });
     expect(await (await get('/readyz')).json()).toMatchObject({ status: 'ready' });
   });
@@ -59,19 +56,16 @@ describe('operations', () => {
 });
 
 describe('an unknown route', () => {
-  test.each(['/nowhere', '/prod/v1/trainers/datasets/', '/prod/v1/trainers', '/%zz'])(
-    '%s is 404 or 400 in our form',
-    async (path) => {
-      const api = await server.api();
-      const response = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${api.token}` } });
-      expect(response.redirected).toBe(false);
-      expect([400, 404]).toContain(response.status);
-      expect(await response.json()).toMatchObject({
-        error_code: expect.any(Number),
-        error_message: expect.any(String),
-      });
-    },
-  );
+  test.each(['/nowhere', '/prod/v1/trainers/datasets/', '/%zz'])('%s is 404 or 400 in our form', async (path) => {
+    const api = await server.api();
+    const response = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${api.token}` } });
+    expect(response.redirected).toBe(false);
+    expect([400, 404]).toContain(response.status);
+    expect(await response.json()).toMatchObject({
+      error_code: expect.any(Number),
+      error_message: expect.any(String),
+    });
+  });
 
   test("bytes that are not HTTP get an error in the API's format", async () => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
@@ -80,4 +74,30 @@ describe('an unknown route', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(JSON.parse(answer.slice(answer.indexOf('{')))).toMatchObject({ error_code: 400000 });
   });
+});
+
+test('the metrics have the jobs of each kind, and how long the first one that is due has waited', async () => {
+  const metrics = new Metrics();
+  const error = 'The disk is full.';
+  const counts = [
+    { kind: 'deliver', waiting: 3, running: 2, failed: 1, oldestDueAt: 5_000_000, error },
+    { kind: 'mount', waiting: 1, running: 0, failed: 0, oldestDueAt: 9_000_000, error: undefined },
+  ] as const;
+  let found: () => Promise<JobCounts[]> = async () => [...counts];
+  metrics.jobs(
+    () => found(),
+    () => 7_500_000,
+  );
+  const text = await metrics.text();
+  expect(text).toContain('trainyard_jobs{kind="deliver",state="waiting"} 3');
+  expect(text).toContain('trainyard_jobs{kind="deliver",state="running"} 2');
+  expect(text).toContain('trainyard_jobs{kind="deliver",state="failed"} 1');
+  expect(text).toContain('trainyard_jobs_oldest_seconds{kind="deliver"} 2.5');
+  expect(text).toContain('trainyard_jobs_oldest_seconds{kind="mount"} 0');
+  expect(text).toContain('trainyard_jobs{kind="check-file",state="waiting"} 0');
+  expect(text).not.toContain(error);
+  found = async () => [];
+  await expect.poll(() => metrics.text()).toContain('trainyard_jobs{kind="deliver",state="waiting"} 0');
+  found = () => Promise.reject(new Error('The database does not answer.'));
+  await expect.poll(() => metrics.text()).not.toContain('trainyard_jobs{');
 });

@@ -76,21 +76,19 @@ describe('a link', () => {
     ]);
   });
 
-  test.each(['account', 'expires', 'signature'])('with a changed %s is rejected with 403', async (part) => {
+  test('with a changed part is rejected with 403, and one without a signature is a request without a token', async () => {
     const url = new URL(links.file({ filename: NAME }));
-    const { value } = { value: url.searchParams.get(part) ?? '' };
-    for (const change of [`${value}0`, '', value.slice(1)]) {
-      url.searchParams.set(part, change);
-      expect((await rejectionOf(url)).slice(0, 2)).toEqual([403, 403001]);
+    for (const part of ['account', 'expires', 'signature']) {
+      const value = url.searchParams.get(part) ?? '';
+      for (const change of [`${value}0`, '', value.slice(1)]) {
+        url.searchParams.set(part, change);
+        expect((await rejectionOf(url)).slice(0, 2)).toEqual([403, 403001]);
+      }
+      url.searchParams.set(part, value);
     }
-    url.searchParams.set(part, value);
     expect((await fetch(url)).status).toBe(200);
-    url.searchParams.append(part, value);
+    url.searchParams.append('account', url.searchParams.get('account')!);
     expect((await rejectionOf(url)).slice(0, 2)).toEqual([403, 403001]);
-  });
-
-  test('without a signature is a request without a token', async () => {
-    const url = new URL(links.file({ filename: NAME }));
     url.searchParams.delete('signature');
     expect((await rejectionOf(url)).slice(0, 2)).toEqual([401, 401001]);
   });
@@ -127,19 +125,10 @@ describe('what a browser may cache', () => {
     const rejected = await fetch(links.file({ filename: NAME, sha256 }), beyond);
     expect([rejected.status, rejected.headers.get('cache-control')]).toEqual([416, null]);
   });
-
-  test('works with a token too', async () => {
-    const response = await api.raw('GET', `/${id}/files/${encodeURIComponent(NAME)}?sha256=${sha256}`);
-    expect([response.status, response.headers.get('cache-control')]).toEqual([200, FOR_EVER]);
-  });
 });
 
 test('a file is shown inline, or saved if the link says so', async () => {
   const dispositionOf = async (url: string) => (await fetch(url)).headers.get('content-disposition');
   expect(await dispositionOf(links.file({ filename: NAME }))).toMatch(/^inline; filename=/);
   expect(await dispositionOf(links.file({ filename: NAME }, { download: true }))).toMatch(/^attachment; filename=/);
-});
-
-test.each(['download=yes', 'download=', 'sha256=a&sha256=b'])('rejects %s with 422', async (query) => {
-  expect((await api.raw('GET', `/${id}/files/${encodeURIComponent(NAME)}?${query}`)).status).toBe(422);
 });

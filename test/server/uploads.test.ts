@@ -31,16 +31,6 @@ function form(disposition: string): string {
 }
 
 describe('a direct upload', () => {
-  test('of two images whose names differ only in case causes a warning with one of the names', async () => {
-    const id = await api.newDataset();
-    await api.upload(id, 'dog.jpg', await media.jpeg({ seed: 1 }));
-    await api.upload(id, 'Dog.png', await media.png({ seed: 2 }));
-    for (const caption of ['dog.txt', 'Dog.txt']) await api.upload(id, caption, 'a dog');
-    const { body } = await api.status(id);
-    const [warning] = body.warnings.filter(({ code }) => code === 'SIMILAR_STEM');
-    expect(['dog.jpg', 'Dog.png']).toContain(warning?.filename);
-  });
-
   test('of an image and its caption makes a dataset READY on the next poll', async () => {
     const id = await api.newDataset();
     const bytes = await media.jpeg({ width: 64, height: 48 });
@@ -62,14 +52,6 @@ describe('a direct upload', () => {
     expect(body.files.map((file) => file.filename)).toEqual(['dog.jpg', 'dog.txt']);
     expect(body.counts).toMatchObject({ images: 1, captions: 1, uncaptioned: 0 });
     expect(body).not.toHaveProperty('error');
-  });
-
-  test('of the same name again replaces the file', async () => {
-    const id = await api.newDataset();
-    await api.upload(id, 'a.txt', 'first');
-    await api.upload(id, 'a.txt', 'second');
-    const { body } = await api.status(id);
-    expect(body.files).toMatchObject([{ filename: 'a.txt', sha256: sha256('second') }]);
   });
 
   test('that is rejected leaves the stored file of its name and the status unchanged', async () => {
@@ -110,8 +92,6 @@ describe('a direct upload', () => {
     ['NFD, stored as NFC', 'form-data; name="file"; filename="e\u0301.txt"', '\u00e9.txt'],
     ['unquoted', 'form-data; name=file; filename=plain.txt', 'plain.txt'],
     ['filename before name', 'form-data; filename="x.txt"; name="file"', 'x.txt'],
-    ['a percent sign', 'form-data; name="file"; filename="100%.txt"', '100%.txt'],
-    ['markup', 'form-data; name="file"; filename="<img onerror=x>.txt"', '<img onerror=x>.txt'],
   ])('accepts a filename with %s', async (_, disposition, filename) => {
     const id = await api.newDataset();
     const response = await rawForm(id, disposition);
@@ -120,51 +100,15 @@ describe('a direct upload', () => {
   });
 
   test.each([
-    ['../a.txt', 422, 'slash'],
-    ['.a.txt', 422, 'begins with a dot'],
-    ['', 422, 'is empty'],
-    ['a\u0001.txt', 422, 'control character'],
-    [`${'é'.repeat(126)}.txt`, 422, 'is 256 bytes long'],
-    ['a.exe', 415, 'is not an image, video or caption by its extension'],
-  ])('rejects the filename %j with %i', async (filename, status, reason) => {
-    const id = await api.newDataset();
-    const response = await rawForm(id, `form-data; name="file"; filename="${filename}"`);
-    const body = (await response.json()) as { error_message: string };
-    expect([response.status, body.error_message]).toEqual([status, expect.stringContaining(reason)]);
-    expect((await api.status(id)).body.status).toBe('DRAFT');
-  });
-
-  test('accepts a filename of exactly 255 bytes', async () => {
-    const id = await api.newDataset();
-    const filename = `${'é'.repeat(125)}x.txt`;
-    expect((await api.upload(id, filename, 'a caption')).status).toBe(200);
-    const read = await api.raw('GET', `/${id}/files/${encodeURIComponent(filename)}`);
-    expect([read.status, await read.text()]).toEqual([200, 'a caption']);
-  });
-
-  test.each([
-    ['not multipart', 'application/json', '{}', 415],
-    ['multipart without a boundary', 'multipart/form-data', 'x', 422],
-    ['no part named file', 'multipart/form-data; boundary=B', form('form-data; name="other"; filename="a.txt"'), 422],
-    ['a field and no file', 'multipart/form-data; boundary=B', form('form-data; name="file"'), 422],
-    ['an empty body', 'multipart/form-data; boundary=B', '', 422],
-    ['no closing boundary', 'multipart/form-data; boundary=B', form(FILE).replace('--B--', ''), 422],
+    ['another type', 'application/json', '{}', 415],
     ['two files', 'multipart/form-data; boundary=B', form(FILE).replace('--B--', form(FILE)), 422],
+    ['an unknown extension', 'multipart/form-data; boundary=B', form(FILE.replace('a.txt', 'a.exe')), 415],
+    ['a path', 'multipart/form-data; boundary=B', form(FILE.replace('a.txt', '../a.txt')), 422],
   ])('with %s is rejected and stores nothing', async (_, type, body, status) => {
     const id = await api.newDataset();
-    const headers = { 'content-type': type };
-    const answer = await api.request('POST', `/${id}/upload`, { body: Buffer.from(body), headers });
+    const answer = await api.request('POST', `/${id}/upload`, { body, headers: { 'content-type': type } });
     expect([answer.status, answer.body.error_code]).toEqual([status, expect.any(Number)]);
     expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [] });
-  });
-
-  test('skips other fields and parts', async () => {
-    const id = await api.newDataset();
-    const extra = `--B\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n`;
-    const body = Buffer.from(extra + form(FILE).replace('--B--', `${extra}--B--`));
-    const headers = { 'content-type': 'multipart/form-data; boundary=B' };
-    expect((await api.request('POST', `/${id}/upload`, { body, headers })).status).toBe(200);
-    expect(await api.filenames(id)).toEqual(['a.txt']);
   });
 
   test('may be sent in chunks of unknown length', async () => {
@@ -191,18 +135,11 @@ describe('a direct upload', () => {
   });
 });
 
-describe('the extension is compared with the bytes', () => {
-  test.each([
-    ['a PNG named .jpg', 'a.jpg', () => media.png(), 200, 'CONTENT_DIFFERS'],
-    ['a GIF', 'a.gif', () => media.gif(), 200, 'NOT_TRAINED_ON'],
-    ['HTML named .png', 'a.png', () => media.damaged.html(), 422, undefined],
-    ['a bomb', 'a.png', () => media.damaged.bomb(), 422, undefined],
-  ])('%s', async (_, filename, bytes, status, warning) => {
-    const id = await api.newDataset();
-    const answer = await api.upload(id, filename, await bytes());
-    expect(answer.status).toBe(status);
-    const { body } = await api.status(id);
-    expect(body.files.length).toBe(status === 200 ? 1 : 0);
-    if (warning) expect(body.warnings.map(({ code }) => code)).toContain(warning);
-  });
+test.each([
+  ['a PNG named .jpg', 'a.jpg', () => media.png(), 'CONTENT_DIFFERS'],
+  ['a GIF', 'a.gif', () => media.gif(), 'NOT_TRAINED_ON'],
+])('%s is stored with a warning', async (_, filename, bytes, warning) => {
+  const id = await api.newDataset();
+  expect((await api.upload(id, filename, await bytes())).status).toBe(200);
+  expect((await api.status(id)).body.warnings.map(({ code }) => code)).toContain(warning);
 });

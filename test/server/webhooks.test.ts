@@ -72,20 +72,33 @@ describe('a webhook', () => {
     );
   });
 
-  test('receives only the events it is for, and nothing that was so before it was made', async () => {
-    const before = await api.newDataset('failed before');
-    await api.upload(before, 'a.jpg', await media.jpeg());
-    expect((await api.status(before)).body.status).toBe('FAILED');
-    await add({ url: receiver.url, events: ['dataset.deleted', 'dataset.ready'] });
-    const failing = await api.newDataset('fails after');
-    await api.upload(failing, 'a.jpg', await media.jpeg());
-    await api.upload(before, 'a.txt', 'a caption');
-    await delivered(1);
-    await api.request('DELETE', `/${failing}`);
-    expect((await delivered(2)).map(({ type, data }) => [type, data.name])).toEqual([
-      ['dataset.ready', 'failed before'],
-      ['dataset.deleted', 'fails after'],
-    ]);
+  test('receives that a target is READY when its control arrives, and again when the control is replaced', async () => {
+    const [one, two, three] = await Promise.all([1, 2, 3].map((seed) => media.jpeg({ seed })));
+    const create = async (name: string, role: string) =>
+      (await api.json<{ id: string }>('POST', '', { name, role })).body.id;
+    const [target, control] = [await create('railway', 'training'), await create('depth', 'control')];
+    await api.upload(target, 'a.jpg', one!);
+    await api.upload(target, 'a.txt', 'a caption');
+    await api.upload(control, 'z.jpg', two!);
+    await api.json('PUT', `/${target}/links`, { control_1: control });
+    await add();
+    const eventsOf = (count: number) =>
+      eventually(() => {
+        const events = receiver.events().filter(({ data }) => data.id === target);
+        return events.length >= count ? events : undefined;
+      });
+    await api.upload(control, 'a.jpg', two!);
+    const [ready] = await eventsOf(1);
+    expect(ready).toMatchObject({ type: 'dataset.ready', data: { id: target, status: 'READY' } });
+    await api.upload(control, 'a.jpg', three!);
+    const [, again] = await eventsOf(2);
+    expect(again).toMatchObject({ type: 'dataset.ready', data: { id: target } });
+    expect(again?.data.digest).not.toBe(ready?.data.digest);
+    await api.request('DELETE', `/${control}/files/a.jpg`);
+    expect((await eventsOf(3))[2]).toMatchObject({
+      type: 'dataset.failed',
+      data: { error: { code: 'MISSING_CONTROL' } },
+    });
   });
 
   test('is tried again after a failure; a test and a delivery can be sent again', async () => {
@@ -123,24 +136,6 @@ describe('a webhook', () => {
     const { body } = await api.request('POST', `/webhooks/${webhook.id}/test`);
     expect(body).toMatchObject({ error_code: 404008 });
     expect(server.output()).not.toMatch(/"level":50/);
-  });
-
-  test('is disabled by an answer of 410, and receives nothing until it is enabled', async () => {
-    const { body: webhook } = await add();
-    receiver.answer = (response) => response.writeHead(410).end();
-    await api.request('POST', `/webhooks/${webhook.id}/test`);
-    const isEnabled = async () => {
-      const { body } = await api.request<{ webhooks: WireWebhook[] }>('GET', '/webhooks');
-      return body.webhooks[0]?.enabled;
-    };
-    await eventually(async () => ((await isEnabled()) ? undefined : true));
-    expect((await deliveriesOf(webhook))[0]).toMatchObject({ state: 'failed', answer: 410 });
-    receiver.answer = (response) => response.writeHead(204).end();
-    await api.request('POST', `/webhooks/${webhook.id}/test`);
-    const enabled = await api.json('PATCH', `/webhooks/${webhook.id}`, { enabled: true, url: `${receiver.url}/new` });
-    expect(enabled.body).toMatchObject({ enabled: true, url: `${receiver.url}/new` });
-    await delivered(2);
-    expect(receiver.received.map(({ path }) => path)).toEqual(['/hook', '/hook/new']);
   });
 });
 

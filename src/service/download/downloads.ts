@@ -98,13 +98,11 @@ export class Downloads {
   async all(key: DatasetSource): Promise<{ name: string; files: HashedFile[] }> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, accountId, revision: number } = key;
-    if (number === undefined) {
-      const found = await catalog.contents(key);
-      if (found === undefined) throw datasetNotFound(datasetId);
-      return { name: found.dataset.name, files: storedFilesIn(found.files).map(hashedFileOf) };
-    }
+    const latest = number === undefined ? await catalog.readMany(accountId, () => catalog.files(datasetId)) : [];
+    // After its files, so that none of a dataset that is deleted meanwhile are taken for no files.
     const dataset = await catalog.record(key);
     if (dataset === undefined) throw datasetNotFound(datasetId);
+    if (number === undefined) return { name: dataset.name, files: storedFilesIn(latest).map(hashedFileOf) };
     const read = () => catalog.revisions.versions({ datasetId, from: number, to: number });
     const { kept, files } = await catalog.readMany(accountId, read);
     if (!kept.has(number)) throw await revisionNotFound(catalog, datasetId, number);

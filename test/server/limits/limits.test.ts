@@ -6,7 +6,7 @@ import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 
 async function serverWith(settings: Record<string, string | number>): Promise<{ server: TestServer; api: Api }> {
-  const server = await startServer(settings);
+  const server = await startServer({ 'caption-grace-seconds': 0, ...settings });
   onTestFinished(() => discardServer(server));
   return { server, api: await server.api() };
 }
@@ -41,12 +41,10 @@ describe('a limit', () => {
     const { api } = await serverWith({ 'account-bytes': 20 });
     const id = await api.newDataset('dogs');
     const pin = async (number: number) => (await api.request('PUT', `/${id}/revisions/${number}/pin`)).body;
-    const upload = async (text: string) => expect((await api.upload(id, 'a.txt', text.repeat(15))).status).toBe(200);
-    await upload('a');
-    expect(await pin(1)).toMatchObject({ number: 1 });
-    await upload('b');
-    expect(await pin(2)).toMatchObject({ number: 2 });
-    await upload('c');
+    for (const number of [1, 2, 3]) {
+      expect((await api.upload(id, 'a.txt', `${number}`.repeat(15))).status).toBe(200);
+      if (number < 3) expect(await pin(number)).toMatchObject({ number });
+    }
     expect(await pin(3)).toMatchObject({
       error_code: 507002,
       error_message: expect.stringContaining('--account-bytes'),
@@ -99,4 +97,58 @@ describe('a limit', () => {
     expect((await signIn(undefined, token)).status).toBe(200);
     expect((await signIn({ code }, { 'x-forwarded-for': '192.0.2.2' })).status).toBe(200);
   });
+});
+
+const AT_LIMIT =
+  /The dataset has 3 files, and .* the limit of 3 files of a dataset \(--max-dataset-files\)\. Delete files/;
+
+const names = ['a.txt', 'b.txt', 'c.txt'];
+
+const isFull = { status: 507, body: { error_code: 507002, error_message: expect.stringMatching(AT_LIMIT) } };
+
+test('a dataset at its limit rejects another file, however it is sent, and stays as it was; new bytes of its names are taken', async () => {
+  const { server, api } = await serverWith({ 'max-dataset-files': 3 });
+  const id = await api.newDataset();
+  for (const name of names) expect((await api.upload(id, name, name)).status).toBe(200);
+  expect(await api.upload(id, 'd.txt', 'd')).toMatchObject(isFull);
+  expect(await api.links(id, { 'd.txt': 1 })).toMatchObject(isFull);
+  const empty = await api.newDataset();
+  const batch = { 'a.txt': 1, 'b.txt': 1, 'c.txt': 1, 'd.txt': 1 };
+  expect((await api.links(empty, batch)).body.error_message).toMatch(
+    /has 0 files, and 4 more would exceed the limit of 3/,
+  );
+  expect((await api.status(empty)).body.status).toBe('DRAFT');
+  const captions = [{ filename: 'd.txt', text: 'd' }];
+  expect(await api.json('PUT', `/${id}/captions`, { captions })).toMatchObject(isFull);
+  const { files, awaited } = (await api.status(id)).body;
+  expect([files.map(({ filename }) => filename), awaited]).toEqual([names, undefined]);
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  expect(metrics).toContain('trainyard_limit{setting="max-dataset-files"} 3');
+
+  expect((await api.upload(id, 'a.txt', 'A')).status).toBe(200);
+  const others = names.map((filename) => ({ filename, text: 'new' }));
+  expect((await api.json('PUT', `/${id}/captions`, { captions: others })).status).toBe(200);
+  const { uploads } = (await api.links(id, { 'a.txt': 1, 'b.txt': 1, 'c.txt': 1 })).body;
+  // Three names, with two uploads each, are three files.
+  expect((await api.request('DELETE', `/${id}/files/c.txt`)).status).toBe(200);
+  expect((await api.upload(id, 'd.txt', 'd')).status).toBe(200);
+  expect((await put(uploads['a.txt']!.upload_url, 'a')).status).toBe(200);
+  expect(await api.upload(id, 'e.txt', 'e')).toMatchObject(isFull);
+});
+
+test('an earlier state is restored though the limit is lower since', async () => {
+  const { server: larger, api: before } = await serverWith({});
+  const id = await before.newDataset();
+  for (const name of names) await before.upload(id, name, name);
+  await before.json('DELETE', `/${id}/files`, { filenames: ['b.txt', 'c.txt'] });
+  const { revisions } = (
+    await before.request<{ revisions: { number: number; files: number }[] }>('GET', `/${id}/revisions`)
+  ).body;
+  const whole = revisions.find(({ files }) => files === names.length)!;
+  await larger.stop();
+  const lower = await startServer({ 'max-dataset-files': 1 }, { dataFolder: larger.dataFolder });
+  onTestFinished(() => lower.stop().then(() => {}));
+  const after = await lower.api();
+  expect((await after.request('POST', `/${id}/revisions/${whole.number}/restore`)).status).toBe(200);
+  expect(await after.filenames(id)).toEqual(names);
 });

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/base-path.js';
@@ -8,6 +8,12 @@ import { trainyard } from '../../harness/command.js';
 import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
 import { newWorld } from '../../harness/world.js';
+
+const linesIn = (log: string) =>
+  log
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 
 test('no log, error, metric or audit line has a secret, also of a client that sends it in a wrong place', async () => {
   const folder = await temporaryFolder();
@@ -47,6 +53,9 @@ test('no log, error, metric or audit line has a secret, also of a client that se
     const { stderr, stdout } = await trainyard(args, cli);
     told.push(stdout + stderr);
   }
+  await api.json('PATCH', `/${id}`, { role: 'training', name: 'hounds' });
+  await api.json('PUT', `/${id}/links`, { mask: null });
+  await api.json('PUT', `/${id}/revisions/1/pin`, {});
   await api.request('DELETE', `/${id}/files/a.txt`);
   await api.request('DELETE', `/${id}`);
   told.push(await metricsOf(server));
@@ -56,10 +65,7 @@ test('no log, error, metric or audit line has a secret, also of a client that se
   const everything = [server.output(), audit, ...told].join('\n');
   for (const secret of secrets) expect(everything.split(secret).length - 1, secret.slice(0, 8)).toBe(0);
 
-  const entries = audit
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  const entries = linesIn(audit);
   const upload = new URL(link).pathname.split('/').at(-1);
   const mine = { account: 'studio', token: expect.any(String), address: '127.0.0.1' };
   for (const entry of [
@@ -70,6 +76,9 @@ test('no log, error, metric or audit line has a secret, also of a client that se
     { action: 'file.upload', outcome: 'failed', error: 'upload_finalized', dataset: id, filename: 'b.txt', upload },
     { action: 'dataset.create', outcome: 'failed', error: 'invalid_name', ...mine },
     { action: 'dataset.delete', outcome: 'failed', error: 'dataset_not_found', ...mine },
+    { action: 'dataset.change', outcome: 'done', dataset: id, name: 'hounds', role: 'training', ...mine },
+    { action: 'links.replace', outcome: 'done', dataset: id, ...mine },
+    { action: 'revision.pin', outcome: 'done', dataset: id, revision: 1, ...mine },
     { action: 'file.delete', outcome: 'done', dataset: id, filename: 'a.txt', ...mine },
     { action: 'dataset.delete', outcome: 'done', dataset: id, ...mine },
   ]) {
@@ -91,8 +100,7 @@ test.skipIf(whyNoS3() !== undefined)('uploads to a bucket are in the audit log o
   }
   await eventually(async () => ((await api.status(id)).body.counts.pending === 0 ? true : undefined));
   const linesOf = async () => {
-    const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');
-    return lines.map((line) => JSON.parse(line)).filter(({ action }) => action === 'file.upload');
+    return linesIn(await readFile(auditLog, 'utf8')).filter(({ action }) => action === 'file.upload');
   };
   const lines = await eventually(async () => ((await linesOf()).length === 2 ? linesOf() : undefined));
   const upload = { dataset: id, upload: expect.any(String) };
@@ -102,14 +110,20 @@ test.skipIf(whyNoS3() !== undefined)('uploads to a bucket are in the audit log o
   ]);
 });
 
-test('an audit log that can not be written blocks nothing, and the log of the service has its entries', async () => {
+test('an audit log that was renamed is continued in a new file; one that can not be written blocks nothing, and the log of the service has its entries', async () => {
   const folder = await temporaryFolder();
-  const { mkdir, rm } = await import('node:fs/promises');
   await mkdir(join(folder, 'logs'));
   const auditLog = join(folder, 'logs', 'audit.jsonl');
   const server = await startServer({ 'audit-log': auditLog });
   onTestFinished(() => discardServer(server));
   const api = await server.api();
+  const inLog = (name: string) =>
+    eventually(async () => (await readFile(auditLog, 'utf8').catch(() => '')).includes(`"${name}"`) || undefined);
+  await api.create('trains');
+  await inLog('trains');
+  await rename(auditLog, `${auditLog}.1`);
+  await api.create('yards');
+  await inLog('yards');
   await rename(join(folder, 'logs'), join(folder, 'away'));
   await writeFile(join(folder, 'logs'), '');
   expect((await api.create('dogs')).status).toBe(200);
@@ -120,7 +134,7 @@ test('an audit log that can not be written blocks nothing, and the log of the se
   await rm(join(folder, 'logs'));
   await rename(join(folder, 'away'), join(folder, 'logs'));
   expect((await api.create('cats')).status).toBe(200);
-  await eventually(async () => (await readFile(auditLog, 'utf8')).includes('"cats"') || undefined);
+  await inLog('cats');
   expect(await metricsOf(server)).toContain('trainyard_audit_log_writable 1');
 });
 
@@ -133,36 +147,12 @@ test('commands that change tokens write to the audit log, and an impossible one 
   await trainyard(['token', 'revoke', created.id, ...flags]);
   const text = await readFile(auditLog, 'utf8');
   expect(text).not.toContain(created.token);
-  expect(
-    text
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line)),
-  ).toMatchObject([
+  expect(linesIn(text)).toMatchObject([
     { action: 'token.create', token: created.id, account: 'default', by: 'command line' },
     { action: 'token.revoke', token: created.id },
   ]);
-  const { code, stderr } = await trainyard([
-    'serve',
-    '--port',
-    '0',
-    '--data',
-    join(folder, 'data'),
-    '--audit-log',
-    folder,
-  ]);
+  const serve = ['serve', '--port', '0', '--data', join(folder, 'data'), '--audit-log', folder];
+  const { code, stderr } = await trainyard(serve);
   expect([code, stderr]).toEqual([78, expect.stringContaining("The audit log can't be written")]);
   await discardServer(server);
-});
-
-test('an audit log that another program has renamed is continued in a new file', async () => {
-  const auditLog = join(await temporaryFolder(), 'audit.jsonl');
-  const server = await startServer({ 'audit-log': auditLog });
-  onTestFinished(() => discardServer(server));
-  const api = await server.api();
-  await api.create('dogs');
-  await eventually(async () => (await readFile(auditLog, 'utf8')).includes('"dogs"') || undefined);
-  await rename(auditLog, `${auditLog}.1`);
-  await api.create('cats');
-  await eventually(async () => (await readFile(auditLog, 'utf8').catch(() => '')).includes('"cats"') || undefined);
 });

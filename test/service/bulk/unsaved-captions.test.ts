@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { MICROS_PER_SECOND, type PendingFile } from '../../../src/dataset/dataset.js';
+import { MICROS_PER_SECOND } from '../../../src/dataset/dataset.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import { MEDIA } from '../../../src/dataset/media.js';
-import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
-import { NO_LIMITS } from '../../../src/storage/catalog/accounts/account-usage.js';
 import { Accounts } from '../../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { catalogUnavailable, type Database } from '../../../src/storage/database/database.js';
@@ -16,10 +13,8 @@ import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { catalogs, onEach, openDisk } from '../../harness/backends.js';
-import { findingsOf } from '../../harness/checking.js';
 import { Gate, untilLockWait } from '../../harness/paused-database.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
-import { discardServer, startServer } from '../../harness/server.js';
 
 const NEW = { ifNoneMatch: '*' } as const;
 
@@ -61,44 +56,20 @@ async function openService({ catalog, accountId }: { catalog: Catalog; accountId
   };
 }
 
-const reservation = (datasetId: string, filename: string, expectedBytes = 1): PendingFile => ({
-  ...{ id: randomUUID(), datasetId, filename, kind: 'caption', createdAt: NOW },
-  upload: { state: 'pending', via: 'link', expectedBytes, expiresAt: NOW + 1, leaseUntil: null, leaseToken: null },
-});
-
 onEach(catalogs, (open) => {
-  const openLimited = async (bytes = 10_000) => {
+  const opened = async () => {
     const { database, accountId } = await open();
-    const accountLimits = { ...NO_LIMITS, bytes };
-    const catalog = new Catalog(database, { blobGrace: 1000, accountLimits });
-    const reserveFor = (file: PendingFile) => {
-      const change = { datasetId: file.datasetId, filenames: [file.filename], now: NOW, isActivity: true };
-      return catalog.change(change, (group) => reserve(group, file));
-    };
-    return { ...(await openService({ catalog, accountId })), catalog, reserveFor };
+    const catalog = new Catalog(database, { blobGrace: 1000 });
+    return { ...(await openService({ catalog, accountId })), catalog };
   };
 
-  test.each<[string, (service: Awaited<ReturnType<typeof openLimited>>) => Promise<unknown>, string]>([
-    ['the client goes', async ({ aborting }) => aborting.abort({ code: 'gone' }), 'gone'],
+  test.each<[string, (service: Awaited<ReturnType<typeof opened>>) => unknown, string]>([
+    ['the client goes', ({ aborting }) => aborting.abort({ code: 'gone' }), 'gone'],
     ['the dataset is deleted', ({ catalog, key }) => catalog.deleteDataset(key, NOW), 'dataset_not_found'],
-    [
-      'the account reaches its limit',
-      ({ key, reserveFor }) => reserveFor(reservation(key.id, 'large.txt', 10_000)),
-      'quota_exceeded',
-    ],
-    [
-      'the stem of one has no place for its name any more',
-      async ({ key, reserveFor }) => {
-        for (const extension of Object.keys(MEDIA).map((each) => each.toUpperCase())) {
-          await reserveFor(reservation(key.id, `0${extension}`));
-        }
-      },
-      'invalid_name',
-    ],
   ])(
     'if %s while captions are stored, none is saved, and their bytes are deleted with the trash',
     async (_what, happen, code) => {
-      const service = await openLimited();
+      const service = await opened();
       service.last.before = async () => {
         expect((await service.keys()).length).toBeGreaterThan(0);
         await happen(service);
@@ -110,7 +81,7 @@ onEach(catalogs, (open) => {
   );
 
   test('the bytes of a caption that another one overtakes are deleted with the trash', async () => {
-    const service = await openLimited();
+    const service = await opened();
     service.last.before = async () => {
       await service.save([{ filename: '0.txt', text: 'theirs', condition: NEW }]);
     };
@@ -179,14 +150,4 @@ describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response fro
     await service.emptyTrash();
     expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
   });
-});
-
-test('captions that a server refuses leave nothing that a verification finds', async () => {
-  const server = await startServer({ 'account-bytes': 100 });
-  onTestFinished(() => discardServer(server));
-  const api = await server.api();
-  const texts = captions.map(({ filename, text }) => ({ filename, text }));
-  const { status } = await api.json('PUT', `/${await api.newDataset()}/captions`, { captions: texts });
-  expect(status).toBe(507);
-  expect(await findingsOf(server)).toEqual([]);
 });

@@ -169,14 +169,6 @@ export async function openPlace(place: Place) {
         }),
     };
   };
-  /** Adds a dataset of another account. */
-  const newNeighbour = async () => {
-    const made = await metadata.accounts.createToken('neighbour', 1);
-    const owner = (await metadata.accounts.grantOf(made.token))!.accountId;
-    const ofNeighbour = { accountId: owner, id: newId() };
-    await metadata.catalog.createDataset({ ...ofNeighbour, name: 'cats', createdAt: 1 });
-    return ofNeighbour;
-  };
   const { dependencies } = newInstance();
   const datasets = new DatasetService(dependencies);
   const view = () => datasets.view(key);
@@ -188,7 +180,6 @@ export async function openPlace(place: Place) {
     blobs,
     key,
     time,
-    newNeighbour,
     newInstance,
     datasets,
     removals: new FileRemovals(dependencies),

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { microsClock } from '../../../src/clock.js';
 import { MICROS_PER_SECOND, type PendingFile } from '../../../src/dataset/dataset.js';
-import { acquireLease, renewLease, reserve } from '../../../src/dataset/upload-transitions.js';
+import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { type AccountEvent, watchAccount } from '../../../src/service/watch/watch-account.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { ChangeFeed } from '../../../src/storage/database/change-feed.js';
@@ -97,22 +97,5 @@ onEach(catalogs, (open) => {
     expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'UPLOADING' } });
     advance(60);
     expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'FAILED' } });
-  });
-
-  test('the renewal of a lease is not reported', async () => {
-    const { accountId, catalog, add, change, create, next } = await opened();
-    const dataset = await create('dogs');
-    const file = pendingUpload(dataset.id, 'a.txt');
-    await add(file);
-    const lease = { now: now(), until: now() + 60 * MICROS_PER_SECOND, token: 'me' };
-    await catalog.change(change(dataset.id, 'a.txt'), (group) => acquireLease(group, file.id, lease));
-    expect(await next()).toEqual({ type: 'open' });
-    const renewed = await catalog.change({ ...change(dataset.id, 'a.txt'), isActivity: false }, (group) =>
-      renewLease(group, { id: file.id, token: 'me' }, { now: now(), until: now() + 90 * MICROS_PER_SECOND }),
-    );
-    expect(renewed).toBeDefined();
-    const reported = next();
-    await catalog.deleteDataset({ accountId, id: dataset.id }, now());
-    expect(await reported).toEqual({ type: 'deleted', id: dataset.id });
   });
 });

@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { WireRecheck } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import { maskPng } from '../fixtures/masks.js';
 import * as media from '../fixtures/media.js';
@@ -66,14 +67,9 @@ test('images are inspected as masks as long as their dataset is one', async () =
 });
 
 test('a restored file is inspected in the role that its dataset has by then', async () => {
-  const id = await newMask('restored');
+  const { id } = await client.create('restored');
   await api.upload(id, 'a.png', BLACK_PNG);
   await api.upload(id, 'b.png', GREY_PNG);
-  await client.removeFile(id, 'a.png');
-  await setRole(id, 'control');
-  await rechecked(id);
-  expect((await client.history.restore(id, 1)).restored).toBe(true);
-  await becomes(id);
   await client.removeFile(id, 'a.png');
   await setRole(id, 'mask');
   await rechecked(id);
@@ -81,28 +77,24 @@ test('a restored file is inspected in the role that its dataset has by then', as
   await becomes(id, 'a.png BLACK_MASK');
 });
 
-test('clips alone are FAILED as masks, and READY in another role', async () => {
-  const id = await newMask('clips');
+test('a recheck is started, reports its progress, and finds nothing in intact files', async () => {
+  const id = await api.newDataset();
+  const recheck = (method: string) => api.request<WireRecheck>(method, `/${id}/recheck`);
+  await api.upload(id, 'a.jpg', await media.jpeg());
   await api.upload(id, 'a.mp4', media.clip('faststart.mp4'));
-  expect(await client.status(id)).toMatchObject({
-    status: 'FAILED',
-    error: {
-      code: 'NO_TRAINABLE_MEDIA',
-      message: expect.stringContaining('Upload a PNG, JPEG or WebP of the same name'),
-    },
-    warnings: [],
+  await api.upload(id, 'a.txt', 'a dog');
+  const before = (await api.status(id)).body;
+  expect(await recheck('GET')).toMatchObject({
+    status: 200,
+    body: { dataset_id: id, state: 'never', total: 0, checked: 0, problems: [] },
   });
-  const listed = (await client.list()).find((dataset) => dataset.id === id);
-  expect(listed?.error).toMatchObject({
-    code: 'NO_TRAINABLE_MEDIA',
-    message: expect.stringMatching(/no file is an image/),
+  const started = await recheck('POST');
+  expect(started).toMatchObject({ status: 200, body: { total: 3, started_at: expect.any(String) } });
+  const finished = await rechecked(id);
+  const { started_at } = started.body;
+  expect(finished).toEqual({
+    ...{ dataset_id: id, state: 'finished', total: 3, checked: 3, problems: [] },
+    ...{ started_at, finished_at: expect.any(String) },
   });
-  expect((await client.history.revisions(id)).revisions[0]?.ready).toBe(false);
-  await setRole(id, 'control');
-  expect(await client.status(id)).toMatchObject({ status: 'READY', warnings: [] });
-  expect((await client.history.revisions(id)).revisions[0]?.ready).toBe(true);
-  await setRole(id, 'mask');
-  await api.upload(id, 'a.png', GREY_PNG);
-  expect(await client.status(id)).toMatchObject({ status: 'READY' });
-  expect(await warningsOf(id)).toContain('a.mp4 NOT_TRAINED_ON');
+  expect((await api.status(id)).body).toEqual(before);
 });
