@@ -6,12 +6,11 @@ import type { DatasetRecord } from '../storage/catalog/rows.js';
 import { type DatasetKey, datasetNotFound } from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
 
-/** The id or name of a dataset for each slot; a slot without one has no link. */
+/** Ids or names of datasets. */
 export type WantedLinks = Readonly<Partial<Record<LinkSlot, string | null | undefined>>>;
 
 type Dependencies = Pick<ServiceDependencies, 'catalog' | 'now'>;
 
-/** Links training datasets to their controls and masks. */
 export class PairService {
   readonly #dependencies: Dependencies;
 
@@ -19,12 +18,7 @@ export class PairService {
     this.#dependencies = dependencies;
   }
 
-  /**
-   * Replaces all links of a dataset.
-   *
-   * @param options.boundIds the datasets that the request may name; null: all of the account
-   * @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role`
-   */
+  /** Replaces all links with those to known datasets. @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role` */
   async replaceLinks(
     key: DatasetKey,
     wanted: WantedLinks,
@@ -48,7 +42,7 @@ export class PairService {
     if (!(await catalog.links.replace(key, { links, now: now() }))) throw datasetNotFound(key.id);
   }
 
-  /** The dataset with this id or, if there is none, with this name. */
+  /** An id wins over a name. */
   async #find(accountId: string, nameOrId: string): Promise<DatasetRecord | undefined> {
     const { catalog } = this.#dependencies;
     const byId = await catalog.record({ accountId, id: nameOrId });

@@ -18,11 +18,8 @@ interface Waiter {
 }
 
 /**
- * A weighted semaphore that is fair between keys, such as accounts. A unit is a slot, a byte, or a process.
- *
- * Work of one key is FIFO, and waiting keys are served round robin. While others wait, a key gets at most half of the units.
- * Work that is next blocks the work behind it, so that small work can't starve large work.
- * Work that waits while it holds units of the same queue may deadlock.
+ * A weighted semaphore: FIFO within a key, such as an account, and round robin between keys. While others wait, a key gets at
+ * most half of the units. Work that is next blocks later work, so that large work does not starve.
  */
 export class FairQueue {
   readonly #capacity: number;

@@ -18,7 +18,7 @@ export class LockObstructed extends Error {}
 
 /**
  * Takes the lock at `path`: a file that its holder touches every 5 seconds, since an installed command has no SQLite.
- * The lock of an ended process is removed: at once if it ran on this machine, otherwise after a minute.
+ * The lock of an ended process is removed: at once on this machine, otherwise after a minute.
  *
  * @param options.onWaiting called once before it waits, with the pid of a holder on this machine
  * @returns releases the lock

@@ -7,7 +7,6 @@ import { findRevision, keptSentence, revisionNotFound } from '../find-revision.j
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
 import { manifestOf, type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
 
-/** Lists, restores and pins the revisions of datasets. */
 export class HistoryService {
   readonly #dependencies: ServiceDependencies;
   readonly #datasets: DatasetService;
@@ -19,11 +18,7 @@ export class HistoryService {
     this.#manifests = new RevisionManifests(dependencies.catalog);
   }
 
-  /**
-   * Lists up to `limit` kept revisions with numbers before `before`, newest first.
-   *
-   * @throws ServiceError `dataset_not_found`
-   */
+  /** Kept revisions before `before`, newest first. @throws ServiceError `dataset_not_found` */
   async page(
     key: DatasetKey,
     { before, limit }: { before?: number | undefined; limit: number },
@@ -48,34 +43,26 @@ export class HistoryService {
     return differenceOfRevisions(this.#dependencies.catalog, key, query);
   }
 
-  /** Reads a revision. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+  /** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
   async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
     return this.#manifests.manifest(await this.#findDataset(key), number, signal);
   }
 
-  /**
-   * Reads a revision without the states of its linked datasets.
-   *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`
-   */
+  /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async ownManifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
     return this.#manifests.ownManifest(await this.#findDataset(key), number);
   }
 
-  /**
-   * Reads the newest kept state with this digest that is READY.
-   *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
-   */
+  /** The newest READY state with this digest. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
   async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
     const view = await this.#datasets.view(key);
     return view.digest === digest ? manifestOf(view) : this.#manifests.withDigest(view.dataset, digest, signal);
   }
 
   /**
-   * Makes the stored files of a dataset those of a revision, as a new revision. Uploads in progress stay.
+   * Restores the stored files of a revision. Uploads in progress stay.
    *
-   * @returns whether there is a new revision, and that one; the latest one if the dataset had these files already
+   * @returns the new revision; the latest one if the files are the same
    * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`
    */
   async restore(
@@ -94,10 +81,9 @@ export class HistoryService {
   }
 
   /**
-   * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
+   * Reverses the changes of a revision. Files that were changed again since are kept.
    *
-   * @returns the names of the files that are as before the revision, and of those that were kept; the new revision, or none
-   * if nothing was to be changed
+   * @returns the new revision, if there is one, and the names of both kinds of files
    * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept
    */
   async undo(
@@ -119,14 +105,14 @@ export class HistoryService {
     return { revision, undone, kept };
   }
 
-  /** Pins a revision, or ends its pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  /** Ends the pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async setPin(
     key: DatasetKey,
     number: number,
     pin: { by: string; note: string | null } | null,
   ): Promise<RevisionView> {
     const { catalog, now } = this.#dependencies;
-    // Read before: retention may delete a revision as soon as it is not pinned.
+    // Read before: retention may delete an unpinned revision.
     const view = await this.revision(key, number);
     const changed = pin && { at: now(), ...pin };
     const isSet = await catalog.revisions.setPin(key.id, number, changed);
@@ -134,7 +120,7 @@ export class HistoryService {
     return { ...view, pin: changed };
   }
 
-  /** Of a dataset with links, nothing that they decide is read. */
+  /** Reads nothing of linked datasets. */
   async #findRecord(key: DatasetKey): Promise<DatasetRecord> {
     const record = await this.#dependencies.catalog.record(key);
     if (record === undefined) throw datasetNotFound(key.id);

@@ -21,7 +21,7 @@ export interface RevisionOfDataset {
 }
 
 /**
- * Makes the stored files those of a revision, as a new revision. Uploads in progress stay.
+ * Restores the stored files of a revision, as a new revision. Uploads in progress stay.
  *
  * @returns `undefined` if the dataset or the revision does not exist
  * @throws ServiceError `quota_exceeded`

@@ -219,8 +219,8 @@ interface Group {
 }
 
 /**
- * Runs transactions in FIFO order with group commit: all are answered once SQLite has committed, when none waits or `MAX_GROUP`
- * have ended. A failed commit fails all. A rolled back one waits too, since it may have read what others wrote.
+ * Runs transactions in FIFO order with group commit: all are answered when SQLite commits, or fail together. A rolled back
+ * one is answered then too, since it may have read what others wrote.
  */
 class GroupCommit {
   readonly #file: SqliteFile;

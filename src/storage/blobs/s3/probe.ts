@@ -10,7 +10,7 @@ import { linkSigner } from './presigning.js';
 /** Stores tolerate a clock that is wrong by 15 minutes. */
 const LINK_SECONDS = 3600;
 
-/** Of equal length, because the signature of a link covers it. */
+/** Equally long, because the signature of a link covers the length. */
 const BODY = Buffer.from('the body');
 const SOURCE = Buffer.from('a secret');
 

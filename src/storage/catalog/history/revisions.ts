@@ -122,7 +122,8 @@ export class Revisions {
         .where('dataset_id', '=', revision)
         .where('filename', 'in', chunk)
         .where('added_in', '<=', number)
-        // The unary plus makes SQLite look the names up (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
+        // The unary plus makes SQLite look the names up
+        // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
         .where(sql<boolean>`+removed_in > ${number}`),
     );
     const current = storedFilesNamed(query, datasetId, names).map((files) =>

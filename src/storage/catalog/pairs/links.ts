@@ -79,11 +79,11 @@ export function linkingTo(query: Query, linkedId: string) {
 interface LockedLinks {
   readonly row: DatasetRow;
   readonly links: readonly { readonly slot: string; readonly linked_id: string }[];
-  /** The linked datasets and those of `otherIds`, by id. */
+  /** The linked datasets and the `otherIds`, by id. */
   readonly linked: ReadonlyMap<string, DatasetRow>;
 }
 
-/** Locks a dataset, then linked ones and those of `otherIds`, in the order of ids. `undefined` if the account has no such one. */
+/** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` if the account has no such one. */
 export async function lockLinks(
   { query }: Database,
   send: Transaction['send'],
