@@ -3,7 +3,9 @@ import type { Dataset, Role, Status, StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
+import type { Catalog } from '../storage/catalog/catalog.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
+import type { DatasetRecord } from '../storage/catalog/rows.js';
 import {
   type DatasetScope,
   type DatasetSummary,
@@ -76,13 +78,13 @@ export class DatasetService {
 
   /** @throws ServiceError `dataset_not_found` */
   async summary(key: DatasetKey): Promise<DatasetSummary> {
-    return this.#summaryOf(await this.#findDataset(key));
+    return this.#summaryOf(await findDataset(this.#dependencies.catalog, key));
   }
 
   /** The state of a view, without reading files. @throws ServiceError `dataset_not_found` */
   async state(key: DatasetKey): Promise<string | undefined> {
-    const { now, rules } = this.#dependencies;
-    return viewStateOf({ dataset: await this.#findDataset(key), at: now() }, rules);
+    const { catalog, now, rules } = this.#dependencies;
+    return viewStateOf({ dataset: await findDataset(catalog, key), at: now() }, rules);
   }
 
   /** @throws ServiceError `dataset_not_found` */
@@ -119,12 +121,20 @@ export class DatasetService {
   #summaryOf(dataset: Dataset): DatasetSummary {
     return { dataset, status: datasetStatusOf(dataset, this.#dependencies.now(), this.#dependencies.rules) };
   }
+}
 
-  async #findDataset(key: DatasetKey): Promise<Dataset> {
-    const dataset = await this.#dependencies.catalog.dataset(key);
-    if (dataset === undefined) throw datasetNotFound(key.id);
-    return dataset;
-  }
+/** @throws ServiceError `dataset_not_found` */
+export async function findDataset(catalog: Catalog, key: DatasetKey): Promise<Dataset> {
+  const dataset = await catalog.dataset(key);
+  if (dataset === undefined) throw datasetNotFound(key.id);
+  return dataset;
+}
+
+/** A dataset without what its links decide. @throws ServiceError `dataset_not_found` */
+export async function findRecord(catalog: Catalog, key: DatasetKey): Promise<DatasetRecord> {
+  const record = await catalog.record(key);
+  if (record === undefined) throw datasetNotFound(key.id);
+  return record;
 }
 
 /** Also for a dataset that was deleted, or belongs to another account. */

@@ -3,11 +3,8 @@ import { type FieldProblem, ServiceError } from '../dataset/errors.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
 import type { NewLink } from '../storage/catalog/pairs/links.js';
 import type { DatasetRecord } from '../storage/catalog/rows.js';
-import { type DatasetKey, datasetNotFound } from './datasets.js';
+import { type DatasetKey, datasetNotFound, findRecord } from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
-
-/** Ids or names of datasets. */
-export type WantedLinks = Readonly<Partial<Record<LinkSlot, string | null | undefined>>>;
 
 type Dependencies = Pick<ServiceDependencies, 'catalog' | 'now'>;
 
@@ -18,14 +15,14 @@ export class PairService {
     this.#dependencies = dependencies;
   }
 
-  /** Replaces all links with those to known datasets. @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role` */
+  /** Replaces all links. A slot without the id or name of a dataset has none. @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role` */
   async replaceLinks(
     key: DatasetKey,
-    wanted: WantedLinks,
+    wanted: Readonly<Partial<Record<LinkSlot, string | null | undefined>>>,
     { boundIds }: { boundIds: readonly string[] | null },
   ): Promise<void> {
     const { catalog, now } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const links: NewLink[] = [];
     for (const slot of LINK_SLOTS) {
       const nameOrId = wanted[slot] ?? undefined;

@@ -22,16 +22,12 @@ function signatureOf({ method, fields, expires }: LinkClaims, key: Buffer): stri
     .digest('base64url');
 }
 
-interface GivenLink {
-  readonly signature: string;
-  readonly key: Buffer;
-  readonly now: Micros;
-  readonly invalid: string;
-  readonly expired: string;
-}
-
 /** @throws ServiceError `link_invalid` if the signature does not match the claims, or `link_expired` */
-function verifyLink(claims: LinkClaims, { signature, key, now, invalid, expired }: GivenLink): void {
+function verifyLink(
+  claims: LinkClaims,
+  { signature, key, now }: { signature: string; key: Buffer; now: Micros },
+  { invalid, expired }: { invalid: string; expired: string },
+): void {
   const expected = Buffer.from(signatureOf(claims, key));
   const given = Buffer.from(signature);
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
@@ -100,8 +96,8 @@ export class UploadLinks {
   ): SignedUpload {
     verifyLink(
       { method: 'PUT', fields: [id, size], expires },
+      { signature, key: this.#key, now },
       {
-        ...{ signature, key: this.#key, now },
         invalid:
           'The signature of this upload link is not valid. Use the upload_url exactly as get-upload-endpoint returned it.',
         expired: 'This upload link has expired. Call get-upload-endpoint again for a new one.',
@@ -165,7 +161,7 @@ export class ReadLinks {
 
   /** @returns the account of the link @throws ServiceError `link_invalid`, `link_expired` */
   verify({ signature, ...link }: ReadLinkParts, now: Micros): string {
-    verifyLink(claimsOf(link), { signature, key: this.#key, now, ...messagesFor(link) });
+    verifyLink(claimsOf(link), { signature, key: this.#key, now }, messagesFor(link));
     return link.account;
   }
 }

@@ -50,7 +50,7 @@ export class FairQueue {
   }
 
   /**
-   * Waits for units, which the caller holds until it releases them.
+   * Waits for units, which the caller holds until it releases them. A caller that holds some already may deadlock.
    *
    * @throws RangeError if the key may not hold so many; the signal's reason if it fires during the wait
    */

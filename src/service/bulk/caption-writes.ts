@@ -18,7 +18,7 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { inspectFile } from '../check/inspect-file.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { changeEach, type WriteConflict } from './file-removals.js';
 
@@ -75,7 +75,7 @@ export class CaptionWrites {
   ): Promise<SavedCaptions> {
     const { catalog, now, newId } = this.#dependencies;
     const parsed = parseCaptions(captions).map((caption) => ({ ...caption, id: newId() }));
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const trashedUntil = now() + TRASH_LIFETIME;
     await catalog.trash.add(
       parsed.map(({ id }) => blobKeyOf({ id, datasetId: key.id })),

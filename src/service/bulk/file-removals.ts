@@ -5,7 +5,7 @@ import { remove, type StemGroup, withdrawUploads } from '../../dataset/upload-tr
 import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { FileChange } from '../../storage/catalog/file-changes.js';
-import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, findRecord, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
 /** The condition of the file was not met. */
@@ -77,7 +77,7 @@ export class FileRemovals {
     author?: Author,
   ): Promise<RemovedFiles> {
     const { catalog, now } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const change = { datasetId: key.id, now: now(), isActivity: true, ...(author && { author }) };
     const items = filenames.map((filename) => ({ filename }));
     const { results, revision } = await changeEach<{ filename: string }, RemovedFile>(

@@ -4,23 +4,14 @@ import type { BlobContent } from '../../storage/blobs/blobs.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
 import { CpuBudgetSpent } from '../inspection/limited-process.js';
 
-type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip'>;
-
-/** A file with complete bytes. */
-export interface FileToInspect {
-  readonly filename: string;
-  readonly sizeBytes: number;
-  readonly content: BlobContent;
-}
-
 /**
  * Inspects a file and decodes the frames of a clip.
  *
  * @returns the inspection without decoded frames, or what the name declares, if `maxSeconds` of processor time were not enough
  */
 export async function inspectFile(
-  { inspect, decodeClip }: InspectDependencies,
-  { filename, sizeBytes, content }: FileToInspect,
+  { inspect, decodeClip }: Pick<ServiceDependencies, 'inspect' | 'decodeClip'>,
+  { filename, sizeBytes, content }: { filename: string; sizeBytes: number; content: BlobContent },
   { maxSeconds, ...given }: InspectorOptions,
 ): Promise<{ inspection: Inspection; isComplete: boolean }> {
   // A caption is read at the speed of a disk, and its name declares no facts.

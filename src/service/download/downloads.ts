@@ -13,7 +13,7 @@ import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 import { storedFilesIn } from '../dataset-view.js';
-import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, findRecord, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
@@ -52,7 +52,7 @@ export class Downloads {
   async file(key: DatasetSource, filename: string): Promise<StoredFile> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
+    await findRecord(catalog, key);
     const name = normalizedFilename(filename);
     const [file] =
       number === undefined
@@ -71,7 +71,7 @@ export class Downloads {
   async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
+    await findRecord(catalog, key);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
     const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
@@ -91,8 +91,7 @@ export class Downloads {
       if (found === undefined) throw datasetNotFound(datasetId);
       return { name: found.dataset.name, files: storedFilesIn(found.files).map(hashedFileOf) };
     }
-    const dataset = await catalog.record(key);
-    if (dataset === undefined) throw datasetNotFound(datasetId);
+    const dataset = await findRecord(catalog, key);
     const read = () => catalog.revisions.versions({ datasetId, from: number, to: number });
     const { kept, files } = await catalog.readMany(accountId, read);
     if (!kept.has(number)) throw await revisionNotFound(catalog, datasetId, number);
@@ -105,7 +104,7 @@ export class Downloads {
     { after = '', kind, limit }: { after?: string | undefined; kind?: FileKind | undefined; limit: number },
   ): Promise<{ files: StoredFile[]; isLast: boolean }> {
     const { catalog } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const page = { datasetId: key.id, after: after.normalize('NFC'), kind, limit: limit + 1 };
     const files = await catalog.storedFilesAfter(page);
     return { files: files.slice(0, limit), isLast: files.length <= limit };

@@ -1,7 +1,6 @@
-import type { Author, Dataset } from '../../dataset/dataset.js';
+import type { Author } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { DatasetRecord } from '../../storage/catalog/rows.js';
-import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, type DatasetService, findDataset, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
@@ -23,14 +22,14 @@ export class HistoryService {
     key: DatasetKey,
     { before, limit }: { before?: number | undefined; limit: number },
   ): Promise<{ revisions: RevisionView[]; isLast: boolean }> {
-    const dataset = await this.#findRecord(key);
+    const dataset = await findRecord(this.#dependencies.catalog, key);
     const found = await this.#dependencies.catalog.revisions.page(key.id, { before, limit: limit + 1 });
     return { revisions: await this.#manifests.viewsOf(dataset, found.slice(0, limit)), isLast: found.length <= limit };
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async revision(key: DatasetKey, number: number): Promise<RevisionView> {
-    const dataset = await this.#findRecord(key);
+    const dataset = await findRecord(this.#dependencies.catalog, key);
     const revision = await findRevision(this.#dependencies.catalog, key.id, number);
     const [view] = await this.#manifests.viewsOf(dataset, [revision]);
     if (view === undefined) throw await revisionNotFound(this.#dependencies.catalog, key.id, number);
@@ -39,18 +38,18 @@ export class HistoryService {
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
-    await this.#findRecord(key);
+    await findRecord(this.#dependencies.catalog, key);
     return differenceOfRevisions(this.#dependencies.catalog, key, query);
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
   async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    return this.#manifests.manifest(await this.#findDataset(key), number, signal);
+    return this.#manifests.manifest(await findDataset(this.#dependencies.catalog, key), number, signal);
   }
 
   /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async ownManifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
-    return this.#manifests.ownManifest(await this.#findDataset(key), number);
+    return this.#manifests.ownManifest(await findDataset(this.#dependencies.catalog, key), number);
   }
 
   /** The newest READY state with this digest. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
@@ -70,11 +69,11 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
-    await this.#findRecord(key);
+    await findRecord(this.#dependencies.catalog, key);
     const { catalog, now } = this.#dependencies;
     const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
     if (changed === undefined) {
-      await this.#findRecord(key);
+      await findRecord(this.#dependencies.catalog, key);
       throw await revisionNotFound(catalog, key.id, number);
     }
     return { isRestored: changed.recordedIn !== undefined, revision: await this.revision(key, changed.revision) };
@@ -91,7 +90,7 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
-    await this.#findRecord(key);
+    await findRecord(this.#dependencies.catalog, key);
     const { catalog, now } = this.#dependencies;
     const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
     if (outcome === undefined) {
@@ -118,18 +117,5 @@ export class HistoryService {
     const isSet = await catalog.revisions.setPin(key.id, number, changed);
     if (!isSet) throw await revisionNotFound(catalog, key.id, number);
     return { ...view, pin: changed };
-  }
-
-  /** Reads nothing of linked datasets. */
-  async #findRecord(key: DatasetKey): Promise<DatasetRecord> {
-    const record = await this.#dependencies.catalog.record(key);
-    if (record === undefined) throw datasetNotFound(key.id);
-    return record;
-  }
-
-  async #findDataset(key: DatasetKey): Promise<Dataset> {
-    const dataset = await this.#dependencies.catalog.dataset(key);
-    if (dataset === undefined) throw datasetNotFound(key.id);
-    return dataset;
   }
 }

@@ -1,4 +1,4 @@
-export interface LoopOptions {
+interface LoopOptions {
   /** The longest time between two runs. */
   readonly pauseMs: number;
   readonly onError: (error: unknown) => void;

@@ -27,10 +27,6 @@ const AT_ONCE = 16;
 /** The pause while another process, which may have died, holds the lease. */
 const HELD_PAUSE: Micros = 2 * MICROS_PER_SECOND;
 
-interface FoundUpload {
-  readonly datasetId: string;
-}
-
 /**
  * Finds uploads that clients have written to the store, and enqueues a job that finalizes each. The key is the id of a dataset.
  * Stores send no notifications, so the job repeats until no upload is pending.
@@ -45,9 +41,9 @@ export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
       for await (const page of blobs.staging?.list(datasetId) ?? []) {
         signal.throwIfAborted();
         const dueAt = now();
-        const payload: FoundUpload = { datasetId };
         const finalizations = page.map(({ key }): NewJob => {
-          return { kind: 'finalize-upload', key: key.slice(datasetId.length + 1), accountId, dueAt, payload };
+          const fileId = key.slice(datasetId.length + 1);
+          return { kind: 'finalize-upload', key: fileId, accountId, dueAt, payload: { datasetId } };
         });
         for (const chunk of rowChunksOf(finalizations)) await jobs.ensure(chunk);
       }
@@ -78,7 +74,7 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
     run: async ({ key, payload }, signal) => {
       const { staging } = blobs;
       if (staging === undefined) return 'done';
-      const blobKey = blobKeyOf({ ...(payload as FoundUpload), id: key });
+      const blobKey = blobKeyOf({ ...(payload as { datasetId: string }), id: key });
       const file = await catalog.file(key);
       if (file?.upload.state === 'pending' && file.upload.via === 'presigned') {
         const pending = file as PendingFile;

@@ -1,12 +1,6 @@
 /** A key is forgotten when its allowance is whole again, or for a newer one. */
 const MAX_KEYS = 10_000;
 
-export interface Rate {
-  readonly perSecond: number;
-  /** Events at once. */
-  readonly burst: number;
-}
-
 /** Limits the rate of events for each key (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). */
 export class RateLimiter {
   readonly #intervalMs: number;
@@ -15,7 +9,8 @@ export class RateLimiter {
   /** When the allowance of each key is whole again. */
   readonly #wholeAt = new Map<string, number>();
 
-  constructor({ perSecond, burst }: Rate, nowMs: () => number = () => performance.now()) {
+  /** @param burst how many events may come at once */
+  constructor({ perSecond, burst }: { perSecond: number; burst: number }, nowMs = () => performance.now()) {
     this.#intervalMs = 1000 / perSecond;
     this.#toleranceMs = (burst - 1) * this.#intervalMs;
     this.#nowMs = nowMs;

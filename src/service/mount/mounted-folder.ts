@@ -39,30 +39,26 @@ export interface MountRecord {
   /** Missing unless the folder has files of linked datasets. */
   readonly layout?: MountLayout;
   /** All datasets of one moment, itself first; missing without links. */
-  readonly mounted_with?: readonly RecordedDataset[];
+  readonly mounted_with?: readonly {
+    readonly as: LinkSlot | 'target';
+    readonly dataset_id: string;
+    readonly name: string;
+    readonly digest: string;
+  }[];
   /** The service's URL, the data folder, or `tar`. */
   readonly source: string;
   /** Missing in a tar archive, and while the folder is written. */
   readonly mounted_at?: string;
-  readonly files: readonly RecordedFile[];
-}
-
-export interface RecordedDataset {
-  readonly as: LinkSlot | 'target';
-  readonly dataset_id: string;
-  readonly name: string;
-  readonly digest: string;
-}
-
-export interface RecordedFile {
-  readonly filename: string;
-  /** The linked dataset of the file. */
-  readonly of?: LinkSlot;
-  readonly mounted_name: string;
-  readonly sha256: string;
-  readonly size_bytes: number;
-  /** 0 while the folder is written. */
-  readonly mtime_ms: number;
+  readonly files: readonly {
+    readonly filename: string;
+    /** The linked dataset of the file. */
+    readonly of?: LinkSlot;
+    readonly mounted_name: string;
+    readonly sha256: string;
+    readonly size_bytes: number;
+    /** 0 while the folder is written. */
+    readonly mtime_ms: number;
+  }[];
 }
 
 /** An empty folder is absent; trainyard did not mount a `foreign` one. */

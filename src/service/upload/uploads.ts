@@ -16,7 +16,7 @@ import { parseFilename } from '../../dataset/names.js';
 import { reserve, type StemGroup } from '../../dataset/upload-transitions.js';
 import { meetsCondition, PreconditionFailed } from '../../dataset/write-condition.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Quota } from '../limits/quota.js';
 import { type BatchEntry, parseUploadBatch } from './parse-upload-batch.js';
@@ -70,7 +70,7 @@ export class Uploads {
     { author, conditions = new Map() }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
   ): Promise<ReadonlyMap<string, PendingFile>> {
     const { catalog, now, rules } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const createdAt = now();
     const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
     await this.#requireConditions(key.id, entries);
@@ -93,15 +93,14 @@ export class Uploads {
     const { blobs, rules } = this.#dependencies;
     const isPresigned = blobs.presigning !== undefined;
     const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
-    const via = isPresigned ? 'presigned' : 'link';
-    const lease = { leaseUntil: null, leaseToken: null };
     const upload = {
-      via,
+      via: isPresigned ? 'presigned' : 'link',
       expectedBytes: sizeBytes,
       ...(condition && { condition }),
       author,
       expiresAt,
-      ...lease,
+      leaseUntil: null,
+      leaseToken: null,
     } as const;
     return this.#pendingFile(key, filename, { createdAt, upload });
   }

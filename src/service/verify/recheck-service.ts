@@ -1,7 +1,7 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Recheck, Rechecks } from '../../storage/catalog/rechecks.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
 export interface RecheckProgress {
@@ -24,7 +24,7 @@ export class RecheckService {
   /** Does nothing while a recheck runs. @throws ServiceError `dataset_not_found` */
   async start(key: DatasetKey): Promise<RecheckProgress> {
     const { catalog, jobs, now } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     await this.#rechecks.start(key.id, now());
     jobs.wake();
     return this.progress(key);
@@ -34,8 +34,7 @@ export class RecheckService {
   async progress(key: DatasetKey): Promise<RecheckProgress> {
     // Read first, so that the dataset has what a finished recheck has found.
     const recheck = await this.#rechecks.of(key.id);
-    const dataset = await this.#dependencies.catalog.record(key);
-    if (dataset === undefined) throw datasetNotFound(key.id);
+    const dataset = await findRecord(this.#dependencies.catalog, key);
     // Clients poll this: without rejected files, no file is read.
     const damaged = dataset.counts.rejected > 0 ? await this.#rechecks.damagedFiles(key.id, MAX_LISTED) : [];
     const problems = damaged.flatMap(({ upload }) => upload.problem ?? []);

@@ -43,25 +43,17 @@ export function restoreRevision(
   return changeFiles(db, { ...change, restore: { restoredFrom: number, read } }, transition, options);
 }
 
-export interface UndoneRevision {
-  readonly dataset: ChangedDataset;
-  /** The names of the reversed files. */
-  readonly undone: string[];
-  /** The names of files that were changed again since. */
-  readonly kept: string[];
-}
-
 /**
  * Reverses the changes of a revision, as a new revision. Files that were changed again since stay.
  *
- * @returns `undefined` if the dataset, the revision or the one before does not exist
+ * @returns the names of the files of both kinds; `undefined` if the dataset, the revision or the one before does not exist
  * @throws ServiceError `quota_exceeded`
  */
 export async function undoRevision(
   db: Database,
   { datasetId, number, author, now }: RevisionOfDataset,
   options: ChangeOptions,
-): Promise<UndoneRevision | undefined> {
+): Promise<{ dataset: ChangedDataset; undone: string[]; kept: string[] } | undefined> {
   const before = number - 1;
   const revisions = new Revisions(db);
   let differences: FileDifference[] = [];

@@ -62,7 +62,7 @@ export async function connect(location: S3Location, timeouts: Timeouts, linkCred
   /** For requests that may last: times out until the answer begins. */
   const patient = new S3Client({ ...config, credentials, requestHandler });
   const signing = { ...config, credentials: linkCredentials ?? credentials };
-  /** Signs with the endpoint of the service, which may not reach the clients' one. */
+  /** Signs with the endpoint of the service, which clients may not reach. */
   const probeSigner = new S3Client(signing);
   /** Signs with the endpoint that clients use. */
   const signer = new S3Client({ ...signing, ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }) });

@@ -29,7 +29,7 @@ interface S3Options {
   readonly spoolFolder: string;
   readonly spoolBytes?: number;
   readonly log: Log;
-  /** Sign the presigned links; by default the service does. */
+  /** The user whose signature presigned links have; by default the service's. */
   readonly linkCredentials?: S3Credentials | undefined;
   readonly timeouts?: Timeouts;
 }

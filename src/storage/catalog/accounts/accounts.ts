@@ -19,7 +19,7 @@ import {
   type TokenSummary,
 } from './grant.js';
 
-/** Unended tokens and shares of an account that its tokens made. */
+/** Tokens and shares that the tokens of an account have made, and that have not ended. */
 const MAX_TOKENS = 1000;
 
 /** Sessions, and codes, of a token; a further one ends the oldest. */

@@ -83,7 +83,7 @@ interface LockedLinks {
   readonly linked: ReadonlyMap<string, DatasetRow>;
 }
 
-/** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` if the account has no such one. */
+/** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` without such a dataset. */
 export async function lockLinks(
   { query }: Database,
   send: Transaction['send'],
