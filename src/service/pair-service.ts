@@ -15,7 +15,11 @@ export class PairService {
     this.#dependencies = dependencies;
   }
 
-  /** Replaces all links. A slot without the id or name of a dataset has none. @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role` */
+  /**
+   * Replaces all links. A slot without the id or name of a dataset has none.
+   *
+   * @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role`
+   */
   async replaceLinks(
     key: DatasetKey,
     wanted: Readonly<Partial<Record<LinkSlot, string | null | undefined>>>,

@@ -150,7 +150,7 @@ const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
 };
 
 /**
- * Finds strays. A service writes a row before its bytes, so the store is read before the catalog, and that in the order in which
+ * Finds strays. A service writes a row before its bytes, so the store is read first, and the catalog in the order in which
  * rows move: from the trash to the files, then to the history or to the trash.
  */
 export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
