@@ -59,7 +59,7 @@ export default defineConfig({
     expect: { poll: { timeout: HANGS_AFTER_MS } },
     projects: [
       projectOf('rules', RULES, { isolate: false }),
-      projectOf('page', PAGE, { globalSetup: ['test/harness/shared-site.ts'] }),
+      projectOf('page', PAGE, { globalSetup: ['test/harness/shared-site.ts', 'test/harness/shared-ceph.ts'] }),
       projectOf('service', ['test/**/*.test.ts'], {
         ...BACK_ENDS,
         exclude: [...RULES, ...PAGE, ...FAULTS, ...(IS_QUICK ? NOT_QUICK : [])],

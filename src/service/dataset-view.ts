@@ -19,49 +19,49 @@ import type { DatasetContents } from '../storage/catalog/pairs/linked-datasets.j
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
 
-/** Of the training datasets that link to a control or mask. */
+/** The most training datasets that a view of a control or mask lists. */
 const MAX_LINKED_FROM = 100;
 
-/** What a request may learn of the account's other datasets. */
+/** What a request may learn of other datasets. */
 export interface DatasetScope {
-  /** The datasets that an answer or error may name because they link to this one; null: all of the account. */
+  /** The datasets that an answer may name because they link to this one; null: all of the account. */
   readonly boundIds: readonly string[] | null;
-  /** Whether a share reads: it learns nothing of the datasets that this one is linked to. */
+  /** A share learns nothing of linked datasets. */
   readonly isShare: boolean;
 }
 
 export const WHOLE_ACCOUNT: DatasetScope = { boundIds: null, isShare: false };
 
-/** A dataset and its status at one moment, without its files. */
+/** A dataset and its status at one moment. */
 export interface DatasetSummary {
   readonly dataset: Dataset;
   readonly status: Status;
 }
 
-/** A dataset at one moment, with its files and findings. */
+/** A dataset with its files at one moment. All lists are by name. */
 export interface DatasetView extends DatasetSummary {
-  /** Stored files without a problem, by name. */
+  /** Stored files without a problem. */
   readonly files: readonly StoredFile[];
-  /** Stored files that a recheck found damaged, by name. */
+  /** Stored files that a recheck found damaged. */
   readonly damagedFiles: readonly StoredFile[];
   readonly findings: Findings;
-  /** Uploads that are pending and not expired, by name. */
+  /** Uploads that have not expired. */
   readonly pendingUploads: readonly PendingFile[];
-  /** Whether no client seems to send them. */
+  /** Whether no client seems to send the pending uploads. */
   readonly areUploadsInterrupted: boolean;
-  /** Files that are still being checked, by name. */
+  /** Files that are still being checked. */
   readonly receivedFiles: readonly ReceivedFile[];
-  /** Identifies exactly this set of files, and those of the linked datasets; only of a READY dataset. */
+  /** Identifies the files with the linked datasets; only if READY. */
   readonly digest: string | undefined;
-  /** Identifies the own files of a READY dataset with links. */
+  /** Identifies the own files; only of a READY dataset with links. */
   readonly filesDigest: string | undefined;
-  /** Its controls and its mask, in the order of the slots; none for a share. */
+  /** In the order of the slots; none for a share. */
   readonly links: readonly LinkView[];
-  /** Whether it has links that are not in this view, neither in `links` nor in the findings. */
+  /** Whether this view leaves out its links. */
   readonly hidesLinks: boolean;
-  /** The training datasets that link to it, by name, at most `MAX_LINKED_FROM`. */
+  /** The training datasets that link to it, at most `MAX_LINKED_FROM`. */
   readonly linkedFrom: readonly LinkingDataset[];
-  /** Two views of one dataset and scope with the same state are equal; `undefined` if it may change without a trace. */
+  /** Views of one dataset and scope with the same state are equal; `undefined` if it may change without a trace. */
   readonly state: string | undefined;
 }
 
@@ -75,7 +75,7 @@ export async function datasetViewOf(
   const status = datasetStatusOf(dataset, at, rules);
   const allStored = storedFilesIn(files);
   const stored = allStored.filter(({ upload }) => upload.problem === undefined);
-  // By name, so that the findings do not depend on the order of the rows.
+  // By name, so that the findings do not depend on the order of rows.
   const others = files.filter(({ upload }) => upload.state !== 'stored');
   const own = findingsOf([...allStored, ...others], at, dataset.role);
   const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
@@ -110,9 +110,9 @@ export async function datasetViewOf(
   };
 }
 
-/** The `state` of a view of a dataset, which it has without its files. */
+/** The `state` of a view, computed without files. */
 export function viewStateOf({ dataset, at }: { dataset: Dataset; at: Micros }, rules: StatusRules): string | undefined {
-  // Pending uploads expire as time passes, and the datasets that link to this one change without a change of this one.
+  // Uploads expire as time passes, and linking datasets change without a change of this one.
   const isPending = [dataset, ...dataset.links.map((link) => link.dataset)].some(({ counts }) => counts.pending > 0);
   if (isPending || dataset.isLinkedTo) return undefined;
   const linked = dataset.links.map(({ slot, dataset: { id, version, counts } }) => {
@@ -121,7 +121,6 @@ export function viewStateOf({ dataset, at }: { dataset: Dataset; at: Micros }, r
   return JSON.stringify([datasetStatusOf(dataset, at, rules), dataset.version, linked]);
 }
 
-/** The stored files among `files`, by name. */
 export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
   return files.filter(isStored).sort(byName);
 }

@@ -2,7 +2,6 @@ import type { Revision } from '../dataset/history/revisions.js';
 import { ServiceError } from '../dataset/errors.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 
-/** Numbers that an error lists at most. */
 const MAX_LISTED_NUMBERS = 2000;
 
 /** @throws ServiceError `revision_not_found` */
@@ -17,7 +16,6 @@ export async function revisionNotFound(catalog: Catalog, datasetId: string, numb
   return new ServiceError('revision_not_found', `Revision ${number} does not exist or is no longer kept. ${kept}`);
 }
 
-/** Which revisions are kept. */
 export async function keptSentence(catalog: Catalog, datasetId: string): Promise<string> {
   const revisions = await catalog.revisions.page(datasetId, { limit: MAX_LISTED_NUMBERS });
   const numbers = revisions.map((revision) => revision.number);
@@ -27,7 +25,7 @@ export async function keptSentence(catalog: Catalog, datasetId: string): Promise
   return `Kept are ${older}${list}. Revisions are kept for some time and while they are among the latest; to keep one, pin it.`;
 }
 
-/** `3`, `9 to 28`; of ascending numbers. */
+/** Shortens ascending numbers, as in `3`, `9 to 28`. */
 function rangesOf(numbers: readonly number[]): string[] {
   const ranges: { first: number; last: number }[] = [];
   for (const number of numbers) {

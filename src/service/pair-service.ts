@@ -3,15 +3,11 @@ import { type FieldProblem, ServiceError } from '../dataset/errors.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
 import type { NewLink } from '../storage/catalog/pairs/links.js';
 import type { DatasetRecord } from '../storage/catalog/rows.js';
-import { type DatasetKey, datasetNotFound } from './datasets.js';
+import { type DatasetKey, datasetNotFound, findRecord } from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
-
-/** The id or name of a dataset for each slot; a slot without one has no link. */
-export type WantedLinks = Readonly<Partial<Record<LinkSlot, string | null | undefined>>>;
 
 type Dependencies = Pick<ServiceDependencies, 'catalog' | 'now'>;
 
-/** Links training datasets to their controls and masks. */
 export class PairService {
   readonly #dependencies: Dependencies;
 
@@ -20,18 +16,17 @@ export class PairService {
   }
 
   /**
-   * Replaces all links of a dataset.
+   * Replaces all links. A slot without the id or name of a dataset has none.
    *
-   * @param options.boundIds the datasets that the request may name; null: all of the account
    * @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role`
    */
   async replaceLinks(
     key: DatasetKey,
-    wanted: WantedLinks,
+    wanted: Readonly<Partial<Record<LinkSlot, string | null | undefined>>>,
     { boundIds }: { boundIds: readonly string[] | null },
   ): Promise<void> {
     const { catalog, now } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const links: NewLink[] = [];
     for (const slot of LINK_SLOTS) {
       const nameOrId = wanted[slot] ?? undefined;
@@ -48,7 +43,7 @@ export class PairService {
     if (!(await catalog.links.replace(key, { links, now: now() }))) throw datasetNotFound(key.id);
   }
 
-  /** The dataset with this id or, if there is none, with this name. */
+  /** An id wins over a name. */
   async #find(accountId: string, nameOrId: string): Promise<DatasetRecord | undefined> {
     const { catalog } = this.#dependencies;
     const byId = await catalog.record({ accountId, id: nameOrId });

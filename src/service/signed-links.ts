@@ -4,14 +4,14 @@ import { ServiceError } from '../dataset/errors.js';
 import { blobKeyOf, type Presigning } from '../storage/blobs/blobs.js';
 import type { DatasetKey } from './datasets.js';
 
-/** All read links to a dataset within one period are the same, so that browsers, which cache by URL, find cached files. */
+/** Read links of one period are equal, so that browsers, which cache by URL, find cached files. */
 const PERIOD: Micros = 3600 * MICROS_PER_SECOND;
 
-/** The parts of a link that its signature covers. The method separates the kinds of links of the same key. */
+/** What the signature covers. The method separates the kinds of links. */
 interface LinkClaims {
   readonly method: 'GET' | 'GET shared' | 'GET tar' | 'PUT';
   readonly fields: readonly string[];
-  /** Microseconds since 1970, as written in the URL. */
+  /** Microseconds since 1970. */
   readonly expires: string;
 }
 
@@ -22,17 +22,12 @@ function signatureOf({ method, fields, expires }: LinkClaims, key: Buffer): stri
     .digest('base64url');
 }
 
-interface GivenLink {
-  readonly signature: string;
-  readonly key: Buffer;
-  readonly now: Micros;
-  /** Messages of the errors. */
-  readonly invalid: string;
-  readonly expired: string;
-}
-
 /** @throws ServiceError `link_invalid` if the signature does not match the claims, or `link_expired` */
-function verifyLink(claims: LinkClaims, { signature, key, now, invalid, expired }: GivenLink): void {
+function verifyLink(
+  claims: LinkClaims,
+  { signature, key, now }: { signature: string; key: Buffer; now: Micros },
+  { invalid, expired }: { invalid: string; expired: string },
+): void {
   const expected = Buffer.from(signatureOf(claims, key));
   const given = Buffer.from(signature);
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
@@ -41,26 +36,21 @@ function verifyLink(claims: LinkClaims, { signature, key, now, invalid, expired 
   if (Number(claims.expires) <= now) throw new ServiceError('link_expired', expired);
 }
 
-/** A URL to which a client sends the bytes of a file with PUT. */
+/** Accepts the bytes of a file with PUT. */
 export interface UploadLink {
-  /** Absolute, or a path on the service's own host. */
+  /** Absolute, or a path of the service. */
   readonly url: string;
-  /** Headers to send with the PUT. */
   readonly headers: Record<string, string>;
   readonly expiresAt: Micros;
 }
 
-/** The upload that a verified link allows. */
 export interface SignedUpload {
   readonly fileId: string;
   readonly sizeBytes: number;
   readonly expiresAt: Micros;
 }
 
-/**
- * Makes and verifies upload links. A link allows its holder to upload one file of an exact size until the link expires,
- * without a token. A presigned link leads to the store; any other leads to this service's PUT route.
- */
+/** Makes and verifies upload links, by which a holder without a token can upload one file of an exact size. */
 export class UploadLinks {
   readonly #key: Buffer;
   readonly #presigning: Presigning | undefined;
@@ -71,7 +61,7 @@ export class UploadLinks {
     this.#presigning = presigning;
   }
 
-  /** Makes a link for each file, under the same map keys. */
+  /** By the same map keys. */
   async linksFor<K>(files: ReadonlyMap<K, PendingFile>, now: Micros): Promise<Map<K, UploadLink>> {
     const links = new Map<K, UploadLink>();
     for (const [key, file] of files) {
@@ -85,7 +75,7 @@ export class UploadLinks {
     if (this.#presigning === undefined) throw new Error(`${file.filename} needs a link that the store can't presign.`);
     const expiresInSeconds = Math.max(1, Math.floor((expiresAt - DETECTION_MARGIN - now) / MICROS_PER_SECOND));
     const sizeBytes = expectedBytes ?? 0;
-    // The time of the database, which all instances share. This machine's clock may be wrong by more than a link's lifetime.
+    // The time of the database: this machine's clock may be wrong by more than a link's lifetime.
     const signedAt = new Date(now / 1000);
     const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, expiresInSeconds, signedAt });
     return { url: link.url, headers: link.headers, expiresAt: now + link.expiresInSeconds * MICROS_PER_SECOND };
@@ -99,15 +89,15 @@ export class UploadLinks {
     return { url: `/uploads/${id}?${query}`, headers: {}, expiresAt };
   }
 
-  /** @throws ServiceError `link_invalid` if any part was changed, `link_expired` */
+  /** @throws ServiceError `link_invalid`, `link_expired` */
   verify(
     { id, size, expires, signature }: Readonly<Record<'id' | 'size' | 'expires' | 'signature', string>>,
     now: Micros,
   ): SignedUpload {
     verifyLink(
       { method: 'PUT', fields: [id, size], expires },
+      { signature, key: this.#key, now },
       {
-        ...{ signature, key: this.#key, now },
         invalid:
           'The signature of this upload link is not valid. Use the upload_url exactly as get-upload-endpoint returned it.',
         expired: 'This upload link has expired. Call get-upload-endpoint again for a new one.',
@@ -117,36 +107,30 @@ export class UploadLinks {
   }
 }
 
-/** The parts of a read link as its URL has them. */
 export interface ReadLinkParts {
   readonly account: string;
   readonly id: string;
-  /** Only in a link to the tar archive of one state: the digest, and the id of the token that made the link. */
+  /** Only in a tar link: the digest of the state, and the id of the token that made the link. */
   readonly tar?: { readonly digest: string; readonly token: string } | undefined;
-  /** Only in a read link of a share, which is for the current files: the id of the share. */
+  /** Only in a link of a share, for the current files: its id. */
   readonly share?: string | undefined;
   readonly expires: string;
   readonly signature: string;
 }
 
 /**
- * Makes and verifies links for reading without a token until they expire. A read link is for all files of one dataset, and a
- * tar link for the archive of one state of it. A browser can't send a token for images, clips and downloads, and one in a
- * URL would end up in logs and history; the same holds for a line that is typed on a training machine.
+ * Makes and verifies links for reading one dataset, or the archive of one state, without a token. A browser can't send a token
+ * for images and downloads, and a token in a URL would end up in logs and history.
  */
 export class ReadLinks {
   readonly #key: Buffer;
 
-  /** @param key the key of `UploadLinks` */
+  /** @param key as in `UploadLinks` */
   constructor(key: Buffer) {
     this.#key = key;
   }
 
-  /**
-   * Makes the query for reading a dataset's files, valid for one to two hours, and at most until `until`.
-   *
-   * @param options.share the share that the link is for, and ends with; the link shows current files only
-   */
+  /** The query for reading a dataset's files for one to two hours, at most until `until`. A share's link shows current files only. */
   linkFor(
     { accountId, id }: DatasetKey,
     { now, until, share }: { now: Micros; until?: Micros | null | undefined; share?: string | undefined },
@@ -154,7 +138,7 @@ export class ReadLinks {
     return this.#signed({ account: accountId, id, share }, (Math.floor(now / PERIOD) + 2) * PERIOD, until);
   }
 
-  /** Makes the query for reading the archive of a state, for the token that asks for it, at most until `until`. */
+  /** The query for reading an archive, for the token that asks for it. */
   tarLinkFor(
     { accountId, id }: DatasetKey,
     tar: { digest: string; token: string },
@@ -175,14 +159,14 @@ export class ReadLinks {
     return { query: new URLSearchParams(parameters).toString(), expiresAt };
   }
 
-  /** Returns the account of the link. @throws ServiceError `link_invalid` if any part was changed, `link_expired` */
+  /** @returns the account of the link @throws ServiceError `link_invalid`, `link_expired` */
   verify({ signature, ...link }: ReadLinkParts, now: Micros): string {
-    verifyLink(claimsOf(link), { signature, key: this.#key, now, ...messagesFor(link) });
+    verifyLink(claimsOf(link), { signature, key: this.#key, now }, messagesFor(link));
     return link.account;
   }
 }
 
-/** A different first line for each kind, so that no link passes for one of another kind. */
+/** No link passes for one of another kind. */
 function claimsOf({ account, id, tar, share, expires }: Omit<ReadLinkParts, 'signature'>): LinkClaims {
   if (tar !== undefined) return { method: 'GET tar', fields: [account, id, tar.digest, tar.token], expires };
   return share === undefined

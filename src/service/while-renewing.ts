@@ -3,7 +3,6 @@ import type { Micros } from '../dataset/dataset.js';
 
 const RENEWALS_PER_LEASE = 5;
 
-/** Another holder has taken over a lease, or its subject was deleted. */
 export class LeaseLost extends Error {
   constructor() {
     super('The lease was lost.');
@@ -11,8 +10,7 @@ export class LeaseLost extends Error {
 }
 
 /**
- * Runs `work` and renews a lease until it ends. A renewal that fails is ignored: the lease outlives several of them, and the
- * next one may succeed.
+ * Runs `work` and renews a lease until it ends. A failed renewal is ignored, since the lease outlives several of them.
  *
  * @param options.renew returns false if the lease is lost; then the signal of `work` fires with `LeaseLost`
  */

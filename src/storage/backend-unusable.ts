@@ -2,9 +2,9 @@ import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { hasErrno } from '../dataset/errors.js';
 
-/** The database or the blob store can't be used as configured. The message names it, without its password, and says why. */
+/** The database or the blob store can't be used as configured. The message names it without its password. */
 export class BackendUnusable extends Error {
-  /** It may become usable without a change to the settings. */
+  /** True if it may become usable without a change to the settings. */
   readonly isTemporary: boolean;
 
   constructor(message: string, options: ErrorOptions & { isTemporary: boolean }) {
@@ -28,10 +28,7 @@ export class BackendUnusable extends Error {
  */
 export type DatabaseFault = 'busy' | 'no_access' | 'io' | 'damaged' | 'full' | 'read_only' | 'rejected' | 'unavailable';
 
-/**
- * By the primary result code (https://sqlite.org/rescode.html), and its text: the driver gives no code with errors while rows are
- * read (https://sqlite.org/c3ref/errcode.html).
- */
+/** By primary result code (https://sqlite.org/rescode.html) and text: the driver gives errors of reads without a code. */
 const SQLITE_FAULTS: readonly (readonly [code: number, text: string, fault: DatabaseFault])[] = [
   [5, 'database is locked', 'busy'],
   [8, 'attempt to write a readonly database', 'no_access'],
@@ -52,7 +49,7 @@ const POSTGRES_FAULTS: readonly (readonly [RegExp, DatabaseFault])[] = [
   [/^(08|53|57|58|55P03|25P03|25P04|40001|40P01)/, 'unavailable'],
 ];
 
-/** The fault that SQLite or Postgres reported with an error; `undefined` for other errors, and for those of constraints. */
+/** The fault that SQLite or Postgres reported; `undefined` for violated constraints and other errors. */
 export function databaseFaultOf(error: unknown): DatabaseFault | undefined {
   const state = sqlStateOf(error);
   if (state !== undefined) return POSTGRES_FAULTS.find(([pattern]) => pattern.test(state))?.[1];
@@ -69,7 +66,7 @@ export function sqlStateOf(error: unknown): string | undefined {
   return String(error.code);
 }
 
-/** The message for an error of SQLite that has the cause that the folder of its file can't be written; `undefined` for others. */
+/** The message for a SQLite error whose cause is a read-only folder; `undefined` for other errors. */
 export function readOnlyFolderIn(error: unknown, path: string): string | undefined {
   if (databaseFaultOf(error) !== 'no_access') return undefined;
   const folder = dirname(path);

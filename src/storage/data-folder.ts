@@ -2,18 +2,16 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolders } from './make-folders.js';
 
-/** The names in a data folder, with the defaults of settings. They never change. */
+/** The names in a data folder, which never change. */
 export const DATA_FOLDER_NAMES = {
-  /** The SQLite database. */
   catalog: 'catalog.sqlite',
   blobs: 'blobs',
   /** Files in flight between a client and a bucket. */
   spool: 'tmp',
-  /** Locked by the one process that serves the folder, see `lockFolder`. */
+  /** Locked by the one process that serves the folder. */
   lock: 'serving.lock',
 } as const;
 
-/** The paths in a data folder. */
 export function dataFolderPaths(folder: string): Record<keyof typeof DATA_FOLDER_NAMES, string> {
   const { catalog, blobs, spool, lock } = DATA_FOLDER_NAMES;
   return {
@@ -24,7 +22,7 @@ export function dataFolderPaths(folder: string): Record<keyof typeof DATA_FOLDER
   };
 }
 
-/** What commands say of a folder without data; `undefined` for a folder with all of these files and folders. */
+/** The message for a folder that lacks one of these files and folders; `undefined` if it has all. */
 export function missingData(
   folder: string,
   names: readonly (keyof typeof DATA_FOLDER_NAMES)[] = ['catalog'],
@@ -34,7 +32,7 @@ export function missingData(
   return `No trainyard data in ${folder}: it has no ${missing}. Name the data folder with --data.`;
 }
 
-/** Makes a folder and its parents, unless they exist. Only the owner may read them. */
+/** Makes a folder and its parents, which only the owner may read. */
 export async function makePrivateFolder(path: string): Promise<void> {
   await makeFolders(path, { mode: 0o700 });
 }

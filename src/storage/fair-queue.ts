@@ -1,18 +1,13 @@
-export interface FairQueueOptions {
-  /** The most units that a key may ever hold; by default all. */
-  readonly maxUnitsOfKey?: number;
-}
-
 export interface AcquireOptions {
-  /** Ends the wait. It does not end work that has begun. */
+  /** Ends the wait, not the work. */
   readonly signal?: AbortSignal | undefined;
-  /** The units that the work needs at once; 1 by default. */
+  /** 1 by default. */
   readonly units?: number;
-  /** Work of a higher priority goes before all work of a lower one; 0 by default. */
+  /** Work of a higher priority goes first; 0 by default. */
   readonly priority?: number;
 }
 
-/** Releases so many units, by default all that are left. Units that were released already are not released again. */
+/** Releases so many units, by default all that are left; never more than that. */
 export type Release = (units?: number) => void;
 
 interface Waiter {
@@ -23,32 +18,28 @@ interface Waiter {
 }
 
 /**
- * A weighted semaphore that is fair between keys, such as accounts. A unit is a slot, a byte, or a process.
- *
- * Work of one key begins in FIFO order, and keys that wait are served round robin. While others wait, a key that holds units gets no
- * more than half of them. Work that is next waits until its units are free, and the work behind it waits too, so that a stream of
- * small work can't starve large work. Work that waits for a queue while it holds units of the same queue may deadlock.
+ * A weighted semaphore: FIFO within a key, such as an account, and round robin between keys. While others wait, a key gets at
+ * most half of the units. Work that is next blocks later work, so that large work does not starve.
  */
 export class FairQueue {
   readonly #capacity: number;
   readonly #maxUnitsOfKey: number;
-  /** By priority and key, in the order in which keys are served. Those of one are in FIFO order. */
+  /** By priority and key, in the order in which keys are served. */
   readonly #waiting = new Map<string, Waiter[]>();
   readonly #heldBy = new Map<string, number>();
   #held = 0;
 
-  /** @param capacity the number of units */
-  constructor(capacity: number, { maxUnitsOfKey = capacity }: FairQueueOptions = {}) {
+  /** @param options.maxUnitsOfKey the most units that a key may ever hold */
+  constructor(capacity: number, { maxUnitsOfKey = capacity }: { maxUnitsOfKey?: number } = {}) {
     this.#capacity = capacity;
     this.#maxUnitsOfKey = maxUnitsOfKey;
   }
 
-  /** Units that are held now. */
   get held(): number {
     return this.#held;
   }
 
-  /** Runs work while it holds its units. @throws what `work` throws, and as `acquire` */
+  /** Runs work while it holds its units. @throws as `acquire` and `work` */
   async run<T>(key: string, work: () => Promise<T>, options: AcquireOptions = {}): Promise<T> {
     const release = await this.acquire(key, options);
     try {
@@ -59,7 +50,7 @@ export class FairQueue {
   }
 
   /**
-   * Waits for units, which the caller holds until it releases them.
+   * Waits for units, which the caller holds until it releases them. A caller that holds some already may deadlock.
    *
    * @throws RangeError if the key may not hold so many; the signal's reason if it fires during the wait
    */
@@ -71,7 +62,6 @@ export class FairQueue {
     await new Promise<void>((resolve, reject) => {
       const onAbort = () => {
         this.#remove(waiter);
-        // Others may have waited behind it.
         this.#grantNext();
         reject(signal?.reason);
       };
@@ -107,7 +97,7 @@ export class FairQueue {
     }
   }
 
-  /** The first waiter of the highest priority whose key may hold as much. */
+  /** The first waiter of the highest priority whose key may hold its units. */
   #next(): Waiter | undefined {
     const firsts = [...this.#waiting.values()].flatMap(([first]) => first ?? []);
     for (const priority of new Set(firsts.map((first) => first.priority).sort((a, b) => b - a))) {

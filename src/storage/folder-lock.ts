@@ -5,8 +5,7 @@ import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from './backend-un
 export class FolderInUse extends Error {}
 
 /**
- * Locks a folder for one process, until `release` or the end of the process. The lock is an open exclusive transaction on a
- * SQLite database at `path`, which the kernel releases even if the process crashes.
+ * Locks a folder for one process with an exclusive transaction on a SQLite database, which the kernel ends if it crashes.
  *
  * @throws FolderInUse, BackendUnusable if the folder can't be written
  */

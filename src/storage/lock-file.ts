@@ -7,21 +7,20 @@ import { hasErrno } from '../dataset/errors.js';
 const POLL_MS = 50;
 const HEARTBEAT_MS = 5000;
 
-/** A lock without a heartbeat for this long belongs to a process that has ended. */
+/** The holder has ended if it is silent for this long. */
 const MAX_SILENCE_MS = 60_000;
 
-/** The locks that this process has, by their ids. */
+/** The ids of the locks that this process has. */
 const held = new Set<string>();
 
-/** Something else than a file has the name of a lock. */
+/** The path of a lock is not a file. */
 export class LockObstructed extends Error {}
 
 /**
- * Takes the lock at `path`, and waits while another process has it. The lock is a file whose holder touches it every 5 seconds,
- * since a command that is installed from a service has neither SQLite nor another lock of the kernel. One of a process that has
- * ended is removed: at once if it ran on this machine, otherwise after a minute.
+ * Takes the lock at `path`: a file that its holder touches every 5 seconds, since an installed command has no SQLite.
+ * The lock of an ended process is removed: at once on this machine, otherwise after a minute.
  *
- * @param options.onWaiting called once, before it waits; with the process that has the lock, if that is of this machine
+ * @param options.onWaiting called once before it waits, with the pid of a holder on this machine
  * @returns releases the lock
  * @throws LockObstructed; the system's errors; the signal's reason while it waits
  */
@@ -31,7 +30,7 @@ export async function acquireLock(
 ): Promise<() => Promise<void>> {
   const id = randomUUID();
   const own = JSON.stringify({ id, pid: process.pid, machine: await machine() });
-  // Of the heartbeat of another holder: its clock may differ, so only its changes count.
+  // The holder's clock may differ, so only changes of its heartbeat count.
   let [seen, seenAt] = ['', 0];
   for (let isFirst = true; ; ) {
     if (await create(path, own)) break;
@@ -54,7 +53,7 @@ export async function acquireLock(
   };
 }
 
-/** @returns false if there is one */
+/** @returns false if the file exists */
 async function create(path: string, text: string): Promise<boolean> {
   const handle = await open(path, 'wx').catch((error) => {
     if (!hasErrno(error, 'EEXIST')) throw error;
@@ -86,7 +85,7 @@ async function lockAt(
   return { version, pid, hasEnded };
 }
 
-/** Removes the lock of a process that has ended. Only the process that makes the claim may: a new lock could be there meanwhile. */
+/** Removes the lock of an ended process. The claim keeps two processes from removing a lock that is new meanwhile. */
 async function removeEnded(path: string, version: string): Promise<void> {
   const claim = `${path}-claim`;
   if (!(await create(claim, ''))) {
@@ -105,7 +104,7 @@ async function textOf(path: string): Promise<string | undefined> {
   });
 }
 
-/** Where a pid is valid: a host, and a namespace of its processes. */
+/** The host and the process namespace in which a pid is valid. */
 async function machine(): Promise<string> {
   return `${hostname()} ${await readlink('/proc/self/ns/pid').catch(() => '')}`;
 }

@@ -3,11 +3,10 @@ import { dirname } from 'node:path';
 import { hasErrno } from '../dataset/errors.js';
 
 /**
- * Creates a folder and its parents, as far as they are missing. `mkdir` of Node with `recursive` never returns where the
- * system answers ENOENT although the parent exists, as for a new name in `/proc`.
+ * Creates a folder and its parents. `mkdir` of Node with `recursive` hangs where the system answers ENOENT although the
+ * parent exists, as in `/proc`.
  *
  * @returns the topmost folder that was created; `undefined` if all existed
- * @throws the system's error
  */
 export async function makeFolders(path: string, { mode = 0o777 } = {}): Promise<string | undefined> {
   try {

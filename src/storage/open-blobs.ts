@@ -5,14 +5,9 @@ import type { S3Location } from './blobs/s3/location.js';
 import type { Log } from './blobs/s3/s3-blobs.js';
 import { dataFolderPaths } from './data-folder.js';
 
-/** Where blobs are stored: in the data folder, or in a bucket. */
 export type BlobsLocation = { readonly kind: 'disk' } | S3Location;
 
-/**
- * Opens the blob store of the configuration.
- *
- * @throws BackendUnusable
- */
+/** Opens the blob store of the configuration. @throws BackendUnusable */
 export async function openBlobs(
   config: {
     dataFolder: string;
@@ -24,7 +19,7 @@ export async function openBlobs(
 ): Promise<BlobStore> {
   const { blobs, dataFolder, linkCredentials, spoolFolder } = config;
   if (blobs.kind === 'disk') return DiskBlobs.open(dataFolderPaths(dataFolder).blobs);
-  // Imported only here, so that a process without S3 does not load the SDK.
+  // Imported here, so that a process without S3 does not load the SDK.
   const { S3Blobs } = await import('./blobs/s3/s3-blobs.js');
   return S3Blobs.open(blobs, { linkCredentials, spoolFolder, log });
 }

@@ -1,12 +1,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 
-/** The path is not a file with bytes of its own, but a folder, a device, a pipe or a socket; or the file is too large. */
+/** The path is no regular file, or the file is too large. */
 export class UnreadableFile extends Error {}
 
 /**
- * Opens a file to read it; follows links. Opening a pipe would wait for a writer, and even block the end of the process;
- * opening a device can act on it. Hence the check before, and `O_NONBLOCK` in case the path is replaced after it.
+ * Opens a file to read it; follows links. Opening a pipe waits for a writer, and opening a device can act on it.
  *
  * @throws UnreadableFile; the system's errors
  */
@@ -19,7 +18,7 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
   throw rejection();
 }
 
-/** Reads a whole file as UTF-8. @throws UnreadableFile; the system's errors */
+/** Reads a whole file as UTF-8. @throws as `openRegularFile` */
 export async function readRegularFile(path: string, { maxBytes }: { maxBytes: number }): Promise<string> {
   const handle = await openRegularFile(path);
   try {

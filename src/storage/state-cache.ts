@@ -1,17 +1,11 @@
-interface Entry<T> {
-  readonly state: string;
-  readonly value: T;
-  readonly size: number;
-}
-
-/** Caches one value of each dataset, for one state of the dataset. Beyond the limit, it drops those that were used longest ago. */
+/** An LRU cache with one value for each dataset, valid for one state of the dataset. */
 export class StateCache<T> {
   readonly #maxSize: number;
   /** By the id of the dataset, the most recently used last. */
-  readonly #entries = new Map<string, Entry<T>>();
+  readonly #entries = new Map<string, { readonly state: string; readonly value: T; readonly size: number }>();
   #size = 0;
 
-  /** @param maxSize of all values together, in the unit of the sizes that `set` is given */
+  /** @param maxSize limits the sum of the sizes that `set` is given */
   constructor(maxSize: number) {
     this.#maxSize = maxSize;
   }
@@ -21,7 +15,6 @@ export class StateCache<T> {
     return this.#entries.has(id);
   }
 
-  /** @returns `undefined` if there is no value of this state */
   get(id: string, state: string | undefined): T | undefined {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.state !== state) return undefined;
@@ -30,7 +23,7 @@ export class StateCache<T> {
     return entry.value;
   }
 
-  /** Replaces the value of the dataset; removes it if `state` is `undefined` or the value exceeds the limit by itself. */
+  /** Replaces the value; removes it if `state` is `undefined` or the value alone exceeds the limit. */
   set(id: string, state: string | undefined, { value, size }: { value: T; size: number }): void {
     this.#delete(id);
     if (state === undefined || size > this.#maxSize) return;

@@ -17,7 +17,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Flushes thousands of files of a folder, and their names. One `syncfs` takes far less time than an fsync of each. */
+/** Makes thousands of files and their names durable. One `syncfs` takes far less time than an fsync of each. */
 export async function flushFolder(folder: string, names: readonly string[]): Promise<void> {
   // coreutils and busybox have it, macOS and old systems do not.
   const isFlushed = await run('sync', ['-f', folder]).then(
@@ -26,7 +26,7 @@ export async function flushFolder(folder: string, names: readonly string[]): Pro
   );
   if (isFlushed) return;
   await forEachConcurrent(names, 8, async (name) => {
-    // A person may have removed it meanwhile, or replaced it by a pipe, at which opening would wait.
+    // A person may have removed it, or replaced it by a pipe, at which opening would wait.
     const handle = await open(join(folder, name), constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
     await handle?.sync().finally(() => handle.close());
   });

@@ -3,7 +3,7 @@ import { escapeOf } from '../../json-text.js';
 import { BackendUnusable } from '../../storage/backend-unusable.js';
 import { withoutTokens } from './without-tokens.js';
 
-/** What happened: who did what to what, from where, and how it ended. Never a secret or the text of a caption. */
+/** Who did what to what, from where, and how it ended. Never a secret or the text of a caption. */
 export interface AuditEntry {
   /** ISO 8601, UTC. */
   readonly time: string;
@@ -12,10 +12,7 @@ export interface AuditEntry {
   readonly [field: string]: unknown;
 }
 
-/**
- * Appends JSON lines to a file, in the background, so that no request waits for it. The file is opened for each line, so that
- * several processes may append, and other programs rotate it.
- */
+/** Appends JSON lines in the background. The file is opened for each, so that processes may share it, and others rotate it. */
 export class AuditLog {
   readonly #path: string;
   readonly #onLost: (entry: AuditEntry, error: unknown) => void;
@@ -27,12 +24,7 @@ export class AuditLog {
     this.#onLost = onLost;
   }
 
-  /**
-   * Creates the file if there is none.
-   *
-   * @param onLost is called with each entry that could not be written
-   * @throws BackendUnusable if the file can't be written
-   */
+  /** @param onLost is called with each entry that could not be written @throws BackendUnusable if the file can't be written */
   static async open(path: string, onLost: (entry: AuditEntry, error: unknown) => void): Promise<AuditLog> {
     await appendFile(path, '', { mode: 0o600 }).catch((error) => {
       const message = `The audit log can't be written: ${error.message}`;
@@ -41,7 +33,6 @@ export class AuditLog {
     return new AuditLog(path, onLost);
   }
 
-  /** Whether the last entry was written. */
   get isWritable(): boolean {
     return this.#isWritable;
   }
@@ -60,13 +51,12 @@ export class AuditLog {
       );
   }
 
-  /** Resolves when all entries are written. */
   close(): Promise<void> {
     return this.#writing;
   }
 }
 
-/** Appends one line. Characters that control a terminal or the direction of text are escaped. @throws the error of the file system */
+/** Appends a line, with characters escaped that control a terminal or the direction of text. */
 export async function appendAuditEntry(path: string, entry: AuditEntry): Promise<void> {
   const json = withoutTokens(JSON.stringify(entry));
   await appendFile(path, `${json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeOf)}\n`, { mode: 0o600 });

@@ -18,20 +18,17 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { inspectFile } from '../check/inspect-file.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { changeEach, type WriteConflict } from './file-removals.js';
 
-/** Of one request. Each waits for the disk or the bucket most of the time. */
+/** For one request. Each waits for the disk or the bucket most of the time. */
 const MAX_CONCURRENT_WRITES = 16;
 
-/** Of all requests: other operations of the store wait behind those that were begun before. */
+/** For all requests: other operations wait behind writes that have begun. */
 const WRITES_AT_ONCE = 64;
 
-/**
- * How long new bytes may stay in the trash until a row refers to them, and how much of that must be left at that moment: longer
- * than any transaction takes.
- */
+/** How long new bytes may stay in the trash, and what must be left when their row is written: more than a transaction takes. */
 const TRASH_LIFETIME: Micros = 1200 * MICROS_PER_SECOND;
 const TRASH_MARGIN: Micros = 300 * MICROS_PER_SECOND;
 
@@ -41,7 +38,6 @@ export interface CaptionWrite {
   readonly condition?: WriteCondition | undefined;
 }
 
-/** What became of one caption. */
 export type CaptionResult =
   | WriteConflict
   | { readonly filename: string; readonly outcome: 'saved'; readonly file: StoredFile }
@@ -49,14 +45,13 @@ export type CaptionResult =
 
 export interface SavedCaptions {
   readonly captions: readonly CaptionResult[];
-  /** `undefined` if no caption is another one now. */
+  /** `undefined` if all captions are the same. */
   readonly revision: number | undefined;
 }
 
 /**
- * Saves many captions in one request. Unlike an upload, a caption is not reserved first, so that the dataset never shows
- * UPLOADING: its bytes are listed in the trash before they are stored, and the transaction that adds its row takes them out. What
- * a crash, an error or a conflict leaves is deleted with the trash.
+ * Saves captions without reservations, so that the dataset is never UPLOADING. Their bytes are listed in the trash until the
+ * transaction that adds their rows, so that failures leave nothing.
  */
 export class CaptionWrites {
   readonly #dependencies: ServiceDependencies;
@@ -67,11 +62,11 @@ export class CaptionWrites {
   }
 
   /**
-   * Saves captions, each if its condition is met, in one transaction.
+   * Saves captions, each if its condition is met, in one transaction. If it throws, none is saved, except perhaps after
+   * `unavailable`.
    *
-   * @returns what became of each, in the order given
-   * @throws ServiceError `dataset_not_found`, `invalid_name`, `invalid_field`, `quota_exceeded`, `no_space`, `unavailable` and the
-   * signal's reason: none is saved, unless the database did not answer (`unavailable`)
+   * @returns the results in the order given
+   * @throws ServiceError `dataset_not_found`, `invalid_name`, `invalid_field`, `quota_exceeded`, `no_space`, `unavailable`
    */
   async save(
     key: DatasetKey,
@@ -80,7 +75,7 @@ export class CaptionWrites {
   ): Promise<SavedCaptions> {
     const { catalog, now, newId } = this.#dependencies;
     const parsed = parseCaptions(captions).map((caption) => ({ ...caption, id: newId() }));
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const trashedUntil = now() + TRASH_LIFETIME;
     await catalog.trash.add(
       parsed.map(({ id }) => blobKeyOf({ id, datasetId: key.id })),
@@ -88,7 +83,7 @@ export class CaptionWrites {
     );
     const inspected = new Map<string, StoredFile | ErrorProblem>();
     await forEachConcurrent(parsed, MAX_CONCURRENT_WRITES, async (caption) => {
-      // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
+      // Each read stream adds a listener to its signal: one signal would have too many.
       const file = await withAnySignal([signal], (own) =>
         this.#writes.run(key.accountId, () => this.#write(key, caption, own), { signal: own }),
       );
@@ -106,7 +101,7 @@ export class CaptionWrites {
         const { filename, condition } = caption;
         const file = inspected.get(filename)!;
         if ('upload' in file) return [store(group, file, condition), { filename, outcome: 'saved', file }];
-        // A condition that is not met counts before what is wrong with the text, as for an upload.
+        // As for an upload, the condition is checked before the text.
         requireCondition(condition, filename, storedFileIn(group, filename));
         return [group, { filename, outcome: 'rejected', problem: file }];
       },
@@ -114,7 +109,7 @@ export class CaptionWrites {
     return { captions: results, revision };
   }
 
-  /** Stores the bytes of a caption. @returns the file without a row, or what is wrong with the text */
+  /** @returns the file without a row, or what is wrong with the text */
   async #write(
     { accountId, id: datasetId }: DatasetKey,
     { id, filename, text }: CaptionWrite & { id: string },

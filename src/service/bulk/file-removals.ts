@@ -5,17 +5,16 @@ import { remove, type StemGroup, withdrawUploads } from '../../dataset/upload-tr
 import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { FileChange } from '../../storage/catalog/file-changes.js';
-import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, findRecord, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** A file whose condition was not met. */
+/** The condition of the file was not met. */
 export interface WriteConflict {
   readonly filename: string;
   readonly outcome: 'conflict';
   readonly current: CurrentFile | undefined;
 }
 
-/** What became of one file. */
 export type RemovedFile = WriteConflict | { readonly filename: string; readonly outcome: 'removed' | 'missing' };
 
 export interface RemovedFiles {
@@ -26,7 +25,6 @@ export interface RemovedFiles {
 
 type Removal = (group: StemGroup, filename: string) => StemGroup | undefined;
 
-/** Deletes files and withdraws uploads: one, or many in one transaction. */
 export class FileRemovals {
   readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>;
 
@@ -34,13 +32,7 @@ export class FileRemovals {
     this.#dependencies = dependencies;
   }
 
-  /**
-   * Deletes a file, with any pending or rejected upload of its name. With a condition, uploads that its client may not have seen
-   * stay, as `remove` says.
-   *
-   * @returns the revision without the file; `undefined` if none was stored
-   * @throws ServiceError `dataset_not_found`, `file_not_found`; PreconditionFailed
-   */
+  /** Deletes a file and its uploads. @returns the revision without it @throws ServiceError `file_not_found`; PreconditionFailed */
   async file(
     key: DatasetKey,
     filename: string,
@@ -55,12 +47,7 @@ export class FileRemovals {
     return revision;
   }
 
-  /**
-   * Deletes files as `file` does, each if its condition is met.
-   *
-   * @returns what became of each, in the order of `filenames`, and the revision without them
-   * @throws ServiceError `dataset_not_found`
-   */
+  /** Deletes files, each if its condition is met. @returns the results in order @throws ServiceError `dataset_not_found` */
   files(
     key: DatasetKey,
     filenames: readonly string[],
@@ -70,11 +57,7 @@ export class FileRemovals {
     return this.#removeEach(key, filenames, removal, author);
   }
 
-  /**
-   * Removes pending, received and rejected uploads of a name. A stored file of that name stays.
-   *
-   * @throws ServiceError `dataset_not_found`, `file_not_found`
-   */
+  /** Removes the unfinished uploads of a name, not a stored file. @throws ServiceError `dataset_not_found`, `file_not_found` */
   async upload(key: DatasetKey, filename: string): Promise<void> {
     const [removed] = await this.uploads(key, [filename]);
     if (removed?.outcome === 'removed') return;
@@ -82,7 +65,7 @@ export class FileRemovals {
     throw new ServiceError('file_not_found', message);
   }
 
-  /** Removes uploads as `upload` does. @returns what became of each, in the order of `filenames` @throws ServiceError `dataset_not_found` */
+  /** As `upload`, for many names. */
   async uploads(key: DatasetKey, filenames: readonly string[]): Promise<readonly RemovedFile[]> {
     return (await this.#removeEach(key, filenames, withdrawUploads)).files;
   }
@@ -94,7 +77,7 @@ export class FileRemovals {
     author?: Author,
   ): Promise<RemovedFiles> {
     const { catalog, now } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const change = { datasetId: key.id, now: now(), isActivity: true, ...(author && { author }) };
     const items = filenames.map((filename) => ({ filename }));
     const { results, revision } = await changeEach<{ filename: string }, RemovedFile>(
@@ -113,8 +96,8 @@ export class FileRemovals {
 /**
  * Changes files of a dataset in one transaction, each if its condition is met.
  *
- * @param apply returns the group after the change of one file, and what became of it; throws PreconditionFailed
- * @returns what became of each, in the order of `items`
+ * @param apply returns the changed group and the result for one file; throws PreconditionFailed
+ * @returns the results in the order of `items`
  * @throws ServiceError `dataset_not_found`
  */
 export async function changeEach<T extends { readonly filename: string }, R>(

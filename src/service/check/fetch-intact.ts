@@ -5,12 +5,7 @@ import { BlobChanged, blobKeyOf, type FetchOptions, type MeasuredBlob } from '..
 
 const DISAPPEARED = 'disappeared from the store';
 
-/**
- * Reads all the bytes of a file and compares them with its SHA-256. The caller must call `discard` of the blob.
- *
- * @returns the problem if the store has lost or changed the bytes
- * @throws ServiceError `unavailable` and others; the signal's reason
- */
+/** Reads a file and compares its SHA-256. The caller discards the blob. @returns the problem if bytes are lost or changed */
 export async function fetchIntact<Blob extends Omit<MeasuredBlob, 'content'>>(
   blobs: { fetch(key: string, options: FetchOptions): Promise<Blob | undefined> },
   file: CompleteFile,
@@ -39,12 +34,12 @@ export async function fetchIntact<Blob extends Omit<MeasuredBlob, 'content'>>(
   return lost('were changed in the store');
 }
 
-/** Whether the bytes of a file disappeared, rather than changed, by the message of its problem. */
+/** Whether the bytes disappeared, rather than changed. */
 export function hasDisappeared({ code, message }: ErrorProblem): boolean {
   return code === 'BYTES_LOST' && message.includes(DISAPPEARED);
 }
 
-/** True for the error of a disk sector that can't be read, and of a folder in the place of a file. */
+/** True for a bad disk sector, and for a folder in the place of a file. */
 export function isUnreadable(error: unknown): boolean {
   if (hasErrno(error, 'EISDIR')) return true;
   return hasErrno(error, 'EIO') && (error as NodeJS.ErrnoException).syscall === 'read';

@@ -4,24 +4,14 @@ import type { BlobContent } from '../../storage/blobs/blobs.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
 import { CpuBudgetSpent } from '../inspection/limited-process.js';
 
-type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip'>;
-
-/** A file whose bytes are complete. */
-export interface FileToInspect {
-  readonly filename: string;
-  readonly sizeBytes: number;
-  readonly content: BlobContent;
-}
-
 /**
- * Inspects a file and, if it is a clip, decodes its frames.
+ * Inspects a file and decodes the frames of a clip.
  *
- * @returns `isComplete`: false if it was ended after `maxSeconds` of processor time. The inspection is then the one without decoded
- * frames, if that has ended, or else what the name declares.
+ * @returns the inspection without decoded frames, or what the name declares, if `maxSeconds` of processor time were not enough
  */
 export async function inspectFile(
-  { inspect, decodeClip }: InspectDependencies,
-  { filename, sizeBytes, content }: FileToInspect,
+  { inspect, decodeClip }: Pick<ServiceDependencies, 'inspect' | 'decodeClip'>,
+  { filename, sizeBytes, content }: { filename: string; sizeBytes: number; content: BlobContent },
   { maxSeconds, ...given }: InspectorOptions,
 ): Promise<{ inspection: Inspection; isComplete: boolean }> {
   // A caption is read at the speed of a disk, and its name declares no facts.
@@ -41,7 +31,7 @@ export async function inspectFile(
   }
 }
 
-/** What the name of an image or a clip declares. */
+/** The facts that the name declares. */
 function declaredBy(filename: string): Inspection {
   const type = mediaTypeOf(filename);
   if (type === undefined || type.kind === 'caption') throw new Error(`${filename} is no image and no clip.`);

@@ -13,31 +13,24 @@ import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 import { storedFilesIn } from '../dataset-view.js';
-import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
+import { type DatasetKey, findRecord, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
-/** Captions that one answer reads at a time. With a remote store, reading a caption takes one request. */
+/** Captions that one answer reads at a time, with a request each from a bucket. */
 const MAX_CONCURRENT_CAPTIONS = 16;
 
-/**
- * Small files that are read whole at a time, for all requests. The process has four threads for files: an upload waits behind all
- * reads that were begun before.
- */
+/** Small files that are read at a time: Node has four threads for files, and an upload waits behind reads that have begun. */
 const SMALL_FILES_AT_ONCE = 64;
 
 const readWhole = promisify(readFile);
 
-/** A dataset, or one of its revisions. */
 export interface DatasetSource extends DatasetKey {
   readonly revision?: number | undefined;
 }
 
-/**
- * What a download needs of a stored file. A download of many files holds them until its client has read it, and the facts and
- * warnings of a file may take kilobytes.
- */
+/** What a download holds of a file until its client has read it: facts and warnings may take kilobytes. */
 export interface HashedFile extends Pick<StoredFile, 'id' | 'datasetId' | 'filename' | 'kind'> {
   readonly upload: Pick<StoredFile['upload'], 'sizeBytes' | 'sha256' | 'finalizedAt' | 'blobVersion'>;
 }
@@ -47,7 +40,6 @@ export function hashedFileOf({ id, datasetId, filename, kind, upload }: StoredFi
   return { id, datasetId, filename, kind, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
 }
 
-/** Reads stored files: facts, bytes and captions. */
 export class Downloads {
   readonly #dependencies: ServiceDependencies;
   readonly #smallFiles = new FairQueue(SMALL_FILES_AT_ONCE);
@@ -60,7 +52,7 @@ export class Downloads {
   async file(key: DatasetSource, filename: string): Promise<StoredFile> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
+    await findRecord(catalog, key);
     const name = normalizedFilename(filename);
     const [file] =
       number === undefined
@@ -75,33 +67,28 @@ export class Downloads {
     return fileNotFound(filename);
   }
 
-  /**
-   * Returns files in the order of `filenames`.
-   *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`
-   */
+  /** In the order of `filenames`. @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
   async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(datasetId);
+    await findRecord(catalog, key);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
     const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
     const byName = new Map((await found).map((file) => [file.filename, hashedFileOf(file)]));
     const missing = names.find((filename) => !byName.has(filename));
     if (missing !== undefined) throw await this.#notFound(key, missing);
-    // A download has the names of its request too, and they may be long: both have the same texts.
+    // The same texts as in the request, which may be long.
     return names.map((filename) => ({ ...byName.get(filename)!, filename }));
   }
 
-  /** Returns the name of a dataset and all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  /** All stored files of a dataset, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async all(key: DatasetSource): Promise<{ name: string; files: HashedFile[] }> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, accountId, revision: number } = key;
     const latest = number === undefined ? await catalog.readMany(accountId, () => catalog.files(datasetId)) : [];
     // After its files, so that none of a dataset that is deleted meanwhile are taken for no files.
-    const dataset = await catalog.record(key);
-    if (dataset === undefined) throw datasetNotFound(datasetId);
+    const dataset = await findRecord(catalog, key);
     if (number === undefined) return { name: dataset.name, files: storedFilesIn(latest).map(hashedFileOf) };
     const read = () => catalog.revisions.versions({ datasetId, from: number, to: number });
     const { kept, files } = await catalog.readMany(accountId, read);
@@ -109,27 +96,19 @@ export class Downloads {
     return { name: dataset.name, files: filesIn(files, number).map(hashedFileOf) };
   }
 
-  /**
-   * Returns up to `limit` files by name, from the first one after `after`, and whether the page is the last.
-   *
-   * @throws ServiceError `dataset_not_found`
-   */
+  /** Up to `limit` files by name, after `after`. @throws ServiceError `dataset_not_found` */
   async page(
     key: DatasetKey,
     { after = '', kind, limit }: { after?: string | undefined; kind?: FileKind | undefined; limit: number },
   ): Promise<{ files: StoredFile[]; isLast: boolean }> {
     const { catalog } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const page = { datasetId: key.id, after: after.normalize('NFC'), kind, limit: limit + 1 };
     const files = await catalog.storedFilesAfter(page);
     return { files: files.slice(0, limit), isLast: files.length <= limit };
   }
 
-  /**
-   * Finds captions, in the order of `filenames`.
-   *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`; `invalid_field` if a file is not a caption
-   */
+  /** Captions in the order of `filenames`. @throws ServiceError as `files`; `invalid_field` if a file is not a caption */
   async captions(key: DatasetSource, filenames: readonly string[]): Promise<readonly HashedFile[]> {
     const files = await this.files(key, filenames);
     const detail = files.flatMap(({ kind }, i) =>
@@ -142,11 +121,7 @@ export class Downloads {
     return files;
   }
 
-  /**
-   * Reads captions of up to 64 KiB, without byte order marks; other files are left out.
-   *
-   * @throws ServiceError `bytes_replaced` unless such captions are left out too
-   */
+  /** The texts of captions of up to 64 KiB. @throws ServiceError `bytes_replaced`, unless damaged ones are left out too */
   async texts<F extends HashedFile>(
     accountId: string,
     files: readonly F[],
@@ -155,7 +130,7 @@ export class Downloads {
     const texts = new Map<F, string>();
     const small = files.filter(({ kind, upload }) => kind === 'caption' && upload.sizeBytes <= MAX_CAPTION_TEXT_BYTES);
     await forEachConcurrent(small, MAX_CONCURRENT_CAPTIONS, async (file) => {
-      // A client may edit this text and save it. Then damaged bytes would become the file.
+      // A client may edit and save this text: damaged bytes would become the file.
       const bytes = await this.#whole(accountId, () => this.intactBytes(file)).catch((error) => {
         if (leavesOutDamaged && error instanceof ServiceError && error.code === 'bytes_replaced') return undefined;
         throw error;
@@ -165,19 +140,14 @@ export class Downloads {
     return texts;
   }
 
-  /**
-   * Reads a file for an archive: a small one whole, so that its bytes are in memory when the promise resolves.
-   *
-   * @param open `bytes` by default
-   * @throws ServiceError as `open`
-   */
+  /** Reads a file for an archive; the bytes of a small one are in memory when the promise resolves. @throws as `open` */
   async archived(accountId: string, file: HashedFile, open?: () => AsyncIterable<Buffer>): Promise<Chunks> {
     const isSmall = file.upload.sizeBytes <= READ_AHEAD_BYTES;
     if (open !== undefined) return isSmall ? this.#whole(accountId, open) : open();
     return isSmall ? this.#whole(accountId, () => this.#smallBytes(file)) : this.bytes(file);
   }
 
-  /** From a disk, a stream takes three times as long as `readFile` with a callback. */
+  /** A stream takes three times as long as `readFile` with a callback. */
   async #smallBytes(file: HashedFile): Promise<Chunks> {
     const path = this.#dependencies.blobs.pathOf?.(blobKeyOf(file));
     if (path === undefined) return this.bytes(file);
@@ -189,7 +159,7 @@ export class Downloads {
     return [bytes];
   }
 
-  /** FIFO within an account, round robin over accounts. `buffer` of Node would copy the bytes into a Blob and back. */
+  /** `buffer` of Node would copy the bytes into a Blob and back. */
   #whole(accountId: string, open: () => Promise<Chunks> | Chunks): Promise<Buffer[]> {
     return this.#smallFiles.run(accountId, async () => {
       const chunks: Buffer[] = [];
@@ -199,8 +169,7 @@ export class Downloads {
   }
 
   /**
-   * Reads a whole file. If it does not have the recorded SHA-256, throws before the last bytes, so that the receiver of a
-   * stream that breaks there has no complete file.
+   * Reads a whole file. With another SHA-256 it throws before the last bytes, so that a receiver has no complete file.
    *
    * @throws ServiceError `bytes_replaced`
    */
@@ -223,7 +192,7 @@ export class Downloads {
   /** Reads a file, or its bytes from `start` to before `end`. @throws ServiceError `bytes_replaced` */
   async bytes(file: HashedFile, range?: { start: number; end: number }): Promise<Readable> {
     const { sizeBytes, blobVersion: version } = file.upload;
-    // With an explicit end, the stream needs no extra read to find the end of the file.
+    // With an explicit end, the stream needs no extra read.
     const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
     const read = this.#dependencies.blobs.read(blobKeyOf(file), { range: range ?? whole, version });
     const body = await read.catch((error) => {

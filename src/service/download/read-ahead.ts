@@ -1,31 +1,28 @@
 import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 
-/** A file for an archive; a stored file is one. */
 export interface ArchivedFile {
   readonly id: string;
   readonly filename: string;
   readonly upload: { readonly sizeBytes: number; readonly finalizedAt: Micros };
 }
 
-/** The bytes of a file. */
 export type Chunks = AsyncIterable<Buffer> | Iterable<Buffer>;
 
-/** Files up to this size are read ahead. */
 export const READ_AHEAD_BYTES = 256 * 1024;
 
-/** Limits of what an archive has in memory while its client does not read. */
+/** What an archive has in memory while its client does not read. */
 const MAX_AHEAD_BYTES = 1024 * 1024;
 const MAX_AHEAD_FILES = 64;
 
-/** Shared by all archives that are being sent. */
 const AHEAD_BUDGET_BYTES = 32 * 1024 * 1024;
 let archives = 0;
 
 /**
- * Yields files in order with their bytes, reading small ones ahead: for those, `read` has to resolve when it has all bytes. The caller must read the bytes of a file to their end
- * before it requests the next file. Throws if `read` fails, or if a file does not have its recorded size:
- * an archive states its size in advance.
+ * Yields files in order, reading small ones ahead. The caller reads the bytes of each before it requests the next. Throws for a
+ * file of another size than recorded, since an archive states its size in advance.
+ *
+ * @param read resolves for a small file when it has all bytes
  */
 export async function* readAhead<F extends ArchivedFile>(
   files: readonly F[],
@@ -38,7 +35,7 @@ export async function* readAhead<F extends ArchivedFile>(
     const maxBytes = Math.min(MAX_AHEAD_BYTES, AHEAD_BUDGET_BYTES / archives);
     while (next !== undefined && ahead.size < MAX_AHEAD_FILES && aheadBytes + next.upload.sizeBytes <= maxBytes) {
       const bytes = read(next);
-      // Prevents an unhandled rejection. The error is thrown when the file follows.
+      // The error is thrown when the file follows.
       bytes.catch(() => {});
       ahead.set(next, bytes);
       aheadBytes += next.upload.sizeBytes;
@@ -58,7 +55,7 @@ export async function* readAhead<F extends ArchivedFile>(
   }
 }
 
-/** Throws if the file does not have its recorded size. Opens the file only when iterated, so that no stream is left open. */
+/** Opens the file only when iterated, so that no stream is left open. */
 async function* checkSize({ id, filename, upload }: ArchivedFile, open: () => Promise<Chunks>): AsyncGenerator<Buffer> {
   let remaining = upload.sizeBytes;
   for await (const chunk of await open()) {

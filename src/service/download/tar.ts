@@ -3,21 +3,21 @@ import { Header } from 'tar/header';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
 
-/** A tar archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
+/** An archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
 const END = Buffer.alloc(2 * BLOCK_BYTES);
 
-/** The longest name in a header of its own, with the zero at its end. */
+/** The longest name in a header of its own, with a zero. */
 const MAX_NAME_BYTES = 100;
 
-/** Files up to this size are sent as one chunk with their padding: a chunk of a stream costs more time than a copy of the bytes. */
+/** Smaller files are sent as one chunk with their padding: a chunk costs more time than a copy. */
 const MAX_JOINED_BYTES = 16 * 1024;
 
 /**
- * Writes files as one tar stream, in order. Memory does not depend on file size: a header is made when its file is sent.
+ * Writes files as one tar stream, in order. Memory does not depend on file size.
  *
- * @param read opens the bytes of a file; if it fails, the stream is destroyed with its error before `sizeBytes` are sent
- * @returns `open` starts the stream at the byte `from`, 0 by default; files that end before it are not read
+ * @param read opens a file; if it fails, the stream is destroyed before `sizeBytes` are sent
+ * @returns `open` starts the stream at the byte `from`; files that end before it are not read
  */
 export function tarOf<F extends ArchivedFile>(
   files: readonly F[],
@@ -70,8 +70,8 @@ function paddedBytes(sizeBytes: number): number {
 }
 
 /**
- * The header of a file. Names are UTF-8 as they are, and a long one is in an entry before (GNU tar manual, *Basic Tar
- * Format*, `GNUTYPE_LONGNAME`): every tar reads both, while busybox ignores pax headers and would cut the name.
+ * Names are UTF-8, and a long one is in an entry before (GNU tar manual, *Basic Tar Format*, `GNUTYPE_LONGNAME`): every tar
+ * reads that, while busybox ignores pax headers and would cut the name.
  */
 function headerOf({ filename, upload }: ArchivedFile): Buffer {
   const mtime = new Date(Math.floor(upload.finalizedAt / MICROS_PER_SECOND) * 1000);
@@ -92,13 +92,13 @@ function headerOf({ filename, upload }: ArchivedFile): Buffer {
   ]);
 }
 
-/** The length of the header of a file, without making it: to make those of all files would take seconds. */
+/** Computed without the header: to make all headers would take seconds. */
 function headerBytesOf({ filename }: ArchivedFile): number {
   const nameBytes = longNameBytes(filename);
   return nameBytes === 0 ? BLOCK_BYTES : 2 * BLOCK_BYTES + paddedBytes(nameBytes);
 }
 
-/** The bytes of a name with a zero at its end; 0 if it is whole in the header of the file. */
+/** 0 if the name fits into the header of the file. */
 function longNameBytes(filename: string): number {
   const bytes = Buffer.byteLength(filename);
   return bytes < MAX_NAME_BYTES ? 0 : bytes + 1;

@@ -7,24 +7,24 @@ import { fetchIntact } from '../check/fetch-intact.js';
 import { fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
+/** Makes a WebP. Rejects if the image can't be decoded. */
 type Thumbnailer = (image: { path: string }, options: { accountId: string }) => Promise<Buffer>;
 
-/** A stored thumbnail of more bytes is damaged. That of an image of noise with transparency has 174 kB. */
+/** A larger thumbnail is damaged: an image of noise with transparency has 174 kB. */
 const MAX_BYTES = 512 * 1024;
 
-/** The key of a blob's thumbnail. Cleanup deletes it with the blob. */
+/** Cleanup deletes the thumbnail with its blob. */
 export function thumbnailKeyOf(blobKey: string): string {
   return `${blobKey}.thumbnail`;
 }
 
-/** Reads the thumbnails of stored images, and makes them on first use: a few at a time, shared fairly between accounts. */
+/** Reads thumbnails, and makes them on first use, a few at a time, fairly by account. */
 export class Thumbnails {
   readonly #dependencies: ServiceDependencies;
   readonly #make: Thumbnailer;
   readonly #slots: FairQueue;
 
-  /** @param options.atOnce how many are made at once; with a bucket, each has a copy of its image in the spool */
+  /** @param options.atOnce with a bucket, each has a copy of its image in the spool */
   constructor(dependencies: ServiceDependencies, { make, atOnce }: { make: Thumbnailer; atOnce: number }) {
     this.#dependencies = dependencies;
     this.#make = make;
@@ -32,8 +32,7 @@ export class Thumbnails {
   }
 
   /**
-   * Returns the WebP thumbnail of an image. A stored one that is damaged is made again and replaced. Once it has begun to make
-   * one, it goes on when the signal is aborted.
+   * The thumbnail of an image; a damaged one is made again. An abort does not end one that is being made.
    *
    * @throws ServiceError `thumbnail_unavailable`, `bytes_replaced`, `file_not_found`; the signal's reason
    */
@@ -47,7 +46,7 @@ export class Thumbnails {
     return this.#slots.run(accountId, () => this.#makeAndStore(file, { key, accountId }), { signal });
   }
 
-  /** Reads what is stored under a key until it is too long for a thumbnail. Returns no bytes of what the store has damaged. */
+  /** Reads a blob until it is too long for a thumbnail; empty if the store has damaged it. */
   async #stored(key: string): Promise<Buffer | undefined> {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -68,7 +67,7 @@ export class Thumbnails {
 
   async #makeAndStore(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Promise<Buffer> {
     const { catalog, blobs } = this.#dependencies;
-    // Another request may have made it while this one waited.
+    // Another request may have made it meanwhile.
     const existing = await this.#stored(key);
     if (existing !== undefined && isWhole(existing)) return existing;
     const thumbnail = await this.#makeOf(file, { accountId });
@@ -77,10 +76,10 @@ export class Thumbnails {
     const { signal } = new AbortController();
     const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, accountId, signal });
     await staged.commit().catch((error) => {
-      // Another request stored the same thumbnail first.
+      // Another request was first.
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
     });
-    // Cleanup may have deleted the image already, and would not delete this thumbnail.
+    // Cleanup may have deleted the image, and would not delete this thumbnail.
     if ((await catalog.file(file.id)) === undefined && !(await catalog.revisions.isPast(file.id))) {
       await blobs.delete([key]);
       throw fileNotFound(file.filename);
@@ -95,7 +94,7 @@ export class Thumbnails {
     try {
       return await this.#make(fetched.blob.content, { accountId });
     } catch (error) {
-      // The server stops, or could not start a process: the image itself may well have a thumbnail.
+      // The server stops or can't start a process: the image may have a thumbnail.
       if (error instanceof ServiceError) throw error;
       const message = `Can't make a thumbnail of ${file.filename}.`;
       throw new ServiceError('thumbnail_unavailable', message, { cause: error });
@@ -105,10 +104,7 @@ export class Thumbnails {
   }
 }
 
-/**
- * Whether these are all bytes of a WebP. Its header has the length of what follows the first 8 bytes
- * (https://developers.google.com/speed/webp/docs/riff_container).
- */
+/** The header of a WebP has the length after its first 8 bytes (https://developers.google.com/speed/webp/docs/riff_container). */
 function isWhole(bytes: Buffer): boolean {
   if (bytes.length > MAX_BYTES) return false;
   const [riff, webp] = [bytes.toString('latin1', 0, 4), bytes.toString('latin1', 8, 12)];

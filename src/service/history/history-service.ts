@@ -1,13 +1,11 @@
-import type { Author, Dataset } from '../../dataset/dataset.js';
+import type { Author } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { DatasetRecord } from '../../storage/catalog/rows.js';
-import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, type DatasetService, findDataset, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
 import { manifestOf, type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
 
-/** Lists, restores and pins the revisions of datasets. */
 export class HistoryService {
   readonly #dependencies: ServiceDependencies;
   readonly #datasets: DatasetService;
@@ -19,23 +17,19 @@ export class HistoryService {
     this.#manifests = new RevisionManifests(dependencies.catalog);
   }
 
-  /**
-   * Lists up to `limit` kept revisions with numbers before `before`, newest first.
-   *
-   * @throws ServiceError `dataset_not_found`
-   */
+  /** Kept revisions before `before`, newest first. @throws ServiceError `dataset_not_found` */
   async page(
     key: DatasetKey,
     { before, limit }: { before?: number | undefined; limit: number },
   ): Promise<{ revisions: RevisionView[]; isLast: boolean }> {
-    const dataset = await this.#findRecord(key);
+    const dataset = await findRecord(this.#dependencies.catalog, key);
     const found = await this.#dependencies.catalog.revisions.page(key.id, { before, limit: limit + 1 });
     return { revisions: await this.#manifests.viewsOf(dataset, found.slice(0, limit)), isLast: found.length <= limit };
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async revision(key: DatasetKey, number: number): Promise<RevisionView> {
-    const dataset = await this.#findRecord(key);
+    const dataset = await findRecord(this.#dependencies.catalog, key);
     const revision = await findRevision(this.#dependencies.catalog, key.id, number);
     const [view] = await this.#manifests.viewsOf(dataset, [revision]);
     if (view === undefined) throw await revisionNotFound(this.#dependencies.catalog, key.id, number);
@@ -44,38 +38,30 @@ export class HistoryService {
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
-    await this.#findRecord(key);
+    await findRecord(this.#dependencies.catalog, key);
     return differenceOfRevisions(this.#dependencies.catalog, key, query);
   }
 
-  /** Reads a revision. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+  /** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
   async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    return this.#manifests.manifest(await this.#findDataset(key), number, signal);
+    return this.#manifests.manifest(await findDataset(this.#dependencies.catalog, key), number, signal);
   }
 
-  /**
-   * Reads a revision without the states of its linked datasets.
-   *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`
-   */
+  /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async ownManifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
-    return this.#manifests.ownManifest(await this.#findDataset(key), number);
+    return this.#manifests.ownManifest(await findDataset(this.#dependencies.catalog, key), number);
   }
 
-  /**
-   * Reads the newest kept state with this digest that is READY.
-   *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
-   */
+  /** The newest READY state with this digest. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
   async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
     const view = await this.#datasets.view(key);
     return view.digest === digest ? manifestOf(view) : this.#manifests.withDigest(view.dataset, digest, signal);
   }
 
   /**
-   * Makes the stored files of a dataset those of a revision, as a new revision. Uploads in progress stay.
+   * Restores the stored files of a revision. Uploads in progress stay.
    *
-   * @returns whether there is a new revision, and that one; the latest one if the dataset had these files already
+   * @returns the new revision; the latest one if the files are the same
    * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`
    */
   async restore(
@@ -83,21 +69,20 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
-    await this.#findRecord(key);
+    await findRecord(this.#dependencies.catalog, key);
     const { catalog, now } = this.#dependencies;
     const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
     if (changed === undefined) {
-      await this.#findRecord(key);
+      await findRecord(this.#dependencies.catalog, key);
       throw await revisionNotFound(catalog, key.id, number);
     }
     return { isRestored: changed.recordedIn !== undefined, revision: await this.revision(key, changed.revision) };
   }
 
   /**
-   * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
+   * Reverses the changes of a revision. Files that were changed again since are kept.
    *
-   * @returns the names of the files that are as before the revision, and of those that were kept; the new revision, or none
-   * if nothing was to be changed
+   * @returns the new revision, if there is one, and the names of both kinds of files
    * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept
    */
   async undo(
@@ -105,7 +90,7 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
-    await this.#findRecord(key);
+    await findRecord(this.#dependencies.catalog, key);
     const { catalog, now } = this.#dependencies;
     const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
     if (outcome === undefined) {
@@ -119,31 +104,18 @@ export class HistoryService {
     return { revision, undone, kept };
   }
 
-  /** Pins a revision, or ends its pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  /** Ends the pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async setPin(
     key: DatasetKey,
     number: number,
     pin: { by: string; note: string | null } | null,
   ): Promise<RevisionView> {
     const { catalog, now } = this.#dependencies;
-    // Read before: retention may delete a revision as soon as it is not pinned.
+    // Read before: retention may delete an unpinned revision.
     const view = await this.revision(key, number);
     const changed = pin && { at: now(), ...pin };
     const isSet = await catalog.revisions.setPin(key.id, number, changed);
     if (!isSet) throw await revisionNotFound(catalog, key.id, number);
     return { ...view, pin: changed };
-  }
-
-  /** Of a dataset with links, nothing that they decide is read. */
-  async #findRecord(key: DatasetKey): Promise<DatasetRecord> {
-    const record = await this.#dependencies.catalog.record(key);
-    if (record === undefined) throw datasetNotFound(key.id);
-    return record;
-  }
-
-  async #findDataset(key: DatasetKey): Promise<Dataset> {
-    const dataset = await this.#dependencies.catalog.dataset(key);
-    if (dataset === undefined) throw datasetNotFound(key.id);
-    return dataset;
   }
 }

@@ -4,10 +4,10 @@ import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetKey } from '../datasets.js';
 import { revisionNotFound } from '../find-revision.js';
 
-/** A client holds the captions of one page in memory. */
+/** A client holds the captions of a page in memory. */
 const MAX_TEXT_BYTES_PER_PAGE = 8 * 1024 * 1024;
 
-/** A page of the files that differ between two revisions. */
+/** A page of differing files. */
 export interface RevisionDifference {
   readonly total: { readonly added: number; readonly removed: number; readonly changed: number };
   /** By name. */
@@ -19,12 +19,11 @@ export interface DifferenceQuery {
   /** 0 stands for no files. */
   readonly from: number;
   readonly to: number;
-  /** Only files with names after this one. */
   readonly after: string;
   readonly limit: number;
 }
 
-/** Compares two revisions of a dataset that exists. @throws ServiceError `revision_not_found` */
+/** @throws ServiceError `revision_not_found` */
 export async function differenceOfRevisions(
   catalog: Catalog,
   { accountId, id }: DatasetKey,
@@ -48,7 +47,7 @@ export async function differenceOfRevisions(
   };
 }
 
-/** The first differences: at most `limit`, and at least one however long its captions are. */
+/** At most `limit` differences, and at least one. */
 function pageOf(differences: readonly FileDifference[], limit: number): FileDifference[] {
   const page: FileDifference[] = [];
   let bytes = 0;
@@ -60,7 +59,7 @@ function pageOf(differences: readonly FileDifference[], limit: number): FileDiff
   return page;
 }
 
-/** The bytes of the captions whose texts are part of a difference. */
+/** The bytes of the captions whose texts an answer has. */
 export function textBytesOf({ from, to }: FileDifference): number {
   let bytes = 0;
   for (const file of [from, to]) {

@@ -7,11 +7,10 @@ import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../dataset-view.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 
-/** A revision whose state is known. */
+/** A revision with a digest. */
 export interface RevisionView extends Revision {
   readonly digest: string;
   readonly isReady: boolean;
-  /** Whether its files are those that the dataset has now. */
   readonly isLatest: boolean;
 }
 
@@ -20,26 +19,24 @@ export interface ManifestLink {
   readonly slot: LinkSlot;
   readonly dataset: Dataset;
   readonly revision: number;
-  /** Only if it is READY. */
+  /** Only if READY. */
   readonly digest: string | undefined;
 }
 
-/** The files of a revision, as those of a dataset. */
 export interface RevisionManifest {
   readonly dataset: Dataset;
   readonly revision: number;
   readonly status: Status;
-  /** Only if the revision is READY; with links, of all datasets. */
+  /** Only if READY; with links, of all datasets. */
   readonly digest: string | undefined;
-  /** Of its own files; only if it is READY and has links. */
+  /** Identifies its own files; only if READY with links. */
   readonly filesDigest?: string | undefined;
   /** Without damaged ones, by name. */
   readonly files: readonly StoredFile[];
-  /** Absent for an earlier revision if no READY states of the linked datasets are kept of its time. */
+  /** Absent for an earlier revision if no READY states of the linked datasets are kept. */
   readonly links?: readonly ManifestLink[];
 }
 
-/** The manifest of a dataset as it is now. */
 export function manifestOf(view: DatasetView): RevisionManifest {
   const { dataset, status, digest, filesDigest, files, links } = view;
   return {
@@ -54,7 +51,7 @@ export function manifestOf(view: DatasetView): RevisionManifest {
   };
 }
 
-/** Reads the files and digests of revisions. A digest is computed when it is first asked for, and stored. */
+/** Reads revisions. A digest is computed when it is needed, and stored. */
 export class RevisionManifests {
   readonly #catalog: Catalog;
 
@@ -62,11 +59,7 @@ export class RevisionManifests {
     this.#catalog = catalog;
   }
 
-  /**
-   * Reads the files of a revision, together with the last READY states that the linked datasets had while it was the latest.
-   *
-   * @throws ServiceError `revision_not_found`; the signal's reason
-   */
+  /** A revision with the READY states of linked datasets of its time. @throws ServiceError `revision_not_found`; the signal's reason */
   async manifest(dataset: Dataset, number: number, signal: AbortSignal): Promise<RevisionManifest> {
     const own = await this.ownManifest(dataset, number);
     if (own.digest === undefined || dataset.links.length === 0) return own;
@@ -74,12 +67,7 @@ export class RevisionManifests {
     return together === undefined ? own : withLinks(own, together);
   }
 
-  /**
-   * Reads the newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the
-   * revisions that the linked datasets had then.
-   *
-   * @throws ServiceError `revision_not_found`; the signal's reason
-   */
+  /** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifest` */
   async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
     const kept = await this.#catalog.revisions.page(dataset.id);
     const isUnknown = ({ digest: known }: Revision) => known === null;
@@ -97,7 +85,7 @@ export class RevisionManifests {
     throw new ServiceError('revision_not_found', message);
   }
 
-  /** Reads the files of a revision, without the states of linked datasets. @throws ServiceError `revision_not_found` */
+  /** Without the states of linked datasets. @throws ServiceError `revision_not_found` */
   async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
     const { id, accountId, role } = dataset;
     const read = () => this.#catalog.revisions.versions({ datasetId: id, from: number, to: number });
@@ -114,12 +102,7 @@ export class RevisionManifests {
     };
   }
 
-  /**
-   * The newest READY revisions of a dataset and of those that it links to now that were the latest at one time. Which pairs were
-   * wrong then is not looked at: a digest was given only if none was.
-   *
-   * @throws the signal's reason
-   */
+  /** The newest wanted READY revisions of a dataset and its linked ones that were the latest at one time. @throws the signal's reason */
   async #together(
     dataset: Dataset,
     isWanted: (target: RevisionView, linked: readonly RevisionView[]) => boolean,
@@ -136,7 +119,7 @@ export class RevisionManifests {
     return undefined;
   }
 
-  /** Completes revisions with their digests. Those that are no longer kept are left out. @throws the signal's reason */
+  /** Completes revisions with digests, and leaves out those no longer kept. @throws the signal's reason */
   async viewsOf(
     dataset: Pick<Dataset, 'id' | 'accountId' | 'revision'>,
     revisions: readonly Revision[],
@@ -156,7 +139,7 @@ export class RevisionManifests {
   }
 }
 
-/** Revisions of a dataset and of its linked datasets, in the order of its links, that were the latest at one time. */
+/** Revisions that were the latest at one time, in the order of the links. */
 interface RevisionsTogether {
   readonly target: RevisionView;
   readonly linked: readonly RevisionView[];
@@ -167,10 +150,9 @@ function digestTogether({ links }: Dataset, target: RevisionView, linked: readon
   return digestWithLinks(target.digest, digests);
 }
 
-/** Adds the states of the linked datasets to the manifest of a READY revision. */
 function withLinks(own: RevisionManifest, { target, linked }: RevisionsTogether): RevisionManifest {
   const { dataset, digest } = own;
-  // A file may have been found damaged meanwhile.
+  // A file may be damaged meanwhile.
   if (digest === undefined) return own;
   return {
     ...own,

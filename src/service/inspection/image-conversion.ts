@@ -3,24 +3,15 @@ import { CONVERSION_LIMITS, exceededText, limitsOf, type ProcessLimits } from '.
 import type { InspectionPool } from './inspection-pool.js';
 import { ProcessEnded } from './inspection-process.js';
 
-interface LocalContent {
-  readonly path: string;
-  readonly sizeBytes: number;
-}
-
-/** Why a file can't be examined or converted, as the rest of a sentence that begins with its name. */
+/** Why a file can't be examined or converted: the rest of a sentence that begins with its name. */
 export class NotConverted extends Error {
   override readonly name = 'NotConverted';
 }
 
-/**
- * Identifies the content of a local file in an inspection process.
- *
- * @throws NotConverted if its limits are exceeded; the signal's reason, and the system's errors
- */
+/** Identifies the content of a local file. @throws NotConverted if its limits are exceeded; the signal's reason */
 export async function examineInProcess(
   pool: InspectionPool,
-  { path, sizeBytes }: LocalContent,
+  { path, sizeBytes }: { readonly path: string; readonly sizeBytes: number },
   signal: AbortSignal,
 ): Promise<ExaminedContent> {
   const limits = limitsOf({ kind: 'image', sizeBytes });
@@ -29,11 +20,7 @@ export async function examineInProcess(
   return answer.examined;
 }
 
-/**
- * Converts a local image into a PNG at `target` in an inspection process.
- *
- * @throws NotConverted if its limits are exceeded or the image can't be converted; the signal's reason, and the system's errors
- */
+/** Converts a local image into a PNG at `target`. @throws NotConverted; the signal's reason */
 export async function convertInProcess(
   pool: InspectionPool,
   { path, target }: { readonly path: string; readonly target: string },

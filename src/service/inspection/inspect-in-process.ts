@@ -2,7 +2,7 @@
 import { loadDecoder } from '../../dataset/inspect/inspect.js';
 import { inspectInProcess } from './inspect-jobs.js';
 
-// Imported on first use: a decoder is megabytes of code, and a caption or a clip needs none of it.
+// A decoder is megabytes of code, and a caption or a clip needs none of it.
 const converter = () => import('../../dataset/fix/convert-image.js');
 
 await inspectInProcess({

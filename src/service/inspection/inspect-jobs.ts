@@ -9,10 +9,8 @@ import type { InspectionJob, ProcessMessage } from './inspection-process.js';
 /** To the server. Reads and writes block: the process does one thing at a time. */
 const SOCKET = 3;
 
-/** A job has a name and a path. */
 const MAX_JOB_BYTES = 64 * 1024;
 
-/** What an inspection process does with the pixels of images. */
 export interface ImageDecoder {
   /** Absent where no decoder is installed. */
   readonly loadDecoder?: () => Promise<PixelDecoder>;
@@ -21,7 +19,7 @@ export interface ImageDecoder {
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
 }
 
-/** Reads some bytes. Ends the process at the end of the stream: the server has ended. */
+/** The end of the stream means that the server has ended. */
 function receive(target: Buffer, offset: number): number {
   const read = readSync(SOCKET, target, offset, target.length - offset, null);
   if (read === 0) process.exit(0);
@@ -68,18 +66,15 @@ async function answer(job: InspectionJob, decoder: ImageDecoder): Promise<Proces
   }
 }
 
-/**
- * Runs an inspection process: waits for a job, does it, and answers, until the server closes the socket or ends. The process
- * holds no secret, and the server may kill it at any time.
- */
+/** Runs an inspection process, which holds no secret and may be killed, until the server closes the socket. */
 export async function inspectInProcess(decoder: ImageDecoder): Promise<never> {
-  // A service manager or a terminal sends these to all processes of the service. The server decides when this one ends.
+  // A service manager or a terminal signals all processes. The server decides when this one ends.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
   const buffer = Buffer.alloc(MAX_JOB_BYTES);
   send({ ready: true });
   for (;;) {
     send(await answer(receiveJob(buffer), decoder));
-    // Receiving blocks the event loop, which first runs what the job has left for it.
+    // Receiving blocks the event loop, which first runs what the job has left.
     await turn();
   }
 }

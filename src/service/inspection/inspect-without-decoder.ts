@@ -1,4 +1,4 @@
-/* The program of an inspection process of a command that was installed from a service: no native decoder is beside it. */
+/* The program of an inspection process of an installed command, which has no native decoder. */
 import { inspectInProcess } from './inspect-jobs.js';
 
 const noDecoder = async () => {

@@ -18,39 +18,37 @@ import {
 } from './limited-process.js';
 import { type Answer, type InspectionJob, InspectionProcess, ProcessEnded } from './inspection-process.js';
 
-/** Captions up to this size are inspected in this process; passing one to another and back takes ten times as long. */
+/** Passing a small caption to a process takes ten times as long as inspecting it here. */
 const SMALL_CAPTION_BYTES = 64 * 1024;
 
-/** An idle process is ended after this time. */
 const IDLE_MS = 60_000;
 
-/** A process is replaced after this many files, or when it keeps more memory than one that has decoded an ordinary image. */
+/** A process is replaced after so many files, or when it keeps more memory than an ordinary image needs. */
 const RECYCLE_JOBS = 2000;
 const RECYCLE_RESIDENT_BYTES = 110_000_000;
 
-/** Two processes at least: jobs take all but one. */
+/** Jobs take all but one. */
 const MIN_PROCESSES = 2;
 
-/** Files whose client waits go first. */
 const PRIORITY = { client: 1, job: 0 } as const;
 
 export interface PoolOptions {
   /** By default one per core. */
   readonly processes?: number | undefined;
-  /** Called with ProcessEnded when a process was ended by a file, and with other errors when none can be started. */
+  /** Called with ProcessEnded when a file has ended a process, and with other errors when none can be started. */
   readonly onError?: (error: unknown) => void;
-  /** The program of the processes, and what they may use for a file; only tests set these. */
+  /** Only tests set these. */
   readonly program?: string;
   readonly limitsOf?: typeof limitsOf;
 }
 
 export interface SlotRequest {
   readonly accountId: string;
-  /** True for a job, for which no client waits. Jobs never take the last slot. */
+  /** True if no client waits. Jobs never take the last slot. */
   readonly isBackground?: boolean | undefined;
-  /** Runs only when no other such task does. */
+  /** Runs only while no other such task does. */
   readonly needsMuchMemory?: boolean | undefined;
-  /** Removes the task from the queue. Ending a task that runs is up to the task. */
+  /** Ends the wait; a task that runs ends itself. */
   readonly signal: AbortSignal;
 }
 
@@ -61,26 +59,24 @@ export interface RunOptions extends SlotRequest {
 }
 
 /**
- * Inspects files in processes of their own, each with one file at a time, so that a hostile file harms nothing but itself:
- * it can't block this process, see its secrets, or use more than its share of memory and time.
+ * Inspects files in processes, each with one file at a time, so that a hostile file can't block this process, see its secrets, or
+ * use more than its share of memory and time.
  */
 export class InspectionPool {
-  /** Files inspected at once. */
   readonly size: number;
   readonly #options: PoolOptions;
   readonly #slots: FairQueue;
-  /** The slots that jobs may take. */
+  /** Slots for jobs. */
   readonly #jobSlots: FairQueue;
-  /** For tasks that need much memory. */
+  /** One task at a time. */
   readonly #muchMemory = new FairQueue(1);
-  /** Aborts what runs or waits, one for each task. */
+  /** One for each task that runs or waits. */
   readonly #stops = new Set<AbortController>();
   #isClosed = false;
-  /** All processes that have not ended. */
   readonly #processes = new Set<InspectionProcess>();
-  /** Those that wait for a job, the one used last at the end, each with the timer that ends it. */
+  /** The one used last at the end, each with the timer that ends it. */
   readonly #idle = new Map<InspectionProcess, NodeJS.Timeout>();
-  /** Slots in which other programs run. */
+  /** Slots with other programs. */
   #lentSlots = 0;
 
   constructor(options: PoolOptions = {}) {
@@ -91,9 +87,8 @@ export class InspectionPool {
   }
 
   /**
-   * Inspects a file. If its inspection takes too long, needs too much memory or crashes, the result is a problem of the file.
-   * Rejects with the signal's reason, with CpuBudgetSpent, with ServiceError `unavailable` if no process can be started, or if the
-   * bytes can't be read.
+   * Inspects a file. One that takes too long, needs too much memory or crashes its process has a problem. Rejects with the
+   * signal's reason, CpuBudgetSpent, and ServiceError `unavailable` if no process can be started.
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
@@ -121,10 +116,7 @@ export class InspectionPool {
     }
   }
 
-  /**
-   * Makes a WebP of the image at `path`, with a longest side of `maxPixels`. Rejects if the image can't be decoded within the
-   * memory of an inspection and a few seconds.
-   */
+  /** Makes a WebP with a longest side of `maxPixels`. Rejects if the image can't be decoded in a few seconds. */
   async thumbnail(
     image: { readonly path: string; readonly maxPixels: number },
     { accountId }: { accountId: string },
@@ -136,9 +128,8 @@ export class InspectionPool {
   }
 
   /**
-   * Runs another program in a slot of this pool, so that no more programs run than there are slots. `work` starts it with
-   * `spawnLimited`, observes it with `watchProcess`, and ends it when its signal is aborted, which happens when that of the request
-   * is, or the pool is closed.
+   * Runs another program in a slot. `work` starts it with `spawnLimited`, observes it with `watchProcess`, and ends it when its
+   * signal fires, for the request or for `close`.
    */
   runInSlot<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#schedule(request, async (signal) => {
@@ -149,12 +140,11 @@ export class InspectionPool {
     });
   }
 
-  /** Runs `work` in a slot, with a signal that the request or `close` aborts. */
   async #schedule<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw shuttingDown();
     const { accountId, isBackground, needsMuchMemory } = request;
     const priority = isBackground ? PRIORITY.job : PRIORITY.client;
-    // Waited for in this order, so that no two tasks wait for each other.
+    // In this order, so that no two tasks wait for each other.
     const queues = [...(needsMuchMemory ? [this.#muchMemory] : []), ...(isBackground ? [this.#jobSlots] : [])];
     const stop = new AbortController();
     this.#stops.add(stop);
@@ -170,12 +160,12 @@ export class InspectionPool {
     }
   }
 
-  /** The number of files that are being inspected or wait for a process. */
+  /** Files that are inspected or wait. */
   get queuedFiles(): number {
     return this.#stops.size;
   }
 
-  /** Ends all processes at once. Inspections in flight reject with ServiceError `shutting_down`. */
+  /** Ends all processes. Inspections in flight reject with ServiceError `shutting_down`. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const stop of this.#stops) stop.abort(shuttingDown());
@@ -184,7 +174,7 @@ export class InspectionPool {
     await Promise.all(processes.map(({ ended }) => ended));
   }
 
-  /** Does a job in a process. @throws ProcessEnded, CpuBudgetSpent, and as `inspect` */
+  /** @throws ProcessEnded, CpuBudgetSpent, and as `inspect` */
   run(job: InspectionJob, options: RunOptions): Promise<Answer> {
     return this.#schedule(options, async (signal) => {
       const idle = [...this.#idle.keys()].at(-1);
@@ -194,7 +184,7 @@ export class InspectionPool {
       try {
         return await runIn(idle);
       } catch (error) {
-        // An earlier file may have damaged the process, or left memory behind: a new one shows what this file does.
+        // An earlier file may have damaged the process, or left memory behind.
         const mayBeEarlier = error instanceof ProcessEnded && (error.reason === 'memory' || error.reason === 'crash');
         if (!mayBeEarlier) throw error;
         return runIn(await this.#start());
@@ -237,7 +227,7 @@ export class InspectionPool {
     }
   }
 
-  /** Keeps a process for the next job, unless it is worn out. */
+  /** Keeps a process unless it is worn out. */
   #release(process: InspectionProcess, residentBytes: number): void {
     const { jobsDone, cpuSeconds } = process;
     const isFresh = jobsDone < RECYCLE_JOBS && cpuSeconds < RECYCLE_CPU_SECONDS;
@@ -259,7 +249,6 @@ export class InspectionPool {
   }
 }
 
-/** The number of jobs that run at once in a pool of so many slots. */
 export function jobSlotsOf(slots: number): number {
   return Math.max(1, slots - 1);
 }

@@ -5,36 +5,35 @@ import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { programFile } from '../../program-file.js';
 import { KERNEL_LIMITS, type LimitName, type ProcessLimits, spawnLimited, watchProcess } from './limited-process.js';
 
-/** A process that does not begin to work within this time does not start at all. */
+/** The limit of a start. */
 const MAX_START_MS = 30_000;
 
 /** Longer messages come only from a process that no longer runs its program. */
 const MAX_MESSAGE_CHARACTERS = 16 << 20;
 
-/** The end of what a process writes to standard error, which says why V8 or the C++ runtime ended it. */
+/** The end of standard error says why V8 or the C++ runtime ended the process. */
 const KEPT_ERROR_CHARACTERS = 4000;
 
 const PROGRAM = programFile('service/inspection/inspect-in-process');
 
-/** Small spaces, and fewer threads: the process does one thing at a time. */
+/** The process does one thing at a time. */
 const V8_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=4', '--v8-pool-size=1', '--single-threaded-gc'];
 
 /** One arena keeps glibc from holding freed memory for each thread; one thread of libuv decodes. */
 const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '1' };
 
-/** A line of JSON to the process. */
+/** A line of JSON. */
 export type InspectionJob =
   | {
       readonly task: 'inspect';
       readonly path: string;
       readonly filename: string;
       readonly asMask: boolean;
-      /** True if no decoder reads the facts of a clip afterwards. */
+      /** False if a decoder reads the facts of a clip afterwards. */
       readonly readsClipFacts: boolean;
     }
   | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number }
   | { readonly task: 'examine'; readonly path: string }
-  /** Writes the converted image to `target`. */
   | { readonly task: 'convert'; readonly path: string; readonly target: string };
 
 export type Answer = (
@@ -43,19 +42,19 @@ export type Answer = (
   | { readonly thumbnail: string }
   | { readonly examined: ExaminedContent }
   | { readonly converted: true }
-  /** Not the file's fault, or a file that has no thumbnail. `name` and `code` are those of the error. */
+  /** Not the fault of the file, or a file that has no thumbnail. */
   | { readonly error: { readonly name: string; readonly message: string; readonly code?: string } }
 ) & { readonly residentBytes: number };
 
-/** A line of JSON from the process, which has one request at most. */
+/** A line of JSON. A process has one request at most. */
 export type ProcessMessage =
-  /** Once: it has loaded its code. */
+  /** Sent once, when the code is loaded. */
   | { readonly ready: true }
   /** The file needs more memory than its decoder could get. */
   | { readonly outOfMemory: true }
   | Answer;
 
-/** The process ended before it answered: it was killed for exceeding a limit, or `crash`. */
+/** The process ended before it answered, for a limit or by itself. */
 export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
   readonly reason: LimitName | 'crash';
@@ -66,22 +65,14 @@ export class ProcessEnded extends Error {
   }
 }
 
-interface Listener {
-  readonly onMessage: (message: ProcessMessage) => void;
-  readonly onEnd: (error: ProcessEnded) => void;
-}
-
-/** A child process that inspects files, one at a time. */
 export class InspectionProcess {
-  /** Settles when the process has ended. */
   readonly ended: Promise<ProcessEnded>;
-  /** Jobs that it has answered. */
   jobsDone = 0;
-  /** The processor time of its jobs, as far as it was observed. */
+  /** The processor time of its jobs, as observed. */
   cpuSeconds = 0;
   readonly #child: ChildProcess;
   readonly #socket: Socket;
-  #listener: Listener | undefined;
+  #listener: { onMessage: (message: ProcessMessage) => void; onEnd: (error: ProcessEnded) => void } | undefined;
   #killedFor: LimitName | undefined;
 
   private constructor(child: ChildProcess) {
@@ -92,7 +83,7 @@ export class InspectionProcess {
       errorText = (errorText + text).slice(-KEPT_ERROR_CHARACTERS);
     });
     child.on('error', () => {});
-    // The process may end while something is sent to it. `close` follows.
+    // The process may end while it is sent something. `close` follows.
     this.#socket.on('error', () => {});
     let line = '';
     this.#socket.setEncoding('utf8').on('data', (text: string) => {
@@ -112,19 +103,14 @@ export class InspectionProcess {
     });
   }
 
-  /**
-   * Starts a process that is ready for a job.
-   *
-   * @param program tests replace it
-   * @throws Error if it can't be started, or ends before it is ready
-   */
+  /** Starts a process that is ready for a job. @throws Error if it can't be started, or ends before */
   static async start(program = PROGRAM): Promise<InspectionProcess> {
     const child = spawnLimited([process.execPath, ...V8_FLAGS, program], {
       limits: KERNEL_LIMITS,
       env: ENVIRONMENT,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     });
-    // After a failed spawn some of the pipes don't exist.
+    // After a failed spawn some pipes don't exist.
     if (child.pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
     const started = new InspectionProcess(child);
     const timer = setTimeout(() => started.kill(), MAX_START_MS);
@@ -139,11 +125,7 @@ export class InspectionProcess {
     return started;
   }
 
-  /**
-   * Does a job. If it fails, for an abort of the signal, say, the process is killed.
-   *
-   * @throws ProcessEnded, the signal's reason
-   */
+  /** Does a job, or kills the process. @throws ProcessEnded; the signal's reason */
   async run(job: InspectionJob, { limits, signal }: { limits: ProcessLimits; signal: AbortSignal }): Promise<Answer> {
     let onAbort = () => {};
     const watch = watchProcess(this.#child, limits, (limit) => this.kill(limit));
@@ -171,7 +153,6 @@ export class InspectionProcess {
     }
   }
 
-  /** Ends the process at once. */
   kill(limit?: LimitName): void {
     this.#killedFor ??= limit;
     this.#child.kill('SIGKILL');
@@ -195,7 +176,7 @@ function endOf(end: {
   const how = end.signal === null ? `exited with ${end.code}` : `ended by ${end.signal}`;
   const text = end.errorText.trim();
   const message = `inspection process ${how}${text === '' ? '' : `: ${text}`}`;
-  // "Failed to allocate memory" is how Node 24 reports a buffer, and every version a string.
+  // Node 24 reports a buffer with "Failed to allocate memory", and every version a string.
   const isOutOfMemory = /out of memory|bad_alloc|allocation failed|failed to allocate/i.test(text);
   return new ProcessEnded(end.killedFor ?? (isOutOfMemory ? 'memory' : 'crash'), message);
 }

@@ -5,37 +5,37 @@ import type { FileKind } from '../../dataset/media.js';
 
 const POLL_MS = 50;
 
-/** Counts for one comparison at most: while this process or the whole machine was suspended, nothing was observed. */
+/** The longest time between two comparisons that counts: nothing was observed while the machine was suspended. */
 const MAX_STEP_SECONDS = 1;
 
-/** Of `/proc/PID/stat`: `sysconf(_SC_CLK_TCK)` is 100 on every Linux platform of Node. */
+/** The unit of `/proc/PID/stat`: `sysconf(_SC_CLK_TCK)` is 100 on every Linux platform of Node. */
 const TICKS_PER_SECOND = 100;
 
-/** Outside Linux, where the processor time is not known, this share of the time on the clock counts as such. */
+/** Outside Linux the processor time is not known: this share of the elapsed time counts. */
 const ASSUMED_LOAD = 1 / 3;
 
 export interface KernelLimits {
-  /** `RLIMIT_DATA`: private writable memory. An allocation beyond it fails, however fast it comes. */
+  /** `RLIMIT_DATA`: private writable memory. A larger allocation fails at once. */
   readonly maxDataBytes: number;
-  /** `RLIMIT_CPU`: the kernel ends the process after this much processor time, even when this process has ended. */
+  /** `RLIMIT_CPU`: the kernel ends the process, even when this one has ended. */
   readonly maxCpuSeconds: number;
 }
 
-/** What a process may use for one file. */
+/** The limits for one file. */
 export interface ProcessLimits {
-  /** Resident memory, of this process alone. */
+  /** Resident memory of this process. */
   readonly maxBytes: number;
   /** Processor time from now on. */
   readonly maxCpuSeconds: number;
-  /** A process that sleeps for this long, without using the processor, hangs. One that waits for a core or a disk does not. */
+  /** A process hangs if it sleeps for so long without using the processor; one that waits for a core or a disk does not. */
   readonly maxSleepSeconds: number;
 }
 
 export type LimitName = 'memory' | 'time' | 'hang';
 
 /**
- * Sets limits of the kernel, then becomes the program. Its memory is the first that the kernel reclaims, and it ends with
- * this process, if `setpriv` of util-linux is installed. What a system does not have is left out.
+ * Sets limits of the kernel, then becomes the program. The kernel reclaims its memory first and, with `setpriv` of util-linux,
+ * ends it with this process.
  */
 const SCRIPT = [
   'ulimit -c 0',
@@ -47,10 +47,7 @@ const SCRIPT = [
   'exec "$@"',
 ].join('\n');
 
-/**
- * Starts a program with limits, a low priority, and an environment of these variables alone, so that a program that reads
- * hostile bytes holds no secret. Limits are of Linux; on other systems only the priority is set.
- */
+/** Starts a program with limits (on Linux), a low priority, and these variables alone: it reads hostile bytes and must have no secret. */
 export function spawnLimited(
   command: readonly [string, ...string[]],
   { limits, ...options }: Pick<SpawnOptions, 'stdio'> & { env: Record<string, string>; limits: KernelLimits },
@@ -70,15 +67,11 @@ export function setPriorityOf({ pid }: ChildProcess, priority: number): void {
   try {
     setPriority(pid, priority);
   } catch {
-    // The process has ended already, or the system does not allow it. The work is the same at any priority.
+    // The process has ended, or the system does not allow it.
   }
 }
 
-/**
- * Compares the memory and the processor time of a process with limits, 20 times a second, and calls `onExceeded` once.
- *
- * @returns `stop` ends the watch and returns the seconds of processor time that were used until the last comparison
- */
+/** Compares memory and processor time 20 times a second. @returns `stop`, which returns the seconds of processor time */
 export function watchProcess(
   { pid = 0 }: ChildProcess,
   { maxBytes, maxCpuSeconds, maxSleepSeconds }: ProcessLimits,
@@ -116,12 +109,12 @@ export function watchProcess(
   return { stop };
 }
 
-/** `undefined` if the process is gone, or the operating system has no `/proc`. */
+/** `undefined` if the process is gone, or there is no `/proc`. */
 function usageOf(pid: number): { residentBytes: number; cpuSeconds: number } | undefined {
   try {
     const fields = statOf(`/proc/${pid}`);
     const ticks = Number(fields[11]) + Number(fields[12]);
-    // In kilobytes, unlike `statm`, whose unit is the size of a page.
+    // In kilobytes; the unit of `statm` is the size of a page.
     const resident = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0;
     return { residentBytes: Number(resident) * 1024, cpuSeconds: ticks / TICKS_PER_SECOND };
   } catch {
@@ -129,13 +122,12 @@ function usageOf(pid: number): { residentBytes: number; cpuSeconds: number } | u
   }
 }
 
-/** The fields of `stat` after the name of the program, which is in parentheses and may contain anything: the state is first. */
+/** The fields after the name of the program, which is in parentheses and may contain anything. */
 function statOf(folder: string): string[] {
   const stat = readFileSync(`${folder}/stat`, 'latin1');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** False if a thread waits for a core or for a disk. */
 function allThreadsSleep(pid: number): boolean {
   try {
     return readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`/proc/${pid}/task/${thread}`)[0] === 'S');
@@ -144,36 +136,25 @@ function allThreadsSleep(pid: number): boolean {
   }
 }
 
-/* What inspection processes may use. */
-
 const MEGABYTE = 1_000_000;
 
-/**
- * Resident memory of one inspection process: 75 MB of code and heap, and what a decoder needs for the largest images that are
- * decoded. Two of these processes and the server stay under 500 MB.
- */
+/** 75 MB of code and heap, and a decoder of the largest images. Two processes and the server stay under 500 MB. */
 const MAX_PROCESS_BYTES = 160 * MEGABYTE;
 
-/**
- * A budget of processor time, about ten times what the slowest honest files take on the cores of 2020: a WebP of noise, 0.05 s
- * for each megabyte, and flat images of 179 megapixels, 2 s in all.
- */
+/** About ten times what the slowest honest files take: a WebP of noise 0.05 s a megabyte, flat images of 179 megapixels 2 s. */
 const BASE_SECONDS = 20;
 const SECONDS_PER_MEGABYTE = { image: 0.5, video: 0.2, caption: 0.2 } as const;
 const MAX_BUDGET_SECONDS = 600;
 
 const MAX_SLEEP_SECONDS = 60;
 
-/** A client waits for a thumbnail, which takes an honest image less time than its inspection. */
+/** An honest image needs less time than for its inspection. */
 const THUMBNAIL_SECONDS = 4;
 
-/** A process is replaced after this much processor time, so that its last job is never ended by the kernel's limit. */
+/** A process is replaced after so much processor time, so that the kernel never ends its last job. */
 export const RECYCLE_CPU_SECONDS = 60;
 
-/**
- * The kernel counts memory that is reserved, and libwebp reserves all pixels, at 4 bytes, before it scales the image down: 716 MB
- * for the largest one, of which it touches little.
- */
+/** The kernel counts reserved memory: libwebp reserves 716 MB for the largest image, and touches little of it. */
 export const KERNEL_LIMITS: KernelLimits = {
   maxDataBytes: 1000 * MEGABYTE,
   maxCpuSeconds: RECYCLE_CPU_SECONDS + MAX_BUDGET_SECONDS + 60,
@@ -185,24 +166,20 @@ export const THUMBNAIL_LIMITS: ProcessLimits = {
   maxSleepSeconds: MAX_SLEEP_SECONDS,
 };
 
-/**
- * A conversion runs on the machine of a person, one or two at a time, and holds whole pictures: an AVIF of 24 megapixels needs
- * 530 MB.
- */
+/** A conversion runs on a person's machine and holds whole pictures: an AVIF of 24 megapixels needs 530 MB. */
 export const CONVERSION_LIMITS: ProcessLimits = {
   maxBytes: 750 * MEGABYTE,
   maxCpuSeconds: 180,
   maxSleepSeconds: MAX_SLEEP_SECONDS,
 };
 
-/** What a process may use for one file. */
 export function limitsOf({ kind, sizeBytes }: { kind: FileKind; sizeBytes: number }): ProcessLimits {
   const seconds = BASE_SECONDS + (sizeBytes / MEGABYTE) * SECONDS_PER_MEGABYTE[kind];
   const maxCpuSeconds = Math.min(Math.ceil(seconds), MAX_BUDGET_SECONDS);
   return { maxBytes: MAX_PROCESS_BYTES, maxCpuSeconds, maxSleepSeconds: MAX_SLEEP_SECONDS };
 }
 
-/** Completes the sentence "The inspection of cat.png …". */
+/** Completes "The inspection of cat.png …". */
 export function exceededText(reason: LimitName | 'crash', limits: Omit<ProcessLimits, 'maxSleepSeconds'>): string {
   switch (reason) {
     case 'memory':
@@ -216,7 +193,7 @@ export function exceededText(reason: LimitName | 'crash', limits: Omit<ProcessLi
   }
 }
 
-/** The work was ended, since it has used the processor time for which its client waits. */
+/** The work has used the processor time for which its client waits. */
 export class CpuBudgetSpent extends Error {
   override readonly name = 'CpuBudgetSpent';
 }

@@ -14,16 +14,15 @@ import type { JobHandler } from './job-runner.js';
 import { fetchIntact } from '../check/fetch-intact.js';
 import { inspectFile } from '../check/inspect-file.js';
 
-/** A dataset is UPLOADING until its files are checked, so that a store that is back is soon tried again. */
+/** A dataset is UPLOADING until its files are checked, so a store that is back is soon tried again. */
 const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 type CheckDependencies = Pick<ServiceDependencies, 'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'>;
 
 /**
- * Checks a received file, whose id is the key of the job: inspects it, decodes the frames of a clip, and stores or rejects it. A file
- * that was replaced, removed or checked in the meantime is left alone.
+ * Checks a received file, whose id is the key, and stores or rejects it. A file that has changed since is left alone.
  *
- * @param options.ofAccount few, since each holds a copy of a remote file. One more runs, of another account
+ * @param options.ofAccount few, since each holds a copy of a remote file. One more job, of another account, may run.
  */
 export function checkFileJob(
   dependencies: CheckDependencies,
@@ -44,7 +43,7 @@ export function checkFileJob(
       const inspection = await inspectStored(dependencies, received, { accountId, role, signal });
       signal.throwIfAborted();
       if (!inspection.ok && inspection.problem.code === 'BYTES_LOST') {
-        // The bytes of a rejected file are deleted, so that one wrong answer of the store must not be enough.
+        // The bytes of a rejected file are deleted, so one wrong answer of the store must not be enough.
         const message = `${inspection.problem.message} It is read once more before that is certain.`;
         if (error !== message) throw new ServiceError('unavailable', message);
       }
@@ -58,7 +57,6 @@ export function checkFileJob(
   };
 }
 
-/** Stores or rejects a received file. */
 function judged(
   group: StemGroup,
   { id, upload }: ReceivedFile,
@@ -71,10 +69,7 @@ function judged(
   return acceptReceived(group, id, { state: 'stored', ...bytes, finalizedAt });
 }
 
-/**
- * Reads a stored file, compares it with its SHA-256, inspects it again, and records what it finds. A file that was replaced or
- * removed since the start of the recheck is left alone.
- */
+/** Compares a stored file with its SHA-256, inspects it again, and records the result. A file that has changed since is left alone. */
 export function inspectAgainJob(dependencies: CheckDependencies, rechecks: Rechecks): JobHandler {
   const { catalog, now } = dependencies;
   return {
@@ -98,12 +93,7 @@ export function inspectAgainJob(dependencies: CheckDependencies, rechecks: Reche
   };
 }
 
-/**
- * Reads the bytes of a stored or past file and compares them with its SHA-256. Lost bytes make the dataset FAILED, also when the
- * file is restored later; bytes that are back end that.
- *
- * @param options.atOnce blobs that are read concurrently
- */
+/** Compares a stored or past file with its SHA-256. Lost bytes make the dataset FAILED, until they are back. */
 export function verifyBlobJob(
   dependencies: { catalog: Catalog; database: Database; blobs: Pick<BlobReader, 'read'>; now: () => Micros },
   { atOnce }: { atOnce: number },
@@ -128,7 +118,6 @@ export function verifyBlobJob(
   };
 }
 
-/** Reads the bytes of a file, compares them with its SHA-256 and inspects them, behind the uploads. */
 async function inspectStored(
   dependencies: CheckDependencies,
   file: CompleteFile,

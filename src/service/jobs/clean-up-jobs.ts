@@ -12,19 +12,16 @@ import type { JobHandler } from './job-runner.js';
 const MINUTE: Micros = 60 * MICROS_PER_SECOND;
 const HOUR: Micros = 60 * MINUTE;
 
-/** Of the work that frees space: at most a quarter of a lease after it has expired. */
+/** Space is freed at most a quarter of a lease after the lease has expired. */
 const MAX_INTERVAL: Micros = MINUTE / 2;
 
-/** Jobs of a mount root that no process has claimed for this long are of a machine or a folder that is gone. */
+/** A mount job that no process has claimed for this long belongs to a machine or folder that is gone. */
 const FORGET_MOUNTS_AFTER: Micros = 24 * HOUR;
 
-/** Objects that clients have written through links, without an upload that waits for them. */
+/** The age of objects in the store that no pending upload waits for. */
 const LEFTOVER_AFTER: Micros = 24 * HOUR;
 
-/**
- * The jobs that remove what is no longer needed, at intervals. `clean-up` removes what crashes and disconnects leave: it
- * releases the leases of uploads that have expired, at most 1.5 lease durations after their process died.
- */
+/** Jobs that remove what is no longer needed, at intervals. `clean-up` releases the expired leases of uploads. */
 export function cleanUpJobs(
   dependencies: ServiceDependencies,
   { database, retention }: { database: Database; retention: Retention },
@@ -53,11 +50,7 @@ export function cleanUpJobs(
   ];
 }
 
-/**
- * Deletes the bytes of replaced or deleted files whose grace period is over, until the signal fires.
- *
- * @throws BlobsNotDeleted if the store keeps some of the bytes, once all others are deleted
- */
+/** Deletes bytes after their grace period, until the signal fires. @throws BlobsNotDeleted once all others are deleted */
 export async function emptyTrash(
   { catalog, blobs, now }: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now'>,
   signal?: AbortSignal,
@@ -86,7 +79,7 @@ export async function emptyTrash(
   if (failure !== undefined) throw failure;
 }
 
-/** Deletes old objects that clients have written through links and no pending upload waits for. */
+/** Deletes old objects from links that no pending upload waits for. */
 async function cleanStore(
   { catalog, blobs, now }: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now'>,
   signal: AbortSignal,

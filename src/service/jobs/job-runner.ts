@@ -4,21 +4,21 @@ import type { Job, JobKind, JobOwner, Jobs } from '../../storage/catalog/jobs.js
 import { LeaseLost, whileRenewing } from '../while-renewing.js';
 import { Loop } from './loop.js';
 
-/** How a job ends: it is deleted, or due again at a time. A job that can't be done now throws. */
+/** Deletes the job, or makes it due at a time. A job that can't be done now throws. */
 export type JobEnd = 'done' | { readonly dueAt: Micros };
 
-/** Does the jobs of one kind. A job may run again after a crash, so that it must do no harm twice. */
+/** Does the jobs of one kind. A job may run again after a crash, and must do no harm twice. */
 export interface JobHandler {
   readonly kind: JobKind;
-  /** Jobs that this process runs at once; an account has at most half of them while others wait. */
+  /** Jobs at a time; an account has at most half of them while others wait. */
   readonly atOnce: number;
-  /** Jobs of an account that this process runs at once, so that one that comes later finds a free place; `atOnce` by default. */
+  /** Jobs of an account at a time, so that another finds a free place; `atOnce` by default. */
   readonly ofAccount?: number;
-  /** The longest pause after a failure; an hour by default. */
+  /** An hour by default. */
   readonly longestRetry?: Micros;
-  /** False for owners whose jobs another process does; without it, this process does those of all owners. */
+  /** False for owners whose jobs another process does. */
   readonly isFor?: (accountId: string) => boolean;
-  /** The signal fires when the process stops, or when the lease is lost. */
+  /** The signal fires when the process stops, or the lease is lost. */
   readonly run: (job: Job, signal: AbortSignal) => Promise<JobEnd>;
 }
 
@@ -27,37 +27,36 @@ export interface JobRunnerOptions {
   readonly handlers: readonly JobHandler[];
   readonly now: () => Micros;
   readonly newId: () => string;
-  /** How long a lease lasts without renewal. Another process takes over a job after it. */
+  /** Without renewal; then another process takes over the job. */
   readonly leaseDuration: Micros;
-  /** True if this process alone uses the database: then all leases at its start are of an earlier process. */
+  /** True if this process alone uses the database: all leases at its start belong to an earlier process. */
   readonly isAlone: boolean;
-  /** Reports a failed attempt. It will be retried. */
+  /** A failed attempt will be retried. */
   readonly onError: (error: unknown, job: Pick<Job, 'kind' | 'key'> | undefined) => void;
 }
 
-/** Due jobs that another process has enqueued, or left behind, are found at the latest after this time. */
+/** Jobs of other processes are found at the latest after this time. */
 const MAX_PAUSE_MS = 5000;
 
-/** Between a change and the search for due jobs, so that many changes in a row cause few searches. */
+/** Between a change and the search for due jobs, so that many changes cause few searches. */
 const WAKE_DELAY_MS = 50;
 
-/** The pause after the first failure; it doubles with each further one, up to the longest. */
+/** The pause after a failure doubles, up to the longest. */
 const FIRST_RETRY: Micros = 2 * MICROS_PER_SECOND;
 const LONGEST_RETRY: Micros = 3600 * MICROS_PER_SECOND;
 
-/** A job in flight. */
 interface Running {
   readonly kind: JobKind;
   readonly accountId: string;
   readonly ended: Promise<void>;
 }
 
-/** Claims due jobs, round robin over the accounts, and runs the handler of each, until it is stopped. */
+/** Claims due jobs, round robin over the accounts, and runs their handlers. */
 export class JobRunner {
   readonly #options: JobRunnerOptions;
   readonly #running = new Set<Running>();
   readonly #stopping = new AbortController();
-  /** The account of each kind whose job was claimed last. */
+  /** The account whose job was claimed last, by kind. */
   readonly #lastOwner = new Map<JobKind, string>();
   #loop: Loop | undefined;
 
@@ -78,7 +77,7 @@ export class JobRunner {
     jobs.onWake(() => this.#loop?.wake(WAKE_DELAY_MS));
   }
 
-  /** Aborts the jobs in flight, which the next process continues, and resolves once they have ended. */
+  /** Aborts jobs in flight, which the next process continues. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
     await this.#loop?.stop();
@@ -103,7 +102,7 @@ export class JobRunner {
     return (next - at) / 1000;
   }
 
-  /** Sorts owners so that the one after the last served is first. */
+  /** The owner after the last served is first. */
   #roundRobin(owners: readonly JobOwner[]): JobOwner[] {
     const [first] = owners;
     const last = (first && this.#lastOwner.get(first.kind)) ?? '';
@@ -111,7 +110,7 @@ export class JobRunner {
     return [...sorted.filter((owner) => owner.accountId > last), ...sorted.filter((owner) => owner.accountId <= last)];
   }
 
-  /** Claims and starts jobs of these owners in rounds, one of each, until none is due or the handler has as many as it takes. */
+  /** Claims jobs in rounds, one of each owner, until none is due or the handler has its limit. */
   async #startOf(handler: JobHandler, owners: JobOwner[]): Promise<void> {
     const { kind, atOnce, ofAccount = atOnce } = handler;
     const most = Math.min(ofAccount, owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce);
@@ -130,7 +129,7 @@ export class JobRunner {
     }
   }
 
-  /** The jobs of a kind that this process runs now, of all accounts or of one. */
+  /** The jobs of a kind that this process runs, of all accounts or of one. */
   inFlight(kind: JobKind, accountId?: string): number {
     let count = 0;
     for (const job of this.#running) {
@@ -173,7 +172,7 @@ export class JobRunner {
     }
   }
 
-  /** A job that the stop of this process has interrupted is due at once; one that failed is due after a pause. */
+  /** An interrupted job is due at once; a failed one after a pause. */
   async #endFailed({ longestRetry = LONGEST_RETRY }: JobHandler, job: Job, error: unknown): Promise<void> {
     const { jobs, now, onError } = this.#options;
     if (this.#stopping.signal.aborted) return jobs.postpone(job, { now: now(), dueAt: now() });

@@ -1,28 +1,28 @@
-export interface LoopOptions {
+interface LoopOptions {
   /** The longest time between two runs. */
   readonly pauseMs: number;
   readonly onError: (error: unknown) => void;
 }
 
-/** Runs work again and again until it is stopped; one run at a time. */
+/** Runs work again and again, one run at a time. */
 export class Loop {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
-  /** When the next run begins, on the clock of `performance`. */
+  /** The next run, on the clock of `performance`. */
   #dueAt = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Ends the sleep; present while the loop sleeps. */
+  /** Present while the loop sleeps. */
   #endSleep: (() => void) | undefined;
 
   /**
-   * Starts the loop: it runs `work` at once, and then `pauseMs` after each end, or earlier if `work` returns a shorter pause in
-   * milliseconds, or when it is woken. An error is reported, and the next run follows after the pause.
+   * Runs `work` at once, and then `pauseMs` after each end, or earlier if `work` returns a shorter pause or the loop is woken.
+   * Errors are reported.
    */
   constructor(work: (signal: AbortSignal) => Promise<unknown>, options: LoopOptions) {
     this.#running = this.#run(work, options);
   }
 
-  /** Runs the work after a delay at the latest, once no run is in flight, and returns at once. */
+  /** Runs the work after a delay at the latest, once no run is in flight. */
   wake(delayMs = 0): void {
     this.#dueAt = Math.min(this.#dueAt, performance.now() + delayMs);
     if (this.#endSleep === undefined) return;
@@ -30,7 +30,6 @@ export class Loop {
     this.#timer = setTimeout(this.#endSleep, this.#dueAt - performance.now());
   }
 
-  /** Aborts the signal of the work, and resolves once no run is in flight. */
   stop(): Promise<void> {
     this.#stopping.abort();
     this.wake();

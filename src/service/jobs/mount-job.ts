@@ -9,37 +9,36 @@ import { mountDataset, unmountDataset } from '../mount/mount.js';
 import { recordedFoldersIn } from '../mount/mounted-folder.js';
 import type { JobEnd, JobHandler } from './job-runner.js';
 
-/** A dataset is mounted this long after its last change, so that a series of uploads causes one mount. */
+/** The pause after a change, so that a series of uploads causes one mount. */
 const QUIET: Micros = 2 * MICROS_PER_SECOND;
 
-/** The longest pause before another attempt, such as while a folder is in the way. */
+/** For example while a folder is in the way. */
 const LONGEST_RETRY: Micros = 300 * MICROS_PER_SECOND;
 
-/** Changes may be missed in a gap, which a database without notifications has again and again. */
+/** A database without notifications has gaps again and again. */
 const GAP_PAUSE: Micros = 60 * MICROS_PER_SECOND;
 
-/** The dataset of the job that enqueues all of them. */
+/** The id in the job that enqueues all datasets. */
 const ALL = '';
 
 type MountDependencies = Pick<ServiceDependencies, 'catalog' | 'blobs' | 'jobs' | 'rules' | 'now'>;
 
-/** Receives log lines; a pino logger can be passed. */
+/** Such as a pino logger. */
 export interface MountLog {
   readonly info: (details: object, message: string) => void;
   readonly warn: (details: object, message: string) => void;
 }
 
 /**
- * Mounts each READY dataset together with its controls and its mask, mounts it again after a change, and unmounts it after its
- * deletion unless its folder was changed. Each change of a dataset enqueues a job. The folder belongs to one machine, so the owner
- * of its jobs is the root and not an account.
+ * Mounts each READY dataset with its controls and its mask after each change, and unmounts it after its deletion. The folder
+ * belongs to one machine, so the root, not an account, owns the jobs.
  */
 export class MountRoot {
   readonly handler: JobHandler;
   readonly #dependencies: MountDependencies;
   readonly #options: { root: string; dataFolder: string; log: MountLog };
   readonly #owner: string;
-  /** The datasets whose jobs this process has enqueued. Until they run, further changes need no other job. */
+  /** Datasets whose jobs wait: further changes need no other job. */
   readonly #enqueued = new Set<string>();
   #stopListening: () => void = () => {};
 
@@ -57,7 +56,6 @@ export class MountRoot {
     };
   }
 
-  /** Mounts all datasets, and each one after a change. */
   async start(): Promise<void> {
     const { catalog, now } = this.#dependencies;
     const enqueueLater = (id: string, pause: Micros) => {
@@ -96,7 +94,7 @@ export class MountRoot {
     if (dataset === undefined) return this.#unmountDeleted(id, signal);
     if (dataset.isLinkedTo) {
       const targets = await catalog.links.linkingTo(id);
-      // It is mounted together with them, and never by itself.
+      // It is mounted with them, never by itself.
       await this.#enqueue(targets.map((target) => target.id));
       if (targets.length > 0) return 'done';
     }
@@ -113,7 +111,7 @@ export class MountRoot {
       ...{ root, signal },
       wanted: {},
       replaces: false,
-      // Two accounts may have datasets of one name: the first that is mounted keeps the folder.
+      // Accounts may have datasets of one name: the first that is mounted keeps the folder.
       isNamed: () => false,
       concurrency: 1,
     });
@@ -133,7 +131,7 @@ export class MountRoot {
     return 'done';
   }
 
-  /** Removes the folders of a deleted dataset. @throws MountError `changed` */
+  /** @throws MountError `changed` */
   async #unmountDeleted(id: string, signal: AbortSignal): Promise<JobEnd> {
     const { root, log } = this.#options;
     for (const { name, digest } of (await this.#records()).filter((record) => record.dataset_id === id)) {
@@ -146,7 +144,7 @@ export class MountRoot {
     return 'done';
   }
 
-  /** The records of folders that were mounted into this root from this data folder. */
+  /** The folders that were mounted into this root from this data folder. */
   async #records() {
     const { root, dataFolder } = this.#options;
     return (await recordedFoldersIn(root)).filter(({ source }) => source === dataFolder);

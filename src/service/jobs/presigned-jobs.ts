@@ -10,34 +10,26 @@ import type { JobHandler } from './job-runner.js';
 
 const LISTINGS_AT_ONCE = 4;
 
-/** A search ends once all uploads expired longer ago than this: no transfer is likely to be in flight any more. */
+/** A search ends so long after all uploads expired: no transfer is likely to be in flight. */
 const SEARCH_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 
 /** A dataset is searched again after a tenth of the time since its last reservation, within these bounds. */
 const MIN_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
 const MAX_INTERVAL: Micros = 10 * MICROS_PER_SECOND;
 
-/** A dataset is UPLOADING until its jobs end, so that a store that is back is soon tried again. */
+/** A dataset is UPLOADING until its jobs end, so a store that is back is soon tried again. */
 const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
-/**
- * Decoding is bound by the processor, so more of an account would not finish sooner; the others have places when it has large
- * objects.
- */
+/** Decoding is bound by the processor, so more jobs of an account would not finish sooner. */
 const OF_ACCOUNT = 4;
 const AT_ONCE = 16;
 
-/** The pause while another process holds the lease of the upload, which may have died. */
+/** The pause while another process, which may have died, holds the lease. */
 const HELD_PAUSE: Micros = 2 * MICROS_PER_SECOND;
 
-/** What the job of an upload knows of its object. */
-interface FoundUpload {
-  readonly datasetId: string;
-}
-
 /**
- * Finds uploads that clients have written to the store through presigned links, and enqueues a job that finalizes each. The key of
- * the job is the id of a dataset. The store sends no notifications, so the job repeats until no upload is pending.
+ * Finds uploads that clients have written to the store, and enqueues a job that finalizes each. The key is the id of a dataset.
+ * Stores send no notifications, so the job repeats until no upload is pending.
  */
 export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
   const { catalog, blobs, jobs, now } = dependencies;
@@ -49,9 +41,9 @@ export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
       for await (const page of blobs.staging?.list(datasetId) ?? []) {
         signal.throwIfAborted();
         const dueAt = now();
-        const payload: FoundUpload = { datasetId };
         const finalizations = page.map(({ key }): NewJob => {
-          return { kind: 'finalize-upload', key: key.slice(datasetId.length + 1), accountId, dueAt, payload };
+          const fileId = key.slice(datasetId.length + 1);
+          return { kind: 'finalize-upload', key: fileId, accountId, dueAt, payload: { datasetId } };
         });
         for (const chunk of rowChunksOf(finalizations)) await jobs.ensure(chunk);
       }
@@ -65,16 +57,13 @@ export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
 
 export interface FinalizeOptions {
   readonly onFinalized: (file: PendingFile, sizeBytes: number) => void;
-  /** The client has its answer from the store, and may not look at the dataset's status again. */
+  /** The client has its answer from the store already. */
   readonly onRejected: (file: PendingFile, message: string) => void;
-  /** Through a link that was used or withdrawn. */
+  /** The link was used or withdrawn. */
   readonly onIgnored: (blobKey: string) => void;
 }
 
-/**
- * Finalizes an upload, whose id is the key of the job, that its client has written to the store through a presigned link: inspects
- * the object, copies it to the key of the blob, and deletes it.
- */
+/** Finalizes an upload, whose id is the key, that its client has written to the store: inspects, copies and deletes the object. */
 export function finalizeUploadJob(dependencies: ServiceDependencies, options: FinalizeOptions): JobHandler {
   const { catalog, blobs, now } = dependencies;
   return {
@@ -85,7 +74,7 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
     run: async ({ key, payload }, signal) => {
       const { staging } = blobs;
       if (staging === undefined) return 'done';
-      const blobKey = blobKeyOf({ ...(payload as FoundUpload), id: key });
+      const blobKey = blobKeyOf({ ...(payload as { datasetId: string }), id: key });
       const file = await catalog.file(key);
       if (file?.upload.state === 'pending' && file.upload.via === 'presigned') {
         const pending = file as PendingFile;
@@ -97,7 +86,7 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
         } catch (error) {
           if (!(error instanceof ServiceError)) throw error;
           if (error.code === 'invalid_content') options.onRejected(pending, error.message);
-          // `link_withdrawn`: the file was removed in the meantime.
+          // `link_withdrawn`: the file was removed meanwhile.
           else if (error.code !== 'link_withdrawn') throw error;
         }
       } else options.onIgnored(blobKey);
@@ -107,14 +96,11 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
   };
 }
 
-/**
- * @returns false if the object disappeared or was replaced: the upload stays pending, and the search for it goes on
- * @throws ServiceError `invalid_content` and others of `UploadLease.finalize`
- */
+/** @returns false if the object disappeared or was replaced: the search goes on @throws as `UploadLease.finalize` */
 async function finalize(lease: UploadLease, staging: Staging, signal: AbortSignal): Promise<boolean> {
   const { filename, upload } = lease.file;
   const bytes = upload.expectedBytes ?? 0;
-  // Only a store that does not enforce the signed length accepts one of another size.
+  // Only a store that does not enforce the signed length accepts another size.
   const rejectSize = (received: number | 'more') => {
     const message = `The link of ${filename} was for ${bytes} bytes, but ${received} were uploaded. Upload it again.`;
     return lease.reject(errorIn(filename, 'WRONG_SIZE', message));

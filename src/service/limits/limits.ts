@@ -1,6 +1,6 @@
 import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
 
-/** The limits of one account, and those of this process. */
+/** The limits of an account, and of this process. */
 export interface Limits {
   readonly account: AccountUsage;
   readonly maxDatasetFiles: number;

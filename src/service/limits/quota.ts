@@ -2,17 +2,16 @@ import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 
 export interface QuotaLimits {
   readonly ofAccount: number;
-  /** Of all accounts together; without it, only each account has a limit. */
+  /** Without it, only each account has a limit. */
   readonly ofAll?: number;
-  /** What is counted: `uploads in flight`. */
+  /** Such as `uploads in flight`. */
   readonly what: string;
-  /** When a client may try again. */
   readonly retryAfterSeconds?: number;
-  /** The error of an account beyond its limit, answered with 429; `too_many_requests` by default. */
+  /** `too_many_requests` by default. */
   readonly accountError?: ErrorCode;
 }
 
-/** A number that accounts hold, such as requests or bytes, with a limit for each account and one for all. */
+/** Numbers that accounts hold, such as requests or bytes, with a limit for each account and for all. */
 export class Quota {
   readonly #limits: QuotaLimits;
   readonly #heldBy = new Map<string, number>();
@@ -22,16 +21,11 @@ export class Quota {
     this.#limits = limits;
   }
 
-  /** What all accounts hold. */
   get held(): number {
     return this.#held;
   }
 
-  /**
-   * Holds `count` more for an account, until the returned function is called.
-   *
-   * @throws ServiceError `too_many_requests` (429) beyond the limit of the account, `overloaded` (503) beyond that of all
-   */
+  /** Holds `count` more until the returned function is called. @throws ServiceError `too_many_requests` (429) or `overloaded` (503) */
   hold(accountId: string, count = 1): () => void {
     const { ofAccount, ofAll = Number.POSITIVE_INFINITY, what, retryAfterSeconds = 2 } = this.#limits;
     const held = this.#heldBy.get(accountId) ?? 0;

@@ -1,11 +1,5 @@
-/** Keys that are remembered at once. A key is forgotten when its allowance is whole again, or for a newer one. */
+/** A key is forgotten when its allowance is whole again, or for a newer one. */
 const MAX_KEYS = 10_000;
-
-export interface Rate {
-  readonly perSecond: number;
-  /** Events that may come at once. */
-  readonly burst: number;
-}
 
 /** Limits the rate of events for each key (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). */
 export class RateLimiter {
@@ -15,24 +9,21 @@ export class RateLimiter {
   /** When the allowance of each key is whole again. */
   readonly #wholeAt = new Map<string, number>();
 
-  constructor({ perSecond, burst }: Rate, nowMs: () => number = () => performance.now()) {
+  /** @param burst how many events may come at once */
+  constructor({ perSecond, burst }: { perSecond: number; burst: number }, nowMs = () => performance.now()) {
     this.#intervalMs = 1000 / perSecond;
     this.#toleranceMs = (burst - 1) * this.#intervalMs;
     this.#nowMs = nowMs;
   }
 
-  /** Counts an event if the rate allows it. @returns 0, or the time in milliseconds after which it is allowed */
+  /** Counts an event if the rate allows it. @returns 0, or the milliseconds until it is allowed */
   take(key: string): number {
     const { delayMs, count } = this.#next(key);
     if (delayMs === 0) count();
     return delayMs;
   }
 
-  /**
-   * Counts an event that is allowed at a later time if the rate does not allow it now.
-   *
-   * @returns the delay in milliseconds; an event that would be delayed for longer than `maxMs` is not counted
-   */
+  /** Counts an event that is delayed by at most `maxMs`. @returns the delay in milliseconds, at most `maxMs` */
   queue(key: string, maxMs: number): number {
     const { delayMs, count } = this.#next(key);
     if (delayMs <= maxMs) count();

@@ -19,7 +19,7 @@ import {
   type RemoteSource,
 } from './mount-source.js';
 
-/** Small files are held in memory, and requested together so that none of them costs a round trip of its own. */
+/** Small files are requested together, so that they don't cost a round trip each. */
 const MAX_SMALL_BYTES = 4 * 1024 * 1024;
 const MAX_TOGETHER = 256;
 const MAX_TOGETHER_BYTES = 16 * 1024 * 1024;
@@ -27,17 +27,16 @@ const MAX_TOGETHER_BYTES = 16 * 1024 * 1024;
 /** To hash fewer bytes takes less time than to pass them to another thread. */
 const MIN_BYTES_FOR_THREAD = 16 * 1024;
 
-/** Consecutive connections that break without delivering a byte beyond those of the earlier ones. */
+/** Consecutive connections that break without new bytes. */
 const MAX_EMPTY_READS = 5;
 
-/** Before the connection after one that delivered bytes; twice as long after each that did not. */
+/** Before the next connection; it doubles after each without new bytes. */
 const FIRST_PAUSE_MS = 100;
 
 export interface BringOptions {
   readonly source: MountSource;
-  /** Files or requests at a time. */
   readonly concurrency: number;
-  /** Hard links instead of copies of images and videos of a local source; captions are always copied. */
+  /** Hard links of local images and videos; captions are always copied. */
   readonly isHardLinked?: boolean;
   readonly signal: AbortSignal;
   /** Negative if bytes are discarded. */
@@ -45,11 +44,7 @@ export interface BringOptions {
   readonly onFile: (file: PlacedFile) => void;
 }
 
-/**
- * Compares the bytes that are missing in folders with the free space of the disk of `root`, before any of them is fetched.
- *
- * @throws MountError `no_space`
- */
+/** Compares what folders lack with the free space of the disk of `root`. @throws MountError `no_space` */
 export async function requireSpace(
   root: string,
   folders: readonly { folder: string; files: readonly PlacedFile[] }[],
@@ -69,10 +64,10 @@ export async function requireSpace(
 }
 
 /**
- * Brings files into a folder, each checked against its size and SHA-256. A file that is there already is left by an earlier
- * attempt: it is completed over HTTP, and otherwise replaced. The first failure aborts all other requests.
+ * Brings files into a folder, and checks size and SHA-256. A file of an earlier attempt is completed over HTTP, and otherwise
+ * replaced. The first failure aborts all requests.
  *
- * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the errors of the source; the system's errors; the signal's reason
+ * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the errors of the source; the signal's reason
  */
 export async function bringFiles(folder: string, files: readonly PlacedFile[], options: BringOptions): Promise<void> {
   const { source, concurrency, onFile } = options;
@@ -138,12 +133,12 @@ async function copyLocal(
     if (isHardLinked && mediaTypeOf(filename)?.kind !== 'caption') await link(from, path);
     else {
       await copyFile(from, path, constants.COPYFILE_FICLONE);
-      // The mode of the stored file, which is copied too, may deny others to read.
+      // The mode of the stored file may deny others to read.
       await chmod(path, 0o666 & ~process.umask());
     }
     if (sizeOf(path) !== sizeBytes || (await sha256Of(path)) !== sha256) throw damaged(file);
   } catch (error) {
-    // Only the stored file can be missing: the folder was created by this mount.
+    // Only the stored file can be missing, since this mount has created the folder.
     if (hasErrno(error, 'ENOENT')) throw await source.missing(file);
     if (hasErrno(error, 'EIO', 'EISDIR')) throw damaged(file, error);
     if (hasErrno(error, 'EXDEV', 'EPERM')) {
@@ -160,7 +155,7 @@ function damaged({ filename }: PlacedFile, cause?: unknown): MountError {
   return new MountError('damaged', message, { cause });
 }
 
-/** Receives as many of the files as the answer delivers intact. */
+/** Receives the files that the answer delivers intact. */
 async function receiveTogether(
   folder: string,
   files: readonly PlacedFile[],
@@ -168,7 +163,7 @@ async function receiveTogether(
 ): Promise<void> {
   for await (const { file, bytes } of source.readTogether(files, signal)) {
     if ((await sha256OfBytes(bytes)) !== file.sha256) continue;
-    // Synchronous: to pass these calls to Node's thread pool takes longer than the calls.
+    // Synchronous: Node's thread pool takes longer than the calls.
     writeFileSync(join(folder, file.mountedName), bytes);
     onBytes(bytes.length);
     onFile(file);
@@ -177,14 +172,10 @@ async function receiveTogether(
 
 type ReceiveOptions = BringOptions & { readonly source: RemoteSource };
 
-/**
- * Downloads a file after the bytes of an earlier attempt, and checks its SHA-256.
- *
- * @throws MountError `damaged`; DatasetChanged; the errors of `read`; the signal's reason. Received bytes are kept.
- */
+/** Downloads the missing bytes, and checks the SHA-256. Received bytes are kept. @throws MountError `damaged`; as `receiveOnce` */
 async function receiveFile(path: string, file: PlacedFile, options: ReceiveOptions): Promise<void> {
   const earlier = lstatSync(path, { throwIfNoEntry: false });
-  // The other name of a hard link is a stored or a pulled file, which must not be appended to.
+  // A hard link is a stored or a pulled file too, which must not be appended to.
   const isUsable = earlier?.isFile() && earlier.nlink === 1 && earlier.size <= file.sizeBytes;
   if (!isUsable) rmSync(path, { recursive: true, force: true });
   writeFileSync(path, '', { flag: 'a' });
@@ -192,13 +183,13 @@ async function receiveFile(path: string, file: PlacedFile, options: ReceiveOptio
   if ((await sha256Of(path)) === file.sha256) return;
   rmSync(path);
   options.onBytes(-file.sizeBytes);
-  // The earlier attempt received another file of that name. Download all bytes again.
+  // The earlier attempt received another file of that name.
   if (isUsable) return receiveFile(path, file, options);
   const damage = `${file.filename} was received with another SHA-256 than the manifest says.`;
   throw new MountError('damaged', `${damage} Try again, or upload the file again.`);
 }
 
-/** Reads until the file has its full size, over new connections with pauses between them if one breaks. */
+/** Reads until the file is complete, over new connections if one breaks. */
 async function receiveRest(path: string, file: PlacedFile, options: ReceiveOptions): Promise<void> {
   const { signal, onBytes } = options;
   // A source without ranges sends all bytes again.
@@ -209,7 +200,7 @@ async function receiveRest(path: string, file: PlacedFile, options: ReceiveOptio
       await receiveOnce(path, file, options);
     } catch (error) {
       signal.throwIfAborted();
-      // A broken body is a TypeError of fetch. Without any answer ("fetch failed"), `read` has retried already.
+      // A broken body is a TypeError of fetch. After "fetch failed", `read` has retried already.
       if (!(error instanceof TypeError) || error.message === 'fetch failed') throw error;
       const received = sizeOf(path) ?? 0;
       emptyReads = received > mostBytes ? 0 : emptyReads + 1;
@@ -251,13 +242,12 @@ export async function sha256Of(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Web Crypto hashes in Node's thread pool, so that all cores are used. */
+/** Web Crypto hashes in Node's thread pool, on all cores. */
 async function sha256OfBytes(bytes: Buffer): Promise<string> {
   if (bytes.length < MIN_BYTES_FOR_THREAD) return createHash('sha256').update(bytes).digest('hex');
   return Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex');
 }
 
-/** `undefined` if there is no file. */
 function sizeOf(path: string): number | undefined {
   return lstatSync(path, { throwIfNoEntry: false })?.size;
 }

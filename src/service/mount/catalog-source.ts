@@ -15,18 +15,16 @@ import {
   type WantedState,
 } from './mount-source.js';
 
-/** A catalog with its blobs. */
 interface Installation extends Pick<ServiceDependencies, 'catalog' | 'rules' | 'now'> {
   readonly dataFolder: string;
   readonly blobs: Pick<BlobStore, 'pathOf' | 'read'>;
 }
 
-/** A file of a manifest that was read from a catalog. */
 interface CatalogFile extends MountFile {
   readonly stored: StoredFile;
 }
 
-/** A dataset of a catalog that this process can read, also while a server uses it. */
+/** A dataset of a catalog that a server may be using. */
 export function catalogSource(installation: Installation, key: DatasetKey): MountSource {
   const { catalog, dataFolder: name, blobs } = installation;
   const source = {
@@ -59,7 +57,7 @@ export function catalogSource(installation: Installation, key: DatasetKey): Moun
   };
 }
 
-/** The stored file of a file that the manifest of a `catalogSource` names. */
+/** The stored file of a file in a manifest of a `catalogSource`. */
 export function fileOfCatalog(file: MountFile): StoredFile {
   return (file as CatalogFile).stored;
 }
@@ -103,7 +101,7 @@ function toMount({ dataset, revision, status, digest, files, links }: RevisionMa
   };
 }
 
-/** The error for a file without bytes. One that was removed has lost its row before its bytes. */
+/** The error for a file without bytes. A removed file loses its row before its bytes. */
 async function missingError(catalog: Catalog, { id, filename }: StoredFile): Promise<Error> {
   const isNamed = (await catalog.file(id)) !== undefined || (await catalog.revisions.isPast(id));
   if (!isNamed) return new DatasetChanged(`${filename} has been removed from the store`);

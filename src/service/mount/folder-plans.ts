@@ -16,12 +16,12 @@ import {
 import type { MountLayout, MountRecord } from './mounted-folder.js';
 
 export interface FolderChoices {
-  /** Mounts one kind of media of the dataset with its captions. Linked datasets are mounted whole. */
+  /** Mounts one kind of media with its captions. Linked datasets are mounted whole. */
   readonly only?: MediaChoice | undefined;
   readonly layout?: MountLayout | undefined;
 }
 
-/** A READY dataset whose filenames are valid and whose digest matches its files and links. */
+/** A READY dataset with valid filenames, whose digest matches its files and links. */
 export interface MountableDataset extends MountManifest {
   readonly digest: string;
   readonly links: readonly (MountLink & { readonly digest: string })[];
@@ -29,26 +29,25 @@ export interface MountableDataset extends MountManifest {
 
 interface PlannedFile extends PlacedFile {
   readonly source: MountSource;
-  /** The linked dataset that the file is of, in a folder with the files of several datasets. */
+  /** The linked dataset of the file. */
   readonly of?: LinkSlot;
 }
 
-/** A folder to be mounted, with the name of the dataset. */
 export interface FolderPlan extends FolderChoices {
   readonly dataset: MountableDataset;
   readonly source: MountSource;
-  /** Those of the dataset, and in one layout those of its mask. */
+  /** In a layout also the files of the mask. */
   readonly files: readonly PlannedFile[];
 }
 
-/** Errors of a linked dataset that has changed since the manifest of the target was read. */
+/** Errors of a linked dataset that has changed since the target was read. */
 const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'not_ready', 'failed'];
 
 /**
- * Reads the manifest of a dataset, and those of its linked datasets in exactly the states that it names.
+ * Reads the manifest of a dataset, and of its linked datasets in exactly the states that it names.
  *
- * @returns the folders, the dataset's own first: one for each dataset, or one for all
- * @throws DatasetChanged if one of those states is no longer there; MountError; the errors of the source; the signal's reason
+ * @returns the folders, the dataset's own first: one for each dataset, or in a layout one for all
+ * @throws DatasetChanged if a state is no longer there; MountError; the errors of the source; the signal's reason
  */
 export async function readFolderPlans(
   source: MountSource,
@@ -90,7 +89,7 @@ async function readWanted(source: MountSource, wanted: WantedState, signal: Abor
 async function readLinked(link: MountLink, source: MountSource, signal: AbortSignal): Promise<MountableDataset> {
   const { slot, datasetId, name, revision, digest } = link;
   const what = `its ${slotText(slot)} ${JSON.stringify(name)}`;
-  // A number finds it faster than a digest.
+  // A number is found faster than a digest.
   const wanted = revision === undefined ? { digest } : { revision };
   const found = await source
     .manifest(wanted, signal)
@@ -114,7 +113,7 @@ function invalid(name: string, fault: string): MountError {
   return new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
 }
 
-/** Checks a manifest, which may come from a service that is wrong or not trusted. Its source has checked the names. */
+/** A manifest may come from a service that is wrong or not trusted. Its source has checked the names. */
 function checkManifest(manifest: MountManifest, wanted: WantedState): MountableDataset {
   const { name, status, digest, files, links = [] } = manifest;
   if (digest === undefined || status !== 'READY') throw notReady(manifest, wanted);
@@ -124,7 +123,7 @@ function checkManifest(manifest: MountManifest, wanted: WantedState): MountableD
   if (new Set(files.map(({ filename }) => mountedNameOf(filename))).size < files.length) {
     throw invalid(name, 'several files have the same name once their extensions are lower-cased.');
   }
-  // Each linked dataset becomes a folder beside that of the dataset.
+  // Each linked dataset becomes a folder beside the dataset's.
   if (new Set([name, ...links.map((link) => link.name)]).size <= links.length) {
     throw invalid(name, 'two of its datasets have one name.');
   }
@@ -149,7 +148,6 @@ function notReady({ name, status, revision }: MountManifest, wanted: WantedState
   return new MountError(isComing ? 'not_ready' : 'failed', message);
 }
 
-/** The digest of files alone, without linked datasets. */
 export function digestOfFiles(files: readonly Pick<MountFile, 'filename' | 'sha256'>[]): string {
   return digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
 }
@@ -165,7 +163,7 @@ function isCaption({ filename }: MountFile): boolean {
   return mediaTypeOf(filename)?.kind === 'caption';
 }
 
-/** The masks of those images that are mounted, with the names by which OneTrainer finds them beside the images. */
+/** The masks of mounted images, under the names by which OneTrainer finds them. */
 function maskFiles(mask: FolderPlan | undefined, name: string, targets: readonly PlannedFile[]): PlannedFile[] {
   if (mask === undefined) {
     throw new MountError('kind_missing', `"${name}" has no mask, which the layout is for. Mount it without --layout.`);
@@ -181,7 +179,7 @@ function maskFiles(mask: FolderPlan | undefined, name: string, targets: readonly
   throw new MountError('failed', message);
 }
 
-/** The record of a folder. @param mtimeOf the modification time of a file in milliseconds since 1970 */
+/** @param mtimeOf the modification time of a file in milliseconds since 1970 */
 export function recordOf(
   { dataset, files, only, layout }: FolderPlan,
   mtimeOf: (file: PlacedFile) => number,

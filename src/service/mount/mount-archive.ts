@@ -11,28 +11,24 @@ import { type FolderPlan, type MountableDataset, readFolderPlans, recordOf } fro
 import { DatasetChanged, MountError, type WantedState } from './mount-source.js';
 import { RECORD_NAME, recordText } from './mounted-folder.js';
 
-/** A READY state of a dataset, and of its linked datasets at the same moment, as the folders that a mount makes. */
+/** READY states of a dataset and its linked datasets at one moment, as the folders of a mount. */
 export interface MountArchive {
   readonly accountId: string;
   readonly dataset: MountableDataset;
-  /** Those of linked datasets first. */
+  /** The folders of linked datasets first. */
   readonly folders: readonly FolderPlan[];
-  /** Of all folders. */
+  /** The files of all folders. */
   readonly files: FolderPlan['files'];
 }
 
-/** A file of a folder, or its record. */
 interface Entry extends ArchivedFile {
   readonly content: HashedFile | Buffer;
 }
 
-/**
- * When all files of an archive were modified, since those of one digest may have been uploaded at different times: 2000-01-01.
- * `mount.sh` takes files that are newer than the record for changed ones.
- */
+/** 2000-01-01 for all files, so that one digest makes one archive. `mount.sh` takes files newer than the record for changed. */
 const MODIFIED_MS = 946_684_800_000;
 
-/** Makes READY datasets into tar archives and checksum lists for machines that have no Node. */
+/** Makes tar archives and checksum lists for machines without Node. */
 export class MountArchives {
   readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'rules' | 'now'>;
   readonly #downloads: Downloads;
@@ -42,11 +38,7 @@ export class MountArchives {
     this.#downloads = downloads;
   }
 
-  /**
-   * Finds the state that is wanted.
-   *
-   * @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason
-   */
+  /** @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason */
   async find(key: DatasetKey, { revision, digest }: WantedState, signal: AbortSignal): Promise<MountArchive> {
     const wanted = { revision, digest: digest?.toLowerCase() };
     const source = catalogSource({ ...this.#dependencies, dataFolder: 'tar' }, key);
@@ -60,8 +52,8 @@ export class MountArchives {
   }
 
   /**
-   * A tar archive of the folders, each with the record of the mount as its last entry: an incomplete folder has none. Its bytes
-   * are the same whenever it is made of the same digest. The stream breaks within a file that does not have its SHA-256.
+   * A tar archive of the folders. The record is the last entry of each, so that an incomplete folder has none. One digest makes
+   * the same bytes. The stream breaks within a damaged file.
    *
    * @returns `sha256` of the records, which name all that the archive has
    */
@@ -89,7 +81,7 @@ export class MountArchives {
   }
 }
 
-/** The lines that `sha256sum -c` reads. It escapes backslashes and line breaks only, which no name has (`parseFilename`). */
+/** The lines for `sha256sum -c`, which escapes only backslashes and line breaks: no name has them. */
 export function checksumsOf({ folders }: MountArchive): string {
   const lines = folders.flatMap(({ dataset, files }) =>
     files.map(({ sha256, mountedName }) => `${sha256}  ${dataset.name}/${mountedName}\n`),

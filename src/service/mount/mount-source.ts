@@ -1,6 +1,5 @@
 import type { LinkSlot, Role } from '../../dataset/dataset.js';
 
-/** A file that a manifest names. */
 export interface MountFile {
   readonly filename: string;
   readonly sizeBytes: number;
@@ -8,12 +7,12 @@ export interface MountFile {
   readonly sha256: string;
 }
 
-/** A file, and its name in the folder that it is brought into. */
+/** A file with its name in the mounted folder. */
 export interface PlacedFile extends MountFile {
   readonly mountedName: string;
 }
 
-/** A control or mask dataset of a training dataset, in the state that it had when the manifest was read. */
+/** A control or mask in the state that it had when the manifest was read. */
 export interface MountLink {
   readonly slot: LinkSlot;
   readonly datasetId: string;
@@ -24,33 +23,31 @@ export interface MountLink {
   readonly digest: string | undefined;
 }
 
-/** The state of a dataset at one moment. */
 export interface MountManifest {
   readonly datasetId: string;
   readonly name: string;
   readonly role: Role;
-  /** The number of the revision that has these files; `undefined` if there is none, or the service has no history. */
+  /** `undefined` if there is none, or the service has no history. */
   readonly revision: number | undefined;
   readonly status: string;
-  /** Of its files and the digests of its links; `undefined` unless the dataset is READY. */
+  /** Covers the files and the digests of links; `undefined` unless READY. */
   readonly digest: string | undefined;
   readonly files: readonly MountFile[];
-  /** In the order of `LINK_SLOTS`; `undefined` for a revision of whose time no READY states of them are kept. */
+  /** In the order of `LINK_SLOTS`; `undefined` if no READY states are kept from the time of the revision. */
   readonly links: readonly MountLink[] | undefined;
 }
 
-/** The state of a dataset to mount: an earlier revision, or the newest kept one with a digest; by default the latest. */
+/** A revision, or the newest kept state with a digest; by default the latest. */
 export interface WantedState {
   readonly revision?: number | undefined;
   /** Lower-case hexadecimal. */
   readonly digest?: string | undefined;
 }
 
-/** A dataset that can be read. */
 interface ManifestSource {
-  /** Written into the mounted folder: the service's URL, or the data folder's path. */
+  /** Recorded in the mounted folder: the service's URL, or the data folder. */
   readonly name: string;
-  /** Reads the dataset in a state. The bytes that are read later are those of its files. */
+  /** The bytes that are read later belong to this state. */
   readonly manifest: (wanted: WantedState, signal: AbortSignal) => Promise<MountManifest>;
   readonly linked: (link: MountLink) => MountSource;
 }
@@ -63,16 +60,12 @@ export interface LocalSource extends ManifestSource {
   readonly missing: (file: MountFile) => Promise<Error>;
 }
 
-/** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
+/** A dataset whose bytes come over HTTP: from a service or a bucket. */
 export interface RemoteSource extends ManifestSource {
   readonly kind: 'remote';
-  /**
-   * Reads a file from a byte on; the answer may begin before it.
-   *
-   * @throws DatasetChanged if the source no longer has these bytes under that name
-   */
+  /** Reads a file from a byte on; the answer may begin before it. @throws DatasetChanged if the source lacks these bytes */
   readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
-  /** Yields the files in order with their bytes, which are not checked. Ends early where the answer does; empty if the source can't. */
+  /** Yields files in order with unchecked bytes. It may end early. */
   readonly readTogether: (
     files: readonly PlacedFile[],
     signal: AbortSignal,
@@ -89,7 +82,7 @@ export type MountSource = LocalSource | RemoteSource;
 /** The dataset has changed since its manifest was read. */
 export class DatasetChanged extends Error {}
 
-/** Why a dataset was not mounted; the message is for a person. */
+/** Why a dataset was not mounted. */
 export type MountErrorCode =
   | 'not_ready'
   | 'failed'

@@ -27,36 +27,32 @@ import {
 
 const LOCK_NAME = '.trainyard-mount.lock';
 
-/** The number of attempts if the dataset changes during the mount. */
+/** Attempts while the dataset changes. */
 const MAX_ATTEMPTS = 4;
 
-/** Of a root or a folder that can't be written or renamed. */
+/** The root or a folder can't be written or renamed. */
 const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG', 'EBUSY', 'ELOOP', 'EEXIST', 'ENOTEMPTY'];
 
 export interface MountOptions extends FolderChoices, Pick<BringOptions, 'concurrency' | 'isHardLinked' | 'signal'> {
-  /** Datasets are mounted in this folder, each under its name. A missing folder is created. */
+  /** Contains a folder for each dataset; created if it is missing. */
   readonly root: string;
-  /** Mounts only this state; the latest one if it is empty. */
   readonly wanted: WantedState;
-  /** Also replaces a folder that was changed or that trainyard did not mount. */
+  /** Also replaces a folder that was changed, or not mounted by trainyard. */
   readonly replaces: boolean;
-  /** Whether a person has typed the name of a folder. Another one comes from a service, which could name any folder of the root. */
+  /** Whether a person has typed the name. Otherwise a service names a folder, which could be any of the root. */
   readonly isNamed: (name: string) => boolean;
   readonly onProgress?: (progress: CopyProgress & { readonly name: string }) => void;
-  /** Called if another process is mounting into the same root. */
+  /** Another process is mounting into the same root. */
   readonly onWaiting?: () => void;
 }
 
-/** A folder of a mounted dataset. */
 export interface MountedFolder {
   readonly outcome: 'mounted' | 'unchanged';
   readonly folder: string;
-  /** For a person. */
   readonly warnings: readonly string[];
   readonly plan: FolderPlan;
 }
 
-/** A folder while it is mounted. */
 interface Placement {
   readonly plan: FolderPlan;
   readonly paths: MountPaths;
@@ -66,11 +62,9 @@ interface Placement {
 }
 
 /**
- * Writes a READY dataset as a folder for the trainer, and its linked datasets, in the states that they had at one moment, as
- * folders beside it. Each file is checked and written to a hidden staging folder, which is renamed into place when all are
- * complete. A folder with the same digest is left unchanged. A folder with another digest is replaced together with the
- * trainer's caches, because the trainer finds cached latents by filename, not by content (ai-toolkit
- * `toolkit/dataloader_mixins.py:1779-1825`), and cached texts by the path of the control (`:2135-2138`).
+ * Mounts a READY dataset and, beside it, its linked datasets. A folder with another digest is replaced together with its caches:
+ * the trainer finds cached latents by filename (ai-toolkit `toolkit/dataloader_mixins.py:1779-1825`), and cached texts by the
+ * path of the control (`:2135-2138`).
  *
  * @returns the folders, the dataset's own first
  * @throws MountError; the errors of the source; the signal's reason
@@ -107,7 +101,6 @@ function isDiskFull(error: unknown): boolean {
   return hasErrno(error, 'ENOSPC', 'EDQUOT');
 }
 
-/** Runs `work` while no other process mounts into the root. */
 async function withRootLock<T>(
   { root, signal, onWaiting }: Pick<MountOptions, 'root' | 'signal' | 'onWaiting'>,
   work: () => Promise<T>,
@@ -126,7 +119,7 @@ async function withRootLock<T>(
   return work().finally(release);
 }
 
-/** Brings folders up to date. All new ones are staged and checked before the first of them is moved into place. */
+/** Stages and checks all new folders before it moves the first into place. */
 async function mountFolders(plans: readonly FolderPlan[], options: MountOptions): Promise<MountedFolder[]> {
   const placements: Placement[] = [];
   for (const plan of plans) {
@@ -150,7 +143,7 @@ async function mountFolders(plans: readonly FolderPlan[], options: MountOptions)
   }
   await moveIntoPlace(outdated);
   for (const { plan, paths, existing, warnings } of outdated) {
-    // An old folder that was changed or made while the new one was written is kept.
+    // A folder that changed while the new one was written is kept.
     warnings.push(...(await removeAside(paths, { isDiscarded: options.replaces })));
     if (existing.state === 'absent') warnings.push(...(await earlierNameWarnings(plan, options)));
   }
@@ -159,11 +152,11 @@ async function mountFolders(plans: readonly FolderPlan[], options: MountOptions)
   });
 }
 
-/** Restores the old folder if a mount was killed while it replaced a single one, and removes one that has a successor. */
+/** After a kill: restores a single old folder, or removes one that has a successor. */
 async function recover(paths: MountPaths): Promise<string[]> {
   const old = await readRecord(paths.aside);
   if (old?.name !== paths.name || existsSync(paths.folder)) return removeAside(paths);
-  // Beside it may stand controls of another moment. It stays aside until this mount has replaced it.
+  // Beside it may stand controls of another moment, so it stays aside.
   if (old.mounted_with === undefined) await rename(paths.aside, paths.folder);
   return [];
 }
@@ -172,7 +165,7 @@ function isCurrent(existing: FolderState, plan: FolderPlan): boolean {
   if (existing.state !== 'mounted') return false;
   const { record, changed, removed, added } = existing;
   const wanted = recordOf(plan, () => 0);
-  // Of a dataset that has become a control, the captions are left out.
+  // A dataset that has become a control has lost its captions.
   const partsOf = ({ name, digest, only, layout, mounted_with, files }: typeof wanted) => {
     return [name, digest, only, layout, mounted_with, files.length];
   };
@@ -204,7 +197,7 @@ function requireReplaceable(
   throw new MountError('changed', message);
 }
 
-/** Fills the staging folders with exactly the files of the plans, each checked against its size and SHA-256. */
+/** Fills the staging folders with exactly the files of the plans. */
 async function stageAll(
   placements: readonly Placement[],
   { isRemote, ...options }: MountOptions & { isRemote: boolean },
@@ -235,7 +228,6 @@ async function stageAll(
   }
 }
 
-/** Brings the files of a plan into its staging folder. */
 async function bringAll(
   { dataset, files }: FolderPlan,
   folder: string,
@@ -255,10 +247,7 @@ async function bringAll(
   onBytes(0);
 }
 
-/**
- * Moves staged folders into place, and the old ones aside. The first, the target, is set aside before and moved in after its
- * controls: between them there is none, rather than one with controls of another moment.
- */
+/** The target is set aside before its controls and moved in after them, so that it never has controls of another moment. */
 async function moveIntoPlace(placements: readonly Placement[]): Promise<void> {
   const setAside: MountPaths[] = [];
   try {
@@ -275,7 +264,7 @@ async function moveIntoPlace(placements: readonly Placement[]): Promise<void> {
   for (const { paths } of placements.slice(0, 1)) await syncFolder(paths.root);
 }
 
-/** A dataset that was renamed gets a new folder. The old one stays, and the trainer could read both. */
+/** The old folder of a renamed dataset stays, and the trainer could read both. */
 async function earlierNameWarnings(
   { dataset: { datasetId, name }, source }: FolderPlan,
   { root }: MountOptions,
@@ -289,11 +278,7 @@ async function earlierNameWarnings(
   });
 }
 
-/**
- * Removes a mounted dataset if its folder holds only the mounted files and the trainer's caches.
- *
- * @throws MountError `changed`, `occupied`. The folder is unchanged then.
- */
+/** Removes a folder that has only mounted files and caches. @throws MountError `changed`, `occupied`; it is unchanged then */
 export async function unmountDataset(name: string, options: Pick<MountOptions, 'root' | 'signal'>): Promise<void> {
   const paths = mountPathsOf(options.root, name);
   await withRootLock(options, async () => {

@@ -11,79 +11,70 @@ import { MountError } from './mount-source.js';
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
 
-/** While it is written. */
 const NEW_RECORD_NAME = `${RECORD_NAME}.new`;
 
 /**
- * Names of what trainers write into a dataset's folder: ai-toolkit and its page (line numbers in docs/mounting.md),
- * diffusion-pipe (`cache`), sd-scripts (`.npz`, `metadata_cache.json`) and SimpleTuner (docs/mounting.md).
+ * What trainers write into a dataset's folder (docs/mounting.md): ai-toolkit and its page, diffusion-pipe (`cache`), sd-scripts
+ * (`.npz`, `metadata_cache.json`) and SimpleTuner.
  */
 const TRAINER_FILES =
   /^(\.aitk_size\.json|_latent_cache|_t_e_cache|_clip_vision_cache|_controls|\.thumbs|cache|metadata_cache\.json|.+\.npz|aspect_ratio_bucket_(indices|metadata)_.+\.json)$/s;
 
 const RECORD_FORMAT = 1;
 
-/** The trainers for which the files of linked datasets are mounted beside those of the target; else each has its folder. */
+/** Trainers that read the files of linked datasets beside the target's. */
 export const MOUNT_LAYOUTS = ['onetrainer'] as const;
 export type MountLayout = (typeof MOUNT_LAYOUTS)[number];
 
 /** The content of `.mount.json`. */
 export interface MountRecord {
   readonly format: typeof RECORD_FORMAT;
-  /** The version of trainyard that mounted the folder; missing in a tar archive. */
+  /** Missing in a tar archive. */
   readonly trainyard?: string;
   readonly dataset_id: string;
   readonly name: string;
-  /** Of all files of the dataset and its linked datasets, even if only one kind of media is mounted. */
+  /** Covers all files of the dataset and its linked datasets, even if one kind of media is mounted. */
   readonly digest: string;
-  /** Missing if all kinds of media are mounted. */
   readonly only?: MediaChoice;
-  /** Missing unless the folder has the files of linked datasets, too. */
+  /** Missing unless the folder has files of linked datasets. */
   readonly layout?: MountLayout;
-  /** Of a training dataset with links: all datasets that were mounted at the same moment, itself first. */
-  readonly mounted_with?: readonly RecordedDataset[];
-  /** The service's URL, or the data folder; `tar` in a tar archive. */
+  /** All datasets of one moment, itself first; missing without links. */
+  readonly mounted_with?: readonly {
+    readonly as: LinkSlot | 'target';
+    readonly dataset_id: string;
+    readonly name: string;
+    readonly digest: string;
+  }[];
+  /** The service's URL, the data folder, or `tar`. */
   readonly source: string;
   /** Missing in a tar archive, and while the folder is written. */
   readonly mounted_at?: string;
-  readonly files: readonly RecordedFile[];
+  readonly files: readonly {
+    readonly filename: string;
+    /** The linked dataset of the file. */
+    readonly of?: LinkSlot;
+    readonly mounted_name: string;
+    readonly sha256: string;
+    readonly size_bytes: number;
+    /** 0 while the folder is written. */
+    readonly mtime_ms: number;
+  }[];
 }
 
-export interface RecordedDataset {
-  readonly as: LinkSlot | 'target';
-  readonly dataset_id: string;
-  readonly name: string;
-  readonly digest: string;
-}
-
-export interface RecordedFile {
-  readonly filename: string;
-  /** The linked dataset that the file is of, in a folder with the files of several datasets. */
-  readonly of?: LinkSlot;
-  readonly mounted_name: string;
-  readonly sha256: string;
-  readonly size_bytes: number;
-  /** 0 while the folder is written. */
-  readonly mtime_ms: number;
-}
-
-/** The state of the path where a dataset is mounted. An empty folder is absent; `foreign` is what trainyard did not mount. */
+/** An empty folder is absent; trainyard did not mount a `foreign` one. */
 export type FolderState = { readonly state: 'absent' | 'foreign' } | MountedState;
 
 interface MountedState {
   readonly state: 'mounted';
   readonly record: MountRecord;
-  /** Mounted files that were changed or removed, by their names in the folder. */
+  /** Changed mounted files. */
   readonly changed: readonly string[];
   readonly removed: readonly string[];
-  /** Files that neither the mount nor the trainer wrote; the trainer does not read the hidden ones. */
+  /** Files of neither the mount nor the trainer, which does not read hidden ones. */
   readonly added: readonly string[];
 }
 
-/**
- * Compares a folder with its record. A file with the recorded size and modification time counts as unchanged, since reading
- * all files takes as long as mounting them.
- */
+/** A file with the recorded size and time counts as unchanged, since reading all files takes as long as a mount. */
 export async function folderStateOf(folder: string): Promise<FolderState> {
   let names: string[];
   try {
@@ -99,7 +90,7 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
   const [changed, removed]: [string[], string[]] = [[], []];
   for (const file of record.files) {
     const path = join(folder, file.mounted_name);
-    // Synchronous: it takes some milliseconds for thousands of files, and ten times as long in Node's thread pool.
+    // Synchronous: in Node's thread pool it would take ten times as long.
     const stats = lstatSync(path, { throwIfNoEntry: false });
     const isSameSize = stats?.isFile() && stats.size === file.size_bytes;
     if (stats === undefined) removed.push(file.mounted_name);
@@ -114,7 +105,7 @@ function addedTo(record: MountRecord, names: readonly string[]): string[] {
   return names.filter((name) => !own.has(name) && !TRAINER_FILES.test(name));
 }
 
-/** What was done to a mounted folder by something that is neither a mount nor a trainer, for a person. */
+/** Changes by neither a mount nor a trainer, for a person. */
 export function foreignChangesIn({ changed, removed, added }: MountedState): string[] {
   const lost = [...changed, ...removed].sort();
   return [
@@ -130,18 +121,13 @@ function listOf(names: readonly string[]): string {
 
 export type MountPaths = ReturnType<typeof mountPathsOf>;
 
-/** The folder that the trainer reads, the new one while it is written, and the old one while it is replaced and removed. */
+/** The mounted folder, the new one while it is written, and the old one while it is replaced. */
 export function mountPathsOf(root: string, name: string) {
   const hidden = (suffix: string) => join(root, `.${name}.${suffix}`);
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
 
-/**
- * Creates the staging folder with a record of the files that it will have, or continues one that an earlier mount has left.
- *
- * @param options.isResumable keeps what the earlier mount has received
- * @throws MountError `cannot_write` if something else has its name
- */
+/** Creates the staging folder, or continues the one of an earlier mount. @throws MountError `cannot_write` if something is in the way */
 export async function openStaging(
   { staging }: MountPaths,
   record: Omit<MountRecord, 'format'>,
@@ -164,12 +150,11 @@ export async function openStaging(
   await writeRecord(staging, record);
 }
 
-/** Removes the staging folder. */
 export async function removeStaging({ staging }: MountPaths): Promise<void> {
   if ((await readRecord(staging)) !== undefined) await removeFolder(staging);
 }
 
-/** Its record last: after a kill, the next mount still knows that the folder is its own. */
+/** The record goes last, so that after a kill the next mount knows the folder as its own. */
 async function removeFolder(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name !== RECORD_NAME) await rm(join(folder, name), { recursive: true, force: true });
@@ -178,8 +163,7 @@ async function removeFolder(folder: string): Promise<void> {
 }
 
 /**
- * Removes an old folder that was set aside. One that was changed or was not mounted gets another name, unless it `isDiscarded`:
- * a person may have saved a caption just before it was set aside.
+ * Removes an old folder. A foreign or changed one gets another name unless it `isDiscarded`: a person may have just saved a caption.
  *
  * @returns warnings for a person
  */
@@ -193,7 +177,7 @@ export async function removeAside({ root, name, aside }: MountPaths, { isDiscard
       else await rm(aside, { recursive: true, force: true });
       return [];
     } catch (error) {
-      // Caches of a trainer that runs as another user can be removed by that user only.
+      // Only the other user can remove caches of a trainer that runs as another user.
       why = `can't be removed (${error instanceof Error ? error.message : String(error)}); remove it yourself`;
     }
   }
@@ -202,7 +186,7 @@ export async function removeAside({ root, name, aside }: MountPaths, { isDiscard
   return [`${aside} ${why}. It is now ${kept}.`];
 }
 
-/** The records of the mounted folders in a root. A folder that a person has renamed is not one of them. */
+/** A folder that a person has renamed is not mounted any more. */
 export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
   const records: MountRecord[] = [];
   for (const name of await readdir(root).catch(() => [])) {
@@ -212,7 +196,7 @@ export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
   return records;
 }
 
-/** Reads the record of a folder; `undefined` if there is no folder, or it has none of this format. */
+/** `undefined` without a record of this format. */
 export async function readRecord(folder: string): Promise<MountRecord | undefined> {
   const path = join(folder, RECORD_NAME);
   try {
@@ -225,7 +209,7 @@ export async function readRecord(folder: string): Promise<MountRecord | undefine
   }
 }
 
-/** Another program may write a file of that name, too. */
+/** Another program may write a file of that name. */
 function isRecord(value: unknown): value is MountRecord {
   const record = (value ?? {}) as Partial<Record<keyof MountRecord, unknown>>;
   const texts = [record.dataset_id, record.name, record.digest, record.source];
@@ -233,12 +217,10 @@ function isRecord(value: unknown): value is MountRecord {
   return Array.isArray(record.files) && record.files.every((file) => typeof file?.mounted_name === 'string');
 }
 
-/** The content of `.mount.json`. */
 export function recordText(record: Omit<MountRecord, 'format'>): string {
   return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`;
 }
 
-/** Writes the record of a folder atomically. */
 export async function writeRecord(folder: string, record: Omit<MountRecord, 'format'>): Promise<void> {
   await writeFile(join(folder, NEW_RECORD_NAME), recordText(record));
   await rename(join(folder, NEW_RECORD_NAME), join(folder, RECORD_NAME));

@@ -6,10 +6,10 @@ import { BlobChanged, type BlobReader, type BlobStore } from '../../storage/blob
 import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
 import { isUnreadable } from '../check/fetch-intact.js';
 
-/** Concurrent copies: enough to hide the latency of a request or of an fsync. */
+/** Enough to hide the latency of a request or of an fsync. */
 const MAX_COPIES = 16;
 
-/** A file that can't be copied because its bytes are missing or damaged. */
+/** A file whose bytes are missing or damaged. */
 export interface LostBlob extends ReferencedBlob {
   readonly reason: 'missing' | 'damaged';
 }
@@ -23,7 +23,7 @@ export interface CopyProgress {
 }
 
 export interface BlobCopy {
-  /** Not counting files that the target already had. */
+  /** Without files that the target had already. */
   readonly copiedFiles: number;
   readonly copiedBytes: number;
   readonly lost: readonly LostBlob[];
@@ -35,9 +35,8 @@ export interface BlobStores {
 }
 
 /**
- * Copies all blobs that the target does not have yet. Each is read once, and gets its name in the target only after its size
- * and SHA-256 were checked. So every named blob is complete, and an interrupted copy continues when it is run again. Lost
- * blobs are collected, not thrown.
+ * Copies the blobs that the target lacks. Each gets its name after its size and SHA-256 were checked, so that an interrupted
+ * copy can continue. Lost blobs are collected, not thrown.
  *
  * @throws ServiceError of either store; the signal's reason
  */
@@ -66,7 +65,7 @@ export async function copyBlobs(
       const found = await stores.to.find(page.map(({ key }) => key));
       for (const blob of page) {
         const existing = found.get(blob.key);
-        // A disk that lost bytes in a crash left a blob with another size.
+        // A disk that lost bytes in a crash may have a blob of another size.
         if (existing !== undefined && existing.sizeBytes !== blob.sizeBytes) await stores.to.delete([blob.key]);
         if (existing?.sizeBytes === blob.sizeBytes) done(blob.sizeBytes);
         else yield blob;
@@ -97,7 +96,7 @@ class BlobLost extends Error {
   }
 }
 
-/** @returns the reason if the blob is lost */
+/** @returns why the blob is lost */
 async function copyBlob(
   { key, sizeBytes, sha256, filename }: ReferencedBlob,
   { from, to }: BlobStores,
@@ -116,13 +115,13 @@ async function copyBlob(
     if (error instanceof BlobLost) return error.reason;
     if (!(error instanceof ServiceError)) throw error;
     if (error.code === 'too_large') return 'damaged';
-    // Another process has copied and checked the same blob.
+    // Another process has copied the same blob.
     if (error.code !== 'upload_finalized') throw error;
   }
   return undefined;
 }
 
-/** Opens a blob when the first bytes are asked for: a store closes a connection whose body is not read. @throws BlobLost */
+/** Opens a blob when it is read: a store closes a connection whose body is not read. @throws BlobLost */
 async function* bytesOf(from: BlobStores['from'], key: string, signal: AbortSignal): AsyncGenerator<Buffer> {
   try {
     const source = await from.read(key, { signal });

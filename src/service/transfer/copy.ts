@@ -37,18 +37,18 @@ import {
   TransferError,
 } from './installation.js';
 
-/** A catalog is written under this name until all its blobs are copied. */
+/** The name of a catalog until all its blobs are copied. */
 const NEXT_CATALOG = 'catalog.next.sqlite';
 
-/** Marks a folder as the backup of one installation; empty until the first backup knows which. */
+/** Marks the backup of one installation; empty until the first backup knows which. */
 const MARKER = 'backup.json';
 
 export interface TransferOptions {
-  /** The source may be in use, and the target may have an earlier backup, which stays valid until the end. Both are data folders. */
+  /** From a data folder, which may be in use, to one that may have an earlier backup. The earlier backup stays valid until the end. */
   readonly isBackup: boolean;
-  /** Goes on without lost files, between data folders: they have the problem `BYTES_LOST` in the copy, and their datasets are FAILED. */
+  /** Goes on without lost files, between data folders: they have the problem `BYTES_LOST` in the copy. */
   readonly skipsLost: boolean;
-  /** Temporary folder for uploads into a bucket. */
+  /** For uploads into a bucket. */
   readonly spoolFolder: string;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: CopyProgress) => void;
@@ -56,7 +56,6 @@ export interface TransferOptions {
 }
 
 export interface Copied extends BlobCopy {
-  /** All stored files of the catalog. */
   readonly files: number;
   readonly bytes: number;
   /** Files of an earlier backup that the catalog no longer names. */
@@ -64,7 +63,7 @@ export interface Copied extends BlobCopy {
   readonly shared: Shared;
 }
 
-/** What source and target share, which is not copied; at most one of both. */
+/** What source and target share is not copied; at most one of both. */
 interface Shared {
   readonly catalog: boolean;
   readonly store: boolean;
@@ -74,7 +73,7 @@ interface Ends {
   readonly from: Installation;
   readonly to: Installation;
   readonly shared: Shared;
-  /** Where the catalog of the target is written; `undefined` if it is a database, or stays. */
+  /** The new catalog file; `undefined` if the catalog is a database, or stays. */
   readonly next: string | undefined;
 }
 
@@ -82,9 +81,9 @@ interface Ends {
 type Closing = <T extends { close(): Promise<void> }>(resource: T) => T;
 
 /**
- * Copies an installation into an empty one, or into an earlier backup of it. First the blobs are copied and checked against
- * their SHA-256, then the catalog appears at once, so that the same call continues after an interruption. A catalog or blob
- * store that both share is not copied; a shared catalog gets the blob versions of the new store.
+/**
+ * Copies an installation into an empty one, or into an earlier backup of it. The blobs come first and the catalog
+ * last, so that the same call continues after an interruption. A shared catalog gets the new blob versions.
  *
  * @throws TransferError, ServiceError, BackendUnusable; the signal's reason
  */
@@ -111,7 +110,6 @@ export async function copy(from: Installation, to: Installation, options: Transf
   });
 }
 
-/** The path of a catalog that is a file. */
 function catalogOf({ dataFolder }: Installation): string {
   return dataFolderPaths(requireFolder(dataFolder)).catalog;
 }
@@ -128,11 +126,7 @@ async function withClosing<T>(work: (closing: Closing) => Promise<T>): Promise<T
   }
 }
 
-/**
- * Creates the missing folder of the target, readable for its owner alone.
- *
- * @throws TransferError `occupied` if it holds anything but what an interrupted copy leaves, or an earlier backup
- */
+/** @throws TransferError `occupied` if the folder has other things than an interrupted copy or an earlier backup */
 async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }: TransferOptions): Promise<void> {
   const { dataFolder: folder, databaseUrl, blobs } = to;
   if (folder === undefined) return;
@@ -156,7 +150,7 @@ async function prepareFolder({ from, to, shared }: Ends, { isBackup, onWarning }
   if (other !== undefined) {
     throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
   }
-  // From now on the files in it are those of the backup.
+  // From now on its files belong to the backup.
   if (isBackup) await writeFile(join(folder, MARKER), '', { mode: 0o600 });
 }
 
@@ -169,13 +163,13 @@ async function openStores({ from, to }: Ends, options: TransferOptions, closing:
   const source = closing(await openBlobReader({ dataFolder: from.dataFolder ?? '', blobs: from.blobs }));
   const areBuckets = from.blobs.kind !== 'disk' && blobs.kind !== 'disk';
   if (!areBuckets || !(await areOnePlace(target, source, signal))) return { from: source, to: target };
-  // Nothing would be copied, and the old files, which a person deletes after a migration, are the new ones.
+  // Nothing would be copied, and a person who deletes the old files deletes the new ones.
   const bucket = await displayNameOf({ dataFolder: undefined, databaseUrl: undefined, blobs });
   const message = `Source and target name one bucket in two ways: what is stored in ${bucket} of the target is also in that of the source. To leave the files where they are, name it in the same way in both.`;
   throw new TransferError('same_place', message);
 }
 
-/** Whether two buckets are one, although they are named differently, such as by two endpoints. */
+/** Whether two buckets are one under two names, such as two endpoints. */
 async function areOnePlace(one: BlobStore, other: BlobReader, signal: AbortSignal): Promise<boolean> {
   const key = `.staging/${randomUUID()}`;
   const staged = await one.stage(Readable.from([]), { key, limit: { bytes: 0, message: '' }, signal });
@@ -187,10 +181,7 @@ async function areOnePlace(one: BlobStore, other: BlobReader, signal: AbortSigna
   }
 }
 
-/**
- * Copies until all files of one state of the catalog are there. A server removes a file from the catalog before it removes the
- * bytes. So a file that a backup misses is lost if a later state of the catalog still names it.
- */
+/** Repeats until no file is missing. A server removes a file's row before its bytes, so a file of a later catalog is lost. */
 async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, options: TransferOptions) {
   const missed = new Set<string>();
   let [copiedFiles, copiedBytes] = [0, 0];
@@ -211,12 +202,12 @@ async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, opt
       return { ...extent, copiedFiles, copiedBytes, lost };
     });
     if (copied !== undefined) return copied;
-    // Only the files that are new since then are copied.
+    // Copies only the files that are new since then.
     options.onWarning?.('Files were removed meanwhile. Starting again with a newer catalog …');
   }
 }
 
-/** The catalog of the source and that of the target, which are the same if it has been copied already, or is not. */
+/** The same database twice if the catalog is copied already, or stays. */
 interface Catalogs {
   readonly source: Database;
   readonly target: Database;
@@ -250,7 +241,7 @@ async function requireOwnTarget(
   }
   if (isBackup) return claimFolder(requireFolder(to.dataFolder), source);
   if (stores === undefined) return;
-  // A verification of the target with `--repair` would remove the files of the other installation.
+  // `verify --repair` of the target would remove the files of the other installation.
   for await (const page of stores.to.objects()) {
     signal.throwIfAborted();
     const [other] = await unreferencedIn(page, source);
@@ -260,7 +251,7 @@ async function requireOwnTarget(
   }
 }
 
-/** Ties a backup to one installation. @throws TransferError `occupied` if the folder belongs to another one */
+/** Ties a backup to one installation. @throws TransferError `occupied` */
 async function claimFolder(folder: string, catalog: Database): Promise<void> {
   const text = await readFile(join(folder, MARKER), 'utf8');
   const secret = await linkKeyOf(catalog);
@@ -296,7 +287,7 @@ async function finishCatalog(
   }
 }
 
-/** A received file stays: the check finds that its bytes are lost. */
+/** A received file stays: its check finds that its bytes are lost. */
 async function recordLost(database: Database, { fileId, filename, reason }: LostBlob): Promise<void> {
   const file = await fileWithBlob(database, fileId);
   if (file === undefined) return;
@@ -305,7 +296,7 @@ async function recordLost(database: Database, { fileId, filename, reason }: Lost
   await recordBytes(file, errorIn(filename, 'BYTES_LOST', message), dependencies);
 }
 
-/** Removes the blobs and thumbnails that a backup no longer names. @returns how many */
+/** Removes what a backup no longer names. @returns how many */
 async function removeUnreferenced(catalog: string, blobs: BlobStore): Promise<number> {
   const database = await openSqlite(catalog, { isSingleFile: true });
   let removed = 0;
@@ -321,7 +312,7 @@ async function removeUnreferenced(catalog: string, blobs: BlobStore): Promise<nu
   return removed;
 }
 
-/** The blobs and thumbnails of a page that a catalog does not name. */
+/** The blobs and thumbnails that a catalog does not name. */
 async function unreferencedIn(page: readonly StoredObject[], catalog: Database): Promise<StoredObject[]> {
   const stored = page.filter(({ kind }) => kind === 'blob' || kind === 'thumbnail');
   const ids = stored.flatMap(({ fileId }) => fileId ?? []);

@@ -7,12 +7,11 @@ import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import type { BlobsLocation } from '../../storage/open-blobs.js';
 import type { LostBlob } from './copy-blobs.js';
 
-/** Why a backup, restore or migration failed; the message is for a person. */
 export type TransferErrorCode = 'not_found' | 'occupied' | 'in_use' | 'same_place' | 'changed' | 'lost';
 
 export class TransferError extends Error {
   readonly code: TransferErrorCode;
-  /** The missing or damaged files of code `lost`. */
+  /** The files of code `lost`. */
   readonly lost: readonly LostBlob[];
 
   constructor(code: TransferErrorCode, message: string, options: ErrorOptions & { lost?: readonly LostBlob[] } = {}) {
@@ -23,15 +22,15 @@ export class TransferError extends Error {
   }
 }
 
-/** A catalog and a blob store. Either may be empty or not exist yet. */
+/** A catalog and a blob store, which may be empty or not exist. */
 export interface Installation {
-  /** Holds the catalog without `databaseUrl`, and the blobs of kind `disk`; an absolute path. */
+  /** An absolute path, for the catalog without `databaseUrl` and the blobs of kind `disk`. */
   readonly dataFolder: string | undefined;
   readonly databaseUrl: string | undefined;
   readonly blobs: BlobsLocation;
 }
 
-/** Names an installation to a person, without passwords. */
+/** Without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
   const database = databaseUrl && (await import('../../storage/database/postgres.js')).databaseNameOf(databaseUrl);
   const bucket = blobs.kind === 'disk' ? undefined : `s3://${blobs.bucket}/${blobs.prefix}`;
@@ -48,11 +47,7 @@ export function requireExisting({ dataFolder, databaseUrl, blobs }: Installation
   if (message !== undefined) throw new TransferError('not_found', message);
 }
 
-/**
- * Locks a data folder against servers, backups and migrations of other processes, until it is closed.
- *
- * @throws TransferError `in_use`
- */
+/** Locks a data folder against other processes until it is closed. @throws TransferError `in_use` */
 export function lockDataFolder(folder: string): { close: () => Promise<void> } {
   try {
     const lock = lockFolder(dataFolderPaths(folder).lock);
@@ -83,13 +78,13 @@ export function requireFolder(dataFolder: string | undefined): string {
   return dataFolder;
 }
 
-/** True if both name one catalog in the same way. */
+/** Compares how the catalogs are named. */
 export function isSameCatalog(a: Installation, b: Installation): boolean {
   if (a.databaseUrl !== undefined || b.databaseUrl !== undefined) return a.databaseUrl === b.databaseUrl;
   return isSameFolder(a, b);
 }
 
-/** True if both name one blob store in the same way. */
+/** Compares how the stores are named. */
 export function isSameStore(a: Installation, b: Installation): boolean {
   if (a.blobs.kind === 'disk' || b.blobs.kind === 'disk') return a.blobs.kind === b.blobs.kind && isSameFolder(a, b);
   const locationOf = ({ bucket, prefix, endpoint }: typeof a.blobs) => ({ bucket, prefix, endpoint });

@@ -6,23 +6,19 @@ import { parseFilename } from '../../dataset/names.js';
 /** Errors in `detail`. The errors of a large batch usually have one cause. */
 const MAX_REPORTED_ERRORS = 100;
 
-/** Characters of an invalid name in `detail`. */
+/** The most that `detail` shows of an invalid name. */
 const MAX_SHOWN_CHARACTERS = 80;
 
 export interface BatchEntry {
-  /** The name as the client sent it, byte for byte. */
+  /** As the client sent it. */
   readonly raw: string;
-  /** The name as stored. */
+  /** As stored. */
   readonly filename: string;
   readonly sizeBytes: number;
   readonly condition: WriteCondition | undefined;
 }
 
-/**
- * Checks the names and sizes of all files of a batch.
- *
- * @throws ServiceError with the code of the first error, and the first 100 errors in `detail`
- */
+/** Checks all files of a batch. @throws ServiceError with the code of the first error, and the first 100 errors in `detail` */
 export function parseUploadBatch(
   sizes: ReadonlyMap<string, unknown>,
   { maxBytes, conditions }: { maxBytes: number; conditions: ReadonlyMap<string, WriteCondition> },

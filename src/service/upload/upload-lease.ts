@@ -19,31 +19,26 @@ import { inspectFile } from '../check/inspect-file.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { whileRenewing } from '../while-renewing.js';
 
-/** A file that was uploaded. */
 export type FinalizedFile = CompleteFile & {
-  /** The revision that the upload belongs to; `undefined` if it is still checked, or replaced the same bytes. */
+  /** `undefined` if the file is still checked, or replaced the same bytes. */
   readonly recordedIn?: number | undefined;
 };
 
-/**
- * The exclusive right to receive and finalize a pending upload, and to write or delete the bytes under its key. Once another caller
- * has taken over the expired lease, the former holder's methods change nothing.
- */
+/** The exclusive right to finalize a pending upload and to write its bytes. The methods of a former holder change nothing. */
 export class UploadLease {
   readonly file: PendingFile;
   readonly #dependencies: ServiceDependencies;
   readonly accountId: string;
-  /** Of the dataset, when the lease was acquired. */
+  /** The role of the dataset when the lease was acquired. */
   readonly #role: Role;
   readonly #holder: LeaseHolder;
-  /** Until when the lease is held; cleanup may end the upload afterwards. */
+  /** The end of the lease; then cleanup may end the upload. */
   #until: Micros;
-  /** True while the store may hold bytes under the key that no row refers to. */
+  /** Whether the store may hold bytes that no row refers to. */
   #mayHaveBlobs = false;
-  /** True if the condition of the upload is not met: its link accepts no other attempt. */
+  /** Whether the condition of the upload is not met: its link accepts no other attempt. */
   #isInConflict = false;
 
-  /** @param options the token and the end of the lease in the file's row, and the owner and the role of the dataset */
   constructor(
     dependencies: ServiceDependencies,
     file: PendingFile,
@@ -58,7 +53,7 @@ export class UploadLease {
   }
 
   /**
-   * Acquires the lease of a pending upload; `undefined` if another holder has it or the upload is no longer pending.
+   * Acquires the lease; `undefined` if another holder has it or the upload is no longer pending.
    *
    * @param options.expiredBy leases that expire by then may be taken over; the current time by default
    */
@@ -78,14 +73,13 @@ export class UploadLease {
     return new UploadLease(dependencies, file, { ...lease, accountId, role });
   }
 
-  /** Runs `work` and renews the lease until it ends. */
   whileRenewing<T>(work: () => Promise<T>): Promise<T> {
     const { leaseDuration } = this.#dependencies.rules;
-    // The work of a holder that has lost its lease changes nothing, and its client learns so from the error.
+    // The work of a former holder changes nothing, and its error tells the client.
     return whileRenewing({ leaseDuration, renew: () => this.renew() }, work);
   }
 
-  /** Extends the lease. @returns false if it was lost */
+  /** @returns false if the lease was lost */
   async renew(): Promise<boolean> {
     const { now, rules } = this.#dependencies;
     const lease = { now: now(), until: now() + rules.leaseDuration };
@@ -95,12 +89,9 @@ export class UploadLease {
     return true;
   }
 
-  /**
-   * Releases the lease. The upload of a link stays pending for another attempt, unless its condition is not met; a direct
-   * upload is removed.
-   */
+  /** The upload of a link stays for another attempt, unless its condition is not met; a direct upload is removed. */
   async release(): Promise<void> {
-    // A failed commit may have stored the bytes. The next attempt through the link needs their key.
+    // A failed commit may have stored the bytes. The next attempt needs their key.
     if (this.#mayHaveBlobs && this.file.upload.via !== 'direct') {
       if (!(await this.renew())) return;
       await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
@@ -110,7 +101,7 @@ export class UploadLease {
     await this.#change((group) => end(group, this.#holder), { mayHaveBlobs: this.#mayHaveBlobs });
   }
 
-  /** Checks the condition before the bytes are received; `finalize` decides. @throws PreconditionFailed */
+  /** Checks the condition before the bytes arrive; `finalize` decides. @throws PreconditionFailed */
   async requireCondition(): Promise<void> {
     const { datasetId, filename, upload } = this.file;
     if (upload.condition === undefined) return;
@@ -124,11 +115,10 @@ export class UploadLease {
   }
 
   /**
-   * Inspects the received bytes, and stores the file or rejects it. A file whose inspection takes long is recorded as received, and
-   * inspected in the background.
+   * Inspects the bytes, and stores or rejects the file. One that takes long is recorded as received, and inspected later.
    *
-   * @throws ServiceError `invalid_content`; `link_withdrawn` if the file or its dataset was removed in the meantime;
-   * `unavailable` if the client should send the file again; PreconditionFailed
+   * @throws ServiceError `invalid_content`; `link_withdrawn` if the file or its dataset was removed; `unavailable` if the client
+   * should send the file again; PreconditionFailed
    */
   async finalize(staged: StagedBlob, signal: AbortSignal): Promise<FinalizedFile> {
     const { now, rules } = this.#dependencies;
@@ -153,7 +143,7 @@ export class UploadLease {
     return this.#record({ state: 'received', ...bytes, receivedAt: now(), ...origin });
   }
 
-  /** Records the upload as rejected. @throws ServiceError `invalid_content`; `link_withdrawn` and `unavailable` as `finalize` */
+  /** @throws ServiceError `invalid_content`; `link_withdrawn` and `unavailable` as `finalize` */
   async reject(problem: ErrorProblem): Promise<never> {
     const rejected = { state: 'rejected', problem, finalizedAt: this.#dependencies.now() } as const;
     const change = this.#change((group) => reject(group, this.#holder, rejected), { mayHaveBlobs: false });
@@ -162,10 +152,7 @@ export class UploadLease {
     throw new ServiceError('invalid_content', problem.message);
   }
 
-  /**
-   * Moves the bytes to their key. If the key exists, its bytes are from a holder that lost its lease during this step. They
-   * are deleted, so that the next attempt succeeds.
-   */
+  /** Moves the bytes to their key. Bytes that are there are a former holder's, and are deleted so that the next attempt succeeds. */
   async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
     const key = blobKeyOf(this.file);
     this.#mayHaveBlobs = true;
@@ -189,21 +176,21 @@ export class UploadLease {
       failure = error;
     });
     if (recorded) return { ...complete, recordedIn: recorded.recordedIn };
-    // An error can hide a commit that succeeded, so the catalog is read to learn whether a row refers to the bytes.
+    // An error can hide a commit that succeeded, so the catalog decides.
     const file = await this.#currentFile();
     if (file !== undefined && file.upload.state !== 'pending') return complete;
-    // It was recorded, and another upload has replaced it since: the history refers to the bytes.
+    // Another upload has replaced it since, so the history refers to the bytes.
     if (file === undefined && (await this.#dependencies.catalog.revisions.isPast(this.file.id))) return complete;
-    // After a takeover the bytes under the key may be the new holder's.
+    // After a takeover the bytes may be the new holder's.
     const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.token;
     if (file === undefined || isHeld) await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
     this.#mayHaveBlobs = false;
     if (failure instanceof PreconditionFailed) {
       this.#isInConflict = true;
       if (this.file.upload.via === 'presigned') {
-        // A client that uploads the same bytes again, since it did not see the answer, has what it wants.
+        // A client that did not see the answer has uploaded the same bytes again.
         if (failure.current?.sha256 === upload.sha256) return this.release().then(() => complete);
-        // Its client has its answer from the store already, so the dataset tells of the conflict.
+        // The client has its answer from the store, so the dataset tells of the conflict.
         return this.reject(changedMeanwhile(this.file.filename));
       }
     }
@@ -211,10 +198,10 @@ export class UploadLease {
     throw this.#lost(file);
   }
 
-  /** @param file the file now */
+  /** @param file as it is now */
   #lost(file: DatasetFile | undefined): ServiceError {
     const { filename, upload } = this.file;
-    // Cleanup removes a direct upload whose lease has expired, with its file.
+    // Cleanup removes an expired direct upload with its file.
     const isCleanedUp = upload.via === 'direct' && this.#until <= this.#dependencies.now();
     if (file === undefined && !isCleanedUp) {
       const message = `${filename} or its dataset was deleted during the upload, so the file was not stored.`;
@@ -223,7 +210,7 @@ export class UploadLease {
     return new ServiceError('unavailable', `The upload of ${filename} stalled and was ended. Send it again.`);
   }
 
-  /** Reads the file in a change that writes nothing: it waits for earlier changes, the one whose outcome is unknown included. */
+  /** Reads in a change that writes nothing, which waits for the change whose outcome is unknown. */
   async #currentFile(): Promise<DatasetFile | undefined> {
     let found: DatasetFile | undefined;
     await this.#change((group) => {
@@ -244,11 +231,10 @@ export class UploadLease {
 }
 
 /**
- * Releases the leases that have expired, and deletes any bytes their uploads stored.
+ * Releases expired leases, and deletes the bytes of their uploads.
  *
- * @param options.isLiveToo releases live leases too: for the start of a process that alone uses the catalog, when all are from an
- * earlier process
- * @throws BlobsNotDeleted if the store keeps some of them. Their leases are released by a later call
+ * @param options.isLiveToo also live ones: all belong to an earlier process, if this one uses the catalog alone and starts
+ * @throws BlobsNotDeleted if the store keeps some bytes. A later call releases their leases.
  */
 export async function releaseLeases(
   dependencies: ServiceDependencies,
@@ -259,7 +245,7 @@ export async function releaseLeases(
   let failure: BlobsNotDeleted | undefined;
   for (const file of await catalog.expiredLeases(expiredBy)) {
     if (signal?.aborted) break;
-    // Only a lease holder may delete the bytes. Another process, or the client's next attempt, may acquire it first.
+    // Only a holder may delete the bytes, and another process or attempt may be first.
     const lease = await UploadLease.acquire(dependencies, file, { expiredBy, isActivity: false, isDurable: false });
     try {
       if (lease !== undefined) await blobs.delete([blobKeyOf(file)]);

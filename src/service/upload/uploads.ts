@@ -16,21 +16,21 @@ import { parseFilename } from '../../dataset/names.js';
 import { reserve, type StemGroup } from '../../dataset/upload-transitions.js';
 import { meetsCondition, PreconditionFailed } from '../../dataset/write-condition.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Quota } from '../limits/quota.js';
 import { type BatchEntry, parseUploadBatch } from './parse-upload-batch.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from '../signed-links.js';
 
-/** Conflicts of a batch that an answer lists. */
+/** The most conflicts that an answer lists. */
 const MAX_REPORTED_CONFLICTS = 100;
 
-/** A request body that is being received. The signal's reason is the error to answer with. */
+/** The signal's reason is the error to answer with. */
 export interface IncomingBody {
   readonly body: Readable;
   readonly signal: AbortSignal;
-  /** The Content-Length of the request, which is an upper bound of the file's size. */
+  /** The Content-Length, which is at least the size of the file. */
   readonly atMostBytes?: number | undefined;
 }
 
@@ -40,17 +40,16 @@ export interface DirectBody extends IncomingBody {
 }
 
 export interface LinkBody extends IncomingBody {
-  /** Called with the file of the link before its bytes are received, also where the upload then fails. */
+  /** Called before the bytes are received. */
   readonly onFile?: (file: DatasetFile) => void;
 }
 
-/** Reserves, receives and finalizes uploads. */
 export class Uploads {
   readonly #dependencies: ServiceDependencies;
-  /** Link uploads that this process is receiving, by file id, so that a newer request can replace one. */
+  /** Link uploads in flight by file id, which a newer request can replace. */
   readonly #linkUploads = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
 
-  /** Of the uploads that this process receives at once. */
+  /** Limits the uploads that this process receives at once. */
   readonly #quota: Quota;
 
   constructor(dependencies: ServiceDependencies, quota: Quota) {
@@ -61,11 +60,9 @@ export class Uploads {
   /**
    * Reserves uploads through signed links, all in one transaction.
    *
-   * @param sizes the exact size in bytes of each file, by name
-   * @param options.conditions of files among them, by the same names
-   * @returns the pending file of each name as given
-   * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `invalid_name`, `unsupported_type` and others, with the first 100
-   * errors in `detail`; PreconditionFailed, with the names in `detail`, if conditions are not met
+   * @param sizes the exact size in bytes of each file, by name, as `conditions`
+   * @returns the pending file of each name
+   * @throws ServiceError `dataset_not_found`, `quota_exceeded`, and as `parseUploadBatch`; PreconditionFailed with all names
    */
   async reserve(
     key: DatasetKey,
@@ -73,7 +70,7 @@ export class Uploads {
     { author, conditions = new Map() }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
   ): Promise<ReadonlyMap<string, PendingFile>> {
     const { catalog, now, rules } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     const createdAt = now();
     const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
     await this.#requireConditions(key.id, entries);
@@ -96,20 +93,19 @@ export class Uploads {
     const { blobs, rules } = this.#dependencies;
     const isPresigned = blobs.presigning !== undefined;
     const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
-    const via = isPresigned ? 'presigned' : 'link';
-    const lease = { leaseUntil: null, leaseToken: null };
     const upload = {
-      via,
+      via: isPresigned ? 'presigned' : 'link',
       expectedBytes: sizeBytes,
       ...(condition && { condition }),
       author,
       expiresAt,
-      ...lease,
+      leaseUntil: null,
+      leaseToken: null,
     } as const;
     return this.#pendingFile(key, filename, { createdAt, upload });
   }
 
-  /** Reports conditions that are not met before any file is sent. Finalizing an upload decides. @throws PreconditionFailed */
+  /** Reports unmet conditions before a file is sent. Finalizing an upload decides. @throws PreconditionFailed */
   async #requireConditions(datasetId: string, entries: readonly BatchEntry[]): Promise<void> {
     const conditional = entries.filter(({ condition }) => condition !== undefined);
     if (conditional.length === 0) return;
@@ -127,12 +123,7 @@ export class Uploads {
     throw new PreconditionFailed(first.filename, stored.get(first.filename)?.upload, { detail });
   }
 
-  /**
-   * Reserves, receives and finalizes a file of at most `MAX_DIRECT_BYTES`.
-   *
-   * @throws ServiceError `invalid_content` if the file isn't fit to train on, `too_large`, `no_space`, `quota_exceeded`,
-   * `too_many_uploads` and others; PreconditionFailed. Nothing is stored then.
-   */
+  /** Stores a file of at most `MAX_DIRECT_BYTES`. @throws ServiceError `too_large`, `no_space`, and as `UploadLease.finalize` */
   async receiveDirect(key: DatasetKey, rawFilename: string, incoming: DirectBody): Promise<FinalizedFile> {
     const release = this.#quota.hold(key.accountId);
     try {
@@ -162,12 +153,11 @@ export class Uploads {
   }
 
   /**
-   * Receives and finalizes an upload through a signed link. A newer request through the same link replaces one in flight,
-   * since a client retries only after it has given up on the earlier request.
+   * Stores the file of a link. A newer request replaces one in flight, since a client retries only after it has given up.
    *
    * @param sizeBytes the Content-Length of the request
-   * @throws ServiceError `link_withdrawn`, `upload_finalized`, `wrong_size`, `too_large`, and as `receiveDirect`. The link
-   * can be used again, except after `invalid_content`.
+   * @throws ServiceError `link_withdrawn`, `upload_finalized`, `wrong_size`, `too_large`, and as `receiveDirect`. The link can be
+   * used again, except after `invalid_content`.
    */
   async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal, onFile }: LinkBody): Promise<FinalizedFile> {
     const { catalog } = this.#dependencies;

@@ -1,19 +1,17 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Recheck, Rechecks } from '../../storage/catalog/rechecks.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** The last recheck of a dataset, and what is wrong with its stored files. */
 export interface RecheckProgress {
   readonly datasetId: string;
-  /** `undefined` if the dataset has never been rechecked. */
+  /** `undefined` if the dataset was never rechecked. */
   readonly recheck: Recheck | undefined;
   /** By filename, at most `MAX_LISTED`. */
   readonly problems: readonly ErrorProblem[];
 }
 
-/** Starts rechecks of datasets, and reports their progress. */
 export class RecheckService {
   readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now'>;
   readonly #rechecks: Rechecks;
@@ -23,10 +21,10 @@ export class RecheckService {
     this.#rechecks = rechecks;
   }
 
-  /** Starts a recheck of all stored files, unless one is running. @throws ServiceError `dataset_not_found` */
+  /** Does nothing while a recheck runs. @throws ServiceError `dataset_not_found` */
   async start(key: DatasetKey): Promise<RecheckProgress> {
     const { catalog, jobs, now } = this.#dependencies;
-    if ((await catalog.record(key)) === undefined) throw datasetNotFound(key.id);
+    await findRecord(catalog, key);
     await this.#rechecks.start(key.id, now());
     jobs.wake();
     return this.progress(key);
@@ -34,11 +32,10 @@ export class RecheckService {
 
   /** @throws ServiceError `dataset_not_found` */
   async progress(key: DatasetKey): Promise<RecheckProgress> {
-    // Read first: what a finished one has found is in the dataset then.
+    // Read first, so that the dataset has what a finished recheck has found.
     const recheck = await this.#rechecks.of(key.id);
-    const dataset = await this.#dependencies.catalog.record(key);
-    if (dataset === undefined) throw datasetNotFound(key.id);
-    // Clients poll this: most datasets have no rejected file, and then no file is read.
+    const dataset = await findRecord(this.#dependencies.catalog, key);
+    // Clients poll this: without rejected files, no file is read.
     const damaged = dataset.counts.rejected > 0 ? await this.#rechecks.damagedFiles(key.id, MAX_LISTED) : [];
     const problems = damaged.flatMap(({ upload }) => upload.problem ?? []);
     return { datasetId: key.id, recheck, problems };

@@ -4,15 +4,14 @@ import { linkKeyOf } from '../../storage/catalog/copy-catalog.js';
 import type { Database } from '../../storage/database/database.js';
 
 /**
- * Requires that a catalog which was never served, and has no dataset, has an empty store. Otherwise its database was lost or
- * is the wrong one: a new catalog would know nothing of the files.
+ * A new catalog must have an empty store. Otherwise its database was lost or is the wrong one, and knows nothing of the files.
  *
  * @throws BackendUnusable
  */
 export async function requireOwnCatalog(database: Database, blobs: BlobReader): Promise<void> {
   if (!(await isNew(database))) return;
   const name = await firstBlobOf(blobs);
-  // Another instance may have been started first.
+  // Another instance may have been first.
   if (name === undefined || !(await isNew(database))) return;
   throw new BackendUnusable(
     `The catalog is new, but the store has files of datasets, such as ${name}. Set DATABASE_URL and BLOBS_URL to the database and the store that belong together, run an interrupted restore or migrate-data again, or restore a backup into an empty store (trainyard restore). To start anew, use another prefix, or move the files away.`,

@@ -19,21 +19,21 @@ import { verifyBlobJob } from '../jobs/check-jobs.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { type Installation, requireExisting, requireFolder, TransferError } from '../transfer/installation.js';
 
-/** Enough to hide the latency of a request to a bucket. */
+/** Enough to hide the latency of a bucket. */
 const READS_AT_ONCE = 8;
 
-/** Short, so that a run after a kill soon gets the blobs that the killed process was reading. */
+/** Short, so that a run after a kill soon gets the blobs of the killed process. */
 const LEASE: Micros = 10 * MICROS_PER_SECOND;
 
 const POLL_INTERVAL_MS = 200;
 
-/** If a store has none of this many files, or a catalog names none of this many objects, the two may not belong together. */
+/** If none of so many files are in the store, or none of so many objects in the catalog, the two may not belong together. */
 const MIN_FILES_FOR_DOUBT = 10;
 
-/** A file in flight to the store is younger. Older ones are removed when a server starts. */
+/** The oldest age of a file in flight. A server removes older ones when it starts. */
 const MAX_FLIGHT_MS = 24 * 60 * 60 * 1000;
 
-/** Something in the store that neither a file nor the trash names: `foreign` if trainyard gives no such name. */
+/** An object that neither a file nor the trash names. */
 export interface StrayObject {
   readonly kind: 'orphaned' | 'unfinished' | 'foreign';
   readonly object: StoredObject;
@@ -53,33 +53,31 @@ export interface StoreProgress {
 export interface VerifyStoreOptions {
   /** Removes orphaned and unfinished objects. */
   readonly repairs: boolean;
-  /** How long a running service may still need an object that no file names. */
+  /** How long a service may need an object that no file names. */
   readonly blobGrace: Micros;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: StoreProgress) => void;
 }
 
-/** What became of a stray: `gone` if the service removed it meanwhile. `left` has the reason. */
+/** `gone` if the service removed it meanwhile. */
 export type Repair = { readonly deed: 'removed' | 'gone' } | { readonly deed: 'left'; readonly reason: string };
 
 export interface VerifiedStore {
-  /** Blobs of stored and past files, and their bytes. */
+  /** Blobs of stored and past files. */
   readonly files: number;
   readonly bytes: number;
-  /** Objects in the store. */
   readonly objects: number;
-  /** Files whose bytes are gone or changed. Their datasets are FAILED. */
+  /** Files of FAILED datasets, whose bytes are gone or changed. */
   readonly lost: readonly (FileWithProblem & { readonly isMissing: boolean })[];
-  /** `repair` is missing without `repairs`. */
+  /** Without `repairs`, no stray has a `repair`. */
   readonly strays: readonly (StrayObject & { readonly repair?: Repair })[];
 }
 
 /**
- * Verifies an installation, also beside running services: lists the store for objects that the catalog does not name, and reads
- * all files as jobs, which are shared with the services. After an interruption the services, or another call, continue.
+ * Verifies an installation, also beside running services: lists the store for unnamed objects, and reads all files as jobs that
+ * services share and, after an interruption, continue.
  *
- * @throws TransferError `not_found`, or `lost` if catalog and store don't belong together; ServiceError; BackendUnusable; the
- * signal's reason
+ * @throws TransferError `not_found`, or `lost` if catalog and store don't belong together; ServiceError; BackendUnusable
  */
 export async function verifyStore(installation: Installation, options: VerifyStoreOptions): Promise<VerifiedStore> {
   const { databaseUrl, blobs, dataFolder: folder } = installation;
@@ -130,7 +128,7 @@ async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOpt
 
 const orphanedIn = (strays: readonly StrayObject[]) => strays.filter(({ kind }) => kind === 'orphaned').length;
 
-/** Many files, and none of them in the store, or the reverse, are of two installations. @throws TransferError `lost` */
+/** Many files of which the store has none, or the reverse, belong to two installations. @throws TransferError `lost` */
 function requireFew({ files, orphaned }: { files: number; orphaned: number }): void {
   if (files >= MIN_FILES_FOR_DOUBT) {
     const message =
@@ -152,9 +150,8 @@ const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
 };
 
 /**
- * The objects that are strays. The store is read before the catalog, and a service writes the row of a file before its bytes: so an
- * object without a row is none of an upload that is beginning. The catalog is read in the order in which files move: captions that
- * are saved together from the trash to the files, and all files from there to the history or to the trash.
+ * Finds strays. A service writes a row before its bytes, so the store is read first, and the catalog in the order in which
+ * rows move: from the trash to the files, then to the history or to the trash.
  */
 export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
   const { database, inventory } = context;
@@ -190,7 +187,7 @@ async function removeStray({ kind, object }: StrayObject, context: StrayContext,
   return { deed: 'removed' };
 }
 
-/** Verifies all blobs, or those that an interrupted verification has left, and resolves when no job is left. */
+/** Verifies all blobs, or those that an interrupted verification has left. */
 async function verifyBlobs(
   { database, catalog, jobs, now, inventory: blobs }: OpenCatalog & StrayContext,
   { signal, onRemaining }: { signal: AbortSignal; onRemaining: (count: number) => void },

@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream';
 import { type AccountEvent, watchAccount } from './watch-account.js';
 
-/** Events that wait for one follower. One that is further behind is ended. */
+/** A follower that is further behind is ended. */
 const MAX_WAITING = 1000;
 
-/** A watch of an account, and the streams that follow it. */
 interface SharedWatch {
   readonly followers: Set<Readable>;
   readonly ending: AbortController;
@@ -13,10 +12,7 @@ interface SharedWatch {
 
 type WatchDependencies = Parameters<typeof watchAccount>[0];
 
-/**
- * Watches accounts. All streams of an account share one watch, since a watch remembers the state of every dataset, and reads those
- * that change: a thousand streams about ten thousand datasets would take gigabytes.
- */
+/** Lets all streams of an account share one watch, since a watch remembers every dataset: a thousand would take gigabytes. */
 export class AccountWatches {
   readonly #dependencies: WatchDependencies;
   readonly #watches = new Map<string, SharedWatch>();
@@ -25,7 +21,7 @@ export class AccountWatches {
     this.#dependencies = dependencies;
   }
 
-  /** Yields events as `watchAccount` does. Also ends for a caller that is too slow, and misses the events after that. */
+  /** Yields as `watchAccount`. Ends for a caller that is too slow, which misses later events. */
   async *follow(accountId: string, signal: AbortSignal): AsyncGenerator<AccountEvent> {
     const watch = this.#watches.get(accountId) ?? this.#begin(accountId);
     const events = new Readable({ objectMode: true, read: () => {} });
@@ -77,7 +73,7 @@ export class AccountWatches {
   }
 }
 
-/** Ends a stream after the events that wait for it. */
+/** Ends a stream after the events that wait. */
 function end({ followers }: SharedWatch, events: Readable): void {
   if (followers.delete(events)) events.push(null);
 }

@@ -5,13 +5,13 @@ import type { DatasetSummary } from '../dataset-view.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { fingerprintOf, waitUnlessAborted } from './watch-dataset.js';
 
-/** Between two rounds, so that an upload of thousands of files causes only a few events a second. */
+/** Between two rounds, so that thousands of uploads cause a few events a second. */
 const PAUSE: Micros = 250_000;
 
-/** Datasets read in one query. */
+/** The datasets of one query. */
 const MAX_BATCH_DATASETS = 500;
 
-/** Limit of the remembered ids of other accounts' datasets, which are not read again. */
+/** The most remembered ids of other accounts' datasets, which are not read again. */
 const MAX_FOREIGN_IDS = 10_000;
 
 export type AccountEvent =
@@ -21,9 +21,8 @@ export type AccountEvent =
   | { readonly type: 'deleted'; readonly id: string };
 
 /**
- * Yields `open`, then each dataset of an account after a change, including changes of datasets that it links to and changes
- * that only time causes. Changes in quick succession are combined, and only changed rows are read. Ends when notifications may
- * have been lost, so that the client lists all datasets again, or, without an error, when the signal fires.
+ * Yields `open`, then each dataset of an account after a change of it, of a linked dataset, or by time. Ends when the signal
+ * fires, or when changes may have been missed.
  */
 export async function* watchAccount(
   { catalog, rules, now }: Pick<ServiceDependencies, 'catalog' | 'now'> & { readonly rules: StatusRules },
@@ -32,11 +31,11 @@ export async function* watchAccount(
 ): AsyncGenerator<AccountEvent> {
   const changed = new Set<string>();
   const foreignIds = new Set<string>();
-  /** The last reported state of each dataset of the account. A change that was reversed has left another: it has its time. */
+  /** The last reported state of each dataset. */
   const fingerprints = new Map<string, string>();
-  /** When time will change the status of a dataset. */
+  /** When time changes the status of a dataset. */
   const nextChanges = new Map<string, Micros>();
-  /** The ids of the datasets that each dataset with links links to. */
+  /** The datasets that each dataset links to. */
   const linkedIds = new Map<string, readonly string[]>();
   let wake = new AbortController();
   let hasGap = false;

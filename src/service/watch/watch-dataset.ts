@@ -9,27 +9,25 @@ import type { ServiceDependencies } from '../dependencies.js';
 /** The longest delay of a Node timer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** Limit of the names of a change. A reader of more reads all files. */
+/** With more names, a reader reads all files. */
 const MAX_CHANGED_NAMES = 200;
 
-/** A dataset after a change. */
 export interface DatasetChange extends DatasetSummary {
-  /** The names of the files that may have changed since the change before; `undefined`: any file. */
+  /** Files that may have changed; `undefined` if any may. */
   readonly filenames: readonly string[] | undefined;
 }
 
 export interface WatchOptions {
   readonly signal: AbortSignal;
-  /** Yields also the changes of the controls and the mask that it is linked to at that moment. */
+  /** Also yields changes of linked datasets. */
   readonly withLinked?: boolean;
 }
 
 /**
- * Yields the dataset as it is now, and again after every change, including changes of datasets that it links to and changes that
- * only time causes. Changes while the caller handles one are combined. Ends when the dataset is deleted, or without an error
- * when the signal fires.
+ * Yields a dataset at once and after each change of it, of a linked dataset, or by time. Changes while the caller handles one are
+ * combined. Ends when the dataset is deleted, or when the signal fires.
  *
- * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
+ * @throws ServiceError `dataset_not_found` if there is none at the start
  */
 export async function* watchDataset(
   { catalog, rules, now }: ServiceDependencies,
@@ -81,7 +79,7 @@ export async function* watchDataset(
   }
 }
 
-/** The names of the files that have changed in a dataset and in those that it links to; `undefined`: any file. */
+/** The changed files of a dataset and of those that it links to; `undefined`: any file. */
 class ChangedNames {
   #names: Map<string, Set<string> | undefined>;
 
@@ -98,7 +96,6 @@ class ChangedNames {
     return true;
   }
 
-  /** Any file of any dataset may have changed. */
   addAll(): void {
     for (const id of this.#names.keys()) this.#names.set(id, undefined);
   }
@@ -110,7 +107,7 @@ class ChangedNames {
     return taken;
   }
 
-  /** @returns whether one of the datasets was not followed until now: any file of it counts as changed */
+  /** @returns whether a dataset is new here: any file of it counts as changed */
   follow(ids: readonly string[]): boolean {
     const added = ids.filter((id) => !this.#names.has(id));
     for (const id of this.#names.keys()) if (!ids.includes(id)) this.#names.delete(id);
@@ -119,7 +116,7 @@ class ChangedNames {
   }
 }
 
-/** Differs if a dataset has changed, or one that it links to. The renewal of a lease changes only `pendingUntil`, which is left out. */
+/** Changes with a dataset or one that it links to. The renewal of a lease changes only `pendingUntil`, which is left out. */
 export function fingerprintOf({ name, role, counts, links }: Dataset, status: Status): string {
   const linked = links.map(({ slot, dataset }) => [slot, dataset.id, fingerprintOfOne(dataset)]);
   return JSON.stringify([status, fingerprintOfOne({ name, role, counts }), linked]);
@@ -129,7 +126,7 @@ function fingerprintOfOne({ name, role, counts }: Pick<Dataset, 'name' | 'role' 
   return { name, role, ...counts, pendingUntil: 0 };
 }
 
-/** Waits for a duration, but at least 1 ms. Returns early, without an error, when the signal fires. */
+/** Waits for at least 1 ms, and returns early when the signal fires. */
 export async function waitUnlessAborted(duration: Micros, { signal }: { signal: AbortSignal }): Promise<void> {
   await wait(Math.min(Math.max(duration / 1000, 1), MAX_TIMEOUT_MS), undefined, { signal }).catch(() => {});
 }

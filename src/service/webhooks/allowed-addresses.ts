@@ -2,24 +2,20 @@ import { type Resolver, lookup as systemLookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 
 /**
- * Addresses that are not hosts of the public Internet: the IANA special-purpose registry
- * (https://www.iana.org/assignments/iana-ipv4-special-registry), multicast, and the metadata service of Azure, which is the
- * only one of the large providers outside of these ranges.
+ * The IANA special-purpose registry (https://www.iana.org/assignments/iana-ipv4-special-registry), multicast, and the metadata
+ * service of Azure, the only one of a large provider outside of these ranges.
  */
 const NOT_PUBLIC_4 = `
   0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24
   192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 168.63.129.16/32`;
 
-/**
- * Of IPv6, only global unicast is public. All other addresses are rejected: loopback, link-local, unique local, multicast,
- * IPv4-mapped and NAT64 ones (https://www.iana.org/assignments/iana-ipv6-special-registry).
- */
+/** In IPv6 only global unicast is public (https://www.iana.org/assignments/iana-ipv6-special-registry). */
 const PUBLIC_6 = '2000::/3';
 
-/** Within it: Teredo and other protocols, 6to4, which embeds IPv4 addresses, and documentation. */
+/** Teredo and other protocols, 6to4, which embeds IPv4 addresses, and documentation. */
 const NOT_PUBLIC_6 = '2001::/23 2001:db8::/32 2002::/16 3fff::/20';
 
-/** Made for the first webhook: a server without webhooks starts sooner. */
+/** Made for the first webhook: other servers start sooner. */
 let internet: { readonly notPublic: BlockList; readonly global: BlockList } | undefined;
 
 export interface Address {
@@ -27,21 +23,17 @@ export interface Address {
   readonly family: 4 | 6;
 }
 
-/** Why a webhook may not be sent to a URL; the message is for the account. */
+/** The message is for the account. */
 export class AddressNotAllowed extends Error {}
 
 const ASK = 'Ask the operator of this server to list it in --webhook-allow.';
 
-/**
- * Decides where webhooks may be sent: to public addresses over https, and to the hosts and networks that the operator lists,
- * also over http. A listed host may have any address.
- */
+/** Webhooks may go to public addresses over https, and to listed hosts and networks also over http. A listed host may have any address. */
 export class AllowedAddresses {
   readonly #hosts = new Set<string>();
   readonly #networks = new BlockList();
   readonly #resolver: Pick<Resolver, 'resolve4' | 'resolve6'>;
 
-  /** @param listed addresses, networks and names of hosts */
   constructor(listed: readonly string[], resolver: Pick<Resolver, 'resolve4' | 'resolve6'>) {
     this.#resolver = resolver;
     for (const entry of listed) {
@@ -56,7 +48,7 @@ export class AllowedAddresses {
     if (address !== undefined) this.#require(url, [address]);
   }
 
-  /** The addresses of a URL's host to which a connection may be made. @throws AddressNotAllowed; errors of the resolver */
+  /** The addresses to which a connection may be made. @throws AddressNotAllowed; errors of the resolver */
   async resolve(url: URL): Promise<Address[]> {
     const [address, host] = [addressOf(url), hostOf(url)];
     if (address !== undefined) return this.#require(url, [address]);
@@ -64,10 +56,7 @@ export class AllowedAddresses {
     return this.#require(url, await this.#query(host));
   }
 
-  /**
-   * Asks name servers, not the system: its calls block a thread of the pool that files are read with, as long as the name
-   * servers of a host let them wait.
-   */
+  /** Asks name servers, not the system, whose calls block a thread of the pool for files while name servers are slow. */
   async #query(host: string): Promise<Address[]> {
     const [four, six] = await Promise.allSettled([this.#resolver.resolve4(host), this.#resolver.resolve6(host)]);
     const found = [
@@ -100,12 +89,11 @@ export class AllowedAddresses {
   }
 }
 
-/** The host of a URL, without the brackets of an IPv6 address and the dot of an absolute name. */
+/** Without the brackets of an IPv6 address and the dot of an absolute name. */
 function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
 }
 
-/** The host of a URL, if it is no name. */
 function addressOf(url: URL): Address | undefined {
   const address = hostOf(url);
   const family = isIP(address);

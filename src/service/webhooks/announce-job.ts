@@ -11,10 +11,9 @@ import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
 /** Datasets that are read at once. */
 const AT_ONCE = 4;
 
-/** The specification of Standard Webhooks recommends payloads under 20 kB. */
+/** Standard Webhooks recommends payloads under 20 kB. */
 const MAX_PAYLOAD_BYTES = 20_000;
 
-/** Of a FAILED dataset. */
 const MAX_PROBLEMS = 10;
 
 export type AnnounceDependencies = Pick<ServiceDependencies, 'catalog' | 'now' | 'newId' | 'rules'>;
@@ -22,13 +21,13 @@ export type AnnounceDependencies = Pick<ServiceDependencies, 'catalog' | 'now' |
 export interface AnnounceOptions {
   readonly database: Database;
   readonly datasets: Pick<DatasetService, 'view'>;
-  /** The dataset as answers of the API have it; `problems` is the most that it lists. */
+  /** The dataset as the API has it, with at most so many problems. */
   readonly toWire: (view: DatasetView, problems: number) => object;
 }
 
 /**
- * Records an event if a dataset has become READY or FAILED, or READY with other files, and has not changed for the caption
- * grace. The transaction that changes a dataset enqueues this job; the key is the id of the dataset.
+ * Records an event if a dataset, whose id is the key, has become READY or FAILED, or READY with other files, and has not changed
+ * for the caption grace.
  */
 export function announceJob(
   { catalog, now, newId, rules }: AnnounceDependencies,
@@ -61,7 +60,7 @@ export function announceJob(
   return { kind: 'announce', atOnce: AT_ONCE, run: ({ accountId, key: id }) => run({ accountId, id }) };
 }
 
-/** The body of `dataset.ready` and `dataset.failed`: the dataset as the API has it, with its revision and digest. */
+/** The dataset as the API has it, with its revision and digest. */
 function readyOrFailedPayload(
   view: DatasetView,
   { at, toWire }: { at: Micros; toWire: (view: DatasetView, problems: number) => object },
@@ -78,7 +77,7 @@ function readyOrFailedPayload(
   return withProblems(0);
 }
 
-/** The id of a delivery, which is the `webhook-id` of its requests. */
+/** The `webhook-id` of the requests. */
 export function messageId(newId: () => string): string {
   return `msg_${newId()}`;
 }

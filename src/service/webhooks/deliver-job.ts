@@ -6,13 +6,12 @@ import type { JobHandler } from '../jobs/job-runner.js';
 import type { AllowedAddresses } from './allowed-addresses.js';
 import { post, type Posted } from './post.js';
 
-/** Requests that a process has in flight at once. */
 const AT_ONCE = 32;
 
-/** The pauses after failed attempts, in seconds: 5 s to 10 h, in total about 28 hours. After the last one none follows. */
+/** From 5 s to 10 h, in total about 28 hours. */
 const PAUSES_SECONDS = [5, 60, 300, 1800, 7200, 18_000, 36_000, 36_000];
 
-/** A pause is longer or shorter by up to this part, so that receivers which failed together are not tried together. */
+/** Varies pauses, so that receivers which failed together are not tried together. */
 const JITTER = 0.2;
 
 const GONE = 410;
@@ -26,14 +25,11 @@ export interface DeliverOptions {
   /** The time that receivers compare with theirs. */
   readonly machineTime: () => Micros;
   readonly onAttempt: (outcome: 'delivered' | 'retried' | 'failed') => void;
-  /** A receiver has answered that it is gone. */
+  /** The receiver is gone. */
   readonly onDisabled: (webhook: Webhook) => void;
 }
 
-/**
- * Sends the delivery of a webhook that is due first. There is one job for each webhook, so that its requests are sent one at a
- * time; the key is the id of the webhook. A failed attempt is no failure of the job, which is due again at the next one.
- */
+/** Sends the first due delivery of a webhook, whose id is the key, one at a time. A failed attempt is no failure of the job. */
 export function deliverJob(options: DeliverOptions): JobHandler {
   const { webhooks, deliveries, now } = options;
   return {
@@ -54,7 +50,7 @@ export function deliverJob(options: DeliverOptions): JobHandler {
 
 async function attempt(webhook: Webhook, delivery: Delivery, options: DeliverOptions, signal: AbortSignal) {
   const { webhooks, deliveries, allowed, now, userAgent, machineTime, onAttempt, onDisabled } = options;
-  // `now` is ahead of it for hours after the machine's clock was set back, and receivers reject it.
+  // After the machine's clock was set back, `now` is ahead of it for hours, and receivers reject it.
   const timestamp = Math.floor(machineTime() / 1_000_000);
   const headers = {
     'content-type': 'application/json',
@@ -85,21 +81,18 @@ function errorOf(status: number): string | null {
   return `The receiver answered ${status}.`;
 }
 
-/*
- * The signature scheme of Standard Webhooks, for which there are libraries in many languages:
- * https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
- */
+/* The signature scheme: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md */
 
 const PREFIX = 'whsec_';
 
-/** The specification asks for 24 to 64 bytes. */
+/** The specification says 24 to 64. */
 const KEY_BYTES = 32;
 
 export function newWebhookSecret(): string {
   return `${PREFIX}${randomBytes(KEY_BYTES).toString('base64')}`;
 }
 
-/** The headers that identify and sign a delivery. @param timestamp in seconds since 1970 */
+/** @param timestamp in seconds since 1970 */
 export function signedHeaders(
   { id, payload }: { readonly id: string; readonly payload: string },
   { secret, timestamp }: { secret: string; timestamp: number },

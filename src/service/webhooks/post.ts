@@ -4,13 +4,13 @@ import type { LookupFunction } from 'node:net';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import { type Address, type AllowedAddresses, AddressNotAllowed } from './allowed-addresses.js';
 
-/** From the question to the name server to the status of the answer, and to the end of what is read of its body. */
+/** For the name server, the answer, and the part of its body that is read. */
 const POST_TIMEOUT_MS = 15_000;
 
-/** Answers such as 100 and 103 before the final one. Each costs little to send, and blocks the event loop to parse. */
+/** Answers such as 100 and 103 cost little to send, and block the event loop to parse. */
 const MAX_INTERIM_ANSWERS = 20;
 
-/** Of an answer's body, so that a receiver that sends one sees its end. Nothing is done with it. */
+/** What is read of a body, so that a receiver sees its end. */
 const MAX_BODY_BYTES = 16 * 1024;
 
 export interface PostOptions {
@@ -21,15 +21,10 @@ export interface PostOptions {
   readonly signal: AbortSignal;
 }
 
-/** The HTTP status of the answer, or why there is none, for a person. */
+/** The HTTP status, or why there is none, for a person. */
 export type Posted = { readonly status: number } | { readonly failure: string };
 
-/**
- * Sends a POST over a new connection to an allowed address. The connection is made to the address that was checked, without
- * another resolution of the name. Redirects are not followed.
- *
- * @throws the reason of `signal`
- */
+/** Sends a POST to the address that was checked, without another resolution. Redirects are not followed. @throws the signal's reason */
 export async function post(url: URL, options: PostOptions): Promise<Posted> {
   const { allowed, timeoutMs = POST_TIMEOUT_MS, signal } = options;
   return withTimeout(timeoutMs, async (timeout) => {
@@ -51,7 +46,7 @@ function statusOf(url: URL, addresses: readonly Address[], { headers, body, sign
   return new Promise((resolve, reject) => {
     const sent: ClientRequest = send(url, {
       method: 'POST',
-      // Another connection each time: one that is kept alive would have been checked for an earlier attempt.
+      // A connection that is kept alive would have been checked for an earlier attempt.
       agent: false,
       lookup: lookupIn(addresses),
       headers: { ...headers, 'content-length': Buffer.byteLength(body) },
@@ -67,7 +62,7 @@ function statusOf(url: URL, addresses: readonly Address[], { headers, body, sign
       resolve(response.statusCode ?? 0);
     });
     sent.on('response', (response) => {
-      // The status decides, also if the body fails or does not end in time.
+      // The status decides, also if the body fails.
       const answered = () => resolve(response.statusCode ?? 0);
       sent.off('error', reject).on('error', answered);
       return discard(response).then(answered);
@@ -78,7 +73,6 @@ function statusOf(url: URL, addresses: readonly Address[], { headers, body, sign
 
 class TooManyInterimAnswers extends Error {}
 
-/** Answers with the addresses that were checked. */
 function lookupIn(addresses: readonly Address[]): LookupFunction {
   return (_host, { all }, callback) => {
     const [first] = addresses;
@@ -96,13 +90,13 @@ async function discard(response: IncomingMessage): Promise<void> {
       if (bytes > MAX_BODY_BYTES) break;
     }
   } catch {
-    // Nothing is done with it.
+    // The body is not used.
   } finally {
     response.destroy();
   }
 }
 
-/** Rejects with the signal's reason when it fires, also if the work then never ends. */
+/** Rejects when the signal fires, also if the work never ends. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -135,11 +129,11 @@ const REASONS: Record<string, string> = {
     'The certificate of the receiver is for another name. Use a URL with a name that the certificate has.',
 };
 
-/** Not the message itself: that of a refused connection has the address, which may be of a private network. */
+/** Not the error's own message, which may have an address of a private network. */
 function failureOf(error: unknown): string {
   if (error instanceof AddressNotAllowed) return error.message;
   if (error instanceof TooManyInterimAnswers) return 'The receiver sent only interim answers, such as 100 Continue.';
-  // With several addresses, the error of the last one stands for all.
+  // The error of the last address stands for all.
   const cause = error instanceof AggregateError ? error.errors.at(-1) : error;
   const code = String((cause as { code?: unknown } | undefined)?.code ?? '');
   if (code.startsWith('HPE_')) return 'The answer is not valid HTTP.';
@@ -147,7 +141,7 @@ function failureOf(error: unknown): string {
   return REASONS[code] ?? `The request failed${code === '' ? '' : ` (${code})`}.`;
 }
 
-/** OpenSSL names an alert that the receiver sent by its number (RFC 8446, section 6); Node has one code for most failures. */
+/** OpenSSL gives the number of an alert from the receiver (RFC 8446, section 6); Node has one code for most failures. */
 function tlsFailureOf(message: string): string {
   const [, alert] = /SSL alert number (\d+)/.exec(message) ?? [];
   if (alert === undefined) {

@@ -11,13 +11,13 @@ import { deliverJob, type DeliverOptions, newWebhookSecret } from './deliver-job
 
 const MAX_WEBHOOKS = 10;
 
-/** Of one question to one name server; the whole attempt has a limit of its own. */
+/** For one question to one name server. */
 const DNS_TIMEOUT_MS = 3000;
 
 export interface WebhookOptions
   extends AnnounceOptions,
     Pick<DeliverOptions, 'userAgent' | 'machineTime' | 'onAttempt' | 'onDisabled'> {
-  /** Hosts and networks to which webhooks may be sent, besides public addresses. */
+  /** Hosts and networks besides public addresses. */
   readonly allow: readonly string[];
 }
 
@@ -27,9 +27,8 @@ interface WebhookChange {
   readonly isEnabled?: boolean | undefined;
 }
 
-/** Makes and changes the webhooks of an account, and shows and repeats their deliveries. */
 export class WebhookService {
-  /** What sends them. */
+  /** The jobs that announce and send. */
   readonly handlers: readonly JobHandler[];
   readonly #dependencies: Pick<ServiceDependencies, 'jobs' | 'now' | 'newId'>;
   readonly #webhooks: Webhooks;
@@ -79,13 +78,13 @@ export class WebhookService {
     if (!(await this.#webhooks.remove(key))) throw webhookNotFound(key.id);
   }
 
-  /** The last deliveries, newest first. @throws ServiceError `webhook_not_found` */
+  /** Newest first. @throws ServiceError `webhook_not_found` */
   async deliveries(key: WebhookKey): Promise<Delivery[]> {
     await this.#find(key);
     return this.#deliveries.list(key.id);
   }
 
-  /** Sends a delivery again, under the same id. @throws ServiceError `webhook_not_found`, `delivery_not_found` */
+  /** Sends it under the same id. @throws ServiceError `webhook_not_found`, `delivery_not_found` */
   async resend(key: WebhookKey, deliveryId: string): Promise<Delivery> {
     await this.#find(key);
     const receiver = { id: key.id, account_id: key.accountId };
@@ -109,7 +108,7 @@ export class WebhookService {
     if ((await this.#webhooks.find(key)) === undefined) throw webhookNotFound(key.id);
   }
 
-  /** Looks for due deliveries after a change. @param changed `undefined` if there is no such webhook */
+  /** @param changed `undefined` if there is no such webhook */
   #sendingSoon<T>(key: WebhookKey, changed: T | undefined): T {
     if (changed === undefined) throw webhookNotFound(key.id);
     this.#dependencies.jobs.wake();
@@ -138,7 +137,7 @@ export class WebhookService {
   }
 }
 
-/** Each once. */
+/** Removes duplicates. */
 function inOrder(events: readonly WebhookEvent[]): WebhookEvent[] {
   return WEBHOOK_EVENTS.filter((event) => events.includes(event));
 }
@@ -147,7 +146,7 @@ function invalidUrl(rule: string, message = `The url ${rule}.`): ServiceError {
   return new ServiceError('invalid_field', message, { detail: [{ path: 'url', message: rule }] });
 }
 
-/** The same message for a webhook that never existed, was deleted, or belongs to another account. */
+/** Also for a webhook that was deleted, or belongs to another account. */
 function webhookNotFound(id: string): ServiceError {
   return new ServiceError('webhook_not_found', `Webhook ${id} does not exist.`);
 }

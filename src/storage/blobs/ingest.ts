@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import type { BlobReader, ByteLimit, FetchOptions, MeasuredBlob } from './blobs.js';
 
-/** Of the chunks that arrive during a write; when there are more, no further one is read. */
+/** No further chunk is read while more bytes than this wait for a write. */
 const WRITE_BYTES = 512 * 1024;
 
 /** Counts and hashes the bytes of a stream. */
@@ -24,7 +24,7 @@ export class Meter {
     this.#hash.update(chunk);
   }
 
-  /** Size and SHA-256 of all bytes, lower-case hexadecimal. Call it once, at the end. */
+  /** The size and the SHA-256 in lower-case hexadecimal. Call it once, at the end. */
   facts(): { sizeBytes: number; sha256: string } {
     return { sizeBytes: this.bytes, sha256: this.#hash.digest('hex') };
   }
@@ -35,11 +35,7 @@ interface IngestOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * Calls `use` with each chunk of a stream. The stream is destroyed when this rejects.
- *
- * @throws the signal's reason; ServiceError `too_large`; errors of the stream and of `use`
- */
+/** Calls `use` with each chunk of a stream, which is destroyed when this rejects. @throws the signal's reason; ServiceError `too_large` */
 async function forEachChunk(
   body: Readable,
   { meter, signal }: IngestOptions,
@@ -61,32 +57,20 @@ async function forEachChunk(
   }
 }
 
-/** Reads a whole blob and keeps nothing of it; `undefined` if there is none. @throws as `BlobStore.fetch` */
+/** Reads a whole blob and keeps none of it; `undefined` if there is none. @throws as `BlobStore.fetch` */
 export async function measureBlob(
   blobs: Pick<BlobReader, 'read'>,
   key: string,
   options: FetchOptions,
 ): Promise<Omit<MeasuredBlob, 'content'> | undefined> {
   const body = await blobs.read(key, options);
-  return body && { ...(await measure(body, options)), discard: async () => {} };
+  if (body === undefined) return undefined;
+  const meter = new Meter(options.limit);
+  await forEachChunk(body, { meter, signal: options.signal }, () => undefined);
+  return { ...meter.facts(), discard: async () => {} };
 }
 
-/** Reads a stream to its end. @throws the signal's reason; ServiceError `too_large` */
-async function measure(
-  body: Readable,
-  { limit, signal }: { limit: ByteLimit; signal: AbortSignal },
-): Promise<{ sizeBytes: number; sha256: string }> {
-  const meter = new Meter(limit);
-  await forEachChunk(body, { meter, signal }, () => undefined);
-  return meter.facts();
-}
-
-/**
- * Writes a stream to a file, which the caller closes. What arrives during a write is written together.
- *
- * @param options.onProgress is called with the number of bytes received so far
- * @throws the signal's reason; ServiceError `too_large`; errors of the stream and of the disk
- */
+/** Writes a stream to a file, and all that arrives during a write together. The caller closes the file. @throws as `forEachChunk` */
 export async function writeStream(
   body: Readable,
   handle: FileHandle,
@@ -117,7 +101,7 @@ export async function writeStream(
     });
     await writing;
   } finally {
-    // The file is not closed during a write.
+    // The file must not be closed during a write.
     await writing?.catch(() => {});
   }
 }
@@ -132,12 +116,11 @@ async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise
   }
 }
 
-/** The answer to a client after a concurrent request has stored the upload. */
 export function alreadyExists(): ServiceError {
   return new ServiceError('upload_finalized', 'This upload has already been completed by another request.');
 }
 
-/** The answer to a client for an error of the disk or of a request body; other errors are returned unchanged. */
+/** The answer for an error of the disk or of a request body; other errors are returned unchanged. */
 export function ingestError(error: unknown): unknown {
   if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return new ServiceError('no_space', 'The server has no space left to store this file. Free some and try again.', {

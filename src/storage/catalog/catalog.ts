@@ -43,26 +43,25 @@ import { Trash } from './trash.js';
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
   readonly blobGrace: Micros;
-  /** An event of webhooks is recorded so long after the last change of a dataset; none by default. */
+  /** An event of webhooks is recorded so long after a dataset's last change; 0 by default. */
   readonly captionGrace?: Micros | undefined;
-  /** None by default. */
   readonly accountLimits?: AccountLimits | undefined;
   readonly changeFeed?: ChangeFeed;
   readonly notifyInstances?: NotifyInstances;
 }
 
-/** Reads of all files of a dataset that are in flight. */
+/** Concurrent reads of all files of a dataset. */
 const READS_AT_ONCE = 2;
 
-/** Those that wait longer are answered with 503: where the database is slow, a poll must not wait for all reads before it. */
+/** The limit of the wait for such a read, which is then answered with 503. */
 const MAX_WAIT_MS = 10_000;
 
 /**
- * Datasets and files in the database. A change to a file also updates the counts of its dataset, and adds blobs without a
- * file to the trash. One transaction does all of this, so that a crash leaves neither a wrong count nor an untracked blob.
+ * Datasets and files in the database. One transaction changes a file, the counts of its dataset and the trash, so that a crash
+ * leaves neither a wrong count nor an untracked blob.
  */
 export class Catalog {
-  /** The changes to datasets, by this and other processes; the deletion of a dataset is a change too. */
+  /** Changes to datasets, and their deletions, by this and other processes. */
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
@@ -86,12 +85,11 @@ export class Catalog {
     this.links = new Links(db, this.#changeOptions);
   }
 
-  /** See `addDataset`. */
   createDataset(dataset: NewDataset): Promise<Dataset> {
     return addDataset(this.#db, dataset, this.#changeOptions);
   }
 
-  /** A dataset with its links. One that has some may take a read of all its files and theirs after a change: see `record`. */
+  /** A dataset with its links. After a change, one with links takes a read of all its files and theirs. */
   async dataset(key: DatasetKeyOfAccount): Promise<Dataset | undefined> {
     return (await this.#linkedDatasets.withLinks(await this.#rowOf(key).execute()))[0];
   }
@@ -101,13 +99,12 @@ export class Catalog {
     return this.#linkedDatasets.withLinks(await datasetsBy(this.#db.query, filter).execute());
   }
 
-  /** A dataset without what its links decide, for callers that don't need its status. */
+  /** A dataset without what its links decide, for callers that need no status. */
   async record(key: DatasetKeyOfAccount): Promise<DatasetRecord | undefined> {
     const row = await this.#rowOf(key).executeTakeFirst();
     return row && datasetRecordOf(row);
   }
 
-  /** The datasets that match a filter, newest first, without what their links decide. */
   async records(filter: DatasetFilter): Promise<DatasetRecord[]> {
     return (await datasetsBy(this.#db.query, filter).execute()).map(datasetRecordOf);
   }
@@ -116,16 +113,11 @@ export class Catalog {
     return this.#db.query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
   }
 
-  /** A dataset with its files and its links. */
   contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
     return this.readMany(key.accountId, () => this.#linkedDatasets.contents(key));
   }
 
-  /**
-   * Runs a read of all files of a dataset, whose rows take some megabytes: few at a time, fairly by account.
-   *
-   * @throws ServiceError `unavailable` if it has waited for 10 seconds; what `read` throws
-   */
+  /** Limits reads of all files of a dataset, which take megabytes. @throws ServiceError `unavailable` after 10 seconds; as `read` */
   async readMany<T>(accountId: string, read: () => Promise<T>): Promise<T> {
     const release = await withTimeout(MAX_WAIT_MS, (signal) => this.#reads.acquire(accountId, { signal })).catch(
       (cause) => {
@@ -145,30 +137,28 @@ export class Catalog {
     return (await this.storedFiles({ datasetId, filenames: [filename] }))[0];
   }
 
-  /** A page of stored files, ordered by name as the database sorts text: SQLite by bytes, Postgres by its collation. */
+  /** A page of stored files in the order of the database: SQLite sorts names by bytes, Postgres by its collation. */
   async storedFilesAfter(page: FilePage): Promise<StoredFile[]> {
     return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
   }
 
-  /** The stored files that have one of these names, unordered. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
     const rows = await rowsOf(storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)]));
     return rows.map((row) => fileOf(row) as StoredFile);
   }
 
-  /** A file in any state, by the id in links and blob keys. */
+  /** A file in any state. */
   async file(id: string): Promise<DatasetFile | undefined> {
     const row = await this.#db.query.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
     return row && fileOf(row);
   }
 
-  /** Pending uploads whose lease expired at or before `until`. */
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
     const leased = this.#db.query.selectFrom('file').selectAll().where('lease_until', '<=', until);
     return (await leased.where('state', '=', IS_PENDING).execute()).map((row) => fileOf(row) as PendingFile);
   }
 
-  /** Ends reservations by links that expired before their bytes arrived: they count no longer. */
+  /** Stops counting uploads whose links expired before their bytes arrived. */
   async endReservations(now: Micros): Promise<void> {
     const names = new Map<string, string[]>();
     for (const { dataset_id: id, filename } of await expiredReservations(this.#db.query, now).execute()) {
@@ -180,7 +170,7 @@ export class Catalog {
     }
   }
 
-  /** When the last pending presigned upload of a dataset was reserved that expires after this moment; `null` without any. */
+  /** When the last pending presigned upload that is still valid was reserved; `null` without any. */
   async lastPresigned(uploads: { datasetId: string; expiresAfter: Micros }): Promise<Micros | null> {
     const { datasetId, expiresAfter } = uploads;
     const latest = this.#db.query
@@ -194,39 +184,33 @@ export class Catalog {
     return row?.latest ?? null;
   }
 
-  /** See `changeFiles`. */
   change(change: FileChange, transition: Transition): Promise<ChangedDataset | undefined> {
     return changeFiles(this.#db, change, transition, this.#changeOptions);
   }
 
-  /** See `addReservation`. */
   reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
     return addReservation(this.#db, reservation, this.#changeOptions);
   }
 
-  /** See `changeDataset`. */
   changeDataset(key: ChangedDatasetKey, changes: DatasetChanges, now: Micros): Promise<boolean> {
     return changeDataset(this.#db, key, { ...changes, now }, this.#changeOptions);
   }
 
-  /** See `eraseDataset`. */
   deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
     return eraseDataset(this.#db, key, now, this.#changeOptions);
   }
 
-  /** See `restoreRevision`. */
   restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
     return restoreRevision(this.#db, revision, this.#changeOptions);
   }
 
-  /** See `undoRevision`. */
   undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
     return undoRevision(this.#db, revision, this.#changeOptions);
   }
 
-  /** Rejects if the database does not answer, or only to reads. */
+  /** Rejects if the database does not answer, or is read-only. */
   async ping(): Promise<void> {
-    // There is no such setting. A read-only server rejects the statement all the same.
+    // No setting has this name, but a read-only server rejects the statement.
     await this.#db.query.deleteFrom('setting').where('name', '=', '').execute();
   }
 }

@@ -9,13 +9,12 @@ import { type Schema, TABLES } from '../database/schema.js';
 import { syncFolder } from '../sync-folder.js';
 import { inSnapshot, insertAll, type RunStatement, rowChunksOf } from './statements.js';
 
-/** Large enough for few round trips, small enough for bounded memory. */
+/** Few round trips, bounded memory. */
 const ROWS_PER_PAGE = 2000;
 
-/** The states of files that have a blob. */
 const WITH_BLOB = ['received', 'stored'];
 
-/** The blob of a received or stored file, or of a past one. */
+/** The blob of a received, stored or past file. */
 export interface ReferencedBlob {
   readonly fileId: string;
   readonly key: string;
@@ -26,16 +25,16 @@ export interface ReferencedBlob {
   /** Lower-case hexadecimal. */
   readonly sha256: string;
   readonly version: string | null;
-  /** Whether the catalog has recorded already that the bytes are lost. */
+  /** Whether the catalog knows already that the bytes are lost. */
   readonly isKnownLost: boolean;
-  /** Whether the file is still to be checked, which also finds that its bytes are lost. */
+  /** Whether the file waits for its check, which also finds lost bytes. */
   readonly isReceived: boolean;
 }
 
-/** The store lacks a blob that the catalog references: it is lost, or the catalog has changed since the copy. */
+/** The store lacks a blob: it is lost, or the catalog has changed since the copy. */
 export class BlobMissing extends Error {}
 
-/** Yields the blobs that a catalog references, each once, those of one dataset after those of another. */
+/** Yields each blob that a catalog references once, one dataset after another. */
 export async function* referencedBlobs(
   query: Query,
   run: RunStatement = async (statement) => (await query.executeQuery(statement.compile())).rows,
@@ -48,7 +47,7 @@ export async function* referencedBlobs(
       .select([...columns, 'state'])
       .where('state', 'in', WITH_BLOB);
     const ofDataset = files.where('dataset_id', '=', dataset.id).unionAll(past.where('dataset_id', '=', dataset.id));
-    // A file that was restored is in both.
+    // A restored file is in both.
     const byId = new Map((await run(ofDataset)).map((row) => [row.id, blobOf(row, dataset)]));
     yield* rowChunksOf([...byId.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
   }
@@ -65,7 +64,7 @@ function blobOf(row: BlobRow, dataset: { readonly id: string; readonly name: str
   return { ...names, sizeBytes, sha256, version, isKnownLost, isReceived: row.state === 'received' };
 }
 
-/** The number of blobs of received, stored and past files, and of their bytes. Counting all of them may take long. */
+/** The count and size of all blobs, which may take long to read. */
 export async function storedTotals(db: Database): Promise<{ files: number; bytes: number }> {
   const file = db.query.selectFrom('file').select(['id', 'size_bytes']).where('state', 'in', WITH_BLOB);
   const select = db.query
@@ -84,18 +83,17 @@ export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
   return true;
 }
 
-/** The key that signs the links of an installation, and identifies it; `undefined` if it has never been served. */
+/** The key that signs the links of an installation and identifies it; `undefined` if it was never served. */
 export async function linkKeyOf({ query }: Database): Promise<string | undefined> {
   const row = await query.selectFrom('setting').select('value').where('name', '=', 'link-key').executeTakeFirst();
   return row?.value;
 }
 
 /**
- * Copies one snapshot of all rows into an empty catalog, unless both are the same, and records the versions of the blobs, in
- * one transaction.
+ * Copies one snapshot of all rows into an empty catalog, unless both are the same, and records the versions of the blobs.
  *
  * @param options.find finds blobs in the store of the target; without it, the store stays the same
- * @throws BlobMissing if the store lacks a blob; the signal's reason
+ * @throws BlobMissing; the signal's reason
  */
 export async function copyCatalog(
   from: Database,
@@ -127,7 +125,7 @@ async function copyRows(
   }
 }
 
-/** Reads all rows of a table in pages, ordered by its primary key: the first column, unless it has several. */
+/** Reads all rows of a table in pages, ordered by primary key. */
 async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): AsyncGenerator<object[]> {
   const { key } = TABLES[table];
   const refs = sql.join(key.map((name) => sql.ref(name)));
@@ -147,7 +145,7 @@ async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): A
   }
 }
 
-/** The statements that record the versions of blobs in a store. @throws BlobMissing */
+/** @throws BlobMissing */
 async function newVersions(
   query: Query,
   blobs: readonly ReferencedBlob[],
@@ -167,15 +165,15 @@ async function newVersions(
   });
 }
 
-/** The suffixes of the files that SQLite keeps beside a database (https://sqlite.org/tempfiles.html). */
+/** The suffixes of SQLite's files beside a database (https://sqlite.org/tempfiles.html). */
 const SUFFIXES = ['-wal', '-shm', '-journal'];
 
-/** Removes a SQLite catalog that no process has open, if there is one. */
+/** Removes a SQLite catalog that no process has open. */
 export async function removeCatalog(path: string): Promise<void> {
   for (const suffix of ['', ...SUFFIXES]) await rm(`${path}${suffix}`, { force: true });
 }
 
-/** Copies one snapshot of a SQLite catalog into a new file, even while a server writes (https://sqlite.org/lang_vacuum.html). */
+/** Copies a snapshot into a new file, even while a server writes (https://sqlite.org/lang_vacuum.html). */
 export async function snapshotCatalog(from: string, to: string): Promise<void> {
   const catalog = new DatabaseSync(from, { readOnly: true });
   try {
@@ -188,7 +186,7 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
   await chmod(to, 0o600);
 }
 
-/** Renames a catalog, also over an earlier one, atomically and durably. */
+/** Renames a catalog, perhaps over an earlier one, atomically and durably. */
 export async function replaceCatalog(next: string, catalog: string): Promise<void> {
   const handle = await open(next);
   await handle.sync().finally(() => handle.close());

@@ -15,10 +15,10 @@ import { LINKED, unlinkedDatasetOf } from './rows.js';
 import { withDataset } from './statements.js';
 import { trashSelected } from './trash.js';
 
-/** A dataset id and the account that it must belong to. */
+/** A dataset and the account that it must belong to. */
 export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
 
-/** A dataset that a request changes, and the datasets that errors may name; all of the account if it is null or missing. */
+/** A dataset to change, and the datasets that errors may name: by default all of the account. */
 export type ChangedDatasetKey = DatasetKeyOfAccount & { readonly boundIds?: readonly string[] | null };
 
 export type NewDataset = Pick<Dataset, 'id' | 'accountId' | 'name' | 'createdAt'> & { readonly role?: Role };
@@ -53,18 +53,13 @@ function nameTaken(name: string, cause: unknown): ServiceError {
   return new ServiceError('name_taken', message, { cause });
 }
 
-/** What a change of a dataset makes of it; what is missing stays. */
+/** What is missing stays. */
 export interface DatasetChanges {
   readonly name?: string | undefined;
   readonly role?: Role | undefined;
 }
 
-/**
- * Changes the name and the role of a dataset.
- *
- * @returns false if the account has no such dataset
- * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
- */
+/** @returns false if the account has no such dataset @throws ServiceError `name_taken`, `dataset_linked` */
 export async function changeDataset(
   db: Database,
   key: ChangedDatasetKey,
@@ -107,7 +102,6 @@ export async function changeDataset(
   return isChanged !== undefined;
 }
 
-/** @param boundIds the datasets that the error may name */
 async function errorOfLinked(
   query: Query,
   send: Transaction['send'],
@@ -133,7 +127,7 @@ export async function eraseDataset(
 ): Promise<boolean> {
   const { query } = db;
   const changed = await db.transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
-    // The row locks come first: they wait for a change in flight, so that files of that change are counted too.
+    // The row locks wait for a change in flight, so that its files are counted too.
     const locked = await lockLinks(db, send, key);
     if (locked === undefined) return undefined;
     const { row, linked } = locked;
@@ -156,7 +150,7 @@ export async function eraseDataset(
   return changed !== undefined;
 }
 
-/** A pending upload may have a blob, a rejected one has none. The rows of files, revisions and links go with their dataset. */
+/** A pending upload may have a blob, a rejected one has none. Other rows go with their dataset. */
 function erasure(query: Query, id: string, deleteAfter: Micros): Compilable<unknown>[] {
   const files = query.selectFrom('file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
   const past = query.selectFrom('past_file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
@@ -167,7 +161,7 @@ function erasure(query: Query, id: string, deleteAfter: Micros): Compilable<unkn
   ];
 }
 
-/** Erases the datasets that a version before 0.1.0 deleted: they belonged to this account until their files were gone. */
+/** Erases the datasets that a version before 0.1.0 deleted: this account owned them until their files were gone. */
 export async function eraseLeftovers({ query, transact }: Database): Promise<void> {
   for (const { id } of await query.selectFrom('dataset').select('id').where('account_id', '=', 'deleted').execute()) {
     await transact({ isDurable: true, hasDeadline: false }, ({ commit }) => commit(erasure(query, id, 0)));

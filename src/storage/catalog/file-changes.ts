@@ -51,69 +51,62 @@ import {
 import { trashBlobs } from './trash.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 
-/** The store is searched for presigned uploads this long after their links were made: a client needs a while to use them. */
+/** The store is searched for presigned uploads this long after their links were made. */
 const FIRST_SEARCH_AFTER: Micros = 2 * MICROS_PER_SECOND;
 
-/** A change to the files of one dataset that share a stem with one of `filenames`. */
+/** A change to the files of a dataset that share a stem with one of `filenames`. */
 export interface FileChange {
   readonly datasetId: string;
   readonly filenames: readonly string[];
   readonly now: Micros;
-  /** True if the change updates the dataset's last activity; the renewal of a lease does not. */
+  /** Whether the change is activity in the dataset, unlike the renewal of a lease. */
   readonly isActivity: boolean;
-  /** As in `Database.transact`; true by default. */
+  /** True by default. */
   readonly isDurable?: boolean;
-  /** False if the caller has discarded the bytes of the leased uploads that the change removes; true by default. */
+  /** False if the caller has discarded the bytes of removed leased uploads; true by default. */
   readonly mayHaveBlobs?: boolean;
-  /** Who changes stored files; without it, the author of the upload that the change finalizes. */
+  /** By default the author of the upload that the change finalizes. */
   readonly author?: Author;
-  /** True if the change is to all files of the dataset, besides those of `filenames`. */
+  /** Whether the change is to all files of the dataset. */
   readonly isWholeDataset?: boolean;
   readonly restore?: Restore;
-  /** The role in which a file that the change stores was inspected. If it is no longer that of the dataset, a recheck follows. */
+  /** The role in which a file was inspected. A recheck follows if the dataset has another role. */
   readonly inspectedAs?: Role;
 }
 
-/** A dataset after a change. */
 export interface ChangedDataset extends DatasetRecord {
-  /** False if the transition left every file as it was: nothing was written then. */
+  /** False if nothing was written. */
   readonly hasChanged: boolean;
-  /** The revision to which the change belongs; `undefined` if it left the set of stored files as it was. */
+  /** The revision that has the change; `undefined` if the stored files stayed the same. */
   readonly recordedIn: number | undefined;
 }
 
-/** The change stores past files again. */
+/** Stores past files again. */
 export interface Restore {
   /** The revision that is restored or undone. */
   readonly restoredFrom: number;
-  /**
-   * Reads, under the lock of the dataset, what the transition stores: then it is still kept, and known if it is damaged.
-   *
-   * @returns the names of these files; `undefined` cancels the change
-   */
+  /** Reads, under the lock of the dataset, what to store, so that it can't be deleted meanwhile. `undefined` cancels the change. */
   readonly read: (send: Transaction['send']) => Promise<readonly string[] | undefined>;
 }
 
-/** Computes the files of a stem after a change; `undefined` cancels the whole change. */
+/** Computes the files of a stem after a change; `undefined` cancels the change. */
 export type Transition = (group: StemGroup, stem: string) => StemGroup | undefined;
 
 export interface ChangeOptions {
   readonly blobGrace: Micros;
-  /** The job `announce` of a changed dataset is due so long after the change. */
+  /** The job `announce` is due so long after a change. */
   readonly captionGrace: Micros;
   readonly limits: AccountLimits;
-  /** Announces a change to this process after it is committed. */
   readonly changes: ChangeFeed;
-  /** Makes the statements that notify other processes of the change when it is committed. */
+  /** Makes the statements that notify other processes at the commit. */
   readonly notification: NotifyInstances;
 }
 
 /**
- * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: the first locks and
- * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
+ * Applies a transition to the files of the stems of `filenames`, in a transaction of two round trips: one locks and reads,
+ * one writes. The lock on the row makes changes to one dataset run sequentially.
  *
- * @returns the dataset after the change; `undefined`, and no change, if it does not exist, the transition returns
- * `undefined` for one of the stems, or the revision that a restore needs is gone
+ * @returns the dataset after the change; `undefined` if it does not exist or the change was cancelled
  * @throws ServiceError `quota_exceeded`
  */
 export async function changeFiles(
@@ -136,7 +129,7 @@ export async function changeFiles(
       return { ...dataset, recordedIn: undefined, hasChanged: false };
     }
     const { counts, added } = files;
-    // Restored files were within the limit once.
+    // Restored files were within the limit before.
     if (restore === undefined) await requireRoom(query, send, { datasetId, files, limits });
     const accountId = row.account_id;
     const lastActivity = isActivity ? now : row.updated_at;
@@ -165,14 +158,14 @@ export async function changeFiles(
   return dataset;
 }
 
-/** The files that a change concerns, and the row of their dataset, which is locked. */
+/** The files to change, and the locked row of their dataset. */
 interface FilesForChange {
   readonly row: DatasetRow;
   readonly stems: ReadonlySet<string>;
   readonly before: ReadonlyMap<string, StemGroup>;
 }
 
-/** @returns `undefined` if there is nothing to change */
+/** @returns `undefined` if the change is cancelled */
 async function readForChange(
   query: Query,
   { datasetId, restore, isWholeDataset, ...change }: FileChange,
@@ -192,21 +185,20 @@ async function readForChange(
   return { row, before, stems: new Set([...ownStems, ...before.keys()]) };
 }
 
-/** What a transition makes of the files that a change concerns. */
+/** The result of a transition. */
 interface ChangedFiles {
   readonly before: readonly DatasetFile[];
   readonly after: readonly DatasetFile[];
-  /** The files before the change, by id. */
+  /** By id, before the change. */
   readonly known: ReadonlyMap<string, DatasetFile>;
   readonly removed: readonly DatasetFile[];
   readonly written: readonly DatasetFile[];
-  /** Those of the dataset after the change. */
+  /** The counts of the dataset after the change. */
   readonly counts: StemCounts;
-  /** The growth of what the account uses. */
   readonly added: { readonly files: number; readonly bytes: number };
 }
 
-/** @returns `undefined` if the transition rejects the change for one of the stems */
+/** @returns `undefined` if the transition cancels the change */
 function applyTransition(transition: Transition, { row, stems, before: groups }: FilesForChange) {
   const before: DatasetFile[] = [];
   const after: DatasetFile[] = [];
@@ -230,7 +222,7 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
   };
 }
 
-/** The statements that write changed files, their history and the trash, and what the row of the dataset then has. */
+/** The statements that write files, history and trash, and the columns of the dataset. */
 function storeFiles(
   query: Query,
   {
@@ -244,7 +236,7 @@ function storeFiles(
   const stored = storedDifference(before, after);
   const restoredFrom = restore?.restoredFrom ?? null;
   const history = historyChangeOf(row, stored, { author: author ?? authorOf(files), now, restoredFrom });
-  // Stored files that had no reservation: until now, their blobs are in the trash.
+  // The blobs of stored files without a reservation were in the trash until now.
   const unreserved = after.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id));
   const past = new Set(history.past.map(({ id }) => id));
   const states = new Map(after.map(({ id, upload }) => [id, upload.state]));
@@ -270,7 +262,7 @@ function storeFiles(
   };
 }
 
-/** @throws ServiceError `quota_exceeded` if the dataset has too many files after a change that adds some */
+/** @throws ServiceError `quota_exceeded` if a change adds files beyond the limit of the dataset */
 async function requireRoom(
   query: Query,
   send: Transaction['send'],
@@ -284,7 +276,7 @@ async function requireRoom(
   if (names + added > max) throw datasetFull({ files: names, added, max });
 }
 
-/** The jobs that a change of files makes necessary: checks of received files, and a search for presigned uploads. */
+/** Checks of received files, and a search for presigned uploads. */
 function jobsOf(
   { known, written }: ChangedFiles,
   { datasetId, accountId, now }: { datasetId: string; accountId: string; now: Micros },
@@ -299,7 +291,7 @@ function jobsOf(
   return [...checks, { kind: 'find-uploads', key: datasetId, accountId, dueAt: now + FIRST_SEARCH_AFTER }];
 }
 
-/** The author of an upload that is finalized. */
+/** The author of a finalized upload. */
 function authorOf({ known, after }: ChangedFiles): Author | undefined {
   for (const { id, upload } of after) {
     const earlier = upload.state === 'stored' ? known.get(id)?.upload : undefined;
@@ -312,17 +304,17 @@ function bytesOf(files: readonly StoredFile[]): number {
   return files.reduce((sum, { upload }) => sum + upload.sizeBytes, 0);
 }
 
-/** True if the file has a blob, or may have one now or later. */
+/** Whether the file has a blob, or may get one. */
 function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
   if (upload.state !== 'pending') return upload.state !== 'rejected';
   return mayHaveBlobs && upload.leaseUntil !== null;
 }
 
 /**
- * Adds the reservation of a direct upload, in one round trip: it does not depend on other files of that name (`reserve` of
- * `dataset/upload-transitions.ts`). It is not durable: a crash ends the upload anyway.
+ * Adds the reservation of a direct upload in one round trip, since it does not depend on other files of that name. It is not
+ * durable: a crash ends the upload anyway.
  *
- * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
+ * @returns the changed dataset; `undefined` if the account has no such dataset
  * @throws ServiceError `quota_exceeded`; `invalid_name` if the stem has too many names
  */
 export async function addReservation(

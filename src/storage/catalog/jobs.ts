@@ -4,7 +4,6 @@ import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { rowChunksOf, statementOf } from './statements.js';
 
-/** Each kind has one handler in `service/jobs`. */
 export const JOB_KINDS = [
   'announce',
   'check-file',
@@ -23,29 +22,29 @@ export const JOB_KINDS = [
 
 export type JobKind = (typeof JOB_KINDS)[number];
 
-/** The owner of a job of the installation, such as the cleanup. */
+/** The owner of jobs of the installation, such as the cleanup. */
 export const INSTALLATION = '';
 
 export interface NewJob {
   readonly kind: JobKind;
-  /** What the job is about, such as the id of a file; unique for its kind. */
+  /** The subject of the job, such as the id of a file; unique for its kind. */
   readonly key: string;
   readonly accountId: string;
   readonly dueAt: Micros;
   readonly payload?: object;
 }
 
-/** A job that this process has claimed. */
+/** A claimed job. */
 export interface Job extends Required<Omit<NewJob, 'dueAt'>> {
-  /** Failed attempts since it last succeeded or was enqueued. */
+  /** Failed attempts since the job was enqueued or succeeded. */
   readonly failures: number;
-  /** Why the last attempt failed; `undefined` if there was none, or it succeeded. */
+  /** Why the last attempt failed. */
   readonly error: string | undefined;
   readonly lease: string;
   readonly generation: number;
 }
 
-/** The jobs of one kind and account, and when the first of them is due. */
+/** An account that has jobs of a kind, and when the first of them is due. */
 export interface JobOwner {
   readonly kind: JobKind;
   readonly accountId: string;
@@ -54,7 +53,7 @@ export interface JobOwner {
 
 const INSERT = sql`insert into job (kind, key, account_id, payload, due_at)`;
 
-/** A job that is enqueued again keeps the earlier time if it waits, and its lease if it runs. */
+/** A waiting job keeps the earlier time, and a running one its lease. */
 const ENQUEUE_AGAIN = sql`
   on conflict (kind, key) do update set
     payload = excluded.payload,
@@ -64,8 +63,8 @@ const ENQUEUE_AGAIN = sql`
     error = null`;
 
 /**
- * The statements that enqueue jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A job that waits
- * already gets the new payload. One that runs is run once more when it ends.
+ * The statements that enqueue jobs, for the transaction that makes them necessary; call `Jobs.wake` after it. A waiting job gets
+ * the new payload; a running one runs again.
  *
  * @param jobs each of another kind or key
  */
@@ -81,13 +80,12 @@ function valuesOf(jobs: readonly NewJob[]) {
   return sql`${INSERT} values ${sql.join(rows)}`;
 }
 
-/** The statement that enqueues a job for each row of a query, as `enqueue` does. */
 export function enqueueSelected(
   query: Query,
   kind: JobKind,
   rows: Expression<{ key: string; account_id: string; due_at: number }>,
 ): Compilable<never> {
-  // Without a condition, SQLite reads `on conflict` as that of a join.
+  // Without a condition, SQLite reads `on conflict` as a join's.
   const selected = sql`select ${sql.lit(kind)}, key, account_id, '{}', due_at from ${rows} as selected where true`;
   return statementOf(query, sql<never>`${INSERT} ${selected} ${ENQUEUE_AGAIN}`);
 }
@@ -95,8 +93,8 @@ export function enqueueSelected(
 export type JobCounts = Awaited<ReturnType<Jobs['counts']>>[number];
 
 /**
- * The jobs in the database. A worker claims a job by a lease: until the lease ends, `due_at` is in the future, so that no other
- * worker finds it. A worker that dies leaves a job that is due when its lease ends.
+ * The jobs in the database. A worker claims a job by setting `due_at` to the end of its lease, so the job of a worker that dies
+ * becomes due again.
  */
 export class Jobs {
   readonly #db: Database;
@@ -106,24 +104,23 @@ export class Jobs {
     this.#db = db;
   }
 
-  /** Calls the listener when jobs may have been enqueued. There is one listener: the runner of this process. */
+  /** Sets the one listener: the runner of this process. */
   onWake(listener: () => void): void {
     this.#onWake = listener;
   }
 
-  /** To be called after a transaction that has enqueued jobs. Returns at once. */
+  /** To be called after a transaction that has enqueued jobs. */
   wake(): void {
     this.#onWake();
   }
 
-  /** Enqueues jobs in a transaction of their own. */
   async add(jobs: readonly NewJob[]): Promise<void> {
     if (jobs.length === 0) return;
     await this.#db.transact({ isDurable: true }, ({ commit }) => commit(enqueue(this.#db.query, jobs)));
     this.wake();
   }
 
-  /** Enqueues those jobs that neither wait nor run. */
+  /** Enqueues jobs unless they wait or run already. */
   async ensure(jobs: readonly NewJob[]): Promise<void> {
     for (const chunk of rowChunksOf(jobs)) {
       await sql`${valuesOf(chunk)} on conflict (kind, key) do nothing`.execute(this.#db.query);
@@ -131,12 +128,12 @@ export class Jobs {
     if (jobs.length > 0) this.wake();
   }
 
-  /** Deletes the jobs of a kind that no worker has claimed since a time: those of a machine that is gone. */
+  /** Deletes jobs that no worker has claimed since a time, because their machine is gone. */
   async deleteUnclaimed(kind: JobKind, { dueBy }: { dueBy: Micros }): Promise<void> {
     await this.#db.query.deleteFrom('job').where('kind', '=', kind).where('due_at', '<=', dueBy).execute();
   }
 
-  /** The owners of jobs of these kinds. Its time does not grow with the jobs of an owner. */
+  /** The owners of jobs of these kinds, in a time that does not grow with the jobs of an owner. */
   async owners(kinds: readonly JobKind[]): Promise<JobOwner[]> {
     const seeds = sql.join(
       kinds.map((kind) => sql`select ${sql.lit(kind)} as kind`),
@@ -154,13 +151,13 @@ export class Jobs {
       from owner where account_id is not null
     `;
     const [rows] = await this.#db.read([statementOf(this.#db.query, owners)]);
-    // The jobs of an owner may end between the parts of the statement.
+    // An owner's jobs may end between the parts of the statement.
     return rows.flatMap(({ kind, account_id: accountId, due_at: dueAt }) =>
       dueAt === null ? [] : [{ kind, accountId, dueAt }],
     );
   }
 
-  /** Claims the job of an owner that is due first; `undefined` if none is due. @param lease.until when it is due again */
+  /** Claims the first due job of an owner; `undefined` if none is due. */
   async claim(
     { kind, accountId }: Omit<JobOwner, 'dueAt'>,
     { now, until, token }: { now: Micros; until: Micros; token: string },
@@ -187,12 +184,12 @@ export class Jobs {
     return row && jobOf(row);
   }
 
-  /** Renews the lease. @returns false if it was lost */
+  /** @returns false if the lease was lost */
   async renew(job: Job, until: Micros): Promise<boolean> {
     return (await this.#change(this.#held(job).set({ due_at: until }))) > 0;
   }
 
-  /** Ends a job. If it was enqueued again meanwhile, it is due at once. */
+  /** Ends a job, or makes it due if it was enqueued again meanwhile. */
   async finish(job: Job, now: Micros): Promise<void> {
     const { query } = this.#db;
     await this.#db.transact({ isDurable: false }, ({ commit }) =>
@@ -208,25 +205,24 @@ export class Jobs {
     );
   }
 
-  /** Makes a claimed job due again; at `now` if it was enqueued again meanwhile. */
+  /** Makes a claimed job due later, or at once if it was enqueued again meanwhile. */
   async postpone(job: Job, { now, dueAt }: { now: Micros; dueAt: Micros }): Promise<void> {
     const isSame = sql<boolean>`generation = ${job.generation}`;
     const next = sql<number>`case when ${isSame} then cast(${dueAt} as bigint) else cast(${now} as bigint) end`;
     await this.#change(this.#held(job).set({ lease: null, due_at: next, failures: 0, error: null }));
   }
 
-  /** Records a failed attempt. */
   async fail(job: Job, { dueAt, error }: { dueAt: Micros; error: string }): Promise<void> {
     await this.#change(this.#held(job).set({ lease: null, due_at: dueAt, failures: job.failures + 1, error }));
   }
 
-  /** Makes all claimed jobs due at `now`. Only for a process that has the database alone: all leases are of an earlier one. */
+  /** Makes all claimed jobs due. Only for a process that has the database alone: all leases belong to an earlier one. */
   async releaseAll(now: Micros): Promise<void> {
     const claimed = this.#db.query.updateTable('job').where('lease', 'is not', null);
     await this.#change(claimed.set({ lease: null, due_at: now }));
   }
 
-  /** What an operator sees of the jobs of each kind. `failed` are those whose last attempt failed, `error` says why one did. */
+  /** For the operator. `failed` counts jobs whose last attempt failed; `error` is one reason. */
   async counts() {
     const rows = await this.#db.query
       .selectFrom('job')

@@ -17,31 +17,26 @@ import { Rechecks } from './rechecks.js';
 
 export interface CatalogConfig extends Pick<CatalogOptions, 'blobGrace' | 'captionGrace' | 'accountLimits'> {
   readonly dataFolder: string;
-  /** The URL of a Postgres database; without it, the catalog is a SQLite file in the data folder. */
+  /** A Postgres URL; without it, the catalog is a SQLite file in the data folder. */
   readonly databaseUrl?: string | undefined;
 }
 
-/** The parts of an open catalog, and the clock that sets and compares all times in it. */
+/** An open catalog, with the clock for all times in it. */
 export interface OpenCatalog extends ReturnType<typeof partsOn> {
   readonly now: () => Micros;
-  /** The time of the database's machine for others, which don't know `now`: that is ahead after the clock was set back. */
+  /** The time for other machines. Unlike `now`, it does not run ahead after the clock was set back. */
   readonly machineTime: () => Micros;
-  /** The Postgres database, without its password; `undefined` for SQLite. */
+  /** A Postgres database without its password; `undefined` for SQLite. */
   readonly databaseName: string | undefined;
   readonly close: () => Promise<void>;
 }
 
 interface OpenOptions {
-  /** The clock of this process, in microseconds. */
   readonly localClock?: () => Micros;
   readonly onWarning?: (message: string) => void;
 }
 
-/**
- * Opens the catalog of an installation and creates or upgrades its tables. Several processes may have it open at once.
- *
- * @throws BackendUnusable
- */
+/** Opens the catalog of an installation and creates or upgrades its tables. @throws BackendUnusable */
 export async function openCatalog(
   { databaseUrl, dataFolder, ...catalogOptions }: CatalogConfig,
   options: OpenOptions = {},
@@ -66,7 +61,7 @@ function partsOn(database: Database, options: CatalogOptions) {
   return { catalog, accounts, rechecks, jobs, database };
 }
 
-/** @throws BackendUnusable if the folder has files of datasets but no catalog: a new one would know nothing of them */
+/** @throws BackendUnusable if the folder has files but no catalog: a new one would know nothing of them */
 async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
   const { catalog, blobs } = dataFolderPaths(dataFolder);
   if ((statSync(catalog, { throwIfNoEntry: false })?.size ?? 0) > 0 || !existsSync(blobs)) return;
@@ -79,15 +74,12 @@ async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
   );
 }
 
-/**
- * Opens the catalog in a Postgres database, which any number of processes share: they notify one another of changes, and
- * use the database's clock.
- */
+/** Opens the catalog in Postgres, whose processes notify one another of changes and use the database's clock. */
 async function openOnPostgres(
   url: string,
   { localClock, onWarning, ...catalogOptions }: Omit<CatalogConfig, 'databaseUrl' | 'dataFolder'> & OpenOptions,
 ): Promise<OpenCatalog> {
-  // Imported only here, so that a process without Postgres does not load this code.
+  // Imported here, so that a process without Postgres does not load this code.
   const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
     import('../database/postgres.js'),
     import('../database/database-clock.js'),
@@ -115,7 +107,7 @@ async function openOnPostgres(
   };
 }
 
-/** The value of a setting of the installation. The first call creates it; it never changes. */
+/** The value of a setting, which the first call creates. It never changes. */
 export async function installationSetting(query: Query, name: string, make: () => string): Promise<string> {
   await query
     .insertInto('setting')

@@ -5,22 +5,21 @@ import { enqueueSelected, type JobKind } from './jobs.js';
 import { fileOf } from './rows.js';
 import { statementOf, storedAfter } from './statements.js';
 
-/** The jobs of rechecks: one for each file, with the key `<id of the dataset>/<id of the file>`. */
+/** Each file has a job with the key `<id of the dataset>/<id of the file>`. */
 export const RECHECK_JOB = 'inspect-again' satisfies JobKind;
 
-/** The last recheck of a dataset: its stored files are read, compared with their SHA-256 and inspected again. */
+/** The last recheck of a dataset: its stored files are compared with their SHA-256 and inspected again. */
 export interface Recheck {
   readonly datasetId: string;
   readonly startedAt: Micros;
   /** Stored files at the start. */
   readonly total: number;
-  /** Files whose job has not ended. */
   readonly remaining: number;
   /** `null` while it runs. */
   readonly finishedAt: Micros | null;
 }
 
-/** The rechecks in the database. Their progress is the count of their jobs. */
+/** Rechecks, whose progress is the count of their jobs. */
 export class Rechecks {
   readonly #db: Database;
 
@@ -70,22 +69,17 @@ export class Rechecks {
   }
 }
 
-/** The dataset of the statement has this job. An account has few of them, and an index lists them. */
+/** An account has few such jobs, and an index lists them. */
 const isJobOfDataset = sql<boolean>`job.kind = ${sql.lit(RECHECK_JOB)} and job.account_id = dataset.account_id
   and job.key like dataset.id || '/%'`;
 
-/**
- * The statements that start a recheck of the files of a dataset that are stored then, for a transaction that has the lock of the
- * dataset.
- *
- * @param options.ifRunning whether one that is running begins again
- */
+/** The statements that start a recheck of all stored files, under the lock of the dataset. @param options.ifRunning if one runs */
 export function startRecheck(
   query: Query,
   { datasetId, now, ifRunning }: { datasetId: string; now: Micros; ifRunning: 'restart' | 'continue' },
 ): Compilable<unknown>[] {
   const isWanted = ifRunning === 'restart' ? sql`true` : sql`not exists (select 1 from job where ${isJobOfDataset})`;
-  // Each stored file has `finalized_at`; that is for the index.
+  // Each stored file has `finalized_at`; the condition is for the index.
   const isStored = sql`file.dataset_id = dataset.id and file.state = 'stored' and file.finalized_at is not null`;
   const ofDataset = sql`dataset.id = ${datasetId} and ${isWanted}`;
   const recheck = sql<never>`

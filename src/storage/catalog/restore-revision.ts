@@ -13,7 +13,6 @@ import type { Database } from '../database/database.js';
 import { type ChangedDataset, type ChangeOptions, changeFiles, type Restore } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
 
-/** A revision of a dataset that is restored or undone, and by whom. */
 export interface RevisionOfDataset {
   readonly datasetId: string;
   readonly number: number;
@@ -22,9 +21,9 @@ export interface RevisionOfDataset {
 }
 
 /**
- * Makes the stored files of a dataset those of a revision, as a new revision. Uploads in progress stay.
+ * Restores the stored files of a revision, as a new revision. Uploads in progress stay.
  *
- * @returns the changed dataset; `undefined`, and no change, if the dataset or the revision does not exist
+ * @returns `undefined` if the dataset or the revision does not exist
  * @throws ServiceError `quota_exceeded`
  */
 export function restoreRevision(
@@ -44,26 +43,17 @@ export function restoreRevision(
   return changeFiles(db, { ...change, restore: { restoredFrom: number, read } }, transition, options);
 }
 
-/** A dataset after the changes of a revision were reversed. */
-export interface UndoneRevision {
-  readonly dataset: ChangedDataset;
-  /** The files that are as before the revision, by name. */
-  readonly undone: string[];
-  /** Those that were changed again since, and stay as they are. */
-  readonly kept: string[];
-}
-
 /**
- * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
+ * Reverses the changes of a revision, as a new revision. Files that were changed again since stay.
  *
- * @returns `undefined`, and no change, if the dataset, the revision or the one before does not exist
+ * @returns the names of the files of both kinds; `undefined` if the dataset, the revision or the one before does not exist
  * @throws ServiceError `quota_exceeded`
  */
 export async function undoRevision(
   db: Database,
   { datasetId, number, author, now }: RevisionOfDataset,
   options: ChangeOptions,
-): Promise<UndoneRevision | undefined> {
+): Promise<{ dataset: ChangedDataset; undone: string[]; kept: string[] } | undefined> {
   const before = number - 1;
   const revisions = new Revisions(db);
   let differences: FileDifference[] = [];

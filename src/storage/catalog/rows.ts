@@ -21,10 +21,8 @@ import { type Schema, TABLES } from '../database/schema.js';
 export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
 
-/** The counts of a dataset without those that its links decide. */
 export type OwnCounts = Omit<DatasetCounts, 'unpaired'>;
 
-/** A dataset as its row has it. */
 export interface DatasetRecord extends Omit<Dataset, 'links' | 'counts'> {
   readonly counts: OwnCounts;
 }
@@ -38,13 +36,12 @@ export function datasetRecordOf(row: DatasetRow): DatasetRecord {
   return { id, accountId, name, role, createdAt, updatedAt, counts, isLinkedTo, revision, version };
 }
 
-/** The dataset of a row that has no links. */
 export function unlinkedDatasetOf(row: DatasetRow): Dataset {
   const record = datasetRecordOf(row);
   return { ...record, counts: { ...record.counts, unpaired: 0 }, links: [] };
 }
 
-/** The counts of a row, as its files have them in a training dataset. */
+/** The counts of a row, as if the dataset were for training. */
 export function countsInRow(row: DatasetRow): OwnCounts {
   const { pending_until: pendingUntil, updated_at: lastActivity } = row;
   const counts = Object.fromEntries(COUNT_FIELDS.map((name) => [name, row[name]])) as unknown as StemCounts;
@@ -60,19 +57,18 @@ export const STORED_COLUMNS = [
   ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in'] as const),
 ];
 
-/** The same as SQL. */
 export const STORED = sql.raw(STORED_COLUMNS.join(', '));
 
 export const PAST_FILE_COLUMNS = [...STORED_COLUMNS, 'removed_in'] as const;
 
 export type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
-/** Reads a column with JSON that every file of the state has. */
+/** Reads a JSON column that is not null in this state. */
 type ReadJson = <T>(text: string | null) => T;
 
 const readJson: ReadJson = (text) => JSON.parse(required(text));
 
-/** Makes a reader for the rows of many files, most of which have the same facts and no warnings: equal texts are parsed once. */
+/** Parses equal texts once: most of many files have the same facts and no warnings. */
 export function jsonReader(): ReadJson {
   const parsed = new Map<string | null, unknown>();
   return <T>(text: string | null) => {
@@ -151,7 +147,6 @@ function bytesOf(row: Omit<StoredRow, 'added_in'>, read: ReadJson) {
   };
 }
 
-/** The value of a column that every file of the state has. */
 export function required<T>(value: T | null): T {
   if (value === null) throw new Error('The catalog has a file that lacks a column of its state.');
   return value;
@@ -161,7 +156,7 @@ const CONSTANT_COLUMNS = ['id', 'dataset_id', 'filename', 'stem', 'kind', 'creat
 
 export const FILE_COLUMNS = Object.keys(TABLES.file.columns) as (keyof FileRow)[];
 
-/** The columns that change with the state of an upload. */
+/** The columns that depend on the state of an upload. */
 export const UPLOAD_COLUMNS = FILE_COLUMNS.filter(
   (column): column is keyof UploadColumns | 'state' => !(CONSTANT_COLUMNS as readonly string[]).includes(column),
 );

@@ -7,16 +7,16 @@ import type { Schema } from '../database/schema.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import { type DatasetRow, FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
 
-/** A statement may have 32,766 parameters in SQLite and 65,535 in Postgres; a row of a file takes some 20. */
+/** SQLite takes 32,766 parameters and Postgres 65,535; a row of a file takes some 20. */
 export const ROWS_PER_STATEMENT = 500;
 
-/** Literals, not parameters: SQLite uses a partial index only if the text of the statement contains its condition. */
+/** Literals: SQLite uses a partial index only if the text of the statement contains its condition. */
 export const IS_PENDING = sql<string>`'pending'`;
 export const IS_STORED = sql<string>`'stored'`;
 const IS_RECEIVED = sql<string>`'received'`;
 export const IS_PRESIGNED = sql<string>`'presigned'`;
 
-/** Which datasets to read; an empty filter matches all. */
+/** Selects datasets; an empty filter matches all. */
 export interface DatasetFilter {
   readonly accountId?: string | undefined;
   /** At most `ROWS_PER_STATEMENT`. */
@@ -30,10 +30,9 @@ export interface DatasetFilter {
   readonly limit?: number | undefined;
 }
 
-/** Selects datasets, newest first. */
 export function datasetsBy(query: Query, { accountId, ids, name, role, after, afterId, limit }: DatasetFilter) {
   let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
-  // An expression has no index: from a few ids on, SQLite would read all datasets of the account in the order of theirs.
+  // An expression has no index: from a few ids on, SQLite would read all datasets of the account instead.
   const account = ids === undefined ? sql.ref<string>('account_id') : sql<string>`account_id || ''`;
   if (accountId !== undefined) select = select.where(account, '=', accountId);
   if (ids !== undefined) select = select.where('id', 'in', ids);
@@ -48,15 +47,14 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, af
   return limit === undefined ? select : select.limit(limit);
 }
 
-/** Runs one statement, alone or within a transaction. */
 export type RunStatement = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
 
-/** Runs work in one transaction that reads one snapshot, without timeouts. Without a `commit` it is rolled back. */
+/** Runs work on one snapshot, without timeouts. It is rolled back unless the work commits. */
 export function inSnapshot<T>(
   { hasRowLocks, query, transact }: Database,
   work: (run: RunStatement, transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  // SQLite needs no settings. On Postgres the transaction must not time out while the other database works.
+  // On Postgres the transaction must not time out while the other database works.
   const settings = hasRowLocks
     ? [statementOf(query, sql`set transaction isolation level repeatable read`), statementOf(query, WITHOUT_TIMEOUTS)]
     : [];
@@ -66,16 +64,12 @@ export function inSnapshot<T>(
   });
 }
 
-/** Selects a dataset and locks its row until the end of the transaction. */
+/** Locks the row of a dataset until the end of the transaction. */
 export const lockDataset = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
   query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).forNoKeyUpdate(),
 );
 
-/**
- * Runs work in a transaction that has locked the row of a dataset.
- *
- * @returns `undefined` if there is no such dataset
- */
+/** Runs work in a transaction that has locked a dataset; `undefined` if there is none. */
 export function withDataset<T>(
   db: Database,
   { id, isDurable = true }: { id: string; isDurable?: boolean },
@@ -87,12 +81,10 @@ export function withDataset<T>(
   });
 }
 
-/** Selects all files of a dataset. */
 export function filesOfDataset(query: Query, datasetId: string) {
   return statementOf(query, sql<FileRow>`select * from file where dataset_id = ${datasetId}`);
 }
 
-/** Selects all files of some stems of a dataset. */
 export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
   const ofDataset = sql`select * from file where dataset_id = ${datasetId}`;
   return rowChunksOf(stems).map((chunk) =>
@@ -100,12 +92,11 @@ export function filesOfStems(query: Query, datasetId: string, stems: readonly st
   );
 }
 
-/** Selects the stored files of a dataset that have one of these names, by the unique index of finalized names. */
 export function storedFilesNamed(query: Query, datasetId: string, filenames: readonly string[]) {
   return rowChunksOf(filenames).map((chunk) => storedFilesOf(query, datasetId).where('filename', 'in', chunk));
 }
 
-/** Several indexes are partial: their conditions must be in the text, also if one follows from another. */
+/** Partial indexes need all these conditions in the text, also if one follows from another. */
 function storedFilesOf(query: Query, datasetId: string) {
   return query
     .selectFrom('file')
@@ -116,7 +107,7 @@ function storedFilesOf(query: Query, datasetId: string) {
     .where('state', '=', IS_STORED);
 }
 
-/** At most `limit` stored files of a dataset, with names after `after`. */
+/** Names after `after`, at most `limit`. */
 export interface FilePage {
   readonly datasetId: string;
   readonly after: string;
@@ -124,13 +115,13 @@ export interface FilePage {
   readonly limit: number;
 }
 
-/** Selects a page of files ordered by name. The unique index of finalized names gives this order without a sort. */
+/** The unique index of finalized names gives this order without a sort. */
 export function storedAfter(query: Query, { datasetId, after, kind, limit }: FilePage) {
   const page = storedFilesOf(query, datasetId).where('filename', '>', after).orderBy('filename').limit(limit);
   return kind === undefined ? page : page.where('kind', '=', kind);
 }
 
-/** Deletes and then upserts rows of files: a written file may have the name of a removed one. */
+/** Deletes before it upserts: a written file may have the name of a removed one. */
 export function writeFiles(
   query: Query,
   { removed, written }: { removed: readonly DatasetFile[]; written: readonly DatasetFile[] },
@@ -150,9 +141,8 @@ function upsert(query: Query, files: readonly DatasetFile[]) {
 }
 
 /**
- * Inserts a file, counted already by `countReservation`, if its dataset exists and belongs to the account. Fails if the name is
- * new and its stem has `maxNames`: the stem then becomes null, which the column rejects. So does the filename if the dataset has
- * `maxFiles`.
+ * Inserts a file, counted already, if its dataset belongs to the account. It fails by a null in `stem` if the stem has `maxNames`,
+ * and by a null in `filename` if the dataset has `maxFiles`.
  */
 export function insertFile(
   query: Query,
@@ -162,7 +152,7 @@ export function insertFile(
   const hasName = sql`exists (select 1 ${ofStem} and filename = ${row.filename})`;
   const names = sql`(select count(distinct filename) ${ofStem})`;
   const max = sql`cast(${maxFiles} as bigint)`;
-  // The second count is exact, and made near the limit alone: two uploads of one name are one file.
+  // The exact count runs near the limit alone: two uploads of one name are one file.
   const hasRoom = sql`images + videos + captions + pending + received + rejected <= ${max}
     or (select count(distinct filename) from file where dataset_id = ${row.dataset_id}) < ${max}`;
   const checked: Partial<Record<keyof FileRow, RawBuilder<unknown>>> = {
@@ -176,7 +166,6 @@ export function insertFile(
   return statementOf(query, insert);
 }
 
-/** Counts the names of a dataset. */
 export function countNames(query: Query, datasetId: string) {
   return query
     .selectFrom('file')
@@ -184,7 +173,7 @@ export function countNames(query: Query, datasetId: string) {
     .where('dataset_id', '=', datasetId);
 }
 
-/** Adds one pending upload to the counts of a dataset; returns the dataset. */
+/** Counts a pending upload; returns the dataset. */
 export function countReservation(
   query: Query,
   upload: { accountId: string; datasetId: string; createdAt: Micros; aliveUntil: Micros },
@@ -199,10 +188,10 @@ export function countReservation(
   return statementOf(query, update);
 }
 
-/** Which revision of a dataset is the latest, and whether it is open. */
+/** The latest revision, and whether it is open. */
 export type HistoryColumns = Pick<DatasetRow, 'revision' | 'revision_group' | 'revision_since'>;
 
-/** Writes the counts and the latest revision of a dataset, and computes `pending_until` from its rows. */
+/** Writes the counts and the latest revision of a dataset. */
 export function writeCounts(
   query: Query,
   { datasetId, lastActivity, ...columns }: StemCounts & HistoryColumns & { datasetId: string; lastActivity: Micros },
@@ -216,18 +205,16 @@ export function writeCounts(
   return statementOf(query, update);
 }
 
-/** A statement in SQL. To build it takes much less time than a statement of the query builder, which `preparedStatement` saves. */
+/** A statement in SQL, which takes much less time to build than with the query builder. */
 export function statementOf<Row>(query: Query, builder: RawBuilder<Row>): Compilable<Row> {
   return { compile: () => builder.compile(query) };
 }
 
-/** Inserts any number of rows. */
 export function insertAll<Table extends keyof Schema>(query: Query, table: Table, rows: readonly Schema[Table][]) {
   // TypeScript can't type a query over a union of tables.
   return rowChunksOf(rows).map((chunk) => query.insertInto(table).values(chunk as never));
 }
 
-/** Deletes the rows that have one of any number of values in a column. */
 export function deleteAll<Table extends keyof Schema>(
   query: Query,
   table: Table,
@@ -237,14 +224,12 @@ export function deleteAll<Table extends keyof Schema>(
   return rowChunksOf(values).map((chunk) => query.deleteFrom(table as 'setting').where(column as 'name', 'in', chunk));
 }
 
-/** Reads the rows of several statements. */
 export async function rowsOf<Row>(statements: readonly { execute(): Promise<Row[]> }[]): Promise<Row[]> {
   const rows: Row[] = [];
   for (const statement of statements) rows.push(...(await statement.execute()));
   return rows;
 }
 
-/** Splits items into chunks of rows that fit into one statement. */
 export function rowChunksOf<T>(items: readonly T[]): T[][] {
   const chunks: T[][] = [];
   for (let i = 0; i < items.length; i += ROWS_PER_STATEMENT) chunks.push(items.slice(i, i + ROWS_PER_STATEMENT));

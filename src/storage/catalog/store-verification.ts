@@ -9,31 +9,28 @@ import { enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
 import { fileOf, pastFileOf } from './rows.js';
 import { IS_STORED, inSnapshot, rowChunksOf, withDataset } from './statements.js';
 
-/** The jobs of a verification of the store: one for each blob, with the id of the file as key. */
+/** Each blob has a job with the id of its file as key. */
 export const VERIFY_JOB = 'verify-blob' satisfies JobKind;
 
-/** A file whose blob a verification reads: stored, or in the history alone. */
 export interface FileWithProblem {
   readonly file: CompleteFile;
   readonly problem: ErrorProblem;
   readonly datasetName: string;
-  /** True if only earlier revisions of the dataset have the file. */
+  /** Whether only earlier revisions have the file. */
   readonly isPast: boolean;
 }
 
-/** Enqueues the verification of all blobs of stored and past files, in one transaction. */
 export async function enqueueVerification(db: Database, now: Micros): Promise<void> {
   const { query } = db;
-  // A file that was restored is in both; `union` has it once.
+  // `union` has a restored file once.
   const jobs = sql<{ key: string; account_id: string; due_at: number }>`(
     select blob.id as key, ${sql.lit(INSTALLATION)} as account_id, cast(${now} as bigint) as due_at
     from (select id from file where state = 'stored' union select id from past_file) as blob
   )`;
-  // On Postgres, a snapshot has no timeouts.
+  // A snapshot has no timeouts.
   await inSnapshot(db, (_, { commit }) => commit([enqueueSelected(query, VERIFY_JOB, jobs)]));
 }
 
-/** The number of blobs that are still to be verified. */
 export async function blobsToVerify({ query }: Database): Promise<number> {
   const { jobs } = await query
     .selectFrom('job')
@@ -43,7 +40,7 @@ export async function blobsToVerify({ query }: Database): Promise<number> {
   return Number(jobs);
 }
 
-/** The stored or past file with this id; `undefined` if neither a dataset nor its history has it any more. */
+/** The stored or past file with this id. */
 export async function fileWithBlob({ query, read }: Database, id: string): Promise<CompleteFile | undefined> {
   const [[stored], [past]] = await read([
     query.selectFrom('file').selectAll().where('id', '=', id).where('state', '=', IS_STORED),
@@ -53,10 +50,7 @@ export async function fileWithBlob({ query, read }: Database, id: string): Promi
   return past && pastFileOf(past);
 }
 
-/**
- * Records that the bytes of a stored or past file are lost, which makes its dataset FAILED, or that they are intact again. The
- * history has it too, so that the file has this problem when it is restored, and its revisions are READY no longer.
- */
+/** Records that the bytes of a file are lost, or intact again, in the dataset and in the history, from which it may be restored. */
 export async function recordBytes(
   file: CompleteFile,
   problem: ErrorProblem | undefined,
@@ -68,12 +62,12 @@ export async function recordBytes(
     problem === undefined ? { ok: true as const, contentType, facts, warnings } : { ok: false as const, problem };
   const change = { datasetId, filenames: [filename], now: now(), isActivity: false };
   await catalog.change(change, (group) => recordRecheck(group, id, found));
-  // After the files: a file moves from them to the history.
+  // The history comes second, since a file moves to it.
   const judged = [{ id, upload: problem === undefined ? {} : { problem } }];
   await withDataset(database, { id: datasetId }, (_, { commit }) => commit(judgePastFiles(database.query, judged)));
 }
 
-/** The stored and past files that have a problem, by the name of their dataset and their own; each once. */
+/** Stored and past files that have a problem, each once, by the name of their dataset and their own. */
 export async function filesWithProblems({ query }: Database): Promise<FileWithProblem[]> {
   const found = new Map<string, FileWithProblem>();
   for (const table of ['file', 'past_file'] as const) {
@@ -97,13 +91,13 @@ export async function filesWithProblems({ query }: Database): Promise<FileWithPr
   return [...found.values()];
 }
 
-/** The dataset of each of these files that may have a blob, in any state or in the history, by the id of the file. */
+/** The datasets of files that may have a blob, by the id of the file. */
 export async function datasetsOfBlobs({ query }: Database, fileIds: readonly string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const ids of rowChunksOf([...new Set(fileIds)])) {
     const files = query.selectFrom('file').select(['id', 'dataset_id']).where('state', '<>', 'rejected');
     const past = query.selectFrom('past_file').select(['id', 'dataset_id']);
-    // One statement: a file moves from one table to the other.
+    // One statement, since a file moves from one table to the other.
     const rows = await files
       .where('id', 'in', ids)
       .union(past.where('id', 'in', ids))

@@ -4,10 +4,9 @@ import { blobKeyOf } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
 import { insertAll, ROWS_PER_STATEMENT, rowChunksOf, statementOf } from './statements.js';
 
-/** The key of the blob of a row, as `blobKeyOf` makes it. */
 export const BLOB_KEY = sql<string>`dataset_id || '/' || id`;
 
-/** The blobs that no file has, kept until a time for reads in flight. */
+/** Blobs without a file, kept for reads in flight. */
 export class Trash {
   readonly #db: Database;
 
@@ -15,13 +14,13 @@ export class Trash {
     this.#db = db;
   }
 
-  /** The keys of blobs after their grace period, at most `ROWS_PER_STATEMENT`. */
+  /** Keys of blobs to delete, at most `ROWS_PER_STATEMENT`. */
   async due(now: Micros): Promise<string[]> {
     const select = this.#db.query.selectFrom('trash').select('blob_key').where('delete_after', '<=', now);
     return (await select.limit(ROWS_PER_STATEMENT).execute()).map((row) => row.blob_key);
   }
 
-  /** Adds blobs that are about to be stored, durably. They are deleted unless a change reclaims them. */
+  /** Adds blobs that are about to be stored. They are deleted unless a change reclaims them. */
   async add(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
     const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter }));
     await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll(this.#db.query, 'trash', rows)));
@@ -33,13 +32,12 @@ export class Trash {
     for (const keys of rowChunksOf(blobKeys)) await deletion.where('blob_key', 'in', keys).execute();
   }
 
-  /** Makes blobs due at another time. */
   async reschedule(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
     const update = this.#db.query.updateTable('trash').set({ delete_after: deleteAfter });
     for (const keys of rowChunksOf(blobKeys)) await update.where('blob_key', 'in', keys).execute();
   }
 
-  /** The keys that end with one of these ids of files: a folder does not know the id of the dataset, with which keys begin. */
+  /** The keys of these files: the blobs in a folder lack the id of the dataset, with which keys begin. */
   async keysOf(fileIds: readonly string[]): Promise<Set<string>> {
     const [length = 0] = fileIds.map((id) => id.length);
     const fileId = sql<string>`substr(blob_key, length(blob_key) - ${sql.lit(length - 1)})`;
@@ -52,7 +50,6 @@ export class Trash {
   }
 }
 
-/** The statements that add the blobs of files to the trash. */
 export function trashBlobs(query: Query, files: readonly DatasetFile[], deleteAfter: Micros) {
   return rowChunksOf(files).map((chunk) =>
     query
@@ -62,7 +59,7 @@ export function trashBlobs(query: Query, files: readonly DatasetFile[], deleteAf
   );
 }
 
-/** The statement that adds the blobs of selected rows of files to the trash; a row may be selected several times. */
+/** A row may be selected several times. */
 export function trashSelected(
   query: Query,
   rows: Expression<{ dataset_id: string; id: string }>,

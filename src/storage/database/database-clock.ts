@@ -7,12 +7,12 @@ const MEASURE_INTERVAL_MS = 30_000;
 const MEASUREMENTS = 3;
 
 /**
- * Estimates the time of the database, which all processes on it share: local time plus a measured offset. A measurement
- * assumes that the database read its clock halfway through the round trip.
+ * Estimates the time of the database: local time plus an offset. A measurement assumes that the database read its clock
+ * halfway through the round trip.
  */
 export class DatabaseClock {
   readonly now: () => Micros;
-  /** The last estimate, which may be earlier than the one before. */
+  /** May be earlier than the estimate before. */
   readonly estimate: () => Micros;
   readonly #query: Query;
   readonly #local: () => Micros;
@@ -38,7 +38,7 @@ export class DatabaseClock {
     clearInterval(this.#timer);
   }
 
-  /** Measures the offset several times, and takes that of the fastest round trip, which is the most exact. */
+  /** Takes the offset of the fastest round trip, which is the most exact. */
   async #measure(): Promise<void> {
     let fastest = Number.POSITIVE_INFINITY;
     for (let i = 0; i < MEASUREMENTS; i++) {

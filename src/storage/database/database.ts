@@ -3,21 +3,18 @@ import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import { type DatabaseFault, databaseFaultOf, sqlStateOf } from '../backend-unusable.js';
 import type { Schema } from './schema.js';
 
-/** Builds statements. Executed directly, each statement is its own transaction. */
+/** Builds statements. A statement that is executed directly is its own transaction. */
 export type Query = Kysely<Schema>;
 
-/** A database with the tables of `Schema`: SQLite or Postgres. */
 export interface Database {
   readonly query: Query;
-  /** True if several write transactions may be open at once. Statements lock rows in any case; SQLite leaves the clause out. */
+  /** Whether several write transactions may be open at once. SQLite leaves the lock clauses out. */
   readonly hasRowLocks: boolean;
 
   /**
-   * Runs work as one transaction, which is rolled back unless the work calls `commit`. The work runs again if the database
-   * aborts the transaction because of a conflict.
+   * Runs work as one transaction, which is rolled back unless the work calls `commit`. The work runs again after a conflict.
    *
-   * @param options.isDurable false if the commit need not wait for the disk: a power cut may undo it, together with all
-   * later commits that are not durable either
+   * @param options.isDurable false if a power cut may undo the commit, with all later commits that are not durable
    * @param options.hasDeadline false if it may take as long as it needs
    */
   transact<T>(
@@ -25,21 +22,17 @@ export interface Database {
     work: (transaction: Transaction) => Promise<T>,
   ): Promise<T>;
 
-  /**
-   * Runs read-only statements on one snapshot of the database, in one round trip.
-   *
-   * @returns the rows of each statement
-   */
+  /** Runs read-only statements on one snapshot, in one round trip. @returns the rows of each statement */
   read<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
 
   close(): Promise<void>;
 }
 
-/** Sends statements in groups. The statements of a group are pipelined: none waits for the answer to another. */
+/** Sends groups of statements, pipelined: none waits for the answer to another. */
 export interface Transaction {
   /** @returns the rows of each statement */
   send<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
-  /** Sends the last group, followed by the commit. */
+  /** Sends the last group and the commit. */
   commit<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
 }
 
@@ -47,16 +40,15 @@ export type RowsOf<S extends readonly Compilable<unknown>[]> = {
   -readonly [I in keyof S]: S[I] extends Compilable<infer Row> ? Row[] : never;
 };
 
-/** Ends the timeouts of a Postgres transaction, also those of its role. `transaction_timeout` is new in Postgres 17. */
+/** Ends all timeouts of a Postgres transaction. `transaction_timeout` is new in Postgres 17. */
 export const WITHOUT_TIMEOUTS = sql<unknown>`select set_config(name, '0', true) from pg_settings where name in
   ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
 
-/** True if a unique constraint of SQLite or Postgres rejected the statement. */
 export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && (/UNIQUE constraint failed/.test(error.message) || sqlStateOf(error) === '23505');
 }
 
-/** The table and column that reject the statement because they must not be null, such as `file.stem`; `undefined` of other errors. */
+/** The column that must not be null and rejects the statement, such as `file.stem`. */
 export function nullColumnOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   // https://www.postgresql.org/docs/current/errcodes-appendix.html: not_null_violation
@@ -64,7 +56,7 @@ export function nullColumnOf(error: unknown): string | undefined {
   return /NOT NULL constraint failed: (\w+\.\w+)/.exec(error.message)?.[1];
 }
 
-/** Makes a `Query` whose statements, when they are executed directly, are run by `execute`, which returns their rows. */
+/** Makes a `Query` whose statements are run by `execute`. */
 export function queryOver(
   dialect: Pick<Dialect, 'createAdapter' | 'createQueryCompiler'>,
   execute: (statement: CompiledQuery<unknown>) => Promise<unknown[]>,
@@ -81,9 +73,8 @@ export function queryOver(
 }
 
 /**
- * Replaces NUL, which text in Postgres can't hold (https://www.postgresql.org/docs/current/datatype-character.html), and at
- * which the SQLite driver cuts a text off. No stored name has a control character, so a search with another control character
- * finds nothing either.
+ * Replaces NUL, which Postgres text can't hold (https://www.postgresql.org/docs/current/datatype-character.html) and at which the
+ * SQLite driver cuts. No stored name has a control character, so a search still finds nothing.
  */
 export function withoutNul(value: unknown): unknown {
   return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
@@ -106,7 +97,7 @@ const ANSWERS: Record<DatabaseFault, readonly [code: ErrorCode, message: string]
   unavailable: ['unavailable', NO_ANSWER],
 };
 
-/** The answer to a client for an error of the database; `undefined` if the error is a bug of ours. */
+/** The answer for an error of the database; `undefined` for a bug of ours. */
 export function databaseError(error: unknown): ServiceError | undefined {
   const fault = databaseFaultOf(error);
   return fault && new ServiceError(...ANSWERS[fault], { cause: error });

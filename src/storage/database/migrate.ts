@@ -2,22 +2,21 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Database } from './database.js';
 import { createTables, type Schema, TABLES } from './schema.js';
 
-/** The version of trainyard that last changed the tables. A catalog has it in its table `schema_version`. */
+/** The version that last changed the tables, in the table `schema_version`. */
 const VERSION = '0.1.0';
 
-/** The last migration before 0.1.0, which numbered them. */
+/** The last of the numbered migrations before 0.1.0. */
 const LAST_MIGRATION = '0024_background_work';
 
-/** What a database must say for itself to be migrated. */
 export interface MigrationDialect {
   /** Selects a row if a table exists. */
   readonly tableNamed: (name: string) => RawBuilder<unknown>;
-  /** Makes other processes that migrate wait until the end of the transaction. */
+  /** Makes other migrating processes wait until the end of the transaction. */
   readonly begin: readonly RawBuilder<unknown>[];
 }
 
 /**
- * Creates the tables, or upgrades them, in one transaction. If several processes call it at once, one migrates and the others wait.
+ * Creates or upgrades the tables in one transaction. Other processes wait.
  *
  * @throws Error that completes "the catalog can't be used: "
  */
@@ -27,14 +26,14 @@ export async function migrateSchema(
 ): Promise<void> {
   await transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
     const compilable = (statement: RawBuilder<unknown>) => ({ compile: () => statement.compile(query) });
-    /** The greatest value of a column; `undefined` if the table is missing or empty. */
+    /** `undefined` if the table is missing or empty. */
     const greatestIn = async ({ table, column }: { table: string; column: string }): Promise<string | undefined> => {
       const [found] = await send([compilable(tableNamed(table))]);
       if (found.length === 0) return undefined;
       const [rows] = await send([compilable(sql`select max(${sql.ref(column)}) as value from ${sql.table(table)}`)]);
       return (rows as { value: string | null }[])[0]?.value ?? undefined;
     };
-    // After the lock: another process may have upgraded the tables, and dropped the old ones.
+    // After the lock: another process may have upgraded the tables.
     await send(begin.map(compilable));
     const version = (await greatestIn(VERSIONS)) ?? (await greatestIn(MIGRATIONS));
     if (version === VERSION) return;
@@ -48,7 +47,6 @@ export async function migrateSchema(
   });
 }
 
-/** Where a catalog has its version, and where it had its migrations before 0.1.0. */
 const VERSIONS = { table: 'schema_version', column: 'version' };
 const MIGRATIONS = { table: 'kysely_migration', column: 'name' };
 
@@ -59,7 +57,7 @@ function whyNotFrom(version: string): string {
   return `it was changed by a newer version of trainyard (${version}). Run that version or a later one, or restore a backup of this version.`;
 }
 
-/** Columns that had other names, and one for several times, before 0.1.0. */
+/** What columns were called, or computed from, before 0.1.0. */
 const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
   file: {
     expected_bytes: 'promised_bytes',
@@ -71,16 +69,16 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
   past_file: { finalized_at: 'settled_at' },
-  // Both are computed together when they are needed.
+  // Computed together when they are needed.
   revision: { digest: 'null', ready_as: 'null' },
 };
 
-/** Rows that are not copied: pending uploads that others had replaced. */
+/** Pending uploads that others had replaced are not copied. */
 const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
   file: "where state <> 'pending' or alive_until is not null",
 };
 
-/** The statements that copy the rows of the last numbered migration into new tables, with the columns and indexes of `TABLES`. */
+/** Copies the rows of the last numbered migration into new tables. */
 function upgradeNumbered(): RawBuilder<unknown>[] {
   const names = Object.keys(TABLES) as (keyof Schema)[];
   const copies = names.flatMap((name) => {

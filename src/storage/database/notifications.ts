@@ -21,19 +21,17 @@ const SILENCE =
   'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
 
 interface Listener {
-  /** Announces the changes by other processes, and a gap when some may be missed. */
   readonly changes: ChangeFeed;
   /** Called once if the database accepts messages and does not deliver them. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
- * Sends messages between the processes on one Postgres database with NOTIFY
- * (https://www.postgresql.org/docs/current/sql-notify.html), and receives them on a connection of its own, which it opens
- * in the background and reopens after every failure.
+ * Sends messages between the processes on one Postgres database with NOTIFY, and receives them on a connection of its own,
+ * which it reopens after every failure.
  */
 export class Notifications {
-  /** Marks the messages of this process, which Postgres delivers to it too. */
+  /** Marks the messages of this process, which it receives too. */
   readonly #sender = randomUUID();
   readonly #connection: pg.ClientConfig;
   readonly #query: Query;
@@ -61,11 +59,10 @@ export class Notifications {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const { changes } = this.#listener;
     let delayMs = MIN_RETRY_DELAY_MS;
     while (!signal.aborted) {
       const client = new pg.Client(this.#connection);
-      // These events only end the pause early; the next ping then fails.
+      // These events only end the pause; the next ping then fails.
       const broken = new AbortController();
       const onBreak = () => broken.abort();
       client.on('error', onBreak).on('end', onBreak);
@@ -80,8 +77,8 @@ export class Notifications {
           if (!isDelivered) {
             isDelivered = await this.#testDelivery(broken.signal);
             if (!isDelivered && !broken.signal.aborted) this.#warn();
-            // Messages that were sent before may be missed.
-            changes.announceGap();
+            // Earlier messages may be missed.
+            this.#listener.changes.announceGap();
           }
           await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
@@ -96,7 +93,7 @@ export class Notifications {
     }
   }
 
-  /** Sends a message without a change to this process, and returns whether it arrives. A pooler that hands out connections by transaction loses messages. */
+  /** Returns whether a message to this process arrives. A pooler that hands out connections by transaction loses messages. */
   async #testDelivery(broken: AbortSignal): Promise<boolean> {
     const arrived = new AbortController();
     this.#onSelfTest = () => arrived.abort();
@@ -129,7 +126,7 @@ function payloadOf(sender: string, { datasetId, filenames }: AnnouncedChange): s
   return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? JSON.stringify({ sender, datasetId }) : payload;
 }
 
-/** Of a message of another version or program, all names may have changed. */
+/** A message of another version or program may concern all names. */
 function messageIn(payload: string): Partial<AnnouncedChange> & { readonly sender?: string } {
   try {
     const { sender, datasetId, filenames } = JSON.parse(payload);
@@ -140,7 +137,7 @@ function messageIn(payload: string): Partial<AnnouncedChange> & { readonly sende
   }
 }
 
-/** Waits for the time, or until the signal fires. */
+/** Ends early if the signal fires. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: false }).catch(() => {});
 }

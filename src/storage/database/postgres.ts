@@ -17,26 +17,25 @@ import { migrateSchema } from './migrate.js';
 
 const MIN_VERSION = 14;
 const DEFAULT_POOL_SIZE = 10;
-/** The wait for a connection: a new one, or one of the pool that another request releases. */
+/** The wait for a new connection or one of the pool. */
 const CONNECT_TIMEOUT_MS = 7_000;
-/** The server cancels a statement after this time. */
 const STATEMENT_TIMEOUT_MS = 12_000;
-/** The longest that a read or a statement takes, and a transaction, with the wait for a connection. A poll is two reads. */
+/** The limits of a read and of a transaction, with the wait for a connection. A poll is two reads. */
 const DEADLINES = { readMs: 7_000, transactionMs: 25_000 };
-/** Limits how long an instance that stalls within a transaction blocks others. */
+/** Limits how long an instance that stalls in a transaction blocks others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
-/** The `application_name` of a serving process and of a command beside it, as the database lists it. */
+/** The `application_name` of a serving process and of a command beside it. */
 const INSTANCE = 'trainyard';
 const KEEPALIVE_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 3000;
-/** An advisory lock of processes that create or upgrade the tables. */
+/** The advisory lock for migrations. */
 const MIGRATION_LOCK = 7_287_246_925;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Attempts of a transaction that fails because of a deadlock or a serialization failure. */
+/** Attempts of a transaction with deadlocks or serialization failures. */
 const MAX_ATTEMPTS = 5;
 
-/** The settings of every connection to a database. They include the password. */
+/** The settings of every connection, password included. */
 export function clientConfigOf(url: string): pg.ClientConfig {
   const connectionUrl = new URL(url);
   connectionUrl.searchParams.delete('pool_size');
@@ -50,19 +49,16 @@ export function clientConfigOf(url: string): pg.ClientConfig {
   };
 }
 
-/** Parses bigints as numbers: ours are counts, sizes and microseconds, which stay below 2^53. */
+/** Parses bigints as numbers: our counts, sizes and microseconds stay below 2^53. */
 function parserOf(oid: number, format?: 'text' | 'binary') {
   return oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text');
 }
 
 /**
- * Opens a Postgres database with a pool of connections. Statements are pipelined, so that a transaction costs one round
- * trip for each group of statements. A broken connection is replaced when the next one is needed, and so is one to a server that
- * is read-only: after a failover, a new one may lead to the primary.
+ * Opens a Postgres database with a pool of connections and pipelined statements. A broken connection is replaced, and so is one
+ * to a read-only server: after a failover, a new one may lead to the primary.
  *
- * @param url `postgres://user:password@host:port/database`, with `sslmode` and the other parameters of
- * https://node-postgres.com/features/connecting, and `pool_size`
- * @param deadlines of reads and single statements, and of transactions
+ * @param url with the parameters of https://node-postgres.com/features/connecting, and `pool_size`
  * @throws BackendUnusable if it does not answer, rejects the credentials or is too old
  */
 export async function openPostgres(url: string, { readMs, transactionMs } = DEADLINES): Promise<Database> {
@@ -89,7 +85,7 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
     await database.close();
     const serviceError = error instanceof ServiceError ? error : databaseError(error);
     const reason = reasonOf(error);
-    // PgBouncer rejects settings that it does not know, and always will (https://www.pgbouncer.org/config.html).
+    // PgBouncer rejects settings that it does not know (https://www.pgbouncer.org/config.html).
     const isRefusal = /unsupported startup parameter/.test(reason);
     const advice = isRefusal
       ? `. For PgBouncer, set ignore_startup_parameters = ${Object.keys(settings).join(', ')}; see docs/scaling.md.`
@@ -114,7 +110,7 @@ function databaseOver(pool: pg.Pool, { readMs, transactionMs }: typeof DEADLINES
     }),
     hasRowLocks: true,
     transact: async ({ isDurable, hasDeadline = true }, work) => {
-      // A transaction reads again what it has locked; the role may have another default.
+      // A transaction reads again what it has locked; the role may have another default level.
       const begin = `begin isolation level read committed${isDurable ? '' : '; set local synchronous_commit = off'}`;
       const deadlineMs = hasDeadline ? transactionMs : Number.POSITIVE_INFINITY;
       for (let attempt = 1; ; attempt++) {
@@ -130,7 +126,7 @@ function databaseOver(pool: pg.Pool, { readMs, transactionMs }: typeof DEADLINES
       const begin = 'begin isolation level repeatable read read only';
       return transact(pool, { begin, deadline: performance.now() + readMs }, ({ commit }) => commit(statements));
     },
-    // A server that does not answer would block the end of its connections forever.
+    // A silent server would block the end of its connections forever.
     close: () => Promise.race([pool.end(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };
 }
@@ -143,20 +139,20 @@ async function requireVersion({ query }: Database): Promise<void> {
   }
 }
 
-/** The URL of a database without its password and its parameters, for messages. */
+/** The URL without password and parameters, for messages. */
 export function databaseNameOf(url: string): string {
   const { protocol, username, host, pathname } = new URL(url);
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`;
 }
 
-/** The URL for a transfer: `isServed` does not count connections with it as serving processes. */
+/** The URL for a transfer, whose connections `isServed` does not count. */
 export function transferUrlOf(url: string): string {
   const transferUrl = new URL(url);
   transferUrl.searchParams.set('application_name', 'trainyard-transfer');
   return transferUrl.href;
 }
 
-/** True while a serving process is connected to the database; a connection pooler may hide one. */
+/** Whether a serving process is connected; a connection pooler may hide one. */
 export async function isServed({ query }: Database): Promise<boolean> {
   const { rows } = await sql<unknown>`
     select 1 from pg_stat_activity
@@ -165,7 +161,7 @@ export async function isServed({ query }: Database): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** The message of the innermost cause, which is that of Postgres or of the operating system. */
+/** The message of the innermost cause: of Postgres or of the operating system. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause !== undefined) return reasonOf(error.cause);
@@ -174,13 +170,13 @@ function reasonOf(error: unknown): string {
 
 function poolOf(config: pg.PoolConfig): pg.Pool {
   const pool = new pg.Pool(config);
-  // A broken connection rejects its queries and leaves the pool. Without a listener its event would end the process.
+  // A broken connection rejects its queries. Without a listener its event would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
-/** A connection that does not answer is not used again, nor one to a server that is read-only. */
+/** A connection that is silent or read-only is not used again. */
 async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch(throwUnavailable);
   let isBroken = false;
@@ -205,17 +201,16 @@ function send(client: pg.PoolClient, statement: pg.QueryConfig, deadline: number
     .catch(throwUnavailable);
 }
 
-/** At least 1, and at most what a timer takes. */
 function millisecondsUntil(deadline: number): number {
   return Math.min(Math.max(deadline - performance.now(), 1), MAX_TIMER_MS);
 }
 
-/** Rethrows an error that Postgres reported; any other error means that the server can't be reached. */
+/** An error that Postgres did not report means that it can't be reached. */
 function throwUnavailable(error: unknown): never {
   throw sqlStateOf(error) === undefined ? catalogUnavailable(error) : error;
 }
 
-/** True for a deadlock or a serialization failure (https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html). */
+/** https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html */
 function isConflict(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlStateOf(error) ?? '');
 }
@@ -246,7 +241,7 @@ async function transact<T>(
       send: (statements) => pipeline(statements),
       commit: (statements) => pipeline(statements, 'commit'),
     }).catch(async (error) => {
-      // A silent server would not answer the rollback either. It rolls back when the connection ends.
+      // A silent server would not answer the rollback, and rolls back when the connection ends.
       if (!isConnectionUnusable(error)) await rollback();
       throw error;
     });
@@ -255,7 +250,7 @@ async function transact<T>(
   });
 }
 
-/** Pipelines statements. @throws the first error, once all are answered */
+/** @throws the first error, once all statements are answered */
 async function sendAll(
   client: pg.PoolClient,
   statements: readonly Compilable<unknown>[],

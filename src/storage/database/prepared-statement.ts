@@ -1,7 +1,7 @@
 import type { Compilable, CompiledQuery } from 'kysely';
 import type { Query } from './database.js';
 
-/** A parameter of a prepared statement: each execution supplies its value under this name. */
+/** Each execution supplies a value under this name. */
 class Parameter {
   readonly name: PropertyKey;
 
@@ -10,13 +10,10 @@ class Parameter {
   }
 }
 
-/** Makes the parameter of a name, typed as its value so that the query builder accepts it. */
+/** Makes a parameter, typed as its value so that the query builder accepts it. */
 export type ParameterOf<Values> = <Name extends keyof Values>(name: Name) => Values[Name];
 
-/**
- * A prepared statement: built and compiled to SQL once for each database, then executed with different values. Building and
- * compiling a statement takes longer than running it in SQLite.
- */
+/** Builds and compiles a statement once for each database, which takes longer than to run it in SQLite. */
 export function preparedStatement<Values extends object, Row>(
   build: (query: Query, parameter: ParameterOf<Values>) => Compilable<Row>,
 ): (query: Query, values: Values) => Compilable<Row> {

@@ -1,41 +1,37 @@
-/*
- * The program of a thread that has a SQLite file open, and serves it to the main thread as a small database server. The types
- * are those of its messages.
- */
+/** The program of the thread that has a SQLite file open, and the types of its messages. */
 import { statSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 
-/** Longer JSON is moved to the main thread as bytes: as a text, it would be copied several times, of up to twice the size. */
+/** Longer JSON is moved as bytes: a text would be copied several times. */
 const MAX_TEXT_BYTES = 64 * 1024;
 
-/** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
+/** The catalog has a few dozen statements; bulk inserts of different lengths add more. */
 const MAX_PREPARED_STATEMENTS = 200;
 
-/** How long a statement waits for a lock that another process holds. */
+/** The wait for a lock of another process. */
 const MAX_BUSY_MS = 10_000;
 
-/** A group is committed after so many transactions, even if others wait: the first ones wait for their answers. */
+/** A group is committed after so many transactions, since the first ones wait for their answers. */
 const MAX_GROUP = 32;
 
-/** A statement: its text and its parameters. */
 type SentStatement = readonly [sql: string, parameters: readonly unknown[]];
 
-/** A group of statements. To the writer, the groups of one transaction have the same id, which the first one begins. */
+/** A group of statements. The groups of a transaction have one id. */
 export interface ThreadRequest {
   readonly id: number;
   readonly statements: readonly SentStatement[];
   readonly isDurable: boolean;
-  /** Ends the transaction after the statements; `close` ends the thread when all transactions have ended. */
+  /** After the statements; `close` ends the thread when all transactions have ended. */
   readonly end?: 'commit' | 'rollback' | 'close' | undefined;
 }
 
-/** The rows of a statement as arrays, as JSON; in UTF-8 if they are long. `undefined` if it has no columns. */
+/** Rows as JSON arrays, in UTF-8 if they are long; `undefined` without columns. */
 export type StatementResult =
   | { readonly columns: readonly string[]; readonly rows: string | Uint8Array<ArrayBuffer> }
   | undefined;
 
-/** An error, with its code by Node, or `NOT_IN_PLACE` if the file was moved or deleted while it was open. */
+/** The code is Node's, or `NOT_IN_PLACE` if the open file was moved or deleted. */
 interface ThreadError {
   readonly message: string;
   readonly code?: unknown;
@@ -49,25 +45,21 @@ export type ThreadAnswer =
 
 export interface ThreadOptions {
   readonly path: string;
-  /** A reader has its own connection, and reads committed data only. */
+  /** A reader has its own connection, and reads committed data. */
   readonly role: 'writer' | 'reader';
   readonly journalMode: 'wal' | 'delete';
 }
 
-/** A SQLite file, open in a thread that may wait for locks and for the disk. */
 class SqliteFile {
   readonly #db: DatabaseSyncInstance;
   readonly #path: string;
   readonly #inode: number;
   readonly #isReader: boolean;
-  /** By their text, the oldest first. */
+  /** By text, the oldest first. */
   readonly #prepared = new Map<string, PreparedStatement>();
   #isFsynced = true;
 
-  /**
-   * WAL lets the command line read and write while a server runs, and a reader read while the writer writes. With
-   * `synchronous=FULL`, a commit is durable when it returns.
-   */
+  /** With WAL, commands and the reader work while the server writes. With `synchronous=FULL`, a commit is durable. */
   constructor({ path, role, journalMode }: ThreadOptions) {
     this.#isReader = role === 'reader';
     this.#db = new DatabaseSync(path, { readOnly: this.#isReader });
@@ -76,7 +68,7 @@ class SqliteFile {
       this.#db.exec(`pragma journal_mode = ${journalMode}`);
       this.#db.exec('pragma synchronous = full');
       this.#db.exec('pragma foreign_keys = on');
-      // The pages that a savepoint may have to restore would be written to a temporary file.
+      // A savepoint's pages would go to a temporary file.
       this.#db.exec('pragma temp_store = memory');
     }
     this.#path = path;
@@ -91,7 +83,6 @@ class SqliteFile {
     });
   }
 
-  /** Runs statements on one snapshot. */
   read(statements: readonly SentStatement[]): StatementResult[] {
     if (statements.length === 1) return this.run(statements);
     this.#db.exec('begin');
@@ -112,17 +103,12 @@ class SqliteFile {
     return prepared;
   }
 
-  /** False when SQLite has rolled back, which it does by itself after some errors (https://sqlite.org/lang_transaction.html). */
+  /** SQLite rolls back by itself after some errors (https://sqlite.org/lang_transaction.html). */
   get isInTransaction(): boolean {
     return this.#db.isTransaction;
   }
 
-  /**
-   * Begins with the write lock: a transaction that takes it after a read fails if another process has written in between.
-   *
-   * @param isDurable false if the commit need not wait for the disk: a power cut may undo it, until the next durable commit
-   * (https://sqlite.org/pragma.html#pragma_synchronous)
-   */
+  /** Begins with the write lock, which can't be had after a read if another process has written since. */
   begin(isDurable: boolean): void {
     if (isDurable !== this.#isFsynced) {
       // A prepared statement would take effect only once, when it is compiled.
@@ -158,7 +144,7 @@ class SqliteFile {
   close(): void {
     this.#prepared.clear();
     if (!this.#isReader) {
-      // Moves the write-ahead log into the database, so that a copy of this one file is complete, unless another process reads it.
+      // Moves the log into the database, so that a copy of this one file is complete, unless another process reads it.
       this.#db.exec('pragma busy_timeout = 0');
       this.#db.exec('pragma wal_checkpoint(truncate)');
     }
@@ -168,12 +154,11 @@ class SqliteFile {
 
 interface PreparedStatement {
   readonly columns: readonly string[];
-  /** @returns the rows as arrays, as JSON */
   readonly run: (parameters: never[]) => string | Uint8Array<ArrayBuffer>;
 }
 
 function prepareStatement(db: DatabaseSyncInstance, sql: string): PreparedStatement {
-  // Finds out that another connection has changed the tables, which would not show before the statement runs.
+  // Notices that another connection has changed the tables.
   db.exec('select 1 from sqlite_schema limit 1');
   const statement = db.prepare(sql);
   const columns = statement.columns().map(({ name }) => name);
@@ -181,7 +166,7 @@ function prepareStatement(db: DatabaseSyncInstance, sql: string): PreparedStatem
     statement.setReturnArrays(true);
     return { columns, run: (parameters) => JSON.stringify(statement.all(...parameters)) };
   }
-  // SQLite makes the JSON of rows in a quarter of the time of fetching each value. All columns are text or integers.
+  // SQLite makes JSON in a quarter of the time of fetching each value. All columns are text or integers.
   const names = columns.map((column) => `"${column.replaceAll('"', '""')}"`).join();
   const toJson = db.prepare(`select cast(json_group_array(json_array(${names})) as blob) from (${sql})`);
   toJson.setReturnArrays(true);
@@ -226,23 +211,22 @@ function close(file: SqliteFile, request: ThreadRequest): void {
   port.close();
 }
 
-/** Transactions that share one commit: savepoints in an open transaction of SQLite. */
+/** Transactions that share a commit: savepoints in one transaction of SQLite. */
 interface Group {
   readonly isDurable: boolean;
-  /** The answers to transactions that wait for the commit. */
+  /** Answers that wait for the commit. */
   readonly ended: ThreadAnswer[];
 }
 
 /**
- * Runs transactions on a file, first in, first out, with group commit: SQLite commits, and waits for the disk, when no
- * transaction waits or `MAX_GROUP` have ended, and only then all of them are answered. A failed commit fails all of them. A
- * transaction that is rolled back, or whose statement fails, is answered then too: it may have read what others wrote.
+ * Runs transactions in FIFO order with group commit: all are answered when SQLite commits, or fail together. A rolled back
+ * one is answered then too, since it may have read what others wrote.
  */
 class GroupCommit {
   readonly #file: SqliteFile;
   readonly #waiting: ThreadRequest[] = [];
   #group: Group | undefined;
-  /** The transaction that has begun and not ended; only its own requests are taken meanwhile. */
+  /** The transaction that has not ended; only its requests are taken meanwhile. */
   #open: number | undefined;
   #closing: ThreadRequest | undefined;
 
@@ -250,7 +234,7 @@ class GroupCommit {
     this.#file = file;
   }
 
-  /** Runs and commits what has arrived, up to an open transaction whose next request has not. That joins the group. */
+  /** Commits what has arrived, unless a transaction is open. */
   run(requests: readonly ThreadRequest[]): void {
     this.#add(requests);
     do {
@@ -268,7 +252,7 @@ class GroupCommit {
     }
   }
 
-  /** Takes the requests that have arrived meanwhile. @returns false if there are none */
+  /** Takes requests that have arrived meanwhile. */
   #receive(): boolean {
     let hasArrived = false;
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
@@ -284,7 +268,6 @@ class GroupCommit {
     return index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
   }
 
-  /** Runs a group of statements. */
   #runGroupOf(request: ThreadRequest): void {
     const { id, statements, end } = request;
     if (this.#open === undefined && !this.#begin(request)) return;
@@ -300,7 +283,7 @@ class GroupCommit {
     else this.#end(done, end);
   }
 
-  /** @returns false if that failed, and the transaction was answered */
+  /** @returns false if it failed and was answered */
   #begin({ id, isDurable }: ThreadRequest): boolean {
     if (isDurable && this.#group?.isDurable === false) this.#commit();
     try {
@@ -312,7 +295,7 @@ class GroupCommit {
         this.#group = { isDurable: isGroupDurable, ended: [] };
       }
     } catch (error) {
-      // Another process has the lock. Those that wait have waited for it too.
+      // Another process has the lock, for which the others have waited too.
       this.#receive();
       this.#fail([{ id }, ...this.#waiting.splice(0)], error);
       return false;
@@ -346,7 +329,7 @@ class GroupCommit {
     }
   }
 
-  /** Rolls back the group. Its transactions, and some others, are answered with the error. */
+  /** Rolls back the group, and answers it and the others with the error. */
   #fail(others: readonly { readonly id: number }[], error: unknown): void {
     const failed = [...(this.#group?.ended ?? []), ...others];
     this.#group = undefined;

@@ -11,19 +11,18 @@ import type { StatementResult, ThreadAnswer, ThreadOptions, ThreadRequest } from
 const PROGRAM = programFile('storage/database/sqlite-thread');
 
 /**
- * Opens a SQLite file in a thread of its own, and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`,
- * which Node 20 lacks. One thread writes, with group commit (`GroupCommit`), and another one, which starts with the first read,
- * reads what is committed.
+ * Opens a SQLite file and migrates its tables. One thread writes, with group commit; another reads what is committed.
+ * `@photostructure/sqlite` has the API of `node:sqlite`, which Node 20 lacks.
  *
- * @param options.isSingleFile without WAL, so that the database is this one file; no other process may have it open
- * @throws BackendUnusable if it is damaged, can't be opened, or is of a newer version
+ * @param options.isSingleFile without WAL, so that the database is one file, which no other process may have open
+ * @throws BackendUnusable if it is damaged, can't be opened, or is newer
  */
 export async function openSqlite(path: string, { isSingleFile = false } = {}): Promise<Database> {
   const writer = new SqliteThread({ path, role: 'writer', journalMode: isSingleFile ? 'delete' : 'wal' });
   let reader: SqliteThread | undefined;
   const transact = transactionsOf(writer);
   const read: Database['read'] = (statements) => {
-    // Without WAL, a reader would wait for the writer, and the writer for it.
+    // Without WAL, reader and writer would wait for each other.
     if (isSingleFile) return transact({ isDurable: false }, ({ commit }) => commit(statements));
     reader ??= new SqliteThread({ path, role: 'reader', journalMode: 'wal' });
     return reader.request(statements, { id: reader.newId(), isDurable: false });
@@ -41,7 +40,7 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
     hasRowLocks: false,
     transact,
     read,
-    // The writer is the last to close the file, so that it leaves one file.
+    // The last to close must be the writer, so that one file is left.
     close: () => Promise.resolve(reader?.close()).finally(() => writer.close()),
   };
   try {
@@ -69,7 +68,7 @@ function unusable(path: string, error: Error): BackendUnusable {
   });
 }
 
-/** A transaction begins with its first group of statements, and ends with an error of any of them. */
+/** A transaction begins with its first group, and ends with an error. */
 function transactionsOf(writer: SqliteThread): Database['transact'] {
   return async ({ isDurable }, work) => {
     const id = writer.newId();
@@ -85,7 +84,7 @@ function transactionsOf(writer: SqliteThread): Database['transact'] {
         throw error;
       });
     };
-    /** @throws if what the transaction may have read could not be committed */
+    /** @throws if a commit that the transaction may have read failed */
     const rollback = async () => {
       if (state === 'open') await request([], 'rollback');
     };
@@ -101,21 +100,13 @@ function transactionsOf(writer: SqliteThread): Database['transact'] {
   };
 }
 
-interface InFlight {
-  readonly resolve: (rows: unknown[][]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/**
- * A thread that has a SQLite file open. It keeps the process alive only while a request is in flight. If it ends unexpectedly,
- * these and all later requests fail with `unavailable`.
- */
+/** A thread with an open SQLite file. The process stays alive while a request is in flight. If the thread ends, requests fail. */
 class SqliteThread {
-  /** Rejects if the file can't be opened; then all requests do. */
+  /** Rejects if the file can't be opened. */
   readonly opened: Promise<unknown>;
   readonly #worker: Worker;
-  readonly #inFlight = new Map<number, InFlight>();
-  /** Requests of this iteration of the event loop, which are sent in one message: each message wakes the thread. */
+  readonly #inFlight = new Map<number, { resolve: (rows: unknown[][]) => void; reject: (error: unknown) => void }>();
+  /** Sent in one message for each iteration of the event loop, since each message wakes the thread. */
   #outbox: ThreadRequest[] = [];
   #lastId = 0;
   #closing: Promise<unknown> | undefined;
@@ -128,17 +119,16 @@ class SqliteThread {
     });
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) => this.#fail(new Error(`The thread of the catalog ended with ${code}.`)));
-    // The thread answers a request with the id 0 when it has opened the file.
+    // When it has opened the file, the thread answers the request 0.
     this.opened = new Promise<unknown>((resolve, reject) => this.#inFlight.set(0, { resolve, reject }));
     this.opened.catch(() => {});
   }
 
-  /** Makes the id of a transaction or a read, which has one request in flight at a time. */
+  /** For a transaction or a read, which has one request in flight at a time. */
   newId(): number {
     return ++this.#lastId;
   }
 
-  /** @returns the rows of each statement */
   async request<const S extends readonly Compilable<unknown>[]>(
     statements: S,
     request: Omit<ThreadRequest, 'statements'>,
@@ -164,7 +154,7 @@ class SqliteThread {
     });
   }
 
-  /** Closes the file after all requests in flight, and ends the thread. */
+  /** Closes the file after all requests in flight. */
   async close(): Promise<void> {
     if (this.#ended === undefined) {
       this.#closing ??= Promise.all([
@@ -195,7 +185,7 @@ class SqliteThread {
   }
 }
 
-/** SQLite has one writer at a time, and no syntax for row locks such as `for update`. */
+/** SQLite has one writer at a time, and no row locks. */
 class CompilerWithoutLocks extends SqliteQueryCompiler {
   protected override visitSelectModifier(node: SelectModifierNode): void {
     if (node.modifier === 'Distinct') super.visitSelectModifier(node);

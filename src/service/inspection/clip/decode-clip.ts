@@ -10,30 +10,27 @@ import type { InspectionPool } from '../inspection-pool.js';
 import type { Ffmpeg } from './ffmpeg.js';
 import { type Probe, type ProbedVideo, probeClip } from './probe-clip.js';
 
-/** With larger frames, more memory than a decoder may use is no sign of damage. */
+/** With larger frames, a decoder may need more memory than it gets. */
 const MAX_SMALL_FRAME_PIXELS = 1920 * 1088;
 
-/**
- * What a decoder may use, and what one that needs more may use alone. An honest clip of 1920 × 1080 needs less than 130 MB, one of
- * 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
- */
+/** Honest clips of 1920 × 1080 need less than 130 MB; of 3840 × 2160, 180 (H.264) to 320 MB (AV1 with 10 bits). */
 const SMALL_BYTES = 150_000_000;
 const LARGE_BYTES = 220_000_000;
 
-/** A budget of processor time: six times what one core needs for a clip of a low bit rate. */
+/** Six times what one core needs for a clip of a low bit rate. */
 const BASE_SECONDS = 60;
 const SECONDS_PER_MEGABYTE = 4;
 const MAX_BUDGET_SECONDS = 600;
 
-/** Entropy-coded data that one core decodes in a second, and the start of ffprobe: a clip takes at least so long. */
+/** A clip takes at least so long: entropy-coded data that a core decodes in a second, and the start of ffprobe. */
 const BYTES_PER_SECOND = 15_000_000;
 const START_SECONDS = 0.1;
 
 /**
- * Makes the function that reads the facts of a clip and decodes every frame of its first video track. It throws CpuBudgetSpent if
- * the decode has used the time for which a client waits or would use it, or needs the memory of which there is enough for one decoder.
+ * Makes the decoder of clips. It throws CpuBudgetSpent if the decode takes longer than a client waits, or needs the memory that
+ * only one decoder at a time gets.
  *
- * @param baseSeconds the processor time that every clip gets; only tests set it
+ * @param baseSeconds only tests set it
  */
 export function clipDecoder(
   ffmpeg: Ffmpeg,
@@ -52,10 +49,10 @@ export function clipDecoder(
       const request = { accountId, isBackground, needsMuchMemory: maxBytes > SMALL_BYTES, signal };
       return pool.runInSlot(request, (signal) => probeClip(ffmpeg, file, { decodes, maxBytes, maxCpuSeconds, signal }));
     };
-    // What would be ended is not begun.
+    // A decode that would be ended is not begun.
     if (START_SECONDS + sizeBytes / BYTES_PER_SECOND > maxSeconds) throw new CpuBudgetSpent();
     let found = await probe(true, SMALL_BYTES);
-    // Only one decoder at a time gets more memory, so a client would wait for those of other accounts.
+    // A client would wait for the large decoders of other accounts.
     if (found.ended === 'memory' && maxSeconds < Infinity) throw new CpuBudgetSpent();
     if (found.ended === 'time' && maxSeconds < budgetSeconds) throw new CpuBudgetSpent();
     if (found.ended === 'memory') found = await probe(true, LARGE_BYTES);
@@ -69,17 +66,17 @@ export function clipDecoder(
   };
 }
 
-/** Judges a clip by all that ffprobe has said of it. @throws the operating system's error if the file is gone */
+/** @throws the system's error if the file is gone */
 async function judge(clip: ClipToDecode, probe: Probe, ffmpeg: Ffmpeg): Promise<Inspection> {
   const { video, complaints } = probe;
-  // A file that is gone is not damaged.
+  // A missing file is not damaged.
   if (video === undefined || complaints.length > 0) await access(clip.path);
   if (video === undefined && probe.hasAudio) {
     const text = 'has no video track, so there is nothing to train on';
     return rejected(clip, 'NOT_A_VIDEO', `${text}. Upload a file that has one.`);
   }
   if (video !== undefined && video.facts.codec === undefined) {
-    // The trainer's readers are made of FFmpeg's code, and leave such a clip out.
+    // The trainer's readers use FFmpeg's code, and leave such a clip out.
     const text = 'has a codec that ffmpeg does not know';
     return rejected(clip, 'VIDEO_CORRUPT', `${text}. It may be damaged: export it again, as H.264 in an MP4 file.`);
   }
@@ -108,19 +105,19 @@ function damageText({ complaints, video }: Probe): string {
   return `${is}: not all of its frames can be decoded`;
 }
 
-/** Fewer are a frame or two at a cut, or a little sound after the last frame, which most clips have. */
+/** Most clips lack a frame or two at a cut, or have a little sound after the last frame. */
 const MIN_REPEATED_FRAMES = 2;
 const MIN_REPEATED_SHARE = 0.05;
-/** Frames that the trainer leaves out do no harm to the others. */
+/** Omitted frames do no harm to the others. */
 const MIN_OMITTED_SHARE = 1 / 3;
-/** With fewer of its frames, the trainer would learn mostly one that is repeated. */
+/** With fewer frames, the trainer would learn mostly one that is repeated. */
 const MIN_READ_SHARE = 1 / 3;
 
 const EXPORT_ADVICE = 'Export it again as an ordinary MP4 file, or convert it to one with ffmpeg, without "-c copy".';
 
 /**
- * Whether far fewer frames can be read than the container lists. A duration is no such list: sound may be longer than the video, and
- * the frame rate variable. Neither is a number beyond the bytes of the file, as in an AVI that was written to a pipe.
+ * Whether far fewer frames can be read than the container lists. A list of more frames than the file has bytes does not count,
+ * as in an AVI that was written to a pipe.
  *
  * @returns the rest of a sentence that begins with the name of the clip
  */
@@ -132,8 +129,8 @@ export function shortageOf({ facts, listedFrames = 0 }: ProbedVideo, sizeBytes: 
 }
 
 /**
- * The trainer spreads the frames that it reads over the number that OpenCV takes from the header (ai-toolkit
- * `toolkit/dataloader_mixins.py`, `load_and_process_video`), and in place of one that is not there reads one before it.
+ * The trainer spreads its frames over the number that OpenCV takes from the header (ai-toolkit `toolkit/dataloader_mixins.py`,
+ * `load_and_process_video`), and repeats one in place of a missing one.
  *
  * @returns the rest of a sentence that begins with the name of the clip; `undefined` if the number is right
  */
@@ -153,14 +150,14 @@ function rejected({ filename }: ClipToDecode, code: ErrorProblemCode, text: stri
   return { ok: false, problem: errorIn(filename, code, `${shownFilename(filename)} ${text}`) };
 }
 
-/** The inspection of a clip whose decoding exceeds a limit or crashes. */
+/** Decoding exceeds a limit or crashes. */
 function failed({ filename }: ClipToDecode, reason: string): Inspection {
   const advice = 'It may be damaged: export it again and upload the new file.';
   const message = `The decoding of ${shownFilename(filename)} ${reason}. ${advice}`;
   return { ok: false, problem: errorIn(filename, 'INSPECTION_FAILED', message) };
 }
 
-/** The inspection of a clip that can't be decoded here for a reason other than damage. */
+/** The clip can't be decoded for a reason other than damage. */
 function undecoded(clip: ClipToDecode, video: ProbedVideo | undefined, reason: string): Inspection {
   const advice = 'Convert it to H.264 in an MP4 file to have all of it checked.';
   const message = `The frames of ${shownFilename(clip.filename)} were not decoded: ${reason}. ${advice}`;

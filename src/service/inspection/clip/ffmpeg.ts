@@ -7,35 +7,27 @@ import { BackendUnusable } from '../../../storage/backend-unusable.js';
 
 const MAX_START_MS = 10_000;
 
-/** The first version with all the options that `probe-clip.ts` uses. */
+/** The first version with all options of `probe-clip.ts`. */
 const MIN_VERSION = [4, 4] as const;
 
-/** Which ffmpeg decodes clips. */
 export type FfmpegChoice =
   | { readonly kind: 'none' }
   | { readonly kind: 'named'; readonly program: string; readonly searchPath: string }
   | { readonly kind: 'search'; readonly searchPath: string };
 
-/** The ffmpeg of this system, beside which is its ffprobe. */
+/** An ffmpeg with an ffprobe beside it. */
 export interface Ffmpeg {
-  /** Absolute. */
   readonly path: string;
-  /** As it prints it: `7.1.5-0+deb13u1`. */
+  /** As printed: `7.1.5-0+deb13u1`. */
   readonly version: string;
 }
 
-/** The choice that the setting and the PATH make. */
 export function ffmpegChoiceOf(setting: string | undefined, searchPath = ''): FfmpegChoice {
   if (setting === 'none') return { kind: 'none' };
   return setting === undefined ? { kind: 'search', searchPath } : { kind: 'named', program: setting, searchPath };
 }
 
-/**
- * Finds ffmpeg and runs it once.
- *
- * @returns `undefined` if there is none, or it is turned off
- * @throws BackendUnusable if the ffmpeg that a setting names doesn't run
- */
+/** Finds ffmpeg and runs it once; `undefined` if there is none. @throws BackendUnusable if a named one doesn't run */
 export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefined> {
   if (choice.kind === 'none') return undefined;
   const path = await locate(choice);
@@ -51,18 +43,18 @@ export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefin
   }
 }
 
-/** Whether there is a program for the choice. It may not run: `findFfmpeg` tries it, which takes much longer. */
+/** Whether there is a program. It may not run; `findFfmpeg` tries it, which takes much longer. */
 export async function hasFfmpeg(choice: FfmpegChoice): Promise<boolean> {
   return choice.kind !== 'none' && (await locate(choice)) !== undefined;
 }
 
-/** The ffprobe of an ffmpeg: `ffprobe8` beside `ffmpeg8`. It has the same decoders, and reports facts and frames in one run. */
+/** `ffprobe8` beside `ffmpeg8`: it has the same decoders, and reports facts and frames in one run. */
 export function ffprobeOf(ffmpegPath: string): string {
   const name = basename(ffmpegPath);
   return join(dirname(ffmpegPath), name.includes('ffmpeg') ? name.replace('ffmpeg', 'ffprobe') : 'ffprobe');
 }
 
-/** Describes in one sentence how clips are checked on this system. */
+/** How clips are checked on this system, in one sentence. */
 export function ffmpegSentence(ffmpeg: Ffmpeg | undefined, choice: FfmpegChoice): string {
   if (ffmpeg !== undefined) return `every frame of a clip is decoded with ffmpeg ${ffmpeg.version} (${ffmpeg.path})`;
   const effect = 'the frames of clips are not decoded, and each clip gets the warning NOT_FULLY_CHECKED';
@@ -70,7 +62,7 @@ export function ffmpegSentence(ffmpeg: Ffmpeg | undefined, choice: FfmpegChoice)
   return `no ffmpeg found: ${effect}; install it (on Debian and Ubuntu: apt install ffmpeg), or name it with --ffmpeg`;
 }
 
-/** A bare name is searched on the PATH, as a shell does. */
+/** A bare name is searched on the PATH. */
 async function locate(choice: Exclude<FfmpegChoice, { kind: 'none' }>): Promise<string | undefined> {
   const program = choice.kind === 'named' ? choice.program : 'ffmpeg';
   const isBare = !program.includes('/') && !program.includes('\\');
@@ -101,7 +93,7 @@ async function versionOf(path: string): Promise<string> {
   return version;
 }
 
-/** Builds from the source repository have versions such as `N-119000-g1234`, and are taken for new. */
+/** Builds from the repository have versions such as `N-119000-g1234`, and count as new. */
 function isOlder(version: string): boolean {
   const [, major, minor] = /^n?(\d+)\.(\d+)/.exec(version) ?? [];
   if (major === undefined) return false;

@@ -5,21 +5,21 @@ import type { VideoFormat } from '../../../dataset/media.js';
 import { type LimitName, setPriorityOf, spawnLimited, watchProcess } from '../limited-process.js';
 import { type Ffmpeg, ffprobeOf } from './ffmpeg.js';
 
-/** What a decoder may allocate between two comparisons of its memory with the limit. */
+/** What a decoder may allocate between two comparisons with the limit. */
 const SPARE_BYTES = 150_000_000;
 
-/** The stack of each thread counts as allocated. The default of 8 MiB would be half of what a small clip needs. */
+/** The stack of each thread counts. The default of 8 MiB would be half of what a small clip needs. */
 const STACK_KILOBYTES = 2048;
 
 /** Its threads wait for the disk only. */
 const MAX_SLEEP_SECONDS = 120;
 
-/** The description of one track has less than a kilobyte. */
+/** A track takes less than a kilobyte. */
 const MAX_OUTPUT_CHARACTERS = 64 * 1024;
 const MAX_MESSAGES = 1000;
 const MAX_LINE_CHARACTERS = 1000;
 
-/** The name of FFmpeg's demuxer for each container. It is named so that no file is read as a playlist. */
+/** FFmpeg's demuxers by container, so that no file is read as a playlist. */
 const DEMUXERS: Record<VideoFormat, string> = {
   mp4: 'mov',
   mov: 'mov',
@@ -32,30 +32,28 @@ const DEMUXERS: Record<VideoFormat, string> = {
 
 const STREAM_FIELDS = 'index,codec_name,width,height,nb_frames,nb_read_frames,r_frame_rate,avg_frame_rate,duration';
 
-/** The first video track of a clip, as ffprobe describes it. */
+/** The first video track. */
 export interface ProbedVideo {
   readonly facts: Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
-  /** The number of frames that the container states; `undefined` if it states none. */
+  /** `undefined` if the container states no number. */
   readonly listedFrames: number | undefined;
-  /** The number that OpenCV derives: the listed one, or the duration in frames. 0 without a duration. */
+  /** As OpenCV counts: the listed number, or the duration in frames; 0 without a duration. */
   readonly countedFrames: number;
-  /** False for a codec that ffprobe knows by its name alone. */
+  /** False for a codec that ffprobe knows by name alone. */
   readonly hasDecoder: boolean;
 }
 
-/** The result of ffprobe. */
 export interface Probe {
-  /** The limit that it exceeded and was killed for; `crash` if another signal ended it. */
+  /** The limit for which it was killed; `crash` if another signal ended it. */
   readonly ended: LimitName | 'crash' | undefined;
   readonly hasAudio: boolean;
-  /** `undefined` if no video track was found. Pictures that are attached to a sound file are none. */
+  /** `undefined` without a video track; a picture attached to a sound file is none. */
   readonly video: ProbedVideo | undefined;
-  /** The messages of errors in the container or its video. They vary from run to run, so they are searched and never shown. */
+  /** Errors in the container or its video. They vary from run to run, so they are searched and never shown. */
   readonly complaints: readonly string[];
 }
 
 export interface ProbeOptions {
-  /** Whether every frame is decoded. */
   readonly decodes: boolean;
   readonly maxBytes: number;
   readonly maxCpuSeconds: number;
@@ -63,11 +61,10 @@ export interface ProbeOptions {
 }
 
 /**
- * Reads the facts of a clip and, with `decodes`, decodes every frame of its first video track, with edit lists applied, as the
- * trainer's readers do. Each damaged packet is reported and skipped, so that `facts.frames` are those that can be read. Only the
- * container in which the bytes were found is opened, and only this file: no data is taken from others that it names.
+ * Reads the facts of a clip and, with `decodes`, decodes its first video track with edit lists applied, as the trainer's readers
+ * do. Damaged packets are skipped, and no other file is opened.
  *
- * @throws the signal's reason, when ffprobe has ended; ServiceError `unavailable` if it can't be started
+ * @throws the signal's reason; ServiceError `unavailable` if ffprobe can't be started
  */
 export async function probeClip(
   ffmpeg: Ffmpeg,
@@ -105,7 +102,7 @@ export async function probeClip(
   };
 }
 
-/** Tags, which may hold megabytes, are printed as `[info]`. A decoder reports there, too, what it conceals in a picture. */
+/** Tags may hold megabytes and are printed as `[info]`, as is what a decoder conceals in a picture. */
 const LEFT_OUT = /\[(?:info|warning)\](?! +Stream #| Unsupported codec| concealing )/;
 
 /** `[info]   Stream #0:1(und): Audio: mp3 (mp3float), 44100 Hz`: ffprobe lists the streams at its start. */
@@ -114,7 +111,7 @@ const OTHER_STREAM = /^\[info\] +Stream #0:\d+.*?: (Audio|Subtitle|Data): (\w+)(
 /** `[h264 @ 0x55d1] [error] Invalid NAL unit size`, `[h264 @ 0x55d1] [info] concealing 85 DC, 85 AC, 85 MV errors in B frame` */
 const COMPLAINT = /^(?:\[([^\]]*) @ 0x\w+\] )?\[(?:error|fatal|panic|info(?=\] concealing))\] (.*)$/;
 
-/** Messages about tags, which are no part of the pictures. */
+/** Tags are no part of the pictures. */
 const ABOUT_METADATA = /metadata|\bAMF/i;
 
 interface Described {
@@ -148,7 +145,7 @@ function videoIn({ streams, format }: Described, messages: readonly string[], ha
   return { facts, listedFrames, countedFrames, hasDecoder: !messages.some((line) => noDecoder.test(line)) };
 }
 
-/** Our name for H.264 is mediabunny's. Absent if ffprobe knows no codec. */
+/** Our name for H.264 is mediabunny's. */
 function codecOf(name: string | number | undefined): { codec?: string } {
   if (typeof name !== 'string' || name === 'none' || name === 'unknown') return {};
   return { codec: name === 'h264' ? 'avc' : name };
@@ -159,7 +156,7 @@ function numberIn(value: string | number | undefined): number {
   return Number.isFinite(number) && number > 0 ? number : 0;
 }
 
-/** `30000/1001`; 0 if it is unknown: `0/0`. */
+/** `30000/1001`; 0 for `0/0`. */
 function ratio(text: string | number | undefined): number {
   const [numerator = 0, denominator = 1] = String(text ?? '0')
     .split('/')
@@ -171,13 +168,13 @@ function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }
 
-/** Runs ffprobe with the lowest priority, without environment and input, and with limits of memory and processor time. */
+/** Runs ffprobe with the lowest priority, without environment and input, and with limits. */
 async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: ProbeOptions) {
   const { maxBytes, maxCpuSeconds, signal } = options;
   signal.throwIfAborted();
   const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
   const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', ffprobeOf(path), ...args], {
-    // Above what it may hold: a decoder that gets no memory often calls the clip invalid.
+    // More than it may hold: a decoder that gets no memory often calls the clip invalid.
     limits: { maxDataBytes: maxBytes + SPARE_BYTES, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 },
     env: { LC_ALL: 'C', AV_LOG_FORCE_NOCOLOR: '1', MALLOC_ARENA_MAX: '2' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -210,12 +207,12 @@ async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: Pr
   signal.removeEventListener('abort', kill);
   signal.throwIfAborted();
   if (exitCode === 126 || exitCode === 127) throw cannotStart(new Error(messages.join('\n')));
-  // The kernel ends a process with SIGKILL for its processor time.
+  // The kernel sends SIGKILL for the processor time.
   const crash = by === null ? undefined : by === 'SIGKILL' ? ('time' as const) : ('crash' as const);
   return { ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash), exitCode, output, messages };
 }
 
-/** By the texts of ENOMEM, which the limit of the kernel causes. A library written in C++ or Rust aborts instead. */
+/** The texts of ENOMEM. A library in C++ or Rust aborts instead. */
 function isOutOfMemory(messages: readonly string[]): boolean {
   const says = (pattern: RegExp) => messages.some((line) => pattern.test(line));
   if (says(/Cannot allocate memory|bad_alloc|memory allocation of/)) return true;

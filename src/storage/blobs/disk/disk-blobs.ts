@@ -21,32 +21,30 @@ import {
 } from '../blobs.js';
 import { alreadyExists, ingestError, Meter, measureBlob, writeStream } from '../ingest.js';
 
-/** A client that reads slowly costs two pieces: one that is read ahead, and one that is being sent. */
+/** A slow reader costs two pieces: one that is read ahead, and one that is being sent. */
 const MAX_READ_BYTES = 192 * 1024;
 const MIN_READ_BYTES = 16 * 1024;
 
-/** Of the pieces of all clients; the more files are being read, the smaller are the pieces of the next one. */
+/** For the pieces of all clients: the more files are being read, the smaller are the next pieces. */
 const READ_BUDGET_BYTES = 64 * 1024 * 1024;
 
-/** A long upload is synced each time it has grown by this much; otherwise the page cache would hold all of it until the end. */
+/** A long upload is synced in parts; otherwise the page cache would hold all of it until the end. */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
 
-/** The folder of files in flight. */
 export const STAGING = 'staging';
 
 const OBJECTS_PER_PAGE = 1000;
 
-/** Blobs are spread over 256 folders by the first two characters of their names, lower-case hexadecimal. */
+/** The 256 folders of blobs: the first two hexadecimal digits of their names. */
 const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
- * Stores blobs as files of a folder. A file has a temporary name until all its bytes are durable and is then linked into
- * place, so that a crash leaves either the complete blob or none. Only one process may open a folder for writing.
+ * Stores blobs as files. A file is linked to its name once its bytes are durable, so that a crash leaves the complete blob or
+ * none. Only one process may open a folder for writing.
  */
 export class DiskBlobs implements BlobStore {
   readonly #root: string;
   readonly #staging: string;
-  /** Files that are being read. */
   #reading = 0;
 
   private constructor(root: string) {
@@ -54,7 +52,7 @@ export class DiskBlobs implements BlobStore {
     this.#staging = join(root, STAGING);
   }
 
-  /** Opens the folder, or creates it. Deletes the unfinished uploads of an earlier process. */
+  /** Opens or creates the folder, and deletes unfinished uploads of an earlier process. */
   static async open(root: string): Promise<DiskBlobs> {
     const blobs = new DiskBlobs(root);
     if (!existsSync(join(root, SHARDS.at(-1)!))) {
@@ -127,7 +125,7 @@ export class DiskBlobs implements BlobStore {
     return measured && { ...measured, content: { path: this.pathOf(key) } };
   }
 
-  /** @throws BlobDamaged if the name is that of a folder, or if the file has fewer than `bytes` */
+  /** @throws BlobDamaged if it is no file, or has fewer than `bytes` */
   async #open(key: string, bytes = 0): Promise<FileHandle | undefined> {
     const handle = await unlessMissing(open(this.pathOf(key)));
     if (handle === undefined) return undefined;
@@ -152,7 +150,7 @@ export class DiskBlobs implements BlobStore {
     const kept: { key: string; reason: string }[] = [];
     for (const key of keys) {
       await rm(this.pathOf(key), { force: true }).catch((error) => {
-        // `verify --store` reports a folder in place of a blob. What is in it is not the service's.
+        // `verify --store` reports a folder in place of a blob. Its content is not the service's.
         if (!hasErrno(error, 'ERR_FS_EISDIR')) kept.push({ key, reason: error.message });
       });
     }
@@ -173,7 +171,7 @@ export class DiskBlobs implements BlobStore {
     }
   }
 
-  /** Holds the names of one of the 256 folders in memory. */
+  /** Holds the names of one folder in memory. */
   async *objects(): AsyncGenerator<readonly StoredObject[]> {
     const folders = (await readdir(this.#root)).filter((name) => name !== STAGING).sort();
     for (const folder of [...folders, STAGING]) {
@@ -219,19 +217,18 @@ export class DiskBlobs implements BlobStore {
   async close(): Promise<void> {}
 }
 
-/** The part of a key after the dataset's id; the id of a file is unique in all datasets. */
+/** The id of the file, which is unique in all datasets. */
 function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
-/** Gives a staged file its name. @throws ServiceError `upload_finalized` or EEXIST if another file has it */
+/** @throws ServiceError `upload_finalized` or EEXIST if another file has the name */
 async function giveName(staged: string, path: string): Promise<void> {
   try {
     await link(staged, path);
   } catch (error) {
     if (!hasErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
-    // A disk for backups may be exFAT, which has no hard links. A rename would replace another file. No other process writes
-    // here, and this one does nothing between the two calls.
+    // exFAT has no hard links. A rename replaces files, but no other process writes here, and this one does nothing in between.
     if (existsSync(path)) throw alreadyExists();
     renameSync(staged, path);
   }
@@ -252,7 +249,7 @@ async function syncAndClose(handle: FileHandle): Promise<void> {
   }
 }
 
-/** Returns a callback for the number of received bytes that syncs them in the background, one sync at a time. */
+/** Returns a callback for the number of received bytes that syncs in the background, once at a time. */
 function writebackOf(handle: FileHandle): (bytes: number) => void {
   let nextAt = WRITEBACK_BYTES;
   let isRunning = false;

@@ -36,7 +36,7 @@ import {
 } from './errors.js';
 import type { S3Location } from './location.js';
 
-/** Of the keys that links lead to, and of other objects that are deleted by their age. No dataset has an id that begins so. */
+/** The prefix of objects that links lead to or that are deleted by their age. No id of a dataset begins so. */
 export const STAGING_PREFIX = '.staging/';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
@@ -48,7 +48,7 @@ const PING_TIMEOUT_MS = 5000;
 /** A store may answer only when it has copied the object, which may take minutes. */
 const COPY_TIMEOUT_MS = 300_000;
 
-/** The metadata key of a random mark. By its mark, an upload recognizes its own object after a lost response. */
+/** The metadata key of a random mark, by which an upload recognizes its object after a lost response. */
 const MARK = 'trainyard-upload';
 
 interface OpenObject {
@@ -59,7 +59,7 @@ interface OpenObject {
 export interface ListedObject extends FoundBlob {
   readonly key: string;
   readonly version: string;
-  /** In milliseconds since 1970, by the store's clock. */
+  /** By the store's clock, in milliseconds since 1970. */
   readonly changedAt: number;
 }
 
@@ -87,18 +87,15 @@ export class S3Bucket implements BlobReader {
     return bucket;
   }
 
-  /** The bucket and the prefixed key, for a request. */
   target(key: string): { Bucket: string; Key: string } {
     const { bucket, prefix } = this.location;
     return { Bucket: bucket, Key: prefix === '' ? key : `${prefix}/${key}` };
   }
 
-  /** A key without the prefix. */
   nameOf(key = ''): string {
     return key.slice(this.target('').Key.length);
   }
 
-  /** The metadata and the encryption of a new object. */
   newObject(mark: string) {
     const { encryption } = this.location;
     return {
@@ -109,7 +106,7 @@ export class S3Bucket implements BlobReader {
   }
 
   /**
-   * Creates an object of the bytes of a file, whose SHA-256 is signed: the store rejects other bytes.
+   * Creates an object whose SHA-256 is signed, so that the store rejects other bytes.
    *
    * @returns its version
    * @throws ServiceError `upload_finalized` if the key exists; the signal's reason
@@ -140,7 +137,7 @@ export class S3Bucket implements BlobReader {
     }
   }
 
-  /** The version of an object that was created although the last attempt failed: an earlier one succeeded, and its answer was lost. */
+  /** The version of the object if an earlier attempt created it, and its answer was lost. */
   async #ownVersion(key: string, mark: string, error: unknown): Promise<string> {
     if (!isPreconditionFailed(error)) throw storeError(error);
     const existing = await this.connection.client.send(new HeadObjectCommand(this.target(key))).catch(throwStoreError);
@@ -152,11 +149,7 @@ export class S3Bucket implements BlobReader {
     return (await this.open(key, options))?.body;
   }
 
-  /**
-   * Sends a GET. Its unread body requests the remaining bytes of the same version if the store stops sending.
-   *
-   * @throws as `read`; BlobDamaged also if the store refuses to return it
-   */
+  /** Sends a GET. Its body requests the rest of the same version if the store stops sending. @throws as `read` */
   async open(key: string, options: ReadOptions = {}): Promise<OpenObject | undefined> {
     const opened = await this.#get(key, options);
     if (opened === undefined) return undefined;
@@ -174,7 +167,7 @@ export class S3Bucket implements BlobReader {
       try {
         for await (const chunk of withIdleTimeout(body, this.connection.timeouts.idleMs)) {
           start += chunk.length;
-          // Its receiver has announced the length, and would take the rest for the beginning of another answer.
+          // The receiver has announced the length, and would read the rest as another answer.
           if (range !== undefined && start > range.end) throw new BlobDamaged(key, 'returned too many bytes');
           attempt = 1;
           yield chunk;
@@ -210,7 +203,7 @@ export class S3Bucket implements BlobReader {
     try {
       const answer = await this.connection.patient.send(command, signal && { abortSignal: signal });
       body = answer.Body as Readable;
-      // The signal of the request does not fire once it is answered.
+      // The signal of the request does nothing after the answer.
       if (signal !== undefined) addAbortSignal(signal, body);
       const found = versionOf(answer);
       if (version && found !== version) throw new BlobChanged(key);
@@ -225,13 +218,7 @@ export class S3Bucket implements BlobReader {
     }
   }
 
-  /**
-   * Copies an object inside the store, without the metadata that its client has given it.
-   *
-   * @param version that the object must have
-   * @returns the version of the copy
-   * @throws BlobChanged
-   */
+  /** Copies an object with this version, without its client's metadata. @returns the copy's version @throws BlobChanged */
   async copy(from: string, to: string, version: string): Promise<string> {
     const command = new CopyObjectCommand({
       ...this.target(to),
@@ -249,14 +236,14 @@ export class S3Bucket implements BlobReader {
     }
   }
 
-  /** Lists objects with this prefix and keys after `after`, ordered by key, in pages of up to 1000; one request each. */
+  /** Lists objects by key in pages of up to 1000, one request each. */
   async *list(keyPrefix: string, after?: string): AsyncGenerator<readonly ListedObject[]> {
     const { Bucket, Key: Prefix } = this.target(keyPrefix);
     const start = after === undefined ? {} : { StartAfter: this.target(after).Key };
     const pages = paginateListObjectsV2({ client: this.connection.client }, { Bucket, Prefix, ...start });
     try {
       for await (const { Contents = [], IsTruncated } of pages) {
-        // Every page of a store says whether it is the last one.
+        // A real store always says whether a page is the last one.
         if (IsTruncated === undefined) throw notOfStore('request for a listing');
         yield Contents.map((object) => ({
           key: this.nameOf(object.Key),
@@ -270,7 +257,7 @@ export class S3Bucket implements BlobReader {
     }
   }
 
-  /** Finds which of these keys of one dataset exist, with listings: one request for up to 1000 keys. */
+  /** Finds keys of one dataset with listings: one request for up to 1000 keys. */
   async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
     const wanted = new Set(keys);
     const found = new Map<string, FoundBlob>();
@@ -341,16 +328,12 @@ function throwStoreError(error: unknown): never {
   throw storeError(error);
 }
 
-/** As `x-amz-copy-source` names an object. */
+/** The value of `x-amz-copy-source`. */
 export function copySourceOf({ Bucket, Key }: { Bucket: string; Key: string }): string {
   return [Bucket, ...Key.split('/')].map(encodeURIComponent).join('/');
 }
 
-/**
- * An ETag without quotes, which some stores omit.
- *
- * @throws ServiceError `unavailable` for an answer without one, such as the login page of a proxy
- */
+/** An ETag without quotes, which some stores omit. @throws ServiceError `unavailable` without one, as from a proxy's login page */
 function versionOf({ ETag = '' }: { ETag?: string | undefined }): string {
   const version = ETag.replace(/^"|"$/g, '');
   if (version === '') throw notOfStore('request for an object');
@@ -361,7 +344,7 @@ async function pauseBefore(attempt: number, signal: AbortSignal | undefined): Pr
   await wait(100 * 4 ** attempt, undefined, signal && { signal });
 }
 
-/** Yields the chunks of a body, which fails when the sender is idle for too long. The time of the reader does not count. */
+/** Yields the chunks of a body, which fails when the sender, not the reader, is idle for too long. */
 async function* withIdleTimeout(body: Readable, idleMs: number): AsyncGenerator<Buffer> {
   const chunks = body.iterator();
   try {

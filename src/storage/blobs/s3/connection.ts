@@ -8,23 +8,19 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
-/** Connections to the store for everything but reading the bytes of objects. */
+/** Connections for everything but reading the bytes of objects. */
 const MAX_SOCKETS = 128;
 
-/**
- * Reads of objects that may last as long as their clients are slow, each on a connection that holds some 200 KB. Further
- * connections are for reads that never wait for a client.
- */
+/** Reads that last as long as their clients are slow, on connections that hold some 200 KB each. Others are extra. */
 export const MAX_SLOW_READS = 1000;
 
-/** Replaces the default logger of the SDK, which prints errors that we handle. */
+/** The default logger of the SDK prints errors that we handle. */
 const QUIET = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
-/** Timeouts and attempts of requests to a store. */
 export interface Timeouts {
-  /** For opening a connection, in milliseconds. */
+  /** For opening a connection. */
   readonly connectMs: number;
-  /** For the next byte in either direction, in milliseconds. */
+  /** For the next byte in either direction. */
   readonly idleMs: number;
   /** Including the first one. */
   readonly attempts: number;
@@ -32,21 +28,14 @@ export interface Timeouts {
 
 export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3 };
 
-/** The SDK's clients of a bucket. */
 export type Connection = Awaited<ReturnType<typeof connect>>;
 
-/** The key of a user of the store. */
 export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
 }
 
-/**
- * Creates the clients, without a request.
- *
- * @param linkCredentials sign the presigned links, by default those of the service
- * @throws BackendUnusable if the CA file can't be read
- */
+/** Creates the clients, without a request. @throws BackendUnusable if the CA file can't be read */
 export async function connect(location: S3Location, timeouts: Timeouts, linkCredentials?: S3Credentials) {
   const { region, endpoint, publicEndpoint, isPathStyle } = location;
   const { connectMs, idleMs, attempts } = timeouts;
@@ -57,7 +46,7 @@ export async function connect(location: S3Location, timeouts: Timeouts, linkCred
     ...(endpoint !== undefined && { endpoint }),
     forcePathStyle: isPathStyle,
     maxAttempts: attempts,
-    // By default the SDK sends `aws-chunked` bodies with a trailing checksum, which many stores save as part of the object.
+    // The SDK's default `aws-chunked` bodies have a trailing checksum, which many stores save as part of the object.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
@@ -66,16 +55,16 @@ export async function connect(location: S3Location, timeouts: Timeouts, linkCred
   const handler = { connectionTimeout: connectMs, logger: QUIET };
   /** Times out when the store neither reads nor answers. */
   const client = new S3Client({ ...config, requestHandler: { ...handler, ...agents, socketTimeout: idleMs } });
-  // The clients share one provider, which refreshes credentials before they expire.
+  // One provider refreshes the credentials of all clients.
   const { credentials } = client.config;
   const answerTimeout = { socketTimeout: 0, requestTimeout: idleMs, throwOnRequestTimeout: true };
   const requestHandler = { ...handler, ...patientAgents, ...answerTimeout };
-  /** For requests that may last: times out when the store does not begin to answer. It has its own connections. */
+  /** For requests that may last: times out until the answer begins. */
   const patient = new S3Client({ ...config, credentials, requestHandler });
   const signing = { ...config, credentials: linkCredentials ?? credentials };
-  /** Signs links with the endpoint of this service, which may not reach that of the clients. */
+  /** Signs with the endpoint of the service, which clients may not reach. */
   const probeSigner = new S3Client(signing);
-  /** Signs links with the endpoint that clients use. */
+  /** Signs with the endpoint that clients use. */
   const signer = new S3Client({ ...signing, ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }) });
   const closing = new AbortController();
   // Every call adds a listener.
@@ -83,7 +72,6 @@ export async function connect(location: S3Location, timeouts: Timeouts, linkCred
   for (const each of [client, patient]) abortCallsBy(closing.signal, each);
   return {
     ...{ timeouts, client, patient, signer, probeSigner },
-    /** Rejects all calls, those in flight too, with ServiceError `shutting_down`; not reads of objects that have begun. */
     abort: () => closing.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.')),
     close: () => {
       for (const each of [client, patient, signer, probeSigner]) each.destroy();

@@ -2,7 +2,7 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
-/** Incomplete, since responses to HEAD have no body and stores differ in names; `isTransient` checks the status too. */
+/** Incomplete, since responses to HEAD have no body and stores differ in names. */
 const TRANSIENT_NAMES = [
   'TimeoutError',
   'RequestTimeout',
@@ -16,10 +16,10 @@ const TRANSIENT_NAMES = [
   'XAmzContentSHA256Mismatch',
 ];
 
-/** Errors of the SDK without a status; it has aborted a request that took too long. */
+/** Errors of the SDK that have no status. */
 const OF_STORE = ['TimeoutError', 'AbortError', 'CredentialsProviderError'];
 
-/** The codes of the system, of its resolver and of broken streams; a certificate or a protocol that is wrong stays wrong. */
+/** Codes of the system, its resolver and broken streams; a wrong certificate or protocol stays wrong. */
 const TRANSIENT_CODE = /^(E(?!RR_|PROTO)[A-Z_]+|ERR_STREAM_PREMATURE_CLOSE)$/;
 
 export function statusOfError(error: unknown): number | undefined {
@@ -31,22 +31,21 @@ function hasName(error: unknown, names: readonly string[]): boolean {
   return error instanceof Error && names.includes(error.name);
 }
 
-/** True for a GET of an object that does not exist. A 404 without this name is that of a proxy or a load balancer. */
+/** True if the object of a GET does not exist. A 404 without this name comes from a proxy or a load balancer. */
 export function isMissing(error: unknown): boolean {
   return hasName(error, ['NoSuchKey']);
 }
 
-/** True if a condition of the request, such as `If-None-Match`, was not met. */
+/** True if a condition such as `If-None-Match` was not met. */
 export function isPreconditionFailed(error: unknown): boolean {
   return statusOfError(error) === 412;
 }
 
-/** True for a GET of an object that the store can't return as it is: its client has encrypted it with a key of its own. */
+/** True for a GET of an object that its client has encrypted with a key of its own. */
 export function isRefusedRead(error: unknown): error is Error {
   return statusOfError(error) === 400 && hasName(error, ['InvalidRequest', 'InvalidArgument']);
 }
 
-/** True if a retry may succeed. */
 export function isTransient(error: unknown): boolean {
   const status = statusOfError(error);
   return (
@@ -57,10 +56,7 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-/**
- * The answer to a client for an error of the store, of what is between, or of the connection. An error that is a bug of ours is
- * returned unchanged.
- */
+/** The answer for an error of the store or of the connection; a bug of ours is returned unchanged. */
 export function storeError(error: unknown): unknown {
   if (error instanceof ServiceError || !(error instanceof Error)) return error;
   if (hasName(error, ['QuotaExceeded'])) {
@@ -68,27 +64,22 @@ export function storeError(error: unknown): unknown {
       cause: error,
     });
   }
-  // Node's errors of networks and TLS have a code, and so have some of its errors for wrong arguments.
+  // Node's errors of networks and TLS have a code, and so have some for wrong arguments.
   const isOfConnection = 'code' in error && !(error instanceof TypeError || error instanceof RangeError);
   const isOfStore = statusOfError(error) !== undefined || hasName(error, OF_STORE);
   return isOfStore || isOfConnection ? unavailable(error) : error;
 }
 
-/** The operator may have to restore a deleted bucket or renew credentials; the log has the cause. */
 function unavailable(cause: Error): ServiceError {
   return new ServiceError('unavailable', 'The file store does not answer right now. Try again.', { cause });
 }
 
-/** For a successful answer that a store would not give, such as the login page of a proxy. */
+/** For a successful answer that a store would not give, such as a proxy's login page. */
 export function notOfStore(what: string): ServiceError {
   return unavailable(new Error(`The answer to the ${what} is not that of an S3 store.`));
 }
 
-/**
- * Explains to the operator why a store can't be used.
- *
- * @param permission the S3 action that failed
- */
+/** Explains to the operator why a store can't be used. @param permission the S3 action that failed */
 export function startError(thrown: unknown, { bucket, endpoint }: S3Location, permission: string): BackendUnusable {
   const error = thrown instanceof ServiceError ? thrown.cause : thrown;
   const status = statusOfError(error);

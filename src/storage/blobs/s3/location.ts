@@ -2,19 +2,19 @@
 export interface S3Location {
   readonly kind: 's3';
   readonly bucket: string;
-  /** All keys begin with it. Without slashes at its ends; empty for the whole bucket. */
+  /** All keys begin with it. Without slashes at its ends, perhaps empty. */
   readonly prefix: string;
-  /** `undefined` for Amazon's, or that of the SDK's environment variables. */
+  /** `undefined` for Amazon's, or the one in the SDK's environment variables. */
   readonly endpoint: string | undefined;
-  /** The endpoint in presigned links, if clients reach the store by another one. */
+  /** The endpoint in presigned links, if it is another one. */
   readonly publicEndpoint: string | undefined;
   readonly region: string | undefined;
-  /** True if links are presigned for the bucket; otherwise they point to the service. */
+  /** Whether links lead to the bucket rather than to the service. */
   readonly isPresigned: boolean;
   /** `https://host/bucket/key` rather than `https://bucket.host/key`. */
   readonly isPathStyle: boolean;
   readonly encryption: { readonly algorithm: Encryption; readonly kmsKey: string | undefined } | undefined;
-  /** A PEM file with the certificate authorities that the store's certificate is checked against. */
+  /** A PEM file with certificate authorities. */
   readonly caFile: string | undefined;
 }
 

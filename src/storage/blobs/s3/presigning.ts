@@ -6,16 +6,13 @@ import type { S3Bucket } from './bucket.js';
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html */
 const MAX_EXPIRY_SECONDS = 604_800;
 
-/**
- * Signs links for PUT requests to the bucket. The signature covers the length and the headers for encryption, so the client must
- * send them.
- */
+/** Signs links for PUT. The signature covers the length and the headers, so the client must send them. */
 export async function linkSigner(
   bucket: S3Bucket,
   signer: S3Client,
 ): Promise<{ origin: string; sign: Presigning['presign'] }> {
   const sampleKey = 'k';
-  // The SDK derives host and path once: its function for a whole URL takes ten times as long as a signature.
+  // The SDK derives host and path once: its function for a whole URL takes ten times as long.
   const sample = new URL(await getSignedUrl(signer, new PutObjectCommand(bucket.target(sampleKey))));
   const samplePath = pathOf(bucket.target(sampleKey).Key);
   const basePath = sample.pathname.slice(0, sample.pathname.length - samplePath.length);

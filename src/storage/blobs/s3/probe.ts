@@ -7,7 +7,7 @@ import { copySourceOf, type S3Bucket, STAGING_PREFIX } from './bucket.js';
 import { isTransient, startError, statusOfError } from './errors.js';
 import { linkSigner } from './presigning.js';
 
-/** Long enough for a clock of this machine that is wrong by as much as stores allow, which is 15 minutes. */
+/** Stores tolerate a clock that is wrong by 15 minutes. */
 const LINK_SECONDS = 3600;
 
 /** Equally long, because the signature of a link covers the length. */
@@ -16,7 +16,7 @@ const SOURCE = Buffer.from('a secret');
 
 type Headers = Readonly<Record<string, string>>;
 
-/** A policy denies each of them by itself: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
+/** A policy denies each by itself: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
 const ACL_HEADERS: readonly Headers[] = [
   ...['public-read', 'public-read-write', 'authenticated-read'].map((acl) => ({ 'x-amz-acl': acl })),
   ...['read', 'write', 'full-control', 'read-acp', 'write-acp'].map((right) => ({
@@ -25,8 +25,8 @@ const ACL_HEADERS: readonly Headers[] = [
 ];
 
 /**
- * Sends every kind of request that the service needs, with objects that it deletes afterwards, so that a missing permission is
- * reported at the start. If links are to be presigned, it also finds out what the holder of one could do besides uploading a file.
+ * Sends every kind of request that the service needs, so that a missing permission is reported at the start, and finds out
+ * what the holder of a presigned link could do besides uploading a file.
  *
  * @returns why links must not be presigned, as clauses
  * @throws BackendUnusable that names the missing permission
@@ -46,7 +46,7 @@ export async function probe(
     return keys.at(-1)!;
   };
   const ours = newKey();
-  // The first request also fails if the store does not answer or the bucket does not exist.
+  // Also fails if the store does not answer or the bucket does not exist.
   await requiring('s3:ListBucket', bucket.list(folder).next());
   const command = new PutObjectCommand({ ...bucket.target(ours), ...bucket.newObject('probe'), Body: SOURCE });
   await requiring('s3:PutObject', bucket.connection.client.send(command));
@@ -71,18 +71,17 @@ export async function probe(
 }
 
 /**
- * A signature can't exclude headers. Some stores obey headers of a presigned PUT that are not signed, as far as the signing user
- * has the permission: Ceph does, Amazon rejects them.
+ * A signature can't exclude headers. Some stores, such as Ceph, obey unsigned headers of a presigned PUT if the signing user
+ * has the permission; Amazon rejects them.
  *
  * @returns what a client could do, as verb phrases
- * @throws BackendUnusable if the user of the links may not write, or the service may not read what that user has written
+ * @throws BackendUnusable if the user of the links may not write, or the service may not read the objects
  */
 async function dangersOfLinks(
   bucket: S3Bucket,
   { ours, newKey, hasLinkUser }: { ours: string; newKey: () => string; hasLinkUser: boolean },
 ): Promise<readonly string[]> {
   const { sign } = await linkSigner(bucket, bucket.connection.probeSigner);
-  /** Uploads an object through a link of its own. */
   const upload = async (headers: Headers = {}, body = BODY) => {
     const key = newKey();
     const link = await sign(key, { sizeBytes: body.length, expiresInSeconds: LINK_SECONDS });
@@ -102,17 +101,17 @@ async function dangersOfLinks(
   if ((await bytesOf(bucket, theirs.key)) === undefined) {
     throw linkUserError(bucket, 'writes objects that the service may not read; grant it s3:GetObject');
   }
-  // The owner of an object may read it without any policy. In Ceph that is the user who has written it.
+  // The owner of an object, in Ceph the user who has written it, may read it without any policy.
   const copies = [ours, theirs.key].map(async (source) => {
     const copy = await upload({ 'x-amz-copy-source': copySourceOf(bucket.target(source)) });
     // 404: the store has looked for the source.
     return copy.isDone ? (await bytesOf(bucket, copy.key))?.equals(BODY) !== true : copy.status === 404;
   });
   const obeysAcls = async () => {
-    // Where everyone may read everything, an ACL adds nothing.
+    // Where all may read everything, an ACL adds nothing.
     if (await canReadWithoutCredentials(theirs)) return false;
     const accepted = (await Promise.all(ACL_HEADERS.map((headers) => upload(headers)))).filter(({ isDone }) => isDone);
-    // A store that rejects one ACL interprets them, and so obeys those that it accepts.
+    // A store that rejects one ACL interprets them, and obeys those that it accepts.
     if (accepted.length > 0 && accepted.length < ACL_HEADERS.length) return true;
     return (await Promise.all(accepted.map(canReadWithoutCredentials))).includes(true);
   };
@@ -126,7 +125,7 @@ async function dangersOfLinks(
   ];
 }
 
-/** Sends a request as it is, without a signature. @returns the status of the answer @throws BackendUnusable without an answer */
+/** Sends a request without a signature. @returns the status @throws BackendUnusable without an answer */
 async function send(
   bucket: S3Bucket,
   { method, url, headers, body }: { method: string; url: URL; headers: Headers; body?: Buffer },
@@ -148,7 +147,6 @@ async function send(
   }
 }
 
-/** The bytes of an object; `undefined` if the service may not read it. */
 async function bytesOf(bucket: S3Bucket, key: string): Promise<Buffer | undefined> {
   try {
     const body = await bucket.read(key);

@@ -19,25 +19,22 @@ import { Spool } from './spool.js';
 /** The largest object of one PUT or copy: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const MAX_PUT_BYTES = 5 * 1024 ** 3;
 
-/** The maximum size of the spool. A direct upload fits into the half of an account. */
+/** The size of the spool. A direct upload fits into half of it, which an account may use. */
 const SPOOL_BYTES = 8 * 1024 ** 3;
 
-/** Writes to the operator's log. */
+/** Writes to the log. */
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
 
 interface S3Options {
   readonly spoolFolder: string;
   readonly spoolBytes?: number;
   readonly log: Log;
-  /** Sign the presigned links, by default those of the service. */
+  /** The user whose signature presigned links have; by default the service's. */
   readonly linkCredentials?: S3Credentials | undefined;
   readonly timeouts?: Timeouts;
 }
 
-/**
- * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or inspected. One of
- * two concurrent commits to a key wins.
- */
+/** Stores blobs as objects of a bucket. A bounded spool on this machine holds files while they are received or inspected. */
 export class S3Blobs extends S3Bucket implements BlobStore {
   readonly maxSlowReads = MAX_SLOW_READS;
   readonly maxFileBytes: number;
@@ -57,12 +54,7 @@ export class S3Blobs extends S3Bucket implements BlobStore {
     };
   }
 
-  /**
-   * Opens the spool, and checks that the bucket can be used. It presigns links only if their holders can do nothing with them but
-   * upload a file.
-   *
-   * @throws BackendUnusable
-   */
+  /** Opens the spool and checks the bucket. Links are presigned only if they allow nothing but uploads. @throws BackendUnusable */
   static async open(location: S3Location, options: S3Options): Promise<S3Blobs> {
     const { spoolFolder, spoolBytes = SPOOL_BYTES, log, linkCredentials, timeouts = TIMEOUTS } = options;
     const connection = await connect(location, timeouts, linkCredentials);
@@ -97,7 +89,7 @@ export class S3Blobs extends S3Bucket implements BlobStore {
       version = opened?.version;
       return opened?.body ?? [];
     };
-    // The request is sent once the spool has space: the store closes a connection if its body is not read.
+    // The request is sent once the spool has space: the store closes a connection whose body is not read.
     async function* bytes(): AsyncGenerator<Buffer> {
       yield* await open();
     }
@@ -133,7 +125,6 @@ function stagingKeyOf(key: string): string {
   return `${STAGING_PREFIX}${key}`;
 }
 
-/** Tells the operator why uploads pass through the service, and what to do. */
 function whyNotPresigned(reasons: readonly string[], { hasLinkUser }: { hasLinkUser: boolean }): string {
   const advice = hasLinkUser
     ? 'Correct the policy of the user of TRAINYARD_PRESIGN_ACCESS_KEY_ID: docs/scaling.md has one.'

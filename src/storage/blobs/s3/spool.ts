@@ -12,26 +12,19 @@ import { ingestError, Meter, writeStream } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
 
-/** Ends the name of a folder that is not locked yet. */
+/** The suffix of a folder that is not locked yet. */
 const NEW = '.new';
 
-/** A request that waits longer is answered with 503. Clients wait longer than this. */
+/** A request that waits longer is answered with 503, before its client gives up. */
 const MAX_WAIT_MS = 90_000;
 
-type SpoolOptions = FetchOptions & {
-  /** The largest size that the body can have. */
-  readonly atMostBytes: number;
-};
+type SpoolOptions = FetchOptions & { readonly atMostBytes: number };
 
-/**
- * A folder of bounded size for files in flight to a store or from one. Several processes of a machine may share the root
- * folder: each has its own sub-folder and its own limit.
- */
+/** A folder of bounded size for files in flight. Processes share the root, each with a sub-folder and a limit of its own. */
 export class Spool {
-  /** The size of the largest possible file: half of the spool, which an account may use, since its clients may be slow. */
+  /** Half of the spool, which one account may use, since its clients may be slow. */
   readonly maxFileBytes: number;
   readonly #folder: string;
-  /** Of the bytes that are free. */
   readonly #space: FairQueue;
   readonly #release: () => void;
 
@@ -42,13 +35,13 @@ export class Spool {
     this.#release = release;
   }
 
-  /** Opens the spool, creates its folder if it is missing, and deletes the folders of processes that have ended. */
+  /** Opens the spool, and deletes the folders of ended processes. */
   static async open(root: string, maxBytes: number): Promise<Spool> {
     await makePrivateFolder(root);
     for (const entry of await readdir(root, { withFileTypes: true })) {
       if (entry.isDirectory() && !entry.name.endsWith(NEW)) await removeIfAbandoned(join(root, entry.name));
     }
-    // Another process that opens its spool meanwhile must not take the folder for an abandoned one.
+    // Another process that opens its spool meanwhile must not remove the folder as abandoned.
     const folder = join(root, randomUUID());
     await mkdir(`${folder}${NEW}`);
     const { release } = lockFolder(join(`${folder}${NEW}`, LOCK));
@@ -57,10 +50,9 @@ export class Spool {
   }
 
   /**
-   * Writes a body to a file, which uses space of the spool until it is discarded. Waits for `atMostBytes` of space before it reads the body.
+   * Writes a body to a file. Waits for `atMostBytes` of space before it reads the body; `discard` releases the space.
    *
-   * @throws ServiceError `too_large` with the limit's message, `upload_cut_short`, `no_space`, `unavailable` if the wait
-   * for the space takes more than 90 seconds; the signal's reason. The file is deleted then.
+   * @throws ServiceError `too_large`, `upload_cut_short`, `no_space`, `unavailable` after 90 seconds; the signal's reason
    */
   async receive(body: Readable, options: SpoolOptions): Promise<MeasuredBlob> {
     const { limit, atMostBytes, signal } = options;
@@ -110,7 +102,7 @@ export class Spool {
   }
 }
 
-/** Removes the folder of an ended process: the lock of a running one can't be acquired. */
+/** Removes the folder of an ended process. */
 async function removeIfAbandoned(folder: string): Promise<void> {
   try {
     lockFolder(join(folder, LOCK)).release();

@@ -6,12 +6,11 @@ import type { Usage } from '../../../dataset/counts.js';
 import { nullColumnOf, type Query } from '../../database/database.js';
 import { IS_PENDING, statementOf } from '../statements.js';
 
-/** The totals of an account. */
 export interface AccountUsage extends Usage {
   readonly datasets: number;
 }
 
-/** The largest totals of one account, and of one dataset. */
+/** The limits of an account and of a dataset. */
 export interface AccountLimits extends AccountUsage {
   readonly datasetFiles: number;
 }
@@ -25,16 +24,14 @@ export const NO_LIMITS: AccountLimits = {
   datasetFiles: UNLIMITED,
 };
 
-/** Limits that keep the catalog in bounds, and that no person reaches. The limit of bytes is a setting. */
+/** Limits that no person reaches. The limit of bytes is a setting. */
 export const MAX_ACCOUNT_DATASETS = 100_000;
 export const MAX_ACCOUNT_FILES = 10_000_000;
 
 /**
- * Adds to the totals of an account, within the transaction that changes its files. The statement fails, and so aborts the
- * transaction, if a total that grows would exceed its limit: it then becomes null, which the column rejects. It comes after
- * the statement that locks the row of a dataset, so that transactions lock in one order.
+ * Adds to the totals of an account. A total that grows beyond its limit becomes null, which the column rejects, so that the
+ * transaction fails. Run it after the lock of a dataset: transactions lock in one order.
  *
- * @param change.added may be negative
  * @param change.historyBytes have no limit here: retention deletes the oldest revisions
  */
 export function addUsage(
@@ -64,10 +61,7 @@ function bigint(value: number) {
   return sql`cast(${value} as bigint)`;
 }
 
-/**
- * Adds the name of a direct upload to the totals, unless its dataset has that name already. Fails as `addUsage` does, also if
- * the account has no byte left. The size of the file counts once it is known.
- */
+/** Counts the name of a direct upload unless the dataset has it; fails as `addUsage`, also without a byte left. */
 export function addDirectUpload(
   query: Query,
   { accountId, file, limits }: { accountId: string; file: PendingFile; limits: AccountLimits },
@@ -85,7 +79,7 @@ export function addDirectUpload(
   return statementOf(query, update);
 }
 
-/** Selects what a dataset adds to the totals of its account. */
+/** What a dataset adds to the totals of its account. */
 export function usageOfDataset(query: Query, id: string) {
   const select = sql<{ files: number; bytes: number; historyBytes: number }>`
     select count(*) as files, cast(coalesce(sum(name.bytes), 0) as bigint) as bytes,
@@ -96,7 +90,7 @@ export function usageOfDataset(query: Query, id: string) {
   return statementOf(query, select);
 }
 
-/** The size of the blobs that only the history names, among the past files of a condition. */
+/** The size of the blobs that only the history has. */
 export function historyBytesOf(condition: RawBuilder<unknown>) {
   return sql<number>`
     select coalesce(sum(past.size_bytes), 0) from (
@@ -106,7 +100,7 @@ export function historyBytesOf(condition: RawBuilder<unknown>) {
   `;
 }
 
-/** Selects names of uploads by links that expired before their bytes arrived, and still count. */
+/** Uploads whose links expired before their bytes arrived, and that still count. */
 export function expiredReservations(query: Query, now: Micros) {
   return query
     .selectFrom('file')
@@ -117,7 +111,6 @@ export function expiredReservations(query: Query, now: Micros) {
     .where('expected_bytes', '>', 0);
 }
 
-/** The error to answer with if new files would exceed the limit of their dataset, which has `files` now. */
 export function datasetFull({ files, added, max }: { files: number; added: number; max: number }): ServiceError {
   const more = added === 1 ? 'one more' : `${added} more`;
   const advice = 'Delete files or withdraw uploads that are no longer needed, or upload the others to another dataset.';
@@ -125,7 +118,7 @@ export function datasetFull({ files, added, max }: { files: number; added: numbe
   return new ServiceError('quota_exceeded', message);
 }
 
-/** The error to answer with if a total of an account would have exceeded its limit; otherwise the error itself. */
+/** The error for an exceeded total of an account; other errors are returned unchanged. */
 export function quotaErrorOf(error: unknown, limits: AccountLimits): unknown {
   const total = exceededTotal(error);
   if (total === undefined) return error;

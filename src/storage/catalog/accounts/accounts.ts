@@ -19,13 +19,13 @@ import {
   type TokenSummary,
 } from './grant.js';
 
-/** Tokens and shares of an account that its tokens make and that have not ended. */
+/** Tokens and shares that the tokens of an account have made, and that have not ended. */
 const MAX_TOKENS = 1000;
 
-/** Sessions, and codes, of one token; a further one ends the oldest. */
+/** Sessions, and codes, of a token; a further one ends the oldest. */
 const MAX_SESSIONS = 50;
 
-/** A page that stays open for longer than this asks to sign in again. A code is for opening a link at once. */
+/** A page that stays open for longer asks to sign in again. A code opens a link at once. */
 const LIFETIMES: Record<'session' | 'code', Micros> = {
   session: 30 * 86_400 * MICROS_PER_SECOND,
   code: 60 * MICROS_PER_SECOND,
@@ -33,40 +33,35 @@ const LIFETIMES: Record<'session' | 'code', Micros> = {
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** How long `token list` shows a token after its end; longer than any link of a token is valid. */
+/** How long `token list` shows an ended token; longer than any link of a token is valid. */
 export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
 
-/** Of an account or a token. */
 const NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 const NAME_RULE =
   'Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.';
 
-/** Which tokens `Accounts.revokeToken` revokes. */
 export interface RevocationOptions {
-  /** Only a token of this account. */
   readonly accountId?: string;
-  /** Only a share of this dataset. */
+  /** Revokes only a share of this dataset. */
   readonly sharedDatasetId?: string;
-  /** Whether the tokens that it made end too. Its sessions and shares always do. */
+  /** Whether tokens that it made end too, as its sessions and shares do. */
   readonly withMade?: boolean;
 }
 
 /**
- * Accounts, which own datasets, and the tokens, sessions, shares and codes that authenticate them. The database stores only the
- * SHA-256 of each secret. A secret has 256 random bits, so its hash needs no salt and the lookup need not take constant time.
+ * Accounts, and the tokens, sessions, shares and codes that authenticate them. The database has the SHA-256 of each secret,
+ * which needs no salt and no constant-time lookup, since a secret has 256 random bits.
  */
 export class Accounts {
   readonly #db: Database;
-  /** By token id; those that `saveLastUses` has not written yet. */
+  /** By token id, until `saveLastUses` writes them. */
   readonly #lastUses = new Map<string, Micros>();
 
   constructor(db: Database) {
     this.#db = db;
   }
 
-  /**
-   * What a token allows; `undefined` for an unknown or revoked token, and for a code. The caller compares `expiresAt` with the time.
-   */
+  /** What a token allows; `undefined` if it is unknown, revoked or a code. The caller checks `expiresAt`. */
   async grantOf(secret: string): Promise<Grant | undefined> {
     const { query } = this.#db;
     const { rows } = await query.executeQuery(tokenByDigest(query, { digest: digestOfSecret(secret) }));
@@ -88,13 +83,13 @@ export class Accounts {
     };
   }
 
-  /** Whether a token, or the one that made a session or share, was revoked. An unknown one counts as revoked. */
+  /** Whether a token, or the parent of a session or share, was revoked. An unknown one counts as revoked. */
   async isRevoked(tokenId: string): Promise<boolean> {
     const valid = unrevoked(this.#db.query).select('token.id').where('token.id', '=', tokenId);
     return (await valid.executeTakeFirst()) === undefined;
   }
 
-  /** Remembers that a token or session was used. `saveLastUses` writes it, so that no request waits for it. */
+  /** Remembers a use, so that no request waits for its write. */
   markUsed(tokenId: string, now: Micros): void {
     this.#lastUses.set(tokenId, now);
   }
@@ -102,7 +97,7 @@ export class Accounts {
   /** Writes the last uses, not durably. After a failure they stay. */
   async saveLastUses(): Promise<void> {
     const { query, transact } = this.#db;
-    // In the order of the ids, so that transactions of several instances lock rows in one order.
+    // In the order of ids, so that instances lock rows in one order.
     const uses = [...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1));
     if (uses.length === 0) return;
     const updates = uses.map(([id, usedAt]) => {
@@ -113,24 +108,22 @@ export class Accounts {
     for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
   }
 
-  /** The totals of an account, as its limits count them. */
   async usage(accountId: string): Promise<AccountUsage & { readonly historyBytes: number }> {
     const columns = ['datasets', 'files', 'bytes', 'history_bytes as historyBytes'] as const;
     const select = this.#db.query.selectFrom('account').select(columns);
     return select.where('id', '=', accountId).executeTakeFirstOrThrow();
   }
 
-  /** True once a token was made, also if it has ended and was deleted since. */
+  /** True once a token was made, even if it was deleted since. */
   async hasAccounts(): Promise<boolean> {
     return (await this.#db.query.selectFrom('account').select('id').limit(1).executeTakeFirst()) !== undefined;
   }
 
   /**
-   * Creates a token, and its account if there is none of that name. One that another token makes does not outlive it.
+   * Creates a token, and its account if there is none. It does not outlive the token that makes it.
    *
    * @returns the token in clear text, which can't be read again
-   * @throws ServiceError `invalid_name`, `dataset_not_found`; `quota_exceeded` if a token makes too many; `unauthorized` if it was
-   * revoked
+   * @throws ServiceError `invalid_name`, `dataset_not_found`, `quota_exceeded`; `unauthorized` if the maker was revoked
    */
   async createToken(
     accountName: string,
@@ -142,7 +135,7 @@ export class Accounts {
     if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
     const { query, transact } = this.#db;
-    // Locks the account also if there is one of that name: a revocation of the maker waits, or comes first.
+    // Also locks an existing account, so that a revocation of the maker comes before or after.
     const account = sql<{ id: string }>`
       insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now})
       on conflict (name) do update set created_at = account.created_at returning id`;
@@ -162,11 +155,7 @@ export class Accounts {
     });
   }
 
-  /**
-   * Makes a session, or a code that starts one once, with the rights of a token. `undefined` if the token has ended.
-   *
-   * @param options.name says in lists which browser it is
-   */
+  /** Makes a session or a one-time code with the rights of a token; `undefined` if the token has ended. */
   makeSession(
     kind: 'session' | 'code',
     tokenId: string,
@@ -193,7 +182,7 @@ export class Accounts {
     });
   }
 
-  /** Starts the session of a code. `undefined` if the code is unknown, was used or has expired, or its token has ended. */
+  /** Starts the session of a code; `undefined` if the code is unknown, used or expired, or its token has ended. */
   async startSessionWithCode(
     code: string,
     options: { now: Micros; name: string | null },
@@ -201,18 +190,14 @@ export class Accounts {
     const { query } = this.#db;
     const ofCode = query.selectFrom('token').select('id').where('digest', '=', digestOfSecret(code));
     const valid = ofCode.where('kind', '=', 'code').where(isValid(options.now));
-    // An unknown code costs one read and no write.
+    // An unknown code costs no write.
     if ((await valid.executeTakeFirst()) === undefined) return undefined;
-    // Of several requests with one code, the first deletes the row.
+    // One of several requests with a code deletes the row.
     const used = await query.deleteFrom('token').where('id', 'in', valid).returning('parent_id').executeTakeFirst();
     return used?.parent_id == null ? undefined : this.makeSession('session', used.parent_id, options);
   }
 
-  /**
-   * Lists tokens, sessions and shares, oldest first, of all accounts or of one; with `isUnrevoked`, none that was revoked.
-   *
-   * @throws ServiceError `account_not_found`
-   */
+  /** Tokens, sessions and shares of all accounts or of one, oldest first. @throws ServiceError `account_not_found` */
   async tokens(
     accountName?: string,
     { ids, kind, isUnrevoked = false }: { ids?: readonly string[]; kind?: TokenKind; isUnrevoked?: boolean } = {},
@@ -238,15 +223,10 @@ export class Accounts {
     return rows.map((row) => summaryOf(row, names));
   }
 
-  /**
-   * Revokes a token for good, with the sessions and shares that it made. Revoking it again changes nothing.
-   *
-   * @returns the ids of all that ended
-   * @throws ServiceError `token_not_found`
-   */
+  /** Revokes a token with its sessions and shares. @returns the ids of all that ended @throws ServiceError `token_not_found` */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
     const { query, transact } = this.#db;
-    // The lock of the account: the token might make another one meanwhile, which would stay.
+    // Locks the account: the token might make another one meanwhile.
     const account = query.selectFrom('account').select('id').forNoKeyUpdate();
     const ofToken = account.where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
     const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
@@ -260,7 +240,7 @@ export class Accounts {
     throw new ServiceError('token_not_found', `There is no ${noun} ${id}.${advice}`);
   }
 
-  /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker of a token was revoked since its request began */
+  /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker was revoked */
   async #endOfMaker(
     send: Transaction['send'],
     { accountId, makerId, now }: { accountId: string; makerId: string; now: Micros },
@@ -304,7 +284,7 @@ export class Accounts {
       .where((eb) => eb.or([eb('dataset.name', 'in', wanted), eb('dataset.id', 'in', wanted)]))
       .execute();
     const ids = wanted.map((text) => {
-      // An id wins over a name, as in the other commands.
+      // An id wins over a name.
       const found = rows.find(({ id }) => id === text) ?? rows.find(({ name }) => name === text);
       if (found !== undefined) return found.id;
       const message = `The account "${accountName}" has no dataset "${text}". Create it first: a token is bound to its id.`;
@@ -315,9 +295,8 @@ export class Accounts {
 }
 
 /**
- * Deletes tokens, sessions, shares and codes 30 days after their end. What a deleted token signed stays rejected, because an
- * unknown token counts as revoked. One that made others stays as long as they do, so that a revocation with all that it made
- * still reaches them.
+ * Deletes tokens, sessions, shares and codes 30 days after their end; an unknown token counts as revoked. A token stays as long
+ * as those that it made, so that its revocation reaches them.
  */
 export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
   const endedBy = now - ENDED_TOKEN_LIFETIME;
@@ -328,12 +307,11 @@ export async function pruneTokens({ query, transact }: Database, { now }: { now:
   await transact({ isDurable: false }, ({ commit }) => commit([statementOf(query, deletion)]));
 }
 
-/** Neither revoked nor expired. */
 function isValid(now: Micros) {
   return sql<boolean>`revoked_at is null and (expires_at is null or expires_at > ${now})`;
 }
 
-/** Tokens that are not revoked. All but access tokens end with their parent, which may have been revoked when it made this one. */
+/** All but access tokens end with their parent. */
 function unrevoked(query: Query) {
   return query
     .selectFrom('token')
@@ -342,7 +320,6 @@ function unrevoked(query: Query) {
     .where(sql<boolean>`(token.kind = 'token' or (parent.id is not null and parent.revoked_at is null))`);
 }
 
-/** Each request selects it. */
 const tokenByDigest = preparedStatement((query, parameter: ParameterOf<{ digest: string }>) =>
   unrevoked(query)
     .innerJoin('account', 'account.id', 'token.account_id')
@@ -354,7 +331,7 @@ const tokenByDigest = preparedStatement((query, parameter: ParameterOf<{ digest:
     .where('token.kind', '<>', 'code'),
 );
 
-/** Revokes a token and what it made, directly or through others. Returns the ids. */
+/** Revokes a token and those that it made, directly or through others. */
 function revocation(
   query: Query,
   { id, now, accountId, sharedDatasetId, withMade = false }: RevocationOptions & { id: string; now: Micros },
@@ -374,7 +351,7 @@ function revocation(
   return statementOf(query, update);
 }
 
-/** @param names of the datasets that are not deleted, by id */
+/** @param names of the datasets, by id */
 function summaryOf(
   row: Selectable<Schema['token']> & { readonly account_name: string },
   names: ReadonlyMap<string, string>,
@@ -387,7 +364,6 @@ function summaryOf(
   };
 }
 
-/** @throws ServiceError `invalid_name` */
 function requireName(what: 'account' | 'token', name: string): void {
   if (NAME.test(name)) return;
   throw new ServiceError('invalid_name', `The ${what} name ${JSON.stringify(name)} is not valid. ${NAME_RULE}`);

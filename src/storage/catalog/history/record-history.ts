@@ -8,7 +8,7 @@ import { type DatasetRow, STORED } from '../rows.js';
 import { type HistoryColumns, rowChunksOf, statementOf } from '../statements.js';
 import { BLOB_KEY } from '../trash.js';
 
-/** The author of uploads that were reserved before there was a history. */
+/** The author of uploads that are older than the history. */
 const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
 
 type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready_as' | 'pinned_at' | 'pinned_by' | 'pin_note'>;
@@ -16,8 +16,8 @@ type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready_as' | 'pinned_a
 /**
  * Decides to which revision a change of stored files belongs, from the locked row of the dataset.
  *
- * @returns the files that move to the history, with their blobs; the revision that added a file, by the id of each file that the
- * change stores; the columns of the dataset; and the change of the revision, if the set of stored files does not stay as it is
+ * @returns the files that move to the history; the revision that added each stored file, by id; the columns of the dataset; the
+ * change of the revision, if there is one
  */
 export function historyChangeOf(
   row: DatasetRow,
@@ -58,7 +58,7 @@ export function moveToPast(query: Query, files: readonly StoredFile[], removedIn
   );
 }
 
-/** Adds a change to its revision, and begins the revision with its first change. */
+/** Adds a change to its revision, which may be new. */
 export function writeRevision(query: Query, change: RevisionChange) {
   const names = Object.keys(change).map((name) => sql.ref(name));
   const insert = sql<never>`
@@ -75,10 +75,7 @@ export function writeRevision(query: Query, change: RevisionChange) {
   return statementOf(query, insert);
 }
 
-/**
- * Records in the history which files were found damaged, or are sound again: a file that was restored shares its blob with
- * its copies there. The row of the dataset must be locked.
- */
+/** Records which past files are damaged or sound: restored ones share a blob with the dataset. The row must be locked. */
 export function judgePastFiles(
   query: Query,
   judged: readonly { id: string; upload: { problem?: ErrorProblem } }[],
@@ -89,10 +86,7 @@ export function judgePastFiles(
   });
 }
 
-/**
- * Takes the blobs of files that were replaced by the same bytes under another id out of the trash if the history names them,
- * because they were restored once, and counts them as bytes of the history.
- */
+/** Takes blobs that the history names out of the trash after the same bytes were stored under another id, and counts them. */
 export function keepNamedBlobs(
   query: Query,
   identical: StoredDifference['identical'],
@@ -109,7 +103,6 @@ export function keepNamedBlobs(
   });
 }
 
-/** A file with the revision that adds it. */
 export function withRevision(file: DatasetFile, addedIn: ReadonlyMap<string, number>): DatasetFile {
   const number = addedIn.get(file.id);
   return number === undefined ? file : ({ ...file, upload: { ...file.upload, addedIn: number } } as DatasetFile);

@@ -4,22 +4,19 @@ import type { Database } from '../../database/database.js';
 import { statementOf, withDataset } from '../statements.js';
 import { trashSelected } from '../trash.js';
 
-/** So many of the latest revisions of a dataset are kept however old, unless the history is switched off. */
+/** The latest revisions of a dataset are kept, however old, unless the history is off. */
 const KEPT_HOWEVER_OLD = 20;
 
 export interface RetentionOptions {
-  /** How long after its last change a revision is kept; 0 keeps the latest and the pinned ones alone. */
+  /** How long a revision is kept after its last change; 0 keeps only the latest and pinned ones. */
   readonly lifetime: Micros;
-  /** If the history of an account has more bytes, its oldest revisions are deleted earlier. */
+  /** Beyond it, the oldest revisions of an account are deleted earlier. */
   readonly maxBytes: number;
-  /** How long a blob stays readable after the last revision that names it is deleted. */
+  /** How long a blob stays readable after its last revision. */
   readonly blobGrace: Micros;
 }
 
-/**
- * Deletes revisions that need not be kept, each with the past files that no other kept revision has; their blobs go to the
- * trash. Neither the latest revision of a dataset nor a pinned one is deleted.
- */
+/** Deletes revisions, except the latest and pinned ones, and the past files that only they have. */
 export class Retention {
   readonly #db: Database;
   readonly #options: RetentionOptions;
@@ -29,7 +26,7 @@ export class Retention {
     this.#options = options;
   }
 
-  /** Deletes everything that is due, or a part of it if the signal fires. */
+  /** Stops early if the signal fires. */
   async run(now: Micros, signal?: AbortSignal): Promise<void> {
     const { lifetime, maxBytes } = this.#options;
     const kept = lifetime === 0 ? 1 : KEPT_HOWEVER_OLD;
@@ -54,7 +51,7 @@ export class Retention {
     }
   }
 
-  /** The oldest unpinned revision of a dataset expires first, so that no other is read. */
+  /** Only the oldest unpinned revision of each dataset is read, since it expires first. */
   async #datasetsWithExpired(changedBy: Micros, kept: number): Promise<{ id: string }[]> {
     const oldest = sql`(
       select min(number) from revision as other where other.dataset_id = dataset.id and other.pinned_at is null
@@ -76,7 +73,7 @@ export class Retention {
       .where('pinned_at', 'is', null);
   }
 
-  /** A change of files, or a pin, takes the same lock. */
+  /** A change of files, and a pin, takes the same lock. */
   async #delete({ dataset_id: datasetId, number }: { dataset_id: string; number: number }, now: Micros): Promise<void> {
     const { query } = this.#db;
     await withDataset(this.#db, { id: datasetId }, async (dataset, { send, commit }) => {
@@ -95,10 +92,7 @@ export class Retention {
     });
   }
 
-  /**
-   * The statements that delete past files which no kept revision has: they were added after the last one before, and removed
-   * in or before the next one. Blobs that no other row names go to the trash.
-   */
+  /** Deletes past files added after the kept revision before and removed by the kept one after, which no kept revision has. */
   #deletionOfPastFiles(
     { datasetId, before, after }: { datasetId: string; before: number; after: number },
     { accountId, now }: { accountId: string; now: Micros },
@@ -108,7 +102,7 @@ export class Retention {
       const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
       return sql`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
     };
-    // A file that was restored may be here several times.
+    // A restored file may be here several times.
     const blobs = sql<{ dataset_id: string; id: string }>`(
       select dataset_id, id, max(size_bytes) as size_bytes from past_file
       where dataset_id = ${datasetId} and ${isUnneeded('past_file')}

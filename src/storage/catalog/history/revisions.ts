@@ -17,7 +17,7 @@ import {
 } from '../rows.js';
 import { rowChunksOf, storedFilesNamed, withDataset } from '../statements.js';
 
-/** A revision of a dataset, or, with another `from`, the difference between two. */
+/** A revision, or the difference between two. */
 export interface RevisionRange {
   readonly datasetId: string;
   /** At most `to`. */
@@ -25,10 +25,10 @@ export interface RevisionRange {
   readonly to: number;
 }
 
-/** Without facts and warnings, which take the most time to read. */
+/** Without facts and warnings, which take most of the time to read. */
 const DIGEST_COLUMNS = ['filename', 'kind', 'size_bytes', 'sha256'] as const;
 
-/** Reads and pins the revisions of datasets. Files of a revision are rows of `file` and `past_file`. */
+/** Reads and pins revisions, whose files are rows of `file` and `past_file`. */
 export class Revisions {
   readonly #db: Database;
 
@@ -36,7 +36,6 @@ export class Revisions {
     this.#db = db;
   }
 
-  /** Kept revisions with numbers before `before`, newest first. */
   async page(
     datasetId: string,
     { before, limit }: { before?: number | undefined; limit?: number } = {},
@@ -62,8 +61,7 @@ export class Revisions {
   }
 
   /**
-   * Computes the digest of a revision, and stores it unless changes have joined the revision meanwhile. A failure to store it
-   * is ignored: revisions can be read while the disk is full.
+   * Computes and stores the digest of a revision. A failure to store it is ignored, so that a full disk blocks no read.
    *
    * @returns `undefined` if the revision is not kept
    */
@@ -90,10 +88,7 @@ export class Revisions {
     return revisionOf({ ...row, ...known });
   }
 
-  /**
-   * The files of a revision, or those that are in only one of two, unordered, and which of the revisions are kept, from one
-   * snapshot or under the lock of a transaction.
-   */
+  /** The files of a revision, or those that only one of two has, and which of the revisions are kept, from one snapshot. */
   async versions(
     range: RevisionRange,
     read: Database['read'] = this.#db.read,
@@ -113,7 +108,7 @@ export class Revisions {
     };
   }
 
-  /** The files of a revision that have one of these names, unordered; none if the revision is not kept. */
+  /** The files of a revision with these names, unordered; none if it is not kept. */
   async files(of: { datasetId: string; number: number; filenames: readonly string[] }): Promise<StoredFile[]> {
     const { datasetId, number, filenames } = of;
     const { query } = this.#db;
@@ -127,7 +122,7 @@ export class Revisions {
         .where('dataset_id', '=', revision)
         .where('filename', 'in', chunk)
         .where('added_in', '<=', number)
-        // By the unary plus, SQLite looks the names up, and not all files that were removed since
+        // The unary plus makes SQLite look the names up
         // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
         .where(sql<boolean>`+removed_in > ${number}`),
     );
@@ -138,22 +133,17 @@ export class Revisions {
     return rows.map((row) => ('removed_in' in row ? pastFileOf(row) : (fileOf(row) as StoredFile)));
   }
 
-  /** Whether the history has a file of this id, and so its blob. */
   async isPast(id: string): Promise<boolean> {
     const past = this.#db.query.selectFrom('past_file').select('id').where('id', '=', id);
     return (await past.limit(1).executeTakeFirst()) !== undefined;
   }
 
-  /**
-   * Pins a revision, or ends its pin. The latest one is closed when it is pinned: the next change begins another.
-   *
-   * @returns false if the revision is not kept
-   */
+  /** Pins a revision, which closes the latest one, or ends its pin. @returns false if the revision is not kept */
   async setPin(datasetId: string, number: number, pin: { at: Micros; by: string; note: string | null } | null) {
     const { query } = this.#db;
     const columns = { pinned_at: pin?.at ?? null, pinned_by: pin?.by ?? null, pin_note: pin?.note ?? null };
     const revision = query.updateTable('revision').set(columns).where('dataset_id', '=', datasetId);
-    // Retention and changes of files hold the same lock.
+    // Retention and changes of files take the same lock.
     const isSet = await withDataset(this.#db, { id: datasetId }, async (dataset, { send, commit }) => {
       const [changed] = await send([revision.where('number', '=', number).returning('number')]);
       if (changed.length === 0) return false;
@@ -198,7 +188,7 @@ function digestFileOf({ filename, kind, size_bytes, sha256 }: Pick<FileRow, (typ
   return { filename, kind: kind as FileKind, upload };
 }
 
-/** Selects the stored and past files that are in a revision, or in only one of two. */
+/** The stored and past files of a revision, or those that only one of two has. */
 function versionsOf(query: Query, { datasetId, from, to }: RevisionRange) {
   const stored = query
     .selectFrom('file')

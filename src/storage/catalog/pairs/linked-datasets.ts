@@ -21,21 +21,19 @@ import {
 } from '../rows.js';
 import { rowChunksOf, statementOf } from '../statements.js';
 
-/** Stems and problems that are remembered, of all datasets; a few hundred bytes each. */
+/** Remembered stems and problems of all datasets, a few hundred bytes each. */
 const MAX_REMEMBERED = 100_000;
 
-/** What a link without problems counts: it takes a kilobyte or two. */
+/** A link without problems takes a kilobyte or two. */
 const SIZE_OF_LINK = 10;
 
-/** A dataset and its files at one moment. */
+/** A dataset and its files from one snapshot. */
 export interface DatasetContents {
   readonly dataset: Dataset;
   readonly files: readonly DatasetFile[];
-  /** What follows from the pairs of each of its links. */
   readonly pairs: readonly LinkPairs[];
 }
 
-/** The row of a dataset, and its rows of `link` with the datasets that they lead to. */
 interface Rows {
   readonly row: DatasetRow;
   readonly links: readonly LinkRow[];
@@ -43,23 +41,18 @@ interface Rows {
 
 type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
 
-/** Rows and files of one moment. */
+/** A dataset and its files from one snapshot. */
 interface FoundFiles extends Rows {
   readonly files: readonly DatasetFile[];
-  /** Sound stored files of the datasets that it links to; none if they were not read. */
+  /** Sound stored files; none if they were not read. */
   readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
 }
 
-/** A dataset id and the account that it must belong to. */
 type Key = Pick<Dataset, 'accountId' | 'id'>;
 
-/** Runs a read of all files of a dataset. */
 type ReadMany = <T>(accountId: string, read: () => Promise<T>) => Promise<T>;
 
-/**
- * Reads datasets with their links. Whether the pairs are complete is derived from the files of all datasets of a target, and
- * remembered as long as none of them changes. Datasets without links take no other query.
- */
+/** Reads datasets with their links. Derives from all their files whether the pairs are complete, and remembers it until a change. */
 export class LinkedDatasets {
   readonly #db: Database;
   readonly #readMany: ReadMany;
@@ -70,7 +63,6 @@ export class LinkedDatasets {
     this.#readMany = readMany;
   }
 
-  /** The datasets of rows, with their links. */
   async withLinks(rows: readonly DatasetRow[]): Promise<Dataset[]> {
     const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
     const links: LinkRow[] = [];
@@ -89,16 +81,16 @@ export class LinkedDatasets {
     const remembered = this.#recall(rows);
     if (remembered !== undefined) return datasetOf(rows, remembered);
     return this.#readMany(accountId, async () => {
-      // Another request may have read it while this one waited.
+      // Another request may have read it meanwhile.
       const earlier = this.#recall(rows);
       if (earlier !== undefined) return datasetOf(rows, earlier);
       const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true });
-      // It was deleted meanwhile.
+      // It may be deleted meanwhile.
       return found === undefined ? unlinkedDatasetOf(rows.row) : datasetOf(found, this.#judge(found));
     });
   }
 
-  /** A dataset with its links and all its files, unordered, from one snapshot, so that the counts agree with the files. */
+  /** All from one snapshot, so that the counts agree with the files. */
   async contents(key: Key): Promise<DatasetContents | undefined> {
     const isKnown = this.#remembered.has(key.id);
     let found = await readFiles(this.#db, key, { withLinkedFiles: !isKnown });
@@ -123,7 +115,7 @@ export class LinkedDatasets {
   }
 }
 
-/** Equal for two moments only if the names and files of all datasets are equal. */
+/** Changes with the names and files of all linked datasets. */
 function stateOf({ row, links }: Rows): string {
   return JSON.stringify([row.version, links.map(({ slot, id, version }) => [slot, id, version])]);
 }
@@ -150,7 +142,7 @@ function isSound(file: DatasetFile): file is StoredFile {
   return file.upload.state === 'stored' && file.upload.problem === undefined;
 }
 
-/** Reads a dataset, its links and all its files from one snapshot; `undefined` if the account has no such dataset. */
+/** `undefined` if the account has no such dataset. */
 async function readFiles(
   db: Database,
   key: Key,
@@ -159,7 +151,7 @@ async function readFiles(
   const { query } = db;
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
   const own = sql<string>`(select id from dataset where ${isOwn})`;
-  // The warnings about a mask decide something in its targets, those about a control don't.
+  // Warnings about a mask decide something in its targets, warnings about a control don't.
   const linkedRows = sql<LinkedFileRow>`
     select link.slot, file.filename, file.kind, file.facts, file.sha256,
       case when link.slot = 'mask' then file.warnings end as warnings
@@ -168,7 +160,7 @@ async function readFiles(
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
     statementOf(query, sql<DatasetRow>`select * from dataset where ${isOwn}`),
     linksOf(query).where('link.dataset_id', '=', own),
-    // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
+    // Nearly all rows are stored files: skipping their empty columns saves a third of the read.
     statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and state = 'stored'`),
     statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and state <> 'stored'`),
     ...(withLinkedFiles ? [statementOf(query, linkedRows)] : []),
@@ -178,7 +170,7 @@ async function readFiles(
   return { row, links, files, linkedFiles: linkedFilesOf(linkedFiles.flat()) };
 }
 
-/** Selects the links of target datasets; each target's in the order of the slots. */
+/** The links of datasets, each dataset's in the order of the slots. */
 function linksOf(query: Query) {
   return query
     .selectFrom('link')

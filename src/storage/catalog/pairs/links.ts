@@ -9,19 +9,16 @@ import { type DatasetRow, LINKED } from '../rows.js';
 import { insertAll, rowChunksOf, statementOf } from '../statements.js';
 import { enqueueAnnouncements } from '../webhooks/announcements.js';
 
-/** A link that a target is about to have. */
 export interface NewLink {
   readonly slot: LinkSlot;
   readonly linkedId: string;
 }
 
-/** A training dataset that links to another. */
 export interface LinkingDataset {
   readonly id: string;
   readonly name: string;
 }
 
-/** Which datasets link to one, and the links of one, which are replaced as a whole. */
 export class Links {
   readonly #db: Database;
   readonly #options: ChangeOptions;
@@ -31,17 +28,11 @@ export class Links {
     this.#options = options;
   }
 
-  /** The training datasets that link to a dataset, by name. */
   linkingTo(datasetId: string): Promise<LinkingDataset[]> {
     return linkingTo(this.#db.query, datasetId).execute();
   }
 
-  /**
-   * Replaces the links of a dataset.
-   *
-   * @returns false if the account has no such dataset
-   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
-   */
+  /** Replaces all links. @returns false if there is no such dataset @throws ServiceError `wrong_role`, `dataset_not_found` */
   async replace(
     key: Pick<Dataset, 'accountId' | 'id'>,
     { links, now }: { links: readonly NewLink[]; now: Micros },
@@ -76,7 +67,6 @@ export class Links {
   }
 }
 
-/** Selects the datasets that link to another, by name. */
 export function linkingTo(query: Query, linkedId: string) {
   return query
     .selectFrom('link')
@@ -86,19 +76,14 @@ export function linkingTo(query: Query, linkedId: string) {
     .orderBy('dataset.name');
 }
 
-/** A dataset with its links, whose rows are locked. */
 interface LockedLinks {
   readonly row: DatasetRow;
   readonly links: readonly { readonly slot: string; readonly linked_id: string }[];
-  /** The datasets that it links to, and those of `otherIds`, by id. */
+  /** The linked datasets and the `otherIds`, by id. */
   readonly linked: ReadonlyMap<string, DatasetRow>;
 }
 
-/**
- * Locks a dataset, and then the datasets that it links to and those of `otherIds`, in the order of their ids.
- *
- * @returns `undefined` if the account has no such dataset
- */
+/** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` without such a dataset. */
 export async function lockLinks(
   { query }: Database,
   send: Transaction['send'],
@@ -115,7 +100,7 @@ export async function lockLinks(
   return { row, links, linked: new Map(linked.map((each) => [each.id, each])) };
 }
 
-/** The statements that write whether other datasets link to these. */
+/** Writes whether other datasets link to these. */
 export function markLinkedTo(query: Query, ids: readonly string[]): Compilable<never>[] {
   const isLinkedTo = sql`exists (select 1 from link where link.linked_id = dataset.id)`;
   const linked = sql`case when ${isLinkedTo} then ${sql.lit(LINKED.to)} else ${sql.lit(LINKED.none)} end`;

@@ -5,8 +5,8 @@ import { enqueueSelected } from '../jobs.js';
 import { insertDeliveries, type NewEvent, receivers } from './deliveries.js';
 
 /**
- * The statement that enqueues the job `announce` of a dataset, for the transaction that changes its files, role or links. If
- * others link to the dataset, so that their status may change too, also their jobs. An account without webhooks gets none.
+ * Enqueues the job `announce` of a dataset, and of the datasets that link to it, whose status may change too. An account
+ * without webhooks gets none.
  *
  * @param change.dueAt when the event is recorded, unless the dataset changes again before
  */
@@ -19,21 +19,17 @@ export function enqueueAnnouncements(
   return enqueueOf(query, sql`id in (${ids})`, sql`cast(${dueAt} as bigint)`);
 }
 
-/**
- * The statements that begin to announce the datasets of an account whose first webhook is added. Those that wait for uploads
- * may become FAILED without a change.
- */
+/** Announces the datasets of an account with a first webhook. Those that wait for uploads may become FAILED without a change. */
 export function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilable<unknown>[] {
   return [
-    // What was announced to an earlier webhook does not count.
+    // An earlier webhook does not count.
     query.updateTable('dataset').set({ announced: null }).where('account_id', '=', accountId),
     enqueueOf(query, sql`account_id = ${accountId} and pending_until > ${now}`, sql`pending_until`),
   ];
 }
 
-/** Enqueues the jobs of those of these datasets whose account has webhooks, which may be disabled. */
 function enqueueOf(query: Query, condition: RawBuilder<unknown>, dueAt: RawBuilder<unknown>) {
-  // In one order: two controls of the same datasets may change concurrently, and their transactions lock the jobs.
+  // Ordered, since concurrent changes of two controls of the same datasets lock the jobs.
   const datasets = sql<{ key: string; account_id: string; due_at: number }>`(
     select id as key, account_id, ${dueAt} as due_at from dataset
     where ${condition} and exists (select 1 from webhook where webhook.account_id = dataset.account_id)
@@ -42,16 +38,13 @@ function enqueueOf(query: Query, condition: RawBuilder<unknown>, dueAt: RawBuild
   return enqueueSelected(query, 'announce', datasets);
 }
 
-/** What was last announced of a dataset: `FAILED`, or `READY` and its digest; null if nothing was. */
+/** What was last announced: `FAILED`, or `READY` and its digest. */
 export async function announcedOf(query: Query, datasetId: string): Promise<string | null> {
   const row = await query.selectFrom('dataset').select('announced').where('id', '=', datasetId).executeTakeFirst();
   return row?.announced ?? null;
 }
 
-/**
- * Records an event of a dataset for the webhooks that receive it, and what it announces. Does nothing if another process has
- * announced something since `before` was read, or the dataset was deleted.
- */
+/** Records an event and what it announces, unless another process has announced since `before` was read. */
 export function announce(
   db: Database,
   { accountId, id }: Pick<Dataset, 'accountId' | 'id'>,

@@ -6,10 +6,10 @@ import type { Schema } from '../../database/schema.js';
 import { enqueue } from '../jobs.js';
 import { statementOf } from '../statements.js';
 
-/** Deliveries that are kept for each webhook: the latest that wait, and of those that have ended what is among the latest of all. */
+/** Kept deliveries of a webhook: as many that wait, and ended ones among the latest of all. */
 export const KEPT_DELIVERIES = 100;
 
-/** An event of a webhook, and how its last attempt ended: a row of `webhook_delivery`. */
+/** An event for one webhook, and the outcome of the last attempt. */
 export interface Delivery {
   readonly id: string;
   readonly webhookId: string;
@@ -31,22 +31,18 @@ const COLUMNS = [
   ...(['delivered_at as deliveredAt', 'answer', 'error'] as const),
 ];
 
-/** An event that is to be sent to webhooks. */
 export interface NewEvent extends Pick<Delivery, 'datasetId' | 'event' | 'payload'> {
   readonly at: Micros;
-  /** The id of its delivery to a webhook. */
   readonly idFor: (webhookId: string) => string;
 }
 
-/** The webhook of a delivery, and its account. */
 export type Receiver = Pick<Schema['webhook'], 'id' | 'account_id'>;
 
-/** The outcome of an attempt, at a time; `error` is null if it succeeded. */
+/** The outcome of an attempt; `error` is null if it succeeded. */
 export interface Attempt extends Pick<Delivery, 'answer' | 'error' | 'nextAt'> {
   readonly at: Micros;
 }
 
-/** Deliveries of webhooks in the database. The job `deliver` of a webhook sends them. */
 export class Deliveries {
   readonly #db: Database;
 
@@ -54,7 +50,7 @@ export class Deliveries {
     this.#db = db;
   }
 
-  /** Adds a delivery to one webhook, also if that is disabled. @returns `undefined` if the webhook was deleted */
+  /** Adds a delivery to one webhook, also a disabled one. @returns `undefined` if it was deleted */
   add(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
     const { query, transact } = this.#db;
     const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
@@ -68,13 +64,12 @@ export class Deliveries {
     });
   }
 
-  /** The deliveries of a webhook, newest first. */
   list(webhookId: string): Promise<Delivery[]> {
     const ofWebhook = this.#select().where('webhook_id', '=', webhookId);
     return ofWebhook.orderBy('created_at', 'desc').orderBy('id').execute();
   }
 
-  /** Makes a delivery due again, with as many attempts as a new one. @returns `undefined` if it is not kept */
+  /** Begins the attempts again. @returns `undefined` if the delivery is not kept */
   resend(webhook: Receiver, id: string, now: Micros): Promise<Delivery | undefined> {
     const { query, transact } = this.#db;
     const update = query
@@ -90,7 +85,7 @@ export class Deliveries {
     });
   }
 
-  /** The waiting delivery of a webhook that is due first. An event of a dataset waits for the earlier ones. */
+  /** The delivery that is due first. An event of a dataset waits for earlier ones. */
   async next(webhookId: string): Promise<(Delivery & { readonly nextAt: Micros }) | undefined> {
     const isFirstOfDataset = sql<boolean>`not exists (
       select 1 from webhook_delivery as earlier
@@ -113,10 +108,7 @@ export class Deliveries {
     return this.#db.query.selectFrom('webhook_delivery').select(COLUMNS).$castTo<Delivery>();
   }
 
-  /**
-   * Records the outcome of an attempt, unless another process has recorded one, or `resend` has begun the attempts again
-   * meanwhile.
-   */
+  /** Records an attempt, unless another process did, or `resend` was called meanwhile. */
   async record({ id, attempts }: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
     const delivered_at = error === null ? at : null;
     await this.#db.query
@@ -128,22 +120,19 @@ export class Deliveries {
   }
 }
 
-/** The body of a request, in the form that Standard Webhooks recommends. */
+/** The body of a request, as Standard Webhooks recommends. */
 export function eventPayload(event: Delivery['event'], at: Micros, data: object): string {
   return JSON.stringify({ type: event, timestamp: new Date(at / 1000).toISOString(), data });
 }
 
-/** The event of the deletion of a dataset. There is only one, so that its ids need no chance. */
+/** A dataset is deleted once, so that the id needs no chance. */
 export function deletedEvent(dataset: { readonly id: string; readonly name: string }, at: Micros): NewEvent {
   const event = 'dataset.deleted';
   const idFor = (webhookId: string) => `msg_${dataset.id}_${webhookId}`;
   return { event, datasetId: dataset.id, at, idFor, payload: eventPayload(event, at, dataset) };
 }
 
-/**
- * Selects the enabled webhooks of an account that receive an event, and locks them until the event is recorded: a deletion of a
- * webhook waits for it. They are locked in one order, so that two events of an account don't wait for each other.
- */
+/** The enabled webhooks for an event, locked until it is recorded, in one order, so that two events can't deadlock. */
 export function receivers(query: Query, accountId: string, event: string) {
   return query
     .selectFrom('webhook')
@@ -155,10 +144,7 @@ export function receivers(query: Query, accountId: string, event: string) {
     .forNoKeyUpdate();
 }
 
-/**
- * The statements that add a delivery of an event to each of these webhooks, whose rows are locked, and enqueue the jobs that
- * send them. Earlier events of the same dataset become due before it.
- */
+/** Adds a delivery to each of these locked webhooks. Earlier events of the dataset become due before it. */
 export function insertDeliveries(query: Query, webhooks: readonly Receiver[], event: NewEvent): Compilable<unknown>[] {
   const inserts = webhooks.flatMap(({ id }) => insertDelivery(query, id, event));
   return [...inserts, ...enqueueDeliveries(query, webhooks, event.at)];
@@ -170,7 +156,7 @@ function insertDelivery(
   { idFor, at, datasetId, event, payload }: NewEvent,
 ): Compilable<unknown>[] {
   const ofWebhook = sql`webhook_id = ${webhookId}`;
-  // Later than earlier events of the dataset, also if the clock was set back since.
+  // Later than earlier events of the dataset, also if the clock was set back.
   const createdAt = sql`(
     select coalesce(max(created_at) + 1, cast(${at} as bigint)) from webhook_delivery
     where ${ofWebhook} and dataset_id = ${datasetId} and created_at >= ${at}
@@ -191,7 +177,6 @@ function insertDelivery(
   ].map((statement) => statementOf(query, statement));
 }
 
-/** The statements that enqueue the jobs that send the deliveries of webhooks. */
 export function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: Micros): Compilable<unknown>[] {
   const kind = 'deliver' as const;
   return enqueue(

@@ -18,13 +18,11 @@ export interface Webhook {
   readonly disabledAt: Micros | null;
 }
 
-/** A webhook id and the account of the request. */
 export interface WebhookKey {
   readonly accountId: string;
   readonly id: string;
 }
 
-/** Webhooks in the database. */
 export class Webhooks {
   readonly #db: Database;
 
@@ -32,7 +30,7 @@ export class Webhooks {
     this.#db = db;
   }
 
-  /** Adds a webhook, unless the account has `max` already. @returns whether it was added */
+  /** @returns false if the account has `max` already */
   add(webhook: Webhook, max: number): Promise<boolean> {
     const { query, transact } = this.#db;
     const { id, accountId, url, secret, createdAt, disabledAt } = webhook;
@@ -52,7 +50,6 @@ export class Webhooks {
     });
   }
 
-  /** The webhooks of an account, oldest first. */
   async list(accountId: string): Promise<Webhook[]> {
     const ofAccount = this.#db.query.selectFrom('webhook').selectAll().where('account_id', '=', accountId);
     return (await ofAccount.orderBy('created_at').orderBy('id').execute()).map(webhookOf);
@@ -62,7 +59,7 @@ export class Webhooks {
     return (await this.list(accountId)).find((webhook) => webhook.id === id);
   }
 
-  /** Changes a webhook, and makes its waiting deliveries due. @returns `undefined` if there is none */
+  /** Changes a webhook, and makes its waiting deliveries due. */
   async change(
     { accountId, id }: WebhookKey,
     { url, events, disabledAt }: Partial<Pick<Webhook, 'url' | 'events' | 'disabledAt'>>,
@@ -96,17 +93,12 @@ export class Webhooks {
     return row && webhookOf(row);
   }
 
-  /** Deletes a webhook with its deliveries. @returns false if there is none */
   async remove({ accountId, id }: WebhookKey): Promise<boolean> {
     const removal = this.#db.query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId);
     return (await removal.returning('id').execute()).length > 0;
   }
 
-  /**
-   * Disables a webhook whose receiver has said that it is gone.
-   *
-   * @returns false if it is disabled already, or has another URL by now
-   */
+  /** Disables a webhook whose receiver is gone. @returns false if it is disabled, or has another URL by now */
   async disable({ id, url }: Webhook, now: Micros): Promise<boolean> {
     const update = this.#db.query.updateTable('webhook').set({ disabled_at: now }).where('id', '=', id);
     const disabled = update.where('url', '=', url).where('disabled_at', 'is', null).returning('id');
