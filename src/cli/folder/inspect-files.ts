@@ -39,7 +39,7 @@ type FileVersion = Pick<LocalFile, 'path' | 'version'>;
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
   readonly #ffmpeg: Ffmpeg | undefined;
-  /** Results by what was asked and the path; each is valid while the file keeps its version. */
+  /** By question and path; each result is valid while the file keeps its version. */
   readonly #results = new Map<string, { version: string; result: unknown }>();
 
   /** @param options.ffmpeg decodes every frame of clips; without it only their structure is inspected */
@@ -96,12 +96,7 @@ export class FileInspector {
   }
 }
 
-/**
- * Reads and inspects local files, and shows the progress.
- *
- * @param options.role that of the dataset that the files are for, `training` by default
- * @throws CommandError with 66 if the paths contain no file for a dataset
- */
+/** Reads and inspects local files, and shows the progress. @throws CommandError with 66 if no file is for a dataset */
 export async function inspectPaths(
   paths: readonly string[],
   options: {
@@ -134,7 +129,7 @@ export async function inspectPaths(
   };
 }
 
-/** The advice for a folder that has only folders: those of kohya's trainer (`10_name class`), or targets, controls and masks. */
+/** Advice for a folder of folders: kohya's (`10_name class`), or targets, controls and masks. */
 function hintFor([folder = '', ...others]: readonly string[], skipped: readonly Notice[]): string {
   const names = skipped.flatMap(({ code, filename }) => (code === 'FOLDER' ? [filename.slice(0, -1)] : []));
   if (others.length > 0) return '';
@@ -146,12 +141,7 @@ function hintFor([folder = '', ...others]: readonly string[], skipped: readonly 
   return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;
 }
 
-/**
- * Computes the problems of a dataset with these files, with the service's own messages.
- *
- * @param options.others names of further files in that dataset: stored already, or generated captions
- * @param options.role that of the dataset, `training` by default
- */
+/** The problems of a dataset with these files, in the service's words. @param options.others names of its further files */
 export function findingsIn(
   inspected: readonly InspectedFile[],
   { others = [], role = 'training' }: { others?: readonly string[]; role?: Role | undefined } = {},
