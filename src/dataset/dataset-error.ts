@@ -1,16 +1,12 @@
 import type { Dataset } from './dataset.js';
 import type { ErrorProblem, ErrorProblemCode } from './problems.js';
 
-/** The reason why a dataset is FAILED. */
 export interface DatasetError {
   readonly code: ErrorProblemCode | 'UPLOAD_REJECTED';
   readonly message: string;
 }
 
-/**
- * Derives the error of a FAILED dataset from its counts and links. `errors` are all its errors, if the caller has them: if there is
- * only one, it is the error of the dataset.
- */
+/** Why a dataset is FAILED, from its counts and links. @param errors all its errors, if known: a single one is the reason */
 export function datasetErrorOf(
   dataset: Pick<Dataset, 'role' | 'counts' | 'links'>,
   errors: readonly ErrorProblem[] = [],

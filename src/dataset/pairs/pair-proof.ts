@@ -1,13 +1,12 @@
 import type { LinkSlot } from '../dataset.js';
 import { isPairError, PAIR_FAULTS, type PairFault, type PairFile, pairFaultOf } from './pair-faults.js';
 
-/** The files of a dataset that may be in pairs, by stem. */
+/** By stem. */
 export type PairGroups = ReadonlyMap<string, readonly PairFile[]>;
 
-/** The stems of a link that have each fault, sorted. */
+/** The sorted stems of each fault. */
 export type PairProof = { readonly [Fault in PairFault]: readonly string[] };
 
-/** Judges all stems of a link. */
 export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlot): PairProof {
   const proof = Object.fromEntries(PAIR_FAULTS.map((fault) => [fault, []])) as unknown as Record<PairFault, string[]>;
   for (const stem of new Set([...target.keys(), ...linked.keys()])) {
@@ -18,7 +17,7 @@ export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlo
   return proof;
 }
 
-/** The stems of a link that have an error. The `unpaired` count of a dataset is the sum over its links. */
+/** `unpaired` is the sum over the links. */
 export function pairErrorsIn(proof: PairProof): number {
   return PAIR_FAULTS.filter(isPairError).reduce((sum, fault) => sum + proof[fault].length, 0);
 }

@@ -1,15 +1,11 @@
-/*
- * The types that Pillow writes EXIF tags with (11.1, `TiffTags.py`). A tag that is not listed is written with a type that
- * fits its value.
- */
+/* The types that Pillow writes tags with (11.1, `TiffTags.py`); others get a type that fits the value. */
 
-/** The directories that Pillow writes: the first one, and those that it points to, by the tag of the pointer. */
+/** Directories that Pillow writes, by the tag of their pointer. */
 export const EXIF_POINTER = 34665;
 export const GPS_POINTER = 34853;
 export const INTEROPERABILITY_POINTER = 40965;
 export type ExifGroup = 'first' | typeof EXIF_POINTER | typeof GPS_POINTER | typeof INTEROPERABILITY_POINTER;
 
-/** A field type, and whether the tag has a single value. */
 export interface ExifTagType {
   readonly type: number;
   readonly isSingle: boolean;
