@@ -2,7 +2,16 @@ import { stemGroupsOf } from './counts.js';
 import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
-import { type ErrorProblem, errorIn, listedNames, type Problem, type Warning, warningIn } from './problems.js';
+import { byFilename } from './names.js';
+import {
+  plainCount,
+  type ErrorProblem,
+  errorIn,
+  listedNames,
+  type Problem,
+  type Warning,
+  warningIn,
+} from './problems.js';
 
 export interface Findings {
   readonly errors: readonly ErrorProblem[];
@@ -46,7 +55,7 @@ export function allFindings(
   );
   const ofStems = role === 'training' ? pairFindings(stored, uploadedStems) : imageFindings(stored, role);
   const findings = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
-  findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
+  findings.sort(byFilename);
   return {
     errors: findings.filter((finding) => finding.severity === 'error'),
     warnings: findings.filter((finding) => finding.severity === 'warning'),
@@ -198,7 +207,7 @@ function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
     findings.push({ severity: 'error', code: 'NO_TRAINABLE_MEDIA', message });
   }
   if (images > 0 && videos > 0 && role === 'training') {
-    const message = `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images ignores the videos.`;
+    const message = `${plainCount(images, 'image')} and ${plainCount(videos, 'video')} are mixed: a training job for images ignores the videos.`;
     findings.push({ severity: 'warning', code: 'MIXED_MEDIA', message });
   }
   return findings;
@@ -206,12 +215,4 @@ function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
 
 function isIgnored({ kind, filename }: NamedFile, role: Role): boolean {
   return mediaTypeOf(filename)?.trainable === false || (role === 'mask' && kind === 'video');
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

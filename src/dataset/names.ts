@@ -97,3 +97,11 @@ function quote(raw: string): string {
     (character) => `\\u${codePointOf(character).slice(2).toLowerCase()}`,
   );
 }
+
+/** Compares UTF-16 code units; entries without a filename come first. */
+export function byFilename(
+  { filename: a = '' }: { readonly filename?: string | undefined },
+  { filename: b = '' }: { readonly filename?: string | undefined },
+): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -67,6 +67,11 @@ export interface Warning {
 
 export type Problem = ErrorProblem | Warning;
 
+/** About controls or a mask. In a mask dataset, a problem of the same code is about a file. */
+export function isPairProblem({ code, filename }: { code: string; filename?: string | undefined }): boolean {
+  return filename === undefined && /CONTROL|MASK|^LINKED_/.test(code);
+}
+
 /** For what `--fix` can solve without guessing. */
 export const FIX_ADVICE = 'The command "trainyard check FOLDER --fix" does that.';
 
@@ -88,4 +93,9 @@ export function errorIn(filename: string, code: ErrorProblemCode, message: strin
 
 export function warningIn(filename: string, code: WarningCode, message: string): Warning {
   return { severity: 'warning', code, filename, message };
+}
+
+/** `1 file`, `1200 files` */
+export function plainCount(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

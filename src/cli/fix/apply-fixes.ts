@@ -4,12 +4,13 @@ import { link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, unlink, 
 import { basename, dirname, join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { fixCaption } from '../../dataset/fix/fix-caption.js';
+import { byFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { convertInProcess } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/sync-folder.js';
-import { byName, fileVersionOf } from '../folder/read-folder.js';
+import { fileVersionOf } from '../folder/read-folder.js';
 import { errorMessage } from '../terminal/text.js';
 import { type Fix, FileLeftAlone, type NotFixed, notFixedBecause } from './plan-fixes.js';
 
@@ -50,7 +51,7 @@ export async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): 
     }
     options.onDone(fixed.length + notFixed.length);
   });
-  return { fixed: fixed.sort((a, b) => byName(a.fix.file, b.fix.file)), notFixed: notFixed.sort(byName) };
+  return { fixed: fixed.sort((a, b) => byFilename(a.fix.file, b.fix.file)), notFixed: notFixed.sort(byFilename) };
 }
 
 /** Removes the incomplete files of a killed command. */

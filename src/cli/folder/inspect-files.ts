@@ -5,6 +5,7 @@ import type { Role } from '../../dataset/dataset.js';
 import { allFindings, type Findings } from '../../dataset/findings.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
+import { byFilename } from '../../dataset/names.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import type { Problem } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
@@ -17,7 +18,7 @@ import { sha256Of } from '../../service/mount/bring-files.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage } from '../terminal/text.js';
-import { byName, type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
+import { type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
@@ -79,7 +80,7 @@ export class FileInspector {
     } finally {
       await pool.close();
     }
-    return { inspected: inspected.sort((a, b) => byName(a.file, b.file)), unreadable };
+    return { inspected: inspected.sort((a, b) => byFilename(a.file, b.file)), unreadable };
   }
 
   sha256(file: FileVersion): Promise<string> {

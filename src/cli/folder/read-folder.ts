@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
-import { parseFilename } from '../../dataset/names.js';
+import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { escapeOf } from '../../json-text.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -52,8 +52,8 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
     else await addFile({ name: basename(path), path, isNamed: true }, found);
   }
   const files = withoutDuplicates(found);
-  for (const list of [found.skipped, found.faults, found.unreadable]) list.sort(byName);
-  return { ...found, files: files.sort(byName) };
+  for (const list of [found.skipped, found.faults, found.unreadable]) list.sort(byFilename);
+  return { ...found, files: files.sort(byFilename) };
 }
 
 type Found = { -readonly [list in keyof FolderContents]: FolderContents[list][number][] };
@@ -141,8 +141,4 @@ function withoutDuplicates({ files, faults }: Found): LocalFile[] {
 
 export function notice(code: Notice['code'], filename: string, message: string): Notice {
   return { code, filename, message: `${printable(filename)} ${message}` };
-}
-
-export function byName(a: { readonly filename: string }, b: { readonly filename: string }): number {
-  return a.filename < b.filename ? -1 : 1;
 }

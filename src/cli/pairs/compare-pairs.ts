@@ -2,10 +2,15 @@ import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/clien
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
-import { isPairError, PAIR_FAULTS, type PairFile } from '../../dataset/pairs/pair-faults.js';
+import {
+  isPairError,
+  PAIR_FAULTS,
+  type PairFile,
+  type PairProof,
+  provePairs,
+} from '../../dataset/pairs/pair-faults.js';
 import { pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
 import type { PairPart } from '../../dataset/pairs/pair-folders.js';
-import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
 import type { PushPlan } from '../push/plan.js';
 

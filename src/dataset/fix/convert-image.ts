@@ -9,7 +9,6 @@ import { checkDimensions } from '../inspect/image/image-header.js';
 import { readImageHeader } from '../inspect/image/inspect-image.js';
 import { ANIMATED } from './media-names.js';
 import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
-import type { WhyNotConverted } from './examine-content.js';
 
 /** Of the decoder and the upright picture; `limited-process.ts` allows a process a little more. */
 const CONVERSION_BUDGET_BYTES = 600_000_000;
@@ -28,7 +27,7 @@ export async function convertImage({ path, target }: { path: string; target: str
     const content = await detectContent(file);
     if (content.kind !== 'image') throw new StructureError(`is ${content.description} now`);
     const { format } = content;
-    const reason = await whyNot(file, { path, format });
+    const reason = await whyNotConverted(file, { path, format });
     if (reason !== undefined) throw new StructureError(reason);
     const image = format === 'bmp' ? bitmap(file) : decoder(path);
     await image
@@ -58,10 +57,8 @@ function colourOf(file: FileBytes): { primaries: number; transfer: number } | un
   return { primaries: start.readUInt16BE(at + 8), transfer: start.readUInt16BE(at + 10) };
 }
 
-/** @throws the system's errors, OutOfMemory */
-export const whyNotConverted = whyNot satisfies WhyNotConverted;
-
-async function whyNot(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
+/** See `WhyNotConverted`. @throws the system's errors, OutOfMemory */
+export async function whyNotConverted(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
   if (format === 'heic') return 'is a HEIC image, for which trainyard has no decoder. Export it as JPEG';
   try {
     const header = await readImageHeader(file, { path, format }, async () => pixels);

@@ -1,6 +1,7 @@
 import { type CountedFile, countsInRole, countsOfStem, recount, stemGroupsOf } from '../counts.js';
 import { type Role, type StoredFile, statusOf } from '../dataset.js';
 import { digestOf } from '../digest.js';
+import { byFilename } from '../names.js';
 import type { StemGroup } from '../upload-transitions.js';
 import { storedFileIn } from '../write-condition.js';
 import type { Revision } from './revisions.js';
@@ -33,7 +34,7 @@ export function filesStateOf(
 export function filesIn(files: readonly VersionedFile[], number: number): VersionedFile[] {
   const isIn = ({ upload: { addedIn = 0 }, removedIn }: VersionedFile) =>
     addedIn <= number && (removedIn === undefined || number < removedIn);
-  return files.filter(isIn).sort(byName);
+  return files.filter(isIn).sort(byFilename);
 }
 
 /** `undefined` on the side that has no such file. */
@@ -50,11 +51,7 @@ export function differencesBetween(from: readonly VersionedFile[], to: readonly 
   return [...new Set([...before.keys(), ...after.keys()])]
     .map((filename) => ({ filename, from: before.get(filename), to: after.get(filename) }))
     .filter((pair) => pair.from?.upload.sha256 !== pair.to?.upload.sha256)
-    .sort(byName);
-}
-
-function byName(a: { readonly filename: string }, b: { readonly filename: string }): number {
-  return a.filename < b.filename ? -1 : a.filename > b.filename ? 1 : 0;
+    .sort(byFilename);
 }
 
 /** Pending and received uploads stay; a rejected one of a name that gets another file goes. */

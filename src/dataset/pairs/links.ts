@@ -2,9 +2,8 @@ import { stemGroupsOf } from '../counts.js';
 import { type Dataset, type DatasetLink, type Micros, type Status, type StatusRules, statusOf } from '../dataset.js';
 import { digestOf } from '../digest.js';
 import type { Problem, Warning } from '../problems.js';
-import { isPairFile, type PairFile } from './pair-faults.js';
 import { notReadyProblems, pairFindingsOf } from './pair-findings.js';
-import { type PairGroups, type PairProof, provePairs } from './pair-proof.js';
+import { isPairFile, type PairFile, type PairGroups, type PairProof, provePairs } from './pair-faults.js';
 
 export interface LinkedFile extends PairFile {
   readonly upload: PairFile['upload'] & { readonly sha256: string; readonly warnings: readonly Warning[] };

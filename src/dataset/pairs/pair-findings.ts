@@ -1,5 +1,6 @@
 import { nearestName } from '../../nearest-name.js';
 import type { LinkSlot, Status } from '../dataset.js';
+import { byFilename } from '../names.js';
 import { type ErrorProblem, listedNames, type Problem, type Warning } from '../problems.js';
 import {
   imageThatTrainerTakes,
@@ -8,8 +9,9 @@ import {
   PAIR_FAULTS,
   type PairFault,
   type PairFile,
+  type PairGroups,
+  type PairProof,
 } from './pair-faults.js';
-import type { PairGroups, PairProof } from './pair-proof.js';
 import { slotText } from './roles.js';
 
 /** The search for similar names is quadratic. */
@@ -93,8 +95,7 @@ function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Prob
 }
 
 function ofMaskFiles(link: JudgedLink): Warning[] {
-  const shown = link.warnings.filter(({ code }) => SHOWN_FOR_TARGET.has(code));
-  shown.sort((a, b) => (a.filename === b.filename ? 0 : (a.filename ?? '') < (b.filename ?? '') ? -1 : 1));
+  const shown = link.warnings.filter(({ code }) => SHOWN_FOR_TARGET.has(code)).sort(byFilename);
   return shown.map(({ code, message }) => ({ severity: 'warning', code, message: `${textOf(link)}: ${message}` }));
 }
 

@@ -21,7 +21,7 @@ export function chosenFiles<F extends { readonly filename: string }>(
 /** `modules/dataLoader/mixin/DataLoaderText2ImageMixin.py:76` of OneTrainer. */
 export const ONETRAINER_MASK_ENDING = '-masklabel.png';
 
-/** OneTrainer reads the content whatever its extension (mgds `LoadImage.py:55-84`). */
+/** OneTrainer identifies the content by its bytes (mgds `LoadImage.py:55-84`). */
 export function oneTrainerMaskOf(filename: string): string {
   return stemOf(filename) + ONETRAINER_MASK_ENDING;
 }

@@ -57,7 +57,7 @@ function hostOf({ url }: Webhook): string {
   return new URL(url).host;
 }
 
-/** Many receivers accept whoever knows their URL's path, and training machines have tokens that only read. */
+/** Training machines have tokens that only read, and for many receivers the path of the URL is the secret. */
 function withoutPath(webhook: Webhook): Webhook {
   const { origin, pathname, search } = new URL(webhook.url);
   return pathname === '/' && search === '' ? webhook : { ...webhook, url: `${origin}/…` };

@@ -3,14 +3,7 @@
  * it raises, the trainer drops the image.
  */
 import { decodeExifValues, type ExifBlock, type ExifValues, readExifDirectory } from './exif-directory.js';
-import {
-  EXIF_POINTER,
-  type ExifGroup,
-  type ExifTagType,
-  exifTagType,
-  GPS_POINTER,
-  INTEROPERABILITY_POINTER,
-} from './exif-tags.js';
+import { EXIF_POINTER, type ExifGroup, exifTagType, GPS_POINTER, INTEROPERABILITY_POINTER } from './exif-tags.js';
 
 const ORIENTATION = 0x0112;
 const STRIP_OFFSETS = 0x0111;
@@ -66,31 +59,24 @@ function isPointer(
 
 /** For a directory at `offset`, with its values and inner directories. */
 function writtenBytesOf(tags: Written, { group, offset }: { group: ExifGroup; offset: number }): WrittenBytes {
-  const entriesEnd = offset + 2 + tags.size * 12 + 4;
-  let end = entriesEnd;
-  let padded = 0;
+  let end = offset + 2 + tags.size * 12 + 4;
   let strips: { type: number; values: ExifValues; bytes: number } | undefined;
-  for (const tag of [...tags.keys()].sort((a, b) => a - b)) {
-    const value = tags.get(tag);
-    if (value === undefined) continue;
+  for (const [tag, value] of [...tags].sort(([a], [b]) => a - b)) {
     let bytes: WrittenBytes;
     if (value.kind === 'directory') bytes = writtenBytesOf(value.tags, { group: value.group, offset: end });
     else {
       const declared = exifTagType(group, tag);
       const type = declared?.type ?? fittingType(value);
-      const values = isTruncated(declared) ? firstOf(value) : value;
+      const values = declared?.isSingle ? firstOf(value) : value;
       bytes = valueBytes(values, type);
       if (tag === STRIP_OFFSETS && bytes !== undefined) strips = { type, values, bytes };
     }
     if (bytes === undefined) return undefined;
     if (bytes > 4) end += bytes + (bytes & 1);
-    padded += bytes > 4 ? bytes + (bytes & 1) : 0;
   }
   if (strips !== undefined && !stripsFit(strips, end)) return undefined;
-  return entriesEnd - offset + padded;
+  return end - offset;
 }
-
-const isTruncated = (declared: ExifTagType | undefined) => declared?.isSingle ?? false;
 
 /** Pillow adds the directory's end to each strip offset, in the field's type. */
 function stripsFit({ type, values, bytes }: { type: number; values: ExifValues; bytes: number }, end: number): boolean {

@@ -51,16 +51,13 @@ function tableOf(rows: readonly Row[]): ReadonlyMap<number, ExifTagType> {
   return new Map(rows.flatMap(([type, isSingle, tags]) => tags.map((tag) => [tag, { type, isSingle }] as const)));
 }
 
-const TABLES: ReadonlyMap<ExifGroup, ReadonlyMap<number, ExifTagType>> = new Map<
-  ExifGroup,
-  ReadonlyMap<number, ExifTagType>
->([
-  ['first', tableOf(FIRST)],
-  [EXIF_POINTER, tableOf(EXIF)],
-  [GPS_POINTER, tableOf(GPS)],
-  [INTEROPERABILITY_POINTER, tableOf(INTEROPERABILITY)],
-]);
+const TABLES: Record<ExifGroup, ReadonlyMap<number, ExifTagType>> = {
+  first: tableOf(FIRST),
+  [EXIF_POINTER]: tableOf(EXIF),
+  [GPS_POINTER]: tableOf(GPS),
+  [INTEROPERABILITY_POINTER]: tableOf(INTEROPERABILITY),
+};
 
 export function exifTagType(group: ExifGroup, tag: number): ExifTagType | undefined {
-  return TABLES.get(group)?.get(tag);
+  return TABLES[group].get(tag);
 }
