@@ -43,7 +43,7 @@ interface LinkedTar {
   readonly script_url: string;
 }
 
-/** For a POSIX shell with curl and tar; `mount` renames the verified folder into place. @param root contains the dataset's folder */
+/** For a POSIX shell with curl and tar. `mount` renames the verified folder into place, in `root`. */
 export function tarCommands({ url, sha256sums_url, script_url }: LinkedTar, root: string) {
   const folder = shellWord(root);
   // `href` encodes control characters in a distrusted service's URL.

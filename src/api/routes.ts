@@ -41,7 +41,7 @@ export interface RouteOptions {
   readonly accepted?: z.ZodType;
   /** Successes other than 200. */
   readonly otherAnswers?: Readonly<Record<number, BytesAnswer>>;
-  /** Besides those of its path, access and kind of body. */
+  /** Besides the errors of its path, access and kind of body. */
   readonly errors?: readonly WireErrorCode[];
 }
 

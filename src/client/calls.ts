@@ -135,7 +135,7 @@ export class SessionCalls extends Calls {
   }
 }
 
-/** The rights of a new token; by default it has those of the token that makes it. */
+/** By default, a new token has the rights of the token that makes it. */
 export interface NewTokenRights {
   /** Who or what uses it, for the history of datasets. */
   readonly name?: string | undefined;
@@ -164,7 +164,7 @@ export class TokenCalls extends Calls {
     return this.requests.json('token.create', {}, { body, isRepeatable: false, ...options });
   }
 
-  /** Revokes a token with its sessions and shares and, with `withMade`, its tokens. `current`: this client's token is among them. */
+  /** Revokes a token with its sessions, shares and, with `withMade`, tokens. `current`: this client's token is among them. */
   revoke(id: string, { withMade, ...options }: CallOptions & { withMade?: boolean } = {}) {
     const query = { with_made: withMade ? ('true' as const) : undefined };
     return this.requests.json('token.revoke', { token_id: id }, { query, ...options });

@@ -269,7 +269,7 @@ export class TrainyardClient {
     return new DownloadLinks(this.#requests.urlOf(`/${encodeURIComponent(id)}`), link);
   }
 
-  /** Links to the tar archive of a READY state, with its controls and mask, for `seconds` (an hour; at most a week). trainyard only. */
+  /** A link to the tar archive of a READY state, with its controls and mask, for an hour or `seconds`. trainyard only. */
   tarLink(id: string, { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {}) {
     return this.#requests.json('tar.link', { id }, { query, signal });
   }

@@ -3,7 +3,7 @@ import type { PushFile } from './push-file.js';
 /** A file's bytes are acknowledged once the service has answered its upload with success. */
 export interface PushProgress {
   readonly totalBytes: number;
-  /** Of stored and unchanged files. */
+  /** Stored and unchanged files. */
   readonly acknowledgedBytes: number;
   readonly failedBytes: number;
   readonly totalFiles: number;

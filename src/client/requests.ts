@@ -21,7 +21,7 @@ export type ClientOptions = Credential & {
 
 type Credential =
   | { readonly token: string; readonly session?: never }
-  /** For the service's own page. The cookie must have this session, so that a sign-in in another tab can't change the account; `'1'`: any. */
+  /** The page's session, which the cookie must have: a sign-in in another tab can't change the account. `'1'`: any. */
   | { readonly session: string; readonly token?: never };
 
 /** `fetch` strips white space at the end (https://fetch.spec.whatwg.org/#concept-header-value-normalize). */

@@ -49,7 +49,7 @@ export function bucketOf({ width, height }: Size, { resolution, step }: BucketRu
     { width: Math.ceil(columns) * step, height: Math.floor(rows) * step },
     { width: Math.ceil(columns) * step, height: Math.ceil(rows) * step },
   ].filter((size) => areaOf(size) > 0 && areaOf(size) <= maxArea);
-  // Of two equally near sizes the first wins, as with Python's `min`.
+  // The first of two equally near sizes wins, as with Python's `min`.
   const [first, ...others] = candidates;
   if (first !== undefined) {
     const deviation = (size: Size) => Math.abs(areaOf(size) - targetArea);

@@ -113,7 +113,7 @@ export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): D
 export interface Usage {
   /** Names with any upload. */
   readonly files: number;
-  /** Of the largest upload of each name, so that a replacement counts only what it adds. */
+  /** The largest upload of each name, so that a replacement counts only what it adds. */
   readonly bytes: number;
 }
 

@@ -10,7 +10,7 @@ export const MICROS_PER_SECOND = 1_000_000;
 /** The contract's four statuses, `contract/API.md`. */
 export type Status = 'DRAFT' | 'UPLOADING' | 'READY' | 'FAILED';
 
-/** An edit model learns from images of a `training` dataset and `control` images of the same stem; a `mask` says where the loss counts. */
+/** An edit model learns from `training` images and `control` images of the same stem; a `mask` says where the loss counts. */
 export type Role = 'training' | 'control' | 'mask';
 
 /** The use of a control or mask dataset in a training dataset. */

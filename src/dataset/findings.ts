@@ -32,7 +32,7 @@ export function withFindings({ errors, warnings }: Findings, problems: readonly 
   };
 }
 
-/** In the order of the filenames. Once no upload is in flight and the grace is over, errors mean exactly that `statusOf` is FAILED. */
+/** In order of filename. Without uploads in flight, and after the grace, errors mean exactly that `statusOf` is FAILED. */
 export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
   const stored: DatasetFile[] = [];
   const uploads: DatasetFile[] = [];

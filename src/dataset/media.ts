@@ -2,7 +2,7 @@ export type FileKind = 'image' | 'video' | 'caption';
 
 interface MediaType {
   readonly kind: FileKind;
-  /** Of the bytes; several extensions may have one. */
+  /** Several extensions may have the same. */
   readonly format: string;
   readonly contentType: string;
   /** The trainer reads files with this extension (ai-toolkit `toolkit/data_loader.py:39-40`). */
@@ -68,7 +68,7 @@ export function extensionForFormat(format: ImageFormat | VideoFormat): string {
   return Object.entries(MEDIA).find(([, type]) => type.format === format)![0];
 }
 
-/** The trainer looks for lower-case extensions of masks, controls and captions (ai-toolkit `toolkit/dataloader_mixins.py:71, 344-346`). */
+/** The trainer looks for lower-case extensions only (ai-toolkit `toolkit/dataloader_mixins.py:71, 344-346`). */
 export function mountedNameOf(filename: string): string {
   return stemOf(filename) + extensionOf(filename);
 }

@@ -151,7 +151,7 @@ function isUnusedLink(file: DatasetFile, now: Micros): boolean {
   return isByLink(file) && file.upload.state === 'pending' && (file.upload.leaseUntil ?? 0) <= now;
 }
 
-/** A received or stored file of the name stays; after a presigned upload it gets a warning, since no response of ours reported it. */
+/** A received or stored file of the name stays, with a warning after a presigned upload, which no response of ours reported. */
 export function reject(
   group: StemGroup,
   holder: LeaseHolder,
@@ -186,7 +186,7 @@ export function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | und
   return heldBy(group, holder) === undefined ? undefined : group.filter((file) => file.id !== holder.id);
 }
 
-/** Direct uploads stay; with a condition, also received and presigned ones, which the client may not have seen. @throws PreconditionFailed */
+/** Direct uploads stay; with a condition, also received and presigned ones, which may be unseen. @throws PreconditionFailed */
 export function remove(group: StemGroup, filename: string, condition?: WriteCondition): StemGroup | undefined {
   requireCondition(condition, filename, storedFileIn(group, filename));
   const isRemoved = (file: DatasetFile) => {

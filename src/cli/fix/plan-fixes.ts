@@ -22,7 +22,7 @@ export interface Fix {
   /** The real path of the folder that contains the file, and the file's name in it. */
   readonly folder: string;
   readonly name: string;
-  /** The name afterwards; that of a caption stays. */
+  /** The name afterwards; a caption keeps its name. */
   readonly to: string;
   /** A sentence without its end: `cat.jpg → cat.png: it is a PNG image`. */
   readonly message: string;

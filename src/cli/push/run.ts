@@ -253,7 +253,7 @@ const sendCounted: SendBody = async ({ upload_url, method, headers }, body, { si
   });
   return fetch(upload_url, {
     ...request,
-    // The service requires a length. Node does not know that of a stream, but sends this header as it is.
+    // The service requires a length. Node does not know a stream's, but sends this header as it is.
     headers: { ...headers, 'content-length': String(body.size) },
     body: body.stream().pipeThrough(counter),
     duplex: 'half',

@@ -10,7 +10,7 @@ import { readImageHeader } from '../inspect/image/inspect-image.js';
 import { ANIMATED } from './media-names.js';
 import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
 
-/** Of the decoder and the upright picture; `limited-process.ts` allows a process a little more. */
+/** For the decoder and the upright picture; `limited-process.ts` allows a process a little more. */
 const CONVERSION_BUDGET_BYTES = 600_000_000;
 
 /** Close to sRGB, or "unspecified" (ITU-T H.273). */

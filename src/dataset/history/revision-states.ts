@@ -62,7 +62,7 @@ export function restoreStem(group: StemGroup, target: readonly VersionedFile[]):
   return next.length === group.length && next.every((file, i) => file === group[i]) ? group : next;
 }
 
-/** Reverses a difference. A file that is as before stays, so that a repeated request has the same result. @returns `undefined` if it was changed since */
+/** A file that is as before stays, so that a repeated request has the same result. @returns `undefined` if it was changed since */
 export function reverse(group: StemGroup, { filename, from, to }: FileDifference): StemGroup | undefined {
   const current = storedFileIn(group, filename)?.upload.sha256;
   if (current === from?.upload.sha256) return group;

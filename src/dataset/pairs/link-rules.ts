@@ -22,7 +22,7 @@ export function requireRoleOfSlot(slot: LinkSlot, { name, role }: Named): void {
   throw new ServiceError('wrong_role', message);
 }
 
-/** Linked datasets keep their role and can't be deleted. @param users those that the request may know, `names` of at most `MAX_NAMED` */
+/** Linked datasets keep their role and can't be deleted. @param users the datasets that the request may know */
 export function linkedToError(name: string, { names, known }: { names: readonly string[]; known: number }) {
   const [first] = names;
   if (first === undefined) {

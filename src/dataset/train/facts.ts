@@ -186,7 +186,7 @@ function linkFactsOf({ root, links, images, clips }: TrainingDataset, conditioni
       linkName: link.name,
       linkFolder,
       conditioningFolder: folderIn(conditioningRoot, link.name),
-      // Every model of ai-toolkit takes `control_path`; numbered keys are those of its page.
+      // Every model of ai-toolkit takes `control_path`; its page uses numbered keys.
       key: isOnlyControl ? 'control_path' : `control_path_${i + 1}`,
       // `toolkit/config_modules.py:44-65`
       sampleKey: isOnlyControl ? 'ctrl_img' : `ctrl_img_${i + 1}`,
@@ -218,7 +218,7 @@ function examplesOf({ captions = [] }: TrainingDataset) {
   return [...examples].map(([prompt, stem]) => ({ prompt, stem }));
 }
 
-/** Frames of the shortest clip as 4n + 1, which video models take. @param options.atRate counts them after conversion to this rate */
+/** The shortest clip's frames as 4n + 1, which video models take. @param options.atRate counts them at this rate */
 function suggestedFrames(clips: readonly TrainingFile[], { atRate }: { atRate?: number } = {}) {
   const known = clips.flatMap(({ frames, frames_per_second: rate }) => {
     if (frames === undefined || (atRate !== undefined && !rate)) return [];

@@ -22,7 +22,7 @@ export interface HistoryServices {
   readonly history: HistoryService;
   readonly downloads: Downloads;
   readonly accounts: Accounts;
-  /** Of an account's files; a larger history takes no more pins. */
+  /** For an account's files; a larger history takes no more pins. */
   readonly maxBytes: number;
   readonly filesInFlight: FilesInFlight;
   readonly sendJson: SendJson;

@@ -62,7 +62,7 @@ export async function readMask(source: string | Buffer): Promise<MaskTraits> {
     const image = sharp(source, STRICT_DECODING);
     const { width, height, space, channels } = await image.metadata();
     if (space === 'cmyk') return { ...GREY, isCmyk: true };
-    // Of other images with 16 bits, Pillow takes the first byte of a sample, as libvips does.
+    // In other images with 16 bits, Pillow takes the first byte of a sample, as libvips does.
     const isDeepGrey = space === 'grey16' && channels === 1;
     const isLarge = width * height > MAX_MASK_PIXELS;
     if (isLarge) {

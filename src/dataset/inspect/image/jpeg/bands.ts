@@ -4,7 +4,7 @@ import { bitsAt, EntropyBits, Restarts } from './entropy-bits.js';
 import { type JpegFrame, type JpegScan, layoutOf } from './frame.js';
 import { type EntryOf, LINK, LOOKUP_BITS, linkedIndex, lookupTable } from './huffman.js';
 
-// Imported constants would be loaded each time; those of this file are in the machine code of its loops.
+// Imported constants would be loaded each time; a file's own constants are in the machine code of its loops.
 const SHIFT = 32 - LOOKUP_BITS;
 const LINKS = LINK;
 /** The low bits of an entry: bits to advance. */

@@ -30,7 +30,7 @@ export class EntropyBits {
   limit = -1;
   private readonly file: FileBytes;
   private readonly bytes = new Uint8Array(BUFFER_BYTES + BUFFER_PADDING);
-  /** Of the next byte in the file, or of the marker once the segment is buffered. */
+  /** The next byte in the file, or the marker once the segment is buffered. */
   private offset: number;
   private length = 0;
   private isSegmentBuffered = false;

@@ -21,7 +21,7 @@ export interface JpegFrame {
 
 /** With the tables and the restart interval at its header. */
 export interface JpegScan {
-  /** Of its first entropy-coded byte in the file. */
+  /** Its first entropy-coded byte in the file. */
   readonly offset: number;
   readonly components: readonly {
     readonly component: JpegComponent;

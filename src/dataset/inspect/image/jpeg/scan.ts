@@ -58,7 +58,7 @@ function walkScan(file: FileBytes, frame: JpegFrame, scan: JpegScan): void {
   bits.finishScan();
 }
 
-// Imported constants would be loaded each time; those of this file are in the machine code of its loops.
+// Imported constants would be loaded each time; a file's own constants are in the machine code of its loops.
 const SHIFT = 32 - LOOKUP_BITS;
 const LINKS = LINK;
 
@@ -107,7 +107,7 @@ interface BlockTables {
   readonly several: Uint16Array;
 }
 
-/** Of a sequential scan, or of the first bits of DC coefficients. */
+/** Walks a sequential scan, or the first bits of DC coefficients. */
 class Blocks {
   /** For each block of an MCU. */
   private readonly tables: readonly BlockTables[];
