@@ -1,11 +1,9 @@
-/** The controllers that a signal aborts. One listener aborts all of them: Node warns of more than ten. */
+/** One listener for all dependents of a signal, since Node warns of more than ten. */
 const dependentsOf = new WeakMap<AbortSignal, Set<AbortController>>();
 
 /**
- * Runs `work` with a signal that fires once one of `signals` does, with its reason, and not after `work`. `AbortSignal.any` is not
- * for this: signals that outlive the work would keep memory for every call (https://github.com/nodejs/node/issues/64476).
- *
- * @throws what `work` throws
+ * Runs `work` with a signal that fires with the first of `signals`. With `AbortSignal.any`, signals that outlive the work would keep
+ * memory for every call (https://github.com/nodejs/node/issues/64476).
  */
 export async function withAnySignal<T>(
   signals: readonly (AbortSignal | undefined)[],
@@ -36,10 +34,8 @@ function dependentsOn(signal: AbortSignal): Set<AbortController> {
 }
 
 /**
- * Runs `work` with a signal that fires after a time. `AbortSignal.timeout` is not for this: where it is combined with other
- * signals, Node may lose it to the garbage collector (https://github.com/nodejs/node/issues/57736).
- *
- * @throws what `work` throws; the reason of the signal is a DOMException `TimeoutError`
+ * Node may lose a combined `AbortSignal.timeout` to the garbage collector (https://github.com/nodejs/node/issues/57736).
+ * The reason of this signal is a DOMException `TimeoutError`.
  */
 export async function withTimeout<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const timeout = new AbortController();

@@ -52,15 +52,14 @@ import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
 
-/** To start ffmpeg blocks the server for some milliseconds, in which it rather answers its first requests. */
+/** Starting ffmpeg blocks the server for some milliseconds; its first requests come before. */
 const FFMPEG_DELAY_MS = 200;
 
 const THUMBNAIL_PIXELS = 320;
 
-/** Uploads of an account that are received at once. */
 const UPLOADS_OF_ACCOUNT = 1000;
 
-/** Jobs that repeat as long as the installation is served. */
+/** They repeat as long as the installation is served. */
 const INSTALLATION_JOBS: readonly JobKind[] = [
   'clean-up',
   'clean-store',
@@ -71,17 +70,13 @@ const INSTALLATION_JOBS: readonly JobKind[] = [
 
 const SAVE_USES_PAUSE_MS = 60_000;
 
-/** So that some images are read and hashed while others are decoded. */
+/** Some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
 
-/** For uploads that are cut off at the end of `stopSeconds`, to remove what they have stored. */
+/** For cut-off uploads, to remove what they have stored. */
 const CUT_OFF_MS = 1000;
 
-/**
- * Starts the server and its background work. The server listens when this resolves.
- *
- * @throws BackendUnusable if the ffmpeg that a setting names can't be used
- */
+/** The server listens when this resolves. @throws BackendUnusable if the ffmpeg of a setting can't be used */
 export async function openApp(config: Config, logger: Logger, storage: Storage) {
   const inspection = await openInspection(config, logger);
   const metrics = new Metrics();
@@ -115,11 +110,11 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
     onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
   });
 
-  /** Rejects new requests, gives those in flight and background work `stopSeconds` to finish, then closes everything. */
+  /** Gives requests in flight and background work `stopSeconds`, then closes everything. */
   const stop = async () => {
     const stopMs = config.stopSeconds * 1000;
     const timer = setTimeout(() => http.app.server.closeAllConnections(), stopMs);
-    // What the calls leave undone, the next process repeats or removes, as after a crash.
+    // The next process repeats or removes what is left, as after a crash.
     const abortTimer = setTimeout(() => storage.blobs.abort?.(), stopMs + CUT_OFF_MS);
     services.mountRoot?.stop();
     await Promise.all([http.drain(stopMs), jobRunner.stop()]);
@@ -140,7 +135,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
 type Inspection = Awaited<ReturnType<typeof openInspection>>;
 type Services = Awaited<ReturnType<typeof makeServices>>;
 
-/** Opens the processes that inspect files. The program that decodes clips is found when it is first needed. */
+/** Clip decoders are found when they are first needed. */
 async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, logger: Logger) {
   const pool = new InspectionPool({
     processes: inspectionProcesses,
@@ -164,14 +159,14 @@ async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, l
   if (choice.kind === 'named') await ffmpeg();
   const decodeClip: ServiceDependencies['decodeClip'] = async (clip, options) => {
     const found = await ffmpeg();
-    // One that doesn't run is as good as none: the facts are read without it.
+    // An ffmpeg that does not run counts as none.
     if (found === undefined) return pool.inspect(clip, { ...options, readsClipFacts: true });
     return clipDecoder(found, pool)(clip, options);
   };
   return { pool, ffmpeg, decodeClip: (await hasFfmpeg(choice)) ? decodeClip : undefined };
 }
 
-/** Opens the audit log, whose failures are in the log and in the metrics. @throws BackendUnusable if it can't be written */
+/** Failures are in the log and in the metrics. @throws BackendUnusable if it can't be written */
 async function openAuditLog(
   path: string | undefined,
   { logger, metrics }: { logger: Logger; metrics: Metrics },
@@ -193,7 +188,6 @@ interface ServiceParts {
   readonly logger: Logger;
 }
 
-/** Makes what can be done with datasets, and removes what unfinished uploads of an earlier process left. */
 async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip } = inspection;
@@ -204,8 +198,7 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
     ...(decodeClip && { decodeClip }),
     newId: () => randomUUID().replaceAll('-', ''),
   };
-  // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
-  // Postgres catalog may hold live leases of other instances.
+  // Interrupted uploads can be sent again at once. Other instances may hold live leases in a Postgres catalog.
   await releaseLeases(core, { isLiveToo: storage.isCatalogLocal }).catch((err) => {
     if (!(err instanceof BlobsNotDeleted)) throw err;
     logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
@@ -245,7 +238,6 @@ interface JobParts extends ServiceParts {
   readonly auditLog: AuditLog | undefined;
 }
 
-/** Makes the runner of what happens later. */
 function makeJobRunner(config: Config, parts: JobParts): JobRunner {
   const { storage, services, inspection, logger } = parts;
   const { catalog, database, blobs, jobs, now, rechecks } = storage;
@@ -269,7 +261,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
       finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention }),
       inspectAgainJob(core, rechecks),
-      // One at a time: `trainyard verify --store`, which enqueues them, does most itself.
+      // `trainyard verify --store` enqueues them, and does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
       ...webhooks.handlers,
       ...(mountRoot ? [mountRoot.handler] : []),
@@ -281,7 +273,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
   });
 }
 
-/** The job that checks uploads which went to the bucket; nothing else records them. */
+/** Nothing else records uploads that went to the bucket. */
 function finalizePresigned({ services, metrics, auditLog, logger }: JobParts): JobHandler {
   const { core } = services;
   return finalizeUploadJob(core, {
@@ -307,7 +299,7 @@ interface MeasuredParts {
   readonly jobRunner: JobRunner;
 }
 
-/** Adds to the metrics what is counted outside of the HTTP server. */
+/** For what is counted outside of the HTTP server. */
 function measure(metrics: Metrics, { config, storage, services, inspection, jobRunner }: MeasuredParts): void {
   const { pool } = inspection;
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
@@ -325,7 +317,6 @@ interface HandlerParts extends Omit<ServiceParts, 'logger'> {
   readonly http: HttpServer;
 }
 
-/** Makes the handlers of all routes of the contract. */
 function makeHandlers(config: Config, { storage, services, inspection, metrics, http }: HandlerParts): Handlers {
   const { accounts, catalog, blobs, now } = storage;
   const { core, datasets, history, downloads, readLinks, sessionCookie } = services;

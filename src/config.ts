@@ -6,16 +6,15 @@ import { dataFolderPaths } from './storage/data-folder.js';
 
 const SECONDS_PER_DAY = 86_400;
 
-/** The largest file that gets an upload link. */
+/** For upload links. */
 const MAX_LINK_BYTES = 100 * 1024 ** 3;
 
 /** To one process, on average over ten seconds. */
 const ACCOUNT_REQUESTS_PER_SECOND = 2000;
 
-/** Processor time. A file whose inspection or decode takes longer is answered first and inspected afterwards. */
+/** Processor time. Slower inspections and decodes continue after the answer. */
 const MAX_INLINE_SECONDS = 4;
 
-/** All errors in the configuration, one line each. */
 export class ConfigError extends Error {
   readonly faults: readonly string[];
 
@@ -26,18 +25,14 @@ export class ConfigError extends Error {
 }
 
 type SettingName = keyof typeof SETTINGS;
-/** The parsed value of each setting; `undefined` only where the setting has no default. */
+/** `undefined` only where the setting has no default. */
 type Values = {
   [Name in SettingName]:
     | ReturnType<(typeof SETTINGS)[Name]['parse']>
     | ((typeof SETTINGS)[Name] extends { fallback: string } ? never : undefined);
 };
 
-/**
- * Reads the configuration from flags and the environment. A flag overrides a variable.
- *
- * @throws ConfigError with all errors found
- */
+/** A flag overrides a variable. @throws ConfigError with all errors found */
 export function loadConfig(
   flags: Partial<Record<SettingName, string>>,
   environment: Record<string, string | undefined>,
@@ -67,7 +62,7 @@ export function loadConfig(
   return configOf(values, environment);
 }
 
-/** The settings of a serving process. Folders are absolute, and durations without a unit in their name are in microseconds. */
+/** Folders are absolute; durations without a unit in their name are in microseconds. */
 export type Config = ReturnType<typeof configOf>;
 
 function configOf(values: Values, environment: Record<string, string | undefined>) {

@@ -1,7 +1,4 @@
-/**
- * Runs `work` on every item, at most `concurrency` at a time. After the first error it starts no further item, and throws
- * the error once all calls in flight have ended.
- */
+/** After the first error it starts no further item, and throws once all calls in flight have ended. */
 export async function forEachConcurrent<T>(
   items: Iterable<T> | AsyncIterable<T>,
   concurrency: number,

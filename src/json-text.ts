@@ -1,9 +1,9 @@
-/** JSON that is safe to print: `JSON.stringify` leaves some control characters as they are. */
+/** `JSON.stringify` leaves some control characters as they are. */
 export function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029]|\p{Bidi_Control}/gu, escapeOf);
 }
 
-/** Characters as escapes of JSON, such as `\u001b`. */
+/** Such as `\u001b`. */
 export function escapeOf(characters: string): string {
   return characters
     .split('')

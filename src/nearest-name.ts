@@ -1,11 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 
-/**
- * Finds the name that a person may have meant.
- *
- * @param maxEdits the number of characters that may be added, removed or replaced
- * @returns the first of the nearest; `undefined` if none is that near
- */
+/** The first of the nearest names, within `maxEdits` characters added, removed or replaced. */
 export function nearestName(name: string, candidates: readonly string[], maxEdits: number): string | undefined {
   let nearest: string | undefined;
   let leastEdits = Math.floor(maxEdits) + 1;

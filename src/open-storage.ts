@@ -8,14 +8,10 @@ import { openBlobs } from './storage/open-blobs.js';
 
 export type Storage = Awaited<ReturnType<typeof openStorage>>;
 
-/**
- * Opens the catalog and the blob store, alone if one of them is in the data folder.
- *
- * @throws FolderInUse if another process serves the folder, BackendUnusable if the database or the bucket can't be used
- */
+/** @throws FolderInUse if another process serves the folder, BackendUnusable if the database or the bucket can't be used */
 export async function openStorage(config: Config, logger: Logger) {
   await makePrivateFolder(config.dataFolder);
-  // One process serves a data folder that holds the catalog or the blobs. With both remote, several instances may serve.
+  // With catalog and blobs remote, several instances may serve.
   const isCatalogLocal = config.databaseUrl === undefined;
   const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/* The parsers of settings. Each throws an Error whose message completes "SETTING ". */
+/* Each throws an Error whose message completes "SETTING ". */
 
 export function wholeNumber({ min, max }: { min: number; max: number }) {
   return (text: string): number => {
@@ -39,7 +39,7 @@ export function addressList(text: string): string[] {
   return listOf(text, isAddress, 'IP addresses or networks such as 10.0.0.0/8');
 }
 
-/** Letters and digits at least one of them not a digit, so that a mistyped address does not count as a name. */
+/** At least one character is a letter, so that a mistyped address does not count as a name. */
 const HOST_NAME = /^(?=.*[a-z])[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
 
 export function hostList(text: string): string[] {
@@ -53,7 +53,7 @@ function listOf(text: string, isValid: (item: string) => boolean, kind: string):
   return items;
 }
 
-/** True for an IP address, and for a network in CIDR notation. */
+/** An address, or a network in CIDR notation. */
 function isAddress(item: string): boolean {
   const [address = '', bits, ...rest] = item.split('/');
   const family = isIP(address);

@@ -6,10 +6,9 @@ export interface Setting {
   /** In the syntax of commander. */
   readonly flag: string;
   readonly env: string;
-  /** The default. */
   readonly fallback?: string;
   readonly help: string;
-  /** The value may contain a password and must not be shown. */
+  /** The value may contain a password. */
   readonly isSecret?: boolean;
   /** @throws Error whose message completes "SETTING " */
   readonly parse: (text: string) => unknown;
@@ -17,7 +16,7 @@ export interface Setting {
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 
-/** All settings with their flag, variable, default and help text. The table in docs/configuration.md must match. */
+/** The table in docs/configuration.md must match. */
 export const SETTINGS = {
   data: {
     flag: '--data <folder>',
@@ -37,7 +36,7 @@ export const SETTINGS = {
     flag: '--blobs-url <url>',
     env: 'BLOBS_URL',
     help: 'bucket for all files: s3://bucket/prefix?endpoint=…; without it they are in the data folder',
-    // It should contain no credentials, but it may.
+    // It may contain credentials.
     isSecret: true,
     parse: parseS3Url,
   },

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_FOLDER } from './program-file.js';
 
-/** The version in the package's own `package.json`. */
 export function packageVersion(): string {
   const manifest = JSON.parse(readFileSync(join(PACKAGE_FOLDER, 'package.json'), 'utf8')) as { version: string };
   return manifest.version;

@@ -97,7 +97,6 @@ export const wireRevokedToken = z
   })
   .meta({ id: 'RevokedToken' });
 
-/** The lifetime of a token or a share. */
 const expiresIn = z.int().min(1).meta({ description: 'Seconds until it expires.' });
 
 export const tokenBody = z

@@ -1,6 +1,6 @@
 import { ERRORS } from '../dataset/errors.js';
 
-/** The `error_code` on the wire for each error: those of the service, and those that only a malformed request or the server can cause. */
+/** The service's errors, and those that only a malformed request or the server can cause. */
 export const ERROR_NUMBERS = {
   ...ERRORS,
   bad_request: 400000,
@@ -15,7 +15,7 @@ export type WireErrorCode = keyof typeof ERROR_NUMBERS;
 
 const NAMES = new Map(Object.entries(ERROR_NUMBERS).map(([name, number]) => [number, name as WireErrorCode]));
 
-/** The name of an `error_code`; `undefined` for a number that is not in the table, such as one of another service. */
+/** `undefined` for a number of another service. */
 export function errorCodeOf(number: number): WireErrorCode | undefined {
   return NAMES.get(number as (typeof ERROR_NUMBERS)[WireErrorCode]);
 }

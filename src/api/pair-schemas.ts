@@ -30,7 +30,7 @@ const wireLink = z
   })
   .meta({ id: 'Link' });
 
-/** An object with a field for each slot, which may be missing. */
+/** Each field may be missing. */
 function bySlot<S extends z.ZodType>(schema: S) {
   const fields = Object.fromEntries(LINK_SLOTS.map((slot) => [slot, schema.optional()]));
   return z.object(fields as Record<WireLinkSlot, z.ZodOptional<S>>);
@@ -55,10 +55,8 @@ export const wireManifestLinks = bySlot(
   }),
 ).meta({ id: 'ManifestLinks', description: 'The states of the linked datasets at the same moment.' });
 
-/** The answer about the links of a dataset. */
 export const wireLinkStates = z.object({ links: wireLinks, status: wireStatus }).meta({ id: 'LinkStates' });
 
-/** The id or name of a dataset, for each slot. */
 const nameOrId = rawName.nullish().describe('The id or the name of a dataset of the account; null or missing: none.');
 
 export const linksBody = z.strictObject({

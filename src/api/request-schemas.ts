@@ -10,10 +10,7 @@ import {
 import { FILE_KINDS } from './schemas.js';
 import { rawName, storedText, text, wireRole, wireStatus } from './values.js';
 
-/*
- * The schemas of requests, for the server and the OpenAPI document. A body of our own routes has no other fields, since a
- * misspelt restriction would be ignored. Clients of the hosted API may send more.
- */
+/* Bodies of our own routes have no further fields, so that no misspelt restriction is ignored; the hosted API's may have. */
 
 /** Unlike an answer, a request has no other roles. */
 const role = z.enum(ROLES).meta({ description: wireRole.description });
@@ -33,10 +30,7 @@ export const datasetChangeBody = z
   .refine((changes) => Object.keys(changes).length > 0, 'must have a name or a role')
   .meta({ minProperties: 1 });
 
-/**
- * An object of up to 20,000 values by filename, which are checked with the names: a schema would report an error for each wrong
- * one, and take twice as long as parsing them.
- */
+/** Values are checked with the names: a schema would report each wrong one, and take twice as long as parsing. */
 const valuesByName = (type: string | readonly string[]) =>
   z
     .unknown()
@@ -60,7 +54,7 @@ export const uploadLinksBody = z.object({
 
 const filenames = z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST);
 
-/** Like the sizes of links, checked one by one. */
+/** Checked one by one, as sizes are. */
 const etagOrNull = z.unknown().meta({ type: ['string', 'null'] });
 
 export const namesBody = z.strictObject({ filenames: filenames.describe('Filenames in the dataset.') });
@@ -129,7 +123,6 @@ export const eventsQuery = z.object({
 
 export const revisionNumber = fromDigits(z.int().min(1));
 
-/** The revision that a download reads. */
 export const revisionQuery = z.object({
   revision: revisionNumber.optional().describe('Read the files of this revision instead of the latest.'),
 });
@@ -160,7 +153,7 @@ export const pinBody = z
   })
   .nullish();
 
-/** Without the signature of a read link, which authentication reads. */
+/** Authentication reads the signature of a read link. */
 export const thumbnailQuery = revisionQuery.extend({
   sha256: rawName.optional().meta({
     description:
@@ -185,5 +178,4 @@ export const tarLinkQuery = manifestQuery.extend({
     }),
 });
 
-/** The query of an upload link. */
 export const uploadQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() }).partial();

@@ -10,8 +10,8 @@ import * as wire from './schemas.js';
 import * as webhooks from './webhook-schemas.js';
 
 /*
- * The contract: one row for each route, which the server, the client, the OpenAPI document and the fuzzers read. The name of a
- * route that changes something is its action in the audit log.
+ * The contract, which the server, the client, the OpenAPI document and the fuzzers read. The name of a route that changes something
+ * is its action in the audit log.
  */
 
 /** An answer that is not JSON. */
@@ -22,34 +22,30 @@ export interface BytesAnswer {
 }
 
 export interface RouteOptions {
-  /**
-   * Who may call it, beside tokens that may write: `read`: those that only read, too, as for each GET; `share`: shares, too;
-   * `anyone`: requests without a token, for a path that is not below the base path.
-   */
+  /** Besides tokens that may write: `read`, all tokens; `share`, shares too; `anyone`, no token, outside the base path. */
   readonly access?: 'read' | 'share' | 'anyone';
-  /** The signed link that it accepts instead of a token. */
+  /** Accepted instead of a token. */
   readonly link?: 'download' | 'tar' | 'upload';
   readonly query?: z.ZodObject;
-  /** Whether it answers with the bytes of files, which may take as long as its client is slow. */
+  /** Its answer takes as long as a slow client needs. */
   readonly isDownload?: true;
-  /** The descriptions of headers that it reads. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** A JSON body. A body of another `bodyType` is read by the handler. */
+  /** JSON, unless the handler reads another `bodyType`. */
   readonly body?: z.ZodType;
   readonly bodyType?: 'multipart/form-data' | 'application/octet-stream';
   readonly maxBodyBytes?: number;
   /** JSON values in the body; 20,000 by default. */
   readonly maxBodyValues?: number;
   readonly answer: z.ZodType | BytesAnswer;
-  /** What a client accepts as the answer of any service with this API. */
+  /** From any service with this API. */
   readonly accepted?: z.ZodType;
-  /** Successful answers with other statuses than 200. */
+  /** Successes other than 200. */
   readonly otherAnswers?: Readonly<Record<number, BytesAnswer>>;
-  /** The errors of this route, beside those that follow from its path, its access and the kind of its body. */
+  /** Besides the errors of its path, access and kind of body. */
   readonly errors?: readonly WireErrorCode[];
 }
 
-/** @param at the method, and the path below the base path, unless its access is `anyone` or its link `upload` */
+/** @param at below the base path, unless its access is `anyone` or its link `upload` */
 function route<const At extends string, const Options extends RouteOptions>(
   at: At,
   summary: string,
@@ -155,7 +151,7 @@ export const ROUTES = {
     headers: CHANGE,
     body: requests.uploadLinksBody,
     maxBodyBytes: MAX_BATCH_BODY_BYTES,
-    // A size and a condition for each file of the largest batch.
+    // A size and a condition for each file.
     maxBodyValues: 2 * MAX_BATCH_FILES + 1000,
     answer: wire.wireUploadLinks,
     accepted: wire.anyUploadLinks,
@@ -416,10 +412,9 @@ export const ROUTES = {
   }),
 } as const satisfies Record<string, Route>;
 
-/** A row of the contract. */
 export type Route = { readonly at: string; readonly summary: string } & RouteOptions;
 
-/** Whether a route is below the base path, and needs a token. */
+/** Such routes need a token. */
 export function hasBasePath({ access, link }: Route): boolean {
   return access !== 'anyone' && link !== 'upload';
 }
@@ -434,7 +429,6 @@ type ParameterOf<At extends string> = At extends `${string}:${infer Name}/${infe
     ? Name
     : never;
 
-/** The parameters in the path of a route: ids and filenames, and the number of a revision. */
 export type ParamsOf<N extends RouteName> = {
   readonly [P in ParameterOf<Row<N>['at']>]: P extends 'number' ? number : string;
 };
@@ -443,9 +437,7 @@ export type QueryOf<N extends RouteName> = Row<N> extends { query: infer Q exten
 
 export type BodyOf<N extends RouteName> = Row<N> extends { body: infer B extends z.ZodType } ? z.output<B> : undefined;
 
-/** The body as a client sends it. */
 export type SentBodyOf<N extends RouteName> =
   Row<N> extends { body: infer B extends z.ZodType } ? z.input<B> : undefined;
 
-/** The JSON of a successful answer. */
 export type AnswerOf<N extends RouteName> = Row<N> extends { answer: infer A extends z.ZodType } ? z.output<A> : never;

@@ -13,13 +13,9 @@ import {
   wordOf,
 } from './values.js';
 
-/** What a file is: media to train on, or the caption of one. */
 export const FILE_KINDS = ['image', 'video', 'caption'] as const;
 
-/*
- * The schemas of answers. The server generates the OpenAPI document from them; the client takes its types from them. The
- * fields of the hosted API keep its names and meanings; the others are trainyard's own.
- */
+/* Fields of the hosted API keep its names and meanings; the others are trainyard's own. */
 
 const wireEtag = z
   .string()
@@ -165,7 +161,6 @@ export const wireDatasetList = z
   })
   .meta({ id: 'DatasetList' });
 
-/** In the answer to a write. */
 const wireRevisionNumber = z.int().optional().meta({
   description: 'The last revision of the history to which this change belongs; missing if no stored file changed.',
 });
@@ -180,10 +175,7 @@ export const wireUploadedFile = wireFile
   })
   .meta({ id: 'UploadedFile' });
 
-/**
- * The headers that a PUT of bytes to an object store may need. With others, a link could make a client act in its user's
- * network, or have the store copy or publish objects.
- */
+/** With other headers, a link could make a client act in its user's network, or the store copy or publish objects. */
 const UPLOAD_HEADER =
   /^(content-(type|md5)|if-none-match|x-amz-(checksum-\w+|content-sha256|server-side-encryption(-aws-kms-key-id)?)|x-goog-content-length-range|x-ms-blob-type)$/i;
 
@@ -244,10 +236,8 @@ export const wireDeletedFile = z.object({
 });
 export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z.literal(true) });
 
-/** A body that is not JSON. */
 export const wireBytes = z.unknown().meta({ type: 'string', format: 'binary' });
 
-/** The file under the name of a write whose condition was not met. */
 const wireCurrentFile = z.object({ etag: wireEtag, size_bytes: count }).meta({ id: 'CurrentFile' });
 
 export const wireErrorBody = z
@@ -325,7 +315,6 @@ export const wireWithdrawnUploads = z
   })
   .meta({ id: 'WithdrawnUploads' });
 
-/** The `dataset` event of the stream of one dataset. */
 export const wireDatasetChange = wireDataset.extend({
   files: z.array(wireFile).optional().meta({
     description:
@@ -370,9 +359,7 @@ export const wireTarLink = z
   })
   .meta({ id: 'TarLink' });
 
-/*
- * What a client accepts from any service with this API. The hosted one has none of the fields that are trainyard's own.
- */
+/* Accepted from any service with this API. The hosted one has none of trainyard's own fields. */
 export const anyDataset = wireDataset.partial({ role: true, size_bytes: true, counts: true });
 const anyFile = wireFile.partial().extend({ filename: z.string(), size_bytes: count });
 export const anyDatasetList = wireDatasetList.extend({ datasets: uniqueBy(anyDataset, 'id', 'name') });

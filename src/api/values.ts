@@ -2,15 +2,13 @@ import { z } from 'zod';
 import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
 import { type LINK_SLOTS, ROLES } from '../dataset/pairs/roles.js';
 
-// Zod compiles its parsers with `new Function`, which the Content-Security-Policy of the page reports and forbids.
+// Zod compiles with `new Function`, which the page's Content-Security-Policy forbids.
 z.config({ jitless: true });
-
-/* Values that several schemas of requests and answers have. */
 
 export const text = (description: string) => z.string().describe(description);
 export const flag = (description: string) => z.boolean().describe(description);
 
-/** A name in a request, before it is normalized. */
+/** Not normalized yet. */
 export const rawName = z.string().max(MAX_RAW_NAME_LENGTH);
 
 export const wireSha256 = z
@@ -18,10 +16,7 @@ export const wireSha256 = z
   .regex(/^[0-9a-f]{64}$/)
   .describe('SHA-256, lower-case hexadecimal.');
 
-/**
- * A text of a request that is stored as it was sent. Postgres can't hold NUL (datatype-character.html), and half of a surrogate
- * pair has no UTF-8. Names have stricter rules, of `dataset/names.ts`.
- */
+/** Stored as it was sent: Postgres can't hold NUL (datatype-character.html), and half of a surrogate pair has no UTF-8. */
 export const storedText = (maxLength: number) =>
   z
     .string()
@@ -40,18 +35,17 @@ export const wireTime = z
     examples: ['2025-07-22T13:05:16.143086'],
   });
 
-/** One of a few words in an answer. A client accepts others, since a later version may add words. */
+/** A client accepts other words too, which a later version may add. */
 export function wordOf<const Words extends readonly string[]>(words: Words) {
   return z.string().meta({ enum: [...words] }) as unknown as z.ZodType<Words[number], Words[number]>;
 }
 
-/** An HTTP URL in an answer, without a user and a password. */
 export const wireUrl = z.string().refine((text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
 }, 'must be an HTTP URL without a user and a password');
 
-/** A list of objects of which no two have the same value in one of these fields. */
+/** No two objects have the same value in one of these fields. */
 export function uniqueBy<S extends z.ZodObject>(schema: S, ...fields: (keyof z.infer<S> & string)[]) {
   return z.array(schema).superRefine((list, context) => {
     for (const field of fields) {
@@ -77,7 +71,7 @@ export const wireRole = wordOf(ROLES).meta({
     'What the files are for. training: images and clips to train on, with captions. control: images that an edit model gets beside those of a training dataset, of the same names. mask: images that say where the loss counts. A control or mask needs no captions.',
 });
 
-/** Zod's message for a missing field speaks of `undefined`, which JSON does not have, and that for an unknown one of a key. */
+/** Zod speaks of `undefined`, which JSON does not have, and of keys. */
 export function faultsIn({ issues }: z.ZodError): { path: string; message: string }[] {
   return issues.map(({ path, message }) => ({
     path: path.join('.'),

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { flag, text, wireCount as count, wireTime, wordOf } from './values.js';
 
-/** The events that a webhook can receive, besides tests. */
+/** Besides tests. */
 export const WEBHOOK_EVENTS = ['dataset.ready', 'dataset.failed', 'dataset.deleted'] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
-/** The longest URL, percent-encoded and with its name in ASCII. */
+/** Percent-encoded, and with the host in ASCII. */
 export const MAX_URL_LENGTH = 2000;
 
 const url = z
@@ -32,7 +32,6 @@ export const wireWebhook = z
   .object({ id: z.string(), url: z.string(), events: z.array(wordOf(WEBHOOK_EVENTS)), enabled, created_at: wireTime })
   .meta({ id: 'Webhook' });
 
-/** The answer that makes a webhook. */
 export const wireNewWebhook = wireWebhook
   .extend({
     secret: text('Verifies the signatures of its deliveries; `whsec_` and Base64. It is not shown again.'),

@@ -4,7 +4,6 @@ import { ROLES } from '../dataset/pairs/roles.js';
 import { nearestName } from '../nearest-name.js';
 import { wholeNumber } from '../setting-values.js';
 
-/** The option `--role`. */
 export function roleOption(help: string): Option {
   return new Option('--role <role>', help).argParser(parseRole);
 }
@@ -23,7 +22,6 @@ export function concurrencyOption(help: string): Option {
   return new Option('--concurrency <number>', help).argParser(numberIn({ min: 1, max: 64 }));
 }
 
-/** Parses a whole number. */
 export function numberIn(range: { min: number; max: number }): (text: string) => number {
   const parse = wholeNumber(range);
   return (text) => {
@@ -35,12 +33,11 @@ export function numberIn(range: { min: number; max: number }): (text: string) =>
   };
 }
 
-/** Parses the number of a revision. */
 export const revisionArgument = numberIn({ min: 1, max: Number.MAX_SAFE_INTEGER });
 
 const SECONDS_PER_UNIT: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
-/** Parses `30d` into seconds. @throws InvalidArgumentError */
+/** @throws InvalidArgumentError */
 export function secondsIn(text: string, { maxDays }: { maxDays: number }): number {
   const [, count, unit = ''] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
   const seconds = Number(count) * (SECONDS_PER_UNIT[unit] ?? Number.NaN);

@@ -4,19 +4,15 @@ import { endUnwritable, endWith, wantsJson } from './terminal/exit-codes.js';
 import { withOwnCommand } from './terminal/own-command.js';
 import { printableLines } from './terminal/text.js';
 
-/** Adds commands to the program. */
 export type AddCommands = (program: Command) => unknown;
 
-/** A heading of `--help`, and the commands below it: the names of those that are loaded together, and what adds them. */
+/** A heading of `--help`, and its commands by the names that are loaded together. */
 export interface CommandGroup {
   readonly heading: string;
   readonly commands: Readonly<Record<string, () => Promise<AddCommands>>>;
 }
 
-/**
- * Adds the commands that are loaded together with `name`. Without one, for the list of all commands and for a suggestion, it adds
- * all, which takes longer than most commands run.
- */
+/** Adds the commands that are loaded with `name`, or all if it names none, which takes longer than most commands run. */
 export async function addCommands(program: Command, name: string, groups: readonly CommandGroup[]): Promise<void> {
   const all = groups.flatMap(({ heading, commands }) =>
     Object.entries(commands).map(([names, load]) => ({ heading, names: names.split(' '), load })),
@@ -39,7 +35,7 @@ Examples:
 
 Every command has examples in its own --help, and --json for scripts.`;
 
-/** Runs the command line of this process to its end, with the commands that `add` adds; at least the one that is named. */
+/** Runs the command line of this process to its end; `add` adds at least the command that is named. */
 export async function runProgram(
   description: string,
   add: (program: Command, name: string) => Promise<void>,

@@ -4,7 +4,7 @@ import { CommandError, EXIT } from './terminal/exit-codes.js';
 import { ownCommand } from './terminal/own-command.js';
 import { printMessage } from './terminal/print.js';
 
-/** What broke off, after something had answered: another attempt can succeed. The codes of Node and of its `fetch` (undici). */
+/** Broken off after something had answered, so another attempt can succeed (codes of Node and undici). */
 const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
 
 const REASONS: Record<string, string> = {
@@ -17,11 +17,7 @@ const REASONS: Record<string, string> = {
   UND_ERR_CONNECT_TIMEOUT: 'it does not answer. Is the address right, and does a firewall let this machine through?',
 };
 
-/**
- * Makes a `fetch` that ends the command at once if the service can't be reached at all: an address with a mistake is not
- * worth five attempts. Once the service has answered, failures are the client's, which retries them: the service may have
- * been restarted.
- */
+/** A `fetch` that ends the command if the first request can't connect: a mistaken address is not worth five attempts. */
 export function fetchOnceReached(): typeof fetch {
   let isReached = false;
   return async (input, init) => {
@@ -39,7 +35,7 @@ export function fetchOnceReached(): typeof fetch {
   };
 }
 
-/** The code of the operating system, of OpenSSL or of undici. `undefined` if `fetch` was not even begun, or aborted. */
+/** The code of the system, OpenSSL or undici; `undefined` if `fetch` was not begun, or aborted. */
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof TypeError) || !(error.cause instanceof Error)) return undefined;
   const { code } = error.cause as NodeJS.ErrnoException;
@@ -48,7 +44,7 @@ function codeOf(error: unknown): string | undefined {
 
 let hasWarned = false;
 
-/** Makes a `fetch` that prints a warning, once in a process, if the service has another version than this command. */
+/** A `fetch` that warns once in a process if the service has another version than this command. */
 export function warningOfVersion(fetchAnswer: typeof fetch, serviceUrl: string): typeof fetch {
   return async (...args) => {
     const response = await fetchAnswer(...args);

@@ -1,14 +1,13 @@
 import type { OpenDataFolder } from './commands/mount.js';
 import type { AddCommands, CommandGroup } from './program.js';
 
-/** The parts of commands that differ on the machine that holds an installation. */
 export interface CommandParts {
   readonly openDataFolder?: OpenDataFolder;
   /** Loads `verify`, with `--store` or without. */
   readonly loadVerify: () => Promise<AddCommands>;
 }
 
-/** The commands that need a service alone, or none; they are also in the package that a service serves. */
+/** The commands that need no installation; they are also in the package that a service serves. */
 export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
   return [
     {

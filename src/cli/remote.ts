@@ -22,14 +22,12 @@ interface Remote {
   readonly token: string;
 }
 
-/** The options of every command that calls a service. */
 export interface RemoteOptions {
   readonly url?: string;
   readonly token?: string;
   readonly json?: boolean;
 }
 
-/** Adds `--url`, `--token` and `--json` to a command. */
 export function addRemoteOptions(command: Command): Command {
   return command
     .option('--url <url>', 'the service (env: TRAINYARD_URL; default: saved by login)')
@@ -38,10 +36,9 @@ export function addRemoteOptions(command: Command): Command {
 }
 
 /**
- * Finds the service and token to use. Flags win over the environment, and the environment wins over what `login` saved. A
- * token that is not a flag is sent only to the service that it was set or saved for.
+ * Flags win over the environment, and that over `login`. A token that is no flag goes only to its own service.
  *
- * @throws CommandError with 78 if either is not set, or a header can't carry the token; with 64 for that of `--token`
+ * @throws CommandError with 78; with 64 if a header can't carry the token of `--token`
  */
 export function remoteFrom(options: RemoteOptions): Remote {
   const saved = readSaved();
@@ -74,7 +71,7 @@ function tokenFor(
   return { token: isFor(saved.url) ? saved.token : undefined, origin: 'the saved token' };
 }
 
-/** @throws CommandError if a header can't carry a token */
+/** @throws CommandError */
 export function requireSendableToken(token: string, { exitCode, origin }: { exitCode: number; origin: string }): void {
   if (!isToken(token)) throw new CommandError(exitCode, `${origin} ${NO_TOKEN}. It was not sent.`);
 }
@@ -82,7 +79,7 @@ export function requireSendableToken(token: string, { exitCode, origin }: { exit
 /** The addresses of the page and of the API documentation, as copied from a browser. */
 const PAGE_PATH = /\/(docs|account|(shared\/)?datasets\/[^/]+(\/[^/]+)?)$/;
 
-/** Normalizes the URL of a service, or of a view of its page. @throws CommandError with 78 if it is not an HTTP URL, or has a password */
+/** Normalizes the URL of a service, or of a view of its page. @throws CommandError with 78 */
 export function serviceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
@@ -100,12 +97,11 @@ export function serviceUrl(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '').replace(PAGE_PATH, '');
 }
 
-/** Makes a client of the service that the options and the environment name. */
 export function clientFrom(options: RemoteOptions, extra: Pick<ClientOptions, 'change'> = {}): TrainyardClient {
   return clientOf(remoteFrom(options), extra);
 }
 
-/** Makes a client that explains why a service can't be reached, and warns of another version. */
+/** A client that explains why a service can't be reached, and warns of another version. */
 export function clientOf(
   { url, token }: Remote,
   options: Pick<ClientOptions, 'change' | 'attempts'> = {},
@@ -120,7 +116,7 @@ export function clientOf(
 
 export const NO_DATASETS = 'You have no datasets yet. To create one, run: trainyard push DIR';
 
-/** Finds a dataset by name or ID. @throws CommandError with 66 if there is none */
+/** @throws CommandError with 66 if no dataset has the name or ID */
 export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
   const dataset = await client.find(nameOrId, { signal });
   if (dataset !== undefined) return dataset;
@@ -128,14 +124,13 @@ export async function mustFind(client: TrainyardClient, nameOrId: string, signal
   throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}".${hint}`);
 }
 
-/** Suggests the dataset whose name is like one that does not exist: ` Did you mean "railway"?`, or an empty text. */
+/** ` Did you mean "railway"?`, or an empty text. */
 export function didYouMean(name: string, datasets: readonly { name: string }[]): string {
   const names = datasets.map((dataset) => dataset.name);
   const near = nearestName(name, names, Math.max(1, name.length / 3));
   return near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
 }
 
-/** The call of a command on a service. */
 export interface Call<Options = unknown> {
   readonly client: TrainyardClient;
   readonly options: RemoteOptions & Options;
@@ -143,10 +138,10 @@ export interface Call<Options = unknown> {
   readonly signal: AbortSignal;
 }
 
-/** What a command does by calls of a service. Without a result it has printed its output itself. */
+/** Without a result, the command has printed its output itself. */
 type ServiceWork<Options, Args extends unknown[]> = (call: Call<Options>, ...args: Args) => Promise<Output | undefined>;
 
-/** Completes a command that calls a service: adds `--url`, `--token`, `--json` and the help. */
+/** Completes a command that calls a service, with options and help. */
 export function onService<Options, Args extends unknown[]>(
   command: Command,
   help: string,
@@ -155,7 +150,7 @@ export function onService<Options, Args extends unknown[]>(
   return addRemoteOptions(command).addHelpText('after', help).action(serviceAction(command, run));
 }
 
-/** The action of a command that calls a service. `run` gets the arguments of the command after the call. */
+/** An action whose `run` gets the command's arguments after the call. */
 export function serviceAction<Options, Args extends unknown[]>(command: Command, run: ServiceWork<Options, Args>) {
   return (...given: unknown[]): Promise<void> =>
     interruptible(async (signal) => {
@@ -178,7 +173,7 @@ export function onDataset<Options, Args extends unknown[]>(
   );
 }
 
-/** Rethrows the error of a call. @throws CommandError with 69 if the service has the dataset and not this route */
+/** @throws CommandError with 69 if the route is missing; otherwise the error itself */
 export function explainMissingRoute(error: unknown): never {
   const isMissing = error instanceof TrainyardError && error.status === 404;
   if (!isMissing || (error.code !== undefined && error.code !== 'route_not_found')) throw error;
@@ -186,7 +181,7 @@ export function explainMissingRoute(error: unknown): never {
   throw new CommandError(EXIT.unavailable, message, { cause: error });
 }
 
-/** Saves a service and its token for later commands in a file that only its owner can read. @returns its path */
+/** Saves a service and its token in a file that only its owner can read. @returns its path */
 export async function saveRemote(remote: Remote): Promise<string> {
   const folder = settingsFolder();
   if (folder === undefined) throw new CommandError(EXIT.configError, `nothing can be saved: ${NO_HOME}`);
@@ -212,10 +207,9 @@ function readSaved(): Partial<Remote> {
   }
 }
 
-/** Why `settingsFolder` is `undefined`, and what to do. */
 export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOME';
 
-/** The folder of what commands save for later ones: `~/.config/trainyard`. `undefined` if this user has no home folder. */
+/** `~/.config/trainyard`; `undefined` if this user has no home folder. */
 export function settingsFolder(): string | undefined {
   const { XDG_CONFIG_HOME, HOME } = process.env;
   if (XDG_CONFIG_HOME) return join(XDG_CONFIG_HOME, 'trainyard');

@@ -12,7 +12,6 @@ type SettingName = keyof typeof SETTINGS;
 // The SDK warns that its later versions drop Node 20. package-lock.json pins the version, so the warning is of no use.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-/** Adds the flags of these settings to a command. */
 export function addSettings(command: Command, names: readonly SettingName[]): Command {
   for (const name of names) {
     const { flag, env, fallback, help }: Setting = SETTINGS[name];
@@ -22,7 +21,7 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
   return command;
 }
 
-/** Reads the configuration from flags and the environment. @throws CommandError with 78 that lists every invalid setting */
+/** @throws CommandError with 78 that lists every invalid setting */
 export function configFrom(options: Record<string, string>): Config {
   try {
     return loadConfig(options, process.env);
@@ -33,11 +32,7 @@ export function configFrom(options: Record<string, string>): Config {
   }
 }
 
-/**
- * Completes a command that opens an installation on this machine: adds `--json`, the flags of these settings and the help.
- *
- * @param run gets the settings, the options, and the arguments of the command
- */
+/** Completes a command that opens an installation on this machine, with its options and help. */
 export function onInstallation<Options, Args extends unknown[]>(
   command: Command,
   { settings, help }: { settings: readonly SettingName[]; help: string },
@@ -52,7 +47,7 @@ export function onInstallation<Options, Args extends unknown[]>(
   });
 }
 
-/** Opens the catalog of an installation for `work`. @throws CommandError with 66 if there is none */
+/** @throws CommandError with 66 if there is no catalog */
 export async function withCatalog<T>(config: Config, work: (catalog: OpenCatalog) => Promise<T>): Promise<T> {
   requireCatalog(config);
   // Imported late, so that other commands start without loading the database code.
@@ -61,13 +56,12 @@ export async function withCatalog<T>(config: Config, work: (catalog: OpenCatalog
   return work(catalog).finally(catalog.close);
 }
 
-/** @throws CommandError with 66 if the catalog is to be in a folder that has none: only a server makes one */
+/** @throws CommandError with 66: only a server makes a catalog */
 export function requireCatalog({ databaseUrl, dataFolder }: Config): void {
   const message = databaseUrl === undefined ? missingData(dataFolder) : undefined;
   if (message !== undefined) throw new CommandError(EXIT.noInput, message);
 }
 
-/** The ffmpeg of a command that needs no other setting. */
 export function ffmpegFrom(options: { ffmpeg?: string }): FfmpegChoice {
   const { PATH, [SETTINGS.ffmpeg.env]: named } = process.env;
   // As in `loadConfig`, an empty variable is an unset one.

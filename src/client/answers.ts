@@ -1,14 +1,14 @@
 import { withTimeout } from '../abort-signals.js';
 import { errorFor, invalidAnswer, type TrainyardError } from './trainyard-error.js';
 
-/** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
+/** Uncompressed: the list of 100,000 files takes about 40 MB. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 
-/** An error, or the answer to an upload, is read up to this length, and not at all if it takes longer. */
+/** Longer or slower errors, and answers to uploads, are cut. */
 const MAX_SHORT_BYTES = 64 * 1024;
 const MAX_SHORT_MS = 10_000;
 
-/** Waits for an answer until the signal aborts. `fetch` may miss the abort, see `abortable`. @throws the signal's reason */
+/** `fetch` may miss the abort, see `abortable`. @throws the signal's reason */
 export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return answer;
   let onAbort = () => {};
@@ -25,20 +25,20 @@ export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | 
 }
 
 /**
- * The same answer with a body that fails once the signal aborts. `fetch` of Node refers to its abort controller weakly: after
- * a garbage collection the body no longer ends with the signal (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
+ * A body that fails once the signal aborts. Node's `fetch` refers to its abort controller weakly, and after a garbage
+ * collection the body does not end with the signal (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
  */
 export function abortable(response: Response, signal: AbortSignal | undefined): Response {
   if (signal === undefined || response.body === null) return response;
   const { status, headers } = response;
-  // `fetch` of Node passes on any three digits, which no Response may be made of (https://fetch.spec.whatwg.org/#dom-response).
+  // Node passes on any three digits, of which no Response may be made (https://fetch.spec.whatwg.org/#dom-response).
   if (status > 599) throw invalidAnswer(200, `its status is ${status}.`);
   const body = response.body.pipeThrough(new TransformStream(), { signal });
-  // The reason phrase is left out: one that is not ASCII is an error here, and clients ignore it (RFC 9112, 4).
+  // A reason phrase that is not ASCII is an error here, and clients ignore it (RFC 9112, 4).
   return new Response(body, { status, headers });
 }
 
-/** Parses the body of a successful answer. @throws TrainyardError if it is not JSON, such as a page of another web server */
+/** @throws TrainyardError if the body is not JSON, such as another web server's page */
 export async function jsonOf(response: Response): Promise<unknown> {
   const { text, isCut } = await bodyTextOf(response, MAX_JSON_BYTES);
   if (isCut) {
@@ -51,12 +51,11 @@ export async function jsonOf(response: Response): Promise<unknown> {
   }
 }
 
-/** The error of an answer that is not a success. */
 export async function errorOf(response: Response): Promise<TrainyardError> {
   return errorFor(response, await shortTextOf(response));
 }
 
-/** Parses the body of an answer that may be that of a bucket, which has no JSON; `undefined` then. */
+/** `undefined` for an answer without JSON, such as a bucket's. */
 export async function shortJsonOf(response: Response): Promise<unknown> {
   try {
     return JSON.parse(await shortTextOf(response));
@@ -65,13 +64,13 @@ export async function shortJsonOf(response: Response): Promise<unknown> {
   }
 }
 
-/** The beginning of a body; empty if it does not arrive in time. */
+/** Empty if the body does not arrive in time. */
 async function shortTextOf(response: Response): Promise<string> {
   const read = (signal: AbortSignal) => bodyTextOf(abortable(response, signal), MAX_SHORT_BYTES);
   return (await withTimeout(MAX_SHORT_MS, read).catch(() => ({ text: '' }))).text;
 }
 
-/** Reads a body as UTF-8. Cancels the rest of a longer one. */
+/** Cancels the rest of a longer body. */
 async function bodyTextOf({ body }: Response, maxBytes: number): Promise<{ text: string; isCut: boolean }> {
   if (body === null) return { text: '', isCut: false };
   const reader = body.getReader();

@@ -4,11 +4,10 @@ import { Calls } from './calls.js';
 import { hasBytes } from './push-file.js';
 import type { CallOptions, RevisionOptions } from './requests.js';
 
-/** A caption to save. */
 export interface CaptionToSave {
   readonly filename: string;
   readonly text: string;
-  /** The ETag of the caption that it replaces; `null`: there is none. Without it, the caption is saved in any case. */
+  /** The ETag of the caption that it replaces; `null`: there must be none. */
   readonly ifMatch?: string | null;
 }
 
@@ -20,10 +19,7 @@ export interface CaptionToSave {
  * await client.bulk.removeFiles(dataset.id, ['yard_02.jpg', 'yard_02.txt']);
  */
 export class BulkCalls extends Calls {
-  /**
-   * Reads the texts of captions, in the order of the filenames given. A byte order mark is removed and nothing else. The
-   * text of a caption over 64 KiB is `null`; read it with `client.file`.
-   */
+  /** Texts in the order of the filenames, without byte order marks; `null` for more than 64 KiB, which `client.file` reads. */
   async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
     const query = { revision: options.revision };
     const captions: WireCaption[] = [];
@@ -40,17 +36,14 @@ export class BulkCalls extends Calls {
     return this.requests.response('files.archive', { id }, { query, body: { filenames }, ...options });
   }
 
-  /**
-   * Saves captions. Of each, the answer says whether it was saved, what is there now if its `ifMatch` was not met, or what is
-   * wrong with its text.
-   */
+  /** Says for each caption whether it was saved, what is there if its `ifMatch` was not met, or what is wrong with it. */
   async saveCaptions(id: string, captions: readonly CaptionToSave[], options: CallOptions = {}) {
     const save = async (slice: readonly CaptionToSave[]) =>
       (await this.requests.json('captions.save', { id }, { body: { captions: slice }, ...options })).captions;
     const saved: WireSavedCaptions['captions'] = [];
     for (const slice of slicesOf(captions)) {
       const results = await save(slice);
-      // An earlier attempt may have saved captions. As in an upload, these are sent once more, to replace themselves.
+      // Captions that an earlier attempt saved are sent once more, to replace themselves.
       const own = await ownOf(slice, results);
       const again = own.size === 0 ? [] : await save([...own.values()]);
       const indexes = [...own.keys()];
@@ -71,7 +64,7 @@ export class BulkCalls extends Calls {
       const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
       const call = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
       const { answer, isRepeated } = await this.requests.change('files.delete', { id }, call);
-      // As in the removal of one file: an earlier attempt may have deleted it and lost the answer.
+      // An earlier attempt may have deleted it and lost the answer.
       const isDeleted = ({ deleted, current }: (typeof removed)[number]) => deleted || (isRepeated && !current);
       removed.push(
         ...answer.files.map((file) => (isDeleted(file) ? { filename: file.filename, deleted: true } : file)),
@@ -92,7 +85,7 @@ export class BulkCalls extends Calls {
   }
 }
 
-/** The captions of a request that were not saved because the dataset has exactly these texts, by index, to replace themselves. */
+/** By index, captions that were not saved because the dataset has exactly these texts. */
 async function ownOf(captions: readonly CaptionToSave[], results: WireSavedCaptions['captions']) {
   const own = new Map<number, CaptionToSave>();
   for (const [i, { current }] of results.entries()) {

@@ -3,7 +3,6 @@ import type { WireLinkSlot, WireRole } from '../api/values.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
 import type { CallOptions, Requests } from './requests.js';
 
-/** Some calls of a client. */
 export class Calls {
   protected readonly requests: Requests;
 
@@ -17,7 +16,7 @@ export class Calls {
  * @example await client.datasets.change(dataset.id, { name: 'railway-depth', role: 'control' });
  */
 export class DatasetCalls extends Calls {
-  /** Changes the name and the role; what is missing stays. The id, files, history, links and tokens stay, too. */
+  /** Changes the name and the role; what is missing stays. */
   change(id: string, changes: { name?: string; role?: WireRole }, options: CallOptions = {}) {
     return this.requests.json('dataset.change', { id }, { body: changes, ...options });
   }
@@ -35,7 +34,7 @@ export class PairCalls extends Calls {
     return this.requests.json('links.read', { id }, options);
   }
 
-  /** Replaces the controls and the mask of a training dataset, each given by id or name. What is missing has no link then. */
+  /** Replaces all links of a training dataset, each given by id or name. */
   setLinks(id: string, links: Partial<Record<WireLinkSlot, string | null | undefined>>, options: CallOptions = {}) {
     return this.requests.json('links.replace', { id }, { body: links, ...options });
   }
@@ -48,7 +47,7 @@ export class PairCalls extends Calls {
  * const { state, checked, problems } = await client.rechecks.progress(dataset.id);
  */
 export class RecheckCalls extends Calls {
-  /** Starts to inspect all files of a dataset again, in the background. Does nothing if that is running already. */
+  /** Starts to inspect all files of a dataset again, in the background, unless that is running. */
   start(id: string, options: CallOptions = {}) {
     return this.requests.json('dataset.recheck', { id }, options);
   }
@@ -78,15 +77,12 @@ export class HistoryCalls extends Calls {
     return this.requests.json('revision.read', { id, number }, options);
   }
 
-  /**
-   * Gets one page of the files that differ between two revisions, with the texts of captions; `next_after` is the `after` of
-   * the next page. `from` may be 0, which stands for no files.
-   */
+  /** Gets one page of the files that differ, with captions; `next_after` is the next page's `after`. `from` 0 is no files. */
   diff(id: string, query: { from: number; to: number; limit?: number; after?: string }, options: CallOptions = {}) {
     return this.requests.json('revision.diff', { id }, { query, ...options });
   }
 
-  /** Makes the files of the dataset those of a revision, as a new revision. Nothing is uploaded again; pending uploads stay. */
+  /** Restores the files of a revision as a new revision. Pending uploads stay. */
   async restore(id: string, number: number, options: CallOptions = {}) {
     const { answer, isRepeated } = await this.requests.change('revision.restore', { id, number }, options);
     // An earlier attempt may have restored it and lost the answer.
@@ -94,7 +90,7 @@ export class HistoryCalls extends Calls {
     return isRepeated && how === 'restore' && restored_from === number ? { ...answer, restored: true } : answer;
   }
 
-  /** Reverses the changes of a revision, except those of files that were changed again since, which are in `kept`. */
+  /** Reverses a revision, except files that were changed again since, which are in `kept`. */
   async undo(id: string, number: number, options: CallOptions = {}) {
     const { answer, isRepeated } = await this.requests.change('revision.undo', { id, number }, options);
     if (!isRepeated || answer.revision !== null || answer.undone.length === 0) return answer;
@@ -121,10 +117,7 @@ export class HistoryCalls extends Calls {
  * await client.sessions.end();
  */
 export class SessionCalls extends Calls {
-  /**
-   * Starts a session in this browser, with the rights of the client's token or, without a token, with a code. Only the page
-   * of the service can: the browser then has the cookie for clients with `session`.
-   */
+  /** Starts a session in this browser, with the token's rights or a code. Works only for the service's own page. */
   start({ code, ...options }: CallOptions & { code?: string } = {}) {
     // A code works once, also if its answer is lost.
     const request = { isRepeatable: false, headers: { [PAGE_HEADER]: '1' }, ...(code && { body: { code } }) };
@@ -142,7 +135,7 @@ export class SessionCalls extends Calls {
   }
 }
 
-/** The rights of a new token; by default it has those of the token that makes it. */
+/** By default, a new token has the rights of the token that makes it. */
 export interface NewTokenRights {
   /** Who or what uses it, for the history of datasets. */
   readonly name?: string | undefined;
@@ -159,28 +152,19 @@ export interface NewTokenRights {
  * await client.tokens.revoke(id);
  */
 export class TokenCalls extends Calls {
-  /**
-   * Lists the tokens, sessions and shares of the account that are not revoked, oldest first, without their secrets. A token
-   * that is bound to datasets sees only itself.
-   */
+  /** Lists what is not revoked, oldest first, without secrets. A token that is bound to datasets sees only itself. */
   async list(options: CallOptions = {}) {
     return (await this.requests.json('token.list', {}, options)).tokens;
   }
 
-  /**
-   * Makes a token. Its secret can't be read again. Only a token that may change all datasets makes others, none of which
-   * outlives it.
-   */
+  /** Makes a token that does not outlive this one. Its secret can't be read again. Needs a token that may change all datasets. */
   make({ name, readOnly, datasets, expiresInSeconds }: NewTokenRights = {}, options: CallOptions = {}) {
     const body = { name, read_only: readOnly, datasets, expires_in: expiresInSeconds };
     // If the answer of the first attempt was lost, a second one would make another token.
     return this.requests.json('token.create', {}, { body, isRepeatable: false, ...options });
   }
 
-  /**
-   * Revokes a token, session or share for good. The sessions and shares that a token made end with it and, with `withMade`,
-   * the tokens too. `current` says whether the token of this client is among them.
-   */
+  /** Revokes a token with its sessions, shares and, with `withMade`, tokens. `current`: this client's token is among them. */
   revoke(id: string, { withMade, ...options }: CallOptions & { withMade?: boolean } = {}) {
     const query = { with_made: withMade ? ('true' as const) : undefined };
     return this.requests.json('token.revoke', { token_id: id }, { query, ...options });
@@ -188,7 +172,7 @@ export class TokenCalls extends Calls {
 }
 
 /**
- * Lists, makes and revokes the share links of a dataset: pages that show its current files without an account. trainyard only.
+ * The share links of a dataset: pages that show its current files without an account. trainyard only.
  * @example const { url, expires_at } = await client.shares.make(dataset.id, { name: 'Ada', expiresInSeconds: 86_400 });
  */
 export class ShareCalls extends Calls {
@@ -197,10 +181,7 @@ export class ShareCalls extends Calls {
     return (await this.requests.json('share.list', { id }, options)).tokens;
   }
 
-  /**
-   * Makes a link to the page of a dataset, which shows and downloads its current files. It expires after a week by default,
-   * and can't be read again.
-   */
+  /** Makes a link that can't be read again, and expires after a week by default. */
   make(id: string, options: CallOptions & { name?: string | undefined; expiresInSeconds?: number } = {}) {
     const { name, expiresInSeconds, signal } = options;
     const body = { name, expires_in: expiresInSeconds };
@@ -226,13 +207,13 @@ export class WebhookCalls extends Calls {
     return (await this.requests.json('webhook.list', {}, options)).webhooks;
   }
 
-  /** Makes a webhook. The secret, which verifies the signatures, is only in this answer. Without `events`, it receives all. */
+  /** Makes a webhook, for all events by default. Only this answer has the secret that verifies the signatures. */
   add(url: string, { events, ...options }: CallOptions & { events?: readonly WebhookEvent[] | undefined } = {}) {
-    // As with a dataset, a second attempt could make another one.
+    // A second attempt could make another webhook.
     return this.requests.json('webhook.create', {}, { body: { url, events }, isRepeatable: false, ...options });
   }
 
-  /** Changes a webhook, enables or disables it. Events that wait are then sent at once. */
+  /** Changes, enables or disables a webhook. Events that wait are then sent at once. */
   change(
     id: string,
     change: { url?: string; events?: readonly WebhookEvent[]; enabled?: boolean },

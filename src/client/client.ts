@@ -73,10 +73,10 @@ export interface WaitOptions extends CallOptions {
   readonly onStatus?: (dataset: WireDatasetWithFiles) => void;
 }
 
-/** How long one request asks trainyard to wait for a change. */
+/** For one request to trainyard. */
 const WAIT_SECONDS = 30;
 
-/** The least time between two requests, for services that answer without waiting. */
+/** For services that answer without waiting. */
 const POLL_INTERVAL_MS = 1000;
 
 /**
@@ -106,7 +106,7 @@ export class TrainyardClient {
   readonly shares: ShareCalls;
   readonly #requests: Requests;
 
-  /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
+  /** @throws TypeError for an invalid `baseUrl`, or a token that no header can carry */
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
     this.bulk = new BulkCalls(this.#requests);
@@ -120,14 +120,14 @@ export class TrainyardClient {
     this.shares = new ShareCalls(this.#requests);
   }
 
-  /** Gets what the token allows, and how much of its limits the account uses. trainyard only. */
+  /** Gets the token's rights and the account's usage. trainyard only. */
   account(options: CallOptions = {}) {
     return this.#requests.json('account.read', {}, options);
   }
 
-  /** Creates a dataset. Without a name, the service generates one. Only trainyard has roles other than `training`. */
+  /** Creates a dataset; the service can generate the name. Only trainyard has roles other than `training`. */
   create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}) {
-    // If the first attempt succeeded and its answer was lost, a second one would fail or create another.
+    // A second attempt after a lost answer would fail or create another dataset.
     return this.#requests.json('dataset.create', {}, { body: { name, role }, isRepeatable: false, ...options });
   }
 
@@ -144,10 +144,10 @@ export class TrainyardClient {
     return this.#requests.json('dataset.list', {}, { query, ...options });
   }
 
-  /** Finds the dataset with this id or, if there is none, with this name. */
+  /** Finds a dataset by id or, if there is none, by name. */
   async find(nameOrId: string, options: CallOptions = {}) {
     const name = nameOrId.normalize('NFC');
-    // A service that does not know `name` answers with all datasets.
+    // Other services ignore `name`, and answer with all datasets.
     const { datasets } = await this.#requests.json('dataset.list', {}, { query: { name }, ...options });
     const found = datasets.find(({ id }) => id === nameOrId) ?? datasets.find((dataset) => dataset.name === name);
     if (found !== undefined || datasets.length > 0) return found;
@@ -157,10 +157,7 @@ export class TrainyardClient {
     });
   }
 
-  /**
-   * Gets the dataset with its files. With `waitSeconds` (at most 60), trainyard answers when the status is READY or FAILED
-   * or changes, or when the time is over.
-   */
+  /** With `waitSeconds` (at most 60), trainyard answers at READY, FAILED, or a change of the status. */
   status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}) {
     const { waitSeconds: wait, signal } = options;
     return this.#requests.json('dataset.status', { id }, { query: { wait }, signal });
@@ -179,9 +176,8 @@ export class TrainyardClient {
   }
 
   /**
-   * Yields the dataset, and again after changes, until it is deleted or the service closes the connection. `files` and
-   * `absent` name the files that have changed; without them, any file may have: read the status. With `linked`, also yields
-   * the controls and the mask that it is linked to. trainyard only.
+   * Yields the dataset and its changes until it is deleted or the connection ends. Without `files` and `absent`, any file may have
+   * changed. With `linked`, also yields its controls and mask. trainyard only.
    */
   async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
     const { datasetChangeOf } = await import('./contract.js');
@@ -194,8 +190,7 @@ export class TrainyardClient {
   }
 
   /**
-   * Yields `open` once the service reports changes, then each dataset that changes and the id of each that is deleted. List
-   * the datasets at `open`: no later change is missed. Ends when the service closes the connection; then call it again.
+   * Yields `open`, at which the datasets should be listed, and then every change until the connection ends. Then call it again.
    * trainyard only.
    */
   async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
@@ -208,17 +203,14 @@ export class TrainyardClient {
     }
   }
 
-  /**
-   * Uploads one file of at most 150,000,000 bytes in one request. Use `ifMatch` to replace only the file that you have read.
-   */
+  /** Uploads one file of at most 150,000,000 bytes. `ifMatch` replaces only the file that you have read. */
   upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}) {
     return this.#requests.upload(id, { filename, bytes }, options);
   }
 
   /**
-   * Reserves files by filename and exact size in bytes, and returns a link for each, under the filename as it was given. The
-   * dataset is UPLOADING until all of them are stored or their links expire. `ifMatch` has the ETags of files that uploads
-   * replace, by filename; null: no file of that name may exist (trainyard only).
+   * Returns an upload link for each filename and exact size. The dataset is UPLOADING until all are stored or expire. `ifMatch`
+   * has the ETags of the files that are replaced; null: no such file (trainyard only).
    */
   async uploadLinks(
     id: string,
@@ -230,15 +222,15 @@ export class TrainyardClient {
   }
 
   /**
-   * Uploads files concurrently, except those that the dataset has with the same SHA-256. They are reserved together first, so
-   * that it is UPLOADING until the last one is stored. Retries temporary failures; a file that fails for good is in `failed`.
+   * Uploads files that the dataset does not have with the same SHA-256. All are reserved first, so that it stays UPLOADING until
+   * the last is stored. Retries temporary failures; a file that fails for good is in `failed`.
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}) {
     const { attempts, fetch } = this.#requests;
     return pushFiles(this, dataset.id, files, { attempts, fetch, ...options });
   }
 
-  /** Returns the files that `push` would upload: those that the dataset does not have with the same SHA-256. */
+  /** The files that `push` would upload. */
   missing(
     dataset: { id: string },
     files: readonly PushFile[],
@@ -247,9 +239,7 @@ export class TrainyardClient {
     return missingFiles(this, dataset.id, files, options);
   }
 
-  /**
-   * Gets every file with its size, SHA-256 and facts: of now, of a `revision`, or of a kept `digest`. trainyard only.
-   */
+  /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */
   manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
     const query = { revision: options.revision, digest };
     return this.#requests.json('dataset.manifest', { id }, { query, signal: options.signal });
@@ -279,22 +269,17 @@ export class TrainyardClient {
     return new DownloadLinks(this.#requests.urlOf(`/${encodeURIComponent(id)}`), link);
   }
 
-  /**
-   * Gets a link to the tar archive of a READY state, valid for `seconds` (an hour; at most a week). It has the controls and
-   * the mask of that moment, too. trainyard only.
-   */
+  /** A link to the tar archive of a READY state, with its controls and mask, for an hour or `seconds`. trainyard only. */
   tarLink(id: string, { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {}) {
     return this.#requests.json('tar.link', { id }, { query, signal });
   }
 
-  /** Deletes a file, and any pending or rejected upload of its name. trainyard only. */
+  /** Deletes a file, and its pending or rejected uploads. trainyard only. */
   removeFile(id: string, filename: string, options: WriteOptions = {}) {
     return this.#requests.remove('file.delete', { id, filename }, options);
   }
 
-  /**
-   * Deletes the pending, rejected or expired upload of a filename. A stored file of that name stays. trainyard only.
-   */
+  /** Deletes the pending, rejected or expired upload of a filename; a stored file stays. trainyard only. */
   withdraw(id: string, filename: string, options: CallOptions = {}) {
     return this.#requests.remove('upload.withdraw', { id, filename }, options);
   }

@@ -5,9 +5,9 @@ import { faultsIn } from '../api/values.js';
 import { queryOf } from './download-links.js';
 import { invalidAnswer } from './trainyard-error.js';
 
-/* What the client reads of the contract. It is loaded for the first call: its schemas take a third of the start of a command. */
+/* Loaded for the first call: the schemas take a third of the start of a command. */
 
-/** The method of a route, and its URL after the base path of the API. */
+/** The method of a route, and its target after the API's base path. */
 export function addressOf<N extends RouteName>(
   name: N,
   params: ParamsOf<N>,
@@ -19,7 +19,7 @@ export function addressOf<N extends RouteName>(
   return { method, target: `${target}${queryOf(query)}` };
 }
 
-/** @throws TrainyardError if a text is no answer of the route */
+/** @throws TrainyardError if it is no answer of the route */
 export function checkedAnswer<N extends RouteName>(name: N, answer: unknown): AnswerOf<N> {
   const row: Route = ROUTES[name];
   return checked((row.accepted ?? row.answer) as z.ZodType<AnswerOf<N>>, answer);
@@ -35,7 +35,7 @@ export function datasetOf(event: unknown): WireDataset {
   return checked(wireDataset, event);
 }
 
-/** Checks an answer against its schema. Fields that the schema does not have stay. @throws TrainyardError */
+/** Fields that the schema does not have stay. @throws TrainyardError */
 function checked<S extends z.ZodType>(schema: S, answer: unknown): z.output<S> {
   const { error } = schema.safeParse(answer);
   if (error === undefined) return answer as z.output<S>;

@@ -1,8 +1,7 @@
 import type { WireDownloadLink } from '../api/schemas.js';
 
 /**
- * Builds URLs of one dataset's files that need no token until they expire. They contain a signature instead, which stays
- * the same for an hour, so that a browser can cache the files.
+ * Builds URLs of files that need no token until they expire. Their signature stays the same for an hour, so that browsers cache.
  * @example
  * const links = await client.downloadLinks(dataset.id);
  * image.src = links.thumbnail({ filename: 'yard_01.jpg' });
@@ -21,21 +20,18 @@ export class DownloadLinks {
     this.expiresAt = new Date(`${expires_at.slice(0, '2025-07-22T13:05:16.143'.length)}Z`);
   }
 
-  /**
-   * The URL of a file. With `sha256`, a browser caches the bytes for good; with `download`, it saves the file instead of
-   * showing it. With `revision`, it is the file of that revision.
-   */
+  /** `sha256` lets a browser cache the bytes for good, `download` saves the file, and `revision` selects an earlier one. */
   file({ filename, sha256, revision }: NamedFile, { download = false }: { download?: boolean } = {}): string {
     const parameters = { sha256, revision, ...(download && { download: 'true' as const }) };
     return this.#urlOf(`/files/${encodeURIComponent(filename)}`, parameters);
   }
 
-  /** The URL of a small WebP of an image; `sha256` and `revision` as in `file`. */
+  /** A small WebP; `sha256` and `revision` as in `file`. */
   thumbnail({ filename, sha256, revision }: NamedFile): string {
     return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, { sha256, revision });
   }
 
-  /** The URL of a zip archive of all files, or of all files of a revision. */
+  /** A zip archive of all files. */
   zip(options: { readonly revision?: number } = {}): string {
     return this.#urlOf('/zip', options);
   }
@@ -55,7 +51,6 @@ interface NamedFile extends Pick<UrlParameters, 'sha256' | 'revision'> {
   readonly filename: string;
 }
 
-/** The query of a URL. Values that are `undefined` are left out. */
 export function queryOf(query: Readonly<Record<string, unknown>>): string {
   const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));

@@ -8,12 +8,10 @@ const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;
 const MAX_SILENT_SECONDS = 40;
 
 /**
- * Yields `open` once the answer to a request begins, then its events as they arrive, until it ends. Parses only the form of
- * server-sent events (https://html.spec.whatwg.org/#server-sent-events) that this service sends.
+ * Yields `open` once the answer begins, then events until it ends. Parses only what this service sends of server-sent events
+ * (https://html.spec.whatwg.org/#server-sent-events).
  *
- * @param open sends the request
- * @throws what `open` throws; the signal's reason; TrainyardError for an answer that has no events; DOMException TimeoutError
- * after `maxSilentSeconds`
+ * @throws the signal's reason; TrainyardError; DOMException TimeoutError after `maxSilentSeconds`
  */
 export async function* eventsIn(
   open: (signal: AbortSignal) => Promise<Response>,
@@ -23,7 +21,7 @@ export async function* eventsIn(
   const stop = () => ending.abort(signal?.reason);
   if (signal?.aborted) stop();
   signal?.addEventListener('abort', stop);
-  /** Only while the stream is read: a caller may take longer for an event. */
+  /** Runs only during reads: the caller may take longer for an event. */
   const limited = async <T>(work: Promise<T>): Promise<T> => {
     const reason = new DOMException(`Nothing has arrived for ${maxSilentSeconds} seconds.`, 'TimeoutError');
     const timer = setTimeout(() => ending.abort(reason), maxSilentSeconds * 1000);
@@ -53,7 +51,7 @@ async function* eventsFrom(read: () => Promise<{ done: boolean; value?: string |
     for (const event of events) {
       const [, name = ''] = /^event: (.*)$/m.exec(event) ?? [];
       const data = /^data: (.*)$/m.exec(event)?.[1];
-      // Comments, which keep the connection open, have no data.
+      // Comments keep the connection open.
       if (data !== undefined) yield { name, data: dataOf(data, status) };
     }
   }

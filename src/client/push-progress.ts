@@ -1,43 +1,35 @@
 import type { PushFile } from './push-file.js';
 
-/** The state of a push. The bytes of a file count as acknowledged once the service has answered its upload with success. */
+/** A file's bytes are acknowledged once the service has answered its upload with success. */
 export interface PushProgress {
   readonly totalBytes: number;
-  /** Bytes of the files that were stored or were unchanged. */
+  /** Stored and unchanged files. */
   readonly acknowledgedBytes: number;
-  /** Bytes of the files that failed. */
   readonly failedBytes: number;
   readonly totalFiles: number;
-  /** Files that were stored, were unchanged, or failed. */
+  /** Stored, unchanged or failed. */
   readonly finishedFiles: number;
   readonly failedFiles: number;
-  /** Files being sent; `sentBytes` have been written to the network and are not acknowledged yet. */
+  /** `sentBytes` are written to the network, but not acknowledged. */
   readonly inFlight: readonly { readonly name: string; readonly sentBytes: number; readonly totalBytes: number }[];
 }
 
-/** The outcome of one file: `stored`, `unchanged` (the dataset had it with the same bytes), or the error that it failed with. */
+/** `unchanged`: the dataset had the same bytes. */
 export type PushOutcome = 'stored' | 'unchanged' | Error;
 
 /** The names of all pushed files, by outcome. */
 export interface PushResult {
   readonly stored: readonly string[];
-  /** Files that the dataset already had with the same bytes. */
   readonly unchanged: readonly string[];
   readonly failed: readonly { readonly name: string; readonly error: Error }[];
 }
 
 export interface PushListeners {
   readonly onProgress?: (progress: PushProgress) => void;
-  /**
-   * Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails.
-   *
-   * @param storedSha256 of a file that the service said it had stored; `undefined` if it may reject the file yet, since a check
-   *   goes on after the answer, or the bytes went to a bucket
-   */
+  /** Called once for each finished file. `storedSha256` is missing where the service may still reject the file. */
   readonly onFileFinished?: (file: PushFile, outcome: PushOutcome, storedSha256?: string) => void;
 }
 
-/** Counts files and bytes of one push and reports each change to the listeners. */
 export class PushCounter {
   readonly #files: readonly PushFile[];
   readonly #listeners: PushListeners;

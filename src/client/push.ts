@@ -11,7 +11,7 @@ const DEFAULT_CONCURRENCY = 4;
 
 const MAX_LINKS = 5;
 
-/** Sends a body to a link, and reports how many of its bytes have been sent. Must not throw for an HTTP status. */
+/** Sends a body and reports its progress. Must not throw for an HTTP status. */
 export type SendBody = (
   link: WireUploadLink,
   body: Blob,
@@ -19,19 +19,15 @@ export type SendBody = (
 ) => Promise<Response>;
 
 export interface PushOptions extends PushListeners {
-  /** Files sent concurrently; 4 by default. */
+  /** 4 by default. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
-  /**
-   * By filename, the ETag of the file that an upload replaces; `null`: there is none. A file that is no longer so is not
-   * replaced, and fails with the status 412. Files that are not listed are replaced in any case. trainyard only.
-   */
+  /** By filename, the ETag that is replaced; `null`: no file. Otherwise the file fails with 412. trainyard only. */
   readonly ifMatch?: Readonly<Record<string, string | null>> | undefined;
-  /** Replaces `fetch` for sending files, in runtimes that can report how many bytes have been sent. */
+  /** Replaces `fetch` in runtimes that can report how many bytes have been sent. */
   readonly send?: SendBody;
 }
 
-/** The methods of `TrainyardClient` that a push calls. */
 interface PushCalls {
   status(id: string, options: CallOptions): Promise<WireDatasetWithFiles>;
   upload(id: string, filename: string, bytes: Blob, options: WriteOptions): Promise<unknown>;
@@ -66,7 +62,7 @@ export async function pushFiles(
   const progress = new PushCounter(files, options);
   const stored = await storedFiles(calls, id, options);
   const missing = await filesToSend(files, stored, options, (file) => progress.finish(file, 'unchanged'));
-  // Another client may store the same bytes meanwhile. One request at the end tells for all of these files.
+  // Another client may store the same bytes meanwhile; one request at the end tells.
   const changed = new Map<PushFile, Error>();
   const fail = (file: PushFile, error: Error) => {
     if (error instanceof TrainyardError && error.status === 412) changed.set(file, error);
@@ -101,14 +97,13 @@ class Push {
   readonly #options: RunOptions & { stored: StoredFiles; progress: PushCounter };
   readonly #links = new Map<PushFile, WireUploadLink>();
 
-  /** @param options.stored the files of the dataset before the push */
   constructor(calls: PushCalls, id: string, options: RunOptions & { stored: StoredFiles; progress: PushCounter }) {
     this.#calls = calls;
     this.#id = id;
     this.#options = options;
   }
 
-  /** @returns the SHA-256 of the stored file, as `onFileFinished` gets it */
+  /** @returns the SHA-256 of a file that can't be rejected any more */
   async send(file: PushFile): Promise<string | undefined> {
     const { attempts, signal, ifMatch, progress } = this.#options;
     progress.sent(file, 0);
@@ -121,12 +116,12 @@ class Push {
       try {
         return await withRetries((one) => this.#sendOnce(file, link, one), { attempts, signal });
       } catch (error) {
-        // 403: the link has expired or was replaced by a newer one. 409: it has been used.
+        // 403: the link expired or was replaced. 409: it was used.
         if (!(error instanceof TrainyardError) || ![403, 409].includes(error.status)) throw error;
         // An earlier attempt, or another client, may have stored these bytes.
         if (error.status === 409 && (await this.#isStored(file))) return undefined;
         if (used >= MAX_LINKS) throw error;
-        // Another client uploads the same file: each new link ends the other's upload, so one of the two has to wait.
+        // Two clients upload the same file: each new link ends the other's upload, so one has to wait.
         if (error.code === 'link_withdrawn') await sleep(delayBefore(used, error), signal);
         const reason = (await this.reserve([file])).get(file);
         if (reason !== undefined) throw reason;
@@ -152,7 +147,7 @@ class Push {
     return content === 'same' || (content === 'unknown' && this.#options.stored.get(name)?.size_bytes !== file.size);
   }
 
-  /** Throws if the error of one file ends the push: the service does not answer, the dataset is gone, or its disk is full. */
+  /** Throws if the error ends the push: the service does not answer, the dataset is gone, or its disk is full. */
   async endAfter(error: unknown, file: PushFile): Promise<void> {
     const { signal } = this.#options;
     const status = error instanceof TrainyardError ? error.status : undefined;
@@ -162,13 +157,12 @@ class Push {
       if (![412, 413, 415, 422].includes(status ?? 0)) await this.#calls.status(this.#id, { signal });
       return;
     }
-    // The reservation of a file that can't be read would keep the dataset UPLOADING until its link expires.
-    // Services other than trainyard can't withdraw it.
+    // A reservation of an unreadable file would keep the dataset UPLOADING; only trainyard can withdraw it.
     await this.#calls.withdraw(this.#id, file.name, { signal }).catch(() => {});
     signal?.throwIfAborted();
   }
 
-  /** Reserves files in one request. If the service rejects some, the others are requested again. @returns why, by file */
+  /** Reserves files together; without the rejected ones, once more. @returns the reasons, by file */
   async reserve(files: readonly PushFile[]): Promise<Map<PushFile, Error>> {
     const { ifMatch = {}, signal } = this.#options;
     const rejected = new Map<PushFile, Error>();
@@ -195,7 +189,7 @@ class Push {
   }
 }
 
-/** The SHA-256 in the answer to an upload, if the file is stored: its check does not go on, and no bucket has answered. */
+/** Missing where a check goes on, or a bucket has answered. */
 function storedSha256In(answer: unknown): string | undefined {
   const { sha256, checking } = Object(answer) as Partial<WireUploadedFile>;
   return checking === true ? undefined : sha256;
@@ -207,13 +201,13 @@ function storedName(file: PushFile): string {
 
 type StoredFiles = ReadonlyMap<string, Pick<WireFile, 'filename' | 'size_bytes' | 'sha256'>>;
 
-/** The files of the dataset, those that are still being checked included. */
+/** Includes files that are still being checked. */
 async function storedFiles(calls: PushCalls, id: string, { signal }: CallOptions): Promise<StoredFiles> {
   const { files, checking = [] } = await calls.status(id, { signal });
   return new Map([...files, ...checking].map((file) => [file.filename, file]));
 }
 
-/** The files without those that are known to be stored with the same bytes, in their order. */
+/** In their order, the files that are not known to be stored. */
 async function filesToSend(
   files: readonly PushFile[],
   stored: StoredFiles,
@@ -230,7 +224,7 @@ async function filesToSend(
   return files.filter((file) => !unchanged.has(file));
 }
 
-/** Splits the error of a rejected batch into one error for each file that it names. */
+/** One error for each file that the error of a batch names. */
 function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<string, TrainyardError> {
   return new Map(
     detail.flatMap(({ path, message }) => {
@@ -242,7 +236,7 @@ function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<st
   );
 }
 
-/** `fetch` does not report how many bytes have been sent. */
+/** `fetch` reports no progress. */
 function sendWith(fetch: typeof globalThis.fetch): SendBody {
   return ({ upload_url, method, headers = {} }, body, { signal }) =>
     fetch(upload_url, { method, headers, body, redirect: 'manual', ...(signal && { signal }) });

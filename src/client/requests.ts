@@ -7,36 +7,32 @@ import { type RetryOptions, withRetries } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
 
 export type ClientOptions = Credential & {
-  /** The URL of the service, such as `https://data.example`, with or without the API's base path. */
+  /** Such as `https://data.example`, with or without the API's base path. */
   readonly baseUrl: string;
-  /** Attempts at each request, the first one included; 5 by default. Only temporary failures are retried. */
+  /** The first one included; 5 by default. Only temporary failures are retried. */
   readonly attempts?: number;
-  /** The longest that an answer with JSON may take, 120 by default. Other answers may be large, and have no limit. */
+  /** For answers with JSON, 120 by default. Others may be large, and have no limit. */
   readonly answerSeconds?: number;
-  /** What all writes of this client belong to; one change is at least one revision of the history. trainyard only. */
+  /** Groups all writes of this client into revisions of the history. trainyard only. */
   readonly change?: ChangeGroup;
   /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
 };
 
-/** Who sends the requests. */
 type Credential =
   | { readonly token: string; readonly session?: never }
-  /**
-   * A script of the service's own page: the browser sends the cookie of its session, which must have this id, so that no
-   * request goes to another account after a sign-in in another tab. `'1'` is any session. trainyard only.
-   */
+  /** The page's session, which the cookie must have: a sign-in in another tab can't change the account. `'1'`: any. */
   | { readonly session: string; readonly token?: never };
 
-/** Whether a header can carry this token. `fetch` removes white space at its end (https://fetch.spec.whatwg.org/#concept-header-value-normalize). */
+/** `fetch` strips white space at the end (https://fetch.spec.whatwg.org/#concept-header-value-normalize). */
 export function isToken(text: string): boolean {
   return /^[\x21-\x7e]+[\t\n\r ]*$/.test(text);
 }
 
-/** What is wrong with a text that is no token. It is not quoted, since a part of it may be one. */
+/** The text itself is not quoted, since a part of it may be a token. */
 export const NO_TOKEN = 'is empty, or has a space, a line end or a character that is not ASCII';
 
-/** Writes that belong together: the service records them as one revision as far as it can. */
+/** Writes that the service records as one revision, as far as it can. */
 export interface ChangeGroup {
   readonly how: 'edit' | 'bulk' | 'push' | 'upload';
   /** 1 to 64 letters, digits and hyphens. */
@@ -47,36 +43,26 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** For a stream of events. */
 export interface StreamOptions extends CallOptions {
-  /**
-   * The stream ends with a DOMException TimeoutError after so many seconds without a byte, its first one included: its connection
-   * may be broken, or a proxy may hold it back. 40 by default.
-   */
+  /** Without a byte for so long, the stream ends with a TimeoutError, since a proxy may hold it back. 40 by default. */
   readonly maxSilentSeconds?: number | undefined;
 }
 
-/** For the events of a dataset. */
 export interface EventOptions extends StreamOptions {
-  /** Also yields those of the controls and the mask that the dataset is linked to. */
+  /** Also yields the events of its controls and mask. */
   readonly linked?: boolean;
 }
 
-/** For reading an earlier revision of a dataset instead of the latest. trainyard only. */
+/** Reads an earlier revision. trainyard only. */
 export interface RevisionOptions extends CallOptions {
   readonly revision?: number | undefined;
 }
 
-/** For a write that must not replace another person's. */
 export interface WriteOptions extends CallOptions {
-  /**
-   * The ETag of the file that the write replaces, quotation marks included; `null`: no file of that name may exist. If it is
-   * not so, the error has the status 412 and `current`. trainyard only.
-   */
+  /** The quoted ETag of the file that is replaced; `null`: no such file. Otherwise 412 with `current`. trainyard only. */
   readonly ifMatch?: string | null | undefined;
 }
 
-/** The headers of a conditional write. */
 function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
   if (ifMatch === undefined) return {};
   return ifMatch === null ? { 'if-none-match': '*' } : { 'if-match': ifMatch };
@@ -84,7 +70,6 @@ function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
-/** What a call of a route sends, besides the parameters of its path. */
 interface RouteCall<N extends RouteName> extends CallOptions, Pick<RetryOptions, 'isRepeatable'> {
   readonly query?: { readonly [K in keyof QueryOf<N>]?: QueryOf<N>[K] | undefined };
   readonly body?: DeepReadonly<SentBodyOf<N>>;
@@ -94,11 +79,11 @@ interface RouteCall<N extends RouteName> extends CallOptions, Pick<RetryOptions,
 interface OnceOptions extends CallOptions {
   readonly headers?: Record<string, string> | undefined;
   readonly body?: FormData | string;
-  /** Ends the body of the answer; `signal` if it is not given. */
+  /** Ends the answer's body; `signal` by default. */
   readonly bodySignal?: AbortSignal | undefined;
 }
 
-/** Calls the routes of the contract with the token or as the page, and repeats calls that fail for the moment. */
+/** Calls the routes of the contract, and retries temporary failures. */
 export class Requests {
   readonly attempts: number;
   readonly fetch: typeof fetch;
@@ -108,7 +93,7 @@ export class Requests {
   readonly #changeHeaders: Record<string, string>;
   readonly #contract = import('./contract.js');
 
-  /** @throws TypeError if `baseUrl` is not a URL, or a header can't carry the token */
+  /** @throws TypeError for an invalid `baseUrl`, or a token that no header can carry */
   constructor(options: ClientOptions) {
     const { baseUrl, attempts = 5, answerSeconds = 120, change, fetch = globalThis.fetch } = options;
     const { origin, pathname } = new URL(baseUrl);
@@ -128,21 +113,12 @@ export class Requests {
     return `${this.#base}${target}`;
   }
 
-  /**
-   * Calls a route that answers with JSON.
-   *
-   * @throws TrainyardError; DOMException TimeoutError if the answer takes longer than `answerSeconds`
-   */
+  /** @throws TrainyardError; DOMException TimeoutError after `answerSeconds` */
   async json<N extends RouteName>(name: N, params: ParamsOf<N>, call?: RouteCall<N>): Promise<AnswerOf<N>> {
     return (await this.change(name, params, call)).answer;
   }
 
-  /**
-   * Calls a route that answers with JSON.
-   *
-   * @returns `isRepeated` if an earlier attempt may have been carried out, and its answer was lost: this one then finds what it did
-   * @throws as `json` does
-   */
+  /** `isRepeated`: an earlier attempt may have been carried out, and its answer lost. @throws as `json` */
   async change<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}) {
     const { addressOf, checkedAnswer } = await this.#contract;
     const { method, target } = addressOf(name, params, call.query);
@@ -150,7 +126,7 @@ export class Requests {
     const work = (attempt: AbortSignal | undefined, isRepeated: boolean) =>
       withTimeout(this.#answerSeconds * 1000, (timeout) =>
         withAnySignal([attempt, timeout], async (signal) => {
-          // The body is read within the attempt: a connection may break in the middle of an answer.
+          // Read within the attempt, since a connection may break in the middle of an answer.
           const answer = await jsonOf(await this.once(method, target, { ...request, signal }));
           return { answer: checkedAnswer(name, answer), isRepeated };
         }),
@@ -158,19 +134,17 @@ export class Requests {
     return withRetries(work, { ...call, attempts: this.attempts });
   }
 
-  /** Calls a route that answers with bytes. */
   async response<N extends RouteName>(name: N, params: ParamsOf<N>, call: RouteCall<N> = {}): Promise<Response> {
     const { method, target } = (await this.#contract).addressOf(name, params, call.query);
     const request = requestOf(call);
-    // The body is read after the attempt, and ends with the signal of the caller.
+    // Read after the attempt, until the caller's signal.
     const work = (signal: AbortSignal | undefined) =>
       this.once(method, target, { ...request, signal, bodySignal: call.signal });
     return withRetries(work, { ...call, attempts: this.attempts });
   }
 
   /**
-   * Uploads a file. If the condition is not met and the file that is there has the same bytes, an earlier attempt may have stored
-   * them and lost the answer. They are then sent once more to replace themselves, which changes nothing.
+   * If the condition fails on the same bytes, an earlier attempt may have stored them. They are sent again to replace themselves.
    *
    * @throws TrainyardError, also a 412 if another client has changed the file
    */
@@ -197,7 +171,6 @@ export class Requests {
     return withRetries(work, { attempts: this.attempts, signal: caller });
   }
 
-  /** Calls a route that deletes something. */
   async remove<N extends RouteName>(name: N, params: ParamsOf<N>, { signal: caller, ifMatch }: WriteOptions) {
     const { method, target } = (await this.#contract).addressOf(name, params);
     const headers = conditionHeaders({ ifMatch });
@@ -205,7 +178,7 @@ export class Requests {
       try {
         await (await this.once(method, target, { headers, signal })).body?.cancel();
       } catch (error) {
-        // An earlier attempt may have deleted it and lost the answer. With a condition, the answer is then a 412.
+        // An earlier attempt may have deleted it and lost the answer; with a condition, that is a 412.
         const isGone = error instanceof TrainyardError && (error.status === 404 || error.current === null);
         if (!isRepeated || !isGone) throw error;
       }
@@ -213,11 +186,7 @@ export class Requests {
     await withRetries(work, { attempts: this.attempts, signal: caller });
   }
 
-  /**
-   * Sends a request without retrying. A target is the part of the URL after the base path of the API.
-   *
-   * @throws TrainyardError for an answer that is not a success, and as `requireSegments`
-   */
+  /** Sends a request once. @throws TrainyardError for an answer that is not a success */
   async once(
     method: string,
     target: string,
@@ -239,10 +208,8 @@ export class Requests {
 }
 
 /**
- * URL parsers drop the segments `.` and `..`, escaped ones too (https://url.spec.whatwg.org/#double-dot-path-segment): a request to
- * delete the file `..` would be one to delete its dataset.
- *
- * @throws TrainyardError 404 for a target with such an id or filename, or an empty one
+ * URL parsers drop `.` and `..`, also escaped (https://url.spec.whatwg.org/#double-dot-path-segment): deleting the file `..` would
+ * delete its dataset. @throws TrainyardError 404
  */
 function requireSegments(target: string): void {
   const [, segment] = /\/(\.{0,2})(?=[/?]|$)/.exec(target) ?? [];

@@ -2,9 +2,9 @@ import { withAnySignal } from '../abort-signals.js';
 import { TrainyardError } from './trainyard-error.js';
 
 export interface RetryOptions {
-  /** The number of attempts, the first one included. */
+  /** The first one included. */
   readonly attempts: number;
-  /** False if a second attempt could repeat what the first has done: then only 429 is retried, before which nothing was done. */
+  /** If false, only 429 is retried, which comes before anything was done. */
   readonly isRepeatable?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -14,14 +14,13 @@ const MAX_DELAY_MS = 15_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
- * Runs `work` and retries it after a temporary failure: a broken connection, 429, and 5xx except 501 and 507; once after an answer
- * that takes too long. Waits as long as `Retry-After` says, up to 60 s; otherwise uses exponential backoff with jitter.
+ * Retries after a broken connection, 429, and 5xx except 501 and 507; once after a timeout. Waits as `Retry-After` says, or with
+ * exponential backoff and jitter.
  *
- * Each attempt has a signal of its own, which does not fire after the attempt. `fetch` releases its listener on a signal only at
- * garbage collection, so a signal shared by thousands of requests would collect thousands of listeners
+ * Each attempt has its own signal: `fetch` keeps its listener until garbage collection, so thousands would gather on a shared one
  * (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
  *
- * @param work also gets whether an earlier attempt may have been carried out: its answer was lost, or a 5xx
+ * @param work learns whether an earlier attempt may have been carried out
  * @throws the last error; the signal's reason
  */
 export async function withRetries<T>(
@@ -48,11 +47,11 @@ function isTemporary(error: unknown, { isRepeatable }: { isRepeatable: boolean }
   if (isLimited(error)) return true;
   if (!isRepeatable) return false;
   if (error instanceof TrainyardError) return error.status >= 500 && error.status !== 501 && error.status !== 507;
-  // fetch throws a TypeError if there was no answer (https://fetch.spec.whatwg.org/#fetch-method).
+  // Without an answer, `fetch` throws a TypeError (https://fetch.spec.whatwg.org/#fetch-method).
   return error instanceof TypeError || isTimeout(error);
 }
 
-/** True if nothing was done, since there were too many requests. */
+/** Nothing was done, since there were too many requests. */
 function isLimited(error: unknown): boolean {
   return error instanceof TrainyardError && error.status === 429;
 }
@@ -61,7 +60,7 @@ function isTimeout(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'TimeoutError';
 }
 
-/** The pause after a failed attempt, in milliseconds. */
+/** In milliseconds. */
 export function delayBefore(attempt: number, error: unknown): number {
   const retryAfter = error instanceof TrainyardError ? error.retryAfterSeconds : undefined;
   const longest = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);

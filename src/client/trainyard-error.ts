@@ -3,17 +3,17 @@ import type { WireErrorBody } from '../api/schemas.js';
 
 /** An answer that is not a success, or an answer that does not come from a dataset service. */
 export class TrainyardError extends Error {
-  /** The HTTP status; below 400 if the answer does not come from a dataset service. */
+  /** Below 400 if the answer does not come from a dataset service. */
   readonly status: number;
-  /** The name of the error, such as `dataset_not_found`; `undefined` if trainyard has no error with this `errorCode`. */
+  /** Such as `dataset_not_found`; `undefined` for an `errorCode` that trainyard does not have. */
   readonly code: WireErrorCode | undefined;
-  /** The number that the service sent, such as `404001`; the HTTP status if it sent none. */
+  /** Such as `404001`; the HTTP status if the service sent none. */
   readonly errorCode: number;
   /** Problems of single fields of the request. */
   readonly detail: NonNullable<WireErrorBody['detail']>;
-  /** With 412 only: the file that the write would have replaced; `null` if there is none. */
+  /** With 412: the file that is there; `null`: none. */
   readonly current: WireErrorBody['current'];
-  /** The `Retry-After` of the answer, in seconds. */
+  /** From `Retry-After`. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(status: number, body: WireErrorBody, retryAfterSeconds?: number) {
@@ -28,7 +28,7 @@ export class TrainyardError extends Error {
   }
 }
 
-/** The error of an answer with this body. A body that has no `error_code`, such as that of a proxy, is quoted. */
+/** A body without `error_code`, such as a proxy's, is quoted. */
 export function errorFor(response: Response, text: string): TrainyardError {
   const { status, headers } = response;
   const excerpt = text.slice(0, 2000).trim().replace(/\s+/g, ' ').slice(0, 200) || 'its answer is empty';
@@ -40,7 +40,7 @@ export function errorFor(response: Response, text: string): TrainyardError {
   return new TrainyardError(status, body, Number.isFinite(seconds) ? seconds : undefined);
 }
 
-/** The error of an answer with a body that no dataset service sends. */
+/** For a body that no dataset service sends. */
 export function invalidAnswer(status: number, fault: string): TrainyardError {
   const shown = fault.length > 300 ? `${fault.slice(0, 300)}…` : fault;
   return new TrainyardError(status, {
@@ -49,7 +49,7 @@ export function invalidAnswer(status: number, fault: string): TrainyardError {
   });
 }
 
-/** Browsers hide the status of a redirection (https://fetch.spec.whatwg.org/#concept-filtered-response-opaque-redirect). */
+/** Browsers hide a redirection's status (https://fetch.spec.whatwg.org/#concept-filtered-response-opaque-redirect). */
 function isRedirection({ status, type }: Response): boolean {
   return type === 'opaqueredirect' || (status >= 300 && status < 400);
 }

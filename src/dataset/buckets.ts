@@ -1,18 +1,14 @@
 import { mediaTypeOf } from './media.js';
 
 /*
- * The buckets of ai-toolkit: the sizes in which it trains. It scales and crops each image to a size of about the same aspect
- * ratio with at most the pixels of the job's resolution, and batches images of one size. If a job has several resolutions,
- * it trains on every file in each of them (ai-toolkit `toolkit/config_modules.py`, `preprocess_dataset_raw_config`).
+ * ai-toolkit scales and crops each image to a bucket of about its aspect ratio, with at most the pixels of the job's resolution,
+ * and trains on every file in each resolution (`toolkit/config_modules.py`, `preprocess_dataset_raw_config`).
  */
 
-/** The resolutions in ai-toolkit's examples (`config/examples/`). Each stands for an area: its square. */
+/** Those of ai-toolkit's examples (`config/examples/`); each stands for the area of its square. */
 export const RESOLUTIONS = [512, 768, 1024] as const;
 
-/**
- * The sides of a bucket are multiples of this. It depends on the model alone, by its `get_bucket_divisibility` (ai-toolkit
- * `toolkit/data_loader.py`, `AiToolkitDataset.__init__`, and `extensions_built_in/diffusion_models/`).
- */
+/** Sides are multiples of this; the model decides (`get_bucket_divisibility` in `extensions_built_in/diffusion_models/`). */
 export const BUCKET_STEPS = [8, 16, 32] as const;
 
 export interface Size {
@@ -25,7 +21,7 @@ export interface BucketRules {
   readonly step: number;
 }
 
-/** The files that are trained on in one size. A batch never mixes clips with images. */
+/** Files trained on in one size. A batch never mixes clips with images. */
 export interface Bucket<F extends BucketedFile> extends Size {
   readonly kind: 'image' | 'video';
   readonly files: readonly F[];
@@ -38,10 +34,8 @@ interface BucketedFile {
 }
 
 /**
- * The size in which an image is trained on. The trainer scales the image to cover it and crops to the centre. Of the sizes
- * around the exact one, this is the nearest in area within the resolution, so it exceeds the image by rounding only.
- *
- * After ai-toolkit `toolkit/buckets.py`, `get_bucket_for_image_size`, as of 2026. Earlier versions chose from a list.
+ * The size in which an image is trained on: the nearest in area within the resolution. After ai-toolkit `toolkit/buckets.py`,
+ * `get_bucket_for_image_size`, as of 2026; earlier versions chose from a list.
  */
 export function bucketOf({ width, height }: Size, { resolution, step }: BucketRules): Size {
   const area = width * height;
@@ -55,7 +49,7 @@ export function bucketOf({ width, height }: Size, { resolution, step }: BucketRu
     { width: Math.ceil(columns) * step, height: Math.floor(rows) * step },
     { width: Math.ceil(columns) * step, height: Math.ceil(rows) * step },
   ].filter((size) => areaOf(size) > 0 && areaOf(size) <= maxArea);
-  // Of two equally near sizes the first wins, as with Python's `min`.
+  // The first of two equally near sizes wins, as with Python's `min`.
   const [first, ...others] = candidates;
   if (first !== undefined) {
     const deviation = (size: Size) => Math.abs(areaOf(size) - targetArea);
@@ -65,7 +59,7 @@ export function bucketOf({ width, height }: Size, { resolution, step }: BucketRu
   return { width: Math.max(step, Math.floor(columns) * step), height: Math.max(step, Math.floor(rows) * step) };
 }
 
-/** The buckets of a dataset, those with most files first. Files of untrained types or unknown size are in no bucket. */
+/** Most files first. Untrained types and files of unknown size are in no bucket. */
 export function bucketsOf<F extends BucketedFile>(files: readonly F[], rules: BucketRules): Bucket<F>[] {
   const buckets = new Map<string, Bucket<F> & { files: F[] }>();
   for (const file of files) {
@@ -81,7 +75,7 @@ export function bucketsOf<F extends BucketedFile>(files: readonly F[], rules: Bu
   return [...buckets.values()].sort((a, b) => b.files.length - a.files.length || areaOf(b) - areaOf(a));
 }
 
-/** True for an image with fewer pixels than the resolution, which is trained on at its own smaller size. */
+/** Such an image is trained on at its own smaller size. */
 export function isBelow({ width, height }: Size, resolution: number): boolean {
   return width * height < resolution * resolution;
 }

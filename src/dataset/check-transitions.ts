@@ -4,16 +4,13 @@ import { type StemGroup, withRejectedReplacement, withReplaced } from './upload-
 import { changedMeanwhile, meetsCondition, storedFileIn } from './write-condition.js';
 
 /*
- * Transitions of files that are checked in the background, as `upload-transitions.ts` has those of uploads. Each returns
- * `undefined`, and so changes nothing, if the file has been checked, replaced or removed in the meantime.
+ * Transitions of files that are checked in the background. Each returns `undefined`, and changes nothing, if the file was checked,
+ * replaced or removed meanwhile.
  */
 
 type RejectedUpload = Extract<Upload, { state: 'rejected' }>;
 
-/**
- * Stores the file. It replaces the stored or rejected file of the same name, and those received before it, as `withReplaced` says.
- * If it has a condition that is no longer met, it is rejected instead.
- */
+/** Stores the file in place of older ones of its name, or rejects it if its condition is no longer met. */
 export function acceptReceived(group: StemGroup, id: string, stored: StoredFile['upload']): StemGroup | undefined {
   const received = receivedIn(group, id);
   if (received === undefined) return undefined;
@@ -22,7 +19,7 @@ export function acceptReceived(group: StemGroup, id: string, stored: StoredFile[
     const { finalizedAt } = stored;
     return rejectReceived(group, id, { state: 'rejected', problem: changedMeanwhile(filename), finalizedAt });
   }
-  // Of a presigned upload that was rejected during the check.
+  // A presigned upload was rejected during the check.
   const kept = received.upload.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
   const warned = { ...stored, warnings: [...stored.warnings, ...kept] };
   const isReplaced = (file: DatasetFile) => file.filename === filename && isReplacedBy(file, received);
@@ -34,10 +31,7 @@ export function acceptReceived(group: StemGroup, id: string, stored: StoredFile[
   );
 }
 
-/**
- * Records that the file was rejected. If a stored file has the same name, that file stays, with a warning about its
- * rejected replacement, since the client's answer did not report it.
- */
+/** A stored file of the name stays, with a warning, since the client's answer did not report the rejection. */
 export function rejectReceived(group: StemGroup, id: string, rejected: RejectedUpload): StemGroup | undefined {
   const received = receivedIn(group, id);
   if (received === undefined) return undefined;
@@ -51,10 +45,7 @@ export function rejectReceived(group: StemGroup, id: string, rejected: RejectedU
   return withUpload(others, received, rejected);
 }
 
-/**
- * Records what a recheck found in a stored file. A problem keeps the file, its facts and its bytes. Returns `undefined` also
- * if the recheck found nothing new.
- */
+/** Records a recheck of a stored file, whose bytes stay. Returns `undefined` also if it found nothing new. */
 export function recordRecheck(group: StemGroup, id: string, found: Inspection): StemGroup | undefined {
   const file = storedIn(group, (other) => other.id === id);
   if (file === undefined) return undefined;

@@ -9,12 +9,11 @@ import {
 } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
-/** What the counts need of a file. */
 export type CountedFile = Pick<DatasetFile, 'filename' | 'kind'> & {
   readonly upload: Upload | Pick<StoredFile['upload'], 'state' | 'sizeBytes' | 'problem'>;
 };
 
-/** The counts that are sums over the stem groups of one dataset, as those of a training dataset. */
+/** Sums over the stem groups, as for a training dataset. */
 export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity' | 'unpaired'>;
 
 const ZERO: StemCounts = {
@@ -32,10 +31,7 @@ const ZERO: StemCounts = {
 
 export const COUNT_FIELDS = Object.keys(ZERO) as (keyof StemCounts)[];
 
-/**
- * The counts of the files of one stem. Only files of one stem pair or collide, so that a change to a file needs a recount of
- * its stem group alone.
- */
+/** Only files of one stem pair or collide, so that a change needs a recount of its stem group alone. */
 export function countsOfStem(group: readonly CountedFile[]): StemCounts {
   const counts = { ...ZERO };
   const mountedNames = new Set<string>();
@@ -58,7 +54,7 @@ export function countsOfStem(group: readonly CountedFile[]): StemCounts {
   return counts;
 }
 
-/** The uploads that are counted. Each name of a dataset has at least one, and more while it is being replaced. */
+/** Each name has at least one upload, and more while it is being replaced. */
 export function uploadsIn(
   counts: Pick<StemCounts, 'images' | 'videos' | 'captions' | 'pending' | 'received' | 'rejected'>,
 ): number {
@@ -66,7 +62,7 @@ export function uploadsIn(
   return images + videos + captions + pending + received + rejected;
 }
 
-/** The counts of a dataset after one of its stem groups changed from `before` to `after`. */
+/** The counts after one stem group changed from `before` to `after`. */
 export function recount(counts: StemCounts, before: readonly CountedFile[], after: readonly CountedFile[]): StemCounts {
   const minus = countsOfStem(before);
   const plus = countsOfStem(after);
@@ -75,7 +71,7 @@ export function recount(counts: StemCounts, before: readonly CountedFile[], afte
   return changed;
 }
 
-/** When the last pending upload among these files expires; `null` without any. */
+/** When the last pending upload expires; `null` without any. */
 export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   let latest: Micros | null = null;
   for (const { upload } of files) {
@@ -84,7 +80,7 @@ export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   return latest;
 }
 
-/** Groups files by stem, case-sensitively. */
+/** Case-sensitive. */
 export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: readonly F[]): Map<string, F[]> {
   const groups = new Map<string, F[]>();
   for (const file of files) {
@@ -96,33 +92,32 @@ export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: rea
   return groups;
 }
 
-/** The counts of a dataset with this role, from those of its files. */
 export function countsInRole<C extends Pick<StemCounts, 'uncaptioned' | 'trainable' | 'videos'>>(
   counts: C,
   role: Role,
 ): C {
   if (role === 'training') return counts;
-  // The trainer reads clips of all types in the table of media, but none as a mask (ai-toolkit `toolkit/dataloader_mixins.py:1576`).
+  // The trainer reads clips as controls, but not as masks (ai-toolkit `toolkit/dataloader_mixins.py:1576`).
   const trainable = role === 'mask' ? counts.trainable - counts.videos : counts.trainable;
   return { ...counts, trainable, uncaptioned: 0 };
 }
 
-/** Counts all files of a training dataset without links. The counts in the catalog must always equal the result. */
+/** Without links, as a training dataset. The counts in the catalog must always equal the result. */
 export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
   let counts = ZERO;
   for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
   return { ...counts, unpaired: 0, pendingUntil: pendingUntilOf(files), lastActivity };
 }
 
-/** What files count towards the limits of their account. */
+/** What counts towards the limits of an account. */
 export interface Usage {
-  /** Names, whether a file of the name is stored, rejected or only reserved. */
+  /** Names with any upload. */
   readonly files: number;
-  /** For each name, the largest size of its uploads, so that a replacement counts only what it adds. */
+  /** The largest upload of each name, so that a replacement counts only what it adds. */
   readonly bytes: number;
 }
 
-/** The usage of files of one dataset. The totals of an account must always equal the sum over its datasets. */
+/** For one dataset. An account's totals must always equal the sum over its datasets. */
 export function usageOf(files: readonly DatasetFile[]): Usage {
   const sizes = new Map<string, number>();
   for (const { filename, upload } of files) {
@@ -131,7 +126,7 @@ export function usageOf(files: readonly DatasetFile[]): Usage {
   return { files: sizes.size, bytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0) };
 }
 
-/** The bytes that an upload keeps or has reserved. The size of a direct upload is unknown until it has arrived. */
+/** A direct upload has no size until it has arrived. */
 function sizeOf(upload: Upload): number {
   if (upload.state === 'pending') return upload.expectedBytes ?? 0;
   return upload.state === 'rejected' ? 0 : upload.sizeBytes;

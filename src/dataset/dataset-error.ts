@@ -1,16 +1,12 @@
 import type { Dataset } from './dataset.js';
-import type { ErrorProblem, ErrorProblemCode } from './problems.js';
+import { plainCount, type ErrorProblem, type ErrorProblemCode } from './problems.js';
 
-/** The reason why a dataset is FAILED. */
 export interface DatasetError {
   readonly code: ErrorProblemCode | 'UPLOAD_REJECTED';
   readonly message: string;
 }
 
-/**
- * Derives the error of a FAILED dataset from its counts and links. `errors` are all its errors, if the caller has them: if there is
- * only one, it is the error of the dataset.
- */
+/** Why a dataset is FAILED, from its counts and links. @param errors all its errors, if known: a single one is the reason */
 export function datasetErrorOf(
   dataset: Pick<Dataset, 'role' | 'counts' | 'links'>,
   errors: readonly ErrorProblem[] = [],
@@ -31,13 +27,13 @@ function reasonsOf({ role, counts, links }: Pick<Dataset, 'role' | 'counts' | 'l
   const reasons: DatasetError[] = [];
   const add = (code: DatasetError['code'], message: string) => reasons.push({ code, message });
   if (counts.rejected > 0) {
-    add('UPLOAD_REJECTED', `${count(counts.rejected, 'file was', 'files were')} rejected because of the content`);
+    add('UPLOAD_REJECTED', `${plainCount(counts.rejected, 'file was', 'files were')} rejected because of the content`);
   }
   if (counts.pending > 0) {
-    add('UPLOAD_EXPIRED', `${count(counts.pending, 'upload was', 'uploads were')} not completed in time`);
+    add('UPLOAD_EXPIRED', `${plainCount(counts.pending, 'upload was', 'uploads were')} not completed in time`);
   }
   if (counts.collisions > 0) {
-    add('NAME_COLLISION', `${count(counts.collisions, 'file')} would overwrite another when mounted`);
+    add('NAME_COLLISION', `${plainCount(counts.collisions, 'file')} would overwrite another when mounted`);
   }
   if (counts.images + counts.videos === 0) {
     if (counts.captions > 0) add('NO_MEDIA', 'the dataset has no image or video');
@@ -46,7 +42,10 @@ function reasonsOf({ role, counts, links }: Pick<Dataset, 'role' | 'counts' | 'l
     add('NO_TRAINABLE_MEDIA', `${what} of a type that the trainer reads (JPEG, PNG, WebP)`);
   }
   if (counts.uncaptioned > 0) {
-    add('MISSING_CAPTION', `${count(counts.uncaptioned, 'image or video has', 'images or videos have')} no caption`);
+    add(
+      'MISSING_CAPTION',
+      `${plainCount(counts.uncaptioned, 'image or video has', 'images or videos have')} no caption`,
+    );
   }
   if (counts.unpaired > 0) {
     const isMask = links.every(({ slot }) => slot === 'mask');
@@ -57,11 +56,7 @@ function reasonsOf({ role, counts, links }: Pick<Dataset, 'role' | 'counts' | 'l
         ? ['mask', 'masks']
         : ['control', 'controls'];
     const code = isMask ? 'MISSING_MASK' : 'MISSING_CONTROL';
-    add(code, `${count(counts.unpaired, `${one} is`, `${many} are`)} missing or not usable`);
+    add(code, `${plainCount(counts.unpaired, `${one} is`, `${many} are`)} missing or not usable`);
   }
   return reasons;
-}
-
-function count(n: number, singular: string, plural = `${singular}s`): string {
-  return `${n} ${n === 1 ? singular : plural}`;
 }

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { LinkSlot } from './dataset.js';
+import { byFilename } from './names.js';
 
 /**
- * The fingerprint of a set of files: the SHA-256, in lower-case hexadecimal, of the lines `sha256  filename\n` in the byte
- * order of the filenames. In the C locale, `sha256sum * | sha256sum` in a mounted folder gives the same digest, unless
- * extensions were changed to lower case.
+ * The SHA-256, in lower-case hexadecimal, of the lines `sha256  filename\n` in the byte order of the filenames. In the C locale,
+ * `sha256sum * | sha256sum` in a mounted folder gives the same, unless extensions were changed to lower case.
  */
 export function digestOf(files: readonly DigestFile[]): string {
   const hasSurrogates = files.some(({ filename }) => /[\ud800-\udfff]/.test(filename));
   const hash = createHash('sha256');
-  for (const { filename, upload } of files.toSorted(hasSurrogates ? byBytes : byCodeUnits)) {
+  // Comparing code units is much faster, and gives the same order for names without surrogates.
+  for (const { filename, upload } of files.toSorted(hasSurrogates ? byBytes : byFilename)) {
     hash.update(`${upload.sha256}  ${filename}\n`);
   }
   return hash.digest('hex');
@@ -20,34 +21,18 @@ interface DigestFile {
   readonly upload: { readonly sha256: string };
 }
 
-function sha256Of(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-/**
- * The fingerprint of a training dataset with its controls and mask: the SHA-256 of the lines `DIGEST  files\n`, of its own
- * files, and `DIGEST  SLOT\n`, of each linked dataset, in the order of the slots. Without links, that of its files.
- */
+/** The SHA-256 of `DIGEST  files\n` and a line `DIGEST  SLOT\n` for each link; without links, the digest of the files. */
 export function digestWithLinks(
   filesDigest: string,
   links: readonly { readonly slot: LinkSlot; readonly digest: string }[],
 ): string {
   if (links.length === 0) return filesDigest;
-  // In alphabetical order: the controls, then the mask.
+  // Alphabetical: the controls, then the mask.
   const sorted = [...links].sort((a, b) => (a.slot < b.slot ? -1 : 1));
   const lines = [`${filesDigest}  files\n`, ...sorted.map(({ slot, digest }) => `${digest}  ${slot}\n`)];
-  return sha256Of(lines.join(''));
+  return createHash('sha256').update(lines.join('')).digest('hex');
 }
 
-interface Named {
-  readonly filename: string;
-}
-
-function byBytes(a: Named, b: Named): number {
+function byBytes(a: DigestFile, b: DigestFile): number {
   return Buffer.compare(Buffer.from(a.filename), Buffer.from(b.filename));
-}
-
-/** Compares UTF-16 code units: much faster, and the same order for names without surrogates. */
-function byCodeUnits(a: Named, b: Named): number {
-  return a.filename < b.filename ? -1 : a.filename > b.filename ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-/** The reasons why a request fails, each with its `error_code` on the wire: the HTTP status followed by three digits. */
+/** The `error_code` on the wire: the HTTP status followed by three digits. */
 export const ERRORS = {
   unauthorized: 401001,
   link_invalid: 403001,
@@ -44,20 +44,16 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** An invalid field of a request; `path` is dotted (`filenameToByteSize.clip.mp4`). */
+/** `path` is dotted (`filenameToByteSize.clip.mp4`). */
 export interface FieldProblem {
   readonly path: string;
   readonly message: string;
 }
 
-/**
- * The error class of all layers. `message` is shown to people unchanged: it says what is wrong, with which file, and what
- * to do. The cause is only logged.
- */
+/** The error class of all layers. `message` is shown to people unchanged; the cause is only logged. */
 export class ServiceError extends Error {
   readonly code: ErrorCode;
   readonly detail: readonly FieldProblem[];
-  /** When the same request may succeed, if that is known. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(
@@ -73,7 +69,7 @@ export class ServiceError extends Error {
   }
 }
 
-/** True for errors of Node and the operating system that carry this code, such as `ENOENT`. */
+/** For errors of Node and the operating system, such as `ENOENT`. */
 export function hasErrno(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

@@ -2,21 +2,28 @@ import { stemGroupsOf } from './counts.js';
 import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
-import { type ErrorProblem, errorIn, listedNames, type Problem, type Warning, warningIn } from './problems.js';
+import { byFilename } from './names.js';
+import {
+  plainCount,
+  type ErrorProblem,
+  errorIn,
+  listedNames,
+  type Problem,
+  type Warning,
+  warningIn,
+} from './problems.js';
 
-/** All errors and warnings about the files of a dataset. */
 export interface Findings {
   readonly errors: readonly ErrorProblem[];
   readonly warnings: readonly Warning[];
 }
 
-/** What decides about pairs, of a stored file. */
 type NamedFile = Pick<StoredFile, 'filename' | 'kind'>;
 
-/** The number of orphaned captions that get a suggestion: the search for the nearest name is quadratic. */
+/** Further orphaned captions get no suggestion, since the search is quadratic. */
 const MAX_SUGGESTIONS = 20;
 
-/** Findings with others before them. */
+/** Puts problems before findings. */
 export function withFindings({ errors, warnings }: Findings, problems: readonly Problem[]): Findings {
   if (problems.length === 0) return { errors, warnings };
   return {
@@ -25,10 +32,7 @@ export function withFindings({ errors, warnings }: Findings, problems: readonly 
   };
 }
 
-/**
- * Finds the errors and warnings of a dataset, in the order of the filenames. Once no upload is in flight or being
- * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.
- */
+/** In order of filename. Without uploads in flight, and after the grace, errors mean exactly that `statusOf` is FAILED. */
 export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
   const stored: DatasetFile[] = [];
   const uploads: DatasetFile[] = [];
@@ -40,13 +44,7 @@ export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Rol
   return allFindings(ofFiles, stored, { uploads, role });
 }
 
-/**
- * The findings of single files, and those that follow from which files are stored; in the order of the filenames.
- *
- * @param options.uploads pending, received and rejected. A caption whose medium is one of them is not orphaned: the medium may
- *   still be stored, or has a problem of its own.
- * @param options.role a control or mask needs no captions
- */
+/** Adds what follows from the set of files. @param options.uploads may still become the media of stored captions */
 export function allFindings(
   ofFiles: readonly Problem[],
   stored: readonly NamedFile[],
@@ -57,7 +55,7 @@ export function allFindings(
   );
   const ofStems = role === 'training' ? pairFindings(stored, uploadedStems) : imageFindings(stored, role);
   const findings = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
-  findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
+  findings.sort(byFilename);
   return {
     errors: findings.filter((finding) => finding.severity === 'error'),
     warnings: findings.filter((finding) => finding.severity === 'warning'),
@@ -101,7 +99,6 @@ function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<s
   return [...findings, ...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem)];
 }
 
-/** The findings of a control or mask dataset: its images and videos have no captions. */
 function imageFindings(stored: readonly NamedFile[], role: 'control' | 'mask'): Problem[] {
   const captions = stored.filter(({ kind }) => kind === 'caption').map(({ filename }) => filename);
   const media = stored.filter(({ kind }) => kind !== 'caption');
@@ -114,7 +111,7 @@ function imageFindings(stored: readonly NamedFile[], role: 'control' | 'mask'): 
     }
     findings.push(...collisions(group));
   }
-  // ai-toolkit looks for masks with the extensions of images alone (`toolkit/dataloader_mixins.py:1576`). Clips alone are an error.
+  // ai-toolkit looks only for images as masks (`toolkit/dataloader_mixins.py:1576`). Clips alone are an error.
   if (role !== 'mask' || !media.some(isImage)) return findings;
   return [...findings, ...media.filter(({ kind }) => kind === 'video').map(clipAsMask)];
 }
@@ -133,7 +130,7 @@ function unusedCaptions(filenames: readonly string[], role: 'control' | 'mask'):
   return { severity: 'warning', code: 'UNUSED_CAPTION', message };
 }
 
-/** The image or video of a group of one medium and its caption: the common case, which has no findings. */
+/** The common case of one medium with its caption, which has no findings. */
 function pairedMedia(group: readonly NamedFile[]): NamedFile | undefined {
   const [one, other] = group;
   if (group.length !== 2 || (one?.kind === 'caption') === (other?.kind === 'caption')) return undefined;
@@ -175,7 +172,7 @@ function orphanFindings(orphans: readonly NamedFile[], mediaStems: readonly stri
   });
 }
 
-/** Finds stems that differ only in case. They are the same on file systems that ignore case, as on macOS and Windows. */
+/** Stems that differ only in case are the same file on macOS and Windows. */
 function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
   const seen = new Map<string, string>();
   const findings: Warning[] = [];
@@ -210,7 +207,7 @@ function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
     findings.push({ severity: 'error', code: 'NO_TRAINABLE_MEDIA', message });
   }
   if (images > 0 && videos > 0 && role === 'training') {
-    const message = `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images ignores the videos.`;
+    const message = `${plainCount(images, 'image')} and ${plainCount(videos, 'video')} are mixed: a training job for images ignores the videos.`;
     findings.push({ severity: 'warning', code: 'MIXED_MEDIA', message });
   }
   return findings;
@@ -218,12 +215,4 @@ function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
 
 function isIgnored({ kind, filename }: NamedFile, role: Role): boolean {
   return mediaTypeOf(filename)?.trainable === false || (role === 'mask' && kind === 'video');
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -2,14 +2,14 @@ export type FileKind = 'image' | 'video' | 'caption';
 
 interface MediaType {
   readonly kind: FileKind;
-  /** The format of the bytes. Several extensions may stand for one format. */
+  /** Several extensions may have the same. */
   readonly format: string;
   readonly contentType: string;
-  /** Whether the trainer reads files with this extension (ai-toolkit `toolkit/data_loader.py:39-40`). */
+  /** The trainer reads files with this extension (ai-toolkit `toolkit/data_loader.py:39-40`). */
   readonly trainable: boolean;
 }
 
-/** The one table of accepted file types: the server, the client and the page take extensions and content types from it. */
+/** The only table of accepted file types. */
 export const MEDIA = {
   '.jpg': { kind: 'image', format: 'jpeg', contentType: 'image/jpeg', trainable: true },
   '.jpeg': { kind: 'image', format: 'jpeg', contentType: 'image/jpeg', trainable: true },
@@ -37,42 +37,38 @@ type Row = (typeof MEDIA)[keyof typeof MEDIA];
 export type ImageFormat = Extract<Row, { kind: 'image' }>['format'];
 export type VideoFormat = Extract<Row, { kind: 'video' }>['format'];
 
-/** The most pixels that the trainer opens: twice Pillow's `MAX_IMAGE_PIXELS`, which ai-toolkit does not change. */
+/** Twice Pillow's `MAX_IMAGE_PIXELS`, which ai-toolkit does not change. */
 export const MAX_IMAGE_PIXELS = 178_956_970;
 
-/** The extension with its dot, lower-cased; `''` for a name without one. */
+/** With its dot, lower-cased; `''` for a name without one. */
 export function extensionOf(filename: string): string {
   const dot = filename.lastIndexOf('.');
   return dot > 0 ? filename.slice(dot).toLowerCase() : '';
 }
 
-/** The name without its extension, case kept: an image and its caption have the same stem. */
+/** Case-sensitive: an image and its caption have the same stem. */
 export function stemOf(filename: string): string {
   const dot = filename.lastIndexOf('.');
   return dot > 0 ? filename.slice(0, dot) : filename;
 }
 
-/** The type that a filename's extension stands for; `undefined` for an extension that is not in the table. */
 export function mediaTypeOf(filename: string): MediaType | undefined {
   const extension = extensionOf(filename);
   return Object.hasOwn(MEDIA, extension) ? MEDIA[extension as keyof typeof MEDIA] : undefined;
 }
 
-/** The type of content in this format: that of the filename if the formats agree, else the first in the table. */
+/** The filename's own type if the formats agree, else the first in the table. */
 export function mediaTypeOfContent(format: ImageFormat | VideoFormat, filename: string): MediaType {
   const named = mediaTypeOf(filename);
   return named?.format === format ? named : Object.values(MEDIA).find((type) => type.format === format)!;
 }
 
-/** The first extension in the table of a format, such as `.jpg` of `jpeg`. */
+/** The first in the table, such as `.jpg` for `jpeg`. */
 export function extensionForFormat(format: ImageFormat | VideoFormat): string {
   return Object.entries(MEDIA).find(([, type]) => type.format === format)![0];
 }
 
-/**
- * The name a file has in a mounted folder. The trainer looks for masks and controls with lower-case extensions only, and
- * for captions with `.txt` exactly (ai-toolkit `toolkit/dataloader_mixins.py:71, 344-346`).
- */
+/** The trainer looks for lower-case extensions only (ai-toolkit `toolkit/dataloader_mixins.py:71, 344-346`). */
 export function mountedNameOf(filename: string): string {
   return stemOf(filename) + extensionOf(filename);
 }

@@ -1,37 +1,29 @@
 import { ServiceError } from './errors.js';
 import { MEDIA, mediaTypeOf } from './media.js';
 
-/**
- * The longest name that is looked at, in UTF-16 code units. Far more than any form of a valid name needs: normalization takes
- * time that grows with the square of the length.
- */
+/** In UTF-16 code units. Normalization takes quadratic time, and no form of a valid name is nearly as long. */
 export const MAX_RAW_NAME_LENGTH = 1024;
 
 const MAX_FILENAME_BYTES = 255;
 
-/** The longest form of a filename, in UTF-16 code units: decomposed, the two bytes of U+0390 are three. */
+/** In UTF-16 code units: decomposed, the two bytes of U+0390 are three. */
 const MAX_FILENAME_LENGTH = 1.5 * MAX_FILENAME_BYTES;
 
 /**
- * Characters that are not seen, but reorder the text after them, so that `photo[U+202E]gpj.exe` is shown as `photoexe.jpg`
- * (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing), or that break its line. Marks and joiners, such as
- * U+200D within emoji, are not among them.
+ * Invisible characters that reorder or break text: `photo[U+202E]gpj.exe` is shown as `photoexe.jpg`
+ * (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
  */
 const REORDERING = /[\u202A-\u202E\u2066-\u206F\u2028\u2029\uFFF9-\uFFFB]/g;
 
-/**
- * Names that Windows takes for devices, with any extension
- * (https://learn.microsoft.com/windows/win32/fileio/naming-a-file#naming-conventions).
- */
+/** https://learn.microsoft.com/windows/win32/fileio/naming-a-file#naming-conventions */
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\.|$)/i;
 
 const MAX_DATASET_NAME_BYTES = 128;
 
 /**
- * Checks a filename and returns it in NFC, so that `é.jpg` from one system and `é.txt` from another are a pair.
+ * Returns a filename in NFC, so that `é.jpg` and `é.txt` of two systems are a pair.
  *
- * @throws ServiceError `invalid_name` if it is not one path component of 1 to 255 UTF-8 bytes; `unsupported_type` if its
- * extension is not in the table of media types
+ * @throws ServiceError `invalid_name` unless it is one path component of 1 to 255 UTF-8 bytes; `unsupported_type`
  */
 export function parseFilename(raw: string): string {
   const fault = filenameFault(raw);
@@ -48,7 +40,7 @@ export function parseFilename(raw: string): string {
   return filename;
 }
 
-/** A filename of a request in NFC. One that is too long for a filename stays as it is, since normalizing it takes a millisecond. */
+/** In NFC, unless it is too long for a filename: normalizing that would take a millisecond. */
 export function normalizedFilename(raw: string): string {
   return raw.length > MAX_FILENAME_LENGTH ? raw : raw.normalize('NFC');
 }
@@ -59,7 +51,7 @@ function filenameFault(raw: string): string | undefined {
   if (/[/\\]/.test(raw)) return 'contains a slash or backslash; a dataset is one flat folder';
   if (/\p{Cc}/u.test(raw)) return 'contains a control character';
   if (/\p{Surrogate}/u.test(raw)) return 'is not valid Unicode';
-  // Of two names that differ in such bytes, one file would replace the other.
+  // Names that differ in such bytes would replace each other.
   if (raw.includes('\ufffd')) return 'has bytes that are not UTF-8, in place of which U+FFFD stands';
   const reordering = raw.match(REORDERING)?.[0];
   if (reordering !== undefined) return `contains ${codePointOf(reordering)}, which changes how text is shown`;
@@ -76,11 +68,7 @@ function codePointOf(character: string): string {
 
 const TOO_LONG = `is too long; at most ${MAX_DATASET_NAME_BYTES} bytes fit`;
 
-/**
- * Checks a dataset's name and returns it trimmed and in NFC. It becomes a folder name when the dataset is mounted.
- *
- * @throws ServiceError `invalid_name` with the reason.
- */
+/** Returns a name trimmed and in NFC; it becomes a folder's name. @throws ServiceError `invalid_name` */
 export function parseDatasetName(raw: string): string {
   const name = raw.slice(0, MAX_RAW_NAME_LENGTH).trim().normalize('NFC');
   const fault = raw.length > MAX_RAW_NAME_LENGTH ? TOO_LONG : datasetNameFault(name);
@@ -101,11 +89,19 @@ function datasetNameFault(name: string): string | undefined {
   return forbidden === undefined ? undefined : `contains ${quote(forbidden)}`;
 }
 
-/** A name for a message: quoted, escaped, and cut to 80 characters. */
+/** Escaped, and cut to 80 characters. */
 function quote(raw: string): string {
   const short = raw.length > 80 ? `${raw.slice(0, 77)}…` : raw;
   return JSON.stringify(short).replaceAll(
     REORDERING,
     (character) => `\\u${codePointOf(character).slice(2).toLowerCase()}`,
   );
+}
+
+/** Compares UTF-16 code units; entries without a filename come first. */
+export function byFilename(
+  { filename: a = '' }: { readonly filename?: string | undefined },
+  { filename: b = '' }: { readonly filename?: string | undefined },
+): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

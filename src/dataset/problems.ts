@@ -1,4 +1,4 @@
-/** Problems of a dataset or a file. An error keeps the dataset from READY, a warning does not. */
+/** An error keeps the dataset from READY, a warning does not. */
 export type ErrorProblemCode =
   | 'FILE_EMPTY'
   | 'NOT_AN_IMAGE'
@@ -54,7 +54,7 @@ export interface ErrorProblem {
   readonly severity: 'error';
   readonly code: ErrorProblemCode;
   readonly filename?: string;
-  /** One or two sentences that name the file, what is wrong with it, and what to do. */
+  /** Names the file, what is wrong with it, and what to do. */
   readonly message: string;
 }
 
@@ -67,28 +67,35 @@ export interface Warning {
 
 export type Problem = ErrorProblem | Warning;
 
-/** The advice for a problem that `--fix` can solve without guessing. */
+/** About controls or a mask. In a mask dataset, a problem of the same code is about a file. */
+export function isPairProblem({ code, filename }: { code: string; filename?: string | undefined }): boolean {
+  return filename === undefined && /CONTROL|MASK|^LINKED_/.test(code);
+}
+
+/** For what `--fix` can solve without guessing. */
 export const FIX_ADVICE = 'The command "trainyard check FOLDER --fix" does that.';
 
-/** How the advice begins for an image that the trainer does not read. */
+/** The beginning of advice for an image that the trainer does not read. */
 export const CONVERT_ADVICE = 'Convert it';
 
-/** Names that a message lists. */
 const MAX_LISTED_NAMES = 10;
 
-/** Up to ten names; of more, the first ten and how many others there are. */
+/** Up to ten names, and how many others there are. */
 export function listedNames(names: readonly string[], between = ', '): string {
   const more = names.length - MAX_LISTED_NAMES;
   if (more <= 0) return names.join(between);
   return `${names.slice(0, MAX_LISTED_NAMES).join(', ')} and ${more.toLocaleString('en-US')} more`;
 }
 
-/** An error of one file. */
 export function errorIn(filename: string, code: ErrorProblemCode, message: string): ErrorProblem {
   return { severity: 'error', code, filename, message };
 }
 
-/** A warning about one file. */
 export function warningIn(filename: string, code: WarningCode, message: string): Warning {
   return { severity: 'warning', code, filename, message };
+}
+
+/** `1 file`, `1200 files` */
+export function plainCount(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

@@ -15,59 +15,44 @@ import { type ErrorProblem, warningIn } from './problems.js';
 import { changedMeanwhile, requireCondition, storedFileIn } from './write-condition.js';
 
 /**
- * All files of one stem. A transition takes the group and returns the changed group; the catalog writes the difference and
- * updates the counts. A transition returns `undefined`, and so changes nothing, if its upload has been finalized, replaced
- * or removed in the meantime.
+ * All files of one stem. Transitions return the changed group, or `undefined` if their upload was finalized, replaced or removed
+ * meanwhile. The catalog writes the difference and updates the counts.
  */
 export type StemGroup = readonly DatasetFile[];
 
-/**
- * The holder of a lease on a pending upload. Its token is valid until `releaseLease`, or until another caller acquires the
- * expired lease: a holder that was suspended for that long can't change the upload any more.
- */
+/** The token is valid until `releaseLease`, or until another caller acquires the expired lease. */
 export interface LeaseHolder {
   readonly id: string;
   readonly token: string;
 }
 
-/**
- * The most names in a stem group: one for each extension. Names that differ in the case of their extension could be two hundred, and
- * each change to a file reads its whole group.
- */
+/** One for each extension. Cases of extensions could be two hundred, and each change reads the whole group. */
 export const MAX_NAMES_PER_STEM = Object.keys(MEDIA).length;
 
-/** The error of a name that its group does not take. */
 export function tooManyNames(filename: string): ServiceError {
   const message = `The dataset has ${MAX_NAMES_PER_STEM} names that differ from ${filename} only in the extension, and may not have more. Rename the file, or delete some of them.`;
   return new ServiceError('invalid_name', message);
 }
 
-/** @throws ServiceError `invalid_name` if the name is new in a group that has `MAX_NAMES_PER_STEM` */
+/** @throws ServiceError `invalid_name` */
 function requireNameInStem(group: StemGroup, filename: string): void {
   const names = new Set(group.map((file) => file.filename));
   if (names.size >= MAX_NAMES_PER_STEM && !names.has(filename)) throw tooManyNames(filename);
 }
 
-/**
- * Adds a pending upload. An upload by a link withdraws the pending uploads by older links to the same filename.
- *
- * @throws ServiceError `invalid_name` if the stem has too many names
- */
+/** Withdraws uploads by older links to the filename. @throws ServiceError `invalid_name` */
 export function reserve(group: StemGroup, file: PendingFile): StemGroup {
   requireNameInStem(group, file.filename);
   const isWithdrawn = (other: DatasetFile) => isByLink(file) && isByLink(other) && other.filename === file.filename;
   return [...group.filter((other) => !isWithdrawn(other)), file];
 }
 
-/** Pending by a signed or presigned link. Unlike a direct upload, it may never begin. */
+/** Unlike a direct upload, a link may never be used. */
 function isByLink({ upload }: DatasetFile): boolean {
   return upload.state === 'pending' && upload.via !== 'direct';
 }
 
-/**
- * Ends the reservations of bytes by links of this service that have expired: no transfer can begin any more. The uploads stay, as
- * errors of their dataset. Through a presigned link, the bytes may have arrived in the store.
- */
+/** Frees the bytes of expired links of this service; through a presigned link, they may be in the store. */
 export function endReservations(group: StemGroup, now: Micros): StemGroup {
   return group.map((file) => {
     const { upload } = file;
@@ -76,7 +61,7 @@ export function endReservations(group: StemGroup, now: Micros): StemGroup {
   });
 }
 
-/** Grants the lease to a caller that receives the bytes. Returns `undefined` also while another holder's lease is valid. */
+/** Returns `undefined` also while another holder's lease is valid. */
 export function acquireLease(
   group: StemGroup,
   id: string,
@@ -87,7 +72,7 @@ export function acquireLease(
   return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
 }
 
-/** Extends the lease while the bytes are received. Returns `undefined` also if the lease has expired. */
+/** Returns `undefined` also for an expired lease. */
 export function renewLease(
   group: StemGroup,
   holder: LeaseHolder,
@@ -97,7 +82,7 @@ export function renewLease(
   return replacePending(group, holder.id, (upload) => ({ ...upload, leaseUntil: lease.until }));
 }
 
-/** Ends an attempt without a result. The link remains valid for another attempt; a direct upload is removed. */
+/** Ends an attempt without a result. A link can be used again; a direct upload is removed. */
 export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
   const pending = heldBy(group, holder);
   if (pending === undefined || pending.upload.via === 'direct') return withdraw(group, holder);
@@ -105,11 +90,10 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
 }
 
 /**
- * Stores the file. It replaces the received, stored and rejected files of the same name, and pending uploads by links to
- * that name, unless they are being received. Returns `undefined` also if the lease has expired: cleanup may have removed
- * the bytes.
+ * Replaces all files of the name except uploads that are being received. Returns `undefined` also for an expired lease, since
+ * cleanup may have removed the bytes.
  *
- * @throws PreconditionFailed if the upload has a condition that is not met
+ * @throws PreconditionFailed
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const isReplaced = (other: DatasetFile) =>
@@ -117,10 +101,7 @@ export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFi
   return complete(group, holder, { upload: stored, now: stored.finalizedAt, isReplaced });
 }
 
-/**
- * Records that all bytes are in the blob store and wait for a check. Other files of the same name stay until the check
- * succeeds; pending uploads by links are replaced as by `finalize`. Returns `undefined`, and throws, as `finalize` does.
- */
+/** For bytes that wait for a check. Other files of the name stay until it succeeds, except unused links. @throws as `finalize` */
 export function receive(
   group: StemGroup,
   holder: LeaseHolder,
@@ -130,11 +111,7 @@ export function receive(
   return complete(group, holder, { upload: received, now: received.receivedAt, isReplaced });
 }
 
-/**
- * Adds a stored file that had no reservation. It replaces what `finalize` replaces.
- *
- * @throws PreconditionFailed; ServiceError `invalid_name` if the stem has too many names
- */
+/** Adds a file without a reservation; replaces as `finalize`. @throws PreconditionFailed; ServiceError `invalid_name` */
 export function store(group: StemGroup, file: StoredFile, condition: WriteCondition | undefined): StemGroup {
   const { filename, upload } = file;
   requireCondition(condition, filename, storedFileIn(group, filename));
@@ -146,7 +123,7 @@ export function store(group: StemGroup, file: StoredFile, condition: WriteCondit
   return [...group.filter((other) => !isReplaced(other)), stored];
 }
 
-/** Ends the pending upload with `upload`, and replaces other files of its name. */
+/** Ends the holder's pending upload, and replaces other files of its name. */
 function complete(
   group: StemGroup,
   holder: LeaseHolder,
@@ -169,15 +146,12 @@ function complete(
   );
 }
 
-/** Pending by a link through which no bytes are being received. */
+/** No bytes are being received through it. */
 function isUnusedLink(file: DatasetFile, now: Micros): boolean {
   return isByLink(file) && file.upload.state === 'pending' && (file.upload.leaseUntil ?? 0) <= now;
 }
 
-/**
- * Records that the upload was rejected. If a stored or received file has the same name, that file stays and the upload is
- * removed. The response reports the rejection; that of a presigned upload came from the store, so the file gets a warning.
- */
+/** A received or stored file of the name stays, with a warning after a presigned upload, which no response of ours reported. */
 export function reject(
   group: StemGroup,
   holder: LeaseHolder,
@@ -200,7 +174,7 @@ export function reject(
   return replacePending(others, holder.id, () => rejected);
 }
 
-/** The file that was last received, or else the stored one. */
+/** Last received, or else stored. */
 function newestComplete(group: StemGroup, filename: string): CompleteFile | undefined {
   const named = group.filter((file) => file.filename === filename);
   const received = named.filter((file): file is ReceivedFile => file.upload.state === 'received');
@@ -208,17 +182,11 @@ function newestComplete(group: StemGroup, filename: string): CompleteFile | unde
   return received[0] ?? named.find((file): file is StoredFile => file.upload.state === 'stored');
 }
 
-/** Removes the pending upload. */
 export function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
   return heldBy(group, holder) === undefined ? undefined : group.filter((file) => file.id !== holder.id);
 }
 
-/**
- * Removes every file and upload of a name, except direct uploads, which are being received. With a condition, received and presigned
- * uploads stay, since the client may not have seen them.
- *
- * @throws PreconditionFailed
- */
+/** Direct uploads stay; with a condition, also received and presigned ones, which may be unseen. @throws PreconditionFailed */
 export function remove(group: StemGroup, filename: string, condition?: WriteCondition): StemGroup | undefined {
   requireCondition(condition, filename, storedFileIn(group, filename));
   const isRemoved = (file: DatasetFile) => {
@@ -231,7 +199,7 @@ export function remove(group: StemGroup, filename: string, condition?: WriteCond
   return remaining.length < group.length ? remaining : undefined;
 }
 
-/** Removes the rejected, received and pending uploads of a name as `remove` does, but not its stored file. */
+/** As `remove`, but keeps the stored file. */
 export function withdrawUploads(group: StemGroup, filename: string): StemGroup | undefined {
   const isWithdrawn = (file: DatasetFile) =>
     file.upload.state === 'rejected' || file.upload.state === 'received' || isByLink(file);
@@ -239,10 +207,7 @@ export function withdrawUploads(group: StemGroup, filename: string): StemGroup |
   return remaining.length < group.length ? remaining : undefined;
 }
 
-/**
- * A stored upload, with a warning if uploads of other bytes that it replaces were answered with success, and are in no revision;
- * or if a newer one was rejected.
- */
+/** Warns if a newer upload was rejected, or if a replaced one was answered with success and is in no revision. */
 export function withReplaced({ filename, createdAt, upload }: StoredFile, replaced: StemGroup): StoredFile['upload'] {
   const warnings = [];
   for (const { createdAt: otherAt, upload: other } of replaced) {
@@ -250,13 +215,12 @@ export function withReplaced({ filename, createdAt, upload }: StoredFile, replac
       return withRejectedReplacement(upload, filename, other.problem);
     if (other.state !== 'received') continue;
     if (other.sha256 !== upload.sha256) return withRejectedReplacement(upload, filename, changedMeanwhile(filename));
-    // Of a presigned upload that was rejected while this one was being checked.
+    // A presigned upload was rejected while this one was being checked.
     warnings.push(...other.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED'));
   }
   return { ...upload, warnings: [...upload.warnings, ...warnings.slice(0, 1)] };
 }
 
-/** Adds the warning that another upload was rejected to the file that stays. */
 export function withRejectedReplacement<U extends CompleteFile['upload']>(
   upload: U,
   filename: string,

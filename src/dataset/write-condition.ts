@@ -2,12 +2,12 @@ import type { DatasetFile, StoredFile, Tags, WriteCondition } from './dataset.js
 import { type FieldProblem, ServiceError } from './errors.js';
 import { type ErrorProblem, errorIn } from './problems.js';
 
-/** The file that a write would have replaced, as its client needs to know it. */
+/** What a client needs to know of it. */
 export type CurrentFile = Pick<StoredFile['upload'], 'sha256' | 'sizeBytes'>;
 
-/** A write was not done, because the file under the name is not the one that the client expects. */
+/** The file under the name is not the one that the client expects. */
 export class PreconditionFailed extends ServiceError {
-  /** `undefined` if there is no file of that name. */
+  /** `undefined` if there is no such file. */
   readonly current: CurrentFile | undefined;
 
   constructor(filename: string, current: CurrentFile | undefined, options: { detail?: readonly FieldProblem[] } = {}) {
@@ -23,12 +23,11 @@ export class PreconditionFailed extends ServiceError {
   }
 }
 
-/** The stored file of a name, which clients read and which conditions are about. */
 export function storedFileIn(files: readonly DatasetFile[], filename: string): StoredFile | undefined {
   return files.find((file): file is StoredFile => file.upload.state === 'stored' && file.filename === filename);
 }
 
-/** @throws PreconditionFailed if the stored file of the name, or its absence, does not meet the condition */
+/** @throws PreconditionFailed */
 export function requireCondition(
   condition: WriteCondition | undefined,
   filename: string,
@@ -46,7 +45,7 @@ export function meetsCondition(
   return (ifMatch === undefined || isAmong(ifMatch)) && (ifNoneMatch === undefined || !isAmong(ifNoneMatch));
 }
 
-/** The problem of an upload that was answered with success, and then not stored because of another upload of its name. */
+/** For an upload that was answered with success, and not stored because of another one. */
 export function changedMeanwhile(filename: string): ErrorProblem {
   const message = `${filename} was changed by another upload before this one was stored. Upload it again to replace the new file.`;
   return errorIn(filename, 'FILE_CHANGED', message);

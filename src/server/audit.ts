@@ -8,15 +8,12 @@ import { timeOf } from './to-wire.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What a request changed, beside what its path names. Set by a route that a token that only reads may use. */
+    /** What was changed besides what the path names. Set by routes for tokens that only read. */
     audited: Readonly<Record<string, unknown>> | undefined;
   }
 }
 
-/**
- * Records every request of a scope that may change something, with its outcome. A request without a valid token or link is
- * not recorded: anyone could send so many that the lines of others are rotated away.
- */
+/** Requests without a valid token or link are left out: anyone could send enough to rotate other lines away. */
 export function recordRequests(scope: FastifyInstance, auditLog: AuditLog | undefined, now: () => number): void {
   scope.decorateRequest('audited', undefined);
   if (auditLog === undefined) return;
@@ -39,7 +36,7 @@ export function recordRequests(scope: FastifyInstance, auditLog: AuditLog | unde
   });
 }
 
-/** Records the outcome of an upload that a client has sent to the bucket, which has its address. */
+/** The bucket, not this server, knows the client's address. */
 export function recordPresignedUpload(
   auditLog: AuditLog | undefined,
   { id, datasetId, filename }: DatasetFile,

@@ -14,11 +14,11 @@ import { timeOf } from './to-wire.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The account of the request's token or link; set under the base path only. */
+    /** Set under the base path only. */
     accountId: string;
-    /** What the request's token or session allows; `undefined` for a link. */
+    /** `undefined` for a link. */
     grant: Grant | undefined;
-    /** The token, or the secret of the session; empty for a link. */
+    /** A token, or the secret of a session; empty for a link. */
     secret: string;
   }
 }
@@ -27,20 +27,16 @@ export interface AuthOptions {
   readonly accounts: Accounts;
   readonly readLinks: ReadLinks;
   readonly failedLogins: FailedLogins;
-  /** The name of the cookie with the session of the page. */
   readonly sessionCookie: string;
   readonly requestsPerSecond: number;
-  /** The effective limit of connections. */
+  /** In force. */
   readonly maxConnections: number;
-  /** Downloads that may be in flight at once. */
+  /** At once. */
   readonly maxDownloads: number;
   readonly now: () => number;
 }
 
-/**
- * Rejects requests without a valid token or session, or a read link if the route accepts one, and requests that the token
- * does not allow, before their body is read.
- */
+/** Rejects requests without a valid token, session or link, or beyond its rights, before their body is read. */
 export function requireToken(scope: FastifyInstance, options: AuthOptions): void {
   const { accounts, readLinks, failedLogins, sessionCookie, now, maxConnections, maxDownloads } = options;
   const requestRate = new RequestRate(options.requestsPerSecond);
@@ -101,7 +97,7 @@ export function requireToken(scope: FastifyInstance, options: AuthOptions): void
     await requestRate.admit(request.accountId, { isPoll: route === 'dataset.status' });
     if (rowOf(request)?.isDownload) onceClosed(reply.raw, downloadsInFlight.hold(request.accountId));
     if (request.grant !== undefined) requireRight(request, request.grant);
-    // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.
+    // Shared caches know that Authorization is one person's (RFC 9111, 3.5), but not cookies.
     if (credential?.isSession === true) reply.header('cache-control', 'private, no-cache');
   });
 }
@@ -111,7 +107,7 @@ interface Credential {
   readonly isSession: boolean;
 }
 
-/** The token of a request or else, if the page has sent the request, the session in its cookie. */
+/** The token, or else the session of the page. */
 function credentialOf(request: FastifyRequest, sessionCookie: string): Credential | undefined {
   const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
   if (token !== undefined) return { secret: token, isSession: false };
@@ -138,10 +134,7 @@ function requireValid(
   }
 }
 
-/**
- * @throws ServiceError `not_allowed`; `dataset_not_found` for a dataset that the token is not bound to, as for one that does
- * not exist
- */
+/** @throws ServiceError `not_allowed`; `dataset_not_found` for a dataset that the token is not bound to */
 function requireRight(request: FastifyRequest, grant: Grant): void {
   if (grant.kind === 'share') requireShared(request);
   if (grant.isReadOnly && !isRead(request)) {
@@ -160,29 +153,24 @@ function requireRight(request: FastifyRequest, grant: Grant): void {
   }
 }
 
-/**
- * Rejects what a share does not show: other routes, and earlier revisions, whose files may have been deleted because others must
- * not see them.
- *
- * @throws ServiceError `not_allowed`
- */
+/** Earlier revisions may have files that were deleted because others must not see them. @throws ServiceError `not_allowed` */
 function requireShared(request: FastifyRequest): void {
   const { revision, digest } = request.query as Record<string, unknown>;
   if (rowOf(request)?.access === 'share' && revision === undefined && digest === undefined) return;
   throw new ServiceError('not_allowed', 'A share link shows the current files of one dataset, and nothing else.');
 }
 
-/** What the answer to a request may say of datasets other than the one that it names. */
+/** What an answer may say of other datasets. */
 export function scopeOf({ grant }: Pick<FastifyRequest, 'grant'>): DatasetScope {
   return { boundIds: grant?.datasetIds ?? null, isShare: grant?.kind === 'share' };
 }
 
-/** The link in the query, if the route accepts one. */
+/** `undefined` unless the route accepts one. */
 function linkOf(request: FastifyRequest): ReadLinkParts | undefined {
   const given = request.query as Record<string, unknown>;
   const accepted = rowOf(request)?.link;
   if (accepted === undefined || given.signature === undefined) return undefined;
-  // A part that is missing or given twice becomes empty, and the signature does not match.
+  // A missing or repeated part becomes empty, so the signature does not match.
   const part = (name: string) => (typeof given[name] === 'string' ? given[name] : '');
   const { id } = request.params as { id: string };
   const link = { account: part('account'), id, expires: part('expires'), signature: part('signature') };

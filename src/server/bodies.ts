@@ -5,32 +5,30 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_DIRECT_BYTES } from '../api/limits.js';
 import { ServiceError } from '../dataset/errors.js';
 
-/** The largest body of a direct upload; 1 MiB is far more than multipart framing needs. */
+/** 1 MiB is far more than multipart framing needs. */
 export const MAX_DIRECT_BODY_BYTES = MAX_DIRECT_BYTES + 1024 * 1024;
 
-/** Far more parts than a client sends beside its file. Each part costs memory. */
+/** Far more than a client sends. Each part costs memory. */
 const MAX_PARTS = 16;
 
-/** The number of checks for new bytes within one idle timeout. */
+/** Within one idle timeout. */
 const IDLE_CHECKS = 8;
 
-/** How long an upload may take. */
 export interface UploadTimeouts {
-  /** From its start to the start of its response. */
+  /** Until the response starts. */
   readonly totalSeconds?: number;
   /** Without a new byte. */
   readonly idleSeconds?: number;
 }
 
-/** The error of a request whose connection closed before its end. */
 export function connectionClosed(): ServiceError {
   return new ServiceError('upload_cut_short', 'The connection closed before the request was answered. Send it again.');
 }
 
-/** What is called when a response closes, in order. */
+/** By response, what to call in order when it closes. */
 const worksOf = new WeakMap<ServerResponse, (() => void)[]>();
 
-/** Calls `work` when the response closes; at once if it has closed already, as while its request waited for its turn. */
+/** Calls `work` at once if the response has closed, as while its request waited. */
 export function onceClosed(response: ServerResponse, work: () => void): void {
   if (response.destroyed) {
     work();
@@ -41,7 +39,7 @@ export function onceClosed(response: ServerResponse, work: () => void): void {
     works.push(work);
     return;
   }
-  // One listener for all of them: Node warns of more than ten, and some are its own and Fastify's.
+  // One listener for all: Node warns of more than ten, and some are its own and Fastify's.
   const all = [work];
   worksOf.set(response, all);
   response.once('close', () => {
@@ -49,13 +47,10 @@ export function onceClosed(response: ServerResponse, work: () => void): void {
   });
 }
 
-/**
- * Pipes the body of a request into a stream that can be destroyed without closing the connection. Destroying Node's own
- * stream would close it, and the error response could not be sent.
- */
+/** The stream can be destroyed without closing the connection, over which the error response has to be sent. */
 export function bodyOf(raw: IncomingMessage): Readable {
   const body = new PassThrough({ highWaterMark: 256 * 1024 });
-  // A rejected request's body may fail while it has no reader; an unhandled error event would end the process.
+  // Without a reader, an unhandled error event would end the process.
   body.on('error', () => {});
   raw.once('close', () => {
     if (!raw.complete) body.destroy(connectionClosed());
@@ -64,11 +59,9 @@ export function bodyOf(raw: IncomingMessage): Readable {
 }
 
 /**
- * Returns the one file of a `multipart/form-data` body. Its stream fails if the closing boundary is missing or a second file
- * follows.
+ * Returns the only file of a `multipart/form-data` body. The stream fails without a closing boundary, or at a second file.
  *
- * @param limit of the whole body, including everything around the file
- * @throws ServiceError `unsupported_body`, `malformed_body`, `too_large` with the limit's message; the signal's reason
+ * @throws ServiceError `unsupported_body`, `malformed_body`, `too_large`; the signal's reason
  */
 export async function filePartOf(
   raw: IncomingMessage,
@@ -95,7 +88,7 @@ export async function filePartOf(
   });
   const first = new Promise<{ filename: string; part: Readable } | undefined>((resolve, reject) => {
     parser.on('file', (field: string, part: Readable, filename: string | undefined) => {
-      // The part may fail while it has no reader; an unhandled error event would end the process.
+      // Without a reader, an unhandled error event would end the process.
       part.on('error', () => {});
       body.on('error', (error) => part.destroy(error));
       if (field !== 'file' || ++parts > 1) part.resume();
@@ -129,10 +122,7 @@ export async function filePartOf(
 
 const ESCAPED: Readonly<Record<string, string>> = { '%22': '"', '%0D': '\r', '%0A': '\n' };
 
-/**
- * Browsers and curl escape three characters of a filename, and no percent sign
- * (https://html.spec.whatwg.org/#multipart-form-data).
- */
+/** Three characters are escaped, and no percent sign (https://html.spec.whatwg.org/#multipart-form-data). */
 function decodedFilename(sent: string): string {
   return sent.replaceAll(/%(?:22|0D|0A)/g, (escaped) => ESCAPED[escaped] ?? escaped);
 }
@@ -163,10 +153,7 @@ function malformed(error: unknown): ServiceError {
   return new ServiceError('malformed_body', `The multipart body can't be read: ${reason}`, { cause: error });
 }
 
-/**
- * Makes a signal that aborts an upload when the client disconnects, when no byte arrives for the idle timeout, or when a
- * direct upload takes too long. Its reason is the error to answer with.
- */
+/** Aborts when the client disconnects, is idle or takes too long. The reason is the error to answer with. */
 export function uploadSignal(
   { raw }: FastifyRequest,
   reply: FastifyReply,
@@ -195,12 +182,12 @@ export function uploadSignal(
   return abort.signal;
 }
 
-/** Whether the server waits for the client's next byte. If not, the body is complete, or the store takes no more for now. */
+/** If not, the body is complete, or the store takes no more for now. */
 function isWaitedFor(raw: IncomingMessage): boolean {
   return !raw.complete && raw.readableFlowing !== false;
 }
 
-/** Says what took long: the connection, or the server's store or check. */
+/** The connection, or the server's store or check, took too long. */
 function directTimeout(raw: IncomingMessage, seconds: number): ServiceError {
   if (isWaitedFor(raw)) {
     const message = `The upload took more than ${seconds} s to arrive. Use get-upload-endpoint for large files or slow connections.`;
@@ -213,12 +200,11 @@ function directTimeout(raw: IncomingMessage, seconds: number): ServiceError {
   return new ServiceError('check_too_slow', `${what}: a direct upload is answered within ${seconds} s. ${advice}`);
 }
 
-/** The size of the body; `undefined` if the client did not announce it. */
+/** `undefined` if it was not announced. */
 export function contentLengthOf({ headers }: FastifyRequest): number | undefined {
   return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
 }
 
-/** Whether a part of the body has not been read yet. */
 export function hasUnreadBody({ raw }: FastifyRequest): boolean {
   return !raw.complete && (raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0);
 }

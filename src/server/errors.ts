@@ -9,13 +9,13 @@ import { BlobChanged } from '../storage/blobs/blobs.js';
 import { databaseError } from '../storage/database/database.js';
 import { currentToWire, etagOf } from './write-headers.js';
 
-/** A header of every response: browsers must not guess another content type. */
+/** Browsers must not guess another content type. */
 export const NOSNIFF = { 'x-content-type-options': 'nosniff' } as const;
 
-/** Names, ids and paths in a message are the client's, and can have any length. */
+/** Parts of messages are the client's, and can have any length. */
 const MAX_MESSAGE_LENGTH = 600;
 
-/** Clients print messages: these characters control a terminal or the direction of text, and half of a surrogate pair has no UTF-8. */
+/** Would control a terminal or the direction of text; half of a surrogate pair has no UTF-8. */
 const NOT_PRINTED = /[\p{Cc}\p{Surrogate}\p{Bidi_Control}\u2028\u2029]/gu;
 
 export interface ErrorResponse {
@@ -47,14 +47,14 @@ function shownProblem({ path, message }: FieldProblem): FieldProblem {
 }
 
 function shown(message: string): string {
-  // Cut afterwards too: each of these characters becomes six.
+  // Each of these characters becomes six.
   const text = message.slice(0, MAX_MESSAGE_LENGTH + 1).replace(NOT_PRINTED, escapeOf);
   return text.length <= MAX_MESSAGE_LENGTH
     ? text
     : `${text.slice(0, MAX_MESSAGE_LENGTH).replace(/\p{Surrogate}$/u, '')}…`;
 }
 
-/** The response for any error thrown while a request was served; unexpected errors become `internal`. */
+/** Unexpected errors become `internal`. */
 export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorResponse {
   if (error instanceof PreconditionFailed) return conflictResponse(error);
   if (error instanceof ServiceError) {
@@ -62,7 +62,7 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
     if (error.retryAfterSeconds !== undefined) response.headers['retry-after'] = String(error.retryAfterSeconds);
     return response;
   }
-  // The stream of a file has failed before its first byte.
+  // A file's stream failed before its first byte.
   if (error instanceof BlobChanged) {
     const message = 'The bytes of the file in the store were changed after they were checked. Upload the file again.';
     return errorResponse('bytes_replaced', message);
@@ -78,14 +78,14 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
   return errorResponse('internal', `The server failed. Its log has the cause under request ${request.id}.`);
 }
 
-/** With the file that the write would have replaced, so that the client can decide without another request. */
+/** Has the current file, so that the client can decide without another request. */
 function conflictResponse({ code, message, detail, current }: PreconditionFailed): ErrorResponse {
   const { body, ...response } = errorResponse(code, message, detail);
   const headers = current === undefined ? response.headers : { ...response.headers, etag: etagOf(current) };
   return { ...response, headers, body: { ...body, current: currentToWire(current) } };
 }
 
-/** What a failed call to the file system says about the server; `undefined` for other errors. */
+/** `undefined` for errors that are not the file system's. */
 function diskFailureOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('syscall' in error) || !('path' in error || 'errno' in error)) return undefined;
   if (hasErrno(error, 'EROFS')) return "can't store anything: its disk is read-only";

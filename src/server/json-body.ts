@@ -5,24 +5,22 @@ import type { Quota } from '../service/limits/quota.js';
 import { connectionClosed, contentLengthOf } from './bodies.js';
 import { rowOf } from './register-routes.js';
 
-/** How long the headers of a request may take to arrive, and a body, which gets more for its size. */
+/** For the headers of a request, and for a body, which gets more for its size. */
 export const REQUEST_SECONDS = 30;
 
-/** The lowest rate at which a body must arrive, after `REQUEST_SECONDS`. */
+/** For a body, after `REQUEST_SECONDS`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
 
-/** Releases the memory of larger bodies, by their request. */
 const releases = new WeakMap<FastifyRequest, (() => void)[]>();
 
-/** Releases the memory of a request's body. */
 export function releaseBody(request: FastifyRequest): void {
   for (const release of releases.get(request) ?? []) release();
   releases.delete(request);
 }
 
-/** Limits that are checked before parsing: a byte of a body can become a hundred bytes of memory. */
+/** Checked before parsing: a byte of a body can become a hundred bytes of memory. */
 const MAX_DEPTH = 32;
-/** Far more than a thousand captions or names have; a route whose batches are larger says so. */
+/** Far more than a thousand captions or names have. */
 const MAX_VALUES = 20_000;
 
 const QUOTE = 0x22;
@@ -34,10 +32,9 @@ const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
 /**
- * Reads a body into memory. `releaseBody` must be called when the request is answered.
+ * Call `releaseBody` when the request is answered.
  *
- * @throws ServiceError `too_large`, `request_too_slow`, `upload_cut_short`, or an error of `memory` if too many large bodies
- * arrive at once
+ * @throws ServiceError `too_large`, `request_too_slow`, `upload_cut_short`, or the error of `memory`
  */
 export function readBody(
   request: FastifyRequest,
@@ -45,7 +42,7 @@ export function readBody(
 ): Promise<Buffer> {
   const { raw } = request;
   const tooLarge = `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`;
-  // Chunks are copied: a client can send chunks of one byte, and each of them as an object takes a hundred.
+  // Copied, since a chunk of one byte takes a hundred as an object.
   let body = Buffer.alloc(0);
   let bytes = 0;
   let stopReading = () => {};
@@ -100,11 +97,7 @@ export function readBody(
     .finally(() => stopReading());
 }
 
-/**
- * Parses a JSON body; an empty body is `undefined`. A request without a content type is taken as JSON.
- *
- * @throws ServiceError `unsupported_body`, `malformed_body`
- */
+/** `undefined` for an empty body. No content type counts as JSON. @throws ServiceError `unsupported_body`, `malformed_body` */
 export function parseJsonBody(request: FastifyRequest, body: Buffer): unknown {
   const contentType = request.headers['content-type'];
   if (body.length === 0) return undefined;
@@ -120,7 +113,7 @@ export function parseJsonBody(request: FastifyRequest, body: Buffer): unknown {
   }
 }
 
-/** Checks the depth and the number of values, outside of strings. @throws ServiceError `malformed_body` */
+/** @throws ServiceError `malformed_body` */
 function checkStructure(body: Buffer, maxValues: number): void {
   let depth = 0;
   let values = 1;

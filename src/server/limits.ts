@@ -11,31 +11,30 @@ import { onceClosed } from './bodies.js';
 /** Fewer if the system allows fewer open files (`ulimit -n`). */
 const MAX_CONNECTIONS = 10_000;
 
-/** Connections beyond the limit whose requests are answered with 503. Node closes further ones at once. */
+/** Their requests are answered with 503. Node closes further ones at once. */
 const MAX_REJECTED = 100;
 
-/** Open files that are not connections: the 256 folders of the store, the catalog, pipes to inspection processes. */
+/** For the 256 folders of the store, the catalog, and pipes to inspection processes. */
 const OTHER_FILES = 320;
 
-/** Asked by load balancers and monitoring, which must not take a busy server for a dead one. */
+/** Monitoring must not take a busy server for a dead one. */
 const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** Counts what of an answer its client has not read yet, instead of what was counted before, until the response is closed. */
+/** Replaces what was counted of the response's unread bytes. */
 export type HoldUnsent = (response: ServerResponse, unsent: { accountId: string; bytes: number }) => void;
 
-/** Counts the files of an archive or a batch, until the response closes, or the returned function is called. */
+/** Until the response closes, or the returned function is called. */
 export interface FilesInFlight {
   admit(accountId: string, files: number, response: ServerResponse): void;
   hold(accountId: string, files: number): () => void;
 }
 
 export interface Connections {
-  /** The limit. */
   readonly max: number;
   readonly open: () => number;
 }
 
-/** Limits the connections of a server that does not listen yet. A request on a further connection is answered with 503. */
+/** For a server that does not listen yet. */
 export function limitConnections(app: FastifyInstance): Connections {
   const max = Math.min(MAX_CONNECTIONS, Math.max(1, openFileLimit() - OTHER_FILES));
   const rejected = new WeakSet<Socket>();
@@ -57,16 +56,15 @@ export function limitConnections(app: FastifyInstance): Connections {
   return { max, open: () => open };
 }
 
-/** An account may save up the requests of this many seconds, since clients send many at once and then none. */
+/** Clients send many requests at once and then none. */
 const BURST_SECONDS = 10;
 
-/** The longest time that a poll waits for its turn. */
 const MAX_POLL_DELAY_MS = 5000;
 
-/** A client polls once a second or less; an account has many of them. */
+/** An account has many clients, which poll once a second or less. */
 const MIN_POLLS_PER_SECOND = 50;
 
-/** Limits the requests of each account. Polls of a status have a rate of their own, and are delayed instead of rejected. */
+/** Polls of a status have their own rate, and are delayed instead of rejected. */
 export class RequestRate {
   readonly #perSecond: number;
   readonly #requests: RateLimiter;
@@ -94,25 +92,20 @@ export class RequestRate {
   }
 }
 
-/** Requests with wrong tokens, or codes, from one address that are answered without a delay. */
+/** For wrong tokens and codes from one address, without a delay. */
 const FAILURE_RATE = { perSecond: 10, burst: 50 };
 const MAX_DELAY_MS = 2000;
 
-/** Requests that wait for their answer; each holds a connection. */
+/** Each holds a connection. */
 const MAX_DELAYED = 200;
 
-/**
- * Slows down the answers to wrong tokens, and limits codes that sign in, by address.
- *
- * A valid token is never slowed down, since all clients behind a proxy that is not trusted share one address. Codes are counted
- * before they are looked up.
- */
+/** Limits wrong tokens and all codes by address. Valid tokens are never slowed, since clients behind a proxy share an address. */
 export class FailedLogins {
   readonly #failures = new RateLimiter(FAILURE_RATE);
   readonly #codes = new RateLimiter(FAILURE_RATE);
   #delayed = 0;
 
-  /** Counts a code that is to be looked up. @throws ServiceError `too_many_requests` */
+  /** @throws ServiceError `too_many_requests` */
   admitCode(address: string): void {
     const delayMs = this.#codes.take(networkOf(address));
     if (delayMs === 0) return;
@@ -120,7 +113,7 @@ export class FailedLogins {
     throw new ServiceError('too_many_requests', message, { retryAfterSeconds: Math.ceil(delayMs / 1000) });
   }
 
-  /** Resolves when a request with a wrong token may be answered. @throws ServiceError `too_many_requests` */
+  /** Waits before a wrong token is answered. @throws ServiceError `too_many_requests` */
   async delay(address: string): Promise<void> {
     const delayMs = this.#failures.queue(networkOf(address), MAX_DELAY_MS);
     if (delayMs === 0) return;
@@ -133,7 +126,7 @@ export class FailedLogins {
   }
 }
 
-/** The first 64 bits of an IPv6 address: one host usually has all the addresses that begin with them. */
+/** One host usually has all IPv6 addresses with the same first 64 bits. */
 function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
   const [head = '', tail] = address.split('::');
@@ -143,19 +136,14 @@ function networkOf(address: string): string {
   return [...groups, ...zeros, ...tailGroups].slice(0, 4).join(':');
 }
 
-/** Smaller answers don't count: the kernel takes them. */
+/** The kernel takes smaller answers. */
 const LARGE_BYTES = 64 * 1024;
 
-/** The limits for one account and for all. An answer about ten thousand files has some megabytes. */
+/** An answer about ten thousand files has some megabytes. */
 const MAX_BYTES_OF_ACCOUNT = 128 * 1024 * 1024;
 const MAX_BYTES = 256 * 1024 * 1024;
 
-/**
- * Limits the memory of answers that wait for their clients to read them: of those that are made as a whole, and of the pages of those
- * that are made page by page.
- *
- * @returns `hold` throws as a Quota does
- */
+/** Limits the memory of answers that wait for their clients. `hold` throws as a Quota does. */
 export function limitUnsentAnswers(app: FastifyInstance): { quota: Quota; hold: HoldUnsent } {
   const quota = new Quota({
     ofAccount: MAX_BYTES_OF_ACCOUNT,
@@ -175,7 +163,7 @@ export function limitUnsentAnswers(app: FastifyInstance): { quota: Quota; hold: 
     const bytes = Buffer.byteLength(payload);
     if (bytes < LARGE_BYTES) return payload;
     hold(raw, { accountId, bytes });
-    // Node would keep a text and its bytes until the client has read them.
+    // Node would keep both a text and its bytes.
     return typeof payload === 'string' ? Buffer.from(payload) : payload;
   });
   return { quota, hold };

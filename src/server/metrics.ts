@@ -3,10 +3,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Limits } from '../service/limits/limits.js';
 import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
-/** The metrics wait this long for the counts of jobs, which need the catalog. */
+/** The counts of jobs need the catalog. */
 const MAX_JOBS_MS = 1000;
 
-/** The metrics for Prometheus. Labels are routes and outcomes, never names or ids. */
+/** For Prometheus. Labels are routes and outcomes, never names or ids. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = new Histogram({
@@ -51,7 +51,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry });
   }
 
-  /** Adds a value that is read whenever the metrics are. */
+  /** The value is read whenever the metrics are. */
   gauge(name: string, help: string, read: () => number): void {
     new Gauge({
       name,
@@ -63,11 +63,7 @@ export class Metrics {
     });
   }
 
-  /**
-   * Adds the jobs of each kind, which are read whenever the metrics are. They are missing while the catalog does not answer.
-   *
-   * @param now in microseconds
-   */
+  /** Missing while the catalog does not answer. @param now in microseconds */
   jobs(read: () => Promise<JobCounts[]>, now: () => number): void {
     const readSoon = () => Promise.race([read(), wait(MAX_JOBS_MS, undefined, { ref: false })]).catch(() => undefined);
     let counts: ReturnType<typeof readSoon> | undefined;
@@ -78,7 +74,7 @@ export class Metrics {
       labelNames: ['kind', 'state'],
       registers,
       async collect() {
-        // The other gauge, which is collected next, has the same answer.
+        // The other gauge, which is collected next, shares it.
         counts = readSoon();
         const found = await counts;
         this.reset();
@@ -104,13 +100,12 @@ export class Metrics {
     });
   }
 
-  /** Shows limits by name. */
   limits({ account, ...process }: Limits): void {
     this.limit('accountBytes', account.bytes);
     for (const [name, limit] of Object.entries(process)) this.limit(name, limit);
   }
 
-  /** @param name in the case of the configuration: `maxFileBytes` */
+  /** @param name as in the configuration: `maxFileBytes` */
   limit(name: string, limit: number): void {
     this.#limits.set({ setting: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) }, limit);
   }
@@ -140,7 +135,6 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** The text of all metrics. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }

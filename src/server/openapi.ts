@@ -12,7 +12,7 @@ Every client of the hosted Trainer dataset API works here with a different base 
 The guides are in the folder of the program: docs/start.md, docs/datasets.md for what READY means, docs/page.md, docs/cli.md,
 docs/mounting.md, docs/history.md, and docs/api.md for a walk with curl.`;
 
-/** The headings of the document, by the first word in the name of a route. */
+/** By the first word in the name of a route. */
 const TAGS: Readonly<Record<string, string>> = {
   dataset: 'datasets',
   links: 'pairs',
@@ -41,16 +41,15 @@ const SECURITY_SCHEMES = {
 
 type Schemas = Readonly<Record<string, unknown>>;
 
-/** Converts schemas to JSON Schema, together: those that have an id become components of the document. */
+/** Converts schemas together, so that those with an id become components. */
 class Components {
   readonly #schemas: z.ZodType[] = [];
 
-  /** Returns a placeholder for the JSON Schema, which `fill` replaces. */
+  /** `fill` replaces the placeholder. */
   add(schema: z.ZodType): { placeholder: number } {
     return { placeholder: this.#schemas.push(schema) - 1 };
   }
 
-  /** Replaces the placeholders in a document, and adds the components. */
   fill(document: object): object {
     const all = z.object(Object.fromEntries(this.#schemas.map((schema, i) => [i, schema])));
     const jsonOf = (io: 'input' | 'output') => {
@@ -75,7 +74,7 @@ class Components {
   }
 }
 
-/** The OpenAPI document of the contract. @param publicUrl the URL of the service for clients */
+/** @param publicUrl for clients */
 export function openApiOf({ version, publicUrl }: { version: string; publicUrl: string | undefined }): object {
   const components = new Components();
   const paths: Record<string, Record<string, object>> = {};
@@ -148,7 +147,7 @@ function answerOf(answer: z.ZodType | BytesAnswer, components: Components): obje
   };
 }
 
-/** A GET, too, can have a body, which is read within limits and ignored. */
+/** Also a GET can have a body, which is read within limits and ignored. */
 const ERRORS_OF_ANY_REQUEST: readonly WireErrorCode[] = [
   'overloaded',
   'bad_request',
@@ -161,7 +160,7 @@ const ERRORS_OF_ANY_REQUEST: readonly WireErrorCode[] = [
   'unavailable',
 ];
 
-/** The error if a parameter of a path names nothing. */
+/** By the parameter of a path that names nothing. */
 const NOT_FOUND: Readonly<Record<string, WireErrorCode>> = {
   id: 'dataset_not_found',
   filename: 'file_not_found',
@@ -172,26 +171,24 @@ const NOT_FOUND: Readonly<Record<string, WireErrorCode>> = {
   delivery_id: 'delivery_not_found',
 };
 
-/** Every error that the route can answer with. */
 function errorsOf(row: Route): Set<WireErrorCode> {
   const { at, link, query, body, bodyType, errors = [] } = row;
   const isGet = at.startsWith('GET ');
   const codes: WireErrorCode[] = [...ERRORS_OF_ANY_REQUEST, ...errors];
   if (hasBasePath(row)) {
-    // A share may call few routes, and none about an earlier revision.
+    // A share may call few routes.
     codes.push('unauthorized', 'too_many_requests', 'not_allowed');
     if (link !== undefined) codes.push('link_invalid', 'link_expired', 'link_withdrawn');
     for (const [, parameter = ''] of at.matchAll(/:(\w+)/g)) codes.push(NOT_FOUND[parameter]!);
   }
   if (!isGet) codes.push('no_space');
-  // JSON is parsed also where no schema describes it.
+  // JSON is parsed also without a schema.
   const takesJson = !isGet && bodyType === undefined;
   if (takesJson) codes.push('unsupported_body', 'malformed_body');
   if (query !== undefined || at.includes(':number') || (takesJson && body !== undefined)) codes.push('invalid_field');
   return new Set(codes);
 }
 
-/** One answer for each status. */
 function errorAnswers(codes: ReadonlySet<WireErrorCode>, components: Components): Record<number, object> {
   const byStatus = new Map<number, WireErrorCode[]>();
   for (const code of codes) {

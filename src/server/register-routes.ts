@@ -16,43 +16,39 @@ import type { DatasetKey } from '../service/datasets.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The row of the contract; absent for the page, its files and the OpenAPI document. */
+    /** Absent for the page, its files and the OpenAPI document. */
     route?: RouteName;
   }
 }
 
-/** A request whose parts fit its row of the contract. */
 export interface RouteInput<N extends RouteName> {
   readonly params: ParamsOf<N>;
   readonly query: QueryOf<N>;
   readonly body: BodyOf<N>;
-  /** The dataset that the path names. */
   readonly key: ParamsOf<N> extends { id: string } ? DatasetKey : undefined;
   readonly accountId: string;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }
 
-/** Answers the requests of routes, each with the JSON of its row or by the reply. */
 export type Handlers<N extends RouteName = RouteName> = {
   readonly [K in N]: (input: RouteInput<K>) => Promise<AnswerOf<K> | FastifyReply | undefined>;
 };
 
-/** Errors in `detail`; a request can have one for each of its fields. */
+/** A request can have an error for each field. */
 const MAX_REPORTED_FAULTS = 100;
 
-/** The row of the contract of a request; `undefined` for the page, its files and the OpenAPI document. */
+/** `undefined` for the page, its files and the OpenAPI document. */
 export function rowOf({ routeOptions }: Pick<FastifyRequest, 'routeOptions'>): Route | undefined {
   const { route } = routeOptions.config;
   return route && ROUTES[route];
 }
 
-/** Whether a request changes nothing, so that a token that only reads may send it. */
+/** A token that only reads may send it. */
 export function isRead({ method, routeOptions }: Pick<FastifyRequest, 'method' | 'routeOptions'>): boolean {
   return method === 'GET' || method === 'HEAD' || rowOf({ routeOptions })?.access !== undefined;
 }
 
-/** Registers those routes of the contract that `isIn` selects. */
 export function registerRoutes(scope: FastifyInstance, handlers: Handlers, isIn: (row: Route) => boolean): void {
   for (const [name, row] of Object.entries(ROUTES) as [RouteName, Route][]) {
     if (!isIn(row)) continue;
@@ -77,7 +73,6 @@ export function registerRoutes(scope: FastifyInstance, handlers: Handlers, isIn:
   }
 }
 
-/** The schema of the parameters in a path: the number of a revision, ids and filenames. */
 export function paramsSchemaOf(path: string): z.ZodObject {
   const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name);
   return z.object(Object.fromEntries(names.map((name) => [name, name === 'number' ? revisionNumber : rawName])));

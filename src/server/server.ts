@@ -28,7 +28,6 @@ import { registerWeb } from './web.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The error that the request was answered with. */
     failure: WireErrorCode | undefined;
   }
 }
@@ -36,19 +35,17 @@ declare module 'fastify' {
 /** Routes that take many names allow more. */
 const MAX_JSON_BYTES = 1024 * 1024;
 
-/** A filename has up to 255 bytes, each of which takes up to three characters in a URL. */
+/** Of 255 bytes in a filename, each takes up to three characters. */
 const MAX_PARAM_LENGTH = 1024;
 
-/**
- * The limits for one account and for all. A file of an archive or a batch takes some hundred bytes until the answer is sent.
- */
+/** A file of an archive or batch takes some hundred bytes until the answer is sent. */
 const MAX_FILES_OF_ACCOUNT = 200_000;
 const MAX_FILES = 400_000;
 
-/** JSON bodies of one account that are held in memory at once; all accounts have twice as much. */
+/** In memory at once; all accounts have twice as much. */
 const BODY_BYTES_OF_ACCOUNT = 32 * 1024 * 1024;
 
-/** In place of Fastify's own compilers, which take a tenth of the time of a start to load. The routes check their requests. */
+/** Fastify's own compilers take a tenth of the start to load; routes check their requests themselves. */
 const NO_COMPILERS = {
   buildValidator: () => () => true,
   buildSerializer: () => () => (body: unknown) => JSON.stringify(body),
@@ -57,27 +54,26 @@ const NO_COMPILERS = {
 export interface ServerOptions {
   readonly logger: FastifyBaseLogger;
   readonly metrics: Metrics;
-  /** Addresses or networks (CIDR) whose X-Forwarded-* headers are trusted. */
+  /** Addresses or networks (CIDR). */
   readonly trustedProxies: readonly string[];
-  /** The longest time without a byte of a response that the client takes. */
+  /** Without a byte of a response that the client takes. */
   readonly idleSeconds: number;
   readonly limits: Limits;
   readonly version: string;
 }
 
-/** What the routes need. */
 export interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins' | 'requestsPerSecond'> {
   readonly handlers: Handlers;
   readonly auditLog: AuditLog | undefined;
-  /** The service's URL for clients, without a trailing slash; `undefined` for the host that each client used. */
+  /** Without a trailing slash; `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
-  /** The origin of presigned links, `https://s3.example`; `undefined` if links lead to the service itself. */
+  /** Such as `https://s3.example`; `undefined` if links lead to the service itself. */
   readonly uploadOrigin: string | undefined;
 }
 
 export type HttpServer = ReturnType<typeof createServer>;
 
-/** Makes the HTTP server, which has no routes and does not listen yet. Call `drain` before closing it. */
+/** Has no routes and does not listen yet. Call `drain` before closing it. */
 export function createServer(options: ServerOptions) {
   const { limits, metrics, version } = options;
   const app = makeApp(options);
@@ -88,7 +84,7 @@ export function createServer(options: ServerOptions) {
   handleSequentially(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...NOSNIFF, 'trainyard-version': version });
-    // A body for a route that does not exist is neither read nor checked.
+    // Bodies for missing routes are neither read nor checked.
     const rejection = malformedRequestOf(request.raw) ?? (request.is404 ? routeNotFound(request) : undefined);
     if (rejection === undefined) return undefined;
     sendError(request, reply, rejection);
@@ -122,7 +118,6 @@ export function createServer(options: ServerOptions) {
   metrics.limit('maxConnections', connections.max);
   countRequests(app, metrics);
 
-  /** Adds the routes of the contract, the page and the OpenAPI document. */
   const addRoutes = async (served: ServedRoutes): Promise<void> => {
     const { handlers, auditLog, publicUrl, uploadOrigin, now } = served;
     addOpenApi(app, { version, publicUrl });
@@ -154,7 +149,7 @@ function makeApp({ logger, trustedProxies, idleSeconds }: ServerOptions): Fastif
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // Node's own answer has no body; `malformedRequestOf` rejects a request without a Host header.
+    // Node's own answer has no body.
     http: {
       requireHostHeader: false,
       headersTimeout: REQUEST_SECONDS * 1000,
@@ -168,7 +163,7 @@ function makeApp({ logger, trustedProxies, idleSeconds }: ServerOptions): Fastif
   });
 }
 
-/** Reads JSON bodies within limits; routes with other bodies read them themselves. @returns the memory that bodies take */
+/** Routes with other bodies read them themselves. @returns the memory that bodies take */
 function readBodies(app: FastifyInstance): Quota {
   const memory = new Quota({
     ofAccount: BODY_BYTES_OF_ACCOUNT,
@@ -180,11 +175,11 @@ function readBodies(app: FastifyInstance): Quota {
     rowOf(request)?.bodyType === undefined ? parseJsonBody(request, await readBody(request, { memory })) : undefined,
   );
   app.addHook('onRequest', async (request) => {
-    // The content type is ignored; a malformed one must not reject the upload.
+    // It is ignored, so a malformed one must not reject the upload.
     if (rowOf(request)?.bodyType === 'application/octet-stream') delete request.headers['content-type'];
   });
   app.addHook('preParsing', async (request) => {
-    // The body of a GET has no meaning, but it has limits.
+    // A GET's body has no meaning, but it has limits.
     if (!['GET', 'HEAD'].includes(request.method) || !hasUnreadBody(request)) return;
     await readBody(request, { memory, bodyLimit: SMALL_BODY_BYTES });
   });
@@ -203,7 +198,7 @@ function countRequests(app: FastifyInstance, metrics: Metrics): void {
   });
 }
 
-/** Serves `/openapi.json`, which is made when it is first requested. The page at `/docs` shows it. */
+/** Made when it is first requested, as by the page at `/docs`. */
 function addOpenApi(app: FastifyInstance, options: { version: string; publicUrl: string | undefined }): void {
   let text: Promise<Buffer> | undefined;
   const makeText = async () => {
@@ -216,10 +211,10 @@ function addOpenApi(app: FastifyInstance, options: { version: string; publicUrl:
   });
 }
 
-/** Logs why an answer broke off after its first bytes: its client sees only that the connection closes. */
+/** The client sees only that the connection closes. */
 class BrokenAnswerLog extends LogController {
   override streamError(error: Error, request: FastifyRequest): void {
-    // The client has gone, which ends the stream too.
+    // A client that has gone ends the stream too.
     if (request.socket.destroyed) return;
     request.failure = errorCodeOf(errorResponseOf(error, request).body.error_code);
     const facts = { method: request.method, path: pathOf(request), error: request.failure };
@@ -244,15 +239,15 @@ function handleError(error: unknown, request: FastifyRequest, reply: FastifyRepl
 
 function sendError(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
   if (reply.raw.headersSent) {
-    // The response has begun, so only closing the connection tells the client that it failed.
+    // Only closing the connection tells the client that a begun response failed.
     reply.raw.destroy();
   } else if (hasUnreadBody(request) && !reply.raw.destroyed) {
     rejectEarly(request, reply, response);
   } else {
-    // Headers of the intended response, such as cache-control, don't apply to the error.
+    // They belong to the intended response, such as cache-control.
     for (const name of Object.keys(reply.getHeaders())) {
       reply.removeHeader(name);
-      // A stream that failed before its first byte has already copied them to the raw response.
+      // A failed stream has already copied them to the raw response.
       reply.raw.removeHeader(name);
     }
     reply
@@ -263,7 +258,7 @@ function sendError(request: FastifyRequest, reply: FastifyReply, response: Error
   }
 }
 
-/** The path without the query, which may hold a signature. */
+/** The query may hold a signature. */
 function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? '';
 }

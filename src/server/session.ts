@@ -4,10 +4,7 @@ import { PAGE_HEADER } from '../api/base-path.js';
 import { ServiceError } from '../dataset/errors.js';
 import type { Grant } from '../storage/catalog/accounts/grant.js';
 
-/**
- * The name of the cookie with the session. A browser sends a cookie to all ports of a host
- * (https://www.rfc-editor.org/rfc/rfc6265#section-8.5), so each installation has a name of its own.
- */
+/** Browsers send cookies to all ports of a host (https://www.rfc-editor.org/rfc/rfc6265#section-8.5), so installations differ in it. */
 export function sessionCookieName(linkKey: Buffer): string {
   return `trainyard_${createHmac('sha256', linkKey).update('session cookie').digest('hex').slice(0, 8)}`;
 }
@@ -20,40 +17,32 @@ export function cookieOf({ headers }: FastifyRequest, name: string): string | un
   return undefined;
 }
 
-/** Sets the cookie of a page: scripts can't read it, and the pages of other sites don't send it. @param seconds 0 deletes it */
+/** Hidden from scripts and other sites' pages. @param seconds 0 deletes it */
 export function setSessionCookie(
   reply: FastifyReply,
   { name, value, seconds }: { name: string; value: string; seconds: number },
 ): void {
   const { protocol, headers } = reply.request;
-  // A page names its own scheme with each POST, also behind a proxy that is not trusted.
+  // Pages name their scheme with each POST, also behind a proxy that is not trusted.
   const isSecure = protocol === 'https' || headers.origin?.startsWith('https:') === true;
   const attributes = ['Path=/', 'HttpOnly', 'SameSite=Strict', `Max-Age=${seconds}`, ...(isSecure ? ['Secure'] : [])];
   reply.header('set-cookie', [`${name}=${value}`, ...attributes].join('; ')).header('cache-control', 'no-store');
 }
 
-/**
- * Whether a script of the service's own page has sent the request. Forms, images and other origins can't send the header
- * (CORS). Where browsers name the origin of a request, over https and on this machine, it must agree.
- */
+/** Only the service's own scripts can send the header (CORS); where browsers name the origin, it must agree. */
 export function isFromPage({ headers }: FastifyRequest): boolean {
   const site = headers['sec-fetch-site'];
   return headers[PAGE_HEADER] !== undefined && (site === undefined || site === 'same-origin');
 }
 
-/**
- * Rejects the request of a tab that belongs to another session: the browser has signed in again since, in another tab, maybe
- * to another account, and both tabs have the new cookie.
- *
- * @throws ServiceError `unauthorized`
- */
+/** A sign-in in another tab changes the cookie of both, maybe to another account. @throws ServiceError `unauthorized` */
 export function requireSameSession({ headers }: FastifyRequest, { sessionId }: Grant): void {
   const expected = headers[PAGE_HEADER];
   if (expected === '1' || expected === sessionId) return;
   throw new ServiceError('unauthorized', 'This browser has signed in again in another tab. Load the page again.');
 }
 
-/** `Firefox on Linux`, for the list of sessions; null for an unknown client. */
+/** `Firefox on Linux`; null for an unknown client. */
 export function browserNameOf({ headers }: FastifyRequest): string | null {
   const agent = headers['user-agent'] ?? '';
   const nameIn = (names: Readonly<Record<string, RegExp>>) =>
@@ -64,6 +53,6 @@ export function browserNameOf({ headers }: FastifyRequest): string | null {
   return system === undefined ? browser : `${browser} on ${system}`;
 }
 
-/** Most browsers also have the names of those that follow here. */
+/** Most browsers also name those that follow here. */
 const BROWSERS = { Edge: /Edg\//, Opera: /OPR\//, Firefox: /Firefox\//, Chrome: /Chrome\//, Safari: /Safari\// };
 const SYSTEMS = { Android: /Android/, iOS: /iPhone|iPad/, Windows: /Windows/, macOS: /Mac OS X/, Linux: /Linux/ };

@@ -31,10 +31,10 @@ import { etagOf } from './write-headers.js';
 
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
 
-/** Caches the text of a minute: formatting a date is the slowest part of `fileToWire`, and most files share a minute. */
+/** Formatting a date is the slowest part of `fileToWire`, and most files share a minute. */
 let lastMinute = { minute: Number.NaN, text: '' };
 
-/** `2025-07-22T13:05:16.143086`: UTC, microseconds, no suffix. */
+/** `2025-07-22T13:05:16.143086` */
 export function timeOf(micros: Micros): string {
   const minute = Math.floor(micros / MICROS_PER_MINUTE);
   if (minute !== lastMinute.minute) {
@@ -48,7 +48,6 @@ export function timeOrNull(micros: Micros | null): string | null {
   return micros === null ? null : timeOf(micros);
 }
 
-/** A dataset without its files. */
 export function datasetToWire({ dataset, status }: DatasetSummary, errors: readonly ErrorProblem[] = []): WireDataset {
   const { counts } = dataset;
   const { images, videos, captions, uncaptioned, unpaired, pending, received, rejected } = counts;
@@ -67,7 +66,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
   };
 }
 
-/** A dataset after a change. `files` are the changed files that it has. */
+/** @param files the changed files that the dataset has */
 export function changeToWire(change: DatasetChange, files: readonly StoredFile[] | undefined): WireDatasetChange {
   const summary = datasetToWire(change);
   if (change.filenames === undefined || files === undefined) return summary;
@@ -75,7 +74,6 @@ export function changeToWire(change: DatasetChange, files: readonly StoredFile[]
   return { ...summary, files: files.map(fileToWire), absent: change.filenames.filter((name) => !present.has(name)) };
 }
 
-/** A dataset with its files and findings. */
 export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
     ...datasetToWire(view, view.findings.errors),
@@ -92,7 +90,6 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   };
 }
 
-/** The links of a dataset, by their slots. */
 export function linksToWire(links: readonly LinkView[]): WireLinks {
   return Object.fromEntries(links.map((link) => [link.slot, linkToWire(link)])) as WireLinks;
 }
@@ -125,7 +122,6 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
   };
 }
 
-/** The linked datasets at the moment of a manifest, by their slots. */
 function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
   const linkToManifest = ({ dataset, revision, digest }: ManifestLink) => ({
     ...{ dataset_id: dataset.id, name: dataset.name, revision },
@@ -139,13 +135,12 @@ export function fileToWire({ filename, upload }: StoredFile): WireFile {
   return upload.problem === undefined ? file : { ...file, problem: problemToWire(upload.problem) };
 }
 
-/** The answer to an upload. */
 export function uploadedToWire({ datasetId, filename, upload, recordedIn }: FinalizedFile): WireUploadedFile {
   if (upload.state === 'stored') {
     const file = bytesToWire(filename, upload, upload.finalizedAt);
     return { dataset_id: datasetId, ...file, revision: recordedIn };
   }
-  // The check that follows decides about this warning.
+  // The check decides about this warning.
   const warnings = upload.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
   const file = bytesToWire(filename, { ...upload, warnings }, upload.receivedAt);
   return { dataset_id: datasetId, ...file, checking: true };

@@ -5,13 +5,12 @@ import type { FastifyInstance } from 'fastify';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
 import { PACKAGE_FOLDER } from '../program-file.js';
 
-/** Output folders of `npm run build`. */
+/** Made by `npm run build`. */
 const FOLDER = join(PACKAGE_FOLDER, 'dist/web');
 const COMMAND_FOLDER = join(PACKAGE_FOLDER, 'dist/package');
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
-/** The document at each path. */
 const PAGES = {
   '/': 'index.html',
   '/account': 'index.html',
@@ -20,11 +19,7 @@ const PAGES = {
   '/docs': 'docs/index.html',
 } as const;
 
-/**
- * Serves the web UI, one document for all its paths, the documentation of the API, and the package of the command line.
- *
- * @param uploadOrigin the origin of presigned links, if it is not this server
- */
+/** One document serves all paths of the web UI. @param uploadOrigin the origin of presigned links, if it is another server */
 export async function registerWeb(
   app: FastifyInstance,
   { uploadOrigin }: { uploadOrigin: string | undefined },
@@ -32,10 +27,10 @@ export async function registerWeb(
   const policies = { 'index.html': policyOf(uploadOrigin), 'docs/index.html': DOCS_POLICY };
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);
-    // Only GET has ranges (RFC 9110, section 14.2), and the library answers HEAD with 206.
+    // Only GET has ranges (RFC 9110, section 14.2); the library answers HEAD with 206.
     if (request.method === 'HEAD') delete request.headers.range;
   });
-  // Without a build, only the API is served.
+  // Without a build, there is only the API.
   if (!existsSync(FOLDER)) return;
   await app.register(statics, {
     root: [FOLDER, COMMAND_FOLDER],
@@ -56,20 +51,20 @@ export async function registerWeb(
   }
 }
 
-/** The paths of all files below a folder, without those that are compressed beside another. */
+/** Leaves out files that are compressed beside another. */
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !/\.(br|gz)$/.test(entry.name))
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 
-/** Names under /assets contain a hash of the content, and all packages but one their version. Other files change with the next one. */
+/** Assets have a hash in their names, and packages but one their version. */
 function isImmutable(path: string): boolean {
   return path.includes('/assets/') || (path.startsWith(COMMAND_FOLDER) && !path.endsWith(CLI_PACKAGE_PATH));
 }
 
 const HEADERS = {
-  // For files opened by themselves; each document has its own policy.
+  // For files opened by themselves.
   'content-security-policy': policy({}),
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',

@@ -2,7 +2,7 @@ import { useMemo } from 'react';
 import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
 import type { WarningCode } from '../../src/dataset/problems.js';
-import { isPairProblem } from '../../src/dataset/pairs/pair-problems.js';
+import { isPairProblem } from '../../src/dataset/problems.js';
 import { useCanWrite } from '../session/account.js';
 import { TrainPanel } from '../train/train-panel.js';
 import { ClipPanel } from './clip-panel.js';

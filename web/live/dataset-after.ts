@@ -3,7 +3,7 @@ import type { DatasetChange, DatasetFile, DatasetWithFiles, Problem as WireProbl
 import { allFindings } from '../../src/dataset/findings.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import type { Problem } from '../../src/dataset/problems.js';
-import { isPairProblem } from '../../src/dataset/pairs/pair-problems.js';
+import { isPairProblem } from '../../src/dataset/problems.js';
 
 /**
  * The dataset after a change that an event reports, as its status would have it, but without the digest if files have

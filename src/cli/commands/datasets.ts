@@ -27,7 +27,6 @@ import { counted, formatBytes, minuteOf, printable, truncated } from '../termina
 /** Longer captions are not fetched. */
 const MAX_CAPTION_BYTES = 4096;
 
-/** The maximum width of the caption column. */
 const CAPTION_COLUMNS = 100;
 
 const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
@@ -243,7 +242,6 @@ function isCaption({ filename }: DatasetFile): boolean {
   return /\.txt$/i.test(filename);
 }
 
-/** A row for each image and video with its caption, and for each caption without media. */
 function fileLines({ role, files }: DatasetWithFiles, captions: ReadonlyMap<string, string>): string[] {
   // A control or mask needs no caption.
   const none = role === 'control' || role === 'mask' ? '' : 'none';
@@ -277,7 +275,7 @@ function factsOf({ width, height, duration_seconds, frames_per_second, kind, for
   return parts.filter((part) => part !== undefined).join(', ');
 }
 
-/** The short captions by filename; none if the service does not have this call. */
+/** The short captions by filename; none if the service lacks the bulk API. */
 async function captionsOf(
   client: TrainyardClient,
   { id, files }: DatasetWithFiles,
@@ -289,7 +287,7 @@ async function captionsOf(
   return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
 }
 
-/** The answer to a call; `undefined` if the service does not have the call. */
+/** The answer to a call; `undefined` for a service without it. */
 async function ifRouted<T>(call: Promise<T>): Promise<T | undefined> {
   return call.catch((error) => {
     if (error instanceof TrainyardError && [404, 405].includes(error.status)) return undefined;

@@ -15,7 +15,7 @@ import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
 /** Names on one page, which has their captions. */
 const PAGE_SIZE = 500;
 
-/** Of a longer run of equal text, only this many characters at its start and at its end are printed. */
+/** How much of a longer run of equal text is printed at its start and at its end. */
 const CONTEXT_CHARACTERS = 60;
 
 const LOG_HELP = `
@@ -201,7 +201,6 @@ async function unpin(dataset: Dataset, { client, signal }: Call, revision: numbe
   return { document: unpinned, lines: [line] };
 }
 
-/** Yields the difference of two revisions in pages, ordered by filename. */
 async function* differencePages(
   client: TrainyardClient,
   { id }: { id: string },
@@ -215,7 +214,6 @@ async function* differencePages(
   }
 }
 
-/** All pages as one document. */
 async function wholeDifference(pages: AsyncIterable<RevisionDiff>): Promise<Omit<RevisionDiff, 'next_after'>> {
   const all: RevisionDiff[] = [];
   for await (const page of pages) all.push(page);
@@ -228,13 +226,12 @@ async function wholeDifference(pages: AsyncIterable<RevisionDiff>): Promise<Omit
   };
 }
 
-/** `railway, revision 11 to 12: 3 files added` */
 function headingOf({ name }: Dataset, { from, to, total }: RevisionDiff): string {
   const heading = `${printable(name)}, revision ${from} to ${to}: ${changeCounts(total) || 'the same files'}`;
   return painterOf(process.stdout)('bold', heading);
 }
 
-/** The first files that a rollback changes; there may be more than are on the page. */
+/** The first files that a rollback changes. */
 function planLines(plan: RevisionDiff): string[] {
   const { added, removed, changed } = plan.total;
   const more = added + removed + changed - plan.added.length - plan.removed.length - plan.changed.length;
@@ -242,7 +239,7 @@ function planLines(plan: RevisionDiff): string[] {
   return more === 0 ? lines : [...lines, `  … and ${counted(more, 'more file')}`];
 }
 
-/** `3 files added, 1 removed`; empty if there are no changes. */
+/** Empty if there are no changes. */
 function changeCounts({ added, removed, changed }: RevisionDiff['total']): string {
   const counts = [
     [added, 'added'],
@@ -255,7 +252,6 @@ function changeCounts({ added, removed, changed }: RevisionDiff['total']): strin
     .join(', ');
 }
 
-/** The lines of a page, by name. */
 function differenceLines({ added, removed, changed }: RevisionDiff, paint: Painter): string[] {
   const blocks = [
     ...added.map((file) => ({ name: file.filename, lines: [paint('green', `+ ${describe(file)}`)] })),
@@ -274,7 +270,7 @@ function differenceLines({ added, removed, changed }: RevisionDiff, paint: Paint
   return blocks.sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(({ lines }) => lines);
 }
 
-/** True for a caption of which the store has lost the bytes. Longer ones come without their texts. */
+/** True for a short caption of which the store has lost the bytes; longer ones come without their texts. */
 function isLost({ kind, size_bytes }: DatasetFile, text: string | undefined): boolean {
   return kind === 'caption' && text === undefined && size_bytes <= MAX_CAPTION_TEXT_BYTES;
 }

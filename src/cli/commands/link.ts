@@ -14,7 +14,7 @@ interface Options {
   readonly revision?: number;
 }
 
-/** The folder of datasets in the images of GPU clouds, and in that of ai-toolkit. */
+/** The folder of datasets in the images of GPU clouds and of ai-toolkit. */
 const ROOT = '/workspace/datasets';
 const MAX_DAYS = 7;
 

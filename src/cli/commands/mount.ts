@@ -152,13 +152,11 @@ async function mount(names: readonly string[], options: Options, executed: reado
   if (executed !== undefined && isAll) process.exitCode = await runInPlace(executed);
 }
 
-/** @returns the digest in lower case */
 function digestArgument(text: string): string {
   if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
   throw new InvalidArgumentError('It must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.');
 }
 
-/** What an option lacks, in words. */
 function faultOf(names: readonly string[], { digest, revision, link, data, wait, timeout }: Options) {
   if (names.length > 1 && (digest ?? revision) !== undefined) {
     return '--digest and --revision are for one dataset. Mount the others with separate commands.';
@@ -287,7 +285,6 @@ function mountOptionsOf(
   };
 }
 
-/** A sentence for each folder of a dataset and its linked datasets. */
 function mountedLines(folders: readonly MountedFolder[]): string[] {
   const { name, links } = folders[0]!.plan.dataset;
   return folders.map((each, i) => {
@@ -303,7 +300,7 @@ function sentenceFor({ outcome, folder, plan: { dataset, only, files } }: Mounte
   return `${outcome === 'mounted' ? `mounted ${name}` : `${name} is unchanged`} in ${where}: ${content}`;
 }
 
-/** The JSON document of a dataset and its linked datasets, which have no folders in some layouts. */
+/** The linked datasets have no folders in some layouts. */
 function mountedDocument([own, ...linkedFolders]: readonly MountedFolder[]) {
   const linked = own!.plan.dataset.links.map(({ slot, datasetId, name, revision, digest }, i) => {
     const folder = linkedFolders[i];
@@ -318,7 +315,7 @@ function folderDocument({ outcome, folder, warnings, plan: { dataset, only, layo
   const named = files.map(({ filename, mountedName, of, sha256 }) => {
     return { filename: of === undefined ? filename : mountedName, sha256 };
   });
-  // Another one than `digest` for a part of the files, or with linked datasets.
+  // Differs from `digest` for a part of the files, or with linked datasets.
   const folderDigest = digestOfFiles(named);
   return {
     ...{ name, dataset_id: datasetId, outcome, folder, digest },

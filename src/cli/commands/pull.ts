@@ -120,7 +120,6 @@ async function pullOnce(task: PullTask, { json, dryRun }: Options): Promise<void
   await printLeftAlone(prepared, plan, { task, conflicts });
 }
 
-/** The plan once a person has decided about each conflict. */
 async function askedPlan(task: PullTask, prepared: PreparedPull): Promise<SyncPlan> {
   const conflicts = await conflictsIn(task, prepared, prepared.plan.conflicts);
   const decisions = await askAboutConflicts(conflicts, task.signal);
@@ -129,7 +128,6 @@ async function askedPlan(task: PullTask, prepared: PreparedPull): Promise<SyncPl
   );
 }
 
-/** Both versions of files in conflict. */
 function conflictsIn(
   { client, signal }: PullTask,
   { manifest, local }: PreparedPull,
@@ -158,7 +156,6 @@ function printSummary({ folder }: PullTask, { manifest }: PreparedPull, { plan, 
   print(`Would remove ${counted(plan.remove.length, 'file')}: ${namesOf(plan.remove)}.`);
 }
 
-/** Prints the files that were left alone, and how to decide about them. */
 async function printLeftAlone(
   prepared: PreparedPull,
   plan: SyncPlan,
@@ -179,7 +176,6 @@ async function printLeftAlone(
   printMessage(`not overwritten, because they are no files: ${names}. Move them away, and pull again.`);
 }
 
-/** The plan of `--dry-run`, or the result of a pull, for `--json`. */
 function pullDocument(
   { folder, direction }: PullTask,
   { manifest, local, state, notFiles, notStored }: PreparedPull,

@@ -154,7 +154,7 @@ function unblocked(plan: PushPlan): PushPlan {
   return plan;
 }
 
-/** Returns the given name, or else the folder's. @throws CommandError with 65 if the folder's name is invalid for a dataset */
+/** The folder's name unless another is given. @throws CommandError with 65 if a dataset can't have it */
 async function datasetNameFor(paths: readonly string[], given: string | undefined): Promise<string> {
   const folder = await folderOf(paths);
   if (given === undefined && folder === undefined) {

@@ -75,7 +75,6 @@ async function serve({ json, log, ...options }: ServeOptions): Promise<void> {
   process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start, await clipsSentence(config)));
 }
 
-/** Why the address of the settings can't be listened on, and what to do. */
 function reasonNotToListen(error: unknown, { host, port }: Config): string | undefined {
   if (!(error instanceof Error && 'syscall' in error) || !['listen', 'getaddrinfo'].includes(String(error.syscall))) {
     return undefined;
@@ -110,10 +109,10 @@ function stopOnSignal(app: App, { isJson }: { isJson: boolean }): void {
   process.on('SIGINT', onSignal);
 }
 
-/** The document that `serve --json` prints at the start. */
+/** The document of `serve --json`. */
 interface Start {
   readonly url: string;
-  /** Those that other machines can open instead, if it listens on all addresses and has no public URL. */
+  /** For other machines, if it listens on all addresses and has no public URL. */
   readonly other_urls?: readonly string[];
   readonly data_folder: string;
   /** The database of the catalog, if it is not in the data folder. */
@@ -138,7 +137,6 @@ async function startOf(config: Config, { accounts, now, port, databaseName }: Ap
   return { ...start, account, token };
 }
 
-/** The block that a person reads at each start. */
 function greeting(start: Start, clips: string): string {
   const { url, other_urls, data_folder, database, token } = start;
   const flags = database === undefined ? ` --data ${shellWord(resolve(data_folder))}` : ', with the same DATABASE_URL';
@@ -156,7 +154,6 @@ function greeting(start: Start, clips: string): string {
   return `trainyard serves ${url}\n\n${block}${token === undefined ? '' : firstSteps(start, another)}\n`;
 }
 
-/** How other machines reach the service. */
 function networkSentence({ url, other_urls }: Start): string {
   if (other_urls !== undefined) return `other machines reach it at ${other_urls.join(' or ')}, without encryption`;
   return isLoopback(url) ? 'this machine only; for others, serve with --host 0.0.0.0, or behind a proxy' : `at ${url}`;
@@ -182,19 +179,16 @@ ${commandLine(url, ['push', example])}
 `;
 }
 
-/** The example as it is found from this folder, where a clone or a container was started, or else in the package. */
+/** In this folder, where a clone or a container was started, or else in the package. */
 function exampleFolder(): string {
   const packaged = join(PACKAGE_FOLDER, EXAMPLE);
   return resolve(EXAMPLE) !== packaged && existsSync(packaged) ? packaged : EXAMPLE;
 }
 
-/** Hosts that stand for all addresses of a machine. A client can't connect to them. */
+/** Hosts that stand for all addresses of a machine. */
 const ANY_HOST: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-/**
- * The URLs of a service that listens on a host: first one for this machine, then, if it listens on all addresses, those for
- * other machines. Addresses of one network link alone (`fe80::`) are left out, since their URLs work on no other link.
- */
+/** The URLs of a service, first the one for this machine. Link-local addresses (`fe80::`) work on no other link. */
 export function serviceUrls(
   { host, port }: { host: string; port: number },
   interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
@@ -210,7 +204,6 @@ export function serviceUrls(
   return [urlOf(local), ...others.map(({ address }) => urlOf(address))];
 }
 
-/** Whether a URL leads to the machine on which it is opened. */
 export function isLoopback(url: string): boolean {
   return /^(127\.[\d.]+|\[::1\]|localhost)$/.test(new URL(url).hostname);
 }

@@ -109,7 +109,6 @@ async function revokeToken(config: Config, { withMade }: { withMade?: true }, id
   });
 }
 
-/** Adds what was done to the audit log. */
 async function audit({ auditLog }: Config, entry: { time: string; action: string; [field: string]: unknown }) {
   if (auditLog === undefined) return;
   await appendAuditEntry(auditLog, { outcome: 'done', by: 'command line', ...entry }).catch((error) => {
@@ -148,7 +147,6 @@ function nameOf({ id, name }: { id: string; name: string | null }): string {
   return name ?? `deleted ${id}`;
 }
 
-/** Parses `30d` into microseconds. */
 function expiryOf(text: string): number {
   return secondsIn(text, { maxDays: 3650 }) * MICROS_PER_SECOND;
 }

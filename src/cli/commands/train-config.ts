@@ -87,7 +87,7 @@ async function printConfig(names: readonly string[], options: Options, signal: A
   for (const note of config.notes) printMessage(note);
 }
 
-/** What could not be read is `undefined`: captions without the bulk API, and a linked dataset that the token does not read. */
+/** Fields are `undefined` for captions without the bulk API, and for linked datasets that the token may not read. */
 async function readDataset(client: TrainyardClient, nameOrId: string, { into, only }: Options, signal: AbortSignal) {
   const { id, name, role } = await mustFind(client, nameOrId, signal);
   const { files, digest, links = {} } = await client.status(id, { signal });
@@ -118,11 +118,7 @@ function undefinedFor(...statuses: readonly number[]): (error: unknown) => undef
   };
 }
 
-/**
- * Leaves out controls and masks that were named beside their targets.
- *
- * @throws CommandError with 65 if one of the others is not a training dataset
- */
+/** Leaves out controls and masks that were named beside their targets. @throws CommandError with 65 for another role */
 function datasetsToTrain<D extends TrainingDataset & { readonly role?: Role | undefined }>(found: readonly D[]): D[] {
   const linked = new Set(found.flatMap(({ links }) => links.map(({ name }) => name)));
   const trained = found.filter(({ name }) => !linked.has(name));

@@ -23,7 +23,6 @@ its dataset FAILED.
 
 Exit codes: 0 no file is damaged, 1 some are, 66 no such dataset, 69 or 75 the service is unavailable, 130 interrupted.`;
 
-/** A dataset and its recheck. */
 interface Checked {
   readonly dataset: Dataset;
   readonly recheck: Recheck;
@@ -46,7 +45,6 @@ interface VerifyOptions {
   readonly wait: boolean;
 }
 
-/** Rechecks a dataset or all, and shows the progress. */
 export async function verifyDatasets({ client, options, signal }: Call<VerifyOptions>, name?: string): Promise<Output> {
   const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
   const display = openProgressDisplay({ isQuiet: options.json === true });
@@ -67,7 +65,7 @@ export async function verifyDatasets({ client, options, signal }: Call<VerifyOpt
   }
 }
 
-/** Starts or reads the rechecks, and waits for their ends. @returns them by the ids of datasets that still exist */
+/** @returns rechecks by the ids of datasets that still exist */
 async function recheckAll(
   datasets: readonly Dataset[],
   { client, options, signal }: Call<VerifyOptions>,

@@ -116,7 +116,6 @@ async function testWebhook({ client, signal }: Call, id: string): Promise<Output
   return { document: tried, lines: [`The test was not delivered. ${printable(tried.error ?? '')}`] };
 }
 
-/** Waits for the first attempt at a delivery. */
 async function triedDelivery(
   client: TrainyardClient,
   { id, deliveryId, signal }: { id: string; deliveryId: string; signal: AbortSignal },

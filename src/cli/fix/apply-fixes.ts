@@ -4,12 +4,13 @@ import { link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, unlink, 
 import { basename, dirname, join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { fixCaption } from '../../dataset/fix/fix-caption.js';
+import { byFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { convertInProcess } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/sync-folder.js';
-import { byName, fileVersionOf } from '../folder/read-folder.js';
+import { fileVersionOf } from '../folder/read-folder.js';
 import { errorMessage } from '../terminal/text.js';
 import { type Fix, FileLeftAlone, type NotFixed, notFixedBecause } from './plan-fixes.js';
 
@@ -19,7 +20,6 @@ const CONCURRENCY = 2;
 /** Incomplete files within the folder, where renaming is atomic. Trainers, `push` and `pull` skip hidden files. */
 const PARTIAL = /^\.trainyard-fix-[0-9a-f]{16}$/;
 
-/** A file that was fixed. */
 export interface AppliedFix {
   readonly fix: Fix;
   /** The path of the original; `undefined` after a rename or with `--in-place`. */
@@ -38,10 +38,7 @@ interface ApplyOptions {
   readonly onDone: (files: number) => void;
 }
 
-/**
- * Fixes files, each atomically: whenever the process or the machine stops, each has its old content or its new one, and the
- * original is kept before it is replaced. Stops between two files when the signal is aborted.
- */
+/** Fixes files, each atomically: a crash leaves its old or its new content, and the original is kept before it is replaced. */
 export async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): Promise<AppliedFixes> {
   const fixed: AppliedFix[] = [];
   const notFixed: NotFixed[] = [];
@@ -54,7 +51,7 @@ export async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): 
     }
     options.onDone(fixed.length + notFixed.length);
   });
-  return { fixed: fixed.sort((a, b) => byName(a.fix.file, b.fix.file)), notFixed: notFixed.sort(byName) };
+  return { fixed: fixed.sort((a, b) => byFilename(a.fix.file, b.fix.file)), notFixed: notFixed.sort(byFilename) };
 }
 
 /** Removes the incomplete files of a killed command. */
@@ -63,11 +60,7 @@ export async function removePartialFiles(folder: string): Promise<void> {
   for (const name of names) if (PARTIAL.test(name)) await unlink(join(folder, name)).catch(() => {});
 }
 
-/**
- * The content changes first and then the name. In between, the file is one under a wrong extension, which `--fix` renames.
- *
- * @returns the path of the original, if it is kept
- */
+/** The content changes before the name: a crash leaves a wrong extension, which `--fix` renames. */
 async function applyFix(fix: Fix, options: ApplyOptions): Promise<string | undefined> {
   const { folder, name, to } = fix;
   const [path, target] = [join(folder, name), join(folder, to)];
@@ -119,7 +112,6 @@ async function writeConverted(
   if (!inspection.ok) throw new FileLeftAlone(`can't be converted: ${inspection.problem.message}`);
 }
 
-/** Gives a new file the permissions and, as far as the system allows, the owner of the old one, and flushes it to the disk. */
 async function finishNewFile(path: string, { uid, gid, mode }: BigIntStats): Promise<void> {
   const handle = await open(path, 'r+');
   try {
@@ -142,11 +134,7 @@ export function originalsFolderOf(folder: string): string {
   return `${folder}.orig`;
 }
 
-/**
- * Keeps a file as `NAME.orig` in the folder of originals, or as `NAME.2.orig` if that is something else; as a hard link.
- *
- * @returns its path. @throws FileLeftAlone if it can't be kept
- */
+/** Keeps a file as a hard link `NAME.orig`, or `NAME.2.orig` if that is taken. @returns its path. @throws FileLeftAlone */
 async function keepOriginal(folder: string, name: string): Promise<string> {
   const originals = originalsFolderOf(folder);
   const path = join(folder, name);
@@ -158,7 +146,7 @@ async function keepOriginal(folder: string, name: string): Promise<string> {
     for (let number = 1; ; number++) {
       const kept = join(originals, `${name}${number === 1 ? '' : `.${number}`}.orig`);
       await link(path, kept).catch(unlessExists);
-      // What had the name already may be another original, or a symbolic link to the file itself.
+      // The name may be taken by another original, or by a symbolic link to the file itself.
       if (!(await lstat(kept)).isFile() || (await sha256Of(kept)) !== (await sha256Of(path))) continue;
       await syncFolder(originals);
       await syncFolder(dirname(originals));

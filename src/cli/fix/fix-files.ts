@@ -23,7 +23,6 @@ export const FIX_HELP = `--fix converts captions from UTF-16 and Windows-1252 to
 AVIF, BMP, TIFF and GIF images to PNG. Files that can't be fixed without guessing are listed, and left as they are. Originals
 are kept as NAME.orig in FOLDER.orig beside the folder, unless --in-place is given. On a terminal it asks before it changes.`;
 
-/** The options of `--fix`. */
 export interface FixFlags {
   readonly fix?: true;
   readonly inPlace?: true;
@@ -33,7 +32,6 @@ export interface FixFlags {
   readonly json?: boolean;
 }
 
-/** The result of `--fix`. */
 export interface FixedFiles {
   /** The paths of the command, with the new names of files that it named. */
   readonly paths: readonly string[];
@@ -56,13 +54,7 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
   throw new CommandError(EXIT.usage, `--${option} is an option of --fix. Add --fix.`);
 }
 
-/**
- * Fixes files where that needs no guessing, if `--fix` is given: lists what will be done, asks on a terminal, does it, and lists
- * what was done.
- *
- * @throws CommandError with 65 if a person declines before a push, 66 if the paths contain no file for a dataset, 73 if something
- *   else has the name of a folder or a lock that it makes; the signal's reason
- */
+/** Lists the fixes, asks on a terminal, and applies them. @throws CommandError with 65, 66 or 73; the signal's reason */
 export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   if (!flags.fix) return { paths, fixed: {} };
   if (flags.dryRun) return fixUnlocked(paths, flags, task);
@@ -102,7 +94,6 @@ async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixT
   }
 }
 
-/** The number of files that `fixFiles` would fix. */
 export async function countFixable({ inspected }: FolderReport, signal: AbortSignal): Promise<number> {
   const pool = new InspectionPool();
   try {
@@ -129,7 +120,6 @@ function questionFor(fixes: readonly Fix[], isInPlace: boolean): string {
   return `Fix ${files}?${keptText(folders, 'are kept')}`;
 }
 
-/** ` The originals are in photos.orig.`; empty without folders. */
 function keptText(folders: readonly string[], are: string): string {
   if (folders.length === 0) return '';
   return ` The originals ${are} in ${[...new Set(folders)].map(printable).join(' and ')}.`;

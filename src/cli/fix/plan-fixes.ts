@@ -16,30 +16,28 @@ export class FileLeftAlone extends Error {
   override readonly name = 'FileLeftAlone';
 }
 
-/** How one file is fixed. */
 export interface Fix {
   readonly kind: 'rewrite' | 'rename' | 'convert';
   readonly file: LocalFile;
   /** The real path of the folder that contains the file, and the file's name in it. */
   readonly folder: string;
   readonly name: string;
-  /** The name afterwards; that of a caption stays. */
+  /** The name afterwards; a caption keeps its name. */
   readonly to: string;
   /** A sentence without its end: `cat.jpg → cat.png: it is a PNG image`. */
   readonly message: string;
 }
 
-/** A file with a problem that is left as it is, and why. */
 export interface NotFixed {
   readonly filename: string;
   readonly message: string;
 }
 
-/** Codes of errors and warnings that a change of the file's encoding, name or format can remove. */
+/** Findings that a change of the file's encoding, name or format can remove. */
 const CAPTION_CODES = new Set(['CAPTION_NOT_UTF8', 'CAPTION_HAS_NUL', 'CAPTION_BOM']);
 const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', 'NOT_TRAINED_ON']);
 
-/** Finds the files that can be fixed without guessing. Changes nothing. @throws the signal's reason */
+/** Finds the files that can be fixed without guessing. @throws the signal's reason */
 export async function planFixes(
   inspected: readonly InspectedFile[],
   { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
@@ -72,7 +70,6 @@ async function readNames(folder: string) {
 
 type Folder = Awaited<ReturnType<typeof readNames>>;
 
-/** A file that was left alone, with the message of the error that says why. */
 export function notFixedBecause(filename: string, error: unknown): NotFixed {
   const isExplained = error instanceof FileLeftAlone || error instanceof NotConverted;
   const reason = isExplained ? error.message : `can't be fixed: ${errorMessage(error)}`;
@@ -101,7 +98,7 @@ async function captionFix(file: LocalFile, folder: Folder): Promise<Fix> {
   return { kind: 'rewrite', file, folder: folder.path, name, to: name, message: `${printable(name)}: ${fixed.change}` };
 }
 
-/** `undefined` if the file needs no change of its name or format: its content is none of an image or video. */
+/** `undefined` if the content is no image or video, so that a change of name or format would not help. */
 async function mediaFix(
   file: LocalFile,
   folder: Folder,

@@ -5,6 +5,7 @@ import type { Role } from '../../dataset/dataset.js';
 import { allFindings, type Findings } from '../../dataset/findings.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
+import { byFilename } from '../../dataset/names.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import type { Problem } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
@@ -17,7 +18,7 @@ import { sha256Of } from '../../service/mount/bring-files.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage } from '../terminal/text.js';
-import { byName, type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
+import { type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
@@ -39,7 +40,7 @@ type FileVersion = Pick<LocalFile, 'path' | 'version'>;
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
   readonly #ffmpeg: Ffmpeg | undefined;
-  /** Results by what was asked and the path; each is valid while the file keeps its version. */
+  /** By question and path; each result is valid while the file keeps its version. */
   readonly #results = new Map<string, { version: string; result: unknown }>();
 
   /** @param options.ffmpeg decodes every frame of clips; without it only their structure is inspected */
@@ -79,7 +80,7 @@ export class FileInspector {
     } finally {
       await pool.close();
     }
-    return { inspected: inspected.sort((a, b) => byName(a.file, b.file)), unreadable };
+    return { inspected: inspected.sort((a, b) => byFilename(a.file, b.file)), unreadable };
   }
 
   sha256(file: FileVersion): Promise<string> {
@@ -96,12 +97,7 @@ export class FileInspector {
   }
 }
 
-/**
- * Reads and inspects local files, and shows the progress.
- *
- * @param options.role that of the dataset that the files are for, `training` by default
- * @throws CommandError with 66 if the paths contain no file for a dataset
- */
+/** Reads and inspects local files, and shows the progress. @throws CommandError with 66 if no file is for a dataset */
 export async function inspectPaths(
   paths: readonly string[],
   options: {
@@ -134,7 +130,7 @@ export async function inspectPaths(
   };
 }
 
-/** The advice for a folder that has only folders: those of kohya's trainer (`10_name class`), or targets, controls and masks. */
+/** Advice for a folder of folders: kohya's (`10_name class`), or targets, controls and masks. */
 function hintFor([folder = '', ...others]: readonly string[], skipped: readonly Notice[]): string {
   const names = skipped.flatMap(({ code, filename }) => (code === 'FOLDER' ? [filename.slice(0, -1)] : []));
   if (others.length > 0) return '';
@@ -146,12 +142,7 @@ function hintFor([folder = '', ...others]: readonly string[], skipped: readonly 
   return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;
 }
 
-/**
- * Computes the problems of a dataset with these files, with the service's own messages.
- *
- * @param options.others names of further files in that dataset: stored already, or generated captions
- * @param options.role that of the dataset, `training` by default
- */
+/** The problems of a dataset with these files, in the service's words. @param options.others names of its further files */
 export function findingsIn(
   inspected: readonly InspectedFile[],
   { others = [], role = 'training' }: { others?: readonly string[]; role?: Role | undefined } = {},

@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
-import { parseFilename } from '../../dataset/names.js';
+import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { escapeOf } from '../../json-text.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -19,12 +19,12 @@ export interface LocalFile {
   readonly version: string;
 }
 
-/** Each write to a file changes its `ctime`, also one that keeps its size and sets its modification time back. */
+/** Contains `ctime`, which also changes with a write that keeps the size and sets the modification time back. */
 export function fileVersionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join();
 }
 
-/** An entry of a folder that is left out, and why. */
+/** An entry that is left out, and why. */
 export interface Notice {
   readonly code: 'FOLDER' | 'OTHER_TYPE' | 'LINK_OUTSIDE' | 'NOT_A_FILE' | 'INVALID_NAME' | 'SAME_NAME' | 'UNREADABLE';
   readonly filename: string;
@@ -33,25 +33,18 @@ export interface Notice {
 
 export interface FolderContents {
   readonly files: readonly LocalFile[];
-  /** Left out without an error: folders, other types, links out of the folder. */
   readonly skipped: readonly Notice[];
-  /** Files with a name that no dataset accepts, and files of another type that were named in `paths`. */
+  /** Names that no dataset accepts, and files of another type that were named in `paths`. */
   readonly faults: readonly Notice[];
   readonly unreadable: readonly Notice[];
 }
 
-/** Entries of which the system is asked at once. */
 const READS_AT_ONCE = 64;
 
 /** Folders that the trainer keeps beside the files (ai-toolkit; it does not train on `_controls`). */
 const TRAINER_FOLDERS = new Set(['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls']);
 
-/**
- * Lists single files, and the top level of folders.
- *
- * @param options.follow follows links that lead out of their folder; links named in `paths` are always followed
- * @throws CommandError with 66 if a path does not exist
- */
+/** Lists single files, and the top level of folders; links in `paths` are always followed. @throws CommandError with 66 */
 export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<FolderContents> {
   const found: Found = { files: [], skipped: [], faults: [], unreadable: [] };
   for (const path of paths) {
@@ -59,13 +52,13 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
     else await addFile({ name: basename(path), path, isNamed: true }, found);
   }
   const files = withoutDuplicates(found);
-  for (const list of [found.skipped, found.faults, found.unreadable]) list.sort(byName);
-  return { ...found, files: files.sort(byName) };
+  for (const list of [found.skipped, found.faults, found.unreadable]) list.sort(byFilename);
+  return { ...found, files: files.sort(byFilename) };
 }
 
 type Found = { -readonly [list in keyof FolderContents]: FolderContents[list][number][] };
 
-/** Whether a path is a folder. @throws CommandError with 66 if it does not exist */
+/** @throws CommandError with 66 if the path does not exist */
 export async function isFolder(path: string): Promise<boolean> {
   const found = await stat(path).catch((error) => {
     const reason = hasErrno(error, 'ENOENT', 'ENOTDIR') ? 'there is no such file or folder' : errorMessage(error);
@@ -74,7 +67,7 @@ export async function isFolder(path: string): Promise<boolean> {
   return found.isDirectory();
 }
 
-/** The folder that is the only path, or that contains all files; `undefined` if there are several folders. */
+/** The folder of all files, or `undefined` if they are in several. */
 export async function folderOf(paths: readonly string[]): Promise<string | undefined> {
   const folders = await Promise.all(
     paths.map(async (path) => ((await isFolder(path)) ? resolve(path) : dirname(resolve(path)))),
@@ -130,7 +123,7 @@ async function addFile(
   }
 }
 
-/** Keeps the first of several files with the same name in a dataset: in two Unicode forms, or in two folders. */
+/** A name can stand twice in two Unicode forms or in two folders; the first file keeps it. */
 function withoutDuplicates({ files, faults }: Found): LocalFile[] {
   const owners = new Map<string, LocalFile>();
   for (const file of files) {
@@ -148,8 +141,4 @@ function withoutDuplicates({ files, faults }: Found): LocalFile[] {
 
 export function notice(code: Notice['code'], filename: string, message: string): Notice {
   return { code, filename, message: `${printable(filename)} ${message}` };
-}
-
-export function byName(a: { readonly filename: string }, b: { readonly filename: string }): number {
-  return a.filename < b.filename ? -1 : 1;
 }

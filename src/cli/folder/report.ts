@@ -7,7 +7,6 @@ import type { FolderReport, InspectedFile } from './inspect-files.js';
 
 const MAX_LINES = 40;
 
-/** `12 images, 1 video and 13 captions` */
 export function kindsOf(filenames: readonly string[]): string {
   const count = (kind: string) => filenames.filter((name) => mediaTypeOf(name)?.kind === kind).length;
   const words = kindCounts({ image: count('image'), video: count('video'), caption: count('caption') });
@@ -15,12 +14,10 @@ export function kindsOf(filenames: readonly string[]): string {
   return words.length === 0 ? last : `${words.join(', ')} and ${last}`;
 }
 
-/** `12 images`, `1 video`; kinds without files are left out. */
 export function kindCounts(counts: Record<'image' | 'video' | 'caption', number>): string[] {
   return Object.entries(counts).flatMap(([kind, number]) => (number > 0 ? [counted(number, kind)] : []));
 }
 
-/** Lists errors, unreadable files, warnings, and entries that are left out. */
 export function problemLines({ findings, skipped, faults, unreadable }: FolderReport, paint: Painter): string[] {
   const errors = [...faults, ...findings.errors].map(({ message }) =>
     paint('red', `✗ ${printable(withOwnCommand(message))}`),
@@ -36,24 +33,21 @@ export function problemLines({ findings, skipped, faults, unreadable }: FolderRe
   ];
 }
 
-/** The problems of a FAILED dataset beside the sentence about it, which is the message of a single problem. */
+/** A single problem is the sentence itself. */
 export function problemsBeside<P extends { readonly message: string }>(sentence: string, problems: readonly P[]): P[] {
   return problems.filter(({ message }) => message !== sentence);
 }
 
-/** The first lines, and how many more there are. */
 export function firstLines(lines: readonly string[], one: string, many = `${one}s`): string[] {
   if (lines.length <= MAX_LINES) return [...lines];
   const more = counted(lines.length - MAX_LINES, `more ${one}`, `more ${many}`);
   return [...lines.slice(0, MAX_LINES), `  … and ${more}; --json lists them all.`];
 }
 
-/** The number of errors that would keep a dataset of these files from being READY. */
 export function errorCount({ findings, faults }: FolderReport): number {
   return findings.errors.length + faults.length;
 }
 
-/** How many files the trainer will read: one line for images, one for videos. */
 export function trainerLines({ inspected }: FolderReport, role: Role = 'training'): string[] {
   const captions = inspected.filter(({ file }) => mediaTypeOf(file.filename)?.kind === 'caption');
   const captioned = new Set(captions.map(({ file }) => stemOf(file.filename)));
@@ -87,7 +81,6 @@ function sizesOf(inspected: readonly InspectedFile[]): string {
     : `, from ${smallest.text} to ${largest.text} pixels`;
 }
 
-/** The whole report for `--json`. */
 export function reportDocument(report: FolderReport): Record<string, unknown> {
   const { inspected, findings, skipped, faults, unreadable } = report;
   const withoutSeverity = <T extends { severity: unknown }>({ severity: _, ...rest }: T) => rest;
@@ -104,7 +97,6 @@ export function reportDocument(report: FolderReport): Record<string, unknown> {
   };
 }
 
-/** `26 files, 12 images, 1 video and 13 captions, 223 kB` */
 export function totalsOf(files: readonly { filename: string; sizeBytes: number }[]): string {
   const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return `${kindsOf(files.map(({ filename }) => filename))}, ${formatBytes(bytes)}`;

@@ -11,12 +11,7 @@ const NOT_FOUND = 127;
 /** Signals that a supervisor sends to this process, but intends for the command. */
 const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 
-/**
- * Runs a command to its end with the standard streams of this process, and forwards signals to it.
- *
- * @returns its exit code; 128 plus the signal's number if a signal ended it
- * @throws CommandError with 127 or 126 if it can't be run
- */
+/** Runs a command with the standard streams of this process. @returns its exit code. @throws CommandError with 127 or 126 */
 export async function runInPlace([command = '', ...args]: readonly string[]): Promise<number> {
   const forward = (signal: NodeJS.Signals) => {
     // The terminal sends Ctrl-C to every process of the foreground group. Many programs abort at once on a second one.

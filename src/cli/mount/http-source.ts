@@ -22,11 +22,10 @@ export interface HttpDataset {
   readonly name: string | undefined;
   /** `undefined` for a service without roles. */
   readonly role?: Role | undefined;
-  /** Of the service. */
   readonly url: string;
 }
 
-/** A dataset of a service, read over HTTP. The service is not trusted: its manifest has to be that of this dataset. */
+/** A dataset read over HTTP. The service is not trusted: the manifest must have the dataset's own id and name. */
 export function httpSource(client: TrainyardClient, dataset: HttpDataset): RemoteSource {
   const { id, url } = dataset;
   // Files are read from the revision of the manifest, so that a change of the dataset does not disturb the transfer.

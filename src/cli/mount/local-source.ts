@@ -8,11 +8,7 @@ import { requireCatalog } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { MountableDatasets } from './wait-for-ready.js';
 
-/**
- * Opens the datasets of a data folder on this machine, also while a server uses it.
- *
- * @throws CommandError with 66 if the folder has no catalog; `find`: 66 if no dataset has that name or id, 65 if several have the name
- */
+/** Opens the datasets of a data folder, also while a server uses it. @throws CommandError with 66 if it has no catalog */
 export async function openLocal(config: Config): Promise<MountableDatasets> {
   const { dataFolder, rules } = config;
   requireCatalog(config);

@@ -7,10 +7,7 @@ const TYPE_AT = 156;
 const LONG_NAME = 'L'.charCodeAt(0);
 const MAX_LONG_NAME_BYTES = 16 * 1024;
 
-/**
- * Yields the files of a tar archive, which are in the order of the request, with their bytes unchecked. Ends at the first entry
- * that is not the expected one, and where the connection breaks.
- */
+/** Yields the files of an archive in the requested order, unchecked. Ends at an unexpected entry or a broken connection. */
 export async function* filesOfArchive(
   body: AsyncIterable<Uint8Array>,
   files: readonly PlacedFile[],
@@ -20,7 +17,7 @@ export async function* filesOfArchive(
   try {
     for (const file of files) {
       let header = await read(BLOCK_BYTES);
-      // A long name is an entry before that of the file (GNU tar manual, *Basic Tar Format*).
+      // A long name is an entry before its file (GNU tar manual, *Basic Tar Format*).
       if (header[TYPE_AT] === LONG_NAME && sizeIn(header) <= MAX_LONG_NAME_BYTES) {
         await read(sizeIn(header) + paddingOf(sizeIn(header)));
         header = await read(BLOCK_BYTES);
@@ -45,7 +42,7 @@ function paddingOf(sizeBytes: number): number {
   return (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES;
 }
 
-/** A function that reads the next bytes of a stream. It throws a TypeError, as `fetch` does, if the stream ends before. */
+/** Reads the next bytes of a stream. It throws a TypeError, as `fetch` does, at an early end. */
 function readerOf(stream: AsyncIterator<Uint8Array>): (length: number) => Promise<Buffer> {
   let rest: Uint8Array = new Uint8Array();
   return async (length) => {

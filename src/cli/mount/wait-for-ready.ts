@@ -14,15 +14,13 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
 
-/** The time that a command may wait for all its datasets. */
 export interface WaitLimit {
-  /** As the user wrote it. */
   readonly text: string;
   /** Fires when the time is over. */
   readonly signal: AbortSignal;
 }
 
-/** The datasets that a command can mount: of a service, or of a data folder. */
+/** The datasets of a service or of a data folder. */
 export interface MountableDatasets {
   readonly find: (nameOrId: string) => Promise<{
     readonly source: MountSource;
@@ -40,10 +38,9 @@ export interface ReadyWait {
 }
 
 /**
- * Waits until a dataset and those that it is linked to are READY, and shows what it waits for. A FAILED dataset ends the wait,
- * since a person has to fix it and a training queue can continue meanwhile. DRAFT and UPLOADING change by themselves.
+ * Waits until a dataset and its linked datasets are READY. FAILED ends the wait, since only a person can fix it.
  *
- * @throws CommandError with 65 and the problems if the dataset is FAILED, 75 when the time is over; the signal's reason
+ * @throws CommandError with 65 if it is FAILED, 75 when the time is over
  */
 export async function waitForReady(
   client: TrainyardClient,
@@ -84,7 +81,6 @@ function reasonToWait({ status, counts, awaited = [], links = {} }: DatasetWithF
   return reasons.join(', ') || 'its upload is not complete';
 }
 
-/** What a dataset waits for in one that it is linked to; empty if it is complete. */
 function linkReason(slot: LinkSlot, { name, status, missing, ambiguous }: Link): string[] {
   const faults = [[missing, 'has nothing yet for'] as const, [ambiguous, 'has several images named'] as const];
   const reasons = [
@@ -97,7 +93,7 @@ function linkReason(slot: LinkSlot, { name, status, missing, ambiguous }: Link):
   return reasons.length === 0 ? [] : [`its ${slotText(slot)} "${printable(name)}" ${reasons.join(' and ')}`];
 }
 
-/** The problems of those linked datasets that are FAILED: the target itself says only that they are. */
+/** The target itself says only that its linked datasets are FAILED. */
 async function problemsOfLinked(client: TrainyardClient, { links = {} }: DatasetWithFiles, signal: AbortSignal) {
   const failed = LINK_SLOTS.flatMap((slot) => (links[slot]?.status === 'FAILED' ? [links[slot]] : []));
   const found = failed.map(async ({ dataset_id: id, name }) => {

@@ -2,22 +2,24 @@ import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/clien
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
-import { isPairError, PAIR_FAULTS, type PairFile } from '../../dataset/pairs/pair-faults.js';
+import {
+  isPairError,
+  PAIR_FAULTS,
+  type PairFile,
+  type PairProof,
+  provePairs,
+} from '../../dataset/pairs/pair-faults.js';
 import { pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
 import type { PairPart } from '../../dataset/pairs/pair-folders.js';
-import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
 import type { PushPlan } from '../push/plan.js';
 
-/** A sub-folder of a folder of pairs, and the push of it to its dataset. */
 export interface PartPush {
   readonly part: PairPart;
-  /** Its name, such as `control_1`. */
   readonly folder: string;
   readonly plan: PushPlan;
 }
 
-/** The pushes of a folder of pairs. */
 export interface PreparedPairs {
   readonly name: string;
   /** The training dataset; `undefined` if it does not exist yet. */
@@ -26,17 +28,16 @@ export interface PreparedPairs {
   readonly parts: readonly PartPush[];
 }
 
-/** What is wrong with the pairs after a push, in the service's words. */
 export interface ComparedPairs {
   readonly problems: readonly Problem[];
   readonly targets: number;
   /** The stems with each fault, for each control and mask of the folder. */
   readonly proofs: ReadonlyMap<LinkSlot, PairProof>;
-  /** The stems of targets that have an error, and in which folder. */
+  /** The folders with unusable pairs, by the stems of their targets. */
   readonly badStems: ReadonlyMap<string, string>;
 }
 
-/** Compares targets, controls and masks as they are after the push, by the rules of the service. */
+/** Compares targets, controls and masks as they will be after the push. */
 export function comparePairs({ name, target, parts }: PreparedPairs): ComparedPairs {
   const pushed = parts.find(({ part }) => part === 'target')?.plan;
   const targets = stemGroupsOf(pushed === undefined ? keptFiles(target) : filesAfter(pushed));
@@ -48,14 +49,13 @@ export function comparePairs({ name, target, parts }: PreparedPairs): ComparedPa
     const groups = stemGroupsOf(filesAfter(plan));
     const proof = provePairs(targets, groups, part);
     proofs.set(part, proof);
-    // The files themselves have been judged with their folder.
+    // Each folder's own findings cover the warnings.
     problems.push(...pairFindingsOf(name, { slot: part, name: plan.task.name, groups, proof, warnings: [] }));
     for (const fault of PAIR_FAULTS.filter(isPairError)) for (const stem of proof[fault]) badStems.set(stem, folder);
   }
   return { problems, targets: targets.size, proofs, badStems };
 }
 
-/** The images and videos of a dataset after a push, as far as they are intact. */
 function filesAfter({ dataset, files, report, toRemove }: PushPlan): PairFile[] {
   const pushed = new Set(files.map((file) => file.name));
   const sent = report.inspected.flatMap(({ file: { filename }, inspection }) =>

@@ -3,7 +3,6 @@ import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import type { Painter } from '../terminal/print.js';
 import { printable, tableOf } from '../terminal/text.js';
 
-/** The colour of each status. */
 export const STATUS_COLOURS = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green', FAILED: 'red' } as const;
 
 const MAX_NAMED = 10;
@@ -11,7 +10,7 @@ const MAX_NAMED = 10;
 /** The service lists no more than these. */
 const MAX_LISTED_BY_SERVICE = 100;
 
-/** The controls and the mask of a training dataset, a line for each; the datasets that link to a control or mask. */
+/** The controls and the mask of a training dataset; the datasets that link to a control or mask. */
 export function linkLines({ links = {}, linked_from: linkedFrom = [] }: DatasetWithFiles, paint: Painter): string[] {
   const linked = LINK_SLOTS.flatMap((slot) => {
     const link = links[slot];
@@ -40,10 +39,8 @@ function faultsOf({ missing, extra, ambiguous, misfit, stretched }: Link): strin
     .join(', ');
 }
 
-/** The ids of linked datasets, as a request to change links has them. */
 export type LinkIds = Readonly<Partial<Record<LinkSlot, string>>>;
 
-/** The ids of the datasets that a training dataset is linked to. */
 export function linkIdsOf(links: Links | undefined): LinkIds {
   return Object.fromEntries(
     Object.entries(links ?? {}).flatMap(([slot, link]) => (link === undefined ? [] : [[slot, link.dataset_id]])),

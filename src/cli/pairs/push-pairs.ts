@@ -41,7 +41,7 @@ interface PairsTask {
   readonly fixed: ReadonlyMap<string, FixedFiles['fixed']>;
 }
 
-/** A folder of pairs whose pushes are planned, and what is wrong with the pairs after them. */
+/** With what is wrong with the pairs after the pushes. */
 interface PlannedPairs extends PreparedPairs {
   readonly compared: ComparedPairs;
 }
@@ -49,18 +49,12 @@ interface PlannedPairs extends PreparedPairs {
 type Linked = Readonly<Partial<Record<LinkSlot, string>>>;
 
 interface PushedPairs {
-  /** In the order target, controls, mask. */
   readonly parts: readonly (PartPush & { readonly report: PushReport })[];
   readonly target: DatasetWithFiles;
   readonly linked: Linked;
 }
 
-/**
- * Pushes the sub-folders of a folder of pairs to a dataset each, links them, and prints what was done.
- *
- * @param name the name or ID of the training dataset
- * @throws CommandError with 65 if errors prevent it
- */
+/** Pushes the sub-folders of a folder of pairs to a dataset each, and links these. @throws CommandError with 65 for errors */
 export async function pushPairsOnce(
   root: string,
   flags: PushFlags,
@@ -93,7 +87,7 @@ export async function pushPairsOnce(
   else await printPushed(pushed);
 }
 
-/** @throws CommandError with 64 if the path is not a folder, 66 if it has no folders of pairs, 65 if they don't make pairs */
+/** @throws CommandError with 64 for a file, 66 without folders of pairs, 65 if they don't make pairs */
 async function readPairFolder(root: string, { follow }: PushFlags): Promise<Pick<PairsTask, 'folders' | 'leftOut'>> {
   const shown = printable(root);
   if (!(await isFolder(root))) throw new CommandError(EXIT.usage, `--pairs takes a folder, and ${shown} is a file.`);
@@ -103,7 +97,6 @@ async function readPairFolder(root: string, { follow }: PushFlags): Promise<Pick
   const visible = names.filter((name) => !name.startsWith('.')).sort();
   const folders: string[] = [];
   for (const name of visible) {
-    // A broken link is no folder.
     const stats = await stat(join(root, name)).catch(() => undefined);
     if (stats?.isDirectory()) folders.push(name);
   }
@@ -131,12 +124,7 @@ async function requireInside(root: string, path: string): Promise<void> {
   throw new CommandError(EXIT.dataError, message);
 }
 
-/**
- * Compares each sub-folder with its dataset: the one that the training dataset is linked to already, under any name, and otherwise
- * `NAME-control`, `NAME-control-1` or `NAME-mask`. Changes nothing.
- *
- * @throws CommandError if a dataset has another role, or if there is neither a training dataset nor a folder for it
- */
+/** Compares each sub-folder with the linked dataset, or `NAME-control` or `NAME-mask`. @throws CommandError for another role */
 async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask): Promise<PreparedPairs> {
   const { client, signal } = tools;
   const found = await client.find(nameOrId, { signal });
@@ -158,7 +146,7 @@ async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask
   return { name, target, parts };
 }
 
-/** Compares the pairs. With `--skip-bad`, targets without an intact pair are left out, with their captions. */
+/** With `--skip-bad`, targets without an intact pair are left out, with their captions. */
 function plannedPairs(pairs: PreparedPairs, { skipBad }: PushFlags): PlannedPairs {
   const compared = comparePairs(pairs);
   if (!skipBad || compared.badStems.size === 0) return { ...pairs, compared };
@@ -200,14 +188,14 @@ function unblocked(pairs: PlannedPairs, { allowUnpaired, skipBad }: PushFlags): 
   throw new CommandError(EXIT.dataError, lines.filter(Boolean).join('\n'), { details: { problems } });
 }
 
-/** Pushes controls and masks, links them, and pushes the targets, so that no new target is without its pair in between. */
+/** Pushes the targets last, so that no new target is without its pair in between. */
 async function runPairs({ parts, target: found }: PlannedPairs, { client, signal }: PushTools): Promise<PushedPairs> {
   const reports = new Map<PartPush, PushReport>();
   for (const each of parts) if (each.part !== 'target') reports.set(each, await runPush(each.plan));
   const targetPart = parts.find(({ part }) => part === 'target');
   const { id } = targetPart === undefined ? found! : await findOrCreate(targetPart.plan.task);
   const target = await client.status(id, { signal });
-  // Links in other places stay.
+  // Links to datasets without a folder here stay.
   const ids: Partial<Record<LinkSlot, string>> = linkIdsOf(target.links);
   const linked: Partial<Record<LinkSlot, string>> = {};
   for (const [{ part }, { dataset }] of reports) {
@@ -220,7 +208,7 @@ async function runPairs({ parts, target: found }: PlannedPairs, { client, signal
   return { target, linked, parts: parts.map((each) => ({ ...each, report: reports.get(each)! })) };
 }
 
-/** Waits for READY, if the pushes wait for it and all files were sent. Without files, the dataset would stay DRAFT. */
+/** Waits for READY once all files were sent. A dataset without files would stay DRAFT. */
 async function waitForPairs(
   { target, linked, parts }: PushedPairs,
   { client, signal }: PushTools,
@@ -272,7 +260,6 @@ async function printPairsDryRun(pairs: PlannedPairs): Promise<void> {
   if (Object.keys(linked).length > 0) print(`Would link ${linkedText(pairs.name, linked)}.`);
 }
 
-/** Prints what was done with each part, the training dataset last. */
 async function printPushed({ parts, target, linked }: PushedPairs): Promise<void> {
   for (const { part, report } of parts) if (part !== 'target') await printEnded(report);
   if (Object.keys(linked).length > 0) print(withOwnCommand(`Linked ${linkedText(target.name, linked)}.`));

@@ -32,7 +32,6 @@ const CONCURRENT_HASHES = 4;
 /** The folder of incomplete files, removed at the end. */
 const PARTIAL_FOLDER = '.trainyard-pull';
 
-/** A dataset, and the folder to pull it into. */
 export interface PullTask {
   readonly client: TrainyardClient;
   readonly source: RemoteSource;
@@ -47,18 +46,16 @@ export interface PullTask {
 /** An image, video or caption in the folder; `sha256` is empty for one that is not compared. */
 type PulledFile = Pick<LocalFile, 'path' | 'sizeBytes' | 'version'> & { readonly sha256: string };
 
-/** A dataset, compared with the folder. */
 export interface PreparedPull {
   readonly manifest: MountManifest;
   readonly plan: SyncPlan;
-  /** The files of the folder. */
   readonly local: ReadonlyMap<string, PulledFile>;
   /** Folders and links that have the names of files of the dataset. */
   readonly notFiles: readonly string[];
   /** Files of the folder whose names the dataset has without a stored file. They are not in `plan`. */
   readonly notStored: readonly string[];
   readonly state: CommonState;
-  /** The plan once a person has chosen the winners for files in conflict. */
+  /** The plan with a person's decisions about conflicts. */
   readonly decide: (decisions: Decisions) => SyncPlan;
 }
 
@@ -70,7 +67,7 @@ export interface PullReport {
   readonly bytes: number;
 }
 
-/** Runs a pull while no other command uses its folder. A missing folder is created, and removed again if it stays empty. */
+/** Runs a pull while no other command uses its folder. A folder that was created and stays empty is removed again. */
 export async function intoLockedFolder(task: PullTask, pull: () => Promise<void>): Promise<void> {
   const { folder } = task;
   const created = await makeFolders(folder).catch((error) => {
@@ -84,7 +81,7 @@ export async function intoLockedFolder(task: PullTask, pull: () => Promise<void>
   }
 }
 
-/** The error in words. @param what the fault of the folder, unless its disk is full */
+/** @param what the fault of the folder, unless its disk is full */
 function folderError(folder: string, cause: unknown, what: string): CommandError {
   const shown = printable(folder);
   if (hasErrno(cause, 'ENOSPC', 'EDQUOT')) {
@@ -94,10 +91,7 @@ function folderError(folder: string, cause: unknown, what: string): CommandError
   return new CommandError(EXIT.cannotCreate, `${shown} ${what}: ${errorMessage(cause)}.`, { cause });
 }
 
-/**
- * Reads the manifest and the folder, and compares the two. Changes nothing. A file of the folder that the dataset awaits, checks,
- * has rejected or found damaged was not removed from it, and may be the only copy: it stays as it is.
- */
+/** Compares the dataset with the folder. A local file whose upload is not finished may be the only copy, and stays. */
 export async function preparePull(task: PullTask): Promise<PreparedPull> {
   const { source, folder, url, rules } = task;
   const manifest = await source.manifest({}, task.signal);
@@ -124,12 +118,7 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
   return { manifest, plan: decide(new Map()), local, notFiles, notStored, state, decide };
 }
 
-/**
- * Reads the top level of the folder; one that is missing is empty.
- *
- * @returns the files by their names in a dataset, which are in Unicode form NFC, and the names of folders, links and others
- * @throws CommandError with 73 if it is not a folder, 74 if a file can't be read
- */
+/** Reads the top level of a folder, which may be missing. @throws CommandError with 73 or 74 */
 async function readLocalFiles(
   { folder, signal }: PullTask,
   isCompared: (name: string) => boolean,
@@ -158,7 +147,7 @@ async function readLocalFiles(
   return { files, others };
 }
 
-/** The names that a dataset has, the files included that it has stored since its manifest was read. */
+/** All names of a dataset, also those without a stored file. */
 async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Promise<Set<string>> {
   const { files, awaited = [], checking = [], damaged = [], error } = await client.status(datasetId, { signal });
   const entries = [...files, ...awaited, ...checking, ...damaged, ...(error?.problems ?? [])];
@@ -169,16 +158,11 @@ export function hashesIn({ files }: MountManifest): Map<string, string> {
   return new Map(files.map(({ filename, sha256 }) => [filename, sha256]));
 }
 
-/**
- * Downloads and removes files as planned. A local file that a person changes in the meantime stays as it is.
- *
- * @throws CommandError if the folder can't be written; DatasetChanged if the dataset has changed; MountError; the errors of the client; the signal's reason
- */
+/** Downloads and removes as planned, except files that change meanwhile. @throws CommandError, DatasetChanged, MountError */
 export async function runPull(task: PullTask, prepared: PreparedPull, plan: SyncPlan): Promise<PullReport> {
   const { folder, signal } = task;
   return transfer(task, prepared, plan).catch((error) => {
     signal.throwIfAborted();
-    // It may have been removed or renamed during the pull.
     const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT', 'ENOTDIR', 'EEXIST');
     throw isOfFolder ? folderError(folder, error, "can't be written") : error;
   });
@@ -190,7 +174,6 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   const conflicts = [...plan.conflicts];
   const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const [pulled, removed]: [string[], string[]] = [[], []];
-  /** Whether the file is as it was when the folder was read. */
   const isUntouched = (name: string, path: string) => {
     const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
     if ((stats && fileVersionOf(stats)) === local.get(name)?.version) return true;
@@ -213,7 +196,7 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
       folder.delete(name);
     }
   } finally {
-    // A file that a power cut takes away would count as deleted by a person, and the next push would delete it too.
+    // A file lost in a power cut would count as deleted by a person, and the next push would delete it too.
     if (pulled.length > 0) await flushFolder(task.folder, pulled);
     const dataset = hashesIn(manifest);
     const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
@@ -224,7 +207,7 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };
 }
 
-/** Downloads files into the folder of incomplete ones. @param onReceived moves a complete one from its path there */
+/** @param onReceived moves a complete file away from the folder of incomplete ones */
 async function fetchFiles(
   { source, folder, display, signal }: PullTask,
   { name, files: all }: MountManifest,
@@ -254,11 +237,10 @@ async function fetchFiles(
   for (const each of await readdir(partial)) {
     if (/^[0-9a-f]{64}\.partial$/.test(each)) await rm(join(partial, each), { force: true });
   }
-  // It fails for a folder with files of a person.
   await rmdir(partial).catch(() => {});
 }
 
-/** A name that no file of a person has. It belongs to these bytes, so that a file that changed is not resumed. */
+/** Named by content, so that a changed file is not resumed. */
 function partialNameOf({ filename, sha256 }: MountFile): string {
   return `${createHash('sha256').update(`${sha256} ${filename}`).digest('hex')}.partial`;
 }

@@ -20,7 +20,6 @@ import type { PushReport } from './run.js';
 /** The codes of the warnings that only the service can give. */
 const PRINTED_WARNINGS = ['NOT_FULLY_CHECKED', 'REPLACEMENT_REJECTED'];
 
-/** Lists problems, files left out, and captions to generate. */
 export function planLines({ report, leftOut, generated }: PushPlan, paint: Painter): string[] {
   const left = leftOut.map(({ message }) => paint('yellow', `- Left out: ${printable(message)}`));
   const captions = `${counted(generated.length, 'caption')} generated: ${namesOf(generated)}.`;
@@ -31,7 +30,7 @@ export function planLines({ report, leftOut, generated }: PushPlan, paint: Paint
   ];
 }
 
-/** The error that says why nothing is sent, and names the options that help; `undefined` if nothing prevents the push. */
+/** Says why nothing is sent, and which options help; `undefined` if nothing prevents the push. */
 export function blockedError({ blockers }: PushPlan): CommandError | undefined {
   if (blockers.length === 0) return undefined;
   const uncaptioned = blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
@@ -47,14 +46,14 @@ export function blockedError({ blockers }: PushPlan): CommandError | undefined {
   return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: blockers } });
 }
 
-/** The winners that a person on a terminal chooses for the conflicts of a plan; without a terminal, or with `--json`, none. */
+/** The winners that a person chooses for conflicts; none without a terminal, or with `--json`. */
 export async function askedDecisions(plan: PushPlan): Promise<Decisions> {
   if (plan.task.flags.json || !canAsk()) return new Map();
   const decisions = await askAboutConflicts(await conflictsOf(plan), plan.task.signal);
   return new Map([...decisions].map(([name, side]) => [name, side === 'ours' ? 'source' : 'target']));
 }
 
-/** Both versions of the files in conflict, by default those of the plan. @param dataset the dataset as it is now */
+/** Both versions of the files in conflict. @param dataset its present state */
 export function conflictsOf(
   { task: { client, signal }, report, sync, dataset: before }: PushPlan,
   names: readonly string[] = sync.conflicts,
@@ -67,7 +66,6 @@ export function conflictsOf(
   return readConflicts(names, { folder, dataset: files, client, datasetId: dataset?.id ?? '', signal });
 }
 
-/** Prints what a push would do. */
 export async function printDryRun(plan: PushPlan): Promise<void> {
   const { task, dataset, toSend } = plan;
   const { unchanged, send_bytes: bytes, remove } = dryRunDocument(plan);
@@ -78,7 +76,6 @@ export async function printDryRun(plan: PushPlan): Promise<void> {
   await printLeftAlone(plan);
 }
 
-/** What a push would do, for `--json`. */
 export function dryRunDocument({ task, dataset, files, sync, sides, toSend, toRemove, toWithdraw }: PushPlan) {
   const sent = new Set(toSend);
   return {
@@ -94,12 +91,10 @@ export function dryRunDocument({ task, dataset, files, sync, sides, toSend, toRe
   };
 }
 
-/** 73 if there are conflicts, otherwise 0. */
 export function dryRunExitCode({ sync }: PushPlan): number {
   return sync.conflicts.length > 0 ? EXIT.cannotCreate : 0;
 }
 
-/** Prints what a push has done, what it kept, and the conflicts. */
 export async function printEnded(report: PushReport): Promise<void> {
   printPushReport(report);
   await printLeftAlone(report.plan, report);
@@ -113,7 +108,6 @@ async function printLeftAlone(plan: PushPlan, report?: PushReport): Promise<void
   printConflicts(await conflictsOf(plan, report?.conflicts, report?.dataset));
 }
 
-/** Prints the result of a push and the dataset's status. */
 export function printPushReport({ plan, dataset, result, removed }: PushReport): void {
   const paint = painterOf(process.stdout);
   const sent = result.stored.length === 0 ? 'Sent nothing' : `Sent ${kindsOf(result.stored)}`;
@@ -132,7 +126,7 @@ export function printPushReport({ plan, dataset, result, removed }: PushReport):
   for (const line of statusLines(dataset, paint)) print(line);
 }
 
-/** `READY` with its digest, or `FAILED` with each problem: with a single one in the same line. */
+/** `READY` with its digest, or `FAILED` with each problem; a single one is in the same line. */
 export function statusLines(dataset: DatasetWithFiles, paint: Painter): string[] {
   const { status, digest, error } = dataset;
   if (status === 'READY') return [`${paint('green', 'READY')}${digest === undefined ? '' : `  digest ${digest}`}`];
@@ -150,10 +144,7 @@ function failureText({ name, error }: PushResult['failed'][number]): string {
   return line.startsWith(printable(name)) ? line : `${printable(name)}: ${line}`;
 }
 
-/**
- * 73 after conflicts; otherwise 1 if the dataset is FAILED; otherwise the code of the first file that could not be sent or read;
- * otherwise 65 if all files were left out, and the dataset has none; otherwise 0.
- */
+/** The most severe result decides: conflicts, FAILED, files that failed, and last a dataset that stays without files. */
 export function pushExitCode({ plan, dataset, result, conflicts }: PushReport): number {
   if (conflicts.length > 0) return EXIT.cannotCreate;
   if (dataset.status === 'FAILED') return EXIT.notFit;
@@ -166,13 +157,11 @@ export function pushExitCode({ plan, dataset, result, conflicts }: PushReport): 
   return dataset.status === 'DRAFT' ? EXIT.dataError : 0;
 }
 
-/** The result of a push for `--json`. */
 export function pushDocument({ plan, dataset, result, removed, conflicts }: PushReport): Record<string, unknown> {
   const { files: _, ...summary } = dataset;
   const { warnings, skipped, unreadable } = reportDocument(plan.report);
   return {
     dataset: summary,
-    // They were stored in any order.
     sent: [...result.stored].sort(),
     unchanged: result.unchanged,
     removed,

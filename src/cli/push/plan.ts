@@ -16,31 +16,29 @@ import { isConditional, type PushTask, requireRole } from './task.js';
 
 const CONCURRENT_HASHES = 4;
 
-/** A problem with one file; without `filename`, with all files together. */
+/** Without `filename` it is a problem of all files together. */
 export interface PushProblem {
   readonly code: string;
   readonly filename?: string;
   readonly message: string;
 }
 
-/** Local files, compared with those of a dataset and with what both last had in common. */
+/** Local files, the files of a dataset, and what both last had in common. */
 interface ComparedFiles {
   readonly task: PushTask;
   readonly inspection: FolderReport;
   readonly dataset: DatasetWithFiles | undefined;
   readonly role: Role;
-  /** `dataset` has the files that it has received and still checks. */
+  /** `dataset` includes files that it still checks. */
   readonly sides: { readonly folder: Hashes; readonly dataset: Hashes; readonly common: Hashes };
-  /** Names of files in the folder that can't be read or sent. */
+  /** In the folder, but not readable or sendable. */
   readonly unusable: ReadonlySet<string>;
-  /** The winners that a person chose for files in conflict. */
   readonly decisions?: Decisions;
   readonly without?: readonly (PushProblem & { readonly filename: string })[];
 }
 
-/** What a push will send and remove. */
 export interface PushPlan extends ComparedFiles {
-  /** Its findings are those of the dataset after the push. */
+  /** Its findings describe the dataset after the push. */
   readonly report: FolderReport;
   readonly files: readonly PushFile[];
   readonly toSend: readonly string[];
@@ -52,11 +50,7 @@ export interface PushPlan extends ComparedFiles {
   readonly toWithdraw: readonly string[];
 }
 
-/**
- * Inspects the files, reads the dataset, and compares the two. Changes nothing.
- *
- * @throws CommandError with 65 if the dataset has another role than that of the task
- */
+/** Compares the files with the dataset. @throws CommandError with 65 if its role is not the task's */
 export async function preparePush(task: PushTask): Promise<PushPlan> {
   const { client, signal, pair } = task;
   const found = await client.find(task.name, { signal });
@@ -71,12 +65,12 @@ export async function preparePush(task: PushTask): Promise<PushPlan> {
   const received = (dataset.checking ?? []).map(({ filename, sha256 }) => [filename, sha256] as const);
   const present = new Map([...storedHashes(dataset), ...received]);
   const common = (await CommonState.open({ ...pair, datasetId: dataset.id })).commonWith(present);
-  // The folder's file repairs one that a recheck found damaged. Otherwise, it would be one that was removed from the dataset.
+  // A damaged file is to be repaired from the folder, not taken for one that was removed from the dataset.
   for (const { filename } of dataset.damaged ?? []) common.delete(filename);
   return planOf({ ...compared, sides: { folder, dataset: present, common } });
 }
 
-/** The SHA-256 of the files; empty for one that can't be read any more: it differs from all, and sending it fails with the reason. */
+/** The SHA-256 of the files; empty for one that became unreadable, which then fails with the reason when it is sent. */
 async function hashesOf({ inspected }: FolderReport, { inspector, display, signal }: PushTask): Promise<Hashes> {
   const hashes = new Map<string, string>();
   await forEachConcurrent(inspected, CONCURRENT_HASHES, async ({ file }) => {
@@ -89,26 +83,24 @@ async function hashesOf({ inspected }: FolderReport, { inspector, display, signa
   return hashes;
 }
 
-/** The files that a dataset has stored. */
 export function storedHashes(dataset: DatasetWithFiles | undefined): Hashes {
-  // A service that reports no SHA-256 has its files replaced in any case, as `planOf` says.
+  // Without SHA-256, `planOf` replaces the files in any case.
   return new Map(dataset?.files.map(({ filename, size_bytes, sha256 }) => [filename, sha256 ?? `size ${size_bytes}`]));
 }
 
-/** Decides which local files a push sends, and which files of the dataset it removes. */
 export function planOf(compared: ComparedFiles): PushPlan {
   const { task, inspection, sides, dataset, unusable, decisions = new Map(), without = [] } = compared;
   const { rules, skipsBad } = task;
-  // A service that has no ETags can't tell whether a file was changed there.
+  // Without ETags, a change in the dataset can't be detected.
   const winner = dataset === undefined || isConditional(dataset) ? rules.winner : (rules.winner ?? 'source');
-  // `replaces` must not remove files from the dataset that are in the folder and can't be sent.
+  // `replaces` must not remove files that the folder has and can't send.
   const isInScope = (name: string) =>
     sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || rules.replaces));
   const target = new Map([...sides.dataset].filter(([name]) => isInScope(name)));
   const sync = syncPlanOf({ common: sides.common, source: sides.folder, target }, { ...rules, winner, decisions });
   const leftOut = new Map<string, PushProblem>(without.map((problem) => [problem.filename, problem]));
   let after = filesAfter(compared, sync, leftOut);
-  // A file that is left out can be the reason why another one has a problem, such as the image of a caption.
+  // Leaving out one file can give another one a problem, as the image of a caption does.
   while (skipsBad && after.errors.some(({ filename }) => filename !== undefined)) {
     for (const error of after.errors) if (error.filename !== undefined) leftOut.set(error.filename, error);
     after = filesAfter(compared, sync, leftOut);
@@ -118,11 +110,10 @@ export function planOf(compared: ComparedFiles): PushPlan {
   const pushed = new Set([...written, ...sync.same]);
   const files = inspected.filter(({ file }) => pushed.has(file.filename)).map(({ file }) => pushFile(file, task));
   const faults = skipsBad ? [] : inspection.faults;
-  // A caption that is generated takes the place of one that would be removed.
   const isAbsent = (name: string) => !generated.includes(name);
   return {
     ...compared,
-    // The service decodes what this check left to it, and has the last word about what is sent.
+    // The service decodes what this check left to it.
     report: {
       ...inspection,
       faults,
@@ -139,7 +130,7 @@ export function planOf(compared: ComparedFiles): PushPlan {
   };
 }
 
-/** Names of rejected, expired and pending uploads that neither the folder nor the dataset has a file of. */
+/** Rejected, expired and pending uploads of files that neither side has. */
 function unfinishedIn({ dataset, sides, unusable }: ComparedFiles): string[] {
   const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
   const awaited = (dataset?.awaited ?? []).map(({ filename }) => filename);
@@ -147,7 +138,7 @@ function unfinishedIn({ dataset, sides, unusable }: ComparedFiles): string[] {
   return [...new Set(unfinished)].filter((name) => !sides.folder.has(name) && !unusable.has(name));
 }
 
-/** The local files that the dataset has after the push, the captions to generate, and the problems that remain. */
+/** The local files that the dataset will have, the captions to generate, and the remaining problems. */
 function filesAfter(
   { task, inspection, role, sides, unusable }: ComparedFiles,
   sync: SyncPlan,
@@ -166,7 +157,7 @@ function filesAfter(
   let { errors, warnings } = findingsIn(inspected, { others: kept, role });
   let generated: string[] = [];
   if (task.captionText !== undefined) {
-    // A caption that can't be used was written by a person: it is fixed, never replaced by a generated one.
+    // A person's unusable caption is fixed, never replaced by a generated one.
     const existing = new Set([...sides.folder.keys(), ...unusable]);
     const captions = errors.filter(isUncaptioned).map(({ filename = '' }) => `${stemOf(filename)}.txt`);
     const captionStems = new Set([...existing].filter((name) => mediaTypeOf(name)?.kind === 'caption').map(stemOf));
@@ -186,11 +177,11 @@ function pushFile(file: LocalFile, { inspector }: { inspector: FileInspector }):
   return { name, size, sha256: () => inspector.sha256(file), open: () => openFile(file) };
 }
 
-/** Opens the file as it is now; the client's `push` rejects it if its size has changed. */
+/** The client's `push` rejects a file whose size has changed. */
 async function openFile({ filename, path }: LocalFile): Promise<Blob> {
   try {
     await access(path, constants.R_OK);
-    // Reads the bytes while they are sent, and fails if the file changes after this.
+    // The blob reads lazily, and fails if the file changes after this.
     return await openAsBlob(path);
   } catch (error) {
     const isGone = hasErrno(error, 'ENOENT');

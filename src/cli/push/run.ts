@@ -20,20 +20,18 @@ const MIN_COUNTED_BYTES = 1024 * 1024;
 
 const MAX_FILES_SHOWN = 8;
 
-/** The result of a push. */
 export interface PushReport {
   readonly plan: PushPlan;
   readonly dataset: DatasetWithFiles;
   /** Without the files that are in conflict. */
   readonly result: PushResult;
   readonly removed: readonly string[];
-  /** Files that were left alone because both sides have changed them, some perhaps during the push. */
+  /** Left alone because both sides have changed them, some perhaps during the push. */
   readonly conflicts: readonly string[];
-  /** Files that were sent and may be rejected yet: the service still checks them, or has yet to find them in its bucket. */
+  /** Sent and not yet accepted: the service still checks them, or has yet to find them in its bucket. */
   readonly pending: Hashes;
 }
 
-/** Creates the dataset if it is new, sends missing files, and removes files as planned. */
 export async function runPush(plan: PushPlan): Promise<PushReport> {
   const { task } = plan;
   let progress: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
@@ -42,10 +40,9 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
     const dataset = await findOrCreate(task);
     const state = isConditional(dataset) ? await CommonState.open({ ...task.pair, datasetId: dataset.id }) : undefined;
     try {
-      const onProgress = (now: PushProgress) => {
+      const report = await transfer(plan, dataset, accepted, (now) => {
         progress = now;
-      };
-      const report = await transfer(plan, dataset, { ...accepted, onProgress });
+      });
       if (state === undefined) return { ...report, pending: new Map() };
       const { sent, stored } = accepted;
       await state.change(new Map([...commonNow(report, state, sent), ...stored]), sent);
@@ -68,24 +65,19 @@ type Transfer = Omit<PushReport, 'pending'>;
 
 function commonNow({ plan: { sides, unusable, task }, dataset }: Transfer, state: CommonState, sent: Hashes) {
   const now = storedHashes(dataset);
-  // Of files that were not named, or can't be read, it is not known whether the folder still has them.
+  // For files that were not named or can't be read, a removal from the folder is unknown.
   const known = [...commonChanges(state.files, sides.folder, now)].filter(
     ([name, sha256]) => sha256 !== undefined || (task.isWholeFolder && !unusable.has(name)),
   );
   return new Map([...known, ...storedSince(new Map([...state.sent, ...sent]), now)]);
 }
 
-/** @param listeners.stored gets the files that the service said it has stored, `sent` those that it may reject yet */
+/** Fills `stored` with confirmed versions, and `sent` with those that may still be rejected. */
 async function transfer(
   plan: PushPlan,
   dataset: Dataset,
-  {
-    sent,
-    stored,
-    onProgress,
-  }: Record<'sent' | 'stored', Map<string, string>> & {
-    onProgress: (progress: PushProgress) => void;
-  },
+  { sent, stored }: Record<'sent' | 'stored', Map<string, string>>,
+  onProgress: (progress: PushProgress) => void,
 ): Promise<Transfer> {
   const { client, signal, display, flags } = plan.task;
   const superseded = supersededBy(plan);
@@ -99,11 +91,10 @@ async function transfer(
       display.update(() => pushLines(progress, start ?? now));
     },
     onFileFinished: ({ name }, outcome, storedSha256) => {
-      // A generated caption is not in the folder.
       const sha256 = plan.sides.folder.get(name);
       if (outcome !== 'stored' || !sha256) return;
       if (storedSha256 === undefined) sent.set(name, sha256);
-      // A file that was stored in another version was changed while it was sent.
+      // A different version was changed while it was sent.
       if (storedSha256 === sha256) stored.set(name, sha256);
     },
     ifMatch: isConditional(dataset) ? etagsFor(plan) : undefined,
@@ -122,25 +113,20 @@ async function transfer(
   return { plan, dataset: await client.status(dataset.id, { signal }), result, removed: removal.removed, conflicts };
 }
 
-/** Files that an earlier push has sent, and that are still being checked: once stored, the newer version's condition is not met. */
+/** Unfinished versions of an earlier push, whose arrival would break the newer version's condition. */
 function supersededBy({ dataset, sides, toSend }: PushPlan): string[] {
   const checking = new Map(dataset?.checking?.map(({ filename, sha256 }) => [filename, sha256]));
   return toSend.filter((name) => checking.has(name) && checking.get(name) === sides.common.get(name));
 }
 
-/** The ETags of the files that are sent, as the dataset had them, damaged ones included; null for those that it did not have. */
+/** By name, the ETag that the dataset had for a file that is sent; null for a new one. */
 function etagsFor({ files, dataset }: PushPlan): Record<string, string | null> {
   const stored = [...(dataset?.files ?? []), ...(dataset?.damaged ?? [])];
   const etags = new Map(stored.map(({ filename, sha256 }) => [filename, `"${sha256}"`]));
   return Object.fromEntries(files.map(({ name }) => [name, etags.get(name) ?? null]));
 }
 
-/**
- * Removes files that the dataset still has as the plan says, media before captions so that no image lacks its caption in
- * between; then withdraws uploads.
- *
- * @returns the names of removed files and withdrawn uploads, and of files that another client has changed
- */
+/** Removes media before their captions, so that no image lacks its caption in between; then withdraws uploads. */
 async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, dataset: Dataset) {
   const { client, signal } = task;
   const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
@@ -157,10 +143,7 @@ async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, data
   };
 }
 
-/**
- * The report with the dataset once it is READY or FAILED. Unless the task waits for it and all files were sent, it is as it was;
- * so is a dataset without files, which would stay DRAFT.
- */
+/** Waits for READY or FAILED, if the task waits and all files were sent. A dataset without files would stay DRAFT. */
 export async function waitForEnd(report: PushReport): Promise<PushReport> {
   const { plan, dataset, result } = report;
   const { task } = plan;
@@ -175,7 +158,6 @@ export async function waitForEnd(report: PushReport): Promise<PushReport> {
   }
 }
 
-/** Waits for READY or FAILED, and shows what it waits for. */
 export async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
   const onStatus = ({ status, counts }: DatasetWithFiles) => {
     const { pending = 0, checking = 0 } = counts ?? {};
@@ -186,7 +168,7 @@ export async function waitFor({ client, display, signal }: PushTask, { id }: Dat
   return client.waitUntilReady(id, { signal, onStatus });
 }
 
-/** The report once the wait for the dataset has ended. Remembers which pending files are stored. */
+/** Updates the report after the wait, and remembers which pending files are stored. */
 export async function endedReport(report: PushReport, dataset: DatasetWithFiles): Promise<PushReport> {
   if (report.pending.size > 0) {
     const state = await CommonState.open({ ...report.plan.task.pair, datasetId: dataset.id });
@@ -195,7 +177,7 @@ export async function endedReport(report: PushReport, dataset: DatasetWithFiles)
   return settled(report, dataset);
 }
 
-/** The report with a later state of the dataset: pending files are stored, rejected or in conflict once it has no uploads. */
+/** Decides pending files once the dataset has no uploads: stored, rejected or in conflict. */
 function settled(report: PushReport, dataset: DatasetWithFiles): PushReport {
   const { plan, result } = report;
   const stored = storedHashes(dataset);
@@ -224,13 +206,12 @@ function settled(report: PushReport, dataset: DatasetWithFiles): PushReport {
   };
 }
 
-/** By filename, why a dataset has rejected uploads. */
 function rejectionsIn({ files, error }: DatasetWithFiles): Map<string | undefined, string> {
   const warnings = files.flatMap((file) => file.warnings ?? []).filter(({ code }) => code === 'REPLACEMENT_REJECTED');
   return new Map([...warnings, ...(error?.problems ?? [])].map(({ filename, message }) => [filename, message]));
 }
 
-/** Adds to a temporary failure the number of files sent, and the advice to run the same command again. */
+/** Adds to a temporary failure what was sent, and the advice to run the same command again. */
 function withAdvice(error: unknown, { totalFiles, finishedFiles, failedFiles }: FileCounts, name: string): unknown {
   const { code, message } = endingOf(error);
   const isTemporary = code === EXIT.interrupted || code === EXIT.unavailable || code === EXIT.temporaryFailure;
@@ -243,11 +224,7 @@ function withAdvice(error: unknown, { totalFiles, finishedFiles, failedFiles }: 
   return new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
 }
 
-/**
- * Returns a bar for the acknowledged bytes, and a line for each file in flight.
- *
- * @param start the time when sending began, in milliseconds since 1970, and the bytes acknowledged until then
- */
+/** A bar for the acknowledged bytes, and the files in flight. @param start when sending began, and the bytes until then */
 function pushLines(progress: PushProgress, start: { ms: number; bytes: number }): string[] {
   const { acknowledgedBytes: doneBytes, totalBytes, finishedFiles: doneFiles, totalFiles, inFlight } = progress;
   const seconds = (Date.now() - start.ms) / 1000;
@@ -262,7 +239,7 @@ function pushLines(progress: PushProgress, start: { ms: number; bytes: number })
   return [line, ...files, ...(more > 0 ? [`  … and ${more} more`] : [])];
 }
 
-/** Sends a body and counts the bytes sent, which `fetch` does not report. */
+/** Counts the bytes sent, which `fetch` does not report. */
 const sendCounted: SendBody = async ({ upload_url, method, headers }, body, { signal, onSent }) => {
   const request = { method, redirect: 'manual', ...(signal && { signal }) } as const;
   if (body.size < MIN_COUNTED_BYTES) return fetch(upload_url, { ...request, headers, body });
@@ -276,7 +253,7 @@ const sendCounted: SendBody = async ({ upload_url, method, headers }, body, { si
   });
   return fetch(upload_url, {
     ...request,
-    // The service requires a length. Node does not know the length of a stream, but sends this header as it is.
+    // The service requires a length. Node does not know a stream's, but sends this header as it is.
     headers: { ...headers, 'content-length': String(body.size) },
     body: body.stream().pipeThrough(counter),
     duplex: 'half',

@@ -11,7 +11,6 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';
 import { printable } from '../terminal/text.js';
 
-/** The options of `push`. */
 export interface PushFlags extends RemoteOptions, FixFlags {
   readonly name?: string;
   readonly role?: Role;
@@ -30,7 +29,6 @@ export interface PushFlags extends RemoteOptions, FixFlags {
   readonly wait: boolean;
 }
 
-/** What all pushes of a command share. */
 export interface PushTools {
   readonly client: TrainyardClient;
   readonly inspector: FileInspector;
@@ -38,28 +36,25 @@ export interface PushTools {
   readonly signal: AbortSignal;
 }
 
-/** Local files, and the dataset to push them to. */
 export interface PushTask extends PushTools {
   readonly flags: PushFlags;
   readonly paths: readonly string[];
-  /** The dataset's name or ID; the dataset need not exist yet. */
+  /** Need not exist yet. */
   readonly name: string;
-  /** The role that the dataset gets or must have; `undefined` leaves an existing one as it is. */
+  /** `undefined` leaves an existing dataset's role as it is. */
   readonly role: Role | undefined;
   readonly rules: SyncRules;
   /** The text of generated captions, for media without a caption. */
   readonly captionText: string | undefined;
-  /** Leaves out files with problems. If false, one such file prevents the whole push. */
+  /** If false, one file with problems prevents the whole push. */
   readonly skipsBad: boolean;
-  /** The URL of the service, and the real paths of the folders. */
+  /** The service, and the real paths of the folders. */
   readonly pair: { readonly url: string; readonly folders: readonly string[] };
-  /** Whether all paths are folders, so that a file that is missing in them was removed. */
+  /** All paths are folders, so that a missing file was removed. */
   readonly isWholeFolder: boolean;
-  /** How to say what stays in a dataset as it is. */
   readonly directionTo: (dataset: { id: string; name: string }) => SyncDirection;
 }
 
-/** The push of these files to one dataset. */
 export async function pushTaskFrom(
   flags: PushFlags,
   { paths, name, role, tools }: { paths: readonly string[]; name: string; role: Role | undefined; tools: PushTools },
@@ -81,7 +76,7 @@ export async function pushTaskFrom(
   };
 }
 
-/** Returns the dataset of a push, which is created if it is new. @throws CommandError with 65 if it has another role */
+/** @throws CommandError with 65 if the dataset of the push has another role */
 export async function findOrCreate({ client, name, role, signal }: PushTask): Promise<Dataset> {
   const found = await client.find(name, { signal });
   if (found !== undefined) return found;
@@ -90,7 +85,7 @@ export async function findOrCreate({ client, name, role, signal }: PushTask): Pr
   return created;
 }
 
-/** @throws CommandError with 65 if a dataset has another role than a command needs */
+/** @throws CommandError with 65 */
 export function requireRole({ id, name, role }: Dataset, wanted: Role | undefined): void {
   if (wanted === undefined || wanted === (role ?? 'training')) return;
   const shown = `"${printable(name)}"`;

@@ -15,18 +15,13 @@ import { planOf, type PushPlan, preparePush } from './plan.js';
 import { endedReport, type PushReport, runPush } from './run.js';
 import type { PushTask } from './task.js';
 
-/** A change counts as complete after this time without another, since editors and cameras write a file in several steps. */
+/** Editors and cameras write a file in several steps. */
 const QUIET_MS = 400;
 
-/** The pause before another attempt when the service does not answer, or another client has changed a file meanwhile. */
+/** Before another attempt when the service does not answer, or another client has changed a file. */
 const RETRY_MS = 5000;
 
-/**
- * Pushes a folder after each of its changes until ctrl-C. Leaves out files with problems, and leaves conflicts alone. With `--json`,
- * prints a document on one line for each push.
- *
- * @param newClient each push has a client of its own, so that its changes are one revision of the dataset
- */
+/** Pushes a folder after each change until ctrl-C. @param newClient one for each push, so that its changes are one revision */
 export async function watchAndPush(task: PushTask, newClient: () => TrainyardClient): Promise<void> {
   const [folder = ''] = task.paths;
   const changes = changesOf(folder, task.signal);
@@ -46,7 +41,7 @@ export async function watchAndPush(task: PushTask, newClient: () => TrainyardCli
   }
 }
 
-/** Reports why a push failed. @returns whether to retry it. @throws the error if `--watch` can't continue after it */
+/** @returns whether to retry. @throws the error if `--watch` can't continue after it */
 async function retriesAfter(error: unknown, { paths: [folder = ''], signal, display }: PushTask): Promise<boolean> {
   const { code, message } = endingOf(error);
   const isServiceDown = code === EXIT.unavailable || code === EXIT.temporaryFailure;
@@ -57,19 +52,14 @@ async function retriesAfter(error: unknown, { paths: [folder = ''], signal, disp
   return isServiceDown;
 }
 
-/** The pushes of one `push --watch`. */
 class WatchedPushes {
-  /** Lines that have been printed and still hold. */
   #printed: ReadonlySet<string> = new Set();
   /** The conflicts of the last push; `undefined` before the first one. */
   #conflicts: string | undefined;
-  /** By filename, the SHA-256 of versions that the service has rejected. They are not sent again at each change. */
+  /** By filename, the SHA-256 of rejected versions, which are not sent again at each change. */
   readonly #rejected = new Map<string, string | undefined>();
 
-  /**
-   * @param changed fires at the next change, and ends the wait for READY
-   * @returns whether another client has changed a file meanwhile, so that another push must compare it
-   */
+  /** @param changed ends the wait for READY. @returns whether another client's change must be compared by another push */
   async push(task: PushTask, changed: AbortSignal): Promise<boolean> {
     const { signal, flags } = task;
     const sent = await withLockedFolders(task.pair.folders, task, () => this.#send(task));
@@ -92,7 +82,6 @@ class WatchedPushes {
     return conflicts.length > plan.sync.conflicts.length;
   }
 
-  /** @returns `undefined` if there is nothing to send or remove */
   async #send(task: PushTask): Promise<PushReport | undefined> {
     const prepared = await preparePush(task);
     const rejected = [...this.#rejected].filter(([name, sha256]) => prepared.sides.folder.get(name) === sha256);
@@ -101,13 +90,13 @@ class WatchedPushes {
     });
     const plan = without.length === 0 ? prepared : planOf({ ...prepared, without });
     if (!task.flags.json) await this.#printPlan(plan);
-    // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
+    // The next change may remove blockers of the whole folder, such as captions without any image.
     if (plan.blockers.length > 0) return undefined;
     const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
     return isIdle && plan.sync.conflicts.join() === this.#conflicts ? undefined : runPush(plan);
   }
 
-  /** Prints what is left out, kept or in conflict, unless the previous plan had it too. */
+  /** Prints what is new since the previous plan. */
   async #printPlan(plan: PushPlan): Promise<void> {
     const paint = painterOf(process.stdout);
     const lines = planLines(plan, paint);
@@ -120,13 +109,13 @@ class WatchedPushes {
   }
 }
 
-/** Whether the service rejected a file because of its content, in its answer or after it. */
+/** Whether the service rejected the content, in its answer or after it. */
 function isRejection(error: Error): boolean {
   if (error instanceof TrainyardError) return error.code === 'invalid_content' || error.code === 'too_large';
   return error instanceof CommandError && error.exitCode === EXIT.dataError;
 }
 
-/** Watches a folder. @throws CommandError with 66 if that is not possible */
+/** Watches a folder. @throws CommandError with 66 */
 function changesOf(folder: string, signal: AbortSignal) {
   let changed = new AbortController();
   // Not the time of day, which may be set back meanwhile.
@@ -143,12 +132,11 @@ function changesOf(folder: string, signal: AbortSignal) {
     throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
   }
   return {
-    /** @returns a signal that the next change aborts */
     begin: () => {
       changed = new AbortController();
       return changed.signal;
     },
-    /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
+    /** Waits for a change since `begin`, and then for `QUIET_MS` without one. @throws the signal's reason */
     untilQuiet: async () => {
       await withAnySignal([signal, changed.signal], async (either) => {
         if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));

@@ -9,7 +9,6 @@ import { type Hashes, storedSince } from './compare.js';
 
 const FORMAT = 1;
 
-/** A folder and a dataset that files are copied between. */
 interface SyncPair {
   /** Real paths, sorted; several if a push names files of several folders. */
   readonly folders: readonly string[];
@@ -23,10 +22,7 @@ interface SavedState {
   readonly sent: Map<string, string>;
 }
 
-/**
- * What a folder and a dataset last had in common: a file is in common once the dataset has stored it. The state is a file beside
- * the saved credentials and never inside the folder, since trainers read the folder.
- */
+/** What a folder and a dataset last had in common. Saved beside the credentials, since trainers read the folder. */
 export class CommonState {
   /** `undefined` if this user has no folder for it. */
   readonly #path: string | undefined;
@@ -39,7 +35,7 @@ export class CommonState {
     this.#saved = saved;
   }
 
-  /** Reads the state. A file that is missing or damaged counts as no state. */
+  /** A missing or damaged file counts as no state. */
   static async open(pair: SyncPair): Promise<CommonState> {
     const key = createHash('sha256').update(JSON.stringify([pair.folders, pair.url, pair.datasetId]));
     const folder = settingsFolder();
@@ -51,25 +47,19 @@ export class CommonState {
     return this.#saved.files;
   }
 
-  /** The versions that pushes have sent last, of files that the dataset was not known to have stored then. */
+  /** Versions last sent by pushes, while it was unknown whether the dataset would store them. */
   get sent(): Hashes {
     return this.#saved.sent;
   }
 
-  /** What both have in common if the dataset has these files: also what was sent, and has been stored since. */
+  /** The common files, also those that were sent and that the dataset has stored since. */
   commonWith(dataset: Hashes): Map<string, string> {
     return new Map([...this.files, ...storedSince(this.sent, dataset)]);
   }
 
-  /**
-   * Adds these files, and removes those that are `undefined`; atomically. If that is not possible, it warns: the next push or
-   * pull then takes more differences for conflicts, and overwrites nothing.
-   *
-   * @param sent files to add to `sent`, without those of `changes`
-   */
+  /** Adds files, and removes those that are `undefined`. Losing the state only causes conflicts, so a failure is a warning. */
   async change(changes: ReadonlyMap<string, string | undefined>, sent: Hashes = new Map()): Promise<void> {
     if (changes.size + sent.size === 0) return;
-    // Another process may have changed it in the meantime.
     const saved = await readState(this.#path);
     for (const [name, sha256] of sent) saved.sent.set(name, sha256);
     for (const [name, sha256] of changes) {
@@ -92,7 +82,6 @@ export class CommonState {
   }
 }
 
-/** The real paths of folders, sorted, each once. */
 export async function realFolders(folders: readonly string[]): Promise<string[]> {
   return [...new Set(await Promise.all(folders.map((folder) => realpath(folder))))].sort();
 }

@@ -1,13 +1,12 @@
 /** The SHA-256 of each file of a folder or dataset, by filename. */
 export type Hashes = ReadonlyMap<string, string>;
 
-/** The SHA-256 of one file in three states; `undefined` where there is no such file. */
+/** `undefined` where there is no such file. */
 export interface FileVersions {
-  /** The version that folder and dataset last had in common, as far as it is known. */
+  /** What folder and dataset last had in common, as far as it is known. */
   readonly common: string | undefined;
-  /** On the side that files are copied from: the folder for a push, the dataset for a pull. */
+  /** The folder for a push, the dataset for a pull. */
   readonly source: string | undefined;
-  /** On the side that files are copied to. */
   readonly target: string | undefined;
 }
 
@@ -15,10 +14,7 @@ export interface SyncRules {
   /** The side whose version is kept where both have changed; `undefined` leaves such files alone. */
   readonly winner: 'source' | 'target' | undefined;
   readonly replaces: boolean;
-  /**
-   * A source that wins also writes the files that were removed from the target and, with `replaces`, makes the target what
-   * the source is.
-   */
+  /** A source that wins also restores files removed from the target and, with `replaces`, makes the target equal. */
   readonly overrules: boolean;
 }
 
@@ -31,13 +27,9 @@ export type Kept =
   /** Both sides have changed it, and the target's version wins. */
   | 'target-wins';
 
-/** What to do with one file of the target. */
 export type SyncStep = 'same' | 'write' | 'remove' | 'conflict' | Kept;
 
-/**
- * Decides about one file by a three-way comparison. A version that only the target has is overwritten or removed only if the
- * rules say that the source wins.
- */
+/** A three-way comparison. A version that only the target has is lost only if the rules say that the source wins. */
 export function syncStep({ common, source, target }: FileVersions, rules: SyncRules): SyncStep {
   const { winner, replaces } = rules;
   const sourceStep = source !== undefined ? 'write' : replaces ? 'remove' : 'removed-from-source';
@@ -53,20 +45,19 @@ export function syncStep({ common, source, target }: FileVersions, rules: SyncRu
   return winner === 'source' ? sourceStep : 'target-wins';
 }
 
-/** What a push or a pull does with each file, by filename; every list is sorted. */
+/** What a push or a pull does with each file; every list is sorted. */
 export interface SyncPlan {
   readonly same: readonly string[];
   readonly write: readonly string[];
   readonly remove: readonly string[];
-  /** Changed on both sides: they stay as they are until a person decides. */
+  /** Changed on both sides: they stay until a person decides. */
   readonly conflicts: readonly string[];
   readonly kept: Readonly<Record<Kept, readonly string[]>>;
 }
 
-/** The winners that a person chose for single files. A removal that wins also removes the file from the target. */
+/** The winners for single files. A removal that wins also removes the file from the target. */
 export type Decisions = ReadonlyMap<string, 'source' | 'target'>;
 
-/** Decides about every file of two sides. */
 export function syncPlanOf(
   { common, source, target }: { common: Hashes; source: Hashes; target: Hashes },
   rules: SyncRules & { readonly decisions: Decisions },
@@ -92,10 +83,7 @@ export function syncPlanOf(
   return { same, write, remove, conflicts: conflict, kept };
 }
 
-/**
- * The changes to what folder and dataset have in common, once both are known: a file that is the same on both sides, and
- * `undefined` for one that neither has any more. The others stay as they were.
- */
+/** Changes to the common state: a hash where both sides are the same now, `undefined` where neither has the file. */
 export function commonChanges(common: Hashes, one: Hashes, other: Hashes): Map<string, string | undefined> {
   const changes = new Map<string, string | undefined>();
   for (const name of new Set([...common.keys(), ...one.keys()])) {
@@ -105,7 +93,7 @@ export function commonChanges(common: Hashes, one: Hashes, other: Hashes): Map<s
   return changes;
 }
 
-/** Of the files that were sent, those that the dataset has in the same version: folder and dataset have had them in common. */
+/** The sent files that the dataset has in the same version. */
 export function storedSince(sent: Hashes, dataset: Hashes): Map<string, string> {
   return new Map([...sent].filter(([name, sha256]) => dataset.get(name) === sha256));
 }

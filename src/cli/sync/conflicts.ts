@@ -7,7 +7,7 @@ import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { Hashes } from './compare.js';
 import { namesOf } from './report.js';
 
-/** A longer caption is compared by its SHA-256 only. */
+/** Longer captions are compared by SHA-256 only. */
 const MAX_TEXT_BYTES = 64 * 1024;
 
 const MAX_READ = 1000;
@@ -16,17 +16,16 @@ const MAX_SHOWN = 20;
 
 const MAX_LINES_SHOWN = 12;
 
-/** One version of a file that has changed on both sides; `undefined` if it was removed there. */
+/** `undefined` if the file was removed there. */
 type Version = { readonly sizeBytes: number; readonly text: string | undefined } | undefined;
 
-/** A file that was changed in the folder and in the dataset since they last had it in common. */
 export interface Conflict {
   readonly filename: string;
   readonly folder: Version;
   readonly dataset: Version;
 }
 
-/** Reads both versions of conflicting files; the texts of the first captions only. */
+/** Reads both versions, with the texts of the first captions. */
 export async function readConflicts(
   names: readonly string[],
   sides: {
@@ -41,14 +40,13 @@ export async function readConflicts(
   const captions = names.filter((name) => mediaTypeOf(name)?.kind === 'caption').slice(0, MAX_READ);
   const stored = captions.filter((name) => dataset.has(name));
   const read = await client.bulk.captions(datasetId, stored, { signal }).catch((error) => {
-    // One of them was removed in the meantime; their sizes are shown.
+    // One was removed meanwhile; sizes are shown instead.
     if (error instanceof TrainyardError && error.status === 404) return [];
     throw error;
   });
   const texts = new Map(read.map(({ filename, text }) => [filename, text ?? undefined]));
   const localTexts = new Map<string, string>();
   for (const name of captions) {
-    // A caption that can't be read is shown by its size.
     const text = await readRegularFile(folder.get(name)?.path ?? '', { maxBytes: MAX_TEXT_BYTES }).catch(
       () => undefined,
     );
@@ -63,7 +61,7 @@ export async function readConflicts(
   }));
 }
 
-/** Lists conflicts: of captions the lines that differ, `-` in the folder and `+` in the dataset, of other files the sizes. */
+/** Shows the lines of captions that differ, `-` in the folder and `+` in the dataset, and the sizes of other files. */
 export function conflictLines(conflicts: readonly Conflict[], paint: Painter): string[] {
   const lines = conflicts.slice(0, MAX_SHOWN).flatMap((conflict) => linesOf(conflict, paint, MAX_LINES_SHOWN));
   const more = conflicts.slice(MAX_SHOWN).map(({ filename }) => printable(filename));
@@ -97,7 +95,6 @@ function textLinesOf(version: Version): string[] {
   return version.text === undefined ? [formatBytes(version.sizeBytes)] : version.text.split('\n');
 }
 
-/** The lines of two texts without those that both begin and end with. */
 function differingLines(one: readonly string[], other: readonly string[]): [string[], string[]] {
   const shorter = Math.min(one.length, other.length);
   let start = 0;
@@ -112,7 +109,7 @@ function shortened(lines: readonly string[], max: number): string[] {
   return more <= 0 ? [...lines] : [...lines.slice(0, max), `… and ${counted(more, 'more line')}`];
 }
 
-/** Prints conflicts on standard output, and on standard error how to decide. */
+/** Conflicts go to standard output, and how to decide to standard error. */
 export function printConflicts(conflicts: readonly Conflict[]): void {
   if (conflicts.length === 0) return;
   print(conflictLines(conflicts, painterOf(process.stdout)).join('\n'));
@@ -123,7 +120,7 @@ export function printConflicts(conflicts: readonly Conflict[]): void {
   printMessage(`${files} in conflict and ${were} left alone: ${namesOf(names)}. ${advice}`);
 }
 
-/** Asks a person about each conflict. @returns whose version to keep; files that were skipped are left out */
+/** @returns whose version to keep; skipped files are left out */
 export async function askAboutConflicts(
   conflicts: readonly Conflict[],
   signal: AbortSignal,
@@ -143,7 +140,7 @@ export async function askAboutConflicts(
   return decisions;
 }
 
-/** A conflict for `--json`: the SHA-256 of each version, null where the file was removed. */
+/** For `--json`; null where the file was removed. */
 export function conflictDocument(filename: string, sides: { folder: Hashes; dataset: Hashes; common: Hashes }) {
   return {
     filename,

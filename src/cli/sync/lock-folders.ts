@@ -6,16 +6,10 @@ import { printMessage } from '../terminal/print.js';
 import { errorMessage, printable } from '../terminal/text.js';
 import { realFolders } from './common-state.js';
 
-/** It begins with a dot: trainers and `push` skip it, and `push --watch` does not take it for a change. */
+/** The dot keeps it from trainers, `push` and `--watch`. */
 const LOCK_NAME = '.trainyard-sync.lock';
 
-/**
- * Runs `work` while no other command pushes these folders, pulls into them or fixes their files; on any machine that shares
- * them. A command that finds them in use says so, and waits.
- *
- * @throws CommandError with 66 if one of them is removed meanwhile, 73 if something else has the name of the lock; the signal's
- *   reason while it waits
- */
+/** Runs `work` while no other command on any machine uses these folders. @throws CommandError with 66 or 73 */
 export async function withLockedFolders<T>(
   folders: readonly string[],
   { signal }: { signal: AbortSignal },
@@ -23,11 +17,11 @@ export async function withLockedFolders<T>(
 ): Promise<T> {
   const releases: (() => Promise<void>)[] = [];
   try {
-    // Sorted: of two commands with the same folders, each could have a lock that the other waits for.
+    // Sorted, so that two commands can't wait for each other's locks.
     for (const folder of await realFolders(folders).catch(throwGone)) releases.push(await lock(folder, signal));
     return await work();
   } finally {
-    // A lock that can't be removed is that of an ended process soon, and the next command removes it.
+    // The next command removes the lock of an ended process.
     for (const release of releases.reverse()) await release().catch(() => {});
   }
 }
@@ -43,7 +37,7 @@ async function lock(folder: string, signal: AbortSignal): Promise<() => Promise<
   try {
     return await acquireLock(join(folder, LOCK_NAME), { signal, onWaiting });
   } catch (error) {
-    // A folder that can't be written can be pushed, and pulling into it fails with the reason.
+    // An unwritable folder can be pushed; a pull into it fails with the reason.
     if (hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT')) return async () => {};
     if (error instanceof LockObstructed) throw new CommandError(EXIT.cannotCreate, error.message, { cause: error });
     return throwGone(error);

@@ -4,13 +4,12 @@ import { withOwnCommand } from '../terminal/own-command.js';
 import { printable } from '../terminal/text.js';
 import type { Kept, SyncPlan } from './compare.js';
 
-/** The direction of a command, and the commands to print for the other direction. */
 export interface SyncDirection {
   readonly source: 'folder' | 'dataset';
   readonly target: 'folder' | 'dataset';
-  /** The command that copies from the target to the source. */
+  /** The command for the other direction. */
   readonly opposite: string;
-  /** Whether the command removes from the target what was removed from the source. */
+  /** The command removes from the target what was removed from the source. */
   readonly replaces: boolean;
 }
 
@@ -19,32 +18,29 @@ interface NamedDataset {
   readonly name: string;
 }
 
-interface DirectionOptions<Folder = string> {
-  readonly folder: Folder;
+interface DirectionOptions {
+  /** `undefined` if the files are in several folders. */
+  readonly folder: string | undefined;
   readonly url: string | undefined;
   readonly replaces: boolean;
 }
 
-/** The direction of a push to a dataset. @param options.folder `undefined` if the files are in several folders */
-export function pushDirection(dataset: NamedDataset, options: DirectionOptions<string | undefined>): SyncDirection {
-  const { folder, url, replaces } = options;
-  const path = folder === undefined ? 'FOLDER' : pathWord(folder);
-  const opposite = `trainyard pull${urlOption(url)} ${datasetWord(dataset)} ${path}`;
+export function pushDirection(dataset: NamedDataset, { folder, url, replaces }: DirectionOptions): SyncDirection {
+  const opposite = `trainyard pull${urlOption(url)} ${datasetWord(dataset)} ${pathWord(folder)}`;
   return { source: 'folder', target: 'dataset', opposite, replaces };
 }
 
-/** The direction of a pull into a folder. */
 export function pullDirection(dataset: NamedDataset, { folder, url, replaces }: DirectionOptions): SyncDirection {
   const opposite = `trainyard push${urlOption(url)} ${pathWord(folder)} --name ${datasetWord(dataset)}`;
   return { source: 'dataset', target: 'folder', opposite, replaces };
 }
 
-/** A dataset's name as a word for the shell, or its id if the name looks like an option. */
+/** The id, for a name that looks like an option. */
 export function datasetWord({ id, name }: NamedDataset): string {
   return shellWord(name.startsWith('-') ? id : name);
 }
 
-function pathWord(path: string): string {
+function pathWord(path = 'FOLDER'): string {
   return shellWord(path.startsWith('-') ? `./${path}` : path);
 }
 
@@ -52,7 +48,7 @@ function urlOption(url: string | undefined): string {
   return url === undefined ? '' : ` --url ${shellWord(url)}`;
 }
 
-/** Says which files of the target stay although the source differs, and how to copy, remove or replace them. */
+/** Says which files stay although the source differs, and how to change that. */
 export function keptLines(kept: SyncPlan['kept'], { source, target, opposite, replaces }: SyncDirection): string[] {
   const [fetch, send, win] = source === 'folder' ? ['fetch', 'send', '--ours'] : ['send', 'fetch', '--theirs'];
   const mirrored = replaces ? ` To make the ${target} what the ${source} is, add ${win}.` : '';
@@ -74,7 +70,6 @@ export function keptLines(kept: SyncPlan['kept'], { source, target, opposite, re
   });
 }
 
-/** The files that stay, for `--json`. */
 export function keptDocument(
   kept: SyncPlan['kept'],
   { source, target }: SyncDirection,
@@ -88,7 +83,6 @@ export function keptDocument(
   };
 }
 
-/** The first five names, and how many more there are. */
 export function namesOf(filenames: readonly string[]): string {
   const first = filenames.slice(0, 5).map(printable).join(', ');
   return filenames.length <= 5 ? first : `${first} and ${(filenames.length - 5).toLocaleString('en')} more`;

@@ -24,7 +24,7 @@ export const EXIT = {
   noPermission: 77,
   configError: 78,
   interrupted: 130,
-  /** As a shell reports a program that SIGPIPE has ended. */
+  /** What a shell reports after SIGPIPE. */
   closedPipe: 141,
 } as const;
 
@@ -67,7 +67,7 @@ export function fail(code: number, message: string): never {
   process.exit(code);
 }
 
-/** Ends the process after an error. With `--json`, prints one document `{"error": …}` on standard output, and no message. */
+/** Ends the process; with `--json` it prints a document `{"error": …}` instead of a message. */
 export function endWith(error: unknown, args: readonly string[]): never {
   const { code, message } = endingOf(error);
   if (code === 0 || !wantsJson(args)) {
@@ -79,10 +79,7 @@ export function endWith(error: unknown, args: readonly string[]): never {
   process.exit(code);
 }
 
-/**
- * Ends the process when standard output or standard error can't be written: what the caller does not see must not count as done.
- * The reader of a pipe, such as `head`, may have ended.
- */
+/** Unwritten output must not count as success. The reader of a pipe, such as `head`, may have ended. */
 export function endUnwritable(error: NodeJS.ErrnoException): never {
   if (error.code === 'EPIPE') process.exit(EXIT.closedPipe);
   try {
@@ -93,13 +90,13 @@ export function endUnwritable(error: NodeJS.ErrnoException): never {
   process.exit(EXIT.ioError);
 }
 
-/** Whether the arguments of a command include `--json`. Arguments after `--` or after `mount --exec` don't count. */
+/** Arguments after `--` or `mount --exec` don't count. */
 export function wantsJson(args: readonly string[]): boolean {
   const end = args.findIndex((arg) => arg === '--' || arg === '--exec');
   return args.slice(0, end < 0 ? args.length : end).includes('--json');
 }
 
-/** The error document of `--json`: name and number of the exit code, message, and the service's code and detail. */
+/** The error document of `--json`. */
 export function errorDocument(error: unknown): Record<string, unknown> {
   const { code, message } = endingOf(error);
   const name = Object.entries(EXIT).find(([, value]) => value === code)?.[0] ?? 'software';
@@ -113,7 +110,6 @@ export function errorDocument(error: unknown): Record<string, unknown> {
   };
 }
 
-/** The exit code and the message for an error of a command. */
 export function endingOf(error: unknown): { code: number; message: string } {
   if (!(error instanceof Error)) return { code: EXIT.software, message: String(error) };
   const [, code, message] = ENDINGS.find(([is]) => is(error)) ?? UNEXPECTED;
@@ -123,7 +119,7 @@ export function endingOf(error: unknown): { code: number; message: string } {
   };
 }
 
-/** How an error ends a command; without the third part, its message stays. */
+/** Without a third part, the error's message stays. */
 type Ending = readonly [
   is: (error: Error) => boolean,
   code: number | ((error: never) => number),
@@ -172,7 +168,7 @@ function unusable(what: string): (error: Error) => string {
   return ({ message }) => `the ${what} can't be used: ${message}`;
 }
 
-/** `fetch` throws these if the answer is missing or incomplete; the cause has the message of the operating system. */
+/** `fetch` throws these if the answer is missing or incomplete. */
 function isOfFetch(error: Error): boolean {
   return error instanceof TypeError && ['fetch failed', 'terminated'].includes(error.message);
 }
@@ -182,16 +178,16 @@ function reasonIn(cause: unknown): string {
 }
 
 function exitCodeOfAnswer({ code, status }: TrainyardError): number {
-  // Another client uploads the same file at this moment.
+  // Another client is uploading this file.
   if (code === 'link_withdrawn') return EXIT.temporaryFailure;
-  // A success or a redirection is an error only if it does not come from a dataset service.
+  // Only something else than a dataset service answers with such an error.
   if (status < 400) return EXIT.protocol;
   if (status === 401 || status === 403) return EXIT.noPermission;
   if (status === 404) return EXIT.noInput;
   return status === 429 || status >= 500 ? EXIT.temporaryFailure : EXIT.dataError;
 }
 
-/** Runs `work` with a signal that ctrl-C and SIGTERM abort, so that it can clean up. A second one ends the process at once. */
+/** Ctrl-C and SIGTERM abort the signal, so that `work` can clean up; a second one ends the process at once. */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController();
   const stop = () => {

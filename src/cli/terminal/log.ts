@@ -8,14 +8,14 @@ export type LogForm = 'json' | 'text';
 const WARNING = 40;
 const ERROR = 50;
 
-/** The log of the service, on standard error. It has no tokens. */
+/** The log on standard error, without tokens. */
 export function openLog(level: string, form: LogForm): Logger {
   const output = pino.destination({ fd: 2, sync: true });
   const textOf = form === 'json' ? (line: string) => line : logText;
   return pino({ level }, { write: (line) => output.write(textOf(withoutTokens(line))) });
 }
 
-/** What a person reads of a line of the log: `warning: the bucket does not answer (attempt 2): timed out`; nothing below a warning. */
+/** `warning: the bucket does not answer (attempt 2): timed out`; empty below a warning. */
 export function logText(line: string): string {
   const { level, time, pid, hostname, msg, err, ...facts } = JSON.parse(line);
   if (level < WARNING) return '';

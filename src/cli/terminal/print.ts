@@ -5,10 +5,9 @@ import { printable, printableLines, tableOf } from './text.js';
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-/** Colours text in one style. */
 export type Painter = (style: Style, text: string) => string;
 
-/** Colours text for a stream: only on a terminal, and not if `NO_COLOR` is set (https://no-color.org). */
+/** Paints only on a terminal and without `NO_COLOR` (https://no-color.org). */
 export function painterOf(stream: NodeJS.WriteStream): Painter {
   const isPainted = hasColours(stream);
   return (style, text) => (isPainted ? styleText(style, text, { validateStream: false }) : text);
@@ -18,41 +17,34 @@ function hasColours(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && stream.hasColors();
 }
 
-/*
- * All text that a server, a dataset or a file name may be part of is printed by these functions.
- */
-
-/** Prints lines on a stream, standard output by default. */
+/** Prints lines without control characters, which a server, a dataset or a file name could contain. */
 export function print(lines: string, stream: NodeJS.WriteStream = process.stdout): void {
   stream.write(`${printableLines(lines, { hasColours: hasColours(stream) })}\n`);
 }
 
-/** Prints a message or a warning on standard error, with commands as they are called on this machine. */
+/** Prints on standard error, with commands as they are called on this machine. */
 export function printMessage(message: string): void {
   print(`trainyard: ${withOwnCommand(message)}`, process.stderr);
 }
 
-/** Prints the one document of `--json`. */
 export function printJson(document: unknown): void {
   print(jsonText(document, 2));
 }
 
-/** The output of a command: lines for a person, or with `--json` one document. */
 export interface Output {
   readonly lines: readonly string[];
   readonly document: unknown;
 }
 
-/** Prints the lines or the document of a command. */
 export function printOutput({ lines, document }: Output, isJson: boolean): void {
   if (isJson) printJson(document);
   else for (const line of lines) print(line);
 }
 
-/** Columns of a table by title, which is printed in capitals: the text of a cell, also with control characters, or `[text, colour]`. */
+/** By title, the text of a cell, also with control characters, or `[text, colour]`. */
 type Columns<T> = Readonly<Record<string, (item: T) => string | readonly [string, Style]>>;
 
-/** The lines of a table with a row for each item. @param none the line in place of a table without rows */
+/** @param none the line in place of a table without rows */
 export function tableLines<T>(items: readonly T[], none: string, columns: Columns<T>): string[] {
   if (items.length === 0) return [none];
   const paint = painterOf(process.stdout);

@@ -5,18 +5,15 @@ import { counted, formatBytes, printable, truncated } from './text.js';
 /** Minimum time between two redraws, against flicker. */
 const REDRAW_MS = 100;
 
-/** Time between two lines of a log. */
 const LOG_INTERVAL_MS = 10_000;
 
 const BAR_COLUMNS = 24;
 
-/** Shows the progress of a command on standard error. */
 export interface ProgressDisplay {
-  /** Calls `lines` each time it draws. A log prints only the first line. */
+  /** A log prints only the first line. */
   readonly update: (lines: () => string[]) => void;
   /** Prints a line that stays. */
   readonly note: (line: string) => void;
-  /** Erases what was drawn. */
   readonly clear: () => void;
 }
 
@@ -34,7 +31,7 @@ function terminalDisplay(): ProgressDisplay {
   let timer: NodeJS.Timeout | undefined;
   let current: (() => string[]) | undefined;
 
-  /** Moves the cursor up to the first line drawn, and clears from there to the end of the screen. */
+  /** Moves up to the first line drawn, and clears the rest of the screen. */
   const erasure = () => {
     // The terminal echoes ctrl-C, which moves the cursor to the right; hence the carriage return.
     const up = drawnLines === 0 ? '' : `\r\u001b[${drawnLines}A\u001b[J`;
@@ -46,7 +43,7 @@ function terminalDisplay(): ProgressDisplay {
     timer = undefined;
     if (current === undefined) return;
     const { columns = 80, rows = 24 } = stream;
-    // Cut before painting: a cut could remove the code that ends a colour.
+    // A cut after painting could remove the code that ends a colour.
     const texts = current()
       .slice(0, rows - 1)
       .map((line) => truncated(printable(line), columns - 1));

@@ -4,17 +4,11 @@ import { text } from 'node:stream/consumers';
 import { CommandError, EXIT } from './exit-codes.js';
 import { printableLines } from './text.js';
 
-/** Whether a person can answer questions: standard input and standard error are a terminal. */
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
-/**
- * Asks before something that can't be undone, unless `--yes` is given.
- *
- * @param what the subject of the message where a person can't be asked
- * @throws CommandError with 64 without a terminal, or with `--json`
- */
+/** Asks unless `--yes` is given. @throws CommandError with 64 without a terminal, or with `--json` */
 export async function isConfirmed(
   { yes, json }: { readonly yes?: boolean; readonly json?: boolean },
   { what, question, signal }: { what: string; question: string; signal: AbortSignal },
@@ -25,12 +19,12 @@ export async function isConfirmed(
   throw new CommandError(EXIT.usage, message);
 }
 
-/** Asks a question; only `y` and `yes` mean yes. @throws the signal's reason */
+/** Only `y` and `yes` mean yes. @throws the signal's reason */
 export async function confirms(question: string, signal: AbortSignal): Promise<boolean> {
   return withLines(signal, async (ask) => /^y(es)?$/i.test(await ask(`${question} [y/N] `)));
 }
 
-/** Asks until one of the choices is answered, by its name or its first letter. @throws the signal's reason */
+/** Asks until a choice is named, or its first letter. @throws the signal's reason */
 export async function choose<T extends string>(
   question: string,
   choices: readonly T[],
@@ -45,7 +39,7 @@ export async function choose<T extends string>(
   });
 }
 
-/** Asks for one line, and does not echo it. @throws the signal's reason */
+/** Asks without an echo. @throws the signal's reason */
 export async function askSecret(prompt: string, signal: AbortSignal): Promise<string> {
   process.stderr.write(prompt);
   try {
@@ -70,7 +64,7 @@ async function withLines<T>(
   }
 }
 
-/** Reads standard input to its end, and trims it. @throws AbortError once the signal aborts */
+/** @throws AbortError once the signal aborts */
 export async function readInput(signal: AbortSignal): Promise<string> {
   return (await text(addAbortSignal(signal, process.stdin))).trim();
 }

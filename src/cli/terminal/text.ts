@@ -3,16 +3,15 @@ import { escapeOf } from '../../json-text.js';
 /** Characters that move the cursor, clear the screen, set the clipboard, or show a text in another order than it has. */
 const UNSAFE = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu;
 
-/** A longer text from a server is cut. */
 const MAX_PRINTED_LENGTH = 4096;
 
-/** Makes a text from a server or a file name safe to print: one line without control characters. */
+/** Makes a text from a server or a file name one line without control characters. */
 export function printable(text: string): string {
   const isLong = text.length > MAX_PRINTED_LENGTH;
   return `${text.slice(0, MAX_PRINTED_LENGTH).replace(UNSAFE, escapeOf)}${isLong ? '…' : ''}`;
 }
 
-/** Makes lines safe to print; keeps the line ends, and with `hasColours` the colours of `painterOf`. */
+/** Keeps line ends, and with `hasColours` the colours of `painterOf`. */
 export function printableLines(lines: string, { hasColours = false } = {}): string {
   const kept = hasColours ? /(\n|\u001b\[(?:[12]|22|3\d)m)/ : /(\n)/;
   return lines
@@ -21,7 +20,6 @@ export function printableLines(lines: string, { hasColours = false } = {}): stri
     .join('');
 }
 
-/** The message of an error; another thrown value as text. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -30,7 +28,7 @@ const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const DOUBLE_WIDTH =
   /^[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff00-\uff60]$/u;
 
-/** The number of columns of a text on a terminal. */
+/** Columns on a terminal. */
 function widthOf(text: string): number {
   let width = 0;
   for (const character of text) {
@@ -39,7 +37,6 @@ function widthOf(text: string): number {
   return width;
 }
 
-/** Cuts a text to that many columns. */
 export function truncated(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let kept = '';
@@ -50,12 +47,7 @@ export function truncated(text: string, columns: number): string {
   return `${kept}…`;
 }
 
-/**
- * Aligns cells in columns, each as wide as its widest cell.
- *
- * @param paint colours a cell
- * @returns a line for each row
- */
+/** Aligns cells in columns. @param paint colours a cell. @returns a line for each row */
 export function tableOf(
   rows: readonly (readonly string[])[],
   paint: (cell: string, at: { row: number; column: number }) => string = (cell) => cell,

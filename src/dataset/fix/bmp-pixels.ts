@@ -2,15 +2,15 @@ import type { FileBytes } from '../inspect/byte-source.js';
 import { StructureError } from '../inspect/inspection-error.js';
 
 const FILE_HEADER_BYTES = 14;
-/** Headers of OS/2 1.x are shorter, and differ. */
+/** OS/2 1.x has shorter headers, which differ. */
 const MIN_HEADER_BYTES = 40;
 const RGB = 0;
 const BIT_FIELDS = [3, 6];
 const DEPTHS = [1, 4, 8, 24, 32];
-/** Red, green, blue and alpha of 32 bits. */
+/** Red, green, blue and alpha. */
 const BYTE_MASKS = [0x00ff0000, 0x0000ff00, 0x000000ff, 0xff000000];
 
-/** Why this bitmap is not decoded, as the rest of a sentence; `undefined` if it is. @throws StructureError */
+/** The rest of a sentence; `undefined` for a bitmap that is decoded. @throws StructureError */
 export function whyNoBmpPixels(file: FileBytes): string | undefined {
   const headerBytes = file.at(FILE_HEADER_BYTES, 4).readUInt32LE(0);
   if (headerBytes < MIN_HEADER_BYTES) return 'is a bitmap of OS/2, which is not supported';
@@ -21,7 +21,7 @@ export function whyNoBmpPixels(file: FileBytes): string | undefined {
   return isUsual ? undefined : 'has its colours in an order that is not supported';
 }
 
-/** Decodes a bitmap that `whyNoBmpPixels` has no objection to. @throws StructureError if it is truncated or damaged */
+/** Needs a bitmap that `whyNoBmpPixels` accepts. @throws StructureError if it is truncated or damaged */
 export function readBmpPixels(file: FileBytes) {
   const { width, height, isTopDown, bits, pixelsAt, masks, palette } = headerOf(file);
   const rowBytes = Math.ceil((width * bits) / 32) * 4;
@@ -60,13 +60,13 @@ function headerOf(file: FileBytes) {
     bits,
     compression,
     pixelsAt: header.readUInt32LE(10),
-    /** Blue, green, red and an unused byte of each colour. */
+    /** Blue, green, red and an unused byte. */
     palette: Buffer.from(file.at(FILE_HEADER_BYTES + headerBytes, colours * 4)),
     masks: BIT_FIELDS.includes(compression) ? masksOf(file, headerBytes) : [],
   };
 }
 
-/** The masks follow a header of 40 bytes, and are part of a longer one; only longer ones have a mask for alpha. */
+/** After a header of 40 bytes, or part of a longer one; only longer ones have a mask for alpha. */
 function masksOf(file: FileBytes, headerBytes: number): number[] {
   const count = headerBytes >= 56 ? 4 : 3;
   const bytes = file.at(FILE_HEADER_BYTES + 40, count * 4);

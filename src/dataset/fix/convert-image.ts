@@ -9,17 +9,15 @@ import { checkDimensions } from '../inspect/image/image-header.js';
 import { readImageHeader } from '../inspect/image/inspect-image.js';
 import { ANIMATED } from './media-names.js';
 import { readBmpPixels, whyNoBmpPixels } from './bmp-pixels.js';
-import type { WhyNotConverted } from './examine-content.js';
 
-/** Estimated memory of the decoder and of the upright picture, in bytes. `limited-process.ts` allows a process a little more. */
+/** For the decoder and the upright picture; `limited-process.ts` allows a process a little more. */
 const CONVERSION_BUDGET_BYTES = 600_000_000;
 
-/** Primaries and transfer functions close to those of sRGB, and "unspecified" (ITU-T H.273). */
+/** Close to sRGB, or "unspecified" (ITU-T H.273). */
 const NEAR_SRGB = { primaries: [1, 2, 5, 6], transfers: [1, 2, 6, 13, 14, 15] };
 
 /**
- * Converts an image that `examineContent` finds convertible into a PNG of 8 bits per channel: upright, in sRGB, with its alpha
- * channel, and without metadata. The trainer reads 16-bit PNGs in grey as white (Pillow's `convert('RGB')`).
+ * Makes an upright sRGB PNG of 8 bits without metadata, since the trainer reads 16-bit grey PNGs as white (Pillow, `convert('RGB')`).
  *
  * @throws StructureError, InspectionError, OutOfMemory, the system's errors
  */
@@ -29,7 +27,7 @@ export async function convertImage({ path, target }: { path: string; target: str
     const content = await detectContent(file);
     if (content.kind !== 'image') throw new StructureError(`is ${content.description} now`);
     const { format } = content;
-    const reason = await whyNot(file, { path, format });
+    const reason = await whyNotConverted(file, { path, format });
     if (reason !== undefined) throw new StructureError(reason);
     const image = format === 'bmp' ? bitmap(file) : decoder(path);
     await image
@@ -51,7 +49,7 @@ function bitmap(file: FileBytes) {
   return sharp(pixels, { raw: { width, height, channels } });
 }
 
-/** The colours of an AVIF by numbers of ITU-T H.273 (`colr` of type `nclx`, ISO/IEC 14496-12, 12.1.5), in one of its first boxes. */
+/** Numbers of ITU-T H.273 in an AVIF (`colr` of type `nclx`, ISO/IEC 14496-12, 12.1.5). */
 function colourOf(file: FileBytes): { primaries: number; transfer: number } | undefined {
   const start = file.upTo(0, 1 << 16);
   const at = start.indexOf('colrnclx', 0, 'latin1');
@@ -59,10 +57,8 @@ function colourOf(file: FileBytes): { primaries: number; transfer: number } | un
   return { primaries: start.readUInt16BE(at + 8), transfer: start.readUInt16BE(at + 10) };
 }
 
-/** @throws the system's errors, OutOfMemory */
-export const whyNotConverted = whyNot satisfies WhyNotConverted;
-
-async function whyNot(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
+/** See `WhyNotConverted`. @throws the system's errors, OutOfMemory */
+export async function whyNotConverted(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
   if (format === 'heic') return 'is a HEIC image, for which trainyard has no decoder. Export it as JPEG';
   try {
     const header = await readImageHeader(file, { path, format }, async () => pixels);
@@ -99,7 +95,7 @@ function whyNoCertainColours({ pages = 1, depth, space, channels, hasProfile }: 
 function whyNotSrgb(file: FileBytes, { hasProfile }: Metadata): string | undefined {
   const colour = colourOf(file);
   if (colour === undefined) return undefined;
-  // A profile has primaries, but says nothing of high dynamic range.
+  // A profile says nothing of high dynamic range.
   const isNear = NEAR_SRGB.transfers.includes(colour.transfer);
   if (isNear && (hasProfile || NEAR_SRGB.primaries.includes(colour.primaries))) return undefined;
   return 'has a wider range of colours than sRGB, and how to reduce it is not certain';

@@ -2,7 +2,6 @@ import { type ImageFormat, mediaTypeOfContent, type VideoFormat } from '../media
 import { FileBytes } from '../inspect/byte-source.js';
 import { detectContent } from '../inspect/detect-content.js';
 
-/** The content of a file, by its bytes. */
 export type ExaminedContent =
   | { readonly kind: 'other' }
   | {
@@ -10,20 +9,17 @@ export type ExaminedContent =
       readonly format: ImageFormat | VideoFormat;
       readonly description: string;
       readonly isTrainable: boolean;
-      /**
-       * For an image that the trainer ignores: why `convertImage` does not convert it, as the rest of a sentence that begins with
-       * the file's name.
-       */
+      /** For an image that the trainer ignores, as the rest of a sentence. */
       readonly whyNotConverted?: string;
     };
 
-/** Why an image is not converted, as the rest of a sentence that begins with its name; `undefined` if it can be. */
+/** The rest of a sentence; `undefined` if the image can be converted. */
 export type WhyNotConverted = (
   file: FileBytes,
   image: { readonly path: string; readonly format: ImageFormat; readonly description: string },
 ) => Promise<string | undefined>;
 
-/** Identifies the content, and whether an image that the trainer ignores can be converted. @throws the system's errors, OutOfMemory */
+/** Identifies content, and whether an ignored image can be converted. @throws the system's errors, OutOfMemory */
 export async function examineContent(path: string, whyNot: WhyNotConverted): Promise<ExaminedContent> {
   const file = FileBytes.open(path);
   try {

@@ -1,29 +1,25 @@
 import { firstWordsOf } from '../inspect/caption-content.js';
 import { decodeWindows1252, isPlausibleWindows1252 } from './windows-1252.js';
 
-/** Longer texts are not captions, and are not read. */
 export const MAX_FIXED_CAPTION_BYTES = 64 * 1024;
 
 export type FixedCaption =
   | {
       readonly ok: true;
-      /** In UTF-8, without a byte order mark. */
+      /** UTF-8 without a byte order mark. */
       readonly bytes: Buffer;
-      /** What was changed, with the text as it reads afterwards. */
+      /** Includes the text as it reads afterwards. */
       readonly change: string;
     }
-  /** The rest of a sentence that begins with the file's name: why the caption is left as it is, and how a person fixes it. */
+  /** The rest of a sentence, with how a person fixes it. */
   | { readonly ok: false; readonly reason: string };
 
 const BYTE_ORDER_MARKS = /^\ufeff+/;
 
-/** Control characters other than tabs and line ends. In a decoded text they show that the encoding was another one. */
+/** Their presence shows a wrong encoding. */
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/;
 
-/**
- * Converts a caption to UTF-8 where its encoding is certain: by a byte order mark, or Windows-1252 in which each character beyond
- * ASCII makes sense where it stands.
- */
+/** Converts only what is certain: text with a byte order mark, or plausible Windows-1252. */
 export function fixCaption(bytes: Buffer): FixedCaption {
   const utf16 = utf16In(bytes);
   if (utf16 !== undefined) return fixUtf16(bytes, utf16);
@@ -75,7 +71,7 @@ const utf8 = (text: string) => Buffer.from(text.replace(BYTE_ORDER_MARKS, ''));
 
 const iconv = (encoding: string) => `iconv -f ${encoding} -t UTF-8`;
 
-/** The words around the first character beyond ASCII, in quotes. */
+/** Around the first character beyond ASCII. */
 function quotationOf(text: string): string {
   const plain = text.replace(BYTE_ORDER_MARKS, '');
   const start = plain.slice(0, Math.max(0, plain.search(/[^\0-\x7f]/) - 16)).lastIndexOf(' ') + 1;

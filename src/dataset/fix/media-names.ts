@@ -1,14 +1,14 @@
 import { extensionForFormat, type ImageFormat, mediaTypeOf, stemOf, type VideoFormat } from '../media.js';
 
-/** Why an animation is not converted, as the rest of a sentence that begins with its name. */
+/** The rest of a sentence. */
 export const ANIMATED = 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
 
-/** The name of a file once its content is of this format: as before if the extension fits. */
+/** Keeps an extension that fits the format. */
 export function nameForFormat(filename: string, format: ImageFormat | VideoFormat): string {
   return mediaTypeOf(filename)?.format === format ? filename : stemOf(filename) + extensionForFormat(format);
 }
 
-/** The names in a folder or dataset, and those that fixes will create. Upper and lower case are one, as on many file systems. */
+/** Names that exist or that fixes will create; case-insensitive, as many file systems are. */
 export class TakenNames {
   readonly #names: { readonly name: string; readonly folded: string; readonly mediaStem: string | undefined }[] = [];
 
@@ -16,12 +16,7 @@ export class TakenNames {
     for (const name of names) this.#add(name);
   }
 
-  /**
-   * Reserves the name that a file will get.
-   *
-   * @param options.isConverted a converted image may not share its stem with another image or video either
-   * @returns `undefined`; or why the file can't get the name, as the rest of a sentence that begins with the file's name
-   */
+  /** Reserves a name, or returns why not, as the rest of a sentence. A converted image may not share its stem with other media. */
   claim(to: string, { from, isConverted }: { from: string; isConverted: boolean }): string | undefined {
     const [wanted, stem] = [folded(to), folded(stemOf(from))];
     const other = this.#names.find(

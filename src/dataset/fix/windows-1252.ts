@@ -1,6 +1,6 @@
 import { WINDOWS_1252_HIGH } from '../inspect/caption-content.js';
 
-/** Decodes Windows-1252. Node's own decoder takes the bytes 0x80 to 0x9F for control characters (Node 20). */
+/** Node's own decoder takes the bytes 0x80 to 0x9F for control characters (Node 20). */
 export function decodeWindows1252(bytes: Buffer): string {
   return bytes
     .toString('latin1')
@@ -8,10 +8,9 @@ export function decodeWindows1252(bytes: Buffer): string {
 }
 
 /*
- * Every sequence of bytes is a text in Windows-1252, also one in Cyrillic, Chinese or Mac Roman. So each character beyond ASCII
- * must make sense where it stands. Other encodings leave traces: words of foreign letters only, capitals after small letters
- * (an apostrophe of Mac Roman is Õ), quotes that open and do not close, signs within words (ł of Windows-1250 is ³). Letters of
- * Icelandic and Baltic languages are left out, since their bytes are common letters of Turkish and Czech.
+ * Any bytes are Windows-1252, so each character beyond ASCII must make sense where it stands. Other encodings leave traces, such
+ * as words of foreign letters only, capitals after small letters, open quotes, and signs within words (Windows-1250 ł is ³).
+ * Icelandic and Baltic letters are left out: their bytes are common letters of Turkish and Czech.
  */
 const SMALL = '[àáâãäåçéëíîïóôõöøùúûüß]|[èêìò](?![jkwz])';
 const CAPITAL = 'ÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÓÔÖØÙÚÛÜ';
@@ -44,7 +43,6 @@ const SENSIBLE = new RegExp(
   'uy',
 );
 
-/** Whether a text that was decoded as Windows-1252 reads like Latin letters and typographic punctuation throughout. */
 export function isPlausibleWindows1252(text: string): boolean {
   const accented = text.match(/(?![A-Za-z])\p{L}/gu)?.length ?? 0;
   const letters = text.match(/\p{L}/gu)?.length ?? 0;

@@ -1,18 +1,19 @@
 import { type CountedFile, countsInRole, countsOfStem, recount, stemGroupsOf } from '../counts.js';
 import { type Role, type StoredFile, statusOf } from '../dataset.js';
 import { digestOf } from '../digest.js';
+import { byFilename } from '../names.js';
 import type { StemGroup } from '../upload-transitions.js';
 import { storedFileIn } from '../write-condition.js';
 import type { Revision } from './revisions.js';
 
-/** A file and the revisions that have it: from `upload.addedIn` up to, and without, `removedIn`; `undefined`: all since. */
+/** In the revisions from `upload.addedIn` up to, and without, `removedIn`; `undefined`: all since. */
 export interface VersionedFile extends StoredFile {
   readonly removedIn?: number;
 }
 
 const ROLES: readonly Role[] = ['training', 'control', 'mask'];
 
-/** What follows from a set of stored files alone. */
+/** Follows from a set of stored files alone. */
 export interface FilesState {
   readonly digest: string;
   /** The roles in which a dataset of these files is READY. */
@@ -30,40 +31,30 @@ export function filesStateOf(
   return { digest: digestOf(files), readyAs: ROLES.filter(isReadyAs) };
 }
 
-/** The files of a revision, by name. */
 export function filesIn(files: readonly VersionedFile[], number: number): VersionedFile[] {
   const isIn = ({ upload: { addedIn = 0 }, removedIn }: VersionedFile) =>
     addedIn <= number && (removedIn === undefined || number < removedIn);
-  return files.filter(isIn).sort(byName);
+  return files.filter(isIn).sort(byFilename);
 }
 
-/** One file that differs between two revisions; `undefined` on the side that has none of its name. */
+/** `undefined` on the side that has no such file. */
 export interface FileDifference {
   readonly filename: string;
   readonly from: VersionedFile | undefined;
   readonly to: VersionedFile | undefined;
 }
 
-/** The files that differ between two sets, by name. A file of the same name and bytes does not differ. */
+/** By name; files with the same bytes do not differ. */
 export function differencesBetween(from: readonly VersionedFile[], to: readonly VersionedFile[]): FileDifference[] {
   const before = new Map(from.map((file) => [file.filename, file]));
   const after = new Map(to.map((file) => [file.filename, file]));
   return [...new Set([...before.keys(), ...after.keys()])]
     .map((filename) => ({ filename, from: before.get(filename), to: after.get(filename) }))
     .filter((pair) => pair.from?.upload.sha256 !== pair.to?.upload.sha256)
-    .sort(byName);
+    .sort(byFilename);
 }
 
-function byName(a: { readonly filename: string }, b: { readonly filename: string }): number {
-  return a.filename < b.filename ? -1 : a.filename > b.filename ? 1 : 0;
-}
-
-/**
- * Makes the stored files of a stem those of a revision. Pending and received uploads stay; a rejected upload of a name that
- * gets another file is removed, as `finalize` does.
- *
- * @param target the files of the revision that have this stem
- */
+/** Pending and received uploads stay; a rejected one of a name that gets another file goes. */
 export function restoreStem(group: StemGroup, target: readonly VersionedFile[]): StemGroup {
   const names = new Set(target.map(({ filename }) => filename));
   const kept = group.filter(({ filename, upload }) => upload.state !== 'stored' || names.has(filename));
@@ -71,12 +62,7 @@ export function restoreStem(group: StemGroup, target: readonly VersionedFile[]):
   return next.length === group.length && next.every((file, i) => file === group[i]) ? group : next;
 }
 
-/**
- * Reverses one difference, if the file is as that left it. A file that is as it was before stays, so that a request that is
- * sent twice has the same result.
- *
- * @returns `undefined` if the file was changed since
- */
+/** A file that is as before stays, so that a repeated request has the same result. @returns `undefined` if it was changed since */
 export function reverse(group: StemGroup, { filename, from, to }: FileDifference): StemGroup | undefined {
   const current = storedFileIn(group, filename)?.upload.sha256;
   if (current === from?.upload.sha256) return group;
@@ -85,7 +71,7 @@ export function reverse(group: StemGroup, { filename, from, to }: FileDifference
   return group.filter((file) => file.upload.state !== 'stored' || file.filename !== filename);
 }
 
-/** Makes a file of a revision the stored file of its name. A stored file with the same bytes stays. */
+/** A stored file with the same bytes stays. */
 function putBack(group: StemGroup, file: VersionedFile): StemGroup {
   const { filename, upload } = file;
   if (storedFileIn(group, filename)?.upload.sha256 === upload.sha256) return group;
@@ -95,16 +81,11 @@ function putBack(group: StemGroup, file: VersionedFile): StemGroup {
   return [...group.filter((other) => !isReplaced(other)), stored satisfies StoredFile];
 }
 
-/**
- * Yields the kept revisions of several datasets that were their latest ones at the same time, newest first. What a revision
- * had before its last change is not kept.
- *
- * @param histories the kept revisions of each dataset, newest first
- */
+/** Yields revisions of several datasets that were their latest at the same time, newest first. */
 export function* revisionsTogether<R extends Pick<Revision, 'startedAt' | 'changedAt'>>(
   histories: readonly (readonly R[])[],
 ): Generator<R[], undefined> {
-  // Revisions that overlap in time do so when the last of them has its last change.
+  // Overlapping revisions do so at the last change of one of them.
   const times = new Set(histories.flatMap((revisions) => revisions.map(({ changedAt }) => changedAt)));
   for (const at of [...times].sort((a, b) => b - a)) {
     const latest = histories.flatMap((revisions) => revisions.find(({ startedAt }) => startedAt <= at) ?? []);

@@ -1,54 +1,48 @@
 import type { Author, ChangeKind, DatasetFile, Micros, StoredFile } from '../dataset.js';
 import type { StemGroup } from '../upload-transitions.js';
 
-/*
- * The history of a dataset is a list of revisions with the numbers 1, 2, 3, and so on. A revision is the set of stored files
- * after some changes that belong together.
- */
+/* Revisions are numbered 1, 2, 3 …; each is the set of stored files after changes that belong together. */
 
-/** Changes of one token that name no change id belong together if they come within this time of the first one. */
+/** Changes of one token without a change id belong together within this time. */
 const IMPLICIT_GROUP_TIME: Micros = 10 * 60 * 1_000_000;
 
-/** One entry of the history of a dataset. */
 export interface Revision {
   readonly number: number;
   readonly startedAt: Micros;
-  /** The time of its last change. */
   readonly changedAt: Micros;
-  /** The token that made the changes; `null` if it is not known. */
+  /** `null` if it is not known. */
   readonly token: { readonly id: string; readonly name: string } | null;
   readonly how: ChangeKind;
-  /** Files that its changes added, removed and replaced by others of the same name. */
+  /** Numbers of files that its changes added, removed and replaced. */
   readonly added: number;
   readonly removed: number;
   readonly changed: number;
-  /** The stored files after its changes, and their bytes. */
+  /** After its changes. */
   readonly files: number;
   readonly bytes: number;
-  /** The id that the client gave its changes; `null` if it gave none. */
+  /** `null` if the client gave none. */
   readonly changeId: string | null;
-  /** The number of the revision that it restores or undoes; `null` for other changes. */
+  /** The revision that it restores or undoes. */
   readonly restoredFrom: number | null;
-  /** As `digestOf` computes it; `null` if it has not been computed since the last change. */
+  /** See `digestOf`; `null` until it is computed. */
   readonly digest: string | null;
-  /** Whether its files are fit to train on in the role that the dataset has now; `null` like the digest. */
+  /** Whether its files are READY in the dataset's present role; `null` like the digest. */
   readonly isReady: boolean | null;
   readonly pin: { readonly at: Micros; readonly by: string; readonly note: string | null } | null;
 }
 
-/** What a new revision depends on: the latest number, and the group whose changes still join that revision. */
+/** The latest number, and the group whose changes still join it. */
 export interface HistoryState {
   readonly latest: number;
   readonly open: { readonly group: string; readonly startedAt: Micros } | null;
 }
 
-/** What a change does to stored files. A file that is replaced by one with the same bytes is not changed. */
+/** A file replaced by the same bytes is not changed. */
 export interface StoredDifference {
   readonly added: readonly StoredFile[];
   readonly removed: readonly StoredFile[];
   readonly changed: readonly Replacement[];
   readonly identical: readonly Replacement[];
-  /** Files that were found damaged, or are sound again. */
   readonly judgedAgain: readonly StoredFile[];
 }
 
@@ -57,7 +51,6 @@ interface Replacement {
   readonly to: StoredFile;
 }
 
-/** Compares the stored files of one stem before and after a change. */
 export function storedDifference(before: StemGroup, after: StemGroup): StoredDifference {
   const added: StoredFile[] = [];
   const changed: Replacement[] = [];
@@ -78,9 +71,8 @@ export function storedDifference(before: StemGroup, after: StemGroup): StoredDif
 }
 
 /**
- * The history after a change by `author`. The change joins the open revision if it belongs to its group, and neither removes
- * nor replaces a file that this revision added: so each file that was ever stored is in some revision. Otherwise it begins
- * the next one. A restored revision is open for no other change.
+ * Changes of one group share a revision, unless one would remove a file that the revision added: so each stored file is in some
+ * revision. Restored revisions stay alone.
  *
  * @param past the files that the change removes or replaces
  */
@@ -99,12 +91,10 @@ function isOver(startedAt: Micros, { changeId }: Author, now: Micros): boolean {
   return changeId === null && now - startedAt >= IMPLICIT_GROUP_TIME;
 }
 
-/** Whether a change is a revision of its own, which no other change joins. */
 function isAlone({ how }: Author): boolean {
   return how === 'restore' || how === 'undo';
 }
 
-/** Changes of the same group belong together. */
 function groupOf({ tokenId, how, changeId }: Author): string {
   return [how, tokenId ?? '', changeId ?? ''].join(' ');
 }

@@ -1,23 +1,19 @@
-/** A part of the difference of two texts. */
 export interface Piece {
   readonly kind: 'same' | 'removed' | 'added';
   readonly text: string;
 }
 
-/**
- * Aligning words takes time and memory quadratic in their number. If either text has more words, spaces included, all of them
- * count as replaced.
- */
+/** Aligning is quadratic; texts with more words, spaces included, count as replaced. */
 const MAX_ALIGNED_WORDS = 1500;
 
-/** Compares two texts word by word: a diff by their longest common subsequence. */
+/** A word diff by the longest common subsequence. */
 export function differenceOf(before: string, after: string): Piece[] {
   const old = wordsIn(before);
   const now = wordsIn(after);
   const removed = (text: string): Piece => ({ kind: 'removed', text });
   const added = (text: string): Piece => ({ kind: 'added', text });
   if (Math.max(old.length, now.length) > MAX_ALIGNED_WORDS) return merged([...old.map(removed), ...now.map(added)]);
-  // common[i][j] is the length of the longest common subsequence of old[i…] and now[j…].
+  // By [i][j], the length for old[i…] and now[j…].
   const common = Array.from({ length: old.length + 1 }, () => new Uint16Array(now.length + 1));
   for (let i = old.length - 1; i >= 0; i--) {
     for (let j = now.length - 1; j >= 0; j--) {

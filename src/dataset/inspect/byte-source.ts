@@ -3,12 +3,12 @@ import { StructureError, truncationBy } from './inspection-error.js';
 
 const MAX_READ_BYTES = 1 << 20;
 
-/** `upTo` returns at least this many bytes, if requested and in the file, so that the window never splits a header. */
+/** The least that `upTo` returns, unless the file ends, so that the window never splits a header. */
 const UNSPLIT_BYTES = 64;
 
 /**
- * Reads a file through one window of fixed size, so that memory does not grow with the file. Reads are synchronous: each
- * inspection runs in its own process, and an asynchronous read through libuv's thread pool takes ten times as long.
+ * Reads through a window of fixed size. Reads are synchronous: each inspection has its own process, and asynchronous reads
+ * through libuv's thread pool take ten times as long.
  */
 export class FileBytes {
   readonly size: number;
@@ -23,9 +23,9 @@ export class FileBytes {
     this.window = Buffer.allocUnsafeSlow(windowBytes);
   }
 
-  /** @throws the operating system's error if the file can't be opened */
+  /** @throws the system's errors */
   static open(path: string): FileBytes {
-    // A pipe that has replaced the file would wait for a writer for ever.
+    // Opening a pipe that replaced the file would wait for a writer.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stats = fstatSync(fd);
@@ -37,12 +37,12 @@ export class FileBytes {
     }
   }
 
-  /** A second window over the open file. Choose a small one to read a few bytes at each of many offsets. */
+  /** A second window; a small one suits a few bytes at each of many offsets. */
   cursor(windowBytes: number): FileBytes {
     return new FileBytes(this.fd, this.size, windowBytes);
   }
 
-  /** Closes the file, also for its cursors. */
+  /** Also for the cursors. */
   close(): void {
     closeSync(this.fd);
   }
@@ -52,7 +52,7 @@ export class FileBytes {
     if (bytes > this.size) throw truncationBy(bytes - this.size);
   }
 
-  /** Exactly `length` bytes from `offset`, valid until the next call. @throws StructureError if the file ends before */
+  /** Valid until the next call. @throws StructureError if the file ends before */
   at(offset: number, length: number): Buffer {
     this.requireSize(offset + length);
     if (length > MAX_READ_BYTES) throw new StructureError('is damaged: one of its headers has an impossible length');
@@ -60,7 +60,7 @@ export class FileBytes {
     return this.window.subarray(offset - this.windowStart, offset - this.windowStart + length);
   }
 
-  /** At most `maxBytes` bytes from `offset`: fewer if the window or the file ends earlier, none at the end of the file. */
+  /** Fewer bytes if the window or the file ends earlier. */
   upTo(offset: number, maxBytes: number): Buffer {
     const wanted = Math.max(0, Math.min(maxBytes, this.size - offset, this.window.length));
     const windowEnd = this.windowStart + this.windowLength;
@@ -71,7 +71,6 @@ export class FileBytes {
     return this.at(offset, wanted);
   }
 
-  /** A copy of the bytes from `start` up to, not including, `end`. */
   copy(start: number, end: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow(end - start);
     this.readAtLeast(bytes, start, bytes.length);
@@ -85,7 +84,7 @@ export class FileBytes {
     this.windowLength = this.readAtLeast(this.window, offset, needed);
   }
 
-  /** Fills at least `needed` bytes of `target` from its beginning; returns their number. */
+  /** @returns the number of bytes read */
   private readAtLeast(target: Buffer, offset: number, needed: number): number {
     let length = 0;
     while (length < needed) {

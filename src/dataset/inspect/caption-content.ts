@@ -2,13 +2,12 @@ import type { WarningCode } from '../problems.js';
 
 const SHOWN_CHARACTERS = 48;
 
-/** What a caption seems to be instead of text about an image, as the rest of a sentence that begins with the file's name. */
+/** The rest of a sentence: what a caption seems to be instead. */
 export interface CaptionDoubt {
   readonly code: Extract<WarningCode, 'NOT_A_CAPTION' | 'GARBLED_CAPTION'>;
   readonly message: string;
 }
 
-/** Judges a caption by its beginning, without a byte order mark. */
 export function doubtAbout(beginning: string): CaptionDoubt | undefined {
   const kind = documentKindOf(beginning);
   if (kind !== undefined) {
@@ -35,21 +34,18 @@ function documentKindOf(beginning: string): string | undefined {
   return undefined;
 }
 
-/** The bytes 0x80 to 0x9F of Windows-1252. The five that it leaves out stand for control characters (WHATWG Encoding). */
+/** The bytes 0x80 to 0x9F. The five that Windows-1252 leaves out are control characters (WHATWG Encoding). */
 export const WINDOWS_1252_HIGH = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 
 const BYTE_OF = new Map([...WINDOWS_1252_HIGH].map((character, index) => [character.charCodeAt(0), 0x80 + index]));
 
-/**
- * Sequences that only occur where UTF-8 was read as Windows-1252: quotes and dashes, and letters with accents. Those that a text
- * in capitals can have before a quotation mark (Portuguese `IRMû`) are left out.
- */
+/** Occur only in misread UTF-8. Sequences are left out that capitals have before a quotation mark (Portuguese `IRMû`). */
 const UNMISTAKABLE = /â€[\x80-\x9fœ™˜¦¢“”\u02dc]|Ã[\xa1-\xaa\xac-\xba\xbc-\xbf]/;
 
-/** An `Ã` at the end of a word, and the punctuation after it: UTF-8 by chance. */
+/** A word's final `Ã` and punctuation, which are UTF-8 by chance. */
 const BY_CHANCE = /Ã[‚„…‘’“”–—](?!\p{L})/gu;
 
-/** The text from shortly before its first garbled character; `undefined` if it is not garbled. */
+/** From shortly before the first garbled character. */
 function garbledPartOf(text: string): string | undefined {
   const found = UNMISTAKABLE.exec(text)?.index ?? (isUtf8AsWindows1252(text) ? text.search(/[^\0-\x7f]/) : undefined);
   if (found === undefined) return undefined;
@@ -57,7 +53,7 @@ function garbledPartOf(text: string): string | undefined {
   return text.slice(found - before.length + before.search(/\S*$/));
 }
 
-/** Whether the text, written as Windows-1252, is UTF-8 with other characters than ASCII. */
+/** Whether the text, written as Windows-1252, is UTF-8 beyond ASCII. */
 function isUtf8AsWindows1252(text: string): boolean {
   const bytes = Buffer.alloc(text.length);
   let isAscii = true;
@@ -77,7 +73,7 @@ function isUtf8AsWindows1252(text: string): boolean {
   }
 }
 
-/** The first words of a text on one line, without control characters. */
+/** On one line, without control characters. */
 export function firstWordsOf(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
   const characters = [...line.slice(0, SHOWN_CHARACTERS * 2)];

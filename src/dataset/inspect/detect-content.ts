@@ -4,7 +4,7 @@ import { FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import type { FileBytes } from './byte-source.js';
 import { imageFormatOf, isoBrandsOf } from './image-content.js';
 
-/** The content of a file by its first bytes. `description` has an article: `a PNG image`. */
+/** By the first bytes. `description` has an article: `a PNG image`. */
 export type DetectedContent =
   | { readonly kind: 'image'; readonly format: ImageFormat; readonly description: string }
   | { readonly kind: 'video'; readonly format: VideoFormat; readonly description: string }
@@ -34,13 +34,13 @@ const image = (format: ImageFormat) => ({ kind: 'image', format, description: DE
 const video = (format: VideoFormat) => ({ kind: 'video', format, description: DESCRIPTIONS[format] }) as const;
 const other = (description: string) => ({ kind: 'other', description }) as const;
 
-/** Identifies a file by its first bytes: first as one of the accepted formats, then with file-type. */
+/** Tries the accepted formats first, then file-type. */
 export async function detectContent(file: FileBytes): Promise<DetectedContent> {
   const header = file.upTo(0, HEADER_BYTES);
   return acceptedFormatOf(header) ?? (await otherContentOf(Buffer.from(header)));
 }
 
-/** The warning that the content has another format than the extension declares. `shown` is the name for messages. */
+/** `shown` is the name for messages. */
 export function contentDiffers(named: { filename: string; shown: string }, content: DetectedContent): Warning {
   const message = `${named.shown} is actually ${content.description}. It is accepted; rename it to match its content. ${FIX_ADVICE}`;
   return warningIn(named.filename, 'CONTENT_DIFFERS', message);
@@ -58,14 +58,14 @@ function acceptedFormatOf(header: Buffer): DetectedContent | undefined {
   return undefined;
 }
 
-/** WebM or Matroska, by the document type in the EBML header: WebM is a profile of Matroska. */
+/** WebM is a profile of Matroska; the document type in the EBML header tells them apart. */
 function matroska(header: Buffer): DetectedContent {
   const at = header.indexOf(Buffer.from([0x42, 0x82]), 4);
   const bytes = at === -1 ? 0 : (header[at + 2] ?? 0x80) & 0x7f;
   return video(header.toString('latin1', at + 3, at + 3 + bytes).replace(/\0+$/, '') === 'webm' ? 'webm' : 'mkv');
 }
 
-/** Identifies by the brands in `ftyp`. QuickTime files from before that box begin with another one. */
+/** QuickTime files from before the box `ftyp` begin with another one. */
 function isoMedia(header: Buffer): DetectedContent {
   if (header.toString('latin1', 4, 8) !== 'ftyp') return video('mov');
   const [major] = isoBrandsOf(header);
@@ -74,7 +74,7 @@ function isoMedia(header: Buffer): DetectedContent {
   return video('mp4');
 }
 
-/** Describes content that is not accepted. Text formats come first: file-type knows only formats with a magic number. */
+/** Text formats come first: file-type knows only formats with a magic number. */
 async function otherContentOf(header: Buffer): Promise<DetectedContent> {
   const text = header.toString('utf8').trimStart().toLowerCase();
   if (/^(?:<!doctype html|<html|<head|<body)/.test(text)) return other('HTML text');

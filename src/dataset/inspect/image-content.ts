@@ -3,7 +3,7 @@ import type { ImageFormat } from '../media.js';
 const AVIF_BRANDS = ['avif', 'avis'];
 const HEIF_BRANDS = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1'];
 
-/** The format of an image by its first bytes; `undefined` for other content. Runs in Node and in browsers. */
+/** By the first bytes. Runs in Node and in browsers. */
 export function imageFormatOf(header: Uint8Array): ImageFormat | undefined {
   const text = (start: number, end: number) => String.fromCharCode(...header.subarray(start, end));
   if (text(0, 3) === '\xff\xd8\xff') return 'jpeg';
@@ -22,7 +22,7 @@ export function imageFormatOf(header: Uint8Array): ImageFormat | undefined {
   return HEIF_BRANDS.includes(major) ? 'heic' : undefined;
 }
 
-/** The brands in the `ftyp` box at the beginning of a file, the major brand first (ISO/IEC 14496-12, 4.3). */
+/** The major brand comes first (`ftyp`, ISO/IEC 14496-12, 4.3). */
 export function isoBrandsOf(header: Uint8Array): string[] {
   const end = Math.min(new DataView(header.buffer, header.byteOffset).getUint32(0), header.length);
   const brands = [String.fromCharCode(...header.subarray(8, 12))];

@@ -6,7 +6,7 @@ const PART_BYTES = 1 << 16;
 const ADVICE =
   'The trainer would stop at it. Save it as UTF-8 and upload it again. ' +
   'The command "trainyard check FOLDER --fix" converts it if its encoding is certain.';
-/** Windows-1252 characters that text editors insert, from byte 0x91 on. */
+/** Inserted by text editors, from byte 0x91 on. */
 const WINDOWS_1252 = ['opening quote', 'apostrophe', 'opening quote', 'closing quote', 'bullet', 'dash', 'dash'];
 
 export interface CaptionContent {
@@ -14,16 +14,14 @@ export interface CaptionContent {
   readonly characters: number;
   readonly bom: boolean;
   readonly blank: boolean;
-  /** Its first 64 KiB. */
+  /** 64 KiB. */
   readonly beginning: string;
 }
 
 /**
- * Reads a caption strictly, as Python does with `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`), and
- * counts its code points, without a byte order mark.
+ * As strict as Python with `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`).
  *
- * @throws InspectionError `CAPTION_NOT_UTF8` with the offset of the first bad byte and the encoding that it suggests;
- * `CAPTION_HAS_NUL`
+ * @throws InspectionError `CAPTION_NOT_UTF8` with the first bad byte and the likely encoding; `CAPTION_HAS_NUL`
  */
 export function readCaption(file: FileBytes): CaptionContent {
   const bom = file.upTo(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
@@ -70,7 +68,7 @@ function rejectUtf16(file: FileBytes): void {
   }
 }
 
-/** Python reads zero bytes as characters, so they end up in the prompt (ai-toolkit `toolkit/dataloader_mixins.py:351`). */
+/** Python takes zero bytes for characters of the prompt (ai-toolkit `toolkit/dataloader_mixins.py:351`). */
 function zeroByte(file: FileBytes, offset: number): InspectionError {
   const found = isUtf16(file) ? 'looks like UTF-16, not UTF-8' : 'contains zero bytes, which no text has';
   return new InspectionError(
@@ -80,7 +78,7 @@ function zeroByte(file: FileBytes, offset: number): InspectionError {
   );
 }
 
-/** Whether nearly every second byte at the beginning is zero, as in UTF-16 of Latin letters. */
+/** In UTF-16 of Latin letters, nearly every second byte is zero. */
 function isUtf16(file: FileBytes): boolean {
   const bytes = file.upTo(0, 1024);
   const zeros = [0, 0];
@@ -93,7 +91,7 @@ function notUtf8(reason: string): InspectionError {
   return new InspectionError('CAPTION_NOT_UTF8', `${reason}. ${ADVICE}`);
 }
 
-/** Reads the part in which decoding failed again, character by character. */
+/** Goes through the failed part again. */
 function describeFirstBadByte(file: FileBytes, failedPart: number): string {
   // The last character before the part may continue in it.
   let offset = Math.max(0, failedPart - 3);
@@ -108,7 +106,7 @@ function describeFirstBadByte(file: FileBytes, failedPart: number): string {
 
 const isContinuation = (byte: number) => byte >= 0x80 && byte <= 0xbf;
 
-/** The length of the UTF-8 character that the bytes begin with; 0 if they begin with none (Unicode 16, table 3-7). */
+/** 0 if the bytes begin with no UTF-8 character (Unicode 16, table 3-7). */
 function characterBytes(bytes: Buffer): number {
   const [first = 0x80, second = 0] = bytes;
   if (first < 0x80) return 1;

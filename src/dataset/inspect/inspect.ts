@@ -10,37 +10,35 @@ import type { ReadClipFacts } from './video/inspect-video.js';
 const MAX_SHOWN_CHARACTERS = 80;
 
 export interface InspectOptions {
-  /** Loads the decoder of images. Without one, those whose pixels only it can read get the warning `NOT_FULLY_CHECKED`. */
+  /** Without it, files whose pixels only it can read get the warning `NOT_FULLY_CHECKED`. */
   readonly loadDecoder?: () => Promise<PixelDecoder>;
-  /** True for a file of a mask dataset: an image is also read as the trainer reads a mask. */
+  /** For a mask dataset: images are also read as the trainer reads masks. */
   readonly asMask?: boolean | undefined;
-  /** Reads the facts of a clip. Absent where a decoder reads them afterwards. */
+  /** Missing where ffmpeg reads the facts afterwards. */
   readonly readClipFacts?: ReadClipFacts | undefined;
 }
 
 interface NamedFile extends InspectOptions {
   readonly path: string;
   readonly filename: string;
-  /** The filename for messages, shortened if it is long. */
+  /** For messages. */
   readonly shown: string;
 }
 
 /**
- * Proves that a file is complete and of the type that its extension declares, in bounded memory. `filename` has passed
- * `parseFilename`.
+ * Proves in bounded memory that a file is complete and of its extension's type. Bad bytes are a result.
  *
- * @throws the operating system's errors and failed allocations only: bad bytes are a result, not an exception.
+ * @throws the system's errors and failed allocations only
  */
 export const inspect: Inspect = (file) => inspectWith(file, { loadDecoder, readClipFacts });
 
-/** Loaded on first use: few systems have no ffmpeg. */
+/** Loaded on first use, since few systems have no ffmpeg. */
 export const readClipFacts: ReadClipFacts = async (file) =>
   (await loaded(import('./video/read-facts.js'))).readWithMediabunny(file);
 
-/** The decoder of an installation: megabytes of code, which a caption or a clip does not need. */
+/** Megabytes of code, which captions and clips do not need. */
 export const loadDecoder = (): Promise<PixelDecoder> => loaded(import('./image/decode.js'));
 
-/** As `inspect`. */
 export async function inspectWith(
   { path, filename }: Parameters<Inspect>[0],
   options: InspectOptions,
@@ -64,14 +62,13 @@ async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspect
   if (file.size === 0) {
     throw new InspectionError('FILE_EMPTY', 'is empty: it has no bytes. Check the original and upload it again.');
   }
-  // Imported on first use: a caption needs none of it.
   const { detectContent } = await loaded(import('./detect-content.js'));
   const content = await detectContent(file);
   if (kind === 'video') return (await loaded(import('./video/inspect-video.js'))).inspectVideo(file, named, content);
   return (await loaded(import('./image/inspect-image.js'))).inspectImage(file, named, content);
 }
 
-/** A decoder that is not installed, or was replaced while the service ran, is not the file's fault. */
+/** Missing or replaced code is not the file's fault. */
 async function loaded<T>(module: Promise<T>): Promise<T> {
   try {
     return await module;
@@ -97,7 +94,7 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
   return { ok: true, contentType: MEDIA['.txt'].contentType, facts: { kind: 'caption', characters }, warnings };
 }
 
-/** Turns an exception into a problem of the file. The parsing libraries throw exceptions of any class for bad bytes. */
+/** Parsing libraries throw exceptions of any class for bad bytes. */
 function problemOf(error: unknown, filename: string): { code: ErrorProblemCode; message: string } {
   if (error instanceof InspectionError) return { code: error.code, message: error.message };
   const code = CORRUPT[mediaTypeOf(filename)?.kind ?? 'caption'];
@@ -108,7 +105,7 @@ function problemOf(error: unknown, filename: string): { code: ErrorProblemCode; 
 
 const CORRUPT = { image: 'IMAGE_CORRUPT', video: 'VIDEO_CORRUPT', caption: 'INSPECTION_FAILED' } as const;
 
-/** The filename for messages, shortened if it is long. */
+/** For messages; long names are shortened. */
 export function shownFilename(filename: string): string {
   const characters = [...filename];
   if (characters.length <= MAX_SHOWN_CHARACTERS) return filename;

@@ -1,10 +1,7 @@
 import { hasErrno } from '../errors.js';
 import type { ErrorProblemCode } from '../problems.js';
 
-/**
- * A problem found in the bytes of a file. `message` is the rest of a sentence that begins with the file's name:
- * `is empty: …`. Thrown within this folder only: `inspect` returns it as a problem of the file.
- */
+/** A fault in the bytes; `message` is the rest of a sentence. `inspect` returns it as the file's problem. */
 export class InspectionError extends Error {
   readonly code: ErrorProblemCode;
 
@@ -15,30 +12,26 @@ export class InspectionError extends Error {
   }
 }
 
-/**
- * A truncated or damaged file, reported without a code by the parsers of structures that images and videos share.
- * `inspect` adds the code by the type that the extension declares.
- */
+/** Truncation or damage; `inspect` adds the code by the declared type. */
 export class StructureError extends Error {
   override readonly name = 'StructureError';
 }
 
-/** The error for a file that ends before its content, as after an interrupted upload, download or copy. */
 export function truncation(reason: string): StructureError {
   return new StructureError(`is truncated: ${reason}`);
 }
 
-/** The error for a file that lacks at least `bytes` bytes at its end. */
+/** At least so many bytes are missing at the end. */
 export function truncationBy(bytes: number): StructureError {
   return truncation(`at least ${formatCount(bytes)} ${bytes === 1 ? 'byte is' : 'bytes are'} missing at its end`);
 }
 
-/** A number for a message, with its digits in groups: `8,995`. */
+/** `8,995` */
 export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** True for failures of the operating system, and for code that can't be loaded. They are not a problem of the file, so inspection throws them. */
+/** The system's failures and missing code are not problems of the file. */
 export function isInputOutputError(error: unknown): boolean {
   return hasErrno(
     error,
@@ -56,19 +49,19 @@ export function isInputOutputError(error: unknown): boolean {
   );
 }
 
-/** A decoder could not allocate the memory that the file needs. */
+/** A decoder could not allocate memory. */
 export class OutOfMemory extends Error {
   override readonly name = 'OutOfMemory';
 }
 
-/** True if an allocation failed, of ours or of a decoder. `inspect` throws this error, since the caller knows the limit. */
+/** `inspect` throws it, since the caller knows the limit. */
 export function isOutOfMemory(error: unknown): boolean {
   if (error instanceof OutOfMemory || hasErrno(error, 'ENOMEM', 'Z_MEM_ERROR', 'ERR_MEMORY_ALLOCATION_FAILED'))
     return true;
   return error instanceof RangeError && error.message.includes('allocation failed');
 }
 
-/** The last line of a library's error message, without paths and cut to 80 characters. */
+/** The last line, without paths and cut to 80 characters. */
 export function shortReason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   const line = text.split('\n').findLast((each) => each.trim() !== '') ?? 'no reason given';

@@ -2,19 +2,19 @@ import type { Dataset, LinkSlot, Role } from '../dataset.js';
 import { ServiceError } from '../errors.js';
 import { roleOfSlot, slotText } from './roles.js';
 
-/** Of the datasets that an error lists by name. */
+/** How many datasets an error names. */
 export const MAX_NAMED = 10;
 
 type Named = Pick<Dataset, 'name' | 'role'>;
 
-/** @throws ServiceError `wrong_role` if the dataset is not a training dataset */
+/** @throws ServiceError `wrong_role` */
 export function requireTraining({ name, role }: Named): void {
   if (role === 'training') return;
   const message = `"${name}" has the role ${role}, and only training datasets have controls and masks. To make it a training dataset, run: ${roleCommand(name, 'training')}`;
   throw new ServiceError('wrong_role', message);
 }
 
-/** @throws ServiceError `wrong_role` if the dataset can't be linked in this slot */
+/** @throws ServiceError `wrong_role` */
 export function requireRoleOfSlot(slot: LinkSlot, { name, role }: Named): void {
   const needed = roleOfSlot(slot);
   if (role === needed) return;
@@ -22,12 +22,7 @@ export function requireRoleOfSlot(slot: LinkSlot, { name, role }: Named): void {
   throw new ServiceError('wrong_role', message);
 }
 
-/**
- * The error for a dataset that can't be deleted, or get another role, while others link to it.
- *
- * @param users.names of those that the request may know, at most `MAX_NAMED`
- * @param users.known how many it may know
- */
+/** Linked datasets keep their role and can't be deleted. @param users the datasets that the request may know */
 export function linkedToError(name: string, { names, known }: { names: readonly string[]; known: number }) {
   const [first] = names;
   if (first === undefined) {
@@ -41,7 +36,6 @@ export function linkedToError(name: string, { names, known }: { names: readonly 
   return new ServiceError('dataset_linked', message);
 }
 
-/** The error for a dataset that can't get another role while it links to others. */
 export function hasLinksError(name: string): ServiceError {
   const message = `"${name}" has controls or masks, which only training datasets have. To remove its links, run: ${pairCommand(name)}`;
   return new ServiceError('dataset_linked', message);
@@ -55,7 +49,7 @@ function pairCommand(name: string): string {
   return `trainyard pair ${argument(name)} --none`;
 }
 
-/** A name as a shell takes it. Names have no quotes. */
+/** For a shell; names have no quotes. */
 function argument(name: string): string {
   return /^[\p{L}\p{M}\p{Nd}._-]+$/u.test(name) ? name : `"${name}"`;
 }

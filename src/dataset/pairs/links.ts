@@ -2,33 +2,30 @@ import { stemGroupsOf } from '../counts.js';
 import { type Dataset, type DatasetLink, type Micros, type Status, type StatusRules, statusOf } from '../dataset.js';
 import { digestOf } from '../digest.js';
 import type { Problem, Warning } from '../problems.js';
-import { isPairFile, type PairFile } from './pair-faults.js';
 import { notReadyProblems, pairFindingsOf } from './pair-findings.js';
-import { type PairGroups, type PairProof, provePairs } from './pair-proof.js';
+import { isPairFile, type PairFile, type PairGroups, type PairProof, provePairs } from './pair-faults.js';
 
-/** A sound stored file of a linked dataset. */
 export interface LinkedFile extends PairFile {
   readonly upload: PairFile['upload'] & { readonly sha256: string; readonly warnings: readonly Warning[] };
 }
 
-/** What follows from the files of a training dataset and of one that it links to. */
+/** Follows from the files of both datasets. */
 export interface LinkPairs {
   readonly proof: PairProof;
   readonly problems: readonly Problem[];
-  /** Over the files of the linked dataset. */
+  /** Over the linked dataset's files. */
   readonly digest: string;
 }
 
-/** One link of a training dataset at one moment. */
+/** At one moment. */
 export interface LinkView extends DatasetLink {
   readonly status: Status;
-  /** Of the linked dataset, if it is READY. */
+  /** If the linked dataset is READY. */
   readonly digest: string | undefined;
   readonly proof: PairProof;
   readonly problems: readonly Problem[];
 }
 
-/** Judges the pairs of one link. */
 export function linkPairsOf(
   target: { readonly name: string; readonly groups: PairGroups },
   { slot, dataset: { name } }: DatasetLink,
@@ -41,7 +38,6 @@ export function linkPairsOf(
   return { proof, problems, digest: digestOf(files) };
 }
 
-/** @param pairs those of each link */
 export function linkViewsOf(
   { links }: Pick<Dataset, 'links'>,
   pairs: readonly LinkPairs[],

@@ -3,42 +3,37 @@ import type { LinkSlot, StoredFile } from '../dataset.js';
 import { extensionOf, mediaTypeOf } from '../media.js';
 
 /**
- * What is wrong with the files of one stem in a control or mask dataset, by the stem's files in the target.
+ * A fault of one stem in a control or mask dataset.
  *
- * - `missing`: the target has images, and no image here is theirs
- * - `ambiguous`: several images are theirs, of which the trainer takes one
+ * - `missing`: no image for the target's
+ * - `ambiguous`: several images, of which the trainer takes one
  * - `misfit`: the trainer stops at its size, or counts the wrong region
  * - `stretched`: its aspect ratio differs
- * - `clip`: a clip is the control of a clip, which one model takes
- * - `extra`: the target has no image or clip for it
+ * - `clip`: a clip controls a clip, which one model takes
+ * - `extra`: nothing in the target belongs to it
  */
 export type PairFault = 'missing' | 'ambiguous' | 'misfit' | 'stretched' | 'clip' | 'extra';
 
-/** Those that come first are errors: the trainer stops, or trains on something else. */
+/** Errors come first: the trainer stops, or trains on something else. */
 export const PAIR_FAULTS = ['missing', 'ambiguous', 'misfit', 'stretched', 'clip', 'extra'] as const;
 const ERRORS: ReadonlySet<PairFault> = new Set(['missing', 'ambiguous', 'misfit']);
 
-/** What decides about a pair, of a stored file without a problem. */
 export type PairFile = Pick<StoredFile, 'filename' | 'kind'> & {
   readonly upload: Pick<StoredFile['upload'], 'facts'>;
 };
 
-/** The order in which the trainer looks for a control or mask; it takes the first (ai-toolkit `toolkit/dataloader_mixins.py`). */
+/** The trainer takes the first of these (ai-toolkit `toolkit/dataloader_mixins.py`). */
 const EXTENSIONS = ['.jpg', '.jpeg', '.png', '.webp'];
 
 export function isPairError(fault: PairFault): boolean {
   return ERRORS.has(fault);
 }
 
-/** Whether a stored file may be in pairs: an image or a video. */
 export function isPairFile({ kind }: PairFile): boolean {
   return kind !== 'caption';
 }
 
-/**
- * Judges the files of one stem. A stem has at most one fault, the first of `PAIR_FAULTS`. Files of types that the trainer does
- * not read are in no pair.
- */
+/** The first fault of a stem. Files that the trainer does not read are in no pair. */
 export function pairFaultOf(
   target: readonly PairFile[],
   linked: readonly PairFile[],
@@ -50,7 +45,7 @@ export function pairFaultOf(
   if (wanting.length === 0) return found.length === 0 ? undefined : 'extra';
   const [image] = images;
   if (image === undefined) {
-    // Of all models, MiniMax-H3 Ref2V alone takes clips as controls; a clip is never a mask.
+    // Only MiniMax-H3 Ref2V takes clips as controls; a clip is never a mask.
     const isForClips = slot !== 'mask' && found.length > 0 && wanting.every(({ kind }) => kind === 'video');
     return isForClips ? 'clip' : 'missing';
   }
@@ -59,7 +54,7 @@ export function pairFaultOf(
   return faults.find((fault) => fault === 'misfit') ?? faults.find((fault) => fault === 'stretched');
 }
 
-/** As `filter`, without a copy if all match, as nearly always: a status calls it for each stem. */
+/** `filter` without a copy if all match, since a status calls it for each stem. */
 function only(files: readonly PairFile[], matches: (file: PairFile) => boolean): readonly PairFile[] {
   return files.every(matches) ? files : files.filter(matches);
 }
@@ -68,7 +63,6 @@ function isTrainable(file: PairFile): boolean {
   return isPairFile(file) && mediaTypeOf(file.filename)?.trainable === true;
 }
 
-/** The image that the trainer takes of several with one stem. */
 export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]): F | undefined {
   const rankOf = ({ filename }: F) => EXTENSIONS.indexOf(extensionOf(filename));
   const [first] = linked
@@ -77,26 +71,23 @@ export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]):
   return first;
 }
 
-/** Beyond this ratio between the two aspect ratios, a point at the edge is displaced by more than a patch of 16 pixels. */
+/** Beyond this ratio of aspect ratios, a point at the edge moves by more than a patch of 16 pixels. */
 const MAX_STRETCH = 1.02;
 
 /** FLUX.2 stops at controls that are smaller or narrower (`diffusion_models/flux2/src/sampling.py`). */
 export const MIN_CONTROL_SIDE = 64;
 export const MAX_CONTROL_ASPECT = 8;
 
-/**
- * How the size of a control or mask does not fit its target. Resolution does not matter, since the trainer scales each
- * (ai-toolkit `toolkit/dataloader_mixins.py`, `load_control_image` and `load_mask_image`, as of 2026-08).
- */
+/** The trainer scales each image, so only shapes matter (ai-toolkit `toolkit/dataloader_mixins.py`, `load_control_image`, 2026-08). */
 function sizeFaultOf(target: PairFile, image: PairFile, slot: LinkSlot): 'misfit' | 'stretched' | undefined {
   const [of, other] = [sizeOf(target), sizeOf(image)];
   if (of === undefined || other === undefined) return undefined;
-  // A mask of another orientation counts the wrong region.
+  // A turned mask counts the wrong region.
   const isTurned = (of.width - of.height) * (other.width - other.height) < 0;
   const isMisfit = slot === 'mask' ? isTurned : target.kind !== 'video' && isTooNarrow(other);
   if (isMisfit) return 'misfit';
   const [a, b] = [other.width * of.height, other.height * of.width];
-  // The same picture in another size: each side is off by one pixel at most.
+  // The same picture in another size: sides are off by one pixel at most.
   const isRounded = Math.abs(a - b) <= of.width + of.height;
   return isRounded || Math.max(a, b) <= MAX_STRETCH * Math.min(a, b) ? undefined : 'stretched';
 }
@@ -110,4 +101,25 @@ function sizeOf({ upload: { facts } }: PairFile): Size | undefined {
   if (facts.kind === 'caption') return undefined;
   const { width, height } = facts;
   return width && height ? { width, height } : undefined;
+}
+
+/** By stem. */
+export type PairGroups = ReadonlyMap<string, readonly PairFile[]>;
+
+/** The sorted stems of each fault. */
+export type PairProof = { readonly [Fault in PairFault]: readonly string[] };
+
+export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlot): PairProof {
+  const proof = Object.fromEntries(PAIR_FAULTS.map((fault) => [fault, []])) as unknown as Record<PairFault, string[]>;
+  for (const stem of new Set([...target.keys(), ...linked.keys()])) {
+    const fault = pairFaultOf(target.get(stem) ?? [], linked.get(stem) ?? [], slot);
+    if (fault !== undefined) proof[fault].push(stem);
+  }
+  for (const fault of PAIR_FAULTS) proof[fault].sort();
+  return proof;
+}
+
+/** `unpaired` is the sum over the links. */
+export function pairErrorsIn(proof: PairProof): number {
+  return PAIR_FAULTS.filter(isPairError).reduce((sum, fault) => sum + proof[fault].length, 0);
 }

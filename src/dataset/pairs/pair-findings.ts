@@ -1,5 +1,6 @@
 import { nearestName } from '../../nearest-name.js';
 import type { LinkSlot, Status } from '../dataset.js';
+import { byFilename } from '../names.js';
 import { type ErrorProblem, listedNames, type Problem, type Warning } from '../problems.js';
 import {
   imageThatTrainerTakes,
@@ -8,17 +9,17 @@ import {
   PAIR_FAULTS,
   type PairFault,
   type PairFile,
+  type PairGroups,
+  type PairProof,
 } from './pair-faults.js';
-import type { PairGroups, PairProof } from './pair-proof.js';
 import { slotText } from './roles.js';
 
-/** Stems for which a similar name is looked for: the search is quadratic. */
+/** The search for similar names is quadratic. */
 const MAX_SUGGESTIONS = 20;
 
-/** Warnings about a mask's file that its target shows too, since they decide what is trained. */
+/** A target shows these warnings of its mask's files, since they decide what is trained. */
 const SHOWN_FOR_TARGET: ReadonlySet<string> = new Set(['BLACK_MASK', 'MASK_NOT_GRAYSCALE']);
 
-/** A link whose pairs are judged. */
 export interface JudgedLink {
   readonly slot: LinkSlot;
   readonly name: string;
@@ -27,7 +28,7 @@ export interface JudgedLink {
   readonly warnings: readonly Warning[];
 }
 
-/** The errors and warnings of the pairs of one link, one for each kind. They don't depend on the order of the files. */
+/** One for each kind, in an order that does not depend on the files. */
 export function pairFindingsOf(targetName: string, link: JudgedLink): Problem[] {
   return [
     ...PAIR_FAULTS.flatMap((fault) => (link.proof[fault].length === 0 ? [] : [problemOf(fault, link, targetName)])),
@@ -35,7 +36,7 @@ export function pairFindingsOf(targetName: string, link: JudgedLink): Problem[] 
   ];
 }
 
-/** A linked dataset that is UPLOADING is not an error: the target is UPLOADING too. */
+/** An UPLOADING linked dataset is no error: its target is UPLOADING too. */
 export function notReadyProblems(link: Pick<JudgedLink, 'slot' | 'name'>, status: Status): ErrorProblem[] {
   if (status !== 'FAILED' && status !== 'DRAFT') return [];
   const reason = status === 'DRAFT' ? 'has no files. Upload its images.' : 'is FAILED. Its status says what to repair.';
@@ -94,12 +95,11 @@ function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Prob
 }
 
 function ofMaskFiles(link: JudgedLink): Warning[] {
-  const shown = link.warnings.filter(({ code }) => SHOWN_FOR_TARGET.has(code));
-  shown.sort((a, b) => (a.filename === b.filename ? 0 : (a.filename ?? '') < (b.filename ?? '') ? -1 : 1));
+  const shown = link.warnings.filter(({ code }) => SHOWN_FOR_TARGET.has(code)).sort(byFilename);
   return shown.map(({ code, message }) => ({ severity: 'warning', code, message: `${textOf(link)}: ${message}` }));
 }
 
-/** What may be meant where a control or mask is missing: a file that the trainer does not read, or one of a similar name. */
+/** For missing images: files that the trainer does not read, or that have a similar name. */
 function hintsOf({ groups, proof }: JudgedLink): string[] {
   const unread = proof.missing.flatMap((stem) => namesOf(groups.get(stem)).slice(0, 1));
   const similar = proof.missing.slice(0, MAX_SUGGESTIONS).flatMap((stem) => {
@@ -115,7 +115,7 @@ function hintsOf({ groups, proof }: JudgedLink): string[] {
   ];
 }
 
-/** `a.jpg (not a.png)`. */
+/** `a.jpg (not a.png)` */
 function choiceOf(stem: string, { groups }: JudgedLink): string {
   const images = (groups.get(stem) ?? []).filter(({ kind }) => kind === 'image');
   const taken = imageThatTrainerTakes(images);
@@ -123,12 +123,12 @@ function choiceOf(stem: string, { groups }: JudgedLink): string {
   return `${taken?.filename ?? stem} (not ${listedNames(others, ' or ')})`;
 }
 
-/** Sorted: the files of a stem are in any order. */
+/** Sorted, since the files of a stem are in any order. */
 function namesOf(files: readonly PairFile[] = []): string[] {
   return files.map(({ filename }) => filename).sort();
 }
 
-/** `"railway-depth" (control 1)`. */
+/** `"railway-depth" (control 1)` */
 function textOf({ name, slot }: Pick<JudgedLink, 'slot' | 'name'>): string {
   return `${quoted(name)} (${slotText(slot)})`;
 }

@@ -1,17 +1,14 @@
 import { parseDatasetName } from '../names.js';
 
-/** What the files of a sub-folder are to the pairs: targets with their captions, control images, or masks. */
 export const PAIR_PARTS = ['target', 'control_1', 'control_2', 'control_3', 'mask'] as const;
 export type PairPart = (typeof PAIR_PARTS)[number];
 
-/** A sub-folder of a folder of pairs. */
 export interface PairFolder {
   readonly part: PairPart;
-  /** Its name as it is spelled, such as `target`, `Control` or `control_2`. */
+  /** As spelled, such as `Control` or `control_2`. */
   readonly folder: string;
 }
 
-/** A dataset that a folder of pairs becomes. */
 export interface PairDataset extends PairFolder {
   readonly name: string;
   readonly role: 'training' | 'control' | 'mask';
@@ -22,13 +19,10 @@ const CONTROL = /^control_(\d+)$/;
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Tells which sub-folders hold targets, controls and masks: `target`, `control` or `control_1` to `control_3` (or
- * `control-1`), and `mask`, in upper or lower case.
+ * Finds `target`, `control` or `control_1` to `control_3` (or `control-1`), and `mask`, in upper or lower case.
  *
- * @param names of all sub-folders of one folder
- * @param linked what the training dataset is linked to already, whose folder may be absent
- * @returns the folders in the order of `PAIR_PARTS`, and why they don't make pairs, with what to do; `undefined` if none holds
- *   controls or masks: it is not a folder of pairs
+ * @param linked slots whose folder may be absent, since they are linked already
+ * @returns folders in the order of `PAIR_PARTS`, with a `fault` if they make no pairs; `undefined` without controls and masks
  */
 export function pairFoldersOf(
   names: readonly string[],
@@ -43,11 +37,7 @@ export function pairFoldersOf(
   return { folders, ...(fault !== undefined && { fault }) };
 }
 
-/**
- * Names the datasets of a folder of pairs: `railway`, `railway-control` (or `railway-control-1` …), `railway-mask`.
- *
- * @throws ServiceError `invalid_name` if one of the names can't be the name of a dataset
- */
+/** `railway`, `railway-control` (or `railway-control-1` …), `railway-mask`. @throws ServiceError `invalid_name` */
 export function pairDatasetsOf(name: string, folders: readonly PairFolder[]): PairDataset[] {
   return folders.map(({ part, folder }) => ({
     part,
@@ -76,7 +66,7 @@ function twoOfOnePart(folders: readonly PairFolder[]): string | undefined {
   return undefined;
 }
 
-/** Controls are linked without a gap, so a later one needs those before it. */
+/** Controls are linked without a gap. */
 function missingControl(folders: readonly PairFolder[], linked: ReadonlySet<string>): string | undefined {
   const isFree = (part: string) => CONTROL.test(part) && !linked.has(part);
   const free = PAIR_PARTS.filter(isFree);

@@ -3,7 +3,7 @@ import { RESOLUTIONS } from '../buckets.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from '../media.js';
 import { ONETRAINER_MASK_ENDING, type TrainingDataset, type TrainingFile } from './training-dataset.js';
 
-/** A smaller resolution is a multiple of this, like the sides of the buckets of most trainers. */
+/** The sides of buckets are multiples of it in most trainers. */
 const SIDE_STEP = 64;
 
 /** More frames need more memory than most graphics cards have. */
@@ -14,7 +14,7 @@ const MIN_FRAMES = 5;
 
 const USUAL_FRAMES = 33;
 
-/** The facts that templates insert: of all datasets, and of each in `datasets`. A fact that does not apply is `undefined`. */
+/** What templates insert, for all datasets and for each in `datasets`. A fact that does not apply is `undefined`. */
 export function factsOf(all: readonly TrainingDataset[]) {
   const datasets = all.map(factsOfOne);
   const filled = datasets.filter(({ images, clips }) => images ?? clips);
@@ -36,7 +36,6 @@ export function factsOf(all: readonly TrainingDataset[]) {
   };
 }
 
-/** The facts of one dataset. */
 export function factsOfOne(dataset: TrainingDataset) {
   return { ...contentFactsOf([dataset]), ...folderFactsOf(dataset) };
 }
@@ -51,7 +50,7 @@ function contentFactsOf(datasets: readonly TrainingDataset[]) {
     ...sizeFactsOf([...images, ...clips], { isOne: clips.length > 0 }),
     images: ofImages,
     clips: ofClips,
-    /** The kind of media that controls and masks are for where a trainer has them for one alone. */
+    /** Used where a trainer has controls and masks for one kind of media alone. */
     conditioned: ofImages ?? ofClips,
     isMixed: images.length > 0 && clips.length > 0,
     content: words.filter(Boolean).join(' and '),
@@ -60,10 +59,10 @@ function contentFactsOf(datasets: readonly TrainingDataset[]) {
 }
 
 /**
- * Suggests the common resolutions that at least half of the files reach, the smallest first; smaller files are trained on at their
- * own size, or enlarged. A resolution is the side of a square; trainers keep the aspect ratio and about its area.
+ * Suggests resolutions that at least half of the files reach; smaller files keep their size or are enlarged. Each is the side of
+ * a square of about the trained area.
  *
- * @param options.isOne suggests the smallest alone: for clips, which need far more memory than images
+ * @param options.isOne suggests only the smallest, since clips need far more memory
  */
 function sizeFactsOf(files: readonly TrainingFile[], { isOne = false } = {}) {
   const sides = files
@@ -108,7 +107,7 @@ function clipFactsOf(clips: readonly TrainingFile[]) {
   };
 }
 
-/** A sentence that says how many captions have several lines, or that it is not known; `undefined` if none has. */
+/** A sentence, or `undefined` if no caption has several lines. */
 function multiLineFinding(datasets: readonly TrainingDataset[]): string | undefined {
   if (datasets.some(({ captions }) => captions === undefined)) {
     return 'The captions could not be read here, and some may have several lines.';
@@ -130,8 +129,8 @@ function folderFactsOf(dataset: TrainingDataset) {
     folder: folderIn(root, name),
     imagesFolder: folderIn(rootOf('images'), name),
     videosFolder: folderIn(rootOf('videos'), name),
-    // Trainers find cached latents by filename, not by content, so each state of a dataset has its own folder. ai-toolkit lists no
-    // folder whose name begins with a dot (`ui/src/app/api/datasets/list`).
+    // Trainers find cached latents by filename, so each state of a dataset has its own folder. ai-toolkit does not list folders that
+    // begin with a dot (`ui/src/app/api/datasets/list`).
     cache: folderIn(folderIn(root, '.cache'), digest === undefined ? name : `${name}-${digest.slice(0, 12)}`),
     shellName: shellWord(name),
     shellRoot: shellWord(root),
@@ -149,7 +148,7 @@ function folderFactsOf(dataset: TrainingDataset) {
     firstControl: controls[0],
     mask: links.find(({ slot }) => slot === 'mask'),
     examples,
-    /** Examples with the controls of the same images, where each of them is known. */
+    /** Only where all controls of the image are known. */
     samples: examples.flatMap(({ prompt, stem }) => {
       const sampleControls = controls.flatMap(({ sampleKey, fileOf }) => {
         const sampleFile = fileOf(stem);
@@ -187,14 +186,14 @@ function linkFactsOf({ root, links, images, clips }: TrainingDataset, conditioni
       linkName: link.name,
       linkFolder,
       conditioningFolder: folderIn(conditioningRoot, link.name),
-      // One control is a `control_path`, which every model of ai-toolkit takes; several are those of its page.
+      // Every model of ai-toolkit takes `control_path`; its page uses numbered keys.
       key: isOnlyControl ? 'control_path' : `control_path_${i + 1}`,
       // `toolkit/config_modules.py:44-65`
       sampleKey: isOnlyControl ? 'ctrl_img' : `ctrl_img_${i + 1}`,
       fileOf: (stem: string) => (byStem.has(stem) ? folderIn(linkFolder, byStem.get(stem) ?? '') : undefined),
       conditioning: link.slot === 'mask' ? 'mask' : 'reference_strict',
       found: found.length > 0 ? found.join(', and ') : undefined,
-      // musubi takes them for more controls of an image.
+      // musubi takes them for further controls.
       namesake:
         namesakes[0] && `${namesakes[0].filename}${namesakes.length > 1 ? ` and ${namesakes.length - 1} more` : ''}`,
       unequalMasks: numberedIfAny(unequal, 'mask has', 'masks have'),
@@ -208,7 +207,7 @@ function linkFactsOf({ root, links, images, clips }: TrainingDataset, conditioni
 const MAX_EXAMPLES = 3;
 const MAX_EXAMPLE_CHARACTERS = 300;
 
-/** A few captions, each on one line: prompts close to what is trained. */
+/** Captions as prompts, each on one line. */
 function examplesOf({ captions = [] }: TrainingDataset) {
   const examples = new Map<string, string>();
   for (const { stem, text } of captions) {
@@ -219,11 +218,7 @@ function examplesOf({ captions = [] }: TrainingDataset) {
   return [...examples].map(([prompt, stem]) => ({ prompt, stem }));
 }
 
-/**
- * Suggests as many frames as the shortest clip has, in the form 4n + 1 that video models take.
- *
- * @param options.atRate counts the frames of a clip once it is converted to this many frames per second
- */
+/** The shortest clip's frames as 4n + 1, which video models take. @param options.atRate counts them at this rate */
 function suggestedFrames(clips: readonly TrainingFile[], { atRate }: { atRate?: number } = {}) {
   const known = clips.flatMap(({ frames, frames_per_second: rate }) => {
     if (frames === undefined || (atRate !== undefined && !rate)) return [];

@@ -1,24 +1,22 @@
 import { escapeOf, jsonText } from '../../json-text.js';
 
-/** What a template can insert, by name. A list or an object is for a section. */
+/** Lists and objects are for sections. */
 export type TemplateFacts = Readonly<Record<string, unknown>>;
 
 /**
  * `{{!…}}` or a section (`{{#name}}…{{/name}}`, `{{^name}}…{{/name}}`), alone on a line or within one; `{{{name}}}`; `{{name}}`.
- * One expression for all, so that inserted text is never read as a template.
+ * One expression, so that inserted text is never read as a template.
  */
 const TAG =
   /^\{\{!.*\n|(?:^ *)?\{\{([#^])(\w+)\}\}(\n?)([\s\S]*?)(?:^ *)?\{\{\/\2\}\}\3|\{\{\{(\w+)\}\}\}|\{\{(\w+)\}\}/gm;
 
-/** Characters that would end a comment, or show it in another order than it has. */
+/** Would end a comment, or reorder it. */
 const UNSAFE = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu;
 
 /**
- * Fills a template in the language of Mustache. `{{name}}` is escaped for the double quotes of YAML, TOML and JSON alike,
- * `{{{name}}}` is for a command in a comment. A section stands once for each element of a list, or once unless the fact is absent;
- * the facts of an object hold inside. A section with `^` stands where the fact is absent.
+ * Mustache, where `{{name}}` is escaped for quotes of YAML, TOML and JSON, and `{{{name}}}` is for a command in a comment.
  *
- * @throws TypeError if the template names a fact that is missing, or inserts one that does not apply
+ * @throws TypeError if a fact is missing, or an inserted one does not apply
  */
 export function filled(template: string, facts: TemplateFacts): string {
   return template.replace(
@@ -49,7 +47,7 @@ function wordOf(facts: TemplateFacts, name: string): string {
 
 const COMMENT_COLUMNS = 116;
 
-/** Wraps prose, which are lines that begin with `##`, into comments of YAML and TOML; or takes it out of JSON, which has none. */
+/** Wraps lines that begin with `##` into comments, or takes them out of JSON, which has none. */
 export function withProse(lines: readonly string[], { hasComments }: { hasComments: boolean }) {
   const notes: string[] = [];
   const text = lines.flatMap((line) => {

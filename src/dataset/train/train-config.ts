@@ -12,20 +12,19 @@ import oneTrainer from './templates/onetrainer.json.template?raw';
 import simpleTuner from './templates/simpletuner.json.template?raw';
 import type { TrainingDataset } from './training-dataset.js';
 
-/** A configuration file of a trainer, or a block of one. */
 export interface TrainConfig {
   readonly format: 'yaml' | 'toml' | 'json';
-  /** The usual name of the file, which the trainer takes as an argument. */
+  /** The usual name of the file. */
   readonly filename: string;
-  /** The text, with advice in comments where the format has comments. It ends without a line end. */
+  /** With advice in comments where the format has them, and without a final line end. */
   readonly text: string;
-  /** Advice that JSON has no comments for; one or two sentences each. */
+  /** Advice for JSON, which has no comments. */
   readonly notes: readonly string[];
 }
 
 type TrainerFile = Pick<TrainConfig, 'format' | 'filename'> & { readonly template: string };
 
-/** The file of each trainer. A new trainer is a row here, its template, and the facts that no other template has. */
+/** A new trainer is a row here, its template, and the facts that no other template has. */
 const FILES = {
   'ai-toolkit': { format: 'yaml', filename: 'job.yaml', template: aiToolkit },
   kohya: { format: 'toml', filename: 'dataset.toml', template: kohya },
@@ -37,21 +36,16 @@ const FILES = {
 
 export type Trainer = keyof typeof FILES;
 
-/** The trainers that a configuration can be written for. */
 export const TRAINERS = Object.keys(FILES) as readonly Trainer[];
 
-/** The datasets have nothing that the trainer trains on. The message says what to do. */
+/** The message says what to do. */
 export class NothingToTrainOn extends Error {
   constructor(message = 'The datasets have neither images nor clips.') {
     super(message);
   }
 }
 
-/**
- * Writes the minimal dataset configuration of a trainer. The block for ai-toolkit can be written before the files are there.
- *
- * @throws NothingToTrainOn
- */
+/** ai-toolkit's block can be written before the files are there. @throws NothingToTrainOn */
 export function trainConfigOf(trainer: Trainer, datasets: readonly TrainingDataset[]): TrainConfig {
   const facts = factsOf(datasets);
   if (trainer === 'kohya' && facts.images === undefined) {
@@ -66,14 +60,14 @@ function configOf({ format, filename, template }: TrainerFile, facts: TemplateFa
   return { format, filename, ...withProse(lines, { hasComments: format !== 'json' }) };
 }
 
-/** More frames of a sample take long to make; the value of ai-toolkit's page for Wan (`ui/src/app/jobs/new/options.tsx`). */
+/** More take long to make; ai-toolkit's page has this value for Wan (`ui/src/app/jobs/new/options.tsx`). */
 const MAX_SAMPLE_FRAMES = 41;
 
 /**
- * A whole job for ai-toolkit with the keys and values of its examples at commit 27a03a91: for FLUX.1 with images, for Wan 2.2 if
- * there are clips, for FLUX.1 Kontext with images of one control, for Qwen-Image-Edit with several.
+ * A job after ai-toolkit's examples at commit 27a03a91: Wan 2.2 for clips, FLUX.1 for images, FLUX.1 Kontext with one control,
+ * Qwen-Image-Edit with several.
  *
- * @param job.name names the job, and the folder and the files that it writes
+ * @param job.name also names the folder and files that it writes
  * @throws NothingToTrainOn
  */
 export function aiToolkitJob(
@@ -96,7 +90,7 @@ export function aiToolkitJob(
   );
 }
 
-/** The settings of one dataset in a job of ai-toolkit, with the reason for each number. */
+/** With the reason for each number. */
 export function aiToolkitDatasetOf(dataset: TrainingDataset) {
   const { folder, controls, mask, resolutions, reason, clips } = factsOfOne(dataset);
   const small = `${reason}; the trainer does not enlarge files`;

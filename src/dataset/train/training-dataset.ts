@@ -3,10 +3,10 @@ import { type FileKind, mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
 
-/** One kind of media: what `mount --only` mounts, with the captions of the same stems. */
+/** What `mount --only` mounts, with its captions. */
 export type MediaChoice = (typeof MEDIA_CHOICES)[number];
 
-/** The files of one kind of media with their captions; all files without a choice. */
+/** All files without a choice. */
 export function chosenFiles<F extends { readonly filename: string }>(
   files: readonly F[],
   only: MediaChoice | undefined,
@@ -18,15 +18,14 @@ export function chosenFiles<F extends { readonly filename: string }>(
   return files.filter((file) => isOfKind(file) || isCaption(file));
 }
 
-/** The file names of OneTrainer's masks end so (`modules/dataLoader/mixin/DataLoaderText2ImageMixin.py:76`). */
+/** `modules/dataLoader/mixin/DataLoaderText2ImageMixin.py:76` of OneTrainer. */
 export const ONETRAINER_MASK_ENDING = '-masklabel.png';
 
-/** The name by which OneTrainer finds the mask beside an image. It is read as what it is, also a JPEG (mgds `LoadImage.py:55-84`). */
+/** OneTrainer identifies the content by its bytes (mgds `LoadImage.py:55-84`). */
 export function oneTrainerMaskOf(filename: string): string {
   return stemOf(filename) + ONETRAINER_MASK_ENDING;
 }
 
-/** An image or a clip, as the service describes it. */
 export interface TrainingFile {
   readonly filename: string;
   readonly width?: number | undefined;
@@ -36,7 +35,7 @@ export interface TrainingFile {
   readonly warnings?: readonly { readonly code: string }[] | undefined;
 }
 
-/** A control or mask dataset, which is mounted in a folder beside its target. */
+/** Mounted in a folder beside its target. */
 export interface LinkedFolder {
   readonly slot: LinkSlot;
   readonly name: string;
@@ -44,21 +43,20 @@ export interface LinkedFolder {
   readonly files?: readonly TrainingFile[] | undefined;
 }
 
-/** What the settings of a training run depend on: a mounted dataset and its files. */
 export interface TrainingDataset {
   readonly name: string;
-  /** The folder with a folder for each mounted dataset, as the trainer sees it. */
+  /** Contains the mounted folders, as the trainer sees it. */
   readonly root: string;
-  /** `undefined` unless the dataset is READY. */
+  /** Only of a READY dataset. */
   readonly digest: string | undefined;
-  /** Files that ai-toolkit trains on. */
+  /** Only what ai-toolkit trains on. */
   readonly images: readonly TrainingFile[];
   readonly clips: readonly TrainingFile[];
-  /** How many of them have no caption file. */
+  /** Without a caption file. */
   readonly uncaptioned: number;
-  /** `undefined` if the texts were not read. */
+  /** `undefined` if they were not read. */
   readonly captions: readonly { readonly stem: string; readonly text: string }[] | undefined;
-  /** Its controls, then its mask; each is mounted in a folder of its own. */
+  /** Controls, then the mask. */
   readonly links: readonly LinkedFolder[];
 }
 
@@ -67,12 +65,11 @@ export interface DatasetToTrain
     Partial<Pick<TrainingDataset, 'digest'>> {
   readonly only?: MediaChoice | undefined;
   readonly files: readonly TrainingFile[];
-  /** The texts of captions; without them, advice about captions of several lines is general. */
+  /** Without them, advice about captions of several lines is general. */
   readonly captions?: readonly { readonly filename: string; readonly text: string | null }[] | undefined;
   readonly links?: readonly LinkedFolder[] | undefined;
 }
 
-/** Sorts the files of a dataset by what a trainer does with them. */
 export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
   const { name, root, only, digest, files, captions, links = [] } = dataset;
   const chosen = chosenFiles(files, only);

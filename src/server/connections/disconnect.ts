@@ -3,10 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { connectionClosed, onceClosed } from '../bodies.js';
 
-/**
- * Handles the requests of a connection sequentially (RFC 9112, section 9.3.2). Node hands over all that a client has sent, and
- * tells only the first of them that the client has disconnected.
- */
+/** RFC 9112, section 9.3.2. Node hands over all requests at once, and tells only the first of them about a disconnect. */
 export function handleSequentially(app: FastifyInstance): void {
   const latest = new WeakMap<Socket, ServerResponse>();
   app.addHook('onRequest', async ({ raw: { socket } }, reply) => {
@@ -18,10 +15,7 @@ export function handleSequentially(app: FastifyInstance): void {
   });
 }
 
-/**
- * Calls `work` once for each request of a scope: when the response has been sent, or else when the handler has ended and the
- * client has gone. Fastify's own `onResponse` is not called for a client that has gone.
- */
+/** Once for each request, also when its client has gone, for which Fastify does not call `onResponse`. */
 export function onceAnswered(
   scope: FastifyInstance,
   work: (request: FastifyRequest, reply: FastifyReply) => void,
@@ -36,7 +30,7 @@ export function onceAnswered(
   scope.addHook('onSend', async (request, reply) => onceClosed(reply.raw, () => end(request, reply)));
 }
 
-/** Fires when the client disconnects before the response has been sent. */
+/** Fires only before the response has been sent. */
 export function disconnectSignal(reply: FastifyReply): AbortSignal {
   const disconnected = new AbortController();
   onceClosed(reply.raw, () => {
@@ -45,14 +39,11 @@ export function disconnectSignal(reply: FastifyReply): AbortSignal {
   return disconnected.signal;
 }
 
-/**
- * Closes a connection whose client has taken no byte of a response for the `connectionTimeout` of the app. Without the
- * listener, Node would also close connections whose response takes long.
- */
+/** Only for clients that take no byte: without the listener, Node would also close connections whose response takes long. */
 export function endStalledResponses({ server }: FastifyInstance): void {
   server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
     response.on('timeout', () => {
-      // A reset frees the bytes that the kernel still holds for the client.
+      // A reset frees bytes that the kernel holds for the client.
       if (socket.writableLength > 0) socket.resetAndDestroy();
     });
   });

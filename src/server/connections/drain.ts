@@ -4,25 +4,19 @@ import { ServiceError } from '../../dataset/errors.js';
 import { onceClosed } from '../bodies.js';
 import type { FastifyInstance } from 'fastify';
 
-/** Draining ends when no connection or request has arrived for this long. */
+/** Without a new connection or request. */
 const QUIET_MS = 300;
 const MAX_DRAIN_MS = 3000;
 
-/**
- * The first step of a graceful shutdown: on SIGTERM, `stopOnSignal` (`cli/commands/serve.ts`) calls `stop` of `app.ts`, which
- * drains the server, closes it, and then stops everything behind it.
- */
+/** The first step of a graceful shutdown, before `stop` of `app.ts` closes the server and everything behind it. */
 export interface Drain {
-  /** Fires when draining begins, with ServiceError `shutting_down` as its reason. */
+  /** Fires when draining begins; the reason is ServiceError `shutting_down`. */
   readonly stopping: AbortSignal;
-  /**
-   * Keeps answering 503 until no connection has arrived for 300 ms, but at most for `maxMs` or 3 s. A load balancer retries a
-   * 503 on another instance, but not a connection that is cut.
-   */
+  /** Answers 503, which load balancers retry elsewhere, until no connection has come for 300 ms; at most for `maxMs` or 3 s. */
   readonly drain: (maxMs: number) => Promise<void>;
 }
 
-/** Adds graceful shutdown to an app that does not listen yet. Requests that arrive while it drains are rejected with 503. */
+/** For an app that does not listen yet. */
 export function registerDrain(app: FastifyInstance): Drain {
   const stopping = new AbortController();
   app.addHook('onRequest', async () => {
@@ -42,7 +36,7 @@ export function registerDrain(app: FastifyInstance): Drain {
   app.server.on('request', ({ socket }, response) => {
     lastArrivalMs = performance.now();
     unusedSockets.delete(socket);
-    // Responses whose headers were sent before draining began have no "connection: close", so their connections stay open.
+    // Responses begun before draining have no "connection: close".
     onceClosed(response, () => {
       if (!app.server.listening) app.server.closeIdleConnections();
     });
@@ -52,13 +46,13 @@ export function registerDrain(app: FastifyInstance): Drain {
     const deadline = performance.now() + Math.min(maxMs, MAX_DRAIN_MS);
     for (;;) {
       const now = performance.now();
-      // Accepts connections that arrived until now, since the process may have had no time for them.
+      // Accepts earlier connections, for which the process may have had no time.
       await pollConnections();
       const remainingMs = Math.min(lastArrivalMs + QUIET_MS, deadline) - now;
       if (remainingMs <= 0) break;
       await wait(remainingMs);
     }
-    // Clients open connections in advance. Node counts one without a request as busy and would wait for it.
+    // Node counts connections without a request, which clients open in advance, as busy.
     for (const socket of unusedSockets) socket.destroy();
   };
   return { stopping: stopping.signal, drain };

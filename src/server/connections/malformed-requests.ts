@@ -4,28 +4,25 @@ import type { WireErrorCode } from '../../api/error-codes.js';
 import type { FastifyInstance } from 'fastify';
 import { type ErrorResponse, errorResponse, NOSNIFF } from '../errors.js';
 
-/** How long what a client still sends after an answer is discarded, since it may send before it reads. */
+/** A client may still send before it reads the answer. */
 const LINGER_MS = 2000;
 
-/** The latest response of each connection. */
+/** The latest of each connection. */
 const responses = new WeakMap<Socket, ServerResponse>();
 
-/** Answers requests that Node would reject without a body, or not at all. */
+/** For requests that Node would reject without a body, or not at all. */
 export function registerMalformedRequests({ server }: FastifyInstance): void {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     responses.set(request.socket, response);
   });
-  // Node would answer 417 by itself; `malformedRequestOf` rejects it in the same way as other requests.
+  // Otherwise Node answers 417 itself.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   server.on('connect', (_request, socket: Socket) => {
     answerAndClose(socket, errorResponse('bad_request', 'CONNECT is not supported: this service is not a proxy.'));
   });
 }
 
-/**
- * The answer to a request that Node's parser accepts, but whose meaning is unclear or not supported
- * (RFC 9112, sections 3.2 and 6.1; RFC 9110, section 10.1.1); `undefined` for all others.
- */
+/** For unclear or unsupported requests (RFC 9112, sections 3.2 and 6.1; RFC 9110, section 10.1.1); `undefined` for others. */
 export function malformedRequestOf({ headers, rawHeaders, httpVersion }: IncomingMessage): ErrorResponse | undefined {
   const isLatest = httpVersion === '1.1';
   const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
@@ -45,7 +42,7 @@ export function malformedRequestOf({ headers, rawHeaders, httpVersion }: Incomin
   return undefined;
 }
 
-/** The errors of Node and its parser whose answer is not a plain 400. */
+/** Errors of Node whose answer is not a plain 400. */
 const CODES: Readonly<Record<string, readonly [WireErrorCode, string]>> = {
   HPE_HEADER_OVERFLOW: ['headers_too_large', 'The headers of the request have more than 16 KiB.'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: ['too_large', 'The chunk extensions of the request have more than 16 KiB.'],
@@ -53,7 +50,7 @@ const CODES: Readonly<Record<string, readonly [WireErrorCode, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request_too_slow', 'The headers of the request did not arrive in time.'],
 };
 
-/** Answers bytes that are not HTTP. Fastify's own response would not have this API's error format. */
+/** Fastify's own response would not have this API's error format. */
 export function answerParseError(error: Error & { code?: string }, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
@@ -67,12 +64,12 @@ export function answerParseError(error: Error & { code?: string }, socket: Socke
   if (response === undefined || response.closed || !response.headersSent) {
     answerAndClose(socket, errorResponse(code, message));
   } else {
-    // Sends what has been written, such as an early rejection of the same request.
+    // An early rejection of the same request may have been written.
     socket.destroySoon();
   }
 }
 
-/** Sends an error response on a connection that has no response object, and closes the connection. */
+/** For a connection without a response object. */
 function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse): void {
   const payload = JSON.stringify(body);
   const lines = Object.entries({
@@ -83,7 +80,7 @@ function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse
     connection: 'close',
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${payload}`);
-  // A connection that is closed with unread bytes is reset, and loses its answer.
+  // With unread bytes, closing would reset the connection and lose the answer.
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));

@@ -4,16 +4,13 @@ import { type ErrorResponse, NOSNIFF } from '../errors.js';
 
 const MAX_DISCARD_MS = 20_000;
 
-/** A client that sends nothing for this long, or can send no more, has read the answer or will never do so. */
+/** Such a client has read the answer, or will never do so. */
 const MAX_PAUSE_MS = 5000;
 
-/** Bodies beyond this are not discarded. The client waits and may read, while closing at once would lose the answer. */
+/** Longer bodies are left unread: the client waits and may read, while closing at once would lose the answer. */
 const SHORT_BYTES = 8 * 1024 * 1024;
 
-/**
- * Sends an error response while the request body is still arriving, discards the rest of it, then closes the connection.
- * Clients such as Python's httpx read a response only after they have sent the whole body.
- */
+/** Clients such as Python's httpx read a response only after they have sent the whole body, so the rest is discarded. */
 export function rejectEarly(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
   const { raw } = request;
   const payload = JSON.stringify(response.body);
@@ -50,7 +47,7 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
   raw.resume();
 }
 
-/** The most bytes of the body that are still read: the rest of it, unless it has more than a direct upload can have. */
+/** The rest of the body, unless it is longer than a direct upload's. */
 function bytesToDiscard(request: FastifyRequest): number {
   const bytes = contentLengthOf(request) ?? MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
   return bytes <= MAX_DIRECT_BODY_BYTES ? Math.max(bytes, SHORT_BYTES) : SHORT_BYTES;

@@ -24,12 +24,11 @@ export interface TokenServices {
   readonly accounts: Accounts;
   readonly datasets: DatasetService;
   readonly limits: AccountUsage;
-  /** The service's URL for clients; `undefined` for the host that each client used. */
+  /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
   readonly now: () => Micros;
 }
 
-/** Tells what a token allows, and lists, makes and revokes the tokens of an account. */
 export function tokenHandlers({
   accounts,
   limits,
@@ -60,7 +59,7 @@ export function tokenHandlers({
       const ids = grant.datasetIds === null ? undefined : [grant.tokenId, idOf(grant)];
       const found = await accounts.tokens(grant.accountName, { isUnrevoked: true, ...(ids && { ids }) });
       const at = now();
-      // Each sign-in leaves a session, which is of no use once it has expired.
+      // Expired sessions of earlier sign-ins are of no use.
       const listed = found.filter((token) => token.kind !== 'session' || !isExpired(token, at));
       return { tokens: listed.map((token) => tokenToWire(token, grant)) };
     },
@@ -76,7 +75,6 @@ export function tokenHandlers({
   };
 }
 
-/** Lists, makes and revokes the shares of datasets. */
 export function shareHandlers({
   accounts,
   datasets,
@@ -103,7 +101,7 @@ export function shareHandlers({
       } as const;
       const made = await makeToken(accounts, grantOf(request), rights, now());
       request.audited = { made: made.id, ...(made.expires_at !== null && { expires_at: made.expires_at }) };
-      // A browser never sends what follows the `#`, so that the secret is in no log.
+      // Browsers never send what follows the `#`, so the secret is in no log.
       const url = `${baseUrlOf(request, publicUrl)}/shared/datasets/${encodeURIComponent(key.id)}#share=${made.secret}`;
       return { ...made, url };
     },
@@ -134,12 +132,10 @@ async function revoke(
 export interface SessionServices {
   readonly accounts: Accounts;
   readonly failedLogins: FailedLogins;
-  /** The name of the cookie with the session of the page. */
   readonly sessionCookie: string;
   readonly now: () => Micros;
 }
 
-/** Signs browsers in and out. */
 export function sessionHandlers({
   accounts,
   failedLogins,
@@ -161,7 +157,7 @@ export function sessionHandlers({
   };
   return {
     'session.start': async ({ body, request, reply }) => {
-      // Otherwise another site could sign a browser in to an account of its own.
+      // Otherwise another site could sign a browser in to its own account.
       if (!isFromPage(request)) {
         const message = 'A session is only for the page of this service, which sends the header Trainyard-Page.';
         throw new ServiceError('not_allowed', message);
@@ -202,7 +198,7 @@ export function sessionHandlers({
   };
 }
 
-/** The token was revoked or expired since the request began. */
+/** Since the request began. */
 function tokenHasEnded(): ServiceError {
   return new ServiceError('unauthorized', 'The token was revoked or has expired.');
 }
@@ -212,7 +208,7 @@ function grantOf({ grant }: { grant: Grant | undefined }): Grant {
   return grant;
 }
 
-/** The id of what the request came with: a token, or a session of it. */
+/** The session, or else the token. */
 function idOf({ tokenId, sessionId }: Grant): string {
   return sessionId ?? tokenId;
 }
@@ -231,7 +227,7 @@ function expiryOf(
   if (expires_at == null) return null;
   const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(expires_at);
   const at = Date.parse(hasZone ? expires_at : `${expires_at}Z`) * 1000;
-  // Also false for a date that is none.
+  // Also false for an invalid date.
   if (!(at > now)) throw invalidField('expires_at', 'must be in the future');
   if (at > now + MAX_EXPIRY_SECONDS * MICROS_PER_SECOND) throw invalidField('expires_at', 'must be within ten years');
   return at;

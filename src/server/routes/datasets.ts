@@ -16,7 +16,7 @@ import { datasetToWire, linksToWire, manifestToWire, problemToWire, timeOf, view
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** The memory for the JSON of statuses, of all datasets, and about what an entry takes beside its JSON. */
+/** For the JSON of all statuses, and what an entry takes besides. */
 const MAX_STATUS_BYTES = 32 * 1024 * 1024;
 const ENTRY_BYTES = 500;
 
@@ -24,11 +24,9 @@ export interface DatasetServices {
   readonly datasets: DatasetService;
   readonly history: HistoryService;
   readonly watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
-  /** Fires when the server begins to drain. */
   readonly stopping: AbortSignal;
 }
 
-/** Creates, lists, reads, changes and deletes datasets. */
 export function datasetHandlers({
   datasets,
   history,
@@ -37,7 +35,7 @@ export function datasetHandlers({
 }: DatasetServices): Handlers<
   'dataset.create' | 'dataset.list' | 'dataset.status' | 'dataset.manifest' | 'dataset.change' | 'dataset.delete'
 > {
-  // Clients poll a status many times between two changes, and the status of ten thousand files takes a tenth of a second.
+  // Clients poll often between changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
   return {
     'dataset.create': async ({ accountId, body, request }) => {
@@ -51,7 +49,7 @@ export function datasetHandlers({
       const ids = request.grant?.datasetIds ?? undefined;
       const after = cursor === undefined ? undefined : parseCursor(cursor);
       const filter = { accountId, ids, name, role, status, after, signal: disconnectSignal(reply) };
-      // One more than requested shows whether there is another page.
+      // One more shows whether there is another page.
       const found = await datasets.list({ ...filter, limit: limit && limit + 1 });
       const page = limit === undefined ? found : found.slice(0, limit);
       const last = page.at(-1);
@@ -73,7 +71,7 @@ export function datasetHandlers({
       if (remembered !== undefined) return reply.type(JSON_TYPE).send(remembered);
       const view = await datasets.view(key, scope);
       const json = Buffer.from(JSON.stringify(viewToWire(view)));
-      // A share does not show the links.
+      // Shares do not show links.
       if (!scope.isShare) statuses.set(key.id, view.state, { value: json, size: json.length + ENTRY_BYTES });
       return reply.type(JSON_TYPE).send(json);
     },
@@ -97,7 +95,6 @@ export function datasetHandlers({
   };
 }
 
-/** Reads and replaces the links of training datasets to their controls and masks. */
 export function pairHandlers({
   datasets,
   pairs,
@@ -117,7 +114,6 @@ export function pairHandlers({
   };
 }
 
-/** Inspects the stored files of datasets again. */
 export function recheckHandlers(rechecks: RecheckService): Handlers<'dataset.recheck' | 'dataset.recheck-progress'> {
   return {
     'dataset.recheck': async ({ key }) => recheckToWire(await rechecks.start(key)),
@@ -139,7 +135,7 @@ function recheckToWire({ datasetId, recheck, problems }: RecheckProgress): WireR
   };
 }
 
-/** Returns at the first READY or FAILED, at the first change, or when the watch ends. */
+/** Returns at READY, FAILED, a change, or the end of the watch. */
 async function waitForStatusChange(summaries: AsyncIterable<{ status: string }>): Promise<void> {
   let first: string | undefined;
   for await (const { status } of summaries) {

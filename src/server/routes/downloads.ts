@@ -14,10 +14,10 @@ import { etagOf } from '../write-headers.js';
 import { matches, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 import { listJson, type SendJson } from './text-lists.js';
 
-/** The file under a name may be replaced at any time, so caches must revalidate by ETag. */
+/** Files can be replaced at any time, so caches revalidate by ETag. */
 const CACHE_CONTROL = 'private, no-cache';
 
-/** If the URL contains the SHA-256 of the bytes, the response never changes. */
+/** With the SHA-256 in its URL, a response never changes. */
 const CACHE_IMMUTABLE = 'private, max-age=31536000, immutable';
 
 export interface DownloadServices {
@@ -35,7 +35,6 @@ type DownloadRoute =
   | `files.${'list' | 'archive' | 'zip' | 'download-link'}`
   | 'captions.read';
 
-/** Reads the files of a dataset. */
 export function downloadHandlers(services: DownloadServices): Handlers<DownloadRoute> {
   const { datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now } = services;
   return {
@@ -105,7 +104,7 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
         },
       );
       const json = async function* () {
-        // After the first texts were read, which may fail.
+        // The first texts may fail, and were read before.
         let before = '{"captions":[';
         for await (const page of elements) {
           yield Buffer.concat([Buffer.from(before), page]);

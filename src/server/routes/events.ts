@@ -13,28 +13,25 @@ import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { changeToWire, datasetToWire } from '../to-wire.js';
 
-/** Many proxies close a connection that is idle for a minute. */
+/** Many proxies close connections that are idle for a minute. */
 const HEARTBEAT_MS = 15_000;
 
-/** A stream ends when its client has read nothing during this many heartbeats. */
+/** Then the stream of a client that reads nothing ends. */
 const MAX_UNREAD_HEARTBEATS = 8;
 
-/** Between two events of a dataset, so that an upload of thousands of files causes only a few a second. */
+/** An upload of thousands of files causes only a few events a second. */
 const PAUSE: Micros = 250_000;
 
-/** Sends one event, and resolves when the connection accepts another. */
+/** Resolves when the connection accepts another event. */
 type Send = (event: string, data: unknown) => Promise<void>;
 
-/** What a stream needs besides its events. */
 interface StreamOptions {
   readonly accounts: Accounts;
   readonly now: () => Micros;
   readonly holdUnsent: HoldUnsent;
-  /** Fires when the server begins to drain. */
   readonly stopping: AbortSignal;
 }
 
-/** Streams the events of a dataset and of an account. */
 export function eventHandlers({
   datasets,
   watchDataset,
@@ -70,7 +67,7 @@ export function eventHandlers({
       await withAnySignal([stopping, disconnectSignal(reply)], async (signal) => {
         const events = watchAccount(accountId, signal);
         try {
-          // Waits for `open`, so that a client misses no change that follows the response headers.
+          // The client misses no change after the response headers.
           await events.next();
           await stream(reply, { options, signal }, async (send) => {
             for await (const event of events) {
@@ -80,7 +77,7 @@ export function eventHandlers({
             }
           });
         } finally {
-          // The answer to HEAD takes no event, and the watch would continue.
+          // HEAD takes no event, so the watch would continue.
           void events.return(undefined);
         }
       });
@@ -93,10 +90,7 @@ function idOf(event: Exclude<AccountEvent, { type: 'open' }>): string {
   return event.type === 'dataset' ? event.summary.dataset.id : event.id;
 }
 
-/**
- * Responds with server-sent events (https://html.spec.whatwg.org/#server-sent-events) until `produce` returns, or the token
- * or session of the request expires or is revoked.
- */
+/** Server-sent events (https://html.spec.whatwg.org/#server-sent-events), until `produce` returns or the token ends. */
 async function stream(
   reply: FastifyReply,
   { options, signal }: { options: StreamOptions; signal: AbortSignal },
@@ -109,7 +103,7 @@ async function stream(
     ...NOSNIFF,
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
-    // Asks nginx not to buffer events (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering).
+    // nginx must not buffer events (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering).
     'x-accel-buffering': 'no',
   });
   raw.flushHeaders();
@@ -123,7 +117,7 @@ async function stream(
     unread = raw.writableLength > 0 ? unread + 1 : 0;
     if (unread > MAX_UNREAD_HEARTBEATS) raw.destroy();
     raw.write(': still here\n\n');
-    // While the catalog does not answer, the stream continues until the token expires.
+    // Without the catalog, the stream continues until the token expires.
     const grant = options.accounts.grantOf(secret).catch(() => reply.request.grant);
     void grant.then((found) => (found === undefined || isExpired(found, options.now())) && raw.end());
   }, HEARTBEAT_MS);
@@ -137,7 +131,7 @@ async function stream(
   try {
     await produce(send);
   } catch (error) {
-    // The stream ends, and the client reconnects. A disconnected client is not an error.
+    // The client reconnects. A disconnected client is no error.
     if (!signal.aborted) reply.log.error({ err: error }, 'an event stream failed');
   } finally {
     clearInterval(heartbeat);

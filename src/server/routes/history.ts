@@ -22,13 +22,12 @@ export interface HistoryServices {
   readonly history: HistoryService;
   readonly downloads: Downloads;
   readonly accounts: Accounts;
-  /** The most bytes of an account's files, and of its history before revisions can no longer be pinned. */
+  /** For an account's files; a larger history takes no more pins. */
   readonly maxBytes: number;
   readonly filesInFlight: FilesInFlight;
   readonly sendJson: SendJson;
 }
 
-/** Reads, restores and pins the revisions of a dataset. */
 export function historyHandlers(services: HistoryServices): Handlers<HistoryRoute> {
   const { history, downloads, accounts, maxBytes, filesInFlight, sendJson } = services;
   return {
@@ -88,7 +87,7 @@ function listOf({ from, to }: FileDifference): List {
   return to === undefined ? 'removed' : 'changed';
 }
 
-/** With the texts of captions, except those that the store has lost: without them, the differences can be seen and undone. */
+/** Lost captions have no text, but can still be seen and undone. */
 async function differencesToWire(
   downloads: Downloads,
   accountId: string,
@@ -113,7 +112,7 @@ async function differencesToWire(
   }) as WireRevisionDiff[List];
 }
 
-/** Retention deletes other revisions, but none that is pinned. */
+/** Retention never deletes pinned revisions. */
 function historyTooLarge(historyBytes: number, maxBytes: number): ServiceError {
   const message = `The history of the account has ${historyBytes} bytes, more than the ${maxBytes} that its files may have (--account-bytes). End the pins of other revisions first.`;
   return new ServiceError('quota_exceeded', message);

@@ -4,19 +4,16 @@ import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import type { Metrics } from '../metrics.js';
 import type { Handlers } from '../register-routes.js';
 
-/** Load balancers probe every few seconds, while a database that hangs may take longer to fail. */
+/** Load balancers probe every few seconds; a hanging database may take longer to fail. */
 const READY_TIMEOUT_MS = 5000;
 
 export interface OperationServices {
-  /** Rejects if the catalog or the blob store does not answer. */
   readonly checkReady: () => Promise<unknown>;
   readonly metrics: Metrics;
-  /** The program that decodes clips; `undefined` if there is none. */
   readonly ffmpeg: () => Promise<Ffmpeg | undefined>;
   readonly hasPresignedLinks: boolean;
 }
 
-/** Answers load balancers and monitoring. */
 export function operationHandlers({
   checkReady,
   metrics,
@@ -24,7 +21,7 @@ export function operationHandlers({
   hasPresignedLinks,
 }: OperationServices): Handlers<'service.health' | 'service.ready' | 'service.metrics'> {
   let checking: Promise<unknown> | undefined;
-  /** Joins a check that is running: probes need no token, and each check writes to the store. */
+  /** Joins a running check: probes need no token, and each check writes to the store. */
   const checkOnce = () => {
     checking ??= checkReady().finally(() => {
       checking = undefined;

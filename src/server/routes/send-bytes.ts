@@ -3,23 +3,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import { errorResponse } from '../errors.js';
 
-/** Bytes that a client may read in part. */
 export interface SentBytes {
-  /** For a message. */
   readonly name: string;
   readonly etag: string;
   readonly sizeBytes: number;
   readonly contentType: string;
-  /** Whether only ranges up to the end are served. Others get all bytes. */
+  /** Other ranges than those up to the end get all bytes. */
   readonly endsWhole?: boolean;
-  /** Opens all bytes, or those from `start` to before `end`. */
   readonly open: (range?: { start: number; end: number }) => Promise<NodeJS.ReadableStream> | NodeJS.ReadableStream;
 }
 
-/** A Range header of another form is ignored. A byte range beyond the end is rejected (RFC 9110, 14.2). */
+/** Other forms are ignored. A range beyond the end is rejected (RFC 9110, 14.2). */
 const RANGES = /^bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*$/;
 
-/** Answers with bytes, a range of them, or that the client has them already. */
 export async function sendBytes(
   { headers, method }: FastifyRequest,
   reply: FastifyReply,
@@ -28,12 +24,12 @@ export async function sendBytes(
   reply.headers({
     etag,
     'accept-ranges': 'bytes',
-    // If a browser opens the file directly, no script in it may run.
+    // No script may run in a file that a browser opens directly.
     'content-security-policy': "default-src 'none'; sandbox",
   });
   if (matches(headers['if-none-match'], etag)) return sendNotModified(reply);
   reply.type(contentType);
-  // Ranges are defined for GET alone (RFC 9110, 14.2).
+  // Only GET has ranges (RFC 9110, 14.2).
   const appliesRange = method === 'GET' && (headers['if-range'] === undefined || headers['if-range'] === etag);
   const rangeHeader = appliesRange && RANGES.test(headers.range ?? '') ? headers.range : undefined;
   const ranges = rangeHeader && parseRange(sizeBytes, rangeHeader);
@@ -47,7 +43,7 @@ export async function sendBytes(
       .type('application/json; charset=utf-8')
       .send(response.body);
   }
-  // A request for several ranges gets the whole file (RFC 9110, 14.2).
+  // Several ranges get the whole file (RFC 9110, 14.2).
   const [range] = Array.isArray(ranges) && ranges.length === 1 ? ranges : [];
   if (range === undefined || (endsWhole && range.end + 1 < sizeBytes)) {
     return reply.header('content-length', sizeBytes).send(method === 'HEAD' ? noBytes() : await open());
@@ -64,12 +60,12 @@ export function sendNotModified(reply: FastifyReply): FastifyReply {
   return reply.code(304).send();
 }
 
-/** The body of a response to HEAD, so that the file is not read for nothing. */
+/** HEAD does not read the file. */
 export function noBytes(): Readable {
   return Readable.from([]);
 }
 
-/** Whether an `If-None-Match` header names this ETag, weak or not (RFC 9110, 13.1.2). Tags may contain commas. */
+/** `If-None-Match` compares weakly (RFC 9110, 13.1.2). Tags may contain commas. */
 export function matches(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   return ifNoneMatch.trim() === '*' || ifNoneMatch.match(/"[^"]*"/g)?.includes(etag) === true;

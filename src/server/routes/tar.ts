@@ -20,7 +20,7 @@ export interface TarServices {
   readonly mountArchives: MountArchives;
   readonly readLinks: ReadLinks;
   readonly filesInFlight: FilesInFlight;
-  /** The service's URL for clients; `undefined` for the host that each client used. */
+  /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
   readonly now: () => number;
 }
@@ -32,7 +32,7 @@ interface TarRequest {
   readonly reply: FastifyReply;
 }
 
-/** Serves machines that mount a dataset without Node: links, archives and their checksums. */
+/** For machines that mount a dataset without Node. */
 export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.read' | 'tar.checksums'> {
   const { mountArchives, readLinks, filesInFlight, publicUrl, now } = services;
 
@@ -82,7 +82,7 @@ export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.r
       const filename = `${archive.dataset.name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
       const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };
-      // A file is checked at its end, so a range that ends within one would send bytes unchecked.
+      // Files are checked at their end, so a range that ends within one would be unchecked.
       return sendBytes(request, reply, { ...content, endsWhole: true, open: (range) => open(range?.start) });
     },
     'tar.checksums': async (input) => {

@@ -2,16 +2,13 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { HoldUnsent } from '../limits.js';
 
-/** The captions of one page of a list. The largest caption has as many bytes, and its JSON up to six times more. */
+/** The largest caption has as many bytes; its JSON can have six times more. */
 const PAGE_BYTES = 64 * 1024;
 
-/** Answers with JSON page by page, as the client reads it. An error before the first page is the answer; a later one breaks it off. */
+/** An error before the first page is the answer; a later one breaks it off. */
 export type SendJson = (reply: FastifyReply, pages: AsyncIterable<Buffer>) => FastifyReply;
 
-/**
- * Makes the function that sends JSON page by page: whole, the texts of a thousand captions of the largest size and their JSON would
- * take hundreds of megabytes.
- */
+/** A thousand captions of the largest size and their JSON would take hundreds of megabytes at once. */
 export function sendJsonWith(holdUnsent: HoldUnsent): SendJson {
   return (reply, pages) => {
     const { accountId } = reply.request;
@@ -21,12 +18,12 @@ export function sendJsonWith(holdUnsent: HoldUnsent): SendJson {
         yield page;
       }
     };
-    // With a page as its high water mark, it would make the next one ahead.
+    // A high water mark would make the next page ahead.
     return reply.type('application/json; charset=utf-8').send(Readable.from(held(), { highWaterMark: 0 }));
   };
 }
 
-/** Yields the JSON of the elements of a list, without its brackets, in pages of captions of up to 64 KiB. */
+/** Yields elements without the list's brackets, in pages of up to 64 KiB of captions. */
 export async function* listJson<T>(
   items: readonly T[],
   bytesOf: (item: T) => number,

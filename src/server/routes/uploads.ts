@@ -28,25 +28,24 @@ const DIRECT_LIMIT = {
   message: `A direct upload accepts files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
 };
 
-/** Uploads of a batch whose ids are in its line of the audit log; a larger batch has their number alone. */
+/** Larger batches have only their number in the audit log. */
 const MAX_AUDITED_UPLOADS = 20;
 
-/** From the start of a direct upload to its answer, which the API promises within 120 s. */
+/** The API promises an answer within 120 s. */
 const DIRECT_SECONDS = 115;
 
 export interface UploadServices {
   readonly uploads: Uploads;
   readonly uploadLinks: UploadLinks;
-  /** The longest time without a new byte of an upload through a link. */
+  /** Without a new byte of an upload through a link. */
   readonly idleSeconds: number;
   readonly metrics: Metrics;
   readonly filesInFlight: FilesInFlight;
-  /** The service's URL for clients; `undefined` for the host that each client used. */
+  /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
   readonly now: () => number;
 }
 
-/** Receives files, directly or through links, and makes the links. */
 export function uploadHandlers(
   services: UploadServices,
 ): Handlers<'file.upload' | 'upload.reserve' | 'upload.receive'> {
@@ -78,7 +77,7 @@ export function uploadHandlers(
         namesIn: 'filenameToByteSize',
       });
       const options = { author: authorOf(request, 'upload'), conditions };
-      // Until the work ends: once it has begun, it goes on for a client that has gone.
+      // Once begun, the work goes on for a client that has gone.
       const release = filesInFlight.hold(key.accountId, sizes.size);
       try {
         const files = await uploads.reserve(key, sizes, options);
@@ -126,7 +125,6 @@ export interface WriteServices {
   readonly removals: FileRemovals;
 }
 
-/** Saves captions, deletes files, and withdraws uploads. */
 export function writeHandlers({
   captionWrites,
   removals,
@@ -171,7 +169,6 @@ export function writeHandlers({
   };
 }
 
-/** The names of a request, each once. */
 function namesOf(filenames: readonly string[]): string[] {
   return [...new Set(filenames.map(normalizedFilename))];
 }
@@ -194,7 +191,7 @@ function removedToWire(removed: RemovedFile): WireRemovedFiles['files'][number] 
   return { filename, deleted: outcome === 'removed' };
 }
 
-/** The public URL of the service; if none is set, the host that the client used for this request. */
+/** Without a public URL, the host that the client used. */
 export function baseUrlOf(request: FastifyRequest, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl;
   try {

@@ -11,7 +11,6 @@ type WebhookRoute =
   | `webhook.${'list' | 'create' | 'change' | 'delete' | 'test'}`
   | `webhook.${'deliveries' | 'resend'}`;
 
-/** The account's webhooks, and what was sent to them. */
 export function webhookHandlers(webhooks: WebhookService): Handlers<WebhookRoute> {
   const keyOf = (request: FastifyRequest, id: string) => ({ accountId: accountOf(request), id });
   return {
@@ -45,11 +44,7 @@ export function webhookHandlers(webhooks: WebhookService): Handlers<WebhookRoute
   };
 }
 
-/**
- * The account of a token that knows all of its datasets.
- *
- * @throws ServiceError `not_allowed`: webhooks and their deliveries tell of every dataset
- */
+/** Webhooks tell of every dataset of the account. @throws ServiceError `not_allowed` for a bound token */
 function accountOf({ accountId, grant }: FastifyRequest): string {
   if (grant?.datasetIds === null) return accountId;
   const message =
@@ -57,12 +52,12 @@ function accountOf({ accountId, grant }: FastifyRequest): string {
   throw new ServiceError('not_allowed', message);
 }
 
-/** For the audit log: the rest of a URL may have a secret. */
+/** The rest of a URL may have a secret, which must not be logged. */
 function hostOf({ url }: Webhook): string {
   return new URL(url).host;
 }
 
-/** For a token that only reads, as a training machine has: who knows the path of a URL may send to many a receiver. */
+/** Training machines have tokens that only read, and for many receivers the path of the URL is the secret. */
 function withoutPath(webhook: Webhook): Webhook {
   const { origin, pathname, search } = new URL(webhook.url);
   return pathname === '/' && search === '' ? webhook : { ...webhook, url: `${origin}/…` };

@@ -5,7 +5,7 @@ import type { LinkSlot, StoredFile } from '../../../src/dataset/dataset.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { isPairFile, pairFaultOf } from '../../../src/dataset/pairs/pair-faults.js';
 import { notReadyProblems, pairFindingsOf } from '../../../src/dataset/pairs/pair-findings.js';
-import { pairErrorsIn, provePairs } from '../../../src/dataset/pairs/pair-proof.js';
+import { pairErrorsIn, provePairs } from '../../../src/dataset/pairs/pair-faults.js';
 import { LINK_SLOTS } from '../../../src/dataset/pairs/roles.js';
 import { errorIn, warningIn } from '../../../src/dataset/problems.js';
 

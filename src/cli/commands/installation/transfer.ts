@@ -160,14 +160,13 @@ async function copyShown(
   });
 }
 
-/** What is no longer needed after a migration. */
 function replacedOf({ shared }: Copied): string {
   if (shared.catalog) return 'the old files, but not the catalog, which stays';
   if (shared.store) return 'the old catalog, but not the files, which stay';
   return 'the old one';
 }
 
-/** Parses the locations of an option. @throws CommandError with 64; its message contains no password */
+/** @throws CommandError with 64; its message contains no password */
 function installationOf(option: string, texts: readonly string[]): Installation {
   const fail = (fault: string): never => {
     throw new CommandError(EXIT.usage, `${option} ${fault}`);
@@ -219,7 +218,6 @@ function copiedDocument({ files, bytes, copiedFiles, copiedBytes }: Copied) {
   return { files, bytes, copied_files: copiedFiles, copied_bytes: copiedBytes };
 }
 
-/** Prints the files without undamaged bytes on standard error, after the advice. */
 function lostAndCopied(copied: Copied, { advice, isQuiet }: { advice: string; isQuiet: boolean }) {
   const { lost } = copied;
   if (lost.length > 0 && !isQuiet) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
@@ -235,12 +233,7 @@ const EXIT_OF: Record<TransferErrorCode, number> = {
   lost: EXIT.dataError,
 };
 
-/**
- * Runs a backup, restore or migration with its progress on standard error. Ctrl-C aborts its signal.
- *
- * @param options.to the folder that it fills, if it fills no other place
- * @throws CommandError
- */
+/** Runs a backup, restore or migration with its progress on standard error. @throws CommandError */
 export async function withTransferProgress<T>(
   options: { isQuiet: boolean; to?: string | undefined },
   work: (tools: {

@@ -13,10 +13,8 @@ import { addVerifyCommand, verifyDatasets } from '../verify.js';
 /** Findings that are listed; all are counted and repaired. */
 const MAX_LISTED_FINDINGS = 1000;
 
-/** Between two lines of progress with `--json`. */
 const PROGRESS_INTERVAL_MS = 1000;
 
-/** Lower than that of a server on the same machine. */
 const LOW_PRIORITY = 10;
 
 const HELP = `
@@ -86,7 +84,6 @@ function progressLine({ objects, files, totalFiles }: StoreProgress): string {
   return `${bar(files, totalFiles)} ${percent(files, totalFiles)}  verified ${verified}`;
 }
 
-/** What was found: for a script, for a person, and what was done about it. */
 interface Finding {
   readonly document: { kind: string };
   readonly line: string;
@@ -136,7 +133,6 @@ function reportOf({ files, bytes, objects }: VerifiedStore, findings: readonly F
   };
 }
 
-/** One line for each finding, and one with the result. */
 function linesOf(findings: readonly Finding[], report: ReturnType<typeof reportOf>): string[] {
   const { files, bytes, objects, found, unsolved } = report;
   const listed = findings.slice(0, MAX_LISTED_FINDINGS).map(({ line }) => line);

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { DatasetWithFiles } from '../../../client/client.js';
-import { isPairProblem } from '../../../dataset/pairs/pair-problems.js';
+import { isPairProblem } from '../../../dataset/problems.js';
 import { type LinkIds, linkIdsOf, linkLines } from '../../pairs/links.js';
 import { statusLines } from '../../push/output.js';
 import { type Call, mustFind, onDataset } from '../../remote.js';

@@ -1,6 +1,4 @@
-/*
- * What libvips does with the pixels of images. `inspection.ts` describes the functions (`PixelDecoder`).
- */
+/* The decoding by libvips of `PixelDecoder` in `inspection.ts`. */
 import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../../media.js';
 import type { ImageDescription, MaskTraits } from '../inspection.js';
@@ -9,16 +7,15 @@ import { OutOfMemory, StructureError } from '../inspection-error.js';
 // The process inspects one file at a time, and decodes no image twice.
 sharp.cache(false);
 sharp.concurrency(1);
-// Only the loaders of accepted formats are enabled, because each further loader is attack surface. The format is detected
-// first, but the file may change in between.
+// Only loaders of accepted formats: each further one is attack surface, and a file may change after its detection.
 const FORMATS = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'];
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: FORMATS.map((format) => `VipsForeignLoad${format}`) });
 
-/** Small enough for libwebp to scale down while it decodes. It still reads every coded bit. */
+/** libwebp scales down while it decodes, and still reads every coded bit. */
 const PROOF_SIDE_PIXELS = 64;
 
-/** Options with which libvips streams, stops at damage, and rejects images that the trainer rejects. */
+/** Streams, stops at damage, and rejects what the trainer rejects. */
 export const STRICT_DECODING = {
   failOn: 'error',
   sequentialRead: true,
@@ -49,16 +46,13 @@ export async function prove(source: string | Buffer, { rows }: { rows?: number }
   }
 }
 
-/** Pixels of larger masks are not held: that would need too much memory. */
+/** Larger masks are scaled down while they are decoded, since their pixels would need too much memory. */
 const MAX_MASK_PIXELS = 4_000_000;
 
-/**
- * Larger masks are scaled down to this side while they are decoded. The trainer scales them down too, and one white pixel among a
- * hundred black ones does not become black.
- */
+/** Enough that one white pixel among a hundred black ones does not become black. */
 const MAX_MASK_SIDE = 1024;
 
-/** JPEG and WebP move a channel of a grey picture by less, and a person sees no colour in it. */
+/** JPEG and WebP move channels by less, and a person sees no colour in it. */
 const GREY_TOLERANCE = 16;
 
 const GREY = { isBlack: false, isColoured: false, isTransparent: false, isCutOff: false, isCmyk: false };
@@ -68,29 +62,25 @@ export async function readMask(source: string | Buffer): Promise<MaskTraits> {
     const image = sharp(source, STRICT_DECODING);
     const { width, height, space, channels } = await image.metadata();
     if (space === 'cmyk') return { ...GREY, isCmyk: true };
-    // Of any other image, Pillow takes the first byte of samples of 16 bits, as libvips does.
+    // In other images with 16 bits, Pillow takes the first byte of a sample, as libvips does.
     const isDeepGrey = space === 'grey16' && channels === 1;
     const isLarge = width * height > MAX_MASK_PIXELS;
     if (isLarge) {
-      // Between black and white, scaling would make greys that the mask does not have.
+      // Other kernels make greys between black and white.
       const kernel = isDeepGrey ? 'nearest' : 'lanczos3';
       image.resize(MAX_MASK_SIDE, MAX_MASK_SIDE, { fit: 'inside', kernel });
     }
     if (isDeepGrey) return deepGreyTraits(await image.toColourspace('grey16').raw({ depth: 'ushort' }).toBuffer());
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
     const traits = traitsOf(data, info.channels);
-    // Scaling loses the colours under transparent pixels, which the trainer sees.
+    // Scaling loses colours under transparent pixels, which the trainer sees.
     return isLarge && traits.isTransparent ? { ...traits, isBlack: false } : traits;
   } catch (error) {
     throw decodingError(error);
   }
 }
 
-/**
- * The traits of pixels as ai-toolkit reads a mask (`toolkit/dataloader_mixins.py`, `load_mask_image`): `convert('RGB')` drops the
- * transparency, and `convert('L')` makes one brightness of the channels. One or two channels are a brightness; the second or fourth
- * is the transparency.
- */
+/** As ai-toolkit reads masks (`toolkit/dataloader_mixins.py`, `load_mask_image`): without transparency, as one brightness. */
 function traitsOf(pixels: Buffer, channels: number): MaskTraits {
   const [greenAt, blueAt] = channels < 3 ? [0, 0] : [1, 2];
   const alphaAt = channels === 2 || channels === 4 ? channels - 1 : undefined;
@@ -99,7 +89,7 @@ function traitsOf(pixels: Buffer, channels: number): MaskTraits {
     const red = pixels[at]!;
     const green = pixels[at + greenAt]!;
     const blue = pixels[at + blueAt]!;
-    // The brightness that Pillow computes (11.1, `libImaging/Convert.c`, `L24`).
+    // Pillow 11.1, `libImaging/Convert.c`, `L24`.
     isBlack &&= (red * 19_595 + green * 38_470 + blue * 7471 + 0x8000) >> 16 === 0;
     isColoured ||= Math.max(red, green, blue) - Math.min(red, green, blue) > GREY_TOLERANCE;
     isTransparent ||= alphaAt !== undefined && pixels[at + alphaAt] !== 255;
@@ -107,7 +97,7 @@ function traitsOf(pixels: Buffer, channels: number): MaskTraits {
   return { ...GREY, isBlack, isColoured, isTransparent };
 }
 
-/** Pillow opens a grey of 16 bits as `I;16`, and makes 255 of all values above (11.1, `libImaging/Convert.c`, `I16_RGB`). */
+/** Pillow makes 255 of all larger values of 16-bit grey (11.1, `libImaging/Convert.c`, `I16_RGB`). */
 function deepGreyTraits(pixels: Buffer): MaskTraits {
   let [isBlack, isCutOff] = [true, false];
   for (let at = 0; at < pixels.length; at += 2) {
@@ -118,13 +108,10 @@ function deepGreyTraits(pixels: Buffer): MaskTraits {
   return { ...GREY, isBlack, isCutOff };
 }
 
-/**
- * The error for a decoder's failure. libvips collects messages in a buffer of the process, where those of earlier files may
- * still be, and their order varies; so the message says only what is certain.
- */
+/** libvips mixes messages of earlier files into an error, so the message says only what is certain. */
 export function decodingError(error: unknown): StructureError | OutOfMemory {
   const text = error instanceof Error ? error.message : String(error);
-  // libheif calls its own limits, such as that of parts, an allocation.
+  // libheif calls its own limits an allocation.
   if (/insufficient memory|out of memory|memory allocation(?! error: security limit)/i.test(text)) {
     return new OutOfMemory('The image needs more memory than its decoder could get.', { cause: error });
   }

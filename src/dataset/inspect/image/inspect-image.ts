@@ -1,6 +1,6 @@
 /*
- * The pixels of JPEG are proved by a walk over their codes, since libvips accepts damaged ones, and those of PNG, WebP and AVIF by
- * libvips. It does not limit its memory (sharp 0.35), so that short readers of the headers estimate what it will need.
+ * JPEG is proved by a walk over its codes, since libvips accepts damaged ones; PNG, WebP and AVIF by libvips. sharp 0.35 does not
+ * limit its memory, so readers of the headers estimate it.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
@@ -15,19 +15,19 @@ import { oriented } from './orientation.js';
 import { readPng } from './png.js';
 import { readWebp } from './webp.js';
 
-/** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `limited-process.ts`. */
+/** Estimated. `limited-process.ts` limits the process above it. */
 const DECODER_BUDGET_BYTES = 80_000_000;
 
-/** Less for a mask, since its pixels are held and read too. */
+/** Less, since a mask's pixels are held and read too. */
 const MASK_BUDGET_BYTES = 56_000_000;
 
-/** libheif holds the planes at 16 bits and an RGB copy; measured at 4 and 16 megapixels. Of a GIF, libvips holds a canvas of RGBA. */
+/** libheif holds planes of 16 bits and an RGB copy (measured); libvips holds an RGBA canvas of a GIF. */
 const BYTES_PER_PIXEL = { avif: 22, heic: 22, gif: 4.6, tiff: 0 };
 
-/** Formats that the trainer ignores, which are not proved. */
+/** The trainer ignores them, so they are not proved. */
 const IGNORED: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
 
-/** What a header says, or why it was not read, as the rest of a sentence. @throws StructureError, InspectionError, OutOfMemory */
+/** Or why the header was not read, as the rest of a sentence. @throws StructureError, InspectionError, OutOfMemory */
 export async function readImageHeader(
   file: FileBytes,
   { path, format }: { readonly path: string; readonly format: ImageFormat },
@@ -53,7 +53,7 @@ export async function readImageHeader(
 const TOO_LARGE = 'the file is too large to be decoded by this server';
 const DECODED_BY_SERVICE = 'its pixels are decoded by the service, when it receives the file';
 
-/** Reads the header of a Windows or OS/2 bitmap, whose height is negative where the top row comes first. @throws StructureError */
+/** For Windows and OS/2; a negative height means that the top row comes first. @throws StructureError */
 function readBmp(file: FileBytes): ImageHeader {
   const header = file.at(0, 34);
   const isOld = header.readUInt32LE(14) === 12;
@@ -65,7 +65,7 @@ function readBmp(file: FileBytes): ImageHeader {
   return { width, height, orientation: 1, animated: false, decoderBytes: 0 };
 }
 
-/** The same file under the name of a still image: libvips rejects a sequence, although libheif reads the still image in it. */
+/** libvips rejects sequences, although libheif reads the still image in them. */
 function stillOf(file: FileBytes): Buffer {
   const still = file.copy(0, file.size);
   still.write('avif', 8, 'latin1');
@@ -76,17 +76,13 @@ interface NamedImage {
   readonly path: string;
   readonly filename: string;
   readonly shown: string;
-  /** Absent where no decoder is installed: the pixels of some formats are not decoded then. */
+  /** Without it, the pixels of some formats are not decoded. */
   readonly loadDecoder?: (() => Promise<PixelDecoder>) | undefined;
-  /** True if the trainer reads it as a mask. */
+  /** The trainer reads it as a mask. */
   readonly asMask?: boolean | undefined;
 }
 
-/**
- * Inspects a file with the extension of an image.
- *
- * @throws InspectionError, StructureError, and the operating system's errors.
- */
+/** @throws InspectionError, StructureError, the system's errors */
 export async function inspectImage(file: FileBytes, named: NamedImage, content: DetectedContent): Promise<Inspection> {
   const { filename, shown } = named;
   if (content.kind !== 'image') {
@@ -127,25 +123,20 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
   return { ok: true, contentType: actual.contentType, facts: { kind: 'image', format, ...sides }, warnings };
 }
 
-/** No decoder here reads HEIC, so `--fix` does not convert it. */
+/** `--fix` can't convert HEIC, which no decoder here reads. */
 const adviceFor = (format: ImageFormat) => (format === 'heic' ? '' : ` ${FIX_ADVICE}`);
 
 interface Judgement {
-  /** Absent if the structure is too damaged to tell the dimensions. */
+  /** Missing if damage hides the dimensions. */
   readonly header?: ImageHeader | undefined;
   /** Why the pixels were not decoded, as the rest of a sentence. */
   readonly unproved?: string | undefined;
-  /** Of an image that the trainer ignores. */
+  /** For an image that the trainer ignores. */
   readonly damage?: string;
-  /** Of an image that is read as a mask. */
   readonly mask?: MaskReading;
 }
 
-/**
- * Proves an image. Damage in one that the trainer ignores never fails a dataset.
- *
- * @throws StructureError, InspectionError for an image that the trainer reads, or an AVIF
- */
+/** Damage in an image that the trainer ignores never fails a dataset. @throws StructureError, InspectionError for others, or an AVIF */
 async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): Promise<Judgement> {
   const isTrainedOn = mediaTypeOf(named.filename)?.trainable ?? false;
   try {
@@ -157,13 +148,13 @@ async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): P
   } catch (error) {
     const isDamage = error instanceof StructureError || error instanceof InspectionError;
     if (!isDamage || isTrainedOn || format === 'avif') throw error;
-    // The decoder reads fewer variants of these formats than other programs do.
+    // This decoder reads fewer variants than other programs.
     const damage = IGNORED.includes(format) ? "can't be read by this server, so it may be damaged" : error.message;
     return { damage: damage.replace(/\.$/, '') };
   }
 }
 
-/** Decodes the pixels if the decoder stays within its memory budget; otherwise returns why they were not decoded. */
+/** @returns why pixels were not decoded, if that needs too much memory */
 async function provePixels(named: NamedImage, header: ImageHeader): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
@@ -181,7 +172,7 @@ async function provePixels(named: NamedImage, header: ImageHeader): Promise<stri
   return undefined;
 }
 
-/** Proves an image by reading it as a mask; a JPEG, of which a decoder proves nothing, before that. */
+/** Reading a mask proves its pixels; only a JPEG is proved before. */
 async function proveMask(named: NamedImage, header: ImageHeader): Promise<Omit<Judgement, 'header'>> {
   const isProvedBefore = header.provePixels !== undefined;
   const { source, reason } = sourceFor(named, header, { bytes: header.decoderBytes, maxBytes: MASK_BUDGET_BYTES });
@@ -197,13 +188,13 @@ async function proveMask(named: NamedImage, header: ImageHeader): Promise<Omit<J
   try {
     return { mask: await readMask(source()) };
   } catch (error) {
-    // libjpeg reads more variants than this decoder.
+    // libjpeg reads more variants.
     if (!(isProvedBefore && error instanceof StructureError)) throw error;
     return { mask: { unread: "was not read as a mask: its pixels can't be decoded by this server" } };
   }
 }
 
-/** What a decoder can decode within its memory budget; otherwise why it can't, as the rest of a sentence. */
+/** What fits into the memory budget, or why nothing does, as the rest of a sentence. */
 function sourceFor(
   { path }: NamedImage,
   { firstFrame, width, height }: ImageHeader,
@@ -214,10 +205,10 @@ function sourceFor(
   return { reason: `decoding its ${megapixels} million pixels, stored in this way, would need too much memory` };
 }
 
-/** The traits of a mask, or why it was not read, as the rest of a sentence that begins with the file's name. */
+/** `unread` is the rest of a sentence. */
 type MaskReading = MaskTraits | { readonly unread: string };
 
-/** What is wrong with a mask: one warning, since saving it again solves all of them. */
+/** One warning, since saving the mask again solves all problems. */
 function maskWarnings({ filename, shown }: NamedImage, traits: MaskReading): Warning[] {
   if ('unread' in traits) return [warningIn(filename, 'NOT_FULLY_CHECKED', `${shown} ${traits.unread}.`)];
   if (traits.isBlack) {
@@ -233,7 +224,7 @@ function maskWarnings({ filename, shown }: NamedImage, traits: MaskReading): War
   return [warningIn(filename, 'MASK_NOT_GRAYSCALE', `${shown} ${reasons.join(', and ')}. ${advice}`)];
 }
 
-/** Each the rest of a sentence that begins with the file's name. */
+/** Rests of a sentence. */
 function reasonsAgainst({ isColoured, isTransparent, isCutOff, isCmyk }: MaskTraits): string[] {
   const reasons: string[] = [];
   if (isCmyk) reasons.push('has the colours of print (CMYK), which trainers may turn into another brightness');

@@ -4,18 +4,16 @@ import { isRewritable } from './exif/exif-rewrite.js';
 
 const ORIENTATION = 0x0112;
 const EXIF_IDENTIFIER = Buffer.from('Exif\0\0', 'latin1');
-/** The headers of a TIFF structure that Pillow accepts (11.1, `TiffImagePlugin.PREFIXES`), without BigTIFF's. */
+/** Headers that Pillow accepts (11.1, `TiffImagePlugin.PREFIXES`), without BigTIFF's. */
 const HEADERS = ['MM\0*', 'II*\0', 'MM*\0', 'II\0*', 'MM\0+'];
 const BIG_TIFF = 'II+\0';
 
-/** EXIF data beyond this length is ignored: fields can't refer to bytes that far away in any photo. */
+/** No photo's fields refer to bytes farther away. */
 export const MAX_EXIF_BYTES = 1 << 24;
 
 /**
- * Reads the orientation, 1 to 8, of an EXIF block, which is a TIFF structure. The trainer applies it by Pillow's
- * `exif_transpose` (ai-toolkit `toolkit/data_transfer_object/data_loader.py`), and drops the image if that raises.
- *
- * @throws InspectionError where `exif_transpose` raises, as it does for an invalid header
+ * The trainer applies the orientation by Pillow's `exif_transpose`, and drops the image if that raises (ai-toolkit
+ * `toolkit/data_transfer_object/data_loader.py`). @throws InspectionError where it raises, as for an invalid header
  */
 export function orientationOf(exif: Buffer): number {
   const block = exifBlockOf(exif);
@@ -24,7 +22,7 @@ export function orientationOf(exif: Buffer): number {
   return validOrientation(orientation ?? 1);
 }
 
-/** The value of the orientation tag; `undefined` if the block has none. A value that is not a number counts as 1. */
+/** `undefined` without the tag; a value that is not a number counts as 1. */
 export function storedOrientation(block: ExifBlock): number | undefined {
   const field = readExifDirectory(block, block.firstDirectory).get(ORIENTATION);
   if (field === undefined) return undefined;
@@ -38,12 +36,12 @@ export function storedOrientation(block: ExifBlock): number | undefined {
 export const isTurned = (orientation: number | undefined): boolean =>
   orientation !== undefined && validOrientation(orientation) !== 1;
 
-/** Pillow writes the EXIF data of an image that it turns again. @throws InspectionError where that raises */
+/** Pillow writes the EXIF data of a turned image again. @throws InspectionError where that raises */
 export function requireRewritable(block: ExifBlock): void {
   if (!isRewritable(block)) throw brokenExif('a field of it has a value of the wrong type');
 }
 
-/** The TIFF structure of EXIF data; `undefined` if the data is empty. @throws InspectionError if its header is invalid */
+/** `undefined` for empty data. @throws InspectionError for an invalid header */
 export function exifBlockOf(exif: Buffer): ExifBlock | undefined {
   let bytes = exif;
   while (bytes.length > 0 && bytes.subarray(0, 6).equals(EXIF_IDENTIFIER)) bytes = bytes.subarray(6);
@@ -56,7 +54,7 @@ export function exifBlockOf(exif: Buffer): ExifBlock | undefined {
   return { bytes, isLittleEndian, firstDirectory: isLittleEndian ? bytes.readUInt32LE(4) : bytes.readUInt32BE(4) };
 }
 
-/** The error for metadata that keeps the trainer from opening an intact picture. */
+/** For metadata that keeps the trainer from opening an intact picture. */
 export function brokenExif(reason: string): InspectionError {
   return new InspectionError('IMAGE_CORRUPT', `has damaged EXIF data: ${reason}. ${SAVE_WITHOUT_EXIF}`);
 }
@@ -68,7 +66,7 @@ export function validOrientation(value: number): number {
   return Number.isInteger(value) && value >= 1 && value <= 8 ? value : 1;
 }
 
-/** The dimensions as shown: orientations 5 to 8 swap the sides (EXIF 2.3, tag 274). */
+/** As shown: orientations 5 to 8 swap the sides (EXIF 2.3, tag 274). */
 export function oriented(image: { width: number; height: number; orientation: number }) {
   const { width, height } = image;
   return image.orientation >= 5 ? { width: height, height: width } : { width, height };

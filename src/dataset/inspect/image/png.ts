@@ -14,13 +14,13 @@ import {
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 13;
-/** By the type of colour: grey, RGB, palette (which is decoded to RGBA), grey and alpha, RGBA. */
+/** By colour type: grey, RGB, palette (decoded to RGBA), grey and alpha, RGBA. */
 const DECODED_SAMPLES: Record<number, number> = { 0: 1, 2: 3, 3: 4, 4: 2, 6: 4 };
-/** Lines that libvips holds while it scales an image down, be it low or high, and while it decodes row after row. */
+/** Held by libvips while it scales an image of any height, and while it decodes row after row. */
 const LINES_HELD_SCALED = 1500;
 const LINES_HELD = 512;
 
-/** The least length of chunks that Pillow unpacks; that of tRNS is by the type of colour: grey, RGB. */
+/** What Pillow unpacks; tRNS depends on the colour type: grey, RGB. */
 const LEAST_BYTES: Record<string, number> = { gAMA: 4, sRGB: 1, pHYs: 9, acTL: 8, fcTL: 26, fdAT: 4 };
 const LEAST_TRANSPARENCY_BYTES: Record<number, number> = { 0: 2, 2: 6 };
 const PALETTE = 3;
@@ -28,21 +28,20 @@ const PALETTE = 3;
 /** `MAX_TEXT_CHUNK` and `MAX_TEXT_MEMORY` of Pillow. */
 const MAX_UNPACKED_BYTES = 1 << 20;
 const MAX_TEXT_BYTES = 64 << 20;
-/** A longer compressed text that stays within the limit consists of empty blocks, which no encoder writes. */
+/** Longer packed text within the limit would be empty blocks, which no encoder writes. */
 const MAX_PACKED_BYTES = 8 << 20;
 
 interface Chunk {
   readonly type: string;
-  /** The offset of the payload in the file. */
+  /** Offset in the file. */
   readonly payload: number;
   readonly length: number;
-  /** The offset of the next chunk, after the checksum. */
+  /** Offset of the next chunk. */
   readonly end: number;
 }
 
 /**
- * Reads every chunk up to IEND and checks its CRC, so that a single flipped bit is found, and the limits that Pillow has and
- * libpng has not. Bytes after IEND are not part of the image. The pixels are for a decoder to prove.
+ * Checks the CRC of every chunk up to IEND, and limits that Pillow has and libpng has not. The pixels are for a decoder to prove.
  *
  * @throws StructureError, InspectionError
  */
@@ -62,7 +61,7 @@ export function readPng(file: FileBytes): ImageHeader {
   for (let offset = 8, type = ''; type !== 'IEND'; ) {
     const chunk = chunkAt(file, offset);
     ({ type } = chunk);
-    // Real files lack a part of the last checksum, which protects no content.
+    // Real files lack a part of the last checksum.
     if (type === 'IEND' && chunk.length === 0 && file.size < chunk.end) break;
     checkChecksum(file, chunk);
     hasPixels ||= type === 'IDAT';
@@ -70,7 +69,7 @@ export function readPng(file: FileBytes): ImageHeader {
     offset = chunk.end;
   }
   if (!hasPixels) throw new StructureError('is damaged: it has no pixels');
-  // libvips decodes low bit depths to a byte per sample, and holds an interlaced image until its last pass is decoded.
+  // libvips decodes low depths to a byte per sample, and holds a whole interlaced image.
   const lineBytes = width * samples * (depth === 16 ? 2 : 1);
   const heldLines = (lines: number) => (interlace === 0 ? lines : height);
   return {
@@ -90,9 +89,8 @@ function chunkAt(file: FileBytes, start: number): Chunk {
   return { type: header.toString('latin1', 4, 8), payload, length, end: payload + length + 4 };
 }
 
-/** @throws StructureError if the bytes of the chunk don't match its checksum */
 function checkChecksum(file: FileBytes, { type, payload, length }: Chunk): void {
-  // Read first, so that truncation is found before gigabytes of a chunk are read.
+  // Read first, to find truncation before gigabytes of a chunk.
   const expected = file.at(payload + length, 4).readUInt32BE(0);
   let crc = crc32(Buffer.from(type, 'latin1'));
   for (let offset = payload; offset < payload + length; ) {
@@ -105,12 +103,8 @@ function checkChecksum(file: FileBytes, { type, payload, length }: Chunk): void 
   throw new StructureError(`is damaged: the bytes${name} do not match their checksum`);
 }
 
-/**
- * The chunks of a PNG that hold no pixels, as Pillow reads them (11.1, `PngImagePlugin.py`). Pillow raises on many that are invalid,
- * and the trainer drops the picture, where libpng warns.
- */
+/** Chunks without pixels as Pillow reads them (11.1, `PngImagePlugin.py`); it raises on many where libpng warns. */
 class PngMetadata {
-  /** Of the animation. */
   frames = 1;
   readonly #colour: number;
   /** By keyword. */
@@ -122,7 +116,7 @@ class PngMetadata {
     this.#colour = colour;
   }
 
-  /** @throws StructureError, InspectionError if Pillow rejects the chunk */
+  /** @throws StructureError, InspectionError where Pillow rejects the chunk */
   add(file: FileBytes, chunk: Chunk): void {
     const { type, length, payload } = chunk;
     if (!this.#isValidLength(chunk)) throw new StructureError(`is damaged: its ${type} chunk has an invalid length`);
@@ -167,21 +161,21 @@ class PngMetadata {
   }
 }
 
-/** iCCP: name, zero, compression method, profile. @throws InspectionError if Pillow rejects it */
+/** Name, zero, compression method, profile. @throws InspectionError where Pillow rejects them */
 function checkColourProfile(payload: Buffer): void {
-  // Pillow takes a name without an end for an empty one that begins before the chunk.
+  // Without an end, Pillow takes an empty name before the chunk.
   const methodAt = payload.indexOf(0) + 1;
   if (payload[methodAt] !== 0) throw unknownMethod('iCCP');
   unpacked('iCCP', payload.subarray(methodAt + 1));
 }
 
-/** After the keyword of zTXt: compression method, compressed text. */
+/** Compression method, compressed text. */
 function compressedText(bytes: Buffer): Buffer | undefined {
   if (bytes.length > 0 && bytes[0] !== 0) throw unknownMethod('zTXt');
   return unpacked('zTXt', bytes.subarray(1));
 }
 
-/** After the keyword of iTXt: compression flag, method, language, zero, translated keyword, zero, text. Pillow ignores an invalid one. */
+/** Compression flag, method, language, zero, translated keyword, zero, text. Pillow ignores invalid ones. */
 function internationalText(bytes: Buffer): Buffer | undefined {
   const [flag, method] = bytes;
   const [, names = Buffer.alloc(0)] = splitAtZero(bytes.subarray(2));
@@ -190,17 +184,12 @@ function internationalText(bytes: Buffer): Buffer | undefined {
   return method === 0 ? unpacked('iTXt', text) : undefined;
 }
 
-/** What precedes the first zero, and what follows it. */
 function splitAtZero(bytes: Buffer): [before: Buffer, after?: Buffer] {
   const zero = bytes.indexOf(0);
   return zero === -1 ? [bytes] : [bytes.subarray(0, zero), bytes.subarray(zero + 1)];
 }
 
-/**
- * Unpacks compressed data; `undefined` if it is invalid, which Pillow ignores. Data that ends early counts as far as it goes.
- *
- * @throws InspectionError if it is larger than Pillow accepts
- */
+/** `undefined` for invalid data, which Pillow ignores; the end may be missing. @throws InspectionError if it is too large for Pillow */
 function unpacked(type: string, packed: Buffer): Buffer | undefined {
   const tooLarge = () => rejected(`has data in its ${type} chunk that unpack to more than 1 MiB`);
   if (packed.length > MAX_PACKED_BYTES) throw tooLarge();
@@ -212,7 +201,7 @@ function unpacked(type: string, packed: Buffer): Buffer | undefined {
   }
 }
 
-/** EXIF data as ImageMagick writes it: three lines, then hexadecimal digits. @throws InspectionError if there are others */
+/** As ImageMagick writes EXIF: three lines, then hexadecimal digits. @throws InspectionError for others */
 function rawProfile(text: Buffer): Buffer {
   const lines = text.toString('latin1').split('\n').slice(3).join('');
   const digits = lines.replace(/[ \t\r\v\f]+/g, '');
@@ -228,7 +217,7 @@ function unknownMethod(type: string): InspectionError {
   return new InspectionError('IMAGE_CORRUPT', `${message}. Save the picture again and upload it again.`);
 }
 
-/** @param reason the rest of a sentence that begins with the file's name */
+/** @param reason the rest of a sentence */
 function rejected(reason: string): InspectionError {
   const message = `${reason}, so the trainer would leave the picture out`;
   const advice = 'Save the picture again without its metadata and upload it again.';

@@ -5,20 +5,18 @@ import { InspectionError, StructureError } from '../inspection-error.js';
 import * as decoder from './decode.js';
 import { readImageHeader } from './inspect-image.js';
 
-/** Less than a decoder may use for a proof, since scaling and encoding need memory too. */
+/** Less than for a proof, since scaling and encoding need memory too. */
 const THUMBNAIL_BUDGET_BYTES = 56_000_000;
 
-/** This file can never have a thumbnail; the message says why. */
+/** For a file that can never have one; the message says why. */
 export class NoThumbnail extends Error {
   override readonly name = 'NoThumbnail';
 }
 
 /**
- * Makes a WebP of the first frame: upright, at most `maxPixels` on its longer side, never enlarged, without metadata, in
- * sRGB.
+ * A WebP of the first frame: upright, in sRGB, never enlarged, without metadata.
  *
- * @throws NoThumbnail for a file that is not an image, can't be decoded, or would exceed the memory budget of a decoder;
- * OutOfMemory; the operating system's errors otherwise.
+ * @throws NoThumbnail for a file that is no image, can't be decoded or is too large; OutOfMemory; the system's errors
  */
 export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<Buffer> {
   const decodable = await decodableFile(source.path);
@@ -34,7 +32,7 @@ export async function makeThumbnail(source: { path: string; maxPixels: number })
   }
 }
 
-/** The path of the image, or the bytes of its first frame. @throws NoThumbnail if it can't be decoded */
+/** The path, or the bytes of the first frame. @throws NoThumbnail */
 async function decodableFile(path: string): Promise<string | Buffer> {
   const file = FileBytes.open(path);
   try {

@@ -5,20 +5,15 @@ import { MAX_EXIF_BYTES, orientationOf } from './orientation.js';
 
 const FIRST_CHUNK = 12;
 const CHUNK_HEADER_BYTES = 8;
-/** Flags of the VP8X chunk (RFC 9649, section 2.7). */
+/** RFC 9649, section 2.7. */
 const ANIMATION = 0x02;
 const EXIF = 0x08;
-/** Memory of libwebp for each pixel of a lossless image, of transparency, and of the two canvases of an animation. */
+/** libwebp's memory for a pixel of a lossless image, of transparency, and of an animation's two canvases. */
 const LOSSLESS_BYTES = 4.2;
 const ALPHA_BYTES = 1.5;
 const ANIMATION_BYTES = 12;
 
-/**
- * Reads the header of a WebP file (RFC 9649), and its chunks up to the length in its RIFF header: bytes after that are not part of
- * the image. What the chunks contain is for a decoder to prove.
- *
- * @throws StructureError, InspectionError
- */
+/** RFC 9649. Bytes after the RIFF length are ignored, and a decoder proves the chunks. @throws StructureError, InspectionError */
 export function readWebp(file: FileBytes): ImageHeader {
   const { width, height, flags } = canvasOf(file);
   checkDimensions(width, height);
@@ -41,14 +36,13 @@ export function readWebp(file: FileBytes): ImageHeader {
     start = next;
   }
   const isAnimation = (flags & ANIMATION) !== 0;
-  // Lossy images are scaled down row by row while they are decoded.
+  // Lossy images are scaled down while they are decoded.
   const stillBytes = (types.has('VP8L') ? LOSSLESS_BYTES : 0) + (types.has('VP8X') ? ALPHA_BYTES : 0);
   // libvips maps the whole file.
   const decoderBytes = width * height * (isAnimation ? ANIMATION_BYTES : stillBytes) + file.size;
   return { width, height, orientation: orientation ?? 1, animated: isAnimation && frames > 1, decoderBytes };
 }
 
-/** The dimensions in the first chunk, and the flags of an extended file. */
 function canvasOf(file: FileBytes): { width: number; height: number; flags: number } {
   const type = file.at(FIRST_CHUNK, 4).toString('latin1');
   const start = FIRST_CHUNK + CHUNK_HEADER_BYTES;

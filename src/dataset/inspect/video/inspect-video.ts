@@ -7,13 +7,7 @@ import { InspectionError } from '../inspection-error.js';
 import { requireDeclaredLength } from './declared-length.js';
 import type { ClipFacts } from './read-facts.js';
 
-/**
- * Inspects a file with the extension of a video: its container, and that the file is as long as its headers say. The frames are
- * decoded elsewhere (`service/inspection/clip`), which a warning says until then.
- *
- * @param named.readClipFacts reads the facts that a decoder reads otherwise
- * @throws InspectionError, StructureError, and the operating system's errors.
- */
+/** The frames are decoded elsewhere (`service/inspection/clip`); a warning says so until then. @throws InspectionError, StructureError */
 export async function inspectVideo(
   file: FileBytes,
   named: { filename: string; shown: string; readClipFacts?: ReadClipFacts | undefined },

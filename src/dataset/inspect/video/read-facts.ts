@@ -3,7 +3,6 @@ import type { FileBytes } from '../byte-source.js';
 import type { Facts } from '../inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory } from '../inspection-error.js';
 
-/** What a system without ffmpeg knows of a clip. */
 export type ClipFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
 
 /** Ten hours of video have 20 MB of tables, which mediabunny reads at once. */
@@ -11,10 +10,9 @@ const MAX_READ_BYTES = 64 << 20;
 const MAX_CACHED_BYTES = 4 << 20;
 
 /**
- * Reads the facts of a clip from the headers and tables of MP4, QuickTime, Matroska and WebM with mediabunny, which believes all of
- * them: they prove nothing. Empty for another container, and for one that it can't read.
+ * Facts by mediabunny, which believes headers and tables, so they prove nothing. Empty for an unknown or unreadable container.
  *
- * @throws InspectionError for sound without video; the operating system's errors and failed allocations
+ * @throws InspectionError for sound without video; the system's errors and failed allocations
  */
 export async function readWithMediabunny(file: FileBytes): Promise<ClipFacts> {
   const source = new CustomSource({
@@ -24,7 +22,7 @@ export async function readWithMediabunny(file: FileBytes): Promise<ClipFacts> {
       return file.copy(start, end);
     },
     maxCacheSize: MAX_CACHED_BYTES,
-    // It is thrown by the read that waits for the bytes, too.
+    // The read that waits for the bytes throws it, too.
     handleUnhandledError: () => {},
   });
   const input = new Input({ source, formats: [MP4, QTFF, MATROSKA, WEBM] });

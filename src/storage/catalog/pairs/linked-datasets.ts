@@ -4,7 +4,7 @@ import type { Dataset, DatasetFile, DatasetLink, LinkSlot, StoredFile } from '..
 import type { FileKind } from '../../../dataset/media.js';
 import { type LinkedFile, type LinkPairs, linkPairsOf } from '../../../dataset/pairs/links.js';
 import { isPairFile, PAIR_FAULTS } from '../../../dataset/pairs/pair-faults.js';
-import { pairErrorsIn } from '../../../dataset/pairs/pair-proof.js';
+import { pairErrorsIn } from '../../../dataset/pairs/pair-faults.js';
 import type { Database, Query } from '../../database/database.js';
 import { StateCache } from '../../state-cache.js';
 import {

@@ -3,7 +3,7 @@ import type { LinkSlot } from '../../../../src/dataset/dataset.js';
 import { mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
 import type { PairFile } from '../../../../src/dataset/pairs/pair-faults.js';
 import { pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
-import { type PairGroups, type PairProof, provePairs } from '../../../../src/dataset/pairs/pair-proof.js';
+import { type PairGroups, type PairProof, provePairs } from '../../../../src/dataset/pairs/pair-faults.js';
 import { groupedBy } from '../../../grouped-by.js';
 import { checkFiles, isHiddenPath, type RejectedFile } from '../check-files.js';
 import { type ComparedFiles, compareFiles } from '../compare-files.js';

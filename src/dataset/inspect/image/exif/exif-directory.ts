@@ -1,11 +1,11 @@
 /*
- * Reads TIFF directories of EXIF data as Pillow does (11.1, `TiffImagePlugin.ImageFileDirectory_v2`): a field of an unknown
- * type is skipped, and reading ends without an error at the first field whose value lies outside the data.
+ * TIFF directories as Pillow reads them (11.1, `TiffImagePlugin.ImageFileDirectory_v2`): fields of unknown types are skipped, and
+ * a value outside the data ends the reading without an error.
  */
 import { StructureError } from '../../inspection-error.js';
 
 const ASCII = 2;
-/** Field types of bytes that Pillow keeps as they are: BYTE and UNDEFINED. */
+/** BYTE and UNDEFINED, which Pillow keeps as they are. */
 const OPAQUE = [1, 7];
 
 type NumberKind = 'integers' | 'floats' | 'rationals';
@@ -14,7 +14,7 @@ type ReadNumber = (view: DataView, at: number, isLittle: boolean) => number;
 const long: ReadNumber = (view, at, isLittle) => view.getUint32(at, isLittle);
 const signedLong: ReadNumber = (view, at, isLittle) => view.getInt32(at, isLittle);
 
-/** The types of numbers that Pillow knows. IFD (13) is read as LONG, LONG8 (16) as 64 bits; a fraction has two numbers. */
+/** Those that Pillow knows. IFD (13) is read as LONG, LONG8 (16) as 64 bits; a fraction has two numbers. */
 const NUMBERS: Record<number, readonly [bytes: number, kind: NumberKind, read: ReadNumber]> = {
   3: [2, 'integers', (view, at, isLittle) => view.getUint16(at, isLittle)],
   4: [4, 'integers', long],
@@ -29,13 +29,13 @@ const NUMBERS: Record<number, readonly [bytes: number, kind: NumberKind, read: R
   16: [8, 'integers', (view, at, isLittle) => Number(view.getBigUint64(at, isLittle))],
 };
 
-/** Bytes of a value of a field type; 0 for one that Pillow does not know. */
+/** 0 for a type that Pillow does not know. */
 function valueBytesOf(type: number): number {
   const [bytes, kind] = NUMBERS[type] ?? [type === ASCII || OPAQUE.includes(type) ? 1 : 0];
   return kind === 'rationals' ? 2 * bytes : bytes;
 }
 
-/** Fields may share their bytes, so that a small block can describe gigabytes of values. */
+/** Fields may share their bytes, so a small block could describe gigabytes. */
 const MAX_VALUE_BYTES = 1 << 26;
 
 export type ExifValues =
@@ -45,20 +45,20 @@ export type ExifValues =
   | { readonly kind: 'floats'; readonly items: readonly number[] }
   | { readonly kind: 'rationals'; readonly items: readonly (readonly [numerator: number, denominator: number])[] };
 
-/** The value of a field, undecoded: most fields are never asked for. */
+/** Undecoded, since most fields are never read. */
 interface ExifField {
   readonly type: number;
   readonly bytes: Buffer;
 }
 
-/** A TIFF structure with its byte order, and the offset of its first directory. */
+/** A TIFF structure. */
 export interface ExifBlock {
   readonly bytes: Buffer;
   readonly isLittleEndian: boolean;
   readonly firstDirectory: number;
 }
 
-/** The fields of the directory at `offset`, by tag. Of fields with the same tag, the last one counts. */
+/** By tag; the last field of a tag counts. */
 export function readExifDirectory(block: ExifBlock, offset: number): Map<number, ExifField> {
   const fields = new Map<number, ExifField>();
   const { bytes } = block;

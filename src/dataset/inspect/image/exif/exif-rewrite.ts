@@ -1,17 +1,9 @@
 /*
- * Tells whether Pillow can write EXIF data again (11.1, `Image.Exif.tobytes`). `exif_transpose` does so for each image that it
- * turns, without the orientation, and raises on a value that does not fit the type that the tag is written with. Then the
- * trainer drops the image.
+ * Whether Pillow can write EXIF data again (11.1, `Image.Exif.tobytes`), as `exif_transpose` does for each image that it turns. If
+ * it raises, the trainer drops the image.
  */
 import { decodeExifValues, type ExifBlock, type ExifValues, readExifDirectory } from './exif-directory.js';
-import {
-  EXIF_POINTER,
-  type ExifGroup,
-  type ExifTagType,
-  exifTagType,
-  GPS_POINTER,
-  INTEROPERABILITY_POINTER,
-} from './exif-tags.js';
+import { EXIF_POINTER, type ExifGroup, exifTagType, GPS_POINTER, INTEROPERABILITY_POINTER } from './exif-tags.js';
 
 const ORIENTATION = 0x0112;
 const STRIP_OFFSETS = 0x0111;
@@ -20,22 +12,22 @@ const MAX_LONG = 0xffff_ffff;
 /** Beyond it, Python's `seek` raises. */
 const MAX_SEEK = 2 ** 63 - 1;
 
-/** Bytes that a value takes when it is written; `undefined` if it can't be. */
+/** `undefined` for a value that can't be written. */
 type WrittenBytes = number | undefined;
 
-/** A directory as Pillow holds it: values by tag, or another directory. */
+/** Values by tag, or another directory. */
 type Written = ReadonlyMap<
   number,
   ExifValues | { readonly kind: 'directory'; readonly group: ExifGroup; readonly tags: Written }
 >;
 
-/** Whether the first directory and those that it points to can be written again without the orientation. */
+/** Whether all directories can be written again without the orientation. */
 export function isRewritable(block: ExifBlock): boolean {
   const first = writtenDirectory(block, { group: 'first', offset: block.firstDirectory });
   return first !== undefined && writtenBytesOf(first, { group: 'first', offset: HEADER_BYTES }) !== undefined;
 }
 
-/** The directory at `offset`, and in place of its pointers the directories there; `undefined` if one can't be followed. */
+/** With the directories that its pointers lead to; `undefined` if one can't be followed. */
 function writtenDirectory(
   block: ExifBlock,
   { group, offset }: { group: ExifGroup; offset: number },
@@ -65,35 +57,28 @@ function isPointer(
   return group === EXIF_POINTER && tag === INTEROPERABILITY_POINTER;
 }
 
-/** The bytes of a directory that is written at `offset`, with its values and inner directories. */
+/** For a directory at `offset`, with its values and inner directories. */
 function writtenBytesOf(tags: Written, { group, offset }: { group: ExifGroup; offset: number }): WrittenBytes {
-  const entriesEnd = offset + 2 + tags.size * 12 + 4;
-  let end = entriesEnd;
-  let padded = 0;
+  let end = offset + 2 + tags.size * 12 + 4;
   let strips: { type: number; values: ExifValues; bytes: number } | undefined;
-  for (const tag of [...tags.keys()].sort((a, b) => a - b)) {
-    const value = tags.get(tag);
-    if (value === undefined) continue;
+  for (const [tag, value] of [...tags].sort(([a], [b]) => a - b)) {
     let bytes: WrittenBytes;
     if (value.kind === 'directory') bytes = writtenBytesOf(value.tags, { group: value.group, offset: end });
     else {
       const declared = exifTagType(group, tag);
       const type = declared?.type ?? fittingType(value);
-      const values = isTruncated(declared) ? firstOf(value) : value;
+      const values = declared?.isSingle ? firstOf(value) : value;
       bytes = valueBytes(values, type);
       if (tag === STRIP_OFFSETS && bytes !== undefined) strips = { type, values, bytes };
     }
     if (bytes === undefined) return undefined;
     if (bytes > 4) end += bytes + (bytes & 1);
-    padded += bytes > 4 ? bytes + (bytes & 1) : 0;
   }
   if (strips !== undefined && !stripsFit(strips, end)) return undefined;
-  return entriesEnd - offset + padded;
+  return end - offset;
 }
 
-const isTruncated = (declared: ExifTagType | undefined) => declared?.isSingle ?? false;
-
-/** Pillow adds the end of the directory to each strip offset, in the type of the field. */
+/** Pillow adds the directory's end to each strip offset, in the field's type. */
 function stripsFit({ type, values, bytes }: { type: number; values: ExifValues; bytes: number }, end: number): boolean {
   if (bytes <= 4) return type !== 4 || (values.kind === 'integers' && (values.items[0] ?? 0) + end <= MAX_LONG);
   if (values.kind === 'rationals') return values.items.every(([, denominator]) => denominator !== 0);
@@ -109,7 +94,7 @@ function firstOf(values: ExifValues): ExifValues {
   return values;
 }
 
-/** The field type that Pillow gives a tag that it doesn't know. */
+/** For tags that Pillow does not know. */
 function fittingType(values: ExifValues): number {
   switch (values.kind) {
     case 'text':
@@ -158,7 +143,7 @@ function integerBytes(values: ExifValues, range: { bytes: number; lowest: number
   return fits ? values.items.length * range.bytes : undefined;
 }
 
-/** BYTE and UNDEFINED take one value; a number becomes one byte or its digits. */
+/** Takes one value; a number becomes one byte or its digits. */
 function opaqueBytes(values: ExifValues, { isByte }: { isByte: boolean }): WrittenBytes {
   if (values.kind === 'bytes') return values.bytes.length;
   if (values.kind === 'text') return isByte ? undefined : values.bytes.length;
@@ -169,7 +154,7 @@ function opaqueBytes(values: ExifValues, { isByte }: { isByte: boolean }): Writt
   return BigInt(number).toString().length;
 }
 
-/** One value, and a final zero. */
+/** One value and a final zero. */
 function textBytes(values: ExifValues): WrittenBytes {
   if (values.kind === 'text' || values.kind === 'bytes') return values.bytes.length + 1;
   if (values.kind !== 'integers' || values.items.length !== 1) return undefined;
@@ -191,7 +176,7 @@ function rationalBytes(values: ExifValues, { signed }: { signed: boolean }): Wri
   return fits ? values.items.length * 8 : undefined;
 }
 
-/** Pillow writes the nearest fraction of two unsigned numbers: zero, or infinity, for the smallest and largest negative ones. */
+/** Pillow writes the nearest unsigned fraction, which is zero or infinity for some negative values. */
 function isUnsignedFraction(value: number): boolean {
   if (Number.isNaN(value)) return false;
   const fraction = Math.abs(value) > 1 ? 1 / value : value;

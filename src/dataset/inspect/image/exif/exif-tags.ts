@@ -1,15 +1,11 @@
-/*
- * The types that Pillow writes EXIF tags with (11.1, `TiffTags.py`). A tag that is not listed is written with a type that
- * fits its value.
- */
+/* The types that Pillow writes tags with (11.1, `TiffTags.py`); others get a type that fits the value. */
 
-/** The directories that Pillow writes: the first one, and those that it points to, by the tag of the pointer. */
+/** Directories that Pillow writes, by the tag of their pointer. */
 export const EXIF_POINTER = 34665;
 export const GPS_POINTER = 34853;
 export const INTEROPERABILITY_POINTER = 40965;
 export type ExifGroup = 'first' | typeof EXIF_POINTER | typeof GPS_POINTER | typeof INTEROPERABILITY_POINTER;
 
-/** A field type, and whether the tag has a single value. */
 export interface ExifTagType {
   readonly type: number;
   readonly isSingle: boolean;
@@ -55,16 +51,13 @@ function tableOf(rows: readonly Row[]): ReadonlyMap<number, ExifTagType> {
   return new Map(rows.flatMap(([type, isSingle, tags]) => tags.map((tag) => [tag, { type, isSingle }] as const)));
 }
 
-const TABLES: ReadonlyMap<ExifGroup, ReadonlyMap<number, ExifTagType>> = new Map<
-  ExifGroup,
-  ReadonlyMap<number, ExifTagType>
->([
-  ['first', tableOf(FIRST)],
-  [EXIF_POINTER, tableOf(EXIF)],
-  [GPS_POINTER, tableOf(GPS)],
-  [INTEROPERABILITY_POINTER, tableOf(INTEROPERABILITY)],
-]);
+const TABLES: Record<ExifGroup, ReadonlyMap<number, ExifTagType>> = {
+  first: tableOf(FIRST),
+  [EXIF_POINTER]: tableOf(EXIF),
+  [GPS_POINTER]: tableOf(GPS),
+  [INTEROPERABILITY_POINTER]: tableOf(INTEROPERABILITY),
+};
 
 export function exifTagType(group: ExifGroup, tag: number): ExifTagType | undefined {
-  return TABLES.get(group)?.get(tag);
+  return TABLES[group].get(tag);
 }

@@ -11,17 +11,14 @@ const NUMBER_OF_PICTURES = 0xb001;
 const PICTURES = 0xb002;
 const PICTURE_BYTES = 16;
 
-/**
- * The metadata of a JPEG as Pillow reads it (11.1, `JpegImagePlugin.py`): the segments before the first scan, in order. Pillow
- * raises on some segments that are too short, and the trainer drops the picture.
- */
+/** Segments before the first scan, as Pillow reads them (11.1, `JpegImagePlugin.py`); it raises on some that are too short. */
 export class ApplicationSegments {
   private readonly exif: Buffer[] = [];
   private exifBytes = 0;
   private hasDensity = false;
   private index: Buffer | undefined;
 
-  /** @param segment without its marker and length; copied if it is kept. @throws StructureError if Pillow rejects it */
+  /** @param segment without marker and length. @throws StructureError if Pillow rejects it */
   add(marker: number, segment: Buffer): void {
     const startsWith = (text: string) => segment.toString('latin1', 0, text.length) === text;
     if (marker === APP0 && startsWith('JFIF')) this.addDensity(segment);
@@ -34,8 +31,8 @@ export class ApplicationSegments {
   }
 
   /**
-   * Checks the index of a file of several pictures (CIPA DC-007). Pillow can't open one that counts more pictures than it lists,
-   * and reads one with any other fault as a single picture. @throws StructureError
+   * Pillow can't open a multi-picture file (CIPA DC-007) that counts more pictures than it lists, and reads other faulty indexes as
+   * a single picture. @throws StructureError
    */
   checkIndex(): void {
     const block = this.index && unlessUnreadable(this.index);
@@ -59,8 +56,7 @@ export class ApplicationSegments {
   orientation(): number {
     if (this.exif.length === 0) return 1;
     const exif = Buffer.concat(this.exif);
-    // Without a density in its JFIF header, Pillow looks for one in the EXIF data when it opens the file. It ignores an
-    // invalid header then, and never reads the data again.
+    // Without a JFIF density, Pillow reads EXIF data on opening, ignores an invalid header, and never reads it again.
     return this.hasDensity || unlessUnreadable(exif) !== undefined ? orientationOf(exif) : 1;
   }
 
@@ -70,7 +66,6 @@ export class ApplicationSegments {
   }
 }
 
-/** The TIFF structure of these bytes, if they have one. */
 function unlessUnreadable(bytes: Buffer): ExifBlock | undefined {
   try {
     return exifBlockOf(bytes);

@@ -4,20 +4,20 @@ import { bitsAt, EntropyBits, Restarts } from './entropy-bits.js';
 import { type JpegFrame, type JpegScan, layoutOf } from './frame.js';
 import { type EntryOf, LINK, LOOKUP_BITS, linkedIndex, lookupTable } from './huffman.js';
 
-// Constants of this file are parts of the machine code of its loops; imported ones would be loaded each time.
+// Imported constants would be loaded each time; a file's own constants are in the machine code of its loops.
 const SHIFT = 32 - LOOKUP_BITS;
 const LINKS = LINK;
 /** The low bits of an entry: bits to advance. */
 const BITS = 0b11111;
 
-/** The blocks that each scan of a component walks before the next scan walks them. */
+/** Blocks that each scan walks in turn. */
 const STRIP_BLOCKS = 1024;
 
-/** Which coefficients of the blocks of a strip are not zero: what a refinement scan needs to know of the scans before it. */
+/** Which coefficients are not zero, as refinement scans need to know. */
 class Strip {
-  /** One bit each: coefficients 0 to 31 of a block in an even word, 32 to 63 in the odd word after it. */
+  /** One bit each: coefficients 0 to 31 in even words, 32 to 63 in the odd word after it. */
   readonly nonzero = new Int32Array(STRIP_BLOCKS * 2);
-  /** One bit for each block, set if it has coefficients that are not zero. */
+  /** One bit for each block with coefficients that are not zero. */
   readonly used = new Int32Array(STRIP_BLOCKS / 32);
 
   clear(): void {
@@ -36,7 +36,7 @@ function maskTo(to: number): number {
   return ~maskFrom(to + 1);
 }
 
-/** Counts the set bits of two words by pairs, nibbles and bytes. */
+/** By pairs, nibbles and bytes. */
 function countSetBits(low: number, high: number): number {
   let a = low - ((low >>> 1) & 0x55555555);
   let b = high - ((high >>> 1) & 0x55555555);
@@ -58,9 +58,9 @@ const firstEntry: EntryOf = (symbol, codeBits) => {
   return run === 15 ? codeBits | (16 << ADVANCE_SHIFT) : codeBits | (run << ADVANCE_SHIFT) | IS_END;
 };
 
-/** The blocks of a scan that sends the first bits of the AC coefficients of one component. */
+/** The first bits of the AC coefficients of one component. */
 class FirstBand {
-  /** Blocks, from the next one, without further coefficients in the band. */
+  /** Blocks left without further coefficients in the band. */
   endOfBandRun = 0;
   private readonly first: number;
   private readonly last: number;
@@ -72,7 +72,7 @@ class FirstBand {
     this.entries = lookupTable(components[0]!.ac!, firstEntry);
   }
 
-  /** Walks blocks until `to`, a run, or the end of what is buffered. @returns the next block */
+  /** Ends at `to`, a run, or the end of the buffer. @returns the next block */
   walkBuffered(bits: EntropyBits, { nonzero, used }: Strip, from: number, to: number): number {
     const { entries, first, last } = this;
     const { words, limit } = bits;
@@ -111,7 +111,7 @@ class FirstBand {
     return block;
   }
 
-  /** Passes the blocks of the run, up to `to`. @returns the block after them */
+  /** @returns the block after the run, or `to` */
   passRun(_bits: EntropyBits, _strip: Strip, from: number, to: number): number {
     const end = Math.min(from + this.endOfBandRun, to);
     this.endOfBandRun -= end - from;
@@ -129,7 +129,7 @@ const IS_REFINED_END = 1 << 9;
 const IS_ZEROS = 1 << 10;
 const RUN_SHIFT = 12;
 
-/** T.81, G.1.2.3: a new coefficient has one bit; a code that announces more is invalid. */
+/** T.81, G.1.2.3: a new coefficient has only one bit. */
 const refinementEntry: EntryOf = (symbol, codeBits) => {
   const [run, extraBits] = [symbol >> 4, symbol & 15];
   if (extraBits > 1) return 0;
@@ -154,15 +154,14 @@ for (let zeros = 0; zeros < 256; zeros++) {
   ZEROS_OF_8[zeros] = passed;
 }
 
-/** The blocks of a scan that sends one more bit of the AC coefficients of one component. */
+/** One more bit of the AC coefficients of one component. */
 class RefinedBand {
-  /** Blocks, from the next one, without further coefficients in the band. */
   endOfBandRun = 0;
   private readonly first: number;
   private readonly last: number;
   private readonly lowMask: number;
   private readonly highMask: number;
-  /** Whether a later scan needs to know which coefficients this scan sets. */
+  /** A later scan needs to know which coefficients this one sets. */
   private readonly keeps: boolean;
   private readonly entries: Uint16Array;
 
@@ -175,7 +174,6 @@ class RefinedBand {
     this.entries = lookupTable(components[0]!.ac!, refinementEntry);
   }
 
-  /** Walks blocks until `to`, a run, or the end of what is buffered. @returns the next block */
   walkBuffered(bits: EntropyBits, { nonzero, used }: Strip, from: number, to: number): number {
     const { entries, first, last, keeps, lowMask, highMask } = this;
     const { words, limit } = bits;
@@ -263,7 +261,7 @@ class RefinedBand {
     return block;
   }
 
-  /** Passes the corrections of the blocks of the run, up to `to`. @returns the block after them */
+  /** Passes the run's corrections. @returns the block after the run, or `to` */
   passRun(bits: EntropyBits, { nonzero, used }: Strip, from: number, to: number): number {
     const { lowMask, highMask } = this;
     const end = Math.min(from + this.endOfBandRun, to);
@@ -283,7 +281,6 @@ class RefinedBand {
   }
 }
 
-/** A scan of the AC coefficients of one component. */
 class BandScan {
   private readonly band: FirstBand | RefinedBand;
   private readonly bits: EntropyBits;
@@ -320,15 +317,12 @@ function runTooLong(): StructureError {
   return new StructureError('is damaged: a run of its image data is longer than its scan');
 }
 
-/**
- * Walks all scans of the AC coefficients of one component of a progressive frame. A refinement scan needs to know which
- * coefficients earlier scans set. Walking all scans in step, strip by strip, keeps this for one strip only.
- */
+/** Refinement scans need to know earlier coefficients; walking all scans strip by strip keeps only one strip of them. */
 export function walkBands(file: FileBytes, frame: JpegFrame, scans: readonly JpegScan[]): void {
   const [any] = scans;
   if (any === undefined) return;
   const { mcus } = layoutOf(frame, any);
-  // Each scan reads at a place of its own in the file, so each has its own window.
+  // Each scan reads elsewhere in the file.
   const bands = scans.map((scan) => new BandScan(file.cursor(1 << 14), scan));
   const strip = new Strip();
   for (let block = 0; block < mcus; block += STRIP_BLOCKS) {

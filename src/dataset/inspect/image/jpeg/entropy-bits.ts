@@ -2,16 +2,15 @@ import type { FileBytes } from '../../byte-source.js';
 import { StructureError, truncation } from '../../inspection-error.js';
 import { MAX_CODE_BITS } from './huffman.js';
 
-/** The longest possible block: 64 codes of 16 bits with 15 extra bits each. */
+/** 64 codes of 16 bits with 15 extra bits each. */
 const MAX_BLOCK_BYTES = 248;
 const BUFFER_BYTES = 1 << 14;
 
 const BUFFER_PADDING = MAX_BLOCK_BYTES + 8;
 
-/** Added to the offset of a byte by XOR, it puts the bytes of a word in the order of the machine. */
+/** XORed with a byte's offset, it gives the machine's order in a word. */
 const BYTE_ORDER = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 3 : 0;
 
-/** The 32 bits from `position` on. */
 export function bitsAt(words: Int32Array, position: number): number {
   const at = position >>> 5;
   // The second shift takes 0 to 31 bits, so the first takes one.
@@ -19,19 +18,19 @@ export function bitsAt(words: Int32Array, position: number): number {
 }
 
 /**
- * Reads the bits of a scan, segment by segment. A segment ends at a marker; past its end, bits read as zeros. The loops over
- * blocks read `words` themselves and advance `position`: a call for each code would take longer than the code.
+ * A scan's bits, by segments that end at markers; past the end they are zeros. Loops read `words` and advance `position` themselves,
+ * since a call for each code would take longer than the code.
  */
 export class EntropyBits {
-  /** The buffered bytes, without stuffing; the first byte of each word is its highest. */
+  /** Without stuffing; the first byte of each word is its highest. */
   readonly words: Int32Array;
-  /** In bits from the beginning of `words`. */
+  /** In bits. */
   position = 0;
-  /** A whole block is buffered from each `position` up to this one. Call `bufferBlock` before a block that begins after it. */
+  /** The last `position` with a whole block buffered; after it, call `bufferBlock`. */
   limit = -1;
   private readonly file: FileBytes;
   private readonly bytes = new Uint8Array(BUFFER_BYTES + BUFFER_PADDING);
-  /** Offset in the file of the next byte to buffer; of the marker, once the whole segment is buffered. */
+  /** The next byte in the file, or the marker once the segment is buffered. */
   private offset: number;
   private length = 0;
   private isSegmentBuffered = false;
@@ -42,13 +41,12 @@ export class EntropyBits {
     this.words = new Int32Array(this.bytes.buffer);
   }
 
-  /** Buffers the bytes of one more block. @throws StructureError if more bits were read than the segment has */
+  /** @throws StructureError if more bits were read than the segment has */
   bufferBlock(): void {
     while (this.position > this.limit && !this.isSegmentBuffered) this.fill();
     this.requireBits();
   }
 
-  /** @throws StructureError if more bits were read than the segment has */
   private requireBits(): void {
     if (this.isSegmentBuffered && this.position > this.length * 8) throw this.missingData();
   }
@@ -58,12 +56,7 @@ export class EntropyBits {
     return new StructureError('is damaged: part of its image data is missing');
   }
 
-  /**
-   * Checks that fewer than 8 padding bits remain of the segment.
-   *
-   * @returns the code of the marker after it
-   * @throws StructureError if bytes remain
-   */
+  /** Allows fewer than 8 padding bits. @returns the code of the next marker. @throws StructureError if bytes remain */
   finishSegment(): number {
     while (!this.isSegmentBuffered) {
       this.fill();
@@ -76,13 +69,12 @@ export class EntropyBits {
     return this.file.upTo(this.offset, 2)[1] ?? 0;
   }
 
-  /** Ends the last segment of a scan. @throws StructureError if bytes or segments remain */
+  /** @throws StructureError if bytes or segments remain */
   finishScan(): void {
     const marker = this.finishSegment();
     if (marker >= 0xd0 && marker <= 0xd7) throw new StructureError('is damaged: it has more image data than pixels');
   }
 
-  /** Begins the segment after a restart marker. */
   nextSegment(): void {
     this.offset += 2;
     this.length = 0;
@@ -91,7 +83,7 @@ export class EntropyBits {
     this.isSegmentBuffered = false;
   }
 
-  /** Skips any number of bits. @throws StructureError if the segment has fewer */
+  /** @throws StructureError if the segment has fewer bits */
   skip(bits: number): void {
     let left = bits;
     for (;;) {
@@ -104,14 +96,13 @@ export class EntropyBits {
     }
   }
 
-  /** The error for bits at `position` that begin no code. */
   invalidCode(): StructureError {
-    // Past the end of a segment, the zeros need not form a code.
+    // Zeros past the end need not form a code.
     if (this.isSegmentBuffered && this.position + MAX_CODE_BITS > this.length * 8) return this.missingData();
     return new StructureError('is damaged: its image data contains an invalid code');
   }
 
-  /** Unstuffs more of the file, up to the next marker (B.1.1.5). */
+  /** Unstuffs bytes up to the next marker (B.1.1.5). */
   private fill(): void {
     const { bytes } = this;
     const read = (this.position >>> 5) << 2;
@@ -129,7 +120,7 @@ export class EntropyBits {
       if (found === -1) break;
       const code = chunk[found + 1];
       if (code === undefined) {
-        // The next call sees the byte after it, if there is one.
+        // The next call sees the byte after it.
         if (found === 0) this.isSegmentBuffered = true;
         break;
       }
@@ -151,7 +142,7 @@ export class EntropyBits {
   }
 }
 
-/** Counts the MCUs of a scan, and steps over the restart markers between them. */
+/** Counts MCUs, and steps over the restart markers between them. */
 export class Restarts {
   private readonly bits: EntropyBits;
   private readonly interval: number;
@@ -164,12 +155,11 @@ export class Restarts {
     this.left = interval === 0 ? Number.POSITIVE_INFINITY : interval;
   }
 
-  /** Whether a restart marker precedes the next MCU. */
   get isDue(): boolean {
     return this.left === 0;
   }
 
-  /** Steps over the marker if one is due. @returns how many of `wanted` MCUs precede the next one */
+  /** @returns how many of the wanted MCUs precede the next marker */
   take(wanted: number): number {
     if (this.isDue) this.stepOver();
     const taken = Math.min(wanted, this.left);

@@ -6,10 +6,9 @@ const PROGRESSIVE = 0xc2;
 
 export interface JpegComponent {
   readonly id: number;
-  /** Sampling factors, 1 to 4. */
+  /** 1 to 4. */
   readonly across: number;
   readonly down: number;
-  /** The number of its quantization table. */
   readonly quantization: number;
 }
 
@@ -20,26 +19,26 @@ export interface JpegFrame {
   readonly components: readonly JpegComponent[];
 }
 
-/** A scan, with the tables and the restart interval in force at its header. */
+/** With the tables and the restart interval at its header. */
 export interface JpegScan {
-  /** Offset in the file of its first entropy-coded byte. */
+  /** Its first entropy-coded byte in the file. */
   readonly offset: number;
   readonly components: readonly {
     readonly component: JpegComponent;
     readonly dc: HuffmanTable | undefined;
     readonly ac: HuffmanTable | undefined;
   }[];
-  /** The band of coefficients, 0 to 63. */
+  /** Coefficients, 0 to 63. */
   readonly first: number;
   readonly last: number;
-  /** Successive approximation (Ah, Al): the lowest bit that earlier scans sent, 0 for none, and the lowest that this one sends. */
+  /** Successive approximation (Ah, Al): the lowest bits of earlier scans, 0 for none, and of this one. */
   readonly high: number;
   readonly low: number;
   /** In MCUs; 0 for none. */
   readonly restartInterval: number;
 }
 
-/** The blocks of each MCU of a scan, and the number of MCUs (A.2). */
+/** A.2 */
 export function layoutOf(
   { width, height, components: all }: JpegFrame,
   scan: JpegScan,
@@ -79,13 +78,13 @@ export function readFrame(segment: Buffer, code: number): JpegFrame {
   return { width, height, isProgressive: code === PROGRESSIVE, components };
 }
 
-/** All coefficients with all their bits, as in every sequential scan. */
+/** Every sequential scan has all coefficients and bits. */
 const SEQUENTIAL = { first: 0, last: 63, high: 0, low: 0 };
 
-/** libjpeg-turbo rejects a higher one (`jdphuff.c`, `start_pass_phuff_decoder`). */
+/** More is rejected by libjpeg-turbo (`jdphuff.c`, `start_pass_phuff_decoder`). */
 const MAX_LOW_BIT = 13;
 
-/** Of a scan of several components (B.2.3); libjpeg-turbo rejects more. */
+/** For several components (B.2.3); libjpeg-turbo rejects more. */
 const MAX_MCU_BLOCKS = 10;
 
 /** B.2.3 */
@@ -123,9 +122,8 @@ export function readScan(
 }
 
 /**
- * Rejects variants of JPEG that Pillow can't read, or not everywhere. libjpeg-turbo can be built without arithmetic decoding, and
- * gets 64 KiB at a time from Pillow, after which its arithmetic decoder can't wait for more (`jdarith.c`, `JERR_CANT_SUSPEND`).
- * Versions before 3 decode no lossless JPEG. Pillow itself opens no samples of more than 8 bits.
+ * Pillow opens only 8 bits per sample, and libjpeg-turbo before version 3 no lossless JPEG. Its arithmetic decoder can't wait for
+ * more than Pillow's first 64 KiB (`jdarith.c`, `JERR_CANT_SUSPEND`).
  */
 function checkDecodable(code: number, bitsPerSample: number): void {
   if (code >= 0xc9) throw undecodable(ARITHMETIC);
@@ -136,12 +134,12 @@ function checkDecodable(code: number, bitsPerSample: number): void {
 
 export const ARITHMETIC = 'uses arithmetic coding, of which the trainer reads small files at most';
 
-/** @param reason the rest of a sentence that begins with the file's name */
+/** @param reason the rest of a sentence */
 export function undecodable(reason: string): InspectionError {
   return new InspectionError('IMAGE_CORRUPT', `${reason}. ${SAVE_AS_ORDINARY}`);
 }
 
-/** libjpeg-turbo ends at headers with bytes too few or too many (`jdmarker.c`, `JERR_BAD_LENGTH`). */
+/** libjpeg-turbo ends at such headers (`jdmarker.c`, `JERR_BAD_LENGTH`). */
 export function invalidLength(): StructureError {
   return new StructureError('is damaged: one of its JPEG segments has an invalid length');
 }

@@ -2,28 +2,24 @@ import { StructureError } from '../../inspection-error.js';
 
 export const MAX_CODE_BITS = 16;
 const MAX_DC_BITS = 15;
-/** One lookup finds codes of up to this many bits, a second one the longer codes. */
+/** Longer codes take a second lookup. */
 export const LOOKUP_BITS = 12;
 const GROUP_BITS = MAX_CODE_BITS - LOOKUP_BITS;
 
-/** The codes of a DHT segment (ITU-T T.81, annex C). */
+/** ITU-T T.81, annex C. */
 export interface HuffmanTable {
-  /** The number of codes of each length, 1 to 16 bits. */
+  /** For each length of 1 to 16 bits. */
   readonly counts: Uint8Array;
   readonly symbols: Uint8Array;
 }
 
-/** What a walk needs to know of a code with this symbol and length, since values are skipped: a number below LINK, 0 if
- * no code may have this symbol. */
+/** What a walk needs of a code: a number below LINK, or 0 for an invalid symbol. Values themselves are skipped. */
 export type EntryOf = (symbol: number, codeBits: number) => number;
 
-/** Entries from this one on lead from the first LOOKUP_BITS bits of longer codes to a group of entries by the next bits. */
+/** From here on, entries link the first bits of longer codes to a group by the next bits. */
 export const LINK = 0xf000;
 
-/**
- * By the next LOOKUP_BITS bits: the entry of the code that they begin with, a link to a group, or 0 if no code begins with
- * them. With 16 bits, those after a link lead to `linked(link, bits)`.
- */
+/** By the next LOOKUP_BITS bits: the entry of their first code, a link to a group (see `linkedIndex`), or 0 if there is none. */
 export function lookupTable({ counts, symbols }: HuffmanTable, entryOf: EntryOf): Uint16Array {
   const longCodes = counts.subarray(LOOKUP_BITS).reduce((sum, count) => sum + count, 0);
   const entries = new Uint16Array((1 << LOOKUP_BITS) + (Math.min(longCodes, 1 << LOOKUP_BITS) << GROUP_BITS));
@@ -49,17 +45,16 @@ export function lookupTable({ counts, symbols }: HuffmanTable, entryOf: EntryOf)
   return entries;
 }
 
-/** The index of the entry to which a link leads, by the next 16 bits. */
 export function linkedIndex(link: number, next16: number): number {
   return ((link & ~LINK) << GROUP_BITS) | (next16 & ((1 << GROUP_BITS) - 1));
 }
 
-/** The tables in force while the markers of an image are read. */
+/** The tables in force at a marker. */
 export class HuffmanTables {
   private readonly dc: (HuffmanTable | undefined)[] = [];
   private readonly ac: (HuffmanTable | undefined)[] = [];
 
-  /** Adds the tables of a DHT segment (B.2.4.2). @throws StructureError */
+  /** B.2.4.2. @throws StructureError */
   read(segment: Buffer): void {
     let at = 0;
     while (at < segment.length) {
@@ -85,10 +80,8 @@ export class HuffmanTables {
   }
 
   /**
-   * Finds a table. A sequential image may leave out the standard ones, as frames of Motion JPEG do: libjpeg-turbo then uses
-   * those of T.81, annex K.3 (`jdhuff.c`, `std_huff_tables`).
-   *
-   * @throws StructureError where it is missing
+   * Sequential images, such as Motion JPEG, may omit the standard tables (T.81, annex K.3; libjpeg-turbo `jdhuff.c`,
+   * `std_huff_tables`). @throws StructureError for another missing table
    */
   find(kind: 'dc' | 'ac', id: number, { isProgressive }: { isProgressive: boolean }): HuffmanTable {
     const found = this[kind][id];
@@ -100,7 +93,7 @@ export class HuffmanTables {
   }
 }
 
-/** Whether no length has more codes than its bits can tell apart. */
+/** No length has more codes than its bits can tell apart. */
 function isPrefixCode(counts: Uint8Array): boolean {
   let code = 0;
   return counts.every((count, i) => {
@@ -113,7 +106,7 @@ function invalidTable(): StructureError {
   return new StructureError('is damaged: one of its Huffman tables is invalid');
 }
 
-/** T.81, annex K.3, in the form of DHT segments. */
+/** T.81, annex K.3, as DHT segments. */
 const STANDARD_TABLES = [
   // DC of luminance
   '0000010501010101010100000000000000000102030405060708090a0b',

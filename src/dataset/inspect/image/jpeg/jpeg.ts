@@ -15,7 +15,7 @@ import {
 import { HuffmanTables } from './huffman.js';
 import { walkScans } from './scan.js';
 
-/** Markers: ITU-T T.81, table B.1. */
+/** ITU-T T.81, table B.1. */
 const START_OF_IMAGE = 0xd8;
 const END_OF_IMAGE = 0xd9;
 const START_OF_SCAN = 0xda;
@@ -29,15 +29,14 @@ const JPG = 0xc8;
 /** SOF0 to SOF15. */
 const isFrame = (marker: number) =>
   marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, JPG, ARITHMETIC_TABLES].includes(marker);
-/** For the temporary use of arithmetic coding. It has no content. */
+/** Temporary use in arithmetic coding; it has no content. */
 const TEM = 0x01;
 
-/** Encoders write about ten scans, and each costs a decoder a pass over the image. */
+/** Encoders write about ten, and each costs a decoder a pass over the image. */
 const MAX_SCANS = 500;
 
 /**
- * Reads all markers up to the end of the image and ignores the bytes after it: cameras append previews and other data there,
- * and Pillow opens such files. Only `provePixels` of the result reads the image data.
+ * Ignores bytes after the end of the image, where cameras append previews. Only `provePixels` of the result reads the image data.
  *
  * @throws StructureError, InspectionError
  */
@@ -53,7 +52,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
     const marker = nextMarker(file, offset);
     offset = marker.end;
     if (marker.code === END_OF_IMAGE) break;
-    // Pillow, which reads the markers before the first scan, opens no file with one there. libjpeg-turbo skips it.
+    // libjpeg-turbo skips it; Pillow, which reads the markers before the first scan, can't.
     if (marker.code === TEM && scans.length > 0) continue;
     if (marker.code === START_OF_IMAGE) throw new StructureError('is damaged: a second image begins inside it');
     if (isUnknown(marker.code)) throw new StructureError('is damaged: it contains an unknown JPEG marker');
@@ -94,7 +93,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
   return { width, height, orientation, animated: false, decoderBytes: coefficientBytes(frame), provePixels };
 }
 
-/** The next marker from `offset` on. Skips entropy-coded data, stuffed zeros, restart markers and fill bytes. */
+/** Skips entropy-coded data, stuffed zeros, restart markers and fill bytes. */
 function nextMarker(file: FileBytes, offset: number): { code: number; end: number } {
   let from = offset;
   for (;;) {
@@ -123,16 +122,16 @@ function addQuantizationTables(segment: Buffer, defined: Set<number>): void {
   }
 }
 
-/** Markers that libjpeg-turbo does not know, and ends at (`jdmarker.c`, `read_markers`): reserved ones and those of extensions. */
+/** Reserved or of extensions; libjpeg-turbo ends at them (`jdmarker.c`, `read_markers`). */
 const isUnknown = (marker: number) =>
   marker < 0xc0 || marker === JPG || marker === 0xde || marker === 0xdf || (marker >= 0xf0 && marker < 0xfe);
 
-/** Whether the first scan has the whole image. libjpeg-turbo then ends at a second one (`jdinput.c`, `JERR_EOI_EXPECTED`). */
+/** libjpeg-turbo ends at a second scan of a complete image (`jdinput.c`, `JERR_EOI_EXPECTED`). */
 function isComplete(frame: JpegFrame, first: JpegScan | undefined): boolean {
   return !frame.isProgressive && first?.components.length === frame.components.length;
 }
 
-/** libjpeg holds every coefficient of a progressive image, two bytes each, until it has read the last scan. */
+/** libjpeg holds all coefficients of a progressive image, two bytes each. */
 function coefficientBytes({ isProgressive, width, height, components }: JpegFrame): number {
   if (!isProgressive) return 0;
   const across = Math.max(...components.map((component) => component.across));

@@ -6,10 +6,8 @@ import { type JpegComponent, type JpegFrame, type JpegScan, layoutOf } from './f
 import { type EntryOf, type HuffmanTable, LINK, LOOKUP_BITS, linkedIndex, lookupTable } from './huffman.js';
 
 /**
- * Walks the Huffman codes of all scans, and so proves that each has exactly the coefficients that its header announces. A
- * decoder shows damaged ones as grey or shifted blocks, mostly without an error.
- *
- * @throws StructureError
+ * Proves that each scan has exactly the coefficients that its header announces. Decoders show damaged ones as grey or shifted
+ * blocks, mostly without an error. @throws StructureError
  */
 export function walkScans(file: FileBytes, frame: JpegFrame, scans: readonly JpegScan[]): void {
   for (const component of frame.components) {
@@ -28,7 +26,7 @@ export function walkScans(file: FileBytes, frame: JpegFrame, scans: readonly Jpe
   }
 }
 
-/** Checks that DC precedes AC, and that each scan begins at the bit where the last scan of its coefficients ended (G.1.1.1.1). */
+/** DC precedes AC, and each scan begins at the bit where the last one of its coefficients ended (G.1.1.1.1). */
 function checkProgression(scans: readonly JpegScan[]): void {
   const sentBits = new Map<JpegComponent, (number | undefined)[]>();
   for (const { components, first, last, high, low } of scans) {
@@ -44,12 +42,12 @@ function checkProgression(scans: readonly JpegScan[]): void {
   }
 }
 
-/** Walks a scan in which no block depends on an earlier scan: a sequential one, or of DC coefficients. */
+/** For a scan that depends on no earlier one: sequential, or of DC coefficients. */
 function walkScan(file: FileBytes, frame: JpegFrame, scan: JpegScan): void {
   const bits = new EntropyBits(file, scan.offset);
   const restarts = new Restarts(bits, scan.restartInterval);
   const { mcus, blocks } = layoutOf(frame, scan);
-  // A refinement of DC coefficients has one bit for each block.
+  // DC refinements have one bit for each block.
   const walker = scan.high === 0 ? new Blocks(blocks) : undefined;
   for (let mcu = 0; mcu < mcus; ) {
     const taken = restarts.take(mcus - mcu);
@@ -60,32 +58,31 @@ function walkScan(file: FileBytes, frame: JpegFrame, scan: JpegScan): void {
   bits.finishScan();
 }
 
-// Constants of this file are parts of the machine code of its loops; imported ones would be loaded each time.
+// Imported constants would be loaded each time; a file's own constants are in the machine code of its loops.
 const SHIFT = 32 - LOOKUP_BITS;
 const LINKS = LINK;
 
-/** Entries of all tables of this file: bits to advance, and above them coefficients to advance. */
+/** Bits to advance, and above them coefficients to advance. */
 const BITS = 0b11111;
 const COEFFICIENTS_SHIFT = 5;
 
-/** How far an end of block advances the index: beyond any run, so an index past 63 shows whether a run was too long. */
+/** Beyond any run, so that an index past 63 shows whether a run was too long. */
 const END_OF_BLOCK = 128;
 
-/** The length of a code and the number of extra bits after it. */
 const dcEntry: EntryOf = (extraBits, codeBits) => codeBits + extraBits;
 
-/** `RRRRSSSS`: a run of zeros and the number of extra bits of the coefficient after it (F.1.2.2.1). */
+/** `RRRRSSSS`: a run of zeros, and the extra bits of the coefficient after it (F.1.2.2.1). */
 const acEntry: EntryOf = (symbol, codeBits) => {
   const [run, extraBits] = [symbol >> 4, symbol & 15];
   const coefficients = extraBits > 0 ? run + 1 : run === 15 ? 16 : END_OF_BLOCK;
   return (codeBits + extraBits) | (coefficients << COEFFICIENTS_SHIFT);
 };
 
-/** All codes of an entry in `several`, but its last, advance the index by at most this much together. */
+/** How far all codes of an entry in `several` but the last advance the index at most. */
 const MAX_COEFFICIENTS_BEFORE_LAST = 16;
 const SEVERAL_UNTIL = 64 - MAX_COEFFICIENTS_BEFORE_LAST;
 
-/** By the next bits: all codes that are wholly among them, with the extra bits after the last one. */
+/** By the next bits: all codes wholly among them, with the last one's extra bits. */
 function severalCodes(table: HuffmanTable, single: Uint16Array): Uint16Array {
   const codeBits = lookupTable(table, (_, length) => length);
   const several = single.slice();
@@ -110,11 +107,11 @@ interface BlockTables {
   readonly several: Uint16Array;
 }
 
-/** The blocks of a sequential scan, or of one that sends the first bits of DC coefficients. */
+/** Walks a sequential scan, or the first bits of DC coefficients. */
 class Blocks {
-  /** Of each block of an MCU. */
+  /** For each block of an MCU. */
   private readonly tables: readonly BlockTables[];
-  /** The first coefficient after the DC coefficient: 64 of a scan without AC coefficients. */
+  /** The first index after DC: 64 without AC coefficients. */
   private readonly afterDc: number;
   private next = 0;
 
@@ -137,7 +134,7 @@ class Blocks {
     }
   }
 
-  /** @returns how many blocks it walked; at least one */
+  /** @returns the number of blocks, at least one */
   private walkBuffered(bits: EntropyBits, maxBlocks: number): number {
     const { words, limit } = bits;
     const { tables, afterDc } = this;
@@ -157,7 +154,7 @@ class Blocks {
         entry = coefficient < SEVERAL_UNTIL ? several[word >>> SHIFT]! : ac[word >>> SHIFT]!;
         if (entry >= LINKS) entry = ac[linkedIndex(entry, word >>> 16)]!;
         if (entry === 0) break;
-        // Loading the next bits before their place is known: 32 bits from here contain 12 bits after most entries.
+        // Loaded before their place is known: after most entries, the 32 bits from here contain the next 12.
         word = bitsAt(words, position);
         const n = entry & BITS;
         position += n;
