@@ -39,18 +39,3 @@ test('webhook add, ls, test, deliveries, resend, disable, enable and rm', async 
   const refused = await webhook('add', 'http://10.0.0.1/');
   expect([refused.code, refused.stderr]).toEqual([65, expect.stringContaining('--webhook-allow')]);
 });
-
-test('a token that only reads lists webhooks and makes none, one that is bound to datasets does neither', async () => {
-  await api.newDataset('wagons');
-  const tokenOf = async (...flags: string[]) => {
-    const made = await trainyard(['token', 'create', '--data', server.dataFolder, ...flags]);
-    return new Api(server.url, made.stdout.trim());
-  };
-  const [reading, bound] = await Promise.all([tokenOf('--read-only'), tokenOf('--dataset', 'wagons')]);
-  const statuses = async (as: Api) => [
-    (await as.request('GET', '/webhooks')).status,
-    (await as.json('POST', '/webhooks', { url: receiver.url })).status,
-  ];
-  expect(await statuses(reading)).toEqual([200, 403]);
-  expect(await statuses(bound)).toEqual([403, 403]);
-});

@@ -4,6 +4,7 @@ import type { Api } from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { maskPng } from '../../fixtures/masks.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
+import { datasetOf } from '../../harness/mounting.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
 
 let server: TestServer;
@@ -25,12 +26,11 @@ const newName = () => `links-${++names}`;
 /** A training dataset of that many pairs, and control datasets with that many images. */
 async function datasetsWith({ targets, controls }: { targets: number; controls: readonly number[] }) {
   const name = newName();
-  expect((await run(['push', await folderWith(await pairsOf(targets), name)])).code).toBe(0);
-  const control: string[] = [];
+  await datasetOf(api, await pairsOf(targets), name);
+  const control = controls.map((_, i) => `${name}-depth-${i + 1}`);
   for (const [i, count] of controls.entries()) {
-    control.push(`${name}-depth-${i + 1}`);
-    const folder = await folderWith(await imagesOf(count, 100 * (i + 1)), control[i]);
-    expect((await run(['push', folder, '--role', 'control'])).code).toBe(0);
+    const { id } = (await api.json<{ id: string }>('POST', '', { name: control[i], role: 'control' })).body;
+    for (const [file, bytes] of Object.entries(await imagesOf(count, 100 * (i + 1)))) await api.upload(id, file, bytes);
   }
   return { name, control };
 }
@@ -182,20 +182,13 @@ describe('push --role', () => {
   });
 
   test('does not change the role of a dataset, but says how to', async () => {
-    const name = newName();
-    await run(['push', await folderWith(await pairsOf(1), name)]);
+    const { name } = await datasetsWith({ targets: 1, controls: [] });
     const folder = await folderWith(await imagesOf(1), name);
     expect(await run(['push', folder, '--role', 'mask'])).toMatchObject({
       code: 65,
       stderr: expect.stringContaining(
         `"${name}" is a training dataset. To make it a mask dataset, run: trainyard role ${name} mask`,
       ),
-    });
-    const control = await folderWith(await imagesOf(1), newName());
-    await run(['push', control, '--role', 'control']);
-    expect(await run(['push', control, '--role', 'training'])).toMatchObject({
-      code: 65,
-      stderr: expect.stringContaining('is a control dataset'),
     });
     expect((await client.find(name))?.role).toBe('training');
   });

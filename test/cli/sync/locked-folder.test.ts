@@ -105,27 +105,6 @@ describe('several commands at once', () => {
     },
   );
 
-  test('of which one was killed: the others go on, and complete its work', async () => {
-    const { run } = await newMachine();
-    const source = await folderWith(await pairsOf(5), newName());
-    expect((await run('push', source)).code).toBe(0);
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    const folder = join(await newRoot(), 'folder');
-    const killed = (await newMachine(proxy.url)).start('pull', basename(source), folder);
-    proxy.rule(async ({ pathname }) => {
-      if (!pathname.endsWith('/archive')) return undefined;
-      killed.process.kill('SIGKILL');
-      await killed.ended;
-      return undefined;
-    });
-    await killed.ended;
-    expect(await readdir(folder)).toContain(LOCK);
-    const { code, stderr, json } = await run('pull', basename(source), folder, '--json');
-    expect([code, stderr, json().pulled.length]).toEqual([0, '', 10]);
-    expect((await readdir(folder)).sort()).toEqual((await readdir(source)).sort());
-  });
-
   test('on another machine: a command says that it waits, and ends with 130 by ctrl-C', async () => {
     const { start } = await newMachine();
     const folder = await folderWith(await pairsOf(1), newName());

@@ -30,7 +30,8 @@ let names = 0;
 
 for (const { name: combination, leftOut } of WORLDS) {
   const title = `files that a dataset has not stored yet, on ${combination}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
-  describe.skipIf(leftOut !== undefined)(title, () => {
+  const tags = combination === 'sqlite+disk' ? [] : ['long'];
+  describe.skipIf(leftOut !== undefined)(title, { tags }, () => {
     let world: World;
     let server: TestServer;
     let api: Api;
