@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../../src/storage/lock-file.js';
 import type { Api } from '../../harness/api.js';
 import { ONLY_PROGRESS, startCommand } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
-import { startProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 
 const LOCK = '.trainyard-sync.lock';

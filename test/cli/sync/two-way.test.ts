@@ -10,7 +10,7 @@ import { startCommand, trainyard } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
-import { COMMAND, discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { COMMAND, discardServer, startServer, type TestServer } from '../../harness/server.js';
 
 const shell = promisify(execFile);
 

