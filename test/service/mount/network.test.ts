@@ -65,20 +65,6 @@ describe('over an unreliable network', () => {
     expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
   });
 
-  test.each([
-    ['is no archive', Buffer.alloc(4096, 'x').toString()],
-    ['is empty', ''],
-  ])('an answer that %s does no harm', async (_what, body) => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    proxy.rule((seen) => (isArchive(seen) ? { status: 200, body } : undefined));
-    const root = await newRoot();
-    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
-    expect([ended.code, ended.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
-    expect(proxy.requests('GET', '/files/')).toHaveLength(10);
-    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
-  });
-
   test('resumes within a file after the connection broke', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
