@@ -136,15 +136,6 @@ describe('check --fix', () => {
     );
   });
 
-  test('converts an image whose name has the extension of the conversion', async () => {
-    const gif = await media.gif();
-    const folder = await folderWith({ 'a.png': gif, 'a.txt': 'x' });
-    const { code, stdout } = await fix(folder);
-    expect([code, stdout]).toEqual([0, expect.stringContaining('✓ a.png → a.png: it is a GIF image')]);
-    expect(await sharp(contentsOf(folder)['a.png']).metadata()).toMatchObject({ format: 'png', width: 96, height: 96 });
-    expect(originalsOf(folder)['a.png.orig']?.equals(gif)).toBe(true);
-  });
-
   test('--in-place keeps no originals, and single files are fixed alone', async () => {
     const folder = await folderWith(await fixable());
     const named = ['modern.avif', 'modern.txt'].map((name) => join(folder, name));

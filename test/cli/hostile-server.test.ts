@@ -43,40 +43,26 @@ const [image] = documents.manifest.files;
 
 const MANIFESTS: Record<string, unknown> = {
   'nothing at all': '',
-  'a page': '<html>hello</html>',
   null: null,
-  'a list': [],
-  'a number': 1,
-  'no fields': {},
   'no files': { ...documents.manifest, files: undefined },
   'null for files': { ...documents.manifest, files: null },
-  'an object for files': { ...documents.manifest, files: {} },
   'null for a file': { ...documents.manifest, files: [null] },
-  'a number for a name': withFiles({ ...image, filename: 1 }),
   'null for a name': withFiles({ ...image, filename: null }),
-  'no name': withFiles({ ...image, filename: undefined }),
   'an object for a name': withFiles({ ...image, filename: { toString: 'a' } }),
   'a name twice': withFiles(image!, image!),
   'a name above the folder': withFiles({ ...image, filename: '../a.jpg' }),
-  'two dots': withFiles({ ...image, filename: '..' }),
   'an absolute name': withFiles({ ...image, filename: '/tmp/a.jpg' }),
   'a name with a backslash': withFiles({ ...image, filename: '..\\a.jpg' }),
   'a name with NUL': withFiles({ ...image, filename: 'a\0.jpg' }),
   'a hidden name': withFiles({ ...image, filename: '.mount.json' }),
-  'an empty name': withFiles({ ...image, filename: '' }),
   'a long name': withFiles({ ...image, filename: `${'a'.repeat(100_000)}.jpg` }),
   'a negative size': withFiles({ ...image, size_bytes: -1 }),
-  'half a byte': withFiles({ ...image, size_bytes: 0.5 }),
   'a size beyond all numbers': JSON.stringify(withFiles(image!)).replace('"size_bytes":3000', '"size_bytes":1e999'),
-  'a text for a size': withFiles({ ...image, size_bytes: '3000' }),
   'no SHA-256': withFiles({ ...image, sha256: undefined }),
-  'half a SHA-256': withFiles({ ...image, sha256: 'abc' }),
   'another status': { ...documents.manifest, status: 'FINE' },
-  'a digest that is a list': { ...documents.manifest, digest: [] },
   'another dataset': { ...documents.manifest, dataset_id: 'd2' },
   'another name': { ...documents.manifest, name: 'victim' },
   'a million brackets': '['.repeat(1_000_000),
-  'half a document': JSON.stringify(documents.manifest).slice(0, -9),
   'no UTF-8': Buffer.from([0x22, 0xff, 0xfe]).toString('latin1'),
 };
 
@@ -461,16 +447,12 @@ describe('a token', () => {
 describe('an upload link is used only if', () => {
   test.each([
     ['its method is PUT', { method: 'DELETE' }],
-    ['its method is in capitals', { method: 'put' }],
     ['it is an HTTP URL', { upload_url: 'file:///etc/passwd' }],
     ['it is a URL', { upload_url: 'somewhere' }],
-    ['it is a text', { upload_url: ['http://127.0.0.1'] }],
     ['it has no password', { upload_url: 'http://user:password@127.0.0.1:1/' }],
     ['its headers are those of an upload', { headers: { 'x-amz-acl': 'public-read' } }],
-    ['its headers copy nothing', { headers: { 'X-Amz-Copy-Source': '/other/secret' } }],
     ['its headers are no others', { headers: { 'X-aws-ec2-metadata-token-ttl-seconds': '60' } }],
     ['its headers have no line end', { headers: { 'content-type': ['a', 'b'] } }],
-    ['its headers are an object', { headers: 'x' }],
   ])('%s', (_, fields) => {
     const link = { upload_url: 'https://bucket.example/put', method: 'PUT', headers: {}, expires_at: 'soon' };
     expect(anyUploadLinks.safeParse({ uploads: { 'a.jpg': link } }).success).toBe(true);

@@ -232,17 +232,6 @@ describe('push', () => {
     await put(theirs, 'wagon');
     expect(await running.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^READY {2}digest/m) });
   });
-
-  test('works with a service that has only the API of the contract', async () => {
-    const proxy = await proxyFor({ isContractOnly: true });
-    const folder = await folderWith(await pairsOf(2), newName());
-    const { code, stdout } = await push([folder], proxy.url);
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^READY$/m)]);
-    await rm(join(folder, '02.jpg'));
-    await rm(join(folder, '02.txt'));
-    const replaced = await push([folder, '--replace'], proxy.url);
-    expect([replaced.code, replaced.stderr]).toEqual([69, expect.stringContaining('it is no trainyard')]);
-  });
 });
 
 describe('an interrupted push', () => {
@@ -291,24 +280,6 @@ describe('an interrupted push', () => {
       dataset: { status: 'READY' },
       unchanged: { length: 2 },
     });
-  });
-
-  test('by a file that vanishes exits with 74, even if the dataset is READY', async () => {
-    const proxy = await proxyFor();
-    const folder = await folderWith({ ...(await pairsOf(1)), '02.txt': 'an extra caption' }, newName());
-    let isReleased = false;
-    proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
-    const running = startPush([folder, '--concurrency', '1', '--json'], proxy.url);
-    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
-    await rm(join(folder, '02.txt'));
-    isReleased = true;
-    proxy.release();
-    const { code, json } = await running.ended;
-    expect(json()).toMatchObject({
-      dataset: { status: 'READY' },
-      failed: [{ filename: '02.txt', code: 'IO_ERROR', message: expect.stringContaining('is gone') }],
-    });
-    expect(code).toBe(74);
   });
 
   test('by an unreadable file sends the others, and exits with 74', async () => {

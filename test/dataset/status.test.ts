@@ -292,28 +292,6 @@ describe('the transitions', () => {
     expect(model.counts.images).toBe(1);
   });
 
-  test('a rejected second attempt leaves the first file and records nothing', () => {
-    const model = new Model();
-    const good = reserveDirect(model, 'a.jpg');
-    model.change('a.jpg', (group) => finalize(group, holderOf(good), storedUpload(model, 1)));
-    const bad = reserveDirect(model, 'a.jpg');
-    const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
-    model.change('a.jpg', (group) =>
-      reject(group, holderOf(bad), { state: 'rejected', problem, finalizedAt: model.now }),
-    );
-    expect(model.files.map((file) => file.id)).toEqual([good.id]);
-    expect(model.counts.rejected).toBe(0);
-  });
-
-  test('a finalized file replaces the pending links of its name that are not being received', () => {
-    const model = new Model();
-    const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => reserve(group, link));
-    const direct = reserveDirect(model, 'a.jpg');
-    model.change('a.jpg', (group) => finalize(group, holderOf(direct), storedUpload(model, 1)));
-    expect(model.files.map((file) => file.id)).toEqual([direct.id]);
-  });
-
   test('a new link replaces the old one, which can no longer be finalized', () => {
     const model = new Model();
     const [oldLink, newLink] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
@@ -324,26 +302,6 @@ describe('the transitions', () => {
     model.change('a.jpg', (group) => reserve(group, newLink));
     expect(model.change('a.jpg', (group) => finalize(group, holderOf(oldLink), storedUpload(model, 1)))).toBe(false);
     expect(model.files.map((file) => file.id)).toEqual([newLink.id]);
-  });
-
-  test('an upload can not be finalized after its lease has expired, since cleanup may have removed its bytes', () => {
-    const model = new Model();
-    const file = reserveDirect(model, 'a.jpg');
-    model.now += LEASE;
-    expect(model.change('a.jpg', (group) => finalize(group, holderOf(file), storedUpload(model, 1)))).toBe(false);
-  });
-
-  test('only one caller at a time has the lease', () => {
-    const model = new Model();
-    const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => reserve(group, link));
-    const acquire = () =>
-      model.change('a.jpg', (group) =>
-        acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
-      );
-    expect([acquire(), acquire()]).toEqual([true, false]);
-    model.now += LEASE;
-    expect(acquire()).toBe(true);
   });
 
   test('a holder whose lease expired and was acquired by another can change nothing', () => {

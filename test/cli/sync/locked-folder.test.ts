@@ -104,17 +104,6 @@ describe('several commands at once', () => {
     },
   );
 
-  test('on another machine: a command says that it waits, and ends with 130 by ctrl-C', async () => {
-    const { start } = await newMachine();
-    const folder = await folderWith(await pairsOf(1), newName());
-    const end = await lockAs(folder, { machine: 'another' });
-    const waiting = start('push', folder);
-    await eventually(() => (/perhaps on another machine.*after a minute/.test(waiting.stderr()) ? true : undefined));
-    waiting.process.kill('SIGINT');
-    expect((await waiting.ended).code).toBe(130);
-    await end();
-  });
-
   test('push --watch has the lock only while it transfers', async () => {
     const { run, start } = await newMachine();
     const folder = await folderWith(await pairsOf(1), newName());

@@ -357,32 +357,6 @@ describe('pull', () => {
     expect(await readdir(folder)).toHaveLength(4);
   });
 
-  test('fetches small files in an archive, also after ctrl-C', async () => {
-    const proxy = await newProxy();
-    const { folder } = await pushed(5);
-    const machine = await newMachine(proxy.url);
-    const copy = join(await newRoot(), 'copy');
-    let isStopped = false;
-    proxy.rule(async ({ pathname }) => {
-      if (!pathname.endsWith('/archive') || isStopped) return undefined;
-      isStopped = true;
-      running.process.kill('SIGINT');
-      await running.ended;
-      return undefined;
-    });
-    const running = machine.start('pull', basename(folder), copy);
-    expect((await running.ended).code).toBe(130);
-    proxy.rule();
-    const { code, json } = await machine.run('pull', basename(folder), copy, '--json');
-    expect(code).toBe(0);
-    expect(json().pulled.length + json().unchanged.length).toBe(10);
-    expect(json().conflicts).toEqual([]);
-    expect(proxy.requests('GET', '/files/')).toHaveLength(0);
-    for (const name of await readdir(folder))
-      expect(await readFile(join(copy, name))).toEqual(await readFile(join(folder, name)));
-    expect(await readdir(copy)).toHaveLength(10);
-  });
-
   test('overwrites no file that is edited or created in the folder during the pull', async () => {
     const proxy = await newProxy();
     const { folder, id, run } = await pushed(2, proxy.url);

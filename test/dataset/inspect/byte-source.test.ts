@@ -36,20 +36,6 @@ test('upTo returns 64 bytes or fewer in full and the beginning of longer ranges,
   );
 });
 
-test('at returns exactly the requested bytes, or throws where the file ends before them', () => {
-  fc.assert(
-    fc.property(fc.nat(BYTES.length + 100), fc.nat(100_000), (offset, length) => {
-      const file = FileBytes.open(path);
-      try {
-        if (offset + length > BYTES.length) expect(() => file.at(offset, length)).toThrow();
-        else expect(file.at(offset, length).equals(BYTES.subarray(offset, offset + length))).toBe(true);
-      } finally {
-        file.close();
-      }
-    }),
-  );
-});
-
 test('a pipe in place of the file is an error, and does not wait for a writer', () => {
   const pipe = join(folder, 'pipe');
   execFileSync('mkfifo', [pipe]);

@@ -138,25 +138,6 @@ describe('the proof of pairs', () => {
     expect(pairFaultOf([of], [other], slot)).toBe(fault);
   });
 
-  test('judges the sizes of all targets of one name, and takes the worst', () => {
-    const [wide, square, tall] = [
-      stored('a.jpg', { size: [1024, 768] }),
-      stored('a.png', { size: [1024, 1024] }),
-      stored('a.webp', { size: [768, 1024] }),
-    ];
-    const mask = [stored('a.png', { size: [768, 1024] })];
-    expect(pairFaultOf([tall, square], mask, 'mask')).toBe('stretched');
-    expect(pairFaultOf([square, tall], mask, 'mask')).toBe('stretched');
-    expect(pairFaultOf([square, wide], mask, 'mask')).toBe('misfit');
-    expect(pairFaultOf([wide, square], mask, 'mask')).toBe('misfit');
-  });
-
-  test('judges no size that is not known, as that of a container without a parser', () => {
-    const clip = stored('a.avi');
-    const target = { ...clip, upload: { ...clip.upload, facts: { kind: 'video', format: 'avi' } as const } };
-    expect(pairFaultOf([target], files('a.png'), 'mask')).toBeUndefined();
-  });
-
   test('does not judge the size of a control of a clip by FLUX.2, which trains on images', () => {
     const [target, linked] = [stored('a.mp4', { size: [84, 63] }), stored('a.png', { size: [84, 63] })];
     expect(pairFaultOf([target], [linked], 'control_1')).toBeUndefined();

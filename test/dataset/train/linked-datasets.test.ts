@@ -103,12 +103,6 @@ describe('other trainers', () => {
     expect(textOf('musubi', clips)).toContain('an image is not found');
   });
 
-  test('musubi: an extra control that it would take for one of an image', () => {
-    const extra = [...BOTH, image('1_house.png'), image('9.png')];
-    expect(textOf('musubi', target({ control_1: extra }))).toContain('remove 1_house.png.');
-    expect(textOf('musubi', target({ control_1: [...BOTH, image('9.png')] }))).not.toContain('remove');
-  });
-
   test('diffusion-pipe: one control and a mask, which must have the size of its image', () => {
     const both = target({ control_1: BOTH, control_2: BOTH, mask: [image('1.png', 512), image('2.png')] });
     expect(tomlOf('diffusion-pipe', both).directory[0]).toMatchObject({

@@ -131,12 +131,6 @@ describe.each(TRAINERS)('the settings for %s', (trainer) => {
     expect(faultsIn(parsed(config), DOCUMENTED[trainer])).toEqual([]);
     expect(config.text).not.toContain('\u0085');
   });
-
-  test('take several datasets', () => {
-    const document = parsed(trainConfigOf(trainer, [IMAGES, dataset([image('1.jpg')], { name: 'other' })]));
-    const values = leavesOf(document).map(([, value]) => value);
-    expect(values).toEqual(expect.arrayContaining(['/data/rail way', '/data/other']));
-  });
 });
 
 describe('a job for ai-toolkit', () => {
@@ -183,11 +177,6 @@ describe('advice about these very datasets', () => {
     expect(advice(trainer, IMAGES)).toContain('1 caption has several lines.');
     expect(advice(trainer, MIXED)).not.toContain('several lines');
     expect(advice(trainer, dataset([image('1.jpg')], { captions: undefined }))).toContain('could not be read');
-  });
-
-  test('kohya reads one line of each caption, unless there is only one', () => {
-    const [withLines, without] = [IMAGES, MIXED].map((one) => trainConfigOf('kohya', [one]).text);
-    expect([withLines, without].map((text) => text?.includes('enable_wildcard = true'))).toEqual([true, false]);
   });
 
   test('SimpleTuner leaves out no image, and says which would be', () => {

@@ -35,18 +35,6 @@ describe('over an unreliable network', () => {
     id = await datasetOf(api, { ...(await pairsOf(4)), 'big.png': big, 'big.txt': 'big' }, 'far');
   });
 
-  test('small files are downloaded together, in one answer', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    const root = await newRoot();
-    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
-    expect([ended.code, ended.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
-    expect(proxy.requests('POST', '/archive').map(({ status }) => status)).toEqual([200]);
-    expect(proxy.requests('GET', '/files/')).toEqual([]);
-    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
-    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
-  });
-
   test('after an answer with many files is cut, the missing files are downloaded one by one', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
@@ -147,6 +135,9 @@ describe('over an unreliable network', () => {
     expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest }]);
     expect((await api.manifest(id)).body.digest).not.toBe(digest);
     const captions = trainerWalk(join(root, 'far')).map(({ caption }) => caption);
+    // Small files come together, in one answer.
+    expect(proxy.requests('POST', '/archive').map(({ status }) => status)).toEqual([200]);
+    expect(proxy.requests('GET', '/files/')).toEqual([]);
     expect(captions).toEqual(['wagon 1', 'wagon 2', 'wagon 3', 'wagon 4', 'big']);
     const pinned = await run(['mount', 'far', '--into', await newRoot(), '--digest', 'a'.repeat(64)]);
     expect(pinned.code).toBe(65);

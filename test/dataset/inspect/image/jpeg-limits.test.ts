@@ -88,41 +88,6 @@ describe('a progressive image of 179 megapixels in few bytes', () => {
   });
 });
 
-test('a refinement whose code announces more than one bit is found', async () => {
-  const perBlock = (...numbers: [number, number][]) => coded(...Array.from({ length: 4 }, () => numbers).flat());
-  const of = (symbol: number) => [
-    ...[START, QUANTIZATION, frame(0xc2, 16), ONE_DC, scan([1], 0, 0, 0), perBlock([0, 1])],
-    ...[huffman(1, [[1, 0]]), scan([1], 1, 63, 1), perBlock([0, 1])],
-    huffman(1, [
-      [1, symbol],
-      [2, 0],
-    ]),
-    ...[scan([1], 1, 63, 0x10), perBlock([0, 1], [1, 1], [2, 2]), END],
-  ];
-  expect(await problemOf(...of(0x01))).toBeUndefined();
-  expect(await problemOf(...of(0x02))).toContain('invalid code');
-});
-
-test('corrections are as many as the coefficients that earlier scans set', async () => {
-  const of = (corrections: number) => [
-    ...[START, QUANTIZATION, frame(0xc2, 8), ONE_DC, scan([1], 0, 0, 0), coded([0, 1])],
-    // Coefficients 1 to 40 are set, 41 to 63 are not.
-    ...[
-      huffman(1, [
-        [1, 1],
-        [2, 0],
-      ]),
-      scan([1], 1, 63, 1),
-      coded(...Array<[number, number]>(40).fill([0, 2]), [2, 2]),
-    ],
-    ...[scan([1], 1, 63, 0x10), coded([2, 2], ...Array<[number, number]>(corrections).fill([0, 1])), END],
-  ];
-  // One code of two bits and the corrections: up to seven more bits are padding.
-  for (const corrections of [39, 40, 46]) expect(await problemOf(...of(corrections)), `${corrections}`).toBeUndefined();
-  expect(await problemOf(...of(38))).toContain('part of its image data is missing');
-  expect(await problemOf(...of(47))).toContain('more image data than pixels');
-});
-
 test('markers that libjpeg-turbo does not know are found', async () => {
   const image = (between: Buffer) => [
     ...[START, QUANTIZATION, between, frame(0xc0, 8), ONE_DC, huffman(1, [[1, 0]]), scan([1], 0, 63, 0), coded([0, 2])],
