@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
+import { digestWithLinks } from '../../src/dataset/digest.js';
 import { mountSmallDisk } from '../faults/small-disk.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
@@ -333,6 +334,16 @@ describe('a dataset with links', () => {
     ]);
     await rm(join(root, CONTROL, '2.png'));
     await expect(run('sh', ['-c', commands.verify])).rejects.toThrow();
+  });
+
+  test('needs a token that reads all of its datasets, and its controls are given without captions', async () => {
+    const lines = await (await fetch((await client.tarLink(ids[1])).sha256sums_url)).text();
+    expect(lines.match(/\S+$/gm)).toEqual(['depth/1.png', 'depth/2.png', 'depth/3.png']);
+    const env = { TRAINYARD_DATA: server.dataFolder };
+    const bound = await trainyard(['token', 'create', `--dataset=${ids[0]}`, `--dataset=${ids[2]}`], { env });
+    const some = new TrainyardClient({ baseUrl: server.url, token: bound.stdout.trim() });
+    const message = expect.stringContaining('its control 1');
+    await expect(some.tarLink(ids[0])).rejects.toMatchObject({ status: 404, message });
   });
 
   describe.each(MACHINES)('mounted by mount.sh with %s', (name, machineOf) => {
