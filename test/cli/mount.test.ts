@@ -2,20 +2,16 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
-import { type Api, put } from '../harness/api.js';
+import { put } from '../harness/api.js';
 import { type Ended, type RunOptions, type Running, startCommand, trainyard } from '../harness/command.js';
 import { pairsOf } from '../harness/folder.js';
 import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../harness/mounting.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
 import { trainerWalk } from '../harness/trainer.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer();
-  api = await server.api();
-});
+const server = await startServer();
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>

@@ -2,21 +2,17 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
-import { type Api, put } from '../harness/api.js';
+import { put } from '../harness/api.js';
 import { ONLY_PROGRESS, type Running, startCommand, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 let names = 0;
 const newName = () => `set ${++names}`;

@@ -1,20 +1,16 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
+import type {} from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { datasetOf } from '../harness/mounting.js';
 import { startProxy } from '../harness/proxy.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, startServer } from '../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  // Without a decoder, the length of an AVI file is unknown.
-  server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
-  api = await server.api();
-});
+// Without a decoder, the length of an AVI file is unknown.
+const server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const run = (args: readonly string[], url = server.url) =>
   trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token } });

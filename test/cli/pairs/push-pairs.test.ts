@@ -1,23 +1,18 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { editPairsOf, folderWith } from '../../harness/folder.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer } from '../../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-let client: TrainyardClient;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 
 let names = 0;
 const newName = () => `edit ${++names}`;

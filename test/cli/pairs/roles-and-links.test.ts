@@ -1,21 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { maskPng } from '../../fixtures/masks.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { datasetOf } from '../../harness/mounting.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer } from '../../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-let client: TrainyardClient;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 
 const run = (args: readonly string[]) =>
   trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });

@@ -1,24 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../../src/storage/lock-file.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { ONLY_PROGRESS, startCommand } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 
 const LOCK = '.trainyard-sync.lock';
 const OTHER_UID = 65_534;
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 let names = 0;
 const newName = () => `locked ${++names}`;

@@ -3,24 +3,20 @@ import { readdirSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { startCommand, trainyard } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
-import { COMMAND, discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { COMMAND, discardServer, startServer } from '../../harness/server.js';
 
 const shell = promisify(execFile);
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 let names = 0;
 const newName = () => `both ${++names}`;

@@ -1,17 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { convertImage, whyNotConverted } from '../../../src/dataset/fix/convert-image.js';
 import { examineContent } from '../../../src/dataset/fix/examine-content.js';
 import * as media from '../../fixtures/media.js';
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'convert-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+import { FOLDER } from '../../harness/inspecting.js';
 
 const [WIDTH, HEIGHT] = [7, 5];
 
@@ -33,14 +27,14 @@ async function pictureIn(bytes: Buffer): Promise<Picture> {
 }
 
 const written = (bytes: Buffer) => {
-  const path = join(folder, 'source');
+  const path = join(FOLDER, 'source');
   writeFileSync(path, bytes);
   return path;
 };
 
 /** The PNG that an image becomes. */
 async function converted(bytes: Buffer): Promise<Buffer> {
-  const target = join(folder, 'target.png');
+  const target = join(FOLDER, 'target.png');
   await convertImage({ path: written(bytes), target });
   return readFileSync(target);
 }

@@ -1,17 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FileBytes } from '../../../src/dataset/inspect/byte-source.js';
-import * as media from '../../fixtures/media.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'bytes-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+import { FOLDER, writeUpload } from '../../harness/inspecting.js';
 
 const BYTES = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 31 + (i >> 8)) % 256));
-const path = media.writeMedia(folder, 'any', BYTES);
+const path = writeUpload(BYTES);
 
 test('upTo returns 64 bytes or fewer in full and the beginning of longer ranges, at any position of the window', () => {
   const read = fc.record({
@@ -37,8 +32,8 @@ test('upTo returns 64 bytes or fewer in full and the beginning of longer ranges,
 });
 
 test('a pipe in place of the file is an error, and does not wait for a writer', () => {
-  const pipe = join(folder, 'pipe');
+  const pipe = join(FOLDER, 'pipe');
   execFileSync('mkfifo', [pipe]);
   expect(() => FileBytes.open(pipe)).toThrow('it is no longer a file');
-  expect(() => FileBytes.open(folder)).toThrow('it is no longer a file');
+  expect(() => FileBytes.open(FOLDER)).toThrow('it is no longer a file');
 });

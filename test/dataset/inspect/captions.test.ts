@@ -1,20 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import * as media from '../../fixtures/media.js';
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+import { writeUpload } from '../../harness/inspecting.js';
 
 /** The warnings about a caption, or its error, each as `CODE: message`. */
 async function judgement(content: string | Buffer): Promise<string[]> {
-  const path = media.writeMedia(folder, 'upload', Buffer.from(content));
+  const path = writeUpload(Buffer.from(content));
   const found = await inspect({ path, filename: 'a.txt' });
   return (found.ok ? found.warnings : [found.problem]).map(({ code, message }) => `${code}: ${message}`);
 }

@@ -1,27 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
+import { describe, expect, test, vi } from 'vitest';
 import * as media from '../../fixtures/media.js';
+import { inspectBytes } from '../../harness/inspecting.js';
 
 // Hundreds of files each.
 vi.setConfig({ testTimeout: 60_000 });
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-let uploads = 0;
-/** Inspects bytes under a path of their own each time, since libvips knows files by their paths. */
-function inspectBytes(filename: string, bytes: Buffer): Promise<Inspection> {
-  return inspect({ path: media.writeMedia(folder, `upload-${uploads++ % 64}`, bytes), filename });
-}
 
 /** The lengths to cut a file to: each one within the first and last 20 bytes, and some 30 between. */
 function cutsOf(length: number): number[] {
@@ -95,7 +79,7 @@ describe('a flipped bit', () => {
   });
 });
 
-test('decoding at reduced size detects all damage that decoding at full size detects', async () => {
+test('decoding at reduced size detects all damage that decoding at full size detects', { tags: ['long'] }, async () => {
   const files: [string, Buffer][] = [
     ['a.jpg', await media.jpeg({ width: 640, height: 520 })],
     ['a.jpg', await media.jpeg({ width: 640, height: 520, progressive: true })],

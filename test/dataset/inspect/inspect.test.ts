@@ -1,23 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import * as media from '../../fixtures/media.js';
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-/** Inspects bytes under a name. */
-const inspectBytes = (filename: string, bytes: Buffer): Promise<Inspection> =>
-  inspect({ path: media.writeMedia(folder, 'upload', bytes), filename });
-
-const warningsOf = (found: Inspection): string[] => (found.ok ? found.warnings.map(({ code }) => code) : ['not ok']);
-const problemOf = (found: Inspection): string => (found.ok ? 'ok' : `${found.problem.code}: ${found.problem.message}`);
+import { FOLDER, codesOf, inspectBytes, problemOf } from '../../harness/inspecting.js';
 
 describe('valid images', () => {
   const makers = {
@@ -47,7 +32,7 @@ describe('valid images', () => {
     async (filename, [format, make]) => {
       const found = await inspectBytes(filename, await make());
       expect(found).toMatchObject({ ok: true, facts: { format, width: 96, height: 96 } });
-      expect(warningsOf(found)).toEqual(['NOT_TRAINED_ON']);
+      expect(codesOf(found)).toEqual(['NOT_TRAINED_ON']);
     },
   );
 
@@ -60,8 +45,8 @@ describe('valid images', () => {
   });
 
   test('an animation has a warning', async () => {
-    expect(warningsOf(await inspectBytes('a.webp', await media.animated('webp')))).toEqual(['ANIMATED_IMAGE']);
-    expect(warningsOf(await inspectBytes('a.gif', await media.animated('gif')))).toEqual([
+    expect(codesOf(await inspectBytes('a.webp', await media.animated('webp')))).toEqual(['ANIMATED_IMAGE']);
+    expect(codesOf(await inspectBytes('a.gif', await media.animated('gif')))).toEqual([
       'NOT_TRAINED_ON',
       'ANIMATED_IMAGE',
     ]);
@@ -72,11 +57,8 @@ describe('content that differs from the extension', () => {
   test('a PNG named .jpg is accepted with a warning', async () => {
     const found = await inspectBytes('dog.jpg', await media.png());
     expect(found).toMatchObject({ ok: true, contentType: 'image/png', facts: { format: 'png' } });
-    expect(warningsOf(found)).toEqual(['CONTENT_DIFFERS']);
-    expect(warningsOf(await inspectBytes('dog.avif', await media.jpeg()))).toEqual([
-      'NOT_TRAINED_ON',
-      'CONTENT_DIFFERS',
-    ]);
+    expect(codesOf(found)).toEqual(['CONTENT_DIFFERS']);
+    expect(codesOf(await inspectBytes('dog.avif', await media.jpeg()))).toEqual(['NOT_TRAINED_ON', 'CONTENT_DIFFERS']);
   });
 
   test('other content under a name of a trained type is rejected, and the message describes it', async () => {
@@ -114,7 +96,7 @@ describe('content that differs from the extension', () => {
   });
 
   test('a missing file is an exception, not a problem of the file', async () => {
-    await expect(inspect({ path: join(folder, 'gone'), filename: 'a.jpg' })).rejects.toThrow('ENOENT');
+    await expect(inspect({ path: join(FOLDER, 'gone'), filename: 'a.jpg' })).rejects.toThrow('ENOENT');
   });
 });
 
@@ -149,12 +131,12 @@ describe('captions', () => {
   });
 
   test('blank and empty ones and those with a byte order mark pass with a warning', async () => {
-    expect(warningsOf(await inspectBytes('a.txt', Buffer.alloc(0)))).toEqual(['BLANK_CAPTION']);
-    expect(warningsOf(await inspectBytes('a.txt', Buffer.from(' \r\n\t\u3000')))).toEqual(['BLANK_CAPTION']);
+    expect(codesOf(await inspectBytes('a.txt', Buffer.alloc(0)))).toEqual(['BLANK_CAPTION']);
+    expect(codesOf(await inspectBytes('a.txt', Buffer.from(' \r\n\t\u3000')))).toEqual(['BLANK_CAPTION']);
     const marked = await inspectBytes('a.txt', media.captionBytes('abc', 'utf8-bom'));
     expect(marked).toMatchObject({ facts: { characters: 3 } });
-    expect(warningsOf(marked)).toEqual(['CAPTION_BOM']);
-    expect(warningsOf(await inspectBytes('a.txt', media.captionBytes('', 'utf8-bom')))).toEqual([
+    expect(codesOf(marked)).toEqual(['CAPTION_BOM']);
+    expect(codesOf(await inspectBytes('a.txt', media.captionBytes('', 'utf8-bom')))).toEqual([
       'CAPTION_BOM',
       'BLANK_CAPTION',
     ]);

@@ -1,25 +1,21 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { digestWithLinks } from '../../../src/dataset/digest.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { IS_ALL } from '../../harness/available.js';
 import { ONLY_PROGRESS, trainyard } from '../../harness/command.js';
 import { digestOfFolder, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer } from '../../harness/server.js';
 import { trainerCounterparts, trainerWalk } from '../../harness/trainer.js';
 
 const PAIRS = 6;
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const run = (args: readonly string[]) => {
   const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };

@@ -3,21 +3,17 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { type Ended, ONLY_PROGRESS, type RunOptions, startCommand, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>

@@ -1,7 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import {
   exifOf,
@@ -15,24 +12,22 @@ import {
   withSegments,
 } from '../../../fixtures/exif.js';
 import * as media from '../../../fixtures/media.js';
+import { writeUpload } from '../../../harness/inspecting.js';
 
 const WIDTH = 24;
 const HEIGHT = 16;
 
-let folder: string;
 let images: { jpeg: Buffer; png: Buffer; webp: Buffer };
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
   const size = { width: WIDTH, height: HEIGHT };
   images = { jpeg: await media.jpeg(size), png: await media.png(size), webp: await media.webp(size) };
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 type Outcome = 'upright' | 'turned' | 'rejected';
 
 /** What `exif_transpose` of Pillow 11.1 does with the file, by the dimensions that it would have. */
 async function outcomeOf(filename: string, bytes: Buffer): Promise<Outcome | string> {
-  const found = await inspect({ path: media.writeMedia(folder, filename, bytes), filename });
+  const found = await inspect({ path: writeUpload(bytes), filename });
   if (!found.ok) {
     expect(found.problem.code).toBe('IMAGE_CORRUPT');
     return 'rejected';
@@ -83,7 +78,7 @@ describe('an EXIF block', () => {
   });
 
   test('with an invalid header says what to do', async () => {
-    const path = media.writeMedia(folder, 'a.png', withChunks(images.png, [['eXIf', Buffer.alloc(9)]]));
+    const path = writeUpload(withChunks(images.png, [['eXIf', Buffer.alloc(9)]]));
     const message =
       'a.png has damaged EXIF data: its header is invalid. The trainer would leave the picture out. ' +
       'Remove the EXIF data, for example by saving the picture again, and upload it again.';

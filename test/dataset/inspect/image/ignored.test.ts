@@ -1,20 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inspect } from '../../../../src/dataset/inspect/inspect.js';
+import { describe, expect, test } from 'vitest';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import * as media from '../../../fixtures/media.js';
+import { inspectBytes } from '../../../harness/inspecting.js';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const inspectBytes = (filename: string, bytes: Buffer): Promise<Inspection> =>
-  inspect({ path: media.writeMedia(folder, 'upload', bytes), filename });
 const fixture = (name: string) => readFileSync(new URL(`../../../fixtures/images/${name}`, import.meta.url));
 const codesOf = (found: Inspection): string[] =>
   found.ok ? found.warnings.map(({ code }) => code) : [`${found.problem.code}: ${found.problem.message}`];

@@ -1,13 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FileBytes } from '../../../../src/dataset/inspect/byte-source.js';
 import { readJpeg } from '../../../../src/dataset/inspect/image/jpeg/jpeg.js';
-import * as media from '../../../fixtures/media.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'jpeg-limits-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+import { writeUpload } from '../../../harness/inspecting.js';
 
 const segment = (marker: number, content: readonly number[]) => {
   const length = content.length + 2;
@@ -39,7 +33,7 @@ function coded(...numbers: readonly (readonly [value: number, bits: number])[]):
 }
 
 async function problemOf(...parts: readonly Buffer[]): Promise<string | undefined> {
-  const file = FileBytes.open(media.writeMedia(folder, 'a.jpg', Buffer.concat(parts)));
+  const file = FileBytes.open(writeUpload(Buffer.concat(parts)));
   try {
     await readJpeg(file).provePixels?.();
     return undefined;

@@ -1,24 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp, { type JpegOptions } from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inspect } from '../../../../src/dataset/inspect/inspect.js';
+import { describe, expect, test } from 'vitest';
 import * as media from '../../../fixtures/media.js';
+import { inspectBytes } from '../../../harness/inspecting.js';
 
 const IMAGES = fileURLToPath(new URL('../../../fixtures/images', import.meta.url));
 const SIDE = 96;
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'jpeg-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
 /** The problem's message; `undefined` for an accepted image. */
 async function problemOf(bytes: Buffer): Promise<string | undefined> {
-  const found = await inspect({ path: media.writeMedia(folder, 'upload', bytes), filename: 'a.jpg' });
+  const found = await inspectBytes('a.jpg', bytes);
   return found.ok ? undefined : found.problem.message;
 }
 

@@ -1,20 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { inspectWith, loadDecoder } from '../../../../src/dataset/inspect/inspect.js';
 import { type MaskPng, maskPng } from '../../../fixtures/masks.js';
 import * as media from '../../../fixtures/media.js';
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'masks-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+import { writeUpload } from '../../../harness/inspecting.js';
 
 async function inspectMask(filename: string, bytes: Buffer, options: object = { loadDecoder }) {
-  const path = media.writeMedia(folder, 'upload', bytes);
+  const path = writeUpload(bytes);
   return inspectWith({ path, filename }, { ...options, asMask: true });
 }
 
@@ -255,7 +247,7 @@ describe('other files of a mask dataset', () => {
   });
 
   test('without `asMask`, black and coloured images have no warning', async () => {
-    const path = media.writeMedia(folder, 'upload', spotted({ colour: 0, depth: 8 }, [0], [0]));
+    const path = writeUpload(spotted({ colour: 0, depth: 8 }, [0], [0]));
     expect(await inspectWith({ path, filename: 'a.png' }, { loadDecoder })).toMatchObject({ ok: true, warnings: [] });
   });
 });

@@ -1,19 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inspect } from '../../../../src/dataset/inspect/inspect.js';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { withChunks } from '../../../fixtures/exif.js';
 import * as media from '../../../fixtures/media.js';
+import { inspectBytes } from '../../../harness/inspecting.js';
 
-let folder: string;
 let images: { colour: Buffer; grey: Buffer };
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
   images = { colour: await media.png({ width: 24, height: 16 }), grey: greyPng() };
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A PNG of 24 × 16 pixels of one byte. */
 function greyPng(lines = 16): Buffer {
@@ -35,7 +29,7 @@ function headerOf(width: number, height: number, colour: number): Buffer {
 }
 
 async function problemOf(bytes: Buffer): Promise<string> {
-  const found = await inspect({ path: media.writeMedia(folder, 'upload', bytes), filename: 'a.png' });
+  const found = await inspectBytes('a.png', bytes);
   return found.ok ? 'accepted' : found.problem.message;
 }
 

@@ -1,21 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { makeThumbnail } from '../../../../src/dataset/inspect/image/thumbnail.js';
-import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import * as media from '../../../fixtures/media.js';
+import { inspectBytes, writeUpload } from '../../../harness/inspecting.js';
 
-let folder: string;
 let still: Buffer;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
   still = (await media.webp({ width: 8, height: 8 })).subarray(12);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 async function problemOf(bytes: Buffer): Promise<string> {
-  const found = await inspect({ path: media.writeMedia(folder, 'upload', bytes), filename: 'a.webp' });
+  const found = await inspectBytes('a.webp', bytes);
   return found.ok ? found.warnings.map(({ code }) => code).join() : found.problem.message;
 }
 
@@ -55,7 +49,7 @@ describe('an animation', () => {
   });
 
   test('has a thumbnail of its first frame', async () => {
-    const path = media.writeMedia(folder, 'animated', animation(frame(), frame(), frame()));
+    const path = writeUpload(animation(frame(), frame(), frame()));
     expect((await makeThumbnail({ path, maxPixels: 8 })).toString('latin1', 8, 12)).toBe('WEBP');
   });
 });
