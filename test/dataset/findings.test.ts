@@ -25,19 +25,6 @@ describe('the findings of a control or mask dataset', () => {
     expect([finding, others]).toEqual([expect.stringMatching(/: 0\.txt, .*, 9\.txt and 1,002 more\.$/), []]);
   });
 
-  test.each(['training', 'control'] as const)('ten files of one name in a %s are named, the others counted', (role) => {
-    const inAnyCase = (extension: string) =>
-      Array.from({ length: 2 ** extension.length }, (_, bits) =>
-        [...extension].map((letter, at) => ((bits >> at) & 1 ? letter.toUpperCase() : letter)).join(''),
-      );
-    const media = ['jpg', 'jpeg', 'png', 'webp'].flatMap(inAnyCase).map((extension) => `a.${extension}`);
-    const captions = role === 'training' ? ['a.txt'] : [];
-    const shared = findingsOfNames(role, ...media, ...captions).filter((finding) => finding.startsWith('SHARED_STEM'));
-    expect(shared).toEqual([
-      expect.stringMatching(/^SHARED_STEM a\.jpg, (a\.\w+, ){8}a\.\w+ and 38 more have the same/),
-    ]);
-  });
-
   test('the trainer takes one of two images with one stem', () => {
     expect(findingsOfNames('control', 'a.jpg', 'a.png', 'b.jpg')).toEqual([
       'SHARED_STEM a.jpg and a.png have the same name before the extension, and the trainer takes one of them. Delete or rename the others.',

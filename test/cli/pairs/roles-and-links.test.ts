@@ -42,19 +42,6 @@ describe('rename and role', () => {
     expect((await run(['rename', id, name, '--json'])).json()).toMatchObject({ id, name, previous_name: `${name} b` });
   });
 
-  test('rename rejects unknown names, invalid ones, and those of other datasets', async () => {
-    const { name } = await datasetsWith({ targets: 1, controls: [1] });
-    expect(await run(['rename', `${name}x`, 'b'])).toMatchObject({
-      code: 66,
-      stderr: expect.stringContaining(`Did you mean "${name}"?`),
-    });
-    expect(await run(['rename', name, 'a/b'])).toMatchObject({ code: 65, stderr: expect.stringContaining('"/"') });
-    expect(await run(['rename', name, `${name}-depth-1`])).toMatchObject({
-      code: 65,
-      stderr: expect.stringContaining('already'),
-    });
-  });
-
   test('role shows and changes the role', async () => {
     const { name } = await datasetsWith({ targets: 2, controls: [] });
     expect((await run(['role', name])).stdout).toBe(`"${name}" is a training dataset.\n`);
@@ -186,18 +173,6 @@ describe('push --role', () => {
       ),
     });
     expect((await client.find(name))?.role).toBe('training');
-  });
-
-  test('rejects an unknown role, and options for captions', async () => {
-    const folder = await folderWith(await imagesOf(1), newName());
-    expect(await run(['push', folder, '--role', 'controls'])).toMatchObject({
-      code: 64,
-      stderr: expect.stringContaining('Did you mean control?'),
-    });
-    expect(await run(['push', folder, '--role', 'mask', '--trigger', 'x'])).toMatchObject({
-      code: 64,
-      stderr: expect.stringContaining('--trigger is of no use for a mask dataset'),
-    });
   });
 
   test('check --role needs no captions, and says which are unused', async () => {

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { FileBytes } from '../../../src/dataset/inspect/byte-source.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import * as media from '../../fixtures/media.js';
 import { FOLDER, codesOf, inspectBytes, problemOf } from '../../harness/inspecting.js';
@@ -172,4 +174,11 @@ describe('captions', () => {
       `byte ${(offset - 3).toLocaleString('en-US')} is 0xF0`,
     );
   });
+});
+
+test('a pipe in place of the file is an error, and does not wait for a writer', () => {
+  const pipe = join(FOLDER, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  expect(() => FileBytes.open(pipe)).toThrow('it is no longer a file');
+  expect(() => FileBytes.open(FOLDER)).toThrow('it is no longer a file');
 });
