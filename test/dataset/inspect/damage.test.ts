@@ -1,11 +1,8 @@
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { inspectBytes } from '../../harness/inspecting.js';
-
-// Hundreds of files each.
-vi.setConfig({ testTimeout: 60_000 });
 
 /** The lengths to cut a file to: each one within the first and last 20 bytes, and some 30 between. */
 function cutsOf(length: number): number[] {

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FileBytes } from '../../../src/dataset/inspect/byte-source.js';
-import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import * as media from '../../fixtures/media.js';
 import { FOLDER, codesOf, inspectBytes, problemOf } from '../../harness/inspecting.js';
 
@@ -95,10 +94,6 @@ describe('content that differs from the extension', () => {
     for (const filename of ['a.jpg', 'a.bmp', 'a.mp4', 'a.flv']) {
       expect(problemOf(await inspectBytes(filename, Buffer.alloc(0)))).toMatch(/^FILE_EMPTY: a\./);
     }
-  });
-
-  test('a missing file is an exception, not a problem of the file', async () => {
-    await expect(inspect({ path: join(FOLDER, 'gone'), filename: 'a.jpg' })).rejects.toThrow('ENOENT');
   });
 });
 

@@ -85,7 +85,6 @@ test.each(Object.entries(MAKERS).filter(([name]) => IS_ALL || QUICK.includes(nam
     expect(thumbnail).toBe(undecoded.includes(filename) ? 'NoThumbnail' : 'made');
     rmSync(path);
   },
-  60_000,
 );
 
 test('the largest images that are decoded stay within it', async () => {

@@ -101,10 +101,6 @@ describe('the proof of pairs', () => {
     expect(pairFaultOf(of!, other!, 'control_1')).toBe(fault);
   });
 
-  test('takes no clip as a mask', () => {
-    expect(pairFaultOf(files('a.mp4'), files('a.mp4'), 'mask')).toBe('missing');
-  });
-
   test.each([
     // Within rounding: a third of 1000 is 333.
     { slot: 'control_2', target: [1000, 667], linked: [333, 222], fault: undefined },

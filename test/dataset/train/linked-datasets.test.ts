@@ -62,16 +62,6 @@ describe('ai-toolkit', () => {
     expect(Object.keys(entryOf(target({}))).filter((key) => /control|mask/.test(key))).toEqual([]);
   });
 
-  test('says which models take one control, which take several, and what stops them', () => {
-    expect(textOf('ai-toolkit', target({ control_1: BOTH }))).toContain('FLUX.1 Kontext and Qwen-Image-Edit stretch');
-    const several = textOf('ai-toolkit', target({ control_1: BOTH, control_2: BOTH }));
-    expect(several).toContain('FLUX.1 Kontext and the first Qwen-Image-Edit stop.');
-    expect(several).toContain('Keep batch_size 1');
-    expect(textOf('ai-toolkit', target({ control_1: BOTH }, [clip('1.mp4')]))).toContain(
-      'MiniMax-H3 Ref2V alone reads controls',
-    );
-  });
-
   test('the samples of a job are captions with the controls of the same images', () => {
     const samplesOf = (dataset: ReturnType<typeof target>) =>
       parseYaml(aiToolkitJob([dataset], { name: 'x' }).text).config.process[0].sample.samples;
