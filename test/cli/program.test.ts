@@ -32,9 +32,10 @@ test('every command teaches by example, and has --json', async () => {
   const nameOf = (command: Command): string =>
     command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
   for (const command of leavesOf(program)) {
-    let help = '';
-    command.configureOutput({ writeOut: (text) => void (help += text) });
+    const written: string[] = [];
+    command.configureOutput({ writeOut: (text) => void written.push(text) });
     command.outputHelp();
+    const help = written.join('');
     expect(help, nameOf(command)).toContain(`$ ${nameOf(command)}`);
     expect(help, nameOf(command)).toContain('--json');
   }

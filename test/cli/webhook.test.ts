@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Api } from '../harness/api.js';
+import type { Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { type Receiver, startReceiver } from '../harness/receiver.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
