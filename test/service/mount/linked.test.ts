@@ -30,15 +30,15 @@ async function newDataset(name: string, role: 'training' | 'control' | 'mask'): 
   return (body as { id: string }).id;
 }
 
-/** A target of six images, with six controls, whose extensions are in upper case, and masks. */
-async function edit(name: string) {
+/** A target of six images, with six controls, whose extensions are in upper case unless another is given, and masks. */
+async function edit(name: string, extension = 'PNG') {
   const target = await newDataset(name, 'training');
   const control = await newDataset(`${name}-depth`, 'control');
   const mask = await newDataset(`${name}-mask`, 'mask');
   for (let i = 0; i < PAIRS; i++) {
     await api.upload(target, `${i}.jpg`, await media.jpeg({ seed: i }));
     await api.upload(target, `${i}.txt`, `edit ${i}`);
-    await api.upload(control, `${i}.PNG`, await media.png({ seed: i }));
+    await api.upload(control, `${i}.${extension}`, await media.png({ seed: i }));
     await api.upload(mask, `${i}.png`, await media.png({ seed: 50 + i }));
   }
   const links = { control_1: `${name}-depth`, mask: `${name}-mask` };
@@ -223,14 +223,14 @@ describe('of a dataset with links', () => {
 test.each(SOURCES.slice(0, IS_ALL ? undefined : 1))(
   'each mount from a %s is one moment while target and control change all the time',
   async (kind, sourceArgs) => {
-    const { target, control, names } = await edit(`change of a ${kind}`);
+    const { target, control, names } = await edit(`change of a ${kind}`, 'png');
     const [name = ''] = names;
     const variants = await Promise.all([30, 31, 32].map((seed) => media.png({ seed })));
     let isChanging = true;
     const change = async () => {
       for (let n = 0; isChanging; n++) {
         await api.upload(target, `${n % PAIRS}.txt`, `change ${n}`);
-        await api.upload(control, `${n % PAIRS}.PNG`, variants[n % variants.length]!);
+        await api.upload(control, `${n % PAIRS}.png`, variants[n % variants.length]!);
       }
     };
     const changes = change();
@@ -238,14 +238,8 @@ test.each(SOURCES.slice(0, IS_ALL ? undefined : 1))(
       const root = await newRoot();
       const digests = new Set<string>();
       while (digests.size < (IS_ALL ? 4 : 2)) {
-        const ended = await run([
-          'mount',
-          name,
-          '--into',
-          root,
-          ...(kind === 'service' ? ['--wait'] : sourceArgs()),
-          '--json',
-        ]);
+        const more = kind === 'service' ? ['--wait'] : sourceArgs();
+        const ended = await run(['mount', name, '--into', root, ...more, '--json']);
         // An upload may be in flight just then.
         expect([0, 75], ended.stdout).toContain(ended.code);
         if (ended.code !== 0) continue;
