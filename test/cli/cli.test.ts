@@ -3,29 +3,17 @@ import { once } from 'node:events';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { isLoopback, serviceUrls } from '../../src/cli/commands/serve.js';
+import { trainyard } from '../harness/command.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the built command to its end. */
-function trainyard(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Ended> {
-  return new Promise((resolve) => {
-    const options = { cwd, env: { ...process.env, ...env } };
-    execFile(process.execPath, [COMMAND, ...args], options, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
-    });
-  });
-}
 
 test('the built command is executable, also after a second build', async () => {
   const { stdout } = await promisify(execFile)(COMMAND, ['--version']);
@@ -35,7 +23,7 @@ test('the built command is executable, also after a second build', async () => {
 describe('serve', () => {
   test('exits with 78 and lists every invalid setting', async () => {
     const { code, stderr } = await trainyard(['serve', '--port', 'many', '--public-url', 'x'], {
-      TRAINYARD_LINK_SECONDS: '-1',
+      env: { TRAINYARD_LINK_SECONDS: '-1' },
     });
     expect(code).toBe(78);
     expect(stderr).toContain('--port must be');
@@ -75,7 +63,7 @@ describe('serve', () => {
   ])('only a server makes a data folder: %s %s', async (...args) => {
     const folder = await temporaryFolder();
     try {
-      const { code, stderr } = await trainyard([...args, '--data', 'data'], {}, folder);
+      const { code, stderr } = await trainyard([...args, '--data', 'data'], { cwd: folder });
       expect([code, stderr]).toEqual([66, expect.stringMatching(/No trainyard data in .*Name .* with --data/)]);
       expect(await readdir(folder)).toEqual([]);
     } finally {
@@ -111,12 +99,6 @@ describe('serve', () => {
       '',
       { code: 'CONFIG_ERROR', message: expect.stringContaining('--port must be') },
     ]);
-  });
-
-  test('--help lists every setting with its variable', async () => {
-    const { stdout } = await trainyard(['serve', '--help']);
-    expect(stdout).toContain('TRAINYARD_PUBLIC_URL');
-    expect(stdout).toContain('--data <folder>');
   });
 
   test('the first start prints a valid token; the second finds the data and prints none', async () => {
@@ -181,18 +163,6 @@ describe('token', () => {
     expect((await token('list', '--account', 'studio')).stdout).toContain('revoked');
   });
 
-  test('--json prints the same for scripts', async () => {
-    const created = await token('create', '--account', 'scripts', '--json');
-    const { id, token: secret, account } = JSON.parse(created.stdout);
-    expect([created.stderr, account, await statusWith(secret)]).toEqual(['', 'scripts', 200]);
-    const listed = async () => JSON.parse((await token('list', '--account', 'scripts', '--json')).stdout).tokens;
-    expect(await listed()).toEqual([
-      { id, hint: secret.slice(0, 7), kind: 'token', account, created_at: expect.any(String) },
-    ]);
-    expect(JSON.parse((await token('revoke', id, '--json')).stdout)).toEqual({ id, revoked: true });
-    expect(await listed()).toMatchObject([{ id, revoked_at: expect.any(String) }]);
-  });
-
   test('revoke --with-made also ends the tokens that it made', async () => {
     const [made, kept] = await Promise.all(
       ['studio 2', 'studio 3'].map(async (account) => {
@@ -227,4 +197,51 @@ describe('token', () => {
     const { code, stderr } = await token(...args);
     expect([code, stderr]).toEqual([65, expect.stringContaining(reason)]);
   });
+});
+
+const address = (each: string, internal = false) => {
+  const family = each.includes(':') ? ('IPv6' as const) : ('IPv4' as const);
+  return { address: each, internal, netmask: '', mac: '', cidr: null, ...ipv6(family) };
+};
+const ipv6 = (family: 'IPv4' | 'IPv6') => (family === 'IPv6' ? { family, scopeid: 0 } : { family });
+const INTERFACES = {
+  lo: [address('127.0.0.1', true), address('::1', true)],
+  eth0: [address('192.168.1.5'), address('fe80::1'), address('fd00::5')],
+};
+
+test.each([
+  ['127.0.0.1', ['http://127.0.0.1:87']],
+  ['::1', ['http://[::1]:87']],
+  ['data.example', ['http://data.example:87']],
+  ['0.0.0.0', ['http://127.0.0.1:87', 'http://192.168.1.5:87']],
+  ['::', ['http://[::1]:87', 'http://192.168.1.5:87', 'http://[fd00::5]:87']],
+])('a service on %s can be opened at %j', (host, urls) => {
+  expect(serviceUrls({ host, port: 87 }, INTERFACES)).toEqual(urls);
+});
+
+test('loopback addresses lead to the machine on which they are opened', () => {
+  const hosts = ['127.0.0.1', '127.9.9.9', '[::1]', 'localhost', '192.168.1.5', 'data.example', '127.example'];
+  expect(hosts.filter((host) => isLoopback(`http://${host}:87`))).toEqual(hosts.slice(0, 4));
+});
+
+test('a service on all addresses prints URLs that can be opened, and a command that can be run', async () => {
+  const server = await startServer({ host: '0.0.0.0' });
+  onTestFinished(() => discardServer(server));
+  expect(server.output()).not.toContain('http://0.0.0.0');
+  expect((await fetch(server.url)).status).toBe(200);
+  const [, install] = /npm i -g (\S+)/.exec(server.output()) ?? [];
+  expect((await fetch(install ?? '')).status).toBe(200);
+  expect(server.output()).toMatch(/run: trainyard token create --data \//);
+});
+
+test('https for a service without TLS says what to do', async () => {
+  const plain = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
+  try {
+    await once(plain, 'listening');
+    const { port } = plain.address() as AddressInfo;
+    const ended = await trainyard(['ls', '--url', `https://127.0.0.1:${port}`, '--token', 'x']);
+    expect([ended.code, ended.stderr]).toEqual([69, expect.stringContaining('Does its URL begin with http://')]);
+  } finally {
+    plain.close();
+  }
 });

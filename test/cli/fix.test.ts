@@ -136,15 +136,6 @@ describe('check --fix', () => {
     );
   });
 
-  test('converts an image whose name has the extension of the conversion', async () => {
-    const gif = await media.gif();
-    const folder = await folderWith({ 'a.png': gif, 'a.txt': 'x' });
-    const { code, stdout } = await fix(folder);
-    expect([code, stdout]).toEqual([0, expect.stringContaining('✓ a.png → a.png: it is a GIF image')]);
-    expect(await sharp(contentsOf(folder)['a.png']).metadata()).toMatchObject({ format: 'png', width: 96, height: 96 });
-    expect(originalsOf(folder)['a.png.orig']?.equals(gif)).toBe(true);
-  });
-
   test('--in-place keeps no originals, and single files are fixed alone', async () => {
     const folder = await folderWith(await fixable());
     const named = ['modern.avif', 'modern.txt'].map((name) => join(folder, name));
@@ -379,35 +370,5 @@ describe('push --fix', () => {
     expect(body.datasets.map(({ name }) => name)).toEqual(['pushed wagons']);
     expect((await push(folder, '--fix', '--watch')).code).toBe(64);
     expect((await push(folder, '--in-place')).code).toBe(64);
-  });
-
-  test('--trigger adds a caption only where there is no file of that name', async () => {
-    const server = await startServer({ 'caption-grace-seconds': 0 });
-    onTestFinished(() => discardServer(server));
-    const api = await server.api();
-    const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
-    const push = (folder: string, ...args: string[]) =>
-      trainyard(['push', folder, '--trigger', 'wgn1', ...args], { env });
-    const image = await media.jpeg();
-    const utf16 = await folderWith({ 'a.jpg': image, 'a.txt': media.captionBytes('a wagon', 'utf16') }, 'utf16');
-    const stopped = await push(utf16);
-    expect([stopped.code, stopped.stdout]).toEqual([
-      65,
-      expect.stringMatching(/^✗ a\.txt is UTF-16.*check FOLDER --fix/m),
-    ]);
-    const fixed = await push(utf16, '--fix', '--json');
-    expect([fixed.code, fixed.json().made_up]).toEqual([0, []]);
-    const capital = await folderWith({ 'a.jpg': image, 'a.TXT': 'my own words' }, 'capital');
-    expect((await push(capital, '--json')).json()).toMatchObject({ made_up: [], dataset: { status: 'READY' } });
-    const locked = await folderWith({ 'a.jpg': image, 'a.txt': 'my own words', 'b.jpg': image }, 'locked');
-    await chmod(join(locked, 'a.txt'), 0);
-    await chmod(join(locked, '..'), 0o755);
-    const uid = process.getuid?.() === 0 ? { uid: 65_534 } : {};
-    const { code, stdout } = await trainyard(['push', locked, '--trigger', 'wgn1'], {
-      env: { ...env, XDG_CONFIG_HOME: '/nonexistent' },
-      ...uid,
-    });
-    expect([code, stdout]).toEqual([65, expect.stringMatching(/^✗ a\.txt can't be read: EACCES/m)]);
-    expect((await api.list()).body.datasets.map(({ name }) => name).sort()).toEqual(['capital', 'utf16']);
   });
 });

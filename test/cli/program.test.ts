@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { addCommands } from '../../src/cli/program.js';
 import { addVerifyCommand } from '../../src/cli/commands/verify.js';
+import { tableOf } from '../../src/cli/terminal/text.js';
 import { remoteCommands } from '../../src/cli/remote-commands.js';
 
 const GROUPS = remoteCommands({ loadVerify: async () => addVerifyCommand });
@@ -21,4 +22,27 @@ test.each(['', '--help', 'pus'])('the name %j adds all commands, below their hea
   expect(namesOf(program)).toEqual(LISTED.flatMap((names) => names.split(' ')));
   const help = program.helpInformation();
   for (const { heading } of GROUPS) expect(help).toContain(`${heading}:\n`);
+});
+
+test('every command teaches by example, and has --json', async () => {
+  const program = new Command('trainyard');
+  await addCommands(program, '', GROUPS);
+  const leavesOf = (command: Command): Command[] =>
+    command.commands.length > 0 ? command.commands.flatMap(leavesOf) : [command];
+  const nameOf = (command: Command): string =>
+    command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
+  for (const command of leavesOf(program)) {
+    const written: string[] = [];
+    command.configureOutput({ writeOut: (text) => void written.push(text) });
+    command.outputHelp();
+    const help = written.join('');
+    expect(help, nameOf(command)).toContain(`$ ${nameOf(command)}`);
+    expect(help, nameOf(command)).toContain('--json');
+  }
+});
+
+test('a table has as many rows as a dataset has files', () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => [`${i}.txt`, 'x']);
+  const lines = tableOf(rows);
+  expect([lines.length, lines[0], lines.at(-1)]).toEqual([200_000, '0.txt       x', '199999.txt  x']);
 });

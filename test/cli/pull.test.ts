@@ -1,24 +1,20 @@
 import { existsSync } from 'node:fs';
-import { link, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { mountSmallDisk } from '../faults/small-disk.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
+import type {} from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { pairsOf } from '../harness/folder.js';
 import { datasetOf, newRoot } from '../harness/mounting.js';
 import { startProxy } from '../harness/proxy.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, startServer } from '../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  // Without a decoder, the length of an AVI file is unknown.
-  server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
-  api = await server.api();
-});
+// Without a decoder, the length of an AVI file is unknown.
+const server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const run = (args: readonly string[], url = server.url) =>
   trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token } });
@@ -119,50 +115,6 @@ describe('pull', () => {
     const { code, json } = await run(['pull', 'large', folder, '--json']);
     expect([code, json()]).toMatchObject([0, { conflicts: [], removed: [] }]);
     expect((await readdir(folder)).sort()).toEqual(Object.keys(large).sort());
-  });
-
-  test('into a folder that is renamed meanwhile ends in words, and fetches all files the next time', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    const folder = join(await newRoot(), 'folder');
-    proxy.rule(async ({ pathname }) => {
-      if (pathname.endsWith('/archive')) await rename(folder, `${folder} renamed`);
-      return undefined;
-    });
-    const ended = await run(['pull', name, folder], proxy.url);
-    expect([ended.code, ended.stderr]).toEqual([73, expect.stringMatching(/can't be written|removed or renamed/)]);
-    proxy.rule();
-    const { code, json } = await run(['pull', name, folder, '--json'], proxy.url);
-    expect([code, json().pulled.length]).toEqual([0, 6]);
-  });
-
-  test('never overwrites a file that appears meanwhile, as where case is ignored', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    const id = await api.newDataset('case');
-    for (const filename of ['a.txt', 'A.txt']) await api.upload(id, filename, `${filename[0]} caption`);
-    const folder = join(await newRoot(), 'folder');
-    await mkdir(folder);
-    await writeFile(join(folder, 'a.txt'), 'a caption');
-    proxy.rule(async ({ pathname }) => {
-      if (pathname.includes('/archive') || pathname.includes('/files')) {
-        await link(join(folder, 'a.txt'), join(folder, 'A.txt')).catch(() => {});
-      }
-      return undefined;
-    });
-    const { code, json } = await run(['pull', 'case', folder, '--theirs', '--json'], proxy.url);
-    expect([code, json().conflicts]).toMatchObject([73, [{ filename: 'A.txt' }]]);
-    expect(await readFile(join(folder, 'a.txt'), 'utf8')).toBe('a caption');
-  });
-
-  test('says the same of a disk that is full before the first byte', async () => {
-    const disk = await mountSmallDisk(1, { inodes: 3 });
-    if ('refusal' in disk) return;
-    onTestFinished(disk.unmount);
-    for (const folder of [join(disk.folder, 'a', 'b'), join(disk.folder, 'a')]) {
-      const { code, stderr } = await run(['pull', name, folder]);
-      expect([code, stderr]).toEqual([74, expect.stringContaining('does not fit on the disk of')]);
-    }
   });
 
   test('works for a dataset that is not READY, and creates no folder for an empty or missing dataset', async () => {

@@ -1,20 +1,15 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
+import type {} from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { datasetOf } from '../harness/mounting.js';
-import { startProxy } from '../harness/proxy.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, startServer } from '../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  // Without a decoder, the length of an AVI file is unknown.
-  server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
-  api = await server.api();
-});
+// Without a decoder, the length of an AVI file is unknown.
+const server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const run = (args: readonly string[], url = server.url) =>
   trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token } });
@@ -44,16 +39,6 @@ describe('for ai-toolkit', () => {
           resolution: [512, 768]  # 1 of 3 files has fewer pixels than 768 x 768; the trainer does not enlarge files
           cache_latents_to_disk: true
 `);
-  });
-
-  test('recognizes a clip by its name if the service reports no kinds', async () => {
-    const proxy = await startProxy(server.url, { isContractOnly: true });
-    onTestFinished(() => proxy.close());
-    await datasetOf(api, { 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a' }, 'bare clip');
-    const { json } = await run(['train-config', 'bare clip', '--json'], proxy.url);
-    expect(json().datasets).toMatchObject([
-      { num_frames: 33, reasons: { num_frames: expect.stringContaining('are unknown') } },
-    ]);
   });
 });
 

@@ -31,16 +31,6 @@ const run = (args: readonly string[], url = server.url) =>
   trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token } });
 
 describe('trainyard verify', () => {
-  test('of an intact dataset ends with 0', async () => {
-    const { code, stdout } = await run(['verify', 'wagons']);
-    expect([code, stdout]).toEqual([0, 'wagons  2 files checked, none is damaged; the dataset is READY\n']);
-  });
-
-  test('of an unknown dataset ends with 66, and says what to do', async () => {
-    const { code, stderr } = await run(['verify', 'ships']);
-    expect([code, stderr]).toEqual([66, expect.stringContaining('trainyard ls')]);
-  });
-
   test('can be interrupted, goes on in the service, and is continued by the same command', async () => {
     const proxy = await startProxy(server.url);
     const running = { dataset_id: 'x', state: 'running', total: 2, checked: 1, problems: [] };

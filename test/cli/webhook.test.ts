@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Api } from '../harness/api.js';
+import type { Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { type Receiver, startReceiver } from '../harness/receiver.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
@@ -38,19 +38,4 @@ test('webhook add, ls, test, deliveries, resend, disable, enable and rm', async 
   expect((await webhook('rm', id)).code).toBe(66);
   const refused = await webhook('add', 'http://10.0.0.1/');
   expect([refused.code, refused.stderr]).toEqual([65, expect.stringContaining('--webhook-allow')]);
-});
-
-test('a token that only reads lists webhooks and makes none, one that is bound to datasets does neither', async () => {
-  await api.newDataset('wagons');
-  const tokenOf = async (...flags: string[]) => {
-    const made = await trainyard(['token', 'create', '--data', server.dataFolder, ...flags]);
-    return new Api(server.url, made.stdout.trim());
-  };
-  const [reading, bound] = await Promise.all([tokenOf('--read-only'), tokenOf('--dataset', 'wagons')]);
-  const statuses = async (as: Api) => [
-    (await as.request('GET', '/webhooks')).status,
-    (await as.json('POST', '/webhooks', { url: receiver.url })).status,
-  ];
-  expect(await statuses(reading)).toEqual([200, 403]);
-  expect(await statuses(bound)).toEqual([403, 403]);
 });

@@ -32,18 +32,6 @@ describe('buckets', () => {
     expect(nameOf(bucketOf({ width, height }, { resolution, step }))).toBe(expected);
   });
 
-  test('never exceed the resolution, nor the image by a step or more', () => {
-    for (let width = 64; width < 3000; width += 97) {
-      for (let height = 64; height < 3000; height += 89) {
-        const bucket = bucketOf({ width, height }, { resolution: 768, step: 16 });
-        expect(bucket.width * bucket.height).toBeLessThanOrEqual(768 * 768);
-        expect((bucket.width % 16) + (bucket.height % 16)).toBe(0);
-        expect(bucket.width - width).toBeLessThan(16);
-        expect(bucket.height - height).toBeLessThan(16);
-      }
-    }
-  });
-
   test('contain the files that the trainer reads, images and clips apart, those with most files first', () => {
     const buckets = bucketsOf(
       [

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { acceptReceived, recordRecheck, rejectReceived } from '../../src/dataset/check-transitions.js';
 import { countsOf } from '../../src/dataset/counts.js';
 import {
+  areInterrupted,
   type DatasetFile,
+  MICROS_PER_SECOND,
   nextChangeOf,
   type PendingFile,
   type ReceivedFile,
@@ -175,5 +177,34 @@ describe('a recheck of a stored file', () => {
   test('records new facts and warnings', () => {
     const found = { ...intact, facts: { kind: 'video', format: 'mp4', frames: 7 } } as const;
     expect(recordRecheck(group, 'old', found)?.[0]?.upload).toEqual({ ...storedAt(1), facts: found.facts });
+  });
+});
+
+const NOW = 1_000_000 * MICROS_PER_SECOND;
+const ago = (seconds: number) => NOW - seconds * MICROS_PER_SECOND;
+
+function link(upload: Partial<PendingFile['upload']> = {}): PendingFile {
+  const expiresAt = NOW + 3600 * MICROS_PER_SECOND;
+  const unused = { via: 'link', expectedBytes: 1_000_000, expiresAt, leaseUntil: null, leaseToken: null } as const;
+  const common = { id: '1', datasetId: '1', filename: 'a.jpg', kind: 'image', createdAt: 0 } as const;
+  return { ...common, upload: { state: 'pending', ...unused, ...upload } };
+}
+
+describe('pending uploads', () => {
+  test('are interrupted if nothing has happened for half a minute', () => {
+    expect(areInterrupted([link()], ago(29), NOW)).toBe(false);
+    expect(areInterrupted([link()], ago(30), NOW)).toBe(true);
+    expect(areInterrupted([], ago(30), NOW)).toBe(false);
+  });
+
+  test('are not, as long as the bytes of one are received', () => {
+    const received = link({ leaseUntil: NOW + 1, leaseToken: 'holder' });
+    expect(areInterrupted([link(), received], ago(3000), NOW)).toBe(false);
+    expect(areInterrupted([link(), link({ leaseUntil: NOW })], ago(3000), NOW)).toBe(true);
+    expect(areInterrupted([link(), link({ via: 'direct' })], ago(3000), NOW)).toBe(false);
+  });
+
+  test('to a bucket are not seen on their way', () => {
+    expect(areInterrupted([link(), link({ via: 'presigned' })], ago(3000), NOW)).toBe(false);
   });
 });

@@ -191,7 +191,8 @@ function perform(model: Model, action: Step): void {
     model.change(action.filename, (group) => transition(group, action.filename));
     return;
   }
-  const candidates: readonly DatasetFile[] = isCheckStep(action) ? model.received() : model.pending();
+  const isCheck = action.do === 'accept' || action.do === 'reject received';
+  const candidates: readonly DatasetFile[] = isCheck ? model.received() : model.pending();
   const file = candidates[action.pick % Math.max(candidates.length, 1)];
   if (file === undefined) return;
   const { id } = file;
@@ -210,10 +211,6 @@ function perform(model: Model, action: Step): void {
       rejectReceived(group, id, { state: 'rejected', problem, finalizedAt: model.now }),
   };
   model.change(file.filename, transitions[action.do]);
-}
-
-function isCheckStep(action: Step): boolean {
-  return ['accept', 'reject received'].includes(action.do);
 }
 
 /** The status by the table in docs/datasets.md, from the files instead of the counts. */
@@ -242,94 +239,41 @@ function expectedStatus(model: Model): Status {
   return now - counts.lastActivity < RULES.captionGrace ? 'UPLOADING' : 'FAILED';
 }
 
-const history = fc.array(step, { maxLength: 60 });
-const runs = { numRuns: 2000 };
-
-function afterEveryStep(steps: readonly Step[], check: (model: Model) => void): void {
-  const model = new Model();
-  for (const action of steps) {
-    perform(model, action);
-    check(model);
-  }
-}
-
-describe('after any history of reservations, leases, uploads, checks, removals and waiting', () => {
-  test('the updated counts equal a full recount', () => {
-    fc.assert(
-      fc.property(history, (steps) =>
-        afterEveryStep(steps, ({ counts, files }) => expect(counts).toEqual(countsOf(files, counts.lastActivity))),
-      ),
-      runs,
-    );
-  });
-
-  test('the status is that of the table', () => {
-    fc.assert(
-      fc.property(history, (steps) =>
-        afterEveryStep(steps, (model) => expect(statusOf(model.counts, model.now, RULES)).toBe(expectedStatus(model))),
-      ),
-      runs,
-    );
-  });
-
-  test('a READY dataset has no errors, and a FAILED one has at least one', () => {
-    fc.assert(
-      fc.property(history, (steps) =>
-        afterEveryStep(steps, ({ counts, files, now }) => {
-          for (const role of ROLES) {
-            const status = statusOf(countsInRole(counts, role), now, RULES);
-            const { errors } = findingsOf(files, now, role);
-            if (status === 'READY') expect(errors).toEqual([]);
-            if (status === 'FAILED') expect(errors.length).toBeGreaterThan(0);
-          }
-        }),
-      ),
-      runs,
-    );
-  });
-
-  test('without a change, the status stays the same until nextChangeOf', () => {
-    fc.assert(
-      fc.property(history, fc.nat(200), (steps, seconds) =>
-        afterEveryStep(steps, ({ counts, now }) => {
-          const next = nextChangeOf(counts, now, RULES) ?? Number.POSITIVE_INFINITY;
-          const later = now + seconds * MICROS_PER_SECOND;
-          expect(next).toBeGreaterThan(now);
-          if (later < next) expect(statusOf(counts, later, RULES)).toBe(statusOf(counts, now, RULES));
-        }),
-      ),
-      runs,
-    );
-  });
-
-  test('a stored file disappears only when it is replaced by another stored file, or removed', () => {
-    fc.assert(
-      fc.property(history, (steps) => {
-        const model = new Model();
-        for (const action of steps) {
-          const before = FILENAMES.filter((name) => model.stored(name) !== undefined);
-          perform(model, action);
-          if (action.do === 'remove') continue;
-          expect(FILENAMES.filter((name) => model.stored(name) !== undefined)).toEqual(expect.arrayContaining(before));
+test('after any history of uploads, leases, checks, removals and waiting, counts, status, findings and files agree', () => {
+  const storedIn = (model: Model) => FILENAMES.filter((name) => model.stored(name) !== undefined);
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), fc.nat(200), (steps, seconds) => {
+      const model = new Model();
+      for (const action of steps) {
+        const before = storedIn(model);
+        perform(model, action);
+        const { counts, files, now } = model;
+        // The counts that each change updates are those of a full recount.
+        expect(counts).toEqual(countsOf(files, counts.lastActivity));
+        const status = statusOf(counts, now, RULES);
+        expect(status).toBe(expectedStatus(model));
+        // A READY dataset has no errors, and a FAILED one has at least one.
+        for (const role of ROLES) {
+          const inRole = statusOf(countsInRole(counts, role), now, RULES);
+          const { errors } = findingsOf(files, now, role);
+          if (inRole === 'READY') expect(errors).toEqual([]);
+          if (inRole === 'FAILED') expect(errors.length).toBeGreaterThan(0);
         }
-      }),
-      runs,
-    );
-  });
-
-  test('a name has at most one stored or rejected file', () => {
-    fc.assert(
-      fc.property(history, (steps) =>
-        afterEveryStep(steps, ({ files }) => {
-          const finalized = files
-            .filter(({ upload }) => upload.state === 'stored' || upload.state === 'rejected')
-            .map((file) => file.filename);
-          expect(new Set(finalized).size).toBe(finalized.length);
-        }),
-      ),
-      runs,
-    );
-  });
+        // Without a change, the status stays the same until the time that is named.
+        const next = nextChangeOf(counts, now, RULES) ?? Number.POSITIVE_INFINITY;
+        const later = now + seconds * MICROS_PER_SECOND;
+        expect(next).toBeGreaterThan(now);
+        if (later < next) expect(statusOf(counts, later, RULES)).toBe(status);
+        // A stored file disappears only when it is replaced by another stored file, or removed.
+        if (action.do !== 'remove') expect(storedIn(model)).toEqual(expect.arrayContaining(before));
+        const finalized = files
+          .filter(({ upload }) => upload.state === 'stored' || upload.state === 'rejected')
+          .map((file) => file.filename);
+        expect(new Set(finalized).size).toBe(finalized.length);
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 describe('the transitions', () => {
@@ -348,28 +292,6 @@ describe('the transitions', () => {
     expect(model.counts.images).toBe(1);
   });
 
-  test('a rejected second attempt leaves the first file and records nothing', () => {
-    const model = new Model();
-    const good = reserveDirect(model, 'a.jpg');
-    model.change('a.jpg', (group) => finalize(group, holderOf(good), storedUpload(model, 1)));
-    const bad = reserveDirect(model, 'a.jpg');
-    const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
-    model.change('a.jpg', (group) =>
-      reject(group, holderOf(bad), { state: 'rejected', problem, finalizedAt: model.now }),
-    );
-    expect(model.files.map((file) => file.id)).toEqual([good.id]);
-    expect(model.counts.rejected).toBe(0);
-  });
-
-  test('a finalized file replaces the pending links of its name that are not being received', () => {
-    const model = new Model();
-    const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => reserve(group, link));
-    const direct = reserveDirect(model, 'a.jpg');
-    model.change('a.jpg', (group) => finalize(group, holderOf(direct), storedUpload(model, 1)));
-    expect(model.files.map((file) => file.id)).toEqual([direct.id]);
-  });
-
   test('a new link replaces the old one, which can no longer be finalized', () => {
     const model = new Model();
     const [oldLink, newLink] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
@@ -380,26 +302,6 @@ describe('the transitions', () => {
     model.change('a.jpg', (group) => reserve(group, newLink));
     expect(model.change('a.jpg', (group) => finalize(group, holderOf(oldLink), storedUpload(model, 1)))).toBe(false);
     expect(model.files.map((file) => file.id)).toEqual([newLink.id]);
-  });
-
-  test('an upload can not be finalized after its lease has expired, since cleanup may have removed its bytes', () => {
-    const model = new Model();
-    const file = reserveDirect(model, 'a.jpg');
-    model.now += LEASE;
-    expect(model.change('a.jpg', (group) => finalize(group, holderOf(file), storedUpload(model, 1)))).toBe(false);
-  });
-
-  test('only one caller at a time has the lease', () => {
-    const model = new Model();
-    const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => reserve(group, link));
-    const acquire = () =>
-      model.change('a.jpg', (group) =>
-        acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
-      );
-    expect([acquire(), acquire()]).toEqual([true, false]);
-    model.now += LEASE;
-    expect(acquire()).toBe(true);
   });
 
   test('a holder whose lease expired and was acquired by another can change nothing', () => {

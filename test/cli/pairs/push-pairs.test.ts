@@ -1,23 +1,18 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { editPairsOf, folderWith } from '../../harness/folder.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer } from '../../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-let client: TrainyardClient;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 
 let names = 0;
 const newName = () => `edit ${++names}`;
@@ -66,15 +61,6 @@ describe('push --pairs', () => {
       },
       pairs: { targets: 3, errors: [], warnings: [] },
       left_out: [],
-    });
-  });
-
-  test('numbers several controls, and takes names with capitals and hyphens', async () => {
-    const folder = await folderWith(await editPairsOf(2, ['Control_1', 'control-2']), newName());
-    expect(await push([folder, '--name', `${basename(folder)} b`])).toMatchObject({ code: 0 });
-    expect((await statusOf(`${basename(folder)} b`))?.links).toMatchObject({
-      control_1: { name: `${basename(folder)} b-control-1`, status: 'READY' },
-      control_2: { name: `${basename(folder)} b-control-2`, status: 'READY' },
     });
   });
 
@@ -199,17 +185,6 @@ describe('push --pairs', () => {
     });
   });
 
-  test('ends if all files are unreadable, since the datasets would stay DRAFT', async () => {
-    const folder = await folderWith({}, newName());
-    for (const part of ['target', 'control']) {
-      await mkdir(join(folder, part));
-      await symlink('nowhere', join(folder, part, 'a.png'));
-    }
-    const { code, stdout } = await push([folder]);
-    expect([code, stdout]).toEqual([74, expect.stringMatching(/^✗ a\.png is a broken link\.$/m)]);
-    expect(await statusOf(basename(folder))).toMatchObject({ status: 'DRAFT' });
-  });
-
   test('--fix corrects the files of each folder', async () => {
     const files = await editPairsOf(2);
     files['control/02.bmp'] = media.bmp({ width: 96, height: 72 });
@@ -228,7 +203,6 @@ describe('push --pairs', () => {
 describe('what push --pairs rejects', () => {
   test.each([
     ['a folder without controls and masks', ['target/01.jpg', 'notes/a.txt'], 66, 'It needs a folder target/'],
-    ['two folders of one control', ['target/01.jpg', 'control/a.jpg', 'control_1/a.jpg'], 65, 'are both control 1'],
     ['a gap in the numbers', ['target/01.jpg', 'control_2/a.jpg'], 65, 'no control_1/'],
     ['controls without targets', ['control/01.jpg'], 66, 'no folder target/, and no dataset'],
     ['an empty folder', ['target/01.jpg', 'control/.keep'], 66, 'no image, video or caption found'],
@@ -238,16 +212,10 @@ describe('what push --pairs rejects', () => {
     expect(await datasetsOf(basename(folder))).toEqual([]);
   });
 
-  test.each([
-    [['--watch'], '--pairs and --watch exclude each other'],
-    [['--role', 'control'], '--pairs and --role exclude each other'],
-  ])('%s', async (args, reason) => {
+  test('files, several folders, --watch, and --allow-unpaired without it', async () => {
     const folder = await folderWith(await editPairsOf(1), newName());
-    expect(await push([folder, ...args])).toMatchObject({ code: 64, stderr: expect.stringContaining(reason) });
-  });
-
-  test('files, several folders, and --allow-unpaired without it', async () => {
-    const folder = await folderWith(await editPairsOf(1), newName());
+    const watching = await push([folder, '--watch']);
+    expect([watching.code, watching.stderr]).toEqual([64, expect.stringContaining('--watch exclude each other')]);
     expect(await push([join(folder, 'target/01.jpg')])).toMatchObject({ code: 64 });
     expect(await push([folder, folder])).toMatchObject({ code: 64, stderr: expect.stringContaining('one folder') });
     const env = envFor(server.url);

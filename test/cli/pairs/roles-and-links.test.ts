@@ -1,20 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { maskPng } from '../../fixtures/masks.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { datasetOf } from '../../harness/mounting.js';
+import { discardServer, startServer } from '../../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-let client: TrainyardClient;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 
 const run = (args: readonly string[]) =>
   trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
@@ -25,12 +21,11 @@ const newName = () => `links-${++names}`;
 /** A training dataset of that many pairs, and control datasets with that many images. */
 async function datasetsWith({ targets, controls }: { targets: number; controls: readonly number[] }) {
   const name = newName();
-  expect((await run(['push', await folderWith(await pairsOf(targets), name)])).code).toBe(0);
-  const control: string[] = [];
+  await datasetOf(api, await pairsOf(targets), name);
+  const control = controls.map((_, i) => `${name}-depth-${i + 1}`);
   for (const [i, count] of controls.entries()) {
-    control.push(`${name}-depth-${i + 1}`);
-    const folder = await folderWith(await imagesOf(count, 100 * (i + 1)), control[i]);
-    expect((await run(['push', folder, '--role', 'control'])).code).toBe(0);
+    const { id } = (await api.json<{ id: string }>('POST', '', { name: control[i], role: 'control' })).body;
+    for (const [file, bytes] of Object.entries(await imagesOf(count, 100 * (i + 1)))) await api.upload(id, file, bytes);
   }
   return { name, control };
 }
@@ -45,19 +40,6 @@ describe('rename and role', () => {
     });
     expect((await client.find(`${name} b`))?.id).toBe(id);
     expect((await run(['rename', id, name, '--json'])).json()).toMatchObject({ id, name, previous_name: `${name} b` });
-  });
-
-  test('rename rejects unknown names, invalid ones, and those of other datasets', async () => {
-    const { name } = await datasetsWith({ targets: 1, controls: [1] });
-    expect(await run(['rename', `${name}x`, 'b'])).toMatchObject({
-      code: 66,
-      stderr: expect.stringContaining(`Did you mean "${name}"?`),
-    });
-    expect(await run(['rename', name, 'a/b'])).toMatchObject({ code: 65, stderr: expect.stringContaining('"/"') });
-    expect(await run(['rename', name, `${name}-depth-1`])).toMatchObject({
-      code: 65,
-      stderr: expect.stringContaining('already'),
-    });
   });
 
   test('role shows and changes the role', async () => {
@@ -182,8 +164,7 @@ describe('push --role', () => {
   });
 
   test('does not change the role of a dataset, but says how to', async () => {
-    const name = newName();
-    await run(['push', await folderWith(await pairsOf(1), name)]);
+    const { name } = await datasetsWith({ targets: 1, controls: [] });
     const folder = await folderWith(await imagesOf(1), name);
     expect(await run(['push', folder, '--role', 'mask'])).toMatchObject({
       code: 65,
@@ -191,25 +172,7 @@ describe('push --role', () => {
         `"${name}" is a training dataset. To make it a mask dataset, run: trainyard role ${name} mask`,
       ),
     });
-    const control = await folderWith(await imagesOf(1), newName());
-    await run(['push', control, '--role', 'control']);
-    expect(await run(['push', control, '--role', 'training'])).toMatchObject({
-      code: 65,
-      stderr: expect.stringContaining('is a control dataset'),
-    });
     expect((await client.find(name))?.role).toBe('training');
-  });
-
-  test('rejects an unknown role, and options for captions', async () => {
-    const folder = await folderWith(await imagesOf(1), newName());
-    expect(await run(['push', folder, '--role', 'controls'])).toMatchObject({
-      code: 64,
-      stderr: expect.stringContaining('Did you mean control?'),
-    });
-    expect(await run(['push', folder, '--role', 'mask', '--trigger', 'x'])).toMatchObject({
-      code: 64,
-      stderr: expect.stringContaining('--trigger is of no use for a mask dataset'),
-    });
   });
 
   test('check --role needs no captions, and says which are unused', async () => {

@@ -1,5 +1,9 @@
+import { rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { FileInspector } from '../../../src/cli/folder/inspect-files.js';
+import { readPaths } from '../../../src/cli/folder/read-folder.js';
 import {
   commonChanges,
   type Decisions,
@@ -10,6 +14,7 @@ import {
   syncPlanOf,
   syncStep,
 } from '../../../src/cli/sync/compare.js';
+import { folderWith } from '../../harness/folder.js';
 
 const NONE: SyncRules = { winner: undefined, replaces: false, overrules: true };
 const undecided: Decisions = new Map();
@@ -77,6 +82,12 @@ const sideOf = (triples: Record<string, Triple>, side: keyof Triple): Map<string
     Object.entries(triples).flatMap(([name, { [side]: sha256 }]) => (sha256 === undefined ? [] : [[name, sha256]])),
   );
 
+const sidesOf = (triples: Record<string, Triple>) => ({
+  common: sideOf(triples, 'common'),
+  source: sideOf(triples, 'source'),
+  target: sideOf(triples, 'target'),
+});
+
 /** The target after the plan. */
 function carriedOut({ write, remove }: SyncPlan, source: Hashes, target: Hashes): Map<string, string> {
   const result = new Map(target);
@@ -90,11 +101,7 @@ describe('the plan for all files', () => {
     fc.assert(
       fc.property(files, rules, (triples, chosen) => {
         fc.pre(chosen.winner !== 'source');
-        const [common, source, target] = [
-          sideOf(triples, 'common'),
-          sideOf(triples, 'source'),
-          sideOf(triples, 'target'),
-        ];
+        const { common, source, target } = sidesOf(triples);
         const plan = syncPlanOf({ common, source, target }, { ...chosen, decisions: undecided });
         const after = carriedOut(plan, source, target);
         for (const [name, sha256] of target) if (sha256 !== common.get(name)) expect(after.get(name)).toBe(sha256);
@@ -106,11 +113,7 @@ describe('the plan for all files', () => {
   test('loses no version where the source wins, except in conflicts or if the target is to become the source', () => {
     fc.assert(
       fc.property(files, fc.boolean(), fc.boolean(), (triples, replaces, overrules) => {
-        const [common, source, target] = [
-          sideOf(triples, 'common'),
-          sideOf(triples, 'source'),
-          sideOf(triples, 'target'),
-        ];
+        const { common, source, target } = sidesOf(triples);
         const chosen = { winner: 'source', replaces, overrules, decisions: undecided } as const;
         const after = carriedOut(syncPlanOf({ common, source, target }, chosen), source, target);
         if (replaces && overrules) expect(after).toEqual(source);
@@ -128,11 +131,7 @@ describe('the plan for all files', () => {
   test('puts each file into one list, and has nothing more to do once it was carried out and remembered', () => {
     fc.assert(
       fc.property(files, rules, (triples, chosen) => {
-        const [common, source, target] = [
-          sideOf(triples, 'common'),
-          sideOf(triples, 'source'),
-          sideOf(triples, 'target'),
-        ];
+        const { common, source, target } = sidesOf(triples);
         const plan = syncPlanOf({ common, source, target }, { ...chosen, decisions: undecided });
         const { same, write, remove, conflicts, kept } = plan;
         const listed = [same, write, remove, conflicts, ...Object.values(kept)].flat();
@@ -178,4 +177,23 @@ describe('the plan for all files', () => {
       kept: { 'target-wins': ['y.txt'] },
     });
   });
+});
+
+test('a caption that is replaced by one of the same size and modification time is another version', async () => {
+  const folder = await folderWith({ 'a.txt': 'a red wagon' });
+  const path = join(folder, 'a.txt');
+  // Whole seconds, as archives and some file systems keep them.
+  const time = new Date('2026-01-01T00:00:00Z');
+  await utimes(path, time, time);
+  const inspector = new FileInspector();
+  const hash = async () => {
+    const [file] = (await readPaths([folder], { follow: false })).files;
+    return inspector.sha256(file!);
+  };
+  const before = await hash();
+  await writeFile(join(folder, 'new'), 'a old wagon');
+  await utimes(join(folder, 'new'), time, time);
+  await rename(join(folder, 'new'), path);
+  expect((await stat(path)).mtimeMs).toBe(time.getTime());
+  expect(await hash()).not.toBe(before);
 });

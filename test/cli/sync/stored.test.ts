@@ -30,7 +30,8 @@ let names = 0;
 
 for (const { name: combination, leftOut } of WORLDS) {
   const title = `files that a dataset has not stored yet, on ${combination}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
-  describe.skipIf(leftOut !== undefined)(title, () => {
+  const tags = combination === 'sqlite+disk' ? [] : ['long'];
+  describe.skipIf(leftOut !== undefined)(title, { tags }, () => {
     let world: World;
     let server: TestServer;
     let api: Api;
@@ -117,23 +118,6 @@ for (const { name: combination, leftOut } of WORLDS) {
       expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: ['b.mp4', 'b.txt'], conflicts: [] });
     });
 
-    test('that the push waits for are in common then', async () => {
-      const { id, start, pull, write, read, list, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
-      await write('a.mp4', second);
-      await write('b.mp4', third);
-      await write('b.txt', 'another');
-      const running = start('push', folder, '--json');
-      await isChecking(id);
-      await openGate();
-      expect((await running.ended).code).toBe(0);
-      await api.upload(id, 'a.mp4', third);
-      await api.json('DELETE', `/${id}/files`, { filenames: ['b.mp4', 'b.txt'] });
-      await isStored(id);
-      expect((await pull('--replace', '--json')).json()).toMatchObject({ pulled: ['a.mp4'], conflicts: [] });
-      expect(third.equals(await read('a.mp4'))).toBe(true);
-      expect(await list()).toEqual(['0.jpg', '0.txt', 'a.mp4', 'a.txt']);
-    });
-
     test('are followed by a newer version of the same folder without a conflict', async () => {
       const { id, push, write } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
       await write('a.mp4', second);
@@ -167,25 +151,6 @@ for (const { name: combination, leftOut } of WORLDS) {
         0,
         expect.stringMatching(/^! Another upload of a\.avi was rejected/m),
       ]);
-    });
-
-    test('and are rejected without an earlier one can be fixed and sent again', async () => {
-      const { id, start, pull, push, write, read, folder } = await pushed({});
-      await write('a.avi', corrupt);
-      await write('a.txt', 'clip');
-      const running = start('push', folder, '--json');
-      await isChecking(id);
-      await openGate();
-      const { code, json } = await running.ended;
-      expect([code, json()]).toMatchObject([
-        1,
-        { sent: ['a.txt'], failed: [{ filename: 'a.avi', code: 'DATA_ERROR' }] },
-      ]);
-      expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: [], not_stored: ['a.avi'] });
-      expect(corrupt.equals(await read('a.avi'))).toBe(true);
-      await write('a.avi', intact);
-      expect((await push('--json')).json()).toMatchObject({ sent: ['a.avi'], conflicts: [], failed: [] });
-      expect(intact.equals(await bytesOf(id, 'a.avi'))).toBe(true);
     });
 
     test('that push --watch has sent and are rejected are sent again only once they have changed', async () => {

@@ -39,31 +39,18 @@ describe('a caption in Windows-1252', () => {
     expect(textOf(windows1252(text))).toBe(text);
   });
 
-  test('is shown as it will read, around its first letter beyond ASCII', () => {
-    const text = `${'a red wagon, '.repeat(20)}and the wagon’s wheel`;
-    expect(fixCaption(windows1252(text))).toMatchObject({ change: expect.stringMatching(/“.*the wagon’s wheel”$/) });
-  });
-
   /** Captions in other encodings, as `iconv` writes them. */
   test.each([
     ['Cyrillic, Windows-1251', 'мальчик', 'ece0ebfcf7e8ea'],
-    ['Cyrillic words of one letter', 'я и ты', 'ff20e820f2fb'],
     ['a Cyrillic word in English', 'a red wagon in снег', '612072656420776167 6f6e20696e20f1ede5e3'],
     ['Shift-JIS', '猫と電車', '944c82c69364 8ed4'],
     ['Shift-JIS in English', 'a photo of 山', '612070686f746f206f66208e52'],
-    ['Shift-JIS that ends like a quote', 'a 船 b', '6120914420 62'],
     ['GBK in English', 'a 红 cat', '6120baec20636174'],
-    ['GBK between letters', 'a中b', '61d6d062'],
     ['Korean after English', 'cat이', '636174c0cc'],
     ['Polish', 'żółty', 'bff3b37479'],
-    ['Polish with ę', 'piękny', '7069ea6b6e79'],
-    ['Polish with ń', 'koń', '6b6ff1'],
-    ['Polish with ć', 'robić', '726f6269e6'],
     ['Czech', 'kočka', '6b6fe86b61'],
     ['Turkish', 'ışık', 'fdfefd6b'],
     ['Mac Roman apostrophe', 'wagon’s', '7761676f6ed573'],
-    ['Mac Roman é', 'café', '6361668e'],
-    ['Mac Roman quotes', '“red”', 'd2726564d3'],
     ['DOS', 'schön', '73636894 6e'],
     ['Greek', 'γάτα', 'e3dcf4e1'],
     ['an undefined byte', '', '6181'],

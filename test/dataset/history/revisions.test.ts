@@ -52,11 +52,6 @@ describe('the difference of a change', () => {
     expect(storedDifference([marked], [file])).toEqual({ ...nothing, judgedAgain: [file] });
     expect(storedDifference([marked], [{ ...marked }])).toEqual({ ...nothing, judgedAgain: [] });
   });
-
-  test('is an addition where the name was rejected before', () => {
-    const file = stored('a.txt', '1');
-    expect(storedDifference([rejected('a.txt')], [file]).added).toEqual([file]);
-  });
 });
 
 describe('the revision of a change', () => {
@@ -74,11 +69,6 @@ describe('the revision of a change', () => {
     expect(latestAfter({ ...laptop, tokenId: 'b2' }, 1)).toBe(6);
     expect(latestAfter({ ...laptop, how: 'delete' }, 1)).toBe(6);
     expect(latestAfter({ ...laptop, changeId: 'push-1' }, 1)).toBe(6);
-  });
-
-  test('does not move the start of the open one', () => {
-    const history = historyAfter(begun(laptop), { author: laptop, past: [], now: 9 * MINUTE });
-    expect(historyAfter(history, { author: laptop, past: [], now: 11 * MINUTE }).latest).toBe(6);
   });
 
   test('is the open one without a limit of time if the client names the change', () => {

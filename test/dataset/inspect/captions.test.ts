@@ -1,20 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import * as media from '../../fixtures/media.js';
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+import { writeUpload } from '../../harness/inspecting.js';
 
 /** The warnings about a caption, or its error, each as `CODE: message`. */
 async function judgement(content: string | Buffer): Promise<string[]> {
-  const path = media.writeMedia(folder, 'upload', Buffer.from(content));
+  const path = writeUpload(Buffer.from(content));
   const found = await inspect({ path, filename: 'a.txt' });
   return (found.ok ? found.warnings : [found.problem]).map(({ code, message }) => `${code}: ${message}`);
 }
@@ -22,19 +13,12 @@ async function judgement(content: string | Buffer): Promise<string[]> {
 /** Captions as people write them, in languages whose letters could be taken for garbled ones. */
 const HONEST = [
   'um pão de queijo sobre a mesa, «AMANHû, “IRMÔ, NÃO',
-  'A “MAÇÔ, MANHÃ… e IRMÃ—',
   'một cô gái mặc áo dài trắng đứng bên hồ, Â',
-  'ÞÓRÐUR á hestbaki við Öxarárfoss, Ð',
   'un café noir, « déjà vu », 5 €, naïve — c’est ça',
-  'en blå båd på åen, Ærø, 20 °C',
   'мальчик с собакой у реки',
   '猫と電車 🚂',
-  'قطة على السطح',
-  'कुत्ता और बिल्ली',
   'zażółć gęślą jaźń',
-  'çok güzel bir kız, İstanbul’da',
   'Ã',
-  'é',
   'µ ± × ÷ ¿qué? ¡sí!',
 ];
 
@@ -66,12 +50,6 @@ describe('a garbled caption', () => {
         '“cafÃ©, overcast sky, and itâ€™s raining”. Correct it, or save the original as UTF-8 and upload that.',
     ]);
     expect((await judgement(`good: café, bad: ${asWindows1252('café')}`))[0]).toContain('“cafÃ©”');
-  });
-
-  test('is looked for in the beginning of a long one', async () => {
-    const long = asWindows1252('é'.repeat(400_000));
-    expect((await judgement(long))[0]).toMatch(/^GARBLED_CAPTION/);
-    expect(await judgement('naïve '.repeat(400_000))).toEqual([]);
   });
 });
 

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { countsOf } from '../../../src/dataset/counts.js';
 import type { Dataset, DatasetCounts, StatusRules } from '../../../src/dataset/dataset.js';
-import { statusOf } from '../../../src/dataset/dataset.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../../src/dataset/pairs/linked-status.js';
 
 const RULES: StatusRules = { captionGrace: 100 };
@@ -43,12 +42,6 @@ describe('the status of a dataset with links', () => {
   ] as const)('is $status if its own is $own and those of the linked ones are $linked', ({ own, linked, status }) => {
     const dataset = datasetWith(COUNTS[own], ...linked.map((each) => COUNTS[each]));
     expect(datasetStatusOf(dataset, LATER, RULES)).toBe(status);
-  });
-
-  test('is that of its counts without links', () => {
-    for (const counts of Object.values(COUNTS)) {
-      expect(datasetStatusOf(datasetWith(counts), LATER, RULES)).toBe(statusOf(counts, LATER, RULES));
-    }
   });
 
   test('waits for a missing control as for a caption, from the last activity in any of the datasets', () => {

@@ -28,17 +28,6 @@ describe('pairFoldersOf', () => {
     expect(pairFoldersOf(['target', 'controls', 'masks', 'control1', 'control_0x'])).toBeUndefined();
   });
 
-  test('finds controls and masks without targets, which a dataset may have already', () => {
-    expect(partsOf('control')).toEqual(['control_1=control']);
-  });
-
-  test('names the other folders', () => {
-    expect(pairFoldersOf(['target', 'notes', 'mask'])).toEqual({
-      folders: [expect.objectContaining({ part: 'target' }), expect.objectContaining({ part: 'mask' })],
-    });
-    expect(faultOf('target', 'notes', 'mask')).toBeUndefined();
-  });
-
   test('says why folders make no pairs', () => {
     expect(faultOf('target', 'control', 'control_1')).toBe(
       'control/ and control_1/ are both control 1. Rename or remove one of them.',

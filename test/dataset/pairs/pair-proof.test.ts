@@ -76,17 +76,6 @@ describe('the proof of pairs', () => {
     );
   });
 
-  test('finds the same in every order of the files', () => {
-    const inTwoOrders = anyFiles.chain((all) =>
-      fc.tuple(fc.constant(all), fc.shuffledSubarray([...all], { minLength: all.length })),
-    );
-    fc.assert(
-      fc.property(inTwoOrders, inTwoOrders, anySlot, ([target, sameTarget], [linked, sameLinked], slot) => {
-        expect(findingsOf(sameTarget, sameLinked, slot)).toEqual(findingsOf(target, linked, slot));
-      }),
-    );
-  });
-
   test('finds nothing where each target has a control, of any type and size', () => {
     const target = [...files('a.jpg', 'a.txt', 'b.png', 'b.txt'), stored('c.mp4')];
     const linked = [stored('a.webp', { size: [512, 384] }), stored('b.PNG', { size: [4000, 3001] }), stored('c.jpeg')];
@@ -112,10 +101,6 @@ describe('the proof of pairs', () => {
     expect(pairFaultOf(of!, other!, 'control_1')).toBe(fault);
   });
 
-  test('takes no clip as a mask', () => {
-    expect(pairFaultOf(files('a.mp4'), files('a.mp4'), 'mask')).toBe('missing');
-  });
-
   test.each([
     // Within rounding: a third of 1000 is 333.
     { slot: 'control_2', target: [1000, 667], linked: [333, 222], fault: undefined },
@@ -136,30 +121,6 @@ describe('the proof of pairs', () => {
   ] as const)('judges sizes: $target with $linked as $slot: $fault', ({ slot, target, linked, fault }) => {
     const [of, other] = [stored('a.jpg', { size: target }), stored('a.png', { size: linked })];
     expect(pairFaultOf([of], [other], slot)).toBe(fault);
-  });
-
-  test('judges the sizes of all targets of one name, and takes the worst', () => {
-    const [wide, square, tall] = [
-      stored('a.jpg', { size: [1024, 768] }),
-      stored('a.png', { size: [1024, 1024] }),
-      stored('a.webp', { size: [768, 1024] }),
-    ];
-    const mask = [stored('a.png', { size: [768, 1024] })];
-    expect(pairFaultOf([tall, square], mask, 'mask')).toBe('stretched');
-    expect(pairFaultOf([square, tall], mask, 'mask')).toBe('stretched');
-    expect(pairFaultOf([square, wide], mask, 'mask')).toBe('misfit');
-    expect(pairFaultOf([wide, square], mask, 'mask')).toBe('misfit');
-  });
-
-  test('judges no size that is not known, as that of a container without a parser', () => {
-    const clip = stored('a.avi');
-    const target = { ...clip, upload: { ...clip.upload, facts: { kind: 'video', format: 'avi' } as const } };
-    expect(pairFaultOf([target], files('a.png'), 'mask')).toBeUndefined();
-  });
-
-  test('does not judge the size of a control of a clip by FLUX.2, which trains on images', () => {
-    const [target, linked] = [stored('a.mp4', { size: [84, 63] }), stored('a.png', { size: [84, 63] })];
-    expect(pairFaultOf([target], [linked], 'control_1')).toBeUndefined();
   });
 
   test('counts no file that a recheck found damaged', () => {

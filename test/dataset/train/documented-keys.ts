@@ -1,3 +1,5 @@
+import { expect } from 'vitest';
+
 /**
  * The keys that each trainer documents or reads, with the place in its repository and the values it takes. `[]` stands for
  * each element of a list. Read at these commits: ostris/ai-toolkit 27a03a91 (images in video jobs since 8c1a4082),
@@ -119,129 +121,91 @@ export const AI_TOOLKIT_BLOCK: Record<string, DocumentedKey> = {
   'datasets.[].cache_latents_to_disk': key('config/examples/train_lora_flux_24gb.yaml:38', isFlag),
 };
 
-const sameInBoth = (flux: string, wan: string) =>
-  `train_lora_flux_24gb.yaml:${flux}; train_lora_wan22_14b_24gb.yaml:${wan}`;
+interface Job {
+  readonly type?: string;
+  readonly trigger_word?: unknown;
+  /** The rank of the LoRA. */
+  readonly rank: number;
+  readonly train: object;
+  readonly model: object;
+  readonly sample: object;
+}
 
-/** The keys and values of both examples in `config/examples/`; those of the datasets are checked as a block. */
-const JOB: Record<string, DocumentedKey> = {
-  job: key(sameInBoth('2', '4'), isOneOf('extension')),
-  'config.name': key(sameInBoth('5', '7'), isText),
-  'config.process.[].type': key(sameInBoth('7', '9'), isOneOf('sd_trainer')),
-  'config.process.[].training_folder': key(sameInBoth('9', '11'), isOneOf('output')),
-  'config.process.[].device': key(sameInBoth('12', '14'), isOneOf('cuda:0')),
-  'config.process.[].network.type': key(sameInBoth('17', '18'), isOneOf('lora')),
-  'config.process.[].save.dtype': key(sameInBoth('21', '22'), isOneOf('float16')),
-  'config.process.[].save.save_every': key(sameInBoth('22', '23'), isOneOf(250)),
-  'config.process.[].save.max_step_saves_to_keep': key(sameInBoth('23', '24'), isOneOf(4)),
-  'config.process.[].train.batch_size': key(sameInBoth('41', '37'), isOneOf(1)),
-  'config.process.[].train.steps': key(sameInBoth('42', '38'), isOneOf(2000)),
-  'config.process.[].train.train_unet': key(sameInBoth('44', '40'), isOneOf(true)),
-  'config.process.[].train.train_text_encoder': key(sameInBoth('45', '41'), isOneOf(false)),
-  'config.process.[].train.gradient_checkpointing': key(sameInBoth('46', '42'), isOneOf(true)),
-  'config.process.[].train.noise_scheduler': key(sameInBoth('47', '43'), isOneOf('flowmatch')),
-  'config.process.[].train.optimizer': key(sameInBoth('48', '45'), isOneOf('adamw8bit')),
-  'config.process.[].train.lr': key(sameInBoth('49', '46'), isOneOf(0.0001)),
-  'config.process.[].train.dtype': key(sameInBoth('63', '53'), isOneOf('bf16')),
-  'config.process.[].model.quantize': key(sameInBoth('68', '70'), isOneOf(true)),
-  'config.process.[].sample.sampler': key(sameInBoth('71', '81'), isOneOf('flowmatch')),
-  'config.process.[].sample.sample_every': key(sameInBoth('72', '82'), isOneOf(250)),
-  'config.process.[].sample.sample_start_step': key(sameInBoth('73', '83'), isOneOf(0)),
-  'config.process.[].sample.width': key(sameInBoth('74', '84'), isOneOf(1024)),
-  'config.process.[].sample.height': key(sameInBoth('75', '85'), isOneOf(1024)),
-  'config.process.[].sample.prompts.[]': key(sameInBoth('76', '91'), isText),
-  'config.process.[].sample.neg': key(sameInBoth('89', '104'), isOneOf('')),
-  'config.process.[].sample.seed': key(sameInBoth('90', '105'), isOneOf(42)),
-  'config.process.[].sample.walk_seed': key(sameInBoth('91', '106'), isOneOf(true)),
-  'meta.name': key(sameInBoth('96', '111'), isOneOf('[name]')),
-  'meta.version': key(sameInBoth('97', '112'), isOneOf('1.0')),
-};
+/** A job with the keys and values that all examples in `config/examples/` have; its datasets are checked as a block. */
+const jobOf = ({ type = 'sd_trainer', trigger_word, rank, train, model, sample }: Job) => ({
+  job: 'extension',
+  config: {
+    name: 'rail "1"',
+    process: [
+      {
+        ...{ type, training_folder: 'output', device: 'cuda:0', ...(trigger_word !== undefined && { trigger_word }) },
+        network: { type: 'lora', linear: rank, linear_alpha: rank },
+        save: { dtype: 'float16', save_every: 250, max_step_saves_to_keep: 4 },
+        train: {
+          ...{ batch_size: 1, steps: 2000, train_unet: true, train_text_encoder: false, gradient_checkpointing: true },
+          ...{ noise_scheduler: 'flowmatch', optimizer: 'adamw8bit', lr: 0.0001, dtype: 'bf16', ...train },
+        },
+        model: { quantize: true, ...model },
+        sample: {
+          ...{ sampler: 'flowmatch', sample_every: 250, sample_start_step: 0, width: 1024, height: 1024 },
+          ...{ neg: '', seed: 42, walk_seed: true, ...sample },
+        },
+      },
+    ],
+  },
+  meta: { name: '[name]', version: '1.0' },
+});
 
-/** What the jobs of images with controls have in common. */
-const EDIT_JOB: Record<string, DocumentedKey> = {
-  ...Object.fromEntries(Object.entries(JOB).filter(([path]) => !path.includes('prompts'))),
-  'config.process.[].network.linear': key('train_lora_flux_kontext_24gb.yaml:18', isOneOf(16)),
-  'config.process.[].network.linear_alpha': key('train_lora_flux_kontext_24gb.yaml:19', isOneOf(16)),
-  'config.process.[].train.timestep_type': key('train_lora_flux_kontext_24gb.yaml:57', isOneOf('weighted')),
-  'config.process.[].model.arch': key(
-    'train_lora_flux_kontext_24gb.yaml:76; train_lora_qwen_image_edit_2509_32gb.yaml:62',
-    isOneOf('flux_kontext', 'qwen_image_edit_plus'),
-  ),
-  'config.process.[].sample.samples.[].prompt': key('train_lora_qwen_image_edit_2509_32gb.yaml:78', isText),
-};
+const PROMPT = expect.stringMatching(/./);
+const PATH = expect.stringMatching(/^\//);
+const LOW_VRAM = { quantize_te: true, qtype_te: 'qfloat8', low_vram: true };
+const ADAPTERS = 'ostris/accuracy_recovery_adapters';
 
-export const AI_TOOLKIT_KONTEXT_JOB: Record<string, DocumentedKey> = {
-  ...EDIT_JOB,
-  'config.process.[].trigger_word': key('train_lora_flux_kontext_24gb.yaml:15', isText),
-  'config.process.[].train.gradient_accumulation_steps': key('train_lora_flux_kontext_24gb.yaml:50', isOneOf(1)),
-  'config.process.[].model.name_or_path': key(
-    'train_lora_flux_kontext_24gb.yaml:75',
-    isOneOf('black-forest-labs/FLUX.1-Kontext-dev'),
-  ),
-  'config.process.[].sample.samples.[].ctrl_img': key('toolkit/config_modules.py:60', isAbsolute),
-  'config.process.[].sample.guidance_scale': key('train_lora_flux_kontext_24gb.yaml:102', isOneOf(4)),
-  'config.process.[].sample.sample_steps': key('train_lora_flux_kontext_24gb.yaml:103', isOneOf(20)),
-};
-
-const QWEN = 'train_lora_qwen_image_edit_2509_32gb.yaml';
-
-export const AI_TOOLKIT_QWEN_EDIT_JOB: Record<string, DocumentedKey> = {
-  ...EDIT_JOB,
-  'config.process.[].type': key(`${QWEN}:7`, isOneOf('diffusion_trainer')),
-  'config.process.[].train.gradient_accumulation': key(`${QWEN}:46`, isOneOf(1)),
-  'config.process.[].train.cache_text_embeddings': key(`${QWEN}:42`, isOneOf(true)),
-  'config.process.[].model.name_or_path': key(`${QWEN}:61`, isOneOf('Qwen/Qwen-Image-Edit-2509')),
-  'config.process.[].model.qtype': key(
-    `${QWEN}:66`,
-    isOneOf('uint3|ostris/accuracy_recovery_adapters/qwen_image_edit_2509_torchao_uint3.safetensors'),
-  ),
-  'config.process.[].model.quantize_te': key(`${QWEN}:67`, isOneOf(true)),
-  'config.process.[].model.qtype_te': key(`${QWEN}:68`, isOneOf('qfloat8')),
-  'config.process.[].model.low_vram': key(`${QWEN}:69`, isOneOf(true)),
-  'config.process.[].sample.samples.[].ctrl_img_1': key(`${QWEN}:79`, isAbsolute),
-  'config.process.[].sample.samples.[].ctrl_img_2': key(`${QWEN}:80`, isAbsolute),
-  'config.process.[].sample.samples.[].ctrl_img_3': key(`${QWEN}:81`, isAbsolute),
-  'config.process.[].sample.guidance_scale': key(`${QWEN}:101`, isOneOf(3)),
-  'config.process.[].sample.sample_steps': key(`${QWEN}:102`, isOneOf(25)),
-};
-
-export const AI_TOOLKIT_IMAGE_JOB: Record<string, DocumentedKey> = {
-  ...JOB,
-  'config.process.[].trigger_word': key('train_lora_flux_24gb.yaml:15', isText),
-  'config.process.[].network.linear': key('train_lora_flux_24gb.yaml:18', isOneOf(16)),
-  'config.process.[].network.linear_alpha': key('train_lora_flux_24gb.yaml:19', isOneOf(16)),
-  'config.process.[].train.gradient_accumulation_steps': key('train_lora_flux_24gb.yaml:43', isOneOf(1)),
-  'config.process.[].train.ema_config.use_ema': key('train_lora_flux_24gb.yaml:59', isOneOf(true)),
-  'config.process.[].train.ema_config.ema_decay': key('train_lora_flux_24gb.yaml:60', isOneOf(0.99)),
-  'config.process.[].model.name_or_path': key('train_lora_flux_24gb.yaml:66', isOneOf('black-forest-labs/FLUX.1-dev')),
-  'config.process.[].model.is_flux': key('train_lora_flux_24gb.yaml:67', isOneOf(true)),
-  'config.process.[].sample.guidance_scale': key('train_lora_flux_24gb.yaml:92', isOneOf(4)),
-  'config.process.[].sample.sample_steps': key('train_lora_flux_24gb.yaml:93', isOneOf(20)),
-};
-
-const WAN = 'train_lora_wan22_14b_24gb.yaml';
-
-export const AI_TOOLKIT_VIDEO_JOB: Record<string, DocumentedKey> = {
-  ...JOB,
-  'config.process.[].network.linear': key(`${WAN}:19`, isOneOf(32)),
-  'config.process.[].network.linear_alpha': key(`${WAN}:20`, isOneOf(32)),
-  'config.process.[].train.gradient_accumulation': key(`${WAN}:39`, isOneOf(1)),
-  'config.process.[].train.timestep_type': key(`${WAN}:44`, isOneOf('linear')),
-  'config.process.[].train.optimizer_params.weight_decay': key(`${WAN}:48`, isOneOf(0.0001)),
-  'config.process.[].train.switch_boundary_every': key(`${WAN}:56`, isOneOf(10)),
-  'config.process.[].train.cache_text_embeddings': key(`${WAN}:64`, isOneOf(true)),
-  'config.process.[].model.name_or_path': key(`${WAN}:68`, isOneOf('ai-toolkit/Wan2.2-T2V-A14B-Diffusers-bf16')),
-  'config.process.[].model.arch': key(`${WAN}:69`, isOneOf('wan22_14b')),
-  'config.process.[].model.qtype': key(
-    `${WAN}:72`,
-    isOneOf('uint4|ostris/accuracy_recovery_adapters/wan22_14b_t2i_torchao_uint4.safetensors'),
-  ),
-  'config.process.[].model.quantize_te': key(`${WAN}:73`, isOneOf(true)),
-  'config.process.[].model.qtype_te': key(`${WAN}:74`, isOneOf('qfloat8')),
-  'config.process.[].model.low_vram': key(`${WAN}:75`, isOneOf(true)),
-  'config.process.[].model.model_kwargs.train_high_noise': key(`${WAN}:78`, isOneOf(true)),
-  'config.process.[].model.model_kwargs.train_low_noise': key(`${WAN}:79`, isOneOf(true)),
-  'config.process.[].sample.num_frames': key(`${WAN}:87; toolkit/config_modules.py:98`, isFrameCount),
-  'config.process.[].sample.fps': key(`${WAN}:88`, isOneOf(16)),
-  'config.process.[].sample.guidance_scale': key(`${WAN}:107`, isOneOf(3.5)),
-  'config.process.[].sample.sample_steps': key(`${WAN}:108`, isOneOf(25)),
-};
+/** By the example that each is made after. */
+export const AI_TOOLKIT_JOBS = {
+  'train_lora_flux_24gb.yaml': jobOf({
+    ...{ trigger_word: PROMPT, rank: 16 },
+    train: { gradient_accumulation_steps: 1, ema_config: { use_ema: true, ema_decay: 0.99 } },
+    model: { name_or_path: 'black-forest-labs/FLUX.1-dev', is_flux: true },
+    sample: { prompts: expect.any(Array), guidance_scale: 4, sample_steps: 20 },
+  }),
+  'train_lora_wan22_14b_24gb.yaml': jobOf({
+    rank: 32,
+    train: {
+      ...{ gradient_accumulation: 1, timestep_type: 'linear', optimizer_params: { weight_decay: 0.0001 } },
+      ...{ switch_boundary_every: 10, cache_text_embeddings: true },
+    },
+    model: {
+      ...{ name_or_path: 'ai-toolkit/Wan2.2-T2V-A14B-Diffusers-bf16', arch: 'wan22_14b' },
+      ...{ qtype: `uint4|${ADAPTERS}/wan22_14b_t2i_torchao_uint4.safetensors`, ...LOW_VRAM },
+      model_kwargs: { train_high_noise: true, train_low_noise: true },
+    },
+    // The frames are those of the clips; toolkit/config_modules.py:98.
+    sample: {
+      prompts: expect.any(Array),
+      num_frames: expect.any(Number),
+      fps: 16,
+      guidance_scale: 3.5,
+      sample_steps: 25,
+    },
+  }),
+  'train_lora_flux_kontext_24gb.yaml': jobOf({
+    ...{ trigger_word: PROMPT, rank: 16 },
+    train: { gradient_accumulation_steps: 1, timestep_type: 'weighted' },
+    model: { name_or_path: 'black-forest-labs/FLUX.1-Kontext-dev', arch: 'flux_kontext' },
+    // `ctrl_img` is read in toolkit/config_modules.py:60.
+    sample: { samples: [{ prompt: PROMPT, ctrl_img: PATH }], guidance_scale: 4, sample_steps: 20 },
+  }),
+  'train_lora_qwen_image_edit_2509_32gb.yaml': jobOf({
+    ...{ type: 'diffusion_trainer', rank: 16 },
+    train: { gradient_accumulation: 1, timestep_type: 'weighted', cache_text_embeddings: true },
+    model: {
+      ...{ name_or_path: 'Qwen/Qwen-Image-Edit-2509', arch: 'qwen_image_edit_plus', ...LOW_VRAM },
+      qtype: `uint3|${ADAPTERS}/qwen_image_edit_2509_torchao_uint3.safetensors`,
+    },
+    sample: {
+      samples: [{ prompt: PROMPT, ctrl_img_1: PATH, ctrl_img_2: PATH, ctrl_img_3: PATH }],
+      ...{ guidance_scale: 3, sample_steps: 25 },
+    },
+  }),
+} as const;

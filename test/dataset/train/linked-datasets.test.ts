@@ -62,16 +62,6 @@ describe('ai-toolkit', () => {
     expect(Object.keys(entryOf(target({}))).filter((key) => /control|mask/.test(key))).toEqual([]);
   });
 
-  test('says which models take one control, which take several, and what stops them', () => {
-    expect(textOf('ai-toolkit', target({ control_1: BOTH }))).toContain('FLUX.1 Kontext and Qwen-Image-Edit stretch');
-    const several = textOf('ai-toolkit', target({ control_1: BOTH, control_2: BOTH }));
-    expect(several).toContain('FLUX.1 Kontext and the first Qwen-Image-Edit stop.');
-    expect(several).toContain('Keep batch_size 1');
-    expect(textOf('ai-toolkit', target({ control_1: BOTH }, [clip('1.mp4')]))).toContain(
-      'MiniMax-H3 Ref2V alone reads controls',
-    );
-  });
-
   test('the samples of a job are captions with the controls of the same images', () => {
     const samplesOf = (dataset: ReturnType<typeof target>) =>
       parseYaml(aiToolkitJob([dataset], { name: 'x' }).text).config.process[0].sample.samples;
@@ -101,12 +91,6 @@ describe('other trainers', () => {
       control_directory: '/data/rail-1',
     });
     expect(textOf('musubi', clips)).toContain('an image is not found');
-  });
-
-  test('musubi: an extra control that it would take for one of an image', () => {
-    const extra = [...BOTH, image('1_house.png'), image('9.png')];
-    expect(textOf('musubi', target({ control_1: extra }))).toContain('remove 1_house.png.');
-    expect(textOf('musubi', target({ control_1: [...BOTH, image('9.png')] }))).not.toContain('remove');
   });
 
   test('diffusion-pipe: one control and a mask, which must have the size of its image', () => {

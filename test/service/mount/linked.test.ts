@@ -1,24 +1,21 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { digestWithLinks } from '../../../src/dataset/digest.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
+import { IS_ALL } from '../../harness/available.js';
 import { ONLY_PROGRESS, trainyard } from '../../harness/command.js';
 import { digestOfFolder, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer } from '../../harness/server.js';
 import { trainerCounterparts, trainerWalk } from '../../harness/trainer.js';
 
-const PAIRS = 12;
+const PAIRS = 6;
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const run = (args: readonly string[]) => {
   const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };
@@ -33,15 +30,15 @@ async function newDataset(name: string, role: 'training' | 'control' | 'mask'): 
   return (body as { id: string }).id;
 }
 
-/** A target of twelve images, with twelve controls, whose extensions are in upper case, and masks. */
-async function edit(name: string) {
+/** A target of six images, with six controls, whose extensions are in upper case unless another is given, and masks. */
+async function edit(name: string, extension = 'PNG') {
   const target = await newDataset(name, 'training');
   const control = await newDataset(`${name}-depth`, 'control');
   const mask = await newDataset(`${name}-mask`, 'mask');
   for (let i = 0; i < PAIRS; i++) {
     await api.upload(target, `${i}.jpg`, await media.jpeg({ seed: i }));
     await api.upload(target, `${i}.txt`, `edit ${i}`);
-    await api.upload(control, `${i}.PNG`, await media.png({ seed: i }));
+    await api.upload(control, `${i}.${extension}`, await media.png({ seed: i }));
     await api.upload(mask, `${i}.png`, await media.png({ seed: 50 + i }));
   }
   const links = { control_1: `${name}-depth`, mask: `${name}-mask` };
@@ -123,11 +120,13 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     expect(await digestOfFolder(join(root, names[1]!))).toBe(first);
     expect((await recordOf(root, names[0]!)).digest).toBe(digest);
   });
+});
 
+describe('of a dataset with links', () => {
   test('a revision is mounted with the last controls of its time; without any, it is refused', async () => {
-    const { target, control, names } = await edit(named('revisions'));
+    const { target, control, names } = await edit('revisions');
     const root = await newRoot();
-    const mount = (...more: string[]) => run(['mount', names[0]!, '--into', root, ...sourceArgs(), ...more]);
+    const mount = (...more: string[]) => run(['mount', names[0]!, '--into', root, ...more]);
     const controls = () => digestOfFolder(join(root, names[1]!));
     const { revision } = (await api.manifest(target)).body;
     // A file that is replaced begins a revision.
@@ -141,7 +140,7 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     expect((await mount('--revision', String(revision))).code).toBe(0);
     expect([await controls(), await digestOfFolder(join(root, names[0]!))]).toEqual([of, images]);
 
-    const later = await newDataset(named('later'), 'control');
+    const later = await newDataset('later', 'control');
     for (let i = 0; i < PAIRS; i++) await api.upload(later, `${i}.png`, await media.png({ seed: i }));
     expect((await api.request('PUT', `/${target}/links`, jsonOf({ control_1: later }))).status).toBe(200);
     const refused = await mount('--revision', String(revision));
@@ -150,29 +149,29 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
   });
 
   test('a missing control is said, and nothing is mounted', async () => {
-    const { control, names } = await edit(named('eleven'));
-    await api.request('DELETE', `/${control}/files/7.PNG`);
+    const { control, names } = await edit('five');
+    await api.request('DELETE', `/${control}/files/2.PNG`);
     const root = await newRoot();
-    expect((await run(['mount', names[0]!, '--into', root, ...sourceArgs()])).code).toBe(65);
+    expect((await run(['mount', names[0]!, '--into', root])).code).toBe(65);
     expect(await mountedIn(root)).toEqual([]);
   });
 
   test('a folder in the way of a control is not replaced, and the target is not mounted either', async () => {
-    const { names } = await edit(named('foreign'));
+    const { names } = await edit('foreign');
     const root = await newRoot();
     await mkdir(join(root, names[1]!));
     await writeFile(join(root, names[1]!, 'mine.txt'), 'mine');
     for (const more of [[], ['--replace']]) {
-      expect((await run(['mount', names[0]!, '--into', root, ...sourceArgs(), ...more])).code).toBe(73);
+      expect((await run(['mount', names[0]!, '--into', root, ...more])).code).toBe(73);
       expect(await mountedIn(root)).toEqual([names[1]]);
     }
     expect(await readFile(join(root, names[1]!, 'mine.txt'), 'utf8')).toBe('mine');
   });
 
   test('a changed folder of an earlier dataset with the name of a mask is replaced only if it is named', async () => {
-    const { target, mask, names } = await edit(named('recreated'));
+    const { target, mask, names } = await edit('recreated');
     const root = await newRoot();
-    const mount = (...args: string[]) => run(['mount', ...args, '--into', root, ...sourceArgs()]);
+    const mount = (...args: string[]) => run(['mount', ...args, '--into', root]);
     expect((await mount(names[2]!)).code).toBe(0);
     const notes = join(root, names[2]!, 'notes.md');
     await writeFile(notes, 'mine');
@@ -193,12 +192,12 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
   });
 
   test('a renamed control gets a new folder, and a warning names the old one', async () => {
-    const { control, names } = await edit(named('before'));
+    const { control, names } = await edit('before');
     const root = await newRoot();
-    await run(['mount', names[0]!, '--into', root, ...sourceArgs()]);
-    const renamed = named('after');
+    await run(['mount', names[0]!, '--into', root]);
+    const renamed = 'after';
     expect((await api.request('PATCH', `/${control}`, jsonOf({ name: renamed }))).status).toBe(200);
-    const ended = await run(['mount', names[0]!, '--into', root, ...sourceArgs(), '--json']);
+    const ended = await run(['mount', names[0]!, '--into', root, '--json']);
     const warnings = [expect.stringContaining(join(root, names[1]!))];
     expect(ended.json().mounts[0].linked[0]).toMatchObject({ name: renamed, outcome: 'mounted', warnings });
     expect(await mountedIn(root)).toEqual([...names, renamed].sort());
@@ -206,9 +205,9 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
   });
 
   test('OneTrainer finds the mask beside the image', async () => {
-    const { names } = await edit(named('one'));
+    const { names } = await edit('one');
     const root = await newRoot();
-    const args = ['mount', names[0]!, '--into', root, ...sourceArgs()];
+    const args = ['mount', names[0]!, '--into', root];
     expect((await run([...args, '--layout', 'onetrainer'])).code).toBe(0);
     expect(await mountedIn(root)).toEqual([names[0]]);
     const files = (await readdir(join(root, names[0]!))).filter((name) => !name.startsWith('.'));
@@ -220,3 +219,45 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     expect(await mountedIn(root)).toEqual([...names].sort());
   });
 });
+
+test.each(SOURCES.slice(0, IS_ALL ? undefined : 1))(
+  'each mount from a %s is one moment while target and control change all the time',
+  async (kind, sourceArgs) => {
+    const { target, control, names } = await edit(`change of a ${kind}`, 'png');
+    const [name = ''] = names;
+    const variants = await Promise.all([30, 31, 32].map((seed) => media.png({ seed })));
+    let isChanging = true;
+    const change = async () => {
+      for (let n = 0; isChanging; n++) {
+        await api.upload(target, `${n % PAIRS}.txt`, `change ${n}`);
+        await api.upload(control, `${n % PAIRS}.png`, variants[n % variants.length]!);
+      }
+    };
+    const changes = change();
+    try {
+      const root = await newRoot();
+      const digests = new Set<string>();
+      while (digests.size < (IS_ALL ? 4 : 2)) {
+        const more = kind === 'service' ? ['--wait'] : sourceArgs();
+        const ended = await run(['mount', name, '--into', root, ...more, '--json']);
+        // An upload may be in flight just then.
+        expect([0, 75], ended.stdout).toContain(ended.code);
+        if (ended.code !== 0) continue;
+        const { digest, mounted_with: together } = JSON.parse(await readFile(join(root, name, '.mount.json'), 'utf8'));
+        const found = await Promise.all(names.map((each) => digestOfFolder(join(root, each))));
+        expect(
+          digestWithLinks(found[0]!, [
+            { slot: 'control_1', digest: found[1]! },
+            { slot: 'mask', digest: found[2]! },
+          ]),
+        ).toBe(digest);
+        expect(together.map((each: { digest: string }) => each.digest)).toEqual([digest, ...found.slice(1)]);
+        expect(await mountedIn(root)).toEqual([...names].sort());
+        digests.add(digest);
+      }
+    } finally {
+      isChanging = false;
+      await changes;
+    }
+  },
+);

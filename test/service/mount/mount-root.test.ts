@@ -67,17 +67,6 @@ describe('serve --mount-root', () => {
     await currentStateMounted(id, 'wavering');
   });
 
-  test('a dataset with a control is mounted again when the control changes', async () => {
-    const id = await datasetOf(api, await pairsOf(1), 'railway');
-    const control = (await api.json<{ id: string }>('POST', '', { name: 'railway-depth', role: 'control' })).body.id;
-    await api.upload(control, '01.jpg', await media.jpeg({ seed: 8 }));
-    await api.json('PUT', `/${id}/links`, { control_1: control });
-    await currentStateMounted(id, 'railway');
-    await api.upload(control, '01.jpg', await media.jpeg({ seed: 9 }));
-    await currentStateMounted(id, 'railway');
-    await currentStateMounted(control, 'railway-depth');
-  });
-
   /** A dataset of two pairs, mounted with a control. */
   const mountedWithControl = async (name: string) => {
     const id = await datasetOf(api, await pairsOf(2), name);
@@ -137,15 +126,6 @@ describe('serve --mount-root', () => {
     await warned('shared was changed after it was mounted');
     expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
     expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
-  });
-
-  test('edits in a mounted folder are not overwritten by a changed dataset', async () => {
-    const id = await datasetOf(api, await pairsOf(1), 'edited');
-    await currentStateMounted(id, 'edited');
-    await writeFile(join(root, 'edited', '01.txt'), 'by hand');
-    await api.upload(id, '01.txt', 'another caption');
-    await warned('was changed after it was mounted');
-    expect(await readFile(join(root, 'edited', '01.txt'), 'utf8')).toBe('by hand');
   });
 
   test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', async () => {

@@ -4,20 +4,16 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { mountSmallDisk } from '../../faults/small-disk.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
+import type {} from '../../harness/api.js';
 import { type Ended, ONLY_PROGRESS, type RunOptions, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer } from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
+const api = await server.api();
 
 const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
@@ -84,12 +80,14 @@ describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
       expect.objectContaining({ filename: 'LOUD.TXT', mounted_name: 'LOUD.txt', size_bytes: 4 }),
     );
   });
+});
 
+describe('a mount', () => {
   test('an unchanged dataset is left alone with the caches of the trainer, a changed one replaced with them', async () => {
-    const name = `changing ${sourceArgs().length}`;
+    const name = 'changing';
     const id = await datasetOf(api, await pairsOf(2), name);
     const root = await newRoot();
-    const mount = async () => (await run(['mount', name, '--into', root, ...sourceArgs(), '--json'])).json().mounts;
+    const mount = async () => (await run(['mount', name, '--into', root, '--json'])).json().mounts;
     await mount();
     const folder = join(root, name);
     for (const file of await readdir(folder)) expect((await stat(join(folder, file))).nlink).toBe(1);
@@ -107,15 +105,15 @@ describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
   });
 
   test('rejects another digest than the required one, and a dataset that is not READY', async () => {
-    const name = `pinned ${sourceArgs().length}`;
+    const name = 'pinned';
     const id = await datasetOf(api, await pairsOf(1), name);
     const root = await newRoot();
-    const mount = (...args: string[]) => run(['mount', ...args, '--into', root, ...sourceArgs()]);
+    const mount = (...args: string[]) => run(['mount', ...args, '--into', root]);
     const digest = (await api.manifest(id)).body.digest!;
     const other = digest.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
     const rejected = await mount(name, '--digest', other);
     expect([rejected.code, rejected.stderr]).toEqual([65, expect.stringContaining(digest)]);
-    const unready = await api.newDataset(`unready ${sourceArgs().length}`);
+    const unready = await api.newDataset('unready');
     expect((await mount(unready)).code).toBe(65);
     await api.link(unready, 'late.jpg', 1000);
     const ended = await mount(unready);
@@ -142,7 +140,6 @@ describe('files that trainyard did not mount', () => {
         await writeFile(join(path, 'mine.txt'), 'mine');
       },
     ],
-    ['a file', (path: string) => writeFile(path, 'mine')],
     [
       "a folder with another program's .mount.json",
       async (path: string) => {
@@ -198,24 +195,21 @@ describe('files that trainyard did not mount', () => {
   });
 });
 
-test.each(SOURCES)(
-  'on a disk that is too small, a mount %s fails, leaves no files, and keeps the mounted folder',
-  async (_, sourceArgs) => {
-    const disk = await mountSmallDisk(2);
-    if ('refusal' in disk) return;
-    onTestFinished(() => disk.unmount());
-    const name = `small ${sourceArgs().length}`;
-    const id = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 1 }), 'a.txt': 'a' }, name);
-    const mount = () => run(['mount', name, '--into', disk.folder, ...sourceArgs()]);
-    expect((await mount()).code).toBe(0);
-    await leaveLitter(join(disk.folder, name));
-    const before = await readdir(disk.folder, { recursive: true });
-    for (const seed of [2, 3, 4]) {
-      await api.upload(id, `${seed}.png`, await media.png({ width: 600, height: 600, seed }));
-      await api.upload(id, `${seed}.txt`, 'large');
-    }
-    const ended = await mount();
-    expect([ended.code, ended.stderr]).toEqual([74, expect.stringContaining('does not fit')]);
-    expect(await readdir(disk.folder, { recursive: true })).toEqual(before);
-  },
-);
+test('on a disk that is too small, a mount fails, leaves no files, and keeps the mounted folder', async () => {
+  const disk = await mountSmallDisk(2);
+  if ('refusal' in disk) return;
+  onTestFinished(() => disk.unmount());
+  const name = 'small';
+  const id = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 1 }), 'a.txt': 'a' }, name);
+  const mount = () => run(['mount', name, '--into', disk.folder]);
+  expect((await mount()).code).toBe(0);
+  await leaveLitter(join(disk.folder, name));
+  const before = await readdir(disk.folder, { recursive: true });
+  for (const seed of [2, 3, 4]) {
+    await api.upload(id, `${seed}.png`, await media.png({ width: 600, height: 600, seed }));
+    await api.upload(id, `${seed}.txt`, 'large');
+  }
+  const ended = await mount();
+  expect([ended.code, ended.stderr]).toEqual([74, expect.stringContaining('does not fit')]);
+  expect(await readdir(disk.folder, { recursive: true })).toEqual(before);
+});

@@ -1,8 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import {
   exifOf,
@@ -16,28 +12,22 @@ import {
   withSegments,
 } from '../../../fixtures/exif.js';
 import * as media from '../../../fixtures/media.js';
+import { writeUpload } from '../../../harness/inspecting.js';
 
 const WIDTH = 24;
 const HEIGHT = 16;
 
-let folder: string;
 let images: { jpeg: Buffer; png: Buffer; webp: Buffer };
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
   const size = { width: WIDTH, height: HEIGHT };
   images = { jpeg: await media.jpeg(size), png: await media.png(size), webp: await media.webp(size) };
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 type Outcome = 'upright' | 'turned' | 'rejected';
 
 /** What `exif_transpose` of Pillow 11.1 does with the file, by the dimensions that it would have. */
 async function outcomeOf(filename: string, bytes: Buffer): Promise<Outcome | string> {
-  // A file for each case shows the bytes that a case stands for to other readers.
-  const dump = process.env.KEEP_CASES;
-  if (dump !== undefined) mkdirSync(dump, { recursive: true });
-  const path = media.writeMedia(dump ?? folder, `${dump === undefined ? '' : cases++}${filename}`, bytes);
-  const found = await inspect({ path, filename });
+  const found = await inspect({ path: writeUpload(bytes), filename });
   if (!found.ok) {
     expect(found.problem.code).toBe('IMAGE_CORRUPT');
     return 'rejected';
@@ -45,50 +35,31 @@ async function outcomeOf(filename: string, bytes: Buffer): Promise<Outcome | str
   if (found.facts.kind !== 'image') return found.facts.kind;
   return found.facts.width === HEIGHT ? 'turned' : 'upright';
 }
-let cases = 0;
 
 const ORIENTATION = 0x0112;
 const turned = short(ORIENTATION, 6);
 
 /** EXIF blocks, and what becomes of an image with one. */
 const BLOCKS: readonly [name: string, exif: Buffer, outcome: Outcome][] = [
-  ['without fields', exifOf([]), 'upright'],
   ['with an orientation', exifOf([turned]), 'turned'],
-  ['with an orientation that stands for nothing', exifOf([short(ORIENTATION, 9)]), 'upright'],
   ['with a swapped version', exifOf([turned], 'II\0*'), 'turned'],
   ['empty', Buffer.alloc(0), 'upright'],
   ['with a garbled byte order', exifOf([turned], 'IX*\0'), 'rejected'],
   ['with the other byte order', exifOf([turned], 'MM\0*'), 'upright'],
   ['in the BigTIFF format', exifOf([turned], 'II+\0'), 'rejected'],
   ['of zeros', Buffer.alloc(40), 'rejected'],
-  ['that ends within its header', exifOf([turned]).subarray(0, 6), 'rejected'],
-  ['that ends before its directory', exifOf([turned]).subarray(0, 9), 'upright'],
   ['that ends within the orientation', exifOf([turned]).subarray(0, 18), 'upright'],
   ['that ends after the orientation', exifOf([turned]).subarray(0, 22), 'turned'],
-  [
-    'that begins with the identifier twice',
-    Buffer.concat([Buffer.from('Exif\0\0Exif\0\0'), exifOf([turned])]),
-    'turned',
-  ],
   ['with an orientation as text', exifOf([text(ORIENTATION, '6')]), 'upright'],
   ['with an orientation as a fraction', exifOf([rational(ORIENTATION, 12, 2)]), 'turned'],
-  ['with an orientation as a long number', exifOf([long(ORIENTATION, 6)]), 'turned'],
   ['with two orientations', exifOf([short(ORIENTATION, 1), turned]), 'turned'],
-  [
-    'with a field of an unknown type',
-    exifOf([{ tag: 1, type: 99, count: 1, value: Buffer.alloc(4) }, turned]),
-    'turned',
-  ],
-  ['with a value beyond its end, before', exifOf([{ ...text(0x010e, 'a'), count: 999 }, turned]), 'upright'],
   // Pillow writes the fields of an image that it turns again. A value must fit the type that the field has by its tag.
   ['with a width as text', exifOf([turned, text(0x0100, 'wide')]), 'rejected'],
   ['with a width as text, upright', exifOf([short(ORIENTATION, 1), text(0x0100, 'wide')]), 'upright'],
-  ['with a make that is a number', exifOf([turned, short(0x010f, 7)]), 'turned'],
   ['with a make that is a fraction', exifOf([turned, rational(0x010f, 1, 2)]), 'rejected'],
   ['with a short number that is too long', exifOf([turned, long(0x0128, 70_000)]), 'rejected'],
   ['with a resolution of nothing', exifOf([turned, rational(0x011a, 72, 0)]), 'turned'],
   ['with a negative resolution', exifOf([turned, rational(0x011a, -72, 1, 10)]), 'rejected'],
-  ['with an unknown negative fraction', exifOf([turned, rational(0xc000, -72, 1, 10)]), 'turned'],
   ['with a pointer before the start', exifOf([turned, { ...long(0x8769, 0xffff_ffff), type: 9 }]), 'rejected'],
   ['with a pointer past the end', exifOf([turned, long(0x8769, 99_999)]), 'turned'],
 ];
@@ -107,7 +78,7 @@ describe('an EXIF block', () => {
   });
 
   test('with an invalid header says what to do', async () => {
-    const path = media.writeMedia(folder, 'a.png', withChunks(images.png, [['eXIf', Buffer.alloc(9)]]));
+    const path = writeUpload(withChunks(images.png, [['eXIf', Buffer.alloc(9)]]));
     const message =
       'a.png has damaged EXIF data: its header is invalid. The trainer would leave the picture out. ' +
       'Remove the EXIF data, for example by saving the picture again, and upload it again.';
@@ -123,17 +94,6 @@ describe('an EXIF block', () => {
     expect(await outcomeOf('a.png', withChunks(images.png, [['eXIf', overlapping]]))).toBe('turned');
     const long = Buffer.concat([overlapping, Buffer.alloc(70_000)]);
     expect(await outcomeOf('a.png', withChunks(images.png, [['eXIf', long]]))).toBe('rejected');
-    const block = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.concat([exifOf([turned]), bytes]));
-    const flips = fc.array(fc.nat(1600), { maxLength: 6 });
-    await fc.assert(
-      fc.asyncProperty(block, flips, async (exif, bits) => {
-        for (const bit of bits) exif[(bit >> 3) % exif.length]! ^= 1 << (bit & 7);
-        expect(['upright', 'turned', 'rejected']).toContain(
-          await outcomeOf('a.png', withChunks(images.png, [['eXIf', exif]])),
-        );
-      }),
-      { numRuns: 300 },
-    );
   });
 });
 
@@ -150,16 +110,7 @@ describe('in a JPEG', () => {
   test.each<[string, readonly Buffer[], Outcome]>([
     ['an index of two pictures', [index(pictures(2, entries(2)))], 'upright'],
     ['an index with fewer pictures than it counts', [index(pictures(2, entries(1)))], 'rejected'],
-    ['an index with half of its last picture', [index(pictures(2, entries(2).subarray(0, 24)))], 'rejected'],
-    ['an index with fewer pictures, the last one counts', [index([]), index(pictures(9, entries(2)))], 'rejected'],
-    [
-      'an index with a picture of another format before those that it lacks',
-      [index(pictures(9, entries(2, 1)))],
-      'upright',
-    ],
-    ['an index without a number', [index([pictureList(entries(1))])], 'upright'],
     ['an index without pictures', [index([long(0xb001, 2)])], 'upright'],
-    ['an index without a TIFF header', [index(pictures(2, entries(1)), 'XX\0*')], 'upright'],
     ['an invalid block matters after a density', [jfif(1), broken], 'rejected'],
     ['an invalid block matters before a density', [broken, jfif(2)], 'rejected'],
     // Pillow looks for the density in the EXIF data then, fails, and never looks again.
@@ -170,11 +121,6 @@ describe('in a JPEG', () => {
       'blocks are joined in order',
       [jfif(1), exifSegment(good.subarray(0, half)), exifSegment(good.subarray(half))],
       'turned',
-    ],
-    [
-      'blocks are joined in order, also if that is wrong',
-      [jfif(1), exifSegment(good.subarray(half)), exifSegment(good.subarray(0, half))],
-      'rejected',
     ],
     ['a second block does not count', [exifSegment(exifOf([])), exifSegment(good)], 'upright'],
     ['a JFIF segment without a version', [jpegSegment(0xe0, 'JFIF\0\x01')], 'rejected'],
@@ -199,26 +145,18 @@ describe('in a PNG', () => {
       [textChunk('Raw profile type exif', profile(exif).replace('4', 'x'))],
       'rejected',
     ],
-    ['a raw profile with half a byte', [textChunk('Raw profile type exif', `${profile(exif)}0`)], 'rejected'],
     [
       'a raw profile counts less than a chunk',
       [textChunk('Raw profile type exif', 'x'), ['eXIf', exifOf([])]],
       'upright',
     ],
     ['XMP counts', [international(XMP, '<x tiff:Orientation="6"/>')], 'turned'],
-    ['XMP counts as an element', [international(XMP, '<tiff:Orientation>8</tiff:Orientation>')], 'turned'],
     [
       'XMP counts less than EXIF',
       [international(XMP, 'tiff:Orientation="6"'), ['eXIf', exifOf([short(ORIENTATION, 1)])]],
       'upright',
     ],
-    [
-      'XMP counts beside EXIF without one',
-      [international(XMP, 'tiff:Orientation="6"'), ['eXIf', exifOf([])]],
-      'turned',
-    ],
     ['a text named exif is EXIF data', [textChunk('exif', exif.toString('latin1'))], 'turned'],
-    ['an international text named exif', [international('exif', 'abc')], 'rejected'],
     [
       'the last chunk counts',
       [

@@ -1,20 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inspect, inspectWith } from '../../../../src/dataset/inspect/inspect.js';
+import { describe, expect, test } from 'vitest';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import * as media from '../../../fixtures/media.js';
+import { inspectBytes } from '../../../harness/inspecting.js';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const inspectBytes = (filename: string, bytes: Buffer): Promise<Inspection> =>
-  inspect({ path: media.writeMedia(folder, 'upload', bytes), filename });
 const fixture = (name: string) => readFileSync(new URL(`../../../fixtures/images/${name}`, import.meta.url));
 const codesOf = (found: Inspection): string[] =>
   found.ok ? found.warnings.map(({ code }) => code) : [`${found.problem.code}: ${found.problem.message}`];
@@ -34,8 +24,8 @@ describe('an image of a type that the trainer ignores never fails a dataset', ()
     const bytes = await make();
     const warned: number[] = [];
     const lengths = Array.from(
-      { length: 120 },
-      (_, step) => signatureBytes + Math.floor(((bytes.length - signatureBytes) * step) / 120),
+      { length: 30 },
+      (_, step) => signatureBytes + Math.floor(((bytes.length - signatureBytes) * step) / 30),
     );
     for (const length of lengths) {
       const found = await inspectBytes(filename, bytes.subarray(0, length));
@@ -46,14 +36,6 @@ describe('an image of a type that the trainer ignores never fails a dataset', ()
     expect(warned).toContain(signatureBytes);
     expect(codesOf(await inspectBytes(filename, bytes.subarray(0, 3)))[0]).toMatch(/^NOT_AN_IMAGE/);
     expect(codesOf(await inspectBytes(filename, Buffer.alloc(0)))[0]).toMatch(/^FILE_EMPTY/);
-  });
-
-  test.each(FILES)('%s, with other bytes after its end', async (filename, make) => {
-    const intact = codesOf(await inspectBytes(filename, await make()));
-    const longer = Buffer.concat([await make(), Buffer.alloc(1000, 0x20)]);
-    // Those after a HEIC would have to be boxes.
-    if (filename !== 'still.heic') expect(codesOf(await inspectBytes(filename, longer))).toEqual(intact);
-    expect(intact).not.toContain('MAY_BE_DAMAGED');
   });
 
   test('with any bits flipped after the signature', async () => {
@@ -74,7 +56,7 @@ describe('an image of a type that the trainer ignores never fails a dataset', ()
         const found = await inspectBytes(filename, damaged);
         expect(found.ok, codesOf(found)[0]).toBe(true);
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 
@@ -106,15 +88,6 @@ describe('an image of a type that the trainer ignores never fails a dataset', ()
     );
   });
 
-  test('and the warning says that its pixels were not checked', async () => {
-    const messageOf = (found: Inspection) => (found.ok ? found.warnings.map(({ message }) => message).join(' ') : '');
-    const path = media.writeMedia(folder, 'upload', await media.gif());
-    const withoutDecoder = await inspectWith({ path, filename: 'a.gif' }, {});
-    expect(codesOf(withoutDecoder)).toEqual(['NOT_TRAINED_ON']);
-    for (const found of [withoutDecoder, await inspect({ path, filename: 'a.gif' })])
-      expect(messageOf(found)).toContain('so its pixels were not checked');
-  });
-
   test('and its inspection takes no longer than its bytes', async () => {
     const entries = Buffer.alloc(2 + 65_535 * 12 + 4);
     entries.writeUInt16LE(65_535, 0);
@@ -134,15 +107,6 @@ describe('an AVIF', () => {
     const found = await inspectBytes('a.avif', fixture('sequence.avif'));
     expect(found).toMatchObject({ ok: true, facts: { format: 'avif', width: 48, height: 32 } });
     expect(codesOf(found)).toEqual(['NOT_TRAINED_ON', 'ANIMATED_IMAGE']);
-  });
-
-  test('of several frames is decoded: damage in the still image is found', async () => {
-    const bytes = fixture('sequence.avif');
-    const pixels = bytes.indexOf('mdat') + 4;
-    bytes.fill(0, pixels, pixels + 40);
-    expect(codesOf(await inspectBytes('a.avif', bytes))[0]).toBe(
-      "IMAGE_CORRUPT: a.avif is damaged: its pixels can't be decoded. Upload an intact copy.",
-    );
   });
 
   test('with thousands of extents that take no bytes is read at once', async () => {

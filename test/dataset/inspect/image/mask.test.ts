@@ -1,20 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { inspectWith, loadDecoder } from '../../../../src/dataset/inspect/inspect.js';
 import { type MaskPng, maskPng } from '../../../fixtures/masks.js';
 import * as media from '../../../fixtures/media.js';
-
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'masks-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+import { writeUpload } from '../../../harness/inspecting.js';
 
 async function inspectMask(filename: string, bytes: Buffer, options: object = { loadDecoder }) {
-  const path = media.writeMedia(folder, 'upload', bytes);
+  const path = writeUpload(bytes);
   return inspectWith({ path, filename }, { ...options, asMask: true });
 }
 
@@ -39,19 +31,13 @@ const spotted = (png: Omit<MaskPng, 'width' | 'height' | 'pixel'>, black: readon
 type PngType = Pick<MaskPng, 'colour' | 'depth' | 'palette' | 'transparency'>;
 const GREYS: [string, PngType, number[], number[]][] = [
   ['1-bit grey', { colour: 0, depth: 1 }, [0], [1]],
-  ['2-bit grey', { colour: 0, depth: 2 }, [0], [1]],
-  ['4-bit grey', { colour: 0, depth: 4 }, [0], [1]],
   ['8-bit grey', { colour: 0, depth: 8 }, [0], [1]],
   ['16-bit grey', { colour: 0, depth: 16 }, [0], [1]],
   ['grey with alpha', { colour: 4, depth: 8 }, [0, 255], [1, 255]],
-  ['16-bit grey with alpha', { colour: 4, depth: 16 }, [255, 65_535], [256, 65_535]],
   ['RGB', { colour: 2, depth: 8 }, [0, 0, 0], [0, 1, 0]],
   ['16-bit RGB', { colour: 2, depth: 16 }, [255, 255, 255], [256, 256, 256]],
-  ['RGBA', { colour: 6, depth: 8 }, [0, 0, 0, 255], [1, 1, 1, 255]],
   ['16-bit RGBA', { colour: 6, depth: 16 }, [255, 0, 255, 65_535], [256, 256, 256, 65_535]],
   ['1-bit palette', { colour: 3, depth: 1, palette: GREYS_AND_RED.slice(0, 6) }, [0], [1]],
-  ['2-bit palette', { colour: 3, depth: 2, palette: GREYS_AND_RED }, [0], [2]],
-  ['4-bit palette', { colour: 3, depth: 4, palette: GREYS_AND_RED }, [9], [2]],
   ['8-bit palette', { colour: 3, depth: 8, palette: GREYS_AND_RED }, [0], [1]],
 ];
 
@@ -72,12 +58,6 @@ describe('a PNG mask is black if each pixel is 0 as Pillow 11.1 converts it to L
   ])('a pixel of %s: %s', async (pixel, isBlack) => {
     const codes = await codesOf('a.png', maskPng({ ...SIZE, colour: 2, depth: 8, pixel: () => pixel }));
     expect(codes).toEqual(isBlack ? ['BLACK_MASK'] : []);
-  });
-
-  test('white, and any other shade, is not worth a warning', async () => {
-    for (const value of [255, 128]) {
-      expect(await codesOf('a.png', maskPng({ ...SIZE, colour: 0, depth: 8, pixel: () => [value] }))).toEqual([]);
-    }
   });
 
   test('the message says what happens and what to do', async () => {
@@ -114,20 +94,10 @@ describe('a PNG mask that is more than shades of grey', () => {
   test.each<[string, PngType, number[], number[], string]>([
     ['RGB', { colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 107], 'has colours'],
     ['RGB with less blue', { colour: 2, depth: 8 }, [90, 90, 90], [107, 107, 90], 'has colours'],
-    ['RGB with less red', { colour: 2, depth: 8 }, [90, 90, 90], [90, 107, 107], 'has colours'],
-    ['16-bit RGB', { colour: 2, depth: 16 }, [0, 0, 0], [65_535, 0, 0], 'has colours'],
     ['RGBA', { colour: 6, depth: 8 }, [0, 0, 0, 255], [255, 0, 0, 255], 'has colours'],
     ['a colour of the palette', { colour: 3, depth: 2, palette: GREYS_AND_RED }, [2], [3], 'has colours'],
     ['alpha', { colour: 6, depth: 8 }, [255, 255, 255, 255], [255, 255, 255, 254], 'is transparent in places'],
-    ['grey with alpha', { colour: 4, depth: 8 }, [7, 255], [7, 0], 'is transparent in places'],
     ['16-bit grey with alpha', { colour: 4, depth: 16 }, [999, 65_535], [999, 0], 'is transparent in places'],
-    [
-      'a transparent colour of the palette',
-      { colour: 3, depth: 8, palette: GREYS_AND_RED, transparency: [255, 0] },
-      [2],
-      [1],
-      'is transparent in places',
-    ],
     ['a 16-bit grey', { colour: 0, depth: 16 }, [0], [256], 'has greys of 16 bits, which trainers read as white'],
   ])('%s', async (_, type, plain, odd, reason) => {
     for (const interlaced of [false, true]) {
@@ -138,12 +108,15 @@ describe('a PNG mask that is more than shades of grey', () => {
   });
 
   test('16 bits of black and white are no greys, however large the mask is', async () => {
+    const size = { width: 2500, height: 1700 };
     const large = (value: number) => {
-      const pixel = (x: number, y: number) => [(x + y) % 3 === 0 ? 65_535 : value];
-      return maskPng({ width: 2500, height: 1700, colour: 0, depth: 16, filter: 0, pixel });
+      const pixels = Uint16Array.from({ length: size.width * size.height }, (_, at) => (at % 3 === 0 ? 65_535 : value));
+      return sharp(pixels, { raw: { ...size, channels: 1 } })
+        .toColourspace('grey16')
+        .png({ compressionLevel: 1 });
     };
-    expect(await codesOf('a.png', large(0))).toEqual([]);
-    expect(await codesOf('a.png', large(999))).toEqual(['MASK_NOT_GRAYSCALE']);
+    expect(await codesOf('a.png', await large(0).toBuffer())).toEqual([]);
+    expect(await codesOf('a.png', await large(999).toBuffer())).toEqual(['MASK_NOT_GRAYSCALE']);
   });
 
   test('a difference of 16 is grey, and a pixel in the middle of a line is seen', async () => {
@@ -152,11 +125,6 @@ describe('a PNG mask that is more than shades of grey', () => {
       const bytes = maskPng({ ...SIZE, colour: 0, depth, pixel: (x, y) => [x === 3 && y === 4 ? 1 : 0] });
       expect(await codesOf('a.png', bytes)).toEqual([]);
     }
-  });
-
-  test('several reasons are one warning', async () => {
-    const [finding = ''] = await findingsOf('a.png', spotted({ colour: 6, depth: 8 }, [9, 9, 9, 0], [250, 0, 0, 255]));
-    expect(finding).toMatch(/has colours, .*, and is transparent in places, .*Save it as 8-bit grayscale/);
   });
 
   test('a shape in the transparency alone is black', async () => {
@@ -228,7 +196,7 @@ describe('JPEG and WebP masks, and large ones', () => {
       (image: Sharp) => image.webp({ effort: 0 }).toBuffer(),
       (image: Sharp) => image.png({ compressionLevel: 1 }).toBuffer(),
     ]) {
-      const options = { side: 5000, spot: 12_345_678 };
+      const options = { side: 3000, spot: 4_345_678 };
       const [black, spotted] = [picture(BLACK, BLACK, options), picture(BLACK, WHITE, options)];
       expect(await codesOf('a.jpg', await encode(black))).toContain('BLACK_MASK');
       expect(await codesOf('a.jpg', await encode(spotted))).not.toContain('BLACK_MASK');
@@ -278,22 +246,8 @@ describe('other files of a mask dataset', () => {
     expect(await codesOf('a.jpg', jpeg.subarray(0, 900))).toEqual(['IMAGE_CORRUPT']);
   });
 
-  test('images that the trainer ignores are not read as masks', async () => {
-    expect(await codesOf('a.gif', await media.gif())).toEqual(['NOT_TRAINED_ON']);
-    expect(await codesOf('a.avif', await media.avif())).toEqual(['NOT_TRAINED_ON']);
-  });
-
   test('without `asMask`, black and coloured images have no warning', async () => {
-    const path = media.writeMedia(folder, 'upload', spotted({ colour: 0, depth: 8 }, [0], [0]));
+    const path = writeUpload(spotted({ colour: 0, depth: 8 }, [0], [0]));
     expect(await inspectWith({ path, filename: 'a.png' }, { loadDecoder })).toMatchObject({ ok: true, warnings: [] });
-  });
-
-  test('lines that are too long to be held', async () => {
-    const bytes = await sharp({ create: { width: 3_000_000, height: 2, channels: 3, background: '#000' } })
-      .png()
-      .toBuffer();
-    expect(await findingsOf('a.png', bytes)).toEqual([
-      'NOT_FULLY_CHECKED: a.png was not read as a mask: decoding its 6 million pixels, stored in this way, would need too much memory.',
-    ]);
   });
 });

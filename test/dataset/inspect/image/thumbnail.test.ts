@@ -1,20 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { makeThumbnail, NoThumbnail } from '../../../../src/dataset/inspect/image/thumbnail.js';
 import * as media from '../../../fixtures/media.js';
+import { FOLDER, writeUpload } from '../../../harness/inspecting.js';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'thumbnail-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-let files = 0;
 async function thumbnailOf(bytes: Buffer) {
-  const path = media.writeMedia(folder, `file-${files++}`, bytes);
+  const path = writeUpload(bytes);
   return sharp(await makeThumbnail({ path, maxPixels: 320 })).metadata();
 }
 
@@ -50,10 +42,10 @@ test('a file that can have no thumbnail is rejected with the reason', async () =
     [Buffer.alloc(0), 'empty'],
   ];
   for (const [bytes, reason] of rejected) {
-    const path = media.writeMedia(folder, `rejected-${files++}`, bytes);
+    const path = writeUpload(bytes);
     const outcome = makeThumbnail({ path, maxPixels: 320 });
     await expect(outcome, reason).rejects.toThrow(NoThumbnail);
     await expect(outcome).rejects.toThrow(reason);
   }
-  await expect(makeThumbnail({ path: join(folder, 'gone'), maxPixels: 320 })).rejects.toThrow('ENOENT');
+  await expect(makeThumbnail({ path: join(FOLDER, 'gone'), maxPixels: 320 })).rejects.toThrow('ENOENT');
 });

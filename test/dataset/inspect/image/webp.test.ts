@@ -1,21 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { makeThumbnail } from '../../../../src/dataset/inspect/image/thumbnail.js';
-import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import * as media from '../../../fixtures/media.js';
+import { inspectBytes, writeUpload } from '../../../harness/inspecting.js';
 
-let folder: string;
 let still: Buffer;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
   still = (await media.webp({ width: 8, height: 8 })).subarray(12);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 async function problemOf(bytes: Buffer): Promise<string> {
-  const found = await inspect({ path: media.writeMedia(folder, 'upload', bytes), filename: 'a.webp' });
+  const found = await inspectBytes('a.webp', bytes);
   return found.ok ? found.warnings.map(({ code }) => code).join() : found.problem.message;
 }
 
@@ -39,9 +33,9 @@ const animation = (...frames: readonly Buffer[]) => riff(canvas(ANIMATION), cont
 
 describe('an animation', () => {
   test('of thousands of frames is decoded: a frame that does not fit is found', async () => {
-    const many = Array.from({ length: 20_000 }, () => frame());
+    const many = Array.from({ length: 2000 }, () => frame());
     expect(await problemOf(animation(...many))).toBe('ANIMATED_IMAGE');
-    many[19_999] = frame(1);
+    many[1999] = frame(1);
     expect(await problemOf(animation(...many))).toContain("its pixels can't be decoded");
   });
 
@@ -55,7 +49,7 @@ describe('an animation', () => {
   });
 
   test('has a thumbnail of its first frame', async () => {
-    const path = media.writeMedia(folder, 'animated', animation(frame(), frame(), frame()));
+    const path = writeUpload(animation(frame(), frame(), frame()));
     expect((await makeThumbnail({ path, maxPixels: 8 })).toString('latin1', 8, 12)).toBe('WEBP');
   });
 });
@@ -64,16 +58,11 @@ describe('chunks that libwebp takes or rejects (1.5, as Pillow 11.1 calls it)', 
   test.each<[string, () => Buffer, boolean]>([
     ['a still image', () => riff(still), true],
     ['an unknown chunk after the pixels', () => riff(still, chunk('abcd', Buffer.alloc(3))), true],
-    ['bytes after the file', () => Buffer.concat([riff(still), Buffer.alloc(99)]), true],
     ['half a chunk at the end', () => riff(still, Buffer.alloc(4)), false],
     ['an extended still image', () => riff(canvas(0), still), true],
-    ['an unknown chunk before the pixels', () => riff(canvas(0), chunk('abcd', Buffer.alloc(3)), still), true],
     ['unknown flags', () => riff(canvas(0x40), still), false],
-    ['two canvases', () => riff(canvas(0), canvas(0), still), false],
     ['two still images', () => riff(canvas(0), still, chunk('abcd'), still), false],
     ['pixels outside the frames', () => riff(canvas(ANIMATION), control, still), false],
-    ['a frame before the control chunk', () => riff(canvas(ANIMATION), frame(), control), false],
-    ['frames without the flag', () => riff(canvas(0), control, frame()), false],
     ['no frames', () => riff(canvas(ANIMATION), control), false],
     ['transparency without pixels', () => riff(canvas(0x10), chunk('ALPH', Buffer.alloc(9))), false],
   ])('%s', async (_, make, isAccepted) => {
