@@ -157,11 +157,20 @@ export function onS3(suite: () => void): void {
   onEach([{ name: 'S3', leftOut: whyNoS3(), prepare: needsS3, open: openS3 }], suite);
 }
 
-/** One suite over every backend, skipped with the reason for a backend that is not available. */
-export function onEach<T>(backends: readonly Backend<T>[], suite: (open: () => Promise<T>) => void): void {
-  for (const { name, open, leftOut, prepare } of backends) {
+/**
+ * One suite over every backend, skipped with the reason for a backend that is not available.
+ *
+ * @param options.othersAreLong the tests on other backends than the first only repeat those, on statements that are the same
+ */
+export function onEach<T>(
+  backends: readonly Backend<T>[],
+  suite: (open: () => Promise<T>) => void,
+  { othersAreLong = false } = {},
+): void {
+  for (const [i, { name, open, leftOut, prepare }] of backends.entries()) {
     const title = leftOut === undefined ? `on ${name}` : `on ${name}, left out: ${leftOut}`;
-    describe.skipIf(leftOut !== undefined)(title, () => {
+    const tags = othersAreLong && i > 0 ? ['long'] : [];
+    describe.skipIf(leftOut !== undefined)(title, { tags }, () => {
       prepare?.();
       suite(open);
     });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { onTestFinished } from 'vitest';
+import { describe, onTestFinished } from 'vitest';
 import { laptop } from '../../harness/author.js';
 import type { Status } from '../../../src/dataset/dataset.js';
 import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
@@ -60,6 +60,18 @@ export const PLACES: readonly Place[] = [
     blobs: async () => (await openS3()).blobs,
   },
 ];
+
+/** One suite over every place. All but the first repeat its proofs, on what the suites of database and blobs compare. */
+export function onPlaces(title: string, suite: (open: () => ReturnType<typeof openPlace>) => void): void {
+  for (const [i, place] of PLACES.entries()) {
+    const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
+    const tags = i > 0 ? ['long'] : [];
+    describe.skipIf(place.leftOut !== undefined)(`${title}, on ${place.name}${suffix}`, { tags }, () => {
+      place.prepare?.();
+      suite(() => openPlace(place));
+    });
+  }
+}
 
 /** A decode that the test ends. */
 export interface Decode {

@@ -35,21 +35,6 @@ onEach(catalogs, (open) => {
   const linksIn = ({ links }: Awaited<ReturnType<Catalog['dataset']>> & object) =>
     Object.fromEntries(links.map(({ slot, dataset }) => [slot, dataset.name]));
 
-  test('a dataset is a training dataset unless it is made with another role', async () => {
-    const { catalog, accountId, make, find } = await openAccount();
-    const [plain, depth, mask] = [await make('plain'), await make('depth', 'control'), await make('m', 'mask')];
-    expect(plain).toMatchObject({ role: 'training', links: [], isLinkedTo: false });
-    expect(await find(depth.id)).toEqual(depth);
-    expect(depth.role).toBe('control');
-    const names = async (role: Role) => (await catalog.datasets({ accountId, role })).map(({ name }) => name);
-    expect([await names('training'), await names('control'), await names('mask')]).toEqual([
-      ['plain'],
-      ['depth'],
-      ['m'],
-    ]);
-    expect(mask.counts.unpaired).toBe(0);
-  });
-
   test('images without captions count as uncaptioned in a training dataset only, also after the role has changed', async () => {
     const { catalog, accountId, make, find } = await openAccount();
     const { id } = await make('depth', 'control');
@@ -195,7 +180,7 @@ onEach(catalogs, (open) => {
 
     test('of concurrent changes, each leaves datasets and links that agree', async () => {
       const { catalog, accountId, database, make, link } = await openAccount();
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 4; round++) {
         const controls = await Promise.all([0, 1, 2].map((i) => make(`c-${round}-${i}`, 'control')));
         const targets = await Promise.all([0, 1, 2].map((i) => make(`t-${round}-${i}`)));
         const [a, b, c] = controls.map(({ id }) => id) as [string, string, string];

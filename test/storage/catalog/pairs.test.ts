@@ -6,82 +6,57 @@ import { wrongCountsOf } from '../../harness/check-counts.js';
 import { PairedDatasets } from '../../harness/paired-datasets.js';
 import { plansOfReads } from '../../harness/query-plans.js';
 
-onEach(catalogs, (open) => {
-  const openPairs = async () => {
-    const opened = await open();
-    const subject = new PairedDatasets(opened);
-    const datasetOf = async (id: string) => (await opened.catalog.dataset({ accountId: opened.accountId, id }))!;
-    const unpaired = async (id: string) => (await datasetOf(id)).counts.unpaired;
-    /** What the row of a dataset has wrong. */
-    const wrong = (id: string) => wrongCountsOf(opened.database, id);
-    return { ...opened, subject, datasetOf, unpaired, wrong };
-  };
-
-  test('a change of the target and of a control shows in the count of unpaired stems', async () => {
-    const { subject, unpaired, wrong } = await openPairs();
-    const target = await subject.create('training');
-    const [depth, mask] = [await subject.create('control'), await subject.create('mask')];
-    await subject.put(target, ['a.jpg', 'a.txt', 'b.jpg', 'b.txt']);
-    await subject.link(target, { control_1: depth, mask });
-    expect(await unpaired(target)).toBe(4);
-    await subject.put(depth, ['a.png', 'c.png', 'b.txt']);
-    expect(await unpaired(target)).toBe(3);
-    await subject.put(mask, ['a.png', 'b.png']);
-    expect(await unpaired(target)).toBe(1);
-    await subject.put(target, ['c.jpg', 'd.mp4']);
-    expect(await unpaired(target)).toBe(4);
-    await subject.put(depth, ['a.webp']);
-    expect(await unpaired(target), 'two controls of one stem').toBe(5);
-    await subject.remove(depth, 'a.png');
-    await subject.remove(target, 'd.mp4');
-    expect(await unpaired(target)).toBe(2);
-    await subject.put(mask, ['a.png'], { size: [768, 1024] });
-    expect(await unpaired(target), 'a mask of another orientation').toBe(3);
-    await subject.damage(mask);
-    expect(await unpaired(target), 'a damaged mask is a missing one').toBe(3);
-    await subject.damage(depth);
-    expect(await unpaired(target)).toBe(4);
-    expect(await wrong(target)).toEqual([]);
-    await subject.link(target, {});
-    expect(await unpaired(target)).toBe(0);
-    await subject.put(depth, ['b.png']);
-    expect(await unpaired(target)).toBe(0);
-  });
-
-  test('a list reads files only of datasets with links that have changed, and links only if a dataset has some', async () => {
-    const { database, accountId, subject } = await openPairs();
-    const [target, alone] = [await subject.create('training'), await subject.create('training')];
-    const control = await subject.create('control');
-    await subject.put(target, ['a.jpg', 'b.jpg']);
-    await subject.link(target, { control_1: control });
-    let reads = 0;
-    const read: Database['read'] = (statements) => {
-      reads++;
-      return database.read(statements);
+onEach(
+  catalogs,
+  (open) => {
+    const openPairs = async () => {
+      const opened = await open();
+      const subject = new PairedDatasets(opened);
+      const datasetOf = async (id: string) => (await opened.catalog.dataset({ accountId: opened.accountId, id }))!;
+      const unpaired = async (id: string) => (await datasetOf(id)).counts.unpaired;
+      /** What the row of a dataset has wrong. */
+      const wrong = (id: string) => wrongCountsOf(opened.database, id);
+      return { ...opened, subject, datasetOf, unpaired, wrong };
     };
-    const catalog = new Catalog({ ...database, read }, { blobGrace: 0 });
-    const list = async () => {
-      const before = reads;
-      const datasets = await catalog.datasets({ accountId });
-      return [datasets.find(({ id }) => id === target)?.counts.unpaired, reads - before];
-    };
-    expect([await list(), await list()]).toEqual([
-      [2, 1],
-      [2, 0],
-    ]);
-    await subject.put(control, ['a.png']);
-    expect([await list(), await list()]).toEqual([
-      [1, 1],
-      [1, 0],
-    ]);
-    await subject.put(target, ['c.jpg']);
-    await subject.put(alone, ['c.jpg']);
-    expect([await list(), await list()]).toEqual([
-      [2, 1],
-      [2, 0],
-    ]);
-    const ofLinks = (ids: readonly string[]) =>
-      plansOfReads(database, 'link', (watched) => new Catalog(watched, { blobGrace: 0 }).datasets({ accountId, ids }));
-    expect([(await ofLinks([alone, control])).length, (await ofLinks([target])).length]).toEqual([0, 3]);
-  });
-});
+
+    test('a list reads files only of datasets with links that have changed, and links only if a dataset has some', async () => {
+      const { database, accountId, subject } = await openPairs();
+      const [target, alone] = [await subject.create('training'), await subject.create('training')];
+      const control = await subject.create('control');
+      await subject.put(target, ['a.jpg', 'b.jpg']);
+      await subject.link(target, { control_1: control });
+      let reads = 0;
+      const read: Database['read'] = (statements) => {
+        reads++;
+        return database.read(statements);
+      };
+      const catalog = new Catalog({ ...database, read }, { blobGrace: 0 });
+      const list = async () => {
+        const before = reads;
+        const datasets = await catalog.datasets({ accountId });
+        return [datasets.find(({ id }) => id === target)?.counts.unpaired, reads - before];
+      };
+      expect([await list(), await list()]).toEqual([
+        [2, 1],
+        [2, 0],
+      ]);
+      await subject.put(control, ['a.png']);
+      expect([await list(), await list()]).toEqual([
+        [1, 1],
+        [1, 0],
+      ]);
+      await subject.put(target, ['c.jpg']);
+      await subject.put(alone, ['c.jpg']);
+      expect([await list(), await list()]).toEqual([
+        [2, 1],
+        [2, 0],
+      ]);
+      const ofLinks = (ids: readonly string[]) =>
+        plansOfReads(database, 'link', (watched) =>
+          new Catalog(watched, { blobGrace: 0 }).datasets({ accountId, ids }),
+        );
+      expect([(await ofLinks([alone, control])).length, (await ofLinks([target])).length]).toEqual([0, 3]);
+    });
+  },
+  { othersAreLong: true },
+);

@@ -58,13 +58,20 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
   const claimed = (facts: Partial<Facts & { kind: 'video' }> = {}) =>
     ({ ok: true, contentType: 'video/mp4', facts: { kind: 'video', format: 'mp4', ...facts }, warnings: [] }) as const;
 
-  test.each(Object.entries(ENCODED_CLIPS) as [EncodedClip, number][])(
-    '%s is intact, and %d frames are read',
-    async (name, frames) => {
+  /** Those whose frames a decoder counts in a way of its own; the facts of one clip of each codec are tested below. */
+  const PECULIAR: ReadonlySet<string> = new Set<EncodedClip>([
+    ...(['h264-pyramid.mp4', 'h264-open-gop.mp4', 'h264-fragments.mp4', 'h264-1-frame.mp4'] as const),
+    ...(['h264-variable.mkv', 'h264.flv', 'vp9-hidden-frames.webm', 'vp8-hidden-frames.webm', 'raw.avi'] as const),
+    ...(['mpeg4-b-frames.avi', 'mpeg2-interlaced.mkv', 'cover-first.mp4', 'late.mkv', 'cut.mp4'] as const),
+    ...(['cut-h264.mkv', 'cut-hevc.mp4'] as const),
+  ]);
+  for (const [name, frames] of Object.entries(ENCODED_CLIPS) as [EncodedClip, number][]) {
+    const tags = PECULIAR.has(name) ? [] : ['long'];
+    test(`${name} is intact, and ${frames} frames are read`, { tags }, async () => {
       const warnings = MISCOUNTED.has(name) ? [{ code: 'WRONG_DURATION' }] : [];
       expect(await inspectAndDecode(clips[name], name)).toMatchObject({ ok: true, facts: { frames }, warnings });
-    },
-  );
+    });
+  }
 
   test.each([
     ['h264-sound.mp4', { codec: 'avc', hasAudio: true }],
@@ -112,14 +119,11 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
 
   describe('damage', () => {
     // These codecs notice changed bytes. The arithmetic codes of VP8, VP9 and AV1 accept any, except in headers.
-    test.each(['h264.mp4', 'h264-444.mkv', 'hevc.mp4', 'mjpeg.mov', 'ffv1.mkv', 'mpeg4.avi', 'cinepak.avi'] as const)(
+    test.each(['h264.mp4', 'hevc.mp4', 'ffv1.mkv', 'mpeg4.avi', 'mjpeg.mov'] as const)(
       'random bytes, and zeros, in the samples of %s are found',
       async (name) => {
         const random = generator(7);
-        for (const [kind, byte] of [
-          ['random', random],
-          ['zeros', () => 0],
-        ] as const) {
+        for (const [kind, byte] of Object.entries({ random, zeros: (): number => 0 })) {
           const bytes = await readFile(clips[name]);
           const at = middleOf(bytes);
           for (let i = 0; i < 400; i++) bytes[at + i] = byte();
@@ -156,7 +160,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       const at = middleOf(bytes);
       bytes.fill(0, at, at + 100);
       const path = await written('short.mov', bytes);
-      const found = await Promise.all(Array.from({ length: 5 }, () => inspectAndDecode(path, 'a.mov')));
+      const found = await Promise.all(Array.from({ length: 2 }, () => inspectAndDecode(path, 'a.mov')));
       const messages = found.map((inspection) => !inspection.ok && inspection.problem.message);
       expect(new Set(messages)).toEqual(
         new Set(['a.mov is damaged: only 23 of its 24 frames can be decoded. Upload an intact copy.']),
@@ -201,19 +205,13 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       });
     });
 
-    test('a clip that is cut anywhere is found', async () => {
-      for (const name of ['faststart.mp4', 'fragmented.mp4', 'vp9.webm', 'live.webm', 'matroska.mkv'] as const) {
-        const bytes = media.clip(name);
-        for (const share of [0.3, 0.5, 0.7]) {
-          const cut = await written(`cut-${share}-${name}`, bytes.subarray(0, bytes.length * share));
-          expect((await inspectAndDecode(cut, name)).ok, `${name}, ${share}`).toBe(false);
-        }
-      }
-      for (const name of ['old.avi', 'windows.wmv', 'flash.flv'] as const) {
-        const bytes = media.clip(name);
-        const cut = await written(`cut-${name}`, bytes.subarray(0, bytes.length / 2));
-        expect((await inspectAndDecode(cut, name)).ok, name).toBe(false);
-      }
+    test.each([
+      ...(['faststart.mp4', 'fragmented.mp4', 'vp9.webm', 'live.webm', 'matroska.mkv'] as const),
+      ...(['old.avi', 'windows.wmv', 'flash.flv'] as const),
+    ])('%s, cut in the middle, is found', async (name) => {
+      const bytes = media.clip(name);
+      const cut = await written(`cut-${name}`, bytes.subarray(0, bytes.length / 2));
+      expect((await inspectAndDecode(cut, name)).ok).toBe(false);
     });
 
     test.each([
@@ -371,7 +369,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
   ])('%s in the place of a clip makes no connection and is refused', async (_, contentWith) => {
     const { url, connections, close } = await listener();
     const path = await written('disguise.mp4', contentWith(url));
-    for (const format of ['mp4', 'mkv', 'avi', 'wmv', 'flv']) {
+    for (const format of ['mp4', 'mkv', 'wmv']) {
       const inspection = claimed({ format });
       expect(await decodeInspected({ path, filename: 'a.mp4', inspection })).toMatchObject({ ok: false });
     }

@@ -25,11 +25,6 @@ function* inChunks(bytes: Buffer, chunkBytes = 100_000): Generator<Buffer> {
 }
 
 onS3(() => {
-  test('deletes its test objects at the start', async () => {
-    const { bucket } = await openS3();
-    expect(await bucket.keys()).toEqual([]);
-  });
-
   test('a read of a version fails once the object was replaced', async () => {
     const { blobs, bucket } = await openS3();
     const staged = await blobs.stage(Readable.from([bytesOf(1000)]), { key: 'd/a', limit, signal });
@@ -66,12 +61,12 @@ onS3(() => {
       if (i % 5 === 0) return staged.discard();
       await staged.commit();
     };
-    await Promise.all(Array.from({ length: 40 }, (_, i) => upload(i)));
+    await Promise.all(Array.from({ length: 15 }, (_, i) => upload(i)));
     isDone = true;
     await watching;
     expect(mostBytes).toBeGreaterThan(0);
     expect(mostBytes).toBeLessThanOrEqual(4 * MIB);
-    expect(await bucket.keys()).toHaveLength(32);
+    expect(await bucket.keys()).toHaveLength(12);
     expect(await spooledBytes(spoolFolder)).toBe(0);
   });
 });

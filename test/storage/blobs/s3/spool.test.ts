@@ -116,14 +116,3 @@ test('a body that fails while it waits for space rejects only its own upload', a
   await first.discard();
   await expect(waiting).rejects.toMatchObject({ code: 'upload_cut_short' });
 });
-
-test('bodies of an account use half of the spool, and those of others don’t wait', async () => {
-  const spool = await openSpool(200);
-  const slow = await spool.receive(Readable.from([bytesOf(100)]), options(100));
-  const { body, isRead } = watched(1);
-  const waiting = spool.receive(body, options(1));
-  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
-  expect(isRead()).toBe(false);
-  await slow.discard();
-  await Promise.all([(await waiting).discard(), other.discard()]);
-});
