@@ -157,11 +157,12 @@ export function onS3(suite: () => void): void {
   onEach([{ name: 'S3', leftOut: whyNoS3(), prepare: needsS3, open: openS3 }], suite);
 }
 
-/**
- * One suite over every backend, skipped with the reason for a backend that is not available.
- *
- * @param options.othersAreLong the tests on other backends than the first only repeat those, on statements that are the same
- */
+/** A suite over the catalog on SQLite; on Postgres, where it only repeats the proof on the same statements, it is `long`. */
+export function onCatalogs(suite: (open: () => Promise<CatalogForTest>) => void): void {
+  onEach(catalogs, suite, { othersAreLong: true });
+}
+
+/** One suite over every backend, skipped with the reason for a backend that is not available. */
 export function onEach<T>(
   backends: readonly Backend<T>[],
   suite: (open: () => Promise<T>) => void,

@@ -101,6 +101,7 @@ export async function openPlace(place: Place) {
       blobs?: BlobStore;
       inspect?: Inspector;
       ofAccount?: number;
+      leaseDuration?: number;
     } = {},
   ) => {
     // Each instance has its own listener.
@@ -125,7 +126,7 @@ export async function openPlace(place: Place) {
         captionGrace: 0,
         linkLifetime: 3600 * SECOND,
         maxLinkBytes: 10_000_000,
-        leaseDuration: LEASE,
+        leaseDuration: options.leaseDuration ?? LEASE,
         maxInlineSeconds: 20,
       },
       inspect:
@@ -156,6 +157,7 @@ export async function openPlace(place: Place) {
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {
       dependencies,
+      uploads,
       datasets: new DatasetService(dependencies),
       checks,
       jobs,
@@ -235,6 +237,11 @@ export async function openPlace(place: Place) {
 
 function newId(): string {
   return randomUUID().replaceAll('-', '');
+}
+
+/** A store that fetches blobs in another way. */
+export function withFetch(blobs: BlobStore, fetch: BlobStore['fetch']): BlobStore {
+  return Object.create(blobs, { fetch: { value: fetch } }) as BlobStore;
 }
 
 /** What a decoder returns for an intact clip. */

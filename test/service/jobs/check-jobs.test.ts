@@ -8,7 +8,7 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { clip, jpeg } from '../../fixtures/media.js';
 import { laptop } from '../../harness/author.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, LEASE, onPlaces, openPlace, PLACES, SECOND, undecodable } from '../check/check-service.js';
+import { decoded, LEASE, onPlaces, openPlace, PLACES, SECOND, undecodable, withFetch } from '../check/check-service.js';
 
 onPlaces('a clip whose decode takes long', (open) => {
   test('is answered before it is decoded, and its dataset is UPLOADING until then', async () => {
@@ -194,12 +194,7 @@ onPlaces('a clip whose decode takes long', (open) => {
     await newInstance().upload('long.txt', 'a dog');
     const isDown = { value: true };
     const unavailable = new ServiceError('unavailable', 'The store does not answer.');
-    const store = Object.create(blobs, {
-      fetch: {
-        value: (...args: Parameters<typeof blobs.fetch>) =>
-          isDown.value ? Promise.reject(unavailable) : blobs.fetch(...args),
-      },
-    }) as typeof blobs;
+    const store = withFetch(blobs, (...args) => (isDown.value ? Promise.reject(unavailable) : blobs.fetch(...args)));
     const { checks, errors, jobs } = newInstance({ blobs: store });
     checks.start();
     await eventually(() => errors[0]);
@@ -223,15 +218,11 @@ onPlaces('a clip whose decode takes long', (open) => {
   test('whose bytes the store does not find once is read once more before it is rejected', async () => {
     const { newInstance, becomes, blobs, time } = await open();
     let isFound = false;
-    const store = Object.create(blobs, {
-      fetch: {
-        value: async (...args: Parameters<typeof blobs.fetch>) => {
-          const wasFound = isFound;
-          isFound = true;
-          return wasFound ? blobs.fetch(...args) : undefined;
-        },
-      },
-    }) as typeof blobs;
+    const store = withFetch(blobs, async (...args) => {
+      const wasFound = isFound;
+      isFound = true;
+      return wasFound ? blobs.fetch(...args) : undefined;
+    });
     const first = newInstance();
     await first.upload('long.mp4');
     await first.upload('long.txt', 'a dog');

@@ -167,3 +167,101 @@ for (const { name, leftOut } of BACKENDS) {
     });
   });
 }
+
+test.skipIf(whyNoS3() !== undefined)(
+  'without a user that signs links, on Ceph, they lead to the service, and uploads through earlier ones are still found',
+  async ({ skip }) => {
+    const world = await newWorld('sqlite+presigned');
+    const dataFolder = await temporaryFolder();
+    onTestFinished(async () => {
+      await rm(dataFolder, { recursive: true, force: true });
+      await world.discard();
+    });
+    if (world.env.TEST_S3_CEPH_HOME === undefined)
+      return skip('only Ceph is known to obey headers that are not signed');
+    const settings = { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0 };
+    const before = await startServer(settings, { dataFolder, env: world.env });
+    const readiness = async (url: string) => (await fetch(`${url}/readyz`)).json();
+    expect(await readiness(before.url)).toMatchObject({ upload_links_to: 'bucket' });
+    const api = await before.api();
+    const earlier = await api.newDataset();
+    const image = await media.jpeg();
+    const { body } = await api.links(earlier, { 'a.jpg': image.length, 'a.txt': 5 });
+    await before.stop();
+
+    const server = await startServer(settings, {
+      dataFolder,
+      env: { ...world.env, TRAINYARD_PRESIGN_ACCESS_KEY_ID: '', TRAINYARD_PRESIGN_SECRET_ACCESS_KEY: '' },
+    });
+    onTestFinished(async () => void (await server.stop()));
+    expect(server.output()).toMatch(
+      /uploads through links pass through the service[^"]*TRAINYARD_PRESIGN_ACCESS_KEY_ID/,
+    );
+    expect(await readiness(server.url)).toMatchObject({ upload_links_to: 'service' });
+    const now = await server.api();
+    for (const [name, bytes] of [
+      ['a.jpg', image],
+      ['a.txt', 'a dog'],
+    ] as const) {
+      expect((await putTo(body.uploads[name]!.upload_url, bytes)).status).toBe(200);
+    }
+    const dataset = await eventually(async () => {
+      const answer = (await now.status(earlier)).body;
+      return answer.status === 'UPLOADING' ? undefined : answer;
+    });
+    expect(dataset).toMatchObject({ status: 'READY', files: [{ filename: 'a.jpg' }, { filename: 'a.txt' }] });
+
+    const id = await now.newDataset();
+    const url = await now.link(id, 'b.txt', 5);
+    expect(new URL(url).origin).toBe(server.url);
+    const copied = await putTo(url, 'a cat', {
+      'x-amz-copy-source': `/${new URL(world.env.BLOBS_URL!).hostname}/secret`,
+    });
+    expect(copied.status).toBe(200);
+    expect(await (await now.raw('GET', `/${id}/files/b.txt`)).text()).toBe('a cat');
+  },
+);
+
+test.skipIf(whyNoS3() !== undefined)(
+  'uploads of one account whose objects are read slowly keep no other account waiting',
+  async () => {
+    const world = await newWorld('sqlite+presigned');
+    onTestFinished(world.discard);
+    const proxy = await startProxy(world.env.TEST_S3_ENDPOINT!);
+    onTestFinished(proxy.close);
+    const blobs = new URL(world.env.BLOBS_URL!);
+    blobs.searchParams.set('endpoint', proxy.url);
+    const env = { ...world.env, BLOBS_URL: blobs.href };
+    const server = await startServer({ 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 }, { env });
+    onTestFinished(() => discardServer(server));
+    const upload = async (api: Api, id: string, count: number) => {
+      const names = Array.from({ length: count }, (_, i) => `${i}.txt`);
+      const { body } = await api.links(id, Object.fromEntries(names.map((name) => [name, 5])));
+      for (const { upload_url } of Object.values(body.uploads)) {
+        expect((await fetch(upload_url, { method: 'PUT', body: 'a dog' })).status).toBe(200);
+      }
+    };
+    const [slow, other] = [await server.api('slow'), await server.api('other')];
+    const [slowId, otherId] = [await slow.newDataset(), await other.newDataset()];
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    let reads = 0;
+    proxy.rule(async ({ method, pathname }) => {
+      if (method !== 'GET' || !pathname.includes(`/${slowId}/`)) return undefined;
+      reads++;
+      await held;
+      reads--;
+      return undefined;
+    });
+    await upload(slow, slowId, 10);
+    await eventually(async () => {
+      await slow.status(slowId);
+      return reads > 0 || undefined;
+    });
+    await upload(other, otherId, 1);
+    await eventually(async () => ((await other.status(otherId)).body.files.length === 1 ? true : undefined));
+    expect([reads, (await slow.status(slowId)).body.files]).toEqual([4, []]);
+    goOn();
+    await eventually(async () => ((await slow.status(slowId)).body.files.length === 10 ? true : undefined));
+  },
+);

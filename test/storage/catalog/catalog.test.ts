@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { acceptReceived, recordRecheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
-import { countsOf } from '../../../src/dataset/counts.js';
+import { countsOf, usageOf } from '../../../src/dataset/counts.js';
 import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
-import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
+import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
 import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import {
   acquireLease,
@@ -15,12 +15,14 @@ import {
   releaseLease,
   remove,
   reserve,
+  store,
   type StemGroup,
 } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { recountUsage } from '../../harness/recount-usage.js';
 
 let ids = 0;
 const newId = () => `id-${++ids}`;
@@ -153,6 +155,37 @@ onEach(catalogs, (open) => {
     expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
   });
 
+  test('a stem has one name for each extension, however a further one is added', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const ways: ((filename: string) => Promise<unknown>)[] = [
+      (filename) => {
+        const file = pending(datasetId, filename);
+        const link = { ...file, upload: { ...file.upload, via: 'link', expectedBytes: 1 } } as const;
+        return catalog.change(at(datasetId, filename), (group) => reserve(group, link));
+      },
+      (filename) => catalog.reserveDirect({ accountId, file: pending(datasetId, filename) }),
+      (filename) => {
+        const file: StoredFile = { ...pending(datasetId, filename), upload: stored(1) };
+        return catalog.change(at(datasetId, filename), (group) => store(group, file, undefined));
+      },
+    ];
+    const allowed = Object.keys(MEDIA).map((extension) => `a${extension}`);
+    for (const [i, filename] of allowed.entries()) await ways[i % 2]!(filename);
+    const names = async () => new Set((await catalog.files(datasetId)).map(({ filename }) => filename));
+    for (const add of ways) {
+      await expect(add('a.TXT')).rejects.toMatchObject({
+        code: 'invalid_name',
+        message: expect.stringMatching(/ 20 names .*a\.TXT/),
+      });
+      // Other stems, and names that it has.
+      for (const name of ['b.TXT', 'a.txt']) await add(name);
+    }
+    expect(await names()).toEqual(new Set([...allowed, 'b.TXT']));
+    await catalog.change(at(datasetId, 'a.jpg'), (group) => remove(group, 'a.jpg'));
+    await ways[2]!('a.TXT');
+    expect(await names()).toEqual(new Set([...allowed.filter((name) => name !== 'a.jpg'), 'b.TXT', 'a.TXT']));
+  });
+
   test('a transition that returns undefined for one stem changes no stem', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     await upload(catalog, datasetId, 'a.txt');
@@ -221,8 +254,8 @@ onEach(catalogs, (open) => {
     expect(await catalog.expiredLeases(800)).toEqual([]);
   });
 
-  test('the counts equal a recount after any sequence of changes', async () => {
-    const { catalog, accountId } = await openDataset();
+  test('the counts of a dataset, and the totals of its account, equal a recount after any sequence of changes', async () => {
+    const { catalog, accounts, accountId, database } = await openDataset();
     const filename = fc.constantFrom('a.jpg', 'a.JPG', 'a.png', 'a.txt', 'b.mp4', 'b.txt', 'c.gif');
     const step = fc.record({
       filename,
@@ -264,7 +297,13 @@ onEach(catalogs, (open) => {
           const dataset = (await catalog.record({ accountId, id }))!;
           expect({ ...dataset.counts, unpaired: 0 }).toEqual(countsOf(await catalog.files(id), dataset.updatedAt));
           if (outcome !== undefined) expect(outcome).toMatchObject(dataset);
+          expect(await accounts.usage(accountId)).toMatchObject({ datasets: 2, ...usageOf(await catalog.files(id)) });
         }
+        const counted = await accounts.usage(accountId);
+        await database.query.executeQuery(recountUsage(database.query).compile());
+        expect(await accounts.usage(accountId)).toEqual(counted);
+        await catalog.deleteDataset({ accountId, id }, now);
+        expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 0, bytes: 0 });
       }),
       { numRuns: 12, seed: 1 },
     );

@@ -4,7 +4,7 @@ import type { LinkSlot, Role } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { wrongCountsOf } from '../../harness/check-counts.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 import { laptop } from '../../harness/author.js';
 import { PairedDatasets } from '../../harness/paired-datasets.js';
 
@@ -58,38 +58,34 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete'), dataset }) },
 ) as fc.Arbitrary<Step>;
 
-onEach(
-  catalogs,
-  (open) => {
-    test('after any changes of files, links and roles, the counts are those of all files, and what is remembered of pairs is true', async () => {
-      const opened = await open();
-      await fc.assert(
-        fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 25 }), async (steps) => {
-          const subject = new PairedDatasets(opened);
-          const ids: string[] = [];
-          for (const role of ROLES) ids.push(await subject.create(role));
-          await subject.link(ids[0]!, { control_1: ids[2]!, control_2: ids[3]!, mask: ids[4]! });
-          for (const step of steps) {
-            await run(subject, ids, step);
-            for (const id of ids) {
-              const key = { accountId: opened.accountId, id };
-              const dataset = await opened.catalog.dataset(key);
-              if (dataset === undefined) continue;
-              expect(dataset.counts.unpaired, JSON.stringify(step)).toBe(await subject.errorsOf(dataset));
-              expect(await wrongCountsOf(opened.database, id)).toEqual([]);
-              const anew = await new Catalog(opened.database, { blobGrace: 0 }).contents(key);
-              const found = await opened.catalog.contents(key);
-              expect(found?.pairs, JSON.stringify(step)).toEqual(anew?.pairs);
-              expect([found?.dataset, anew?.dataset]).toEqual([dataset, dataset]);
-            }
+onCatalogs((open) => {
+  test('after any changes of files, links and roles, the counts are those of all files, and what is remembered of pairs is true', async () => {
+    const opened = await open();
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const subject = new PairedDatasets(opened);
+        const ids: string[] = [];
+        for (const role of ROLES) ids.push(await subject.create(role));
+        await subject.link(ids[0]!, { control_1: ids[2]!, control_2: ids[3]!, mask: ids[4]! });
+        for (const step of steps) {
+          await run(subject, ids, step);
+          for (const id of ids) {
+            const key = { accountId: opened.accountId, id };
+            const dataset = await opened.catalog.dataset(key);
+            if (dataset === undefined) continue;
+            expect(dataset.counts.unpaired, JSON.stringify(step)).toBe(await subject.errorsOf(dataset));
+            expect(await wrongCountsOf(opened.database, id)).toEqual([]);
+            const anew = await new Catalog(opened.database, { blobGrace: 0 }).contents(key);
+            const found = await opened.catalog.contents(key);
+            expect(found?.pairs, JSON.stringify(step)).toEqual(anew?.pairs);
+            expect([found?.dataset, anew?.dataset]).toEqual([dataset, dataset]);
           }
-        }),
-        { numRuns: 8, seed: 1 },
-      );
-    });
-  },
-  { othersAreLong: true },
-);
+        }
+      }),
+      { numRuns: 8, seed: 1 },
+    );
+  });
+});
 
 async function run(subject: PairedDatasets, ids: readonly string[], step: Step): Promise<void> {
   const { catalog, accountId } = subject;

@@ -3,7 +3,7 @@ import { acceptReceived } from '../../../src/dataset/check-transitions.js';
 import type { DatasetFile, PendingFile } from '../../../src/dataset/dataset.js';
 import { finalize, receive, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 
 /** The grace of `catalogs`. */
 const GRACE = 1000;
@@ -87,32 +87,28 @@ const ENDS: [string, (context: Context) => Promise<unknown>][] = [
   ],
 ];
 
-onEach(
-  catalogs,
-  (open) => {
-    test.each(ENDS)(
-      'the blob of a file that was %s, and is in no revision, is deleted once, after the grace',
-      async (_, end) => {
-        const { catalog, accountId, endHistory } = await open();
-        await catalog.createDataset({ id: 'd', accountId, name: 'n', createdAt: 1 });
-        const file = linked('d');
-        const change: Change = async (transition) => {
-          const at = { datasetId: 'd', filenames: [file.filename], now: NOW, isActivity: true };
-          expect(await catalog.change(at, transition)).toBeDefined();
-        };
-        await change((group) => reserve(group, file));
-        await end({ file, change });
-        await endHistory(NOW);
-        const looks: number[] = [];
-        for (const time of [NOW + GRACE - 1, NOW + GRACE, NOW + GRACE + 1]) {
-          const due = await catalog.trash.due(time);
-          if (due.includes(blobKeyOf(file))) looks.push(time);
-          await catalog.trash.remove(due, time);
-        }
-        expect(looks).toEqual([NOW + GRACE]);
-        expect(await catalog.trash.due(Number.MAX_SAFE_INTEGER)).toEqual([]);
-      },
-    );
-  },
-  { othersAreLong: true },
-);
+onCatalogs((open) => {
+  test.each(ENDS)(
+    'the blob of a file that was %s, and is in no revision, is deleted once, after the grace',
+    async (_, end) => {
+      const { catalog, accountId, endHistory } = await open();
+      await catalog.createDataset({ id: 'd', accountId, name: 'n', createdAt: 1 });
+      const file = linked('d');
+      const change: Change = async (transition) => {
+        const at = { datasetId: 'd', filenames: [file.filename], now: NOW, isActivity: true };
+        expect(await catalog.change(at, transition)).toBeDefined();
+      };
+      await change((group) => reserve(group, file));
+      await end({ file, change });
+      await endHistory(NOW);
+      const looks: number[] = [];
+      for (const time of [NOW + GRACE - 1, NOW + GRACE, NOW + GRACE + 1]) {
+        const due = await catalog.trash.due(time);
+        if (due.includes(blobKeyOf(file))) looks.push(time);
+        await catalog.trash.remove(due, time);
+      }
+      expect(looks).toEqual([NOW + GRACE]);
+      expect(await catalog.trash.due(Number.MAX_SAFE_INTEGER)).toEqual([]);
+    },
+  );
+});

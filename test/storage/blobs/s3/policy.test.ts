@@ -133,17 +133,6 @@ onS3(() => {
   });
 
   describe('links are not presigned, and the log says why,', () => {
-    test("with the service's own credentials on a store that obeys headers which are not signed", async () => {
-      const warnings: string[] = [];
-      const log = (level: string, _facts: object, message: string) => level === 'warn' && warnings.push(message);
-      const { blobs, bucket } = await openS3({ linkCredentials: undefined, log });
-      expect(blobs.presigning).toBeUndefined();
-      expect(warnings).toEqual([
-        expect.stringMatching(/x-amz-copy-source.*x-amz-acl.*TRAINYARD_PRESIGN_ACCESS_KEY_ID/),
-      ]);
-      expect(await bucket.keys()).toEqual([]);
-    });
-
     const expectUnsigned = async (isLeftOut: Parameters<typeof without>[0], reason: string) => {
       const { blobs, warnings, left } = await openWithPolicy(without(isLeftOut));
       expect(blobs.presigning).toBeUndefined();

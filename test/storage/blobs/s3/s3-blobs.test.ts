@@ -1,6 +1,3 @@
-import { setMaxListeners } from 'node:events';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
@@ -10,7 +7,6 @@ import { onS3, openS3 } from '../../../harness/backends.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
-setMaxListeners(0, signal);
 const limit = { bytes: 100 * MIB, message: 'too much of it' };
 
 /** Bytes without a repetition. */
@@ -47,36 +43,4 @@ onS3(() => {
     });
     expect([body.readableDidRead, await bucket.keys()]).toEqual([false, []]);
   });
-
-  test('many concurrent uploads never exceed the spool, and all succeed', async () => {
-    const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes: 4 * MIB });
-    let mostBytes = 0;
-    let isDone = false;
-    const watching = (async () => {
-      while (!isDone) mostBytes = Math.max(mostBytes, await spooledBytes(spoolFolder));
-    })();
-    const upload = async (i: number) => {
-      const body = Readable.from(inChunks(bytesOf(MIB, i)), { objectMode: false });
-      const staged = await blobs.stage(body, { key: `d/${i}`, limit: { bytes: MIB, message: '' }, signal });
-      if (i % 5 === 0) return staged.discard();
-      await staged.commit();
-    };
-    await Promise.all(Array.from({ length: 15 }, (_, i) => upload(i)));
-    isDone = true;
-    await watching;
-    expect(mostBytes).toBeGreaterThan(0);
-    expect(mostBytes).toBeLessThanOrEqual(4 * MIB);
-    expect(await bucket.keys()).toHaveLength(12);
-    expect(await spooledBytes(spoolFolder)).toBe(0);
-  });
 });
-
-/** The size of the spool in bytes; files may disappear while it is measured. */
-async function spooledBytes(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !entry.name.includes('.lock'));
-  const sizes = files.map(
-    async ({ parentPath, name }) => (await stat(join(parentPath, name)).catch(() => undefined))?.size,
-  );
-  return (await Promise.all(sizes)).reduce<number>((sum, size) => sum + (size ?? 0), 0);
-}

@@ -5,7 +5,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { MeasuredBlob } from '../../../../src/storage/blobs/blobs.js';
 import { Spool } from '../../../../src/storage/blobs/s3/spool.js';
 import { lockFolder } from '../../../../src/storage/folder-lock.js';
-import { eventually, temporaryFolder } from '../../../harness/server.js';
+import { temporaryFolder } from '../../../harness/server.js';
 
 const signal = new AbortController().signal;
 const bytesOf = (length: number) => Buffer.alloc(length, 'x');
@@ -88,23 +88,6 @@ test('a file that is smaller than announced occupies only its own size', async (
   const small = await spool.receive(Readable.from([bytesOf(1)]), options(100));
   const next = await spool.receive(Readable.from([bytesOf(99)]), options(99));
   await Promise.all([small.discard(), next.discard()]);
-});
-
-test('an aborted wait lets the next waiter begin, and a failed body releases its space', async () => {
-  const spool = await openSpool(200);
-  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
-  const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
-  const abort = new AbortController();
-  const aborted = spool.receive(watched(90).body, { ...options(90, 'c'), signal: abort.signal });
-  const waiting = spool.receive(watched(30).body, options(30, 'd'));
-  abort.abort(new Error('enough'));
-  await expect(aborted).rejects.toThrow('enough');
-  const second = await waiting;
-  await Promise.all([first.discard(), second.discard(), other.discard()]);
-  await expect(spool.receive(Readable.from([bytesOf(101)]), options(100))).rejects.toMatchObject({ code: 'too_large' });
-  const all = await spool.receive(Readable.from([bytesOf(100)]), options(100));
-  await all.discard();
-  await eventually(async () => ((await readdir(join(folder, (await foldersIn())[0]!))).length <= 2 ? true : undefined));
 });
 
 test('a body that fails while it waits for space rejects only its own upload', async () => {

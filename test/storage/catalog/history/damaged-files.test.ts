@@ -6,7 +6,7 @@ import { RevisionManifests } from '../../../../src/service/history/revision-mani
 import { judgePastFiles } from '../../../../src/storage/catalog/history/record-history.js';
 import { fileWithBlob, recordBytes } from '../../../../src/storage/catalog/store-verification.js';
 import { laptop } from '../../../harness/author.js';
-import { catalogs, onEach } from '../../../harness/backends.js';
+import { onCatalogs } from '../../../harness/backends.js';
 import { imageNamed, LOST } from '../../../harness/stored-image.js';
 import { planOf } from '../../../harness/query-plans.js';
 
@@ -19,81 +19,77 @@ const SOUND: Inspection = {
   warnings: [],
 };
 
-onEach(
-  catalogs,
-  (open) => {
-    /** A control, READY without captions: revision 1 has `a.jpg`, 2 has `b.jpg` besides, 3 not `a.jpg`, and 4 both again. */
-    const openRestored = async () => {
-      const opened = await open();
-      const { accountId, catalog } = opened;
-      const key = { accountId, id: 'd' };
-      await catalog.createDataset({ ...key, name: 'd', role: 'control', createdAt: 1 });
-      let now = 1;
-      const changeOf = (filename: string) => ({ datasetId: 'd', filenames: [filename], now: ++now, isActivity: true });
-      const author = () => ({ ...laptop, changeId: String(++now) });
-      for (const name of ['a', 'b']) {
-        const change = { ...changeOf(`${name}.jpg`), author: author() };
-        await catalog.change(change, (group) => store(group, imageNamed(name), undefined));
-      }
-      await catalog.change({ ...changeOf('a.jpg'), author: author() }, () => []);
-      const restore = (number: number) =>
-        catalog.restore({ datasetId: 'd', number, author: { ...laptop, how: 'restore' }, now: ++now });
-      await restore(2);
-      const recheck = (found: Inspection) =>
-        catalog.change({ ...changeOf('a.jpg'), isActivity: false }, (group) => recordRecheck(group, 'a', found));
-      const manifests = new RevisionManifests(catalog);
-      /** Whether the revisions are READY, as the list of revisions says, oldest first. */
-      const listed = async () => {
-        const dataset = (await catalog.dataset(key))!;
-        const views = await manifests.viewsOf(dataset, await catalog.revisions.page('d', { limit: 10 }));
-        return views.map(({ isReady }) => isReady).reverse();
-      };
-      /** The same, as the manifest of each says. */
-      const read = async () => {
-        const dataset = (await catalog.dataset(key))!;
-        const numbers = (await catalog.revisions.page('d')).map(({ number }) => number).reverse();
-        return Promise.all(
-          numbers.map(async (number) => (await manifests.ownManifest(dataset, number)).status === 'READY'),
-        );
-      };
-      const rejected = async () => (await catalog.dataset(key))!.counts.rejected;
-      return { ...opened, restore, recheck, listed, read, rejected };
+onCatalogs((open) => {
+  /** A control, READY without captions: revision 1 has `a.jpg`, 2 has `b.jpg` besides, 3 not `a.jpg`, and 4 both again. */
+  const openRestored = async () => {
+    const opened = await open();
+    const { accountId, catalog } = opened;
+    const key = { accountId, id: 'd' };
+    await catalog.createDataset({ ...key, name: 'd', role: 'control', createdAt: 1 });
+    let now = 1;
+    const changeOf = (filename: string) => ({ datasetId: 'd', filenames: [filename], now: ++now, isActivity: true });
+    const author = () => ({ ...laptop, changeId: String(++now) });
+    for (const name of ['a', 'b']) {
+      const change = { ...changeOf(`${name}.jpg`), author: author() };
+      await catalog.change(change, (group) => store(group, imageNamed(name), undefined));
+    }
+    await catalog.change({ ...changeOf('a.jpg'), author: author() }, () => []);
+    const restore = (number: number) =>
+      catalog.restore({ datasetId: 'd', number, author: { ...laptop, how: 'restore' }, now: ++now });
+    await restore(2);
+    const recheck = (found: Inspection) =>
+      catalog.change({ ...changeOf('a.jpg'), isActivity: false }, (group) => recordRecheck(group, 'a', found));
+    const manifests = new RevisionManifests(catalog);
+    /** Whether the revisions are READY, as the list of revisions says, oldest first. */
+    const listed = async () => {
+      const dataset = (await catalog.dataset(key))!;
+      const views = await manifests.viewsOf(dataset, await catalog.revisions.page('d', { limit: 10 }));
+      return views.map(({ isReady }) => isReady).reverse();
     };
+    /** The same, as the manifest of each says. */
+    const read = async () => {
+      const dataset = (await catalog.dataset(key))!;
+      const numbers = (await catalog.revisions.page('d')).map(({ number }) => number).reverse();
+      return Promise.all(
+        numbers.map(async (number) => (await manifests.ownManifest(dataset, number)).status === 'READY'),
+      );
+    };
+    const rejected = async () => (await catalog.dataset(key))!.counts.rejected;
+    return { ...opened, restore, recheck, listed, read, rejected };
+  };
 
-    test('a recheck finds a file damaged, and sound again, in all revisions that have it', async () => {
-      const { recheck, listed, read } = await openRestored();
-      expect([await listed(), await read()]).toEqual(Array(2).fill([true, true, true, true]));
-      await recheck({ ok: false, problem: LOST });
-      expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false]));
-      await recheck(SOUND);
-      expect([await listed(), await read()]).toEqual(Array(2).fill([true, true, true, true]));
-    });
+  test('a recheck finds a file damaged, and sound again, in all revisions that have it', async () => {
+    const { recheck, listed, read } = await openRestored();
+    expect([await listed(), await read()]).toEqual(Array(2).fill([true, true, true, true]));
+    await recheck({ ok: false, problem: LOST });
+    expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false]));
+    await recheck(SOUND);
+    expect([await listed(), await read()]).toEqual(Array(2).fill([true, true, true, true]));
+  });
 
-    test('a file whose bytes are known to be lost is damaged also when it is restored', async () => {
-      const { recheck, restore, rejected } = await openRestored();
-      await recheck({ ok: false, problem: LOST });
-      await restore(3);
-      expect(await rejected()).toBe(0);
-      await restore(2);
-      expect(await rejected()).toBe(1);
-    });
+  test('a file whose bytes are known to be lost is damaged also when it is restored', async () => {
+    const { recheck, restore, rejected } = await openRestored();
+    await recheck({ ok: false, problem: LOST });
+    await restore(3);
+    expect(await rejected()).toBe(0);
+    await restore(2);
+    expect(await rejected()).toBe(1);
+  });
 
-    test('a past file whose bytes are lost makes its revisions FAILED in their list too', async () => {
-      const { restore, catalog, database, listed, read } = await openRestored();
-      await restore(3);
-      expect(await listed()).toEqual([true, true, true, true, true]);
-      const file = (await fileWithBlob(database, 'a'))!;
-      await recordBytes(file, LOST, { catalog, database, now: () => 100 });
-      expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false, true]));
-      await recordBytes(file, undefined, { catalog, database, now: () => 101 });
-      expect(await read()).toEqual([true, true, true, true, true]);
-    });
+  test('a past file whose bytes are lost makes its revisions FAILED in their list too', async () => {
+    const { restore, catalog, database, listed, read } = await openRestored();
+    await restore(3);
+    expect(await listed()).toEqual([true, true, true, true, true]);
+    const file = (await fileWithBlob(database, 'a'))!;
+    await recordBytes(file, LOST, { catalog, database, now: () => 100 });
+    expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false, true]));
+    await recordBytes(file, undefined, { catalog, database, now: () => 101 });
+    expect(await read()).toEqual([true, true, true, true, true]);
+  });
 
-    test('the copies of a file are found by its id', async () => {
-      const { database } = await open();
-      const [update] = judgePastFiles(database.query, [{ id: 'a', upload: { problem: LOST } }]);
-      expect(await planOf(database, update!.compile())).toMatch(/past_file_key|autoindex_past_file_1/);
-    });
-  },
-  { othersAreLong: true },
-);
+  test('the copies of a file are found by its id', async () => {
+    const { database } = await open();
+    const [update] = judgePastFiles(database.query, [{ id: 'a', upload: { problem: LOST } }]);
+    expect(await planOf(database, update!.compile())).toMatch(/past_file_key|autoindex_past_file_1/);
+  });
+});
