@@ -2,7 +2,6 @@ import type { CompiledQuery } from 'kysely';
 import { expect, test } from 'vitest';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Revisions } from '../../../src/storage/catalog/history/revisions.js';
-import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
 import { datasetsBy } from '../../../src/storage/catalog/statements.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
@@ -72,41 +71,12 @@ onCatalogs((open) => {
     expect(plans[0]).not.toMatch(/sort|b-tree/i);
   });
 
-  test('damaged files are found by an index of their own', async () => {
-    const { database } = await openLarge();
-    const plans = await plansOf(database, async (watched) => {
-      expect(await new Rechecks(watched).damagedFiles('d', 10)).toMatchObject([{ filename: '7.txt' }]);
-    });
-    expect(plans).toEqual([expect.stringContaining('file_damaged')]);
-  });
-
-  test('a recheck begins without a look at rows of files', async () => {
-    const { database } = await openLarge();
-    const plans = await plansOf(database, async (watched) => {
-      const rechecks = new Rechecks(watched);
-      await rechecks.start('d', 5);
-      expect(await rechecks.of('d')).toMatchObject({ total: CAPTIONS - 1, remaining: CAPTIONS - 1, startedAt: 5 });
-    });
-    // Postgres reads an index alone only after a vacuum.
-    if (!database.hasRowLocks) for (const plan of plans) expect(plan).toContain('COVERING INDEX file_stored');
-  });
-
   test('uploads that are not stored are found by an index of their own', async () => {
     const { database, accountId } = await openLarge();
     const plans = await plansOf(database, (watched) => catalogOver(watched).contents({ accountId, id: 'd' }));
     expect(plans.filter((plan) => plan.includes('file_not_stored'))).toHaveLength(1);
     // The order of ids is that of no status.
     expect(plans.filter((plan) => plan.includes('file_stored'))).toEqual([]);
-  });
-
-  test('pending presigned uploads are found by an index of them alone', async () => {
-    const { database } = await openLarge();
-    const presigned = { state: 'pending', via: 'presigned', expires_at: 9, created_at: 4 };
-    await database.query.updateTable('file').set(presigned).where('id', 'like', 'f1%').execute();
-    const plans = await plansOf(database, async (watched) => {
-      expect(await catalogOver(watched).lastPresigned({ datasetId: 'd', expiresAfter: 8 })).toBe(4);
-    });
-    expect(plans).toEqual([expect.stringContaining('file_presigned')]);
   });
 
   test('datasets are found by their names, and those of an account by their ids, none of another account', async () => {

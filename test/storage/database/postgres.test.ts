@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
+import { storedTotals } from '../../../src/storage/catalog/copy-catalog.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { inSnapshot } from '../../../src/storage/catalog/statements.js';
 import { databaseError } from '../../../src/storage/database/database.js';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
@@ -282,3 +286,27 @@ test.skipIf(whyNoPostgres() !== undefined)('closing releases all resources, so t
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], { stdio: 'inherit' });
   expect(await once(child, 'exit')).toEqual([0, null]);
 });
+
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a snapshot and the totals of a catalog may take longer than requests to Postgres',
+  async () => {
+    const url = await databaseForTest();
+    const database = await openPostgres(url, { readMs: 200, transactionMs: 200 });
+    const blocking = await openPostgres(url);
+    onTestFinished(() => Promise.all([database.close(), blocking.close()]).then(() => {}));
+    const count = database.query.selectFrom('file').select(({ fn }) => fn.countAll<number>().as('files'));
+    const work = await blocking.transact({ isDurable: false }, async ({ send }) => {
+      await send([{ compile: () => sql`lock table file`.compile(blocking.query) }]);
+      const long = Promise.allSettled([inSnapshot(database, (run) => run(count)), storedTotals(database)]);
+      // The deadlines of these end after those that the others would have.
+      const requests = [database.transact({ isDurable: true }, ({ commit }) => commit([count])), count.execute()];
+      const refused = { status: 'rejected', reason: { code: 'unavailable' } };
+      expect(await Promise.allSettled(requests)).toMatchObject([refused, refused]);
+      return { long };
+    });
+    expect(await work.long).toEqual([
+      { status: 'fulfilled', value: [{ files: 0 }] },
+      { status: 'fulfilled', value: { files: 0, bytes: 0 } },
+    ]);
+  },
+);
