@@ -2,7 +2,6 @@ import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { storedTotals } from '../../../src/storage/catalog/copy-catalog.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
@@ -97,9 +96,10 @@ describe('a backup', () => {
       await backUp(dir);
     });
 
+    const names = Array.from({ length: FILES - 6 }, (_, i) => `n${i}.txt`);
     const uploadMany = async () => {
-      const names = Array.from({ length: FILES - 6 }, (_, i) => `n${i}.txt`);
-      await forEachConcurrent(names, 8, async (name) => void (await api.upload(id, name, name)));
+      const captions = names.map((filename) => ({ filename, text: filename }));
+      expect((await api.json('PUT', `/${id}/captions`, { captions })).status).toBe(200);
     };
     /** Starts a backup, and waits until it has copied some files. */
     const startBackUp = async () => {
@@ -143,8 +143,7 @@ describe('a backup', () => {
       await rm(dir, { recursive: true });
       running = await startBackUp();
       running.process.kill('SIGSTOP');
-      const removed = Array.from({ length: FILES - 6 }, (_, i) => `n${i}.txt`);
-      await api.json('DELETE', `/${id}/files`, { filenames: removed });
+      await api.json('DELETE', `/${id}/files`, { filenames: names });
       // Their bytes are gone, so that the backup takes a newer catalog.
       await eventually(async () => (await blobPathsIn(server.dataFolder)).length === 7 || undefined);
       running.process.kill('SIGCONT');

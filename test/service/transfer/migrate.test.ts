@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
 import { COMBINATIONS, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
@@ -167,8 +166,8 @@ describe('interrupted', () => {
     const api = await server.api();
     tokenOfLarge = api.token;
     const id = await api.newDataset('large');
-    const names = Array.from({ length: CAPTIONS }, (_, i) => `${i}.txt`);
-    await forEachConcurrent(names, 8, async (name) => void (await api.upload(id, name, `caption ${name}`)));
+    const captions = Array.from({ length: CAPTIONS }, (_, i) => ({ filename: `${i}.txt`, text: `caption ${i}` }));
+    expect((await api.json('PUT', `/${id}/captions`, { captions })).status).toBe(200);
     await server.stop();
     large = server.dataFolder;
   });

@@ -207,6 +207,10 @@ describe('verify --store', () => {
   });
   afterEach(() => discardServer(server));
 
+  const saveCaptions = async (id: string, count: number) => {
+    const captions = Array.from({ length: count }, (_, i) => ({ filename: `${i}.txt`, text: `caption ${i}` }));
+    expect((await api.json('PUT', `/${id}/captions`, { captions })).status).toBe(200);
+  };
   const waitingIn = async ({ dataFolder }: TestServer) => {
     const opened = await openCatalog({ dataFolder, blobGrace: 0 });
     return blobsToVerify(opened.database).finally(() => opened.close());
@@ -215,7 +219,7 @@ describe('verify --store', () => {
   test('continues after a kill with the files that were not read', async () => {
     const FILES = 450;
     const id = await api.newDataset();
-    await Promise.all(Array.from({ length: FILES }, (_, i) => api.upload(id, `${i}.txt`, `caption ${i}`)));
+    await saveCaptions(id, FILES);
     const blobs = folderStore(server.dataFolder);
     const opened = await openCatalog({ dataFolder: server.dataFolder, blobGrace: 0 });
     // In the order in which they are verified.
@@ -241,7 +245,7 @@ describe('verify --store', () => {
 
   test('that was interrupted is continued by the service', async () => {
     const id = await api.newDataset();
-    await Promise.all(Array.from({ length: 20 }, (_, i) => api.upload(id, `${i}.txt`, `caption ${i}`)));
+    await saveCaptions(id, 20);
     const blobs = folderStore(server.dataFolder);
     const opened = await openCatalog({ dataFolder: server.dataFolder, blobGrace: 0 });
     const [file] = await opened.catalog.files(id);
@@ -254,7 +258,7 @@ describe('verify --store', () => {
 
   test('changes nothing where catalog and store may not belong together', async () => {
     const id = await api.newDataset();
-    await Promise.all(Array.from({ length: 10 }, (_, i) => api.upload(id, `${i}.txt`, `caption ${i}`)));
+    await saveCaptions(id, 10);
     const blobs = join(server.dataFolder, 'blobs');
     await server.stop();
     await rename(blobs, `${blobs}-unmounted`);
