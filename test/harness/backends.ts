@@ -145,11 +145,21 @@ export function onS3(suite: () => void): void {
   onEach([{ name: 'S3', leftOut: whyNoS3(), prepare: needsS3, open: openS3 }], suite);
 }
 
+/** A suite over the catalog on SQLite; on Postgres, where it only repeats the proof on the same statements, it is `long`. */
+export function onCatalogs(suite: (open: () => Promise<CatalogForTest>) => void): void {
+  onEach(catalogs, suite, { othersAreLong: true });
+}
+
 /** One suite over every backend, skipped with the reason for a backend that is not available. */
-export function onEach<T>(backends: readonly Backend<T>[], suite: (open: () => Promise<T>) => void): void {
-  for (const { name, open, leftOut, prepare } of backends) {
+export function onEach<T>(
+  backends: readonly Backend<T>[],
+  suite: (open: () => Promise<T>) => void,
+  { othersAreLong = false } = {},
+): void {
+  for (const [i, { name, open, leftOut, prepare }] of backends.entries()) {
     const title = leftOut === undefined ? `on ${name}` : `on ${name}, left out: ${leftOut}`;
-    describe.skipIf(leftOut !== undefined)(title, () => {
+    const tags = othersAreLong && i > 0 ? ['long'] : [];
+    describe.skipIf(leftOut !== undefined)(title, { tags }, () => {
       prepare?.();
       suite(open);
     });

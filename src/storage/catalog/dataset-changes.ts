@@ -8,7 +8,7 @@ import { type Database, isUniqueViolation, type Query, type Transaction } from '
 import { addUsage, quotaErrorOf, usageOfDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
 import { linkingTo, lockLinks, markLinkedTo } from './pairs/links.js';
-import { startRecheck } from './rechecks.js';
+import { endRecheck, startRecheck } from './rechecks.js';
 import { enqueueAnnouncements } from './webhooks/announcements.js';
 import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
 import { LINKED, unlinkedDatasetOf } from './rows.js';
@@ -138,6 +138,7 @@ export async function eraseDataset(
     const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
     const added = { datasets: -1, files: -files, bytes: -bytes };
     await commit([
+      endRecheck(query, key),
       ...erasure(query, id, now + blobGrace),
       ...insertDeliveries(query, webhooks, deletedEvent({ id, name: row.name }, now)),
       ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),

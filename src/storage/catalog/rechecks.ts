@@ -94,3 +94,9 @@ export function startRecheck(
   )`;
   return [statementOf(query, recheck), enqueueSelected(query, RECHECK_JOB, jobs)];
 }
+
+/** The statement that ends the recheck of a dataset, for the transaction that deletes it: a decode that runs loses its lease. */
+export function endRecheck(query: Query, { id, accountId }: { id: string; accountId: string }) {
+  const jobs = query.deleteFrom('job').where('kind', '=', RECHECK_JOB).where('account_id', '=', accountId);
+  return jobs.where('key', 'like', `${id}/%`);
+}

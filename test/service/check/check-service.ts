@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { onTestFinished } from 'vitest';
+import { describe, onTestFinished } from 'vitest';
 import { laptop } from '../../harness/author.js';
 import type { Status } from '../../../src/dataset/dataset.js';
 import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
@@ -61,6 +61,18 @@ export const PLACES: readonly Place[] = [
   },
 ];
 
+/** One suite over every place. All but the first repeat its proofs, on what the suites of database and blobs compare. */
+export function onPlaces(title: string, suite: (open: () => ReturnType<typeof openPlace>) => void): void {
+  for (const [i, place] of PLACES.entries()) {
+    const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
+    const tags = i > 0 ? ['long'] : [];
+    describe.skipIf(place.leftOut !== undefined)(`${title}, on ${place.name}${suffix}`, { tags }, () => {
+      place.prepare?.();
+      suite(() => openPlace(place));
+    });
+  }
+}
+
 /** A decode that the test ends. */
 export interface Decode {
   readonly clip: ClipToDecode;
@@ -89,6 +101,7 @@ export async function openPlace(place: Place) {
       blobs?: BlobStore;
       inspect?: Inspector;
       ofAccount?: number;
+      leaseDuration?: number;
     } = {},
   ) => {
     // Each instance has its own listener.
@@ -113,7 +126,7 @@ export async function openPlace(place: Place) {
         captionGrace: 0,
         linkLifetime: 3600 * SECOND,
         maxLinkBytes: 10_000_000,
-        leaseDuration: LEASE,
+        leaseDuration: options.leaseDuration ?? LEASE,
         maxInlineSeconds: 20,
       },
       inspect:
@@ -144,6 +157,7 @@ export async function openPlace(place: Place) {
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {
       dependencies,
+      uploads,
       datasets: new DatasetService(dependencies),
       checks,
       jobs,
@@ -214,6 +228,11 @@ export async function openPlace(place: Place) {
 
 function newId(): string {
   return randomUUID().replaceAll('-', '');
+}
+
+/** A store that fetches blobs in another way. */
+export function withFetch(blobs: BlobStore, fetch: BlobStore['fetch']): BlobStore {
+  return Object.create(blobs, { fetch: { value: fetch } }) as BlobStore;
 }
 
 /** What a decoder returns for an intact clip. */

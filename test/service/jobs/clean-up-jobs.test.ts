@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
-import { catalogs, onEach, openDisk } from '../../harness/backends.js';
+import { onCatalogs, openDisk } from '../../harness/backends.js';
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   test('a server that stops does not wait until all of a large trash is deleted', async () => {
     const { catalog, database } = await open();
     const { blobs } = await openDisk();

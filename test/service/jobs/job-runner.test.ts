@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { type JobEnd, type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { type Job, type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 
 const KIND: JobKind = 'deliver';
 const MINUTE = 60_000_000;
@@ -15,9 +15,12 @@ function gate() {
   return { release, released };
 }
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   /** Starts a runner with one handler. `ran` has the keys in the order in which they were started. */
-  async function start(run: (job: Job, signal: AbortSignal) => Promise<JobEnd>, atOnce = 1, ofAccount = atOnce) {
+  async function start(
+    run: (job: Job, signal: AbortSignal) => Promise<JobEnd>,
+    { atOnce = 1, ofAccount = atOnce, isFor }: Partial<JobHandler> = {},
+  ) {
     const { database } = await open();
     const jobs = new Jobs(database);
     const ran: string[] = [];
@@ -29,6 +32,7 @@ onEach(catalogs, (open) => {
       kind: KIND,
       atOnce,
       ofAccount,
+      ...(isFor && { isFor }),
       run: (job, signal) => {
         ran.push(job.key);
         return run(job, signal);
@@ -58,7 +62,7 @@ onEach(catalogs, (open) => {
 
   test('gives an account half of the places while others wait', async () => {
     const { release, released } = gate();
-    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), 4);
+    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), { atOnce: 4 });
     for (const key of ['a1', 'a2', 'a3', 'a4', 'a5']) await add(key, 'a');
     for (const key of ['b1', 'b2']) await add(key, 'b');
     runner.start();
@@ -70,7 +74,7 @@ onEach(catalogs, (open) => {
 
   test('keeps a place free for an account that comes later, if the handler says so', async () => {
     const { release, released } = gate();
-    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), 3, 2);
+    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), { atOnce: 3, ofAccount: 2 });
     for (const key of ['a1', 'a2', 'a3']) await add(key, 'a');
     runner.start();
     await expect.poll(() => ran).toEqual(['a1', 'a2']);
@@ -152,28 +156,12 @@ onEach(catalogs, (open) => {
   });
 
   test('leaves jobs to other processes whose owners it is not for', async () => {
-    const { database } = await open();
-    const jobs = new Jobs(database);
-    const ran: string[] = [];
-    const handler: JobHandler = {
-      kind: 'mount',
-      atOnce: 1,
-      isFor: (accountId) => accountId.startsWith('mine/'),
-      run: async ({ key }) => {
-        ran.push(key);
-        return 'done';
-      },
-    };
-    const runner = new JobRunner({
-      ...{ jobs, handlers: [handler], now: () => Date.now() * 1000, newId: () => 'lease' },
-      ...{ leaseDuration: MINUTE, isAlone: true, onError: () => {} },
-    });
-    onTestFinished(() => runner.stop());
-    await jobs.add(['theirs/a', 'mine/a', 'mine/b'].map((key) => ({ kind: 'mount', key, accountId: key, dueAt: 1 })));
+    const { runner, ran, jobs, add } = await start(async () => 'done', { isFor: (id) => id.startsWith('mine/') });
+    for (const key of ['theirs/a', 'mine/a', 'mine/b']) await add(key, key);
     runner.start();
     await expect.poll(() => ran).toEqual(['mine/a', 'mine/b']);
     await expect.poll(() => jobs.counts()).toMatchObject([{ waiting: 1, running: 0 }]);
-    await jobs.deleteUnclaimed('mount', { dueBy: 1 });
+    await jobs.deleteUnclaimed(KIND, { dueBy: 1 });
     expect(await jobs.counts()).toEqual([]);
   });
 });

@@ -83,12 +83,6 @@ onEach(blobStores, (open) => {
     expect((await buffer((await to.read('d1/10'))!)).equals(bytesOf(5000))).toBe(true);
   });
 
-  test('two copies may run concurrently', async () => {
-    const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith(Array(30).fill(10_000)), await open()];
-    await Promise.all([copy(blobs, from, to), copy(blobs, from, to)]);
-    expect(await keys()).toHaveLength(30);
-  });
-
   test('stops on abort, and leaves only complete blobs', async () => {
     const [{ from, blobs }, { blobs: to }] = [await sourceWith(Array(50).fill(50_000)), await open()];
     const abort = new AbortController();

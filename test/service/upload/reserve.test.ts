@@ -4,9 +4,9 @@ import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Quota } from '../../../src/service/limits/quota.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { laptop } from '../../harness/author.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   test('the largest batch of links is reserved at once, and one with a file too many not at all', async () => {
     const { catalog, accountId } = await open();
     const key = { accountId, id: 'd' };

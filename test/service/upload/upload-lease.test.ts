@@ -1,60 +1,33 @@
-import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { laptop } from '../../harness/author.js';
+import { describe, expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { acquireLease } from '../../../src/dataset/upload-transitions.js';
-import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Quota } from '../../../src/service/limits/quota.js';
-import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
 import type { SignedUpload } from '../../../src/service/signed-links.js';
+import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
-import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
-import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
-import { newRoot } from '../../harness/mounting.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
+import { openPlace, PLACES, SECOND } from '../check/check-service.js';
 
-const SECOND = 1_000_000;
 const LEASE = 60 * SECOND;
 const BYTES = 'a caption';
 
 /** A service whose clock can be advanced, and whose inspections can be paused. */
 async function openService(databaseUrl?: string) {
-  const folder = await newRoot();
-  const metadata: OpenCatalog = await openCatalog({ dataFolder: folder, blobGrace: 0, databaseUrl });
-  onTestFinished(metadata.close);
-  const blobs = await DiskBlobs.open(join(folder, 'blobs'));
-  onTestFinished(() => blobs.close());
-  const { catalog, accounts } = metadata;
-  const time = { ahead: 0 };
+  const { blobs, key, time, newInstance } = await openPlace({ ...PLACES[0]!, databaseUrl: async () => databaseUrl });
   let beforeInspect = async () => {};
-  const dependencies: ServiceDependencies = {
-    catalog,
-    blobs,
-    jobs: metadata.jobs,
-    now: () => metadata.now() + time.ahead,
-    rules: {
-      captionGrace: 0,
-      linkLifetime: 3600 * SECOND,
-      maxLinkBytes: 1000,
-      leaseDuration: LEASE,
-      maxInlineSeconds: 20,
-    },
+  const { dependencies, uploads } = newInstance({
+    leaseDuration: LEASE,
     inspect: async (file) => {
       await beforeInspect();
       if (!('path' in file)) throw new Error('The bytes are not in a local file.');
       return inspect(file);
     },
-    newId: () => randomUUID().replaceAll('-', ''),
-  };
-  const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
-  const { token } = await accounts.createToken('tester', 1);
-  const key = { accountId: (await accounts.grantOf(token))!.accountId, id: dependencies.newId() };
-  await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
+  });
   const reserved = await uploads.reserve(key, new Map([['a.txt', BYTES.length]]), { author: laptop });
   const file = reserved.get('a.txt');
   if (file?.upload.expectedBytes == null) throw new Error('nothing was reserved');
@@ -66,7 +39,6 @@ async function openService(databaseUrl?: string) {
     uploads,
     key,
     file,
-    blobKey: blobKeyOf(file),
     /** Starts an upload and pauses it before its bytes are inspected, until `resume` is called. */
     stall: async (begin: () => Promise<unknown>) => {
       let resume = () => {};

@@ -7,7 +7,7 @@ import { straysIn } from '../../../src/service/verify/verify-store.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
-import { catalogs, onEach, openDisk } from '../../harness/backends.js';
+import { onCatalogs, openDisk } from '../../harness/backends.js';
 import { Gate } from '../../harness/paused-database.js';
 
 /** A database that calls `act` after this number of reads. */
@@ -24,7 +24,7 @@ function afterReads(database: Database, { count, act }: { count: number; act: ()
   return { ...database, query };
 }
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   test.each([1, 2, 3])('captions whose rows are added after read %i of a check are no strays', async (count) => {
     const { catalog, accountId, openAnother } = await open();
     const { folder, blobs } = await openDisk();

@@ -1,14 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, PendingFile, StoredFile } from '../../../src/dataset/dataset.js';
-import { finalize, reject, releaseLease, remove, reserve } from '../../../src/dataset/upload-transitions.js';
-import { usageOf } from '../../../src/dataset/counts.js';
+import { finalize, releaseLease, reserve } from '../../../src/dataset/upload-transitions.js';
 import { NO_LIMITS } from '../../../src/storage/catalog/accounts/account-usage.js';
-import { recountUsage } from '../../harness/recount-usage.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-
-const NAMES = ['a.jpg', 'a.txt', 'b.jpg', 'b.txt'];
 
 let ids = 0;
 const newId = () => `usage-${++ids}`;
@@ -32,12 +27,6 @@ const stored = (sizeBytes: number): StoredFile['upload'] => ({
   finalizedAt: 100,
 });
 
-const rejected = {
-  state: 'rejected',
-  problem: { severity: 'error', code: 'NOT_AN_IMAGE', filename: 'x', message: 'x' },
-  finalizedAt: 100,
-} as const;
-
 const change = (datasetId: string, filename: string) => ({
   datasetId,
   filenames: [filename],
@@ -58,62 +47,8 @@ async function upload(catalog: Catalog, key: { accountId: string; id: string }, 
     });
 }
 
-const step = fc.record({
-  action: fc.constantFrom('direct', 'link', 'finalize', 'reject', 'release', 'remove', 'delete dataset'),
-  dataset: fc.nat({ max: 1 }),
-  filename: fc.constantFrom(...NAMES),
-  bytes: fc.integer({ min: 1, max: 1000 }),
-});
-
 onEach(catalogs, (open) => {
   describe('the totals of an account', () => {
-    test('equal the sum over its datasets after any sequence of changes, and a recount', async () => {
-      const { catalog, accounts, accountId, database } = await open();
-      let datasets: string[] = [];
-      const create = async () => {
-        const id = newId();
-        await catalog.createDataset({ id, accountId, name: id, createdAt: 1 });
-        return id;
-      };
-      const expected = async () => {
-        const usages = await Promise.all(datasets.map(async (id) => usageOf(await catalog.files(id))));
-        const sum = (field: 'files' | 'bytes') => usages.reduce((total, usage) => total + usage[field], 0);
-        return { datasets: datasets.length, files: sum('files'), bytes: sum('bytes') };
-      };
-      const property = fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 20 }), async (steps) => {
-        for (const id of datasets) await catalog.deleteDataset({ accountId, id }, 50);
-        datasets = [await create(), await create()];
-        for (const { action, dataset, filename, bytes } of steps) {
-          const id = datasets[dataset]!;
-          const files = await catalog.files(id);
-          const held = files.find((file) => file.filename === filename && file.upload.state === 'pending');
-          const holder = { id: held?.id ?? '', token: 'me' };
-          const at = change(id, filename);
-          if (action === 'direct') {
-            await catalog.reserveDirect({ accountId, file: pending(id, filename, null) });
-          } else if (action === 'link') {
-            await catalog.change(at, (group) => reserve(group, pending(id, filename, bytes)));
-          } else if (action === 'finalize') {
-            await catalog.change(at, (group) => finalize(group, holder, stored(bytes)));
-          } else if (action === 'reject') {
-            await catalog.change(at, (group) => reject(group, holder, rejected));
-          } else if (action === 'release') {
-            await catalog.change(at, (group) => releaseLease(group, holder));
-          } else if (action === 'remove') {
-            await catalog.change(at, (group) => remove(group, filename));
-          } else {
-            await catalog.deleteDataset({ accountId, id }, 50);
-            datasets[dataset] = await create();
-          }
-          expect(await accounts.usage(accountId)).toMatchObject(await expected());
-        }
-        const counted = await accounts.usage(accountId);
-        await database.query.executeQuery(recountUsage(database.query).compile());
-        expect(await accounts.usage(accountId)).toEqual(counted);
-      });
-      await fc.assert(property, { numRuns: 15 });
-    });
-
     test("are not touched by another account's id of a dataset", async () => {
       const { catalog, accounts, accountId } = await open();
       const key = { accountId, id: newId() };

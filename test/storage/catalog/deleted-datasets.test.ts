@@ -1,11 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Micros, PendingFile, Upload } from '../../../src/dataset/dataset.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { eraseLeftovers } from '../../../src/storage/catalog/dataset-changes.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { remove } from '../../../src/dataset/upload-transitions.js';
 import { laptop } from '../../harness/author.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 
 /** The grace of `catalogs`. */
 const GRACE = 1000;
@@ -70,7 +70,7 @@ async function cleanUp(catalog: Catalog, now: Micros): Promise<string[]> {
   }
 }
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   /** A dataset of files in every state, of which the history has some. */
   const fill = async () => {
     const opened = await open();
@@ -90,68 +90,47 @@ onEach(catalogs, (open) => {
     return { ...opened, key, blobs: blobs.sort() };
   };
 
-  describe('a deleted dataset', () => {
-    test('is gone at once, and its name and its usage are free', async () => {
-      const { catalog, accounts, accountId, key } = await fill();
-      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, historyBytes: REMOVED * 10 });
-      expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(true);
-      expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(false);
-      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 0, files: 0, bytes: 0, historyBytes: 0 });
-      expect(await catalog.datasets({ accountId })).toEqual([]);
-      expect(await catalog.contents(key)).toBeUndefined();
-      await catalog.createDataset({ accountId, id: 'other', name: 'full', createdAt: 70 });
-      expect((await catalog.datasets({})).map(({ id }) => id)).toEqual(['other']);
-    });
+  test('a deleted dataset is gone at once: its files are not found, nothing is added, its name and usage are free', async () => {
+    const { catalog, accounts, accountId, key } = await fill();
+    expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, historyBytes: REMOVED * 10 });
+    expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(true);
+    expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(false);
+    expect(await accounts.usage(accountId)).toMatchObject({ datasets: 0, files: 0, bytes: 0, historyBytes: 0 });
+    expect([await catalog.datasets({ accountId }), await catalog.contents(key)]).toEqual([[], undefined]);
+    for (const name of ['link', 'video', 'file10020']) expect(await catalog.file(`full-${name}`)).toBeUndefined();
+    expect(await catalog.revisions.isPast('full-file10000')).toBe(false);
+    expect(await catalog.lastPresigned({ datasetId: 'full', expiresAfter: 0 })).toBeNull();
 
-    test('has no files that work in the background or an upload finds', async () => {
-      const { catalog, key } = await fill();
-      await catalog.deleteDataset(key, DELETED_AT);
-      for (const name of ['link', 'video', 'file10020']) expect(await catalog.file(`full-${name}`)).toBeUndefined();
-      expect(await catalog.revisions.isPast('full-file10000')).toBe(false);
-      expect(await catalog.lastPresigned({ datasetId: 'full', expiresAfter: 0 })).toBeNull();
-    });
+    const change = { datasetId: 'full', filenames: ['file10020.txt'], now: 70, isActivity: true };
+    expect(await catalog.change(change, () => [])).toBeUndefined();
+    const file = fileOf('full', 'new', { ...pending, via: 'direct', leaseUntil: 80, leaseToken: 'token' });
+    expect(await catalog.reserveDirect({ accountId, file })).toBeUndefined();
+    expect(await catalog.changeDataset(key, { name: 'new' }, 70)).toBe(false);
+    expect(await catalog.revisions.setPin('full', 1, { at: 70, by: 'me', note: null })).toBe(false);
+    await catalog.createDataset({ accountId, id: 'other', name: 'full', createdAt: 70 });
+    expect((await catalog.datasets({})).map(({ id }) => id)).toEqual(['other']);
+  });
 
-    test('changes no more, and nothing is added to it', async () => {
-      const { catalog, accountId, key } = await fill();
-      await catalog.deleteDataset(key, DELETED_AT);
-      const change = { datasetId: 'full', filenames: ['file10020.txt'], now: 70, isActivity: true };
-      expect(await catalog.change(change, () => [])).toBeUndefined();
-      const file = fileOf('full', 'new', { ...pending, via: 'direct', leaseUntil: 80, leaseToken: 'token' });
-      expect(await catalog.reserveDirect({ accountId, file })).toBeUndefined();
-      expect(await catalog.changeDataset(key, { name: 'new' }, 70)).toBe(false);
-      expect(await catalog.revisions.setPin('full', 1, { at: 70, by: 'me', note: null })).toBe(false);
-    });
+  test('its blobs are kept for the grace; then each is deleted once, and no row remains but those of others', async () => {
+    const { catalog, accountId, database, key, blobs } = await fill();
+    const others = { ...NO_ROWS, dataset: 1, revision: 1, file: 3 };
+    await catalog.createDataset({ accountId, id: 'other', name: 'other', createdAt: 1 });
+    await add(catalog, 'other', named('file', 3), stored);
+    await catalog.deleteDataset(key, DELETED_AT);
+    expect(await cleanUp(catalog, END - 1)).toEqual([]);
+    expect(await rowsIn(database)).toEqual({ ...others, trash: blobs.length });
+    expect((await cleanUp(catalog, LONG_AFTER)).sort()).toEqual(blobs);
+    expect(await rowsIn(database)).toEqual(others);
+    expect((await catalog.file('other-file10000'))?.filename).toBe('file10000.txt');
+  });
 
-    test('keeps its blobs for the grace period; then each is deleted once, and no row remains', async () => {
-      const { catalog, database, key, blobs } = await fill();
-      await catalog.deleteDataset(key, DELETED_AT);
-      expect(await cleanUp(catalog, END - 1)).toEqual([]);
-      expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
-      expect((await cleanUp(catalog, LONG_AFTER)).sort()).toEqual(blobs);
-      expect(await rowsIn(database)).toEqual(NO_ROWS);
-    });
-
-    test('that an earlier version has only marked is erased when the catalog is opened', async () => {
-      const { database, blobs } = await fill();
-      const { query } = database;
-      const usage = { datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
-      await query
-        .insertInto('account')
-        .values({ id: 'deleted', name: '(deleted)', created_at: 1, ...usage })
-        .execute();
-      await query.updateTable('dataset').set({ account_id: 'deleted' }).execute();
-      await eraseLeftovers(database);
-      expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
-    });
-
-    test('leaves the files of others as they are', async () => {
-      const { catalog, accountId, key } = await fill();
-      await catalog.createDataset({ accountId, id: 'other', name: 'other', createdAt: 1 });
-      await add(catalog, 'other', named('file', 3), stored);
-      await catalog.deleteDataset(key, DELETED_AT);
-      await cleanUp(catalog, LONG_AFTER);
-      expect(await catalog.files('other')).toHaveLength(3);
-      expect((await catalog.file('other-file10000'))?.filename).toBe('file10000.txt');
-    });
+  test('one that an earlier version has only marked is erased when the catalog is opened', async () => {
+    const { database, blobs } = await fill();
+    const usage = { datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
+    const marked = { id: 'deleted', name: '(deleted)', created_at: 1, ...usage };
+    await database.query.insertInto('account').values(marked).execute();
+    await database.query.updateTable('dataset').set({ account_id: 'deleted' }).execute();
+    await eraseLeftovers(database);
+    expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
   });
 });

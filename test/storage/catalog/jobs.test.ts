@@ -44,23 +44,6 @@ onEach(catalogs, (open) => {
       await jobs.finish(first!, 120);
       expect(await jobs.renew(second!, 500)).toBe(true);
     });
-
-    test('lists the owners of jobs with the time of the first', async () => {
-      const { jobs } = await openJobs();
-      expect(await jobs.owners([KIND, 'mount'])).toEqual([]);
-      await jobs.add([job('1', 7, 'b'), job('2', 5, 'b'), job('3', 9, 'a')]);
-      await jobs.ensure([{ kind: 'mount', key: '', accountId: '', dueAt: 3 }]);
-      const owners = await jobs.owners([KIND, 'mount']);
-      expect(owners).toHaveLength(3);
-      expect(owners).toEqual(
-        expect.arrayContaining([
-          { kind: KIND, accountId: 'a', dueAt: 9 },
-          { kind: KIND, accountId: 'b', dueAt: 5 },
-          { kind: 'mount', accountId: '', dueAt: 3 },
-        ]),
-      );
-      expect(await jobs.owners(['mount'])).toHaveLength(1);
-    });
   });
 
   describe('enqueuing again', () => {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { LinkSlot, Role, StoredFile } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
-import type { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { PairedDatasets } from '../../harness/paired-datasets.js';
+import { plansOfReads } from '../../harness/query-plans.js';
 
 let ids = 0;
 
@@ -34,52 +37,6 @@ onEach(catalogs, (open) => {
   /** The names of what a dataset links to, by slot. */
   const linksIn = ({ links }: Awaited<ReturnType<Catalog['dataset']>> & object) =>
     Object.fromEntries(links.map(({ slot, dataset }) => [slot, dataset.name]));
-
-  test('a dataset is a training dataset unless it is made with another role', async () => {
-    const { catalog, accountId, make, find } = await openAccount();
-    const [plain, depth, mask] = [await make('plain'), await make('depth', 'control'), await make('m', 'mask')];
-    expect(plain).toMatchObject({ role: 'training', links: [], isLinkedTo: false });
-    expect(await find(depth.id)).toEqual(depth);
-    expect(depth.role).toBe('control');
-    const names = async (role: Role) => (await catalog.datasets({ accountId, role })).map(({ name }) => name);
-    expect([await names('training'), await names('control'), await names('mask')]).toEqual([
-      ['plain'],
-      ['depth'],
-      ['m'],
-    ]);
-    expect(mask.counts.unpaired).toBe(0);
-  });
-
-  test('images without captions count as uncaptioned in a training dataset only, also after the role has changed', async () => {
-    const { catalog, accountId, make, find } = await openAccount();
-    const { id } = await make('depth', 'control');
-    const changed = await upload(catalog, id, 'a.jpg');
-    expect(changed?.counts).toMatchObject({ images: 1, trainable: 1, uncaptioned: 0 });
-    expect((await find(id)).counts.uncaptioned).toBe(0);
-    expect(await catalog.changeDataset({ accountId, id }, { role: 'training' }, 60)).toBe(true);
-    expect((await find(id)).counts).toMatchObject({ images: 1, uncaptioned: 1 });
-    await upload(catalog, id, 'b.jpg');
-    expect((await find(id)).counts).toMatchObject({ images: 2, uncaptioned: 2 });
-    await catalog.changeDataset({ accountId, id }, { role: 'mask' }, 70);
-    expect(await find(id)).toMatchObject({ role: 'mask', updatedAt: 70, counts: { images: 2, uncaptioned: 0 } });
-  });
-
-  test('a new name is that of the dataset at once, and must be free', async () => {
-    const { catalog, accountId, make, find } = await openAccount();
-    const { id } = await make('dogs');
-    await make('cats');
-    const heard: string[] = [];
-    catalog.changes.onAnyChange((changed) => heard.push(changed));
-    await expect(catalog.changeDataset({ accountId, id }, { name: 'cats' }, 60)).rejects.toMatchObject({
-      code: 'name_taken',
-    });
-    expect(heard).toEqual([]);
-    expect(await catalog.changeDataset({ accountId, id }, { name: 'hounds' }, 60)).toBe(true);
-    expect(await find(id)).toMatchObject({ name: 'hounds', updatedAt: 60 });
-    expect(await catalog.changeDataset({ accountId, id }, { name: 'hounds' }, 70)).toBe(true);
-    expect([(await find(id)).updatedAt, heard]).toEqual([60, [id]]);
-    expect(await catalog.changeDataset({ accountId: 'stranger', id }, { name: 'mine' }, 80)).toBe(false);
-  });
 
   describe('links', () => {
     test('are replaced as a whole, and are read with the dataset, in a list and with its files', async () => {
@@ -120,20 +77,6 @@ onEach(catalogs, (open) => {
       expect(await find(depth.id)).toMatchObject({ isLinkedTo: false });
     });
 
-    test('lead from training datasets to controls and masks of the account', async () => {
-      const { catalog, make, find, link } = await openAccount();
-      const [target, other] = [await make('railway'), await make('yard')];
-      const [depth, mask] = [await make('depth', 'control'), await make('mask', 'mask')];
-      const wrong = { code: 'wrong_role' };
-      await expect(link(target.id, { control_1: other.id })).rejects.toMatchObject(wrong);
-      await expect(link(target.id, { control_1: mask.id })).rejects.toMatchObject(wrong);
-      await expect(link(target.id, { mask: depth.id })).rejects.toMatchObject(wrong);
-      await expect(link(depth.id, { mask: mask.id })).rejects.toMatchObject(wrong);
-      await expect(link(target.id, { control_1: 'none' })).rejects.toMatchObject({ code: 'dataset_not_found' });
-      expect(await catalog.links.replace({ accountId: 'stranger', id: target.id }, { links: [], now: 50 })).toBe(false);
-      expect([(await find(target.id)).links, await catalog.links.linkingTo(mask.id)]).toEqual([[], []]);
-    });
-
     test('a dataset that is linked to can be neither deleted nor given another role; the error names who uses it', async () => {
       const { catalog, accountId, make, find, link } = await openAccount();
       const depth = await make('depth', 'control');
@@ -161,28 +104,6 @@ onEach(catalogs, (open) => {
       expect(await catalog.deleteDataset(key, 60)).toBe(true);
     });
 
-    test('the error for a request that is bound to datasets names only these', async () => {
-      const { catalog, accountId, make, link } = await openAccount();
-      const depth = await make('depth', 'control');
-      const [one, two, three] = [await make('one'), await make('two'), await make('three')];
-      for (const { id } of [one, two, three]) await link(id, { control_1: depth.id });
-      const rejected = async (boundIds: readonly string[]) => {
-        const key = { accountId, id: depth.id, boundIds };
-        const deleted = await catalog.deleteDataset(key, 60).catch((error) => error);
-        const changed = await catalog.changeDataset(key, { role: 'mask' }, 60).catch((error) => error);
-        expect(changed).toEqual(deleted);
-        expect(deleted.code).toBe('dataset_linked');
-        return deleted.message;
-      };
-      expect(await rejected([depth.id, one.id, two.id])).toBe(
-        '"depth" is a control or mask of these 2 datasets: "one", "two". To remove the links of the first one, run: trainyard pair one --none',
-      );
-      expect(await rejected([depth.id])).toBe(
-        '"depth" is a control or mask of datasets that this token is not bound to. Remove their links with a token that may change them.',
-      );
-      expect(await rejected([depth.id, one.id, two.id, three.id])).not.toContain('token');
-    });
-
     test('the deletion of a target announces the datasets that it was linked to', async () => {
       const { catalog, accountId, make, link } = await openAccount();
       const [target, depth] = [await make('railway'), await make('depth', 'control')];
@@ -195,7 +116,7 @@ onEach(catalogs, (open) => {
 
     test('of concurrent changes, each leaves datasets and links that agree', async () => {
       const { catalog, accountId, database, make, link } = await openAccount();
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 4; round++) {
         const controls = await Promise.all([0, 1, 2].map((i) => make(`c-${round}-${i}`, 'control')));
         const targets = await Promise.all([0, 1, 2].map((i) => make(`t-${round}-${i}`)));
         const [a, b, c] = controls.map(({ id }) => id) as [string, string, string];
@@ -229,5 +150,44 @@ onEach(catalogs, (open) => {
         }
       }
     });
+  });
+
+  test('a list reads files only of datasets with links that have changed, and links only if a dataset has some', async () => {
+    const opened = await open();
+    const { accountId, database } = opened;
+    const subject = new PairedDatasets(opened);
+    const [target, alone] = [await subject.create('training'), await subject.create('training')];
+    const control = await subject.create('control');
+    await subject.put(target, ['a.jpg', 'b.jpg']);
+    await subject.link(target, { control_1: control });
+    let reads = 0;
+    const read: Database['read'] = (statements) => {
+      reads++;
+      return database.read(statements);
+    };
+    const catalog = new Catalog({ ...database, read }, { blobGrace: 0 });
+    const list = async () => {
+      const before = reads;
+      const datasets = await catalog.datasets({ accountId });
+      return [datasets.find(({ id }) => id === target)?.counts.unpaired, reads - before];
+    };
+    expect([await list(), await list()]).toEqual([
+      [2, 1],
+      [2, 0],
+    ]);
+    await subject.put(control, ['a.png']);
+    expect([await list(), await list()]).toEqual([
+      [1, 1],
+      [1, 0],
+    ]);
+    await subject.put(target, ['c.jpg']);
+    await subject.put(alone, ['c.jpg']);
+    expect([await list(), await list()]).toEqual([
+      [2, 1],
+      [2, 0],
+    ]);
+    const ofLinks = (ids: readonly string[]) =>
+      plansOfReads(database, 'link', (watched) => new Catalog(watched, { blobGrace: 0 }).datasets({ accountId, ids }));
+    expect([(await ofLinks([alone, control])).length, (await ofLinks([target])).length]).toEqual([0, 3]);
   });
 });

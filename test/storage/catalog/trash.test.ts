@@ -1,10 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { acceptReceived } from '../../../src/dataset/check-transitions.js';
 import type { DatasetFile, PendingFile } from '../../../src/dataset/dataset.js';
 import { finalize, receive, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
-import type { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 
 /** The grace of `catalogs`. */
 const GRACE = 1000;
@@ -14,7 +13,8 @@ const HOLDER = 'me';
 let ids = 0;
 
 /** An upload through a presigned link, whose lease is held. */
-function linked(datasetId: string, filename = 'a.mp4'): PendingFile {
+function linked(datasetId: string): PendingFile {
+  const filename = 'a.mp4';
   const lease = { leaseUntil: NOW + 900, leaseToken: HOLDER };
   const upload = {
     state: 'pending',
@@ -42,13 +42,7 @@ const received = { state: 'received', ...bytes, receivedAt: NOW } as const;
 const problem = { severity: 'error', code: 'VIDEO_CORRUPT', message: '' } as const;
 
 type Change = (transition: (group: StemGroup) => StemGroup | undefined) => Promise<unknown>;
-type Context = {
-  catalog: Catalog;
-  accountId: string;
-  file: PendingFile;
-  change: Change;
-  endHistory: (now: number) => Promise<void>;
-};
+type Context = { readonly file: PendingFile; readonly change: Change };
 
 const holderOf = ({ id }: DatasetFile) => ({ id, token: HOLDER });
 
@@ -91,50 +85,30 @@ const ENDS: [string, (context: Context) => Promise<unknown>][] = [
       await change((group) => remove(group, file.filename));
     },
   ],
-  [
-    'pending when its dataset was deleted',
-    ({ catalog, accountId, file }) => catalog.deleteDataset({ accountId, id: file.datasetId }, NOW),
-  ],
-  [
-    'stored when its dataset was deleted',
-    async ({ catalog, accountId, change, file }) => {
-      await change((group) => finalize(group, holderOf(file), stored));
-      await catalog.deleteDataset({ accountId, id: file.datasetId }, NOW);
-    },
-  ],
 ];
 
-onEach(catalogs, (open) => {
-  const openWith = async (makeFile: (datasetId: string) => PendingFile): Promise<Context> => {
-    const { catalog, accountId, endHistory } = await open();
-    const { id } = await catalog.createDataset({ id: `d-${++ids}`, accountId, name: 'n', createdAt: 1 });
-    const file = makeFile(id);
-    const change: Change = async (transition) => {
-      const at = { datasetId: id, filenames: [file.filename], now: NOW, isActivity: true };
-      expect(await catalog.change(at, transition)).toBeDefined();
-    };
-    await change((group) => reserve(group, file));
-    return { catalog, accountId, file, change, endHistory };
-  };
-
-  /** When cleanup looks for the blob, if it runs at these times. */
-  const looksAt = async ({ catalog, file }: Context, times: readonly number[]): Promise<number[]> => {
-    const looks: number[] = [];
-    for (const time of times) {
-      const due = await catalog.trash.due(time);
-      if (due.includes(blobKeyOf(file))) looks.push(time);
-      await catalog.trash.remove(due, time);
-    }
-    return looks;
-  };
-
-  describe.each(ENDS)('the blob of a file that was %s, and is in no revision', (_, end) => {
-    test('is deleted once, after the grace period', async () => {
-      const context = await openWith(linked);
-      await end(context);
-      await context.endHistory(NOW);
-      expect(await looksAt(context, [NOW + GRACE - 1, NOW + GRACE, NOW + GRACE + 1])).toEqual([NOW + GRACE]);
-      expect(await context.catalog.trash.due(Number.MAX_SAFE_INTEGER)).toEqual([]);
-    });
-  });
+onCatalogs((open) => {
+  test.each(ENDS)(
+    'the blob of a file that was %s, and is in no revision, is deleted once, after the grace',
+    async (_, end) => {
+      const { catalog, accountId, endHistory } = await open();
+      await catalog.createDataset({ id: 'd', accountId, name: 'n', createdAt: 1 });
+      const file = linked('d');
+      const change: Change = async (transition) => {
+        const at = { datasetId: 'd', filenames: [file.filename], now: NOW, isActivity: true };
+        expect(await catalog.change(at, transition)).toBeDefined();
+      };
+      await change((group) => reserve(group, file));
+      await end({ file, change });
+      await endHistory(NOW);
+      const looks: number[] = [];
+      for (const time of [NOW + GRACE - 1, NOW + GRACE, NOW + GRACE + 1]) {
+        const due = await catalog.trash.due(time);
+        if (due.includes(blobKeyOf(file))) looks.push(time);
+        await catalog.trash.remove(due, time);
+      }
+      expect(looks).toEqual([NOW + GRACE]);
+      expect(await catalog.trash.due(Number.MAX_SAFE_INTEGER)).toEqual([]);
+    },
+  );
 });

@@ -28,6 +28,56 @@ async function serveMany() {
   return { server, api, id, other, otherId: await other.newDataset() };
 }
 
+test('while many files are restored, or their deletion is undone, others upload; too many bytes are rejected', async () => {
+  const { server, api, id, other, otherId } = await serveMany();
+  const meanwhile = async <T>(work: Promise<T>): Promise<T> => {
+    const [result, uploaded] = await Promise.all([work, other.upload(otherId, 'a.txt', 'a caption')]);
+    expect(uploaded.status).toBe(200);
+    return result;
+  };
+  /** Removes files of a kind in one revision. */
+  const removeMany = async (extension: string, count: number) => {
+    for (let from = 0; from < count; from += 1000) {
+      const filenames = Array.from({ length: 1000 }, (_, i) => `image_${from + i}.${extension}`);
+      const headers = { 'content-type': 'application/json', 'trainyard-change': `bulk; ${extension}` };
+      const removed = await api.request('DELETE', `/${id}/files`, { headers, body: JSON.stringify({ filenames }) });
+      expect(removed.status).toBe(200);
+    }
+  };
+  await api.upload(id, 'one-more.txt', 'a caption');
+  const { digest } = (await api.manifest(id)).body;
+
+  await removeMany('jpg', DELETED);
+  const restored = await meanwhile(api.request<{ revision: object }>('POST', `/${id}/revisions/1/restore`));
+  expect(restored.body).toMatchObject({
+    restored: true,
+    revision: { number: 3, restored_from: 1, added: DELETED, files: 2 * PAIRS + 1, is_latest: true },
+  });
+  expect((await api.manifest(id)).body.digest).toBe(digest);
+
+  await removeMany('txt', DELETED);
+  // Files that were added again since are kept.
+  await api.upload(id, 'image_7.txt', 'written again');
+  const undone = await meanwhile(api.request<{ undone: string[]; kept: string[] }>('POST', `/${id}/revisions/4/undo`));
+  expect(undone.body).toMatchObject({ revision: { number: 6, added: DELETED - 1, files: 2 * PAIRS + 1 } });
+  expect([undone.body.undone.length, undone.body.kept]).toEqual([DELETED - 1, ['image_7.txt']]);
+  for (const work of ['restore', 'undo']) {
+    const missing = await api.request('POST', `/${id}/revisions/9/${work}`);
+    expect([missing.status, missing.body.error_message]).toEqual([404, expect.stringContaining('Revision 9')]);
+  }
+
+  // A restore of more bytes than the account may have is rejected, and changes nothing.
+  await removeMany('jpg', 1000);
+  const { usage } = (await api.request<{ usage: { bytes: number } }>('GET', '/account')).body;
+  await server.stop();
+  const limited = await startServer({ 'account-bytes': usage.bytes }, { dataFolder: server.dataFolder });
+  onTestFinished(() => limited.stop().then(() => {}));
+  const again = await limited.api('many');
+  const rejected = await again.request('POST', `/${id}/revisions/1/restore`);
+  expect(rejected.body.error_message).toContain('--account-bytes');
+  expect((await again.status(id)).body.counts).toMatchObject({ images: PAIRS - 1000 });
+});
+
 test('while a dataset of many files is deleted, others upload, and requests see all of it or nothing', async () => {
   const { api, id, other, otherId } = await serveMany();
   const look = async () => {
@@ -48,66 +98,4 @@ test('while a dataset of many files is deleted, others upload, and requests see 
   expect((await api.request('DELETE', `/${id}`)).status).toBe(404);
   const { body } = await api.request<{ usage: object }>('GET', '/account');
   expect(body.usage).toMatchObject({ files: 0, bytes: 0 });
-});
-
-test('while many files are restored, others upload; the answer has the state of the new revision', async () => {
-  const { api, id, other, otherId } = await serveMany();
-  await api.upload(id, 'one-more.txt', 'a caption');
-  const digest = (await api.manifest(id)).body.digest;
-  for (let from = 0; from < DELETED; from += 1000) {
-    const filenames = Array.from({ length: 1000 }, (_, i) => `image_${from + i}.jpg`);
-    const headers = { 'content-type': 'application/json', 'trainyard-change': 'bulk; many' };
-    const removed = await api.request('DELETE', `/${id}/files`, { headers, body: JSON.stringify({ filenames }) });
-    expect(removed.status).toBe(200);
-  }
-  const [restored, uploaded] = await Promise.all([
-    api.request<{ revision: object }>('POST', `/${id}/revisions/1/restore`),
-    other.upload(otherId, 'a.txt', 'a caption'),
-  ]);
-  expect(uploaded.status).toBe(200);
-  expect(restored.body).toMatchObject({
-    restored: true,
-    revision: { number: 3, restored_from: 1, added: DELETED, files: 2 * PAIRS + 1, is_latest: true },
-  });
-  expect((await api.manifest(id)).body.digest).toBe(digest);
-  const missing = await api.request('POST', `/${id}/revisions/7/restore`);
-  expect([missing.status, missing.body.error_message]).toEqual([404, expect.stringContaining('Revision 7')]);
-});
-
-test('while a deletion of many files is undone, others upload; files that were added again since are kept', async () => {
-  const { api, id, other, otherId } = await serveMany();
-  await api.upload(id, 'one-more.txt', 'a caption');
-  for (let from = 0; from < DELETED; from += 1000) {
-    const filenames = Array.from({ length: 1000 }, (_, i) => `image_${from + i}.txt`);
-    const headers = { 'content-type': 'application/json', 'trainyard-change': 'bulk; many' };
-    const removed = await api.request('DELETE', `/${id}/files`, { headers, body: JSON.stringify({ filenames }) });
-    expect(removed.status).toBe(200);
-  }
-  await api.upload(id, 'image_7.txt', 'written again');
-  const [result, uploaded] = await Promise.all([
-    api.request<{ undone: string[]; kept: string[] }>('POST', `/${id}/revisions/2/undo`),
-    other.upload(otherId, 'a.txt', 'a caption'),
-  ]);
-  expect(uploaded.status).toBe(200);
-  expect(result.body).toMatchObject({ revision: { number: 4, added: DELETED - 1, files: 2 * PAIRS + 1 } });
-  expect([result.body.undone.length, result.body.kept]).toEqual([DELETED - 1, ['image_7.txt']]);
-  expect((await api.request('POST', `/${id}/revisions/9/undo`)).status).toBe(404);
-});
-
-test('a restore of more bytes than the account may have is rejected, and changes nothing', async () => {
-  const { server, api, id } = await serveMany();
-  await api.upload(id, 'one-more.txt', 'a caption');
-  const filenames = Array.from({ length: 1000 }, (_, i) => `image_${i}.jpg`);
-  expect((await api.json('DELETE', `/${id}/files`, { filenames })).status).toBe(200);
-  const { usage } = (await api.request<{ usage: { bytes: number } }>('GET', '/account')).body;
-  await server.stop();
-  const limited = await startServer({ 'account-bytes': usage.bytes }, { dataFolder: server.dataFolder });
-  onTestFinished(() => limited.stop().then(() => {}));
-  const again = await limited.api('many');
-  const restored = await again.request('POST', `/${id}/revisions/1/restore`);
-  expect(restored.body).toMatchObject({
-    error_code: expect.any(Number),
-    error_message: expect.stringContaining('--account-bytes'),
-  });
-  expect((await again.status(id)).body.counts).toMatchObject({ images: PAIRS - 1000 });
 });

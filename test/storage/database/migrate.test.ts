@@ -105,7 +105,7 @@ async function openForTest({ open }: Unopened): Promise<Database> {
 }
 
 onEach(databases, (unopened) => {
-  test('a catalog of the last version before 0.1.0 gets the tables of a new one, and keeps its rows', async () => {
+  test('a catalog of the last version before 0.1.0 gets the tables of a new one, and keeps its rows, of files in all their states', async () => {
     const earlier = await unopened();
     await earlier.run(BEFORE);
     const before = new Map<string, Row[]>();
@@ -124,12 +124,7 @@ onEach(databases, (unopened) => {
     await openForTest(another);
     expect(await earlier.run(earlier.schema)).toEqual(await another.run(another.schema));
     expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.1.0' }]);
-  });
 
-  test('the catalog reads the files of an upgraded database in all their states', async () => {
-    const earlier = await unopened();
-    await earlier.run(BEFORE);
-    const database = await openForTest(earlier);
     const catalog = new Catalog(database, { blobGrace: 0 });
     const uploads: Record<string, DatasetFile['upload']> = {};
     for (const id of ['presigned-1', 'received-1', 'rejected-1']) {
@@ -146,10 +141,10 @@ onEach(databases, (unopened) => {
     });
   });
 
-  test('processes that open an earlier catalog at once upgrade it once', async () => {
-    const earlier = await unopened();
+  test('processes that open a new or an earlier catalog at once make it once', async () => {
+    const [empty, earlier] = [await unopened(), await unopened()];
     await earlier.run(BEFORE);
-    await Promise.all([1, 2, 3, 4, 5, 6].map(() => openForTest(earlier)));
+    for (const each of [empty, earlier]) await Promise.all([1, 2, 3, 4, 5, 6].map(() => openForTest(each)));
     expect(await earlier.run('select count(*) as datasets from dataset')).toMatchObject([
       { datasets: expect.anything() },
     ]);

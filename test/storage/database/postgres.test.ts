@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
+import { storedTotals } from '../../../src/storage/catalog/copy-catalog.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { inSnapshot } from '../../../src/storage/catalog/statements.js';
 import { databaseError } from '../../../src/storage/database/database.js';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
@@ -38,22 +42,6 @@ function reserveFile({ catalog }: OpenCatalog, file: PendingFile) {
 }
 
 describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
-  test('processes that start on an empty database at the same moment all start', async () => {
-    const url = await databaseForTest();
-    const opened = await Promise.all(Array.from({ length: 6 }, () => open(url)));
-    const [first, ...others] = opened;
-    const dataset = await newDataset(first!);
-    for (const { catalog } of others) expect(await catalog.dataset(dataset)).toBeDefined();
-  });
-
-  test('numbers of more than 32 bits are read as numbers', async () => {
-    const opened = await open(await databaseForTest());
-    const dataset = await newDataset(opened);
-    await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 2 ** 52 + 1));
-    const found = await opened.catalog.dataset(dataset);
-    expect(found?.counts.pendingUntil).toBe(2 ** 52 + 1);
-  });
-
   test('concurrent changes through several pools are all counted, and only one dataset of a name is created', async () => {
     const url = await databaseForTest();
     const [one, two] = [await open(url), await open(url)];
@@ -216,68 +204,30 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
     expect(pending).toBe((await opened.catalog.files(dataset.id)).length);
   });
 
-  test.each([
-    ['closes connections for an operator', '57P01', 'unavailable'],
-    ['has too many connections', '53300', 'unavailable'],
-    ['has become a read-only standby', '25006', 'unavailable'],
-    ['cancels a statement after its timeout', '57014', 'unavailable'],
-    ['has a full disk', '53100', 'no_space'],
-  ])('that %s is reported with its own code', async (_, state, code) => {
+  test('is reported with a code of its own, and its reason', async () => {
     const url = await databaseForTest();
     const opened = await open(url);
     const dataset = await newDataset(opened);
-    await onDatabase(
-      url,
-      `create function refuse() returns trigger language plpgsql as $$ begin
-         raise exception 'refused' using errcode = '${state}';
-       end $$`,
-      'create trigger refuse before update on dataset for each row execute function refuse()',
-    );
-    const error = await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 1000)).catch((thrown) => thrown);
-    expect(databaseError(error)?.code).toBe(code);
+    const codes = Object.entries({
+      ...{ '57P01': 'unavailable', '53300': 'unavailable', '25006': 'unavailable', '57014': 'unavailable' },
+      ...{ '53100': 'no_space' },
+    });
+    for (const [state, code] of codes) {
+      await onDatabase(
+        url,
+        `create or replace function refuse() returns trigger language plpgsql as $$ begin
+           raise exception 'refused' using errcode = '${state}';
+         end $$`,
+        'create or replace trigger refuse before update on dataset for each row execute function refuse()',
+      );
+      const error = await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 1000)).catch((thrown) => thrown);
+      expect([state, databaseError(error)?.code]).toEqual([state, code]);
+    }
     expect((await opened.catalog.files(dataset.id)).length).toBe(0);
   });
 });
 
-test.skipIf(whyNoPostgres() !== undefined)(
-  'a database that stops answering is unavailable after a timeout',
-  async () => {
-    const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const opened = await open(url);
-    await opened.catalog.ping();
-    proxy.fallSilent();
-    // The first waits on an open connection, the others for new ones.
-    const errors = await Promise.all(
-      Array.from({ length: 3 }, () =>
-        opened.catalog.ping().then(
-          () => undefined,
-          (error) => error.code,
-        ),
-      ),
-    );
-    expect(errors).toEqual(['unavailable', 'unavailable', 'unavailable']);
-  },
-);
-
-/** The exit code of a process that ends once it has no open resources. */
-async function exitCodeOf(source: string): Promise<number | null> {
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], { stdio: 'inherit' });
-  const [code] = await once(child, 'exit');
-  return code;
-}
-
 describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
-  test('makes, lists and revokes tokens on the database', async () => {
-    const env = { DATABASE_URL: await databaseForTest() };
-    const created = await trainyard(['token', 'create', '--account', 'studio'], { env });
-    expect([created.code, created.stdout]).toEqual([0, expect.stringMatching(/^ty_/)]);
-    const listed = await trainyard(['token', 'list', '--database-url', env.DATABASE_URL]);
-    expect(listed.stdout).toMatch(/active.*studio/);
-    const id = /^([0-9a-f]{8}) /m.exec(listed.stdout)?.[1] ?? '';
-    expect((await trainyard(['token', 'revoke', id], { env })).code).toBe(0);
-    expect((await trainyard(['token', 'list'], { env })).stdout).toMatch(/revoked/);
-  });
-
   test.each([
     ['that rejects its password', { password: 'wrong-secret' }, 78, 'password authentication failed'],
     ['that does not exist', { pathname: 'no_such_database' }, 78, 'database "no_such_database" does not exist'],
@@ -333,5 +283,30 @@ test.skipIf(whyNoPostgres() !== undefined)('closing releases all resources, so t
     const opened = await openCatalog({ databaseUrl: ${JSON.stringify(url)}, dataFolder: '', blobGrace: 0 });
     await opened.catalog.ping();
     await opened.close();`;
-  expect(await exitCodeOf(source)).toBe(0);
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], { stdio: 'inherit' });
+  expect(await once(child, 'exit')).toEqual([0, null]);
 });
+
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a snapshot and the totals of a catalog may take longer than requests to Postgres',
+  async () => {
+    const url = await databaseForTest();
+    const database = await openPostgres(url, { readMs: 200, transactionMs: 200 });
+    const blocking = await openPostgres(url);
+    onTestFinished(() => Promise.all([database.close(), blocking.close()]).then(() => {}));
+    const count = database.query.selectFrom('file').select(({ fn }) => fn.countAll<number>().as('files'));
+    const work = await blocking.transact({ isDurable: false }, async ({ send }) => {
+      await send([{ compile: () => sql`lock table file`.compile(blocking.query) }]);
+      const long = Promise.allSettled([inSnapshot(database, (run) => run(count)), storedTotals(database)]);
+      // The deadlines of these end after those that the others would have.
+      const requests = [database.transact({ isDurable: true }, ({ commit }) => commit([count])), count.execute()];
+      const refused = { status: 'rejected', reason: { code: 'unavailable' } };
+      expect(await Promise.allSettled(requests)).toMatchObject([refused, refused]);
+      return { long };
+    });
+    expect(await work.long).toEqual([
+      { status: 'fulfilled', value: [{ files: 0 }] },
+      { status: 'fulfilled', value: { files: 0, bytes: 0 } },
+    ]);
+  },
+);

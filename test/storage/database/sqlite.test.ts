@@ -1,55 +1,269 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile } from 'node:fs/promises';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Api } from '../../harness/api.js';
-import { findingsOf } from '../../harness/checking.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Database, databaseError, isUniqueViolation } from '../../../src/storage/database/database.js';
+import { openSqlite } from '../../../src/storage/database/sqlite.js';
+import { raw } from '../../harness/query-plans.js';
+import { temporaryFolder } from '../../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-beforeEach(async () => {
-  server = await startServer();
-  api = await server.api();
-});
-afterEach(async () => {
-  const findings = await findingsOf(server);
-  await discardServer(server);
-  expect(findings).toEqual([]);
-});
-
-function catalogPath(): string {
-  return join(server.dataFolder, 'catalog.sqlite');
+/** An empty database. While `held`, its write lock is another connection's, so that transactions wait. */
+async function setUp() {
+  const folder = await temporaryFolder();
+  const path = join(folder, 'catalog.sqlite');
+  const database = await openSqlite(path);
+  const other = new DatabaseSync(path);
+  onTestFinished(async () => {
+    other.close();
+    await database.close();
+    await rm(folder, { recursive: true });
+  });
+  const holdLock = () => other.exec('begin immediate');
+  const releaseLock = () => other.exec('rollback');
+  return { path, database, holdLock, releaseLock };
 }
 
-test('after a clean stop, the catalog file alone is complete', async () => {
-  const id = await api.newDataset();
-  for (let index = 0; index < 20; index++) await api.upload(id, `${index}.txt`, 'a caption');
-  server.process.kill('SIGTERM');
-  await once(server.process, 'exit');
-  const copy = join(await temporaryFolder(), 'copy.sqlite');
-  await copyFile(catalogPath(), copy);
-  const db = new DatabaseSync(copy);
-  expect(db.prepare("select count(*) as files from file where state = 'stored'").get()).toEqual({ files: 20 });
-  db.close();
+const names = (count: number) => Array.from({ length: count }, (_, i) => `${String(i).padStart(3, '0')}`);
+
+function insert({ query }: Database, name: string) {
+  return query.insertInto('setting').values({ name, value: 'new' });
+}
+
+function add(database: Database, name: string, { isDurable = true } = {}) {
+  return database.transact({ isDurable }, ({ commit }) => commit([insert(database, name)]));
+}
+
+async function stored({ query }: Database): Promise<string[]> {
+  const rows = await query.selectFrom('setting').select('name').where('value', '=', 'new').orderBy('name').execute();
+  return rows.map(({ name }) => name);
+}
+
+/** The frames of the write-ahead log that end a commit (https://sqlite.org/fileformat2.html#walformat). */
+function commitsIn(path: string): number {
+  const log = readFileSync(`${path}-wal`);
+  const pageBytes = log.readUInt32BE(8);
+  let commits = 0;
+  for (let at = 32; at < log.length; at += 24 + pageBytes) if (log.readUInt32BE(at + 4) > 0) commits++;
+  return commits;
+}
+
+test('transactions that wait share commits of 32, first in, first out', async () => {
+  const { path, database, holdLock, releaseLock } = await setUp();
+  await add(database, 'first');
+  const before = commitsIn(path);
+  holdLock();
+  const answered: string[] = [];
+  const adding = names(50).map((name) => add(database, name).then(() => answered.push(name)));
+  releaseLock();
+  await Promise.all(adding);
+  expect(answered).toEqual(names(50));
+  expect(await stored(database)).toEqual([...names(50), 'first']);
+  expect(commitsIn(path) - before).toBe(2);
 });
 
-test('while another process holds the write lock, reads are answered and writes wait for it', async () => {
-  const id = await api.newDataset();
-  await api.upload(id, 'first.txt', 'a caption');
-  const other = new DatabaseSync(catalogPath());
-  other.exec('begin immediate');
-  let isStored = false;
-  const upload = api.upload(id, 'second.txt', 'a caption').finally(() => {
-    isStored = true;
-  });
-  for (let count = 0; count < 20; count++) {
-    expect((await api.status(id)).body).toMatchObject({ files: [{ filename: 'first.txt' }] });
-    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
-  }
-  expect(isStored).toBe(false);
-  other.exec('commit');
-  other.close();
-  expect((await upload).status).toBe(200);
+test('transactions that need not be durable join a durable one', async () => {
+  const { path, database, holdLock, releaseLock } = await setUp();
+  await add(database, 'first');
+  const before = commitsIn(path);
+  holdLock();
+  const adding = names(9).map((name, i) => add(database, name, { isDurable: i === 5 }));
+  releaseLock();
+  await Promise.all(adding);
+  expect(await stored(database)).toHaveLength(10);
+  // The first one may have begun before the durable one arrived.
+  expect(commitsIn(path) - before).toBeLessThanOrEqual(2);
 });
+
+test('a transaction whose statement or work fails is rolled back alone', async () => {
+  const { path, database, holdLock, releaseLock } = await setUp();
+  await add(database, '001');
+  const before = commitsIn(path);
+  holdLock();
+  const adding = names(4).map((name) =>
+    database.transact({ isDurable: true }, ({ commit }) =>
+      commit([insert(database, `${name}a`), insert(database, name)]),
+    ),
+  );
+  const giveUp = (name: string, after: () => Promise<unknown>) =>
+    database.transact({ isDurable: true }, async ({ send }) => {
+      await send([insert(database, name)]);
+      return after();
+    });
+  const throwing = giveUp('thrown', () => Promise.reject(new Error('given up')));
+  const returning = giveUp('returned', async () => 'nothing to do');
+  const settled = Promise.allSettled([...adding, throwing, returning, add(database, 'last')]);
+  releaseLock();
+  const outcomes = await settled;
+  expect(outcomes.map(({ status }) => status)).toEqual([
+    ...['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+    ...['rejected', 'fulfilled', 'fulfilled'],
+  ]);
+  expect(isUniqueViolation((outcomes[1] as PromiseRejectedResult).reason)).toBe(true);
+  expect((outcomes[4] as PromiseRejectedResult).reason).toEqual(new Error('given up'));
+  expect(await stored(database)).toEqual(['000', '000a', '001', '002', '002a', '003', '003a', 'last']);
+  expect(commitsIn(path) - before).toBe(1);
+});
+
+test('a commit that fails fails all transactions of its group, and later ones are committed', async () => {
+  const { path, database, holdLock, releaseLock } = await setUp();
+  holdLock();
+  const adding = Promise.allSettled(names(5).map((name) => add(database, name)));
+  const rolledBack = database.transact({ isDurable: true }, ({ send }) => send([raw('select 1 as one')]));
+  const settled = Promise.allSettled([rolledBack]);
+  renameSync(path, `${path}.moved`);
+  releaseLock();
+  const outcomes = [...(await adding), ...(await settled)];
+  for (const outcome of outcomes) {
+    expect(outcome).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'unavailable', message: expect.stringContaining(`no longer at ${path}`) },
+    });
+  }
+  renameSync(`${path}.moved`, path);
+  await add(database, 'later');
+  expect(await stored(database)).toEqual(['later']);
+});
+
+test('a write waits ten seconds for another process, and then fails as busy with those behind it', async () => {
+  const { database, holdLock, releaseLock } = await setUp();
+  holdLock();
+  const outcomes = await Promise.allSettled(names(3).map((name) => add(database, name)));
+  for (const outcome of outcomes) {
+    expect(databaseError((outcome as PromiseRejectedResult).reason)).toMatchObject({ code: 'unavailable' });
+  }
+  releaseLock();
+  await add(database, 'later');
+  expect(await stored(database)).toEqual(['later']);
+});
+
+test('reads see what is committed, and all that was acknowledged, and wait for no writer', async () => {
+  const { database, holdLock, releaseLock } = await setUp();
+  await database.transact({ isDurable: true }, async ({ send, commit }) => {
+    const [, inside] = await send([insert(database, 'open'), database.query.selectFrom('setting').select('name')]);
+    expect(inside).toContainEqual({ name: 'open' });
+    expect(await stored(database)).toEqual([]);
+    await commit([]);
+  });
+  for (const name of names(100)) {
+    await add(database, name, { isDurable: false });
+    expect((await stored(database)).at(-2)).toBe(name);
+  }
+  holdLock();
+  let isAdded = false;
+  const adding = add(database, 'waits').then(() => {
+    isAdded = true;
+  });
+  for (let i = 0; i < 20; i++) expect(await stored(database)).toHaveLength(101);
+  expect(isAdded).toBe(false);
+  releaseLock();
+  await adding;
+  expect(await stored(database)).toContain('waits');
+});
+
+test('statements of many texts, and rows of many types', async () => {
+  const { database } = await setUp();
+  for (let round = 0; round < 2; round++) {
+    const numbers = Array.from({ length: 450 }, (_, i) => i);
+    const read = (i: number) =>
+      database.read([raw(`select ${i} as "n ""${i}""", ? as text, null as none`, [`a\0"${i}"é😀`])]);
+    const found = await Promise.all(numbers.map(read));
+    expect(found).toEqual(numbers.map((i) => [[{ [`n "${i}"`]: i, text: `a\u0001"${i}"é😀`, none: null }]]));
+  }
+  const { rows } = await database.query
+    .insertInto('setting')
+    .values({ name: 'new', value: 'new' })
+    .returning(['value', 'name'])
+    .execute()
+    .then((returned) => ({ rows: returned }));
+  expect(rows).toEqual([{ value: 'new', name: 'new' }]);
+});
+
+test('a thread that ends fails what is in flight, and all that follows, with `unavailable`', async () => {
+  const threads: Worker[] = [];
+  const note = (worker: Worker) => threads.push(worker);
+  process.on('worker', note);
+  onTestFinished(() => void process.off('worker', note));
+  const { database, holdLock, releaseLock } = await setUp();
+  expect(await stored(database)).toEqual([]);
+  expect(threads).toHaveLength(2);
+  holdLock();
+  const outcomes = Promise.allSettled(names(3).map((name) => add(database, name)));
+  const ended = threads.map((thread) => thread.terminate());
+  releaseLock();
+  await Promise.all(ended);
+  const later = await Promise.allSettled([add(database, 'later'), stored(database)]);
+  for (const outcome of [...(await outcomes), ...later]) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+  }
+});
+
+const SOURCE = new URL('../../../src/storage/database/sqlite.ts', import.meta.url).href;
+
+const OPEN = `
+  import { openSqlite } from '${SOURCE}';
+  const database = await openSqlite(process.argv[1]);
+  const { query } = database;
+  const add = (name) => database.transact({ isDurable: true }, ({ commit }) =>
+    commit([name, name + ' too'].map((each) => query.insertInto('setting').values({ name: each, value: 'new' }))));
+`;
+
+/** Adds rows for ever, in transactions of eight at a time, and prints the name of each row that was acknowledged. */
+const ADD_FOREVER = `${OPEN}
+  let last = 0;
+  const loop = async () => {
+    for (;;) {
+      const name = String(last++);
+      await add(name);
+      console.log(name);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, loop));
+`;
+
+async function pathForTest(): Promise<string> {
+  const folder = await temporaryFolder();
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return join(folder, 'catalog.sqlite');
+}
+
+function run(script: string, path: string): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+test('a kill during group commits loses nothing that was acknowledged, and leaves no half of a transaction', async () => {
+  const path = await pathForTest();
+  const acknowledged: string[] = [];
+  for (let kills = 1; kills <= 2; kills++) {
+    const child = run(ADD_FOREVER.replace('last = 0', `last = ${kills * 100_000}`), path);
+    let printed = 0;
+    for await (const name of createInterface({ input: child.stdout! })) {
+      acknowledged.push(name);
+      if (++printed === 100 * kills) child.kill('SIGKILL');
+    }
+  }
+  const database = await openSqlite(path);
+  onTestFinished(() => database.close());
+  const rows = await database.query.selectFrom('setting').select('name').where('value', '=', 'new').execute();
+  const stored = new Set(rows.map(({ name }) => name));
+  expect(acknowledged.length).toBeGreaterThanOrEqual(300);
+  expect(acknowledged.filter((name) => !stored.has(name))).toEqual([]);
+  expect([...stored].filter((name) => !name.endsWith(' too') && !stored.has(`${name} too`))).toEqual([]);
+});
+
+test.each(['await database.close();', ''])(
+  'a process ends by itself when its database is open or closed: %s',
+  async (end) => {
+    const path = await pathForTest();
+    const child = run(`${OPEN} await add('a'); await query.selectFrom('setting').selectAll().execute(); ${end}`, path);
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    // A closed database is one file.
+    if (end !== '') expect(existsSync(`${path}-wal`)).toBe(false);
+  },
+);

@@ -58,13 +58,20 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
   const claimed = (facts: Partial<Facts & { kind: 'video' }> = {}) =>
     ({ ok: true, contentType: 'video/mp4', facts: { kind: 'video', format: 'mp4', ...facts }, warnings: [] }) as const;
 
-  test.each(Object.entries(ENCODED_CLIPS) as [EncodedClip, number][])(
-    '%s is intact, and %d frames are read',
-    async (name, frames) => {
+  /** Those whose frames a decoder counts in a way of its own; the facts of one clip of each codec are tested below. */
+  const PECULIAR: ReadonlySet<string> = new Set<EncodedClip>([
+    ...(['h264-pyramid.mp4', 'h264-open-gop.mp4', 'h264-fragments.mp4', 'h264-1-frame.mp4'] as const),
+    ...(['h264-variable.mkv', 'h264.flv', 'vp9-hidden-frames.webm', 'vp8-hidden-frames.webm', 'raw.avi'] as const),
+    ...(['mpeg4-b-frames.avi', 'mpeg2-interlaced.mkv', 'cover-first.mp4', 'late.mkv', 'cut.mp4'] as const),
+    ...(['cut-h264.mkv', 'cut-hevc.mp4'] as const),
+  ]);
+  for (const [name, frames] of Object.entries(ENCODED_CLIPS) as [EncodedClip, number][]) {
+    const tags = PECULIAR.has(name) ? [] : ['long'];
+    test(`${name} is intact, and ${frames} frames are read`, { tags }, async () => {
       const warnings = MISCOUNTED.has(name) ? [{ code: 'WRONG_DURATION' }] : [];
       expect(await inspectAndDecode(clips[name], name)).toMatchObject({ ok: true, facts: { frames }, warnings });
-    },
-  );
+    });
+  }
 
   test.each([
     ['h264-sound.mp4', { codec: 'avc', hasAudio: true }],
@@ -112,14 +119,11 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
 
   describe('damage', () => {
     // These codecs notice changed bytes. The arithmetic codes of VP8, VP9 and AV1 accept any, except in headers.
-    test.each(['h264.mp4', 'h264-444.mkv', 'hevc.mp4', 'mjpeg.mov', 'ffv1.mkv', 'mpeg4.avi', 'cinepak.avi'] as const)(
+    test.each(['h264.mp4', 'hevc.mp4', 'ffv1.mkv', 'mpeg4.avi', 'mjpeg.mov'] as const)(
       'random bytes, and zeros, in the samples of %s are found',
       async (name) => {
         const random = generator(7);
-        for (const [kind, byte] of [
-          ['random', random],
-          ['zeros', () => 0],
-        ] as const) {
+        for (const [kind, byte] of Object.entries({ random, zeros: (): number => 0 })) {
           const bytes = await readFile(clips[name]);
           const at = middleOf(bytes);
           for (let i = 0; i < 400; i++) bytes[at + i] = byte();
@@ -140,23 +144,12 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       },
     );
 
-    test('shifted chunk offsets are found', async () => {
-      const bytes = await readFile(clips['h264.mp4']);
-      const table = bytes.indexOf('stco') + 8;
-      for (let i = 0; i < bytes.readUInt32BE(table); i++) {
-        const at = table + 4 + 4 * i;
-        bytes.writeUInt32BE(bytes.readUInt32BE(at) + 7, at);
-      }
-      const inspection = await inspectAndDecode(await written('shifted.mp4', bytes), 'a.mp4');
-      expect(inspection).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
-    });
-
     test('the message says how many frames are left, and is the same in every run', async () => {
       const bytes = await readFile(clips['mjpeg.mov']);
       const at = middleOf(bytes);
       bytes.fill(0, at, at + 100);
       const path = await written('short.mov', bytes);
-      const found = await Promise.all(Array.from({ length: 5 }, () => inspectAndDecode(path, 'a.mov')));
+      const found = await Promise.all(Array.from({ length: 2 }, () => inspectAndDecode(path, 'a.mov')));
       const messages = found.map((inspection) => !inspection.ok && inspection.problem.message);
       expect(new Set(messages)).toEqual(
         new Set(['a.mov is damaged: only 23 of its 24 frames can be decoded. Upload an intact copy.']),
@@ -201,19 +194,13 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       });
     });
 
-    test('a clip that is cut anywhere is found', async () => {
-      for (const name of ['faststart.mp4', 'fragmented.mp4', 'vp9.webm', 'live.webm', 'matroska.mkv'] as const) {
-        const bytes = media.clip(name);
-        for (const share of [0.3, 0.5, 0.7]) {
-          const cut = await written(`cut-${share}-${name}`, bytes.subarray(0, bytes.length * share));
-          expect((await inspectAndDecode(cut, name)).ok, `${name}, ${share}`).toBe(false);
-        }
-      }
-      for (const name of ['old.avi', 'windows.wmv', 'flash.flv'] as const) {
-        const bytes = media.clip(name);
-        const cut = await written(`cut-${name}`, bytes.subarray(0, bytes.length / 2));
-        expect((await inspectAndDecode(cut, name)).ok, name).toBe(false);
-      }
+    test.each([
+      ...(['faststart.mp4', 'fragmented.mp4', 'vp9.webm', 'live.webm', 'matroska.mkv'] as const),
+      ...(['old.avi', 'windows.wmv', 'flash.flv'] as const),
+    ])('%s, cut in the middle, is found', async (name) => {
+      const bytes = media.clip(name);
+      const cut = await written(`cut-${name}`, bytes.subarray(0, bytes.length / 2));
+      expect((await inspectAndDecode(cut, name)).ok).toBe(false);
     });
 
     test.each([
@@ -266,18 +253,6 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
     });
   });
 
-  test('a clip of frames that are too large for a decoder keeps its warning, and has its facts', async () => {
-    const path = join(folder, 'large.mp4');
-    const source = ['-f', 'lavfi', '-i', 'color=size=15360x8640', '-frames:v', '1'];
-    await promisify(execFile)('ffmpeg', ['-v', 'error', ...source, '-c:v', 'mjpeg', path]);
-    const inspection = await decodeInspected(
-      { path, filename: 'a.mp4', inspection: claimed() },
-      { isBackground: true },
-    );
-    const facts = { width: 15_360, height: 8640, codec: 'mjpeg' };
-    expect(inspection).toMatchObject({ ok: true, facts, warnings: [{ code: 'NOT_FULLY_CHECKED' }] });
-  });
-
   test('what would exceed the time for which a client waits is not begun', async () => {
     const clip = { path: clips['h264.mp4'], filename: 'a.mp4', inspection: claimed() };
     await expect(decodeInspected(clip, { maxSeconds: 0.01 })).rejects.toThrow(CpuBudgetSpent);
@@ -318,16 +293,12 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       return decode(clip, { accountId: 'a', signal });
     };
 
-    test('a decoder that uses more than its processor time costs its clip', async () => {
-      const inspection = await decodeWith('while :; do :; done', never());
-      const problem = { code: 'INSPECTION_FAILED', message: expect.stringContaining('takes more than 2 s') };
-      expect(inspection).toMatchObject({ ok: false, problem });
-    });
-
-    test('a decoder that crashes costs its clip', async () => {
-      const inspection = await decodeWith('kill -SEGV $$', never());
-      const problem = { code: 'INSPECTION_FAILED', message: expect.stringContaining('crashes its decoder') };
-      expect(inspection).toMatchObject({ ok: false, problem });
+    test.each([
+      ['uses more than its processor time', 'while :; do :; done', 'takes more than 2 s'],
+      ['crashes', 'kill -SEGV $$', 'crashes its decoder'],
+    ])('a decoder that %s costs its clip', async (_, script, reason) => {
+      const problem = { code: 'INSPECTION_FAILED', message: expect.stringContaining(reason) };
+      expect(await decodeWith(script, never())).toMatchObject({ ok: false, problem });
     });
 
     test('a header that claims huge frames costs no memory', async () => {
@@ -371,7 +342,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
   ])('%s in the place of a clip makes no connection and is refused', async (_, contentWith) => {
     const { url, connections, close } = await listener();
     const path = await written('disguise.mp4', contentWith(url));
-    for (const format of ['mp4', 'mkv', 'avi', 'wmv', 'flv']) {
+    for (const format of ['mp4', 'mkv', 'wmv']) {
       const inspection = claimed({ format });
       expect(await decodeInspected({ path, filename: 'a.mp4', inspection })).toMatchObject({ ok: false });
     }

@@ -116,15 +116,4 @@ describe.skipIf(whyNoFfmpeg() !== undefined)('the number of frames of a clip tha
       `live.webm has no duration in its header, so the trainer would read its first frame alone. ${ADVICE}`,
     ]);
   });
-
-  test.each([
-    ['variable.mp4', `${PICTURES} ${H264} ${FEWER_FRAMES}`],
-    ['sound.mp4', `${PICTURES} ${LONGER_SOUND} ${REORDERED} -c:a aac`],
-    ['late.mp4', `${PICTURES} ${H264} -output_ts_offset 1.5`],
-    ['fragments.mp4', `${PICTURES} ${SOUND} ${REORDERED} -c:a aac ${FRAGMENTS}`],
-    ['indexed.mp4', `${PICTURES} ${REORDERED} -movflags +dash`],
-    ['sound.mkv', `${PICTURES} ${SOUND} ${REORDERED} -c:a aac`],
-  ])('%s: the trainer counts what there is', async (name, options) => {
-    expect(await written(name, options)).toEqual([]);
-  });
 });

@@ -1,87 +1,164 @@
-import { setMaxListeners } from 'node:events';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { expect, test } from 'vitest';
-import { BlobChanged } from '../../../../src/storage/blobs/blobs.js';
-import { onS3, openS3 } from '../../../harness/backends.js';
+import { expect, onTestFinished, test } from 'vitest';
+import { BlobChanged, type BlobStore } from '../../../../src/storage/blobs/blobs.js';
+import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
+import { type Fault, startProxy } from '../../../harness/proxy.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
-setMaxListeners(0, signal);
-const limit = { bytes: 100 * MIB, message: 'too much of it' };
+const bytes = Buffer.from('the bytes of a file');
+const limit = { bytes: 10_000_000, message: 'too much of it' };
 
-/** Bytes without a repetition. */
-function bytesOf(length: number, seed = 1): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE(Math.imul(at + seed, 2_654_435_761) >>> 0, at);
-  return bytes;
+/** As a proxy or load balancer answers, not a store. */
+const page = (status: number, body = '<html><body>Please log in.</body></html>'): Fault => ({
+  status,
+  headers: { 'content-type': 'text/html' },
+  body,
+});
+const xmlError = (status: number, code: string): Fault => ({
+  status,
+  headers: { 'content-type': 'application/xml' },
+  body: `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`,
+});
+
+const STRANGE_ANSWERS: [string, Fault][] = [
+  ['404 of a proxy', page(404, '404 page not found\n')],
+  ['a login page', page(200)],
+  ...[301, 400, 407, 410].map((status): [string, Fault] => [`${status}`, page(status)]),
+  ['an expired token', xmlError(400, 'ExpiredToken')],
+  ['bytes that were changed on their way', xmlError(400, 'XAmzContentSHA256Mismatch')],
+  ['a header beyond all measure', { status: 200, headers: { 'x-long': 'x'.repeat(20_000) } }],
+];
+/** Of the same kinds as those. */
+const MORE_ANSWERS: [string, Fault][] = [
+  ['404 without a body', { status: 404 }],
+  ...[307, 401, 405, 413, 501].map((status): [string, Fault] => [`${status}`, page(status)]),
+];
+
+async function openBehindProxy() {
+  const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
+  onTestFinished(() => proxy.close());
+  const opened = await openS3({ parameters: { endpoint: proxy.url }, spoolBytes: 20_000_000 });
+  return { ...opened, proxy, store: storeIn(opened.blobs) };
 }
 
-function* inChunks(bytes: Buffer, chunkBytes = 100_000): Generator<Buffer> {
-  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+/** Stores an object, and returns its version. */
+function storeIn(blobs: BlobStore) {
+  return async (key: string, body = bytes) => {
+    const staged = await blobs.stage(Readable.from([body], { objectMode: false }), { key, limit, signal });
+    return (await staged.commit()).version;
+  };
 }
+
+const listing = (keys: readonly string[], { isLast = true, next = '' } = {}): Fault => ({
+  status: 200,
+  headers: { 'content-type': 'application/xml' },
+  body: `<?xml version="1.0"?><ListBucketResult><IsTruncated>${!isLast}</IsTruncated>
+    ${next && `<NextContinuationToken>${next}</NextContinuationToken>`}
+    ${keys.map((key) => `<Contents><Key>${key}</Key><Size>19</Size><ETag>"a"</ETag></Contents>`).join('')}
+    </ListBucketResult>`,
+});
 
 onS3(() => {
-  test('deletes its test objects at the start', async () => {
-    const { bucket } = await openS3();
-    expect(await bucket.keys()).toEqual([]);
+  const expectNothingSaid = async (fault: Fault) => {
+    const { blobs, proxy, store } = await openBehindProxy();
+    const version = await store('d/a');
+    proxy.rule(() => fault);
+    const answers = await Promise.allSettled([
+      blobs.read('d/a', { version }),
+      blobs.fetch('d/a', { limit, version, signal }),
+      blobs.fetch('d/a', { limit, signal }),
+      stagedIn(blobs),
+      blobs.find(['d/a']),
+      store('d/b'),
+    ]);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    proxy.rule();
+    expect(await buffer((await blobs.read('d/a', { version }))!)).toEqual(bytes);
+  };
+  const title = 'an answer that is not about the object, %s, says nothing of its bytes';
+  test.each(STRANGE_ANSWERS)(title, (_, fault) => expectNothingSaid(fault));
+  test.each(MORE_ANSWERS)(title, { tags: ['long'] }, (_, fault) => expectNothingSaid(fault));
+
+  test('a connection that the store breaks while a file is sent is not that of the client', async () => {
+    const { proxy, store } = await openBehindProxy();
+    proxy.rule(({ method }) => (method === 'PUT' ? { resetAfterBytes: 0 } : undefined));
+    await expect(store('d/a')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('a page of a listing without keys is not its end', async () => {
+    const { blobs, bucket, proxy } = await openBehindProxy();
+    const prefix = new URL(bucket.url()).pathname.slice(1).replace(/\/$/, '');
+    const key = `${prefix}/d/a`;
+    proxy.rule(({ path }) =>
+      path.includes('continuation-token=more') ? listing([key]) : listing([], { isLast: false, next: 'more' }),
+    );
+    expect([...(await blobs.find(['d/a', 'd/b'])).keys()]).toEqual(['d/a']);
+  });
+
+  test('objects that the store keeps are named, and all others are deleted', async () => {
+    const { blobs, bucket, proxy, store } = await openBehindProxy();
+    for (const key of ['d/a', 'd/b']) await store(key);
+    const keys = ['d/a', ...Array.from({ length: 1500 }, (_, i) => `d/missing-${i}`), 'd/b'];
+    const prefix = new URL(bucket.url()).pathname.slice(1).replace(/\/$/, '');
+    const denied = `<Error><Key>${prefix}/d/a</Key><Code>AccessDenied</Code></Error>`;
+    let answers = 0;
+    proxy.rule(({ method }) =>
+      method === 'POST' && answers++ === 0
+        ? { status: 200, body: `<?xml version="1.0"?><DeleteResult>${denied}</DeleteResult>` }
+        : undefined,
+    );
+    await expect(blobs.delete(keys)).rejects.toMatchObject({ code: 'unavailable', keys: ['d/a'] });
+    expect(await bucket.keys()).toEqual(['d/a']);
+  });
+
+  test('readers that do not read leave connections for everything else', async () => {
+    const { blobs } = await openS3();
+    const store = storeIn(blobs);
+    const version = await store('d/large', Buffer.alloc(MIB));
+    const readers: (Readable | undefined)[] = [];
+    for (let i = 0; i < 150; i++) readers.push(await blobs.read('d/large', { version }));
+    onTestFinished(() => {
+      for (const reader of readers) reader?.destroy();
+    });
+    await blobs.ping();
+    await store('d/a');
+    expect([...(await blobs.find(['d/a', 'd/large'])).keys()]).toEqual(['d/a', 'd/large']);
+    expect(await buffer((await blobs.read('d/a'))!)).toEqual(bytes);
+    await blobs.delete(['d/a']);
+  });
+
+  test('a start names the status with which the store fails', async () => {
+    const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
+    onTestFinished(() => proxy.close());
+    proxy.rule(() => ({ status: 503 }));
+    await expect(openS3({ parameters: { endpoint: proxy.url } })).rejects.toThrow(
+      `the file store at ${proxy.url} fails with 503.`,
+    );
   });
 
   test('a read of a version fails once the object was replaced', async () => {
     const { blobs, bucket } = await openS3();
-    const staged = await blobs.stage(Readable.from([bytesOf(1000)]), { key: 'd/a', limit, signal });
-    const { version } = await staged.commit();
-    expect((await buffer((await blobs.read('d/a', { version }))!)).length).toBe(1000);
-    await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/a'), Body: bytesOf(1000, 2) }));
+    const version = await storeIn(blobs)('d/a');
+    const other = Buffer.from('other bytes of it..');
+    await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/a'), Body: other }));
     await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
     await expect(blobs.fetch('d/a', { limit, version, signal })).rejects.toBeInstanceOf(BlobChanged);
-    expect((await buffer((await blobs.read('d/a'))!)).equals(bytesOf(1000, 2))).toBe(true);
+    expect(await buffer((await blobs.read('d/a'))!)).toEqual(other);
   });
 
   test('a file larger than half of the spool is rejected before it is read', async () => {
     const { blobs, bucket } = await openS3({ spoolBytes: 4 * MIB });
     expect(blobs.maxFileBytes).toBe(2 * MIB);
-    const body = Readable.from(inChunks(bytesOf(3 * MIB)), { objectMode: false });
+    const body = Readable.from([Buffer.alloc(3 * MIB)], { objectMode: false });
     const staging = blobs.stage(body, { key: 'd/long', limit, atMostBytes: 3 * MIB, signal });
     await expect(staging).rejects.toMatchObject({
       code: 'no_space',
       message: expect.stringContaining('at most 2097152 bytes'),
     });
+    // The test objects of the start are gone too.
     expect([body.readableDidRead, await bucket.keys()]).toEqual([false, []]);
   });
-
-  test('many concurrent uploads never exceed the spool, and all succeed', async () => {
-    const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes: 4 * MIB });
-    let mostBytes = 0;
-    let isDone = false;
-    const watching = (async () => {
-      while (!isDone) mostBytes = Math.max(mostBytes, await spooledBytes(spoolFolder));
-    })();
-    const upload = async (i: number) => {
-      const body = Readable.from(inChunks(bytesOf(MIB, i)), { objectMode: false });
-      const staged = await blobs.stage(body, { key: `d/${i}`, limit: { bytes: MIB, message: '' }, signal });
-      if (i % 5 === 0) return staged.discard();
-      await staged.commit();
-    };
-    await Promise.all(Array.from({ length: 40 }, (_, i) => upload(i)));
-    isDone = true;
-    await watching;
-    expect(mostBytes).toBeGreaterThan(0);
-    expect(mostBytes).toBeLessThanOrEqual(4 * MIB);
-    expect(await bucket.keys()).toHaveLength(32);
-    expect(await spooledBytes(spoolFolder)).toBe(0);
-  });
 });
-
-/** The size of the spool in bytes; files may disappear while it is measured. */
-async function spooledBytes(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !entry.name.includes('.lock'));
-  const sizes = files.map(
-    async ({ parentPath, name }) => (await stat(join(parentPath, name)).catch(() => undefined))?.size,
-  );
-  return (await Promise.all(sizes)).reduce<number>((sum, size) => sum + (size ?? 0), 0);
-}

@@ -5,7 +5,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { MeasuredBlob } from '../../../../src/storage/blobs/blobs.js';
 import { Spool } from '../../../../src/storage/blobs/s3/spool.js';
 import { lockFolder } from '../../../../src/storage/folder-lock.js';
-import { eventually, temporaryFolder } from '../../../harness/server.js';
+import { temporaryFolder } from '../../../harness/server.js';
 
 const signal = new AbortController().signal;
 const bytesOf = (length: number) => Buffer.alloc(length, 'x');
@@ -90,23 +90,6 @@ test('a file that is smaller than announced occupies only its own size', async (
   await Promise.all([small.discard(), next.discard()]);
 });
 
-test('an aborted wait lets the next waiter begin, and a failed body releases its space', async () => {
-  const spool = await openSpool(200);
-  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
-  const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
-  const abort = new AbortController();
-  const aborted = spool.receive(watched(90).body, { ...options(90, 'c'), signal: abort.signal });
-  const waiting = spool.receive(watched(30).body, options(30, 'd'));
-  abort.abort(new Error('enough'));
-  await expect(aborted).rejects.toThrow('enough');
-  const second = await waiting;
-  await Promise.all([first.discard(), second.discard(), other.discard()]);
-  await expect(spool.receive(Readable.from([bytesOf(101)]), options(100))).rejects.toMatchObject({ code: 'too_large' });
-  const all = await spool.receive(Readable.from([bytesOf(100)]), options(100));
-  await all.discard();
-  await eventually(async () => ((await readdir(join(folder, (await foldersIn())[0]!))).length <= 2 ? true : undefined));
-});
-
 test('a body that fails while it waits for space rejects only its own upload', async () => {
   const spool = await openSpool(200);
   const first = await spool.receive(Readable.from([bytesOf(100)]), options(100));
@@ -115,15 +98,4 @@ test('a body that fails while it waits for space rejects only its own upload', a
   body.destroy(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
   await first.discard();
   await expect(waiting).rejects.toMatchObject({ code: 'upload_cut_short' });
-});
-
-test('bodies of an account use half of the spool, and those of others don’t wait', async () => {
-  const spool = await openSpool(200);
-  const slow = await spool.receive(Readable.from([bytesOf(100)]), options(100));
-  const { body, isRead } = watched(1);
-  const waiting = spool.receive(body, options(1));
-  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
-  expect(isRead()).toBe(false);
-  await slow.discard();
-  await Promise.all([(await waiting).discard(), other.discard()]);
 });

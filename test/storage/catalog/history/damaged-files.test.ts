@@ -6,7 +6,7 @@ import { RevisionManifests } from '../../../../src/service/history/revision-mani
 import { judgePastFiles } from '../../../../src/storage/catalog/history/record-history.js';
 import { fileWithBlob, recordBytes } from '../../../../src/storage/catalog/store-verification.js';
 import { laptop } from '../../../harness/author.js';
-import { catalogs, onEach } from '../../../harness/backends.js';
+import { onCatalogs } from '../../../harness/backends.js';
 import { imageNamed, LOST } from '../../../harness/stored-image.js';
 import { planOf } from '../../../harness/query-plans.js';
 
@@ -19,7 +19,7 @@ const SOUND: Inspection = {
   warnings: [],
 };
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   /** A control, READY without captions: revision 1 has `a.jpg`, 2 has `b.jpg` besides, 3 not `a.jpg`, and 4 both again. */
   const openRestored = async () => {
     const opened = await open();

@@ -1,0 +1,138 @@
+import { expect, test } from 'vitest';
+import type { Author, DatasetFile } from '../../../src/dataset/dataset.js';
+import { digestOf } from '../../../src/dataset/digest.js';
+import { ServiceError } from '../../../src/dataset/errors.js';
+import { store } from '../../../src/dataset/upload-transitions.js';
+import { DatasetService } from '../../../src/service/datasets.js';
+import type { ServiceDependencies } from '../../../src/service/dependencies.js';
+import { HistoryService } from '../../../src/service/history/history-service.js';
+import { RevisionManifests } from '../../../src/service/history/revision-manifests.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import type { Database } from '../../../src/storage/database/database.js';
+import { laptop } from '../../harness/author.js';
+import { onCatalogs } from '../../harness/backends.js';
+import { imageNamed, LOST } from '../../harness/stored-image.js';
+
+const by = (how: 'restore' | 'undo'): { author: Author } => ({ author: { ...laptop, how } });
+
+const digestOfNames = (...names: string[]) => digestOf(names.map(imageNamed));
+
+onCatalogs((open) => {
+  /** A control dataset with one image without a caption: READY, which a training dataset would not be. */
+  const openControl = async () => {
+    const opened = await open();
+    const { accountId, catalog, database } = opened;
+    const key = { accountId, id: 'd' };
+    await catalog.createDataset({ ...key, name: 'd', role: 'control', createdAt: 1 });
+    const change = (
+      name: string,
+      transition: (group: readonly DatasetFile[]) => DatasetFile[],
+      changeId: string | null = null,
+    ) => {
+      const author = { ...laptop, changeId };
+      return catalog.change(
+        { datasetId: 'd', filenames: [`${name}.jpg`], now: 1, isActivity: true, author },
+        transition,
+      );
+    };
+    const put = (name: string, { id = name, changeId = null as string | null } = {}) =>
+      change(name, (group) => [...store(group, { ...imageNamed(name), id }, undefined)], changeId);
+    await put('a');
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const read: Database['read'] = async (...args) => {
+      const rows = await database.read(...args);
+      const work = meanwhile;
+      meanwhile = undefined;
+      await work?.();
+      return rows;
+    };
+    const manifests = new RevisionManifests(new Catalog({ ...database, read }, { blobGrace: 0 }));
+    /** The states of the revisions; `work` runs when the files of one were read, before its digest is stored. */
+    const list = async (work?: () => Promise<unknown>) => {
+      meanwhile = work;
+      const views = await manifests.viewsOf((await catalog.dataset(key))!, await catalog.revisions.page('d'));
+      return views.map(({ digest, isReady }) => ({ digest, isReady }));
+    };
+    const storedDigest = async () => (await catalog.revisions.find('d', 1))!.digest;
+    /** The service over a database that differs in its transactions. */
+    const historyWith = (transact: Database['transact']) => {
+      const dependencies = {
+        catalog: new Catalog({ ...database, transact }, { blobGrace: 0 }),
+        now: () => 1_000_000,
+      };
+      const services = dependencies as ServiceDependencies;
+      return { history: new HistoryService(services, new DatasetService(services)), catalog: dependencies.catalog };
+    };
+    return { ...opened, key, change, put, list, storedDigest, historyWith };
+  };
+
+  test('the digest of a revision is that of its files, and is computed again after a change joined it, also at the same time', async () => {
+    const { list, put, storedDigest } = await openControl();
+    expect(await storedDigest()).toBeNull();
+    expect(await list()).toEqual([{ digest: digestOfNames('a'), isReady: true }]);
+    expect(await storedDigest()).toBe(digestOfNames('a'));
+    await put('b');
+    await list(() => put('c'));
+    expect(await storedDigest()).toBeNull();
+    expect(await list()).toEqual([{ digest: digestOfNames('a', 'b', 'c'), isReady: true }]);
+  });
+
+  test('whether a revision is READY follows the role of the dataset, and which files are damaged', async () => {
+    const { change, list, put, catalog, key } = await openControl();
+    await list();
+    await change('a', (group) =>
+      group.map((file) => ({ ...file, upload: { ...file.upload, problem: LOST } }) as DatasetFile),
+    );
+    expect(await list()).toMatchObject([{ isReady: false }]);
+    await put('a', { id: 'sound' });
+    expect(await list()).toMatchObject([{ isReady: true }]);
+    await catalog.changeDataset(key, { role: 'training' }, 2);
+    expect(await list()).toEqual([{ digest: digestOfNames('a'), isReady: false }]);
+  });
+
+  test.each(['restore', 'undo'] as const)(
+    'a committed change is answered and announced, though nothing more can be written: %s',
+    async (how) => {
+      const { database, key, put, historyWith } = await openControl();
+      await put('b', { changeId: 'second' });
+      let changes = 0;
+      const { history, catalog } = historyWith(async (...args) => {
+        if (changes++ > 0) throw new ServiceError('no_space', 'The disk is full.');
+        return database.transact(...args);
+      });
+      const announced: string[] = [];
+      const stop = catalog.changes.onAnyChange((datasetId) => announced.push(datasetId));
+      const { revision } =
+        how === 'restore' ? await history.restore(key, 1, by(how)) : await history.undo(key, 2, by(how));
+      stop();
+      expect(revision).toMatchObject({ number: 3, files: 1, how });
+      expect(announced).toEqual(['d']);
+    },
+  );
+
+  test('a change to files that the dataset has already is answered with the latest revision', async () => {
+    const { database, key, put, historyWith } = await openControl();
+    await put('b', { changeId: 'second' });
+    const { history } = historyWith(database.transact);
+    expect(await history.restore(key, 2, by('restore'))).toMatchObject({
+      isRestored: false,
+      revision: { number: 2 },
+    });
+    expect(await history.undo(key, 1, by('undo'))).toMatchObject({ undone: ['a.jpg'], revision: { number: 3 } });
+    expect(await history.undo(key, 1, by('undo'))).toMatchObject({ undone: ['a.jpg'], revision: undefined });
+  });
+
+  test('the end of a pin is answered, though the revision is deleted at once', async () => {
+    const { catalog, database, key, put, endHistory, historyWith } = await openControl();
+    await catalog.revisions.setPin('d', 1, { at: 1, by: 'laptop', note: null });
+    await put('a', { id: 'other', changeId: 'second' });
+    await put('b', { changeId: 'second' });
+    const { history } = historyWith(async (...args) => {
+      const result = await database.transact(...args);
+      await endHistory(1_000_000);
+      return result;
+    });
+    expect(await history.setPin(key, 1, null)).toMatchObject({ number: 1, pin: null });
+    expect(await catalog.revisions.page('d')).toMatchObject([{ number: 2 }]);
+  });
+});
