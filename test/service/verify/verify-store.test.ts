@@ -227,7 +227,7 @@ describe('verify --store', () => {
     await opened.close();
     await blobs.remove(blobs.nameOf(`${id}/${files[0]!.id}`));
     await server.stop();
-    const first = startCommand(['check-store', '--data', server.dataFolder, '--json']);
+    const first = startCommand(['verify', '--store', '--data', server.dataFolder, '--json']);
     await eventually(async () => {
       const waiting = await waitingIn(server);
       return (waiting > 0 && waiting < FILES) || undefined;
