@@ -80,7 +80,13 @@ export async function pushTaskFrom(
 export async function findOrCreate({ client, name, role, signal }: PushTask): Promise<Dataset> {
   const found = await client.find(name, { signal });
   if (found !== undefined) return found;
-  const created = await client.create(name, role === undefined || role === 'training' ? { signal } : { signal, role });
+  const options = role === undefined || role === 'training' ? { signal } : { signal, role };
+  const created = await client.create(name, options).catch(async (error) => {
+    // Another client may have created it after `find`.
+    const other = await client.find(name, { signal });
+    if (other === undefined) throw error;
+    return other;
+  });
   requireRole(created, role);
   return created;
 }
