@@ -50,8 +50,8 @@ export default defineConfig({
     tags: [
       { name: 'long', description: 'Takes long and repeats a proof: `npm run test:all` runs it, `npm test` does not.' },
     ],
-    // More workers than the two cores only slow each other down.
-    maxWorkers: 2,
+    // One more than the cores, since tests also wait: for jobs, timeouts and files.
+    maxWorkers: 3,
     // For a test that hangs. On a busy machine, backups and decodes of clips take minutes.
     testTimeout: 600_000,
     hookTimeout: 600_000,

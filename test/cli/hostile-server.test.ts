@@ -298,7 +298,7 @@ describe('an answer without end', () => {
     expect(megabytes).toBeLessThan(300);
   });
 
-  test('is not waited for where it is the error of a file', async () => {
+  test('is not waited for where it is the error of a file', { tags: ['long'] }, async () => {
     const service = await startScriptedService(DATASET, ({ path }, response) => {
       if (path.endsWith('/archive'))
         return sendJson(response, 404, { error_code: 404003, error_message: 'no such route' });

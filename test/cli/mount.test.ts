@@ -221,7 +221,7 @@ describe('--wait', () => {
     expect(await mountedIn(root)).toEqual(['paired', 'paired-depth']);
   });
 
-  test('ends with the problems of a FAILED linked dataset', async () => {
+  test('ends with the problems of a FAILED linked dataset', { tags: ['long'] }, async () => {
     const { control, link } = await linked('badly-paired');
     await api.upload(control, 'a.jpg', Buffer.from('no image'));
     await link();

@@ -118,7 +118,7 @@ for (const { name: combination, leftOut } of WORLDS) {
       expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: ['b.mp4', 'b.txt'], conflicts: [] });
     });
 
-    test('are followed by a newer version of the same folder without a conflict', async () => {
+    test('are followed by a newer version of the same folder without a conflict', { tags: ['long'] }, async () => {
       const { id, push, write } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
       await write('a.mp4', second);
       expect((await push('--no-wait')).code).toBe(0);
@@ -132,7 +132,9 @@ for (const { name: combination, leftOut } of WORLDS) {
       expect(first.equals(await bytesOf(id, 'a.mp4'))).toBe(true);
     });
 
-    test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', async () => {
+    test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', {
+      tags: ['long'],
+    }, async () => {
       const { id, start, push, pull, write, read, folder } = await pushed({ 'a.avi': intact, 'a.txt': 'clip' });
       await write('a.avi', corrupt);
       const running = start('push', folder);

@@ -94,7 +94,9 @@ describe('serve --mount-root', () => {
     await currentStateMounted(control, 'ahead-depth');
   });
 
-  test('a control stays as its target was mounted with it while that is not READY, and then is by itself without links', async () => {
+  test('a control stays as its target was mounted with it while that is not READY, and then is by itself without links', {
+    tags: ['long'],
+  }, async () => {
     const { id, control } = await mountedWithControl('waiting');
     const before = await digestOf('waiting-depth');
     await api.request('DELETE', `/${control}/files/02.jpg`);
@@ -108,7 +110,9 @@ describe('serve --mount-root', () => {
     await currentStateMounted(control, 'waiting-depth');
   });
 
-  test('a renamed dataset gets a new folder, a warning names the old one, and its deletion removes both', async () => {
+  test('a renamed dataset gets a new folder, a warning names the old one, and its deletion removes both', {
+    tags: ['long'],
+  }, async () => {
     const { id, control } = await mountedWithControl('first');
     await api.json('PATCH', `/${id}`, { name: 'second' });
     await currentStateMounted(id, 'second');
@@ -128,7 +132,9 @@ describe('serve --mount-root', () => {
     expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
   });
 
-  test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', async () => {
+  test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', {
+    tags: ['long'],
+  }, async () => {
     const other = await server.api('other');
     const mine = await datasetOf(api, await pairsOf(1), 'twin');
     await currentStateMounted(mine, 'twin');

@@ -115,7 +115,9 @@ describe('a backup', () => {
     };
     const holdingsOfRestored = async () => servedHoldings(await restored(), { token: api.token });
 
-    test('that is interrupted leaves the earlier backup unchanged, and the next run continues', async () => {
+    test('that is interrupted leaves the earlier backup unchanged, and the next run continues', {
+      tags: ['long'],
+    }, async () => {
       const before = await holdingsOf(api);
       await uploadMany();
       let kept = 6;
@@ -212,7 +214,7 @@ describe('a backup', () => {
     }
   });
 
-  test('is not continued if its marker is damaged', async () => {
+  test('is not continued if its marker is damaged', { tags: ['long'] }, async () => {
     const dir = await newFolder();
     await backUp(dir);
     for (const text of ['{', 'null']) {
@@ -235,7 +237,7 @@ describe('a backup', () => {
 describe('restoring', () => {
   beforeEach(serve);
 
-  test('of a damaged backup leaves no catalog, and lists the damaged files', async () => {
+  test('of a damaged backup leaves no catalog, and lists the damaged files', { tags: ['long'] }, async () => {
     await datasetOf(api, await pairsOf(2), 'wagons');
     await datasetOf(api, await pairsOf(1), 'whole');
     const before = await holdingsOf(api);

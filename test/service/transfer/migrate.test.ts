@@ -230,7 +230,7 @@ describe('interrupted', () => {
 });
 
 describe('checks source and target', () => {
-  test('a target with a catalog, which may have been served since, is left unchanged', async () => {
+  test('a target with a catalog, which may have been served since, is left unchanged', { tags: ['long'] }, async () => {
     const [from, to] = [await copyOf(full), await newFolder()];
     expect((await migrate([from], [to])).code).toBe(0);
     const server = await startServer({}, { dataFolder: to });
@@ -349,7 +349,7 @@ describe('leaves a target unchanged', () => {
     },
   );
 
-  test.skipIf(noS3)('a prefix with files of another installation is left unchanged', async () => {
+  test.skipIf(noS3)('a prefix with files of another installation is left unchanged', { tags: ['long'] }, async () => {
     const world = await newWorld('sqlite+s3');
     onTestFinished(world.discard);
     const theirs = await startServer({}, { env: world.env });
@@ -361,7 +361,7 @@ describe('leaves a target unchanged', () => {
     await theirs.stop();
   });
 
-  test.skipIf(noS3)('a bucket with two names is one', async () => {
+  test.skipIf(noS3)('a bucket with two names is one', { tags: ['long'] }, async () => {
     const world = await newWorld('sqlite+s3');
     onTestFinished(world.discard);
     const [folder, to] = [await copyOf(full), await newFolder()];
@@ -376,7 +376,9 @@ describe('leaves a target unchanged', () => {
     expect(check.code).toBe(0);
   });
 
-  test('files of an interrupted migration that the source has forgotten are left unchanged; those of its history are not', async () => {
+  test('files of an interrupted migration that the source has forgotten are left unchanged; those of its history are not', {
+    tags: ['long'],
+  }, async () => {
     const [from, to] = [await copyOf(full), await newFolder()];
     expect((await migrate([from], [to])).json()).toMatchObject({ copied_files: files });
     await removeCatalog(to);
@@ -402,21 +404,25 @@ describe('leaves a target unchanged', () => {
     },
   );
 
-  test.skipIf(noPostgres)('files move to a new folder while their catalog stays in Postgres', async () => {
-    const [url, first, second, occupied] = [
-      await databaseForTest(),
-      await newFolder(),
-      await newFolder(),
-      await newFolder(),
-    ];
-    expect((await migrate([await copyOf(full)], [first, url])).code).toBe(0);
-    await mkdir(occupied);
-    await writeFile(join(occupied, 'thesis.txt'), '');
-    expectOccupied(await migrate([url, first], [url, occupied]), 'thesis.txt');
-    expect((await migrate([url, first], [url, second])).json()).toMatchObject({ files, copied_files: files });
-    await rm(first, { recursive: true });
-    expect(await servedHoldings(second, { token, env: { DATABASE_URL: url } })).toEqual(holdings);
-  });
+  test.skipIf(noPostgres)(
+    'files move to a new folder while their catalog stays in Postgres',
+    { tags: ['long'] },
+    async () => {
+      const [url, first, second, occupied] = [
+        await databaseForTest(),
+        await newFolder(),
+        await newFolder(),
+        await newFolder(),
+      ];
+      expect((await migrate([await copyOf(full)], [first, url])).code).toBe(0);
+      await mkdir(occupied);
+      await writeFile(join(occupied, 'thesis.txt'), '');
+      expectOccupied(await migrate([url, first], [url, occupied]), 'thesis.txt');
+      expect((await migrate([url, first], [url, second])).json()).toMatchObject({ files, copied_files: files });
+      await rm(first, { recursive: true });
+      expect(await servedHoldings(second, { token, env: { DATABASE_URL: url } })).toEqual(holdings);
+    },
+  );
 
   test.skipIf(noPostgres)('a catalog that is named in two ways is left unchanged', async () => {
     const [url, folder, other] = [await databaseForTest(), await newFolder(), await newFolder()];

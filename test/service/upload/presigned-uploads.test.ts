@@ -224,6 +224,7 @@ test.skipIf(whyNoS3() !== undefined)(
 
 test.skipIf(whyNoS3() !== undefined)(
   'uploads of one account whose objects are read slowly keep no other account waiting',
+  { tags: ['long'] },
   async () => {
     const world = await newWorld('sqlite+presigned');
     onTestFinished(world.discard);

@@ -35,7 +35,7 @@ async function overwrite(blobs: BlobStore, file: CompleteFile, bytes: Buffer): P
 const namesOf = (files: readonly { filename: string }[]) => files.map(({ filename }) => filename);
 
 onPlaces('a recheck', (open) => {
-  test('of intact files finds nothing and changes nothing', async () => {
+  test('of intact files finds nothing and changes nothing', { tags: ['long'] }, async () => {
     const { newInstance, view } = await open();
     const { rechecks, upload, startRecheck, rechecked, progress, errors } = newInstance({ hasDecoder: false });
     await upload('a.jpg', await media.jpeg());
@@ -150,7 +150,9 @@ onPlaces('a recheck', (open) => {
     expect(good?.upload).toMatchObject({ facts: { frames: 12 }, warnings: [] });
   });
 
-  test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', async () => {
+  test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', {
+    tags: ['long'],
+  }, async () => {
     const { newInstance, removals, key, view } = await open();
     const { upload } = newInstance({ hasDecoder: false });
     for (const name of ['a.mp4', 'b.mp4', 'c.mp4']) await upload(name);
@@ -171,7 +173,7 @@ onPlaces('a recheck', (open) => {
     expect(files.map(({ id }) => id)).toContain(replacement.id);
   });
 
-  test('waits for a store that does not answer, and marks no file', async () => {
+  test('waits for a store that does not answer, and marks no file', { tags: ['long'] }, async () => {
     const { newInstance, blobs, view } = await open();
     await newInstance().upload('a.jpg', await media.jpeg());
     await newInstance().upload('a.txt', 'a dog');
@@ -270,7 +272,7 @@ onPlaces('masks', (open) => {
     expect(errors).toEqual([]);
   });
 
-  test('a recheck that runs begins anew', async () => {
+  test('a recheck that runs begins anew', { tags: ['long'] }, async () => {
     const { newInstance, becomes, key } = await openMasks();
     const gate = gateIn('training', newInstance().dependencies.inspect);
     const uploader = newInstance();

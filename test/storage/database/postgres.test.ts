@@ -254,27 +254,31 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
   });
 });
 
-test.skipIf(whyNoPostgres() !== undefined)('a poll is answered within 15 s by a database that is slow', async () => {
-  const { url, proxy } = await proxiedForTest(await databaseForTest());
-  const server = await startServer({}, { env: { DATABASE_URL: url } });
-  onTestFinished(() => discardServer(server));
-  const api = await server.api();
-  const id = await api.newDataset('slow');
-  // Each round trip is fast enough; those of a request together, and of a new connection, are not.
-  proxy.slowDown(3000);
-  proxy.breakAll();
-  const headers = { authorization: `Bearer ${api.token}` };
-  const poll = (query: string) =>
-    fetch(`${server.url}/prod/v1/trainers/datasets/${id}/status${query}`, {
-      headers,
-      signal: AbortSignal.timeout(15_000),
-    });
-  const answers = await Promise.all(['', '?wait=0.1', '', '?wait=0.1'].map(poll));
-  for (const { status, headers } of answers) {
-    expect([200, 503]).toContain(status);
-    if (status === 503) expect(headers.get('retry-after')).toMatch(/^\d+$/);
-  }
-});
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a poll is answered within 15 s by a database that is slow',
+  { tags: ['long'] },
+  async () => {
+    const { url, proxy } = await proxiedForTest(await databaseForTest());
+    const server = await startServer({}, { env: { DATABASE_URL: url } });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const id = await api.newDataset('slow');
+    // Each round trip is fast enough; those of a request together, and of a new connection, are not.
+    proxy.slowDown(3000);
+    proxy.breakAll();
+    const headers = { authorization: `Bearer ${api.token}` };
+    const poll = (query: string) =>
+      fetch(`${server.url}/prod/v1/trainers/datasets/${id}/status${query}`, {
+        headers,
+        signal: AbortSignal.timeout(15_000),
+      });
+    const answers = await Promise.all(['', '?wait=0.1', '', '?wait=0.1'].map(poll));
+    for (const { status, headers } of answers) {
+      expect([200, 503]).toContain(status);
+      if (status === 503) expect(headers.get('retry-after')).toMatch(/^\d+$/);
+    }
+  },
+);
 
 test.skipIf(whyNoPostgres() !== undefined)('closing releases all resources, so that the process ends', async () => {
   const url = await databaseForTest();

@@ -129,7 +129,9 @@ test('a commit that fails fails all transactions of its group, and later ones ar
   expect(await stored(database)).toEqual(['later']);
 });
 
-test('a write waits ten seconds for another process, and then fails as busy with those behind it', async () => {
+test('a write waits ten seconds for another process, and then fails as busy with those behind it', {
+  tags: ['long'],
+}, async () => {
   const { database, holdLock, releaseLock } = await setUp();
   holdLock();
   const outcomes = await Promise.allSettled(names(3).map((name) => add(database, name)));

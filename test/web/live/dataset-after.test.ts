@@ -1,3 +1,4 @@
+// @module-tag long
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { datasetAfter } from '../../../web/live/dataset-after.js';

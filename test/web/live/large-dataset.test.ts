@@ -1,3 +1,4 @@
+// @module-tag long
 import type { Page, Request } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';

@@ -1,3 +1,4 @@
+// @module-tag long
 import { readFileSync } from 'node:fs';
 import { PutBucketCorsCommand } from '@aws-sdk/client-s3';
 import { afterAll, expect, test } from 'vitest';

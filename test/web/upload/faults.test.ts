@@ -185,7 +185,7 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByText('3 files uploaded').waitFor();
   });
 
-  test('a large clip is uploaded intact although the network fails in the middle', async () => {
+  test('a large clip is uploaded intact although the network fails in the middle', { tags: ['long'] }, async () => {
     const folder = await temporaryFolder();
     const path = join(folder, 'clip.mp4');
     await writeMovie(path, CLIP_BYTES);

@@ -147,22 +147,26 @@ describeInBrowser('a file with another extension', (site) => {
     expect(deleted).toEqual({ why: undefined, files: ['new.txt'] });
   });
 
-  test.skipIf(whyNoFfmpeg() !== undefined)('replaces a clip only if its frames are intact', async () => {
-    const id = await datasetWith(site.api, { 'a.txt': 'a wagon', 'a.mp4': media.damaged.html() });
-    const { page } = await open(id, site.server);
-    // Playwright sends no buffers as large as these.
-    const folder = await folderWith({
-      'any.avi': media.longClip(media.damaged.clip()),
-      'any.mp4': media.longClip(media.clip('faststart.mp4')),
-    });
-    await replaceFile(page, 'a.mp4', join(folder, 'any.avi'));
-    await failureOf(page, 'a.avi')
-      .getByText(/^a\.avi is damaged.* a\.mp4 was not replaced\.$/)
-      .waitFor();
-    await replaceButton(page, 'a.mp4').waitFor();
-    await page.getByRole('button', { name: 'Dismiss a.mp4' }).click();
-    await replaceFile(page, 'a.avi', join(folder, 'any.mp4'));
-    await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
-    expect(await site.api.filenames(id)).toEqual(['a.mp4', 'a.txt']);
-  });
+  test.skipIf(whyNoFfmpeg() !== undefined)(
+    'replaces a clip only if its frames are intact',
+    { tags: ['long'] },
+    async () => {
+      const id = await datasetWith(site.api, { 'a.txt': 'a wagon', 'a.mp4': media.damaged.html() });
+      const { page } = await open(id, site.server);
+      // Playwright sends no buffers as large as these.
+      const folder = await folderWith({
+        'any.avi': media.longClip(media.damaged.clip()),
+        'any.mp4': media.longClip(media.clip('faststart.mp4')),
+      });
+      await replaceFile(page, 'a.mp4', join(folder, 'any.avi'));
+      await failureOf(page, 'a.avi')
+        .getByText(/^a\.avi is damaged.* a\.mp4 was not replaced\.$/)
+        .waitFor();
+      await replaceButton(page, 'a.mp4').waitFor();
+      await page.getByRole('button', { name: 'Dismiss a.mp4' }).click();
+      await replaceFile(page, 'a.avi', join(folder, 'any.mp4'));
+      await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
+      expect(await site.api.filenames(id)).toEqual(['a.mp4', 'a.txt']);
+    },
+  );
 });

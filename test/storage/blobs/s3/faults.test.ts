@@ -53,7 +53,7 @@ onS3(() => {
     });
   });
 
-  test('a stop does not wait for background work that a silent store holds up', async () => {
+  test('a stop does not wait for background work that a silent store holds up', { tags: ['long'] }, async () => {
     const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
     onTestFinished(() => proxy.close());
     const env = { BLOBS_URL: newBucket().url({ endpoint: proxy.url }) };
@@ -119,7 +119,7 @@ onS3(() => {
     expect(ETag).toBe(`"${version}"`);
   });
 
-  test('a slow reader is waited for', async () => {
+  test('a slow reader is waited for', { tags: ['long'] }, async () => {
     const { blobs } = await openAfar();
     await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
     const reader = (await blobs.read('d/a'))!;
