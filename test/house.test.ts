@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7800,
-  server: 3800,
-  client: 1760,
-  api: 1610,
-  service: 8400,
-  storage: 8250,
-  dataset: 6800,
-  '.': 1030,
+  cli: 7470,
+  server: 3640,
+  client: 1660,
+  api: 1560,
+  service: 7940,
+  storage: 7820,
+  dataset: 6400,
+  '.': 970,
 };
 
 /** Lines of a function, without those of the functions in it. */
