@@ -9,8 +9,10 @@ const RULES = ['test/dataset/**/*.test.ts', 'test/api/**/*.test.ts'];
 /** Tests of the page, which share a browser and a server. */
 const PAGE = ['test/web/**/*.test.ts'];
 
-/** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
-const FAULTS = ['test/faults/**/*.test.ts'];
+/** Tests that make their own load, or whose deadlines assume that no other test shares the cores. */
+const ALONE = [
+  'test/faults/{connections,early-refusals,hostile-media,hostile-worst,instances,memory,memory-limit,slow,stop}.test.ts',
+];
 
 /** Tests of the API, which `npm run test:all` also runs on Postgres and S3. */
 const API = [
@@ -23,7 +25,7 @@ const API = [
 
 /** Left out of `npm run test:quick`: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
-  ...FAULTS,
+  'test/faults/**',
   ...PAGE,
   'test/service/{mount,transfer}/**',
   'test/cli/{check,fix,package,push,terminal}.test.ts',
@@ -62,9 +64,9 @@ export default defineConfig({
       projectOf('page', PAGE, { globalSetup: ['test/harness/shared-site.ts', 'test/harness/shared-ceph.ts'] }),
       projectOf('service', ['test/**/*.test.ts'], {
         ...BACK_ENDS,
-        exclude: [...RULES, ...PAGE, ...FAULTS, ...(IS_QUICK ? NOT_QUICK : [])],
+        exclude: [...RULES, ...PAGE, ...ALONE, ...(IS_QUICK ? NOT_QUICK : [])],
       }),
-      projectOf('faults', FAULTS, { ...BACK_ENDS, maxWorkers: 1, sequence: { groupOrder: 1 } }),
+      projectOf('alone', ALONE, { ...BACK_ENDS, maxWorkers: 1, sequence: { groupOrder: 1 } }),
       ...(IS_ALL && apart?.leftOut === undefined
         ? [projectOf('postgres+s3', API, { ...BACK_ENDS, env: { TRAINYARD_TEST_COMBINATION: 'postgres+s3' } })]
         : []),

@@ -16,7 +16,7 @@ const PARTS = {
       vitest('--project', 'rules', '--project', 'page', '--project', 'service', `--shard=${i + 1}/${SHARDS}`),
     ]),
   ),
-  faults: vitest('--project', 'faults'),
+  alone: vitest('--project', 'alone'),
   'postgres-s3': vitest('--project', 'postgres+s3'),
   kills: ['npm', 'run', '--silent', 'faults', '--', '--kills', '50'],
   fuzz: [

@@ -35,7 +35,7 @@ else {
   const names = values.kills !== undefined && positionals.length === 0 ? ['crash'] : positionals;
   // The other tests of this name kill commands on a folder.
   const isOf = (name: string) => (values.on !== undefined && name === 'killed' ? 'killed/killed.test' : name);
-  const files = names.map((name) => `test/faults/${isOf(name)}`);
-  const run = spawnSync('npx', ['vitest', 'run', '--project', 'faults', ...files], { stdio: 'inherit', env });
+  const files = names.length === 0 ? ['test/faults/'] : names.map((name) => `test/faults/${isOf(name)}`);
+  const run = spawnSync('npx', ['vitest', 'run', ...files], { stdio: 'inherit', env });
   process.exitCode = run.status ?? 1;
 }
