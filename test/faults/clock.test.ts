@@ -95,6 +95,7 @@ test.skipIf(withoutFaketime !== undefined)(
 
 test.skipIf(leftOut !== undefined)(
   `an instance whose clock is an hour off, and is set while it runs, works as the other one${because(leftOut)}`,
+  { tags: ['long'] },
   async () => {
     const world = await newWorld('postgres+presigned');
     onTestFinished(world.discard);

@@ -81,7 +81,9 @@ const jsonHead = (path: string, bytes: number) =>
     'Content-Length': bytes,
   });
 
-test('bodies and headers that arrive byte by byte are answered with 408, and one that is fast enough for its size is not', async () => {
+test('bodies and headers that arrive byte by byte are answered with 408, and one that is fast enough for its size is not', {
+  tags: ['long'],
+}, async () => {
   const slow = async (first: string, rest: Buffer) => {
     const client = await RawClient.open(impatient.url);
     await client.send(first);
