@@ -52,6 +52,9 @@ import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
 
+/** After SIGTERM, the inspection of a file takes no longer: the client is told to send the file again. */
+const MAX_INSPECTION_STOP_MS = 5000;
+
 /** Starting ffmpeg blocks the server for some milliseconds; its first requests come before. */
 const FFMPEG_DELAY_MS = 200;
 
@@ -116,6 +119,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
     const timer = setTimeout(() => http.app.server.closeAllConnections(), stopMs);
     // The next process repeats or removes what is left, as after a crash.
     const abortTimer = setTimeout(() => storage.blobs.abort?.(), stopMs + CUT_OFF_MS);
+    inspection.pool.hurry(MAX_INSPECTION_STOP_MS);
     services.mountRoot?.stop();
     await Promise.all([http.drain(stopMs), jobRunner.stop()]);
     await http.app.close();

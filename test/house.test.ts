@@ -33,7 +33,7 @@ const BUDGETS: Record<string, number> = {
   service: 7940,
   storage: 7820,
   dataset: 6400,
-  '.': 970,
+  '.': 975,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -5,6 +5,8 @@ import { notedJpeg } from './contents.js';
 import { directBytes, RawClient } from './raw-client.js';
 import { faultsOf } from './remains.js';
 
+const SECRETS = { AWS_SECRET_ACCESS_KEY: 'not-for-decoders', TRAINYARD_NOTE: 'nor-this' };
+
 /** The processes that a server has started. */
 function inspectionProcesses({ process: { pid } }: TestServer): number[] {
   // The server tries ffmpeg in another child.
@@ -36,7 +38,7 @@ const picture = (note: string) => notedJpeg(note, 50_000);
 
 /** A server with one inspection process, which has inspected one file. */
 async function openServer() {
-  const server = await startServer({ 'stop-seconds': 86_400 });
+  const server = await startServer({ 'stop-seconds': 86_400 }, { env: SECRETS });
   onTestFinished(() => discardServer(server));
   const api = await server.api();
   const id = await api.newDataset();
@@ -70,6 +72,18 @@ async function beingInspected(server: TestServer): Promise<void> {
     return /^trainyard_inspections\S* 1$/m.test(metrics) ? true : undefined;
   });
 }
+
+test('a process sees no secret of the server', async () => {
+  const { pid } = await openServer();
+  const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+  const names = environment.map((pair) => pair.split('=')[0]);
+  expect(names).toContain('MALLOC_ARENA_MAX');
+  expect(names).not.toContain('HOME');
+  for (const [name, value] of Object.entries(SECRETS)) {
+    expect(names).not.toContain(name);
+    expect(environment.join()).not.toContain(value);
+  }
+});
 
 test('processes end with a server that is killed, also in the middle of a file', async () => {
   const { server, pid, answer } = await openStalledUpload();

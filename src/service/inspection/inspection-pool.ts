@@ -72,6 +72,8 @@ export class InspectionPool {
   readonly #muchMemory = new FairQueue(1);
   /** One for each task that runs or waits. */
   readonly #stops = new Set<AbortController>();
+  /** What each task may take, once `hurry` was called. */
+  #maxTaskMs: number | undefined;
   #isClosed = false;
   readonly #processes = new Set<InspectionProcess>();
   /** The one used last at the end, each with the timer that ends it. */
@@ -148,6 +150,7 @@ export class InspectionPool {
     const queues = [...(needsMuchMemory ? [this.#muchMemory] : []), ...(isBackground ? [this.#jobSlots] : [])];
     const stop = new AbortController();
     this.#stops.add(stop);
+    if (this.#maxTaskMs !== undefined) abortAfter(this.#maxTaskMs, stop);
     try {
       return await withAnySignal([request.signal, stop.signal], (signal) =>
         [...queues, this.#slots].reduceRight(
@@ -163,6 +166,12 @@ export class InspectionPool {
   /** Files that are inspected or wait. */
   get queuedFiles(): number {
     return this.#stops.size;
+  }
+
+  /** Lets no task take longer: those in flight from now, later ones from their start. They reject with ServiceError `shutting_down`. */
+  hurry(maxMs: number): void {
+    this.#maxTaskMs = maxMs;
+    for (const stop of this.#stops) abortAfter(maxMs, stop);
   }
 
   /** Ends all processes. Inspections in flight reject with ServiceError `shutting_down`. */
@@ -251,6 +260,10 @@ export class InspectionPool {
 
 export function jobSlotsOf(slots: number): number {
   return Math.max(1, slots - 1);
+}
+
+function abortAfter(ms: number, stop: AbortController): void {
+  setTimeout(() => stop.abort(shuttingDown()), ms).unref();
 }
 
 function shuttingDown(): ServiceError {
