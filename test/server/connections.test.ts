@@ -160,7 +160,7 @@ describe('requests that are sent at once', () => {
     await client.hangUp();
   });
 
-  test('are answered in order, whatever their length and however their bytes arrive', async () => {
+  test('are answered in order, at every length and however the bytes are divided', async () => {
     const json = (more: Record<string, string | number>, body: string) => {
       const head = { ...headers(), 'Content-Type': 'application/json', ...more };
       return headOf('POST', urlOf(''), head) + body;

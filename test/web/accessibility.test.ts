@@ -261,7 +261,7 @@ describeInBrowser('serious accessibility violations', (site) => {
     return name === 'shared' ? `/shared/datasets/${idOf('ready')}` : `/datasets/${idOf(name)}${rest}`;
   };
 
-  // The views are dark and light in turns. The other theme of each takes as long again.
+  // Views alternate between the dark and the light theme; the other theme of each view is long.
   describe.each([
     ['dark', []],
     ['light', ['long']],

@@ -126,7 +126,7 @@ describeInBrowser('a file with another extension', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.png', 'a.txt']);
   });
 
-  test('is sure that the old entry is removed, whatever answers', async () => {
+  test('knows that the old entry is gone after a lost answer, and takes no foreign answer for that', async () => {
     /** What replacing `old.txt` by `new.txt` ends with, after another client has done something. */
     const replaceAfter = async (act: (id: string) => Promise<unknown>) => {
       const { token } = site.api;
