@@ -13,9 +13,11 @@ export const ERROR_NUMBERS = {
 
 export type WireErrorCode = keyof typeof ERROR_NUMBERS;
 
-const NAMES = new Map(Object.entries(ERROR_NUMBERS).map(([name, number]) => [number, name as WireErrorCode]));
+const NAMES = new Map<number, WireErrorCode>(
+  Object.entries(ERROR_NUMBERS).map(([name, number]) => [number, name as WireErrorCode]),
+);
 
 /** `undefined` for a number of another service. */
 export function errorCodeOf(number: number): WireErrorCode | undefined {
-  return NAMES.get(number as (typeof ERROR_NUMBERS)[WireErrorCode]);
+  return NAMES.get(number);
 }

@@ -414,7 +414,7 @@ export const ROUTES = {
 
 export type Route = { readonly at: string; readonly summary: string } & RouteOptions;
 
-/** Such routes need a token. */
+/** Such routes need a token or a session, or what stands for one: a link or a code. */
 export function hasBasePath({ access, link }: Route): boolean {
   return access !== 'anyone' && link !== 'upload';
 }
@@ -428,6 +428,8 @@ type ParameterOf<At extends string> = At extends `${string}:${infer Name}/${infe
   : At extends `${string}:${infer Name}`
     ? Name
     : never;
+
+export type PathParameter = ParameterOf<Row<RouteName>['at']>;
 
 export type ParamsOf<N extends RouteName> = {
   readonly [P in ParameterOf<Row<N>['at']>]: P extends 'number' ? number : string;

@@ -67,9 +67,24 @@ export interface Warning {
 
 export type Problem = ErrorProblem | Warning;
 
+const PAIR_CODES: ReadonlySet<string> = new Set<ErrorProblemCode | WarningCode>([
+  'MISSING_CONTROL',
+  'MISSING_MASK',
+  'AMBIGUOUS_CONTROL',
+  'AMBIGUOUS_MASK',
+  'CONTROL_SIZE',
+  'MASK_SIZE',
+  'LINKED_NOT_READY',
+  'EXTRA_CONTROL',
+  'EXTRA_MASK',
+  'BLACK_MASK',
+  'MASK_NOT_GRAYSCALE',
+  'CLIP_CONTROL',
+]);
+
 /** About controls or a mask. In a mask dataset, a problem of the same code is about a file. */
 export function isPairProblem({ code, filename }: { code: string; filename?: string | undefined }): boolean {
-  return filename === undefined && /CONTROL|MASK|^LINKED_/.test(code);
+  return filename === undefined && PAIR_CODES.has(code);
 }
 
 /** For what `--fix` can solve without guessing. */

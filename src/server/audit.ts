@@ -54,11 +54,12 @@ export function recordPresignedUpload(
 }
 
 function subjectOf({ params }: FastifyRequest): Record<string, unknown> {
-  const { id, filename, number, webhook_id, delivery_id } = params as Readonly<Record<string, string | number>>;
+  const { id, filename, number, webhook_id, delivery_id } = params as Readonly<Record<string, string>>;
   return {
     ...(id !== undefined && { dataset: id }),
     ...(filename !== undefined && { filename }),
-    ...(number !== undefined && { revision: number }),
+    // A request may be rejected before its parameters are parsed.
+    ...(number !== undefined && { revision: /^\d+$/.test(number) ? Number(number) : number }),
     ...(webhook_id !== undefined && { webhook: webhook_id }),
     ...(delivery_id !== undefined && { delivery: delivery_id }),
   };

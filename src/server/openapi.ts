@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BASE_PATH } from '../api/base-path.js';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
-import { type BytesAnswer, hasBasePath, ROUTES, type Route } from '../api/routes.js';
+import { type BytesAnswer, hasBasePath, type PathParameter, ROUTES, type Route } from '../api/routes.js';
 import { wireBytes, wireErrorBody } from '../api/schemas.js';
 import { paramsSchemaOf } from './register-routes.js';
 
@@ -161,7 +161,7 @@ const ERRORS_OF_ANY_REQUEST: readonly WireErrorCode[] = [
 ];
 
 /** By the parameter of a path that names nothing. */
-const NOT_FOUND: Readonly<Record<string, WireErrorCode>> = {
+const NOT_FOUND: Readonly<Record<PathParameter, WireErrorCode>> = {
   id: 'dataset_not_found',
   filename: 'file_not_found',
   number: 'revision_not_found',
@@ -179,7 +179,7 @@ function errorsOf(row: Route): Set<WireErrorCode> {
     // A share may call few routes.
     codes.push('unauthorized', 'too_many_requests', 'not_allowed');
     if (link !== undefined) codes.push('link_invalid', 'link_expired', 'link_withdrawn');
-    for (const [, parameter = ''] of at.matchAll(/:(\w+)/g)) codes.push(NOT_FOUND[parameter]!);
+    for (const [, parameter] of at.matchAll(/:(\w+)/g)) codes.push(NOT_FOUND[parameter as PathParameter]);
   }
   if (!isGet) codes.push('no_space');
   // JSON is parsed also without a schema.

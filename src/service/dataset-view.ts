@@ -15,6 +15,7 @@ import { digestOf, digestWithLinks } from '../dataset/digest.js';
 import { type Findings, findingsOf, withFindings } from '../dataset/findings.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import { type LinkView, linkViewsOf } from '../dataset/pairs/links.js';
+import { byFilename } from '../dataset/names.js';
 import type { DatasetContents } from '../storage/catalog/pairs/linked-datasets.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
@@ -80,7 +81,7 @@ export async function datasetViewOf(
   const own = findingsOf([...allStored, ...others], at, dataset.role);
   const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
   const linkDigests = links.map(({ slot, digest = '' }) => ({ slot, digest }));
-  const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
+  const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byFilename);
   const linkedFrom = async () => {
     if (!dataset.isLinkedTo) return [];
     const linking = await catalog.links.linkingTo(dataset.id);
@@ -100,7 +101,7 @@ export async function datasetViewOf(
         ),
     pendingUploads,
     areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
-    receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
+    receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byFilename),
     digest: filesDigest && digestWithLinks(filesDigest, linkDigests),
     filesDigest: dataset.links.length === 0 ? undefined : filesDigest,
     links: isShare ? [] : links,
@@ -122,15 +123,11 @@ export function viewStateOf({ dataset, at }: { dataset: Dataset; at: Micros }, r
 }
 
 export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
-  return files.filter(isStored).sort(byName);
+  return files.filter(isStored).sort(byFilename);
 }
 
 function isStored(file: DatasetFile): file is StoredFile {
   return file.upload.state === 'stored';
-}
-
-function byName(a: DatasetFile, b: DatasetFile): number {
-  return a.filename < b.filename ? -1 : 1;
 }
 
 function isLivePending({ upload }: DatasetFile, now: Micros): boolean {

@@ -1,5 +1,4 @@
-import { COUNT_FIELDS, countsOfStem, recount, stemGroupsOf } from '../../src/dataset/counts.js';
-import { liveUntil, type Micros } from '../../src/dataset/dataset.js';
+import { COUNT_FIELDS, countsOf } from '../../src/dataset/counts.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from '../../src/storage/catalog/rows.js';
 import type { Database } from '../../src/storage/database/database.js';
 
@@ -17,12 +16,7 @@ export async function wrongCountsOf({ query }: Database, datasetId: string): Pro
   const recorded = countsInRow(row);
   const rows = await query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).execute();
   const files = rows.map(fileOf);
-  let counts = countsOfStem([]);
-  for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
-  const pendingUntil = files.reduce<Micros | null>(
-    (latest, { upload }) => (upload.state === 'pending' ? Math.max(latest ?? 0, liveUntil(upload)) : latest),
-    null,
-  );
+  const counts = countsOf(files, recorded.lastActivity);
   const links = query.selectFrom('link').select('slot').limit(1);
   const from = await links.where('dataset_id', '=', datasetId).execute();
   const to = await links.where('linked_id', '=', datasetId).execute();
@@ -30,6 +24,6 @@ export async function wrongCountsOf({ query }: Database, datasetId: string): Pro
   return [
     ...COUNT_FIELDS.map((name) => ({ name, recorded: recorded[name], counted: counts[name] })),
     { name: 'linked', recorded: row.linked, counted: linked },
-    { name: 'pendingUntil', recorded: recorded.pendingUntil, counted: pendingUntil },
+    { name: 'pendingUntil', recorded: recorded.pendingUntil, counted: counts.pendingUntil },
   ].filter((count) => count.recorded !== count.counted);
 }

@@ -2,6 +2,7 @@ import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetChange, DatasetFile, DatasetWithFiles, Problem as WireProblem } from '../../src/client/client.js';
 import { allFindings } from '../../src/dataset/findings.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
+import { byFilename } from '../../src/dataset/names.js';
 import type { Problem } from '../../src/dataset/problems.js';
 import { isPairProblem } from '../../src/dataset/problems.js';
 
@@ -59,7 +60,7 @@ function filesAfter(
   const byName = new Map(known.map((file) => [file.filename, file]));
   for (const filename of absent) byName.delete(filename);
   for (const file of changed) byName.set(file.filename, file);
-  return [...byName.values()].sort((a, b) => (a.filename < b.filename ? -1 : 1));
+  return [...byName.values()].sort(byFilename);
 }
 
 function warningsOf({ warnings = [] }: DatasetFile): Problem[] {

@@ -10,7 +10,9 @@ export function nameForFormat(filename: string, format: ImageFormat | VideoForma
 
 /** Names that exist or that fixes will create; case-insensitive, as many file systems are. */
 export class TakenNames {
-  readonly #names: { readonly name: string; readonly folded: string; readonly mediaStem: string | undefined }[] = [];
+  readonly #names = new Map<string, string[]>();
+  /** Names of images and clips by their stems. */
+  readonly #media = new Map<string, string[]>();
 
   constructor(names: Iterable<string>) {
     for (const name of names) this.#add(name);
@@ -18,13 +20,11 @@ export class TakenNames {
 
   /** Reserves a name, or returns why not, as the rest of a sentence. A converted image may not share its stem with other media. */
   claim(to: string, { from, isConverted }: { from: string; isConverted: boolean }): string | undefined {
-    const [wanted, stem] = [folded(to), folded(stemOf(from))];
-    const other = this.#names.find(
-      (each) => each.name !== from && (each.folded === wanted || (isConverted && each.mediaStem === stem)),
-    );
+    const twins = isConverted ? this.#media.get(folded(stemOf(from))) : undefined;
+    const other = [...(this.#names.get(folded(to)) ?? []), ...(twins ?? [])].find((name) => name !== from);
     if (other !== undefined) {
       const action = isConverted ? 'converted' : 'renamed';
-      return `is not ${action} to ${to}, since there is ${other.name} already. Delete or rename one of them`;
+      return `is not ${action} to ${to}, since there is ${other} already. Delete or rename one of them`;
     }
     this.#add(to);
     return undefined;
@@ -32,9 +32,15 @@ export class TakenNames {
 
   #add(name: string): void {
     const kind = mediaTypeOf(name)?.kind;
-    const isMedia = kind === 'image' || kind === 'video';
-    this.#names.push({ name, folded: folded(name), mediaStem: isMedia ? folded(stemOf(name)) : undefined });
+    addTo(this.#names, folded(name), name);
+    if (kind === 'image' || kind === 'video') addTo(this.#media, folded(stemOf(name)), name);
   }
+}
+
+function addTo(names: Map<string, string[]>, key: string, name: string): void {
+  const same = names.get(key);
+  if (same === undefined) names.set(key, [name]);
+  else same.push(name);
 }
 
 const folded = (name: string) => name.normalize('NFC').toLowerCase();

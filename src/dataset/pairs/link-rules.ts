@@ -22,17 +22,22 @@ export function requireRoleOfSlot(slot: LinkSlot, { name, role }: Named): void {
   throw new ServiceError('wrong_role', message);
 }
 
-/** Linked datasets keep their role and can't be deleted. @param users the datasets that the request may know */
-export function linkedToError(name: string, { names, known }: { names: readonly string[]; known: number }) {
+/** Linked datasets keep their role and can't be deleted. @param users.known how many of them, of `total`, the request may know */
+export function linkedToError(
+  name: string,
+  { names, known, total }: { names: readonly string[]; known: number; total: number },
+): ServiceError {
+  const unknown = 'datasets that this token is not bound to';
   const [first] = names;
   if (first === undefined) {
-    const message = `"${name}" is a control or mask of datasets that this token is not bound to. Remove their links with a token that may change them.`;
+    const message = `"${name}" is a control or mask of ${unknown}. Remove their links with a token that may change them.`;
     return new ServiceError('dataset_linked', message);
   }
   const more = known > names.length ? ` and ${known - names.length} more` : '';
+  const others = total > known ? `, and of ${unknown}` : '';
   const [users, its] =
     known === 1 ? ['this dataset', 'its links'] : [`these ${known} datasets`, 'the links of the first one'];
-  const message = `"${name}" is a control or mask of ${users}: ${names.map((each) => `"${each}"`).join(', ')}${more}. To remove ${its}, run: ${pairCommand(first)}`;
+  const message = `"${name}" is a control or mask of ${users}: ${names.map((each) => `"${each}"`).join(', ')}${more}${others}. To remove ${its}, run: ${pairCommand(first)}`;
   return new ServiceError('dataset_linked', message);
 }
 

@@ -1,9 +1,10 @@
 import type { Size } from '../buckets.js';
 import type { LinkSlot, StoredFile } from '../dataset.js';
 import { extensionOf, mediaTypeOf } from '../media.js';
+import { byFilename } from '../names.js';
 
 /**
- * A fault of one stem in a control or mask dataset.
+ * The faults of one stem in a control or mask dataset. Errors come first: the trainer stops, or trains on something else.
  *
  * - `missing`: no image for the target's
  * - `ambiguous`: several images, of which the trainer takes one
@@ -12,10 +13,8 @@ import { extensionOf, mediaTypeOf } from '../media.js';
  * - `clip`: a clip controls a clip, which one model takes
  * - `extra`: nothing in the target belongs to it
  */
-export type PairFault = 'missing' | 'ambiguous' | 'misfit' | 'stretched' | 'clip' | 'extra';
-
-/** Errors come first: the trainer stops, or trains on something else. */
 export const PAIR_FAULTS = ['missing', 'ambiguous', 'misfit', 'stretched', 'clip', 'extra'] as const;
+export type PairFault = (typeof PAIR_FAULTS)[number];
 const ERRORS: ReadonlySet<PairFault> = new Set(['missing', 'ambiguous', 'misfit']);
 
 export type PairFile = Pick<StoredFile, 'filename' | 'kind'> & {
@@ -67,7 +66,7 @@ export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]):
   const rankOf = ({ filename }: F) => EXTENSIONS.indexOf(extensionOf(filename));
   const [first] = linked
     .filter((file) => file.kind === 'image' && rankOf(file) >= 0)
-    .sort((a, b) => rankOf(a) - rankOf(b) || (a.filename < b.filename ? -1 : 1));
+    .sort((a, b) => rankOf(a) - rankOf(b) || byFilename(a, b));
   return first;
 }
 

@@ -110,7 +110,7 @@ async function errorOfLinked(
   const [targets] = await send([linkingTo(query, id)]);
   const known = boundIds == null ? targets : targets.filter((target) => boundIds.includes(target.id));
   const names = known.slice(0, MAX_NAMED).map((target) => target.name);
-  return linkedToError(name, { names, known: known.length });
+  return linkedToError(name, { names, known: known.length, total: targets.length });
 }
 
 /**
