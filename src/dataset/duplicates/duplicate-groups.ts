@@ -140,19 +140,21 @@ class PdqIndex {
 
   /** Files and their distances, of up to `MAX_DISTANCE`. */
   near(pdq: Uint8Array): [file: number, distance: number][] {
-    this.#searches++;
-    const bands = bandsOf(pdq);
+    const [bands, all, last, before, metIn] = [bandsOf(pdq), this.#bands, this.#last, this.#before, this.#metIn];
+    const search = ++this.#searches;
     const found: [number, number][] = [];
-    for (const [band, value] of bands.entries()) {
-      // The first has no changed bit.
+    for (let band = 0; band < BANDS; band++) {
+      // In turn, none and each of the bits is changed.
       for (let changed = 0; changed <= 1 << 15; changed = changed * 2 || 1) {
-        for (let next = this.#last[(band << 16) | (value ^ changed)]!; next > 0; ) {
-          const file = next - 1;
-          next = this.#before[file * BANDS + band]!;
-          if (this.#metIn[file] === this.#searches) continue;
-          this.#metIn[file] = this.#searches;
+        for (
+          let file = last[(band << 16) | (bands[band]! ^ changed)]! - 1;
+          file >= 0;
+          file = before[file * BANDS + band]! - 1
+        ) {
+          if (metIn[file] === search) continue;
+          metIn[file] = search;
           let distance = 0;
-          for (let i = 0; i < BANDS; i++) distance += BITS_IN[bands[i]! ^ this.#bands[file * BANDS + i]!]!;
+          for (let i = 0; i < BANDS; i++) distance += BITS_IN[bands[i]! ^ all[file * BANDS + i]!]!;
           if (distance <= MAX_DISTANCE) found.push([file, distance]);
         }
       }

@@ -47,13 +47,9 @@ export function appearanceOf(picture: SmallPicture): Appearance {
 }
 
 export function unpackHash(packed: string): PerceptualHash {
-  const bytes = Buffer.from(packed, 'base64');
-  const [pdq, mirrored, colours] = [
-    bytes.subarray(0, 32),
-    bytes.subarray(32, 64),
-    new Int8Array(bytes.subarray(64, 256)),
-  ];
-  return { pdq, mirrored, colours, quality: bytes[256] ?? 0, pixels: bytes.toString('latin1', 257) };
+  const bytes = new Uint8Array(Buffer.from(packed, 'base64'));
+  const [pdq, mirrored, colours] = [bytes.slice(0, 32), bytes.slice(32, 64), new Int8Array(bytes.slice(64, 256))];
+  return { pdq, mirrored, colours, quality: bytes[256] ?? 0, pixels: Buffer.from(bytes.slice(257)).toString('base64') };
 }
 
 /**
