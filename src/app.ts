@@ -273,7 +273,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
       finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention }),
       inspectAgainJob(core, rechecks),
-      hashImagesJob(core, services.thumbnails),
+      hashImagesJob(core, services.thumbnails, { areUploading: () => services.uploadQuota.held > 0 }),
       // `trainyard verify --store` enqueues them, and does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
       ...webhooks.handlers,

@@ -27,13 +27,13 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 7470,
-  server: 3640,
-  client: 1660,
-  api: 1560,
-  service: 7940,
-  storage: 7820,
-  dataset: 6400,
-  '.': 975,
+  server: 3670,
+  client: 1690,
+  api: 1630,
+  service: 8090,
+  storage: 8010,
+  dataset: 6810,
+  '.': 980,
 };
 
 /** Lines of a function, without those of the functions in it. */

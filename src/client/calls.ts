@@ -71,13 +71,8 @@ export class DuplicateCalls extends Calls {
   }
 
   /** Remembers that the bytes of these files differ from one another, or forgets a decision about the same files. */
-  decide(id: string, decision: { filenames: readonly string[]; different: boolean }, options: CallOptions = {}) {
-    const { filenames, different } = decision;
-    return this.requests.json(
-      'duplicates.decide',
-      { id },
-      { body: { filenames: [...filenames], different }, ...options },
-    );
+  decide(id: string, decision: { filenames: string[]; different: boolean }, options: CallOptions = {}) {
+    return this.requests.json('duplicates.decide', { id }, { body: decision, ...options });
   }
 }
 

@@ -55,26 +55,27 @@ export class Thumbnails {
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
-    return this.#slots.run(accountId, () => this.#makeUnlessStored(file, { key, accountId }), { signal });
+    const make = async () => {
+      // Another request may have made it meanwhile.
+      const found = await this.#stored(key);
+      if (found !== undefined && isWhole(found)) return found;
+      if (found !== undefined) await this.#dependencies.blobs.delete([key]);
+      return (await this.#makeAndStore(file, { accountId, signal: new AbortController().signal })).webp;
+    };
+    return this.#slots.run(accountId, make, { signal });
   }
 
   /**
-   * Makes and stores the thumbnail of an image for which no client waits.
+   * Makes the thumbnail of an image for which no client waits.
    *
    * @returns what the image looks like; `undefined` if it has no thumbnail
    * @throws ServiceError if the attempt may succeed later; the signal's reason
    */
-  async prepare(file: StoredFile, { accountId, signal }: ThumbnailOptions): Promise<Appearance | undefined> {
-    try {
-      const { webp, hash, thumbhash } = await this.#makeOf(file, { accountId, isBackground: true, signal });
-      const key = thumbnailKeyOf(blobKeyOf(file));
-      const existing = await this.#stored(key);
-      if (existing === undefined || !isWhole(existing)) await this.#store(file, webp, { key, accountId, existing });
-      return { hash, thumbhash };
-    } catch (error) {
-      if (!(error instanceof ServiceError && PERMANENT.has(error.code))) throw error;
-      return undefined;
-    }
+  async prepare(file: StoredFile, options: ThumbnailOptions): Promise<Appearance | undefined> {
+    return this.#makeAndStore(file, { ...options, isBackground: true }).catch((error) => {
+      if (error instanceof ServiceError && PERMANENT.has(error.code)) return undefined;
+      throw error;
+    });
   }
 
   /** Reads a blob until it is too long for a thumbnail; empty if the store has damaged it. */
@@ -96,26 +97,15 @@ export class Thumbnails {
     return Buffer.concat(chunks);
   }
 
-  async #makeUnlessStored(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Promise<Buffer> {
-    // Another request may have made it meanwhile.
-    const existing = await this.#stored(key);
-    if (existing !== undefined && isWhole(existing)) return existing;
-    const { signal } = new AbortController();
-    const { webp } = await this.#makeOf(file, { accountId, signal });
-    await this.#store(file, webp, { key, accountId, existing });
-    return webp;
-  }
-
-  async #store(
-    file: StoredFile,
-    thumbnail: Buffer,
-    { key, accountId, existing }: { key: string; accountId: string; existing: Buffer | undefined },
-  ): Promise<void> {
+  /** Keeps a thumbnail that is stored already. */
+  async #makeAndStore(file: StoredFile, options: ThumbnailOptions): Promise<MadeThumbnail> {
     const { catalog, blobs } = this.#dependencies;
-    if (existing !== undefined) await blobs.delete([key]);
-    const limit = { bytes: thumbnail.length, message: '' };
+    const made = await this.#makeOf(file, options);
+    const key = thumbnailKeyOf(blobKeyOf(file));
     const { signal } = new AbortController();
-    const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, accountId, signal });
+    const { accountId } = options;
+    const limit = { bytes: made.webp.length, message: '' };
+    const staged = await blobs.stage(Readable.from([made.webp]), { key, limit, accountId, signal });
     await staged.commit().catch((error) => {
       // Another request was first.
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
@@ -125,6 +115,7 @@ export class Thumbnails {
       await blobs.delete([key]);
       throw fileNotFound(file.filename);
     }
+    return made;
   }
 
   async #makeOf(file: StoredFile, options: ThumbnailOptions): Promise<MadeThumbnail> {
