@@ -31,15 +31,15 @@ export interface MountLog {
 
 /**
  * Mounts each READY dataset with its controls and its mask after each change, and unmounts it after its deletion. The folder
- * belongs to one machine, so the root, not an account, owns the jobs.
+ * belongs to one machine, so the owners of its jobs are the accounts below the id of the root.
  */
 export class MountRoot {
   readonly handler: JobHandler;
   readonly #dependencies: MountDependencies;
   readonly #options: { root: string; dataFolder: string; log: MountLog };
   readonly #owner: string;
-  /** Datasets whose jobs wait: further changes need no other job. */
-  readonly #enqueued = new Set<string>();
+  /** When enqueued jobs are due: until then, further changes need no other job. */
+  readonly #enqueued = new Map<string, Micros>();
   #stopListening: () => void = () => {};
 
   constructor(dependencies: MountDependencies, options: { root: string; dataFolder: string; log: MountLog }) {
@@ -59,9 +59,11 @@ export class MountRoot {
   async start(): Promise<void> {
     const { catalog, now } = this.#dependencies;
     const enqueueLater = (id: string, pause: Micros) => {
-      if (this.#enqueued.has(id)) return;
-      this.#enqueued.add(id);
-      this.#enqueue([id], now() + pause).catch((err) => {
+      if ((this.#enqueued.get(id) ?? 0) > now()) return;
+      const dueAt = now() + pause;
+      this.#enqueued.set(id, dueAt);
+      const added = catalog.records({ ids: [id] }).then(([found]) => this.#enqueue([found ?? { id }], dueAt));
+      added.catch((err) => {
         this.#enqueued.delete(id);
         this.#options.log.warn({ err }, 'a changed dataset is not mounted before its next change');
       });
@@ -70,17 +72,17 @@ export class MountRoot {
       (id) => enqueueLater(id, QUIET),
       () => enqueueLater(ALL, GAP_PAUSE),
     );
-    await this.#enqueue([ALL], now());
+    await this.#enqueue([{ id: ALL }], now());
   }
 
   stop(): void {
     this.#stopListening();
   }
 
-  async #enqueue(ids: readonly string[], dueAt = this.#dependencies.now()): Promise<void> {
-    for (const chunk of rowChunksOf(ids)) {
-      const jobs = chunk.map((id) => {
-        return { kind: 'mount' as const, key: this.#owner + id, accountId: this.#owner, dueAt };
+  async #enqueue(datasets: readonly { id: string; accountId?: string }[], dueAt = this.#dependencies.now()) {
+    for (const chunk of rowChunksOf(datasets)) {
+      const jobs = chunk.map(({ id, accountId = '' }) => {
+        return { kind: 'mount' as const, key: this.#owner + id, accountId: this.#owner + accountId, dueAt };
       });
       await this.#dependencies.jobs.add(jobs);
     }
@@ -95,7 +97,7 @@ export class MountRoot {
     if (dataset.isLinkedTo) {
       const targets = await catalog.links.linkingTo(id);
       // It is mounted with them, never by itself.
-      await this.#enqueue(targets.map((target) => target.id));
+      await this.#enqueue(targets.map((target) => ({ id: target.id, accountId: dataset.accountId })));
       if (targets.length > 0) return 'done';
     }
     const at = now();
@@ -111,8 +113,10 @@ export class MountRoot {
       ...{ root, signal },
       wanted: {},
       replaces: false,
-      // Accounts may have datasets of one name: the first that is mounted keeps the folder.
       isNamed: () => false,
+      // Accounts may have datasets of one name: the first that is mounted keeps the folder.
+      isAbandoned: async (record) =>
+        (await catalog.records({ ids: [record.dataset_id], name: record.name })).length === 0,
       concurrency: 1,
     });
     for (const { outcome, folder, warnings, plan } of folders) {
@@ -126,21 +130,27 @@ export class MountRoot {
   async #enqueueAll(): Promise<JobEnd> {
     const datasets = await this.#dependencies.catalog.records({});
     const records = await this.#records();
-    const ids = new Set([...datasets.map(({ id }) => id), ...records.map((record) => record.dataset_id)]);
-    await this.#enqueue([...ids]);
+    const mounted = records.map((record) => ({ id: record.dataset_id }));
+    const all = new Map([...mounted, ...datasets].map((each) => [each.id, each]));
+    await this.#enqueue([...all.values()]);
     return 'done';
   }
 
   /** @throws MountError `changed` */
   async #unmountDeleted(id: string, signal: AbortSignal): Promise<JobEnd> {
     const { root, log } = this.#options;
+    const failures: unknown[] = [];
     for (const { name, digest } of (await this.#records()).filter((record) => record.dataset_id === id)) {
-      await unmountDataset(name, { root, signal });
-      log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
-      // A dataset of another account may take over the name.
-      const others = await this.#dependencies.catalog.records({ name });
-      await this.#enqueue(others.map((other) => other.id));
+      try {
+        await unmountDataset(name, { root, signal });
+        log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
+        // A dataset of another account may take over the name.
+        await this.#enqueue(await this.#dependencies.catalog.records({ name }));
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
     return 'done';
   }
 
