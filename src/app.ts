@@ -87,7 +87,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const auditLog = await openAuditLog(config.auditLog, { logger, metrics });
   const services = await makeServices(config, { storage, inspection, metrics, logger });
   const jobRunner = makeJobRunner(config, { storage, services, inspection, metrics, auditLog, logger });
-  measure(metrics, { config, storage, services, inspection, jobRunner });
+  measure(metrics, { storage, services, inspection, jobRunner });
   const { accounts, jobs, now } = storage;
   storage.catalog.changes.onAnyChange(
     () => jobs.wake(),
@@ -197,6 +197,7 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip } = inspection;
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
+  metrics.limit('maxFileBytes', maxLinkBytes);
   const core: ServiceDependencies = {
     ...{ catalog: storage.catalog, blobs, jobs, now, rules: { ...config.rules, maxLinkBytes } },
     inspect: (file, options) => pool.inspect(file, options),
@@ -300,7 +301,6 @@ function finalizePresigned({ services, metrics, auditLog, logger }: JobParts): J
 }
 
 interface MeasuredParts {
-  readonly config: Config;
   readonly storage: Storage;
   readonly services: Services;
   readonly inspection: Inspection;
@@ -308,7 +308,7 @@ interface MeasuredParts {
 }
 
 /** For what is counted outside of the HTTP server. */
-function measure(metrics: Metrics, { config, storage, services, inspection, jobRunner }: MeasuredParts): void {
+function measure(metrics: Metrics, { storage, services, inspection, jobRunner }: MeasuredParts): void {
   const { pool } = inspection;
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
   const uploadsInFlight = () => services.uploadQuota.held;
@@ -317,7 +317,6 @@ function measure(metrics: Metrics, { config, storage, services, inspection, jobR
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooksInFlight);
   metrics.jobs(() => storage.jobs.counts(), storage.now);
   metrics.limit('inspectionProcesses', pool.size);
-  metrics.limit('maxFileBytes', config.rules.maxLinkBytes);
 }
 
 interface HandlerParts extends Omit<ServiceParts, 'logger'> {

@@ -105,7 +105,7 @@ export class Metrics {
     for (const [name, limit] of Object.entries(process)) this.limit(name, limit);
   }
 
-  /** @param name as in the configuration: `maxFileBytes` */
+  /** @param name in camel case, such as `maxFileBytes` */
   limit(name: string, limit: number): void {
     this.#limits.set({ setting: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) }, limit);
   }

@@ -82,12 +82,8 @@ export async function datasetViewOf(
   const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
   const linkDigests = links.map(({ slot, digest = '' }) => ({ slot, digest }));
   const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byFilename);
-  const linkedFrom = async () => {
-    if (!dataset.isLinkedTo) return [];
-    const linking = await catalog.links.linkingTo(dataset.id);
-    const known = boundIds === null ? linking : linking.filter(({ id }) => boundIds.includes(id));
-    return known.slice(0, MAX_LINKED_FROM);
-  };
+  const linkedFrom = async () =>
+    dataset.isLinkedTo ? catalog.links.linkingTo(dataset.id, { among: boundIds, limit: MAX_LINKED_FROM }) : [];
   return {
     dataset,
     status,

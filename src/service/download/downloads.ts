@@ -86,14 +86,17 @@ export class Downloads {
   async all(key: DatasetSource): Promise<{ name: string; files: HashedFile[] }> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, accountId, revision: number } = key;
-    const latest = number === undefined ? await catalog.readMany(accountId, () => catalog.files(datasetId)) : [];
-    // After its files, so that none of a dataset that is deleted meanwhile are taken for no files.
-    const dataset = await findRecord(catalog, key);
-    if (number === undefined) return { name: dataset.name, files: storedFilesIn(latest).map(hashedFileOf) };
+    const { name } = await findRecord(catalog, key);
+    if (number === undefined) {
+      const files = await catalog.readMany(accountId, () => catalog.files(datasetId));
+      // Again, so that a dataset that is deleted meanwhile is not taken for an empty one.
+      await findRecord(catalog, key);
+      return { name, files: storedFilesIn(files).map(hashedFileOf) };
+    }
     const read = () => catalog.revisions.versions({ datasetId, from: number, to: number });
     const { kept, files } = await catalog.readMany(accountId, read);
     if (!kept.has(number)) throw await revisionNotFound(catalog, datasetId, number);
-    return { name: dataset.name, files: filesIn(files, number).map(hashedFileOf) };
+    return { name, files: filesIn(files, number).map(hashedFileOf) };
   }
 
   /** Up to `limit` files by name, after `after`. @throws ServiceError `dataset_not_found` */

@@ -81,7 +81,6 @@ interface Ends {
 type Closing = <T extends { close(): Promise<void> }>(resource: T) => T;
 
 /**
-/**
  * Copies an installation into an empty one, or into an earlier backup of it. The blobs come first and the catalog
  * last, so that the same call continues after an interruption. A shared catalog gets the new blob versions.
  *

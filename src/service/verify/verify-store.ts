@@ -150,21 +150,25 @@ const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
 };
 
 /**
- * Finds strays. A service writes a row before its bytes, so the store is read first, and the catalog in the order in which
- * rows move: from the trash to the files, then to the history or to the trash.
+ * Finds strays. A service writes a row before its bytes, so the store is read first; then the files and the history, the trash for
+ * what they don't name, since a search of it reads all of it, and the files again for what has left the trash meanwhile.
  */
 export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
   const { database, inventory } = context;
   const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
-  const trash = new Trash(database);
-  const before = await trash.keysOf(ids);
   const datasets = await datasetsOfBlobs(database, ids);
-  const trashed = new Set([...before, ...(await trash.keysOf(ids))]);
+  const unnamed = ids.filter((id) => !datasets.has(id));
+  const trashed = await new Trash(database).keysOf(unnamed);
   const trashedIds = new Set([...trashed].map((key) => key.slice(key.indexOf('/') + 1)));
+  // Captions that are saved together move from the trash to the files.
+  const moved = await datasetsOfBlobs(
+    database,
+    unnamed.filter((id) => !trashedIds.has(id)),
+  );
   const isNamed = ({ fileId: id = '', kind, datasetId, changedAt }: StoredObject): boolean => {
     if (kind === 'temporary') return changedAt >= Date.now() - MAX_FLIGHT_MS;
     if (datasetId === undefined ? trashedIds.has(id) : trashed.has(blobKeyOf({ id, datasetId }))) return true;
-    const found = datasets.get(id);
+    const found = datasets.get(id) ?? moved.get(id);
     return found !== undefined && (datasetId ?? found) === found;
   };
   const strays: StrayObject[] = [];

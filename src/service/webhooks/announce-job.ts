@@ -1,4 +1,5 @@
 import type { Micros } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import { announce, announcedOf } from '../../storage/catalog/webhooks/announcements.js';
 import { eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
@@ -45,8 +46,12 @@ export function announceJob(
     if (at < quietAt) return { dueAt: quietAt };
     const before = await announcedOf(database.query, key.id);
     if (before === status) return end;
-    // A dataset that was deleted meanwhile fails here, and is not found when the job runs again.
-    const view = await datasets.view(key);
+    const view = await datasets.view(key).catch((error) => {
+      if (error instanceof ServiceError && error.code === 'dataset_not_found') return undefined;
+      throw error;
+    });
+    // It was deleted meanwhile.
+    if (view === undefined) return 'done';
     if (view.status !== status || view.dataset.version !== dataset.version) return { dueAt: now() };
     const after = status === 'READY' ? `READY ${view.digest}` : status;
     if (after === before) return end;

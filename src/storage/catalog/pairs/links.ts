@@ -28,8 +28,15 @@ export class Links {
     this.#options = options;
   }
 
-  linkingTo(datasetId: string): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId).execute();
+  /** By name; of all, or of those `among` some ids. */
+  linkingTo(
+    datasetId: string,
+    { among = null, limit }: { among?: readonly string[] | null; limit?: number } = {},
+  ): Promise<LinkingDataset[]> {
+    return linkingTo(this.#db.query, datasetId)
+      .$if(among !== null, (all) => all.where('dataset.id', 'in', among ?? []))
+      .$if(limit !== undefined, (all) => all.limit(limit ?? 0))
+      .execute();
   }
 
   /** Replaces all links. @returns false if there is no such dataset @throws ServiceError `wrong_role`, `dataset_not_found` */
