@@ -274,6 +274,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
     ],
     onError: (err, job) => {
       if (job === undefined) return logger.warn({ err }, 'looking for jobs failed; it will be retried');
+      // A blocked folder fails every few minutes for one reason, which is logged once.
       const isBlocked = err instanceof MountError;
       if (isBlocked && err.message === job.error) return;
       const { kind, key } = job;

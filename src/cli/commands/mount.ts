@@ -280,8 +280,6 @@ function mountOptionsOf(
     replaces: replace === true,
     isHardLinked: link === true,
     isNamed: (name) => names.some((each) => each.normalize('NFC') === name),
-    // A name belongs to one dataset of a service.
-    isAbandoned: (record, source) => record.source === source.name,
     onProgress: (progress) => display.update(() => [`${printable(progress.name)}  ${transferLine(progress)}`]),
     onWaiting: () => display.update(() => [`waiting for another process that mounts into ${into} …`]),
   };

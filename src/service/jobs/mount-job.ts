@@ -62,8 +62,7 @@ export class MountRoot {
       if ((this.#enqueued.get(id) ?? 0) > now()) return;
       const dueAt = now() + pause;
       this.#enqueued.set(id, dueAt);
-      const added = catalog.records({ ids: [id] }).then(([found]) => this.#enqueue([found ?? { id }], dueAt));
-      added.catch((err) => {
+      this.#enqueue([id], dueAt).catch((err) => {
         this.#enqueued.delete(id);
         this.#options.log.warn({ err }, 'a changed dataset is not mounted before its next change');
       });
@@ -72,19 +71,22 @@ export class MountRoot {
       (id) => enqueueLater(id, QUIET),
       () => enqueueLater(ALL, GAP_PAUSE),
     );
-    await this.#enqueue([{ id: ALL }], now());
+    await this.#enqueue([ALL], now());
   }
 
   stop(): void {
     this.#stopListening();
   }
 
-  async #enqueue(datasets: readonly { id: string; accountId?: string }[], dueAt = this.#dependencies.now()) {
-    for (const chunk of rowChunksOf(datasets)) {
-      const jobs = chunk.map(({ id, accountId = '' }) => {
-        return { kind: 'mount' as const, key: this.#owner + id, accountId: this.#owner + accountId, dueAt };
+  async #enqueue(ids: readonly string[], dueAt = this.#dependencies.now()): Promise<void> {
+    const { catalog, jobs } = this.#dependencies;
+    for (const chunk of rowChunksOf(ids)) {
+      const accounts = new Map((await catalog.records({ ids: chunk })).map(({ id, accountId }) => [id, accountId]));
+      const added = chunk.map((id) => {
+        const accountId = this.#owner + (accounts.get(id) ?? '');
+        return { kind: 'mount' as const, key: this.#owner + id, accountId, dueAt };
       });
-      await this.#dependencies.jobs.add(jobs);
+      await jobs.add(added);
     }
   }
 
@@ -97,7 +99,7 @@ export class MountRoot {
     if (dataset.isLinkedTo) {
       const targets = await catalog.links.linkingTo(id);
       // It is mounted with them, never by itself.
-      await this.#enqueue(targets.map((target) => ({ id: target.id, accountId: dataset.accountId })));
+      await this.#enqueue(targets.map((target) => target.id));
       if (targets.length > 0) return 'done';
     }
     const at = now();
@@ -115,8 +117,7 @@ export class MountRoot {
       replaces: false,
       isNamed: () => false,
       // Accounts may have datasets of one name: the first that is mounted keeps the folder.
-      isAbandoned: async (record) =>
-        (await catalog.records({ ids: [record.dataset_id], name: record.name })).length === 0,
+      isInUse: async ({ dataset_id, name }) => (await catalog.records({ ids: [dataset_id], name })).length > 0,
       concurrency: 1,
     });
     for (const { outcome, folder, warnings, plan } of folders) {
@@ -130,27 +131,27 @@ export class MountRoot {
   async #enqueueAll(): Promise<JobEnd> {
     const datasets = await this.#dependencies.catalog.records({});
     const records = await this.#records();
-    const mounted = records.map((record) => ({ id: record.dataset_id }));
-    const all = new Map([...mounted, ...datasets].map((each) => [each.id, each]));
-    await this.#enqueue([...all.values()]);
+    const ids = new Set([...datasets.map(({ id }) => id), ...records.map((record) => record.dataset_id)]);
+    await this.#enqueue([...ids]);
     return 'done';
   }
 
   /** @throws MountError `changed` */
   async #unmountDeleted(id: string, signal: AbortSignal): Promise<JobEnd> {
     const { root, log } = this.#options;
-    const failures: unknown[] = [];
+    let failure: unknown;
     for (const { name, digest } of (await this.#records()).filter((record) => record.dataset_id === id)) {
       try {
         await unmountDataset(name, { root, signal });
         log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
         // A dataset of another account may take over the name.
-        await this.#enqueue(await this.#dependencies.catalog.records({ name }));
+        const others = await this.#dependencies.catalog.records({ name });
+        await this.#enqueue(others.map((other) => other.id));
       } catch (error) {
-        failures.push(error);
+        failure ??= error;
       }
     }
-    if (failures.length > 0) throw failures[0];
+    if (failure !== undefined) throw failure;
     return 'done';
   }
 

@@ -7,7 +7,7 @@ import { withAnySignal } from '../../abort-signals.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { openRegularFile } from '../../storage/regular-file.js';
+import { openRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 import {
   DatasetChanged,
   type LocalSource,
@@ -63,8 +63,8 @@ export async function requireSpace(
 }
 
 /**
- * Brings files into a folder, and checks size and SHA-256. A file of an earlier attempt is completed over HTTP, and otherwise
- * replaced. The first failure aborts all requests.
+ * Brings files into a folder, and checks the SHA-256. Over HTTP it completes files of an earlier attempt; for local files the
+ * folder must be empty. The first failure aborts all others.
  *
  * @throws MountError `damaged`, `cannot_link`, `cannot_write`; DatasetChanged; the errors of the source; the signal's reason
  */
@@ -137,10 +137,9 @@ async function copyLocal(
   } catch (error) {
     // Only the stored file can be missing, since this mount has created the folder.
     if (hasErrno(error, 'ENOENT')) throw await source.missing(file);
-    if (hasErrno(error, 'EIO', 'EISDIR')) throw damaged(file, error);
-    // The folder was empty.
-    if (hasErrno(error, 'EEXIST'))
-      throw caseConflict(`${JSON.stringify(filename)} and another name`, dirname(path), error);
+    if (hasErrno(error, 'EIO') || error instanceof UnreadableFile) throw damaged(file, error);
+    // The folder had no files before this mount.
+    if (hasErrno(error, 'EEXIST')) throw caseConflict(`${JSON.stringify(filename)} and another name`, dirname(path));
     if (isLink && hasErrno(error, 'EXDEV', 'EPERM')) {
       const message = `${JSON.stringify(filename)} can't be hard-linked, which needs the data and the mounted folder on one file system: ${(error as Error).message}`;
       throw new MountError('cannot_link', message, { cause: error });
@@ -149,25 +148,25 @@ async function copyLocal(
   }
 }
 
-/** Reflinks a file, or copies a small one. @returns false if the file system can't */
+/** Reflinks a file, or copies a small one. @returns false if that fails */
 async function copyAtOnce(from: string, path: string, { sizeBytes }: PlacedFile): Promise<boolean> {
   const clone = sizeBytes > MAX_SMALL_BYTES ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
   try {
     await copyFile(from, path, clone | constants.COPYFILE_EXCL);
+    // The mode of the stored file may deny others to read.
+    await chmod(path, 0o666 & ~process.umask());
+    return true;
   } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'EEXIST', 'EIO', 'EISDIR', 'ENOSPC', 'EDQUOT')) throw error;
+    if (hasErrno(error, 'EEXIST')) throw error;
+    // Some file systems have no reflinks or no modes.
+    rmSync(path, { force: true });
     return false;
   }
-  // The mode of the stored file may deny others to read. Some file systems have no modes.
-  await chmod(path, 0o666 & ~process.umask()).catch((error) => {
-    if (!hasErrno(error, 'EPERM')) throw error;
-  });
-  return true;
 }
 
-export function caseConflict(names: string, folder: string, cause?: unknown): MountError {
+export function caseConflict(names: string, folder: string): MountError {
   const message = `${names} differ in their case alone, which the file system of ${folder} ignores. Rename one of the files in the dataset, or use another file system.`;
-  return new MountError('cannot_write', message, { cause });
+  return new MountError('cannot_write', message);
 }
 
 function damaged({ filename }: PlacedFile, cause?: unknown): MountError {

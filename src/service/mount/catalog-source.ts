@@ -69,15 +69,11 @@ async function manifestIn(
   { wanted: { revision, digest }, signal }: { wanted: WantedState; signal: AbortSignal },
 ): Promise<RevisionManifest> {
   const { catalog } = installation;
-  const manifests = new RevisionManifests(catalog);
-  const known = revision === undefined ? undefined : await catalog.dataset(key);
-  // An earlier revision needs no file of the latest.
-  if (known && revision !== undefined && revision !== known.revision)
-    return manifests.manifest(known, revision, signal);
   const contents = await catalog.contents(key);
   if (contents === undefined) throw datasetNotFound(key.id);
   const { dataset } = contents;
   const latest = manifestOf(await datasetViewOf(contents, WHOLE_ACCOUNT, installation));
+  const manifests = new RevisionManifests(catalog);
   // While the latest revision is changed, or waits for an upload, its files are as they were recorded.
   if (revision !== undefined && (revision !== latest.revision || latest.status !== 'READY')) {
     return manifests.manifest(dataset, revision, signal);
@@ -91,7 +87,7 @@ function toMount({ dataset, revision, status, digest, files, links }: RevisionMa
   return {
     ...{ datasetId, name, role, status, digest },
     revision: revision || undefined,
-    links: (dataset.links.length === 0 ? [] : links)?.map((link) => ({
+    links: links?.map((link) => ({
       slot: link.slot,
       datasetId: link.dataset.id,
       name: link.dataset.name,

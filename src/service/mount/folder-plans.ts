@@ -71,6 +71,7 @@ export async function readFolderPlans(
 
 async function readWanted(source: MountSource, wanted: WantedState, signal: AbortSignal): Promise<MountableDataset> {
   const { revision } = wanted;
+  const latest = revision === undefined ? undefined : await source.manifest({}, signal);
   const manifest = await source.manifest(wanted, signal).catch((error) => {
     if (wanted.digest === undefined || codeOf(error) !== 'revision_not_found') throw error;
     throw new MountError('digest_differs', error.message, { cause: error });
@@ -78,8 +79,7 @@ async function readWanted(source: MountSource, wanted: WantedState, signal: Abor
   if (revision !== undefined && revision !== manifest.revision) {
     throw new MountError('failed', `${source.name} keeps no earlier revisions of datasets.`);
   }
-  const areLinksUnknown = revision !== undefined && manifest.digest !== undefined && manifest.links === undefined;
-  if (areLinksUnknown && (await source.manifest({}, signal)).links?.length) {
+  if (manifest.digest !== undefined && manifest.links === undefined && latest?.links?.length) {
     const message = `No READY states of the controls and the mask of "${manifest.name}" are kept from the time when revision ${revision} was its latest. Mount another revision, or the latest state.`;
     throw new MountError('failed', message);
   }

@@ -42,8 +42,8 @@ export interface MountOptions extends FolderChoices, Pick<BringOptions, 'concurr
   readonly replaces: boolean;
   /** Whether a person has typed the name. Otherwise a service names a folder, which could be any of the root. */
   readonly isNamed: (name: string) => boolean;
-  /** Whether the dataset of an unchanged folder no longer has its name, so that another may replace it. */
-  readonly isAbandoned: (record: MountRecord, source: MountSource) => boolean | Promise<boolean>;
+  /** Whether the dataset of a folder still has its name. By default it hasn't: a name belongs to one dataset of a source. */
+  readonly isInUse?: (record: MountRecord) => Promise<boolean>;
   readonly onProgress?: (progress: CopyProgress & { readonly name: string }) => void;
   /** Another process is mounting into the same root. */
   readonly onWaiting?: () => void;
@@ -185,9 +185,9 @@ async function requireReplaceable(
   const { datasetId } = plan.dataset;
   const record = existing.state === 'mounted' ? existing.record : undefined;
   const changes = existing.state === 'mounted' ? foreignChangesIn(existing) : [];
-  const isAbandoned = async () =>
-    record !== undefined && changes.length === 0 && (await options.isAbandoned(record, plan.source));
-  if (record?.dataset_id !== datasetId && !options.isNamed(name) && !(await isAbandoned())) {
+  const isKept = async () =>
+    record?.source !== plan.source.name || changes.length > 0 || (await options.isInUse?.(record));
+  if (record?.dataset_id !== datasetId && !options.isNamed(name) && (await isKept())) {
     const what = record === undefined ? 'was not mounted by trainyard' : `holds another dataset, ${record.dataset_id}`;
     const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${datasetId}, mount that by its name, ${JSON.stringify(name)}.`;
     throw new MountError('occupied', message);
