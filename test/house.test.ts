@@ -29,10 +29,10 @@ const BUDGETS: Record<string, number> = {
   cli: 7470,
   server: 3640,
   client: 1660,
-  api: 1560,
-  service: 7940,
-  storage: 7820,
-  dataset: 6400,
+  api: 1565,
+  service: 7945,
+  storage: 7860,
+  dataset: 6420,
   '.': 975,
 };
 
