@@ -30,10 +30,10 @@ const BUDGETS: Record<string, number> = {
   server: 3640,
   client: 1660,
   api: 1565,
-  service: 7945,
+  service: 7990,
   storage: 7860,
   dataset: 6420,
-  '.': 975,
+  '.': 976,
 };
 
 /** Lines of a function, without those of the functions in it. */
