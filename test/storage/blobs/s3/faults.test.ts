@@ -134,11 +134,11 @@ onS3(() => {
   });
 
   test('a read that is given up leaves no connection open', async () => {
-    const { blobs } = await openAfar();
+    const { link, blobs } = await openAfar();
     await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
-    // More than the maximum of connections.
-    for (let i = 0; i < 150; i++) (await blobs.read('d/a'))!.destroy();
-    expect((await buffer((await blobs.read('d/a'))!)).length).toBe(bytes.length);
+    const before = link.connections();
+    for (let i = 0; i < 10; i++) (await blobs.read('d/a'))!.destroy();
+    await eventually(() => link.connections() <= before || undefined);
   });
 
   test('a PUT whose answer is lost is recognised as ours when it is retried', async () => {
