@@ -26,9 +26,9 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7470,
+  cli: 7490,
   server: 3640,
-  client: 1660,
+  client: 1665,
   api: 1560,
   service: 7940,
   storage: 7820,
