@@ -181,6 +181,13 @@ export function explainMissingRoute(error: unknown): never {
   throw new CommandError(EXIT.unavailable, message, { cause: error });
 }
 
+/** For calls that other services lack, or that this token may not make. */
+export function undefinedFor(...statuses: readonly number[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof TrainyardError && statuses.includes(error.status))) throw error;
+  };
+}
+
 /** Saves a service and its token in a file that only its owner can read. @returns its path */
 export async function saveRemote(remote: Remote): Promise<string> {
   const folder = settingsFolder();
