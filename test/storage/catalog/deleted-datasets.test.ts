@@ -1,7 +1,8 @@
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { Micros, PendingFile, Upload } from '../../../src/dataset/dataset.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { eraseLeftovers } from '../../../src/storage/catalog/dataset-changes.js';
+import { migrateSchema } from '../../../src/storage/database/migrate.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { remove } from '../../../src/dataset/upload-transitions.js';
 import { laptop } from '../../harness/author.js';
@@ -130,7 +131,12 @@ onCatalogs((open) => {
     const marked = { id: 'deleted', name: '(deleted)', created_at: 1, ...usage };
     await database.query.insertInto('account').values(marked).execute();
     await database.query.updateTable('dataset').set({ account_id: 'deleted' }).execute();
-    await eraseLeftovers(database);
+    const tables = sql.table(database.hasRowLocks ? 'pg_tables' : 'sqlite_master');
+    const column = sql.ref(database.hasRowLocks ? 'tablename' : 'name');
+    await migrateSchema(database, {
+      tableNamed: (name) => sql`select 1 from ${tables} where ${column} = ${name}`,
+      begin: [],
+    });
     expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
   });
 });
