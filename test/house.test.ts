@@ -27,13 +27,13 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 7550,
-  server: 3640,
+  server: 3625,
   client: 1665,
   api: 1565,
-  service: 7945,
+  service: 7990,
   storage: 7860,
   dataset: 6420,
-  '.': 980,
+  '.': 985,
 };
 
 /** Lines of a function, without those of the functions in it. */
