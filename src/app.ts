@@ -134,7 +134,8 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   };
   const [address] = http.app.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
-  return { accounts, now, port, databaseName: storage.databaseName, stop };
+  const decodesClips = inspection.decodeClip !== undefined;
+  return { accounts, now, port, databaseName: storage.databaseName, decodesClips, stop };
 }
 
 type Inspection = Awaited<ReturnType<typeof openInspection>>;

@@ -161,6 +161,15 @@ describe('other answers', () => {
     expect(await endedBy(clientOf(service).status('d1'))).toEqual(ONE_LINE);
   });
 
+  test('an optional field that is null counts as missing', async () => {
+    const { status } = documents;
+    const files = status.files.map((file) => ({ ...file, width: null, warnings: null, problem: null }));
+    const service = await startScriptedService(DATASET, ({ path }, response) =>
+      path.includes('/status') ? sendJson(response, 200, { ...status, error: null, links: null, files }) : false,
+    );
+    expect(await clientOf(service).status('d1')).toEqual(status);
+  });
+
   test('a status that HTTP does not have is one line, and a reason phrase that is not ASCII is read', async () => {
     const body = JSON.stringify(documents.list);
     const answers = ['999 ', '200 \u4f60\u597d'];

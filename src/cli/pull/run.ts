@@ -101,7 +101,7 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
     throw folderError(folder, error, "can't be used as a folder");
   });
   const state = await CommonState.open({ folders, url, datasetId: manifest.datasetId });
-  const known = new Map([...state.files, ...storedSince(state.sent, dataset)]);
+  const known = state.commonWith(dataset);
   const { files: local, others } = await readLocalFiles(task, (name) => dataset.has(name) || known.has(name));
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();

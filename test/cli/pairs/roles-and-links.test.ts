@@ -91,6 +91,8 @@ describe('pair', () => {
       control_1: { name: control[0] },
       mask: { name: control[1] },
     });
+    expect(await run(['pair', name, '--mask', ''])).toMatchObject({ code: 66, stderr: expect.stringContaining('""') });
+    expect((await run(['pair', name, '--json'])).json().links).toMatchObject({ mask: { name: control[1] } });
     expect(Object.keys((await run(['pair', name, '--no-mask', '--json'])).json().links)).toEqual(['control_1']);
   });
 
