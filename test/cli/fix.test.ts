@@ -317,7 +317,7 @@ describe('an interrupted fix', () => {
     expect(contentsOf(folder)).toEqual({ 'a.png': png, 'a.txt': Buffer.from('x') });
   });
 
-  test('by a person who writes to the file meanwhile leaves it alone', { tags: ['long'] }, async () => {
+  test('by a person who writes to the file meanwhile leaves it alone', async () => {
     const folder = await folderWith({ 'big.tif': await media.tiff({ width: 3000, height: 3000 }), 'big.txt': 'x' });
     const running = startCommand(['check', folder, '--fix']);
     const isPartial = (name: string) => name.startsWith('.trainyard-fix-');
