@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { link, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { mountSmallDisk } from '../faults/small-disk.js';
@@ -36,6 +36,10 @@ describe('pull', () => {
     }
     expect((await readdir(folder)).sort()).toEqual(Object.keys(await files()).sort());
     const { ino, mtimeMs } = await stat(join(folder, '01.jpg'));
+    const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+    const inNamed = await trainyard(['pull', name, '--json'], { env, cwd: folder });
+    expect(inNamed.json()).toMatchObject({ folder: join(folder, name), pulled: Object.keys(await files()).sort() });
+    await rm(join(folder, name), { recursive: true });
     const second = await run(['pull', name, folder, '--json']);
     expect(second.json()).toMatchObject({ pulled: [], unchanged: Object.keys(await files()).sort() });
     expect(await stat(join(folder, '01.jpg'))).toMatchObject({ ino, mtimeMs });

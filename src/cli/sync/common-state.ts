@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolders } from '../../storage/make-folders.js';
-import { NO_HOME, replaceOwnFile, settingsFolder } from '../remote.js';
+import { NO_HOME, replaceOwnFile, settingsFolder } from '../saved-login.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
 import { type Hashes, storedSince } from './compare.js';

@@ -201,7 +201,11 @@ export async function removeAside({ root, name, aside }: MountPaths, { isDiscard
 /** A folder that a person has renamed is not mounted any more. */
 export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
   const records: MountRecord[] = [];
-  for (const name of await readdir(root).catch(() => [])) {
+  const names = await readdir(root).catch((error) => {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw error;
+  });
+  for (const name of names) {
     const record = await readRecord(join(root, name)).catch(() => undefined);
     if (record?.name === name) records.push(record);
   }
