@@ -337,7 +337,7 @@ describe('an interrupted fix', () => {
     expect(existsSync(join(folder, 'big.tif'))).toBe(true);
   });
 
-  test('by a person who writes to the file meanwhile leaves it alone', { tags: ['long'] }, async () => {
+  test('by a person who writes to the file meanwhile leaves it alone', async () => {
     const folder = await folderWith({ 'big.tif': await media.tiff({ width: 3000, height: 3000 }), 'big.txt': 'x' });
     const running = startCommand(['check', folder, '--fix']);
     const isPartial = (name: string) => name.startsWith('.trainyard-fix-');

@@ -390,6 +390,16 @@ describe('a mount over HTTP', () => {
     expect((await run(['mount', 'railway-id', '--into', root, '--replace'], service)).code).toBe(0);
   });
 
+  test('keeps names apart that differ in their case alone', async () => {
+    const files = { 'a.jpg': 'one', 'A.jpg': 'two' };
+    const service = await startScriptedService({ ...DATASET, files });
+    const root = await newRoot();
+    expect((await run(['mount', 'railway', '--into', root], service)).code).toBe(0);
+    for (const [name, text] of Object.entries(files)) {
+      expect(await readFile(join(root, 'railway', name), 'utf8')).toBe(text);
+    }
+  });
+
   test.each([
     ['pull', 'in a file', (path: string) => path.includes('/files/')],
     ['mount', 'in the manifest', (path: string) => path.endsWith('/manifest')],

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
@@ -183,8 +183,10 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   try {
     await fetchFiles(task, manifest, files, ({ filename, sha256 }, partial) => {
       const path = local.get(filename)?.path ?? join(task.folder, filename);
-      if (!isUntouched(filename, path)) return;
-      renameSync(partial, path);
+      if (local.has(filename) || !tryLink(partial, path)) {
+        if (!isUntouched(filename, path)) return;
+        renameSync(partial, path);
+      }
       pulled.push(filename);
       folder.set(filename, sha256);
     });
@@ -216,7 +218,7 @@ async function fetchFiles(
 ): Promise<void> {
   if (files.length === 0) return;
   const partial = join(folder, PARTIAL_FOLDER);
-  await makeFolders(partial);
+  await makePartialFolder(partial);
   const totalBytes = bytesOf(all);
   let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
   const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
@@ -238,6 +240,26 @@ async function fetchFiles(
     if (/^[0-9a-f]{64}\.partial$/.test(each)) await rm(join(partial, each), { force: true });
   }
   await rmdir(partial).catch(() => {});
+}
+
+/** @throws CommandError with 73 if it is a link, which could lead to files of a person, or no folder */
+async function makePartialFolder(path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new CommandError(EXIT.cannotCreate, `${printable(path)} is in the way: it is not a folder. Move it away.`);
+  }
+  await makeFolders(path);
+}
+
+/** Moves a received file. @returns false if its name is taken, or the file system has no hard links */
+function tryLink(partial: string, path: string): boolean {
+  try {
+    // Unlike `rename`, this never replaces a file that is created in this moment.
+    linkSync(partial, path);
+  } catch {
+    return false;
+  }
+  unlinkSync(partial);
+  return true;
 }
 
 /** Named by content, so that a changed file is not resumed. */

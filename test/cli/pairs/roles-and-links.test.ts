@@ -177,6 +177,18 @@ describe('push --role', () => {
     expect((await client.find(name))?.role).toBe('training');
   });
 
+  test('rejects an unknown role, and options for captions', async () => {
+    const folder = await folderWith(await imagesOf(1), newName());
+    expect(await run(['push', folder, '--role', 'controls'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('Did you mean control?'),
+    });
+    expect(await run(['push', folder, '--role', 'mask', '--trigger', 'x'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--trigger is of no use for a mask dataset'),
+    });
+  });
+
   test('check --role needs no captions, and says which are unused', async () => {
     const folder = await folderWith({ ...(await imagesOf(2)), '01.txt': 'unused' }, newName());
     expect((await run(['check', folder])).code).toBe(1);

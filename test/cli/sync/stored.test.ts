@@ -133,9 +133,7 @@ for (const { name: combination, leftOut } of WORLDS) {
       expect(first.equals(await bytesOf(id, 'a.mp4'))).toBe(true);
     });
 
-    test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', {
-      tags: ['long'],
-    }, async () => {
+    test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', async () => {
       const { id, start, push, pull, write, read, folder } = await pushed({ 'a.avi': intact, 'a.txt': 'clip' });
       await write('a.avi', corrupt);
       const running = start('push', folder);
