@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7470,
-  server: 3670,
+  cli: 7575,
+  server: 3655,
   client: 1690,
-  api: 1630,
-  service: 8090,
-  storage: 8010,
-  dataset: 6810,
-  '.': 980,
+  api: 1625,
+  service: 8145,
+  storage: 8040,
+  dataset: 6800,
+  '.': 990,
 };
 
 /** Lines of a function, without those of the functions in it. */
