@@ -26,7 +26,7 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7575,
+  cli: 7620,
   server: 3655,
   client: 1690,
   api: 1625,
