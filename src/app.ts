@@ -38,6 +38,7 @@ import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
+import { MountError } from './service/mount/mount-source.js';
 import { PairService } from './service/pair-service.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
@@ -133,7 +134,8 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   };
   const [address] = http.app.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
-  return { accounts, now, port, databaseName: storage.databaseName, stop };
+  const decodesClips = inspection.decodeClip !== undefined;
+  return { accounts, now, port, databaseName: storage.databaseName, decodesClips, stop };
 }
 
 type Inspection = Awaited<ReturnType<typeof openInspection>>;
@@ -273,7 +275,11 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
     ],
     onError: (err, job) => {
       if (job === undefined) return logger.warn({ err }, 'looking for jobs failed; it will be retried');
-      logger.warn({ err, kind: job.kind, key: job.key }, 'a job failed; it will be retried');
+      // A blocked folder fails every few minutes for one reason, which is logged once.
+      const isBlocked = err instanceof MountError;
+      if (isBlocked && err.message === job.error) return;
+      const { kind, key } = job;
+      logger.warn({ err: isBlocked ? err.message : err, kind, key }, 'a job failed; it will be retried');
     },
   });
 }

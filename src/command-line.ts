@@ -54,3 +54,8 @@ export function tarCommands({ url, sha256sums_url, script_url }: LinkedTar, root
     mount: `curl -fsS ${word(script_url)} | sh -s -- ${word(url)} ${folder}`,
   };
 }
+
+/** Whether only the machine of the service can open a URL. */
+export function isLoopback(url: string): boolean {
+  return /^(127\.[\d.]+|\[::1\]|localhost)$/.test(new URL(url).hostname);
+}

@@ -1,26 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
 import { type ClientOptions, TrainyardClient, TrainyardError } from '../client/client.js';
 import { isToken, NO_TOKEN } from '../client/requests.js';
 import { shellWord } from '../command-line.js';
-import { hasErrno } from '../dataset/errors.js';
 import { nearestName } from '../nearest-name.js';
-import { makeFolders } from '../storage/make-folders.js';
 import { fetchOnceReached, warningOfVersion } from './reach.js';
+import { type Remote, readSaved } from './saved-login.js';
 import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
 import { ownCommand } from './terminal/own-command.js';
 import { type Output, printOutput } from './terminal/print.js';
-import { errorMessage } from './terminal/text.js';
-
-interface Remote {
-  readonly url: string;
-  readonly token: string;
-}
 
 export interface RemoteOptions {
   readonly url?: string;
@@ -181,55 +169,9 @@ export function explainMissingRoute(error: unknown): never {
   throw new CommandError(EXIT.unavailable, message, { cause: error });
 }
 
-/** Saves a service and its token in a file that only its owner can read. @returns its path */
-export async function saveRemote(remote: Remote): Promise<string> {
-  const folder = settingsFolder();
-  if (folder === undefined) throw new CommandError(EXIT.configError, `nothing can be saved: ${NO_HOME}`);
-  const path = join(folder, 'config.json');
-  await makeFolders(dirname(path), { mode: 0o700 });
-  await replaceOwnFile(path, `${JSON.stringify(remote, null, 2)}\n`);
-  return path;
-}
-
-function readSaved(): Partial<Remote> {
-  const folder = settingsFolder();
-  if (folder === undefined) return {};
-  const path = join(folder, 'config.json');
-  try {
-    const saved: Partial<Remote> = JSON.parse(readFileSync(path, 'utf8')) ?? {};
-    const isText = (value: unknown) => value === undefined || typeof value === 'string';
-    if (!isText(saved.url) || !isText(saved.token)) throw new Error('its URL or its token is not text');
-    return saved;
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return {};
-    const message = `${path} can't be read: ${errorMessage(error)}. Remove it, and log in again.`;
-    throw new CommandError(EXIT.configError, message);
-  }
-}
-
-export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOME';
-
-/** `~/.config/trainyard`; `undefined` if this user has no home folder. */
-export function settingsFolder(): string | undefined {
-  const { XDG_CONFIG_HOME, HOME } = process.env;
-  if (XDG_CONFIG_HOME) return join(XDG_CONFIG_HOME, 'trainyard');
-  try {
-    const home = HOME || userInfo().homedir;
-    return home === '' ? undefined : join(home, '.config', 'trainyard');
-  } catch {
-    // The system of a container need not know its user.
-    return undefined;
-  }
-}
-
-/** Replaces a file that only its owner can read, atomically and durably. */
-export async function replaceOwnFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(temporary, text, { flag: 'wx', mode: 0o600, flush: true });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+/** For calls that other services lack, or that this token may not make. */
+export function undefinedFor(...statuses: readonly number[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof TrainyardError && statuses.includes(error.status))) throw error;
+  };
 }

@@ -171,7 +171,8 @@ export class TrainyardClient {
       const dataset = await this.status(id, { waitSeconds, signal });
       onStatus?.(dataset);
       if (dataset.status === 'READY' || dataset.status === 'FAILED') return dataset;
-      if (waitSeconds !== undefined) await sleep(requestedAt + POLL_INTERVAL_MS - performance.now(), signal);
+      if (waitSeconds !== undefined)
+        await sleep(Math.max(0, requestedAt + POLL_INTERVAL_MS - performance.now()), signal);
     }
   }
 

@@ -65,6 +65,24 @@ describe('check', () => {
     expect(stdout).toContain('Not fit to train on: 1 error.');
   });
 
+  test('of many problems of one kind, prints the first and the names of three, and all with --all', async () => {
+    const bare = await Promise.all(Array.from({ length: 6 }, (_, seed) => media.jpeg({ seed })));
+    const folder = await folderWith({
+      ...Object.fromEntries(bare.map((bytes, i) => [`${i}.jpg`, bytes])),
+      'a.txt': 'x',
+    });
+    const { stdout } = await trainyard(['check', folder]);
+    expect(stdout.match(/^✗ .*/gm)).toEqual([
+      expect.stringMatching(
+        /^✗ 0\.jpg has no caption.* And 5 more like it: 1\.jpg, 2\.jpg, 3\.jpg, … \(--all lists them\)$/,
+      ),
+    ]);
+    expect(stdout).toMatch(/^! a\.txt belongs to no image/m);
+    expect(stdout).toContain('Not fit to train on: 6 errors.');
+    const all = await trainyard(['check', folder, '--all']);
+    expect(all.stdout.match(/^✗ \d\.jpg has no caption/gm)).toHaveLength(6);
+  });
+
   test('exits with 66 if there are no files', async () => {
     const empty = await folderWith({});
     await mkdir(join(empty, 'raw'));

@@ -1,15 +1,16 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { isLoopback, serviceUrls } from '../../src/cli/commands/serve.js';
+import { serviceUrls } from '../../src/cli/commands/serve.js';
+import { isLoopback } from '../../src/command-line.js';
 import { trainyard } from '../harness/command.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 
@@ -122,18 +123,35 @@ describe('serve', () => {
   });
 });
 
-test.each([
-  ['the folder of the project', ROOT],
-  ['another folder', tmpdir()],
-])('the commands that the first start prints in %s make a dataset', async (_, cwd) => {
-  const server = await startServer({}, { cwd });
-  try {
-    const commands = /into another terminal.*:\n\n((?:.+\n)+)/.exec(server.output())?.[1] ?? 'exit 1';
-    const { stdout } = await promisify(execFile)('sh', ['-ec', commands], { cwd });
+describe('the block that the first start prints', () => {
+  const pushed = async (options: { cwd: string; env: Record<string, string> }) => {
+    const server = await startServer({}, options);
+    onTestFinished(() => discardServer(server));
+    const block = /into another terminal:\n\n((?:.+\n)+)/.exec(server.output())?.[1] ?? 'exit 1';
+    const { stdout } = await promisify(execFile)('sh', ['-ec', block], {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, ...options.env },
+    });
     expect(stdout).toMatch(/^READY /m);
-  } finally {
-    await discardServer(server);
-  }
+    return block;
+  };
+
+  test('is one line in a clone, signed in, which makes a READY dataset', async () => {
+    const settings = await temporaryFolder();
+    onTestFinished(() => rm(settings, { recursive: true }));
+    const env = { XDG_CONFIG_HOME: settings, npm_lifecycle_event: 'start' };
+    expect(await pushed({ cwd: ROOT, env })).toBe(`cd ${resolve(ROOT)} && npx trainyard push examples/railway\n`);
+    // That login is kept: another service has another address.
+    expect(await pushed({ cwd: ROOT, env })).toMatch(/^export TRAINYARD_URL=.*\nexport TRAINYARD_TOKEN=ty_.*\ncd /);
+  });
+
+  test('has the token where no login can be saved, and works in any folder', async () => {
+    const bin = await temporaryFolder();
+    onTestFinished(() => rm(bin, { recursive: true }));
+    await symlink(COMMAND, join(bin, 'trainyard'));
+    const env = { PATH: `${bin}:${process.env.PATH}` };
+    await pushed({ cwd: tmpdir(), env });
+  });
 });
 
 describe('token', () => {

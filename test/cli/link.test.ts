@@ -80,7 +80,9 @@ describe('the lines of trainyard link', () => {
     expect([again.code, again.json().mounts[0].outcome]).toEqual([0, 'unchanged']);
     await writeFile(join(root, NAME, 'new.txt'), 'mine');
     expect((await trainyard(['mount', id, '--into', root], { env })).code).toBe(73);
-    const script = (await link('--into', other)).stdout.trim().split('\n').at(-1) ?? '';
+    const { stdout } = await link('--into', other);
+    expect(stdout).toMatch(/^Only this machine can open http:\/\/127\.0\.0\.1:\d+\. .*--host 0\.0\.0\.0/m);
+    const script = stdout.trim().split('\n').at(-1) ?? '';
     expect((await run('sh', ['-c', script])).stdout).toContain(`mounted ${NAME}`);
     await expectMounted(other);
   });

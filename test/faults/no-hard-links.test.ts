@@ -1,8 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
+import * as media from '../fixtures/media.js';
 import { put } from '../harness/api.js';
 import { whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
 import { trainyard } from '../harness/command.js';
+import { datasetOf, newRoot } from '../harness/mounting.js';
 import { discardServer, startServer } from '../harness/server.js';
 import { blobPathsIn, newFolder } from '../harness/transferring.js';
 import { builtLibrary } from './preload.js';
@@ -28,5 +30,18 @@ test.skipIf(leftOut !== undefined)(
       expect([ended.stderr, ended.json()]).toMatchObject(['', { files: 2, copied_files }]);
     }
     expect(await blobPathsIn(dir)).toHaveLength(2);
+  },
+);
+
+test.skipIf(leftOut !== undefined)(
+  `a dataset is mounted on a file system without modes${leftOut ? `, left out: ${leftOut}` : ''}`,
+  async () => {
+    const server = await startServer();
+    onTestFinished(() => discardServer(server));
+    await datasetOf(await server.api(), { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon' }, 'wagon');
+    const env = { LD_PRELOAD: await builtLibrary('no-modes.c') };
+    const args = ['mount', 'wagon', '--data', server.dataFolder, '--into', await newRoot(), '--json'];
+    const ended = await trainyard(args, { env });
+    expect([ended.code, ended.json().mounts]).toMatchObject([0, [{ outcome: 'mounted', files: 2 }]]);
   },
 );

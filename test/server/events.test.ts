@@ -49,6 +49,17 @@ describe('wait', () => {
     expect((await waiting).body).toMatchObject({ status: 'READY', files: [{}, {}] });
   });
 
+  test('is not disturbed by waits for ids that are events of an EventEmitter, or properties of every object', async () => {
+    const id = await api.newDataset();
+    const url = await api.link(id, 'a.txt', 5);
+    const waiting = api.status(id, '?wait=60');
+    for (const odd of ['newListener', 'removeListener', 'error', '__proto__', 'constructor']) {
+      expect((await api.status(odd, '?wait=0.2')).status).toBe(404);
+    }
+    await put(url, 'a dog');
+    expect((await waiting).body.files).toHaveLength(1);
+  });
+
   test('answers after the given time with the current state', async () => {
     const id = await api.newDataset();
     await api.link(id, 'dog.jpg', 5);

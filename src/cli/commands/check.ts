@@ -33,6 +33,7 @@ export function addCheckCommand(program: Command): void {
     .description('Inspect files as the service does, and list what makes them unfit to train on.')
     .argument('<paths...>', 'a folder, or files')
     .addOption(roleOption('what the files are for: training (default), control or mask; these two need no captions'))
+    .option('--all', 'list every problem, also many of one kind')
     .option('--follow', 'follow links that lead out of the folder')
     .option('--fix', 'fix files where that needs no guessing')
     .option('--dry-run', 'with --fix: list what would be changed, and change nothing')
@@ -47,6 +48,7 @@ export function addCheckCommand(program: Command): void {
 interface CheckOptions extends FixFlags {
   readonly role?: Role;
   readonly ffmpeg?: string;
+  readonly all?: true;
 }
 
 async function check(paths: string[], options: CheckOptions, signal: AbortSignal): Promise<void> {
@@ -64,7 +66,7 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
     if (options.json) {
       return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fixed, ...reportDocument(report) });
     }
-    printReport(report, { role, decoding: ffmpegSentence(ffmpeg, choice) });
+    printReport(report, { role, all: options.all, decoding: ffmpegSentence(ffmpeg, choice) });
     if (!options.fix) await printFixable(report, signal);
   } finally {
     display.clear();
@@ -81,12 +83,15 @@ function checkExitCode(report: FolderReport): number {
   return report.unreadable.length > 0 ? EXIT.ioError : 0;
 }
 
-function printReport(report: FolderReport, { role, decoding }: { role: Role | undefined; decoding: string }): void {
+function printReport(
+  report: FolderReport,
+  { role, all, decoding }: { role: Role | undefined; all: true | undefined; decoding: string },
+): void {
   const paint = painterOf(process.stdout);
   print(totalsOf(report.inspected.map(({ file }) => file)));
   const hasClips = report.inspected.some(({ file }) => mediaTypeOf(file.filename)?.kind === 'video');
   if (hasClips) print(`${decoding.replace(/^every/, 'Every').replace(/^no /, 'No ')}.`);
-  for (const line of problemLines(report, paint)) print(line);
+  for (const line of problemLines(report, paint, { lists: all ? undefined : '--all' })) print(line);
   for (const line of trainerLines(report, role)) print(line);
   const errors = errorCount(report);
   const unreadable = report.unreadable.length;

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { TarLink } from '../../client/client.js';
-import { tarCommands } from '../../command-line.js';
+import { isLoopback, tarCommands } from '../../command-line.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { revisionArgument, secondsIn } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
@@ -59,6 +59,9 @@ async function link({ id }: { id: string }, { client, options, signal }: Call<Op
   return { lines: linesOf(found, commands), document: { ...found, commands } };
 }
 
+const FOR_OTHERS =
+  'For other machines, start the service with --host 0.0.0.0 (or --public-url), log in at the address that it prints, and link again.';
+
 function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tarCommands>): string[] {
   const content = `${counted(link.files, 'file')}, ${formatBytes(link.bytes)}, digest ${link.digest.slice(0, 12)}`;
   const linked = LINK_SLOTS.flatMap((slot) => {
@@ -66,8 +69,10 @@ function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tar
     return dataset === undefined ? [] : [`${slotText(slot)} ${printable(dataset.name)}`];
   });
   const names = [printable(link.name), ...(linked.length > 0 ? [`with ${linked.join(', ')}`] : [])].join(' ');
+  const isLocal = isLoopback(link.url);
   return [
     `${names}: ${content}. The link is valid without a token until ${minuteOf(link.expires_at)} UTC.`,
+    ...(isLocal ? [`Only this machine can open ${new URL(link.url).origin}. ${FOR_OTHERS}`] : []),
     '',
     'Download and unpack:',
     unpack,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { TrainyardError } from '../../client/client.js';
-import { clientOf, requireSendableToken, saveRemote, serviceUrl } from '../remote.js';
+import { clientOf, requireSendableToken, serviceUrl } from '../remote.js';
+import { saveRemote } from '../saved-login.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { printOutput } from '../terminal/print.js';
 import { askSecret, canAsk, readInput } from '../terminal/prompts.js';

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { parseDatasetName } from '../../dataset/names.js';
 import { bytesOf } from '../../service/mount/bring-files.js';
 import { DatasetChanged } from '../../service/mount/mount-source.js';
 import { kindsOf } from '../folder/report.js';
@@ -45,6 +46,7 @@ changed in both is a conflict: a terminal asks which version to keep, and otherw
 since the last push or pull between this folder and this dataset. Without one, each file that differs is a conflict.
 
 Examples:
+  $ trainyard pull railway                    into the folder railway
   $ trainyard pull railway photos
   $ trainyard pull railway photos --dry-run   prints what would be done, and changes nothing
   $ trainyard pull railway photos --theirs    in conflicts, overwrites the local file
@@ -62,13 +64,13 @@ export function addPullCommand(program: Command): void {
     .command('pull')
     .description('Download what is new in a dataset, READY or not.')
     .argument('<name>', 'name or ID of a dataset')
-    .argument('<folder>', 'the folder to download into; created if it is missing')
+    .argument('[folder]', 'the folder to download into; created if it is missing (default: ./NAME)')
     .option('--replace', 'also remove from the folder unchanged files that were removed from the dataset')
     .addOption(new Option('--ours', "in conflicts, keep the folder's version").conflicts('theirs'))
     .addOption(new Option('--theirs', "in conflicts, overwrite the folder's version"))
     .option('--dry-run', 'print what would be done, and change nothing')
     .addHelpText('after', HELP)
-    .action((name: string, folder: string, options: Options) =>
+    .action((name: string, folder: string | undefined, options: Options) =>
       interruptible((signal) => pull(name, folder, { options, signal })),
     );
   addRemoteOptions(command);
@@ -76,12 +78,13 @@ export function addPullCommand(program: Command): void {
 
 async function pull(
   nameOrId: string,
-  folder: string,
+  given: string | undefined,
   { options, signal }: { options: Options; signal: AbortSignal },
 ): Promise<void> {
   const client = clientFrom(options);
   const { url } = remoteFrom(options);
   const { id, name } = await mustFind(client, nameOrId, signal);
+  const folder = given ?? parseDatasetName(name);
   const task: PullTask = {
     client,
     source: httpSource(client, { id, name, url }),

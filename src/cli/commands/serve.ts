@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { openApp } from '../../app.js';
 import type { Config } from '../../config.js';
@@ -8,12 +8,12 @@ import { hasErrno } from '../../dataset/errors.js';
 import { PACKAGE_FOLDER } from '../../program-file.js';
 import { SETTINGS } from '../../settings.js';
 import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
-import { hasFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
-import { commandLine, installLine, shellWord } from '../../command-line.js';
+import { installLine, isLoopback, shellWord } from '../../command-line.js';
+import { type Remote, saveFirstLogin } from '../saved-login.js';
 import { addSettings, configFrom } from '../settings.js';
 import { type LogForm, openLog } from '../terminal/log.js';
-import { withOwnCommand } from '../terminal/own-command.js';
+import { ownCommand } from '../terminal/own-command.js';
 import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
 
 type App = Awaited<ReturnType<typeof openApp>>;
@@ -26,6 +26,7 @@ Examples:
   $ trainyard serve --port 0 --json                             prints the URL and the first token as JSON
 
 The log goes to standard error: JSON lines if that is a pipe or a file, and warnings and errors as text on a terminal.
+There, the levels info and debug of --log-level need --log json.
 
 Exit codes: 0 after ctrl-C or SIGTERM, 75 if another process serves the data folder, or the database or bucket does not
 answer, 78 for invalid settings.`;
@@ -72,7 +73,9 @@ async function serve({ json, log, ...options }: ServeOptions): Promise<void> {
   const start = await startOf(config, app);
   // Before printing: a script may send SIGTERM as soon as it reads the URL.
   stopOnSignal(app, { isJson: json === true });
-  process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start, await clipsSentence(config)));
+  if (json) return void process.stdout.write(`${JSON.stringify(start)}\n`);
+  const steps = start.token === undefined ? '' : await firstSteps({ url: start.url, token: start.token });
+  process.stdout.write(`${greeting(start, clipsSentence(config, app))}${steps}\n`);
 }
 
 function reasonNotToListen(error: unknown, { host, port }: Config): string | undefined {
@@ -138,11 +141,14 @@ async function startOf(config: Config, { accounts, now, port, databaseName }: Ap
 }
 
 function greeting(start: Start, clips: string): string {
-  const { url, other_urls, data_folder, database, token } = start;
+  const { url, other_urls, data_folder, database, account, token } = start;
   const flags = database === undefined ? ` --data ${shellWord(resolve(data_folder))}` : ', with the same DATABASE_URL';
-  const another = withOwnCommand(`run: trainyard token create${flags}`);
+  const another = `run: ${ownCommandAnywhere()} token create${flags}`;
   const rows = [
     ['sign in', token === undefined ? `with a token; to create one, ${another}` : `${url}/#token=${token}`],
+    ...(token === undefined
+      ? []
+      : [['', `as "${account}". The token is not shown again; to create another, ${another}`]]),
     ['data', data_folder],
     ...(database === undefined ? [] : [['catalog', database]]),
     ['clips', clips],
@@ -151,7 +157,13 @@ function greeting(start: Start, clips: string): string {
     ['API', `documentation at ${url}/docs`],
   ];
   const block = rows.map(([title = '', text]) => `  ${title.padEnd(9)}${text}\n`).join('');
-  return `trainyard serves ${url}\n\n${block}${token === undefined ? '' : firstSteps(start, another)}\n`;
+  return `trainyard serves ${url}\n\n${block}`;
+}
+
+/** `npx trainyard` outside a clone would run a package of its name on npm. */
+function ownCommandAnywhere(): string {
+  const { command } = ownCommand;
+  return command === 'npx trainyard' ? `cd ${shellWord(process.cwd())} && ${command}` : command;
 }
 
 function networkSentence({ url, other_urls }: Start): string {
@@ -159,30 +171,26 @@ function networkSentence({ url, other_urls }: Start): string {
   return isLoopback(url) ? 'this machine only; for others, serve with --host 0.0.0.0, or behind a proxy' : `at ${url}`;
 }
 
-async function clipsSentence({ ffmpeg }: Config): Promise<string> {
-  if (await hasFfmpeg(ffmpeg)) return 'ffmpeg found: every frame is decoded';
+function clipsSentence({ ffmpeg }: Config, { decodesClips }: App): string {
+  if (decodesClips) return 'with ffmpeg, every frame is decoded; a warning follows if it does not run';
   return `ffmpeg ${ffmpeg.kind === 'none' ? 'is turned off' : 'not found'}: frames are not decoded, and each clip gets a warning`;
 }
 
-function firstSteps({ url, account, token }: Start, another: string): string {
-  const example = exampleFolder();
-  const folder = example === EXAMPLE ? ', in this folder' : '';
+/** The lines that push the example, signed in by a saved login or else by the environment. */
+async function firstSteps(remote: Remote): Promise<string> {
+  const isSaved = await saveFirstLogin(remote);
+  const environment = `export TRAINYARD_URL=${remote.url}\nexport TRAINYARD_TOKEN=${remote.token}\n`;
+  const signedIn = isSaved ? ' The command line of this machine is signed in.' : '';
   return `
-This is the first start. It created the account "${account}" and a token, which is not shown again.
-The link above signs you in with it. To make another one if it is lost, ${another}
+This is the first start.${signedIn} To push a first dataset, paste this into another terminal:
 
-To push a first dataset, paste this into another terminal${folder}:
-
-export TRAINYARD_URL=${url}
-export TRAINYARD_TOKEN=${token}
-${commandLine(url, ['push', example])}
+${isSaved ? '' : environment}cd ${shellWord(exampleRoot())} && ${ownCommand.command} push ${EXAMPLE}
 `;
 }
 
-/** In this folder, where a clone or a container was started, or else in the package. */
-function exampleFolder(): string {
-  const packaged = join(PACKAGE_FOLDER, EXAMPLE);
-  return resolve(EXAMPLE) !== packaged && existsSync(packaged) ? packaged : EXAMPLE;
+/** This folder, where a clone or a container was started, or else the package. */
+function exampleRoot(): string {
+  return existsSync(EXAMPLE) ? process.cwd() : PACKAGE_FOLDER;
 }
 
 /** Hosts that stand for all addresses of a machine. */
@@ -202,8 +210,4 @@ export function serviceUrls(
       return !internal && (family === 'IPv4' || (host === '::' && !/^fe[89ab]/i.test(address)));
     });
   return [urlOf(local), ...others.map(({ address }) => urlOf(address))];
-}
-
-export function isLoopback(url: string): boolean {
-  return /^(127\.[\d.]+|\[::1\]|localhost)$/.test(new URL(url).hostname);
 }

@@ -18,19 +18,50 @@ export function kindCounts(counts: Record<'image' | 'video' | 'caption', number>
   return Object.entries(counts).flatMap(([kind, number]) => (number > 0 ? [counted(number, kind)] : []));
 }
 
-export function problemLines({ findings, skipped, faults, unreadable }: FolderReport, paint: Painter): string[] {
-  const errors = [...faults, ...findings.errors].map(({ message }) =>
-    paint('red', `✗ ${printable(withOwnCommand(message))}`),
-  );
-  const failed = unreadable.map(({ message }) => paint('red', `✗ ${printable(message)}`));
-  const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${printable(withOwnCommand(message))}`));
-  const leftOut = skipped.map(({ message }) => paint('dim', `- ${printable(message)}`));
+/**
+ * A line for each problem. Of a kind with more than three, the first in full and the names of some others.
+ *
+ * @param options.lists the flag that lists all; `undefined` if it was given
+ */
+export function problemLines(
+  { findings, skipped, faults, unreadable }: FolderReport,
+  paint: Painter,
+  { lists }: { lists: string | undefined } = { lists: '--json' },
+): string[] {
+  const lines = (problems: readonly Listed[], color: Parameters<Painter>[0], mark: string) =>
+    (lists === undefined ? problems.map(({ message }) => message) : summariesOf(problems, lists)).map((message) =>
+      paint(color, `${mark} ${printable(withOwnCommand(message))}`),
+    );
   return [
-    ...firstLines(errors, 'error'),
-    ...firstLines(failed, 'unreadable file', 'unreadable files'),
-    ...firstLines(warnings, 'warning'),
-    ...firstLines(leftOut, 'entry left out', 'entries left out'),
+    ...lines([...faults, ...findings.errors], 'red', '✗'),
+    ...lines(unreadable, 'red', '✗'),
+    ...lines(findings.warnings, 'yellow', '!'),
+    ...lines(skipped, 'dim', '-'),
   ];
+}
+
+interface Listed {
+  readonly code: string;
+  readonly filename?: string;
+  readonly message: string;
+}
+
+const MAX_ALIKE = 3;
+
+function summariesOf(problems: readonly Listed[], flag: string): string[] {
+  const kinds = new Map<string, Listed[]>();
+  for (const problem of problems) {
+    const alike = kinds.get(problem.code);
+    if (alike === undefined) kinds.set(problem.code, [problem]);
+    else alike.push(problem);
+  }
+  return [...kinds.values()].flatMap((alike) => {
+    const messages = alike.map(({ message }) => message);
+    if (alike.length <= MAX_ALIKE) return messages;
+    const named = alike.slice(1, 1 + MAX_ALIKE).flatMap(({ filename }) => filename ?? []);
+    const names = named.length === 0 ? '' : `: ${named.join(', ')}${alike.length > named.length + 1 ? ', …' : ''}`;
+    return [`${messages[0]} And ${alike.length - 1} more like it${names} (${flag} lists them)`];
+  });
 }
 
 /** A single problem is the sentence itself. */

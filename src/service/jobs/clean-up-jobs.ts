@@ -39,9 +39,9 @@ export function cleanUpJobs(
   });
   return [
     repeated('clean-up', interval, async (signal) => {
-      await catalog.endReservations(now());
       await jobs.deleteUnclaimed('mount', { dueBy: now() - FORGET_MOUNTS_AFTER });
       await releaseLeases(dependencies, { signal });
+      await catalog.endReservations(now());
     }),
     repeated('empty-trash', interval, (signal) => emptyTrash(dependencies, signal)),
     repeated('prune-history', interval, (signal) => retention.run(now(), signal)),

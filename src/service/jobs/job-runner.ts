@@ -32,7 +32,7 @@ export interface JobRunnerOptions {
   /** True if this process alone uses the database: all leases at its start belong to an earlier process. */
   readonly isAlone: boolean;
   /** A failed attempt will be retried. */
-  readonly onError: (error: unknown, job: Pick<Job, 'kind' | 'key'> | undefined) => void;
+  readonly onError: (error: unknown, job: Pick<Job, 'kind' | 'key' | 'error'> | undefined) => void;
 }
 
 /** Jobs of other processes are found at the latest after this time. */

@@ -31,15 +31,15 @@ export interface MountLog {
 
 /**
  * Mounts each READY dataset with its controls and its mask after each change, and unmounts it after its deletion. The folder
- * belongs to one machine, so the root, not an account, owns the jobs.
+ * belongs to one machine, so the owners of its jobs are the accounts below the id of the root.
  */
 export class MountRoot {
   readonly handler: JobHandler;
   readonly #dependencies: MountDependencies;
   readonly #options: { root: string; dataFolder: string; log: MountLog };
   readonly #owner: string;
-  /** Datasets whose jobs wait: further changes need no other job. */
-  readonly #enqueued = new Set<string>();
+  /** When enqueued jobs are due: until then, further changes need no other job. */
+  readonly #enqueued = new Map<string, Micros>();
   #stopListening: () => void = () => {};
 
   constructor(dependencies: MountDependencies, options: { root: string; dataFolder: string; log: MountLog }) {
@@ -59,9 +59,10 @@ export class MountRoot {
   async start(): Promise<void> {
     const { catalog, now } = this.#dependencies;
     const enqueueLater = (id: string, pause: Micros) => {
-      if (this.#enqueued.has(id)) return;
-      this.#enqueued.add(id);
-      this.#enqueue([id], now() + pause).catch((err) => {
+      if ((this.#enqueued.get(id) ?? 0) > now()) return;
+      const dueAt = now() + pause;
+      this.#enqueued.set(id, dueAt);
+      this.#enqueue([id], dueAt).catch((err) => {
         this.#enqueued.delete(id);
         this.#options.log.warn({ err }, 'a changed dataset is not mounted before its next change');
       });
@@ -78,11 +79,14 @@ export class MountRoot {
   }
 
   async #enqueue(ids: readonly string[], dueAt = this.#dependencies.now()): Promise<void> {
+    const { catalog, jobs } = this.#dependencies;
     for (const chunk of rowChunksOf(ids)) {
-      const jobs = chunk.map((id) => {
-        return { kind: 'mount' as const, key: this.#owner + id, accountId: this.#owner, dueAt };
+      const accounts = new Map((await catalog.records({ ids: chunk })).map(({ id, accountId }) => [id, accountId]));
+      const added = chunk.map((id) => {
+        const accountId = this.#owner + (accounts.get(id) ?? '');
+        return { kind: 'mount' as const, key: this.#owner + id, accountId, dueAt };
       });
-      await this.#dependencies.jobs.add(jobs);
+      await jobs.add(added);
     }
   }
 
@@ -111,8 +115,9 @@ export class MountRoot {
       ...{ root, signal },
       wanted: {},
       replaces: false,
-      // Accounts may have datasets of one name: the first that is mounted keeps the folder.
       isNamed: () => false,
+      // Accounts may have datasets of one name: the first that is mounted keeps the folder.
+      isInUse: async ({ dataset_id, name }) => (await catalog.records({ ids: [dataset_id], name })).length > 0,
       concurrency: 1,
     });
     for (const { outcome, folder, warnings, plan } of folders) {
@@ -134,13 +139,19 @@ export class MountRoot {
   /** @throws MountError `changed` */
   async #unmountDeleted(id: string, signal: AbortSignal): Promise<JobEnd> {
     const { root, log } = this.#options;
+    let failure: unknown;
     for (const { name, digest } of (await this.#records()).filter((record) => record.dataset_id === id)) {
-      await unmountDataset(name, { root, signal });
-      log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
-      // A dataset of another account may take over the name.
-      const others = await this.#dependencies.catalog.records({ name });
-      await this.#enqueue(others.map((other) => other.id));
+      try {
+        await unmountDataset(name, { root, signal });
+        log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
+        // A dataset of another account may take over the name.
+        const others = await this.#dependencies.catalog.records({ name });
+        await this.#enqueue(others.map((other) => other.id));
+      } catch (error) {
+        failure ??= error;
+      }
     }
+    if (failure !== undefined) throw failure;
     return 'done';
   }
 

@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { chmod, constants, copyFile, link, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { chmod, constants, copyFile, type FileHandle, link, open, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { withAnySignal } from '../../abort-signals.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { openRegularFile } from '../../storage/regular-file.js';
+import { openRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 import {
   DatasetChanged,
   type LocalSource,
@@ -64,10 +63,10 @@ export async function requireSpace(
 }
 
 /**
- * Brings files into a folder, and checks size and SHA-256. A file of an earlier attempt is completed over HTTP, and otherwise
- * replaced. The first failure aborts all requests.
+ * Brings files into a folder, and checks the SHA-256. Over HTTP it completes files of an earlier attempt; for local files the
+ * folder must be empty. The first failure aborts all others.
  *
- * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the errors of the source; the signal's reason
+ * @throws MountError `damaged`, `cannot_link`, `cannot_write`; DatasetChanged; the errors of the source; the signal's reason
  */
 export async function bringFiles(folder: string, files: readonly PlacedFile[], options: BringOptions): Promise<void> {
   const { source, concurrency, onFile } = options;
@@ -89,7 +88,7 @@ export async function bringFiles(folder: string, files: readonly PlacedFile[], o
     for (const file of missing) {
       const path = join(folder, file.mountedName);
       await (source.kind === 'local'
-        ? copyLocal(path, file, { ...options, source })
+        ? copyLocal(path, file, { ...options, source, signal })
         : receiveFile(path, file, { ...options, source, signal }));
       onFile(file);
     }
@@ -123,31 +122,51 @@ function* groupsOf(files: readonly PlacedFile[], isTogether: (file: PlacedFile) 
 async function copyLocal(
   path: string,
   file: PlacedFile,
-  { source, isHardLinked, onBytes }: BringOptions & { source: LocalSource },
+  { source, isHardLinked, signal, onBytes }: BringOptions & { source: LocalSource },
 ): Promise<void> {
-  const { filename, sizeBytes, sha256 } = file;
+  const { filename, sha256 } = file;
   const from = source.pathOf(file);
-  rmSync(path, { force: true });
+  // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
+  const isLink = isHardLinked && mediaTypeOf(filename)?.kind !== 'caption';
   try {
-    // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
-    if (isHardLinked && mediaTypeOf(filename)?.kind !== 'caption') await link(from, path);
-    else {
-      await copyFile(from, path, constants.COPYFILE_FICLONE);
-      // The mode of the stored file may deny others to read.
-      await chmod(path, 0o666 & ~process.umask());
-    }
-    if (sizeOf(path) !== sizeBytes || (await sha256Of(path)) !== sha256) throw damaged(file);
+    if (isLink) await link(from, path);
+    const isComplete = isLink || (await copyAtOnce(from, path, file));
+    const copyTo = isComplete ? undefined : await open(path, 'wx');
+    const read = sha256Of(isComplete ? path : from, { signal, onBytes, copyTo });
+    if ((await read.finally(() => copyTo?.close())) !== sha256) throw damaged(file);
   } catch (error) {
     // Only the stored file can be missing, since this mount has created the folder.
     if (hasErrno(error, 'ENOENT')) throw await source.missing(file);
-    if (hasErrno(error, 'EIO', 'EISDIR')) throw damaged(file, error);
-    if (hasErrno(error, 'EXDEV', 'EPERM')) {
+    if (hasErrno(error, 'EIO') || error instanceof UnreadableFile) throw damaged(file, error);
+    // The folder had no files before this mount.
+    if (hasErrno(error, 'EEXIST')) throw caseConflict(`${JSON.stringify(filename)} and another name`, dirname(path));
+    if (isLink && hasErrno(error, 'EXDEV', 'EPERM')) {
       const message = `${JSON.stringify(filename)} can't be hard-linked, which needs the data and the mounted folder on one file system: ${(error as Error).message}`;
       throw new MountError('cannot_link', message, { cause: error });
     }
     throw error;
   }
-  onBytes(sizeBytes);
+}
+
+/** Reflinks a file, or copies a small one. @returns false if that fails */
+async function copyAtOnce(from: string, path: string, { sizeBytes }: PlacedFile): Promise<boolean> {
+  const clone = sizeBytes > MAX_SMALL_BYTES ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
+  try {
+    await copyFile(from, path, clone | constants.COPYFILE_EXCL);
+    // The mode of the stored file may deny others to read.
+    await chmod(path, 0o666 & ~process.umask());
+    return true;
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) throw error;
+    // Some file systems have no reflinks or no modes.
+    rmSync(path, { force: true });
+    return false;
+  }
+}
+
+export function caseConflict(names: string, folder: string): MountError {
+  const message = `${names} differ in their case alone, which the file system of ${folder} ignores. Rename one of the files in the dataset, or use another file system.`;
+  return new MountError('cannot_write', message);
 }
 
 function damaged({ filename }: PlacedFile, cause?: unknown): MountError {
@@ -180,7 +199,7 @@ async function receiveFile(path: string, file: PlacedFile, options: ReceiveOptio
   if (!isUsable) rmSync(path, { recursive: true, force: true });
   writeFileSync(path, '', { flag: 'a' });
   await receiveRest(path, file, options);
-  if ((await sha256Of(path)) === file.sha256) return;
+  if ((await sha256Of(path, { signal: options.signal })) === file.sha256) return;
   rmSync(path);
   options.onBytes(-file.sizeBytes);
   // The earlier attempt received another file of that name.
@@ -232,13 +251,24 @@ async function receiveOnce(path: string, file: PlacedFile, { source, signal, onB
   if (end < file.sizeBytes) throw new TypeError('terminated');
 }
 
-/** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */
-export async function sha256Of(path: string): Promise<string> {
+type ReadOptions = Partial<Pick<BringOptions, 'signal' | 'onBytes'>> & { readonly copyTo?: FileHandle | undefined };
+
+/** Lower-case hexadecimal. Copies the bytes on the way. @throws UnreadableFile; the system's errors; the signal's reason */
+export async function sha256Of(path: string, { signal, onBytes, copyTo }: ReadOptions = {}): Promise<string> {
   const stats = lstatSync(path);
-  if (stats.isFile() && stats.size <= MAX_SMALL_BYTES) return sha256OfBytes(readFileSync(path));
+  if (copyTo === undefined && stats.isFile() && stats.size <= MAX_SMALL_BYTES) {
+    onBytes?.(stats.size);
+    return sha256OfBytes(readFileSync(path));
+  }
   const hash = createHash('sha256');
   const handle = await openRegularFile(path);
-  await pipeline(handle.createReadStream({ highWaterMark: 1024 * 1024 }), hash);
+  // To hash a chunk takes about a millisecond of the event loop.
+  for await (const chunk of handle.createReadStream({ highWaterMark: 1024 * 1024 })) {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+    await copyTo?.writeFile(chunk);
+    onBytes?.(chunk.length);
+  }
   return hash.digest('hex');
 }
 

@@ -8,7 +8,7 @@ import { makeFolders } from '../../storage/make-folders.js';
 import { flushFolder, syncFolder } from '../../storage/sync-folder.js';
 import { packageVersion } from '../../version.js';
 import type { CopyProgress } from '../transfer/copy-blobs.js';
-import { type BringOptions, bringFiles, bytesOf, requireSpace } from './bring-files.js';
+import { type BringOptions, bringFiles, bytesOf, caseConflict, requireSpace } from './bring-files.js';
 import { type FolderChoices, type FolderPlan, readFolderPlans, recordOf } from './folder-plans.js';
 import { DatasetChanged, MountError, type MountSource, type WantedState } from './mount-source.js';
 import {
@@ -16,6 +16,7 @@ import {
   folderStateOf,
   foreignChangesIn,
   type MountPaths,
+  type MountRecord,
   mountPathsOf,
   openStaging,
   readRecord,
@@ -41,6 +42,8 @@ export interface MountOptions extends FolderChoices, Pick<BringOptions, 'concurr
   readonly replaces: boolean;
   /** Whether a person has typed the name. Otherwise a service names a folder, which could be any of the root. */
   readonly isNamed: (name: string) => boolean;
+  /** Whether the dataset of a folder still has its name. By default it hasn't: a name belongs to one dataset of a source. */
+  readonly isInUse?: (record: MountRecord) => Promise<boolean>;
   readonly onProgress?: (progress: CopyProgress & { readonly name: string }) => void;
   /** Another process is mounting into the same root. */
   readonly onWaiting?: () => void;
@@ -127,7 +130,7 @@ async function mountFolders(plans: readonly FolderPlan[], options: MountOptions)
     const warnings = await recover(paths);
     const existing = await folderStateOf(paths.folder);
     const isOutdated = !isCurrent(existing, plan);
-    if (isOutdated) requireReplaceable(existing, { plan, paths, options });
+    if (isOutdated) await requireReplaceable(existing, { plan, paths, options });
     else await removeStaging(paths);
     placements.push({ plan, paths, existing, warnings, isOutdated });
   }
@@ -174,15 +177,17 @@ function isCurrent(existing: FolderState, plan: FolderPlan): boolean {
 }
 
 /** @throws MountError `occupied`, `changed` if files would be lost that neither trainyard nor the trainer wrote */
-function requireReplaceable(
+async function requireReplaceable(
   existing: FolderState,
   { plan, paths: { name, folder }, options }: { plan: FolderPlan; paths: MountPaths; options: MountOptions },
-): void {
+): Promise<void> {
   if (existing.state === 'absent') return;
   const { datasetId } = plan.dataset;
   const record = existing.state === 'mounted' ? existing.record : undefined;
   const changes = existing.state === 'mounted' ? foreignChangesIn(existing) : [];
-  if (record?.dataset_id !== datasetId && !options.isNamed(name)) {
+  const isKept = async () =>
+    record?.source !== plan.source.name || changes.length > 0 || (await options.isInUse?.(record));
+  if (record?.dataset_id !== datasetId && !options.isNamed(name) && (await isKept())) {
     const what = record === undefined ? 'was not mounted by trainyard' : `holds another dataset, ${record.dataset_id}`;
     const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${datasetId}, mount that by its name, ${JSON.stringify(name)}.`;
     throw new MountError('occupied', message);
@@ -214,8 +219,7 @@ async function stageAll(
     const { staging } = paths;
     await bringAll(plan, staging, options);
     if ((await readdir(staging)).length <= plan.files.length) {
-      const message = `Two files of "${plan.dataset.name}" have names that differ in their case alone, which the file system of ${options.root} ignores. Rename one of them in the dataset, or use another file system.`;
-      throw new MountError('cannot_write', message);
+      throw caseConflict(`Names of two files of "${plan.dataset.name}"`, options.root);
     }
     await writeRecord(staging, {
       trainyard: packageVersion(),

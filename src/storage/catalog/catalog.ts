@@ -27,7 +27,7 @@ import { Revisions } from './history/revisions.js';
 import { type DatasetContents, LinkedDatasets } from './pairs/linked-datasets.js';
 import { Links } from './pairs/links.js';
 import { type RevisionOfDataset, restoreRevision, undoRevision } from './restore-revision.js';
-import { type DatasetRecord, datasetRecordOf, fileOf } from './rows.js';
+import { type DatasetRecord, datasetRecordOf, fileOf, filesOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
@@ -130,7 +130,7 @@ export class Catalog {
   /** All files of a dataset of any account, unordered. */
   async files(datasetId: string): Promise<DatasetFile[]> {
     const rows = await this.#db.query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).execute();
-    return rows.map(fileOf);
+    return filesOf(rows);
   }
 
   async storedFile({ datasetId, filename }: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {
@@ -162,7 +162,9 @@ export class Catalog {
   async endReservations(now: Micros): Promise<void> {
     const names = new Map<string, string[]>();
     for (const { dataset_id: id, filename } of await expiredReservations(this.#db.query, now).execute()) {
-      names.set(id, [...(names.get(id) ?? []), filename]);
+      const ofDataset = names.get(id) ?? [];
+      names.set(id, ofDataset);
+      ofDataset.push(filename);
     }
     for (const [datasetId, filenames] of names) {
       const change = { datasetId, filenames, now, isActivity: false, isDurable: false };

@@ -6,6 +6,7 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import { type BlobStore, blobKeyOf } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
 import { type Schema, TABLES } from '../database/schema.js';
+import { openSqlite } from '../database/sqlite.js';
 import { syncFolder } from '../sync-folder.js';
 import { inSnapshot, insertAll, type RunStatement, rowChunksOf } from './statements.js';
 
@@ -190,7 +191,11 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
 export async function replaceCatalog(next: string, catalog: string): Promise<void> {
   const handle = await open(next);
   await handle.sync().finally(() => handle.close());
-  // SQLite would apply the write-ahead log of the old catalog to the new one.
+  // SQLite would apply the write-ahead log of the old catalog to the new one. A damaged catalog is replaced too.
+  await openSqlite(catalog, { isSingleFile: true }).then(
+    (old) => old.close(),
+    () => {},
+  );
   for (const suffix of SUFFIXES) await rm(`${catalog}${suffix}`, { force: true });
   await rename(next, catalog);
   await syncFolder(dirname(catalog));

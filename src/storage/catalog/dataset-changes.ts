@@ -161,10 +161,3 @@ function erasure(query: Query, id: string, deleteAfter: Micros): Compilable<unkn
     query.deleteFrom('dataset').where('id', '=', id),
   ];
 }
-
-/** Erases the datasets that a version before 0.1.0 deleted: this account owned them until their files were gone. */
-export async function eraseLeftovers({ query, transact }: Database): Promise<void> {
-  for (const { id } of await query.selectFrom('dataset').select('id').where('account_id', '=', 'deleted').execute()) {
-    await transact({ isDurable: true, hasDeadline: false }, ({ commit }) => commit(erasure(query, id, 0)));
-  }
-}

@@ -11,7 +11,6 @@ import type { Database, Query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
 import { Accounts } from './accounts/accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
-import { eraseLeftovers } from './dataset-changes.js';
 import { Jobs } from './jobs.js';
 import { Rechecks } from './rechecks.js';
 
@@ -45,7 +44,6 @@ export async function openCatalog(
   await makePrivateFolder(dataFolder);
   await requireCatalogOfBlobs(dataFolder);
   const db = await openSqlite(dataFolderPaths(dataFolder).catalog);
-  await eraseLeftovers(db);
   return {
     ...partsOn(db, catalogOptions),
     now: microsClock(options.localClock, options.localClock),
@@ -86,8 +84,7 @@ async function openOnPostgres(
     import('../database/notifications.js'),
   ]);
   const db = await openPostgres(url);
-  const opening = eraseLeftovers(db).then(() => DatabaseClock.open(db.query, localClock));
-  const clock = await opening.catch(async (error) => {
+  const clock = await DatabaseClock.open(db.query, localClock).catch(async (error) => {
     await db.close();
     throw error;
   });

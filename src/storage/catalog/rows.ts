@@ -82,11 +82,20 @@ export function jsonReader(): ReadJson {
 }
 
 export function fileOf(row: FileRow): DatasetFile {
-  const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: uploadOf(row) };
+  return readFile(row, readJson);
 }
 
-export function storedFileOf(row: StoredRow, read: ReadJson = readJson): StoredFile {
+export function filesOf(rows: readonly FileRow[]): DatasetFile[] {
+  const read = jsonReader();
+  return rows.map((row) => readFile(row, read));
+}
+
+function readFile(row: FileRow, read: ReadJson): DatasetFile {
+  const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: uploadOf(row, read) };
+}
+
+function storedFileOf(row: StoredRow, read: ReadJson = readJson): StoredFile {
   const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
   return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: storedUploadOf(row, read) };
 }
@@ -100,7 +109,7 @@ export function pastFileOf(row: Selectable<Schema['past_file']>): VersionedFile 
   return { ...storedFileOf(row), removedIn: row.removed_in };
 }
 
-function uploadOf(row: FileRow): Upload {
+function uploadOf(row: FileRow, read: ReadJson): Upload {
   switch (row.state) {
     case 'pending':
       return {
@@ -113,9 +122,9 @@ function uploadOf(row: FileRow): Upload {
         leaseToken: row.lease_token,
       };
     case 'received':
-      return { state: 'received', ...bytesOf(row, readJson), receivedAt: required(row.received_at), ...givenOf(row) };
+      return { state: 'received', ...bytesOf(row, read), receivedAt: required(row.received_at), ...givenOf(row) };
     case 'stored':
-      return storedUploadOf(row, readJson);
+      return storedUploadOf(row, read);
     case 'rejected':
       return { state: 'rejected', problem: readJson(row.problem), finalizedAt: required(row.finalized_at) };
     default:

@@ -2,7 +2,7 @@ import { type Compilable, type RawBuilder, sql } from 'kysely';
 import type { StemCounts } from '../../dataset/counts.js';
 import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
-import { type Database, type Query, type Transaction, WITHOUT_TIMEOUTS } from '../database/database.js';
+import type { Database, Query, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import { type DatasetRow, FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
@@ -51,17 +51,12 @@ export type RunStatement = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
 
 /** Runs work on one snapshot, without timeouts. It is rolled back unless the work commits. */
 export function inSnapshot<T>(
-  { hasRowLocks, query, transact }: Database,
+  { transact }: Database,
   work: (run: RunStatement, transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  // On Postgres the transaction must not time out while the other database works.
-  const settings = hasRowLocks
-    ? [statementOf(query, sql`set transaction isolation level repeatable read`), statementOf(query, WITHOUT_TIMEOUTS)]
-    : [];
-  return transact({ isDurable: true, hasDeadline: false }, async (transaction) => {
-    await transaction.send(settings);
-    return work(async (statement) => (await transaction.send([statement]))[0], transaction);
-  });
+  return transact({ isDurable: true, hasDeadline: false, isSnapshot: true }, (transaction) =>
+    work(async (statement) => (await transaction.send([statement]))[0], transaction),
+  );
 }
 
 /** Locks the row of a dataset until the end of the transaction. */

@@ -1,4 +1,4 @@
-import { type Compilable, type CompiledQuery, type Dialect, DummyDriver, Kysely, sql } from 'kysely';
+import { type Compilable, type CompiledQuery, type Dialect, DummyDriver, Kysely } from 'kysely';
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import { type DatabaseFault, databaseFaultOf, sqlStateOf } from '../backend-unusable.js';
 import type { Schema } from './schema.js';
@@ -16,9 +16,10 @@ export interface Database {
    *
    * @param options.isDurable false if a power cut may undo the commit, with all later commits that are not durable
    * @param options.hasDeadline false if it may take as long as it needs
+   * @param options.isSnapshot true if all its statements see one moment
    */
   transact<T>(
-    options: { isDurable: boolean; hasDeadline?: boolean },
+    options: { isDurable: boolean; hasDeadline?: boolean; isSnapshot?: boolean },
     work: (transaction: Transaction) => Promise<T>,
   ): Promise<T>;
 
@@ -39,10 +40,6 @@ export interface Transaction {
 export type RowsOf<S extends readonly Compilable<unknown>[]> = {
   -readonly [I in keyof S]: S[I] extends Compilable<infer Row> ? Row[] : never;
 };
-
-/** Ends all timeouts of a Postgres transaction. `transaction_timeout` is new in Postgres 17. */
-export const WITHOUT_TIMEOUTS = sql<unknown>`select set_config(name, '0', true) from pg_settings where name in
-  ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
 
 export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && (/UNIQUE constraint failed/.test(error.message) || sqlStateOf(error) === '23505');

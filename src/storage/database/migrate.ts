@@ -36,16 +36,31 @@ export async function migrateSchema(
     // After the lock: another process may have upgraded the tables.
     await send(begin.map(compilable));
     const version = (await greatestIn(VERSIONS)) ?? (await greatestIn(MIGRATIONS));
-    if (version === VERSION) return;
+    if (version === VERSION) {
+      await commit(ERASE_LEFTOVERS.map(compilable));
+      return;
+    }
     if (version !== undefined && version !== LAST_MIGRATION) throw new Error(whyNotFrom(version));
     const statements = [
       ...(version === undefined ? createTables() : upgradeNumbered()),
       sql`create table schema_version (version text not null)`,
       sql`insert into schema_version (version) values (${sql.lit(VERSION)})`,
+      ...ERASE_LEFTOVERS,
     ];
     await commit(statements.map(compilable));
   });
 }
+
+/** For datasets whose deletion an earlier version had begun: this account owned them until their files were gone. */
+const LEFTOVERS = sql`select id from dataset where account_id = 'deleted'`;
+const ERASE_LEFTOVERS: readonly RawBuilder<unknown>[] = [
+  ...["file where state <> 'rejected' and", 'past_file where'].map(
+    (files) => sql`
+      insert into trash (blob_key, delete_after)
+      select dataset_id || '/' || id, 0 from ${sql.raw(files)} dataset_id in (${LEFTOVERS}) on conflict (blob_key) do nothing`,
+  ),
+  sql`delete from dataset where account_id = 'deleted'`,
+];
 
 const VERSIONS = { table: 'schema_version', column: 'version' };
 const MIGRATIONS = { table: 'kysely_migration', column: 'name' };

@@ -108,11 +108,13 @@ export class Notifications {
   }
 
   #receive(payload: string): void {
-    const { sender, datasetId, filenames } = messageIn(payload);
-    if (sender === this.#sender) {
-      if (datasetId === undefined) this.#onSelfTest();
-    } else if (datasetId !== undefined) {
-      this.#listener.changes.announce({ datasetId, filenames });
+    const message = messageIn(payload);
+    if (message === undefined) {
+      this.#listener.changes.announceGap();
+    } else if (message.sender === this.#sender) {
+      if (message.datasetId === undefined) this.#onSelfTest();
+    } else if (message.datasetId !== undefined) {
+      this.#listener.changes.announce({ datasetId: message.datasetId, filenames: message.filenames });
     }
   }
 }
@@ -126,14 +128,14 @@ function payloadOf(sender: string, { datasetId, filenames }: AnnouncedChange): s
   return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? JSON.stringify({ sender, datasetId }) : payload;
 }
 
-/** A message of another version or program may concern all names. */
-function messageIn(payload: string): Partial<AnnouncedChange> & { readonly sender?: string } {
+/** `undefined` for the message of another version, which may concern any dataset. */
+function messageIn(payload: string): (Partial<AnnouncedChange> & { readonly sender?: string }) | undefined {
   try {
     const { sender, datasetId, filenames } = JSON.parse(payload);
     const areNames = Array.isArray(filenames) && filenames.every((name) => typeof name === 'string');
     return { sender, datasetId, filenames: areNames ? filenames : undefined };
   } catch {
-    return {};
+    return undefined;
   }
 }
 

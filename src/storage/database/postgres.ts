@@ -10,7 +10,6 @@ import {
   queryOver,
   type RowsOf,
   type Transaction,
-  WITHOUT_TIMEOUTS,
   withoutNul,
 } from './database.js';
 import { migrateSchema } from './migrate.js';
@@ -31,6 +30,10 @@ const CLOSE_TIMEOUT_MS = 3000;
 /** The advisory lock for migrations. */
 const MIGRATION_LOCK = 7_287_246_925;
 const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Ends all timeouts of a transaction. `transaction_timeout` is new in Postgres 17. */
+const WITHOUT_TIMEOUTS = `select set_config(name, '0', true) from pg_settings where name in
+  ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
 
 /** Attempts of a transaction with deadlocks or serialization failures. */
 const MAX_ATTEMPTS = 5;
@@ -78,7 +81,7 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
     await migrateSchema(database, {
       // `to_regclass` may not see a table that another process has created since the transaction began.
       tableNamed: (name) => sql`select 1 from pg_class where relname = ${name} and pg_table_is_visible(oid)`,
-      begin: [WITHOUT_TIMEOUTS, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
+      begin: [sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
     });
     return database;
   } catch (error) {
@@ -109,9 +112,14 @@ function databaseOver(pool: pg.Pool, { readMs, transactionMs }: typeof DEADLINES
       return (await withClient(pool, run)).rows;
     }),
     hasRowLocks: true,
-    transact: async ({ isDurable, hasDeadline = true }, work) => {
+    transact: async ({ isDurable, hasDeadline = true, isSnapshot = false }, work) => {
       // A transaction reads again what it has locked; the role may have another default level.
-      const begin = `begin isolation level read committed${isDurable ? '' : '; set local synchronous_commit = off'}`;
+      const settings = [
+        ...(isDurable ? [] : ['set local synchronous_commit = off']),
+        ...(hasDeadline ? [] : [WITHOUT_TIMEOUTS]),
+      ];
+      const level = isSnapshot ? 'repeatable read' : 'read committed';
+      const begin = [`begin isolation level ${level}`, ...settings].join('; ');
       const deadlineMs = hasDeadline ? transactionMs : Number.POSITIVE_INFINITY;
       for (let attempt = 1; ; attempt++) {
         try {
@@ -177,13 +185,19 @@ function poolOf(config: pg.PoolConfig): pg.Pool {
 }
 
 /** A connection that is silent or read-only is not used again. */
-async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+async function withClient<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient, markBroken: () => void) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect().catch(throwUnavailable);
   let isBroken = false;
+  const markBroken = () => {
+    isBroken = true;
+  };
   try {
-    return await work(client);
+    return await work(client, markBroken);
   } catch (error) {
-    isBroken = isConnectionUnusable(error);
+    if (isConnectionUnusable(error)) markBroken();
     throw error;
   } finally {
     client.release(isBroken);
@@ -220,7 +234,7 @@ async function transact<T>(
   { begin, deadline }: { begin: string; deadline: number },
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  return withClient(pool, async (client) => {
+  return withClient(pool, async (client, markBroken) => {
     let state: 'not begun' | 'open' | 'committed' = 'not begun';
     const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end?: 'commit') => {
       const first = state === 'not begun' ? 1 : 0;
@@ -235,7 +249,8 @@ async function transact<T>(
       return answers.slice(first, first + statements.length).map((answer) => answer.rows) as RowsOf<S>;
     };
     const rollback = async () => {
-      if ((state as string) === 'open') await send(client, { text: 'rollback' }, deadline);
+      // A failure must not replace the outcome: Postgres rolls back when the connection ends.
+      if ((state as string) === 'open') await send(client, { text: 'rollback' }, deadline).catch(markBroken);
     };
     const result = await work({
       send: (statements) => pipeline(statements),

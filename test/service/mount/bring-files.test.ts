@@ -38,23 +38,70 @@ test.each([
   expect([from, await readFile(join(folder, 'b.txt'), 'utf8')]).toEqual([expected, TEXT]);
 });
 
-test.each(['remote', 'local'])(
-  'a file that an earlier mount hard-linked stays as it is when it is %s',
-  async (kind) => {
-    for (const older of ['a t', 'a train of another kind']) {
-      const [folder, store] = [await newRoot(), await newRoot()];
-      await writeFile(join(store, 'stored'), older);
-      await writeFile(join(store, 'b.txt'), TEXT, { mode: 0o600 });
-      await link(join(store, 'stored'), join(folder, 'b.txt'));
-      const local = { ...({ kind: 'local', name: store } as LocalSource), pathOf: () => join(store, 'b.txt') };
-      await bringFiles(folder, [file], { ...options, source: kind === 'local' ? local : remoteSource().source });
-      expect(await readFile(join(folder, 'b.txt'), 'utf8')).toBe(TEXT);
-      expect(await readFile(join(store, 'stored'), 'utf8')).toBe(older);
-      // A stored file is readable for its owner alone.
-      expect((await stat(join(folder, 'b.txt'))).mode & 0o777).toBe(0o666 & ~process.umask());
-    }
+test.each(['a t', 'a train of another kind'])(
+  'a stored file %j that an earlier mount hard-linked is not written to',
+  async (older) => {
+    const [folder, store] = [await newRoot(), await newRoot()];
+    await writeFile(join(store, 'stored'), older);
+    await link(join(store, 'stored'), join(folder, 'b.txt'));
+    await bringFiles(folder, [file], { ...options, source: remoteSource().source });
+    expect(await readFile(join(folder, 'b.txt'), 'utf8')).toBe(TEXT);
+    expect(await readFile(join(store, 'stored'), 'utf8')).toBe(older);
   },
 );
+
+/** Stores bytes, readable for their owner alone. */
+async function localFile(bytes: Buffer | string) {
+  const store = await newRoot();
+  await writeFile(join(store, 'b.txt'), bytes, { mode: 0o600 });
+  const source = { ...({ kind: 'local', name: store } as LocalSource), pathOf: () => join(store, 'b.txt') };
+  return {
+    source,
+    file: { ...file, sha256: createHash('sha256').update(bytes).digest('hex'), sizeBytes: bytes.length },
+  };
+}
+
+// A file system that ignores case finds the file of the other name.
+test.each([false, true])(
+  'a local file does not overwrite one whose name differs in case, hard-linked: %s',
+  async (isHardLinked) => {
+    const folder = await newRoot();
+    const { source, file: caption } = await localFile(TEXT);
+    const image = { ...caption, filename: 'b.jpg' };
+    await bringFiles(folder, [image], { ...options, source, isHardLinked });
+    const again = bringFiles(folder, [image], { ...options, source, isHardLinked });
+    await expect(again).rejects.toMatchObject({
+      code: 'cannot_write',
+      message: expect.stringContaining('"b.jpg" and another name differ in their case alone'),
+    });
+    expect(await readFile(join(folder, 'b.txt'), 'utf8')).toBe(TEXT);
+  },
+);
+
+test.each([1, 9_000_000])('all users can read a local copy of %i bytes, as the umask allows', async (sizeBytes) => {
+  const folder = await newRoot();
+  const bytes = Buffer.alloc(sizeBytes, 'train');
+  const { source, file } = await localFile(bytes);
+  await bringFiles(folder, [file], { ...options, source });
+  expect((await readFile(join(folder, 'b.txt'))).equals(bytes)).toBe(true);
+  expect((await stat(join(folder, 'b.txt'))).mode & 0o777).toBe(0o666 & ~process.umask());
+});
+
+test('a copy of a large local file reports bytes as they come, and ends with the signal', async () => {
+  const bytes = Buffer.alloc(9_000_000, 'train');
+  const { source, file } = await localFile(bytes);
+  const reported: number[] = [];
+  const onBytes = (count: number) => void reported.push(count);
+  await bringFiles(await newRoot(), [file], { ...options, source, onBytes });
+  expect(reported.reduce((sum, count) => sum + count, 0)).toBe(bytes.length);
+  expect(Math.max(...reported)).toBeLessThanOrEqual(4 * 1024 * 1024);
+  const stopping = new AbortController();
+  const stopped = bringFiles(await newRoot(), [file], {
+    ...{ ...options, source, signal: stopping.signal },
+    onBytes: () => stopping.abort(new Error('stopped')),
+  });
+  await expect(stopped).rejects.toThrow('stopped');
+});
 
 test('files that are larger than the free space are rejected with both numbers', async () => {
   const folder = await newRoot();

@@ -168,7 +168,7 @@ describe('of a dataset with links', () => {
     expect(await readFile(join(root, names[1]!, 'mine.txt'), 'utf8')).toBe('mine');
   });
 
-  test('a changed folder of an earlier dataset with the name of a mask is replaced only if it is named', async () => {
+  test('the folder of an earlier dataset with the name of a mask is replaced, and only if the mask is named when it was changed', async () => {
     const { target, mask, names } = await edit('recreated');
     const root = await newRoot();
     const mount = (...args: string[]) => run(['mount', ...args, '--into', root]);
@@ -177,11 +177,15 @@ describe('of a dataset with links', () => {
     await writeFile(notes, 'mine');
     const link = async (links: object) =>
       expect((await api.request('PUT', `/${target}/links`, jsonOf(links))).status).toBe(200);
-    await link({ control_1: names[1] });
-    expect((await api.request('DELETE', `/${mask}`)).status).toBe(200);
-    const later = await newDataset(names[2]!, 'mask');
-    for (let i = 0; i < PAIRS; i++) await api.upload(later, `${i}.png`, await media.png({ seed: 50 + i }));
-    await link({ control_1: names[1], mask: names[2] });
+    const recreate = async (id: string, seed: number) => {
+      await link({ control_1: names[1] });
+      expect((await api.request('DELETE', `/${id}`)).status).toBe(200);
+      const later = await newDataset(names[2]!, 'mask');
+      for (let i = 0; i < PAIRS; i++) await api.upload(later, `${i}.png`, await media.png({ seed: seed + i }));
+      await link({ control_1: names[1], mask: names[2] });
+      return later;
+    };
+    const later = await recreate(mask, 50);
     for (const more of [[], ['--replace']]) {
       const { code, stderr } = await mount(names[0]!, ...more);
       expect([code, stderr]).toEqual([73, expect.stringContaining('"notes.md"')]);
@@ -189,6 +193,14 @@ describe('of a dataset with links', () => {
     }
     expect((await mount(names[0]!, names[2]!, '--replace')).code).toBe(0);
     expect([(await recordOf(root, names[2]!)).dataset_id, existsSync(notes)]).toEqual([later, false]);
+    const latest = await recreate(later, 60);
+    expect((await mount(names[0]!)).code).toBe(0);
+    const record = await recordOf(root, names[2]!);
+    expect(record.dataset_id).toBe(latest);
+    // A name of another service says nothing about its dataset.
+    const foreign = { ...record, dataset_id: 'd1', digest: '', source: 'http://elsewhere' };
+    await writeFile(join(root, names[2]!, '.mount.json'), JSON.stringify(foreign));
+    expect((await mount(names[0]!)).code).toBe(73);
   });
 
   test('a renamed control gets a new folder, and a warning names the old one', async () => {

@@ -1,11 +1,15 @@
 import { existsSync } from 'node:fs';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { ServiceDependencies } from '../../../src/service/dependencies.js';
+import { MountRoot } from '../../../src/service/jobs/mount-job.js';
+import { type Job, Jobs } from '../../../src/storage/catalog/jobs.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
+import { catalogs, openDisk } from '../../harness/backends.js';
 import { pairsOf } from '../../harness/folder.js';
-import { datasetOf, leaveLitter, mountedIn } from '../../harness/mounting.js';
+import { datasetOf, leaveLitter, mountedIn, newRoot } from '../../harness/mounting.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
@@ -130,6 +134,17 @@ describe('serve --mount-root', () => {
     await warned('shared was changed after it was mounted');
     expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
     expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
+    const lines = server.output().split('\n');
+    expect(lines.filter((line) => line.includes('shared was changed') && line.includes('"stack"'))).toEqual([]);
+  });
+
+  test('a dataset that takes the name of a renamed one takes its folder', async () => {
+    const earlier = await datasetOf(api, await pairsOf(1), 'handed over');
+    await currentStateMounted(earlier, 'handed over');
+    await api.json('PATCH', `/${earlier}`, { name: 'keeps nothing' });
+    const later = await datasetOf(api, await pairsOf(2), 'handed over');
+    await currentStateMounted(later, 'handed over');
+    expect(trainerWalk(join(root, 'handed over'))).toHaveLength(2);
   });
 
   test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', {
@@ -166,5 +181,79 @@ describe('serve --mount-root', () => {
     await currentStateMounted(fresh, 'fresh');
     await gone('lost');
     expect((await stat(join(root, 'kept'))).ino).toBe(ino);
+  });
+});
+
+describe('the jobs of a mount root', () => {
+  /** A mount root whose jobs the test runs. */
+  async function open() {
+    const { catalog, accounts, accountId, database } = await catalogs[0]!.open();
+    const { blobs } = await openDisk();
+    const jobs = new Jobs(database);
+    const clock = { at: 1_000_000 };
+    const dependencies = { catalog, blobs, jobs, now: () => clock.at } as unknown as ServiceDependencies;
+    const folder = await newRoot();
+    const log = { info: () => {}, warn: () => {} };
+    const mountRoot = new MountRoot(dependencies, { root: folder, dataFolder: 'data', log });
+    onTestFinished(() => mountRoot.stop());
+    await mountRoot.start();
+    /** Claims all jobs that are due. */
+    const claimed = async () => {
+      const found: Job[] = [];
+      for (const owner of await jobs.owners(['mount'])) {
+        const lease = { now: clock.at, until: clock.at + 60_000_000, token: 'lease' };
+        for (let job = await jobs.claim(owner, lease); job; job = await jobs.claim(owner, lease)) found.push(job);
+      }
+      return found;
+    };
+    const [all] = await claimed();
+    const run = (job: Pick<Job, 'key'>) => mountRoot.handler.run(job as Job, new AbortController().signal);
+    const runFor = (id: string) => run({ key: `${all!.key}${id}` });
+    const newDataset = (id: string, owner = accountId) =>
+      catalog.createDataset({ id, accountId: owner, name: id, role: 'training', createdAt: 1 });
+    return { accounts, accountId, catalog, jobs, clock, folder, claimed, runFor, newDataset };
+  }
+
+  test('each account owns its own, so that none waits for all jobs of another', async () => {
+    const { accounts, accountId, claimed, runFor, newDataset } = await open();
+    const { token } = await accounts.createToken('other', 1);
+    const other = (await accounts.grantOf(token))!.accountId;
+    for (const id of ['a1', 'a2']) await newDataset(id);
+    await newDataset('b1', other);
+    await runFor('');
+    const owners = (await claimed()).map(({ key, accountId: owner }) => [key, owner].map((text) => text.split('/')[1]));
+    expect(Object.fromEntries(owners)).toEqual({ a1: accountId, a2: accountId, b1: other });
+  });
+
+  test('a change is enqueued although another process did the job of an earlier change', async () => {
+    const { jobs, clock, claimed, newDataset, catalog } = await open();
+    await newDataset('a1');
+    await expect.poll(() => jobs.owners(['mount'])).toMatchObject([{}, { dueAt: 3_000_000 }]);
+    clock.at = 3_000_000;
+    const [job] = await claimed();
+    await jobs.finish(job!, clock.at);
+    clock.at = 4_000_000;
+    catalog.changes.announce({ datasetId: 'a1' });
+    await expect.poll(() => jobs.owners(['mount'])).toMatchObject([{}, { dueAt: 6_000_000 }]);
+  });
+
+  test('a changed folder of a deleted dataset does not keep its other folders', async () => {
+    const { folder, runFor } = await open();
+    for (const name of ['first', 'second']) {
+      await mkdir(join(folder, name));
+      const record = { format: 1, dataset_id: 'gone', name, digest: '', source: 'data', files: [] };
+      await writeFile(join(folder, name, '.mount.json'), JSON.stringify(record));
+    }
+    await writeFile(join(folder, 'first', 'mine.txt'), 'mine');
+    await expect(runFor('gone')).rejects.toMatchObject({ code: 'changed' });
+    expect(await mountedIn(folder)).toEqual(['first']);
+  });
+
+  test('a job fails while the folder of the root can not be read', async () => {
+    const { folder, runFor } = await open();
+    await rm(folder, { recursive: true });
+    expect(await runFor('gone')).toBe('done');
+    await writeFile(folder, 'no folder');
+    await expect(runFor('gone')).rejects.toMatchObject({ code: 'ENOTDIR' });
   });
 });

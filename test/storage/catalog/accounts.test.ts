@@ -165,6 +165,18 @@ onCatalogs((open) => {
     for (let run = 0; run < 3; run++) await pruneTokens(database, { now: LATER + ENDED_TOKEN_LIFETIME });
     expect(await accounts.tokens('yard')).toEqual([]);
   });
+
+  test('of more than a thousand that ended, the newest are kept, and all that have not ended', async () => {
+    const { accounts, database, ids, make, addLike } = await openAccounts();
+    const [valid, other] = [await make(), await accounts.createToken('other', NOW)];
+    await accounts.revokeToken(other.id, NOW);
+    await addLike(valid.id, MAX_TOKENS + 700, (i) => ({ revoked_at: NOW + i }));
+    await pruneTokens(database, { now: NOW + DAY });
+    const left = await ids();
+    expect(left).toEqual(expect.arrayContaining([valid.id, other.id, 't700', `t${MAX_TOKENS + 699}`]));
+    // The token that `open` made is there too.
+    expect([left.length, left.includes('t699')]).toEqual([MAX_TOKENS + 3, false]);
+  });
 });
 
 test.skipIf(whyNoPostgres() !== undefined)(

@@ -295,14 +295,17 @@ export class Accounts {
 }
 
 /**
- * Deletes tokens, sessions, shares and codes 30 days after their end; an unknown token counts as revoked. A token stays as long
- * as those that it made, so that its revocation reaches them.
+ * Deletes tokens, sessions, shares and codes 30 days after their end, or earlier if `MAX_TOKENS` of their account ended later; an
+ * unknown token counts as revoked. A token stays as long as those that it made, so that its revocation reaches them.
  */
 export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
-  const endedBy = now - ENDED_TOKEN_LIFETIME;
+  const endedAt = sql`case when revoked_at is null or expires_at < revoked_at then expires_at else revoked_at end`;
+  const position = sql`row_number() over (partition by account_id order by ${endedAt} desc, id)`;
   const deletion = sql<never>`
-    delete from token where (revoked_at <= ${endedBy} or expires_at <= ${endedBy})
-      and id not in (select parent_id from token where parent_id is not null)`;
+    delete from token where id in (
+      select id from (select id, ${endedAt} as ended_at, ${position} as position from token where ${endedAt} <= ${now}) as ended
+      where ended_at <= ${now - ENDED_TOKEN_LIFETIME} or position > ${MAX_TOKENS}
+    ) and id not in (select parent_id from token where parent_id is not null)`;
   // If a power cut undoes it, a later run does it again.
   await transact({ isDurable: false }, ({ commit }) => commit([statementOf(query, deletion)]));
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
-import { statementOf, withDataset } from '../statements.js';
+import { ROWS_PER_STATEMENT, statementOf, withDataset } from '../statements.js';
 import { trashSelected } from '../trash.js';
 
 /** The latest revisions of a dataset are kept, however old, unless the history is off. */
@@ -43,7 +43,7 @@ export class Retention {
     const accounts = this.#db.query.selectFrom('account').select('id').where('history_bytes', '>', maxBytes);
     for (const { id } of await accounts.execute()) {
       const ofAccount = this.#unpinned().where('account_id', '=', id).whereRef('number', '<', 'dataset.revision');
-      for (const revision of await ofAccount.orderBy('changed_at').execute()) {
+      for (const revision of await ofAccount.orderBy('changed_at').limit(ROWS_PER_STATEMENT).execute()) {
         const [account] = await accounts.where('id', '=', id).execute();
         if (account === undefined || signal?.aborted) break;
         await this.#delete(revision, now);

@@ -3,8 +3,7 @@ import { stemGroupsOf } from '../../../dataset/counts.js';
 import type { Dataset, DatasetFile, DatasetLink, LinkSlot, StoredFile } from '../../../dataset/dataset.js';
 import type { FileKind } from '../../../dataset/media.js';
 import { type LinkedFile, type LinkPairs, linkPairsOf } from '../../../dataset/pairs/links.js';
-import { isPairFile, PAIR_FAULTS } from '../../../dataset/pairs/pair-faults.js';
-import { pairErrorsIn } from '../../../dataset/pairs/pair-faults.js';
+import { isPairFile, PAIR_FAULTS, pairErrorsIn } from '../../../dataset/pairs/pair-faults.js';
 import type { Database, Query } from '../../database/database.js';
 import { StateCache } from '../../state-cache.js';
 import {
@@ -84,7 +83,7 @@ export class LinkedDatasets {
       // Another request may have read it meanwhile.
       const earlier = this.#recall(rows);
       if (earlier !== undefined) return datasetOf(rows, earlier);
-      const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true });
+      const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true, isForPairs: true });
       // It may be deleted meanwhile.
       return found === undefined ? unlinkedDatasetOf(rows.row) : datasetOf(found, this.#judge(found));
     });
@@ -142,11 +141,11 @@ function isSound(file: DatasetFile): file is StoredFile {
   return file.upload.state === 'stored' && file.upload.problem === undefined;
 }
 
-/** `undefined` if the account has no such dataset. */
+/** `undefined` if the account has no such dataset. @param options.isForPairs reads sound media only, as a status does after a change */
 async function readFiles(
   db: Database,
   key: Key,
-  { withLinkedFiles }: { withLinkedFiles: boolean },
+  { withLinkedFiles, isForPairs = false }: { withLinkedFiles: boolean; isForPairs?: boolean },
 ): Promise<FoundFiles | undefined> {
   const { query } = db;
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
@@ -157,12 +156,14 @@ async function readFiles(
       case when link.slot = 'mask' then file.warnings end as warnings
     from link join file on file.dataset_id = link.linked_id
     where link.dataset_id = ${own} and file.state = 'stored' and file.problem is null`;
+  const isWanted = isForPairs ? sql`state = 'stored' and problem is null and kind <> 'caption'` : sql`state = 'stored'`;
+  const isOther = isForPairs ? sql`1 = 0` : sql`state <> 'stored'`;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
     statementOf(query, sql<DatasetRow>`select * from dataset where ${isOwn}`),
     linksOf(query).where('link.dataset_id', '=', own),
     // Nearly all rows are stored files: skipping their empty columns saves a third of the read.
-    statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and state = 'stored'`),
-    statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and state <> 'stored'`),
+    statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and ${isWanted}`),
+    statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and ${isOther}`),
     ...(withLinkedFiles ? [statementOf(query, linkedRows)] : []),
   ]);
   if (row === undefined) return undefined;

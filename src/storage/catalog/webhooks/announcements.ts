@@ -23,7 +23,11 @@ export function enqueueAnnouncements(
 export function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilable<unknown>[] {
   return [
     // An earlier webhook does not count.
-    query.updateTable('dataset').set({ announced: null }).where('account_id', '=', accountId),
+    query
+      .updateTable('dataset')
+      .set({ announced: null })
+      .where('account_id', '=', accountId)
+      .where('announced', 'is not', null),
     enqueueOf(query, sql`account_id = ${accountId} and pending_until > ${now}`, sql`pending_until`),
   ];
 }
