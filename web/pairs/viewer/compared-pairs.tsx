@@ -101,7 +101,7 @@ function ComparedPair({ datasetId, pair, hasCaptions, number, zooming, onKeep }:
             {file !== undefined && `${mediaFactsOf(file)} · ${sizeOf(file.size_bytes)}`}
           </p>
           {hasCaptions && (
-            <p className="line-clamp-2 text-xs max-sm:hidden" title={text}>
+            <p className="line-clamp-2 h-8 text-xs max-sm:hidden" title={text}>
               {text === '' ? <span className="text-muted italic">No caption</span> : text}
             </p>
           )}

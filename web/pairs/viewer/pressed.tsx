@@ -16,13 +16,12 @@ interface PressedProps {
 export function Pressed({ isOn, shortcut, label, title, onClick, children }: PressedProps) {
   return (
     <Button
-      kind={isOn ? 'primary' : 'plain'}
       aria-pressed={isOn}
       aria-label={label}
       aria-keyshortcuts={shortcut}
       title={title ?? (shortcut === undefined ? undefined : `Key ${shortcut}`)}
       onClick={onClick}
-      className="px-2.5!"
+      className={`px-2.5! ${isOn ? 'border-accent! bg-raised text-accent' : ''}`}
     >
       {children}
     </Button>
