@@ -6,6 +6,7 @@ import { TrainView } from '../train/train-view.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { PageBody } from '../ui/page-body.js';
+import { useTitle } from '../ui/use-title.js';
 import { InterruptedUpload } from '../upload/interrupted/interrupted-upload.js';
 import { Workbench } from '../workbench/workbench.js';
 import { DatasetHeader } from './dataset-header.js';
@@ -31,15 +32,7 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
       <>
         {null}
         <PageBody>
-          {isGone(error) ? (
-            <NotFound />
-          ) : error === null ? (
-            <p aria-live="polite">Loading …</p>
-          ) : (
-            <div role="alert" className="flex items-center gap-3">
-              {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-            </div>
-          )}
+          <NoDataset error={error} onRetry={() => void refetch()} />
         </PageBody>
       </>
     );
@@ -58,7 +51,17 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
   );
 }
 
-function NotFound() {
+/** A dataset that is read, could not be read, or does not exist. */
+function NoDataset({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
+  useTitle(isGone(error) ? 'Dataset not found' : 'Dataset');
+  if (error === null) return <p aria-live="polite">Loading …</p>;
+  if (!isGone(error)) {
+    return (
+      <div role="alert" className="flex items-center gap-3">
+        {messageOf(error)} <Button onClick={onRetry}>Try again</Button>
+      </div>
+    );
+  }
   return (
     <p role="alert">
       This dataset does not exist. It may have been deleted.{' '}

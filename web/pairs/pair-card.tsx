@@ -147,6 +147,10 @@ function Pictures(props: PairCardProps & { isPlaying: boolean; names: string }) 
   );
 }
 
+/** The field of a caption that is written, or could not be saved, covers what is below its card. */
+const GROWN =
+  'has-[textarea:focus,[role=alert]]:h-[max(100%,9.5rem)] has-[textarea:focus,[role=alert]]:bg-panel has-[textarea:focus,[role=alert]]:shadow-lg has-[textarea:focus,[role=alert]]:ring-1 has-[textarea:focus,[role=alert]]:ring-line';
+
 interface WordsProps extends Pick<PairCardProps, 'datasetId' | 'pair' | 'size' | 'hasCaption'> {
   readonly names: string;
 }
@@ -170,7 +174,7 @@ function Words({ datasetId, pair, size, hasCaption, names }: WordsProps) {
       </div>
       {hasCaption && (
         <div data-caption className="relative -mx-2 min-h-0 grow">
-          <div className="absolute inset-x-0 top-0 h-full overflow-y-auto rounded-md focus-within:h-[max(100%,9.5rem)] focus-within:bg-panel focus-within:shadow-lg focus-within:ring-1 focus-within:ring-line not-focus-within:has-[[role=alert]]:top-auto not-focus-within:has-[[role=alert]]:bottom-0 not-focus-within:has-[[role=alert]]:h-[max(100%,9rem)] not-focus-within:has-[[role=alert]]:bg-panel">
+          <div className={`absolute inset-x-0 top-0 h-full overflow-y-auto rounded-md ${GROWN}`}>
             <CaptionField datasetId={datasetId} pair={pair} />
           </div>
         </div>

@@ -164,6 +164,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           <CaptionLoopProvider value={inInspector}>
             <Inspector
               {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
+              isSecondField={size !== 'S'}
               pair={pairs.find(({ stem }) => stem === current)}
             />
           </CaptionLoopProvider>

@@ -19,11 +19,15 @@ interface CaptionFieldProps {
   readonly pair: Pair;
   /** By default, names the file. */
   readonly label?: string;
+  /** Another field of the caption says what became of it. */
+  readonly isSecond?: boolean;
 }
 
 /** The caption of a pair, editable in place. Fills the height of its parent; messages make the text area smaller. */
-export const CaptionField = memo(function CaptionField({ datasetId, pair, label }: CaptionFieldProps) {
+export const CaptionField = memo(function CaptionField(props: CaptionFieldProps) {
+  const { datasetId, pair, label, isSecond = false } = props;
   const caption = useCaption(datasetId, pair);
+  const canWrite = useCanWrite();
   const { draft, state, name } = caption;
   const failure = failureOf(draft);
   return (
@@ -37,14 +41,15 @@ export const CaptionField = memo(function CaptionField({ datasetId, pair, label 
       ) : (
         <Text caption={caption} pair={pair} label={label} />
       )}
-      {failure !== undefined && (
+      {failure !== undefined && !isSecond && (
         <Notice text={`Not saved. ${failure}`}>
           <TextButton onClick={() => drafts.save(name)}>Try again</TextButton>
         </Notice>
       )}
-      {draft?.state === 'conflict' && <Conflict name={name} draft={draft} />}
-      <CaptionCounter text={caption.text} />
-      <SaveStatus caption={caption} />
+      {draft?.state === 'conflict' && !isSecond && <Conflict name={name} draft={draft} />}
+      {/* Beside a message it would move its buttons away from the pointer, as it leaves with the focus. */}
+      {canWrite && failure === undefined && draft?.state !== 'conflict' && <CaptionCounter text={caption.text} />}
+      {!isSecond && <SaveStatus caption={caption} />}
     </div>
   );
 });
@@ -179,10 +184,13 @@ function Conflict({ name, draft }: { name: CaptionName; draft: Draft & { state: 
 function TooLong({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   const links = useLinks(datasetId);
   return (
-    <div className="flex grow flex-col items-start gap-1 px-2 py-1 text-sm text-muted">
-      <p>This caption is too long to edit here ({sizeOf(file.size_bytes)}).</p>
+    <div className="flex grow flex-col items-start px-2 text-sm text-muted">
+      <p>Too long to edit here ({sizeOf(file.size_bytes)}).</p>
       {links !== undefined && (
-        <a href={links.file(file, { download: true })} className="flex items-center gap-1 text-link">
+        <a
+          href={links.file(file, { download: true })}
+          className="flex max-w-full items-center gap-1 truncate text-link"
+        >
           <Download size={14} aria-hidden /> Download {file.filename}
         </a>
       )}
