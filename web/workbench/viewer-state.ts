@@ -72,10 +72,13 @@ function useViewAddress() {
   const isClosing = useRef(false);
   useLayoutEffect(() => {
     isClosing.current = isClosing.current && isOpen;
+    if (!isOpen) history.scrollRestoration = 'auto';
   }, [isOpen]);
   const setNames = useCallback(
     (next: readonly string[]) => {
       const isMove = new URLSearchParams(location.search).has(VIEW);
+      // Back shows the card of the last pair, not the place where the page was when the viewer opened.
+      if (!isMove) history.scrollRestoration = 'manual';
       setParameters(
         (known) => {
           const changed = new URLSearchParams(known);

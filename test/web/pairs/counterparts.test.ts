@@ -86,7 +86,12 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     return { api, depth, page, viewer: page.getByRole('dialog') };
   }
 
-  const pressed = (page: Page) => page.getByRole('dialog').locator('main [aria-pressed=true]').allTextContents();
+  const pressed = (page: Page) =>
+    page
+      .getByRole('dialog')
+      .getByRole('group', { name: /compare/i })
+      .locator('[aria-pressed=true]')
+      .allTextContents();
 
   /** Waits until so many pictures of the viewer are painted, besides those of its filmstrip. */
   const painted = (page: Page, count: number) =>

@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight, Crop, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useRef } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { useCaptionLoop } from '../../captions/editing/caption-loop.js';
@@ -218,9 +218,13 @@ interface ViewerKeys extends Pick<ViewerProps, 'linked' | 'choice' | 'onChoose' 
   readonly toggleZoom: () => void;
 }
 
+/** Browsers stop changing the address after 100 changes in 10 s (WebKit), which a key that is held would make. */
+const HELD_KEY_MS = 110;
+
 function useViewerKeys(keys: ViewerKeys): void {
   const { linked, choice, onChoose, onDelete, hasCaptions, pair, step, toggles, toggleZoom } = keys;
   const loop = useCaptionLoop();
+  const movedAt = useRef(0);
   const slots = linked.map(({ slot }) => slot);
   const compareWith = (key: string) => {
     const slot = slots.find((each) => SLOT_KEYS[each] === key);
@@ -228,7 +232,11 @@ function useViewerKeys(keys: ViewerKeys): void {
     onChoose({ ...choice, slot: slot === 'mask' && choice.slot === 'mask' ? undefined : slot });
   };
   useKeys({
-    viewerMove: ({ key }) => step(key === 'ArrowLeft' ? -1 : 1),
+    viewerMove: ({ key, repeat, timeStamp }) => {
+      if (repeat && timeStamp - movedAt.current < HELD_KEY_MS) return;
+      movedAt.current = timeStamp;
+      step(key === 'ArrowLeft' ? -1 : 1);
+    },
     viewerWrite: () => hasCaptions && loop?.write(pair.stem),
     viewerZoom: toggleZoom,
     viewerCrop: toggles.crop.toggle,
