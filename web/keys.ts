@@ -52,7 +52,7 @@ export const KEY_TABLE = {
   smaller: { place: 'pictures', keys: ['-'], does: 'Smaller cards' },
   compare: { place: 'pictures', keys: ['C'], does: 'Compare 2 to 4 selected pictures' },
   viewerMove: { place: 'viewer', keys: ['ArrowLeft', 'ArrowRight'], does: 'Show the previous or next pair' },
-  viewerWrite: { place: 'viewer', keys: ['E'], does: 'Write the caption' },
+  viewerWrite: { place: 'viewer', keys: ['E'], does: 'Write its caption' },
   viewerZoom: { place: 'viewer', keys: ['Z'], does: '100 % at the pointer, and back' },
   viewerCrop: { place: 'viewer', keys: ['B'], does: 'What the trainer crops to' },
   viewerFilmstrip: { place: 'viewer', keys: ['F'], does: 'Filmstrip' },

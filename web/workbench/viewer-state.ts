@@ -3,7 +3,7 @@ import { useSearchParams } from 'wouter';
 import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { stemOf } from '../../src/dataset/media.js';
 import type { Pair } from '../live/pairs.js';
-import { MAX_COMPARED } from '../pairs/viewer/compared-pairs.js';
+import { MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
 import { TARGET_ALONE } from '../pairs/viewer/comparison-choice.js';
 
 /** The parameter of the address that names the pair in the viewer. With two to four of them, they are compared. */

@@ -16,7 +16,7 @@ import { DeletePairsDialog } from '../pairs/selection/delete-pairs-dialog.js';
 import { deleteFiles, dismissFailures, retryDeletion, useDeletion } from '../pairs/selection/deletion.js';
 import { allOf, EMPTY_SELECTION, extended, rangeOf, toggled, withoutDeleted } from '../pairs/selection/selection.js';
 import { DeletionFailures, DeletionProgress, SelectionVerbs } from '../pairs/selection/selection-verbs.js';
-import { ComparedPairs, MAX_COMPARED } from '../pairs/viewer/compared-pairs.js';
+import { PictureComparison, MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
 import { Viewer } from '../pairs/viewer/viewer.js';
 import { useCanWrite } from '../session/account.js';
 import { useConnect, useIsShared } from '../session/client.js';
@@ -229,7 +229,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
         </CaptionLoopProvider>
       )}
       {viewer.compared !== undefined && (
-        <ComparedPairs
+        <PictureComparison
           {...{ datasetId: id, hasCaptions: isTraining }}
           pairs={viewer.compared}
           deleting={deleting.deletion.stems}

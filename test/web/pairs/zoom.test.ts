@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { cropOf, cutText } from '../../../web/pairs/viewer/crop.js';
-import { FITTED, type Frame, panned, placementOf, scaledBy, toggled } from '../../../web/pairs/viewer/zoom.js';
+import { FITTED, type StageFrame, panned, placementOf, scaledBy, toggledZoom } from '../../../web/pairs/viewer/zoom.js';
 
 const STAGE = { width: 600, height: 600 };
-const LARGE: Frame = { picture: { width: 3000, height: 2000 }, stage: STAGE, pixel: 1 };
-const SMALL: Frame = { picture: { width: 60, height: 30 }, stage: STAGE, pixel: 1 };
+const LARGE: StageFrame = { picture: { width: 3000, height: 2000 }, stage: STAGE, pixel: 1 };
+const SMALL: StageFrame = { picture: { width: 60, height: 30 }, stage: STAGE, pixel: 1 };
 
 describe('a picture on its stage', () => {
   test('fits, in the middle, and small ones are enlarged', () => {
@@ -14,11 +14,11 @@ describe('a picture on its stage', () => {
 
   test('is shown at 100 % around the pointer, and back; a pixel is one of the screen', () => {
     const point = { x: 150, y: 200 };
-    const actual = toggled(FITTED, LARGE, point);
+    const actual = toggledZoom(FITTED, LARGE, point);
     // The pointer was over a quarter of the width and of the height.
     expect(placementOf(actual, LARGE)).toMatchObject({ scale: 1, left: 150 - 750, top: 200 - 500 });
-    expect(toggled(actual, LARGE, point)).toEqual(FITTED);
-    expect(placementOf(toggled(FITTED, SMALL, point), SMALL)).toMatchObject({ scale: 1, left: 270, top: 285 });
+    expect(toggledZoom(actual, LARGE, point)).toEqual(FITTED);
+    expect(placementOf(toggledZoom(FITTED, SMALL, point), SMALL)).toMatchObject({ scale: 1, left: 270, top: 285 });
     expect(placementOf(actual, { ...LARGE, pixel: 0.5 }).scale).toBe(0.5);
   });
 
@@ -38,10 +38,10 @@ describe('a picture on its stage', () => {
   });
 
   test('moves with the pointer, and shows the same part of a picture of another size', () => {
-    const actual = toggled(FITTED, LARGE, { x: 300, y: 300 });
+    const actual = toggledZoom(FITTED, LARGE, { x: 300, y: 300 });
     const moved = panned(actual, LARGE, { x: -100, y: 50 });
     expect(placementOf(moved, LARGE)).toMatchObject({ left: -1300, top: -650 });
-    const half: Frame = { ...LARGE, picture: { width: 1500, height: 1000 } };
+    const half: StageFrame = { ...LARGE, picture: { width: 1500, height: 1000 } };
     const twice = scaledBy(2, FITTED, LARGE, { x: 400, y: 300 });
     const [large, small] = [placementOf(twice, LARGE), placementOf(twice, half)];
     expect(small).toMatchObject({ left: large.left, top: large.top, width: large.width });

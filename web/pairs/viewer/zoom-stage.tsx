@@ -12,14 +12,14 @@ import type { Size } from '../../../src/dataset/buckets.js';
 import { Pressed } from './pressed.js';
 import {
   FITTED,
-  type Frame,
+  type StageFrame,
   isCut,
   panned,
   placementOf,
   type Placement,
   type Point,
   scaledBy,
-  toggled,
+  toggledZoom,
   type Zoom,
 } from './zoom.js';
 
@@ -117,7 +117,7 @@ export function ZoomStage({ zooming, picture, isStill = false, onSwipe, children
 }
 
 interface GestureOptions extends Pick<ZoomStageProps, 'zooming' | 'onSwipe'> {
-  readonly frame: Frame | undefined;
+  readonly frame: StageFrame | undefined;
   readonly placement: Placement | undefined;
   readonly isFixed: boolean;
 }
@@ -141,7 +141,7 @@ function useGestures(
   const toggle = (point = hovered.current) => {
     if (frame === undefined || isFixed) return;
     const { width, height } = frame.stage;
-    setZoom((known) => toggled(known, frame, point ?? { x: width / 2, y: height / 2 }));
+    setZoom((known) => toggledZoom(known, frame, point ?? { x: width / 2, y: height / 2 }));
   };
   useLayoutEffect(() => {
     const handle = { toggle: () => toggle(), isHovered: () => hovered.current !== undefined };

@@ -14,7 +14,7 @@ export interface Zoom {
 export const FITTED: Zoom = { level: 'fit', x: 0.5, y: 0.5 };
 
 /** A picture and the stage that shows it. */
-export interface Frame {
+export interface StageFrame {
   readonly picture: Size;
   readonly stage: Size;
   /** The size of a pixel of the picture at 100 %, which is a pixel of the screen, in CSS pixels. */
@@ -38,7 +38,7 @@ export interface Placement extends Size, Zoom {
 const MAX_ENLARGEMENT = 8;
 
 /** The place of the picture. It never leaves a gap on one side while the other side is hidden. */
-export function placementOf({ level, x, y }: Zoom, frame: Frame): Placement {
+export function placementOf({ level, x, y }: Zoom, frame: StageFrame): Placement {
   const { picture, stage } = frame;
   const scale = scaleOf(level, frame);
   const across = placed(x, picture.width * scale, stage.width);
@@ -61,30 +61,30 @@ function placed(at: number, size: number, room: number) {
   return { size, centre, start: room / 2 - centre * size };
 }
 
-function scaleOf(level: Level, frame: Frame): number {
+function scaleOf(level: Level, frame: StageFrame): number {
   if (level === 'actual') return frame.pixel;
   const { fit, least, most } = limitsOf(frame);
   return level === 'fit' ? fit : Math.min(Math.max(level * fit, least), most);
 }
 
-function limitsOf({ picture, stage, pixel }: Frame) {
+function limitsOf({ picture, stage, pixel }: StageFrame) {
   const fit = Math.min(stage.width / picture.width, stage.height / picture.height);
   return { fit, least: Math.min(fit, pixel), most: Math.max(fit, pixel * MAX_ENLARGEMENT) };
 }
 
 /** Changes the size by a factor. What is at the point stays there. */
-export function scaledBy(factor: number, zoom: Zoom, frame: Frame, point: Point): Zoom {
+export function scaledBy(factor: number, zoom: Zoom, frame: StageFrame, point: Point): Zoom {
   const { fit, least, most } = limitsOf(frame);
   const scale = Math.min(Math.max(scaleOf(zoom.level, frame) * factor, least), most);
   return withLevel(Math.abs(scale / fit - 1) < 0.005 ? 'fit' : scale / fit, zoom, frame, point);
 }
 
 /** 100 %, with what is at the point where it is; or all of the picture again. */
-export function toggled(zoom: Zoom, frame: Frame, point: Point): Zoom {
+export function toggledZoom(zoom: Zoom, frame: StageFrame, point: Point): Zoom {
   return zoom.level === 'fit' ? withLevel('actual', zoom, frame, point) : FITTED;
 }
 
-function withLevel(level: Level, zoom: Zoom, frame: Frame, point: Point): Zoom {
+function withLevel(level: Level, zoom: Zoom, frame: StageFrame, point: Point): Zoom {
   if (level === 'fit') return FITTED;
   const { left, top, width, height } = placementOf(zoom, frame);
   const { stage, picture } = frame;
@@ -98,12 +98,12 @@ function withLevel(level: Level, zoom: Zoom, frame: Frame, point: Point): Zoom {
 }
 
 /** Moves the picture with a pointer that drags it. */
-export function panned(zoom: Zoom, frame: Frame, { x: right, y: down }: Point): Zoom {
+export function panned(zoom: Zoom, frame: StageFrame, { x: right, y: down }: Point): Zoom {
   const { level, x, y, width, height } = placementOf(zoom, frame);
   return withinEdges({ level, x: x - right / width, y: y - down / height }, frame);
 }
 
-function withinEdges(zoom: Zoom, frame: Frame): Zoom {
+function withinEdges(zoom: Zoom, frame: StageFrame): Zoom {
   const { level, x, y } = placementOf(zoom, frame);
   return { level, x, y };
 }

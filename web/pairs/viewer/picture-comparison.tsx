@@ -20,7 +20,7 @@ const LAYOUTS: Readonly<Record<number, string>> = {
   4: 'grid-cols-2 grid-rows-2',
 };
 
-interface ComparedPairsProps {
+interface PictureComparisonProps {
   readonly datasetId: string;
   /** Two to four. */
   readonly pairs: readonly Pair[];
@@ -34,7 +34,7 @@ interface ComparedPairsProps {
 }
 
 /** Two to four pairs beside one another, with zoom and pan in step. A key keeps one of them. */
-export function ComparedPairs(props: ComparedPairsProps) {
+export function PictureComparison(props: PictureComparisonProps) {
   const { datasetId, pairs, hasCaptions, deleting, alerts, onDelete, onClose } = props;
   const zooming = useZooming();
   const keep = (kept: Pair) => onDelete(pairs.filter((pair) => pair !== kept));
@@ -69,7 +69,7 @@ export function ComparedPairs(props: ComparedPairsProps) {
   );
 }
 
-interface ComparedPairProps extends Pick<ComparedPairsProps, 'datasetId' | 'hasCaptions'> {
+interface ComparedPairProps extends Pick<PictureComparisonProps, 'datasetId' | 'hasCaptions'> {
   readonly pair: Pair;
   /** The key that keeps it. */
   readonly number: number;
