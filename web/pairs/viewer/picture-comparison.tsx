@@ -108,11 +108,12 @@ function ComparedPair({ datasetId, pair, hasCaptions, number, zooming, onKeep }:
         </div>
         <WriteButton
           aria-label={`Keep ${name}, delete the others`}
+          aria-keyshortcuts={String(number)}
           title={`Keep this one, and delete the others (${number})`}
           onClick={onKeep}
           className="shrink-0"
         >
-          Keep <kbd className="font-sans text-muted">{number}</kbd>
+          Keep <kbd aria-hidden className="font-sans text-muted">{number}</kbd>
         </WriteButton>
       </div>
     </>
