@@ -107,13 +107,13 @@ function ComparedPair({ datasetId, pair, hasCaptions, number, zooming, onKeep }:
           )}
         </div>
         <WriteButton
-          aria-label={`Keep ${name}, delete the others`}
           aria-keyshortcuts={String(number)}
           title={`Keep this one, and delete the others (${number})`}
           onClick={onKeep}
           className="shrink-0"
         >
-          Keep <kbd aria-hidden className="font-sans text-muted">{number}</kbd>
+          Keep <kbd className="font-sans text-muted">{number}</kbd>
+          <span className="sr-only">{name}, and delete the others</span>
         </WriteButton>
       </div>
     </>
