@@ -1,10 +1,8 @@
 import { Link } from 'wouter';
-import { FitnessView } from '../fitness/fitness-view.js';
-import { HistoryView } from '../history/history-view.js';
 import { isGone, useDataset } from '../live/dataset.js';
-import { TrainView } from '../train/train-view.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { PageBody } from '../ui/page-body.js';
 import { useTitle } from '../ui/use-title.js';
 import { InterruptedUpload } from '../upload/interrupted/interrupted-upload.js';
@@ -12,6 +10,10 @@ import { Workbench } from '../workbench/workbench.js';
 import { DatasetHeader } from './dataset-header.js';
 import { DatasetMenus } from './dataset-menus.js';
 import { DatasetNav, type DatasetViewsByName, ShownView } from './dataset-views.js';
+
+const FitnessView = loadedLater(async () => (await import('../fitness/fitness-view.js')).FitnessView);
+const HistoryView = loadedLater(async () => (await import('../history/history-view.js')).HistoryView);
+const TrainView = loadedLater(async () => (await import('../train/train-view.js')).TrainView);
 
 const VIEWS: DatasetViewsByName = {
   workbench: { label: 'Workbench', show: (dataset) => <Workbench dataset={dataset} /> },

@@ -22,7 +22,7 @@ interface InspectorProps {
 }
 
 /** One pair in words: caption, problems, facts and when its files came; or what can be done with the selected pairs. */
-export function Inspector(props: InspectorProps) {
+export function PairInspector(props: InspectorProps) {
   const { pair, selected, verbs } = props;
   const files = selected.flatMap((each) => each.files);
   return (

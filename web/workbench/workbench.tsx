@@ -24,7 +24,7 @@ import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { useStored } from '../ui/use-stored.js';
 import { useIsSendingTo } from '../upload/queue/page-queue.js';
-import { Inspector } from './inspector.js';
+import { PairInspector } from './inspector.js';
 import { SidePanel, useSidePanels } from './side-panel.js';
 import { TagsPanel } from './tags-panel.js';
 import { ShownCount, Toolbar } from './toolbar.js';
@@ -143,13 +143,15 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
         onSize={setSize}
         below={failures}
       >
-        <ShownCount
-          words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
-          shown={shown.length}
-          selected={selected.length}
-          onSelectAll={selecting.all}
-          onSelectNone={selecting.none}
-        />
+        {filter.view !== 'rejected' && (
+          <ShownCount
+            words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
+            shown={shown.length}
+            selected={selected.length}
+            onSelectAll={selecting.all}
+            onSelectNone={selecting.none}
+          />
+        )}
         <NotSaved datasetId={id} onShow={showFile} />
         {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
         {!panels.isOpen.inspector && verbs}
@@ -162,7 +164,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
         )}
         <SidePanel name="inspector" label="Inspector" panels={panels}>
           <CaptionLoopProvider value={inInspector}>
-            <Inspector
+            <PairInspector
               {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
               isSecondField={size !== 'S'}
               pair={pairs.find(({ stem }) => stem === current)}

@@ -48,7 +48,9 @@ export const CaptionField = memo(function CaptionField(props: CaptionFieldProps)
       )}
       {draft?.state === 'conflict' && !isSecond && <Conflict name={name} draft={draft} />}
       {/* Beside a message it would move its buttons away from the pointer, as it leaves with the focus. */}
-      {canWrite && failure === undefined && draft?.state !== 'conflict' && <CaptionCounter text={caption.text} />}
+      {canWrite && failure === undefined && draft?.state !== 'conflict' && (
+        <BelowText caption={caption} stem={pair.stem} />
+      )}
       {!isSecond && <SaveStatus caption={caption} />}
     </div>
   );
@@ -130,15 +132,35 @@ function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>, { name, draft, loo
 /** An estimate: CLIP (SD 1.5, SDXL) reads 75 tokens, T5 (FLUX, Wan) 512. */
 const MAX_TOKENS = 512;
 
-function CaptionCounter({ text }: { text: string }) {
+/** While the field has the focus: how long the text is, and for fingers, which have no Ctrl key, the way on. */
+function BelowText({ caption, stem }: { caption: Caption; stem: string }) {
+  const loop = useCaptionLoop();
+  const { text, name, draft } = caption;
   const tokens = tokensOf(text);
   return (
-    <p
-      title="Tokens are an estimate. CLIP (SD 1.5, SDXL) reads 75 of them, T5 (FLUX, Wan) 512."
-      className={`hidden shrink-0 px-2 pb-0.5 text-xs whitespace-nowrap tabular-nums group-has-[textarea:focus]/caption:block ${tokens > MAX_TOKENS ? 'font-medium text-warn' : 'text-muted'}`}
-    >
-      {countOf(text.length, 'character')} · ~{countOf(tokens, 'token')}
-    </p>
+    <div className="hidden shrink-0 items-center justify-between gap-2 px-2 pb-0.5 group-has-[textarea:focus]/caption:flex">
+      <p
+        title="Tokens are an estimate. CLIP (SD 1.5, SDXL) reads 75 of them, T5 (FLUX, Wan) 512."
+        className={`truncate text-xs tabular-nums ${tokens > MAX_TOKENS ? 'font-medium text-warn' : 'text-muted'}`}
+      >
+        {countOf(text.length, 'character')} · ~{countOf(tokens, 'token')}
+      </p>
+      {loop !== undefined && (
+        <button
+          type="button"
+          tabIndex={-1}
+          // The field keeps the focus, and a phone its keyboard.
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => {
+            commit(name, draft);
+            loop.go(stem, 'next');
+          }}
+          className="touch hidden shrink-0 cursor-pointer px-2 text-sm font-semibold text-accent pointer-coarse:block"
+        >
+          Save, next
+        </button>
+      )}
+    </div>
   );
 }
 
