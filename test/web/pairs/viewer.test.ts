@@ -174,6 +174,21 @@ describeInBrowser('the viewer', (site) => {
     await soon(() => focusedOf(page)).toBe('Open b.jpg');
   });
 
+  test('deletes a pair, and undoes that by its key, without being left', async () => {
+    const image = await media.jpeg();
+    const { api, id, page } = await openWith({ 'a.jpg': image, 'a.txt': 'a wagon', 'b.jpg': image }, '?view=a.jpg');
+    await headingOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('Delete');
+    await page.getByRole('button', { name: 'Delete 2 files' }).click();
+    await headingOf(page, 'b.jpg').waitFor();
+    await viewerOf(page).getByText('2 files deleted.').waitFor();
+    await page.keyboard.press('Control+z');
+    await soon(() => api.filenames(id)).toEqual(['a.jpg', 'a.txt', 'b.jpg']);
+    await viewerOf(page).getByText('2 of 2').waitFor();
+    await page.keyboard.press('ArrowLeft');
+    await headingOf(page, 'a.jpg').waitFor();
+  });
+
   test('moves on with a swipe, says what could not be loaded, and keeps the focus in it', async () => {
     const image = await media.jpeg();
     const { id, page, context } = await openWith({ 'a.jpg': image, 'b.jpg': image, 'c.jpg': image }, '?view=b.jpg');

@@ -134,6 +134,12 @@ function useGestures(
   const start = useRef(0);
   const hovered = useRef<Point>(undefined);
   const [swiped, setSwiped] = useState(0);
+  // Known at once: the finger may leave before the picture is rendered again.
+  const swipe = useRef(0);
+  const swipeTo = (by: number) => {
+    swipe.current = by;
+    setSwiped(by);
+  };
   const pointOf = ({ clientX, clientY }: Pick<MouseEvent, 'clientX' | 'clientY'>): Point => {
     const { left, top } = stage.current!.getBoundingClientRect();
     return { x: clientX - left, y: clientY - top };
@@ -161,20 +167,21 @@ function useGestures(
     const other = [...pressed.current].find(([id]) => id !== event.pointerId)?.[1];
     pressed.current.set(event.pointerId, point);
     if (other !== undefined) {
-      setSwiped(0);
+      swipeTo(0);
       const middle = { x: (point.x + other.x) / 2, y: (point.y + other.y) / 2 };
       const factor = distanceOf(point, other) / Math.max(1, distanceOf(before, other));
       if (!isFixed) setZoom((known) => scaledBy(factor, known, frame, middle));
     } else if (isCut(placement, frame.stage)) {
       setZoom((known) => panned(known, frame, { x: point.x - before.x, y: point.y - before.y }));
     } else if (event.pointerType === 'touch' && onSwipe !== undefined) {
-      setSwiped(point.x - start.current);
+      swipeTo(point.x - start.current);
     }
   };
   const onEnd = (event: PointerEvent) => {
     if (!pressed.current.delete(event.pointerId)) return;
-    setSwiped(0);
-    if (event.type === 'pointerup' && Math.abs(swiped) > SWIPE_PIXELS) onSwipe?.(swiped < 0 ? 1 : -1);
+    const by = swipe.current;
+    swipeTo(0);
+    if (event.type === 'pointerup' && Math.abs(by) > SWIPE_PIXELS) onSwipe?.(by < 0 ? 1 : -1);
   };
   return {
     swiped,
