@@ -2,6 +2,7 @@ import { useDeferredValue, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type CaptionStatistics, captionStatisticsOf } from '../captions/caption-statistics.js';
+import type { KnownTag } from '../captions/editing/completion.js';
 import { type ReadPairs, textOf, useReadPairs } from '../captions/read-pairs.js';
 import type { TermKind } from '../captions/terms/terms.js';
 import { type TermCounts, useTerms } from '../captions/terms/use-terms.js';
@@ -38,6 +39,8 @@ export interface ReadCaptions extends KnownStems {
   readonly read: ReadPairs;
   readonly statistics: CaptionStatistics | undefined;
   readonly counts: TermCounts | undefined;
+  /** The most frequent first. */
+  readonly tags: readonly KnownTag[];
   /** What is counted, tags or words. */
   readonly kind: TermKind;
   readonly setKind: (kind: TermKind) => void;
@@ -54,6 +57,10 @@ export function useReadCaptions(
   const [lastKind, setKind] = useState<TermKind>('tag');
   const kind = term?.kind ?? lastKind;
   const counts = useTerms(read.pairs, kind);
+  // Words are counted in place of tags, while they are looked at.
+  const otherTags = useTerms(kind === 'tag' ? undefined : read.pairs, 'tag');
+  const tagCounts = kind === 'tag' ? counts : otherTags;
+  const tags = useMemo(() => (tagCounts?.terms ?? []).toReversed(), [tagCounts]);
   const statistics = useMemo(() => read.pairs && captionStatisticsOf(read.pairs, textOf), [read.pairs]);
   const duplicates = useMemo(() => statistics && stemsOf(statistics.duplicates), [statistics]);
   const withTerm = useMemo(() => {
@@ -61,7 +68,7 @@ export function useReadCaptions(
     const indexes = counts.terms.find((each) => each.term === term.term)?.captions ?? [];
     return stemsOf(indexes.map((index) => counts.pairs[index]!));
   }, [term, counts]);
-  return { read, statistics, counts, kind, setKind, term: withTerm, duplicates };
+  return { read, statistics, counts, tags, kind, setKind, term: withTerm, duplicates };
 }
 
 function stemsOf(pairs: readonly Pair[]): ReadonlySet<string> {

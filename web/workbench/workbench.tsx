@@ -3,6 +3,7 @@ import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
+import { KnownTagsProvider } from '../captions/editing/completion.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
 import { useKeys } from '../keys.js';
 import { LinksLine } from '../links/links-line.js';
@@ -134,114 +135,116 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     />
   );
   return (
-    <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
-      <Toolbar
-        {...{ panels, filter, size, search, order }}
-        hasTags={isTraining}
-        onFilter={setFilter}
-        counts={new Map([...counts, ['rejected', rejected]])}
-        onSize={setSize}
-        below={failures}
-      >
-        {filter.view !== 'rejected' && (
-          <ShownCount
-            words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
-            shown={shown.length}
-            selected={selected.length}
-            onSelectAll={selecting.all}
-            onSelectNone={selecting.none}
-          />
-        )}
-        <NotSaved datasetId={id} onShow={showFile} />
-        {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
-        {!panels.isOpen.inspector && verbs}
-      </Toolbar>
-      <div className="flex grow items-start">
-        {isTraining && (
-          <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-            <TagsPanel {...captions} {...{ dataset, filter }} onKind={captions.setKind} onFilter={setFilter} />
+    <KnownTagsProvider value={captions.tags}>
+      <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
+        <Toolbar
+          {...{ panels, filter, size, search, order }}
+          hasTags={isTraining}
+          onFilter={setFilter}
+          counts={new Map([...counts, ['rejected', rejected]])}
+          onSize={setSize}
+          below={failures}
+        >
+          {filter.view !== 'rejected' && (
+            <ShownCount
+              words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
+              shown={shown.length}
+              selected={selected.length}
+              onSelectAll={selecting.all}
+              onSelectNone={selecting.none}
+            />
+          )}
+          <NotSaved datasetId={id} onShow={showFile} />
+          {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
+          {!panels.isOpen.inspector && verbs}
+        </Toolbar>
+        <div className="flex grow items-start">
+          {isTraining && (
+            <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
+              <TagsPanel {...captions} {...{ dataset, filter }} onKind={captions.setKind} onFilter={setFilter} />
+            </SidePanel>
+          )}
+          <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
+            {!isTraining && <LinksLine dataset={dataset} />}
+            {error !== null && (
+              <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+                Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+              </div>
+            )}
+            {filter.view === 'rejected' ? (
+              <Rejected dataset={dataset} search={filter.search} />
+            ) : (
+              <>
+                <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+                {viewer.missing !== undefined && (
+                  <p role="status" className="text-sm wrap-anywhere">
+                    {viewer.missing} is no longer in the dataset.
+                  </p>
+                )}
+                {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
+                <CaptionLoopProvider value={inGrid}>
+                  <PairGrid
+                    {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
+                    pairs={shown}
+                    selected={selecting.stems}
+                    deleting={deleting.deletion.stems}
+                    onCurrent={setCurrent}
+                    onSelectRange={selecting.range}
+                    onWrite={write}
+                    handle={grid}
+                    onOpen={viewer.open}
+                    onSelect={selecting.select}
+                  />
+                </CaptionLoopProvider>
+              </>
+            )}
+          </div>
+          <SidePanel name="inspector" label="Inspector" panels={panels}>
+            <CaptionLoopProvider value={inInspector}>
+              <PairInspector
+                {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
+                isSecondField={size !== 'S'}
+                pair={pairs.find(({ stem }) => stem === current)}
+              />
+            </CaptionLoopProvider>
+            <ManyCaptions
+              {...{ datasetId: id, captions, shown, selected, done }}
+              scope={scopeText(filter, selected.length)}
+            />
           </SidePanel>
-        )}
-        <SidePanel name="inspector" label="Inspector" panels={panels}>
-          <CaptionLoopProvider value={inInspector}>
-            <PairInspector
-              {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
-              isSecondField={size !== 'S'}
-              pair={pairs.find(({ stem }) => stem === current)}
+        </div>
+        {viewer.index !== undefined && (
+          <CaptionLoopProvider value={inViewer}>
+            <Viewer
+              {...{ datasetId: id, hasCaptions: isTraining, linked }}
+              choice={viewer.choice}
+              onChoose={viewer.choose}
+              pairs={viewer.list}
+              index={viewer.index}
+              filename={viewer.filename}
+              isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+              alerts={failures}
+              onMove={viewer.open}
+              onChooseFile={viewer.showFile}
+              onSelect={selecting.toggle}
+              onDelete={(pair) => deleting.ask([pair])}
+              onClose={viewer.close}
             />
           </CaptionLoopProvider>
-          <ManyCaptions
-            {...{ datasetId: id, captions, shown, selected, done }}
-            scope={scopeText(filter, selected.length)}
-          />
-        </SidePanel>
-        <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
-          {!isTraining && <LinksLine dataset={dataset} />}
-          {error !== null && (
-            <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-              Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-            </div>
-          )}
-          {filter.view === 'rejected' ? (
-            <Rejected dataset={dataset} search={filter.search} />
-          ) : (
-            <>
-              <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
-              {viewer.missing !== undefined && (
-                <p role="status" className="text-sm wrap-anywhere">
-                  {viewer.missing} is no longer in the dataset.
-                </p>
-              )}
-              {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
-              <CaptionLoopProvider value={inGrid}>
-                <PairGrid
-                  {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
-                  pairs={shown}
-                  selected={selecting.stems}
-                  deleting={deleting.deletion.stems}
-                  onCurrent={setCurrent}
-                  onSelectRange={selecting.range}
-                  onWrite={write}
-                  handle={grid}
-                  onOpen={viewer.open}
-                  onSelect={selecting.select}
-                />
-              </CaptionLoopProvider>
-            </>
-          )}
-        </div>
-      </div>
-      {viewer.index !== undefined && (
-        <CaptionLoopProvider value={inViewer}>
-          <Viewer
-            {...{ datasetId: id, hasCaptions: isTraining, linked }}
-            choice={viewer.choice}
-            onChoose={viewer.choose}
-            pairs={viewer.list}
-            index={viewer.index}
-            filename={viewer.filename}
-            isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+        )}
+        {viewer.compared !== undefined && (
+          <PictureComparison
+            {...{ datasetId: id, hasCaptions: isTraining }}
+            pairs={viewer.compared}
+            deleting={deleting.deletion.stems}
             alerts={failures}
-            onMove={viewer.open}
-            onChooseFile={viewer.showFile}
-            onSelect={selecting.toggle}
-            onDelete={(pair) => deleting.ask([pair])}
+            onDelete={deleting.ask}
             onClose={viewer.close}
           />
-        </CaptionLoopProvider>
-      )}
-      {viewer.compared !== undefined && (
-        <PictureComparison
-          {...{ datasetId: id, hasCaptions: isTraining }}
-          pairs={viewer.compared}
-          deleting={deleting.deletion.stems}
-          alerts={failures}
-          onDelete={deleting.ask}
-          onClose={viewer.close}
-        />
-      )}
-      {deleting.question}
-    </div>
+        )}
+        {deleting.question}
+      </div>
+    </KnownTagsProvider>
   );
 }
 

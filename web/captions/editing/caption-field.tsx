@@ -13,6 +13,7 @@ import { type Draft, drafts, failureOf } from './drafts.js';
 import type { CaptionName } from './save-caption.js';
 import { tokensOf } from './tokens.js';
 import { type Caption, useCaption } from './use-caption.js';
+import { useCompletion } from './use-completion.js';
 
 interface CaptionFieldProps {
   readonly datasetId: string;
@@ -56,7 +57,13 @@ export const CaptionField = memo(function CaptionField(props: CaptionFieldProps)
   );
 });
 
-function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: string | undefined }) {
+interface TextProps {
+  readonly caption: Caption;
+  readonly pair: Pair;
+  readonly label: string | undefined;
+}
+
+function Text({ caption, pair, label }: TextProps) {
   const { name, saved, state, draft, text } = caption;
   const canWrite = useCanWrite();
   const isShared = useIsShared();
@@ -64,24 +71,39 @@ function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: s
   const area = useRef<HTMLTextAreaElement>(null);
   const isMissing = saved === undefined && state.state === 'read';
   useLayoutEffect(() => loop?.register(pair.stem, () => putCaretAtEnd(area.current)), [loop, pair.stem]);
+  const completion = useCompletion(text, (next, caret) => {
+    drafts.edit(name, next, saved);
+    // After React has put the text into the field.
+    queueMicrotask(() => area.current?.setSelectionRange(caret, caret));
+  });
   return (
-    <textarea
-      ref={area}
-      // A caption in Arabic or Hebrew runs from right to left.
-      dir="auto"
-      aria-label={label ?? `Caption of ${pair.media[0]?.filename ?? name.filename}`}
-      aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
-      rows={2}
-      value={text}
-      {...(loop?.options.isRoving && { tabIndex: -1 })}
-      readOnly={!canWrite || (draft === undefined && state.state === 'loading')}
-      title={canWrite || isShared ? undefined : ONLY_READS}
-      placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
-      onChange={(event) => drafts.edit(name, event.target.value, saved)}
-      onBlur={() => commit(name, draft)}
-      onKeyDown={(event) => onKeyDown(event, { name, draft, loop, stem: pair.stem })}
-      className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
-    />
+    <>
+      <textarea
+        ref={area}
+        // A caption in Arabic or Hebrew runs from right to left.
+        dir="auto"
+        aria-label={label ?? `Caption of ${pair.media[0]?.filename ?? name.filename}`}
+        aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
+        {...completion.attributes}
+        rows={2}
+        value={text}
+        {...(loop?.options.isRoving && { tabIndex: -1 })}
+        readOnly={!canWrite || (draft === undefined && state.state === 'loading')}
+        title={canWrite || isShared ? undefined : ONLY_READS}
+        placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
+        onChange={({ target }) => {
+          completion.onType(target.selectionEnd);
+          drafts.edit(name, target.value, saved);
+        }}
+        onBlur={() => {
+          completion.onType(undefined);
+          commit(name, draft);
+        }}
+        onKeyDown={(event) => completion.onKeyDown(event) || onKeyDown(event, { name, draft, loop, stem: pair.stem })}
+        className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
+      />
+      {completion.list}
+    </>
   );
 }
 
