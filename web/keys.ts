@@ -6,6 +6,7 @@ export const KEY_PLACES = {
   caption: 'In a caption',
   pictures: 'Among the pictures',
   viewer: 'In the viewer',
+  compare: 'Comparing pictures',
   page: 'In a dataset',
 } as const;
 
@@ -49,12 +50,22 @@ export const KEY_TABLE = {
   remove: { place: 'pictures', keys: ['Delete'], does: 'Delete the selected pairs, or this one' },
   bigger: { place: 'pictures', keys: ['+', '='], does: 'Larger cards' },
   smaller: { place: 'pictures', keys: ['-'], does: 'Smaller cards' },
+  compare: { place: 'pictures', keys: ['C'], does: 'Compare 2 to 4 selected pictures' },
   viewerMove: { place: 'viewer', keys: ['ArrowLeft', 'ArrowRight'], does: 'Show the previous or next pair' },
+  viewerWrite: { place: 'viewer', keys: ['E'], does: 'Write its caption' },
+  viewerZoom: { place: 'viewer', keys: ['Z'], does: '100 % at the pointer, and back' },
+  viewerCrop: { place: 'viewer', keys: ['B'], does: 'What the trainer crops to' },
+  viewerFilmstrip: { place: 'viewer', keys: ['F'], does: 'Filmstrip' },
+  viewerFacts: { place: 'viewer', keys: ['I'], does: 'Facts' },
+  viewerMask: { place: 'viewer', keys: ['M'], does: 'The mask, and back' },
   viewerTarget: { place: 'viewer', keys: ['0'], does: 'Show the target alone' },
-  viewerCompare: { place: 'viewer', keys: ['1', '2', '3', 'M'], does: 'Compare with a control or the mask' },
+  viewerCompare: { place: 'viewer', keys: ['1', '2', '3'], does: 'Compare with a control' },
   viewerHow: { place: 'viewer', keys: ['V'], does: 'Compare in another way' },
   viewerRemove: { place: 'viewer', keys: ['Delete'], does: 'Delete the pair' },
   viewerClose: { place: 'viewer', keys: ['Escape'], does: 'Close the viewer' },
+  compareKeep: { place: 'compare', keys: ['1', '2', '3', '4'], does: 'Keep this one, and delete the others' },
+  compareZoom: { place: 'compare', keys: ['Z'], does: '100 % at the pointer, and back' },
+  compareClose: { place: 'compare', keys: ['Escape'], does: 'Stop comparing' },
   search: { place: 'page', keys: ['/'], does: 'Search' },
   sort: { place: 'page', keys: ['S'], does: 'Sort' },
   workbench: { place: 'page', keys: ['G W'], does: 'Go to the workbench' },
@@ -114,15 +125,27 @@ const SEQUENCE_MS = 1500;
 
 let prefix = { chord: '', at: 0 };
 
-/** Handles keys of the page while no text is typed and no dialog is open. */
+/** What the page does below a viewer too. */
+const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet']);
+
+/**
+ * Handles keys while no text is typed: those of the page while no dialog is open, and those of a viewer, which names its place in
+ * `data-key-place`, while no other dialog is open over it.
+ */
 export function useKeys(handlers: KeyHandlers): void {
   const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
-    if (event.defaultPrevented || event.isComposing || isTyping(event.target) || isDialogOpen()) return;
+    const viewer = viewerPlace();
+    // Captured in a viewer, because a focused clip would seek with the arrow keys.
+    if ((event.eventPhase === Event.CAPTURING_PHASE) !== (viewer !== undefined)) return;
+    if (event.defaultPrevented || event.isComposing || isOfField(event)) return;
+    if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    const names = [keyNameOf(event, 'pictures', before), keyNameOf(event, 'page', before)];
-    for (const name of names) {
+    const places: readonly KeyPlace[] = viewer === undefined ? ['pictures', 'page'] : [viewer, 'page'];
+    for (const place of places) {
+      const name = keyNameOf(event, place, before);
+      const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));
       const handle = name && handlers[name];
-      if (handle === undefined || handle(event) === false) continue;
+      if (isOff || handle === undefined || handle(event) === false) continue;
       event.preventDefault();
       return;
     }
@@ -130,8 +153,23 @@ export function useKeys(handlers: KeyHandlers): void {
   useEffect(() => {
     const handle = (event: KeyboardEvent) => onKeyDown(event);
     document.addEventListener('keydown', handle);
-    return () => document.removeEventListener('keydown', handle);
+    document.addEventListener('keydown', handle, { capture: true });
+    return () => {
+      document.removeEventListener('keydown', handle);
+      document.removeEventListener('keydown', handle, { capture: true });
+    };
   }, []);
+}
+
+/** The place of the viewer that is open, without a dialog over it. */
+function viewerPlace(): KeyPlace | undefined {
+  const [dialog, over] = document.querySelectorAll<HTMLElement>('dialog[open]');
+  return over === undefined ? (dialog?.dataset.keyPlace as KeyPlace | undefined) : undefined;
+}
+
+/** Whether a key is for the focused field: a text field takes all keys, a slider those that move it. */
+function isOfField({ target, key }: KeyboardEvent): boolean {
+  return target instanceof HTMLInputElement && target.type === 'range' ? key.length > 1 : isTyping(target);
 }
 
 /** Remembers the first key of a sequence, after all handlers have seen it. Starts once, with the page. */

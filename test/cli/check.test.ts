@@ -19,7 +19,8 @@ describe('check', () => {
     const { code, stdout, stderr } = await trainyard(['check', RAILWAY]);
     expect([code, stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
     expect(stdout).toContain('12 images, 1 video and 13 captions, 223 kB');
-    expect(stdout).toContain('The trainer will see 12 images, each with its caption, from 640×512 to 640×640 pixels.');
+    const seen = 'The trainer will see 12 images, each with its caption, 512 to 768 pixels wide and 512 to 768 high.';
+    expect(stdout).toContain(seen);
     expect(stdout).toContain('Fit to train on.');
     expect(stdout).not.toContain('\u001b');
   });

@@ -167,6 +167,8 @@ describeInBrowser('serious accessibility violations', (site) => {
     ['files', 'all', text('one.jpg')],
     ['selected files', 'all', (page) => page.getByLabel('Select one.jpg').check(), click('Delete'), dialog],
     ['a file in full', 'all', click('Open two.jpg'), inDialog('SHA-256')],
+    ['the crop of a file', 'all?view=two.jpg', text('SHA-256'), key('b'), inDialog('Trained on at')],
+    ['pictures side by side', 'all?view=one.jpg&view=two.jpg', inDialog('two.jpg')],
     ['controls and masks', 'target', text('No mask')],
     ['a control dataset', 'control', text('Unused caption')],
     ...(['Side by side', 'Slider', 'Overlay'] as const).map((view) => {

@@ -1,4 +1,4 @@
-import { FileText, Film } from 'lucide-react';
+import { FileText } from 'lucide-react';
 import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Pair } from '../live/pairs.js';
@@ -31,6 +31,5 @@ export const CaptionRow = memo(function CaptionRow({ datasetId, pair }: { datase
 function Picture({ datasetId, pair }: { datasetId: string; pair: Pair }) {
   const file = pair.media[0];
   if (file === undefined) return <FileText size={20} aria-hidden />;
-  if (file.kind === 'video') return <Film size={20} aria-hidden />;
-  return <Thumbnail datasetId={datasetId} file={file} className="absolute inset-0" />;
+  return <Thumbnail key={file.sha256} datasetId={datasetId} file={file} className="absolute inset-0" />;
 }

@@ -1,4 +1,4 @@
-import { FileText, Film } from 'lucide-react';
+import { FileText } from 'lucide-react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { Thumbnail } from '../live/thumbnail.js';
 
@@ -12,7 +12,7 @@ const MARKS = {
 interface PastPictureProps {
   readonly datasetId: string;
   /** `undefined` if there is none. */
-  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind'> | undefined;
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind' | 'duration_seconds'> | undefined;
   /** The revision that has the file, if the dataset may not have it any more. */
   readonly revision?: number;
   readonly mark?: keyof typeof MARKS;
@@ -44,13 +44,11 @@ function Picture({
   revision,
 }: Pick<PastPictureProps, 'datasetId' | 'file'> & { revision: number | undefined }) {
   if (file === undefined) return <FileText size={20} aria-hidden />;
-  if (file.kind === 'video') return <Film size={20} aria-hidden />;
-  const { filename, sha256 } = file;
   return (
     <Thumbnail
-      key={sha256}
+      key={file.sha256}
       datasetId={datasetId}
-      file={{ filename, sha256, ...(revision !== undefined && { revision }) }}
+      file={{ ...file, ...(revision !== undefined && { revision }) }}
       className="absolute inset-0"
     />
   );

@@ -1,19 +1,22 @@
-import { ImageIcon } from 'lucide-react';
+import { Film, ImageIcon, Play } from 'lucide-react';
 import { useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
+import { clockOf } from '../ui/format.js';
 import { useLinks } from './dataset.js';
 
 interface ThumbnailProps {
   readonly datasetId: string;
   /** With `revision`: as it was in that revision. */
-  readonly file: Pick<DatasetFile, 'filename' | 'sha256'> & { readonly revision?: number };
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256'> &
+    Partial<Pick<DatasetFile, 'kind' | 'duration_seconds'>> & { readonly revision?: number };
   readonly className?: string;
 }
 
-/** The thumbnail of an image, or an icon if there is none, as for HEIC. */
+/** The thumbnail of an image, or an icon if there is none, as for HEIC. A clip plays under the pointer. */
 export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [isMissing, setMissing] = useState(false);
+  if (file.kind === 'video') return <ClipThumbnail url={links?.file(file)} seconds={file.duration_seconds} />;
   if (links === undefined || isMissing) return <ImageIcon size={20} aria-hidden />;
   return (
     <img
@@ -24,5 +27,33 @@ export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
       onError={() => setMissing(true)}
       className={`size-full object-contain ${className}`}
     />
+  );
+}
+
+function ClipThumbnail({ url, seconds }: { url: string | undefined; seconds: number | undefined }) {
+  const [isHovered, setHovered] = useState(false);
+  return (
+    <span
+      onPointerEnter={() => setHovered(true)}
+      onPointerLeave={() => setHovered(false)}
+      className="relative flex size-full items-center justify-center"
+    >
+      <Film size={20} aria-hidden />
+      {/* Only then: browsers have few decoders. */}
+      {isHovered && url !== undefined && (
+        <video src={url} autoPlay muted loop playsInline className="absolute inset-0 size-full object-contain" />
+      )}
+      {!isHovered && <ClipLength seconds={seconds} />}
+    </span>
+  );
+}
+
+/** A sign on the picture of a clip: that it plays, and for how long. */
+export function ClipLength({ seconds }: { seconds: number | undefined }) {
+  return (
+    <span className="pointer-events-none absolute right-1 bottom-1 flex items-center gap-1 rounded-sm bg-black/75 px-1 text-xs leading-4 font-medium text-white tabular-nums">
+      <Play size={9} fill="currentColor" role="img" aria-label="Clip" />
+      {seconds !== undefined && clockOf(seconds)}
+    </span>
   );
 }

@@ -2,6 +2,7 @@ import { FileText, Film, ImageIcon } from 'lucide-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
+import { ClipLength } from '../live/thumbnail.js';
 import { isShownByBrowsers } from './media-facts.js';
 
 /** The wait after the last scroll event, so that cards that only scroll past request no preview. */
@@ -28,14 +29,17 @@ export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   const url = file.kind === 'image' && file.format !== 'bmp' ? links.thumbnail(file) : links.file(file);
   if (broken === url) return <Placeholder file={file} />;
   return file.kind === 'video' ? (
-    <Clip url={url} isPlaying={isPlaying} onError={() => setBroken(url)} />
+    <span className="relative block size-full">
+      <Clip url={url} isPlaying={isPlaying} onError={() => setBroken(url)} />
+      {!isPlaying && <ClipLength seconds={file.duration_seconds} />}
+    </span>
   ) : (
     <Image key={url} url={url} onError={() => setBroken(url)} />
   );
 }
 
 /** Whether browsers can't display the file and the service makes no thumbnail of it. */
-function hasNoPreview(file: DatasetFile): boolean {
+export function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
 }
 

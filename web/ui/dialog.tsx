@@ -13,14 +13,8 @@ interface DialogProps {
 /** A modal dialog, open as long as it is rendered. Escape and a click outside of it call `onClose`. */
 export function Dialog(props: DialogProps) {
   const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false } = props;
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const id = useId();
-  // A layout effect closes it before it leaves the page; the browser then restores the focus.
-  useLayoutEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    return () => element?.close();
-  }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by keyboard
     <dialog
@@ -41,6 +35,18 @@ export function Dialog(props: DialogProps) {
       </div>
     </dialog>
   );
+}
+
+/** Opens a `dialog` element as a modal dialog, for as long as it is rendered. */
+export function useModal() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  // A layout effect closes it before it leaves the page; the browser then restores the focus.
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close();
+  }, []);
+  return dialog;
 }
 
 /** The buttons at the end of a dialog. They stay in view while a long dialog scrolls. */

@@ -28,6 +28,14 @@ export function durationOf(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+/** The length of a clip: `0:05`, `3:20`, `1:02:05`. */
+export function clockOf(seconds: number): string {
+  const whole = Math.max(1, Math.round(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [first = 0, ...rest] = parts[0] === 0 ? parts.slice(1) : parts;
+  return [first, ...rest.map((part) => String(part).padStart(2, '0'))].join(':');
+}
+
 /** `a.txt, b.txt and 3 more`: the first names of a list. */
 export function shortListOf(names: readonly string[], max: number): string {
   const shown = names.slice(0, max).join(', ');

@@ -24,7 +24,9 @@ const NO_PAIRS: readonly Pair[] = [];
 export function useWorkbenchFilter() {
   const [parameters, setParameters] = useSearchParams();
   const [times, setTimes] = useState(0);
-  const filter = useMemo(() => workbenchFilterOf(parameters), [parameters]);
+  // The address also names the pair in the viewer, which changes no filter.
+  const key = workbenchParameters(workbenchFilterOf(parameters)).toString();
+  const filter = useMemo(() => workbenchFilterOf(new URLSearchParams(key)), [key]);
   const setFilter = (next: WorkbenchFilter) => {
     setTimes(times + 1);
     setParameters(workbenchParameters(next), { replace: true });

@@ -17,6 +17,7 @@ import { DeletePairsDialog } from '../pairs/selection/delete-pairs-dialog.js';
 import { deleteFiles, dismissFailures, retryDeletion, useDeletion } from '../pairs/selection/deletion.js';
 import { allOf, EMPTY_SELECTION, extended, rangeOf, toggled, withoutDeleted } from '../pairs/selection/selection.js';
 import { DeletionFailures, DeletionProgress, SelectionVerbs } from '../pairs/selection/selection-verbs.js';
+import { PictureComparison, MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
 import { Viewer } from '../pairs/viewer/viewer.js';
 import { useCanWrite } from '../session/account.js';
 import { useConnect, useIsShared } from '../session/client.js';
@@ -85,12 +86,12 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const selecting = useSelection(shown, pairs);
   const { selected } = selecting;
   const deleting = useDeleting(id);
-  const viewer = useViewerState(shown);
+  const viewer = useViewerState({ pairs, shown, onClosed: (stem) => grid.current?.show(stem) });
   const reveal = (stem: string) => grid.current?.reveal(stem);
   const leave = (stem: string) => grid.current?.show(stem);
   const inGrid = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal, leave, isRoving: true });
   const inInspector = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal, leave });
-  const inViewer = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal: viewer.open });
+  const inViewer = useOwnCaptionLoop({ datasetId: id, pairs: viewer.list, reveal: viewer.open });
   const write = (stem: string) => {
     if (!isTraining) return;
     if (size !== 'S') return inGrid.write(stem);
@@ -106,7 +107,12 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     const next = CARD_SIZES[CARD_SIZES.indexOf(size) + step];
     if (next !== undefined) setSize(next);
   };
+  const compare =
+    selected.length > 1 && selected.length <= MAX_COMPARED
+      ? () => viewer.compare(selected.map(({ stem }) => stem))
+      : undefined;
   useKeys({
+    compare: () => (compare === undefined ? false : compare()),
     search: () => search.current?.focus(),
     sort: () => order.current?.focus(),
     bigger: () => resize(1),
@@ -118,7 +124,15 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
-    <SelectionVerbs onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+    <SelectionVerbs onCompare={compare} onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+  );
+  const failures = (
+    <DeletionFailures
+      datasetId={id}
+      deletion={deleting.deletion}
+      onRetry={deleting.retry}
+      onDismiss={() => dismissFailures(id)}
+    />
   );
   return (
     <KnownTagsProvider value={captions.tags}>
@@ -129,14 +143,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           onFilter={setFilter}
           counts={new Map([...counts, ['rejected', rejected]])}
           onSize={setSize}
-          below={
-            <DeletionFailures
-              datasetId={id}
-              deletion={deleting.deletion}
-              onRetry={deleting.retry}
-              onDismiss={() => dismissFailures(id)}
-            />
-          }
+          below={failures}
         >
           {filter.view !== 'rejected' && (
             <ShownCount
@@ -169,6 +176,11 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
             ) : (
               <>
                 <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+                {viewer.missing !== undefined && (
+                  <p role="status" className="text-sm wrap-anywhere">
+                    {viewer.missing} is no longer in the dataset.
+                  </p>
+                )}
                 {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
                 <CaptionLoopProvider value={inGrid}>
                   <PairGrid
@@ -207,20 +219,28 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
               {...{ datasetId: id, hasCaptions: isTraining, linked }}
               choice={viewer.choice}
               onChoose={viewer.choose}
-              pairs={shown}
+              pairs={viewer.list}
               index={viewer.index}
-              isSelected={selecting.stems.has(shown[viewer.index]!.stem)}
-              isPaused={deleting.question !== null}
+              filename={viewer.filename}
+              isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+              alerts={failures}
               onMove={viewer.open}
+              onChooseFile={viewer.showFile}
               onSelect={selecting.toggle}
               onDelete={(pair) => deleting.ask([pair])}
-              onClose={() => {
-                const { stem } = shown[viewer.index ?? 0]!;
-                viewer.close();
-                grid.current?.show(stem);
-              }}
+              onClose={viewer.close}
             />
           </CaptionLoopProvider>
+        )}
+        {viewer.compared !== undefined && (
+          <PictureComparison
+            {...{ datasetId: id, hasCaptions: isTraining }}
+            pairs={viewer.compared}
+            deleting={deleting.deletion.stems}
+            alerts={failures}
+            onDelete={deleting.ask}
+            onClose={viewer.close}
+          />
         )}
         {deleting.question}
       </div>

@@ -96,20 +96,24 @@ export function trainerLines({ inspected }: FolderReport, role: Role = 'training
   });
 }
 
-/** `, from 512×512 to 4000×3000 pixels`, by area. */
+/** `, 512 to 4000 pixels wide and 512 to 3000 high`. */
 function sizesOf(inspected: readonly InspectedFile[]): string {
-  const sizes = inspected
-    .flatMap(({ inspection }) =>
-      inspection.ok && 'width' in inspection.facts ? [[inspection.facts.width ?? 0, inspection.facts.height ?? 0]] : [],
-    )
-    .map(([width = 0, height = 0]) => ({ area: width * height, text: `${width}×${height}` }))
-    .filter(({ area }) => area > 0)
-    .sort((a, b) => a.area - b.area || (a.text < b.text ? -1 : 1));
-  const [smallest, largest] = [sizes[0], sizes.at(-1)];
-  if (smallest === undefined || largest === undefined) return '';
-  return smallest.text === largest.text
-    ? `, ${smallest.text} pixels`
-    : `, from ${smallest.text} to ${largest.text} pixels`;
+  const sizes = inspected.flatMap(({ inspection }) => {
+    const { width = 0, height = 0 } = inspection.ok && 'width' in inspection.facts ? inspection.facts : {};
+    return width > 0 && height > 0 ? [{ width, height }] : [];
+  });
+  if (sizes.length === 0) return '';
+  const [wide, high] = [rangeOf(sizes.map(({ width }) => width)), rangeOf(sizes.map(({ height }) => height))];
+  return `, ${wide} pixels wide and ${high} high`;
+}
+
+function rangeOf(values: readonly number[]): string {
+  // Not spread into arguments, of which an engine takes only so many.
+  const [least, most] = values.reduce(
+    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+    [Number.POSITIVE_INFINITY, 0],
+  );
+  return least === most ? String(least) : `${least} to ${most}`;
 }
 
 export function reportDocument(report: FolderReport): Record<string, unknown> {

@@ -86,14 +86,19 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     return { api, depth, page, viewer: page.getByRole('dialog') };
   }
 
-  const pressed = (page: Page) => page.getByRole('dialog').locator('[aria-pressed=true]').allTextContents();
+  const pressed = (page: Page) =>
+    page
+      .getByRole('dialog')
+      .getByRole('group', { name: /compare/i })
+      .locator('[aria-pressed=true]')
+      .allTextContents();
 
-  /** Waits until so many pictures of the viewer are painted. */
+  /** Waits until so many pictures of the viewer are painted, besides those of its filmstrip. */
   const painted = (page: Page, count: number) =>
     soon(() =>
       page
         .getByRole('dialog')
-        .locator('img')
+        .locator('img:not([alt=""])')
         .evaluateAll((images: HTMLImageElement[]) => images.filter(({ naturalWidth }) => naturalWidth > 0).length),
     ).toBe(count);
 
@@ -166,6 +171,9 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
       ['1', ['Control', 'Slider']],
       ['0', ['Target alone']],
       ['v', ['Control', 'Slider']],
+      ['m', ['Mask', 'Side by side']],
+      ['m', ['Target alone']],
+      ['1', ['Control', 'Slider']],
     ] as const) {
       await page.keyboard.press(key);
       await soon(() => pressed(page), key).toEqual(buttons);

@@ -1,4 +1,4 @@
-import { Trash2, X } from 'lucide-react';
+import { Columns2, Trash2, X } from 'lucide-react';
 import { Link } from 'wouter';
 import { withKey } from '../../keys.js';
 import { WriteButton } from '../../session/write-button.js';
@@ -8,14 +8,21 @@ import { LongList } from '../../ui/long-list.js';
 import type { Deletion } from './deletion.js';
 
 interface SelectionVerbsProps {
+  /** With two to four pairs. */
+  readonly onCompare: (() => void) | undefined;
   readonly onDelete: () => void;
   readonly onSelectNone: () => void;
 }
 
 /** What can be done with the selected pairs. */
-export function SelectionVerbs({ onDelete, onSelectNone }: SelectionVerbsProps) {
+export function SelectionVerbs({ onCompare, onDelete, onSelectNone }: SelectionVerbsProps) {
   return (
     <div className="flex shrink-0 items-center gap-1">
+      {onCompare !== undefined && (
+        <Button title={withKey('Compare the selected pictures', 'compare')} onClick={onCompare}>
+          <Columns2 size={16} aria-hidden /> Compare
+        </Button>
+      )}
       <WriteButton kind="danger" title={withKey('Delete the selected pairs', 'remove')} onClick={onDelete}>
         <Trash2 size={16} aria-hidden /> Delete
       </WriteButton>

@@ -1,16 +1,14 @@
-import { slotLabel } from '../../live/slot-words.js';
 import type { Counterpart } from '../../live/counterparts.js';
-import { Button } from '../../ui/button.js';
+import { slotLabel } from '../../live/slot-words.js';
 import {
   COMPARISON_VIEWS,
   type ComparisonChoice,
   type ComparisonView,
   SLOT_KEYS,
-  TARGET_KEY,
-  VIEW_KEY,
   viewOf,
   withView,
 } from './comparison-choice.js';
+import { Pressed } from './pressed.js';
 
 interface ComparisonBarProps {
   readonly counterparts: readonly Counterpart[];
@@ -22,11 +20,11 @@ interface ComparisonBarProps {
 export function ComparisonBar({ counterparts, choice, onChoose }: ComparisonBarProps) {
   const slots = counterparts.map(({ slot }) => slot);
   const options = [
-    { slot: undefined, label: 'Target alone', key: TARGET_KEY },
+    { slot: undefined, label: 'Target alone', key: '0' },
     ...slots.map((slot) => ({ slot, label: slotLabel(slot, slots), key: SLOT_KEYS[slot] })),
   ];
   return (
-    <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
+    <div className="flex flex-wrap items-center gap-x-6 gap-y-1 border-b border-line bg-panel px-2 py-1">
       <fieldset className="flex flex-wrap gap-1">
         <legend className="sr-only">Compare the target with</legend>
         {options.map(({ slot, label, key }) => (
@@ -41,7 +39,7 @@ export function ComparisonBar({ counterparts, choice, onChoose }: ComparisonBarP
           {Object.entries(COMPARISON_VIEWS).map(([view, label]) => (
             <Pressed
               key={view}
-              shortcut={VIEW_KEY}
+              shortcut="V"
               isOn={viewOf(choice) === view}
               onClick={() => onChoose(withView(choice, view as ComparisonView))}
             >
@@ -51,27 +49,5 @@ export function ComparisonBar({ counterparts, choice, onChoose }: ComparisonBarP
         </fieldset>
       )}
     </div>
-  );
-}
-
-interface PressedProps {
-  readonly isOn: boolean;
-  readonly shortcut: string;
-  readonly onClick: () => void;
-  readonly children: string;
-}
-
-/** Buttons, not radio buttons: the arrow keys must move to the next pair. */
-function Pressed({ isOn, shortcut, onClick, children }: PressedProps) {
-  return (
-    <Button
-      kind={isOn ? 'primary' : 'plain'}
-      aria-pressed={isOn}
-      aria-keyshortcuts={shortcut}
-      title={`Key ${shortcut.toUpperCase()}`}
-      onClick={onClick}
-    >
-      {children}
-    </Button>
   );
 }

@@ -22,9 +22,7 @@ export const TARGET_ALONE: ComparisonChoice = {
 };
 
 /** The key that shows each control or mask. */
-export const SLOT_KEYS = { control_1: '1', control_2: '2', control_3: '3', mask: 'm' } as const;
-export const TARGET_KEY = '0';
-export const VIEW_KEY = 'v';
+export const SLOT_KEYS = { control_1: '1', control_2: '2', control_3: '3', mask: 'M' } as const;
 
 export function viewOf({ slot, views }: ComparisonChoice): ComparisonView {
   return views[slot === 'mask' ? 'mask' : 'control'];
@@ -34,20 +32,9 @@ export function withView(choice: ComparisonChoice, view: ComparisonView): Compar
   return { ...choice, views: { ...choice.views, [choice.slot === 'mask' ? 'mask' : 'control']: view } };
 }
 
-/** The choice after a key, `undefined` for a key without a meaning here. */
-export function choiceAfterKey(
-  key: string,
-  choice: ComparisonChoice,
-  slots: readonly LinkSlot[],
-): ComparisonChoice | undefined {
-  if (slots.length === 0) return undefined;
-  const pressed = key.toLowerCase();
-  if (pressed === TARGET_KEY) return { ...choice, slot: undefined };
-  if (pressed === VIEW_KEY) {
-    if (choice.slot === undefined) return { ...choice, slot: slots[0] };
-    const views = Object.keys(COMPARISON_VIEWS) as ComparisonView[];
-    return withView(choice, views[(views.indexOf(viewOf(choice)) + 1) % views.length]!);
-  }
-  const slot = slots.find((each) => SLOT_KEYS[each] === pressed);
-  return slot && { ...choice, slot };
+/** The next way to compare; with the target alone, the first of the slots beside it. */
+export function withNextView(choice: ComparisonChoice, slots: readonly LinkSlot[]): ComparisonChoice {
+  if (choice.slot === undefined) return { ...choice, slot: slots[0] };
+  const views = Object.keys(COMPARISON_VIEWS) as ComparisonView[];
+  return withView(choice, views[(views.indexOf(viewOf(choice)) + 1) % views.length]!);
 }

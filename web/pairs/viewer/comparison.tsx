@@ -3,10 +3,11 @@ import type { DatasetFile } from '../../../src/client/client.js';
 import type { Counterpart } from '../../live/counterparts.js';
 import { mediaFactsOf } from '../media-facts.js';
 import { type ComparisonChoice, viewOf } from './comparison-choice.js';
-import type { ComparedPicture } from './fitted-frame.js';
+import { COMPARED_LABELS, type ComparedPicture, pictureSizeOf } from './compared-picture.js';
 import { Full } from './full.js';
 import { Overlay } from './overlay.js';
 import { ComparisonSlider } from './comparison-slider.js';
+import { type Zooming, ZoomStage } from './zoom-stage.js';
 
 interface ComparisonProps {
   readonly datasetId: string;
@@ -16,15 +17,18 @@ interface ComparisonProps {
   readonly word: string;
   readonly choice: ComparisonChoice;
   readonly onChoose: (choice: ComparisonChoice) => void;
+  readonly zooming: Zooming;
+  readonly onSwipe: (step: 1 | -1) => void;
 }
 
 /** The target and a control or its mask: side by side, under a slider, or one over the other. */
-export function Comparison({ datasetId, file, counterpart, word, choice, onChoose }: ComparisonProps) {
+export function Comparison(props: ComparisonProps) {
+  const { datasetId, file, counterpart, word, choice, onChoose, zooming, onSwipe } = props;
   const other = counterpart.file;
   const target = { datasetId, file, label: `target ${file.filename}` };
   if (other === undefined) {
     return (
-      <Beside target={target}>
+      <Beside {...{ target, zooming, onSwipe }}>
         {!counterpart.isKnown ? <p aria-live="polite">Loading …</p> : <Missing {...{ counterpart, word }} />}
       </Beside>
     );
@@ -37,13 +41,14 @@ export function Comparison({ datasetId, file, counterpart, word, choice, onChoos
   switch (viewOf(choice)) {
     case 'beside':
       return (
-        <Beside target={target}>
-          <Picture {...compared} />
+        <Beside {...{ target, zooming, onSwipe }}>
+          <Picture {...{ ...compared, zooming, onSwipe }} />
         </Beside>
       );
     case 'slider':
       return (
         <ComparisonSlider
+          zooming={zooming}
           target={target}
           compared={compared}
           word={word}
@@ -55,6 +60,7 @@ export function Comparison({ datasetId, file, counterpart, word, choice, onChoos
     case 'overlay':
       return (
         <Overlay
+          zooming={zooming}
           target={target}
           compared={compared}
           word={word}
@@ -66,23 +72,27 @@ export function Comparison({ datasetId, file, counterpart, word, choice, onChoos
   }
 }
 
-function Beside({ target, children }: { target: ComparedPicture; children: ReactNode }) {
+type Staged = Pick<ComparisonProps, 'zooming' | 'onSwipe'>;
+
+function Beside({ target, children, ...staged }: Staged & { target: ComparedPicture; children: ReactNode }) {
   return (
-    <div className="grid size-full grid-cols-1 grid-rows-2 gap-2 sm:grid-cols-2 sm:grid-rows-1">
-      <Picture {...target} />
-      <div className="flex min-h-0 min-w-0 items-center justify-center">{children}</div>
+    <div className="grid size-full grid-cols-1 grid-rows-2 gap-px bg-line sm:grid-cols-2 sm:grid-rows-1">
+      <Picture {...target} {...staged} />
+      <div className="flex min-h-0 min-w-0 items-center justify-center bg-raised">{children}</div>
     </div>
   );
 }
 
-function Picture({ datasetId, file, label }: ComparedPicture) {
+function Picture({ datasetId, file, label, zooming, onSwipe }: Staged & ComparedPicture) {
   return (
-    <figure className="flex size-full min-h-0 min-w-0 flex-col">
-      <div className="min-h-0 grow">
+    <figure className="flex size-full min-h-0 min-w-0 flex-col bg-raised">
+      <ZoomStage {...{ zooming, onSwipe }} picture={pictureSizeOf(file)} isStill={file.kind === 'video'}>
         <Full key={file.sha256} datasetId={datasetId} file={file} isCompared />
-      </div>
-      <figcaption className="truncate px-2 py-1 text-center text-xs text-muted" title={label}>
-        <span className="inline-block first-letter:uppercase">{label}</span> · {mediaFactsOf(file)}
+      </ZoomStage>
+      <figcaption className={COMPARED_LABELS} title={label}>
+        <span className="min-w-0 truncate">
+          <span className="inline-block first-letter:uppercase">{label}</span> · {mediaFactsOf(file)}
+        </span>
       </figcaption>
     </figure>
   );

@@ -1,7 +1,8 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { useLinks } from '../../live/dataset.js';
-import { Placeholder } from '../media.js';
+import { Button } from '../../ui/button.js';
+import { hasNoPreview, Placeholder } from '../media.js';
 import { isShownByBrowsers } from '../media-facts.js';
 
 interface FullProps {
@@ -13,21 +14,26 @@ interface FullProps {
   readonly isStretched?: boolean;
 }
 
-/** A file in full size. */
+/** A file in full size. Until an image is loaded, its thumbnail is in its place. */
 export function Full({ datasetId, file, isCompared = false, isStretched = false }: FullProps) {
   const links = useLinks(datasetId);
-  const [isBroken, setBroken] = useState(false);
+  const [{ isBroken, isLoaded }, setState] = useState({ isBroken: false, isLoaded: false });
   // Images that browsers can't display are shown as thumbnails.
   const isDisplayable = isShownByBrowsers(file);
   if (links === undefined) return null;
-  if (isBroken || (!isDisplayable && file.kind === 'video')) {
+  if (isBroken || hasNoPreview(file)) {
     return (
       <Placeholder file={file}>
-        <span>This browser can't display this file. Download it to see it.</span>
+        <span>
+          {isDisplayable
+            ? 'It could not be loaded. The service may be out of reach, or this browser can’t display it.'
+            : "This browser can't display this file. Download it to see it."}
+        </span>
+        {isBroken && <Button onClick={() => setState({ isBroken: false, isLoaded: false })}>Try again</Button>}
       </Placeholder>
     );
   }
-  const onError = () => setBroken(true);
+  const onError = () => setState({ isBroken: true, isLoaded: false });
   const fit = isStretched ? 'object-fill' : 'object-contain';
   if (file.kind === 'video') {
     return (
@@ -48,8 +54,31 @@ export function Full({ datasetId, file, isCompared = false, isStretched = false 
     <img
       src={isDisplayable ? links.file(file) : links.thumbnail(file)}
       alt={file.filename}
+      draggable={false}
       onError={onError}
+      onLoad={() => setState({ isBroken: false, isLoaded: true })}
+      // The thumbnail would show through a transparent image.
+      style={isLoaded ? undefined : { background: `center / 100% 100% url(${JSON.stringify(links.thumbnail(file))})` }}
       className={`size-full ${fit}`}
     />
   );
+}
+
+/** Loads images before they are shown. */
+export function usePreloaded(datasetId: string, files: readonly (DatasetFile | undefined)[]): void {
+  const links = useLinks(datasetId);
+  const urls = files.flatMap((file) =>
+    links !== undefined && file?.kind === 'image' && isShownByBrowsers(file) ? links.file(file) : [],
+  );
+  const key = urls.join(' ');
+  useEffect(() => {
+    const images = key
+      .split(' ')
+      .filter(Boolean)
+      .map((url) => Object.assign(new Image(), { src: url }));
+    // Leaves the connection to the pictures that are shown next.
+    return () => {
+      for (const image of images) image.removeAttribute('src');
+    };
+  }, [key]);
 }

@@ -1,12 +1,14 @@
 import { useState } from 'react';
 import { useLinks } from '../../live/dataset.js';
-import { type ComparedPicture, FittedFrame } from './fitted-frame.js';
+import { COMPARED_LABELS, type ComparedPicture, pictureSizeOf } from './compared-picture.js';
 import { Full } from './full.js';
+import { type Zooming, ZoomStage } from './zoom-stage.js';
 
 /** Rare in photographs, and visible on dark and on light ones. */
 const MASK_COLOUR = '#ff2ea6';
 
 interface OverlayProps {
+  readonly zooming: Zooming;
   readonly target: ComparedPicture;
   readonly compared: ComparedPicture;
   /** `control`, `control 2` or `mask`. */
@@ -18,45 +20,43 @@ interface OverlayProps {
 }
 
 /** A control or the mask over the target. */
-export function Overlay({ target, compared, word, isMask, percent, onChange }: OverlayProps) {
+export function Overlay({ zooming, target, compared, word, isMask, percent, onChange }: OverlayProps) {
   const isColoured = isMask && compared.file.kind === 'image';
   return (
-    <FittedFrame
-      file={target.file}
-      below={
-        <>
-          <span className="wrap-anywhere">
-            {compared.label} over the {target.label}
-          </span>
-          <label className="flex items-center gap-2">
-            Opacity of the {word}
-            <input
-              type="range"
-              min={0}
-              max={100}
-              step={5}
-              value={percent}
-              aria-valuetext={`${percent} %`}
-              onChange={({ target: { valueAsNumber } }) => onChange(valueAsNumber)}
-              onPointerUp={({ currentTarget }) => currentTarget.blur()}
-              className="h-6 w-32 touch cursor-pointer accent-accent"
-            />
-            <span className="w-10 tabular-nums">{percent} %</span>
-          </label>
-        </>
-      }
-    >
-      <div className="absolute inset-0">
-        <Full key={target.file.sha256} datasetId={target.datasetId} file={target.file} isCompared />
+    <div className="flex size-full flex-col">
+      <ZoomStage zooming={zooming} picture={pictureSizeOf(target.file)}>
+        <div className="absolute inset-0">
+          <Full key={target.file.sha256} datasetId={target.datasetId} file={target.file} isCompared />
+        </div>
+        <div className="pointer-events-none absolute inset-0" style={{ opacity: percent / 100 }}>
+          {isColoured ? (
+            <ColouredMask key={compared.file.sha256} {...compared} />
+          ) : (
+            <Full key={compared.file.sha256} datasetId={compared.datasetId} file={compared.file} isCompared />
+          )}
+        </div>
+      </ZoomStage>
+      <div className={COMPARED_LABELS}>
+        <span className="wrap-anywhere">
+          {compared.label} over the {target.label}
+        </span>
+        <label className="flex items-center gap-2">
+          Opacity of the {word}
+          <input
+            type="range"
+            min={0}
+            max={100}
+            step={5}
+            value={percent}
+            aria-valuetext={`${percent} %`}
+            onChange={({ target: { valueAsNumber } }) => onChange(valueAsNumber)}
+            onPointerUp={({ currentTarget }) => currentTarget.blur()}
+            className="h-6 w-32 touch cursor-pointer accent-accent"
+          />
+          <span className="w-10 tabular-nums">{percent} %</span>
+        </label>
       </div>
-      <div className="pointer-events-none absolute inset-0" style={{ opacity: percent / 100 }}>
-        {isColoured ? (
-          <ColouredMask key={compared.file.sha256} {...compared} />
-        ) : (
-          <Full key={compared.file.sha256} datasetId={compared.datasetId} file={compared.file} isCompared />
-        )}
-      </div>
-    </FittedFrame>
+    </div>
   );
 }
 

@@ -1,22 +1,30 @@
-import { ChevronLeft, ChevronRight, Trash2, X } from 'lucide-react';
-import { useEffect, useState } from 'react';
-import { CaptionField } from '../../captions/editing/caption-field.js';
+import { ChevronLeft, ChevronRight, Crop, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
+import { type ReactNode, useRef } from 'react';
+import type { DatasetFile } from '../../../src/client/client.js';
+import { mediaTypeOf } from '../../../src/dataset/media.js';
+import { useCaptionLoop } from '../../captions/editing/caption-loop.js';
+import { KEY_TABLE, useKeys, withKey } from '../../keys.js';
 import { counterpartsOf, type LinkedDataset } from '../../live/counterparts.js';
 import type { Pair } from '../../live/pairs.js';
 import { slotWord } from '../../live/slot-words.js';
 import { useIsShared } from '../../session/client.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Button } from '../../ui/button.js';
-import { Dialog } from '../../ui/dialog.js';
 import { numberOf } from '../../ui/format.js';
-import { isTyping } from '../../ui/keys.js';
+import { useMedia, useStored } from '../../ui/use-stored.js';
 import { Placeholder } from '../media.js';
-import { CaptionBadge, unusedCaptionText } from '../caption-badge.js';
 import { Comparison } from './comparison.js';
 import { ComparisonBar } from './comparison-bar.js';
-import { type ComparisonChoice, choiceAfterKey } from './comparison-choice.js';
-import { DownloadLink, FileFacts } from './file-facts.js';
-import { Full } from './full.js';
+import { type ComparisonChoice, SLOT_KEYS, TARGET_ALONE, withNextView } from './comparison-choice.js';
+import { pictureSizeOf } from './compared-picture.js';
+import { CropBar, CropFrame, useBucketRules } from './crop-frame.js';
+import { DownloadLink } from './file-facts.js';
+import { Filmstrip } from './filmstrip.js';
+import { Full, usePreloaded } from './full.js';
+import { Pressed } from './pressed.js';
+import { ViewerSide } from './viewer-side.js';
+import { WholeWindow } from './whole-window.js';
+import { useZooming, ZoomButtons, ZoomStage } from './zoom-stage.js';
 
 interface ViewerProps {
   readonly datasetId: string;
@@ -28,154 +36,216 @@ interface ViewerProps {
   readonly pairs: readonly Pair[];
   /** The index of the pair that is shown. */
   readonly index: number;
+  /** The file of the pair that is shown; by default, the first. */
+  readonly filename: string | undefined;
   readonly isSelected: boolean;
-  /** Ignores keys, because another dialog is open. */
-  readonly isPaused: boolean;
+  /** Alerts about deletions. */
+  readonly alerts: ReactNode;
   readonly onMove: (stem: string) => void;
+  readonly onChooseFile: (filename: string) => void;
   readonly onSelect: (stem: string) => void;
   readonly onDelete: (pair: Pair) => void;
   readonly onClose: () => void;
 }
 
-/** Shows one pair in full size, alone or compared with a control or its mask, with buttons for the previous and the next one. */
+/** Shows one pair in the whole window, alone or compared with a control or its mask, and moves to the previous and next one. */
 export function Viewer(props: ViewerProps) {
-  const {
-    datasetId,
-    hasCaptions,
-    linked,
-    choice,
-    onChoose,
-    pairs,
-    index,
-    isSelected,
-    isPaused,
-    onMove,
-    onSelect,
-    onDelete,
-    onClose,
-  } = props;
-  const isShared = useIsShared();
+  const { datasetId, hasCaptions, linked, choice, onChoose, pairs, index, filename, alerts, onMove, onClose } = props;
   const pair = pairs[index]!;
-  const [chosen, setChosen] = useState<string>();
-  const file = pair.media.find(({ filename }) => filename === chosen) ?? pair.media[0] ?? pair.caption;
-  const previous = pairs[index - 1]?.stem;
-  const next = pairs[index + 1]?.stem;
-
-  const slots = linked.map(({ slot }) => slot);
-  const counterparts = counterpartsOf(linked, pair);
-  const counterpart = counterparts.find(({ slot }) => slot === choice.slot);
-
-  useEffect(() => {
-    if (isPaused) return;
-    const onKeyDown = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const isMoving = isSlider(event.target) && event.key.length > 1;
-      if (isMoving || (isTyping(event.target) && !isSlider(event.target))) return;
-      const compared = choiceAfterKey(event.key, choice, slots);
-      const to = event.key === 'ArrowLeft' ? previous : event.key === 'ArrowRight' ? next : undefined;
-      if (to !== undefined) onMove(to);
-      else if (compared !== undefined) onChoose(compared);
-      else if (event.key === 'Delete') onDelete(pair);
-      else return;
-      event.preventDefault();
-    };
-    // Captured, because a focused clip would seek with the arrow keys.
-    document.addEventListener('keydown', onKeyDown, { capture: true });
-    return () => document.removeEventListener('keydown', onKeyDown, { capture: true });
-  });
-
+  const file = fileOf(pair, filename);
+  const toggles = useToggles();
+  const zooming = useZooming();
+  const [rules, setRules] = useBucketRules();
+  const step = (by: number) => {
+    const to = pairs[index + by]?.stem;
+    if (to !== undefined) onMove(to);
+  };
+  usePreloaded(datasetId, [fileOf(pairs[index + 1]), fileOf(pairs[index - 1])]);
+  useViewerKeys({ ...props, pair, step, toggles, toggleZoom: zooming.toggle });
   if (file === undefined) return null;
+  const counterparts = file.kind === 'caption' ? [] : counterpartsOf(linked, pair);
+  const counterpart = counterparts.find(({ slot }) => slot === choice.slot);
+  const isCropped = toggles.crop.isOn && counterpart === undefined && isTrained(file);
+  const picture = pictureSizeOf(file);
   return (
-    <Dialog title={file.filename} onClose={onClose} width="max-w-7xl">
-      <div className="sticky top-0 z-10 -mx-4 -my-2 flex flex-wrap items-center gap-1 bg-panel px-4 py-2 max-sm:gap-0.5 sm:-mx-6 sm:px-6 max-sm:[&_a]:px-2 max-sm:[&_button]:px-2">
-        <Button
-          aria-label="Previous"
-          disabled={previous === undefined}
-          onClick={() => previous !== undefined && onMove(previous)}
-        >
-          <ChevronLeft size={18} aria-hidden />
-        </Button>
-        <Button aria-label="Next" disabled={next === undefined} onClick={() => next !== undefined && onMove(next)}>
-          <ChevronRight size={18} aria-hidden />
-        </Button>
-        <span aria-live="polite" className="px-2 text-sm text-muted tabular-nums">
+    <WholeWindow
+      title={file.filename}
+      keyPlace="viewer"
+      alerts={alerts}
+      onClose={onClose}
+      beside={
+        <span aria-live="polite" className="shrink-0 text-sm text-muted tabular-nums">
           {numberOf(index + 1)} of {numberOf(pairs.length)}
         </span>
-        <div className="ml-auto flex items-center gap-1 max-sm:gap-0.5">
-          {!isShared && (
-            <label className="flex min-h-9 touch cursor-pointer items-center gap-2 px-2 text-sm">
-              <input
-                type="checkbox"
-                checked={isSelected}
-                onChange={() => onSelect(pair.stem)}
-                className="size-5 cursor-pointer accent-accent"
+      }
+      tools={
+        <>
+          <ZoomButtons zooming={zooming} title={withKey('100 % at the pointer, and back', 'viewerZoom')} />
+          <ToggleButtons {...toggles} />
+          <PairTools {...props} pair={pair} file={file} />
+        </>
+      }
+    >
+      {counterparts.length > 0 && <ComparisonBar {...{ counterparts, choice, onChoose }} />}
+      <div className="flex min-h-0 grow flex-col lg:flex-row">
+        <div className="relative flex min-h-0 min-w-0 grow flex-col">
+          <div className="min-h-0 grow">
+            {file.kind === 'caption' ? (
+              <Placeholder file={undefined} />
+            ) : counterpart === undefined ? (
+              <ZoomStage zooming={zooming} picture={picture} isStill={file.kind === 'video'} onSwipe={step}>
+                <Full key={file.sha256} {...{ datasetId, file }} />
+                {isCropped && picture !== undefined && <CropFrame {...{ picture, rules }} />}
+              </ZoomStage>
+            ) : (
+              <Comparison
+                {...{ datasetId, file, counterpart, choice, onChoose, zooming }}
+                word={slotWord(
+                  counterpart.slot,
+                  linked.map(({ slot }) => slot),
+                )}
+                onSwipe={step}
               />
-              <span className="max-sm:sr-only">Select</span>
-            </label>
-          )}
-          <DownloadLink datasetId={datasetId} file={file} />
-          <WriteButton
-            kind="quiet"
-            aria-label="Delete this pair"
-            onClick={() => onDelete(pair)}
-            className="hover:text-bad"
-          >
-            <Trash2 size={18} aria-hidden />
-          </WriteButton>
-          <Button kind="quiet" aria-label="Close" onClick={onClose}>
-            <X size={18} aria-hidden />
-          </Button>
+            )}
+          </div>
+          <StepButton label="Previous" isEnd={index === 0} onClick={() => step(-1)} />
+          <StepButton label="Next" isEnd={index === pairs.length - 1} onClick={() => step(1)} />
+          {isCropped && picture !== undefined && <CropBar {...{ picture, rules }} onRules={setRules} />}
         </div>
+        <ViewerSide {...props} {...{ pair, file, hasCaptions }} areFactsShown={toggles.facts.isOn} />
       </div>
-      {counterparts.length > 0 && file.kind !== 'caption' && <ComparisonBar {...{ counterparts, choice, onChoose }} />}
-      <div className="grid gap-4 lg:grid-cols-[1fr_22rem]">
-        <div className="flex h-[45dvh] items-center justify-center overflow-hidden rounded-lg bg-raised lg:h-[72dvh]">
-          {file.kind === 'caption' ? (
-            <Placeholder file={undefined} />
-          ) : counterpart === undefined ? (
-            <Full key={file.sha256} {...{ datasetId, file }} />
-          ) : (
-            <Comparison
-              {...{ datasetId, file, counterpart, choice, onChoose }}
-              word={slotWord(counterpart.slot, slots)}
-            />
-          )}
-        </div>
-        <div className="flex min-w-0 flex-col gap-4">
-          {pair.media.length > 1 && (
-            <fieldset className="flex flex-wrap gap-1">
-              <legend className="mb-1 text-sm text-muted">Files that share this caption</legend>
-              {pair.media.map(({ filename }) => (
-                <Button key={filename} aria-pressed={filename === file.filename} onClick={() => setChosen(filename)}>
-                  <span className="wrap-anywhere">{filename}</span>
-                </Button>
-              ))}
-            </fieldset>
-          )}
-          {hasCaptions ? (
-            <div className="flex flex-col gap-2">
-              <p className="flex items-center text-sm font-medium">
-                Caption <CaptionBadge pair={pair} />
-              </p>
-              <div className="h-40">
-                <CaptionField key={pair.stem} datasetId={datasetId} pair={pair} />
-              </div>
-            </div>
-          ) : (
-            pair.caption !== undefined && <p className="text-sm text-muted">{unusedCaptionText(pair.caption)}</p>
-          )}
-          {pair.problems.map(({ code, filename, message }) => (
-            <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 text-sm wrap-anywhere text-warn">
-              {message}
-            </p>
-          ))}
-          <FileFacts file={file} />
-        </div>
-      </div>
-    </Dialog>
+      {toggles.filmstrip.isOn && <Filmstrip {...{ datasetId, pairs, index, onMove }} />}
+    </WholeWindow>
   );
 }
 
-function isSlider(target: EventTarget | null): boolean {
-  return target instanceof HTMLInputElement && target.type === 'range';
+function fileOf(pair: Pair | undefined, filename?: string): DatasetFile | undefined {
+  return pair?.media.find((file) => file.filename === filename) ?? pair?.media[0] ?? pair?.caption;
+}
+
+function isTrained({ filename }: DatasetFile): boolean {
+  const type = mediaTypeOf(filename);
+  return type?.kind !== 'caption' && type?.trainable === true;
+}
+
+/** A part of the viewer that is shown or not, as this browser keeps it. */
+interface Toggle {
+  readonly isOn: boolean;
+  readonly toggle: () => void;
+}
+
+function useToggle(name: string, isOnAtFirst: boolean): Toggle {
+  const [state, setState] = useStored(`trainyard-viewer-${name}`, ['on', 'off'], isOnAtFirst ? 'on' : 'off');
+  return { isOn: state === 'on', toggle: () => setState(state === 'on' ? 'off' : 'on') };
+}
+
+type Toggles = Readonly<Record<'crop' | 'filmstrip' | 'facts', Toggle>>;
+
+function useToggles(): Toggles {
+  const isLarge = useMedia('(min-width: 64rem)');
+  return {
+    crop: useToggle('crop', false),
+    filmstrip: useToggle('filmstrip', isLarge),
+    facts: useToggle('facts', isLarge),
+  };
+}
+
+function ToggleButtons({ crop, filmstrip, facts }: Toggles) {
+  const rows = [
+    { ...crop, Icon: Crop, label: 'Crop frame', key: 'viewerCrop' },
+    { ...filmstrip, Icon: GalleryHorizontalEnd, label: 'Filmstrip', key: 'viewerFilmstrip' },
+    { ...facts, Icon: Info, label: 'Facts', key: 'viewerFacts' },
+  ] as const;
+  return rows.map(({ isOn, toggle, Icon, label, key }) => (
+    <Pressed key={key} label={label} isOn={isOn} title={withKey(label, key)} onClick={toggle}>
+      <Icon size={18} aria-hidden />
+    </Pressed>
+  ));
+}
+
+interface PairToolsProps extends Pick<ViewerProps, 'datasetId' | 'isSelected' | 'onSelect' | 'onDelete'> {
+  readonly pair: Pair;
+  readonly file: DatasetFile;
+}
+
+function PairTools({ datasetId, pair, file, isSelected, onSelect, onDelete }: PairToolsProps) {
+  const isShared = useIsShared();
+  return (
+    <>
+      {!isShared && (
+        <label className="flex min-h-9 min-w-9 touch cursor-pointer items-center justify-center gap-2 px-2 text-sm">
+          <input
+            type="checkbox"
+            checked={isSelected}
+            onChange={() => onSelect(pair.stem)}
+            className="size-5 cursor-pointer accent-accent"
+          />
+          <span className="max-xl:sr-only">Select</span>
+        </label>
+      )}
+      <DownloadLink datasetId={datasetId} file={file} />
+      <WriteButton
+        kind="quiet"
+        aria-label="Delete this pair"
+        title={withKey('Delete this pair', 'viewerRemove')}
+        onClick={() => onDelete(pair)}
+        className="hover:text-bad"
+      >
+        <Trash2 size={18} aria-hidden />
+      </WriteButton>
+    </>
+  );
+}
+
+function StepButton({ label, isEnd, onClick }: { label: 'Previous' | 'Next'; isEnd: boolean; onClick: () => void }) {
+  const [Icon, side] = label === 'Next' ? [ChevronRight, 'right-2'] : [ChevronLeft, 'left-2'];
+  return (
+    <Button
+      aria-label={label}
+      disabled={isEnd}
+      onClick={onClick}
+      className={`absolute top-1/2 ${side} -translate-y-1/2 px-2!`}
+    >
+      <Icon size={20} aria-hidden />
+    </Button>
+  );
+}
+
+interface ViewerKeys extends Pick<ViewerProps, 'linked' | 'choice' | 'onChoose' | 'onDelete' | 'hasCaptions'> {
+  readonly pair: Pair;
+  readonly step: (by: 1 | -1) => void;
+  readonly toggles: Toggles;
+  readonly toggleZoom: () => void;
+}
+
+/** Browsers stop changing the address after 100 changes in 10 s (WebKit), which a key that is held would make. */
+const HELD_KEY_MS = 110;
+
+function useViewerKeys(keys: ViewerKeys): void {
+  const { linked, choice, onChoose, onDelete, hasCaptions, pair, step, toggles, toggleZoom } = keys;
+  const loop = useCaptionLoop();
+  const movedAt = useRef(0);
+  const slots = linked.map(({ slot }) => slot);
+  const compareWith = (key: string) => {
+    const slot = slots.find((each) => SLOT_KEYS[each] === key);
+    if (slot === undefined) return false;
+    onChoose({ ...choice, slot: slot === 'mask' && choice.slot === 'mask' ? undefined : slot });
+  };
+  useKeys({
+    viewerMove: ({ key, repeat, timeStamp }) => {
+      if (repeat && timeStamp - movedAt.current < HELD_KEY_MS) return;
+      movedAt.current = timeStamp;
+      step(key === 'ArrowLeft' ? -1 : 1);
+    },
+    viewerWrite: () => hasCaptions && loop?.write(pair.stem),
+    viewerZoom: toggleZoom,
+    viewerCrop: toggles.crop.toggle,
+    viewerFilmstrip: toggles.filmstrip.toggle,
+    viewerFacts: toggles.facts.toggle,
+    viewerMask: () => compareWith(KEY_TABLE.viewerMask.keys[0]),
+    viewerTarget: () => slots.length > 0 && onChoose({ ...choice, slot: TARGET_ALONE.slot }),
+    viewerCompare: ({ key }) => compareWith(key),
+    viewerHow: () => slots.length > 0 && onChoose(withNextView(choice, slots)),
+    viewerRemove: () => onDelete(pair),
+  });
 }

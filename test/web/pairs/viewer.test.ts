@@ -1,0 +1,299 @@
+import type { Page } from 'playwright-core';
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { datasetWith } from '../linked-datasets.js';
+import { boxOf, cardOf, focusedOf, pictureOf, soon } from './pairs-page.js';
+
+const [WIDTH, HEIGHT] = [3000, 2000];
+
+/** A large image, of one colour. */
+const large = (background: string) =>
+  sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background } })
+    .png()
+    .toBuffer();
+
+const viewerOf = (page: Page) => page.getByRole('dialog');
+const headingOf = (page: Page, name: string) => viewerOf(page).getByRole('heading', { name, exact: true });
+const queryOf = (page: Page) => new URL(page.url()).search;
+
+/** Where the picture of a name is painted. */
+async function placeOf(page: Page, name: string) {
+  return (await viewerOf(page).getByAltText(name, { exact: true }).boundingBox())!;
+}
+
+/** The sizes that are shown, such as `100 %`. */
+const sizesOf = (page: Page) =>
+  viewerOf(page)
+    .locator('span')
+    .getByText(/^\d+ %$/)
+    .allTextContents();
+
+describeInBrowser('the viewer', (site) => {
+  async function openWith(files: Record<string, Buffer | string>, query = '') {
+    const { api, open } = await site.newAccount();
+    const id = await datasetWith(api, files);
+    return { api, id, ...(await open(`/datasets/${id}${query}`)) };
+  }
+
+  test('has an address: a link, reload and Back work, and Back closes it', async () => {
+    const image = await media.jpeg();
+    const names = Array.from({ length: 60 }, (_, at) => `${String(at).padStart(2, '0')}.jpg`);
+    const { api, id, page } = await openWith(Object.fromEntries(names.map((name) => [name, image])));
+    await pictureOf(page, '01.jpg').click();
+    await headingOf(page, '01.jpg').waitFor();
+    expect(queryOf(page)).toBe('?view=01.jpg');
+    await page.keyboard.press('ArrowRight');
+    await headingOf(page, '02.jpg').waitFor();
+    expect(queryOf(page)).toBe('?view=02.jpg');
+    await page.reload();
+    await headingOf(page, '02.jpg').waitFor();
+    await page.getByRole('button', { name: 'Show 09.jpg' }).click();
+    await headingOf(page, '09.jpg').waitFor();
+    for (let at = 10; at < 58; at++) await page.keyboard.press('ArrowRight');
+    await headingOf(page, '57.jpg').waitFor();
+    await page.goBack();
+    await viewerOf(page).waitFor({ state: 'detached' });
+    expect(queryOf(page)).toBe('');
+    await soon(() => focusedOf(page)).toBe('Open 57.jpg');
+    await soon(async () => {
+      const { y, height } = (await cardOf(page, '57.jpg').boundingBox())!;
+      return y > 0 && y + height < 800;
+    }).toBe(true);
+    await page.goForward();
+    await headingOf(page, '57.jpg').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    await viewerOf(page).waitFor({ state: 'detached' });
+    await soon(() => page.url()).toBe(`${site.server.url}/datasets/${id}`);
+
+    // A link shows a pair that the filter hides, and closing it stays in the dataset.
+    await api.upload(id, '05.txt', 'the caption of five');
+    await page.goto(`${site.server.url}/datasets/${id}?filter=missing&view=05.jpg`);
+    await headingOf(page, '05.jpg').waitFor();
+    await page.getByRole('button', { name: 'Close' }).click();
+    await soon(() => queryOf(page)).toBe('?filter=missing');
+    await page.goto(`${site.server.url}/datasets/${id}?view=58.jpg`);
+    await headingOf(page, '58.jpg').waitFor();
+    for (const name of ['58.jpg', '59.jpg']) await api.raw('DELETE', `/${id}/files/${name}`);
+    await headingOf(page, '57.jpg').waitFor();
+    await soon(() => queryOf(page)).toBe('?view=57.jpg');
+    await page.goto(`${site.server.url}/datasets/${id}?view=58.jpg`);
+    await page.getByText('58.jpg is no longer in the dataset.').waitFor();
+  });
+
+  test('shows 100 % at the pointer, zooms with the wheel, pans, and keeps the size from pair to pair', async () => {
+    const { page } = await openWith({ 'a.png': await large('#08f'), 'b.png': await large('#f80') }, '?view=a.png');
+    const b = page.waitForRequest((request) => request.url().includes('/files/b.png?'));
+    await soon(async () => (await sizesOf(page))[0]).toMatch(/^[1-9]\d %$/);
+    // The neighbour is loaded before it is shown.
+    await b;
+    const fitted = await placeOf(page, 'a.png');
+    const pointer = { x: fitted.x + fitted.width * 0.25, y: fitted.y + fitted.height * 0.4 };
+    const underPointer = async () => {
+      const { x, y, width, height } = await placeOf(page, 'a.png');
+      return [(pointer.x - x) / width, (pointer.y - y) / height];
+    };
+    const same = [expect.closeTo(0.25, 2), expect.closeTo(0.4, 2)];
+    await page.mouse.move(pointer.x, pointer.y);
+    await page.keyboard.press('z');
+    await soon(() => sizesOf(page)).toEqual(['100 %']);
+    expect(await underPointer()).toEqual(same);
+    expect((await placeOf(page, 'a.png')).width).toBeCloseTo(WIDTH, 0);
+    await page.keyboard.press('z');
+    await soon(() => placeOf(page, 'a.png')).toEqual(fitted);
+    await page.mouse.wheel(0, -300);
+    await soon(async () => (await placeOf(page, 'a.png')).width).toBeGreaterThan(fitted.width * 1.5);
+    expect(await underPointer()).toEqual(same);
+
+    await page.mouse.dblclick(pointer.x, pointer.y);
+    await soon(() => placeOf(page, 'a.png')).toEqual(fitted);
+    await page.mouse.dblclick(pointer.x, pointer.y);
+    await soon(() => sizesOf(page)).toEqual(['100 %']);
+    const before = await placeOf(page, 'a.png');
+    await page.mouse.down();
+    await page.mouse.move(pointer.x - 120, pointer.y + 40, { steps: 5 });
+    await page.mouse.up();
+    const after = await placeOf(page, 'a.png');
+    expect([after.x - before.x, after.y - before.y]).toEqual([expect.closeTo(-120), expect.closeTo(40)]);
+    await page.keyboard.press('ArrowRight');
+    await soon(() => placeOf(page, 'b.png')).toEqual(after);
+    await viewerOf(page).getByRole('button', { name: 'Fit' }).click();
+    await soon(() => placeOf(page, 'b.png')).toEqual(fitted);
+  });
+
+  test('shows the crop of the bucket, the filmstrip and the facts by key, and remembers them', async () => {
+    const image = await media.jpeg({ width: 100, height: 80 });
+    const { page } = await openWith({ 'a.jpg': image, 'b.jpg': image }, '?view=a.jpg');
+    const viewer = viewerOf(page);
+    await viewer.getByText('SHA-256').waitFor();
+    await page.keyboard.press('i');
+    await viewer.getByText('SHA-256').waitFor({ state: 'detached' });
+    await viewer.getByRole('list', { name: 'Filmstrip' }).waitFor();
+    await page.keyboard.press('f');
+    await viewer.getByRole('list', { name: 'Filmstrip' }).waitFor({ state: 'detached' });
+    await page.keyboard.press('b');
+    await viewer.getByText('Trained on at 96 × 80, which cuts 2 px at the left and at the right.').waitFor();
+    await viewer.getByRole('img', { name: 'Crop to 96 × 80' }).waitFor();
+    await viewer.getByRole('button', { name: '32', exact: true }).click();
+    await page.keyboard.press('ArrowRight');
+    await headingOf(page, 'b.jpg').waitFor();
+    await viewer.getByRole('img', { name: 'Crop to 128 × 64' }).waitFor();
+    await page.reload();
+    await viewer.getByText('Trained on at').waitFor();
+    expect(await viewer.getByText('SHA-256').count()).toBe(0);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).getByText('100 % at the pointer, and back').first().waitFor();
+    await page.getByRole('dialog', { name: 'Keys' }).getByRole('button', { name: 'Close' }).click();
+    await page.keyboard.press('i');
+    await viewer.getByText('SHA-256').waitFor();
+  });
+
+  test('writes one caption after another beside the pictures', async () => {
+    const image = await media.jpeg();
+    const { api, id, page } = await openWith({ 'a.jpg': image, 'b.jpg': image, 'c.jpg': image }, '?view=a.jpg');
+    await headingOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('e');
+    await page.keyboard.type('the first');
+    await page.keyboard.press('Control+Enter');
+    await headingOf(page, 'b.jpg').waitFor();
+    await soon(() => focusedOf(page)).toBe('Caption of b.jpg');
+    await page.keyboard.type('the second');
+    await page.keyboard.press('Tab');
+    await headingOf(page, 'c.jpg').waitFor();
+    await page.keyboard.press('Control+Shift+Enter');
+    await headingOf(page, 'b.jpg').waitFor();
+    await soon(() => api.text(id, 'b.txt')).toBe('the second');
+    expect(await api.text(id, 'a.txt')).toBe('the first');
+    // Escape leaves the field, then the viewer.
+    await page.keyboard.press('Escape');
+    await headingOf(page, 'b.jpg').waitFor();
+    await page.keyboard.press('Escape');
+    await viewerOf(page).waitFor({ state: 'detached' });
+    await soon(() => focusedOf(page)).toBe('Open b.jpg');
+  });
+
+  test('deletes a pair, and undoes that by its key, without being left', async () => {
+    const image = await media.jpeg();
+    const { api, id, page } = await openWith({ 'a.jpg': image, 'a.txt': 'a wagon', 'b.jpg': image }, '?view=a.jpg');
+    await headingOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('Delete');
+    await page.getByRole('button', { name: 'Delete 2 files' }).click();
+    await headingOf(page, 'b.jpg').waitFor();
+    await viewerOf(page).getByText('2 files deleted.').waitFor();
+    await page.keyboard.press('Control+z');
+    await soon(() => api.filenames(id)).toEqual(['a.jpg', 'a.txt', 'b.jpg']);
+    await viewerOf(page).getByText('2 of 2').waitFor();
+    await page.keyboard.press('ArrowLeft');
+    await headingOf(page, 'a.jpg').waitFor();
+  });
+
+  test('moves on with a swipe, says what could not be loaded, and keeps the focus in it', async () => {
+    const image = await media.jpeg();
+    const { id, page, context } = await openWith({ 'a.jpg': image, 'b.jpg': image, 'c.jpg': image }, '?view=b.jpg');
+    await page.setViewportSize({ width: 390, height: 844 });
+    const devtools = await context.newCDPSession(page);
+    await devtools.send('Emulation.setTouchEmulationEnabled', { enabled: true });
+    const swipe = async (name: string, by: number) => {
+      const { x, y, width, height } = await placeOf(page, name);
+      const at = (part: number) => [{ x: x + width / 2 + by * part, y: y + height / 2 }];
+      await devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: at(0) });
+      for (const part of [0.5, 1]) {
+        await devtools.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(part) });
+      }
+      await devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+    };
+    await headingOf(page, 'b.jpg').waitFor();
+    await swipe('b.jpg', -100);
+    await headingOf(page, 'c.jpg').waitFor();
+    await swipe('c.jpg', 100);
+    await headingOf(page, 'b.jpg').waitFor();
+    await swipe('b.jpg', 20);
+    await headingOf(page, 'b.jpg').waitFor();
+
+    await context.route('**/files/a.jpg?*', (route) => route.abort());
+    await page.goto(`${site.server.url}/datasets/${id}?view=a.jpg`);
+    await viewerOf(page).getByText('It could not be loaded.').waitFor();
+    await context.unroute('**/files/a.jpg?*');
+    await viewerOf(page).getByRole('button', { name: 'Try again' }).click();
+    await viewerOf(page).getByAltText('a.jpg').waitFor();
+    for (let press = 0; press < 25; press++) {
+      await page.keyboard.press('Tab');
+      const isOutside = await page.evaluate(
+        () => document.activeElement !== document.body && document.activeElement?.closest('dialog') === null,
+      );
+      expect(isOutside).toBe(false);
+    }
+  });
+
+  test('compares selected pictures with zoom and pan in step, and keeps one of them', async () => {
+    const files = {
+      'a.png': await large('#08f'),
+      'a.txt': 'blue',
+      'b.png': await large('#f80'),
+      'c.jpg': await media.jpeg({ width: 600, height: 400 }),
+      'd.jpg': await media.jpeg(),
+    };
+    const { api, id, page } = await openWith(files);
+    for (const name of ['a.png', 'b.png', 'c.jpg']) await boxOf(page, name).check();
+    await page.keyboard.press('c');
+    await page.getByRole('heading', { name: 'Compare 3 pictures' }).waitFor();
+    await soon(async () => new Set(await sizesOf(page)).size).toBe(2);
+    const fitted = await placeOf(page, 'a.png');
+    await page.mouse.move(fitted.x + fitted.width * 0.7, fitted.y + fitted.height * 0.3);
+    await page.mouse.wheel(0, -400);
+    await soon(async () => (await placeOf(page, 'b.png')).width).toBeGreaterThan(fitted.width * 1.5);
+    await page.mouse.down();
+    await page.mouse.move(fitted.x + fitted.width * 0.5, fitted.y + fitted.height * 0.4, { steps: 3 });
+    await page.mouse.up();
+    const places = await Promise.all(['a.png', 'b.png', 'c.jpg'].map((name) => placeOf(page, name)));
+    // Beside one another, and otherwise the same.
+    for (const { width, y } of places) {
+      expect(width).toBeCloseTo(places[0]!.width, 0);
+      expect(y).toBeCloseTo(places[0]!.y, 0);
+    }
+    await page.keyboard.press('z');
+    await page.keyboard.press('z');
+    await soon(() => sizesOf(page)).toEqual(['100 %', '100 %', '100 %']);
+
+    await page.keyboard.press('2');
+    const question = page.getByRole('dialog', { name: 'Delete 3 files?' });
+    for (const name of ['a.png', 'a.txt', 'c.jpg']) await question.getByText(name, { exact: true }).waitFor();
+    await question.getByRole('button', { name: 'Delete 3 files' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await soon(() => api.filenames(id)).toEqual(['b.png', 'd.jpg']);
+    await soon(() => focusedOf(page)).toBe('Open b.png');
+    await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
+    await soon(() => api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.png', 'c.jpg', 'd.jpg']);
+  });
+
+  test('of a share only shows; the pictures of clips say how long they are', async () => {
+    const { api, open } = await site.newAccount();
+    const id = await datasetWith(api, {
+      'a.jpg': await media.jpeg(),
+      'a.txt': 'a wagon',
+      'b.mp4': media.clip('faststart.mp4'),
+    });
+    const { body } = await api.json<{ url: string }>('POST', `/${id}/shares`, { name: 'Ada' });
+    const { page } = await open();
+    await page.goto(body.url);
+    await pictureOf(page, 'b.mp4').getByText('0:01').waitFor();
+    await pictureOf(page, 'a.jpg').click();
+    await headingOf(page, 'a.jpg').waitFor();
+    expect(await viewerOf(page).getByLabel('Select').count()).toBe(0);
+    expect(await viewerOf(page).getByRole('button', { name: 'Delete this pair' }).count()).toBe(0);
+    expect(await viewerOf(page).getByRole('textbox').getAttribute('readonly')).not.toBe(null);
+    await page.keyboard.press('ArrowRight');
+    await headingOf(page, 'b.mp4').waitFor();
+    await soon(() =>
+      viewerOf(page)
+        .locator('video')
+        .evaluateAll((clips: HTMLVideoElement[]) => clips.map(({ controls }) => controls)),
+    ).toEqual([true]);
+    await page.reload();
+    await headingOf(page, 'b.mp4').waitFor();
+    await page.keyboard.press('Escape');
+    await soon(() => queryOf(page)).toBe('');
+  });
+});

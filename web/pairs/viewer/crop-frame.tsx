@@ -1,0 +1,62 @@
+import { useState } from 'react';
+import { BUCKET_STEPS, type BucketRules, RESOLUTIONS, type Size } from '../../../src/dataset/buckets.js';
+import { Pressed } from './pressed.js';
+import { cropOf, cutText } from './crop.js';
+
+/** The frame over a picture around what the trainer takes of it. The rest is darker. */
+export function CropFrame({ picture, rules }: { picture: Size; rules: BucketRules }) {
+  const { bucket, taken } = cropOf(picture, rules);
+  return (
+    <div
+      role="img"
+      aria-label={`Crop to ${bucket.width} × ${bucket.height}`}
+      className="pointer-events-none absolute inset-0 m-auto border-2 border-accent shadow-[0_0_0_100vmax_rgb(0_0_0/60%)]"
+      style={{
+        width: `${(100 * taken.width) / picture.width}%`,
+        height: `${(100 * taken.height) / picture.height}%`,
+      }}
+    />
+  );
+}
+
+/** The rules of buckets that are looked at. They stay from pair to pair. */
+export function useBucketRules() {
+  return useState<BucketRules>({ resolution: 1024, step: 16 });
+}
+
+interface CropBarProps {
+  readonly picture: Size;
+  readonly rules: BucketRules;
+  readonly onRules: (rules: BucketRules) => void;
+}
+
+/** Says what the trainer crops a picture to, by the resolution and the steps of the model. */
+export function CropBar({ picture, rules, onRules }: CropBarProps) {
+  const crop = cropOf(picture, rules);
+  return (
+    <div className="flex flex-wrap items-center gap-x-4 gap-y-1 px-2 py-1 text-sm">
+      <p role="status" className="mr-auto">
+        Trained on at{' '}
+        <strong className="font-semibold">
+          {crop.bucket.width} × {crop.bucket.height}
+        </strong>
+        , which {cutText(picture, crop)}.
+      </p>
+      {(
+        [
+          ['Resolution', 'resolution', RESOLUTIONS],
+          ['Sides in steps of', 'step', BUCKET_STEPS],
+        ] as const
+      ).map(([legend, name, values]) => (
+        <fieldset key={name} className="flex items-center gap-1">
+          <legend className="float-left mr-1 text-muted">{legend}</legend>
+          {values.map((value) => (
+            <Pressed key={value} isOn={rules[name] === value} onClick={() => onRules({ ...rules, [name]: value })}>
+              {String(value)}
+            </Pressed>
+          ))}
+        </fieldset>
+      ))}
+    </div>
+  );
+}
