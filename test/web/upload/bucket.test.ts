@@ -49,7 +49,7 @@ describeInBrowser('the page with presigned uploads to a bucket', { start, whyNot
 
     await page.getByRole('link', { name: 'Fit to train?' }).click();
     await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: media.damaged.html() });
-    await failureOf(page, 'a.png').getByText('a.jpg was not replaced.').waitFor();
+    await (await failureOf(page, 'a.png')).getByText('a.jpg was not replaced.').waitFor();
     await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: await media.png() });
     await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.png', 'a.txt']);
