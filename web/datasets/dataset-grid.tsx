@@ -1,7 +1,7 @@
 import { useRef } from 'react';
 import type { Dataset } from '../../src/client/client.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { DATASET_CARD_HEIGHT_REM, DatasetCard } from './dataset-card.js';
+import { DATASET_CARD_HEIGHT_REM, DatasetCard, type DatasetVerb } from './dataset-card.js';
 
 const GAP_REM = 1;
 const MIN_WIDTH_REM = 19;
@@ -9,10 +9,10 @@ const MIN_WIDTH_REM = 19;
 /** A grid of dataset cards that renders only the rows near the visible ones. */
 export function DatasetGrid({
   datasets,
-  onDelete,
+  onVerb,
 }: {
   datasets: readonly Dataset[];
-  onDelete: (dataset: Dataset) => void;
+  onVerb: (verb: DatasetVerb, dataset: Dataset) => void;
 }) {
   const list = useRef<HTMLUListElement>(null);
   const { cells, height, isScrolling } = useCardGrid(list, {
@@ -31,10 +31,11 @@ export function DatasetGrid({
             key={dataset.id}
             aria-setsize={datasets.length}
             aria-posinset={index + 1}
-            className="absolute"
+            // The menu of a card covers the cards after it.
+            className="absolute has-aria-expanded:z-10"
             style={style}
           >
-            <DatasetCard dataset={dataset} canLoad={!isScrolling} onDelete={onDelete} />
+            <DatasetCard dataset={dataset} canLoad={!isScrolling} onVerb={onVerb} />
           </li>
         );
       })}

@@ -188,7 +188,8 @@ describeInBrowser('the links of a dataset', (site) => {
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'depth', 'control', ['a']);
     const { page } = await open();
-    await page.getByRole('button', { name: 'Delete depth' }).click();
+    await page.getByRole('button', { name: 'More for depth' }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Type the name to confirm').fill('depth');
     // Linked meanwhile: the service has the last word.
@@ -196,7 +197,8 @@ describeInBrowser('the links of a dataset', (site) => {
     await dialog.getByRole('button', { name: 'Delete permanently' }).click();
     await dialog.getByText('railway').waitFor();
     await dialog.getByRole('button', { name: /Close|Cancel/ }).click();
-    await page.getByRole('button', { name: 'Delete depth' }).click();
+    await page.getByRole('button', { name: 'More for depth' }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByRole('dialog', { name: 'This dataset is used' }).getByText('railway').waitFor();
     expect(await dialog.getByLabel('Type the name to confirm').count()).toBe(0);
     expect((await api.status(control)).status).toBe(200);

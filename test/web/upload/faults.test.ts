@@ -73,27 +73,23 @@ describeInBrowser('uploads with faults', (site) => {
     await page.getByRole('button', { name: 'Replace broken.jpg' }).waitFor();
   });
 
-  test('a file that was changed on disk can be replaced, not retried', async () => {
-    const { page, dock, id } = await uploading();
-    await dock.getByText('3 files uploaded').waitFor();
-    const folder = await temporaryFolder();
-    const path = join(folder, 'd.txt');
-    await writeFile(path, 'before');
-    const sent = proxy.requests('GET', 'status').length;
-    proxy.rule(({ path: asked }) => (/status/.test(asked) ? { status: 503, body: '' } : undefined));
-    await page.locator(FILES).setInputFiles(path);
-    await eventually(() => (proxy.requests('GET', 'status').length > sent ? true : undefined));
-    await rm(path);
-    proxy.rule();
-    await dock.getByText('1 failed').waitFor();
-    await dock.getByRole('button', { name: 'Show the details of uploads' }).click();
-    await dock.getByText('d.txt was changed, moved or deleted after you chose it.').waitFor();
+  test('a file that would be rejected again can be replaced, not retried', async () => {
+    const tooLarge: Fault = {
+      status: 413,
+      body: JSON.stringify({ error_code: 413001, error_message: 'It is too large.' }),
+    };
+    const { page, dock, id, failures, showDetails } = await uploading(onPut(tooLarge));
+    await dock.getByText('3 failed').waitFor();
+    await showDetails();
+    await failures.getByText('It is too large.').first().waitFor();
     expect(await dock.getByRole('button', { name: /^Retry/ }).count()).toBe(0);
+    proxy.rule();
     const choosing = page.waitForEvent('filechooser');
-    await dock.getByRole('button', { name: 'Replace d.txt' }).click();
+    await dock.getByRole('button', { name: 'Replace b.txt' }).click();
     await (await choosing).setFiles([bytesOf('other.txt', 'after')]);
-    await expect.poll(() => site.api.filenames(id)).toContain('d.txt');
-    expect(await site.api.text(id, 'd.txt')).toBe('after');
+    await dock.getByText('2 failed').waitFor();
+    await expect.poll(() => site.api.filenames(id)).toEqual(['b.txt']);
+    expect(await site.api.text(id, 'b.txt')).toBe('after');
   });
 
   test('the card of uploads opens by a click alone, covers a corner at most, and leaves after ten seconds', async () => {

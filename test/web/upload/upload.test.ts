@@ -45,7 +45,7 @@ describeInBrowser('adding files', (site) => {
       await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
     }
     const dialog = page.getByRole('dialog');
-    await dialog.getByRole('list', { name: 'Folders' }).getByText('deep/deeper').waitFor();
+    await dialog.getByRole('list', { name: 'Folders' }).getByText('deep/deeper', { exact: true }).waitFor();
     await dialog.getByRole('button', { name: 'Upload 122 files' }).click();
     await dockOf(page).getByText('122 files uploaded').waitFor();
     expect((await site.api.filenames(id)).sort()).toEqual(['01.jpg', '01.txt', ...names].sort());

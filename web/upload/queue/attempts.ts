@@ -42,9 +42,8 @@ export interface FailedAttempt extends Pick<UploadAttempt, 'etag'> {
 }
 
 /** The user who is told of another version, and retries the upload, replaces that one. */
-export function failedAttemptOf(error: Error, file: QueuedFile, { etag }: UploadAttempt): FailedAttempt {
-  const { name } = file;
-  if (!isOtherVersion(error)) return { reason: messageOf(error), etag, remedy: remedyOf(error, file) };
+export function failedAttemptOf(error: Error, { name }: QueuedFile, { etag }: UploadAttempt): FailedAttempt {
+  if (!isOtherVersion(error)) return { reason: messageOf(error), etag, remedy: remedyOf(error) };
   const reason =
     etag === null
       ? `Another version of ${name} was added to the dataset meanwhile. Retry replaces it.`
@@ -55,9 +54,9 @@ export function failedAttemptOf(error: Error, file: QueuedFile, { etag }: Upload
 /** The same file would be rejected again. */
 const REJECTED_FOR_GOOD: readonly unknown[] = ['invalid_name', 'unsupported_type', 'too_large'];
 
-function remedyOf(error: Error, { replaces }: QueuedFile): Remedy {
+function remedyOf(error: Error): Remedy {
   if (error instanceof TrainyardError) {
-    if (error.code === 'invalid_content') return replaces === undefined ? 'listed' : 'replace';
+    if (error.code === 'invalid_content') return 'listed';
     return REJECTED_FOR_GOOD.includes(error.code) ? 'replace' : 'retry';
   }
   // A broken connection or a timeout; otherwise the file on disk could not be read.

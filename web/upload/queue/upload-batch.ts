@@ -218,7 +218,7 @@ export class UploadBatch {
       this.#replacing.delete(file);
       if (failed?.why === 'rejected') {
         this.#countUploaded(file, -1);
-        this.#fail(file, { reason: failed.reason, etag: file.etag, remedy: 'replace' });
+        this.#fail(file, { reason: failed.reason, etag: file.etag, remedy: 'listed' });
       } else {
         if (failed !== undefined) this.#conflicts.set(file, failed.reason);
         this.#onUploaded(file);
