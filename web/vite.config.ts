@@ -43,7 +43,7 @@ function apiReference(): Plugin {
 
 const GUIDE = /\/docs\/([a-z-]+)\.md\?guide$/;
 
-/** Turns `docs/NAME.md?guide` into a module with its HTML. */
+/** Turns a document with `?guide` into a module with its HTML. */
 function guide(): Plugin {
   return {
     name: 'guide',

@@ -1,4 +1,4 @@
-import { Ellipsis, Pencil, Share2, Trash2 } from 'lucide-react';
+import { Ellipsis, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
 import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
@@ -15,18 +15,23 @@ import { ThumbnailStrip } from './thumbnail-strip.js';
 /** All cards have this height, so that the grid can lay out thousands and render only the visible ones. */
 export const DATASET_CARD_HEIGHT_REM = 15.5;
 
+/** As above, in a list where controls or masks stand on the cards of their targets. */
+export const HEIGHT_WITH_LINKED_REM = 17.25;
+
 /** What can be done with a dataset of the list. */
 export type DatasetVerb = 'settings' | 'share' | 'delete';
 
 interface DatasetCardProps {
   readonly dataset: Dataset;
+  /** Its controls and its mask, which have no card of their own. */
+  readonly linked: readonly Dataset[];
   /** False while the list scrolls; thumbnails then wait. */
   readonly canLoad: boolean;
   readonly onVerb: (verb: DatasetVerb, dataset: Dataset) => void;
 }
 
 /** A dataset in the list. The whole card is a link to its page. */
-export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onVerb }: DatasetCardProps) {
+export const DatasetCard = memo(function DatasetCard({ dataset, linked, canLoad, onVerb }: DatasetCardProps) {
   const { id, name, role, status, counts, size_bytes, updated_at } = dataset;
   const isEmpty = counts.images + counts.videos + counts.captions === 0;
   return (
@@ -48,6 +53,7 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onVerb 
         <p className="truncate text-sm text-muted">
           {sizeOf(size_bytes)} · <RelativeTime time={updated_at} />
         </p>
+        {linked.length > 0 && <Linked datasets={linked} />}
         <div className="-mr-2.5 flex min-h-0 grow items-end gap-2 text-sm">
           <div className="min-w-0 grow self-start">
             <State dataset={dataset} />
@@ -68,6 +74,26 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onVerb 
     </article>
   );
 });
+
+/** The controls and the mask of a training dataset, in one line. */
+function Linked({ datasets }: { datasets: readonly Dataset[] }) {
+  return (
+    <ul aria-label="Controls and mask" className="flex min-h-7 gap-x-3 overflow-hidden text-sm">
+      {datasets.map(({ id, name, role, status }) => (
+        <li key={id} className="relative flex min-w-0 items-center gap-1">
+          <Layers size={14} className="shrink-0 text-muted" aria-hidden />
+          <Link
+            href={`/datasets/${id}`}
+            title={`${role}: ${name}`}
+            className={`truncate py-0.5 hover:underline ${status === 'FAILED' ? 'text-bad' : 'text-muted'}`}
+          >
+            {name}
+          </Link>
+        </li>
+      ))}
+    </ul>
+  );
+}
 
 /** The error of a FAILED dataset, or the progress of an UPLOADING one. */
 function State({ dataset }: { dataset: Dataset }) {

@@ -10,7 +10,7 @@ import { ShareDialog } from '../share/share-dialog.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
-import { filterDatasets, formatDatasetFilter, parseDatasetFilter } from './dataset-filter.js';
+import { filterDatasets, foldLinked, formatDatasetFilter, parseDatasetFilter } from './dataset-filter.js';
 import type { DatasetVerb } from './dataset-card.js';
 import { DatasetFilterBar } from './dataset-filter-bar.js';
 import { DatasetGrid } from './dataset-grid.js';
@@ -75,7 +75,10 @@ function FilteredGrid({ datasets, onVerb }: FilteredGridProps) {
   const filter = useMemo(() => parseDatasetFilter(query), [query]);
   // The search field updates first, the cards after it.
   const deferred = useDeferredValue(filter);
-  const { shown, counts } = useMemo(() => filterDatasets(datasets, deferred), [datasets, deferred]);
+  const { shown, counts } = useMemo(() => {
+    const { shown, counts } = filterDatasets(datasets, deferred);
+    return { shown: foldLinked(shown), counts };
+  }, [datasets, deferred]);
   return (
     <>
       <DatasetFilterBar

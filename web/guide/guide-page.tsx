@@ -10,7 +10,8 @@ export function GuidePage({ name = 'start' }: { name?: string | undefined }) {
   const page = GUIDE_PAGES.find((each) => each.name === name);
   useTitle('Guide', page?.title);
   useEffect(() => {
-    document.querySelector('[aria-current=page]')?.scrollIntoView({ block: 'nearest' });
+    // The list of pages scrolls sideways on a phone.
+    document.querySelector('nav [aria-current=page]')?.scrollIntoView({ block: 'nearest' });
   }, []);
   return (
     <div className="mx-auto flex w-full max-w-5xl gap-8 max-md:flex-col max-md:gap-4">

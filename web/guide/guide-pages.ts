@@ -1,4 +1,4 @@
-/** The pages of the guide, in the order in which they are listed: `docs/NAME.md`. */
+/** The pages of the guide, in the order in which they are listed, by the names of the documents in `docs/`. */
 export const GUIDE_PAGES = [
   { name: 'start', title: 'First dataset' },
   { name: 'page', title: 'The page' },

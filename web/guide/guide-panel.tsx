@@ -75,8 +75,13 @@ export function GuidePanel() {
           <X size={16} aria-hidden />
         </Button>
       </header>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too */}
-      <section tabIndex={0} aria-label="Text of the guide" className="grow overflow-y-auto px-4 py-4">
+      <section
+        key={place.split('#')[0]}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
+        tabIndex={0}
+        aria-label="Text of the guide"
+        className="grow overflow-y-auto px-4 py-4"
+      >
         <Suspense fallback={<p>Loading …</p>}>
           <GuideText place={place} onPlace={show} />
         </Suspense>

@@ -1,4 +1,4 @@
-import { type MouseEvent, useEffect, useRef, useState } from 'react';
+import { type MouseEvent, useEffect, useState } from 'react';
 import { Button } from '../ui/button.js';
 import './guide.css';
 import { readGuidePage } from './guide-pages.js';
@@ -36,12 +36,9 @@ function useGuidePage(name: string) {
 /** A page of the guide, scrolled to one of its headings. */
 export function GuideText({ place, onPlace }: GuideTextProps) {
   const [name = '', heading = ''] = place.split('#');
-  const article = useRef<HTMLElement>(null);
   const { html, hasFailed, retry } = useGuidePage(name);
   useEffect(() => {
-    if (html === undefined) return;
-    const target = heading === '' ? null : document.getElementById(heading);
-    (target ?? article.current)?.scrollIntoView({ block: 'start' });
+    if (html !== undefined && heading !== '') document.getElementById(heading)?.scrollIntoView();
   }, [html, heading]);
   const follow = (event: MouseEvent) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || !(event.target instanceof Element)) return;
@@ -61,8 +58,7 @@ export function GuideText({ place, onPlace }: GuideTextProps) {
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the links in it are clicked by keyboard too
     <article
-      ref={article}
-      className="guide scroll-mt-16"
+      className="guide"
       onClick={follow}
       // biome-ignore lint/security/noDangerouslySetInnerHtml: made of docs/ by the build
       dangerouslySetInnerHTML={{ __html: html }}

@@ -1,5 +1,5 @@
 /** The texts of a caption before and after a revision. */
-export interface CaptionChange {
+export interface CaptionTexts {
   readonly before: string;
   readonly after: string;
 }
@@ -11,7 +11,7 @@ const MAX_QUOTED = 60;
  * What was done to all captions alike, such as `Prepended “evng”`, or `Removed the tag “city”`; `undefined` if they changed in
  * different ways.
  */
-export function operationOf(changes: readonly CaptionChange[]): string | undefined {
+export function operationOf(changes: readonly CaptionTexts[]): string | undefined {
   for (const wordsOf of [prepended, appended, changedTag, replaced]) {
     const all = new Set(changes.map(wordsOf));
     const [words] = all;
@@ -20,18 +20,18 @@ export function operationOf(changes: readonly CaptionChange[]): string | undefin
   return undefined;
 }
 
-function prepended({ before, after }: CaptionChange): string | undefined {
+function prepended({ before, after }: CaptionTexts): string | undefined {
   const added = after.slice(0, after.length - before.length);
   return before !== '' && added !== '' && after.endsWith(before) ? quoting('Prepended', added) : undefined;
 }
 
-function appended({ before, after }: CaptionChange): string | undefined {
+function appended({ before, after }: CaptionTexts): string | undefined {
   const added = after.slice(before.length);
   return before !== '' && added !== '' && after.startsWith(before) ? quoting('Appended', added) : undefined;
 }
 
 /** For captions that are lists of tags. */
-function changedTag({ before, after }: CaptionChange): string | undefined {
+function changedTag({ before, after }: CaptionTexts): string | undefined {
   if (!before.includes(',')) return undefined;
   const [old, now] = [tagsIn(before), tagsIn(after)];
   const [removed = '', ...otherRemoved] = old.filter((tag) => !now.includes(tag));
@@ -50,7 +50,7 @@ function tagsIn(caption: string): string[] {
 }
 
 /** One run of words in place of another one. */
-function replaced({ before, after }: CaptionChange): string | undefined {
+function replaced({ before, after }: CaptionTexts): string | undefined {
   const [old, now] = [before.split(/\s+/), after.split(/\s+/)];
   const least = Math.min(old.length, now.length);
   let start = 0;

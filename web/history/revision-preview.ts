@@ -36,7 +36,7 @@ interface PreviewOptions {
 export function useRevisionPreview({ dataset, revision, from, isSeen }: PreviewOptions): RevisionPreview | undefined {
   const client = useClient();
   const { id, files } = dataset;
-  const { number, digest, added, removed, changed } = revision;
+  const { number, how, digest, added, removed, changed } = revision;
   const { data } = useQuery({
     // A revision grows while its change goes on.
     queryKey: ['revision-preview', id, from, number, digest],
@@ -45,8 +45,10 @@ export function useRevisionPreview({ dataset, revision, from, isSeen }: PreviewO
   });
   return useMemo(() => {
     if (data === undefined || from === undefined) return undefined;
-    return { pictures: picturesIn(data, { files, from, to: number }), operation: operationIn(data) };
-  }, [data, files, from, number]);
+    // The others are named by the revision that they lead back to.
+    const operation = how === 'undo' || how === 'restore' ? undefined : operationIn(data);
+    return { pictures: picturesIn(data, { files, from, to: number }), operation };
+  }, [data, files, from, number, how]);
 }
 
 /** Whether an element has been in the window. */

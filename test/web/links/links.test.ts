@@ -183,6 +183,24 @@ describeInBrowser('the links of a dataset', (site) => {
     await page.getByText('READY', { exact: true }).waitFor();
   });
 
+  test('stand on the card of their target in the list, until it is filtered out', async () => {
+    const { api, open } = await site.newAccount();
+    const id = await datasetOfRole(api, 'railway', 'training', ['a']);
+    const control = await datasetOfRole(api, 'depth', 'control', ['a']);
+    const { page } = await open();
+    const headings = page.getByRole('list', { name: 'Datasets' }).getByRole('heading');
+    await expect.poll(() => headings.allTextContents()).toEqual(['depth', 'railway']);
+    await linkDatasets(api, id, { control_1: control });
+    await expect.poll(() => headings.allTextContents()).toEqual(['railway']);
+    const folded = page.getByRole('list', { name: 'Controls and mask' });
+    await folded.getByRole('link', { name: 'depth' }).waitFor();
+    await page.getByLabel('Search datasets by name').fill('dep');
+    await expect.poll(() => headings.allTextContents()).toEqual(['depth']);
+    await page.getByLabel('Search datasets by name').fill('');
+    await folded.getByRole('link', { name: 'depth' }).click();
+    await page.getByRole('heading', { name: 'depth' }).waitFor();
+  });
+
   test('protect a control from deletion, which names who uses it', async () => {
     const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);

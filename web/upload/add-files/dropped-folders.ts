@@ -25,7 +25,7 @@ export interface KohyaFolder {
 export type FolderChoice = 'add' | 'own' | 'skip';
 
 /** By path. A folder without a choice is skipped with the folder around it, and added otherwise. */
-export type FolderChoices = ReadonlyMap<string, FolderChoice>;
+export type ChosenFolders = ReadonlyMap<string, FolderChoice>;
 
 /** The folders that have files, as a tree: each after the folder that it is in. */
 export function droppedFoldersOf(candidates: readonly Candidate[]): DroppedFolder[] {
@@ -42,23 +42,23 @@ export function droppedFoldersOf(candidates: readonly Candidate[]): DroppedFolde
 }
 
 /** The choices before the user has made any: each of several folders of kohya's becomes a dataset, since each has its repeats. */
-export function firstChoicesOf(folders: readonly DroppedFolder[], isNewDataset: boolean): FolderChoices {
+export function firstChoicesOf(folders: readonly DroppedFolder[], isNewDataset: boolean): ChosenFolders {
   const kohya = folders.filter((folder) => folder.kohya !== undefined);
   return new Map(isNewDataset && kohya.length > 1 ? kohya.map(({ path }) => [path, 'own' as const]) : []);
 }
 
 /** A choice for a folder is one for all in it, each of which can be changed after that. */
-export function withChoice(choices: FolderChoices, path: string, choice: FolderChoice): FolderChoices {
+export function withChoice(choices: ChosenFolders, path: string, choice: FolderChoice): ChosenFolders {
   return new Map([...[...choices].filter(([other]) => !other.startsWith(`${path}/`)), [path, choice]]);
 }
 
 /** The choice that a folder shows. */
-export function choiceOf(path: string, choices: FolderChoices): FolderChoice {
+export function choiceOf(path: string, choices: ChosenFolders): FolderChoice {
   return choices.get(path) ?? (destinationOf(path, choices) === undefined ? 'skip' : 'add');
 }
 
 /** Where the files of a folder go: to a folder that becomes a dataset, to `'main'`, or nowhere. */
-export function destinationOf(path: string, choices: FolderChoices): { readonly own: string } | 'main' | undefined {
+export function destinationOf(path: string, choices: ChosenFolders): { readonly own: string } | 'main' | undefined {
   const isAdded = choices.get(path) === 'add';
   for (const each of [path, ...foldersAround(path)]) {
     const choice = choices.get(each);

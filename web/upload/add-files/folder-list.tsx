@@ -3,7 +3,7 @@ import { useId } from 'react';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices } from '../../ui/panel.js';
-import { choiceOf, type DroppedFolder, type FolderChoice, type FolderChoices } from './dropped-folders.js';
+import { choiceOf, type DroppedFolder, type FolderChoice, type ChosenFolders } from './dropped-folders.js';
 
 const OPTIONS = [
   { value: 'add', label: 'Add' },
@@ -13,7 +13,7 @@ const OPTIONS = [
 
 interface FolderListProps {
   readonly folders: readonly DroppedFolder[];
-  readonly choices: FolderChoices;
+  readonly choices: ChosenFolders;
   /** The name of the dataset that a folder becomes, and why it can't be its name; `''` if it can. */
   readonly ownNameOf: (path: string) => { readonly name: string; readonly error: string };
   readonly onChoose: (path: string, choice: FolderChoice) => void;

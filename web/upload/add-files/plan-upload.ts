@@ -4,7 +4,7 @@ import { groupedBy } from '../../grouped-by.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { Candidate } from './check-files.js';
 import type { KnownFiles } from './compare-files.js';
-import { destinationOf, type FolderChoices } from './dropped-folders.js';
+import { destinationOf, type ChosenFolders } from './dropped-folders.js';
 
 /** What happens to files of one name that were dropped together. */
 export type ClashChoice = 'both' | 'newest' | 'neither';
@@ -13,7 +13,7 @@ export type ClashChoice = 'both' | 'newest' | 'neither';
 export type ExistingChoice = 'replace' | 'keep' | 'both';
 
 export interface UploadChoices {
-  readonly folders: FolderChoices;
+  readonly folders: ChosenFolders;
   readonly clash: ClashChoice;
   readonly existing: ExistingChoice;
 }
