@@ -100,6 +100,8 @@ const LINKED = {
 /** Makes what examples name, unless it exists: they also remove it. @returns what it is called here */
 async function prepare(): Promise<Names> {
   const ids = new Map((await client.list()).map(({ name, id }) => [name, id]));
+  const renamed = ids.get('Red railway');
+  if (renamed !== undefined) await client.remove(renamed);
   for (const name of ['railway', 'photos']) {
     const id = ids.get(name);
     if (id !== undefined) await client.pairs.setLinks(id, {});

@@ -26,9 +26,14 @@ export function fetchOnceReached(): typeof fetch {
       isReached = true;
       return response;
     } catch (error) {
+      const { origin, port } = new URL(input instanceof Request ? input.url : input);
+      // https://fetch.spec.whatwg.org/#port-blocking
+      if (error instanceof TypeError && error.cause instanceof Error && error.cause.message === 'bad port') {
+        const message = `${origin} can't be reached: port ${port} belongs to another protocol, and neither browsers nor this command connect to it. Let the service listen on another port, such as 8787.`;
+        throw new CommandError(EXIT.configError, message, { cause: error });
+      }
       const code = codeOf(error);
       if (isReached || code === undefined || BROKEN_OFF.includes(code)) throw error;
-      const { origin } = new URL(input instanceof Request ? input.url : input);
       const reason = REASONS[code] ?? (error as { cause: Error }).cause.message;
       throw new CommandError(EXIT.unavailable, `${origin} can't be reached (${code}): ${reason}`, { cause: error });
     }

@@ -168,3 +168,10 @@ export function explainMissingRoute(error: unknown): never {
   const message = "this service can't do that: it is no trainyard, or has another version.";
   throw new CommandError(EXIT.unavailable, message, { cause: error });
 }
+
+/** For calls that other services lack, or that this token may not make. */
+export function undefinedFor(...statuses: readonly number[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof TrainyardError && statuses.includes(error.status))) throw error;
+  };
+}

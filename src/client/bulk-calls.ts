@@ -38,17 +38,17 @@ export class BulkCalls extends Calls {
 
   /** Says for each caption whether it was saved, what is there if its `ifMatch` was not met, or what is wrong with it. */
   async saveCaptions(id: string, captions: readonly CaptionToSave[], options: CallOptions = {}) {
-    const save = async (slice: readonly CaptionToSave[]) =>
-      (await this.requests.json('captions.save', { id }, { body: { captions: slice }, ...options })).captions;
+    const save = (slice: readonly CaptionToSave[]) =>
+      this.requests.change('captions.save', { id }, { body: { captions: slice }, ...options });
     const saved: WireSavedCaptions['captions'] = [];
     for (const slice of slicesOf(captions)) {
-      const results = await save(slice);
+      const { answer, isRepeated } = await save(slice);
       // Captions that an earlier attempt saved are sent once more, to replace themselves.
-      const own = await ownOf(slice, results);
-      const again = own.size === 0 ? [] : await save([...own.values()]);
+      const own = isRepeated ? await ownOf(slice, answer.captions) : new Map<number, CaptionToSave>();
+      const again = own.size === 0 ? [] : (await save([...own.values()])).answer.captions;
       const indexes = [...own.keys()];
-      for (const [k, result] of again.entries()) results[indexes[k]!] = result;
-      saved.push(...results);
+      for (const [k, result] of again.entries()) answer.captions[indexes[k]!] = result;
+      saved.push(...answer.captions);
     }
     return saved;
   }

@@ -35,10 +35,19 @@ export function datasetOf(event: unknown): WireDataset {
   return checked(wireDataset, event);
 }
 
-/** Fields that the schema does not have stay. @throws TrainyardError */
+/** Fields that the schema does not have stay; a null where it has none counts as missing. @throws TrainyardError */
 function checked<S extends z.ZodType>(schema: S, answer: unknown): z.output<S> {
   const { error } = schema.safeParse(answer);
   if (error === undefined) return answer as z.output<S>;
+  if (error.issues.filter(({ path }) => removeNull(answer, path)).length > 0) return checked(schema, answer);
   const [{ path, message } = { path: '', message: 'is not valid' }] = faultsIn(error);
   throw invalidAnswer(200, `${path || 'it'} ${message.replace(/^Invalid (input|string|value): /, 'is not valid: ')}.`);
+}
+
+/** @returns false if the path does not end in a field that is null */
+function removeNull(answer: unknown, path: readonly PropertyKey[]): boolean {
+  let holder = answer as Record<PropertyKey, unknown>;
+  for (const key of path.slice(0, -1)) holder = holder[key] as typeof holder;
+  const name = path.at(-1);
+  return name !== undefined && holder[name] === null && delete holder[name];
 }

@@ -144,7 +144,7 @@ export class Requests {
   }
 
   /**
-   * If the condition fails on the same bytes, an earlier attempt may have stored them. They are sent again to replace themselves.
+   * If the condition of a later attempt fails on the same bytes, an earlier one may have stored them. They then replace themselves.
    *
    * @throws TrainyardError, also a 412 if another client has changed the file
    */
@@ -162,9 +162,9 @@ export class Requests {
       const response = await this.once(method, target, { headers: conditionHeaders(condition), body, signal });
       return checkedAnswer('file.upload', await jsonOf(response));
     };
-    const work = (signal: AbortSignal | undefined) =>
+    const work = (signal: AbortSignal | undefined, isRepeated: boolean) =>
       send({ ifMatch, signal }).catch(async (error) => {
-        const current = error instanceof TrainyardError ? error.current : undefined;
+        const current = isRepeated && error instanceof TrainyardError ? error.current : undefined;
         if (!current || !(await hasBytes(current, bytes))) throw error;
         return send({ ifMatch: current.etag, signal });
       });

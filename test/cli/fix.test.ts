@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { appendFile, chmod, mkdir, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, link, mkdir, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -317,7 +317,27 @@ describe('an interrupted fix', () => {
     expect(contentsOf(folder)).toEqual({ 'a.png': png, 'a.txt': Buffer.from('x') });
   });
 
-  test('by a person who writes to the file meanwhile leaves it alone', { tags: ['long'] }, async () => {
+  test('between the two names of a file that is renamed: it gets the new one', async () => {
+    const folder = await folderWith({ 'a.jpg': await media.png(), 'a.txt': 'x' });
+    await link(join(folder, 'a.jpg'), join(folder, 'a.png'));
+    expect((await fix(folder)).code).toBe(0);
+    expect((await readdir(folder)).sort()).toEqual(['a.png', 'a.txt']);
+  });
+
+  test('by a person who saves a file under the new name meanwhile leaves that file alone', async () => {
+    const folder = await folderWith({ 'big.tif': await media.tiff({ width: 2000, height: 2000 }), 'big.txt': 'x' });
+    const running = startCommand(['check', folder, '--fix']);
+    const isPartial = (name: string) => name.startsWith('.trainyard-fix-');
+    await eventually(() => readdirSync(folder).some(isPartial) || undefined);
+    const mine = await media.png({ seed: 9 });
+    await writeFile(join(folder, 'big.png'), mine);
+    const { stdout } = await running.ended;
+    expect(stdout).toMatch(/^- Not fixed: big\.tif is left alone, since a file with the name big\.png has appeared/m);
+    expect(contentsOf(folder)['big.png']?.equals(mine)).toBe(true);
+    expect(existsSync(join(folder, 'big.tif'))).toBe(true);
+  });
+
+  test('by a person who writes to the file meanwhile leaves it alone', async () => {
     const folder = await folderWith({ 'big.tif': await media.tiff({ width: 3000, height: 3000 }), 'big.txt': 'x' });
     const running = startCommand(['check', folder, '--fix']);
     const isPartial = (name: string) => name.startsWith('.trainyard-fix-');

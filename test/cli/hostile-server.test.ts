@@ -161,6 +161,15 @@ describe('other answers', () => {
     expect(await endedBy(clientOf(service).status('d1'))).toEqual(ONE_LINE);
   });
 
+  test('an optional field that is null counts as missing', async () => {
+    const { status } = documents;
+    const files = status.files.map((file) => ({ ...file, width: null, warnings: null, problem: null }));
+    const service = await startScriptedService(DATASET, ({ path }, response) =>
+      path.includes('/status') ? sendJson(response, 200, { ...status, error: null, links: null, files }) : false,
+    );
+    expect(await clientOf(service).status('d1')).toEqual(status);
+  });
+
   test('a status that HTTP does not have is one line, and a reason phrase that is not ASCII is read', async () => {
     const body = JSON.stringify(documents.list);
     const answers = ['999 ', '200 \u4f60\u597d'];
@@ -379,6 +388,16 @@ describe('a mount over HTTP', () => {
     expect(await readFile(join(root, 'victim', 'mine.txt'), 'utf8')).toBe('mine');
     expect((await run(['mount', 'victim', '--into', root, '--replace'], service)).code).toBe(0);
     expect((await run(['mount', 'railway-id', '--into', root, '--replace'], service)).code).toBe(0);
+  });
+
+  test('keeps names apart that differ in their case alone', async () => {
+    const files = { 'a.jpg': 'one', 'A.jpg': 'two' };
+    const service = await startScriptedService({ ...DATASET, files });
+    const root = await newRoot();
+    expect((await run(['mount', 'railway', '--into', root], service)).code).toBe(0);
+    for (const [name, text] of Object.entries(files)) {
+      expect(await readFile(join(root, 'railway', name), 'utf8')).toBe(text);
+    }
   });
 
   test.each([

@@ -1,6 +1,7 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { unmountDataset } from '../../src/service/mount/mount.js';
 import * as media from '../fixtures/media.js';
 import { put } from '../harness/api.js';
 import { type Ended, type RunOptions, type Running, startCommand, trainyard } from '../harness/command.js';
@@ -298,6 +299,14 @@ describe('--only', () => {
     expect(await names()).toHaveLength(7);
     expect(await record()).not.toHaveProperty('only');
     expect(await digestOfFolder(folder())).toBe(mounted.digest);
+  });
+
+  test('a folder of one kind is removed with its dataset', async () => {
+    root = await newRoot();
+    await wait('mixed', '--into', root, '--only', 'videos');
+    await leaveLitter(folder());
+    await unmountDataset('mixed', { root, signal: new AbortController().signal });
+    expect(await mountedIn(root)).toEqual([]);
   });
 
   test('says that a dataset has nothing of that kind', async () => {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { mountSmallDisk } from '../faults/small-disk.js';
@@ -119,6 +119,35 @@ describe('pull', () => {
     const { code, json } = await run(['pull', 'large', folder, '--json']);
     expect([code, json()]).toMatchObject([0, { conflicts: [], removed: [] }]);
     expect((await readdir(folder)).sort()).toEqual(Object.keys(large).sort());
+  });
+
+  test('never overwrites a file that appears meanwhile, as where case is ignored', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const id = await api.newDataset('case');
+    for (const filename of ['a.txt', 'A.txt']) await api.upload(id, filename, `${filename[0]} caption`);
+    const folder = join(await newRoot(), 'folder');
+    await mkdir(folder);
+    await writeFile(join(folder, 'a.txt'), 'a caption');
+    proxy.rule(async ({ pathname }) => {
+      if (pathname.includes('/archive') || pathname.includes('/files')) {
+        await link(join(folder, 'a.txt'), join(folder, 'A.txt')).catch(() => {});
+      }
+      return undefined;
+    });
+    const { code, json } = await run(['pull', 'case', folder, '--theirs', '--json'], proxy.url);
+    expect([code, json().conflicts]).toMatchObject([73, [{ filename: 'A.txt' }]]);
+    expect(await readFile(join(folder, 'a.txt'), 'utf8')).toBe('a caption');
+  });
+
+  test('says the same of a disk that is full before the first byte', async () => {
+    const disk = await mountSmallDisk(1, { inodes: 3 });
+    if ('refusal' in disk) return;
+    onTestFinished(disk.unmount);
+    for (const folder of [join(disk.folder, 'a', 'b'), join(disk.folder, 'a')]) {
+      const { code, stderr } = await run(['pull', name, folder]);
+      expect([code, stderr]).toEqual([74, expect.stringContaining('does not fit on the disk of')]);
+    }
   });
 
   test('works for a dataset that is not READY, and creates no folder for an empty or missing dataset', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { chmod, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
@@ -276,6 +276,46 @@ describe('an interrupted push', () => {
       dataset: { status: 'READY' },
       unchanged: { length: 2 },
     });
+  });
+
+  test('by files that grow and vanish lists them and sends the others', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(3), newName());
+    proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
+    let isReleased = false;
+    const running = startPush([folder, '--concurrency', '1'], proxy.url);
+    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
+    await rm(join(folder, '03.jpg'));
+    await rm(join(folder, '03.txt'));
+    await appendFile(join(folder, '02.txt'), ' and more');
+    isReleased = true;
+    proxy.release();
+    const { code, stdout } = await running.ended;
+    expect(stdout).toMatch(/^✗ 03\.jpg is gone/m);
+    expect(stdout).toMatch(/^✗ 03\.txt is gone/m);
+    expect(stdout).toMatch(/^✗ 02\.txt changed while it was being sent: it has 16 bytes now, not 7/m);
+    expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg']);
+    // 1 and not 74: without the caption the dataset is FAILED.
+    expect(code).toBe(1);
+    expect((await push([folder])).stdout).toContain('READY');
+  });
+
+  test('by a file that vanishes exits with 74, even if the dataset is READY', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith({ ...(await pairsOf(1)), '02.txt': 'an extra caption' }, newName());
+    let isReleased = false;
+    proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
+    const running = startPush([folder, '--concurrency', '1', '--json'], proxy.url);
+    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
+    await rm(join(folder, '02.txt'));
+    isReleased = true;
+    proxy.release();
+    const { code, json } = await running.ended;
+    expect(json()).toMatchObject({
+      dataset: { status: 'READY' },
+      failed: [{ filename: '02.txt', code: 'IO_ERROR', message: expect.stringContaining('is gone') }],
+    });
+    expect(code).toBe(74);
   });
 
   test('by an unreadable file sends the others, and exits with 74', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { fetchOnceReached } from '../../src/cli/reach.js';
-import { CommandError } from '../../src/cli/terminal/exit-codes.js';
+import { CommandError, endingOf } from '../../src/cli/terminal/exit-codes.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import { startProxy } from '../harness/proxy.js';
 import { discardServer, startServer } from '../harness/server.js';
@@ -30,4 +30,25 @@ test('a service that was never reached costs one attempt, and one that is gone f
     await proxy.close();
     await discardServer(server);
   }
+});
+
+test('a port that fetch does not connect to ends the command, and says so', async () => {
+  const ended = await fetchOnceReached()('http://127.0.0.1:6000/').catch(endingOf);
+  const message = expect.stringMatching(
+    /^http:\/\/127\.0\.0\.1:6000 can't be reached: port 6000 belongs to another protocol.*such as 8787/,
+  );
+  expect(ended).toEqual({ code: 78, message });
+});
+
+test.each([
+  [
+    { code: 'ERR_SQLITE_ERROR', errcode: 7 },
+    { code: 74, message: "the catalog can't be used: it failed" },
+  ],
+  [
+    { severity: 'ERROR', code: '53100' },
+    { code: 75, message: "the database can't be used: it failed" },
+  ],
+])('a database with the error %j ends the command in words', (fields, ending) => {
+  expect(endingOf(Object.assign(new Error('it failed'), fields))).toEqual(ending);
 });

@@ -2,10 +2,11 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { limitsOf } from '../../src/service/inspection/limited-process.js';
+import { overwritten, randomBytes } from '../corpus/damage/bytes.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { IS_ALL } from '../harness/available.js';
@@ -15,6 +16,7 @@ import { FAMILIES } from '../hostile/all.js';
 import { SteadyUploads, sendFile, type Verdict } from '../hostile/attack.js';
 import { writeHostile } from '../hostile/hostile-file.js';
 import { HealthLoop, MemoryLoop } from '../hostile/observers.js';
+import { seededRandom } from './random.js';
 import { faultsOf, isAlive, remainsIn, stagedIn } from './remains.js';
 
 const MAX_MEGABYTES = 500;
@@ -159,3 +161,64 @@ test('trainyard check of a folder with all of them ends, with a verdict for each
   ).toEqual([]);
   expect(readdirSync(join(folder, 'tmp'))).toEqual([]);
 }, 1_800_000);
+
+type Damage = (bytes: Buffer, random: () => number) => Buffer;
+
+const DAMAGES: Record<string, Damage> = {
+  cut: (bytes, random) => bytes.subarray(0, Math.floor(bytes.length * (0.2 + 0.7 * random()))),
+  zeroed: (bytes, random) => {
+    const start = Math.floor(bytes.length * (0.3 + 0.5 * random()));
+    return media.damaged.zeroed(bytes, { start, end: Math.min(bytes.length, start + 400) });
+  },
+  flipped: (bytes, random) => media.damaged.flipped(bytes, Math.floor(bytes.length * (0.1 + 0.8 * random()))),
+  random: (bytes, random) => {
+    const start = Math.floor(bytes.length * (0.2 + 0.6 * random()));
+    return overwritten(bytes, start, randomBytes(Math.min(64, bytes.length - start), random));
+  },
+};
+
+test('damaged files get the same verdict and message in every order and beside any other files', {
+  tags: ['long'],
+}, async () => {
+  const ROUNDS = 20;
+  const damaged: [string, Buffer][] = Object.entries({
+    'plain.jpg': await media.jpeg(),
+    'progressive.jpg': await media.jpeg({ progressive: true }),
+    'deflated.png': await media.png(),
+    'lossy.webp': await media.webp(),
+    'lossless.webp': await media.webp({ lossless: true }),
+    'b.gif': await media.gif(),
+    'c.tif': await media.tiff(),
+    'd.avif': await media.avif(),
+    'e.mp4': media.clip('faststart.mp4'),
+    'f.webm': media.clip('vp9.webm'),
+  }).flatMap(([name, bytes], i) =>
+    Object.entries(DAMAGES).map(([damage, apply], j): [string, Buffer] => [
+      `${damage}-${name}`,
+      apply(bytes, seededRandom(4 * i + j + 1)),
+    ]),
+  );
+  const started = await startServer({ 'caption-grace-seconds': 0 });
+  onTestFinished(() => discardServer(started));
+  const api = await started.api();
+  const verdicts = new Map(damaged.map(([name]) => [name, new Set<string>()]));
+  for (let round = 0; round < ROUNDS; round++) {
+    const id = await api.newDataset();
+    const found = new Map<string, string[]>();
+    const random = seededRandom(round);
+    const order = damaged.map((file) => ({ file, key: random() })).sort((a, b) => a.key - b.key);
+    await forEachConcurrent(order, 8, async ({ file: [name, bytes] }) => {
+      const { status, body } = await api.upload(id, name, bytes);
+      found.set(name, [`${status} ${body.error_message ?? ''}`]);
+    });
+    const { body } = await eventually(async () => {
+      const answer = await api.status(id);
+      return answer.body.status === 'UPLOADING' ? undefined : answer;
+    });
+    for (const { filename = '', message } of [...body.warnings, ...(body.error?.problems ?? [])]) {
+      found.get(filename)?.push(message);
+    }
+    for (const [name, lines] of found) verdicts.get(name)!.add(lines.join('\n'));
+  }
+  expect([...verdicts].map(([name, seen]) => [name, seen.size])).toEqual(damaged.map(([name]) => [name, 1]));
+});

@@ -10,7 +10,7 @@ import { FAMILIES } from '../hostile/all.js';
 import { sendFile } from '../hostile/attack.js';
 import { writeHostile } from '../hostile/hostile-file.js';
 import { cpuSecondsOf, descendantsOf, MemoryLoop } from '../hostile/observers.js';
-import { faultsOf } from './remains.js';
+import { faultsOf, stagedIn } from './remains.js';
 
 let folder: string;
 let server: TestServer;
@@ -88,25 +88,53 @@ async function secondsUsedDuring(api: Api, uploads: number): Promise<number> {
   return Math.max(...seconds);
 }
 
-test("an account's picture waits at most for one budget while another account sends the slowest files", async () => {
+/** Processor time of all processes below the server that are running. */
+const busySeconds = () => descendantsOf(server.process.pid!).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
+
+/** Sends the slowest files again and again, on each of many connections, until `stop`. */
+async function attack(api: Api): Promise<{ stop: () => Promise<unknown> }> {
   const files = await written(SLOWEST);
-  const [attacker, neighbour] = [await server.api('attacker'), await server.api('neighbour')];
-  const idle = await secondsUsedDuring(neighbour, 20);
-  const id = await attacker.newDataset();
+  const id = await api.newDataset();
   const over = new AbortController();
   setMaxListeners(CONNECTIONS + 1, over.signal);
-  const attack = Array.from({ length: CONNECTIONS }, async (_, connection) => {
+  const connections = Array.from({ length: CONNECTIONS }, async (_, connection) => {
     for (let round = 0; !over.signal.aborted; round++) {
       const [filename, path] = files[(connection + round) % files.length]!;
-      const to = { api: attacker, id, filename: `${connection}_${round}_${filename}` };
+      const to = { api, id, filename: `${connection}_${round}_${filename}` };
       await sendFile(server, to, path, over.signal).catch(() => {});
     }
   });
-  const busySeconds = () => descendantsOf(server.process.pid!).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
   const before = busySeconds();
   await eventually(() => busySeconds() > before + 1 || undefined);
+  const stop = () => {
+    over.abort();
+    return Promise.all(connections);
+  };
+  return { stop };
+}
+
+test("an account's picture waits at most for one budget while another account sends the slowest files", async () => {
+  const [attacker, neighbour] = [await server.api('attacker'), await server.api('neighbour')];
+  const idle = await secondsUsedDuring(neighbour, 20);
+  const { stop } = await attack(attacker);
   const used = await secondsUsedDuring(neighbour, 10);
-  over.abort();
-  await Promise.all(attack);
+  await stop();
   expect(used).toBeLessThan(3 * idle + SLOTS * INLINE_SECONDS + RECEIVING_SECONDS);
 }, 600_000);
+
+test('when their client hangs up, uploads stop to use the processor, and leave nothing', async () => {
+  const { stop } = await attack(await server.api());
+  await stop();
+  const before = cpuSecondsOf(server.process.pid!);
+  await eventually(() => stagedIn(server.dataFolder).length === 0 || undefined);
+  // A process that works uses a tick of 10 ms between some of these looks.
+  let [seconds, looks] = [busySeconds(), 0];
+  await eventually(() => {
+    const now = busySeconds();
+    looks = Math.abs(now - seconds) < 0.02 ? looks + 1 : 0;
+    seconds = now;
+    return looks === 25 || undefined;
+  });
+  // Until the clients are found gone, two files are inspected. Each of them takes longer by itself.
+  expect(cpuSecondsOf(server.process.pid!) - before).toBeLessThan(6);
+});

@@ -36,6 +36,10 @@ class Relay {
     return this;
   }
 
+  get connections(): number {
+    return this.#sockets.size / 2;
+  }
+
   breakAll(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -68,6 +72,8 @@ function endTogether(client: Socket, server: Socket): void {
 export interface TcpLink {
   /** The server's URL through the relay. */
   readonly url: string;
+  /** How many are open. */
+  readonly connections: () => number;
   /** Silently holds every byte in both directions. */
   readonly stall: () => void;
   /** Breaks the connection at the server's next answer, once. */
@@ -108,6 +114,7 @@ export async function tcpLinkTo(target: string): Promise<TcpLink> {
   onTestFinished(() => relay.close());
   return {
     url: `http://127.0.0.1:${relay.port}`,
+    connections: () => relay.connections,
     stall: () => {
       isStalled = true;
     },

@@ -65,6 +65,13 @@ describe('create', () => {
     expect((await api.create('café')).status).toBe(200);
   });
 
+  test('may use a name that another account uses', async () => {
+    const other = await server.api('other');
+    expect((await api.create('shared')).status).toBe(200);
+    expect((await other.create('shared')).status).toBe(200);
+    expect((await other.list()).body.datasets).toHaveLength(1);
+  });
+
   test('of concurrent creates of one name, exactly one succeeds', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => api.create('raced')));
     expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array(7).fill(409)]);

@@ -7,7 +7,7 @@ import type { WireDataset, WireDatasetChange } from '../../src/api/schemas.js';
 import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
-import { discardServer, revokeToken, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, revokeToken, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
@@ -47,6 +47,17 @@ describe('wait', () => {
     await api.upload(id, 'dog.txt', 'a dog');
     await put(url, image);
     expect((await waiting).body).toMatchObject({ status: 'READY', files: [{}, {}] });
+  });
+
+  test('is not disturbed by waits for ids that are events of an EventEmitter, or properties of every object', async () => {
+    const id = await api.newDataset();
+    const url = await api.link(id, 'a.txt', 5);
+    const waiting = api.status(id, '?wait=60');
+    for (const odd of ['newListener', 'removeListener', 'error', '__proto__', 'constructor']) {
+      expect((await api.status(odd, '?wait=0.2')).status).toBe(404);
+    }
+    await put(url, 'a dog');
+    expect((await waiting).body.files).toHaveLength(1);
   });
 
   test('answers after the given time with the current state', async () => {
@@ -109,6 +120,8 @@ describe('events', () => {
   test('name the files that changed since the event before, in the form of the status', async () => {
     const id = await api.newDataset();
     await api.upload(id, 'dog.jpg', image);
+    // Then no job changes it any more.
+    await eventually(async () => (await api.status(id)).body.files[0]?.thumbhash);
     const save = (captions: object[]) => api.json('PUT', `/${id}/captions`, { captions });
     const numbered = (count: number) => Array.from({ length: count }, (_, i) => ({ filename: `${i}.txt`, text: '' }));
     const events = eventsOf(await api.raw('GET', `/${id}/events`));

@@ -101,6 +101,22 @@ describe('a webhook', () => {
     });
   });
 
+  test('receives only the events it is for, and nothing that was so before it was made', async () => {
+    const before = await api.newDataset('failed before');
+    await api.upload(before, 'a.jpg', await media.jpeg());
+    expect((await api.status(before)).body.status).toBe('FAILED');
+    await add({ url: receiver.url, events: ['dataset.deleted', 'dataset.ready'] });
+    const failing = await api.newDataset('fails after');
+    await api.upload(failing, 'a.jpg', await media.jpeg());
+    await api.upload(before, 'a.txt', 'a caption');
+    await delivered(1);
+    await api.request('DELETE', `/${failing}`);
+    expect((await delivered(2)).map(({ type, data }) => [type, data.name])).toEqual([
+      ['dataset.ready', 'failed before'],
+      ['dataset.deleted', 'fails after'],
+    ]);
+  });
+
   test('is tried again after a failure; a test and a delivery can be sent again', async () => {
     const { body: webhook } = await add();
     receiver.answer = (response) => response.writeHead(500).end();
@@ -136,6 +152,24 @@ describe('a webhook', () => {
     const { body } = await api.request('POST', `/webhooks/${webhook.id}/test`);
     expect(body).toMatchObject({ error_code: 404008 });
     expect(server.output()).not.toMatch(/"level":50/);
+  });
+
+  test('is disabled by an answer of 410, and receives nothing until it is enabled', async () => {
+    const { body: webhook } = await add();
+    receiver.answer = (response) => response.writeHead(410).end();
+    await api.request('POST', `/webhooks/${webhook.id}/test`);
+    const isEnabled = async () => {
+      const { body } = await api.request<{ webhooks: WireWebhook[] }>('GET', '/webhooks');
+      return body.webhooks[0]?.enabled;
+    };
+    await eventually(async () => ((await isEnabled()) ? undefined : true));
+    expect((await deliveriesOf(webhook))[0]).toMatchObject({ state: 'failed', answer: 410 });
+    receiver.answer = (response) => response.writeHead(204).end();
+    await api.request('POST', `/webhooks/${webhook.id}/test`);
+    const enabled = await api.json('PATCH', `/webhooks/${webhook.id}`, { enabled: true, url: `${receiver.url}/new` });
+    expect(enabled.body).toMatchObject({ enabled: true, url: `${receiver.url}/new` });
+    await delivered(2);
+    expect(receiver.received.map(({ path }) => path)).toEqual(['/hook', '/hook/new']);
   });
 });
 

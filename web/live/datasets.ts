@@ -1,14 +1,37 @@
-import { type QueryClient, useQuery } from '@tanstack/react-query';
+import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { Dataset } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 import { countOf } from '../ui/format.js';
 
 const KEY = ['datasets'];
 
+type ListChange = (datasets: Dataset[]) => Dataset[];
+
+/** The changes that arrive while the list is being fetched: the answer may be older than they are. */
+const changesDuringFetch = new WeakMap<QueryClient, ListChange[]>();
+
 /** All datasets, newest first, kept up to date by `Live`. */
 export function useDatasets() {
   const client = useClient();
-  return useQuery({ queryKey: KEY, queryFn: ({ signal }) => client.list({ signal }) });
+  const queries = useQueryClient();
+  return useQuery({
+    queryKey: KEY,
+    queryFn: async ({ signal }) => {
+      const changes: ListChange[] = [];
+      changesDuringFetch.set(queries, changes);
+      try {
+        const fetched = await client.list({ signal });
+        return changes.reduce((datasets, change) => change(datasets), fetched);
+      } finally {
+        if (changesDuringFetch.get(queries) === changes) changesDuringFetch.delete(queries);
+      }
+    },
+  });
+}
+
+function changeList(queries: QueryClient, change: ListChange): void {
+  changesDuringFetch.get(queries)?.push(change);
+  queries.setQueryData<Dataset[]>(KEY, (known) => known && change(known));
 }
 
 export function refetchDatasets(queries: QueryClient): void {
@@ -17,15 +40,14 @@ export function refetchDatasets(queries: QueryClient): void {
 
 /** Adds a new dataset to the cached list, or replaces one that has changed. */
 export function putDataset(queries: QueryClient, dataset: Dataset): void {
-  queries.setQueryData<Dataset[]>(KEY, (known) => {
-    if (known === undefined) return known;
+  changeList(queries, (known) => {
     const isKnown = known.some(({ id }) => id === dataset.id);
     return isKnown ? known.map((each) => (each.id === dataset.id ? dataset : each)) : [dataset, ...known];
   });
 }
 
 export function removeDataset(queries: QueryClient, id: string): void {
-  queries.setQueryData<Dataset[]>(KEY, (known) => known?.filter((each) => each.id !== id));
+  changeList(queries, (known) => known.filter((each) => each.id !== id));
 }
 
 /**

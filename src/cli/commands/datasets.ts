@@ -1,14 +1,6 @@
 import { spawn } from 'node:child_process';
 import { type Command, createArgument, Option } from 'commander';
-import {
-  type Dataset,
-  type DatasetFile,
-  type DatasetWithFiles,
-  type Role,
-  type Status,
-  type TrainyardClient,
-  TrainyardError,
-} from '../../client/client.js';
+import type { Dataset, DatasetFile, DatasetWithFiles, Role, Status, TrainyardClient } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { stemOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
@@ -17,7 +9,7 @@ import { numberIn, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
 import { linkLines, STATUS_COLOURS } from '../pairs/links.js';
 import { statusLines } from '../push/output.js';
-import { type Call, mustFind, NO_DATASETS, onDataset, onService, remoteFrom } from '../remote.js';
+import { type Call, mustFind, NO_DATASETS, onDataset, onService, remoteFrom, undefinedFor } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { type Output, painterOf, print, tableLines } from '../terminal/print.js';
@@ -283,16 +275,8 @@ async function captionsOf(
 ): Promise<Map<string, string>> {
   const short = files.filter((file) => isCaption(file) && file.size_bytes <= MAX_CAPTION_BYTES);
   const names = short.map(({ filename }) => filename);
-  const captions = (await ifRouted(client.bulk.captions(id, names, { signal }))) ?? [];
+  const captions = (await client.bulk.captions(id, names, { signal }).catch(undefinedFor(404, 405))) ?? [];
   return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
-}
-
-/** The answer to a call; `undefined` for a service without it. */
-async function ifRouted<T>(call: Promise<T>): Promise<T | undefined> {
-  return call.catch((error) => {
-    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return undefined;
-    throw error;
-  });
 }
 
 async function openPage({ client, options, signal }: Call, name?: string): Promise<Output> {
@@ -304,7 +288,7 @@ async function openPage({ client, options, signal }: Call, name?: string): Promi
     const advice = name === undefined ? 'trainyard ls' : `trainyard show ${JSON.stringify(name)}`;
     throw new CommandError(EXIT.unavailable, `${url} has no web pages. To see them in the terminal, run: ${advice}`);
   }
-  const signIn = await ifRouted(client.sessions.code({ signal }));
+  const signIn = await client.sessions.code({ signal }).catch(undefinedFor(404, 405));
   const fragment = signIn === undefined ? '' : `#code=${signIn.code}&token=${signIn.token_id}`;
   const page = `${url}/${id === undefined ? '' : `datasets/${encodeURIComponent(id)}`}${fragment}`;
   const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));

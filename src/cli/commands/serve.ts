@@ -8,7 +8,6 @@ import { hasErrno } from '../../dataset/errors.js';
 import { PACKAGE_FOLDER } from '../../program-file.js';
 import { SETTINGS } from '../../settings.js';
 import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
-import { hasFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
 import { installLine, isLoopback, shellWord } from '../../command-line.js';
 import { type Remote, saveFirstLogin } from '../saved-login.js';
@@ -27,6 +26,7 @@ Examples:
   $ trainyard serve --port 0 --json                             prints the URL and the first token as JSON
 
 The log goes to standard error: JSON lines if that is a pipe or a file, and warnings and errors as text on a terminal.
+There, the levels info and debug of --log-level need --log json.
 
 Exit codes: 0 after ctrl-C or SIGTERM, 75 if another process serves the data folder, or the database or bucket does not
 answer, 78 for invalid settings.`;
@@ -75,7 +75,7 @@ async function serve({ json, log, ...options }: ServeOptions): Promise<void> {
   stopOnSignal(app, { isJson: json === true });
   if (json) return void process.stdout.write(`${JSON.stringify(start)}\n`);
   const steps = start.token === undefined ? '' : await firstSteps({ url: start.url, token: start.token });
-  process.stdout.write(`${greeting(start, await clipsSentence(config))}${steps}\n`);
+  process.stdout.write(`${greeting(start, clipsSentence(config, app))}${steps}\n`);
 }
 
 function reasonNotToListen(error: unknown, { host, port }: Config): string | undefined {
@@ -171,8 +171,8 @@ function networkSentence({ url, other_urls }: Start): string {
   return isLoopback(url) ? 'this machine only; for others, serve with --host 0.0.0.0, or behind a proxy' : `at ${url}`;
 }
 
-async function clipsSentence({ ffmpeg }: Config): Promise<string> {
-  if (await hasFfmpeg(ffmpeg)) return 'ffmpeg found: every frame is decoded';
+function clipsSentence({ ffmpeg }: Config, { decodesClips }: App): string {
+  if (decodesClips) return 'with ffmpeg, every frame is decoded; a warning follows if it does not run';
   return `ffmpeg ${ffmpeg.kind === 'none' ? 'is turned off' : 'not found'}: frames are not decoded, and each clip gets a warning`;
 }
 

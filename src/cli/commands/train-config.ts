@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { TrainyardClient } from '../../client/client.js';
-import { TrainyardError } from '../../client/trainyard-error.js';
 import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
@@ -21,7 +20,7 @@ import {
   type TrainingDataset,
   trainingDatasetOf,
 } from '../../dataset/train/training-dataset.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, undefinedFor } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { ownCommand } from '../terminal/own-command.js';
 import { print, printJson, printMessage } from '../terminal/print.js';
@@ -110,12 +109,6 @@ function requireFitting({ for: trainer, job, trigger }: Options): void {
   if (job !== undefined && trainer !== 'ai-toolkit') throw new CommandError(EXIT.usage, message);
   if (job?.trim() === '') throw new CommandError(EXIT.usage, '--job must name the job.');
   if (trigger !== undefined && job === undefined) throw new CommandError(EXIT.usage, '--trigger needs --job.');
-}
-
-function undefinedFor(...statuses: readonly number[]): (error: unknown) => undefined {
-  return (error) => {
-    if (!(error instanceof TrainyardError && statuses.includes(error.status))) throw error;
-  };
 }
 
 /** Leaves out controls and masks that were named beside their targets. @throws CommandError with 65 for another role */

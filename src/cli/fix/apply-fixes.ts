@@ -12,7 +12,7 @@ import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/sync-folder.js';
 import { fileVersionOf } from '../folder/read-folder.js';
 import { errorMessage } from '../terminal/text.js';
-import { type Fix, FileLeftAlone, type NotFixed, notFixedBecause } from './plan-fixes.js';
+import { type Fix, FileLeftAlone, isOneFile, type NotFixed, notFixedBecause } from './plan-fixes.js';
 
 /** Conversions at a time: each may hold two large pictures. */
 const CONCURRENCY = 2;
@@ -66,11 +66,9 @@ async function applyFix(fix: Fix, options: ApplyOptions): Promise<string | undef
   const [path, target] = [join(folder, name), join(folder, to)];
   const stats = await statsOf(path);
   if (stats === undefined || fileVersionOf(stats) !== fix.file.version) throw changedMeanwhile();
-  if (to !== name && (await statsOf(target)) !== undefined) {
-    throw new FileLeftAlone(`is left alone, since a file with the name ${basename(target)} has appeared`);
-  }
+  if (to !== name && fix.kind === 'convert') await requireFree(target);
   const original = fix.kind === 'rename' ? undefined : await replaceContent(fix, stats, options);
-  if (to !== name) await rename(path, target);
+  if (to !== name) await moveFile(path, target);
   await syncFolder(folder);
   return original;
 }
@@ -123,6 +121,24 @@ async function finishNewFile(path: string, { uid, gid, mode }: BigIntStats): Pro
   }
 }
 
+/** Renames a file, never over another one. @throws FileLeftAlone */
+async function moveFile(path: string, to: string): Promise<void> {
+  const isLinked = await link(path, to).then(
+    () => true,
+    () => false,
+  );
+  // An interrupted run may have left the file with both names.
+  if (isLinked || (await isOneFile(path, to))) return unlink(path);
+  // The file system may have no links.
+  await requireFree(to);
+  await rename(path, to);
+}
+
+async function requireFree(path: string): Promise<void> {
+  if ((await statsOf(path)) === undefined) return;
+  throw new FileLeftAlone(`is left alone, since a file with the name ${basename(path)} has appeared`);
+}
+
 function changedMeanwhile(): FileLeftAlone {
   return new FileLeftAlone('has changed meanwhile, and is left alone. Run the same command again');
 }
@@ -145,9 +161,9 @@ async function keepOriginal(folder: string, name: string): Promise<string> {
     }
     for (let number = 1; ; number++) {
       const kept = join(originals, `${name}${number === 1 ? '' : `.${number}`}.orig`);
-      await link(path, kept).catch(unlessExists);
+      const isLinked = await link(path, kept).then(() => true, unlessExists);
       // The name may be taken by another original, or by a symbolic link to the file itself.
-      if (!(await lstat(kept)).isFile() || (await sha256Of(kept)) !== (await sha256Of(path))) continue;
+      if (!isLinked && !((await lstat(kept)).isFile() && (await sha256Of(kept)) === (await sha256Of(path)))) continue;
       await syncFolder(originals);
       await syncFolder(dirname(originals));
       return kept;

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { access, lstat, readdir, readFile, realpath } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { ServiceError } from '../../dataset/errors.js';
 import { fixCaption, MAX_FIXED_CAPTION_BYTES } from '../../dataset/fix/fix-caption.js';
 import { nameForFormat, TakenNames } from '../../dataset/fix/media-names.js';
@@ -112,7 +112,7 @@ async function mediaFix(
   const to = nameForFormat(name, isConverted ? 'png' : content.format);
   requireName(to);
   const taken = folder.names.claim(to, { from: name, isConverted });
-  if (taken !== undefined) throw new FileLeftAlone(taken);
+  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new FileLeftAlone(taken);
   if (!isConverted) {
     const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
     const renamed = await pool.inspect(under, { accountId: '', signal });
@@ -122,6 +122,12 @@ async function mediaFix(
   const why = isConverted ? ', which the trainer does not read; a PNG keeps every pixel' : '';
   const message = `${printable(name)} → ${printable(to)}: it is ${content.description}${why}`;
   return { kind: isConverted ? 'convert' : 'rename', file, folder: folder.path, name, to, message };
+}
+
+/** As after an interrupted rename, which gives the new name before it removes the old one. */
+export async function isOneFile(path: string, other: string): Promise<boolean> {
+  const [one, two] = await Promise.all([path, other].map((each) => lstat(each).catch(() => undefined)));
+  return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
 }
 
 function requireName(name: string): void {

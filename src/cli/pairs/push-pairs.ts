@@ -166,7 +166,8 @@ function plannedPairs(pairs: PreparedPairs, { skipBad }: PushFlags): PlannedPair
 async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> {
   const parts: PartPush[] = [];
   for (const each of pairs.parts) {
-    parts.push({ ...each, plan: planOf({ ...each.plan, decisions: await askedDecisions(each.plan) }) });
+    const decisions = await askedDecisions(each.plan);
+    parts.push(decisions.size === 0 ? each : { ...each, plan: planOf({ ...each.plan, decisions }) });
   }
   return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
@@ -15,6 +15,7 @@ import { CommonState, realFolders } from '../sync/common-state.js';
 import {
   commonChanges,
   type Decisions,
+  settledBy,
   storedSince,
   type SyncPlan,
   type SyncRules,
@@ -101,7 +102,7 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
     throw folderError(folder, error, "can't be used as a folder");
   });
   const state = await CommonState.open({ folders, url, datasetId: manifest.datasetId });
-  const known = new Map([...state.files, ...storedSince(state.sent, dataset)]);
+  const known = state.commonWith(dataset);
   const { files: local, others } = await readLocalFiles(task, (name) => dataset.has(name) || known.has(name));
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
@@ -113,7 +114,7 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
   // A dataset that was emptied removes nothing, as a folder that was emptied does not.
   const replaces = rules.replaces && dataset.size > 0;
   const decide = (decisions: Decisions) =>
-    syncPlanOf({ common, source: available, target }, { ...rules, replaces, decisions });
+    syncPlanOf({ common, settled: state.settled, source: available, target }, { ...rules, replaces, decisions });
   const notFiles = [...others].filter((name) => dataset.has(name)).sort();
   return { manifest, plan: decide(new Map()), local, notFiles, notStored, state, decide };
 }
@@ -183,8 +184,10 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   try {
     await fetchFiles(task, manifest, files, ({ filename, sha256 }, partial) => {
       const path = local.get(filename)?.path ?? join(task.folder, filename);
-      if (!isUntouched(filename, path)) return;
-      renameSync(partial, path);
+      if (local.has(filename) || !tryLink(partial, path)) {
+        if (!isUntouched(filename, path)) return;
+        renameSync(partial, path);
+      }
       pulled.push(filename);
       folder.set(filename, sha256);
     });
@@ -200,7 +203,8 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     if (pulled.length > 0) await flushFolder(task.folder, pulled);
     const dataset = hashesIn(manifest);
     const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
-    await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
+    const settled = settledBy(plan, dataset, folder);
+    await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]), { settled });
   }
   const written = new Set(pulled);
   const bytes = bytesOf(files.filter(({ filename }) => written.has(filename)));
@@ -216,7 +220,7 @@ async function fetchFiles(
 ): Promise<void> {
   if (files.length === 0) return;
   const partial = join(folder, PARTIAL_FOLDER);
-  await makeFolders(partial);
+  await makePartialFolder(partial);
   const totalBytes = bytesOf(all);
   let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
   const placed = files.map((file) => ({ ...file, mountedName: partialNameOf(file) }));
@@ -238,6 +242,26 @@ async function fetchFiles(
     if (/^[0-9a-f]{64}\.partial$/.test(each)) await rm(join(partial, each), { force: true });
   }
   await rmdir(partial).catch(() => {});
+}
+
+/** @throws CommandError with 73 if it is a link, which could lead to files of a person, or no folder */
+async function makePartialFolder(path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new CommandError(EXIT.cannotCreate, `${printable(path)} is in the way: it is not a folder. Move it away.`);
+  }
+  await makeFolders(path);
+}
+
+/** Moves a received file. @returns false if its name is taken, or the file system has no hard links */
+function tryLink(partial: string, path: string): boolean {
+  try {
+    // Unlike `rename`, this never replaces a file that is created in this moment.
+    linkSync(partial, path);
+  } catch {
+    return false;
+  }
+  unlinkSync(partial);
+  return true;
 }
 
 /** Named by content, so that a changed file is not resumed. */

@@ -8,7 +8,8 @@ import {
 } from '../../client/client.js';
 import { explainMissingRoute } from '../remote.js';
 import { CommonState } from '../sync/common-state.js';
-import { commonChanges, type Hashes, storedSince } from '../sync/compare.js';
+import { commonChanges, type Hashes, settledBy, storedSince } from '../sync/compare.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { percent, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
@@ -28,7 +29,7 @@ export interface PushReport {
   readonly removed: readonly string[];
   /** Left alone because both sides have changed them, some perhaps during the push. */
   readonly conflicts: readonly string[];
-  /** Sent and not yet accepted: the service still checks them, or has yet to find them in its bucket. */
+  /** Sent, now or earlier, and not yet accepted: the service still checks them, or has yet to find them in its bucket. */
   readonly pending: Hashes;
 }
 
@@ -45,11 +46,13 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
       });
       if (state === undefined) return { ...report, pending: new Map() };
       const { sent, stored } = accepted;
-      await state.change(new Map([...commonNow(report, state, sent), ...stored]), sent);
-      return settled({ ...report, pending: sent }, report.dataset);
+      const { sync, sides } = plan;
+      const decided = settledBy(sync, sides.folder, sides.dataset);
+      await state.change(new Map([...commonNow(report, state, sent), ...stored]), { sent, settled: decided });
+      return settled({ ...report, pending: pendingIn(report, sent) }, report.dataset);
     } catch (error) {
       // An interrupted push remembers what it has sent.
-      await state?.change(accepted.stored, accepted.sent);
+      await state?.change(accepted.stored, { sent: accepted.sent });
       throw error;
     }
   } catch (error) {
@@ -57,6 +60,13 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
   } finally {
     task.display.clear();
   }
+}
+
+/** Also the files that an earlier push, or another client, has sent in the same version. */
+function pendingIn({ plan, result }: Transfer, sent: Hashes): Hashes {
+  const before = storedHashes(plan.dataset);
+  const unchanged = result.unchanged.map((name) => [name, plan.sides.folder.get(name) ?? ''] as const);
+  return new Map([...unchanged.filter(([name, sha256]) => sha256 && before.get(name) !== sha256), ...sent]);
 }
 
 type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
@@ -107,7 +117,8 @@ async function transfer(
   const changed = failed.filter(isConflict).map(({ name }) => name);
   const result = { ...rest, failed: failed.filter((file) => !isConflict(file)) };
   const isComplete = result.failed.length === 0;
-  const removal = isComplete ? await removeFiles(plan, dataset) : { removed: [], changed: [] };
+  const nothing = { removed: [], changed: [] };
+  const removal = isComplete ? await removeFiles(plan, dataset).catch(explainMissingRoute) : nothing;
   display.clear();
   const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
   return { plan, dataset: await client.status(dataset.id, { signal }), result, removed: removal.removed, conflicts };
@@ -133,8 +144,7 @@ async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, data
   const ordered = toRemove.toSorted((a, b) => isCaption(a) - isCaption(b));
   const ifMatch = Object.fromEntries(ordered.map((name) => [name, `"${sides.dataset.get(name)}"`]));
   const options = isConditional(dataset) ? { ifMatch, signal } : { signal };
-  const files =
-    ordered.length === 0 ? [] : await client.bulk.removeFiles(dataset.id, ordered, options).catch(explainMissingRoute);
+  const files = ordered.length === 0 ? [] : await client.bulk.removeFiles(dataset.id, ordered, options);
   const uploads = toWithdraw.length === 0 ? [] : await client.bulk.withdraw(dataset.id, toWithdraw, { signal });
   const gone = [...files.filter(({ deleted }) => deleted), ...uploads.filter(({ withdrawn }) => withdrawn)];
   return {
@@ -170,9 +180,15 @@ export async function waitFor({ client, display, signal }: PushTask, { id }: Dat
 
 /** Updates the report after the wait, and remembers which pending files are stored. */
 export async function endedReport(report: PushReport, dataset: DatasetWithFiles): Promise<PushReport> {
+  const { task } = report.plan;
   if (report.pending.size > 0) {
-    const state = await CommonState.open({ ...report.plan.task.pair, datasetId: dataset.id });
-    await state.change(storedSince(state.sent, storedHashes(dataset)));
+    await withLockedFolders(task.pair.folders, task, async () => {
+      const state = await CommonState.open({ ...task.pair, datasetId: dataset.id });
+      await state.change(storedSince(state.sent, storedHashes(dataset)));
+    }).catch((error) => {
+      // Nothing is remembered of a folder that was removed during the wait.
+      if (!(error instanceof CommandError) || error.exitCode !== EXIT.noInput) throw error;
+    });
   }
   return settled(report, dataset);
 }
@@ -197,8 +213,8 @@ function settled(report: PushReport, dataset: DatasetWithFiles): PushReport {
     ...report,
     dataset,
     result: {
-      ...result,
       stored: result.stored.filter((name) => !pending.has(name)),
+      unchanged: result.unchanged.filter((name) => !pending.has(name)),
       failed: [...result.failed, ...rejected],
     },
     conflicts: [...new Set([...report.conflicts, ...lost.filter(isChanged)])].sort(),

@@ -142,10 +142,10 @@ const ENDINGS: readonly Ending[] = [
   [of(UnreadableFile), EXIT.cannotCreate, ({ message }) => `${printable(message)}. Move it away.`],
   [isFault('damaged'), EXIT.dataError, ({ message }) => `the catalog is damaged: ${message}. Restore a backup.`],
   [isFault('busy'), EXIT.temporaryFailure, unusable('catalog')],
-  [isFault('full', 'io', 'no_access'), EXIT.ioError, unusable('catalog')],
+  [(error) => 'code' in error && error.code === 'ERR_SQLITE_ERROR', EXIT.ioError, unusable('catalog')],
   [of(BackendUnusable), (error: BackendUnusable) => (error.isTemporary ? EXIT.temporaryFailure : EXIT.configError)],
   [isFault('rejected'), EXIT.configError, unusable('database')],
-  [isFault('unavailable', 'read_only'), EXIT.temporaryFailure, unusable('database')],
+  [isFault('unavailable', 'read_only', 'full'), EXIT.temporaryFailure, unusable('database')],
   [({ name }) => name === 'AbortError', EXIT.interrupted, () => 'interrupted'],
   [isOfFetch, EXIT.unavailable, ({ cause }) => `the service does not answer: ${reasonIn(cause)}`],
   [

@@ -127,31 +127,43 @@ export function mountPathsOf(root: string, name: string) {
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
 
-/** Creates the staging folder, or continues the one of an earlier mount. @throws MountError `cannot_write` if something is in the way */
+/**
+ * Creates the staging folder, or continues the one of an earlier mount.
+ *
+ * @throws MountError `cannot_write` if something else has its name, or it has files of others
+ */
 export async function openStaging(
   { staging }: MountPaths,
   record: Omit<MountRecord, 'format'>,
   { isResumable }: { isResumable: boolean },
 ): Promise<void> {
-  if ((await readRecord(staging)) === undefined) {
+  const earlier = await readRecord(staging);
+  if (earlier === undefined) {
     // A kill may leave it without a record.
     await rm(join(staging, NEW_RECORD_NAME), { force: true }).catch(() => {});
     await rmdir(staging).catch(() => {});
     await mkdir(staging).catch((error) => {
-      if (!hasErrno(error, 'EEXIST')) throw error;
-      const message = `${staging} is in the way: trainyard did not write it. Move it away.`;
-      throw new MountError('cannot_write', message);
+      throw hasErrno(error, 'EEXIST') ? inTheWay(staging, 'trainyard did not write it') : error;
     });
   }
+  const names = await readdir(staging);
+  const added = earlier ? addedTo(earlier, names) : [];
+  if (added.length > 0) throw inTheWay(staging, `it has files that trainyard did not write: ${listOf(added)}`);
   const kept = new Set([RECORD_NAME, ...(isResumable ? record.files.map((file) => file.mounted_name) : [])]);
-  for (const name of await readdir(staging)) {
+  for (const name of names) {
     if (!kept.has(name)) await rm(join(staging, name), { recursive: true });
   }
   await writeRecord(staging, record);
 }
 
+function inTheWay(path: string, why: string): MountError {
+  return new MountError('cannot_write', `${path} is in the way: ${why}. Move it away.`);
+}
+
+/** Files of others stay, and the folder with them. */
 export async function removeStaging({ staging }: MountPaths): Promise<void> {
-  if ((await readRecord(staging)) !== undefined) await removeFolder(staging);
+  const record = await readRecord(staging);
+  if (record && addedTo(record, await readdir(staging)).length === 0) await removeFolder(staging);
 }
 
 /** The record goes last, so that after a kill the next mount knows the folder as its own. */

@@ -4,10 +4,10 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
 import type {} from '../../harness/api.js';
-import { trainyard } from '../../harness/command.js';
+import { startCommand, trainyard } from '../../harness/command.js';
 import { editPairsOf, folderWith } from '../../harness/folder.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, startServer } from '../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 
 const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
@@ -183,6 +183,42 @@ describe('push --pairs', () => {
       control_1: { name: `${name} depth` },
       mask: { name: `${name}-mask` },
     });
+  });
+
+  test('remembers what each folder and its dataset had in common: edits of both are conflicts', async () => {
+    const folder = await folderWith(await editPairsOf(2), newName());
+    const name = basename(folder);
+    expect((await push([folder])).code).toBe(0);
+    const control = (await client.find(`${name}-control`))!;
+    await client.upload(control.id, '01.jpg', new Blob([new Uint8Array(await media.jpeg({ seed: 71 }))]));
+    expect((await push([folder])).stdout).toMatch(/1 image is newer in the dataset: 01\.jpg\..*pull .*control/);
+    await writeFile(join(folder, 'control/01.jpg'), await media.jpeg({ seed: 72 }));
+    const conflict = await push([folder]);
+    expect([conflict.code, conflict.stderr]).toEqual([73, expect.stringContaining('1 file is in conflict')]);
+    expect((await push([folder, '--ours', '--json'])).json()).toMatchObject({
+      parts: { control_1: { sent: ['01.jpg'], conflicts: [] }, target: { sent: [] } },
+    });
+  });
+
+  test('continues after ctrl-C', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const folder = await folderWith(await editPairsOf(6), newName());
+    proxy.rule(({ method }) =>
+      method === 'PUT' && proxy.requests('PUT', '').length > 3 ? { holdAfterBytes: 10 } : undefined,
+    );
+    const running = startCommand(['push', '--pairs', folder, '--concurrency', '1'], { env: envFor(proxy.url) });
+    await eventually(() => proxy.requests('PUT', '').length >= 4 || undefined);
+    running.process.kill('SIGINT');
+    expect((await running.ended).code).toBe(130);
+    proxy.rule();
+    const again = await trainyard(['push', '--pairs', folder, '--json'], { env: envFor(proxy.url) });
+    expect(again.code).toBe(0);
+    expect(again.json()).toMatchObject({
+      dataset: { status: 'READY' },
+      parts: { target: { sent: { length: 12 } } },
+    });
+    expect(again.json().parts.control_1.unchanged.length).toBeGreaterThan(0);
   });
 
   test('--fix corrects the files of each folder', async () => {

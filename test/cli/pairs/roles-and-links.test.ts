@@ -91,6 +91,8 @@ describe('pair', () => {
       control_1: { name: control[0] },
       mask: { name: control[1] },
     });
+    expect(await run(['pair', name, '--mask', ''])).toMatchObject({ code: 66, stderr: expect.stringContaining('""') });
+    expect((await run(['pair', name, '--json'])).json().links).toMatchObject({ mask: { name: control[1] } });
     expect(Object.keys((await run(['pair', name, '--no-mask', '--json'])).json().links)).toEqual(['control_1']);
   });
 
@@ -173,6 +175,18 @@ describe('push --role', () => {
       ),
     });
     expect((await client.find(name))?.role).toBe('training');
+  });
+
+  test('rejects an unknown role, and options for captions', async () => {
+    const folder = await folderWith(await imagesOf(1), newName());
+    expect(await run(['push', folder, '--role', 'controls'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('Did you mean control?'),
+    });
+    expect(await run(['push', folder, '--role', 'mask', '--trigger', 'x'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--trigger is of no use for a mask dataset'),
+    });
   });
 
   test('check --role needs no captions, and says which are unused', async () => {

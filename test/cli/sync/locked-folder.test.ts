@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { acquireLock } from '../../../src/storage/lock-file.js';
 import type {} from '../../harness/api.js';
 import { ONLY_PROGRESS, startCommand } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
+import { startProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 
 const LOCK = '.trainyard-sync.lock';
@@ -99,6 +100,38 @@ describe('several commands at once', () => {
       expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
     },
   );
+
+  test('of which one was killed: the others go on, and complete its work', async () => {
+    const { run } = await newMachine();
+    const source = await folderWith(await pairsOf(5), newName());
+    expect((await run('push', source)).code).toBe(0);
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const folder = join(await newRoot(), 'folder');
+    const killed = (await newMachine(proxy.url)).start('pull', basename(source), folder);
+    proxy.rule(async ({ pathname }) => {
+      if (!pathname.endsWith('/archive')) return undefined;
+      killed.process.kill('SIGKILL');
+      await killed.ended;
+      return undefined;
+    });
+    await killed.ended;
+    expect(await readdir(folder)).toContain(LOCK);
+    const { code, stderr, json } = await run('pull', basename(source), folder, '--json');
+    expect([code, stderr, json().pulled.length]).toEqual([0, '', 10]);
+    expect((await readdir(folder)).sort()).toEqual((await readdir(source)).sort());
+  });
+
+  test('on another machine: a command says that it waits, and ends with 130 by ctrl-C', async () => {
+    const { start } = await newMachine();
+    const folder = await folderWith(await pairsOf(1), newName());
+    const end = await lockAs(folder, { machine: 'another' });
+    const waiting = start('push', folder);
+    await eventually(() => (/perhaps on another machine.*after a minute/.test(waiting.stderr()) ? true : undefined));
+    waiting.process.kill('SIGINT');
+    expect((await waiting.ended).code).toBe(130);
+    await end();
+  });
 
   test('push --watch has the lock only while it transfers', async () => {
     const { run, start } = await newMachine();

@@ -116,6 +116,49 @@ describe('push', () => {
     expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
   });
 
+  test('--theirs decides for the next pull too, and pull --ours for the next push', async () => {
+    const { folder, run, id } = await pushed();
+    const changeBoth = async (text: string) => {
+      await writeFile(join(folder, '01.txt'), `${text}, mine`);
+      await editInDataset(id, '01.txt', `${text}, theirs`);
+    };
+    await changeBoth('one');
+    expect((await run('push', folder, '--theirs')).code).toBe(0);
+    expect((await run('pull', basename(folder), folder)).code).toBe(0);
+    expect(await inFolder(folder, '01.txt')).toBe('one, theirs');
+    await changeBoth('two');
+    expect((await run('pull', basename(folder), folder, '--ours')).code).toBe(0);
+    expect((await run('push', folder)).code).toBe(0);
+    expect(await inDataset(id, '01.txt')).toBe('two, mine');
+    // What is edited after a decision is a conflict again.
+    await changeBoth('three');
+    expect((await run('push', folder, '--theirs')).code).toBe(0);
+    await writeFile(join(folder, '01.txt'), 'edited');
+    expect((await run('pull', basename(folder), folder)).code).toBe(73);
+  });
+
+  test('says which files were removed on one side, and removes or sends them only if told to', async () => {
+    const { folder, id, run } = await pushed(3);
+    await rm(join(folder, '01.jpg'));
+    await rm(join(folder, '01.txt'));
+    await api.json('DELETE', `/${id}/files`, { filenames: ['02.jpg', '02.txt'] });
+    const { code, stdout } = await run('push', folder);
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      '1 image and 1 caption were removed from the folder: 01.jpg, 01.txt. To remove them from the dataset too, add --replace.',
+    );
+    expect(stdout).toContain(
+      '1 image and 1 caption were removed from the dataset: 02.jpg, 02.txt. To send them again, add --ours.',
+    );
+    expect(await namesIn(id)).toEqual(['01.jpg', '01.txt', '03.jpg', '03.txt']);
+    expect((await run('push', folder, '--replace', '--json')).json()).toMatchObject({
+      removed: ['01.jpg', '01.txt'],
+      sent: [],
+    });
+    expect((await run('push', folder, '--ours', '--json')).json()).toMatchObject({ sent: { length: 2 } });
+    expect(await namesIn(id)).toEqual(['02.jpg', '02.txt', '03.jpg', '03.txt']);
+  });
+
   test('--replace removes no file that the dataset has in another version, or that the folder never had', async () => {
     const { folder, id, run } = await pushed();
     await rm(join(folder, '01.jpg'));

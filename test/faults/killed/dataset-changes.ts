@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { WireRevision, WireRevisionWithFiles } from '../../../src/api/history-schemas.js';
 import { type Api, put } from '../../harness/api.js';
+import { IS_ALL } from '../../harness/available.js';
 import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
 import {
@@ -16,7 +17,7 @@ import {
   several,
 } from './change.js';
 
-const LARGE = 3000;
+const LARGE = IS_ALL ? 6000 : 3000;
 const MAX_NAMES = 1000;
 
 type Files = Record<string, string>;

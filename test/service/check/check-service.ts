@@ -138,10 +138,14 @@ export async function openPlace(place: Place) {
       ...(options.hasDecoder !== false && { decodeClip }),
       newId,
     };
-    // Each has a table of jobs of its own, since a table wakes one runner.
+    // Each has a table of jobs of its own, since a table wakes one runner. That of the instance wakes them all.
+    const tables: Jobs[] = [];
+    jobs.onWake(() => {
+      for (const own of tables) own.wake();
+    });
     const runnerOf = (handlers: readonly JobHandler[], isAlone: boolean) => {
       const own = new Jobs(metadata.database);
-      onTestFinished(metadata.catalog.changes.onAnyChange(() => own.wake()));
+      tables.push(own);
       const runner = new JobRunner({
         ...{ jobs: own, now: dependencies.now, newId, leaseDuration: LEASE, isAlone },
         handlers,

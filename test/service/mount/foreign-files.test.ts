@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { IS_ALL } from '../../harness/available.js';
 import { type Ended, startCommand } from '../../harness/command.js';
 import { HANGS_AFTER_MS } from '../../harness/hangs-after.js';
-import { mountedIn, newRoot } from '../../harness/mounting.js';
+import { leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
 import { type ScriptedService, startScriptedService } from '../../harness/scripted-service.js';
 
 const FILES = { 'a.jpg': 'an image', 'a.txt': 'a wagon' };
@@ -67,7 +67,10 @@ describe.each(Object.entries(OBJECTS).filter(([what]) => IS_ALL || QUICK.include
     await make(join(root, '.railway.aside'));
     const again = await mount();
     expect([again.code, again.stderr]).toEqual([0, isEmpty ? '' : ONE_LINE]);
-    expect((await mountedIn(root)).filter((entry) => entry.startsWith('.'))).toHaveLength(isEmpty ? 0 : 1);
+    expect(await readFile(join(root, 'railway', 'a.jpg'), 'utf8')).toBe('an image');
+    const kept = (await mountedIn(root)).filter((entry) => entry.startsWith('.'));
+    expect(kept).toHaveLength(isEmpty ? 0 : 1);
+    for (const entry of kept) expect(lstatSync(join(root, entry)).isFile()).toBe(false);
   });
 
   test('among the files of a folder does not stop check and pull', async () => {
@@ -109,6 +112,19 @@ test('where the system makes no folders, a command ends with one line', async ()
 
 describe('files of a person are kept', () => {
   const mine = 'a day of work';
+
+  test('in the staging folder, which is in the way then', async () => {
+    const staging = join(root, '.railway.mounting');
+    await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
+    await writeFile(join(staging, 'mine.md'), mine);
+    const ended = await mount('--replace');
+    expect([ended.code, ended.stderr]).toEqual([73, expect.stringContaining('"mine.md"')]);
+    expect(await readFile(join(staging, 'mine.md'), 'utf8')).toBe(mine);
+    await rm(join(staging, 'mine.md'));
+    expect((await mount()).code).toBe(0);
+    expect((await mountedIn(join(root, 'railway'))).sort()).toEqual(['.mount.json', 'a.jpg', 'a.txt']);
+    expect(await readdir(root)).not.toContain('.railway.mounting');
+  });
 
   test('behind links with the names that a mount uses, and the links too', async () => {
     const elsewhere = await newRoot();
@@ -160,5 +176,15 @@ describe('files of a person are kept', () => {
     expect(await readdir(partial)).toEqual(['a.jpg']);
     expect(await readFile(join(partial, 'a.jpg'), 'utf8')).toBe(mine);
     expect(await readFile(join(root, 'a.jpg'), 'utf8')).toBe('an image');
+  });
+
+  test('behind a link with the name of that folder', async () => {
+    const elsewhere = await newRoot();
+    await writeFile(join(elsewhere, `${'0'.repeat(64)}.partial`), mine);
+    await symlink(elsewhere, join(root, '.trainyard-pull'));
+    const ended = await run(['pull', 'railway', root]);
+    expect([ended.code, ended.stderr]).toEqual([73, ONE_LINE]);
+    expect(await readdir(elsewhere)).toEqual([`${'0'.repeat(64)}.partial`]);
+    expect(existsSync(join(root, 'a.jpg'))).toBe(false);
   });
 });

@@ -237,7 +237,7 @@ describe('a backup', () => {
 describe('restoring', () => {
   beforeEach(serve);
 
-  test('of a damaged backup leaves no catalog, and lists the damaged files', { tags: ['long'] }, async () => {
+  test('of a damaged backup leaves no catalog, and lists the damaged files', async () => {
     await datasetOf(api, await pairsOf(2), 'wagons');
     await datasetOf(api, await pairsOf(1), 'whole');
     const before = await holdingsOf(api);

@@ -16,9 +16,11 @@ import { newClient } from '../../harness/s3.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
 import {
   blobPathsIn,
+  flipBit,
   type Holdings,
   holdingsOf,
   newFolder,
+  pathOfBytes,
   servedHoldings,
   stopped,
 } from '../../harness/transferring.js';
@@ -225,12 +227,31 @@ describe('interrupted', () => {
   }
 
   async function emptied(url: string): Promise<void> {
-    await onDatabase(url, 'truncate account cascade; truncate trash, setting');
+    await onDatabase(url, 'truncate account cascade; truncate trash, setting, job');
   }
 });
 
 describe('checks source and target', () => {
-  test('a target with a catalog, which may have been served since, is left unchanged', { tags: ['long'] }, async () => {
+  test('a damaged or missing file is listed, and the catalog is not copied', async () => {
+    const [from, to] = [await copyOf(full), await newFolder()];
+    await flipBit(await pathOfBytes(from, CLIP));
+    await rm(await pathOfBytes(from, 'wagon 3'));
+    const ended = await migrate([from], [to]);
+    expect(ended.code).toBe(65);
+    const { lost, message } = ended.json().error;
+    expect(lost).toHaveLength(2);
+    expect(lost).toContainEqual(
+      expect.objectContaining({ dataset: 'engines', filename: 'clip.mp4', reason: 'DAMAGED' }),
+    );
+    expect(lost).toContainEqual(expect.objectContaining({ dataset: 'engines', filename: '03.txt', reason: 'MISSING' }));
+    expect(message).toContain('clip.mp4');
+    // All other files are copied; no part of the damaged one is.
+    expect(await blobPathsIn(to)).toHaveLength(files - 2);
+    await flipBit(await pathOfBytes(full, CLIP).then((path) => join(from, path.slice(full.length))));
+    expect((await migrate([from], [to])).json().error.lost).toMatchObject([{ filename: '03.txt' }]);
+  });
+
+  test('a target with a catalog, which may have been served since, is left unchanged', async () => {
     const [from, to] = [await copyOf(full), await newFolder()];
     expect((await migrate([from], [to])).code).toBe(0);
     const server = await startServer({}, { dataFolder: to });

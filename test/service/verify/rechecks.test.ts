@@ -10,7 +10,7 @@ import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { maskPng } from '../../fixtures/masks.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, onPlaces, undecodable, withFetch } from '../check/check-service.js';
+import { decoded, LEASE, onPlaces, SECOND, undecodable, withFetch } from '../check/check-service.js';
 
 /** Accepts every image, as an earlier version of the service did with some damaged ones. */
 const LENIENT: Inspector = async ({ filename }) =>
@@ -150,9 +150,41 @@ onPlaces('a recheck', (open) => {
     expect(good?.upload).toMatchObject({ facts: { frames: 12 }, warnings: [] });
   });
 
-  test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', {
-    tags: ['long'],
-  }, async () => {
+  test('goes on after a restart, and in another instance once the lease of one that died has expired', async () => {
+    const { newInstance, time, key } = await open();
+    const { upload } = newInstance({ hasDecoder: false });
+    const names = ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4'];
+    for (const name of names) await upload(name);
+    const first = newInstance();
+    first.rechecks.start();
+    await first.startRecheck();
+    const { clip, end } = await first.decode(1);
+    end(decoded(clip));
+    const interrupted = await first.decode(3);
+    await first.rechecks.stop();
+    expect(interrupted.signal.aborted).toBe(true);
+    expect((await first.progress()).recheck).toMatchObject({ total: 4, remaining: 3, finishedAt: null });
+
+    const now = first.dependencies.now();
+    const lease = { now, until: now + LEASE, token: 'a process that died' };
+    await first.jobs.claim({ kind: 'inspect-again', accountId: key.accountId }, lease);
+    const second = newInstance();
+    second.rechecks.start();
+    for (const count of [1, 2]) {
+      const next = await second.decode(count);
+      next.end(decoded(next.clip));
+    }
+    time.ahead = LEASE + SECOND;
+    second.jobs.wake();
+    const last = await second.decode(3);
+    last.end(decoded(last.clip));
+    const { recheck } = await second.rechecked();
+    expect(recheck).toMatchObject({ total: 4, remaining: 0 });
+    const inspected = [clip, ...second.decodes.map((decode) => decode.clip)].map(({ filename }) => filename);
+    expect(inspected.sort()).toEqual(names);
+  });
+
+  test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', async () => {
     const { newInstance, removals, key, view } = await open();
     const { upload } = newInstance({ hasDecoder: false });
     for (const name of ['a.mp4', 'b.mp4', 'c.mp4']) await upload(name);
@@ -173,20 +205,24 @@ onPlaces('a recheck', (open) => {
     expect(files.map(({ id }) => id)).toContain(replacement.id);
   });
 
-  test('waits for a store that does not answer, and marks no file', { tags: ['long'] }, async () => {
-    const { newInstance, blobs, view } = await open();
+  test('waits for a store that does not answer, and marks no file', async () => {
+    const { newInstance, blobs, view, time } = await open();
     await newInstance().upload('a.jpg', await media.jpeg());
     await newInstance().upload('a.txt', 'a dog');
     const isDown = { value: true };
     const unavailable = new ServiceError('unavailable', 'The store does not answer.');
     const store = withFetch(blobs, (...args) => (isDown.value ? Promise.reject(unavailable) : blobs.fetch(...args)));
-    const { rechecks, startRecheck, rechecked, progress, errors } = newInstance({ blobs: store });
+    const { rechecks, startRecheck, rechecked, progress, errors, jobs } = newInstance({ blobs: store });
     rechecks.start();
     await startRecheck();
-    await eventually(() => errors[0]);
+    const failed = async () => (await jobs.counts()).find(({ kind }) => kind === 'inspect-again')?.failed;
+    await eventually(async () => (await failed()) === 2 || undefined);
+    expect(errors).toHaveLength(2);
     expect((await progress()).recheck).toMatchObject({ total: 2, remaining: 2, finishedAt: null });
     expect((await view()).status).toBe('READY');
     isDown.value = false;
+    time.ahead = 100 * SECOND;
+    jobs.wake();
     expect((await rechecked()).problems).toEqual([]);
     expect((await view()).status).toBe('READY');
   });
@@ -270,6 +306,16 @@ onPlaces('masks', (open) => {
     await datasets.change(key, { role: 'training', name: 'other' });
     expect((await progress()).recheck).toEqual(recheck);
     expect(errors).toEqual([]);
+  });
+
+  test('a server that is restarted inspects the files later', async () => {
+    const { newInstance, becomes, findings, key } = await openMasks();
+    const stopped = newInstance();
+    await stopped.upload('a.png', BLACK);
+    await stopped.datasets.change(key, { role: 'mask' });
+    expect(await findings()).toEqual([]);
+    newInstance().rechecks.start();
+    await becomes('a.png BLACK_MASK');
   });
 
   test('a recheck that runs begins anew', { tags: ['long'] }, async () => {

@@ -175,6 +175,21 @@ onEach(catalogs, (open) => {
     expect(events()).toEqual(['dataset.ready dogs', 'dataset.failed dogs', 'dataset.ready dogs']);
   });
 
+  test('what was READY before the first webhook causes no event, and what waited for an upload then does', async () => {
+    const { runner, addHook, create, put, reserveLink, advance, events } = await openAccount({ hooks: 0 });
+    for (const id of ['dogs', 'cats']) await create(id);
+    await put('dogs', 'a');
+    await reserveLink('cats', 'a');
+    runner.start();
+    await advance(GRACE);
+    await addHook();
+    await advance(2 * GRACE);
+    expect(events()).toEqual(['dataset.failed cats']);
+    await put('dogs', 'b');
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.failed cats', 'dataset.ready dogs']);
+  });
+
   test('requests are signed with the time of the machine, also while the clock of the service is ahead of it', async () => {
     const { accountId, service, runner, advance } = await openAccount({ hooks: 0 });
     const { id, secret } = await service.add({ accountId, url: receiver.url });

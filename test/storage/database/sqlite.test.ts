@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
+import { errorResponse } from '../../../src/server/errors.js';
 import { type Database, databaseError, isUniqueViolation } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { raw } from '../../harness/query-plans.js';
@@ -129,14 +130,18 @@ test('a commit that fails fails all transactions of its group, and later ones ar
   expect(await stored(database)).toEqual(['later']);
 });
 
-test('a write waits ten seconds for another process, and then fails as busy with those behind it', {
+test('a write waits ten seconds for another process, and then is answered with 503, as are those behind it', {
   tags: ['long'],
 }, async () => {
   const { database, holdLock, releaseLock } = await setUp();
   holdLock();
   const outcomes = await Promise.allSettled(names(3).map((name) => add(database, name)));
   for (const outcome of outcomes) {
-    expect(databaseError((outcome as PromiseRejectedResult).reason)).toMatchObject({ code: 'unavailable' });
+    const { code, message } = databaseError((outcome as PromiseRejectedResult).reason)!;
+    expect(errorResponse(code, message)).toMatchObject({
+      status: 503,
+      body: { error_message: 'The catalog does not answer right now. Try again.' },
+    });
   }
   releaseLock();
   await add(database, 'later');

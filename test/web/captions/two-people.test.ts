@@ -65,9 +65,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     await soon(() => fieldOf(first).inputValue()).toBe('typed offline');
   });
 
-  test('keep an unsaved text over a reload, and it is saved if it replaces what it was made from', {
-    tags: ['long'],
-  }, async () => {
+  test('keep an unsaved text over a reload, and it is saved if it replaces what it was made from', async () => {
     const { id, first, second } = await open();
     second.on('dialog', (dialog) => void dialog.accept());
     const isBlocked = (url: URL) => url.pathname.endsWith('/captions');

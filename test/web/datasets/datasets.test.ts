@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
@@ -145,6 +145,39 @@ describeInBrowser('the page of all datasets', (site) => {
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
     await api.newDataset('unannounced');
     await card(page, 'unannounced').waitFor();
+  });
+
+  test('a list that was read before a deletion does not bring the dataset back', async () => {
+    const { api, open } = await site.newAccount();
+    await api.newDataset('left');
+    const { page } = await open();
+    await card(page, 'left').waitFor();
+    const id = await api.newDataset('deleted');
+    await card(page, 'deleted').waitFor();
+    const isList = /\/datasets$/;
+    let isRead = false;
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const holdOnce = async (route: Route) => {
+      const response = await route.fetch();
+      isRead = true;
+      await held;
+      await route.fulfill({ response });
+    };
+    await page.route(isList, holdOnce, { times: 1 });
+    // The page opens its stream of events again, and reads the list after that.
+    await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await expect.poll(() => isRead).toBe(true);
+    await api.raw('DELETE', `/${id}`);
+    await card(page, 'deleted').waitFor({ state: 'detached' });
+    const answer = page.waitForResponse(isList);
+    release();
+    await (await answer).finished();
+    await api.newDataset('added');
+    await card(page, 'added').waitFor();
+    expect(await namesShown(page)).toEqual(['added', 'left']);
   });
 
   test('shows that the service is unreachable, and continues when it is back', async () => {

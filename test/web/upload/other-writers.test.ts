@@ -64,6 +64,17 @@ describeInBrowser('uploads while others write', (site) => {
     expect(await site.api.text(id, 'b.txt')).toBe('the caption of the folder');
   });
 
+  test('a file replaces one of its name that waited in the queue before it', async () => {
+    const id = await site.api.newDataset();
+    const { page, dock, choose, sendAll } = await withHeldUpload(id);
+    await choose('first.txt', 'a caption that was chosen later');
+    await page.getByRole('button', { name: 'Overwrite' }).click();
+    await dock.getByText('Uploading, 0 of 2 files').waitFor();
+    sendAll();
+    await dock.getByText('2 files uploaded', { exact: true }).waitFor();
+    expect(await site.api.text(id, 'first.txt')).toBe('a caption that was chosen later');
+  });
+
   test('a retry of one failed file leaves the upload that another client has reserved for another', async () => {
     const id = await site.api.newDataset();
     const { page } = await site.open(`/datasets/${id}`, { at: proxy });

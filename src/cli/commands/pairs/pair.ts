@@ -70,7 +70,7 @@ async function linksFor(
     throw new CommandError(EXIT.usage, message);
   }
   const controls = await Promise.all(named.map(async (name, i) => [`control_${i + 1}`, await idOf(name)]));
-  const maskId = mask === undefined ? keptMask : mask && (await idOf(mask));
+  const maskId = mask === undefined ? keptMask : mask !== false && (await idOf(mask));
   return { ...(control === undefined ? keptControls : Object.fromEntries(controls)), ...(maskId && { mask: maskId }) };
 }
 

@@ -53,6 +53,29 @@ onS3(() => {
     });
   });
 
+  test('every call to a silent store ends when the store is aborted, and later ones are rejected', async () => {
+    // Without the abort, each call would outlast the test.
+    const hour = 3_600_000;
+    const { link, blobs } = await openAfar({ connectMs: hour, idleMs: hour, attempts: 3 });
+    const small = bytes.subarray(0, 1000);
+    const staged = await blobs.stage(Readable.from([small]), { key: 'd/new', limit, atMostBytes: 1000, signal });
+    link.stall();
+    const calls = () => [
+      blobs.read('d/kept'),
+      blobs.fetch('d/kept', { limit, signal }),
+      blobs.find(['d/kept']),
+      blobs.delete(['d/kept']),
+      blobs.staging.list('d')[Symbol.asyncIterator]().next(),
+      blobs.ping(),
+    ];
+    const areRejected = (ended: Promise<unknown>[]) =>
+      Promise.all(ended.map((call) => expect(call).rejects.toMatchObject({ code: 'shutting_down' })));
+    const inFlight = areRejected([staged.commit(), ...calls()]);
+    blobs.abort();
+    await inFlight;
+    await areRejected(calls());
+  });
+
   test('a stop does not wait for background work that a silent store holds up', { tags: ['long'] }, async () => {
     const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
     onTestFinished(() => proxy.close());
@@ -108,6 +131,14 @@ onS3(() => {
     link.cutAfter(5 * MIB);
     const part = await buffer((await blobs.read('d/a', { range }))!);
     expect(part.equals(bytes.subarray(range.start, range.end))).toBe(true);
+  });
+
+  test('a read that is given up leaves no connection open', async () => {
+    const { link, blobs } = await openAfar();
+    await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
+    const before = link.connections();
+    for (let i = 0; i < 10; i++) (await blobs.read('d/a'))!.destroy();
+    await eventually(() => link.connections() <= before || undefined);
   });
 
   test('a PUT whose answer is lost is recognised as ours when it is retried', async () => {
