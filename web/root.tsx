@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import { Link, Route, Switch, useRoute } from 'wouter';
 import { AccountPage } from './account/account-page.js';
 import { DraftSaving, UnsavedCaptions } from './captions/editing/unsaved-captions.js';
@@ -6,6 +6,8 @@ import { DatasetPage } from './dataset/dataset-page.js';
 import { FIRST_VIEW } from './dataset/dataset-views.js';
 import { DatasetsPage } from './datasets/datasets-page.js';
 import { Frame } from './frame.js';
+import { GuidePanel } from './guide/guide-panel.js';
+import { useKeptScroll } from './keep-scroll.js';
 import { Live } from './live/live.js';
 import { ClientProvider } from './session/client.js';
 import { useSession, useSignedIn } from './session/session.js';
@@ -18,6 +20,9 @@ import { SkipLink } from './ui/page-body.js';
 import { useTitle } from './ui/use-title.js';
 import { Dock } from './upload/dock/dock.js';
 
+/** Loaded when the guide is read. */
+const GuidePage = lazy(async () => ({ default: (await import('./guide/guide-page.js')).GuidePage }));
+
 /** The root component: the sign-in page, or the page that the address names. */
 export function Root() {
   const [isShared, shared] = useRoute('/shared/datasets/:id/:view?');
@@ -27,12 +32,14 @@ export function Root() {
 function OwnPages() {
   const { current, offered } = useSession();
   const signedIn = useSignedIn();
+  useKeptScroll();
+  const [isGuide, guide] = useRoute('/guide/:name?');
   if (current === 'unknown') return null;
   return (
     <>
       {signedIn === undefined ? (
         <>
-          <SignInPage />
+          {isGuide ? <SignedOutGuide name={guide.name} /> : <SignInPage />}
           <Messages>
             <UnsavedCaptions />
           </Messages>
@@ -48,6 +55,13 @@ function OwnPages() {
                 <Route path="/datasets/:id/:view?">
                   {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? FIRST_VIEW} />}
                 </Route>
+                <Route path="/guide/:name?">
+                  {({ name }) => (
+                    <Frame>
+                      <Guide name={name} />
+                    </Frame>
+                  )}
+                </Route>
                 <Route path="/" component={Datasets} />
                 <Route path="/account" component={Account} />
                 <Route component={PageNotFound} />
@@ -62,7 +76,27 @@ function OwnPages() {
       )}
       {signedIn !== undefined && offered !== undefined && <SwitchSessionDialog current={signedIn} offered={offered} />}
       <Dock />
+      <GuidePanel />
     </>
+  );
+}
+
+function Guide({ name }: { name: string | undefined }) {
+  return (
+    <Suspense>
+      <GuidePage name={name} />
+    </Suspense>
+  );
+}
+
+function SignedOutGuide({ name }: { name: string | undefined }) {
+  return (
+    <main className="flex flex-col gap-4 p-4">
+      <Link href="/" className="flex touch items-center gap-2 self-start font-semibold">
+        <img src="/favicon.svg" alt="" className="size-6" /> trainyard
+      </Link>
+      <Guide name={name} />
+    </main>
   );
 }
 

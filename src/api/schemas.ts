@@ -48,6 +48,10 @@ export const wireDataset = z
     updated_at: wireTime,
     error: wireError.optional().describe('Present only if the status is FAILED.'),
     size_bytes: count.describe('The sum over all stored files.'),
+    linked_ids: z
+      .array(z.string())
+      .optional()
+      .describe('Its controls and its mask; in lists and events of the account.'),
     counts: z.object({
       images: count,
       videos: count,

@@ -66,6 +66,12 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
   };
 }
 
+/** For the account, which lists its controls and masks too. */
+export function listedToWire(summary: DatasetSummary): WireDataset {
+  const linked = summary.dataset.links.map(({ dataset }) => dataset.id);
+  return { ...datasetToWire(summary), ...(linked.length > 0 && { linked_ids: linked }) };
+}
+
 /** @param files the changed files that the dataset has */
 export function changeToWire(change: DatasetChange, files: readonly StoredFile[] | undefined): WireDatasetChange {
   const summary = datasetToWire(change);

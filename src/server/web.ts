@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import statics from '@fastify/static';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { BASE_PATH } from '../api/base-path.js';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
 import { PACKAGE_FOLDER } from '../program-file.js';
 
@@ -16,6 +17,8 @@ const PAGES = {
   '/account': 'index.html',
   '/datasets/*': 'index.html',
   '/shared/*': 'index.html',
+  '/guide': 'index.html',
+  '/guide/*': 'index.html',
   '/docs': 'docs/index.html',
 } as const;
 
@@ -49,6 +52,17 @@ export async function registerWeb(
   for (const [path, document] of Object.entries(PAGES)) {
     app.get(path, (_request, reply) => reply.header('content-security-policy', policies[document]).sendFile(document));
   }
+  // The page says it to a person who follows a wrong link; other clients get the error of a missing route.
+  app.get('/*', (request, reply) => {
+    if (!isOpenedByPerson(request)) return reply.callNotFound();
+    return reply.code(404).header('content-security-policy', policies['index.html']).sendFile('index.html');
+  });
+}
+
+/** Browsers that do not send `Sec-Fetch-Dest` name the type that they prefer. */
+function isOpenedByPerson({ headers, url }: FastifyRequest): boolean {
+  if (url.startsWith(BASE_PATH)) return false;
+  return (headers['sec-fetch-dest'] ?? (headers.accept?.startsWith('text/html') ? 'document' : '')) === 'document';
 }
 
 /** Leaves out files that are compressed beside another. */

@@ -6,6 +6,7 @@ import type { Role } from '../../src/dataset/dataset.js';
 import * as media from '../fixtures/media.js';
 import { type Visit, visit } from '../harness/browser.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
+import { folderWith } from '../harness/folder.js';
 import { controlsOf, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
 import { bytesOf, dockOf, FILES, FOLDER, folderOfPairs } from './upload/drop-files.js';
 
@@ -163,7 +164,16 @@ describeInBrowser('serious accessibility violations', (site) => {
   const VIEWS: readonly (readonly [name: string, path: string, ...steps: Step[]])[] = [
     ['datasets', '', text('an empty one')],
     ['creating a dataset', '', click('New dataset'), fill('Name', 'a/b'), inDialog('contains "/"')],
-    ['deleting a dataset', '', click('Delete an empty one'), dialog],
+    ['the menu of a dataset in the list', '', click('More for an empty one'), text('Share')],
+    ['deleting a dataset', '', click('More for an empty one'), click('Delete'), dialog],
+    ['the guide', 'guide/page', text('Fit to train?')],
+    [
+      'the guide beside the history',
+      'all/history',
+      (page) => page.getByRole('link', { name: 'What is kept' }).click(),
+      text('History and undo'),
+    ],
+    ['a wrong link', 'nothing', text('Page not found')],
     ['files', 'all', text('one.jpg')],
     ['selected files', 'all', (page) => page.getByLabel('Select one.jpg').check(), click('Delete'), dialog],
     ['a file in full', 'all', click('Open two.jpg'), inDialog('SHA-256')],
@@ -202,6 +212,35 @@ describeInBrowser('serious accessibility violations', (site) => {
     ],
     ['rejected uploads', 'all?filter=rejected', text('page.jpg')],
     ['an empty dataset', 'empty', text('No files yet')],
+    [
+      'a tree of folders',
+      'filling',
+      async (page) => {
+        const files = { 'a.txt': '1', 'extra/a.txt': '2', '10_cat/b.txt': '3', 'notes.docx': 'x' };
+        await page
+          .locator(FOLDER)
+          .first()
+          .setInputFiles(await folderWith(files, 'evening'));
+      },
+      (page) =>
+        page
+          .getByRole('group', { name: /10_cat/ })
+          .getByText('Own dataset')
+          .click(),
+      inDialog('1 name stands more than once'),
+    ],
+    [
+      'uploads that failed',
+      'filling',
+      (page) =>
+        page.route(/\/uploads\//, (route) =>
+          route.fulfill({ status: 413, body: '{"error_code":413001,"error_message":"It is too large."}' }),
+        ),
+      choose(bytesOf('large.txt', 'too large')),
+      click('Show the details of uploads'),
+      text('It is too large.'),
+      (page) => page.unrouteAll(),
+    ],
     [
       'a question about files',
       'filling',
@@ -279,7 +318,7 @@ describeInBrowser('serious accessibility violations', (site) => {
     ['the sign-in page', 'account', click('Sign out'), (page) => page.getByLabel('Token', { exact: true }).waitFor()],
   ];
   const pathOf = (path: string) => {
-    if (path === '' || path === 'account') return `/${path}`;
+    if (path === '' || /^(account|guide|nothing)/.test(path)) return `/${path}`;
     const [, name = '', rest = ''] = /^(\w+)(.*)$/.exec(path) ?? [];
     return name === 'shared' ? `/shared/datasets/${idOf('ready')}` : `/datasets/${idOf(name)}${rest}`;
   };

@@ -126,7 +126,10 @@ describeInBrowser('the page', (site) => {
       }
     };
     await page.getByRole('link', { name: 'to look at' }).waitFor();
-    await disabled(['New dataset', 'Upload a folder', 'Delete to look at']);
+    await disabled(['New dataset', 'Upload a folder']);
+    await page.getByRole('button', { name: 'More for to look at' }).click();
+    await disabled(['Name and role', 'Delete']);
+    await page.keyboard.press('Escape');
     await page.getByRole('link', { name: 'to look at' }).click();
     const caption = page.getByLabel('Caption of one.txt');
     await expect.poll(() => caption.inputValue()).toBe('a red wagon');
@@ -207,6 +210,48 @@ describeInBrowser('the page', (site) => {
       expect(headers.get('x-content-type-options')).toBe('nosniff');
       expect(headers.get('referrer-policy')).toBe('no-referrer');
     }
+  });
+
+  test('answers a wrong link of a person with a page, and that of a program with an error', async () => {
+    const { page } = await site.open('/nothing/here');
+    await page.getByText('Page not found').first().waitFor();
+    const opened = await fetch(`${site.server.url}/nothing/here`, { headers: { accept: 'text/html' } });
+    expect([opened.status, opened.headers.get('content-type')]).toEqual([404, 'text/html; charset=utf-8']);
+    const called = await fetch(`${site.server.url}/nothing/here`);
+    expect([called.status, await called.json()]).toMatchObject([404, { error_code: expect.any(Number) }]);
+  });
+
+  test('logs no failed request when it is opened, signed out, by a link or again', async () => {
+    const { page } = await site.openSignedOut();
+    const failed: string[] = [];
+    page.on('response', (response) => {
+      if (response.status() >= 400) failed.push(`${response.status()} ${response.url()}`);
+    });
+    await page.reload();
+    await page.getByLabel('Token').waitFor();
+    await page.goto(`${site.server.url}/#token=${site.api.token}`);
+    await page.reload();
+    await page.getByRole('heading', { name: 'Datasets', exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('Token').waitFor();
+    await page.reload();
+    await page.getByLabel('Token').waitFor();
+    expect(failed).toEqual([]);
+  });
+
+  test('keeps how far each view was scrolled', async () => {
+    const { api, open } = await site.newAccount();
+    for (let count = 1; count <= 40; count++) await api.newDataset(`set ${count}`);
+    const { page } = await open();
+    await page.getByRole('link', { name: 'set 40' }).waitFor();
+    await page.mouse.wheel(0, 900);
+    const scrolled = () => page.evaluate(() => scrollY);
+    await expect.poll(scrolled).toBeGreaterThan(800);
+    const before = await scrolled();
+    await page.getByRole('link', { name: 'Account' }).click();
+    await expect.poll(scrolled).toBe(0);
+    await page.getByRole('link', { name: 'trainyard' }).click();
+    await expect.poll(scrolled).toBe(before);
   });
 
   test('shows the API documentation, which contacts no other host, and whose requests are signed in', async () => {

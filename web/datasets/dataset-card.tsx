@@ -1,27 +1,37 @@
-import { Trash2 } from 'lucide-react';
+import { Ellipsis, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
 import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
 import { RoleBadge } from '../roles/role-badge.js';
 import { WriteButton } from '../session/write-button.js';
+import { Button } from '../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
+import { Menu } from '../ui/menu.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { RelativeTime } from './relative-time.js';
 import { ThumbnailStrip } from './thumbnail-strip.js';
 
 /** All cards have this height, so that the grid can lay out thousands and render only the visible ones. */
-export const DATASET_CARD_HEIGHT_REM = 14.75;
+export const DATASET_CARD_HEIGHT_REM = 15.5;
+
+/** As above, in a list where controls or masks stand on the cards of their targets. */
+export const HEIGHT_WITH_LINKED_REM = 17.25;
+
+/** What can be done with a dataset of the list. */
+export type DatasetVerb = 'settings' | 'share' | 'delete';
 
 interface DatasetCardProps {
   readonly dataset: Dataset;
+  /** Its controls and its mask, which have no card of their own. */
+  readonly linked: readonly Dataset[];
   /** False while the list scrolls; thumbnails then wait. */
   readonly canLoad: boolean;
-  readonly onDelete: (dataset: Dataset) => void;
+  readonly onVerb: (verb: DatasetVerb, dataset: Dataset) => void;
 }
 
 /** A dataset in the list. The whole card is a link to its page. */
-export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelete }: DatasetCardProps) {
+export const DatasetCard = memo(function DatasetCard({ dataset, linked, canLoad, onVerb }: DatasetCardProps) {
   const { id, name, role, status, counts, size_bytes, updated_at } = dataset;
   const isEmpty = counts.images + counts.videos + counts.captions === 0;
   return (
@@ -44,31 +54,54 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelet
           {size_bytes > 0 && `${sizeOf(size_bytes)} · `}
           <RelativeTime time={updated_at} />
         </p>
-        <div className="mt-auto -mr-2.5 flex items-center gap-2 text-sm">
-          <div className="min-w-0 grow">
+        {linked.length > 0 && <Linked datasets={linked} />}
+        <div className="-mr-2.5 flex min-h-0 grow items-end gap-2 text-sm">
+          <div className="min-w-0 grow self-start">
             <State dataset={dataset} />
           </div>
-          {/* `relative` puts it above the link, which covers the card. */}
-          <WriteButton
-            kind="quiet"
-            aria-label={`Delete ${name}`}
-            onClick={() => onDelete(dataset)}
-            className="relative shrink-0 px-2 text-muted hover:text-bad"
-          >
-            <Trash2 size={16} aria-hidden />
-          </WriteButton>
+          <Menu label={`More for ${name}`} icon={<Ellipsis size={16} aria-hidden />}>
+            <WriteButton onClick={() => onVerb('settings', dataset)}>
+              <Pencil size={16} aria-hidden /> Name and role
+            </WriteButton>
+            <Button onClick={() => onVerb('share', dataset)}>
+              <Share2 size={16} aria-hidden /> Share
+            </Button>
+            <WriteButton onClick={() => onVerb('delete', dataset)} className="text-bad">
+              <Trash2 size={16} aria-hidden /> Delete
+            </WriteButton>
+          </Menu>
         </div>
       </div>
     </article>
   );
 });
 
+/** The controls and the mask of a training dataset, in one line. */
+function Linked({ datasets }: { datasets: readonly Dataset[] }) {
+  return (
+    <ul aria-label="Controls and mask" className="flex min-h-7 gap-x-3 overflow-hidden text-sm">
+      {datasets.map(({ id, name, role, status }) => (
+        <li key={id} className="relative flex min-w-0 items-center gap-1">
+          <Layers size={14} className="shrink-0 text-muted" aria-hidden />
+          <Link
+            href={`/datasets/${id}`}
+            title={`${role}: ${name}`}
+            className={`truncate py-0.5 hover:underline ${status === 'FAILED' ? 'text-bad' : 'text-muted'}`}
+          >
+            {name}
+          </Link>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 /** The error of a FAILED dataset, or the progress of an UPLOADING one. */
 function State({ dataset }: { dataset: Dataset }) {
   const { status, error, counts } = dataset;
   if (status === 'FAILED' && error !== undefined) {
     return (
-      <p className="truncate text-bad" title={error.message}>
+      <p className="line-clamp-2 text-bad wrap-anywhere" title={error.message}>
         {error.message}
       </p>
     );

@@ -45,6 +45,21 @@ export function filterDatasets(
   return { shown: shown.toSorted(ORDERS[sort]), counts };
 }
 
+/** A dataset of the list, with the controls and the mask that are listed under it. */
+export interface ListedDataset {
+  readonly dataset: Dataset;
+  readonly linked: readonly Dataset[];
+}
+
+/** Puts controls and masks under the training datasets that use them, where those are shown. */
+export function foldLinked(datasets: readonly Dataset[]): ListedDataset[] {
+  const byId = new Map(datasets.map((dataset) => [dataset.id, dataset]));
+  const folded = new Set(datasets.flatMap(({ linked_ids = [] }) => linked_ids));
+  return datasets
+    .filter(({ id }) => !folded.has(id))
+    .map((dataset) => ({ dataset, linked: (dataset.linked_ids ?? []).flatMap((id) => byId.get(id) ?? []) }));
+}
+
 /** Parses the filter from the URL's query. Unknown values are ignored. */
 export function parseDatasetFilter(query: URLSearchParams): DatasetListFilter {
   const sort = query.get('sort') ?? '';

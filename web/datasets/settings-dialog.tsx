@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { DatasetWithFiles } from '../../src/client/client.js';
+import type { Dataset } from '../../src/client/client.js';
 import type { Role } from '../../src/dataset/dataset.js';
 import { parseDatasetName } from '../../src/dataset/names.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
@@ -14,7 +14,7 @@ import { RoleChoice } from '../roles/role-choice.js';
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** Changes the name and the role of a dataset. */
-export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles; onClose: () => void }) {
+export function SettingsDialog({ dataset, onClose }: { dataset: Dataset; onClose: () => void }) {
   const client = useClient();
   const queries = useQueryClient();
   // As they were when the dialog opened: another client may change one of them meanwhile.

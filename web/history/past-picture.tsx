@@ -26,7 +26,7 @@ export function PastPicture({ datasetId, file, revision, mark }: PastPictureProp
       <span
         className={`relative flex aspect-square items-center justify-center overflow-hidden rounded-lg border-2 bg-raised text-muted ${style}`}
       >
-        <Picture datasetId={datasetId} file={file} revision={revision} />
+        <RevisionPicture datasetId={datasetId} file={file} revision={revision} />
       </span>
       <figcaption className="truncate text-muted" title={file?.filename}>
         {word !== undefined && (
@@ -38,7 +38,8 @@ export function PastPicture({ datasetId, file, revision, mark }: PastPictureProp
   );
 }
 
-function Picture({
+/** The picture of a file of a revision, which fills the element around it; a sign for a clip, and where there is none. */
+export function RevisionPicture({
   datasetId,
   file,
   revision,

@@ -7,7 +7,7 @@ import { messageOf } from '../ui/format.js';
  * browsers never send the part of an address after `#` to a server.
  */
 
-/** Remembers that this browser was signed in: then the sign-in page says that the session has ended. */
+/** Remembers that this browser was signed in: then the page asks for its session, and says that it has ended. */
 const SIGNED_IN = 'trainyard-signed-in';
 
 /** Tells other tabs that this browser has signed in or out. */
@@ -56,8 +56,13 @@ async function takeFromAddress(): Promise<void> {
   const [token, code] = [parameters.get('token'), parameters.get('code')];
   const credential = code !== null ? { code } : token !== null ? { token } : undefined;
   if (credential !== undefined) history.replaceState(history.state, '', location.pathname + location.search);
-  if (session.current === 'unknown') await checkSession();
-  if (credential === undefined) return;
+  // Without a sign-in before, the answer would be a 401, which browsers log as an error.
+  const mayHaveSession = localStorage.getItem(SIGNED_IN) !== null;
+  if (session.current === 'unknown' && mayHaveSession) await checkSession();
+  if (credential === undefined) {
+    if (!mayHaveSession) change({ current: undefined });
+    return;
+  }
   const { current } = session;
   if (current === undefined || current === 'unknown') {
     await signIn(credential).catch((error) => change({ current: undefined, reason: messageOf(error) }));
@@ -77,7 +82,14 @@ export async function signIn(credential: Credential): Promise<void> {
     ...HERE,
     ...('token' in credential ? { token: credential.token } : { session: '1' }),
   });
-  const { id } = await client.sessions.start('code' in credential ? { code: credential.code } : {});
+  // Before the request: the page may be loaded again before its answer is handled, and then asks for the session.
+  const wasSignedIn = localStorage.getItem(SIGNED_IN) !== null;
+  localStorage.setItem(SIGNED_IN, '1');
+  const start = client.sessions.start('code' in credential ? { code: credential.code } : {});
+  const { id } = await start.catch((error) => {
+    if (!wasSignedIn) localStorage.removeItem(SIGNED_IN);
+    throw error;
+  });
   change({
     ...(await accountOf(clientOf(id)).then((current) => ({ current }))),
     reason: undefined,

@@ -1,4 +1,5 @@
 import { type FormEvent, useState } from 'react';
+import { Link } from 'wouter';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { isUnauthorized, signIn, useSession } from './session.js';
@@ -57,11 +58,14 @@ export function SignInPage() {
         </Button>
         <p id="token-help" className="text-sm text-muted">
           The first start of the service prints a link that signs you in. To create another token, run{' '}
-          <code>trainyard token create</code> on the service's machine, in a clone as{' '}
-          <code>npx trainyard token create</code>, with <code>--data</code> and its data folder, unless that is{' '}
+          <code>trainyard token create</code> on the service's machine, or in the folder of its clone{' '}
+          <code>node dist/cli/main.js token create</code>, with <code>--data</code> and its data folder, unless that is{' '}
           <code>./data</code>. This browser stays signed in for 30 days, or until you sign out; it does not keep the
           token.
         </p>
+        <Link href="/guide" className="self-start text-sm text-link">
+          Guide
+        </Link>
       </form>
     </main>
   );

@@ -8,6 +8,7 @@ import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
+import { LoopbackNote } from '../ui/loopback-note.js';
 import { Choices } from '../ui/panel.js';
 
 const DAY_SECONDS = 86_400;
@@ -62,6 +63,7 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
       ) : (
         <p className="text-sm">{ONLY_READS} It can't create or revoke links.</p>
       )}
+      {canWrite && <LoopbackNote url={location.origin} then="create the link there" />}
       {made !== undefined && (
         <div className="flex flex-col gap-1">
           <p className="text-sm font-medium">Copy it now. It is not shown again.</p>

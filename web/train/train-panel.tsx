@@ -1,8 +1,10 @@
 import { type ReactNode, useId, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import type { MediaChoice } from '../../src/dataset/train/training-dataset.js';
+import { GuideLink } from '../guide/guide-panel.js';
 import { useDigest } from '../live/dataset.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
+import { LoopbackNote } from '../ui/loopback-note.js';
 import { Choices, Panel } from '../ui/panel.js';
 import { mountSteps } from './mount-steps.js';
 import { TarLines } from './tar-lines.js';
@@ -34,7 +36,7 @@ export function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
   const only = canChoose && media !== 'all' ? media : undefined;
   const steps = machine === 'node' ? mountSteps(dataset, { serviceUrl: location.origin, root, only, digest }) : [];
   return (
-    <Panel title="Train">
+    <Panel title="Train" aside={<GuideLink place="mounting">How mounting works</GuideLink>}>
       {digest !== undefined && (
         <p className="flex flex-wrap items-center gap-x-2 text-sm">
           <span className="text-muted">Fingerprint (digest) of exactly these files</span>
@@ -49,6 +51,7 @@ export function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
         <RootField root={root} onChange={setRoot} />
         {canChoose && <Choices label="Train on" options={MEDIA_OPTIONS} value={media} onChange={setMedia} />}
       </div>
+      <LoopbackNote url={location.origin} then="copy the lines there" />
       <ol className="flex flex-col gap-4">
         {machine === 'curl' && digest !== undefined && (
           <Step title="1. Mount exactly these files by a link">

@@ -12,7 +12,15 @@ import type { DatasetChange, WatchOptions } from '../../service/watch/watch-data
 import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { Handlers } from '../register-routes.js';
-import { datasetToWire, linksToWire, manifestToWire, problemToWire, timeOf, viewToWire } from '../to-wire.js';
+import {
+  datasetToWire,
+  linksToWire,
+  listedToWire,
+  manifestToWire,
+  problemToWire,
+  timeOf,
+  viewToWire,
+} from '../to-wire.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -54,7 +62,7 @@ export function datasetHandlers({
       const page = limit === undefined ? found : found.slice(0, limit);
       const last = page.at(-1);
       const next = found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null;
-      const wire = page.map((summary) => datasetToWire(summary));
+      const wire = page.map((summary) => listedToWire(summary));
       return { datasets: wire, ...(limit !== undefined && { next_cursor: next }) };
     },
     'dataset.status': async ({ key, query, request, reply }) => {

@@ -11,7 +11,7 @@ import { disconnectSignal } from '../connections/disconnect.js';
 import { NOSNIFF } from '../errors.js';
 import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { changeToWire, datasetToWire } from '../to-wire.js';
+import { changeToWire, listedToWire } from '../to-wire.js';
 
 /** Many proxies close connections that are idle for a minute. */
 const HEARTBEAT_MS = 15_000;
@@ -72,7 +72,7 @@ export function eventHandlers({
           await stream(reply, { options, signal }, async (send) => {
             for await (const event of events) {
               if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
-              if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
+              if (event.type === 'dataset') await send('dataset', listedToWire(event.summary));
               else if (event.type === 'deleted') await send('deleted', { id: event.id });
             }
           });

@@ -48,6 +48,20 @@ describeInBrowser('the page of all datasets', (site) => {
     await page.getByRole('heading', { name: 'good' }).waitFor();
   });
 
+  test('an account without datasets can try the example, which ends READY', async () => {
+    const { api, open } = await site.newAccount();
+    const { page } = await open();
+    await page.getByRole('button', { name: 'Try the example' }).click();
+    await page.getByRole('heading', { name: 'railway' }).waitFor();
+    await page.getByText('READY').first().waitFor();
+    const [dataset] = (await api.list()).body.datasets;
+    expect(dataset).toMatchObject({
+      name: 'railway',
+      status: 'READY',
+      counts: { images: 12, videos: 1, captions: 13 },
+    });
+  });
+
   test('searches, filters by status and sorts, and keeps these settings in the URL', async () => {
     const { api, open } = await site.newAccount();
     await uploadPair(api, await api.newDataset('cats 10'), 'a');

@@ -115,6 +115,9 @@ describeInBrowser('the history', (site) => {
     const { number } = (await revisionsOf(id))[0]!;
     const other = await site.open(`/datasets/${id}/history`);
     expect(await messageOf(other.page).count()).toBe(0);
+    await rowOf(other.page, 2).getByText('Prepended “sks”').waitFor();
+    const pictures = rowOf(other.page, 2).getByRole('list', { name: 'Changed pictures' }).getByRole('listitem');
+    expect(await pictures.allTextContents()).toEqual(['one.jpg', 'three.jpg', 'two.jpg']);
     await other.page.getByRole('button', { name: `Undo revision ${number}` }).click();
     const dialog = other.page.getByRole('dialog', { name: `Undo revision ${number}?` });
     await dialog.getByRole('button', { name: 'Undo' }).click();

@@ -183,12 +183,31 @@ describeInBrowser('the links of a dataset', (site) => {
     await page.getByText('READY', { exact: true }).waitFor();
   });
 
+  test('stand on the card of their target in the list, until it is filtered out', async () => {
+    const { api, open } = await site.newAccount();
+    const id = await datasetOfRole(api, 'railway', 'training', ['a']);
+    const control = await datasetOfRole(api, 'depth', 'control', ['a']);
+    const { page } = await open();
+    const headings = page.getByRole('list', { name: 'Datasets' }).getByRole('heading');
+    await expect.poll(() => headings.allTextContents()).toEqual(['depth', 'railway']);
+    await linkDatasets(api, id, { control_1: control });
+    await expect.poll(() => headings.allTextContents()).toEqual(['railway']);
+    const folded = page.getByRole('list', { name: 'Controls and mask' });
+    await folded.getByRole('link', { name: 'depth' }).waitFor();
+    await page.getByLabel('Search datasets by name').fill('dep');
+    await expect.poll(() => headings.allTextContents()).toEqual(['depth']);
+    await page.getByLabel('Search datasets by name').fill('');
+    await folded.getByRole('link', { name: 'depth' }).click();
+    await page.getByRole('heading', { name: 'depth' }).waitFor();
+  });
+
   test('protect a control from deletion, which names who uses it', async () => {
     const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'depth', 'control', ['a']);
     const { page } = await open();
-    await page.getByRole('button', { name: 'Delete depth' }).click();
+    await page.getByRole('button', { name: 'More for depth' }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Type the name to confirm').fill('depth');
     // Linked meanwhile: the service has the last word.
@@ -196,7 +215,8 @@ describeInBrowser('the links of a dataset', (site) => {
     await dialog.getByRole('button', { name: 'Delete permanently' }).click();
     await dialog.getByText('railway').waitFor();
     await dialog.getByRole('button', { name: /Close|Cancel/ }).click();
-    await page.getByRole('button', { name: 'Delete depth' }).click();
+    await page.getByRole('button', { name: 'More for depth' }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByRole('dialog', { name: 'This dataset is used' }).getByText('railway').waitFor();
     expect(await dialog.getByLabel('Type the name to confirm').count()).toBe(0);
     expect((await api.status(control)).status).toBe(200);

@@ -28,6 +28,7 @@ describeInBrowser('the steps to a training run', (site) => {
       await page.getByText(`Copied ${what}`).waitFor();
       return page.evaluate(() => navigator.clipboard.readText());
     };
+    await train(page).getByText('Only this machine can open an address with').waitFor();
     expect(await copied('the line that installs the command')).toBe(`npm i -g ${url}/cli.tgz`);
     expect(await copied('the line that signs in')).toBe(`trainyard login ${url}`);
     expect(await copied('the line that mounts the dataset')).toBe(

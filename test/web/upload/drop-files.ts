@@ -24,7 +24,7 @@ export function transferOf(page: Page, files: readonly ReturnType<typeof bytesOf
   );
 }
 
-/** The bar that shows uploads on every page. */
+/** The card that shows uploads on every page. */
 export function dockOf(page: Page): Locator {
   return page.getByRole('region', { name: 'Uploads', exact: true });
 }
@@ -62,8 +62,16 @@ export async function replaceFile(
   await (await choosing).setFiles(typeof chosen === 'string' ? chosen : { mimeType: '', ...chosen });
 }
 
-/** The line about a file that could not be uploaded. */
-export function failureOf(page: Page, name: string): Locator {
-  const failures = dockOf(page).getByRole('list', { name: 'Files that could not be uploaded' });
+/** The line about a file that could not be uploaded, in the details of the card, which this opens. */
+export async function failureOf(page: Page, name: string): Promise<Locator> {
+  const dock = dockOf(page);
+  await showDetails(page);
+  const failures = dock.getByRole('list', { name: 'Files that could not be uploaded' });
   return failures.getByRole('listitem').filter({ hasText: name });
+}
+
+/** Opens the details of the card, unless they are open. */
+export async function showDetails(page: Page): Promise<void> {
+  const toggle = dockOf(page).getByRole('button', { name: /(Show|Hide) the details of uploads/ });
+  if ((await toggle.getAttribute('aria-expanded')) === 'false') await toggle.click();
 }

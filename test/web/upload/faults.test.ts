@@ -39,7 +39,8 @@ describeInBrowser('uploads with faults', (site) => {
     await page.locator(FILES).setInputFiles(files);
     const dock = dockOf(page);
     const failures = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');
-    return { page, id, dock, failures };
+    const showDetails = () => dock.getByRole('button', { name: 'Show the details of uploads' }).click();
+    return { page, id, dock, failures, showDetails };
   };
 
   /** Like `uploading`, with all three requests in flight and blocked by the proxy. */
@@ -52,24 +53,69 @@ describeInBrowser('uploads with faults', (site) => {
 
   const awaitedIn = async (id: string) => (await site.api.status(id)).body.awaited ?? [];
 
-  test('a rejected file stays listed with the reason until it is dismissed', async () => {
+  test('a rejected file is counted, and its reason stands in the dataset alone, where it can be replaced', async () => {
     const { page, dock, id, failures } = await uploading();
     await dock.getByText('3 files uploaded').waitFor();
     const broken = media.damaged.cut(await media.jpeg(), 700);
     await page.locator(FILES).setInputFiles([bytesOf('good.jpg', await media.jpeg()), bytesOf('broken.jpg', broken)]);
     await dock.getByText('1 of 2 files uploaded').waitFor();
-    await failures.getByText('broken.jpg', { exact: true }).waitFor();
-    const { error } = (await site.api.status(id)).body;
-    await failures.getByText(error!.problems.find(({ filename }) => filename === 'broken.jpg')!.message).waitFor();
+    await dock.getByText('1 rejected:').waitFor();
+    const { message } = (await site.api.status(id)).body.error!.problems.find(
+      ({ filename }) => filename === 'broken.jpg',
+    )!;
     await page.getByRole('link', { name: 'All datasets' }).click();
-    await failures.waitFor();
-    await dock.getByRole('button', { name: 'Dismiss broken.jpg' }).click();
-    await failures.waitFor({ state: 'detached' });
+    await dock.getByRole('link', { name: /^see why/ }).click();
+    await page.getByText(message).first().waitFor();
+    await dock.getByRole('button', { name: 'Show the details of uploads' }).click();
+    await dock.getByRole('list', { name: 'Datasets' }).waitFor();
+    expect(await failures.count()).toBe(0);
+    expect(await dock.getByRole('button', { name: /Retry/ }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Replace broken.jpg' }).waitFor();
+  });
+
+  test('a file that would be rejected again can be replaced, not retried', async () => {
+    const tooLarge: Fault = {
+      status: 413,
+      body: JSON.stringify({ error_code: 413001, error_message: 'It is too large.' }),
+    };
+    const { page, dock, id, failures, showDetails } = await uploading(onPut(tooLarge));
+    await dock.getByText('3 failed').waitFor();
+    await showDetails();
+    await failures.getByText('It is too large.').first().waitFor();
+    expect(await dock.getByRole('button', { name: /^Retry/ }).count()).toBe(0);
+    proxy.rule();
+    const choosing = page.waitForEvent('filechooser');
+    await dock.getByRole('button', { name: 'Replace b.txt' }).click();
+    await (await choosing).setFiles([bytesOf('other.txt', 'after')]);
+    await dock.getByText('2 failed').waitFor();
+    await expect.poll(() => site.api.filenames(id)).toEqual(['b.txt']);
+    expect(await site.api.text(id, 'b.txt')).toBe('after');
+  });
+
+  test('the card of uploads opens by a click alone, covers a corner at most, and leaves after ten seconds', async () => {
+    const id = await site.api.newDataset();
+    const { page } = await site.open(`/datasets/${id}`);
+    await page.getByRole('button', { name: 'Add files' }).waitFor();
+    await page.clock.install();
+    await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption')]);
+    const dock = dockOf(page);
+    await dock.getByText('1 file uploaded').waitFor();
+    expect(await dock.getByRole('list', { name: 'Datasets' }).count()).toBe(0);
+    const { x, width, height } = (await dock.boundingBox())!;
+    expect([width <= 360, height < 200, x > 640]).toEqual([true, true, true]);
+    await dock.hover();
+    await page.clock.fastForward(11_000);
+    expect(await dock.count()).toBe(1);
+    await page.mouse.move(10, 10);
+    await page.clock.fastForward(11_000);
+    await dock.waitFor({ state: 'detached' });
   });
 
   test('failed files can be retried, one or all, or chosen again', async () => {
-    const { page, dock, id, failures } = await uploading(onPut(rejection(422, 'Not today.')));
+    const { page, dock, id, failures, showDetails } = await uploading(onPut(rejection(422, 'Not today.')));
     await dock.getByText('0 of 3 files uploaded').waitFor();
+    await showDetails();
+    await failures.first().waitFor();
     expect(await failures.getByText('Not today.').count()).toBe(3);
     proxy.rule();
     await dock.getByRole('button', { name: 'Retry b.txt' }).click();
@@ -78,7 +124,7 @@ describeInBrowser('uploads with faults', (site) => {
     await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption of a')]);
     await failures.filter({ hasText: 'a.txt' }).waitFor({ state: 'detached' });
     expect(await failures.count()).toBe(1);
-    await dock.getByRole('button', { name: 'Retry all' }).click();
+    await dock.getByRole('button', { name: 'Retry c.txt' }).click();
     await failures.waitFor({ state: 'detached' });
     await expect.poll(() => site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
   });
@@ -112,7 +158,7 @@ describeInBrowser('uploads with faults', (site) => {
   test('leaving the page warns while uploads are unfinished', async () => {
     const { page, dock } = await blockedByProxy();
     // Browsers show the dialog only after the user has interacted with the page.
-    await dock.getByRole('button', { name: 'Hide the details of uploads' }).click();
+    await dock.getByRole('button', { name: 'Show the details of uploads' }).click();
     const dialogs: string[] = [];
     page.on('dialog', (dialog) => {
       dialogs.push(dialog.type());
@@ -130,7 +176,8 @@ describeInBrowser('uploads with faults', (site) => {
   });
 
   test('an error of the service stops uploads and shows its message, and they can be retried', async () => {
-    const { dock } = await uploading(onPut(rejection(507, 'The disk is full.')));
+    const { dock, showDetails } = await uploading(onPut(rejection(507, 'The disk is full.')));
+    await showDetails();
     await dock.getByText('The disk is full.').waitFor();
     await dock.getByText('Stopped, 0 of 3 files').waitFor();
     proxy.rule();
@@ -147,7 +194,8 @@ describeInBrowser('uploads with faults', (site) => {
   });
 
   test('uploads that stop in another account continue in that of the dataset, until it is deleted', async () => {
-    const { page, dock, id } = await blockedByProxy();
+    const { page, dock, id, showDetails } = await blockedByProxy();
+    await showDetails();
     const switchTo = async (token: string) => {
       await page.evaluate((hash) => (location.hash = hash), `token=${token}`);
       await page.getByRole('button', { name: 'Switch', exact: true }).click();

@@ -5,7 +5,7 @@ import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.j
 import type { BreakingProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { datasetWith } from '../linked-datasets.js';
-import { bytesOf, dockOf, failureOf, FILES } from './drop-files.js';
+import { bytesOf, dockOf, failureOf, FILES, showDetails } from './drop-files.js';
 
 describeInBrowser('uploads while others write', (site) => {
   let proxy: BreakingProxy;
@@ -33,13 +33,13 @@ describeInBrowser('uploads while others write', (site) => {
     const id = await datasetWith(site.api, { 'a.jpg': await media.jpeg(), 'a.txt': 'a wagon' });
     const { page, dock, choose, sendAll } = await withHeldUpload(id, '/captions');
     await choose('a.txt', 'the caption of the folder');
-    await page.getByRole('button', { name: 'Overwrite' }).click();
+    await page.getByRole('button', { name: 'Upload 1 file' }).click();
     const caption = page.getByLabel('Caption of a.jpg');
     await caption.fill('an edit while the upload waits');
     await caption.blur();
     await page.getByText('Saved', { exact: true }).waitFor();
     sendAll();
-    await failureOf(page, 'a.txt')
+    await (await failureOf(page, 'a.txt'))
       .getByText('a.txt was changed or deleted in the dataset meanwhile. Retry replaces the version that is there.')
       .waitFor();
     expect(await site.api.text(id, 'a.txt')).toBe('an edit while the upload waits');
@@ -55,7 +55,7 @@ describeInBrowser('uploads while others write', (site) => {
     await dock.getByText('Uploading, 0 of 2 files').waitFor();
     await site.api.upload(id, 'b.txt', 'the caption of another client');
     sendAll();
-    await failureOf(page, 'b.txt')
+    await (await failureOf(page, 'b.txt'))
       .getByText('Another version of b.txt was added to the dataset meanwhile. Retry replaces it.')
       .waitFor();
     expect(await site.api.text(id, 'b.txt')).toBe('the caption of another client');
@@ -83,6 +83,7 @@ describeInBrowser('uploads while others write', (site) => {
     await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a wagon'), bytesOf('b.txt', 'a train')]);
     await dock.getByText('0 of 2 files uploaded').waitFor();
     proxy.rule();
+    await showDetails(page);
     const link = await site.api.link(id, 'a.txt', 4);
     await dock.getByRole('button', { name: 'Retry b.txt' }).click();
     await dock.getByText('1 of 2 files uploaded').waitFor();

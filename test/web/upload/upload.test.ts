@@ -44,6 +44,9 @@ describeInBrowser('adding files', (site) => {
     for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
       await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
     }
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('list', { name: 'Folders' }).getByText('deep/deeper', { exact: true }).waitFor();
+    await dialog.getByRole('button', { name: 'Upload 122 files' }).click();
     await dockOf(page).getByText('122 files uploaded').waitFor();
     expect((await site.api.filenames(id)).sort()).toEqual(['01.jpg', '01.txt', ...names].sort());
   });
@@ -67,7 +70,7 @@ describeInBrowser('adding files', (site) => {
     expect(await site.api.filenames(made!.id)).toEqual(['a.jpg']);
   });
 
-  test('names that exist are overwritten after one question, or skipped, or nothing is uploaded', async () => {
+  test('names that exist are replaced after one question, or kept, or both are kept, or nothing is uploaded', async () => {
     const files = [
       bytesOf('new.txt', 'new'),
       bytesOf('same.txt', 'the same'),
@@ -75,46 +78,98 @@ describeInBrowser('adding files', (site) => {
       bytesOf('b.txt', 'after it'),
     ];
     const { page, id, sends } = await atDataset({ 'same.txt': 'the same', 'a.txt': 'before', 'b.txt': 'as it was' });
-    const dialog = page.getByRole('dialog', { name: 'Overwrite 2 files?' });
-    const choose = async (button: string) => {
+    const dialog = page.getByRole('dialog', { name: /^Add to / });
+    const choose = async (choice: string, button: string) => {
       await page.locator(FILES).setInputFiles(files);
+      await dialog.getByText(choice, { exact: true }).click();
       await dialog.getByRole('button', { name: button }).click();
       await dialog.waitFor({ state: 'detached' });
     };
     await page.locator(FILES).setInputFiles(files);
     await dialog.getByText('1 file skipped: already in the dataset, with the same bytes.').waitFor();
-    const names = dialog.getByRole('list', { name: 'Files to overwrite' }).getByRole('listitem');
-    expect(await names.allTextContents()).toEqual(['a.txt', 'b.txt']);
+    await dialog.getByText(/already has 2 files of the same name/).waitFor();
+    await dialog.getByText('a.txt, b.txt').waitFor();
     await dialog.getByRole('button', { name: 'Cancel' }).click();
     await page.locator(FILES).setInputFiles([bytesOf('same.txt', 'the same')]);
     await page.getByRole('dialog', { name: 'Nothing to upload' }).getByRole('button').first().click();
     expect(sends).toEqual([]);
-    await choose('Skip existing files');
+    await choose('Keep the old', 'Upload 1 file');
     await dockOf(page).getByText('1 file uploaded').waitFor();
     expect([await site.api.text(id, 'new.txt'), await site.api.text(id, 'a.txt')]).toEqual(['new', 'before']);
-    await choose('Overwrite');
+    await choose('Keep both', 'Upload 2 files');
     await dockOf(page).getByText('2 files uploaded').waitFor();
-    expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'b.txt')]).toEqual(['after', 'after it']);
-    expect(sends).toHaveLength(3);
+    expect([await site.api.text(id, 'a_2.txt'), await site.api.text(id, 'a.txt')]).toEqual(['after', 'before']);
+    await choose('Replace them', 'Upload 2 files');
+    await expect.poll(() => site.api.text(id, 'b.txt')).toBe('after it');
+    expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'b_2.txt')]).toEqual(['after', 'after it']);
+    expect(sends).toHaveLength(5);
   });
 
   test('bad names and empty files are rejected before a byte is sent, and the others can be uploaded', async () => {
     const { page, id, sends } = await atDataset();
     const folder = await folderWith({
       ...{ 'good.jpg': await media.jpeg(), 'notes.docx': 'x', 'empty.png': '', '.DS_Store': 'x', 'Thumbs.db': 'x' },
-      ...{ 'same.txt': 'two', 'other/same.txt': 'one' },
     });
     await page.locator(FOLDER).setInputFiles(folder);
-    const dialog = page.getByRole('dialog', { name: "Some files can't be uploaded" });
-    await dialog.getByText("4 files can't be uploaded").waitFor();
+    const dialog = page.getByRole('dialog', { name: /^Add to / });
+    await dialog.getByText("2 files can't be uploaded").waitFor();
     await dialog.getByText('"notes.docx" is not an image').waitFor();
     await dialog.getByText('It is empty').waitFor();
-    expect(await dialog.getByText('2 files would be named same.txt').count()).toBe(2);
     expect(sends).toEqual([]);
     await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
     await dockOf(page).getByText('1 file uploaded').waitFor();
     await page.getByText('2 hidden files skipped').waitFor();
     expect(await site.api.filenames(id)).toEqual(['good.jpg']);
     expect(sends).toHaveLength(1);
+  });
+
+  test('two pictures of one name in a folder and its subfolder are both added, each with its caption', async () => {
+    const { page, id } = await atDataset();
+    const folder = await folderWith(
+      {
+        ...{ 'IMG_1.jpg': await media.jpeg({ seed: 1 }), 'IMG_1.txt': 'the first' },
+        ...{ 'extra/IMG_1.jpg': await media.jpeg({ seed: 2 }), 'extra/IMG_1.txt': 'the second' },
+      },
+      'evening',
+    );
+    await page.locator(FOLDER).setInputFiles(folder);
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('1 name stands more than once').waitFor();
+    await dialog.getByText('IMG_1.jpg → extra_IMG_1.jpg').waitFor();
+    await dialog.getByRole('button', { name: 'Upload 4 files' }).click();
+    await dockOf(page).getByText('4 files uploaded').waitFor();
+    expect(await site.api.filenames(id)).toEqual(['IMG_1.jpg', 'IMG_1.txt', 'extra_IMG_1.jpg', 'extra_IMG_1.txt']);
+    expect(await site.api.text(id, 'extra_IMG_1.txt')).toBe('the second');
+  });
+
+  test("folders of kohya's become a dataset each, under a name that can be changed, or are skipped", async () => {
+    const { api, open } = await site.newAccount();
+    await api.newDataset('cat');
+    const { page } = await open();
+    const picture = async (seed: number) => ({ 'a.jpg': await media.jpeg({ seed }), 'a.txt': 'an animal' });
+    const below = (name: string, files: Record<string, Buffer | string>) =>
+      Object.fromEntries(Object.entries(files).map(([file, bytes]) => [`${name}/${file}`, bytes]));
+    const folder = await folderWith(
+      {
+        ...below('10_cat', await picture(1)),
+        ...below('5_dog', await picture(2)),
+        ...below('1_bird', await picture(3)),
+      },
+      'img',
+    );
+    await page.getByRole('link', { name: 'cat' }).waitFor();
+    await page.locator(FOLDER).setInputFiles(folder);
+    const dialog = page.getByRole('dialog', { name: 'New dataset' });
+    await dialog.getByText('num_repeats = 10').waitFor();
+    const nameOf = (path: string) => dialog.getByLabel(`Name of the dataset from img/${path}`);
+    await expect.poll(() => nameOf('10_cat').inputValue()).toBe('cat 2');
+    await nameOf('10_cat').fill('cat');
+    await dialog.getByText('A dataset named "cat" already exists.').waitFor();
+    await nameOf('10_cat').fill('cats');
+    await dialog.getByRole('group', { name: 'What to do with img/1_bird' }).getByText('Skip').click();
+    await dialog.getByRole('button', { name: 'Create 2 datasets, upload 4 files' }).click();
+    await dockOf(page).getByText('4 files uploaded').waitFor();
+    await page.getByRole('link', { name: 'dog' }).first().waitFor();
+    expect((await api.list()).body.datasets.map(({ name }) => name).sort()).toEqual(['cat', 'cats', 'dog']);
   });
 });

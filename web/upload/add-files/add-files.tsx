@@ -1,7 +1,6 @@
 import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
 import { useQueueClient } from '../queue/page-queue.js';
-import { AddToDataset } from './add-to-dataset.js';
-import { AddToNewDataset } from './add-to-new-dataset.js';
+import { AddUpload } from './add-upload.js';
 import { type AddFiles, DropTarget } from './drop-target.js';
 import { AddPairs } from './pairs/add-pairs.js';
 import { droppedPairsOf } from './pairs/dropped-pairs.js';
@@ -54,12 +53,7 @@ interface AddingProps extends Omit<Addition, 'key'> {
 /** Adds files to a dataset or to a new one, and a folder of pairs to several. */
 function Adding({ files, datasetId, onDone }: AddingProps) {
   const { prepared: dropped, error } = usePrepared(async () => droppedPairsOf(await files) ?? null);
-  const flat =
-    datasetId === undefined ? (
-      <AddToNewDataset files={files} onDone={onDone} />
-    ) : (
-      <AddToDataset files={files} datasetId={datasetId} onDone={onDone} />
-    );
+  const flat = <AddUpload files={files} datasetId={datasetId} onDone={onDone} />;
   if (dropped === undefined && error === null) return <Preparing error={null} onRetry={() => {}} onCancel={onDone} />;
   return dropped ? <AddPairs dropped={dropped} datasetId={datasetId} flat={flat} onDone={onDone} /> : flat;
 }

@@ -1,5 +1,6 @@
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { parseFilename } from '../../../src/dataset/names.js';
+import { groupedBy } from '../../grouped-by.js';
 import { countOf, messageOf } from '../../ui/format.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
@@ -12,12 +13,19 @@ export interface CheckedFiles {
   readonly hidden: number;
 }
 
+/** A file that a dataset accepts, under its own name, and where it comes from. */
+export interface Candidate {
+  /** Within what was dropped, such as `evening/extra`; `''` for a single file. */
+  readonly folder: string;
+  readonly file: QueuedFile;
+  /** When its bytes were changed last, in milliseconds since 1970. */
+  readonly modified: number;
+}
+
 export interface RejectedFile {
   readonly path: string;
   readonly reason: string;
 }
-
-type ReadableFile = DroppedFile & { readonly file: File };
 
 /** The check yields to the page after this many files. */
 const FILES_PER_TASK = 250;
@@ -28,12 +36,13 @@ const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__maco
  * Applies the service's own rules, so that it rejects the files that the service would reject, and no others. The files are as for
  * an empty dataset.
  */
-export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
-  const filesByName = new Map<string, ReadableFile[]>();
-  const files: QueuedFile[] = [];
+export async function readCandidates(
+  dropped: readonly DroppedFile[],
+): Promise<Omit<CheckedFiles, 'files'> & { readonly candidates: readonly Candidate[] }> {
+  const candidates: Candidate[] = [];
   const rejected: RejectedFile[] = [];
   let hidden = 0;
-  for (const [index, { path, file, ...rest }] of dropped.entries()) {
+  for (const [index, { path, file, replaces }] of dropped.entries()) {
     if (index % FILES_PER_TASK === FILES_PER_TASK - 1) await new Promise((resolve) => setTimeout(resolve));
     if (isHiddenPath(path)) {
       hidden++;
@@ -41,19 +50,35 @@ export async function checkFiles(dropped: readonly DroppedFile[]): Promise<Check
     }
     try {
       const name = parseName(path, file);
-      filesByName.set(name, [...(filesByName.get(name) ?? []), { path, file: file!, ...rest }]);
+      const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+      const queued = { ...queuedFileOf(name, file!), ...(replaces && { replaces }) };
+      candidates.push({ folder, file: queued, modified: file!.lastModified });
     } catch (error) {
       rejected.push({ path, reason: messageOf(error) });
     }
   }
-  for (const [name, [first, ...others]] of filesByName) {
-    if (others.length === 0) files.push(queuedFileOf(name, first!));
-    else {
-      const reason = collisionMessage(name, others.length + 1);
-      for (const { path } of [first!, ...others]) rejected.push({ path, reason });
-    }
-  }
-  return { files, rejected, hidden };
+  return { candidates, rejected, hidden };
+}
+
+/** As `readCandidates`, for files whose names pair them with other folders, so that none of them may be renamed. */
+export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
+  const { candidates, rejected, hidden } = await readCandidates(dropped);
+  const groups = [...groupedBy(candidates, ({ file }) => file.name)];
+  return {
+    files: groups.flatMap(([, group]) => (group.length === 1 ? group.map(({ file }) => file) : [])),
+    rejected: [
+      ...rejected,
+      ...groups.flatMap(([name, group]) =>
+        group.length === 1
+          ? []
+          : group.map(({ folder }) => ({
+              path: [folder, name].filter(Boolean).join('/'),
+              reason: collisionMessage(name, group.length),
+            })),
+      ),
+    ],
+    hidden,
+  };
 }
 
 /** @throws Error with the reason why the file can't be in a dataset */
@@ -75,7 +100,8 @@ function collisionMessage(name: string, count: number): string {
   return `${countOf(count, 'file')} would be named ${name}, because a dataset has no folders. Rename all but one of them.`;
 }
 
-function queuedFileOf(name: string, { file, replaces }: ReadableFile): QueuedFile {
+/** A file to upload under a name that no file of the dataset has. */
+export function queuedFileOf(name: string, file: File): QueuedFile {
   const open = async () => {
     // Fails if the file changed on disk. Without this read, the request would fail without a reason.
     await file.slice(0, 1).arrayBuffer();
@@ -85,7 +111,6 @@ function queuedFileOf(name: string, { file, replaces }: ReadableFile): QueuedFil
     name,
     size: file.size,
     etag: null,
-    ...(replaces && { replaces }),
     open: () =>
       open().catch(() => {
         throw new Error(`${name} was changed, moved or deleted after you chose it. Choose it again.`);

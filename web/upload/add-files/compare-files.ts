@@ -3,6 +3,36 @@ import { uploadQueue } from '../queue/page-queue.js';
 import { etagsIn, type QueuedFile } from '../queue/queued-file.js';
 import type { CheckedFiles } from './check-files.js';
 
+/** What a dataset and the upload queue have already, for files that could be added. */
+export interface KnownFiles {
+  /** The names in the dataset and in the queue. */
+  readonly names: ReadonlySet<string>;
+  /** The files whose bytes the dataset has already under their names. */
+  readonly unchanged: ReadonlySet<QueuedFile>;
+  /** The version that a file of this name replaces, as in `QueuedFile`. */
+  readonly etagOf: (name: string) => QueuedFile['etag'];
+}
+
+/** Compares files with the dataset and the upload queue; without a dataset, all are new. */
+export async function knownFilesOf(
+  client: TrainyardClient,
+  dataset: DatasetWithFiles | undefined,
+  { files, signal }: { readonly files: readonly QueuedFile[]; readonly signal: AbortSignal },
+): Promise<KnownFiles> {
+  if (dataset === undefined) return { names: new Set(), unchanged: new Set(), etagOf: () => null };
+  const existing = new Set(dataset.files.map(({ filename }) => filename));
+  const queued = new Set(uploadQueue.unsentNames(dataset.id));
+  const etags = etagsIn(dataset);
+  const sameName = files.filter(({ name }) => existing.has(name));
+  const different = new Set(sameName.length === 0 ? [] : await client.missing(dataset, sameName, { signal }));
+  return {
+    names: new Set([...existing, ...queued]),
+    unchanged: new Set(sameName.filter((file) => !different.has(file) && !queued.has(file.name))),
+    // A file that replaces one in the queue finds it in the dataset when it is sent.
+    etagOf: (name) => (queued.has(name) ? undefined : etags.has(name) ? etags.get(name) : null),
+  };
+}
+
 /** Checked files, compared with the dataset that they would be uploaded to. */
 export interface ComparedFiles extends Omit<CheckedFiles, 'files'> {
   /** Files with a new name. */
@@ -13,32 +43,20 @@ export interface ComparedFiles extends Omit<CheckedFiles, 'files'> {
   readonly unchanged: number;
 }
 
-/** Compares the files with the dataset and the upload queue; without a dataset, all are new. */
+/** Compares checked files with the dataset and the upload queue; without a dataset, all are new. */
 export async function compareFiles(
   client: TrainyardClient,
   dataset: DatasetWithFiles | undefined,
   { files, rejected, hidden }: CheckedFiles,
   signal: AbortSignal,
 ): Promise<ComparedFiles> {
-  if (dataset === undefined) return { rejected, hidden, added: files, overwriting: [], unchanged: 0 };
-  const existing = new Set(dataset.files.map(({ filename }) => filename));
-  const queued = new Set(uploadQueue.unsentNames(dataset.id));
-  const etags = etagsIn(dataset);
-  const etagOf = (name: string) => (etags.has(name) ? etags.get(name) : null);
-  // A file that replaces one in the queue finds it in the dataset when it is sent.
-  const versioned = files.map((file) => ({ ...file, etag: queued.has(file.name) ? undefined : etagOf(file.name) }));
-  const sameName = versioned.filter(({ name }) => existing.has(name));
-  const different = new Set<QueuedFile>(
-    sameName.length === 0 ? [] : await client.missing(dataset, sameName, { signal }),
-  );
-  const isUnchanged = (file: QueuedFile) => existing.has(file.name) && !different.has(file) && !queued.has(file.name);
-  const changed = versioned.filter((file) => !isUnchanged(file));
-  const isOverwriting = ({ name }: QueuedFile) => existing.has(name) || queued.has(name);
+  const { names, unchanged, etagOf } = await knownFilesOf(client, dataset, { files, signal });
+  const changed = files.filter((file) => !unchanged.has(file)).map((file) => ({ ...file, etag: etagOf(file.name) }));
   return {
     rejected,
     hidden,
-    added: changed.filter((file) => !isOverwriting(file)),
-    overwriting: changed.filter(isOverwriting),
-    unchanged: files.length - changed.length,
+    added: changed.filter(({ name }) => !names.has(name)),
+    overwriting: changed.filter(({ name }) => names.has(name)),
+    unchanged: unchanged.size,
   };
 }

@@ -1,3 +1,4 @@
+import { extensionOf, type FileKind, mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
 import type { ReplacedEntry } from '../queue/replace-entry.js';
 
 /** A file that the user dropped or picked. */
@@ -41,6 +42,19 @@ export function chooseFiles(
   choosing = input;
   choosing.click();
 }
+
+/** The name under which a chosen file takes the place of another one: its stem, with the extension of the chosen file. */
+export function replacementNameOf(filename: string, { name }: Pick<File, 'name'>): string {
+  const extension = extensionOf(name);
+  return extension === extensionOf(filename) ? filename : `${stemOf(filename)}${extension}`;
+}
+
+/** What a file chooser offers in place of a file. */
+export function acceptedFor(filename: string): string {
+  return ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
+}
+
+const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt' };
 
 /** The name of the top folder that all files share; `''` if they share none. */
 export function commonFolderOf(files: readonly DroppedFile[]): string {

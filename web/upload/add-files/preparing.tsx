@@ -28,7 +28,7 @@ export function Preparing({ error, onRetry, onCancel }: PreparingProps) {
     return (
       <div
         role="status"
-        className="fixed inset-x-0 bottom-0 z-30 flex items-center justify-center gap-3 border-t border-line bg-panel p-3 text-sm"
+        className="fixed right-4 bottom-4 z-30 flex w-90 max-w-[calc(100vw-2rem)] items-center justify-between gap-3 rounded-xl border border-line bg-panel px-4 py-3 text-sm shadow-lg"
       >
         Checking the files … <Button onClick={onCancel}>Cancel</Button>
       </div>

@@ -1,9 +1,6 @@
-import { extensionOf, type FileKind, mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
 import { WriteButton } from '../../session/write-button.js';
 import { useAddFiles } from './add-files.js';
-import { chooseFiles } from './dropped-files.js';
-
-const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt' };
+import { acceptedFor, chooseFiles, replacementNameOf } from './dropped-files.js';
 
 interface ReplaceButtonProps {
   readonly datasetId: string;
@@ -19,14 +16,12 @@ interface ReplaceButtonProps {
 export function ReplaceButton({ datasetId, filename, etag }: ReplaceButtonProps) {
   const addFiles = useAddFiles();
   const replace = (file: File) => {
-    const hasSameExtension = extensionOf(file.name) === extensionOf(filename);
-    const name = hasSameExtension ? filename : `${stemOf(filename)}${extensionOf(file.name)}`;
+    const name = replacementNameOf(filename, file);
     const replaces = name === filename ? {} : { replaces: { filename, etag } };
     const renamed = new File([file], name, { type: file.type });
     addFiles(Promise.resolve([{ path: name, file: renamed, ...replaces }]), datasetId);
   };
-  const accept = ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
-  const choose = () => chooseFiles({ accept }, ([file]) => file && replace(file));
+  const choose = () => chooseFiles({ accept: acceptedFor(filename) }, ([file]) => file && replace(file));
   return (
     <WriteButton aria-label={`Replace ${filename}`} onClick={choose}>
       Replace

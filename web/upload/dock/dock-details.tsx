@@ -4,6 +4,8 @@ import { Link } from 'wouter';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
+import { queuedFileOf } from '../add-files/check-files.js';
+import { acceptedFor, chooseFiles, replacementNameOf } from '../add-files/dropped-files.js';
 import { uploadQueue } from '../queue/page-queue.js';
 import type { UploadFailure } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
@@ -11,12 +13,17 @@ import { ProgressBar } from './progress-bar.js';
 
 /** The progress of each dataset, the files in flight, the failed files, and old files that were kept. */
 export function DockDetails({ uploads: { batches, inFlight, failures, conflicts } }: { uploads: UploadsSnapshot }) {
+  const failed = failures.filter(({ remedy }) => remedy !== 'listed');
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
-    <section tabIndex={0} aria-label="Details of uploads" className="flex max-h-[40dvh] flex-col gap-3 overflow-y-auto">
+    <section
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
+      tabIndex={0}
+      aria-label="Details of uploads"
+      className="flex max-h-[min(24rem,45dvh)] flex-col gap-3 overflow-y-auto border-t border-line pt-2"
+    >
       <ul aria-label="Datasets" className="flex flex-col gap-1">
         {batches.map((snapshot) => (
-          <li key={snapshot.batch.key} className="flex flex-wrap items-center gap-x-3 text-sm">
+          <li key={snapshot.batch.key} className="flex flex-wrap items-center gap-x-3">
             <Link href={`/datasets/${snapshot.dataset.id}`} className="py-1 font-medium break-all underline">
               {snapshot.dataset.name}
             </Link>
@@ -27,24 +34,21 @@ export function DockDetails({ uploads: { batches, inFlight, failures, conflicts 
       {inFlight.length > 0 && (
         <ul aria-label="Files in progress" className="flex flex-col gap-1.5">
           {inFlight.map(({ name, sentBytes, totalBytes }) => (
-            <li
-              key={name}
-              className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-3 text-sm sm:grid-cols-[minmax(0,1fr)_8rem_16rem]"
-            >
+            <li key={name} className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-3">
               <span className="truncate" title={name}>
                 {name}
               </span>
               <span className="text-right text-muted tabular-nums">
                 {sentBytes >= totalBytes ? 'Sent' : sizeOf(totalBytes)}
               </span>
-              <span className="col-span-2 sm:col-span-1">
+              <span className="col-span-2">
                 <ProgressBar label={name} total={totalBytes} uploaded={0} sent={sentBytes} />
               </span>
             </li>
           ))}
         </ul>
       )}
-      {failures.length > 0 && <FailureList failures={failures} />}
+      {failed.length > 0 && <FailureList failures={failed} />}
       {conflicts.length > 0 && <ConflictList conflicts={conflicts} />}
     </section>
   );
@@ -68,27 +72,30 @@ function BatchState({ batch, phase, files }: UploadsSnapshot['batches'][number])
 }
 
 function FailureList({ failures }: { failures: readonly UploadFailure[] }) {
+  const repeatable = failures.filter(({ remedy }) => remedy === 'retry');
   return (
     <section className="flex flex-col gap-1">
-      <div className="flex items-center gap-3">
-        <h3 className="mr-auto text-sm font-medium text-bad">
-          {countOf(failures.length, 'file')} could not be uploaded
-        </h3>
-        <Button onClick={() => uploadQueue.retry(failures)}>
-          <RotateCcw size={16} aria-hidden /> Retry all
-        </Button>
+      <div className="flex items-center gap-2">
+        <h3 className="mr-auto font-medium text-bad">{countOf(failures.length, 'file')} could not be uploaded</h3>
+        {repeatable.length > 1 && (
+          <Button onClick={() => uploadQueue.retry(repeatable)}>
+            <RotateCcw size={16} aria-hidden /> Retry all
+          </Button>
+        )}
       </div>
       <div className="rounded-lg border border-line">
         <LongList label="Files that could not be uploaded" items={failures}>
           {(failure) => (
             <FailureRow failure={failure}>
-              <Button
-                kind="quiet"
-                aria-label={`Retry ${failure.file.name}`}
-                onClick={() => uploadQueue.retry([failure])}
-              >
-                <RotateCcw size={16} aria-hidden />
-              </Button>
+              {failure.remedy === 'retry' ? (
+                <Button aria-label={`Retry ${failure.file.name}`} onClick={() => uploadQueue.retry([failure])}>
+                  Retry
+                </Button>
+              ) : (
+                <Button aria-label={`Replace ${failure.file.name}`} onClick={() => chooseReplacement(failure)}>
+                  Replace …
+                </Button>
+              )}
             </FailureRow>
           )}
         </LongList>
@@ -97,11 +104,22 @@ function FailureList({ failures }: { failures: readonly UploadFailure[] }) {
   );
 }
 
+/** Lets the user choose another file, which is uploaded in place of the failed one. */
+function chooseReplacement(failure: UploadFailure): void {
+  const { batch, file } = failure;
+  chooseFiles({ accept: acceptedFor(file.name) }, ([chosen]) => {
+    if (chosen === undefined) return;
+    const { etag: _, ...queued } = queuedFileOf(replacementNameOf(file.name, chosen), chosen);
+    uploadQueue.dismiss(failure);
+    uploadQueue.add(batch.dataset, [{ ...queued, ...(file.replaces && { replaces: file.replaces }) }], { hidden: 0 });
+  });
+}
+
 /** Files that are stored beside those that they should have replaced. To send them again would not help. */
 function ConflictList({ conflicts }: { conflicts: readonly UploadFailure[] }) {
   return (
     <section className="flex flex-col gap-1">
-      <h3 className="text-sm font-medium text-warn">{countOf(conflicts.length, 'old file')} kept beside the new</h3>
+      <h3 className="font-medium text-warn">{countOf(conflicts.length, 'old file')} kept beside the new</h3>
       <div className="rounded-lg border border-line">
         <LongList label="Old files that were kept" items={conflicts}>
           {(conflict) => <FailureRow failure={conflict} />}
@@ -114,15 +132,18 @@ function ConflictList({ conflicts }: { conflicts: readonly UploadFailure[] }) {
 function FailureRow({ failure, children }: { failure: UploadFailure; children?: ReactNode }) {
   const { file, reason } = failure;
   return (
-    <div className="flex items-start gap-1 px-3 py-1.5 text-sm">
-      <div className="min-w-0 grow py-1">
-        <p className="font-medium break-all">{file.name}</p>
-        <p className="text-muted wrap-anywhere">{reason}</p>
-      </div>
+    <div className="flex flex-wrap items-center gap-x-1 px-3 py-1.5">
+      <p className="min-w-0 grow basis-0 font-medium break-all">{file.name}</p>
       {children}
-      <Button kind="quiet" aria-label={`Dismiss ${file.name}`} onClick={() => uploadQueue.dismiss(failure)}>
+      <Button
+        kind="quiet"
+        aria-label={`Dismiss ${file.name}`}
+        onClick={() => uploadQueue.dismiss(failure)}
+        className="px-2"
+      >
         <X size={16} aria-hidden />
       </Button>
+      <p className="basis-full text-muted wrap-anywhere">{reason}</p>
     </div>
   );
 }

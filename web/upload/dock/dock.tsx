@@ -1,76 +1,100 @@
 import { ChevronDown, ChevronUp, Pause, Play, X } from 'lucide-react';
 import { useId, useState } from 'react';
+import { Link } from 'wouter';
 import { Button } from '../../ui/button.js';
 import { countOf, durationOf, numberOf, sizeOf } from '../../ui/format.js';
+import { MessageCard } from '../../ui/message-card.js';
 import { uploadQueue, useUploads } from '../queue/page-queue.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 import { DockDetails } from './dock-details.js';
 import { ProgressBar } from './progress-bar.js';
-import { announcementOf, uploadsTitleOf } from './titles.js';
+import { announcementOf, rejectedByDataset, uploadsTitleOf } from './titles.js';
 
-/** On wider screens, the details are open at first. */
-const WIDE_SCREEN = '(min-width: 640px)';
-
-/** The bar at the bottom of the page that shows all uploads. */
+/** The card in the lower right corner that shows all uploads. Its details open by a click alone. */
 export function Dock() {
   const uploads = useUploads();
-  const [isOpen, setOpen] = useState(() => matchMedia(WIDE_SCREEN).matches);
-  const detailsId = useId();
-  const isVisible = uploads.state !== 'empty';
-  const hasEnded = !uploads.isUnfinished && uploads.state !== 'cancelling';
   return (
     <>
       <p role="status" className="sr-only">
         {announcementOf(uploads)}
       </p>
-      {isVisible && (
-        <section
-          ref={publishHeight}
-          aria-label="Uploads"
-          className="sticky bottom-0 z-20 flex flex-col gap-2 border-t border-line bg-panel px-4 py-3 shadow-lg"
-        >
-          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <h2 className="font-semibold">{uploadsTitleOf(uploads)}</h2>
-            {uploads.failures.length > 0 && (
-              <p className="text-sm font-medium text-bad">{numberOf(uploads.failures.length)} failed</p>
-            )}
-            {uploads.conflicts.length > 0 && (
-              <p className="text-sm font-medium text-warn">{countOf(uploads.conflicts.length, 'old file')} kept</p>
-            )}
-            <p className="mr-auto text-sm text-muted tabular-nums">{progressTextOf(uploads)}</p>
-            <div className="flex items-center gap-1">
-              {uploads.isUnfinished && uploads.state !== 'signed-out' && <Controls state={uploads.state} />}
-              {uploads.state !== 'signed-out' && (
-                <Button
-                  kind="quiet"
-                  aria-label={isOpen ? 'Hide the details of uploads' : 'Show the details of uploads'}
-                  aria-expanded={isOpen}
-                  aria-controls={detailsId}
-                  onClick={() => setOpen(!isOpen)}
-                >
-                  {isOpen ? <ChevronDown size={18} aria-hidden /> : <ChevronUp size={18} aria-hidden />}
-                </Button>
-              )}
-              {hasEnded && (
-                <Button kind="quiet" aria-label="Dismiss uploads" onClick={() => uploadQueue.dismissAll()}>
-                  <X size={18} aria-hidden />
-                </Button>
-              )}
-            </div>
-          </div>
-          {!hasEnded && <ProgressBar label="All uploads" {...uploads.bytes} />}
-          <div id={detailsId} className="contents">
-            {isOpen && uploads.state !== 'signed-out' && <DockDetails uploads={uploads} />}
-          </div>
-        </section>
-      )}
+      {uploads.state !== 'empty' && <UploadCard uploads={uploads} />}
+    </>
+  );
+}
+
+function UploadCard({ uploads }: { uploads: UploadsSnapshot }) {
+  const [isOpen, setOpen] = useState(false);
+  const detailsId = useId();
+  const { state, isUnfinished, failures, conflicts } = uploads;
+  const hasEnded = !isUnfinished && state !== 'cancelling';
+  const isMessage = state === 'done' && failures.length + conflicts.length === 0;
+  return (
+    <MessageCard
+      ref={publishHeight}
+      label="Uploads"
+      leavesAs={isMessage && !isOpen ? uploadsTitleOf(uploads) : undefined}
+      onLeave={() => uploadQueue.dismissAll()}
+      className="fixed right-4 bottom-4 z-20"
+    >
+      <div className="flex items-start gap-1">
+        <h2 className="min-w-0 grow self-center font-semibold wrap-anywhere">{uploadsTitleOf(uploads)}</h2>
+        {state !== 'signed-out' && (
+          <Button
+            kind="quiet"
+            aria-label={isOpen ? 'Hide the details of uploads' : 'Show the details of uploads'}
+            aria-expanded={isOpen}
+            aria-controls={detailsId}
+            onClick={() => setOpen(!isOpen)}
+            className="px-2"
+          >
+            {isOpen ? <ChevronDown size={16} aria-hidden /> : <ChevronUp size={16} aria-hidden />}
+          </Button>
+        )}
+        {hasEnded && (
+          <Button
+            kind="quiet"
+            aria-label="Dismiss uploads"
+            onClick={() => uploadQueue.dismissAll()}
+            className="-mr-2 px-2"
+          >
+            <X size={16} aria-hidden />
+          </Button>
+        )}
+      </div>
+      {!hasEnded && <ProgressBar label="All uploads" {...uploads.bytes} />}
+      <p className="text-muted tabular-nums empty:hidden">{progressTextOf(uploads)}</p>
+      <Outcome uploads={uploads} />
+      {isUnfinished && state !== 'signed-out' && <Controls state={state} />}
+      <div id={detailsId} className="contents">
+        {isOpen && state !== 'signed-out' && <DockDetails uploads={uploads} />}
+      </div>
+    </MessageCard>
+  );
+}
+
+/** What needs a look: uploads that a dataset rejected, which it lists with the reasons, and those that only the card knows. */
+function Outcome({ uploads: { failures, conflicts } }: { uploads: UploadsSnapshot }) {
+  const failed = failures.filter(({ remedy }) => remedy !== 'listed').length;
+  return (
+    <>
+      {rejectedByDataset(failures).map(({ dataset: { id, name }, count }) => (
+        <p key={id} className="wrap-anywhere">
+          <span className="font-medium text-bad">{numberOf(count)} rejected:</span>{' '}
+          <Link href={`/datasets/${id}/fitness`} className="text-link">
+            see why in {name}
+          </Link>
+        </p>
+      ))}
+      {failed > 0 && <p className="font-medium text-bad">{numberOf(failed)} failed</p>}
+      {conflicts.length > 0 && <p className="font-medium text-warn">{countOf(conflicts.length, 'old file')} kept</p>}
     </>
   );
 }
 
 function Controls({ state }: Pick<UploadsSnapshot, 'state'>) {
   return (
-    <>
+    <div className="flex gap-2">
       {state === 'paused' ? (
         <Button onClick={() => uploadQueue.resume()}>
           <Play size={16} aria-hidden /> Resume
@@ -83,7 +107,7 @@ function Controls({ state }: Pick<UploadsSnapshot, 'state'>) {
         )
       )}
       <Button onClick={() => uploadQueue.cancel()}>Cancel</Button>
-    </>
+    </div>
   );
 }
 
@@ -99,11 +123,14 @@ function progressTextOf({ state, bytes, bytesPerSecond, secondsLeft, batches }: 
     .join(' · ');
 }
 
-/** Keeps `--dock-height` up to date. Other bars at the bottom of the page are placed above it. */
-function publishHeight(frame: HTMLElement): () => void {
+/** Keeps `--dock-height` up to date, the distance between the card and the bottom included. Other messages are placed above it. */
+function publishHeight(card: HTMLElement | null): (() => void) | undefined {
+  if (card === null) return undefined;
   const { style } = document.documentElement;
-  const observer = new ResizeObserver(() => style.setProperty('--dock-height', `${frame.offsetHeight}px`));
-  observer.observe(frame);
+  const observer = new ResizeObserver(() =>
+    style.setProperty('--dock-height', `${innerHeight - card.getBoundingClientRect().top}px`),
+  );
+  observer.observe(card);
   return () => {
     observer.disconnect();
     style.removeProperty('--dock-height');

@@ -1,4 +1,6 @@
+import { groupedBy } from '../../grouped-by.js';
 import { countOf, numberOf } from '../../ui/format.js';
+import type { UploadFailure } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 
 /** The title of the dock: the state of all uploads in a few words. */
@@ -54,4 +56,13 @@ export function announcementOf(uploads: UploadsSnapshot): string {
     case 'done':
       return uploadsTitleOf(uploads) + failed;
   }
+}
+
+/** How many uploads each dataset rejected, and lists with the reasons. */
+export function rejectedByDataset(
+  failures: readonly UploadFailure[],
+): { readonly dataset: UploadFailure['batch']['dataset']; readonly count: number }[] {
+  const listed = failures.filter(({ remedy }) => remedy === 'listed');
+  const groups = groupedBy(listed, ({ batch }) => batch.dataset.id);
+  return [...groups.values()].map((group) => ({ dataset: group[0]!.batch.dataset, count: group.length }));
 }

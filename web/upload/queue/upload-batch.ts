@@ -4,6 +4,7 @@ import {
   type FailedAttempt,
   failedAttemptOf,
   isOtherVersion,
+  type Remedy,
   versionsToReplace,
 } from './attempts.js';
 import type { QueuedFile } from './queued-file.js';
@@ -29,6 +30,7 @@ export interface UploadFailure {
   readonly batch: UploadBatch;
   readonly file: QueuedFile;
   readonly reason: string;
+  readonly remedy: Remedy;
 }
 
 interface BatchOptions {
@@ -98,11 +100,11 @@ export class UploadBatch {
   }
 
   get failures(): UploadFailure[] {
-    return [...this.#failures].map(([file, { reason }]) => ({ batch: this, file, reason }));
+    return [...this.#failures].map(([file, { reason, remedy }]) => ({ batch: this, file, reason, remedy }));
   }
 
   get conflicts(): UploadFailure[] {
-    return [...this.#conflicts].map(([file, reason]) => ({ batch: this, file, reason }));
+    return [...this.#conflicts].map(([file, reason]) => ({ batch: this, file, reason, remedy: 'listed' }));
   }
 
   /** Names of the files still to be sent. */
@@ -216,7 +218,7 @@ export class UploadBatch {
       this.#replacing.delete(file);
       if (failed?.why === 'rejected') {
         this.#countUploaded(file, -1);
-        this.#fail(file, { reason: failed.reason, etag: file.etag });
+        this.#fail(file, { reason: failed.reason, etag: file.etag, remedy: 'listed' });
       } else {
         if (failed !== undefined) this.#conflicts.set(file, failed.reason);
         this.#onUploaded(file);
@@ -254,9 +256,9 @@ export class UploadBatch {
     }
   }
 
-  #fail(file: QueuedFile, { reason, etag }: FailedAttempt): void {
+  #fail(file: QueuedFile, { reason, ...failed }: FailedAttempt): void {
     const kept = file.replaces === undefined ? '' : ` ${file.replaces.filename} was not replaced.`;
-    this.#failures.set(file, { reason: reason + kept, etag });
+    this.#failures.set(file, { reason: reason + kept, ...failed });
   }
 
   #countUploaded({ size }: QueuedFile, files: 1 | -1): void {

@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import { readCandidates } from '../../../web/upload/add-files/check-files.js';
+import type { KnownFiles } from '../../../web/upload/add-files/compare-files.js';
+import {
+  choiceOf,
+  droppedFoldersOf,
+  firstChoicesOf,
+  type FolderChoice,
+  withChoice,
+} from '../../../web/upload/add-files/dropped-folders.js';
+import { planUpload, type UploadChoices } from '../../../web/upload/add-files/plan-upload.js';
+
+/** Files at these paths, the first the oldest. */
+const droppedAt = async (...paths: string[]) => {
+  const files = paths.map((path, index) => ({
+    path,
+    file: new File(['x'], path.split('/').at(-1)!, { lastModified: index }),
+  }));
+  return (await readCandidates(files)).candidates;
+};
+
+const knowing = (...names: string[]): KnownFiles => ({
+  names: new Set(names),
+  unchanged: new Set(),
+  etagOf: (name) => (names.includes(name) ? 'old' : null),
+});
+
+const planOf = async (paths: string[], choices: Partial<UploadChoices> = {}, known = knowing()) => {
+  const candidates = await droppedAt(...paths);
+  const plan = planUpload(candidates, known, { folders: new Map(), clash: 'both', existing: 'replace', ...choices });
+  const namesOf = (files: readonly { name: string }[]) => files.map(({ name }) => name).sort();
+  const own = Object.fromEntries([...plan.own].map(([path, files]) => [path, namesOf(files)]));
+  return { ...plan, main: namesOf(plan.main), own, etags: Object.fromEntries(plan.main.map((f) => [f.name, f.etag])) };
+};
+
+const TWICE = ['a/IMG.jpg', 'a/IMG.txt', 'a/extra/IMG.jpg', 'a/extra/IMG.txt', 'a/other.jpg'];
+
+describe('files of one name in a folder and its subfolder', () => {
+  test('are both kept, and a caption keeps the name of its picture', async () => {
+    const { main, clashing, renamed } = await planOf(TWICE);
+    expect(main).toEqual(['IMG.jpg', 'IMG.txt', 'extra_IMG.jpg', 'extra_IMG.txt', 'other.jpg']);
+    expect(clashing).toEqual(['IMG.jpg']);
+    expect(renamed).toContainEqual({ from: 'IMG.txt', to: 'extra_IMG.txt' });
+  });
+
+  test('can be the newest alone, or neither', async () => {
+    expect((await planOf(TWICE, { clash: 'newest' })).main).toEqual(['IMG.jpg', 'IMG.txt', 'other.jpg']);
+    const { main } = await planOf(['a/IMG.jpg', 'a/x/IMG.png', 'a/x/IMG.txt'], { clash: 'newest' });
+    expect(main).toEqual(['IMG.png', 'IMG.txt']);
+    expect((await planOf(TWICE, { clash: 'neither' })).main).toEqual(['other.jpg']);
+  });
+
+  test('are renamed where two pictures would share a caption, and not where a caption finds its picture', async () => {
+    expect((await planOf(['a/IMG.jpg', 'a/IMG.txt', 'a/x/IMG.png'])).main).toEqual(['IMG.jpg', 'IMG.txt', 'x_IMG.png']);
+    const { main, clashing } = await planOf(['a/IMG.jpg', 'a/captions/IMG.txt']);
+    expect([main, clashing]).toEqual([['IMG.jpg', 'IMG.txt'], []]);
+  });
+
+  test('get names that no other file has', async () => {
+    const { main } = await planOf(['a/IMG.jpg', 'a/x/IMG.jpg', 'a/y/x/IMG.jpg', 'a/x_IMG.jpg']);
+    expect(main).toEqual(['IMG.jpg', 'a_x_IMG.jpg', 'x_IMG.jpg', 'y_x_IMG.jpg']);
+    expect((await planOf(['caf\u00e9.txt', 'caf\u0065\u0301.txt'])).main).toEqual(['caf\u00e9.txt', 'caf\u00e9_2.txt']);
+  });
+});
+
+describe('files whose names the dataset has', () => {
+  test('replace the old ones, or leave them, or stand beside them with their captions', async () => {
+    const paths = ['new/IMG.jpg', 'new/IMG.txt', 'new/b.jpg'];
+    const replaced = await planOf(paths, {}, knowing('IMG.jpg'));
+    expect(replaced.etags).toEqual({ 'IMG.jpg': 'old', 'IMG.txt': null, 'b.jpg': null });
+    expect(replaced.overwriting).toEqual(['IMG.jpg']);
+    expect((await planOf(paths, { existing: 'keep' }, knowing('IMG.jpg'))).main).toEqual(['IMG.txt', 'b.jpg']);
+    const both = await planOf(paths, { existing: 'both' }, knowing('IMG.jpg'));
+    expect(both.etags).toEqual({ 'new_IMG.jpg': null, 'new_IMG.txt': null, 'b.jpg': null });
+  });
+});
+
+describe('the tree of dropped folders', () => {
+  test('lists folders with files below the folder that they are in, with counts', async () => {
+    const folders = droppedFoldersOf(await droppedAt('a/x/deep/1.txt', 'a/1.jpg', 'a/10_cat/1.mp4', 'a/2_dog/1.jpg'));
+    expect(folders.map(({ name, depth }) => [name, depth])).toEqual([
+      ['a', 0],
+      ['2_dog', 1],
+      ['10_cat', 1],
+      ['x/deep', 1],
+    ]);
+    expect(folders[0]?.counts).toEqual({ image: 1, video: 0, caption: 0 });
+    expect(folders.map(({ kohya }) => kohya?.repeats)).toEqual([undefined, 2, 10, undefined]);
+  });
+
+  test("makes a dataset of each of several folders of kohya's, unless they are added to one that exists", async () => {
+    const folders = droppedFoldersOf(await droppedAt('img/10_cat/1.jpg', 'img/5_dog/1.jpg'));
+    expect([...firstChoicesOf(folders, true).values()]).toEqual(['own', 'own']);
+    expect(firstChoicesOf(folders, false).size).toBe(0);
+    expect(firstChoicesOf(folders.slice(1), true).size).toBe(0);
+  });
+
+  test('a choice for a folder is one for all in it, which can be changed after that', async () => {
+    const paths = ['a/1.jpg', 'a/b/2.jpg', 'a/b/c/3.jpg', 'a/d/4.jpg'];
+    const choose = (...choices: [string, FolderChoice][]) =>
+      choices.reduce<UploadChoices['folders']>((all, [path, choice]) => withChoice(all, path, choice), new Map());
+    const skipped = choose(['a/b', 'skip']);
+    expect([choiceOf('a/b/c', skipped), (await planOf(paths, { folders: skipped })).main]).toEqual([
+      'skip',
+      ['1.jpg', '4.jpg'],
+    ]);
+    const again = choose(['a/b', 'skip'], ['a/b/c', 'add']);
+    expect((await planOf(paths, { folders: again })).main).toEqual(['1.jpg', '3.jpg', '4.jpg']);
+    const own = await planOf(paths, { folders: choose(['a/b/c', 'skip'], ['a/b', 'own']) });
+    expect([own.main, own.own]).toEqual([['1.jpg', '4.jpg'], { 'a/b': ['2.jpg', '3.jpg'] }]);
+  });
+});

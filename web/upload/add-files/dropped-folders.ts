@@ -1,0 +1,100 @@
+import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
+import { groupedBy } from '../../grouped-by.js';
+import type { Candidate } from './check-files.js';
+
+/** A dropped folder that has files itself. */
+export interface DroppedFolder {
+  /** As in `Candidate`. */
+  readonly path: string;
+  /** Its path below the listed folder that it is in, such as `deep/deeper`. */
+  readonly name: string;
+  /** How many listed folders it is in. */
+  readonly depth: number;
+  readonly counts: Readonly<Record<FileKind, number>>;
+  /** What kohya's `10_cat` says; `undefined` for another name. */
+  readonly kohya: KohyaFolder | undefined;
+}
+
+/** How often a trainer of kohya's repeats the images of a folder, and what they show. */
+export interface KohyaFolder {
+  readonly repeats: number;
+  readonly name: string;
+}
+
+/** What happens to the files of a folder. */
+export type FolderChoice = 'add' | 'own' | 'skip';
+
+/** By path. A folder without a choice is skipped with the folder around it, and added otherwise. */
+export type ChosenFolders = ReadonlyMap<string, FolderChoice>;
+
+/** The folders that have files, as a tree: each after the folder that it is in. */
+export function droppedFoldersOf(candidates: readonly Candidate[]): DroppedFolder[] {
+  const byFolder = groupedBy(candidates, ({ folder }) => folder);
+  const paths = [...byFolder.keys()].sort((a, b) => compareParts(a.split('/'), b.split('/')));
+  const listed = new Set(paths);
+  return paths.map((path) => {
+    const around = foldersAround(path).filter((each) => listed.has(each));
+    const start = around[0] === undefined ? 0 : around[0].length + 1;
+    const counts = { image: 0, video: 0, caption: 0 };
+    for (const { file } of byFolder.get(path) ?? []) counts[mediaTypeOf(file.name)!.kind]++;
+    return { path, name: path.slice(start), depth: around.length, counts, kohya: kohyaOf(path) };
+  });
+}
+
+/** The choices before the user has made any: each of several folders of kohya's becomes a dataset, since each has its repeats. */
+export function firstChoicesOf(folders: readonly DroppedFolder[], isNewDataset: boolean): ChosenFolders {
+  const kohya = folders.filter((folder) => folder.kohya !== undefined);
+  return new Map(isNewDataset && kohya.length > 1 ? kohya.map(({ path }) => [path, 'own' as const]) : []);
+}
+
+/** A choice for a folder is one for all in it, each of which can be changed after that. */
+export function withChoice(choices: ChosenFolders, path: string, choice: FolderChoice): ChosenFolders {
+  return new Map([...[...choices].filter(([other]) => !other.startsWith(`${path}/`)), [path, choice]]);
+}
+
+/** The choice that a folder shows. */
+export function choiceOf(path: string, choices: ChosenFolders): FolderChoice {
+  return choices.get(path) ?? (destinationOf(path, choices) === undefined ? 'skip' : 'add');
+}
+
+/** Where the files of a folder go: to a folder that becomes a dataset, to `'main'`, or nowhere. */
+export function destinationOf(path: string, choices: ChosenFolders): { readonly own: string } | 'main' | undefined {
+  const isAdded = choices.get(path) === 'add';
+  for (const each of [path, ...foldersAround(path)]) {
+    const choice = choices.get(each);
+    if (choice === 'own') return { own: each };
+    if (choice === 'skip' && !isAdded) return undefined;
+  }
+  return 'main';
+}
+
+/** Reads a name such as `10_cat`. */
+export function kohyaOf(path: string): KohyaFolder | undefined {
+  const [, repeats, name] = /^(\d{1,4})_(.+)$/.exec(lastPartOf(path)) ?? [];
+  return repeats === undefined || name === undefined ? undefined : { repeats: Number(repeats), name };
+}
+
+/** The name that a dataset of the folder gets: its own, without the repeats of kohya's. */
+export function datasetNameOf(path: string): string {
+  return kohyaOf(path)?.name ?? lastPartOf(path);
+}
+
+export function lastPartOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** The folders that a folder is in, from the inside out. */
+function foldersAround(path: string): string[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join('/'));
+}
+
+function compareParts(a: readonly string[], b: readonly string[]): number {
+  for (const [index, part] of a.entries()) {
+    const other = b[index];
+    if (other === undefined) return 1;
+    const order = part.localeCompare(other, 'en', { numeric: true });
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,113 @@
+import { Folder } from 'lucide-react';
+import { useId } from 'react';
+import { countOf, numberOf } from '../../ui/format.js';
+import { LongList } from '../../ui/long-list.js';
+import { Choices } from '../../ui/panel.js';
+import { choiceOf, type DroppedFolder, type FolderChoice, type ChosenFolders } from './dropped-folders.js';
+
+const OPTIONS = [
+  { value: 'add', label: 'Add' },
+  { value: 'own', label: 'Own dataset' },
+  { value: 'skip', label: 'Skip' },
+] as const satisfies readonly { value: FolderChoice; label: string }[];
+
+interface FolderListProps {
+  readonly folders: readonly DroppedFolder[];
+  readonly choices: ChosenFolders;
+  /** The name of the dataset that a folder becomes, and why it can't be its name; `''` if it can. */
+  readonly ownNameOf: (path: string) => { readonly name: string; readonly error: string };
+  readonly onChoose: (path: string, choice: FolderChoice) => void;
+  readonly onName: (path: string, name: string) => void;
+}
+
+/** The dropped folders as a tree, with what is in each and the choice what to do with it. */
+export function FolderList({ folders, choices, ownNameOf, onChoose, onName }: FolderListProps) {
+  return (
+    <section className="flex flex-col gap-1">
+      <h3 className="text-sm font-medium">{countOf(folders.length, 'folder')}</h3>
+      <div className="rounded-lg border border-line">
+        <LongList label="Folders" items={folders} height="max-h-[50dvh]">
+          {(folder) => {
+            const choice = choiceOf(folder.path, choices);
+            return (
+              <div
+                className="flex flex-wrap items-center gap-x-3 gap-y-1 py-1.5 pr-2 text-sm"
+                style={{ paddingLeft: `${0.75 + Math.min(folder.depth, 6) * 1.25}rem` }}
+              >
+                <FolderFacts folder={folder} />
+                <Choices
+                  label={`What to do with ${folder.path || 'the files beside the folders'}`}
+                  isLabelHidden
+                  options={OPTIONS.filter(({ value }) => value !== 'own' || folder.path !== '')}
+                  value={choice}
+                  onChange={(next) => onChoose(folder.path, next)}
+                />
+                {choice === 'own' && (
+                  <OwnName
+                    path={folder.path}
+                    {...ownNameOf(folder.path)}
+                    onChange={(name) => onName(folder.path, name)}
+                  />
+                )}
+              </div>
+            );
+          }}
+        </LongList>
+      </div>
+    </section>
+  );
+}
+
+function FolderFacts({ folder: { path, name, counts, kohya } }: { folder: DroppedFolder }) {
+  const parts = [
+    counts.image > 0 && countOf(counts.image, 'image'),
+    counts.video > 0 && countOf(counts.video, 'clip'),
+    counts.caption > 0 && countOf(counts.caption, 'caption'),
+  ];
+  return (
+    <div className="flex min-w-0 grow basis-48 items-start gap-2">
+      <Folder size={16} className="mt-0.5 shrink-0 text-muted" aria-hidden />
+      <div className="min-w-0">
+        <p className="font-medium wrap-anywhere">{path === '' ? 'Files beside the folders' : name}</p>
+        <p className="text-muted">{parts.filter(Boolean).join(', ')}</p>
+        {kohya !== undefined && (
+          <p className="text-muted">
+            A folder of kohya's: {numberOf(kohya.repeats)} repeats. Set <code>num_repeats = {kohya.repeats}</code> in
+            the trainer's settings.
+          </p>
+        )}
+      </div>
+    </div>
+  );
+}
+
+interface OwnNameProps {
+  readonly path: string;
+  readonly name: string;
+  readonly error: string;
+  readonly onChange: (name: string) => void;
+}
+
+function OwnName({ path, name, error, onChange }: OwnNameProps) {
+  const id = useId();
+  return (
+    <div className="flex basis-full flex-wrap items-center gap-2">
+      <label htmlFor={id} className="text-muted">
+        Name<span className="sr-only"> of the dataset from {path}</span>
+      </label>
+      <input
+        id={id}
+        autoComplete="off"
+        spellCheck={false}
+        value={name}
+        aria-invalid={error !== ''}
+        aria-describedby={`${id}-error`}
+        onChange={({ target }) => onChange(target.value)}
+        className="min-h-9 touch min-w-0 grow rounded-lg border border-line bg-page px-3"
+      />
+      <p id={`${id}-error`} role="alert" className="basis-full text-bad wrap-anywhere empty:hidden">
+        {error}
+      </p>
+    </div>
+  );
+}
