@@ -215,7 +215,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       (page) => dockOf(page).getByText('1 file could not be uploaded').waitFor(),
     ],
     ['pictures alone', 'all', text('one.jpg'), key('-'), key('ArrowRight')],
-    ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('ArrowRight'), key('e')],
+    ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],
     [
       'tags that complete a caption',
       'target',
