@@ -98,22 +98,16 @@ export function trainerLines({ inspected }: FolderReport, role: Role = 'training
 
 /** `, 512 to 4000 pixels wide and 512 to 3000 high`. */
 function sizesOf(inspected: readonly InspectedFile[]): string {
-  const sizes = inspected.flatMap(({ inspection }) => {
-    const { width = 0, height = 0 } = inspection.ok && 'width' in inspection.facts ? inspection.facts : {};
-    return width > 0 && height > 0 ? [{ width, height }] : [];
-  });
-  if (sizes.length === 0) return '';
-  const [wide, high] = [rangeOf(sizes.map(({ width }) => width)), rangeOf(sizes.map(({ height }) => height))];
-  return `, ${wide} pixels wide and ${high} high`;
-}
-
-function rangeOf(values: readonly number[]): string {
-  // Not spread into arguments, of which an engine takes only so many.
-  const [least, most] = values.reduce(
-    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
-    [Number.POSITIVE_INFINITY, 0],
+  const facts = inspected.flatMap(({ inspection }) =>
+    inspection.ok && 'width' in inspection.facts ? inspection.facts : [],
   );
-  return least === most ? String(least) : `${least} to ${most}`;
+  const sidesOf = (side: 'width' | 'height') => {
+    const sorted = facts.flatMap((file) => file[side] || []).sort((a, b) => a - b);
+    const [least, most] = [sorted[0], sorted.at(-1)];
+    return least === most ? least : `${least} to ${most}`;
+  };
+  const wide = sidesOf('width');
+  return wide === undefined ? '' : `, ${wide} pixels wide and ${sidesOf('height')} high`;
 }
 
 export function reportDocument(report: FolderReport): Record<string, unknown> {

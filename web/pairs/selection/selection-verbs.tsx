@@ -20,7 +20,7 @@ export function SelectionVerbs({ onCompare, onDelete, onSelectNone }: SelectionV
     <div className="flex shrink-0 items-center gap-1">
       {onCompare !== undefined && (
         <Button title={withKey('Compare the selected pictures', 'compare')} onClick={onCompare}>
-          <Columns2 size={16} aria-hidden /> Compare
+          <Columns2 size={16} aria-hidden /> <span className="max-sm:sr-only">Compare</span>
         </Button>
       )}
       <WriteButton kind="danger" title={withKey('Delete the selected pairs', 'remove')} onClick={onDelete}>
