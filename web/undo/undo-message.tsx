@@ -24,9 +24,9 @@ function Message({ datasetId }: { datasetId: string }) {
   return (
     <section
       aria-label="Last change"
-      className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line bg-panel px-4 py-2 text-sm shadow-lg"
+      className="flex flex-wrap items-center gap-x-2 gap-y-1 rounded-xl border border-line bg-panel px-4 py-3 text-sm shadow-lg"
     >
-      <p role="status" className="min-w-0 grow basis-60 wrap-anywhere">
+      <p role="status" className="min-w-0 grow basis-full wrap-anywhere">
         {text} {shortListOf(kept, MAX_NAMES)}
         {failure !== undefined && <span className="text-bad"> Could not undo it. {failure}</span>}
       </p>
