@@ -5,6 +5,8 @@ import { isDialogOpen, isTyping } from './ui/keys.js';
 export const KEY_PLACES = {
   caption: 'In a caption',
   pictures: 'Among the pictures',
+  tags: 'On a tag of the list',
+  decisions: 'While a tag is decided',
   viewer: 'In the viewer',
   page: 'In a dataset',
 } as const;
@@ -20,6 +22,8 @@ export interface KeyRow {
   /** The keys for the sheet, where there are many. */
   readonly shown?: string;
 }
+
+const DIGITS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'] as const;
 
 const MOVES = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End', 'PageUp', 'PageDown'] as const;
 
@@ -47,8 +51,20 @@ export const KEY_TABLE = {
   open: { place: 'pictures', keys: ['Enter'], does: 'Open the viewer' },
   write: { place: 'pictures', keys: ['E'], does: 'Write the caption' },
   remove: { place: 'pictures', keys: ['Delete'], does: 'Delete the selected pairs, or this one' },
+  addTag: { place: 'pictures', keys: ['T'], does: 'Add a tag to the selected pairs, or this one' },
+  removeTag: { place: 'pictures', keys: ['R'], does: 'Remove a tag from them' },
+  pinnedTag: { place: 'pictures', keys: DIGITS, shown: '1 … 9', does: 'Add or remove the tag of the key' },
   bigger: { place: 'pictures', keys: ['+', '='], does: 'Larger cards' },
   smaller: { place: 'pictures', keys: ['-'], does: 'Smaller cards' },
+  tagMove: { place: 'tags', keys: ['ArrowUp', 'ArrowDown'], does: 'Go to the next tag' },
+  tagRename: { place: 'tags', keys: ['F2'], does: 'Rename it, or merge it into another' },
+  tagRemove: { place: 'tags', keys: ['Delete'], does: 'Remove it from all captions' },
+  tagAdd: { place: 'tags', keys: ['+'], does: 'Add it to the selected pairs' },
+  tagPin: { place: 'tags', keys: DIGITS, shown: '1 … 9', does: 'Pin it to the key' },
+  decideYes: { place: 'decisions', keys: ['Y'], does: 'The picture has the tag' },
+  decideNo: { place: 'decisions', keys: ['N'], does: 'It does not have it' },
+  decideBack: { place: 'decisions', keys: ['ArrowLeft'], does: 'Go back' },
+  decideSkip: { place: 'decisions', keys: ['ArrowRight'], does: 'Go on without a decision' },
   viewerMove: { place: 'viewer', keys: ['ArrowLeft', 'ArrowRight'], does: 'Show the previous or next pair' },
   viewerTarget: { place: 'viewer', keys: ['0'], does: 'Show the target alone' },
   viewerCompare: { place: 'viewer', keys: ['1', '2', '3', 'M'], does: 'Compare with a control or the mask' },
@@ -91,6 +107,8 @@ export function keyNameOf(press: KeyPress, place: KeyPlace, before = ''): KeyNam
 const SIGNS: Readonly<Record<string, string>> = {
   ArrowLeft: '←',
   ArrowRight: '→',
+  ArrowUp: '↑',
+  ArrowDown: '↓',
   Escape: 'Esc',
   Delete: 'Del',
 };

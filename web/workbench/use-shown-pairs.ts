@@ -35,7 +35,9 @@ export function useWorkbenchFilter() {
 export interface ReadCaptions extends KnownStems {
   readonly read: ReadPairs;
   readonly statistics: CaptionStatistics | undefined;
+  /** The tags or the words, as `kind` says. */
   readonly counts: TermCounts | undefined;
+  readonly tags: TermCounts | undefined;
   /** What is counted, tags or words. */
   readonly kind: TermKind;
   readonly setKind: (kind: TermKind) => void;
@@ -51,7 +53,9 @@ export function useReadCaptions(
   const read = useReadPairs(id, needsTexts ? pairs : undefined);
   const [lastKind, setKind] = useState<TermKind>('tag');
   const kind = term?.kind ?? lastKind;
-  const counts = useTerms(read.pairs, kind);
+  const tags = useTerms(read.pairs, 'tag');
+  const words = useTerms(kind === 'word' ? read.pairs : undefined, 'word');
+  const counts = kind === 'tag' ? tags : words;
   const statistics = useMemo(() => read.pairs && captionStatisticsOf(read.pairs, textOf), [read.pairs]);
   const duplicates = useMemo(() => statistics && stemsOf(statistics.duplicates), [statistics]);
   const withTerm = useMemo(() => {
@@ -59,7 +63,7 @@ export function useReadCaptions(
     const indexes = counts.terms.find((each) => each.term === term.term)?.captions ?? [];
     return stemsOf(indexes.map((index) => counts.pairs[index]!));
   }, [term, counts]);
-  return { read, statistics, counts, kind, setKind, term: withTerm, duplicates };
+  return { read, statistics, counts, tags, kind, setKind, term: withTerm, duplicates };
 }
 
 function stemsOf(pairs: readonly Pair[]): ReadonlySet<string> {

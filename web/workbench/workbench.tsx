@@ -19,6 +19,7 @@ import { DeletionFailures, DeletionProgress, SelectionVerbs } from '../pairs/sel
 import { Viewer } from '../pairs/viewer/viewer.js';
 import { useCanWrite } from '../session/account.js';
 import { useConnect, useIsShared } from '../session/client.js';
+import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { useStored } from '../ui/use-stored.js';
@@ -115,9 +116,15 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     remove: () => deleting.ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current)),
   });
 
+  const currentPair = pairs.find(({ stem }) => stem === current);
+  const tagging = useTagging({ datasetId: id, isTraining, tags: captions.tags, selected, current: currentPair, shown });
+
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
-    <SelectionVerbs onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+    <div className="flex shrink-0 flex-wrap items-center gap-1">
+      {tagging.verbs}
+      <SelectionVerbs onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+    </div>
   );
   return (
     <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
@@ -150,15 +157,19 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
       <div className="flex grow items-start">
         {isTraining && (
           <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-            <TagsPanel {...captions} {...{ dataset, filter }} onKind={captions.setKind} onFilter={setFilter} />
+            <TagsPanel
+              {...captions}
+              {...{ dataset, filter }}
+              {...tagging}
+              onKind={captions.setKind}
+              onFilter={setFilter}
+              showsJob={!panels.isOpen.inspector}
+            />
           </SidePanel>
         )}
         <SidePanel name="inspector" label="Inspector" panels={panels}>
           <CaptionLoopProvider value={inInspector}>
-            <Inspector
-              {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
-              pair={pairs.find(({ stem }) => stem === current)}
-            />
+            <Inspector {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }} pair={currentPair} />
           </CaptionLoopProvider>
           <ManyCaptions
             {...{ datasetId: id, captions, shown, selected, done }}
@@ -218,6 +229,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
         </CaptionLoopProvider>
       )}
       {deleting.question}
+      {tagging.dialog}
     </div>
   );
 }
