@@ -4,6 +4,7 @@ import { isDialogOpen, isTyping } from './ui/keys.js';
 /** Where a key works, as the sheet of keys says it. */
 export const KEY_PLACES = {
   caption: 'In a caption',
+  completion: 'While tags are offered in a caption',
   pictures: 'Among the pictures',
   tags: 'On a tag of the list',
   decisions: 'While a tag is decided',
@@ -37,6 +38,9 @@ export const KEY_TABLE = {
   },
   nextMissing: { place: 'caption', keys: ['Ctrl+J'], does: 'Save, and go to the next pair without a caption' },
   giveBack: { place: 'caption', keys: ['Escape'], does: 'Give the text back as it was; again: leave the field' },
+  completeMove: { place: 'completion', keys: ['ArrowDown', 'ArrowUp'], does: 'Choose another tag' },
+  completeAccept: { place: 'completion', keys: ['Enter', 'ArrowRight'], does: 'Take the tag' },
+  completeClose: { place: 'completion', keys: ['Escape'], does: 'Offer none' },
   move: { place: 'pictures', keys: MOVES, shown: '← → ↑ ↓ Home End Page', does: 'Move' },
   extend: {
     place: 'pictures',

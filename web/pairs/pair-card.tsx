@@ -5,6 +5,7 @@ import { CaptionField } from '../captions/editing/caption-field.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useIsShared } from '../session/client.js';
+import { Marked, useMarks } from '../ui/marks.js';
 import { CaptionBadge, UnusedCaptionBadge } from './caption-badge.js';
 import { Counterparts } from './counterparts.js';
 import { Placeholder, Preview } from './media.js';
@@ -159,7 +160,7 @@ function Words({ datasetId, pair, size, hasCaption, names }: WordsProps) {
     <div className="flex min-h-0 min-w-0 grow flex-col gap-1 p-2">
       <div className={`select-none ${size === 'L' ? 'flex items-baseline gap-3' : ''}`}>
         <p className="truncate text-sm font-medium" title={names}>
-          {names}
+          <Marked text={names} marks={useMarks(pair.stem)} />
         </p>
         <p className="flex min-w-0 grow items-center gap-2 overflow-hidden text-xs leading-4 whitespace-nowrap text-muted">
           <span className="truncate">

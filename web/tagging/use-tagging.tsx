@@ -21,6 +21,8 @@ interface TaggingOptions {
   readonly isTraining: boolean;
   /** The tags of all captions; `undefined` until they are counted. */
   readonly tags: TermCounts | undefined;
+  /** The same tags, the frequent ones first. */
+  readonly frequentTags: readonly string[];
   readonly selected: readonly Pair[];
   /** The pair that has the focus. */
   readonly current: Pair | undefined;
@@ -32,7 +34,8 @@ type Question =
   | { readonly verb: 'decide'; readonly tag: string; readonly pairs: readonly Pair[] };
 
 /** The keys, buttons and dialogs that change tags of the selected pairs, or of the pair that has the focus. */
-export function useTagging({ datasetId, isTraining, tags, selected, current, shown }: TaggingOptions) {
+export function useTagging(options: TaggingOptions) {
+  const { datasetId, isTraining, tags, frequentTags, selected, current, shown } = options;
   const connect = useConnect();
   const canWrite = useCanWrite() && isTraining;
   const isShared = useIsShared();
@@ -69,7 +72,7 @@ export function useTagging({ datasetId, isTraining, tags, selected, current, sho
   });
   return {
     note,
-    dialog: question && <Asked {...{ datasetId, question, tags }} onClose={() => setQuestion(undefined)} />,
+    dialog: question && <Asked {...{ datasetId, question, frequentTags }} onClose={() => setQuestion(undefined)} />,
     verbs: isTraining && !isShared && <TagButtons onAsk={ask} />,
     tagVerbs: canWrite
       ? {
@@ -116,14 +119,13 @@ function TagButtons({ onAsk }: { onAsk: (verb: 'add' | 'remove') => void }) {
   );
 }
 
-interface AskedProps extends Pick<TaggingOptions, 'datasetId' | 'tags'> {
+interface AskedProps extends Pick<TaggingOptions, 'datasetId' | 'frequentTags'> {
   readonly question: Question;
   readonly onClose: () => void;
 }
 
-function Asked({ datasetId, question, tags, onClose }: AskedProps): ReactNode {
+function Asked({ datasetId, question, frequentTags, onClose }: AskedProps): ReactNode {
   const { verb, pairs } = question;
   if (verb === 'decide') return <DecideDialog {...{ datasetId, pairs, onClose }} tag={question.tag} />;
-  const names = (tags?.terms ?? []).toSorted((a, b) => b.captions.length - a.captions.length).map(({ term }) => term);
-  return <TagDialog {...{ datasetId, verb, pairs, onClose }} tags={names} />;
+  return <TagDialog {...{ datasetId, verb, pairs, onClose }} tags={frequentTags} />;
 }

@@ -7,6 +7,9 @@ import type { TermKind } from '../captions/terms/terms.js';
 import { type TermCounts, useTerms } from '../captions/terms/use-terms.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
+import { markedTexts, searchMatcher } from '../search/match.js';
+import { asksForTexts, parsedSearch, type SearchFault } from '../search/query.js';
+import { useSearch } from '../search/use-search.js';
 import { frozenAfter, inFrozenOrder, NOTHING_FROZEN } from './pair-order.js';
 import {
   filterKeyOf,
@@ -47,9 +50,10 @@ export interface ReadCaptions extends KnownStems {
 export function useReadCaptions(
   { id, role }: DatasetWithFiles,
   pairs: readonly Pair[],
-  { filter: { view, term }, isWanted }: { filter: WorkbenchFilter; isWanted: boolean },
+  { filter: { view, term, search }, isWanted }: { filter: WorkbenchFilter; isWanted: boolean },
 ): ReadCaptions {
-  const needsTexts = role === 'training' && (isWanted || term !== undefined || view === 'duplicates');
+  const asks = term !== undefined || view === 'duplicates' || asksForTexts(parsedSearch(search).query);
+  const needsTexts = role === 'training' && (isWanted || asks);
   const read = useReadPairs(id, needsTexts ? pairs : undefined);
   const [lastKind, setKind] = useState<TermKind>('tag');
   const kind = term?.kind ?? lastKind;
@@ -77,13 +81,17 @@ export interface ShownPairs {
   /** The filter that they are shown for, which follows that of the address. */
   readonly filter: WorkbenchFilter;
   readonly isCounting: boolean;
+  /** What is wrong with the search. */
+  readonly fault: SearchFault | undefined;
+  /** The texts to mark, by stem. */
+  readonly marks: (stem: string) => readonly string[];
 }
 
 interface ShownOptions {
   readonly filter: WorkbenchFilter;
   readonly times: number;
   readonly linked: readonly LinkedDataset[];
-  readonly known: KnownStems;
+  readonly known: ReadCaptions;
 }
 
 /** The pairs that match the filter, or have matched it since it was chosen, in the order that they had at first. */
@@ -91,11 +99,19 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked 
   // Typing stays responsive; the cards follow.
   const filter = useDeferredValue(asked.filter);
   const key = `${useDeferredValue(asked.times)} ${filterKeyOf(filter)}`;
-  const { term, duplicates } = known;
-  const matching = useMemo(
-    () => matchesOf(filter, pairs, { linked, term, duplicates }),
-    [filter, pairs, linked, term, duplicates],
+  const { term, duplicates, read } = known;
+  const { query, fault, found } = useSearch(filter.search, pairs, read.pairs);
+  const isReady = read.pairs !== undefined || read.error !== undefined || !read.isWanted || !asksForTexts(query);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: texts are known once their pairs have been read
+  const isFound = useMemo(
+    () => (found === undefined || !isReady ? undefined : searchMatcher(query, pairs, { linked, textOf, found })),
+    [query, pairs, linked, found, isReady, read.pairs],
   );
+  const matching = useMemo(
+    () => matchesOf(filter, pairs, { linked, term, duplicates, isFound }),
+    [filter, pairs, linked, term, duplicates, isFound],
+  );
+  const marks = useMemo(() => markedTexts(query, found ?? new Map()), [query, found]);
   const [before, setFrozen] = useState(NOTHING_FROZEN);
   const frozen = frozenAfter(before, key, { matching: matching ?? NO_PAIRS, order: filter.order });
   if (frozen !== before) setFrozen(frozen);
@@ -104,5 +120,5 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked 
     const matches = stemsOf(matching ?? shown);
     return stemsOf(shown.filter(({ stem }) => !matches.has(stem)));
   }, [matching, shown]);
-  return { shown, done, filter, isCounting: matching === undefined };
+  return { shown, done, filter, isCounting: matching === undefined, fault, marks };
 }

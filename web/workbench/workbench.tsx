@@ -2,6 +2,7 @@ import { type ReactNode, useCallback, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
+import { CompletionProvider } from '../captions/editing/completion.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
 import { useKeys } from '../keys.js';
@@ -22,6 +23,7 @@ import { useConnect, useIsShared } from '../session/client.js';
 import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
+import { MarksProvider } from '../ui/marks.js';
 import { useStored } from '../ui/use-stored.js';
 import { useIsSendingTo } from '../upload/queue/page-queue.js';
 import { Inspector } from './inspector.js';
@@ -116,8 +118,17 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     remove: () => deleting.ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current)),
   });
 
+  const frequentTags = useFrequentTags(captions.tags);
   const currentPair = pairs.find(({ stem }) => stem === current);
-  const tagging = useTagging({ datasetId: id, isTraining, tags: captions.tags, selected, current: currentPair, shown });
+  const tagging = useTagging({
+    datasetId: id,
+    isTraining,
+    tags: captions.tags,
+    frequentTags,
+    selected,
+    current: currentPair,
+    shown,
+  });
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
@@ -130,6 +141,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
       <Toolbar
         {...{ panels, filter, size, search, order }}
+        fault={view.fault}
         hasTags={isTraining}
         onFilter={setFilter}
         counts={new Map([...counts, ['rejected', rejected]])}
@@ -154,83 +166,95 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
         {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
         {!panels.isOpen.inspector && verbs}
       </Toolbar>
-      <div className="flex grow items-start">
-        {isTraining && (
-          <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-            <TagsPanel
-              {...captions}
-              {...{ dataset, filter }}
-              {...tagging}
-              onKind={captions.setKind}
-              onFilter={setFilter}
-              showsJob={!panels.isOpen.inspector}
+      <CompletionProvider value={frequentTags}>
+        <div className="flex grow items-start">
+          {isTraining && (
+            <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
+              <TagsPanel
+                {...captions}
+                {...{ dataset, filter }}
+                {...tagging}
+                onKind={captions.setKind}
+                onFilter={setFilter}
+                showsJob={!panels.isOpen.inspector}
+              />
+            </SidePanel>
+          )}
+          <SidePanel name="inspector" label="Inspector" panels={panels}>
+            <CaptionLoopProvider value={inInspector}>
+              <Inspector {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }} pair={currentPair} />
+            </CaptionLoopProvider>
+            <ManyCaptions
+              {...{ datasetId: id, captions, shown, selected, done }}
+              scope={scopeText(filter, selected.length)}
             />
           </SidePanel>
-        )}
-        <SidePanel name="inspector" label="Inspector" panels={panels}>
-          <CaptionLoopProvider value={inInspector}>
-            <Inspector {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }} pair={currentPair} />
-          </CaptionLoopProvider>
-          <ManyCaptions
-            {...{ datasetId: id, captions, shown, selected, done }}
-            scope={scopeText(filter, selected.length)}
-          />
-        </SidePanel>
-        <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
-          {!isTraining && <LinksLine dataset={dataset} />}
-          {error !== null && (
-            <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-              Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-            </div>
-          )}
-          {filter.view === 'rejected' ? (
-            <Rejected dataset={dataset} search={filter.search} />
-          ) : (
-            <>
-              <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
-              {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
-              <CaptionLoopProvider value={inGrid}>
-                <PairGrid
-                  {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
-                  pairs={shown}
-                  selected={selecting.stems}
-                  deleting={deleting.deletion.stems}
-                  onCurrent={setCurrent}
-                  onSelectRange={selecting.range}
-                  onWrite={write}
-                  handle={grid}
-                  onOpen={viewer.open}
-                  onSelect={selecting.select}
-                />
-              </CaptionLoopProvider>
-            </>
-          )}
+          <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
+            {!isTraining && <LinksLine dataset={dataset} />}
+            {error !== null && (
+              <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+                Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+              </div>
+            )}
+            {filter.view === 'rejected' ? (
+              <Rejected dataset={dataset} search={filter.search} />
+            ) : (
+              <>
+                <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+                {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
+                <CaptionLoopProvider value={inGrid}>
+                  <MarksProvider value={view.marks}>
+                    <PairGrid
+                      {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
+                      pairs={shown}
+                      selected={selecting.stems}
+                      deleting={deleting.deletion.stems}
+                      onCurrent={setCurrent}
+                      onSelectRange={selecting.range}
+                      onWrite={write}
+                      handle={grid}
+                      onOpen={viewer.open}
+                      onSelect={selecting.select}
+                    />
+                  </MarksProvider>
+                </CaptionLoopProvider>
+              </>
+            )}
+          </div>
         </div>
-      </div>
-      {viewer.index !== undefined && (
-        <CaptionLoopProvider value={inViewer}>
-          <Viewer
-            {...{ datasetId: id, hasCaptions: isTraining, linked }}
-            choice={viewer.choice}
-            onChoose={viewer.choose}
-            pairs={shown}
-            index={viewer.index}
-            isSelected={selecting.stems.has(shown[viewer.index]!.stem)}
-            isPaused={deleting.question !== null}
-            onMove={viewer.open}
-            onSelect={selecting.toggle}
-            onDelete={(pair) => deleting.ask([pair])}
-            onClose={() => {
-              const { stem } = shown[viewer.index ?? 0]!;
-              viewer.close();
-              grid.current?.show(stem);
-            }}
-          />
-        </CaptionLoopProvider>
-      )}
+        {viewer.index !== undefined && (
+          <CaptionLoopProvider value={inViewer}>
+            <Viewer
+              {...{ datasetId: id, hasCaptions: isTraining, linked }}
+              choice={viewer.choice}
+              onChoose={viewer.choose}
+              pairs={shown}
+              index={viewer.index}
+              isSelected={selecting.stems.has(shown[viewer.index]!.stem)}
+              isPaused={deleting.question !== null}
+              onMove={viewer.open}
+              onSelect={selecting.toggle}
+              onDelete={(pair) => deleting.ask([pair])}
+              onClose={() => {
+                const { stem } = shown[viewer.index ?? 0]!;
+                viewer.close();
+                grid.current?.show(stem);
+              }}
+            />
+          </CaptionLoopProvider>
+        )}
+      </CompletionProvider>
       {deleting.question}
       {tagging.dialog}
     </div>
+  );
+}
+
+/** The tags of all captions, the frequent ones first. */
+function useFrequentTags(tags: ReadCaptions['tags']): readonly string[] {
+  return useMemo(
+    () => (tags?.terms ?? []).toSorted((a, b) => b.captions.length - a.captions.length).map(({ term }) => term),
+    [tags],
   );
 }
 
@@ -336,7 +360,7 @@ function NoMatch({ filter, onFilter }: FilterProps) {
     (isOnlyView ? NOTHING_LEFT[view] : undefined) ??
     (isOnlyView || view !== 'all' || term !== undefined
       ? 'No pair matches this filter.'
-      : `No filename matches “${search}”.`);
+      : `Nothing matches “${search}”.`);
   return (
     <p className="flex flex-wrap items-center gap-3 py-8 text-muted">
       {words} <Button onClick={() => onFilter(NO_FILTER)}>Show all</Button>

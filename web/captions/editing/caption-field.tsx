@@ -7,7 +7,9 @@ import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
 import { countOf, messageOf, sizeOf } from '../../ui/format.js';
+import { Marked, useMarks } from '../../ui/marks.js';
 import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
+import { useCompletion } from './completion.js';
 import { ConflictDialog } from './conflict-dialog.js';
 import { type Draft, drafts, failureOf } from './drafts.js';
 import type { CaptionName } from './save-caption.js';
@@ -57,24 +59,54 @@ function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: s
   const area = useRef<HTMLTextAreaElement>(null);
   const isMissing = saved === undefined && state.state === 'read';
   useLayoutEffect(() => loop?.register(pair.stem, () => putCaretAtEnd(area.current)), [loop, pair.stem]);
+  const completion = useCompletion(area, (text) => drafts.edit(name, text, saved));
+  const marks = useMarks(pair.stem);
   return (
-    <textarea
-      ref={area}
-      // A caption in Arabic or Hebrew runs from right to left.
+    <>
+      <textarea
+        ref={area}
+        // A caption in Arabic or Hebrew runs from right to left.
+        dir="auto"
+        aria-label={label ?? `Caption of ${pair.media[0]?.filename ?? name.filename}`}
+        aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
+        rows={2}
+        value={text}
+        {...(loop?.options.isRoving && { tabIndex: -1 })}
+        readOnly={!canWrite || (draft === undefined && state.state === 'loading')}
+        title={canWrite || isShared ? undefined : ONLY_READS}
+        placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
+        {...completion.attributes}
+        onChange={(event) => {
+          drafts.edit(name, event.target.value, saved);
+          completion.update(event.target);
+        }}
+        onBlur={() => {
+          completion.close();
+          commit(name, draft);
+        }}
+        onKeyDown={(event) => {
+          // While an input method composes characters, Escape and Enter are its own.
+          if (event.nativeEvent.isComposing || completion.onKeyDown(event)) return;
+          onKeyDown(event, { name, draft, loop, stem: pair.stem });
+        }}
+        className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
+      />
+      {marks.length > 0 && <TextMarks text={text} marks={marks} />}
+      {completion.list}
+    </>
+  );
+}
+
+/** Marks what a search has found, over the text of a field that does not have the focus: it has the same lines. */
+function TextMarks({ text, marks }: { text: string; marks: readonly string[] }) {
+  return (
+    <div
+      aria-hidden
       dir="auto"
-      aria-label={label ?? `Caption of ${pair.media[0]?.filename ?? name.filename}`}
-      aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
-      rows={2}
-      value={text}
-      {...(loop?.options.isRoving && { tabIndex: -1 })}
-      readOnly={!canWrite || (draft === undefined && state.state === 'loading')}
-      title={canWrite || isShared ? undefined : ONLY_READS}
-      placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
-      onChange={(event) => drafts.edit(name, event.target.value, saved)}
-      onBlur={() => commit(name, draft)}
-      onKeyDown={(event) => onKeyDown(event, { name, draft, loop, stem: pair.stem })}
-      className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
-    />
+      className="pointer-events-none absolute inset-x-0 top-0 max-h-full overflow-hidden border border-transparent px-2 py-1 text-sm leading-5 wrap-break-word whitespace-pre-wrap text-transparent group-has-[textarea:focus]/caption:hidden pointer-coarse:text-base"
+    >
+      <Marked text={text} marks={marks} />
+    </div>
   );
 }
 
@@ -99,8 +131,6 @@ interface EditedField {
 const STEPS = { saveNext: 'next', savePrevious: 'previous', nextMissing: 'missing' } as const;
 
 function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>, { name, draft, loop, stem }: EditedField): void {
-  // While an input method composes characters, Escape and Enter are its own.
-  if (event.nativeEvent.isComposing) return;
   const key = keyNameOf(event.nativeEvent, 'caption');
   switch (key) {
     case 'saveNext':

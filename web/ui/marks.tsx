@@ -1,0 +1,37 @@
+import { createContext, type ReactNode, useContext } from 'react';
+import { foldCase } from './format.js';
+
+const MarksContext = createContext<(stem: string) => readonly string[]>(() => []);
+
+/** Provides the texts that a search has found, by the stems of pairs. */
+export const MarksProvider = MarksContext.Provider;
+
+/** The texts to mark for a pair. */
+export function useMarks(stem: string): readonly string[] {
+  return useContext(MarksContext)(stem);
+}
+
+/** A text in which some texts are marked, whatever their case. */
+export function Marked({ text, marks }: { text: string; marks: readonly string[] }): ReactNode {
+  const folded = foldCase(text);
+  const found = marks.map(foldCase).filter((mark) => mark !== '' && folded.includes(mark));
+  // Folding may change the length of a text, which is then not marked.
+  if (found.length === 0 || folded.length !== text.length) return text;
+  const pieces: ReactNode[] = [];
+  for (let at = 0; at < text.length; ) {
+    const next = found
+      .map((mark) => ({ from: folded.indexOf(mark, at), length: mark.length }))
+      .filter(({ from }) => from !== -1)
+      .sort((a, b) => a.from - b.from || b.length - a.length)[0];
+    const from = next?.from ?? text.length;
+    pieces.push(text.slice(at, from));
+    if (next === undefined) break;
+    at = from + next.length;
+    pieces.push(
+      <mark key={from} className="rounded-xs bg-mark text-inherit">
+        {text.slice(from, at)}
+      </mark>,
+    );
+  }
+  return pieces;
+}
