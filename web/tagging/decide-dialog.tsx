@@ -72,6 +72,7 @@ export function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogPro
         </p>
       )}
       <div className="flex flex-wrap items-center gap-2">
+        {pair !== undefined && <Answers hasIt={decisions.get(pair.stem) ?? hasTag(pair, tag)} onDecide={decide} />}
         <Button
           kind="quiet"
           aria-label="Back"
@@ -90,7 +91,6 @@ export function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogPro
         >
           <ChevronRight size={18} aria-hidden />
         </Button>
-        {pair !== undefined && <Answers hasIt={decisions.get(pair.stem) ?? hasTag(pair, tag)} onDecide={decide} />}
         <Button kind="primary" onClick={save} className="ml-auto">
           {changes.length === 0 ? 'Close' : `Save ${countOf(changes.length, 'change')}`}
         </Button>

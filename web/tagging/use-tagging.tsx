@@ -110,10 +110,10 @@ function TagButtons({ onAsk }: { onAsk: (verb: 'add' | 'remove') => void }) {
   return (
     <>
       <WriteButton title={withKey('Add a tag to the selected pairs', 'addTag')} onClick={() => onAsk('add')}>
-        <Tag size={16} aria-hidden /> Add tag
+        <Tag size={16} aria-hidden /> Tag
       </WriteButton>
       <WriteButton title={withKey('Remove a tag from the selected pairs', 'removeTag')} onClick={() => onAsk('remove')}>
-        Remove tag
+        Untag
       </WriteButton>
     </>
   );

@@ -132,7 +132,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
-    <div className="flex shrink-0 flex-wrap items-center gap-1">
+    <div className="flex shrink-0 items-center gap-1">
       {tagging.verbs}
       <SelectionVerbs onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
     </div>

@@ -63,6 +63,7 @@ function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: s
   const marks = useMarks(pair.stem);
   return (
     <>
+      {marks.length > 0 && <TextMarks text={text} marks={marks} />}
       <textarea
         ref={area}
         // A caption in Arabic or Hebrew runs from right to left.
@@ -89,15 +90,14 @@ function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: s
           if (event.nativeEvent.isComposing || completion.onKeyDown(event)) return;
           onKeyDown(event, { name, draft, loop, stem: pair.stem });
         }}
-        className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
+        className={`relative min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
       />
-      {marks.length > 0 && <TextMarks text={text} marks={marks} />}
       {completion.list}
     </>
   );
 }
 
-/** Marks what a search has found, over the text of a field that does not have the focus: it has the same lines. */
+/** Marks what a search has found, behind the text of a field that does not have the focus: it has the same lines. */
 function TextMarks({ text, marks }: { text: string; marks: readonly string[] }) {
   return (
     <div

@@ -43,6 +43,7 @@ export function TagEditor({ datasetId, counts, edit, onEdit, onClose, onDone }: 
   useEffect(() => {
     if (input.current === null) form.current?.querySelector('button')?.focus();
     else input.current.select();
+    form.current?.scrollIntoView({ block: 'nearest' });
   }, []);
   const start = (event: FormEvent) => {
     event.preventDefault();

@@ -100,11 +100,11 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
         <>
           <p role="status" className="text-sm text-muted">
             {counts.terms.length === 0
-              ? `No ${noun}s yet.`
+              ? `No ${noun}s yet`
               : shown.length === 0
-                ? `No ${noun} matches the search.`
+                ? `No ${noun} matches the search`
                 : countOf(shown.length, `different ${noun}`)}
-            {counts.sentences > 0 && ` ${countOf(counts.sentences, 'caption')} in sentences: see Words.`}
+            {counts.sentences > 0 && `. ${countOf(counts.sentences, 'caption')} in sentences: see Words.`}
           </p>
           {tagVerbs && <NearTags terms={counts.terms} edit={edit} onEdit={setEdit} editor={edit?.isOffer && editor} />}
           <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
