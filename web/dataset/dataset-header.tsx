@@ -2,7 +2,7 @@ import { ArrowLeft } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import { summaryOf } from '../live/datasets.js';
+import { contentsLine } from '../live/datasets.js';
 import { RoleBadge } from '../roles/role-badge.js';
 import { ONLY_READS, useCanWrite } from '../session/account.js';
 import { useIsShared } from '../session/client.js';
@@ -49,7 +49,7 @@ export function DatasetHeader({ dataset, views, children }: DatasetHeaderProps) 
         </span>
         <RoleBadge role={role} />
         <OnlyReads />
-        <span className="truncate text-sm text-muted max-lg:hidden">{summaryOf(dataset)}</span>
+        <span className="truncate text-sm text-muted max-lg:hidden">{contentsLine(dataset)}</span>
         <OpenFiles words="Waiting for" files={dataset.awaited} />
         <OpenFiles words="Checking" files={dataset.checking} />
       </div>

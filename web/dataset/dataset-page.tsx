@@ -1,16 +1,19 @@
 import { Link } from 'wouter';
-import { FitnessView } from '../fitness/fitness-view.js';
-import { HistoryView } from '../history/history-view.js';
 import { isGone, useDataset } from '../live/dataset.js';
-import { TrainView } from '../train/train-view.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { PageBody } from '../ui/page-body.js';
+import { useTitle } from '../ui/use-title.js';
 import { InterruptedUpload } from '../upload/interrupted/interrupted-upload.js';
 import { Workbench } from '../workbench/workbench.js';
 import { DatasetHeader } from './dataset-header.js';
 import { DatasetMenus } from './dataset-menus.js';
 import { DatasetNav, type DatasetViewsByName, ShownView } from './dataset-views.js';
+
+const FitnessView = loadedLater(async () => (await import('../fitness/fitness-view.js')).FitnessView);
+const HistoryView = loadedLater(async () => (await import('../history/history-view.js')).HistoryView);
+const TrainView = loadedLater(async () => (await import('../train/train-view.js')).TrainView);
 
 const VIEWS: DatasetViewsByName = {
   workbench: { label: 'Workbench', show: (dataset) => <Workbench dataset={dataset} /> },
@@ -31,15 +34,7 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
       <>
         {null}
         <PageBody>
-          {isGone(error) ? (
-            <NotFound />
-          ) : error === null ? (
-            <p aria-live="polite">Loading …</p>
-          ) : (
-            <div role="alert" className="flex items-center gap-3">
-              {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-            </div>
-          )}
+          <NoDataset error={error} onRetry={() => void refetch()} />
         </PageBody>
       </>
     );
@@ -58,7 +53,17 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
   );
 }
 
-function NotFound() {
+/** A dataset that is read, could not be read, or does not exist. */
+function NoDataset({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
+  useTitle(isGone(error) ? 'Dataset not found' : 'Dataset');
+  if (error === null) return <p aria-live="polite">Loading …</p>;
+  if (!isGone(error)) {
+    return (
+      <div role="alert" className="flex items-center gap-3">
+        {messageOf(error)} <Button onClick={onRetry}>Try again</Button>
+      </div>
+    );
+  }
   return (
     <p role="alert">
       This dataset does not exist. It may have been deleted.{' '}

@@ -64,7 +64,7 @@ export function contentsOf({ role, counts: { images, videos, captions } }: Pick<
 }
 
 /** Contents and size in a line, such as `12 images · 12 captions · 3.1 MB`; nothing for an empty dataset. */
-export function summaryOf(dataset: Pick<Dataset, 'role' | 'counts' | 'size_bytes'>): string {
+export function contentsLine(dataset: Pick<Dataset, 'role' | 'counts' | 'size_bytes'>): string {
   const { images, videos, captions } = dataset.counts;
   if (images + videos + captions === 0) return '';
   return [...contentsOf(dataset), sizeOf(dataset.size_bytes)].join(' · ');

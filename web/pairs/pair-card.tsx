@@ -5,7 +5,7 @@ import { CaptionField } from '../captions/editing/caption-field.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useIsShared } from '../session/client.js';
-import { Marked, useMarks } from '../ui/marks.js';
+import { Marked } from '../ui/marks.js';
 import { CaptionBadge, UnusedCaptionBadge } from './caption-badge.js';
 import { Counterparts } from './counterparts.js';
 import { Placeholder, Preview } from './media.js';
@@ -44,6 +44,8 @@ interface PairCardProps extends CardActions {
   readonly isSelected: boolean;
   /** The pair no longer matches the filter that it is shown for. */
   readonly isDone: boolean;
+  /** Texts that a search has found. */
+  readonly marks: readonly string[];
   /** A link leads to this card. */
   readonly isTarget: boolean;
   readonly isDeleting: boolean;
@@ -53,7 +55,7 @@ interface PairCardProps extends CardActions {
 
 /** A pair: its media, beside them its controls and its mask, with its caption as far as the size has room. */
 export const PairCard = memo(function PairCard(props: PairCardProps) {
-  const { datasetId, pair, size, hasCaption, linked, isSelected, isTarget, isDeleting, isCurrent } = props;
+  const { pair, size, linked, isSelected, isTarget, isDeleting, isCurrent } = props;
   const { onOpen, onSelect } = props;
   const { stem } = pair;
   const isShared = useIsShared();
@@ -105,7 +107,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
         </label>
       )}
       <Signs {...props} />
-      {size !== 'S' && <Words {...{ datasetId, pair, size, hasCaption, names }} />}
+      {size !== 'S' && <Words {...props} names={names} />}
     </article>
   );
 });
@@ -148,19 +150,23 @@ function Pictures(props: PairCardProps & { isPlaying: boolean; names: string }) 
   );
 }
 
-interface WordsProps extends Pick<PairCardProps, 'datasetId' | 'pair' | 'size' | 'hasCaption'> {
+/** The field of a caption that is written, or could not be saved, covers what is below its card. */
+const GROWN =
+  'has-[textarea:focus,[role=alert]]:h-[max(100%,9.5rem)] has-[textarea:focus,[role=alert]]:bg-panel has-[textarea:focus,[role=alert]]:shadow-lg has-[textarea:focus,[role=alert]]:ring-1 has-[textarea:focus,[role=alert]]:ring-line';
+
+interface WordsProps extends Pick<PairCardProps, 'datasetId' | 'pair' | 'size' | 'hasCaption' | 'marks'> {
   readonly names: string;
 }
 
 /** The name, the facts and the caption, whose field grows over what is below while it is written. */
-function Words({ datasetId, pair, size, hasCaption, names }: WordsProps) {
+function Words({ datasetId, pair, size, hasCaption, marks, names }: WordsProps) {
   const { media } = pair;
   const [first] = media;
   return (
     <div className="flex min-h-0 min-w-0 grow flex-col gap-1 p-2">
       <div className={`select-none ${size === 'L' ? 'flex items-baseline gap-3' : ''}`}>
         <p className="truncate text-sm font-medium" title={names}>
-          <Marked text={names} marks={useMarks(pair.stem)} />
+          <Marked text={names} marks={marks} />
         </p>
         <p className="flex min-w-0 grow items-center gap-2 overflow-hidden text-xs leading-4 whitespace-nowrap text-muted">
           <span className="truncate">
@@ -171,8 +177,8 @@ function Words({ datasetId, pair, size, hasCaption, names }: WordsProps) {
       </div>
       {hasCaption && (
         <div data-caption className="relative -mx-2 min-h-0 grow">
-          <div className="absolute inset-x-0 top-0 h-full overflow-y-auto rounded-md focus-within:h-[max(100%,9.5rem)] focus-within:bg-panel focus-within:shadow-lg focus-within:ring-1 focus-within:ring-line not-focus-within:has-[[role=alert]]:top-auto not-focus-within:has-[[role=alert]]:bottom-0 not-focus-within:has-[[role=alert]]:h-[max(100%,9rem)] not-focus-within:has-[[role=alert]]:bg-panel">
-            <CaptionField datasetId={datasetId} pair={pair} />
+          <div className={`absolute inset-x-0 top-0 h-full overflow-y-auto rounded-md ${GROWN}`}>
+            <CaptionField {...{ datasetId, pair, marks }} />
           </div>
         </div>
       )}

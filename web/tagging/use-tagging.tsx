@@ -26,7 +26,6 @@ interface TaggingOptions {
   readonly selected: readonly Pair[];
   /** The pair that has the focus. */
   readonly current: Pair | undefined;
-  readonly shown: readonly Pair[];
 }
 
 type Question =
@@ -35,7 +34,7 @@ type Question =
 
 /** The keys, buttons and dialogs that change tags of the selected pairs, or of the pair that has the focus. */
 export function useTagging(options: TaggingOptions) {
-  const { datasetId, isTraining, tags, frequentTags, selected, current, shown } = options;
+  const { datasetId, isTraining, tags, frequentTags, selected, current } = options;
   const connect = useConnect();
   const canWrite = useCanWrite() && isTraining;
   const isShared = useIsShared();
@@ -81,7 +80,7 @@ export function useTagging(options: TaggingOptions) {
           selected: selected.length,
           onAdd: (tag: string) => (selected.length > 0 ? change({ kind: 'add', tag }) : setNote('Select pairs first.')),
           onDecide: (tag: string) =>
-            setQuestion({ verb: 'decide', tag, pairs: selected.length > 0 ? selected : (tags?.pairs ?? shown) }),
+            setQuestion({ verb: 'decide', tag, pairs: selected.length > 0 ? selected : (tags?.pairs ?? []) }),
         }
       : undefined,
   };

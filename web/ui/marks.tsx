@@ -1,15 +1,5 @@
-import { createContext, type ReactNode, useContext } from 'react';
+import type { ReactNode } from 'react';
 import { foldCase } from './format.js';
-
-const MarksContext = createContext<(stem: string) => readonly string[]>(() => []);
-
-/** Provides the texts that a search has found, by the stems of pairs. */
-export const MarksProvider = MarksContext.Provider;
-
-/** The texts to mark for a pair. */
-export function useMarks(stem: string): readonly string[] {
-  return useContext(MarksContext)(stem);
-}
 
 /** A text in which some texts are marked, whatever their case. */
 export function Marked({ text, marks }: { text: string; marks: readonly string[] }): ReactNode {

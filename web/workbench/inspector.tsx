@@ -12,6 +12,8 @@ interface InspectorProps {
   readonly datasetId: string;
   /** Whether the trainer reads captions of this dataset. */
   readonly hasCaptions: boolean;
+  /** Whether the card of the pair has a field for its caption too. */
+  readonly isSecondField: boolean;
   /** The pair that has the focus, or had it last. */
   readonly pair: Pair | undefined;
   readonly selected: readonly Pair[];
@@ -20,7 +22,8 @@ interface InspectorProps {
 }
 
 /** One pair in words: caption, problems, facts and when its files came; or what can be done with the selected pairs. */
-export function Inspector({ datasetId, hasCaptions, pair, selected, verbs }: InspectorProps) {
+export function PairInspector(props: InspectorProps) {
+  const { pair, selected, verbs } = props;
   const files = selected.flatMap((each) => each.files);
   return (
     <>
@@ -40,13 +43,13 @@ export function Inspector({ datasetId, hasCaptions, pair, selected, verbs }: Ins
         (pair === undefined ? (
           <p className="text-muted">Choose a picture: its caption, its facts and its problems appear here.</p>
         ) : (
-          <PairDetails key={pair.stem} {...{ datasetId, hasCaptions, pair }} />
+          <PairDetails key={pair.stem} {...props} pair={pair} />
         ))}
     </>
   );
 }
 
-function PairDetails({ datasetId, hasCaptions, pair }: { datasetId: string; hasCaptions: boolean; pair: Pair }) {
+function PairDetails({ datasetId, hasCaptions, isSecondField, pair }: InspectorProps & { readonly pair: Pair }) {
   const { media, caption, problems } = pair;
   const files = media.length > 0 ? media : pair.files;
   return (
@@ -57,7 +60,7 @@ function PairDetails({ datasetId, hasCaptions, pair }: { datasetId: string; hasC
             Caption <CaptionBadge pair={pair} />
           </p>
           <div className="h-40 rounded-md border border-line">
-            <CaptionField datasetId={datasetId} pair={pair} label="Caption" />
+            <CaptionField datasetId={datasetId} pair={pair} label="Caption" isSecond={isSecondField} />
           </div>
         </div>
       ) : (

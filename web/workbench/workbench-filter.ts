@@ -131,7 +131,8 @@ export function matchesOf(
 function isInView(pair: Pair, view: PairView, { linked, duplicates }: MatchOptions): boolean {
   switch (view) {
     case 'rejected':
-      return true;
+      // They are listed instead of pairs.
+      return false;
     case 'unpaired':
       return isUnpaired(pair, linked);
     case 'unused':

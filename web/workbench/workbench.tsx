@@ -2,7 +2,6 @@ import { type ReactNode, useCallback, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
-import { CompletionProvider } from '../captions/editing/completion.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
 import { useKeys } from '../keys.js';
@@ -23,10 +22,9 @@ import { useConnect, useIsShared } from '../session/client.js';
 import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
-import { MarksProvider } from '../ui/marks.js';
 import { useStored } from '../ui/use-stored.js';
 import { useIsSendingTo } from '../upload/queue/page-queue.js';
-import { Inspector } from './inspector.js';
+import { PairInspector } from './inspector.js';
 import { SidePanel, useSidePanels } from './side-panel.js';
 import { TagsPanel } from './tags-panel.js';
 import { ShownCount, Toolbar } from './toolbar.js';
@@ -90,9 +88,10 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const viewer = useViewerState(shown);
   const reveal = (stem: string) => grid.current?.reveal(stem);
   const leave = (stem: string) => grid.current?.show(stem);
-  const inGrid = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal, leave, isRoving: true });
-  const inInspector = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal, leave });
-  const inViewer = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal: viewer.open });
+  const frequentTags = useFrequentTags(captions.tags);
+  const inGrid = useOwnCaptionLoop({ datasetId: id, pairs: shown, tags: frequentTags, reveal, leave, isRoving: true });
+  const inInspector = useOwnCaptionLoop({ datasetId: id, pairs: shown, tags: frequentTags, reveal, leave });
+  const inViewer = useOwnCaptionLoop({ datasetId: id, pairs: shown, tags: frequentTags, reveal: viewer.open });
   const write = (stem: string) => {
     if (!isTraining) return;
     if (size !== 'S') return inGrid.write(stem);
@@ -118,7 +117,6 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     remove: () => deleting.ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current)),
   });
 
-  const frequentTags = useFrequentTags(captions.tags);
   const currentPair = pairs.find(({ stem }) => stem === current);
   const tagging = useTagging({
     datasetId: id,
@@ -127,7 +125,6 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     frequentTags,
     selected,
     current: currentPair,
-    shown,
   });
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
@@ -155,95 +152,98 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           />
         }
       >
-        <ShownCount
-          words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
-          shown={shown.length}
-          selected={selected.length}
-          onSelectAll={selecting.all}
-          onSelectNone={selecting.none}
-        />
+        {filter.view !== 'rejected' && (
+          <ShownCount
+            words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
+            shown={shown.length}
+            selected={selected.length}
+            onSelectAll={selecting.all}
+            onSelectNone={selecting.none}
+          />
+        )}
         <NotSaved datasetId={id} onShow={showFile} />
         {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
         {!panels.isOpen.inspector && verbs}
       </Toolbar>
-      <CompletionProvider value={frequentTags}>
-        <div className="flex grow items-start">
-          {isTraining && (
-            <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-              <TagsPanel
-                {...captions}
-                {...{ dataset, filter }}
-                {...tagging}
-                onKind={captions.setKind}
-                onFilter={setFilter}
-                showsJob={!panels.isOpen.inspector}
-              />
-            </SidePanel>
-          )}
-          <SidePanel name="inspector" label="Inspector" panels={panels}>
-            <CaptionLoopProvider value={inInspector}>
-              <Inspector {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }} pair={currentPair} />
-            </CaptionLoopProvider>
-            <ManyCaptions
-              {...{ datasetId: id, captions, shown, selected, done }}
-              scope={scopeText(filter, selected.length)}
+      <div className="flex grow items-start">
+        {isTraining && (
+          <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
+            <TagsPanel
+              {...captions}
+              {...{ dataset, filter }}
+              {...tagging}
+              onKind={captions.setKind}
+              onFilter={setFilter}
+              showsJob={!panels.isOpen.inspector}
             />
           </SidePanel>
-          <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
-            {!isTraining && <LinksLine dataset={dataset} />}
-            {error !== null && (
-              <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-                Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-              </div>
-            )}
-            {filter.view === 'rejected' ? (
-              <Rejected dataset={dataset} search={filter.search} />
-            ) : (
-              <>
-                <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
-                {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
-                <CaptionLoopProvider value={inGrid}>
-                  <MarksProvider value={view.marks}>
-                    <PairGrid
-                      {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
-                      pairs={shown}
-                      selected={selecting.stems}
-                      deleting={deleting.deletion.stems}
-                      onCurrent={setCurrent}
-                      onSelectRange={selecting.range}
-                      onWrite={write}
-                      handle={grid}
-                      onOpen={viewer.open}
-                      onSelect={selecting.select}
-                    />
-                  </MarksProvider>
-                </CaptionLoopProvider>
-              </>
-            )}
-          </div>
-        </div>
-        {viewer.index !== undefined && (
-          <CaptionLoopProvider value={inViewer}>
-            <Viewer
-              {...{ datasetId: id, hasCaptions: isTraining, linked }}
-              choice={viewer.choice}
-              onChoose={viewer.choose}
-              pairs={shown}
-              index={viewer.index}
-              isSelected={selecting.stems.has(shown[viewer.index]!.stem)}
-              isPaused={deleting.question !== null}
-              onMove={viewer.open}
-              onSelect={selecting.toggle}
-              onDelete={(pair) => deleting.ask([pair])}
-              onClose={() => {
-                const { stem } = shown[viewer.index ?? 0]!;
-                viewer.close();
-                grid.current?.show(stem);
-              }}
+        )}
+        <SidePanel name="inspector" label="Inspector" panels={panels}>
+          <CaptionLoopProvider value={inInspector}>
+            <PairInspector
+              {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
+              isSecondField={size !== 'S'}
+              pair={currentPair}
             />
           </CaptionLoopProvider>
-        )}
-      </CompletionProvider>
+          <ManyCaptions
+            {...{ datasetId: id, captions, shown, selected, done }}
+            scope={scopeText(filter, selected.length)}
+          />
+        </SidePanel>
+        <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
+          {!isTraining && <LinksLine dataset={dataset} />}
+          {error !== null && (
+            <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+              Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+            </div>
+          )}
+          {filter.view === 'rejected' ? (
+            <Rejected dataset={dataset} search={filter.search} />
+          ) : (
+            <>
+              <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+              {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
+              <CaptionLoopProvider value={inGrid}>
+                <PairGrid
+                  {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
+                  pairs={shown}
+                  selected={selecting.stems}
+                  deleting={deleting.deletion.stems}
+                  onCurrent={setCurrent}
+                  onSelectRange={selecting.range}
+                  onWrite={write}
+                  handle={grid}
+                  onOpen={viewer.open}
+                  onSelect={selecting.select}
+                  marks={view.marks}
+                />
+              </CaptionLoopProvider>
+            </>
+          )}
+        </div>
+      </div>
+      {viewer.index !== undefined && (
+        <CaptionLoopProvider value={inViewer}>
+          <Viewer
+            {...{ datasetId: id, hasCaptions: isTraining, linked }}
+            choice={viewer.choice}
+            onChoose={viewer.choose}
+            pairs={shown}
+            index={viewer.index}
+            isSelected={selecting.stems.has(shown[viewer.index]!.stem)}
+            isPaused={deleting.question !== null}
+            onMove={viewer.open}
+            onSelect={selecting.toggle}
+            onDelete={(pair) => deleting.ask([pair])}
+            onClose={() => {
+              const { stem } = shown[viewer.index ?? 0]!;
+              viewer.close();
+              grid.current?.show(stem);
+            }}
+          />
+        </CaptionLoopProvider>
+      )}
       {deleting.question}
       {tagging.dialog}
     </div>

@@ -15,6 +15,7 @@ import { CommonState, realFolders } from '../sync/common-state.js';
 import {
   commonChanges,
   type Decisions,
+  settledBy,
   storedSince,
   type SyncPlan,
   type SyncRules,
@@ -113,7 +114,7 @@ export async function preparePull(task: PullTask): Promise<PreparedPull> {
   // A dataset that was emptied removes nothing, as a folder that was emptied does not.
   const replaces = rules.replaces && dataset.size > 0;
   const decide = (decisions: Decisions) =>
-    syncPlanOf({ common, source: available, target }, { ...rules, replaces, decisions });
+    syncPlanOf({ common, settled: state.settled, source: available, target }, { ...rules, replaces, decisions });
   const notFiles = [...others].filter((name) => dataset.has(name)).sort();
   return { manifest, plan: decide(new Map()), local, notFiles, notStored, state, decide };
 }
@@ -202,7 +203,8 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     if (pulled.length > 0) await flushFolder(task.folder, pulled);
     const dataset = hashesIn(manifest);
     const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
-    await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]));
+    const settled = settledBy(plan, dataset, folder);
+    await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]), { settled });
   }
   const written = new Set(pulled);
   const bytes = bytesOf(files.filter(({ filename }) => written.has(filename)));

@@ -8,7 +8,7 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
 import { CommonState } from '../sync/common-state.js';
-import { type Decisions, type Hashes, type SyncPlan, syncPlanOf } from '../sync/compare.js';
+import { type Decisions, type Hashes, type SettledConflicts, type SyncPlan, syncPlanOf } from '../sync/compare.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
@@ -30,7 +30,12 @@ interface ComparedFiles {
   readonly dataset: DatasetWithFiles | undefined;
   readonly role: Role;
   /** `dataset` includes files that it still checks. */
-  readonly sides: { readonly folder: Hashes; readonly dataset: Hashes; readonly common: Hashes };
+  readonly sides: {
+    readonly folder: Hashes;
+    readonly dataset: Hashes;
+    readonly common: Hashes;
+    readonly settled?: SettledConflicts;
+  };
   /** In the folder, but not readable or sendable. */
   readonly unusable: ReadonlySet<string>;
   readonly decisions?: Decisions;
@@ -64,10 +69,11 @@ export async function preparePush(task: PushTask): Promise<PushPlan> {
   if (dataset === undefined) return planOf({ ...compared, sides: { folder, dataset: new Map(), common: new Map() } });
   const received = (dataset.checking ?? []).map(({ filename, sha256 }) => [filename, sha256] as const);
   const present = new Map([...storedHashes(dataset), ...received]);
-  const common = (await CommonState.open({ ...pair, datasetId: dataset.id })).commonWith(present);
+  const state = await CommonState.open({ ...pair, datasetId: dataset.id });
+  const common = state.commonWith(present);
   // A damaged file is to be repaired from the folder, not taken for one that was removed from the dataset.
   for (const { filename } of dataset.damaged ?? []) common.delete(filename);
-  return planOf({ ...compared, sides: { folder, dataset: present, common } });
+  return planOf({ ...compared, sides: { folder, dataset: present, common, settled: state.settled } });
 }
 
 /** The SHA-256 of the files; empty for one that became unreadable, which then fails with the reason when it is sent. */
@@ -97,7 +103,7 @@ export function planOf(compared: ComparedFiles): PushPlan {
   const isInScope = (name: string) =>
     sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || rules.replaces));
   const target = new Map([...sides.dataset].filter(([name]) => isInScope(name)));
-  const sync = syncPlanOf({ common: sides.common, source: sides.folder, target }, { ...rules, winner, decisions });
+  const sync = syncPlanOf({ ...sides, source: sides.folder, target }, { ...rules, winner, decisions });
   const leftOut = new Map<string, PushProblem>(without.map((problem) => [problem.filename, problem]));
   let after = filesAfter(compared, sync, leftOut);
   // Leaving out one file can give another one a problem, as the image of a caption does.

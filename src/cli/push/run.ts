@@ -8,7 +8,7 @@ import {
 } from '../../client/client.js';
 import { explainMissingRoute } from '../remote.js';
 import { CommonState } from '../sync/common-state.js';
-import { commonChanges, type Hashes, storedSince } from '../sync/compare.js';
+import { commonChanges, type Hashes, settledBy, storedSince } from '../sync/compare.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { percent, transferLine } from '../terminal/progress.js';
@@ -46,11 +46,13 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
       });
       if (state === undefined) return { ...report, pending: new Map() };
       const { sent, stored } = accepted;
-      await state.change(new Map([...commonNow(report, state, sent), ...stored]), sent);
+      const { sync, sides } = plan;
+      const decided = settledBy(sync, sides.folder, sides.dataset);
+      await state.change(new Map([...commonNow(report, state, sent), ...stored]), { sent, settled: decided });
       return settled({ ...report, pending: pendingIn(report, sent) }, report.dataset);
     } catch (error) {
       // An interrupted push remembers what it has sent.
-      await state?.change(accepted.stored, accepted.sent);
+      await state?.change(accepted.stored, { sent: accepted.sent });
       throw error;
     }
   } catch (error) {

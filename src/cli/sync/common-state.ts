@@ -5,7 +5,7 @@ import { makeFolders } from '../../storage/make-folders.js';
 import { NO_HOME, replaceOwnFile, settingsFolder } from '../saved-login.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
-import { type Hashes, storedSince } from './compare.js';
+import { type Hashes, type SettledConflict, type SettledConflicts, storedSince } from './compare.js';
 
 const FORMAT = 1;
 
@@ -20,6 +20,7 @@ interface SyncPair {
 interface SavedState {
   readonly files: Map<string, string>;
   readonly sent: Map<string, string>;
+  readonly settled: Map<string, SettledConflict>;
 }
 
 /** What a folder and a dataset last had in common. Saved beside the credentials, since trainers read the folder. */
@@ -52,25 +53,37 @@ export class CommonState {
     return this.#saved.sent;
   }
 
+  /** Conflicts that the other command need not ask about again. */
+  get settled(): SettledConflicts {
+    return this.#saved.settled;
+  }
+
   /** The common files, also those that were sent and that the dataset has stored since. */
   commonWith(dataset: Hashes): Map<string, string> {
     return new Map([...this.files, ...storedSince(this.sent, dataset)]);
   }
 
   /** Adds files, and removes those that are `undefined`. Losing the state only causes conflicts, so a failure is a warning. */
-  async change(changes: ReadonlyMap<string, string | undefined>, sent: Hashes = new Map()): Promise<void> {
-    if (changes.size + sent.size === 0) return;
+  async change(
+    changes: ReadonlyMap<string, string | undefined>,
+    { sent = new Map(), settled = new Map() }: { sent?: Hashes; settled?: SettledConflicts } = {},
+  ): Promise<void> {
+    if (changes.size + sent.size + settled.size === 0) return;
     const saved = await readState(this.#path);
+    for (const [name, conflict] of settled) saved.settled.set(name, conflict);
     for (const [name, sha256] of sent) saved.sent.set(name, sha256);
     for (const [name, sha256] of changes) {
       saved.sent.delete(name);
+      saved.settled.delete(name);
       if (sha256 === undefined) saved.files.delete(name);
       else saved.files.set(name, sha256);
     }
     this.#saved = saved;
     const { folders, url, datasetId } = this.#pair;
-    const hashes = { files: Object.fromEntries(saved.files), sent: Object.fromEntries(saved.sent) };
-    const document = { format: FORMAT, folders, url, dataset_id: datasetId, ...hashes };
+    const [files, sentFiles, decided] = [saved.files, saved.sent, saved.settled].map((map) =>
+      Object.fromEntries<unknown>(map),
+    );
+    const document = { format: FORMAT, folders, url, dataset_id: datasetId, files, sent: sentFiles, settled: decided };
     try {
       if (this.#path === undefined) throw new Error(NO_HOME);
       await makeFolders(dirname(this.#path), { mode: 0o700 });
@@ -87,11 +100,12 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
 }
 
 async function readState(path: string | undefined): Promise<SavedState> {
-  const none = { files: new Map(), sent: new Map() };
+  const none = { files: new Map(), sent: new Map(), settled: new Map() };
   try {
-    const { format, files, sent } = JSON.parse(await readFile(path ?? '', 'utf8'));
+    const { format, files, sent, settled = {} } = JSON.parse(await readFile(path ?? '', 'utf8'));
     if (format !== FORMAT) return none;
-    return { files: new Map(Object.entries(files)), sent: new Map(Object.entries(sent)) };
+    const mapOf = <T>(object: Record<string, T>) => new Map(Object.entries(object));
+    return { files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
   } catch {
     return none;
   }

@@ -8,6 +8,13 @@ export interface FileVersions {
   /** The folder for a push, the dataset for a pull. */
   readonly source: string | undefined;
   readonly target: string | undefined;
+  readonly settled?: SettledConflict | undefined;
+}
+
+/** A conflict that a person has decided, with the hashes of both versions; empty for one without the file. */
+export interface SettledConflict {
+  readonly winner: string;
+  readonly loser: string;
 }
 
 export interface SyncRules {
@@ -30,20 +37,30 @@ export type Kept =
 export type SyncStep = 'same' | 'write' | 'remove' | 'conflict' | Kept;
 
 /** A three-way comparison. A version that only the target has is lost only if the rules say that the source wins. */
-export function syncStep({ common, source, target }: FileVersions, rules: SyncRules): SyncStep {
-  const { winner, replaces } = rules;
+export function syncStep(versions: FileVersions, rules: SyncRules): SyncStep {
+  const { common, source, target } = versions;
+  const { replaces } = rules;
   const sourceStep = source !== undefined ? 'write' : replaces ? 'remove' : 'removed-from-source';
   if (source === target) return 'same';
   if (target === common) return sourceStep;
   if (source === common) {
-    const overrules = winner === 'source' && rules.overrules;
+    const overrules = rules.winner === 'source' && rules.overrules;
     if (target === undefined) return overrules ? 'write' : 'removed-from-target';
     if (overrules && replaces) return sourceStep;
     return common === undefined ? 'added-to-target' : 'changed-in-target';
   }
+  const winner = rules.winner ?? settledWinner(versions);
   if (winner === undefined) return 'conflict';
   return winner === 'source' ? sourceStep : 'target-wins';
 }
+
+function settledWinner({ source, target, settled }: FileVersions): 'source' | 'target' | undefined {
+  const isSettled = (winner = '', loser = '') => settled?.winner === winner && settled.loser === loser;
+  if (isSettled(source, target)) return 'source';
+  return isSettled(target, source) ? 'target' : undefined;
+}
+
+export type SettledConflicts = ReadonlyMap<string, SettledConflict>;
 
 /** What a push or a pull does with each file; every list is sorted. */
 export interface SyncPlan {
@@ -59,7 +76,7 @@ export interface SyncPlan {
 export type Decisions = ReadonlyMap<string, 'source' | 'target'>;
 
 export function syncPlanOf(
-  { common, source, target }: { common: Hashes; source: Hashes; target: Hashes },
+  { common, settled, source, target }: { common: Hashes; settled?: SettledConflicts; source: Hashes; target: Hashes },
   rules: SyncRules & { readonly decisions: Decisions },
 ): SyncPlan {
   const byStep: Record<SyncStep, string[]> = {
@@ -76,7 +93,8 @@ export function syncPlanOf(
   for (const name of [...new Set([...source.keys(), ...target.keys()])].sort()) {
     const decided = rules.decisions.get(name);
     const own = decided === undefined ? rules : { winner: decided, replaces: true, overrules: false };
-    const versions = { common: common.get(name), source: source.get(name), target: target.get(name) };
+    const [from, to] = [source.get(name), target.get(name)];
+    const versions = { common: common.get(name), source: from, target: to, settled: settled?.get(name) };
     byStep[syncStep(versions, own)].push(name);
   }
   const { same, write, remove, conflict, ...kept } = byStep;
@@ -91,6 +109,12 @@ export function commonChanges(common: Hashes, one: Hashes, other: Hashes): Map<s
     if (sha256 === other.get(name) && sha256 !== common.get(name)) changes.set(name, sha256);
   }
   return changes;
+}
+
+/** What the target won. */
+export function settledBy({ kept }: SyncPlan, source: Hashes, target: Hashes): SettledConflicts {
+  const settled = (name: string) => ({ winner: target.get(name) ?? '', loser: source.get(name) ?? '' });
+  return new Map(kept['target-wins'].map((name) => [name, settled(name)]));
 }
 
 /** The sent files that the dataset has in the same version. */

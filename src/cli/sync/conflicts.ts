@@ -77,7 +77,7 @@ function linesOf({ filename, folder, dataset }: Conflict, paint: Painter, maxLin
   const both: [string[], string[]] = [textLinesOf(folder), textLinesOf(dataset)];
   const [here, there] = isText ? differingLines(...both) : both;
   if (here.length + there.length === 0) {
-    return [title, paint('dim', '  the texts differ only in their byte order mark')];
+    return [title, paint('dim', '  the texts differ only in a byte order mark, or in the line break at their end')];
   }
   return [
     title,
@@ -92,7 +92,7 @@ function deedOf(side: 'folder' | 'dataset', sign: string, version: Version): str
 
 function textLinesOf(version: Version): string[] {
   if (version === undefined) return [];
-  return version.text === undefined ? [formatBytes(version.sizeBytes)] : version.text.split('\n');
+  return version.text?.replace(/\n$/, '').split('\n') ?? [formatBytes(version.sizeBytes)];
 }
 
 function differingLines(one: readonly string[], other: readonly string[]): [string[], string[]] {

@@ -14,6 +14,7 @@ import {
   syncPlanOf,
   syncStep,
 } from '../../../src/cli/sync/compare.js';
+import { conflictLines } from '../../../src/cli/sync/conflicts.js';
 import { folderWith } from '../../harness/folder.js';
 
 const NONE: SyncRules = { winner: undefined, replaces: false, overrules: true };
@@ -196,4 +197,13 @@ test('a caption that is replaced by one of the same size and modification time i
   await rename(join(folder, 'new'), path);
   expect((await stat(path)).mtimeMs).toBe(time.getTime());
   expect(await hash()).not.toBe(before);
+});
+
+test('a conflict of captions shows their lines, and no empty one after a line break at the end', () => {
+  const conflict = (folder: string, dataset: string) => {
+    const [ours, theirs] = [folder, dataset].map((text) => ({ sizeBytes: text.length, text }));
+    return conflictLines([{ filename: 'a.txt', folder: ours, dataset: theirs }], (_, text) => text).slice(1);
+  };
+  expect(conflict('a wagon\n', 'a red wagon')).toEqual(['  - a wagon', '  + a red wagon']);
+  expect(conflict('a wagon\n', 'a wagon')).toEqual([expect.stringContaining('line break at their end')]);
 });

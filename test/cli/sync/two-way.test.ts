@@ -116,6 +116,27 @@ describe('push', () => {
     expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
   });
 
+  test('--theirs decides for the next pull too, and pull --ours for the next push', async () => {
+    const { folder, run, id } = await pushed();
+    const changeBoth = async (text: string) => {
+      await writeFile(join(folder, '01.txt'), `${text}, mine`);
+      await editInDataset(id, '01.txt', `${text}, theirs`);
+    };
+    await changeBoth('one');
+    expect((await run('push', folder, '--theirs')).code).toBe(0);
+    expect((await run('pull', basename(folder), folder)).code).toBe(0);
+    expect(await inFolder(folder, '01.txt')).toBe('one, theirs');
+    await changeBoth('two');
+    expect((await run('pull', basename(folder), folder, '--ours')).code).toBe(0);
+    expect((await run('push', folder)).code).toBe(0);
+    expect(await inDataset(id, '01.txt')).toBe('two, mine');
+    // What is edited after a decision is a conflict again.
+    await changeBoth('three');
+    expect((await run('push', folder, '--theirs')).code).toBe(0);
+    await writeFile(join(folder, '01.txt'), 'edited');
+    expect((await run('pull', basename(folder), folder)).code).toBe(73);
+  });
+
   test('says which files were removed on one side, and removes or sends them only if told to', async () => {
     const { folder, id, run } = await pushed(3);
     await rm(join(folder, '01.jpg'));

@@ -7,7 +7,7 @@ import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
 import { countOf, messageOf, sizeOf } from '../../ui/format.js';
-import { Marked, useMarks } from '../../ui/marks.js';
+import { Marked } from '../../ui/marks.js';
 import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
 import { useCompletion } from './completion.js';
 import { ConflictDialog } from './conflict-dialog.js';
@@ -21,11 +21,19 @@ interface CaptionFieldProps {
   readonly pair: Pair;
   /** By default, names the file. */
   readonly label?: string;
+  /** Another field of the caption says what became of it. */
+  readonly isSecond?: boolean;
+  /** Texts that a search has found. */
+  readonly marks?: readonly string[];
 }
 
+const NO_MARKS: readonly string[] = [];
+
 /** The caption of a pair, editable in place. Fills the height of its parent; messages make the text area smaller. */
-export const CaptionField = memo(function CaptionField({ datasetId, pair, label }: CaptionFieldProps) {
+export const CaptionField = memo(function CaptionField(props: CaptionFieldProps) {
+  const { datasetId, pair, label, isSecond = false, marks = NO_MARKS } = props;
   const caption = useCaption(datasetId, pair);
+  const canWrite = useCanWrite();
   const { draft, state, name } = caption;
   const failure = failureOf(draft);
   return (
@@ -37,21 +45,30 @@ export const CaptionField = memo(function CaptionField({ datasetId, pair, label 
       ) : draft === undefined && state.state === 'read' && state.text === null && pair.caption !== undefined ? (
         <TooLong datasetId={datasetId} file={pair.caption} />
       ) : (
-        <Text caption={caption} pair={pair} label={label} />
+        <Text {...{ caption, pair, label, marks }} />
       )}
-      {failure !== undefined && (
+      {failure !== undefined && !isSecond && (
         <Notice text={`Not saved. ${failure}`}>
           <TextButton onClick={() => drafts.save(name)}>Try again</TextButton>
         </Notice>
       )}
-      {draft?.state === 'conflict' && <Conflict name={name} draft={draft} />}
-      <CaptionCounter text={caption.text} />
-      <SaveStatus caption={caption} />
+      {draft?.state === 'conflict' && !isSecond && <Conflict name={name} draft={draft} />}
+      {/* Beside a message it would move its buttons away from the pointer, as it leaves with the focus. */}
+      {canWrite && failure === undefined && draft?.state !== 'conflict' && (
+        <BelowText caption={caption} stem={pair.stem} />
+      )}
+      {!isSecond && <SaveStatus caption={caption} />}
     </div>
   );
 });
 
-function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: string | undefined }) {
+interface TextProps extends Pick<CaptionFieldProps, 'pair'> {
+  readonly caption: Caption;
+  readonly label: string | undefined;
+  readonly marks: readonly string[];
+}
+
+function Text({ caption, pair, label, marks }: TextProps) {
   const { name, saved, state, draft, text } = caption;
   const canWrite = useCanWrite();
   const isShared = useIsShared();
@@ -60,7 +77,6 @@ function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: s
   const isMissing = saved === undefined && state.state === 'read';
   useLayoutEffect(() => loop?.register(pair.stem, () => putCaretAtEnd(area.current)), [loop, pair.stem]);
   const completion = useCompletion(area, (text) => drafts.edit(name, text, saved));
-  const marks = useMarks(pair.stem);
   return (
     <>
       {marks.length > 0 && <TextMarks text={text} marks={marks} />}
@@ -155,15 +171,35 @@ function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>, { name, draft, loo
 /** An estimate: CLIP (SD 1.5, SDXL) reads 75 tokens, T5 (FLUX, Wan) 512. */
 const MAX_TOKENS = 512;
 
-function CaptionCounter({ text }: { text: string }) {
+/** While the field has the focus: how long the text is, and for fingers, which have no Ctrl key, the way on. */
+function BelowText({ caption, stem }: { caption: Caption; stem: string }) {
+  const loop = useCaptionLoop();
+  const { text, name, draft } = caption;
   const tokens = tokensOf(text);
   return (
-    <p
-      title="Tokens are an estimate. CLIP (SD 1.5, SDXL) reads 75 of them, T5 (FLUX, Wan) 512."
-      className={`hidden shrink-0 px-2 pb-0.5 text-xs whitespace-nowrap tabular-nums group-has-[textarea:focus]/caption:block ${tokens > MAX_TOKENS ? 'font-medium text-warn' : 'text-muted'}`}
-    >
-      {countOf(text.length, 'character')} · ~{countOf(tokens, 'token')}
-    </p>
+    <div className="hidden shrink-0 items-center justify-between gap-2 px-2 pb-0.5 group-has-[textarea:focus]/caption:flex">
+      <p
+        title="Tokens are an estimate. CLIP (SD 1.5, SDXL) reads 75 of them, T5 (FLUX, Wan) 512."
+        className={`truncate text-xs tabular-nums ${tokens > MAX_TOKENS ? 'font-medium text-warn' : 'text-muted'}`}
+      >
+        {countOf(text.length, 'character')} · ~{countOf(tokens, 'token')}
+      </p>
+      {loop !== undefined && (
+        <button
+          type="button"
+          tabIndex={-1}
+          // The field keeps the focus, and a phone its keyboard.
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => {
+            commit(name, draft);
+            loop.go(stem, 'next');
+          }}
+          className="touch hidden shrink-0 cursor-pointer px-2 text-sm font-semibold text-accent pointer-coarse:block"
+        >
+          Save, next
+        </button>
+      )}
+    </div>
   );
 }
 
@@ -209,10 +245,13 @@ function Conflict({ name, draft }: { name: CaptionName; draft: Draft & { state: 
 function TooLong({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   const links = useLinks(datasetId);
   return (
-    <div className="flex grow flex-col items-start gap-1 px-2 py-1 text-sm text-muted">
-      <p>This caption is too long to edit here ({sizeOf(file.size_bytes)}).</p>
+    <div className="flex grow flex-col items-start px-2 text-sm text-muted">
+      <p>Too long to edit here ({sizeOf(file.size_bytes)}).</p>
       {links !== undefined && (
-        <a href={links.file(file, { download: true })} className="flex items-center gap-1 text-link">
+        <a
+          href={links.file(file, { download: true })}
+          className="flex max-w-full items-center gap-1 truncate text-link"
+        >
           <Download size={14} aria-hidden /> Download {file.filename}
         </a>
       )}

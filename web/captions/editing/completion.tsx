@@ -1,11 +1,7 @@
-import { createContext, type KeyboardEvent, type RefObject, useContext, useId, useState } from 'react';
+import { type KeyboardEvent, type RefObject, useId, useState } from 'react';
 import { keyNameOf } from '../../keys.js';
 import { type Completion, completionAt } from '../tags/complete.js';
-
-const TagsContext = createContext<readonly string[]>([]);
-
-/** Provides the tags that complete what is typed, the frequent ones first. */
-export const CompletionProvider = TagsContext.Provider;
+import { useCaptionLoop } from './caption-loop.js';
 
 interface Offer extends Completion {
   readonly index: number;
@@ -14,7 +10,7 @@ interface Offer extends Completion {
 
 /** Offers tags of the dataset below a field while one is typed. `onText` takes the text after one was accepted. */
 export function useCompletion(area: RefObject<HTMLTextAreaElement | null>, onText: (text: string) => void) {
-  const tags = useContext(TagsContext);
+  const loop = useCaptionLoop();
   const id = useId();
   const [offer, setOffer] = useState<Offer>();
   const close = () => setOffer(undefined);
@@ -28,7 +24,8 @@ export function useCompletion(area: RefObject<HTMLTextAreaElement | null>, onTex
   return {
     /** Looks for tags after a change of the text. */
     update: ({ value, selectionStart, selectionEnd }: HTMLTextAreaElement) => {
-      const found = selectionStart === selectionEnd ? completionAt(value, selectionStart, tags) : undefined;
+      const found =
+        selectionStart === selectionEnd ? completionAt(value, selectionStart, loop?.options.tags ?? []) : undefined;
       const { left = 0, bottom = 0 } = area.current?.getBoundingClientRect() ?? {};
       setOffer(found && { ...found, index: 0, place: { left, top: bottom } });
     },
