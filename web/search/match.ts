@@ -4,7 +4,7 @@ import { tokensOf } from '../captions/editing/tokens.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';
-import { type HasWord, type IsWord, type NumberField, partsOf, type Query, type Sign } from './query.js';
+import { type HasWord, type IsWord, type NumberField, partsOf, type SearchQuery, type Sign } from './query.js';
 
 /** What a search is answered from. */
 export interface SearchSource {
@@ -19,10 +19,10 @@ export interface SearchSource {
 export type RegexHits = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 
 /** Returns whether a pair matches a query. */
-export function searchMatcher(query: Query | undefined, pairs: readonly Pair[], source: SearchSource) {
+export function searchMatcher(query: SearchQuery | undefined, pairs: readonly Pair[], source: SearchSource) {
   const asksForCopies = partsOf(query).some((part) => part.kind === 'is' && part.word === 'duplicate');
   const copies = asksForCopies ? copiesAmong(pairs) : new Set<string>();
-  const matches = (pair: Pair, part: Query): boolean => {
+  const matches = (pair: Pair, part: SearchQuery): boolean => {
     switch (part.kind) {
       case 'all':
         return part.parts.every((each) => matches(pair, each));
@@ -131,7 +131,7 @@ export function copiesAmong(pairs: readonly Pair[]): ReadonlySet<string> {
 }
 
 /** The texts that a query asks for: where they stand in a name or a caption, they are marked. */
-export function markedTexts(query: Query | undefined, found: RegexHits): (stem: string) => readonly string[] {
+export function markedTexts(query: SearchQuery | undefined, found: RegexHits): (stem: string) => readonly string[] {
   const parts = partsOf(query, { isFound: true });
   const texts = parts.flatMap((part) => (part.kind === 'text' ? part.text : part.kind === 'tag' ? part.tag : []));
   const sources = parts.flatMap((part) => (part.kind === 'regex' ? part.source : []));

@@ -1,9 +1,9 @@
 import { foldCase } from '../ui/format.js';
 
 /** What a search asks for. */
-export type Query =
-  | { readonly kind: 'all' | 'any'; readonly parts: readonly Query[] }
-  | { readonly kind: 'not'; readonly part: Query }
+export type SearchQuery =
+  | { readonly kind: 'all' | 'any'; readonly parts: readonly SearchQuery[] }
+  | { readonly kind: 'not'; readonly part: SearchQuery }
   /** In a filename or, unless `isName`, a caption. Case-folded. */
   | { readonly kind: 'text'; readonly text: string; readonly isName: boolean }
   /** A whole tag. Case-folded. */
@@ -30,7 +30,7 @@ export interface SearchFault {
 
 export type ParsedSearch =
   /** `undefined` for an empty search, which everything matches. */
-  | { readonly query: Query | undefined; readonly fault?: never }
+  | { readonly query: SearchQuery | undefined; readonly fault?: never }
   | { readonly fault: SearchFault; readonly query?: never };
 
 /** An expression of more characters is not one that a person typed. */
@@ -73,13 +73,13 @@ class Parser {
     this.#text = text;
   }
 
-  query(): Query | undefined {
+  query(): SearchQuery | undefined {
     const query = this.#any();
     if (this.#at < this.#text.length) throw new Fault('This ) has no ( before it.', this.#at, this.#at + 1);
     return query;
   }
 
-  #any(): Query | undefined {
+  #any(): SearchQuery | undefined {
     const parts = [this.#all()];
     for (let at = this.#at; this.#take(OR) !== undefined; at = this.#at) {
       const part = this.#all();
@@ -89,8 +89,8 @@ class Parser {
     return parts.length === 1 ? parts[0] : { kind: 'any', parts: parts.flatMap((part) => part ?? []) };
   }
 
-  #all(): Query | undefined {
-    const parts: Query[] = [];
+  #all(): SearchQuery | undefined {
+    const parts: SearchQuery[] = [];
     for (;;) {
       this.#take(AND);
       if (this.#isAt(OR) || this.#at >= this.#text.length || this.#text[this.#at] === ')') break;
@@ -99,14 +99,14 @@ class Parser {
     return parts.length > 1 ? { kind: 'all', parts } : parts[0];
   }
 
-  #not(): Query {
+  #not(): SearchQuery {
     const from = this.#at;
     if (this.#text[from] !== '-' || /^[\s)]?$/.test(this.#text[from + 1] ?? '')) return this.#atom();
     this.#at++;
     return { kind: 'not', part: this.#atom() };
   }
 
-  #atom(): Query {
+  #atom(): SearchQuery {
     const from = this.#at;
     if (this.#text[from] === '(') return this.#group(from);
     if (this.#text[from] === '/') return this.#regex(from);
@@ -118,7 +118,7 @@ class Parser {
       : termOf(field, value, { from, to: this.#at, isQuoted });
   }
 
-  #group(from: number): Query {
+  #group(from: number): SearchQuery {
     this.#at++;
     const query = this.#any();
     if (this.#take(/\)/y) === undefined) throw new Fault('This ( is never closed.', from, from + 1);
@@ -126,7 +126,7 @@ class Parser {
     return query;
   }
 
-  #regex(from: number): Query {
+  #regex(from: number): SearchQuery {
     const [, source = '', end] = this.#match(REGEX) ?? [];
     const to = this.#at;
     if (end !== '/') throw new Fault('This expression needs a / at its end.', from, this.#text.length);
@@ -178,7 +178,7 @@ interface TermPlace {
   readonly isQuoted: boolean;
 }
 
-function termOf(field: string, value: string, { from, to }: TermPlace): Query {
+function termOf(field: string, value: string, { from, to }: TermPlace): SearchQuery {
   const word = value.toLowerCase();
   const oneOf = <T extends string>(words: readonly T[]): T => {
     const found = words.find((each) => each === word);
@@ -206,7 +206,7 @@ function termOf(field: string, value: string, { from, to }: TermPlace): Query {
 }
 
 /** All parts of a query, itself included. Without those that are negated, if `isFound`. */
-export function partsOf(query: Query | undefined, { isFound = false } = {}): readonly Query[] {
+export function partsOf(query: SearchQuery | undefined, { isFound = false } = {}): readonly SearchQuery[] {
   if (query === undefined) return [];
   if (query.kind === 'not') return isFound ? [] : [query, ...partsOf(query.part)];
   if (query.kind !== 'all' && query.kind !== 'any') return [query];
@@ -214,7 +214,7 @@ export function partsOf(query: Query | undefined, { isFound = false } = {}): rea
 }
 
 /** Whether the text of captions must be known to answer a query. */
-export function asksForTexts(query: Query | undefined): boolean {
+export function asksForTexts(query: SearchQuery | undefined): boolean {
   return partsOf(query).some(
     (part) =>
       part.kind === 'tag' ||

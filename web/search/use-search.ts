@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { textOf } from '../captions/read-pairs.js';
 import type { Pair } from '../live/pairs.js';
 import type { RegexHits } from './match.js';
-import { parsedSearch, partsOf, type Query, type SearchFault } from './query.js';
+import { parsedSearch, partsOf, type SearchQuery, type SearchFault } from './query.js';
 import type { RegexRequest, RegexResponse } from './regex.worker.js';
 
 /** A person waits no longer for a search, and a cheaper expression is found sooner. */
@@ -15,7 +15,7 @@ const NO_HITS: RegexHits = new Map();
 
 export interface Search {
   /** `undefined` if there is none, or if it has a fault. */
-  readonly query: Query | undefined;
+  readonly query: SearchQuery | undefined;
   readonly fault: SearchFault | undefined;
   /** `undefined` while expressions are running. */
   readonly found: RegexHits | undefined;

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { foldCase } from './format.js';
 
-/** A text in which some texts are marked, whatever their case. */
+/** A text in which some texts are marked, in upper or lower case. */
 export function Marked({ text, marks }: { text: string; marks: readonly string[] }): ReactNode {
   const folded = foldCase(text);
   const found = marks.map(foldCase).filter((mark) => mark !== '' && folded.includes(mark));

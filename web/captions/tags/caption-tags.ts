@@ -93,7 +93,7 @@ export interface CountedTag {
 }
 
 /** A rarer spelling, and the tag that it may stand for. */
-export interface NearTags<T extends CountedTag> {
+export interface NearSpelling<T extends CountedTag> {
   readonly from: T;
   readonly to: T;
 }
@@ -108,8 +108,8 @@ const RARER = 3;
  * Tags that differ only in case, spaces, `_`, `-` or a plural, and rare ones that differ in one letter from a frequent one. A tag
  * is offered once, for the most frequent that is like it.
  */
-export function nearTagsAmong<T extends CountedTag>(tags: readonly T[]): NearTags<T>[] {
-  const found: NearTags<T>[] = [];
+export function nearTagsAmong<T extends CountedTag>(tags: readonly T[]): NearSpelling<T>[] {
+  const found: NearSpelling<T>[] = [];
   const bySkeleton = new Map<string, T>();
   const byVariant = new Map<string, T>();
   for (const from of tags.toSorted((a, b) => b.captions.length - a.captions.length)) {
