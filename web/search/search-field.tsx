@@ -76,7 +76,7 @@ export function SearchField({ text, onChange, fault, field }: SearchFieldProps) 
 }
 
 const BELOW =
-  'top-full right-0 z-30 mt-1 rounded-lg border bg-panel p-3 text-sm shadow-lg max-sm:fixed max-sm:inset-x-3 max-sm:top-auto sm:absolute sm:w-96';
+  'top-full right-0 z-30 mt-1 rounded-lg border bg-panel p-3 text-sm shadow-lg max-sm:fixed max-sm:inset-x-3 max-sm:top-auto max-sm:mt-11 max-sm:self-start sm:absolute sm:w-96';
 
 function Fault({ id, text, fault: { message, from, to } }: { id: string; text: string; fault: SearchFault }) {
   return (

@@ -18,15 +18,21 @@ export function readingsOf(bytes: Uint8Array): Reading[] {
   const marked = bytes[0] === 0xff ? ['utf-16le'] : bytes[0] === 0xfe ? ['utf-16be'] : [];
   const zeros = [0, 1].map((parity) => bytes.filter((byte, at) => byte === 0 && at % 2 === parity).length);
   const bare = zeros[1]! > zeros[0]! ? ['utf-16le'] : zeros[0]! > 0 ? ['utf-16be'] : [];
-  const candidates = new Set([...marked, ...bare, 'utf-8', ...ENCODINGS]);
-  return [...candidates].flatMap((encoding) => {
-    try {
-      const text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
-      return CONTROL.test(text) ? [] : { encoding, text };
-    } catch {
-      return [];
-    }
+  const utf8 = decoded(bytes, 'utf-8');
+  // Other encodings are hardly ever valid UTF-8 by chance.
+  if (utf8 !== undefined && !utf8.includes('\0')) return [{ encoding: 'utf-8', text: utf8 }];
+  return [...new Set([...marked, ...bare, ...ENCODINGS])].flatMap((encoding) => {
+    const text = decoded(bytes, encoding);
+    return text === undefined || CONTROL.test(text) ? [] : { encoding, text };
   });
+}
+
+function decoded(bytes: Uint8Array, encoding: string): string | undefined {
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The bytes of each character of Windows-1252 beyond ASCII. */
@@ -43,10 +49,6 @@ export function ungarbled(text: string): string | undefined {
     if (byte === undefined) return undefined;
     bytes.push(byte);
   }
-  try {
-    const meant = new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes));
-    return meant === text ? undefined : meant;
-  } catch {
-    return undefined;
-  }
+  const meant = decoded(Uint8Array.from(bytes), 'utf-8');
+  return meant === text ? undefined : meant;
 }

@@ -95,6 +95,9 @@ function RenameButton({ datasetId, problems, files }: Omit<FixProps, 'problem'> 
   );
 }
 
+/** The first byte of a byte order mark in UTF-8. */
+const UTF8_MARK = 0xef;
+
 /** Reads the stored caption, or the original of a rejected one, which the user chooses. */
 function EncodingButton(props: { datasetId: string; filename: string; file: DatasetFile | undefined }) {
   const { datasetId, filename, file } = props;
@@ -106,6 +109,9 @@ function EncodingButton(props: { datasetId: string; filename: string; file: Data
     if (bytes.length > MAX_READ_BYTES) return setFailure('It is too long for a caption.');
     const found = readingsOf(bytes);
     const meant = found[0]?.encoding === 'utf-8' ? ungarbled(found[0].text) : undefined;
+    if (file !== undefined && meant === undefined && bytes[0] !== UTF8_MARK) {
+      return setFailure('How it was meant is not certain. Correct it in its field.');
+    }
     const repaired = meant === undefined ? [] : [{ encoding: 'UTF-8, read as Windows-1252', text: meant }];
     setReadings([...repaired, ...found]);
   };
