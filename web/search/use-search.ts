@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useState } from 'react';
-import { textOf } from '../captions/read-pairs.js';
+import { type ReadPairs, textOf } from '../captions/read-pairs.js';
 import type { Pair } from '../live/pairs.js';
 import type { RegexHits } from './match.js';
-import { parsedSearch, partsOf, type SearchQuery, type SearchFault } from './query.js';
+import { asksForTexts, parsedSearch, partsOf, type SearchQuery, type SearchFault } from './query.js';
 import type { RegexRequest, RegexResponse } from './regex.worker.js';
 
 /** A person waits no longer for a search, and a cheaper expression is found sooner. */
@@ -17,26 +17,28 @@ export interface Search {
   /** `undefined` if there is none, or if it has a fault. */
   readonly query: SearchQuery | undefined;
   readonly fault: SearchFault | undefined;
-  /** `undefined` while expressions are running. */
+  /** What its expressions have found; `undefined` until it can be answered. */
   readonly found: RegexHits | undefined;
 }
 
-/** A search as it is read, with what its regular expressions find. `read`: the pairs whose captions are known. */
-export function useSearch(text: string, pairs: readonly Pair[], read: readonly Pair[] | undefined): Search {
+/** A search as it is read, with what its regular expressions find, once the captions are read that it asks about. */
+export function useSearch(text: string, pairs: readonly Pair[], read: ReadPairs): Search {
   const { query, fault } = useMemo(() => parsedSearch(text), [text]);
   const sources = useMemo(
     () => JSON.stringify([...new Set(partsOf(query).flatMap((part) => (part.kind === 'regex' ? part.source : [])))]),
     [query],
   );
   const [result, setResult] = useState<{ key: string; pairs: readonly Pair[]; found: RegexHits; isSlow: boolean }>();
-  const searched = read ?? pairs;
+  const searched = read.pairs ?? pairs;
+  const isRead = read.pairs !== undefined || read.error !== undefined || !read.isWanted;
+  const isReady = isRead || !asksForTexts(query);
   useEffect(() => {
     const list = JSON.parse(sources) as string[];
-    if (list.length === 0) return;
+    if (list.length === 0 || !isReady) return;
     const put = (found: RegexHits, isSlow: boolean) => setResult({ key: sources, pairs: searched, found, isSlow });
     return runRegexes(list, searched, put);
-  }, [sources, searched]);
-  if (sources === '[]') return { query, fault, found: NO_HITS };
+  }, [sources, searched, isReady]);
+  if (sources === '[]' || !isReady) return { query, fault, found: isReady ? NO_HITS : undefined };
   const current = result?.key === sources ? result : undefined;
   if (current?.isSlow === true) {
     const at = text.indexOf('/');

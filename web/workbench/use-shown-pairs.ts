@@ -100,12 +100,11 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked 
   const filter = useDeferredValue(asked.filter);
   const key = `${useDeferredValue(asked.times)} ${filterKeyOf(filter)}`;
   const { term, duplicates, read } = known;
-  const { query, fault, found } = useSearch(filter.search, pairs, read.pairs);
-  const isReady = read.pairs !== undefined || read.error !== undefined || !read.isWanted || !asksForTexts(query);
+  const { query, fault, found } = useSearch(filter.search, pairs, read);
   // biome-ignore lint/correctness/useExhaustiveDependencies: texts are known once their pairs have been read
   const isFound = useMemo(
-    () => (found === undefined || !isReady ? undefined : searchMatcher(query, pairs, { linked, textOf, found })),
-    [query, pairs, linked, found, isReady, read.pairs],
+    () => (found === undefined ? undefined : searchMatcher(query, pairs, { linked, textOf, found })),
+    [query, pairs, linked, found, read.pairs],
   );
   const matching = useMemo(
     () => matchesOf(filter, pairs, { linked, term, duplicates, isFound }),
