@@ -7,6 +7,7 @@ import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
 import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
 import { datasetHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
+import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
 import { historyHandlers } from './server/routes/history.js';
@@ -26,6 +27,8 @@ import { checkFileJob, inspectAgainJob, verifyBlobJob } from './service/jobs/che
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { Thumbnails } from './service/download/thumbnails.js';
+import { DuplicateService } from './service/duplicates/duplicate-service.js';
+import { hashImagesJob } from './service/duplicates/hash-images-job.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
@@ -228,6 +231,10 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
     readLinks: new ReadLinks(linkKey),
     sessionCookie: sessionCookieName(linkKey),
     downloads: new Downloads(core),
+    thumbnails: new Thumbnails(core, {
+      make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
+      atOnce: THUMBNAILS_PER_PROCESS * pool.size,
+    }),
     history: new HistoryService(core, datasets),
     mountRoot: root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger }),
     webhooks: new WebhookService(core, {
@@ -268,6 +275,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
       finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention }),
       inspectAgainJob(core, rechecks),
+      hashImagesJob(core, services.thumbnails, { areUploading: () => services.uploadQuota.held > 0 }),
       // `trainyard verify --store` enqueues them, and does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
       ...webhooks.handlers,
@@ -328,15 +336,11 @@ interface HandlerParts extends Omit<ServiceParts, 'logger'> {
 
 function makeHandlers(config: Config, { storage, services, inspection, metrics, http }: HandlerParts): Handlers {
   const { accounts, catalog, blobs, now } = storage;
-  const { core, datasets, history, downloads, readLinks, sessionCookie } = services;
-  const { pool, ffmpeg } = inspection;
+  const { core, datasets, history, downloads, thumbnails, readLinks, sessionCookie } = services;
+  const { ffmpeg } = inspection;
   const { filesInFlight, failedLogins, holdUnsent, stopping } = http;
   const { publicUrl, idleSeconds, limits } = config;
   const accountWatches = new AccountWatches(core);
-  const thumbnails = new Thumbnails(core, {
-    make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
-    atOnce: THUMBNAILS_PER_PROCESS * pool.size,
-  });
   const watch = {
     watchDataset: (key: DatasetKey, options: WatchOptions) => watchDataset(core, key, options),
     watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
@@ -352,6 +356,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now }),
     ...writeHandlers({ captionWrites: new CaptionWrites(core), removals: new FileRemovals(core) }),
+    ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
     ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),

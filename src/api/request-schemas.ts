@@ -52,7 +52,7 @@ export const uploadLinksBody = z.object({
   }),
 });
 
-const filenames = z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST);
+export const filenames = z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST);
 
 /** Checked one by one, as sizes are. */
 const etagOrNull = z.unknown().meta({ type: ['string', 'null'] });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MEDIA } from '../dataset/media.js';
 import * as account from './account-schemas.js';
+import * as duplicates from './duplicate-schemas.js';
 import type { WireErrorCode } from './error-codes.js';
 import * as history from './history-schemas.js';
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, MAX_CAPTIONS_BODY_BYTES, SMALL_BODY_BYTES } from './limits.js';
@@ -251,6 +252,15 @@ export const ROUTES = {
     answer: wire.wireSavedCaptions,
     errors: ['invalid_name', 'unsupported_type', 'quota_exceeded'],
   }),
+
+  'duplicates.list': route('GET /:id/duplicates', 'Groups of images that look alike, and of equal files', {
+    answer: duplicates.wireDuplicates,
+  }),
+  'duplicates.decide': route(
+    'POST /:id/duplicates',
+    'Remember that files differ from one another although they look alike, or forget it',
+    { body: duplicates.decisionBody, answer: duplicates.wireDecision, errors: ['file_not_found'] },
+  ),
 
   'tar.link': route(
     'GET /:id/tar-link',

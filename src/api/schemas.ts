@@ -82,6 +82,10 @@ export const wireFile = z
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
     characters: count.optional().describe('The length of a caption in code points.'),
+    thumbhash: z.string().optional().meta({
+      description:
+        'A placeholder of an image, as thumbhash libraries read it, in Base64. Present once the image is hashed, soon after its upload, if it can be decoded.',
+    }),
     warnings: z.array(wireProblem).optional(),
     problem: wireProblem.optional().describe('Found by a recheck: the file was accepted and is damaged.'),
   })

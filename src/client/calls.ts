@@ -59,6 +59,24 @@ export class RecheckCalls extends Calls {
 }
 
 /**
+ * Finds images that look alike. trainyard only.
+ * @example
+ * const { groups, pending } = await client.duplicates.list(dataset.id);
+ * await client.duplicates.decide(dataset.id, { filenames: ['yard_01.jpg', 'yard_02.jpg'], different: true });
+ */
+export class DuplicateCalls extends Calls {
+  /** Lists groups of duplicates, each around the file to keep. `pending` images were not compared yet. */
+  list(id: string, options: CallOptions = {}) {
+    return this.requests.json('duplicates.list', { id }, options);
+  }
+
+  /** Remembers that the bytes of these files differ from one another, or forgets a decision about the same files. */
+  decide(id: string, decision: { filenames: string[]; different: boolean }, options: CallOptions = {}) {
+    return this.requests.json('duplicates.decide', { id }, { body: decision, ...options });
+  }
+}
+
+/**
  * Reads, restores and pins the revisions of a dataset. trainyard only.
  * @example
  * const { revisions } = await client.history.revisions(dataset.id, { limit: 10 });

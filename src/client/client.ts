@@ -3,6 +3,7 @@ import type { WireRole, WireStatus } from '../api/values.js';
 import { BulkCalls } from './bulk-calls.js';
 import {
   DatasetCalls,
+  DuplicateCalls,
   HistoryCalls,
   PairCalls,
   RecheckCalls,
@@ -33,6 +34,7 @@ export type {
   WireRevokedToken as RevokedToken,
   WireToken as Token,
 } from '../api/account-schemas.js';
+export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/duplicate-schemas.js';
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
 export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
 export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/pair-schemas.js';
@@ -97,6 +99,7 @@ const POLL_INTERVAL_MS = 1000;
 export class TrainyardClient {
   readonly bulk: BulkCalls;
   readonly datasets: DatasetCalls;
+  readonly duplicates: DuplicateCalls;
   readonly pairs: PairCalls;
   readonly rechecks: RecheckCalls;
   readonly sessions: SessionCalls;
@@ -111,6 +114,7 @@ export class TrainyardClient {
     this.#requests = new Requests(options);
     this.bulk = new BulkCalls(this.#requests);
     this.datasets = new DatasetCalls(this.#requests);
+    this.duplicates = new DuplicateCalls(this.#requests);
     this.pairs = new PairCalls(this.#requests);
     this.rechecks = new RecheckCalls(this.#requests);
     this.sessions = new SessionCalls(this.#requests);

@@ -100,6 +100,8 @@ export type Upload =
       readonly finalizedAt: Micros;
       /** A revision number, set by the catalog. */
       readonly addedIn?: number;
+      /** A placeholder for an image (https://evanw.github.io/thumbhash), Base64. */
+      readonly thumbhash?: string;
       /** Found by a recheck. The file stays, and counts as rejected. */
       readonly problem?: ErrorProblem;
     })

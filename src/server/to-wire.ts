@@ -131,8 +131,12 @@ function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks 
 }
 
 export function fileToWire({ filename, upload }: StoredFile): WireFile {
-  const file = bytesToWire(filename, upload, upload.finalizedAt);
-  return upload.problem === undefined ? file : { ...file, problem: problemToWire(upload.problem) };
+  const { finalizedAt, problem, thumbhash } = upload;
+  return {
+    ...bytesToWire(filename, upload, finalizedAt),
+    ...(thumbhash !== undefined && { thumbhash }),
+    ...(problem !== undefined && { problem: problemToWire(problem) }),
+  };
 }
 
 export function uploadedToWire({ datasetId, filename, upload, recordedIn }: FinalizedFile): WireUploadedFile {

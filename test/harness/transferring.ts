@@ -19,11 +19,12 @@ type Held = Pick<WireManifest, 'dataset_id' | 'status' | 'files'> &
 /** The contents of a service as a client sees them, by the datasets' names. */
 export type Holdings = Record<string, Held>;
 
-/** The manifests of all datasets of the account. @throws Error where the bytes of a file don't match its SHA-256 */
+/** The manifests of all datasets of the account, without placeholders, which a job adds. @throws Error where the bytes of a file don't match its SHA-256 */
 export async function holdingsOf(api: Api): Promise<Holdings> {
   const holdings: Holdings = {};
   for (const { id, name } of (await api.list()).body.datasets) {
-    const { dataset_id, status, files } = (await api.manifest(id)).body;
+    const { dataset_id, status, files: listed } = (await api.manifest(id)).body;
+    const files = listed.map(({ thumbhash, ...file }) => file);
     const { role, links, counts } = (await api.status(id)).body;
     holdings[name] = { dataset_id, role, status, counts, files, ...(links && { links }) };
     for (const { filename, sha256 } of files) {

@@ -7,7 +7,7 @@ import type { WireDataset, WireDatasetChange } from '../../src/api/schemas.js';
 import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
-import { discardServer, revokeToken, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, revokeToken, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
@@ -120,6 +120,8 @@ describe('events', () => {
   test('name the files that changed since the event before, in the form of the status', async () => {
     const id = await api.newDataset();
     await api.upload(id, 'dog.jpg', image);
+    // Then no job changes it any more.
+    await eventually(async () => (await api.status(id)).body.files[0]?.thumbhash);
     const save = (captions: object[]) => api.json('PUT', `/${id}/captions`, { captions });
     const numbered = (count: number) => Array.from({ length: count }, (_, i) => ({ filename: `${i}.txt`, text: '' }));
     const events = eventsOf(await api.raw('GET', `/${id}/events`));

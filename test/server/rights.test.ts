@@ -25,6 +25,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /{id}/get-upload-endpoint': { filenameToByteSize: { 'b.txt': 5 } },
   'POST /{id}/archive': NAMES,
   'POST /{id}/captions': NAMES,
+  'POST /{id}/duplicates': { filenames: ['a.txt', 'b.txt'], different: true },
   'PUT /{id}/captions': { captions: [{ filename: 'a.txt', text: 'changed' }] },
   'DELETE /{id}/files': NAMES,
   'DELETE /{id}/uploads': NAMES,

@@ -3,6 +3,7 @@ import { type ReactNode, useState } from 'react';
 import { changeTitle } from '../captions/bulk/change-form.js';
 import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, planChanges } from '../captions/bulk/plan.js';
+import type { KnownTag } from '../captions/editing/completion.js';
 import { rewriteCaption } from '../captions/editing/rewrite-caption.js';
 import { textOf } from '../captions/read-pairs.js';
 import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
@@ -19,10 +20,8 @@ import { TagDialog } from './tag-dialog.js';
 interface TaggingOptions {
   readonly datasetId: string;
   readonly isTraining: boolean;
-  /** The tags of all captions; `undefined` until they are counted. */
-  readonly tags: TermCounts | undefined;
-  /** The same tags, the frequent ones first. */
-  readonly frequentTags: readonly string[];
+  /** The tags of all captions, and the same tags with the most frequent first. */
+  readonly captions: { readonly tagCounts: TermCounts | undefined; readonly tags: readonly KnownTag[] };
   readonly selected: readonly Pair[];
   /** The pair that has the focus. */
   readonly current: Pair | undefined;
@@ -34,7 +33,7 @@ type Question =
 
 /** The keys, buttons and dialogs that change tags of the selected pairs, or of the pair that has the focus. */
 export function useTagging(options: TaggingOptions) {
-  const { datasetId, isTraining, tags, frequentTags, selected, current } = options;
+  const { datasetId, isTraining, captions, selected, current } = options;
   const connect = useConnect();
   const canWrite = useCanWrite() && isTraining;
   const isShared = useIsShared();
@@ -71,7 +70,9 @@ export function useTagging(options: TaggingOptions) {
   });
   return {
     note,
-    dialog: question && <Asked {...{ datasetId, question, frequentTags }} onClose={() => setQuestion(undefined)} />,
+    dialog: question && (
+      <Asked {...{ datasetId, question }} tags={captions.tags} onClose={() => setQuestion(undefined)} />
+    ),
     verbs: isTraining && !isShared && <TagButtons onAsk={ask} />,
     tagVerbs: canWrite
       ? {
@@ -80,7 +81,11 @@ export function useTagging(options: TaggingOptions) {
           selected: selected.length,
           onAdd: (tag: string) => (selected.length > 0 ? change({ kind: 'add', tag }) : setNote('Select pairs first.')),
           onDecide: (tag: string) =>
-            setQuestion({ verb: 'decide', tag, pairs: selected.length > 0 ? selected : (tags?.pairs ?? []) }),
+            setQuestion({
+              verb: 'decide',
+              tag,
+              pairs: selected.length > 0 ? selected : (captions.tagCounts?.pairs ?? []),
+            }),
         }
       : undefined,
   };
@@ -118,13 +123,15 @@ function TagButtons({ onAsk }: { onAsk: (verb: 'add' | 'remove') => void }) {
   );
 }
 
-interface AskedProps extends Pick<TaggingOptions, 'datasetId' | 'frequentTags'> {
+interface AskedProps {
+  readonly datasetId: string;
+  readonly tags: readonly KnownTag[];
   readonly question: Question;
   readonly onClose: () => void;
 }
 
-function Asked({ datasetId, question, frequentTags, onClose }: AskedProps): ReactNode {
+function Asked({ datasetId, question, tags, onClose }: AskedProps): ReactNode {
   const { verb, pairs } = question;
   if (verb === 'decide') return <DecideDialog {...{ datasetId, pairs, onClose }} tag={question.tag} />;
-  return <TagDialog {...{ datasetId, verb, pairs, onClose }} tags={frequentTags} />;
+  return <TagDialog {...{ datasetId, verb, pairs, onClose }} tags={tags.map(({ term }) => term)} />;
 }

@@ -44,7 +44,7 @@ interface SidePanelProps {
 
 const SIDES: Record<PanelName, { wide: string; drawer: string }> = {
   tags: { wide: 'w-65 border-r', drawer: 'left-0 border-r' },
-  inspector: { wide: 'order-last w-85 border-l', drawer: 'right-0 border-l' },
+  inspector: { wide: 'w-85 border-l', drawer: 'right-0 border-l' },
 };
 
 /** A panel left or right of the pairs, which scrolls by itself; on a narrow window, a drawer over them. */

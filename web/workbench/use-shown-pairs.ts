@@ -2,6 +2,7 @@ import { useDeferredValue, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type CaptionStatistics, captionStatisticsOf } from '../captions/caption-statistics.js';
+import type { KnownTag } from '../captions/editing/completion.js';
 import { type ReadPairs, textOf, useReadPairs } from '../captions/read-pairs.js';
 import type { TermKind } from '../captions/terms/terms.js';
 import { type TermCounts, useTerms } from '../captions/terms/use-terms.js';
@@ -40,7 +41,9 @@ export interface ReadCaptions extends KnownStems {
   readonly statistics: CaptionStatistics | undefined;
   /** The tags or the words, as `kind` says. */
   readonly counts: TermCounts | undefined;
-  readonly tags: TermCounts | undefined;
+  readonly tagCounts: TermCounts | undefined;
+  /** The most frequent first. */
+  readonly tags: readonly KnownTag[];
   /** What is counted, tags or words. */
   readonly kind: TermKind;
   readonly setKind: (kind: TermKind) => void;
@@ -57,9 +60,10 @@ export function useReadCaptions(
   const read = useReadPairs(id, needsTexts ? pairs : undefined);
   const [lastKind, setKind] = useState<TermKind>('tag');
   const kind = term?.kind ?? lastKind;
-  const tags = useTerms(read.pairs, 'tag');
+  const tagCounts = useTerms(read.pairs, 'tag');
   const words = useTerms(kind === 'word' ? read.pairs : undefined, 'word');
-  const counts = kind === 'tag' ? tags : words;
+  const counts = kind === 'tag' ? tagCounts : words;
+  const tags = useMemo(() => (tagCounts?.terms ?? []).toReversed(), [tagCounts]);
   const statistics = useMemo(() => read.pairs && captionStatisticsOf(read.pairs, textOf), [read.pairs]);
   const duplicates = useMemo(() => statistics && stemsOf(statistics.duplicates), [statistics]);
   const withTerm = useMemo(() => {
@@ -67,7 +71,7 @@ export function useReadCaptions(
     const indexes = counts.terms.find((each) => each.term === term.term)?.captions ?? [];
     return stemsOf(indexes.map((index) => counts.pairs[index]!));
   }, [term, counts]);
-  return { read, statistics, counts, tags, kind, setKind, term: withTerm, duplicates };
+  return { read, statistics, counts, tagCounts, tags, kind, setKind, term: withTerm, duplicates };
 }
 
 function stemsOf(pairs: readonly Pair[]): ReadonlySet<string> {

@@ -3,6 +3,7 @@ import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
+import { KnownTagsProvider } from '../captions/editing/completion.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
 import { useKeys } from '../keys.js';
 import { LinksLine } from '../links/links-line.js';
@@ -88,10 +89,9 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const viewer = useViewerState(shown);
   const reveal = (stem: string) => grid.current?.reveal(stem);
   const leave = (stem: string) => grid.current?.show(stem);
-  const frequentTags = useFrequentTags(captions.tags);
-  const inGrid = useOwnCaptionLoop({ datasetId: id, pairs: shown, tags: frequentTags, reveal, leave, isRoving: true });
-  const inInspector = useOwnCaptionLoop({ datasetId: id, pairs: shown, tags: frequentTags, reveal, leave });
-  const inViewer = useOwnCaptionLoop({ datasetId: id, pairs: shown, tags: frequentTags, reveal: viewer.open });
+  const inGrid = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal, leave, isRoving: true });
+  const inInspector = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal, leave });
+  const inViewer = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal: viewer.open });
   const write = (stem: string) => {
     if (!isTraining) return;
     if (size !== 'S') return inGrid.write(stem);
@@ -118,14 +118,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   });
 
   const currentPair = pairs.find(({ stem }) => stem === current);
-  const tagging = useTagging({
-    datasetId: id,
-    isTraining,
-    tags: captions.tags,
-    frequentTags,
-    selected,
-    current: currentPair,
-  });
+  const tagging = useTagging({ datasetId: id, isTraining, captions, selected, current: currentPair });
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
@@ -135,126 +128,120 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     </div>
   );
   return (
-    <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
-      <Toolbar
-        {...{ panels, filter, size, search, order }}
-        fault={view.fault}
-        hasTags={isTraining}
-        onFilter={setFilter}
-        counts={new Map([...counts, ['rejected', rejected]])}
-        onSize={setSize}
-        below={
-          <DeletionFailures
-            datasetId={id}
-            deletion={deleting.deletion}
-            onRetry={deleting.retry}
-            onDismiss={() => dismissFailures(id)}
-          />
-        }
-      >
-        {filter.view !== 'rejected' && (
-          <ShownCount
-            words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
-            shown={shown.length}
-            selected={selected.length}
-            onSelectAll={selecting.all}
-            onSelectNone={selecting.none}
-          />
-        )}
-        <NotSaved datasetId={id} onShow={showFile} />
-        {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
-        {!panels.isOpen.inspector && verbs}
-      </Toolbar>
-      <div className="flex grow items-start">
-        {isTraining && (
-          <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-            <TagsPanel
-              {...captions}
-              {...{ dataset, filter }}
-              {...tagging}
-              onKind={captions.setKind}
-              onFilter={setFilter}
-              showsJob={!panels.isOpen.inspector}
+    <KnownTagsProvider value={captions.tags}>
+      <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
+        <Toolbar
+          {...{ panels, filter, size, search, order }}
+          fault={view.fault}
+          hasTags={isTraining}
+          onFilter={setFilter}
+          counts={new Map([...counts, ['rejected', rejected]])}
+          onSize={setSize}
+          below={
+            <DeletionFailures
+              datasetId={id}
+              deletion={deleting.deletion}
+              onRetry={deleting.retry}
+              onDismiss={() => dismissFailures(id)}
+            />
+          }
+        >
+          {filter.view !== 'rejected' && (
+            <ShownCount
+              words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
+              shown={shown.length}
+              selected={selected.length}
+              onSelectAll={selecting.all}
+              onSelectNone={selecting.none}
+            />
+          )}
+          <NotSaved datasetId={id} onShow={showFile} />
+          {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
+          {!panels.isOpen.inspector && verbs}
+        </Toolbar>
+        <div className="flex grow items-start">
+          {isTraining && (
+            <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
+              <TagsPanel
+                {...captions}
+                {...{ dataset, filter }}
+                {...tagging}
+                onKind={captions.setKind}
+                onFilter={setFilter}
+                showsJob={!panels.isOpen.inspector}
+              />
+            </SidePanel>
+          )}
+          <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
+            {!isTraining && <LinksLine dataset={dataset} />}
+            {error !== null && (
+              <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+                Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+              </div>
+            )}
+            {filter.view === 'rejected' ? (
+              <Rejected dataset={dataset} search={filter.search} />
+            ) : (
+              <>
+                <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+                {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
+                <CaptionLoopProvider value={inGrid}>
+                  <PairGrid
+                    {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
+                    pairs={shown}
+                    selected={selecting.stems}
+                    deleting={deleting.deletion.stems}
+                    onCurrent={setCurrent}
+                    onSelectRange={selecting.range}
+                    onWrite={write}
+                    handle={grid}
+                    onOpen={viewer.open}
+                    onSelect={selecting.select}
+                    marks={view.marks}
+                  />
+                </CaptionLoopProvider>
+              </>
+            )}
+          </div>
+          <SidePanel name="inspector" label="Inspector" panels={panels}>
+            <CaptionLoopProvider value={inInspector}>
+              <PairInspector
+                {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
+                isSecondField={size !== 'S'}
+                pair={currentPair}
+              />
+            </CaptionLoopProvider>
+            <ManyCaptions
+              {...{ datasetId: id, captions, shown, selected, done }}
+              scope={scopeText(filter, selected.length)}
             />
           </SidePanel>
-        )}
-        <SidePanel name="inspector" label="Inspector" panels={panels}>
-          <CaptionLoopProvider value={inInspector}>
-            <PairInspector
-              {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
-              isSecondField={size !== 'S'}
-              pair={currentPair}
+        </div>
+        {viewer.index !== undefined && (
+          <CaptionLoopProvider value={inViewer}>
+            <Viewer
+              {...{ datasetId: id, hasCaptions: isTraining, linked }}
+              choice={viewer.choice}
+              onChoose={viewer.choose}
+              pairs={shown}
+              index={viewer.index}
+              isSelected={selecting.stems.has(shown[viewer.index]!.stem)}
+              isPaused={deleting.question !== null}
+              onMove={viewer.open}
+              onSelect={selecting.toggle}
+              onDelete={(pair) => deleting.ask([pair])}
+              onClose={() => {
+                const { stem } = shown[viewer.index ?? 0]!;
+                viewer.close();
+                grid.current?.show(stem);
+              }}
             />
           </CaptionLoopProvider>
-          <ManyCaptions
-            {...{ datasetId: id, captions, shown, selected, done }}
-            scope={scopeText(filter, selected.length)}
-          />
-        </SidePanel>
-        <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
-          {!isTraining && <LinksLine dataset={dataset} />}
-          {error !== null && (
-            <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-              Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-            </div>
-          )}
-          {filter.view === 'rejected' ? (
-            <Rejected dataset={dataset} search={filter.search} />
-          ) : (
-            <>
-              <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
-              {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
-              <CaptionLoopProvider value={inGrid}>
-                <PairGrid
-                  {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
-                  pairs={shown}
-                  selected={selecting.stems}
-                  deleting={deleting.deletion.stems}
-                  onCurrent={setCurrent}
-                  onSelectRange={selecting.range}
-                  onWrite={write}
-                  handle={grid}
-                  onOpen={viewer.open}
-                  onSelect={selecting.select}
-                  marks={view.marks}
-                />
-              </CaptionLoopProvider>
-            </>
-          )}
-        </div>
+        )}
+        {deleting.question}
+        {tagging.dialog}
       </div>
-      {viewer.index !== undefined && (
-        <CaptionLoopProvider value={inViewer}>
-          <Viewer
-            {...{ datasetId: id, hasCaptions: isTraining, linked }}
-            choice={viewer.choice}
-            onChoose={viewer.choose}
-            pairs={shown}
-            index={viewer.index}
-            isSelected={selecting.stems.has(shown[viewer.index]!.stem)}
-            isPaused={deleting.question !== null}
-            onMove={viewer.open}
-            onSelect={selecting.toggle}
-            onDelete={(pair) => deleting.ask([pair])}
-            onClose={() => {
-              const { stem } = shown[viewer.index ?? 0]!;
-              viewer.close();
-              grid.current?.show(stem);
-            }}
-          />
-        </CaptionLoopProvider>
-      )}
-      {deleting.question}
-      {tagging.dialog}
-    </div>
-  );
-}
-
-/** The tags of all captions, the frequent ones first. */
-function useFrequentTags(tags: ReadCaptions['tags']): readonly string[] {
-  return useMemo(
-    () => (tags?.terms ?? []).toSorted((a, b) => b.captions.length - a.captions.length).map(({ term }) => term),
-    [tags],
+    </KnownTagsProvider>
   );
 }
 

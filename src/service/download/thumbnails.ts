@@ -1,24 +1,36 @@
 import { Readable } from 'node:stream';
 import type { StoredFile } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
+import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
+import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
+import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { fetchIntact } from '../check/fetch-intact.js';
 import { fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** Makes a WebP. Rejects if the image can't be decoded. */
-type Thumbnailer = (image: { path: string }, options: { accountId: string }) => Promise<Buffer>;
+interface ThumbnailOptions {
+  readonly accountId: string;
+  /** True if no client waits. */
+  readonly isBackground?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects if the image can't be decoded. */
+type Thumbnailer = (image: { path: string }, options: ThumbnailOptions) => Promise<MadeThumbnail>;
 
 /** A larger thumbnail is damaged: an image of noise with transparency has 174 kB. */
 const MAX_BYTES = 512 * 1024;
+
+/** A later attempt would end in the same way. */
+const PERMANENT = new Set<ErrorCode>(['thumbnail_unavailable', 'bytes_replaced', 'file_not_found']);
 
 /** Cleanup deletes the thumbnail with its blob. */
 export function thumbnailKeyOf(blobKey: string): string {
   return `${blobKey}.thumbnail`;
 }
 
-/** Reads thumbnails, and makes them on first use, a few at a time, fairly by account. */
+/** Reads thumbnails. A job makes them; a client that comes first has its own made, a few at a time, fairly by account. */
 export class Thumbnails {
   readonly #dependencies: ServiceDependencies;
   readonly #make: Thumbnailer;
@@ -43,7 +55,27 @@ export class Thumbnails {
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
-    return this.#slots.run(accountId, () => this.#makeAndStore(file, { key, accountId }), { signal });
+    const make = async () => {
+      // Another request may have made it meanwhile.
+      const found = await this.#stored(key);
+      if (found !== undefined && isWhole(found)) return found;
+      if (found !== undefined) await this.#dependencies.blobs.delete([key]);
+      return (await this.#makeAndStore(file, { accountId, signal: new AbortController().signal })).webp;
+    };
+    return this.#slots.run(accountId, make, { signal });
+  }
+
+  /**
+   * Makes the thumbnail of an image for which no client waits.
+   *
+   * @returns what the image looks like; `undefined` if it has no thumbnail
+   * @throws ServiceError if the attempt may succeed later; the signal's reason
+   */
+  async prepare(file: StoredFile, options: ThumbnailOptions): Promise<Appearance | undefined> {
+    return this.#makeAndStore(file, { ...options, isBackground: true }).catch((error) => {
+      if (error instanceof ServiceError && PERMANENT.has(error.code)) return undefined;
+      throw error;
+    });
   }
 
   /** Reads a blob until it is too long for a thumbnail; empty if the store has damaged it. */
@@ -65,16 +97,15 @@ export class Thumbnails {
     return Buffer.concat(chunks);
   }
 
-  async #makeAndStore(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Promise<Buffer> {
+  /** Keeps a thumbnail that is stored already. */
+  async #makeAndStore(file: StoredFile, options: ThumbnailOptions): Promise<MadeThumbnail> {
     const { catalog, blobs } = this.#dependencies;
-    // Another request may have made it meanwhile.
-    const existing = await this.#stored(key);
-    if (existing !== undefined && isWhole(existing)) return existing;
-    const thumbnail = await this.#makeOf(file, { accountId });
-    if (existing !== undefined) await blobs.delete([key]);
-    const limit = { bytes: thumbnail.length, message: '' };
+    const made = await this.#makeOf(file, options);
+    const key = thumbnailKeyOf(blobKeyOf(file));
     const { signal } = new AbortController();
-    const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, accountId, signal });
+    const { accountId } = options;
+    const limit = { bytes: made.webp.length, message: '' };
+    const staged = await blobs.stage(Readable.from([made.webp]), { key, limit, accountId, signal });
     await staged.commit().catch((error) => {
       // Another request was first.
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
@@ -84,16 +115,16 @@ export class Thumbnails {
       await blobs.delete([key]);
       throw fileNotFound(file.filename);
     }
-    return thumbnail;
+    return made;
   }
 
-  async #makeOf(file: StoredFile, { accountId }: { accountId: string }): Promise<Buffer> {
-    const { signal } = new AbortController();
-    const fetched = await fetchIntact(this.#dependencies.blobs, file, { accountId, signal });
+  async #makeOf(file: StoredFile, options: ThumbnailOptions): Promise<MadeThumbnail> {
+    const fetched = await fetchIntact(this.#dependencies.blobs, file, options);
     if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
-      return await this.#make(fetched.blob.content, { accountId });
+      return await this.#make(fetched.blob.content, options);
     } catch (error) {
+      options.signal.throwIfAborted();
       // The server stops or can't start a process: the image may have a thumbnail.
       if (error instanceof ServiceError) throw error;
       const message = `Can't make a thumbnail of ${file.filename}.`;

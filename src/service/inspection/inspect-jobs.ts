@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
 import { examineContent, type WhyNotConverted } from '../../dataset/fix/examine-content.js';
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
@@ -15,7 +16,7 @@ export interface ImageDecoder {
   /** Absent where no decoder is installed. */
   readonly loadDecoder?: () => Promise<PixelDecoder>;
   readonly whyNotConverted: WhyNotConverted;
-  readonly makeThumbnail: (source: { path: string; maxPixels: number }) => Promise<Buffer>;
+  readonly makeThumbnail: (source: { path: string; maxPixels: number }) => Promise<MadeThumbnail>;
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
 }
 
@@ -39,8 +40,10 @@ function send(message: ProcessMessage): void {
 
 async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
   switch (job.task) {
-    case 'thumbnail':
-      return { thumbnail: (await decoder.makeThumbnail(job)).toString('base64') };
+    case 'thumbnail': {
+      const { webp, ...appearance } = await decoder.makeThumbnail(job);
+      return { thumbnail: { webp: webp.toString('base64'), ...appearance } };
+    }
     case 'examine':
       return { examined: await examineContent(job.path, decoder.whyNotConverted) };
     case 'convert':

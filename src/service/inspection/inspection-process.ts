@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
+import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { programFile } from '../../program-file.js';
@@ -38,8 +39,12 @@ export type InspectionJob =
 
 export type Answer = (
   | { readonly inspection: Inspection }
-  /** Base64. */
-  | { readonly thumbnail: string }
+  | {
+      readonly thumbnail: Appearance & {
+        /** Base64. */
+        readonly webp: string;
+      };
+    }
   | { readonly examined: ExaminedContent }
   | { readonly converted: true }
   /** Not the fault of the file, or a file that has no thumbnail. */

@@ -24,6 +24,7 @@ import {
   type Transition,
 } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
+import { PerceptualHashes } from './perceptual-hashes.js';
 import { type DatasetContents, LinkedDatasets } from './pairs/linked-datasets.js';
 import { Links } from './pairs/links.js';
 import { type RevisionOfDataset, restoreRevision, undoRevision } from './restore-revision.js';
@@ -65,6 +66,7 @@ export class Catalog {
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
+  readonly hashes: PerceptualHashes;
   readonly trash: Trash;
   readonly limits: AccountLimits;
   readonly #db: Database;
@@ -83,6 +85,7 @@ export class Catalog {
     this.#changeOptions = { blobGrace, captionGrace, limits, changes, notification: notifyInstances };
     this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
     this.links = new Links(db, this.#changeOptions);
+    this.hashes = new PerceptualHashes(db, this.#changeOptions);
   }
 
   createDataset(dataset: NewDataset): Promise<Dataset> {

@@ -26,6 +26,7 @@ import {
   writeRevision,
 } from './history/record-history.js';
 import { enqueue, type NewJob } from './jobs.js';
+import { newHashJob } from './perceptual-hashes.js';
 import { startRecheck } from './rechecks.js';
 import {
   countsInRow,
@@ -276,7 +277,7 @@ async function requireRoom(
   if (names + added > max) throw datasetFull({ files: names, added, max });
 }
 
-/** Checks of received files, and a search for presigned uploads. */
+/** Checks of received files, hashes of stored images, and a search for presigned uploads. */
 function jobsOf(
   { known, written }: ChangedFiles,
   { datasetId, accountId, now }: { datasetId: string; accountId: string; now: Micros },
@@ -284,11 +285,15 @@ function jobsOf(
   const received = written.filter(
     ({ id, upload }) => upload.state === 'received' && known.get(id)?.upload.state !== 'received',
   );
-  const checks = received.map(({ id }) => ({ kind: 'check-file' as const, key: id, accountId, dueAt: now }));
+  const jobs: NewJob[] = received.map(({ id }) => ({ kind: 'check-file', key: id, accountId, dueAt: now }));
+  const isNewImage = ({ id, kind, upload }: DatasetFile) =>
+    kind === 'image' && upload.state === 'stored' && known.get(id)?.upload.state !== 'stored';
+  if (written.some(isNewImage)) jobs.push(newHashJob(datasetId, { accountId, now }));
   const isNewPresigned = ({ id, upload }: DatasetFile) =>
     upload.state === 'pending' && upload.via === 'presigned' && !known.has(id);
-  if (!written.some(isNewPresigned)) return checks;
-  return [...checks, { kind: 'find-uploads', key: datasetId, accountId, dueAt: now + FIRST_SEARCH_AFTER }];
+  if (written.some(isNewPresigned))
+    jobs.push({ kind: 'find-uploads', key: datasetId, accountId, dueAt: now + FIRST_SEARCH_AFTER });
+  return jobs;
 }
 
 /** The author of a finalized upload. */

@@ -13,6 +13,7 @@ export const JOB_KINDS = [
   'empty-trash',
   'finalize-upload',
   'find-uploads',
+  'hash-images',
   'inspect-again',
   'mount',
   'prune-history',

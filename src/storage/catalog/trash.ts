@@ -26,10 +26,13 @@ export class Trash {
     await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll(this.#db.query, 'trash', rows)));
   }
 
-  /** Removes deleted blobs, unless they were rescheduled. */
+  /** Removes deleted blobs, unless they were rescheduled, and what they looked like. */
   async remove(blobKeys: readonly string[], now: Micros): Promise<void> {
     const deletion = this.#db.query.deleteFrom('trash').where('delete_after', '<=', now);
-    for (const keys of rowChunksOf(blobKeys)) await deletion.where('blob_key', 'in', keys).execute();
+    for (const keys of rowChunksOf(blobKeys)) {
+      await this.#db.query.deleteFrom('perceptual_hash').where('blob_key', 'in', keys).execute();
+      await deletion.where('blob_key', 'in', keys).execute();
+    }
   }
 
   async reschedule(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {

@@ -1,9 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from './database.js';
-import { createTables, type Schema, TABLES } from './schema.js';
+import { createTable, createTables, type Schema, TABLES } from './schema.js';
 
 /** The version that last changed the tables, in the table `schema_version`. */
-const VERSION = '0.1.0';
+const VERSION = '0.2.0';
+
+const FIRST_VERSION = '0.1.0';
 
 /** The last of the numbered migrations before 0.1.0. */
 const LAST_MIGRATION = '0024_background_work';
@@ -40,10 +42,12 @@ export async function migrateSchema(
       await commit(ERASE_LEFTOVERS.map(compilable));
       return;
     }
-    if (version !== undefined && version !== LAST_MIGRATION) throw new Error(whyNotFrom(version));
+    if (![undefined, LAST_MIGRATION, FIRST_VERSION].includes(version)) throw new Error(whyNotFrom(version!));
+    const upgrade = () => (version === FIRST_VERSION ? upgradeFirst() : upgradeNumbered());
     const statements = [
-      ...(version === undefined ? createTables() : upgradeNumbered()),
-      sql`create table schema_version (version text not null)`,
+      ...(version === undefined ? createTables() : [...upgrade(), HASH_IMAGES]),
+      sql`create table if not exists schema_version (version text not null)`,
+      sql`delete from schema_version`,
       sql`insert into schema_version (version) values (${sql.lit(VERSION)})`,
       ...ERASE_LEFTOVERS,
     ];
@@ -67,7 +71,7 @@ const MIGRATIONS = { table: 'kysely_migration', column: 'name' };
 
 function whyNotFrom(version: string): string {
   if (/^\d{4}_/.test(version) && version < LAST_MIGRATION) {
-    return `it is older than the last version before ${VERSION}. Open it with that version first (commit d5cf4be), then with this one.`;
+    return `it is older than the last version before ${FIRST_VERSION}. Open it with that version first (commit d5cf4be), then with this one.`;
   }
   return `it was changed by a newer version of trainyard (${version}). Run that version or a later one, or restore a backup of this version.`;
 }
@@ -80,10 +84,11 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     lease_until: 'arriving_until',
     lease_token: 'arriving_by',
     live_until: 'alive_until',
+    thumbhash: 'null',
     received_at: "case when state = 'received' then settled_at end",
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
-  past_file: { finalized_at: 'settled_at' },
+  past_file: { finalized_at: 'settled_at', thumbhash: 'null' },
   // Computed together when they are needed.
   revision: { digest: 'null', ready_as: 'null' },
 };
@@ -93,9 +98,23 @@ const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
   file: "where state <> 'pending' or alive_until is not null",
 };
 
+const NEW_TABLES: readonly (keyof Schema)[] = ['perceptual_hash', 'different_files'];
+
+/** Adds what 0.2.0 has. */
+function upgradeFirst(): RawBuilder<unknown>[] {
+  const columns = ['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column thumbhash text`));
+  return [...columns, ...NEW_TABLES.map(createTable)];
+}
+
+/** Enqueues the job of `perceptual-hashes.ts` for each dataset with images. */
+const HASH_IMAGES = sql`
+  insert into job (kind, key, account_id, payload, due_at)
+  select 'hash-images', id, account_id, '{}', updated_at from dataset where images > 0`;
+
 /** Copies the rows of the last numbered migration into new tables. */
 function upgradeNumbered(): RawBuilder<unknown>[] {
-  const names = Object.keys(TABLES) as (keyof Schema)[];
+  const all = Object.keys(TABLES) as (keyof Schema)[];
+  const names = all.filter((name) => !NEW_TABLES.includes(name));
   const copies = names.flatMap((name) => {
     const columns = Object.keys(TABLES[name].columns);
     const values = columns.map((column) => COLUMNS_BEFORE[name]?.[column] ?? column);

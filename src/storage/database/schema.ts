@@ -123,6 +123,8 @@ export const TABLES = {
     problem: textOrNull,
     /** The revision that added the file; 0 unless the row is stored. */
     added_in: count,
+    /** A placeholder, Base64; null unless the row is a stored image that can be decoded, and its job has run. */
+    thumbhash: textOrNull,
   }),
   /** Replaced and removed stored files. A restored file keeps its id, so that it may be in `file` too, and here several times. */
   past_file: table(
@@ -143,6 +145,7 @@ export const TABLES = {
       added_in: integer,
       /** The revision that replaced or removed it. */
       removed_in: integer,
+      thumbhash: textOrNull,
     },
     ['id', 'added_in'],
   ),
@@ -196,6 +199,25 @@ export const TABLES = {
       checked_at: integerOrNull,
     },
     ['dataset_id'],
+  ),
+  /** What the images of blobs look like. A row is deleted with its blob. */
+  perceptual_hash: table(
+    {
+      blob_key: text,
+      /** See `unpackHash`; null for an image that can't be decoded. */
+      hash: textOrNull,
+    },
+    ['blob_key'],
+  ),
+  /** Files that a person has called different, although they look alike. */
+  different_files: table(
+    {
+      dataset_id: ofDataset,
+      /** Rows with the same value are files that differ from one another. */
+      decision: text,
+      sha256: text,
+    },
+    ['dataset_id', 'decision', 'sha256'],
   ),
   /** Blobs without a file, kept for reads in flight. */
   trash: table({ blob_key: text, delete_after: integer }, ['blob_key']),
@@ -297,13 +319,16 @@ const INDEXES = [
   'index job_leased on job (lease) where lease is not null',
 ];
 
+export function createTable(name: keyof Schema): RawBuilder<unknown> {
+  const { columns, key } = TABLES[name];
+  const definitions = Object.entries<Column<unknown>>(columns).map(
+    ([column, { definition }]) => `${column} ${definition}`,
+  );
+  const constraint = `constraint ${name}_key primary key (${key.join(', ')})`;
+  return sql.raw(`create table ${name} (${[...definitions, constraint].join(', ')})`);
+}
+
 export function createTables(): RawBuilder<unknown>[] {
-  const tables = Object.entries(TABLES).map(([name, { columns, key }]) => {
-    const definitions = Object.entries<Column<unknown>>(columns).map(
-      ([column, { definition }]) => `${column} ${definition}`,
-    );
-    const constraint = `constraint ${name}_key primary key (${key.join(', ')})`;
-    return sql.raw(`create table ${name} (${[...definitions, constraint].join(', ')})`);
-  });
+  const tables = (Object.keys(TABLES) as (keyof Schema)[]).map(createTable);
   return [...tables, ...INDEXES.map((index) => sql.raw(`create ${index}`))];
 }

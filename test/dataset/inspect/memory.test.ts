@@ -14,9 +14,10 @@ const SIDE = 10_000;
 async function inspectAlone(path: string, filename: string): Promise<{ codes: string[]; thumbnail: string }> {
   const pool = new InspectionPool();
   const sizeBytes = statSync(path).size;
+  const options = { accountId: 'a', signal: new AbortController().signal };
   const [inspection, thumbnail] = await Promise.all([
-    pool.inspect({ path, filename, sizeBytes }, { accountId: 'a', signal: new AbortController().signal }),
-    pool.thumbnail({ path, maxPixels: 320 }, { accountId: 'a' }).then(
+    pool.inspect({ path, filename, sizeBytes }, options),
+    pool.thumbnail({ path, maxPixels: 320 }, options).then(
       () => 'made',
       (error: Error) => error.name,
     ),

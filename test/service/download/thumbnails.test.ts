@@ -39,7 +39,8 @@ async function openThumbnails({ images = 2, on = PLACES[0]! } = {}) {
       new Promise((resolve, reject) => {
         begun.push({
           accountId,
-          end: (made) => (made instanceof Error ? reject(made) : resolve(webpOf(made))),
+          end: (made) =>
+            made instanceof Error ? reject(made) : resolve({ webp: webpOf(made), hash: '', thumbhash: '' }),
         });
       }),
   });

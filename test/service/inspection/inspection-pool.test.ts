@@ -216,9 +216,8 @@ describe('the real program', () => {
     const folder = await folderWith({ 'a.png': media.damaged.svg() });
     writeFileSync(join(folder, 'b.png'), await media.png());
     const pool = poolOf();
-    const thumbnailOf = (name: string) =>
-      pool.thumbnail({ path: join(folder, name), maxPixels: 320 }, { accountId: 'a' });
-    expect((await thumbnailOf('b.png')).subarray(8, 12).toString()).toBe('WEBP');
+    const thumbnailOf = (name: string) => pool.thumbnail({ path: join(folder, name), maxPixels: 320 }, options);
+    expect((await thumbnailOf('b.png')).webp.subarray(8, 12).toString()).toBe('WEBP');
     await expect(thumbnailOf('a.png')).rejects.toMatchObject({ name: 'NoThumbnail' });
   });
 

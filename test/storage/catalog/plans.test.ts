@@ -16,7 +16,7 @@ const REVISIONS = 100;
 /** From some ids on, SQLite would read all datasets of the account, if it had the choice. */
 const IDS = Array.from({ length: 200 }, (_, i) => `d${i}`);
 
-const BY_ID = expect.stringMatching(/sqlite_autoindex_dataset_1 \(id=|dataset_pkey/);
+const BY_ID = expect.stringMatching(/sqlite_autoindex_dataset_1 \(id=|dataset_key/);
 
 onCatalogs((open) => {
   /** A large dataset of captions, with one video, one damaged file and one upload that was rejected. */

@@ -64,6 +64,11 @@ const databases: readonly Backend<Unopened>[] = [
 ];
 
 const BEFORE = await readFile(new URL('fixtures/before-0.1.0.sql', import.meta.url), 'utf8');
+const FIRST = await readFile(new URL('fixtures/0.1.0.sql', import.meta.url), 'utf8');
+
+/** Of 0.2.0. */
+const NEW_TABLES = ['perceptual_hash', 'different_files'];
+const OLD_TABLES = Object.keys(TABLES).filter((table) => !NEW_TABLES.includes(table));
 
 /** The names of columns that were others before 0.1.0. */
 const RENAMED: Record<string, string> = {
@@ -91,6 +96,12 @@ function renamed(row: Row): Row {
   };
 }
 
+/** Rows without the column and the jobs of 0.2.0. */
+function withoutNew(table: string, rows: readonly Row[]): Row[] {
+  if (table === 'job') return rows.filter(({ kind }) => kind !== 'hash-images');
+  return rows.map(({ thumbhash, ...row }) => row);
+}
+
 /** Rows as both drivers read them, sorted. */
 function comparable(rows: readonly Row[]): string[] {
   const textOf = (row: Row) =>
@@ -109,7 +120,7 @@ onEach(databases, (unopened) => {
     const earlier = await unopened();
     await earlier.run(BEFORE);
     const before = new Map<string, Row[]>();
-    for (const table of Object.keys(TABLES)) before.set(table, await earlier.run(`select * from ${table}`));
+    for (const table of OLD_TABLES) before.set(table, await earlier.run(`select * from ${table}`));
 
     const database = await openForTest(earlier);
 
@@ -118,12 +129,12 @@ onEach(databases, (unopened) => {
       const found = await sql<Row>`select * from ${sql.table(table as keyof Schema)}`.execute(database.query);
       // Pending uploads that others had replaced are gone.
       const kept = rows.filter(({ state, alive_until }) => state !== 'pending' || alive_until !== null);
-      expect(comparable(found.rows), table).toEqual(comparable(kept.map(renamed)));
+      expect(comparable(withoutNew(table, found.rows)), table).toEqual(comparable(kept.map(renamed)));
     }
     const another = await unopened();
     await openForTest(another);
     expect(await earlier.run(earlier.schema)).toEqual(await another.run(another.schema));
-    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.1.0' }]);
+    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.2.0' }]);
 
     const catalog = new Catalog(database, { blobGrace: 0 });
     const uploads: Record<string, DatasetFile['upload']> = {};
@@ -141,10 +152,36 @@ onEach(databases, (unopened) => {
     });
   });
 
+  test('a catalog of 0.1.0 gets the tables of a new one, keeps its rows, and has a job for the images of each dataset', async () => {
+    const earlier = await unopened();
+    await earlier.run(FIRST);
+    const before = new Map<string, Row[]>();
+    for (const table of OLD_TABLES) before.set(table, await earlier.run(`select * from ${table}`));
+
+    const database = await openForTest(earlier);
+
+    for (const [table, rows] of before) {
+      const found = await sql<Row>`select * from ${sql.table(table as keyof Schema)}`.execute(database.query);
+      expect(comparable(withoutNew(table, found.rows)), table).toEqual(comparable(rows));
+    }
+    const another = await unopened();
+    await openForTest(another);
+    expect(await earlier.run(earlier.schema)).toEqual(await another.run(another.schema));
+    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.2.0' }]);
+    const keys = await earlier.run("select key from job where kind = 'hash-images' order by key");
+    expect(keys).toEqual(await earlier.run('select id as key from dataset where images > 0 order by id'));
+    expect(keys).toHaveLength(2);
+    const catalog = new Catalog(database, { blobGrace: 0 });
+    const [dataset] = await catalog.datasets({ name: 'train' });
+    const names = (await catalog.hashes.missing(dataset!.id, 10)).map(({ filename }) => filename);
+    expect(names).toEqual(['a.jpg', 'b.jpg']);
+  });
+
   test('processes that open a new or an earlier catalog at once make it once', async () => {
-    const [empty, earlier] = [await unopened(), await unopened()];
+    const [empty, earlier, first] = [await unopened(), await unopened(), await unopened()];
     await earlier.run(BEFORE);
-    for (const each of [empty, earlier]) await Promise.all([1, 2, 3, 4, 5, 6].map(() => openForTest(each)));
+    await first.run(FIRST);
+    for (const each of [empty, earlier, first]) await Promise.all([1, 2, 3, 4, 5, 6].map(() => openForTest(each)));
     expect(await earlier.run('select count(*) as datasets from dataset')).toMatchObject([
       { datasets: expect.anything() },
     ]);

@@ -227,7 +227,7 @@ describeInBrowser("a caption's field", (site) => {
     await page.getByLabel('Token').fill(site.api.token);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await stores(id, 'one.txt', 'typed before');
-    await page.getByText('Not saved').waitFor({ state: 'detached' });
+    await page.getByText('Not saved.').waitFor({ state: 'detached' });
     await page.getByText('unsaved caption').waitFor({ state: 'detached' });
   });
 });

@@ -148,30 +148,6 @@ describeInBrowser('the tags of a dataset', (site) => {
     await soon(() => site.api.filenames(id)).not.toContain('three.txt');
   });
 
-  test('complete what is typed in a caption', async () => {
-    const { id, page } = await open({ one: 'red wagon, snow', two: 'red wagon', three: 'red house', four: undefined });
-    const field = captionOf(page, 'four.jpg');
-    const offered = page.getByRole('listbox', { name: 'Tags of this dataset' }).getByRole('option');
-    await field.click();
-    await page.keyboard.type('r');
-    expect(await offered.count()).toBe(0);
-    await page.keyboard.type('ed');
-    await soon(() => offered.allTextContents()).toEqual(['red wagon', 'red house']);
-    await page.keyboard.press('ArrowDown');
-    await page.keyboard.press('Enter');
-    await soon(() => field.inputValue()).toBe('red house');
-    await page.keyboard.type(', no');
-    await soon(() => offered.allTextContents()).toEqual(['snow']);
-    await page.keyboard.press('ArrowRight');
-    await page.keyboard.type(', re');
-    await soon(() => offered.allTextContents()).toEqual(['red wagon']);
-    await page.keyboard.press('Escape');
-    expect([await offered.count(), await field.inputValue()]).toEqual([0, 'red house, snow, re']);
-    await page.keyboard.press('Backspace');
-    await page.keyboard.press('Control+Enter');
-    await stores(id, 'four.txt', 'red house, snow, r');
-  });
-
   test('are looked at with a token that only reads, and not changed', async () => {
     const id = await datasetWith(site.api, await captionedImages({ one: 'city' }));
     const { body } = await site.api.json<{ secret: string }>('POST', '/tokens', { read_only: true });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile } from '../../../src/client/client.js';
-import { completionAt } from '../../../web/captions/tags/complete.js';
 import { pairsOf } from '../../../web/live/pairs.js';
 import { copiesAmong, markedTexts, type RegexHits, searchMatcher } from '../../../web/search/match.js';
 import { parsedSearch } from '../../../web/search/query.js';
@@ -122,25 +121,5 @@ describe('a search', () => {
     const marksOf = (text: string) => markedTexts(parsedSearch(text).query, found)('b');
     expect(marksOf('Blue tag:snow -red (ice OR name:b)')).toEqual(['blue', 'snow', 'ice', 'b']);
     expect(marksOf('/sk[iy]/')).toEqual(['sky']);
-  });
-});
-
-describe('completion', () => {
-  const tags = ['blue sky', 'skyline', 'Sky', 'snow'];
-  const offered = (text: string, caret = text.length) => completionAt(text, caret, tags)?.options;
-
-  test('offers tags that contain what is typed, the frequent ones first, after two characters', () => {
-    expect(offered('sk')).toEqual(['blue sky', 'skyline', 'Sky']);
-    expect(offered('s')).toBeUndefined();
-    expect(offered('city, LIN')).toEqual(['skyline']);
-    expect(completionAt('city, lin', 9, tags)).toMatchObject({ from: 6, to: 9 });
-  });
-
-  test('offers nothing that the caption has, in the middle of a tag, or in a sentence', () => {
-    expect(offered('blue sky, sk')).toEqual(['skyline', 'Sky']);
-    expect(offered('skx', 2)).toBeUndefined();
-    expect(offered('sk, city', 2)).toEqual(['blue sky', 'skyline', 'Sky']);
-    expect(offered('snow')).toBeUndefined();
-    expect(offered('A view of the sk')).toBeUndefined();
   });
 });

@@ -225,6 +225,34 @@ describeInBrowser('captions that are written one after another', (site) => {
     await soon(() => site.api.text(id, 'd.txt')).toBe('a shed');
   });
 
+  test('are completed with the tags of the dataset, the most frequent first', async () => {
+    const captions = { a: 'snow, red wagon', b: 'snowfall', c: 'night, snow', d: undefined, e: undefined };
+    const id = await datasetWith(site.api, await captionedImages(captions));
+    const { page } = await site.open(`/datasets/${id}?filter=missing`);
+    await page.getByRole('list', { name: 'Tags' }).getByText('snowfall').waitFor();
+    await page.getByText('0 of 2 written').waitFor();
+    await page.keyboard.press('e');
+    await expectCaret(page, 'Caption of d.jpg', '');
+    await page.keyboard.type('dusk, no');
+    const offered = page.getByRole('option').filter({ hasText: /snow/ });
+    await soon(() => offered.allTextContents()).toEqual(['snow', 'snowfall']);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('Enter');
+    await expectCaret(page, 'Caption of d.jpg', 'dusk, snow');
+    expect(await offered.count()).toBe(0);
+    await page.keyboard.type(', wag');
+    await page.getByRole('option', { name: 'red wagon' }).click();
+    await expectCaret(page, 'Caption of d.jpg', 'dusk, snow, red wagon');
+    // Tab stays the way on.
+    await page.keyboard.type(', ni');
+    await page.getByRole('option', { name: 'night' }).waitFor();
+    await page.keyboard.press('Tab');
+    await expectCaret(page, 'Caption of e.jpg', '');
+    await soon(() => site.api.text(id, 'd.txt')).toBe('dusk, snow, red wagon, ni');
+  });
+
   test('go on when one could not be saved, and a count leads back to it', async () => {
     const { id, page, context } = await open('?filter=missing');
     await page.getByText('0 of 3 written').waitFor();

@@ -9,12 +9,12 @@ import { useIsShared } from '../../session/client.js';
 import { countOf, messageOf, sizeOf } from '../../ui/format.js';
 import { Marked } from '../../ui/marks.js';
 import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
-import { useCompletion } from './completion.js';
 import { ConflictDialog } from './conflict-dialog.js';
 import { type Draft, drafts, failureOf } from './drafts.js';
 import type { CaptionName } from './save-caption.js';
 import { tokensOf } from './tokens.js';
 import { type Caption, useCaption } from './use-caption.js';
+import { useCompletion } from './use-completion.js';
 
 interface CaptionFieldProps {
   readonly datasetId: string;
@@ -62,8 +62,9 @@ export const CaptionField = memo(function CaptionField(props: CaptionFieldProps)
   );
 });
 
-interface TextProps extends Pick<CaptionFieldProps, 'pair'> {
+interface TextProps {
   readonly caption: Caption;
+  readonly pair: Pair;
   readonly label: string | undefined;
   readonly marks: readonly string[];
 }
@@ -76,7 +77,11 @@ function Text({ caption, pair, label, marks }: TextProps) {
   const area = useRef<HTMLTextAreaElement>(null);
   const isMissing = saved === undefined && state.state === 'read';
   useLayoutEffect(() => loop?.register(pair.stem, () => putCaretAtEnd(area.current)), [loop, pair.stem]);
-  const completion = useCompletion(area, (text) => drafts.edit(name, text, saved));
+  const completion = useCompletion(text, (next, caret) => {
+    drafts.edit(name, next, saved);
+    // After React has put the text into the field.
+    queueMicrotask(() => area.current?.setSelectionRange(caret, caret));
+  });
   return (
     <>
       {marks.length > 0 && <TextMarks text={text} marks={marks} />}
@@ -86,26 +91,22 @@ function Text({ caption, pair, label, marks }: TextProps) {
         dir="auto"
         aria-label={label ?? `Caption of ${pair.media[0]?.filename ?? name.filename}`}
         aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
+        {...completion.attributes}
         rows={2}
         value={text}
         {...(loop?.options.isRoving && { tabIndex: -1 })}
         readOnly={!canWrite || (draft === undefined && state.state === 'loading')}
         title={canWrite || isShared ? undefined : ONLY_READS}
         placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
-        {...completion.attributes}
-        onChange={(event) => {
-          drafts.edit(name, event.target.value, saved);
-          completion.update(event.target);
+        onChange={({ target }) => {
+          completion.onType(target.selectionEnd);
+          drafts.edit(name, target.value, saved);
         }}
         onBlur={() => {
-          completion.close();
+          completion.onType(undefined);
           commit(name, draft);
         }}
-        onKeyDown={(event) => {
-          // While an input method composes characters, Escape and Enter are its own.
-          if (event.nativeEvent.isComposing || completion.onKeyDown(event)) return;
-          onKeyDown(event, { name, draft, loop, stem: pair.stem });
-        }}
+        onKeyDown={(event) => completion.onKeyDown(event) || onKeyDown(event, { name, draft, loop, stem: pair.stem })}
         className={`relative min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
       />
       {completion.list}
@@ -147,6 +148,8 @@ interface EditedField {
 const STEPS = { saveNext: 'next', savePrevious: 'previous', nextMissing: 'missing' } as const;
 
 function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>, { name, draft, loop, stem }: EditedField): void {
+  // While an input method composes characters, Escape and Enter are its own.
+  if (event.nativeEvent.isComposing) return;
   const key = keyNameOf(event.nativeEvent, 'caption');
   switch (key) {
     case 'saveNext':

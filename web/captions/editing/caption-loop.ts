@@ -8,8 +8,6 @@ interface LoopOptions {
   readonly datasetId: string;
   /** The pairs whose captions are written one after another, in the order shown. */
   readonly pairs: readonly Pair[];
-  /** The tags that complete what is typed, the frequent ones first. */
-  readonly tags?: readonly string[];
   /** Brings a pair into view, before its field gets the caret. */
   readonly reveal?: (stem: string) => void;
   /** Takes the focus from a field that is left by Escape; by default, no element has it. */

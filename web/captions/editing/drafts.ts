@@ -127,12 +127,13 @@ class Drafts {
     this.#put(name, { draft: isUnchanged ? undefined : { ...draft, text } });
   }
 
-  /** Saves the draft, unless there is a conflict. During a save, queues one more. */
+  /** Saves the draft, unless there is a conflict. During a save of another text, queues one more. */
   save(name: CaptionName): void {
     const draft = this.entry(name)?.draft;
     if (draft === undefined || draft.state === 'conflict') return;
-    if (draft.state === 'saving') this.#put(name, { draft: { ...draft, saveAgain: true } });
-    else void this.#send(name, draft);
+    if (draft.state !== 'saving') void this.#send(name, draft);
+    // A text that is typed later is saved when its field is left.
+    else if (draft.text !== draft.sent) this.#put(name, { draft: { ...draft, saveAgain: true } });
   }
 
   /** Discards what was typed and shows the saved text. */

@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import { type Appearance, appearanceOf } from '../../duplicates/perceptual-hash.js';
 import { FileBytes } from '../byte-source.js';
 import { detectContent } from '../detect-content.js';
 import { InspectionError, StructureError } from '../inspection-error.js';
@@ -13,18 +14,28 @@ export class NoThumbnail extends Error {
   override readonly name = 'NoThumbnail';
 }
 
+/** A small picture of an image, and what it looks like. */
+export interface MadeThumbnail extends Appearance {
+  readonly webp: Buffer;
+}
+
 /**
- * A WebP of the first frame: upright, in sRGB, never enlarged, without metadata.
+ * Decodes the first frame once, at a reduced size: upright, in sRGB, never enlarged, without metadata.
  *
  * @throws NoThumbnail for a file that is no image, can't be decoded or is too large; OutOfMemory; the system's errors
  */
-export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<Buffer> {
+export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<MadeThumbnail> {
   const decodable = await decodableFile(source.path);
   try {
-    return await sharp(decodable, { ...decoder.STRICT_DECODING, ignoreIcc: false, autoOrient: true })
+    const { data, info } = await sharp(decodable, { ...decoder.STRICT_DECODING, ignoreIcc: false, autoOrient: true })
       .resize(source.maxPixels, source.maxPixels, { fit: 'inside', withoutEnlargement: true })
-      .webp({ quality: 80 })
-      .toBuffer();
+      .toColourspace('srgb')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    // More effort takes twice as long, and saves 3 %.
+    const webp = await sharp(data, { raw: { width, height, channels } }).webp({ quality: 80, effort: 2 }).toBuffer();
+    return { webp, ...appearanceOf({ width, height, channels, data }) };
   } catch (error) {
     const cause = decoder.decodingError(error);
     if (!(cause instanceof StructureError)) throw cause;

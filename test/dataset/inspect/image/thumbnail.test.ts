@@ -7,7 +7,7 @@ import { FOLDER, writeUpload } from '../../../harness/inspecting.js';
 
 async function thumbnailOf(bytes: Buffer) {
   const path = writeUpload(bytes);
-  return sharp(await makeThumbnail({ path, maxPixels: 320 })).metadata();
+  return sharp((await makeThumbnail({ path, maxPixels: 320 })).webp).metadata();
 }
 
 test('an image of any format becomes an upright WebP, scaled down to its longer side', async () => {

@@ -50,7 +50,7 @@ describe('an animation', () => {
 
   test('has a thumbnail of its first frame', async () => {
     const path = writeUpload(animation(frame(), frame(), frame()));
-    expect((await makeThumbnail({ path, maxPixels: 8 })).toString('latin1', 8, 12)).toBe('WEBP');
+    expect((await makeThumbnail({ path, maxPixels: 8 })).webp.toString('latin1', 8, 12)).toBe('WEBP');
   });
 });
 

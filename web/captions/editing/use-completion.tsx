@@ -1,0 +1,62 @@
+import { type KeyboardEvent, useId, useState } from 'react';
+import { keyNameOf } from '../../keys.js';
+import { completionsOf, useKnownTags, withCompletion } from './completion.js';
+
+/** Offers the tags of the dataset that contain what is typed. ↓ and ↑ choose one, Enter and → take it; Tab stays the way on. */
+export function useCompletion(text: string, take: (text: string, caret: number) => void) {
+  const id = useId();
+  const tags = useKnownTags();
+  /** Behind what was typed last; `undefined` once a tag is taken, or the field is left. */
+  const [caret, setCaret] = useState<number>();
+  const [chosen, setChosen] = useState(-1);
+  const offered = caret === undefined ? [] : completionsOf(text, caret, tags);
+  const onType = (at: number | undefined) => {
+    setCaret(at);
+    setChosen(-1);
+  };
+  const accept = (tag: string) => {
+    const next = withCompletion(text, caret ?? text.length, tag);
+    onType(undefined);
+    take(next.text, next.caret);
+  };
+  /** Returns whether the key was for the list. */
+  const onKeyDown = (event: KeyboardEvent): boolean => {
+    const tag = offered[chosen];
+    const name = keyNameOf(event.nativeEvent, 'completion');
+    const step = event.key === 'ArrowDown' ? 1 : -1;
+    if (event.nativeEvent.isComposing || name === undefined || offered.length === 0) return false;
+    if (name === 'completeMove' && (step === 1 || chosen >= 0)) {
+      setChosen(Math.min(chosen + step, offered.length - 1));
+    } else if (name === 'completeAccept' && tag !== undefined) accept(tag);
+    else if (name === 'completeClose' && tag !== undefined) onType(undefined);
+    else return false;
+    event.preventDefault();
+    event.stopPropagation();
+    return true;
+  };
+  const list = offered.length > 0 && (
+    <div id={id} role="listbox" aria-label="Tags of this dataset" className="flex shrink-0 gap-1 overflow-hidden px-1">
+      {offered.map((tag, index) => (
+        // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus, and names the chosen one
+        // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the field
+        <div
+          key={tag}
+          id={`${id}-${index}`}
+          role="option"
+          aria-selected={index === chosen}
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => accept(tag)}
+          className="max-w-full min-w-12 shrink-0 cursor-pointer truncate rounded-full border border-line px-2 text-xs leading-6 hover:bg-raised aria-selected:border-accent aria-selected:bg-accent aria-selected:text-on-accent"
+        >
+          {tag}
+        </div>
+      ))}
+    </div>
+  );
+  const attributes = offered.length > 0 && {
+    'aria-autocomplete': 'list' as const,
+    'aria-controls': id,
+    ...(chosen >= 0 && { 'aria-activedescendant': `${id}-${chosen}` }),
+  };
+  return { list, attributes, onType, onKeyDown };
+}
