@@ -4,7 +4,10 @@ import { isDialogOpen, isTyping } from './ui/keys.js';
 /** Where a key works, as the sheet of keys says it. */
 export const KEY_PLACES = {
   caption: 'In a caption',
+  completion: 'While tags are offered in a caption',
   pictures: 'Among the pictures',
+  tags: 'On a tag of the list',
+  decisions: 'While a tag is decided',
   viewer: 'In the viewer',
   compare: 'Comparing pictures',
   page: 'In a dataset',
@@ -22,6 +25,8 @@ export interface KeyRow {
   readonly shown?: string;
 }
 
+const DIGITS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'] as const;
+
 const MOVES = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End', 'PageUp', 'PageDown'] as const;
 
 /** Every key of the page: this table binds the keys, makes the sheet of keys, and is quoted in tooltips. */
@@ -34,6 +39,9 @@ export const KEY_TABLE = {
   },
   nextMissing: { place: 'caption', keys: ['Ctrl+J'], does: 'Save, and go to the next pair without a caption' },
   giveBack: { place: 'caption', keys: ['Escape'], does: 'Give the text back as it was; again: leave the field' },
+  completeMove: { place: 'completion', keys: ['ArrowDown', 'ArrowUp'], does: 'Choose another tag' },
+  completeAccept: { place: 'completion', keys: ['Enter', 'ArrowRight'], does: 'Take the tag' },
+  completeClose: { place: 'completion', keys: ['Escape'], does: 'Offer none' },
   move: { place: 'pictures', keys: MOVES, shown: '← → ↑ ↓ Home End Page', does: 'Move' },
   extend: {
     place: 'pictures',
@@ -48,9 +56,21 @@ export const KEY_TABLE = {
   open: { place: 'pictures', keys: ['Enter'], does: 'Open the viewer' },
   write: { place: 'pictures', keys: ['E'], does: 'Write the caption' },
   remove: { place: 'pictures', keys: ['Delete'], does: 'Delete the selected pairs, or this one' },
+  addTag: { place: 'pictures', keys: ['T'], does: 'Add a tag to the selected pairs, or this one' },
+  removeTag: { place: 'pictures', keys: ['R'], does: 'Remove a tag from them' },
+  pinnedTag: { place: 'pictures', keys: DIGITS, shown: '1 … 9', does: 'Add or remove the tag of the key' },
   bigger: { place: 'pictures', keys: ['+', '='], does: 'Larger cards' },
   smaller: { place: 'pictures', keys: ['-'], does: 'Smaller cards' },
   compare: { place: 'pictures', keys: ['C'], does: 'Compare 2 to 4 selected pictures' },
+  tagMove: { place: 'tags', keys: ['ArrowUp', 'ArrowDown'], does: 'Go to the next tag' },
+  tagRename: { place: 'tags', keys: ['F2'], does: 'Rename it, or merge it into another' },
+  tagRemove: { place: 'tags', keys: ['Delete'], does: 'Remove it from all captions' },
+  tagAdd: { place: 'tags', keys: ['+'], does: 'Add it to the selected pairs' },
+  tagPin: { place: 'tags', keys: DIGITS, shown: '1 … 9', does: 'Pin it to the key' },
+  decideYes: { place: 'decisions', keys: ['Y'], does: 'The picture has the tag' },
+  decideNo: { place: 'decisions', keys: ['N'], does: 'It does not have it' },
+  decideBack: { place: 'decisions', keys: ['ArrowLeft'], does: 'Go back' },
+  decideSkip: { place: 'decisions', keys: ['ArrowRight'], does: 'Go on without a decision' },
   viewerMove: { place: 'viewer', keys: ['ArrowLeft', 'ArrowRight'], does: 'Show the previous or next pair' },
   viewerWrite: { place: 'viewer', keys: ['E'], does: 'Write its caption' },
   viewerZoom: { place: 'viewer', keys: ['Z'], does: '100 % at the pointer, and back' },
@@ -102,6 +122,8 @@ export function keyNameOf(press: KeyPress, place: KeyPlace, before = ''): KeyNam
 const SIGNS: Readonly<Record<string, string>> = {
   ArrowLeft: '←',
   ArrowRight: '→',
+  ArrowUp: '↑',
+  ArrowDown: '↓',
   Escape: 'Esc',
   Delete: 'Del',
 };

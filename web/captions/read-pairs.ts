@@ -10,6 +10,8 @@ export interface ReadPairs {
   /** The number of current captions whose text has been read. */
   readonly known: number;
   readonly error: unknown;
+  /** Whether texts are being read, or have been. */
+  readonly isWanted: boolean;
   readonly retry: () => void;
 }
 
@@ -34,7 +36,7 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefin
     );
     return () => reading.abort();
   }, [client, datasetId, pairs, attempt]);
-  return { pairs: read, known, error, retry: () => setAttempt(attempt + 1) };
+  return { pairs: read, known, error, isWanted: pairs !== undefined, retry: () => setAttempt(attempt + 1) };
 }
 
 /** The text of a caption; `undefined` if it has not been read or is too long. */

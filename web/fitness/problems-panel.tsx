@@ -16,6 +16,8 @@ import { ConvertAll, ConvertButton } from './fixes/convert/convert-actions.js';
 import { useConversion } from './fixes/convert/conversions.js';
 import { convertibleNames, isConvertible } from './fixes/convert/convertible.js';
 import { FileActions, UploadActions } from './fixes/problem-actions.js';
+import { renamesFor } from './fixes/renames.js';
+import { FixActions, FixAll } from './fixes/warning-actions.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';
 
 interface ProblemsPanelProps {
@@ -89,6 +91,7 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
           )}
         />
       )}
+      {canWrite && <FixAll datasetId={dataset.id} problems={group.problems} files={files} />}
       <p role="alert" className="px-3 py-2 text-sm text-bad empty:hidden">
         {withdrawal.failure}
       </p>
@@ -97,10 +100,11 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
           <Row
             problem={problem}
             datasetId={dataset.id}
-            file={files.get(problem.filename ?? '')}
+            files={files}
+            canFix={canWrite}
             withdrawal={canFix ? withdrawal : undefined}
             canConvert={canWrite && isConvertible(problem, convertible)}
-            fault={faults.get(problem.filename ?? '')}
+            faults={faults}
           />
         )}
       </LongList>
@@ -119,23 +123,27 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
 interface RowProps {
   readonly problem: Problem;
   readonly datasetId: string;
-  /** `undefined` if the problem is about an upload, or about the whole dataset. */
-  readonly file: DatasetFile | undefined;
+  readonly files: ProblemsPanelProps['files'];
+  readonly canFix: boolean;
   /** `undefined` where nothing can be fixed. */
   readonly withdrawal: ReturnType<typeof useWithdrawal> | undefined;
   readonly canConvert: boolean;
-  /** Why the file was not converted. */
-  readonly fault: string | undefined;
+  /** Why files were not converted or renamed, by name. */
+  readonly faults: ReadonlyMap<string, string>;
 }
 
-function Row({ problem, datasetId, file, withdrawal, canConvert, fault }: RowProps) {
+function Row({ problem, datasetId, files, canFix, withdrawal, canConvert, faults }: RowProps) {
   const { filename, message } = problem;
+  // None if the problem is about an upload, or about the whole dataset.
+  const file = files.get(filename ?? '');
+  const fixed = canConvert ? [filename ?? ''] : renamesFor(problem, files).map((renamed) => renamed.filename);
+  const fault = fixed.flatMap((name) => faults.get(name) ?? [])[0];
   const query = file === undefined ? 'filter=rejected' : `file=${encodeURIComponent(file.filename)}`;
   return (
     <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">
       <div className="min-w-0 grow wrap-anywhere">
         <p>{message}</p>
-        {canConvert && (
+        {canFix && (
           <p role="alert" className="text-bad empty:hidden">
             {fault}
           </p>
@@ -146,6 +154,7 @@ function Row({ problem, datasetId, file, withdrawal, canConvert, fault }: RowPro
           <Link href={`/datasets/${datasetId}?${query}`} aria-label={`Show the file ${filename}`} className="text-link">
             Show the file
           </Link>
+          {canFix && <FixActions {...{ datasetId, problem, files }} />}
           {canConvert && <ConvertButton datasetId={datasetId} image={{ filename, stored: file }} />}
           {withdrawal !== undefined && file === undefined && (
             <UploadActions

@@ -1,8 +1,11 @@
 import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useMemo } from 'react';
+import { Link } from 'wouter';
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetWithFiles, Problem, Status } from '../../src/client/client.js';
+import type { DatasetFile, DatasetWithFiles, Problem, Status } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
+import { isInCategory, pairsOf } from '../live/pairs.js';
+import { copiesAmong } from '../search/match.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
@@ -26,10 +29,44 @@ export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
         <div className="flex min-w-0 flex-col gap-1">
           <h2 className="text-lg font-semibold">{title}</h2>
           <p className="wrap-anywhere text-text">{text}</p>
+          {dataset.status === 'READY' && <WorthALook dataset={dataset} />}
         </div>
       </div>
       {more}
     </section>
+  );
+}
+
+/** A picture whose shorter side has fewer pixels is enlarged by every bucket of a trainer. */
+const TINY_PX = 256;
+
+/** What keeps no dataset from training, and a person may want to change: each leads to its pairs. */
+function WorthALook({ dataset }: { dataset: DatasetWithFiles }) {
+  const found = useMemo(() => {
+    const pairs = pairsOf(dataset);
+    const isTiny = ({ width, height }: DatasetFile) => Math.min(width ?? TINY_PX, height ?? TINY_PX) < TINY_PX;
+    const media = pairs.flatMap((pair) => pair.media);
+    const blank = pairs.filter((pair) => isInCategory(pair, 'blank')).length;
+    const search = (query: string) => `q=${encodeURIComponent(query)}`;
+    return [
+      { words: `${numberOf(copiesAmong(pairs).size)} copies`, query: search('is:duplicate') },
+      {
+        words: `${numberOf(media.filter(isTiny).length)} tiny`,
+        query: search(`width:<${TINY_PX} OR height:<${TINY_PX}`),
+      },
+      { words: countOf(blank, 'blank caption'), query: 'filter=blank' },
+    ].filter(({ words }) => !words.startsWith('0 '));
+  }, [dataset]);
+  if (found.length === 0) return null;
+  return (
+    <p className="flex flex-wrap gap-x-2 text-text">
+      Worth a look:
+      {found.map(({ words, query }) => (
+        <Link key={query} href={`/datasets/${dataset.id}?${query}`} className="text-link -my-1">
+          {words}
+        </Link>
+      ))}
+    </p>
   );
 }
 

@@ -5,6 +5,7 @@ import { CaptionField } from '../captions/editing/caption-field.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useIsShared } from '../session/client.js';
+import { Marked } from '../ui/marks.js';
 import { CaptionBadge, UnusedCaptionBadge } from './caption-badge.js';
 import { Counterparts } from './counterparts.js';
 import { Placeholder, Preview } from './media.js';
@@ -43,6 +44,8 @@ interface PairCardProps extends CardActions {
   readonly isSelected: boolean;
   /** The pair no longer matches the filter that it is shown for. */
   readonly isDone: boolean;
+  /** Texts that a search has found. */
+  readonly marks: readonly string[];
   /** A link leads to this card. */
   readonly isTarget: boolean;
   readonly isDeleting: boolean;
@@ -52,7 +55,7 @@ interface PairCardProps extends CardActions {
 
 /** A pair: its media, beside them its controls and its mask, with its caption as far as the size has room. */
 export const PairCard = memo(function PairCard(props: PairCardProps) {
-  const { datasetId, pair, size, hasCaption, linked, isSelected, isTarget, isDeleting, isCurrent } = props;
+  const { pair, size, linked, isSelected, isTarget, isDeleting, isCurrent } = props;
   const { onOpen, onSelect } = props;
   const { stem } = pair;
   const isShared = useIsShared();
@@ -104,7 +107,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
         </label>
       )}
       <Signs {...props} />
-      {size !== 'S' && <Words {...{ datasetId, pair, size, hasCaption, names }} />}
+      {size !== 'S' && <Words {...props} names={names} />}
     </article>
   );
 });
@@ -151,19 +154,19 @@ function Pictures(props: PairCardProps & { isPlaying: boolean; names: string }) 
 const GROWN =
   'has-[textarea:focus,[role=alert]]:h-[max(100%,9.5rem)] has-[textarea:focus,[role=alert]]:bg-panel has-[textarea:focus,[role=alert]]:shadow-lg has-[textarea:focus,[role=alert]]:ring-1 has-[textarea:focus,[role=alert]]:ring-line';
 
-interface WordsProps extends Pick<PairCardProps, 'datasetId' | 'pair' | 'size' | 'hasCaption'> {
+interface WordsProps extends Pick<PairCardProps, 'datasetId' | 'pair' | 'size' | 'hasCaption' | 'marks'> {
   readonly names: string;
 }
 
 /** The name, the facts and the caption, whose field grows over what is below while it is written. */
-function Words({ datasetId, pair, size, hasCaption, names }: WordsProps) {
+function Words({ datasetId, pair, size, hasCaption, marks, names }: WordsProps) {
   const { media } = pair;
   const [first] = media;
   return (
     <div className="flex min-h-0 min-w-0 grow flex-col gap-1 p-2">
       <div className={`select-none ${size === 'L' ? 'flex items-baseline gap-3' : ''}`}>
         <p className="truncate text-sm font-medium" title={names}>
-          {names}
+          <Marked text={names} marks={marks} />
         </p>
         <p className="flex min-w-0 grow items-center gap-2 overflow-hidden text-xs leading-4 whitespace-nowrap text-muted">
           <span className="truncate">
@@ -175,7 +178,7 @@ function Words({ datasetId, pair, size, hasCaption, names }: WordsProps) {
       {hasCaption && (
         <div data-caption className="relative -mx-2 min-h-0 grow">
           <div className={`absolute inset-x-0 top-0 h-full overflow-y-auto rounded-md ${GROWN}`}>
-            <CaptionField datasetId={datasetId} pair={pair} />
+            <CaptionField {...{ datasetId, pair, marks }} />
           </div>
         </div>
       )}

@@ -29,6 +29,8 @@ interface PairGridProps extends CardActions {
   /** Pairs that no longer match the filter. */
   readonly done: ReadonlySet<string>;
   readonly selected: ReadonlySet<string>;
+  /** The texts that a search has found, by stem. */
+  readonly marks: (stem: string) => readonly string[];
   /** The card that a link leads to: centred and focused as soon as it exists. */
   readonly target: string | undefined;
   /** Pairs that are being deleted. */
@@ -151,6 +153,7 @@ export function PairGrid(props: PairGridProps) {
             <PairCard
               {...{ datasetId, pair, size, linked, onOpen, onSelect }}
               hasCaption={hasCaptions}
+              marks={props.marks(pair.stem)}
               isSelected={selected.has(pair.stem)}
               isDone={done.has(pair.stem)}
               isTarget={pair.stem === target}

@@ -1,4 +1,7 @@
+import type { ComponentProps } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { JobStatus } from '../captions/bulk/job-status.js';
+import { useJob } from '../captions/bulk/jobs.js';
 import type { CaptionStatistics } from '../captions/caption-statistics.js';
 import { CaptionProgress } from '../captions/caption-progress.js';
 import type { ReadPairs } from '../captions/read-pairs.js';
@@ -20,11 +23,18 @@ interface TagsPanelProps {
   readonly onKind: (kind: TermKind) => void;
   readonly filter: WorkbenchFilter;
   readonly onFilter: (filter: WorkbenchFilter) => void;
+  /** What can be done with tags; `undefined` where nothing may be changed. */
+  readonly tagVerbs: ComponentProps<typeof TermsPanel>['verbs'];
+  /** What the last key or button did to a tag. */
+  readonly note: string;
+  /** Whether a change to many captions is shown here, because the inspector is closed. */
+  readonly showsJob: boolean;
 }
 
 /** The tags and words of all captions, and their statistics. Each leads to the pairs that it counts. */
 export function TagsPanel(props: TagsPanelProps) {
-  const { dataset, read, statistics, counts, kind, onKind, filter, onFilter } = props;
+  const { dataset, read, statistics, counts, kind, onKind, filter, onFilter, tagVerbs, note, showsJob } = props;
+  const job = useJob(dataset.id);
   const { term } = filter;
   return (
     <>
@@ -37,9 +47,19 @@ export function TagsPanel(props: TagsPanelProps) {
       {read.error === undefined && read.pairs === undefined && (
         <CaptionProgress done={read.known} total={dataset.counts.captions} what="captions read" />
       )}
+      {showsJob && job !== undefined && <JobStatus datasetId={dataset.id} job={job} />}
+      <p role="status" className="rounded-lg bg-raised p-2 wrap-anywhere empty:hidden">
+        {note}
+      </p>
       {statistics !== undefined && (
         <>
           <TermsPanel
+            datasetId={dataset.id}
+            verbs={tagVerbs}
+            onRenamed={(from, to) => {
+              if (term?.kind !== 'tag' || term.term !== from) return;
+              onFilter({ ...filter, term: to === '' ? undefined : { kind: 'tag', term: to }, file: undefined });
+            }}
             kind={kind}
             counts={counts}
             selected={term?.kind === kind ? term.term : undefined}

@@ -1,7 +1,9 @@
-import { PanelLeft, PanelRight, Search, X } from 'lucide-react';
+import { PanelLeft, PanelRight, X } from 'lucide-react';
 import type { ReactNode, Ref } from 'react';
 import { withKey } from '../keys.js';
 import { CARD_SIZES, type CardSize } from '../pairs/pair-card.js';
+import type { SearchFault } from '../search/query.js';
+import { SearchField } from '../search/search-field.js';
 import { useIsShared } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { Chip } from '../ui/chip.js';
@@ -21,6 +23,8 @@ interface ToolbarProps {
   readonly size: CardSize;
   readonly onSize: (size: CardSize) => void;
   readonly search: Ref<HTMLInputElement>;
+  /** What is wrong with the search. */
+  readonly fault: SearchFault | undefined;
   readonly order: Ref<HTMLSelectElement>;
   /** How many are shown and selected, and what can be done with them. */
   readonly children: ReactNode;
@@ -30,30 +34,19 @@ interface ToolbarProps {
 
 /** What is shown, in which order and size. It stays in view; on a phone its parts scroll sideways. */
 export function Toolbar(props: ToolbarProps) {
-  const { panels, hasTags, filter, onFilter, size, onSize, search, order, children, below } = props;
+  const { panels, hasTags, filter, onFilter, size, onSize, search, fault, order, children, below } = props;
   return (
     <div className="sticky top-0 z-20 border-b border-line bg-page sm:top-12">
       <search className="relative flex h-11 items-center gap-2 px-2 max-sm:overflow-x-auto">
         {hasTags && <Fold name="tags" label="Tags, words, statistics" panels={panels} />}
         {children}
         <Views {...props} />
-        <div className="relative shrink-0">
-          <Search
-            size={16}
-            className="pointer-events-none absolute top-1/2 left-3 -translate-y-1/2 text-muted"
-            aria-hidden
-          />
-          <input
-            ref={search}
-            type="search"
-            aria-label="Search files by name"
-            placeholder="Search by name"
-            title={withKey('Search', 'search')}
-            value={filter.search}
-            onChange={(event) => onFilter({ ...filter, search: event.target.value, file: undefined })}
-            className="min-h-9 w-36 touch rounded-lg border border-line bg-panel py-1 pr-2 pl-9 text-sm max-sm:placeholder-shown:not-focus:w-11 pointer-coarse:text-base xl:w-44"
-          />
-        </div>
+        <SearchField
+          field={search}
+          fault={fault}
+          text={filter.search}
+          onChange={(text) => onFilter({ ...filter, search: text, file: undefined })}
+        />
         <select
           ref={order}
           aria-label="Sort"

@@ -8,6 +8,9 @@ import type { TermKind } from '../captions/terms/terms.js';
 import { type TermCounts, useTerms } from '../captions/terms/use-terms.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
+import { markedTexts, searchMatcher } from '../search/match.js';
+import { asksForTexts, parsedSearch, type SearchFault } from '../search/query.js';
+import { useSearch } from '../search/use-search.js';
 import { frozenAfter, inFrozenOrder, NOTHING_FROZEN } from './pair-order.js';
 import {
   filterKeyOf,
@@ -38,7 +41,9 @@ export function useWorkbenchFilter() {
 export interface ReadCaptions extends KnownStems {
   readonly read: ReadPairs;
   readonly statistics: CaptionStatistics | undefined;
+  /** The tags or the words, as `kind` says. */
   readonly counts: TermCounts | undefined;
+  readonly tagCounts: TermCounts | undefined;
   /** The most frequent first. */
   readonly tags: readonly KnownTag[];
   /** What is counted, tags or words. */
@@ -50,16 +55,16 @@ export interface ReadCaptions extends KnownStems {
 export function useReadCaptions(
   { id, role }: DatasetWithFiles,
   pairs: readonly Pair[],
-  { filter: { view, term }, isWanted }: { filter: WorkbenchFilter; isWanted: boolean },
+  { filter: { view, term, search }, isWanted }: { filter: WorkbenchFilter; isWanted: boolean },
 ): ReadCaptions {
-  const needsTexts = role === 'training' && (isWanted || term !== undefined || view === 'duplicates');
+  const asks = term !== undefined || view === 'duplicates' || asksForTexts(parsedSearch(search).query);
+  const needsTexts = role === 'training' && (isWanted || asks);
   const read = useReadPairs(id, needsTexts ? pairs : undefined);
   const [lastKind, setKind] = useState<TermKind>('tag');
   const kind = term?.kind ?? lastKind;
-  const counts = useTerms(read.pairs, kind);
-  // Words are counted in place of tags, while they are looked at.
-  const otherTags = useTerms(kind === 'tag' ? undefined : read.pairs, 'tag');
-  const tagCounts = kind === 'tag' ? counts : otherTags;
+  const tagCounts = useTerms(read.pairs, 'tag');
+  const words = useTerms(kind === 'word' ? read.pairs : undefined, 'word');
+  const counts = kind === 'tag' ? tagCounts : words;
   const tags = useMemo(() => (tagCounts?.terms ?? []).toReversed(), [tagCounts]);
   const statistics = useMemo(() => read.pairs && captionStatisticsOf(read.pairs, textOf), [read.pairs]);
   const duplicates = useMemo(() => statistics && stemsOf(statistics.duplicates), [statistics]);
@@ -68,7 +73,7 @@ export function useReadCaptions(
     const indexes = counts.terms.find((each) => each.term === term.term)?.captions ?? [];
     return stemsOf(indexes.map((index) => counts.pairs[index]!));
   }, [term, counts]);
-  return { read, statistics, counts, tags, kind, setKind, term: withTerm, duplicates };
+  return { read, statistics, counts, tagCounts, tags, kind, setKind, term: withTerm, duplicates };
 }
 
 function stemsOf(pairs: readonly Pair[]): ReadonlySet<string> {
@@ -82,13 +87,17 @@ export interface ShownPairs {
   /** The filter that they are shown for, which follows that of the address. */
   readonly filter: WorkbenchFilter;
   readonly isCounting: boolean;
+  /** What is wrong with the search. */
+  readonly fault: SearchFault | undefined;
+  /** The texts to mark, by stem. */
+  readonly marks: (stem: string) => readonly string[];
 }
 
 interface ShownOptions {
   readonly filter: WorkbenchFilter;
   readonly times: number;
   readonly linked: readonly LinkedDataset[];
-  readonly known: KnownStems;
+  readonly known: ReadCaptions;
 }
 
 /** The pairs that match the filter, or have matched it since it was chosen, in the order that they had at first. */
@@ -96,11 +105,18 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked 
   // Typing stays responsive; the cards follow.
   const filter = useDeferredValue(asked.filter);
   const key = `${useDeferredValue(asked.times)} ${filterKeyOf(filter)}`;
-  const { term, duplicates } = known;
-  const matching = useMemo(
-    () => matchesOf(filter, pairs, { linked, term, duplicates }),
-    [filter, pairs, linked, term, duplicates],
+  const { term, duplicates, read } = known;
+  const { query, fault, found } = useSearch(filter.search, pairs, read);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: texts are known once their pairs have been read
+  const isFound = useMemo(
+    () => (found === undefined ? undefined : searchMatcher(query, pairs, { linked, textOf, found })),
+    [query, pairs, linked, found, read.pairs],
   );
+  const matching = useMemo(
+    () => matchesOf(filter, pairs, { linked, term, duplicates, isFound }),
+    [filter, pairs, linked, term, duplicates, isFound],
+  );
+  const marks = useMemo(() => markedTexts(query, found ?? new Map()), [query, found]);
   const [before, setFrozen] = useState(NOTHING_FROZEN);
   const frozen = frozenAfter(before, key, { matching: matching ?? NO_PAIRS, order: filter.order });
   if (frozen !== before) setFrozen(frozen);
@@ -109,5 +125,5 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked 
     const matches = stemsOf(matching ?? shown);
     return stemsOf(shown.filter(({ stem }) => !matches.has(stem)));
   }, [matching, shown]);
-  return { shown, done, filter, isCounting: matching === undefined };
+  return { shown, done, filter, isCounting: matching === undefined, fault, marks };
 }

@@ -30,6 +30,7 @@ export interface ChosenTerm {
 export interface WorkbenchFilter {
   readonly view: PairView;
   readonly term: ChosenTerm | undefined;
+  /** As it is typed; see search/query.ts. */
   readonly search: string;
   readonly order: PairOrder;
   /** A file to scroll to. */
@@ -52,7 +53,7 @@ export function workbenchFilterOf(parameters: URLSearchParams): WorkbenchFilter 
   return {
     view: Object.hasOwn(PAIR_VIEWS, view) ? (view as PairView) : 'all',
     term: kind && { kind, term: parameters.get(kind) ?? '' },
-    search: parameters.get('search') ?? '',
+    search: parameters.get('q') ?? parameters.get('search') ?? '',
     order: Object.hasOwn(PAIR_ORDERS, order) ? (order as PairOrder) : 'name',
     file: parameters.get('file') ?? undefined,
   };
@@ -63,7 +64,7 @@ export function workbenchParameters({ view, term, search, order, file }: Workben
   return new URLSearchParams({
     ...(view !== 'all' && { filter: view }),
     ...(term !== undefined && { [term.kind]: term.term }),
-    ...(search !== '' && { search }),
+    ...(search !== '' && { q: search }),
     ...(order !== 'name' && { sort: order }),
     ...(file !== undefined && { file }),
   });
@@ -107,20 +108,23 @@ interface MatchOptions extends KnownStems {
   readonly linked: readonly LinkedDataset[];
 }
 
+interface SearchOptions extends MatchOptions {
+  /** `undefined` until the search can be answered. */
+  readonly isFound: ((pair: Pair) => boolean) | undefined;
+}
+
 /** The pairs that match a filter; `undefined` until the captions are read that it asks about. */
 export function matchesOf(
-  { view, term, search }: Pick<WorkbenchFilter, 'view' | 'term' | 'search'>,
+  { view, term }: Pick<WorkbenchFilter, 'view' | 'term'>,
   pairs: readonly Pair[],
-  known: MatchOptions,
+  { isFound, ...known }: SearchOptions,
 ): readonly Pair[] | undefined {
+  if (isFound === undefined) return undefined;
   if (term !== undefined && known.term === undefined) return undefined;
   if (view === 'duplicates' && known.duplicates === undefined) return undefined;
-  const matchesName = nameMatcher(search);
   return pairs.filter(
     (pair) =>
-      isInView(pair, view, known) &&
-      (term === undefined || known.term?.has(pair.stem) === true) &&
-      matchesName(pair.files.map(({ filename }) => filename)),
+      isInView(pair, view, known) && (term === undefined || known.term?.has(pair.stem) === true) && isFound(pair),
   );
 }
 

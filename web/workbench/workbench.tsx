@@ -21,6 +21,7 @@ import { PictureComparison, MAX_COMPARED } from '../pairs/viewer/picture-compari
 import { Viewer } from '../pairs/viewer/viewer.js';
 import { useCanWrite } from '../session/account.js';
 import { useConnect, useIsShared } from '../session/client.js';
+import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { useStored } from '../ui/use-stored.js';
@@ -122,9 +123,15 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     remove: () => deleting.ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current)),
   });
 
+  const currentPair = pairs.find(({ stem }) => stem === current);
+  const tagging = useTagging({ datasetId: id, isTraining, captions, selected, current: currentPair });
+
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
-    <SelectionVerbs onCompare={compare} onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+    <div className="flex shrink-0 items-center gap-1">
+      {tagging.verbs}
+      <SelectionVerbs onCompare={compare} onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+    </div>
   );
   const failures = (
     <DeletionFailures
@@ -139,6 +146,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
       <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
         <Toolbar
           {...{ panels, filter, size, search, order }}
+          fault={view.fault}
           hasTags={isTraining}
           onFilter={setFilter}
           counts={new Map([...counts, ['rejected', rejected]])}
@@ -161,7 +169,14 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
         <div className="flex grow items-start">
           {isTraining && (
             <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-              <TagsPanel {...captions} {...{ dataset, filter }} onKind={captions.setKind} onFilter={setFilter} />
+              <TagsPanel
+                {...captions}
+                {...{ dataset, filter }}
+                {...tagging}
+                onKind={captions.setKind}
+                onFilter={setFilter}
+                showsJob={!panels.isOpen.inspector}
+              />
             </SidePanel>
           )}
           <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
@@ -194,6 +209,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
                     handle={grid}
                     onOpen={viewer.open}
                     onSelect={selecting.select}
+                    marks={view.marks}
                   />
                 </CaptionLoopProvider>
               </>
@@ -204,7 +220,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
               <PairInspector
                 {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
                 isSecondField={size !== 'S'}
-                pair={pairs.find(({ stem }) => stem === current)}
+                pair={currentPair}
               />
             </CaptionLoopProvider>
             <ManyCaptions
@@ -243,6 +259,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           />
         )}
         {deleting.question}
+        {tagging.dialog}
       </div>
     </KnownTagsProvider>
   );
@@ -350,7 +367,7 @@ function NoMatch({ filter, onFilter }: FilterProps) {
     (isOnlyView ? NOTHING_LEFT[view] : undefined) ??
     (isOnlyView || view !== 'all' || term !== undefined
       ? 'No pair matches this filter.'
-      : `No filename matches “${search}”.`);
+      : `Nothing matches “${search}”.`);
   return (
     <p className="flex flex-wrap items-center gap-3 py-8 text-muted">
       {words} <Button onClick={() => onFilter(NO_FILTER)}>Show all</Button>

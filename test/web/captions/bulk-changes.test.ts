@@ -33,8 +33,11 @@ function changed(text: string, change: BulkChange): string | undefined {
   return changes.length === 0 ? text : changes[0]?.after;
 }
 
-const replace = (find: string, replacement: string, options: { matchesCase?: boolean; wholeWords?: boolean } = {}) =>
-  ({ kind: 'replace', find, replacement, matchesCase: false, wholeWords: false, ...options }) as const;
+const replace = (
+  find: string,
+  replacement: string,
+  options: { asTag?: boolean; matchesCase?: boolean; wholeWords?: boolean } = {},
+) => ({ kind: 'replace', find, replacement, asTag: false, matchesCase: false, wholeWords: false, ...options }) as const;
 
 describe('a trigger word', () => {
   const prepend = (text: string, trigger = 'sks') => changed(text, { kind: 'prepend', trigger });
@@ -98,6 +101,14 @@ describe('find and replace', () => {
     expect(changed('🚂', replace('\ud83d', 'x'))).toBe('🚂');
   });
 
+  test('as a tag, replaces whole tags, and by nothing removes them with their commas', () => {
+    expect(changed('blue sky, city, sunset', replace('Blue Sky', '', { asTag: true }))).toBe('city, sunset');
+    expect(changed('blue sky', replace('blue', '', { asTag: true }))).toBe('blue sky');
+    expect(changed('A blue sky, seen from the city.', replace('A blue sky', 'x', { asTag: true }))).toBe(
+      'A blue sky, seen from the city.',
+    );
+  });
+
   test('keeps line ends', () => {
     expect(changed('one\r\ntwo\r\n', replace('two', '2'))).toBe('one\r\n2\r\n');
   });
@@ -118,6 +129,12 @@ describe('filling', () => {
       ['3.txt', ''],
     ]);
   });
+});
+
+test('a tag is added to missing captions too, and to no sentence', () => {
+  const texts = ['city', undefined, 'A city lies at the sea.', 'dusk'];
+  const changes = planChanges(pairsWith(texts), textOf, { kind: 'add', tag: 'dusk' });
+  expect(changes.map(({ after }) => after)).toEqual(['city, dusk', 'dusk']);
 });
 
 test('a caption whose text is not known stays the same', () => {

@@ -10,7 +10,7 @@ export const boxOf = (page: Page, name: string) => page.getByRole('checkbox', { 
 export const pictureOf = (page: Page, name: string) => page.getByRole('button', { name: `Open ${name}`, exact: true });
 export const captionOf = (page: Page, name: string) => page.getByLabel(`Caption of ${name}`, { exact: true });
 /** The search of the pairs: the tags have one too. */
-export const searchOf = (page: Page) => page.getByRole('searchbox', { name: 'Search files by name' });
+export const searchOf = (page: Page) => page.getByRole('searchbox', { name: 'Search names and captions' });
 
 /** Opens the menu of the dataset, and chooses in it. */
 export async function chooseMore(page: Page, name: string): Promise<void> {

@@ -146,7 +146,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.reload();
     await soon(() => namesOf(page)).toEqual(['b.jpg']);
     await searchOf(page).fill('bird');
-    await page.getByText('No filename matches “bird”.').waitFor();
+    await page.getByText('Nothing matches “bird”.').waitFor();
   });
 
   test('that were rejected are listed with the reason until they are dismissed', async () => {

@@ -141,8 +141,8 @@ describe('pairs of files', () => {
 
 describe('the filter', () => {
   test('is kept in the address', () => {
-    const whole = 'filter=blank&tag=snow&search=x&sort=newest&file=a.jpg';
-    for (const query of ['', 'filter=missing', 'search=a+b', 'word=red', whole]) {
+    const whole = 'filter=blank&tag=snow&q=x&sort=newest&file=a.jpg';
+    for (const query of ['', 'filter=missing', 'q=a+b', 'word=red', whole]) {
       expect(workbenchParameters(workbenchFilterOf(new URLSearchParams(query))).toString()).toBe(query);
     }
     const unknown = workbenchFilterOf(new URLSearchParams('filter=toString&sort=constructor'));
@@ -163,10 +163,11 @@ describe('the filter', () => {
     const pairs = pairsNamed('a.jpg', 'b.jpg', 'b.txt', 'bc.jpg', 'bc.txt');
     const tag = { ...NO_FILTER, term: { kind: 'tag', term: 'snow' } as const };
     const stems = (found: readonly Pair[] | undefined) => found?.map(({ stem }) => stem);
-    expect(stems(matchesOf(tag, pairs, NOTHING_KNOWN))).toBeUndefined();
-    const known = { ...NOTHING_KNOWN, term: new Set(['b', 'bc']) };
+    expect(stems(matchesOf(tag, pairs, { ...NOTHING_KNOWN, isFound: () => true }))).toBeUndefined();
+    const known = { ...NOTHING_KNOWN, term: new Set(['b', 'bc']), isFound: () => true };
     expect(stems(matchesOf(tag, pairs, known))).toEqual(['b', 'bc']);
-    expect(stems(matchesOf({ ...tag, search: 'c' }, pairs, known))).toEqual(['bc']);
+    expect(stems(matchesOf(tag, pairs, { ...known, isFound: ({ stem }) => stem.includes('c') }))).toEqual(['bc']);
+    expect(stems(matchesOf(tag, pairs, { ...known, isFound: undefined }))).toBeUndefined();
     expect(stems(matchesOf({ ...tag, view: 'missing' }, pairs, known))).toEqual([]);
   });
 

@@ -53,7 +53,7 @@ describeInBrowser('the workbench', (site) => {
     await page.keyboard.press('/');
     await page.keyboard.type('b.');
     await soon(() => namesOf(page)).toEqual(['b.jpg']);
-    await page.getByRole('searchbox', { name: 'Search files by name' }).blur();
+    await page.getByRole('searchbox', { name: 'Search names and captions' }).blur();
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keys' }).getByText('Write the caption').waitFor();
     await page.keyboard.press('Escape');

@@ -1,16 +1,14 @@
-import { useDeferredValue, useMemo, useState } from 'react';
+import { useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
-import { useConnect, useIsShared } from '../../session/client.js';
-import { Button } from '../../ui/button.js';
+import { useIsShared } from '../../session/client.js';
 import { countOf } from '../../ui/format.js';
 import { Panel } from '../../ui/panel.js';
-import { ChangeForm, emptyChange, isComplete, changeTitle } from './change-form.js';
-import { ChangeList } from './change-list.js';
+import { ChangeForm, emptyChange, isComplete } from './change-form.js';
+import { ChangePreview, StartButton, usePlannedChange } from './change-preview.js';
 import { JobStatus } from './job-status.js';
-import { startJob, useJob } from './jobs.js';
+import { useJob } from './jobs.js';
 import type { BulkChange } from './plan.js';
-import { useChangePlan } from './use-change-plan.js';
 
 interface BulkPanelProps {
   readonly datasetId: string;
@@ -47,26 +45,18 @@ interface PreviewProps extends Omit<BulkPanelProps, 'initialKind'> {
 }
 
 function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
-  const connect = useConnect();
-  // Typing stays responsive; the preview follows.
-  const plan = useChangePlan(pairs, useDeferredValue(change));
-  const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
-  const isCurrent = plan !== undefined && plan.change === change && plan.pairs === pairs;
+  const planned = usePlannedChange({ datasetId, pairs, change });
+  const { plan } = planned;
   return (
     <>
-      <p role="status" className="text-sm text-muted">
-        {plan === undefined ? 'Planning …' : `${countOf(shown.length, 'change')} to ${scope}.`}
-      </p>
-      {shown.length > 0 && <ChangeList label="Planned changes" changes={shown} />}
-      {plan !== undefined && shown.length > 0 && (
+      <ChangePreview planned={planned}>
+        <p role="status" className="text-sm text-muted">
+          {plan === undefined ? 'Planning …' : `${countOf(plan.changes.length, 'change')} to ${scope}.`}
+        </p>
+      </ChangePreview>
+      {plan !== undefined && plan.changes.length > 0 && (
         <div>
-          <Button
-            kind="primary"
-            disabled={!isCurrent}
-            onClick={() => startJob(connect, datasetId, changeTitle(plan.change, shown.length), plan.changes)}
-          >
-            Change {countOf(shown.length, 'caption')}
-          </Button>
+          <StartButton planned={planned} />
         </div>
       )}
     </>

@@ -1,10 +1,12 @@
 import { type ReactNode, useId } from 'react';
 import { countOf } from '../../ui/format.js';
 import { Choices } from '../../ui/panel.js';
+import { cleaned } from '../tags/caption-tags.js';
 import type { BulkChange } from './plan.js';
 
 type Kind = BulkChange['kind'];
 
+/** Adding a tag has a dialog of its own. */
 const KINDS = [
   { value: 'prepend', label: 'Prepend' },
   { value: 'append', label: 'Append' },
@@ -18,7 +20,9 @@ export function emptyChange(kind: Kind): BulkChange {
     case 'append':
       return { kind, trigger: '' };
     case 'replace':
-      return { kind, find: '', replacement: '', matchesCase: false, wholeWords: false };
+      return { kind, find: '', replacement: '', asTag: false, matchesCase: false, wholeWords: false };
+    case 'add':
+      return { kind, tag: '' };
     case 'fill':
       return { kind, text: '', fillsBlank: false };
   }
@@ -31,7 +35,9 @@ export function isComplete(change: BulkChange): boolean {
     case 'append':
       return change.trigger.trim() !== '';
     case 'replace':
-      return change.find !== '';
+      return change.asTag ? cleaned(change.find) !== '' : change.find !== '';
+    case 'add':
+      return cleaned(change.tag) !== '';
     case 'fill':
       return change.text.trim() !== '';
   }
@@ -45,7 +51,11 @@ export function changeTitle(change: BulkChange, count: number): string {
       return `Prepend “${change.trigger.trim()}” to ${captions}`;
     case 'append':
       return `Append “${change.trigger.trim()}” to ${captions}`;
+    case 'add':
+      return `Add the tag “${cleaned(change.tag)}” to ${captions}`;
     case 'replace':
+      if (change.asTag && cleaned(change.replacement) === '') return `Remove the tag “${change.find}” from ${captions}`;
+      if (change.asTag) return `Rename the tag “${change.find}” to “${cleaned(change.replacement)}” in ${captions}`;
       return `Replace “${change.find}” with “${change.replacement}” in ${captions}`;
     case 'fill':
       return `Fill ${captions} with “${change.text.trim()}”`;
@@ -98,15 +108,27 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
             />
           </div>
           <div className="flex flex-wrap gap-x-6">
+            <Check isOn={change.asTag} onChange={(asTag) => onChange({ ...change, asTag })}>
+              As a tag
+            </Check>
             <Check isOn={change.matchesCase} onChange={(matchesCase) => onChange({ ...change, matchesCase })}>
               Match case
             </Check>
-            <Check isOn={change.wholeWords} onChange={(wholeWords) => onChange({ ...change, wholeWords })}>
-              Whole words
-            </Check>
+            {!change.asTag && (
+              <Check isOn={change.wholeWords} onChange={(wholeWords) => onChange({ ...change, wholeWords })}>
+                Whole words
+              </Check>
+            )}
           </div>
+          {change.asTag && (
+            <p className="text-sm text-muted">
+              Finds tags that are exactly this. Replaced by nothing, a tag is removed with its comma.
+            </p>
+          )}
         </>
       );
+    case 'add':
+      return null;
     case 'fill':
       return (
         <>

@@ -1,11 +1,20 @@
 import type { DatasetFile } from '../../../src/client/client.js';
 import type { Pair } from '../../live/pairs.js';
+import { foldCase } from '../../ui/format.js';
+import { cleaned, isSentence, retagged, tagKeyOf, withTag } from '../tags/caption-tags.js';
 import { type Matching, patternOf } from './pattern.js';
 
 /** A change to many captions, as the user describes it. */
 export type BulkChange =
   | { readonly kind: 'prepend' | 'append'; readonly trigger: string }
-  | ({ readonly kind: 'replace'; readonly find: string; readonly replacement: string } & Matching)
+  | { readonly kind: 'add'; readonly tag: string }
+  | ({
+      readonly kind: 'replace';
+      readonly find: string;
+      readonly replacement: string;
+      /** Whether it replaces tags as a whole; a tag that is replaced by nothing takes its comma. */
+      readonly asTag: boolean;
+    } & Matching)
   | { readonly kind: 'fill'; readonly text: string; readonly fillsBlank: boolean };
 
 /** A change of one caption. */
@@ -32,15 +41,23 @@ export function changePlanner(textOf: TextOf, change: BulkChange): (pair: Pair) 
   const rewrite = rewriting(change);
   return ({ stem, media, caption }) => {
     if (caption === undefined) {
-      const fills = change.kind === 'fill' && media.length > 0 && change.text.trim() !== '';
-      return fills ? { filename: `${stem}.txt`, before: undefined, after: change.text.toWellFormed() } : undefined;
+      const text = change.kind === 'fill' ? change.text : change.kind === 'add' ? cleaned(change.tag) : '';
+      if (media.length === 0 || text.trim() === '') return undefined;
+      return { filename: `${stem}.txt`, before: undefined, after: text.toWellFormed() };
     }
     const before = textOf(caption);
-    if (before === undefined) return undefined;
+    if (before === undefined || leavesOut(change, before)) return undefined;
     const after = rewrite(before).toWellFormed();
     if (after === before) return undefined;
     return { filename: caption.filename, before, after };
   };
+}
+
+/** Whether a change of tags leaves out a caption because it is written in sentences. */
+export function leavesOut(change: BulkChange, text: string): boolean {
+  if (change.kind === 'add') return change.tag !== '' && isSentence(text);
+  if (change.kind !== 'replace' || !change.asTag || change.find === '' || !isSentence(text)) return false;
+  return text.search(patternOf(change.find, { ...change, wholeWords: true })) !== -1;
 }
 
 function rewriting(change: BulkChange): (text: string) => string {
@@ -53,9 +70,16 @@ function rewriting(change: BulkChange): (text: string) => string {
       const add = change.kind === 'prepend' ? prepended : appended;
       return (text) => (text.search(present) === -1 ? add(text, trigger) : text);
     }
+    case 'add':
+      return (text) => withTag(text, change.tag);
     case 'replace': {
       const { find, replacement } = change;
       if (find === '') return (text) => text;
+      if (change.asTag) {
+        const comparable = (tag: string) => (change.matchesCase ? tagKeyOf(tag) : foldCase(tagKeyOf(tag)));
+        const found = comparable(find);
+        return (text) => retagged(text, (tag) => comparable(tag) === found, replacement);
+      }
       const pattern = patternOf(find, change);
       // A replacement string would interpret `$&` and the like; a function does not.
       return (text) => text.replaceAll(pattern, () => replacement);

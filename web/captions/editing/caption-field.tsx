@@ -7,6 +7,7 @@ import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
 import { countOf, messageOf, sizeOf } from '../../ui/format.js';
+import { Marked } from '../../ui/marks.js';
 import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
 import { ConflictDialog } from './conflict-dialog.js';
 import { type Draft, drafts, failureOf } from './drafts.js';
@@ -22,11 +23,15 @@ interface CaptionFieldProps {
   readonly label?: string;
   /** Another field of the caption says what became of it. */
   readonly isSecond?: boolean;
+  /** Texts that a search has found. */
+  readonly marks?: readonly string[];
 }
+
+const NO_MARKS: readonly string[] = [];
 
 /** The caption of a pair, editable in place. Fills the height of its parent; messages make the text area smaller. */
 export const CaptionField = memo(function CaptionField(props: CaptionFieldProps) {
-  const { datasetId, pair, label, isSecond = false } = props;
+  const { datasetId, pair, label, isSecond = false, marks = NO_MARKS } = props;
   const caption = useCaption(datasetId, pair);
   const canWrite = useCanWrite();
   const { draft, state, name } = caption;
@@ -40,7 +45,7 @@ export const CaptionField = memo(function CaptionField(props: CaptionFieldProps)
       ) : draft === undefined && state.state === 'read' && state.text === null && pair.caption !== undefined ? (
         <TooLong datasetId={datasetId} file={pair.caption} />
       ) : (
-        <Text caption={caption} pair={pair} label={label} />
+        <Text {...{ caption, pair, label, marks }} />
       )}
       {failure !== undefined && !isSecond && (
         <Notice text={`Not saved. ${failure}`}>
@@ -61,9 +66,10 @@ interface TextProps {
   readonly caption: Caption;
   readonly pair: Pair;
   readonly label: string | undefined;
+  readonly marks: readonly string[];
 }
 
-function Text({ caption, pair, label }: TextProps) {
+function Text({ caption, pair, label, marks }: TextProps) {
   const { name, saved, state, draft, text } = caption;
   const canWrite = useCanWrite();
   const isShared = useIsShared();
@@ -78,6 +84,7 @@ function Text({ caption, pair, label }: TextProps) {
   });
   return (
     <>
+      {marks.length > 0 && <TextMarks text={text} marks={marks} />}
       <textarea
         ref={area}
         // A caption in Arabic or Hebrew runs from right to left.
@@ -100,10 +107,23 @@ function Text({ caption, pair, label }: TextProps) {
           commit(name, draft);
         }}
         onKeyDown={(event) => completion.onKeyDown(event) || onKeyDown(event, { name, draft, loop, stem: pair.stem })}
-        className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
+        className={`relative min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
       />
       {completion.list}
     </>
+  );
+}
+
+/** Marks what a search has found, behind the text of a field that does not have the focus: it has the same lines. */
+function TextMarks({ text, marks }: { text: string; marks: readonly string[] }) {
+  return (
+    <div
+      aria-hidden
+      dir="auto"
+      className="pointer-events-none absolute inset-x-0 top-0 max-h-full overflow-hidden border border-transparent px-2 py-1 text-sm leading-5 wrap-break-word whitespace-pre-wrap text-transparent group-has-[textarea:focus]/caption:hidden pointer-coarse:text-base"
+    >
+      <Marked text={text} marks={marks} />
+    </div>
   );
 }
 

@@ -1,4 +1,5 @@
 import { type KeyboardEvent, useId, useState } from 'react';
+import { keyNameOf } from '../../keys.js';
 import { completionsOf, useKnownTags, withCompletion } from './completion.js';
 
 /** Offers the tags of the dataset that contain what is typed. ↓ and ↑ choose one, Enter and → take it; Tab stays the way on. */
@@ -21,12 +22,13 @@ export function useCompletion(text: string, take: (text: string, caret: number) 
   /** Returns whether the key was for the list. */
   const onKeyDown = (event: KeyboardEvent): boolean => {
     const tag = offered[chosen];
-    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-    const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.nativeEvent.isComposing;
-    if (!isPlain || offered.length === 0) return false;
-    if (step === 1 || (step === -1 && chosen >= 0)) setChosen(Math.min(chosen + step, offered.length - 1));
-    else if (tag !== undefined && (event.key === 'Enter' || event.key === 'ArrowRight')) accept(tag);
-    else if (tag !== undefined && event.key === 'Escape') onType(undefined);
+    const name = keyNameOf(event.nativeEvent, 'completion');
+    const step = event.key === 'ArrowDown' ? 1 : -1;
+    if (event.nativeEvent.isComposing || name === undefined || offered.length === 0) return false;
+    if (name === 'completeMove' && (step === 1 || chosen >= 0)) {
+      setChosen(Math.min(chosen + step, offered.length - 1));
+    } else if (name === 'completeAccept' && tag !== undefined) accept(tag);
+    else if (name === 'completeClose' && tag !== undefined) onType(undefined);
     else return false;
     event.preventDefault();
     event.stopPropagation();

@@ -1,8 +1,11 @@
 import { Search } from 'lucide-react';
 import { memo, useDeferredValue, useMemo, useState } from 'react';
-import { countOf, foldCase, numberOf } from '../../ui/format.js';
+import { countOf, foldCase } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices, Panel } from '../../ui/panel.js';
+import { NearTags } from './near-tags.js';
+import { type TagEdit, TagEditor } from './tag-editor.js';
+import { TermRow, type TagVerbs } from './term-row.js';
 import type { TermKind } from './terms.js';
 import type { TermCounts } from './use-terms.js';
 
@@ -14,10 +17,16 @@ interface TermsPanelProps {
   readonly selected: string | undefined;
   readonly onKind: (kind: TermKind) => void;
   readonly onSelect: (term: string) => void;
+  readonly datasetId: string;
+  /** What can be done with tags; `undefined` where nothing may be changed. */
+  readonly verbs: Omit<TagVerbs, 'onRename' | 'onRemove'> | undefined;
+  /** Called when a tag is being renamed; with an empty text, when it is being removed. */
+  readonly onRenamed: (from: string, to: string) => void;
 }
 
 /** The tags or words of all captions, each with the number of captions that contain it. */
-export const TermsPanel = memo(function TermsPanel({ kind, counts, selected, onKind, onSelect }: TermsPanelProps) {
+export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
+  const { kind, counts, selected, onKind, onSelect, datasetId, verbs, onRenamed } = props;
   const [search, setSearch] = useState('');
   const [order, setOrder] = useState<Order>('frequent');
   // Typing stays responsive; the list follows.
@@ -27,6 +36,26 @@ export const TermsPanel = memo(function TermsPanel({ kind, counts, selected, onK
     return order === 'rare' ? found : found.sort((a, b) => b.captions.length - a.captions.length);
   }, [counts, needle, order]);
   const noun = kind === 'tag' ? 'tag' : 'word';
+  const [edit, setEdit] = useState<TagEdit>();
+  const begin = (term: string, isRemoval: boolean) => setEdit({ term, to: term, isRemoval, isOffer: false });
+  const tagVerbs = verbs &&
+    kind === 'tag' && {
+      ...verbs,
+      onRename: (tag: string) => begin(tag, false),
+      onRemove: (tag: string) => begin(tag, true),
+    };
+  const editor = edit !== undefined && counts !== undefined && (
+    <TagEditor
+      key={`${edit.term} ${edit.isRemoval}`}
+      {...{ datasetId, counts, edit }}
+      onEdit={setEdit}
+      onClose={() => setEdit(undefined)}
+      onDone={(from, to) => {
+        setEdit(undefined);
+        onRenamed(from, to);
+      }}
+    />
+  );
   return (
     <Panel
       title={kind === 'tag' ? 'Tags' : 'Words'}
@@ -71,23 +100,26 @@ export const TermsPanel = memo(function TermsPanel({ kind, counts, selected, onK
         <>
           <p role="status" className="text-sm text-muted">
             {counts.terms.length === 0
-              ? `No ${noun}s yet.`
+              ? `No ${noun}s yet`
               : shown.length === 0
-                ? `No ${noun} matches the search.`
+                ? `No ${noun} matches the search`
                 : countOf(shown.length, `different ${noun}`)}
+            {counts.sentences > 0 && `. ${countOf(counts.sentences, 'caption')} in sentences: see Words.`}
           </p>
+          {tagVerbs && <NearTags terms={counts.terms} edit={edit} onEdit={setEdit} editor={edit?.isOffer && editor} />}
           <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
-            {({ term, captions }) => (
-              <button
-                type="button"
-                aria-pressed={term === selected}
-                onClick={() => onSelect(term)}
-                className="flex w-full cursor-pointer items-baseline gap-3 px-2 py-1 text-left text-sm hover:bg-raised aria-pressed:bg-accent aria-pressed:text-on-accent"
-              >
-                <span className="min-w-0 grow wrap-anywhere">{term}</span>
-                <span className="tabular-nums">{numberOf(captions.length)}</span>
-              </button>
-            )}
+            {(term) =>
+              editor && !edit?.isOffer && edit?.term === term.term ? (
+                editor
+              ) : (
+                <TermRow
+                  term={term}
+                  isSelected={term.term === selected}
+                  onSelect={() => onSelect(term.term)}
+                  verbs={tagVerbs || undefined}
+                />
+              )
+            }
           </LongList>
         </>
       )}

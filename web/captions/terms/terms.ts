@@ -1,5 +1,6 @@
 import { groupedBy } from '../../grouped-by.js';
 import { foldCase } from '../../ui/format.js';
+import { tagsIn } from '../tags/caption-tags.js';
 
 export const TERM_KINDS = ['tag', 'word'] as const;
 export type TermKind = (typeof TERM_KINDS)[number];
@@ -13,22 +14,12 @@ export interface Term {
   readonly captions: readonly number[];
 }
 
-/** Western and East Asian commas, and line ends. */
-const SEPARATORS = /[,，、\r\n]+/;
-
 /** Words may contain apostrophes and hyphens. */
 const WORDS = /[\p{L}\p{N}][\p{L}\p{N}\p{M}_]*(?:['’-][\p{L}\p{N}][\p{L}\p{N}\p{M}_]*)*/gu;
 
 /** The distinct tags or words of a text. Tags keep their case, because a mistyped tag may differ by case alone. */
 export function termsOf(kind: TermKind, text: string): Set<string> {
-  const composed = text.normalize('NFC');
-  if (kind === 'word') return new Set(composed.toLowerCase().match(WORDS));
-  return new Set(
-    composed
-      .split(SEPARATORS)
-      .map((tag) => tag.trim().replaceAll(/\s+/g, ' '))
-      .filter((tag) => tag !== ''),
-  );
+  return kind === 'word' ? new Set(text.normalize('NFC').toLowerCase().match(WORDS)) : new Set(tagsIn(text));
 }
 
 /** Collects the captions of each term. */

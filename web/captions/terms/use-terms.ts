@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { forEachInChunks } from '../in-chunks.js';
 import { textOf } from '../read-pairs.js';
+import { isSentence } from '../tags/caption-tags.js';
 import { TermCounter, type Term, type TermKind, termsOf } from './terms.js';
 
 export interface TermCounts {
@@ -10,6 +11,8 @@ export interface TermCounts {
   readonly pairs: readonly Pair[];
   /** Rare terms first, equally rare terms alphabetically. */
   readonly terms: readonly Term[];
+  /** The number of captions that are written in sentences, whose commas separate no tags. */
+  readonly sentences: number;
 }
 
 /** Counts the tags or words of pairs. While it counts, returns the previous counts. */
@@ -19,7 +22,7 @@ export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): Te
     if (pairs === undefined) return;
     const counting = new AbortController();
     count(pairs, kind, counting.signal).then(
-      (terms) => !counting.signal.aborted && setCounts({ kind, pairs, terms }),
+      (counted) => !counting.signal.aborted && setCounts({ kind, pairs, ...counted }),
       () => {},
     );
     return () => counting.abort();
@@ -27,12 +30,16 @@ export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): Te
   return counts?.kind === kind ? counts : undefined;
 }
 
-async function count(pairs: readonly Pair[], kind: TermKind, signal: AbortSignal): Promise<Term[]> {
+async function count(pairs: readonly Pair[], kind: TermKind, signal: AbortSignal) {
   const counter = new TermCounter();
-  const add = ({ caption }: Pair, index: number) =>
-    counter.add(index, caption === undefined ? [] : termsOf(kind, textOf(caption) ?? ''));
+  let sentences = 0;
+  const add = ({ caption }: Pair, index: number) => {
+    const text = (caption && textOf(caption)) ?? '';
+    if (kind === 'word' || !isSentence(text)) counter.add(index, termsOf(kind, text));
+    else sentences++;
+  };
   await forEachInChunks(pairs, add, signal);
   const groups = counter.groupsByCount();
   await forEachInChunks(groups, (group) => group.sort((a, b) => (a.folded < b.folded ? -1 : 1)), signal);
-  return groups.flat();
+  return { terms: groups.flat(), sentences };
 }

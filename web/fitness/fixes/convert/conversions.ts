@@ -7,13 +7,17 @@ import { recordChange } from '../../../undo/recent-change.js';
 import { countOf, messageOf } from '../../../ui/format.js';
 import { convertedImage, UnconvertibleImage } from './convert-image.js';
 
-/** An image that the trainer does not read. */
+/** An image that the trainer does not read or, with `to`, a file that gets another name. */
 export interface ImageToConvert {
   readonly filename: string;
   /** The stored file; `undefined` for an upload that was rejected, of which the service has no bytes. */
   readonly stored: DatasetFile | undefined;
   /** Opens the original that the user has chosen; without it, the stored bytes are read. */
   readonly original?: File;
+  /** The new name. The bytes stay the same. */
+  readonly to?: string;
+  /** The file stays beside the one of the new name. */
+  readonly isCopied?: boolean;
 }
 
 export interface Conversion {
@@ -64,7 +68,10 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
     put(datasetId, { isRunning, done, total: images.length, faults: new Map(faults) });
     // After each image, so that what was converted can be undone after a reload too.
     if (converted > 0) {
-      const text = `${countOf(converted, 'image')} converted.`;
+      const isRenamed = images.every(({ to }) => to !== undefined);
+      const text = isRenamed
+        ? `${countOf(converted, 'file')} renamed or copied.`
+        : `${countOf(converted, 'image')} converted.`;
       recordChange(datasetId, { text, made: { changeId }, isUnfinished: isRunning });
     }
   };
@@ -86,18 +93,18 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
 async function convertOne(
   client: TrainyardClient,
   { datasetId, names }: { readonly datasetId: string; readonly names: TakenNames },
-  { filename, stored, original }: ImageToConvert,
+  { filename, stored, original, to, isCopied = false }: ImageToConvert,
 ): Promise<void> {
   const source = original ?? (await (await client.file(datasetId, filename)).blob());
-  const { bytes, format } = await convertedImage(source);
-  const name = nameForFormat(filename, format);
-  const taken = names.claim(name, { from: filename, isConverted: true });
+  const { bytes, format } = to === undefined ? await convertedImage(source) : { bytes: source, format: undefined };
+  const name = to ?? nameForFormat(filename, format!);
+  const taken = names.claim(name, { from: filename, isConverted: to === undefined });
   if (taken !== undefined) throw new UnconvertibleImage(taken, { canCommand: false });
   const ifMatch = { [name]: name === stored?.filename ? stored.etag : null };
   const file = { name, size: bytes.size, open: async () => bytes };
   const { failed } = await client.push({ id: datasetId }, [file], { ifMatch });
   if (failed[0] !== undefined) throw failed[0].error;
-  if (name === filename) return;
+  if (name === filename || isCopied) return;
   if (stored === undefined) await client.bulk.withdraw(datasetId, [filename]);
   else await removeReplaced(client, datasetId, { ...stored, name });
 }

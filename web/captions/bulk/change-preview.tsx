@@ -1,0 +1,93 @@
+import { type ReactNode, useDeferredValue, useMemo, useState } from 'react';
+import type { Pair } from '../../live/pairs.js';
+import { ONLY_READS, useCanWrite } from '../../session/account.js';
+import { useConnect } from '../../session/client.js';
+import { Button } from '../../ui/button.js';
+import { countOf, numberOf } from '../../ui/format.js';
+import { textOf } from '../read-pairs.js';
+import { changeTitle, isComplete } from './change-form.js';
+import { ChangeList } from './change-list.js';
+import { startJob, useJob } from './jobs.js';
+import { type BulkChange, planChanges } from './plan.js';
+import { useChangePlan } from './use-change-plan.js';
+
+interface PlannedChangeOptions {
+  readonly datasetId: string;
+  /** The pairs to change. */
+  readonly pairs: readonly Pair[];
+  readonly change: BulkChange;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** A change to many captions that is planned while it is described, with the captions that the user leaves out. */
+export function usePlannedChange({ datasetId, pairs, change }: PlannedChangeOptions) {
+  const connect = useConnect();
+  const canWrite = useCanWrite();
+  const job = useJob(datasetId);
+  const isRunning = job !== undefined && job.state !== 'ended';
+  // Typing stays responsive; the preview follows.
+  const plan = useChangePlan(pairs, useDeferredValue(change));
+  const [left, setLeft] = useState({ change, filenames: NONE });
+  const leftOut = left.change === change ? left.filenames : NONE;
+  const isCurrent = plan !== undefined && plan.change === change && plan.pairs === pairs;
+  const count = (plan?.changes.length ?? 0) - leftOut.size;
+  return {
+    plan,
+    leftOut,
+    count,
+    canStart: canWrite && !isRunning && isComplete(change) && (!isCurrent || count > 0),
+    whyNot: !canWrite ? ONLY_READS : isRunning ? 'Another change to captions runs.' : undefined,
+    toggle: (filename: string) => {
+      const filenames = new Set(leftOut);
+      if (!filenames.delete(filename)) filenames.add(filename);
+      setLeft({ change, filenames });
+    },
+    /** Makes the change. Returns whether it has begun. */
+    start: (): boolean => {
+      const planned = isCurrent ? plan.changes : planChanges(pairs, textOf, change);
+      const changes = planned.filter(({ filename }) => !leftOut.has(filename));
+      if (!canWrite || isRunning || !isComplete(change) || changes.length === 0) return false;
+      startJob(connect, datasetId, changeTitle(change, changes.length), changes);
+      return true;
+    },
+  };
+}
+
+export type PlannedChange = ReturnType<typeof usePlannedChange>;
+
+/** Every caption that a change would change, each with a box to leave it out, and the captions that it leaves out itself. */
+export function ChangePreview({ planned, children }: { planned: PlannedChange; children?: ReactNode }) {
+  const { plan, leftOut, toggle } = planned;
+  const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
+  return (
+    <>
+      {children}
+      {plan !== undefined && plan.sentences > 0 && (
+        <p className="text-sm text-muted">
+          {plan.sentences === 1
+            ? '1 caption is written in sentences, and stays as it is.'
+            : `${numberOf(plan.sentences)} captions are written in sentences, and stay as they are.`}
+        </p>
+      )}
+      {shown.length > 0 && <ChangeList label="Planned changes" changes={shown} leftOut={leftOut} onToggle={toggle} />}
+    </>
+  );
+}
+
+interface StartButtonProps {
+  readonly planned: PlannedChange;
+  /** By default, `Change 12 captions`. */
+  readonly words?: string;
+  readonly onStarted?: () => void;
+}
+
+/** Makes a planned change. */
+export function StartButton({ planned, words, onStarted }: StartButtonProps) {
+  const { count, canStart, whyNot, start } = planned;
+  return (
+    <Button kind="primary" disabled={!canStart} title={whyNot} onClick={() => start() && onStarted?.()}>
+      {words ?? `Change ${countOf(count, 'caption')}`}
+    </Button>
+  );
+}

@@ -1,0 +1,78 @@
+import { useEffect, useMemo, useState } from 'react';
+import { type ReadPairs, textOf } from '../captions/read-pairs.js';
+import type { Pair } from '../live/pairs.js';
+import type { RegexHits } from './match.js';
+import { asksForTexts, parsedSearch, partsOf, type SearchQuery, type SearchFault } from './query.js';
+import type { RegexRequest, RegexResponse } from './regex.worker.js';
+
+/** A person waits no longer for a search, and a cheaper expression is found sooner. */
+const MAX_REGEX_MS = 2000;
+
+/** The rest of a caption is not searched by expressions. */
+const MAX_TEXT = 10_000;
+
+const NO_HITS: RegexHits = new Map();
+
+export interface Search {
+  /** `undefined` if there is none, or if it has a fault. */
+  readonly query: SearchQuery | undefined;
+  readonly fault: SearchFault | undefined;
+  /** What its expressions have found; `undefined` until it can be answered. */
+  readonly found: RegexHits | undefined;
+}
+
+/** A search as it is read, with what its regular expressions find, once the captions are read that it asks about. */
+export function useSearch(text: string, pairs: readonly Pair[], read: ReadPairs): Search {
+  const { query, fault } = useMemo(() => parsedSearch(text), [text]);
+  const sources = useMemo(
+    () => JSON.stringify([...new Set(partsOf(query).flatMap((part) => (part.kind === 'regex' ? part.source : [])))]),
+    [query],
+  );
+  const [result, setResult] = useState<{ key: string; pairs: readonly Pair[]; found: RegexHits; isSlow: boolean }>();
+  const searched = read.pairs ?? pairs;
+  const isRead = read.pairs !== undefined || read.error !== undefined || !read.isWanted;
+  const isReady = isRead || !asksForTexts(query);
+  useEffect(() => {
+    const list = JSON.parse(sources) as string[];
+    if (list.length === 0 || !isReady) return;
+    const put = (found: RegexHits, isSlow: boolean) => setResult({ key: sources, pairs: searched, found, isSlow });
+    return runRegexes(list, searched, put);
+  }, [sources, searched, isReady]);
+  if (sources === '[]' || !isReady) return { query, fault, found: isReady ? NO_HITS : undefined };
+  const current = result?.key === sources ? result : undefined;
+  if (current?.isSlow === true) {
+    const at = text.indexOf('/');
+    const slow = { message: 'This expression takes too long. Try a simpler one.', from: at, to: text.length };
+    return { query: undefined, fault: slow, found: NO_HITS };
+  }
+  return { query, fault, found: current?.found };
+}
+
+/** Runs expressions in a worker, which is ended when they take too long. Returns what ends it before. */
+function runRegexes(
+  sources: readonly string[],
+  pairs: readonly Pair[],
+  onResult: (found: RegexHits, isSlow: boolean) => void,
+): () => void {
+  const worker = new Worker(new URL('./regex.worker.ts', import.meta.url), { type: 'module' });
+  const texts = pairs.map(({ media, files, caption }) => {
+    const names = (media.length > 0 ? media : files).map(({ filename }) => filename);
+    return [...names, (caption && textOf(caption)) ?? ''].join('\n').slice(0, MAX_TEXT);
+  });
+  const timer = setTimeout(() => {
+    worker.terminate();
+    onResult(NO_HITS, true);
+  }, MAX_REGEX_MS);
+  const stop = () => {
+    clearTimeout(timer);
+    worker.terminate();
+  };
+  worker.addEventListener('message', ({ data }: MessageEvent<RegexResponse>) => {
+    stop();
+    const hitsOf = (hits: RegexResponse[number]) =>
+      new Map(hits.map(([index, found]) => [pairs[index]!.stem, found] as const));
+    onResult(new Map(sources.map((source, index) => [source, hitsOf(data[index]!)])), false);
+  });
+  worker.postMessage({ sources, texts } satisfies RegexRequest);
+  return stop;
+}
