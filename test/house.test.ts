@@ -27,9 +27,9 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 7620,
-  server: 3655,
+  server: 3685,
   client: 1690,
-  api: 1625,
+  api: 1630,
   service: 8145,
   storage: 8040,
   dataset: 6800,

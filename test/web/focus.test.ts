@@ -73,7 +73,8 @@ describeInBrowser('the focus of a keyboard', (site) => {
   test('goes to the next dataset when one is deleted, and to the view that a link leads to', async () => {
     for (const name of ['left wagons', 'deleted wagons']) await site.api.newDataset(name);
     const { page } = await site.open();
-    await press(page, 'Delete deleted wagons');
+    await press(page, 'More for deleted wagons');
+    await press(page, 'Delete');
     await page.getByRole('dialog').getByRole('textbox').fill('deleted wagons');
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
