@@ -141,7 +141,8 @@ export function useKeys(handlers: KeyHandlers): void {
   const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
     if (event.defaultPrevented || event.isComposing || isTyping(event.target) || isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    const names = [keyNameOf(event, 'pictures', before), keyNameOf(event, 'page', before)];
+    // The page first: its sequences end with keys that do something else by themselves.
+    const names = [keyNameOf(event, 'page', before), keyNameOf(event, 'pictures', before)];
     for (const name of names) {
       const handle = name && handlers[name];
       if (handle === undefined || handle(event) === false) continue;
