@@ -15,7 +15,7 @@ function focused(page: Page): Promise<string> {
     const { activeElement } = document;
     if (activeElement === null || activeElement === document.body) return 'nothing';
     const { localName, ariaLabel, textContent } = activeElement;
-    return `${localName} ${ariaLabel ?? textContent}`;
+    return `${localName} ${ariaLabel ?? textContent?.trimStart()}`;
   });
 }
 
@@ -43,6 +43,21 @@ describeInBrowser('the focus of a keyboard', (site) => {
     await expectFocus(page, /^dialog Share shared wagons/);
     await press(page, 'Done');
     await expectFocus(page, /^button More/);
+  });
+
+  test('moves in a menu, and goes back to its button', async () => {
+    const id = await site.api.newDataset('wagons with a menu');
+    const { page } = await site.open(`/datasets/${id}`);
+    await press(page, 'More');
+    await page.keyboard.press('ArrowDown');
+    await expectFocus(page, /^button Controls and mask/);
+    await page.keyboard.press('ArrowUp');
+    await expectFocus(page, /^button More/);
+    await page.keyboard.press('ArrowUp');
+    await expectFocus(page, /^button Sign out/);
+    await page.keyboard.press('Escape');
+    await expectFocus(page, /^button More/);
+    expect(await page.getByRole('button', { name: 'Sign out' }).isVisible()).toBe(false);
   });
 
   test('goes to the neighbour of what is dismissed or revoked, and to the view that is left', async () => {

@@ -1,4 +1,4 @@
-import { Ellipsis, FileArchive, Fingerprint, Keyboard, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
+import { Ellipsis, FileArchive, Keyboard, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
@@ -12,7 +12,7 @@ import { AccountLinks } from '../session/account-links.js';
 import { WriteButton } from '../session/write-button.js';
 import { ShareDialog } from '../share/share-dialog.js';
 import { Button } from '../ui/button.js';
-import { copyText } from '../ui/copy.js';
+import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
 
@@ -85,9 +85,10 @@ function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
       <Button onClick={() => onOpen('share')}>
         <Share2 size={16} aria-hidden /> Share the dataset
       </Button>
-      <Button title={id} onClick={() => void copyText(id)}>
-        <Fingerprint size={16} aria-hidden /> Copy the id
-      </Button>
+      <p data-stays className="flex items-center pl-3 text-sm text-muted [&_button]:w-auto!" title={id}>
+        Id <span className="ml-2 mr-auto font-mono text-xs">{id.slice(0, 8)}</span>
+        <CopyButton text={id} what="the id" />
+      </p>
       <WriteButton onClick={() => onOpen('delete')} className="text-bad">
         <Trash2 size={16} aria-hidden /> Delete the dataset
       </WriteButton>

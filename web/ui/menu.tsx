@@ -13,7 +13,8 @@ const ITEMS = 'a, button';
 
 /**
  * A button that shows buttons and links below it. They stay in the page while they are hidden: a file chooser among them must
- * exist. A chosen one closes the menu, and the focus goes to its button first, from where a dialog gives it back to.
+ * exist. A chosen one closes the menu, unless it is in `data-stays`. The focus goes to the button of the menu first, from where
+ * a dialog gives it back.
  */
 export function Menu({ label, icon, children }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
@@ -64,7 +65,9 @@ export function Menu({ label, icon, children }: MenuProps) {
         id={id}
         hidden={!isOpen}
         onClickCapture={({ target }) => {
-          if (target instanceof Element && target.closest(ITEMS)?.getAttribute('aria-disabled') !== 'true') close();
+          const item = target instanceof Element ? target.closest(ITEMS) : null;
+          const stays = item?.closest('[data-stays], [aria-disabled=true]') ?? null;
+          if (item !== null && stays === null) close();
         }}
         className="absolute top-full right-0 z-30 mt-1 flex w-max min-w-44 flex-col rounded-lg border border-line bg-panel p-1 shadow-lg [&_button]:w-full [&_button]:justify-start [&_button]:rounded-md [&_button]:border-transparent [&_button]:bg-transparent [&_button]:font-normal [&_button:hover]:bg-raised"
       >
