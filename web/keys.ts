@@ -162,7 +162,8 @@ export function useKeys(handlers: KeyHandlers): void {
     if (event.defaultPrevented || event.isComposing || isOfField(event)) return;
     if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    const places: readonly KeyPlace[] = viewer === undefined ? ['pictures', 'page'] : [viewer, 'page'];
+    // The page first: its sequences end with keys that do something else by themselves.
+    const places: readonly KeyPlace[] = viewer === undefined ? ['page', 'pictures'] : [viewer, 'page'];
     for (const place of places) {
       const name = keyNameOf(event, place, before);
       const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));
