@@ -131,6 +131,7 @@ describeInBrowser('serious accessibility violations', (site) => {
     (name: string): Step =>
     (page) =>
       page.keyboard.press(name);
+  const shareItem: Step = (page) => page.getByRole('button', { name: 'Share', exact: true }).waitFor();
   const dialog: Step = (page) => page.getByRole('dialog').waitFor();
   const inDialog =
     (words: string): Step =>
@@ -164,7 +165,7 @@ describeInBrowser('serious accessibility violations', (site) => {
   const VIEWS: readonly (readonly [name: string, path: string, ...steps: Step[]])[] = [
     ['datasets', '', text('an empty one')],
     ['creating a dataset', '', click('New dataset'), fill('Name', 'a/b'), inDialog('contains "/"')],
-    ['the menu of a dataset in the list', '', click('More for an empty one'), text('Share')],
+    ['the menu of a dataset in the list', '', click('More for an empty one'), shareItem],
     ['deleting a dataset', '', click('More for an empty one'), click('Delete'), dialog],
     ['the guide', 'guide/page', text('Fit to train?')],
     [
@@ -228,18 +229,6 @@ describeInBrowser('serious accessibility violations', (site) => {
           .getByText('Own dataset')
           .click(),
       inDialog('1 name stands more than once'),
-    ],
-    [
-      'uploads that failed',
-      'filling',
-      (page) =>
-        page.route(/\/uploads\//, (route) =>
-          route.fulfill({ status: 413, body: '{"error_code":413001,"error_message":"It is too large."}' }),
-        ),
-      choose(bytesOf('large.txt', 'too large')),
-      click('Show the details of uploads'),
-      text('It is too large.'),
-      (page) => page.unrouteAll(),
     ],
     [
       'a question about files',
