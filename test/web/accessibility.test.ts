@@ -240,7 +240,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       'uploads',
       'filling',
       choose(bytesOf('page.jpg', media.damaged.html())),
-      (page) => dockOf(page).getByText('1 file could not be uploaded').waitFor(),
+      (page) => dockOf(page).getByText('1 rejected:').waitFor(),
     ],
     ['pictures alone', 'all', text('one.jpg'), key('-'), key('ArrowRight')],
     ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],

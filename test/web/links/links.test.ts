@@ -215,8 +215,9 @@ describeInBrowser('the links of a dataset', (site) => {
     await dialog.getByRole('button', { name: 'Delete permanently' }).click();
     await dialog.getByText('railway').waitFor();
     await dialog.getByRole('button', { name: /Close|Cancel/ }).click();
-    await page.getByRole('button', { name: 'More for depth' }).click();
-    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    // It stands on the card of its target now.
+    await page.getByRole('list', { name: 'Controls and mask' }).getByRole('link', { name: 'depth' }).click();
+    await chooseMore(page, 'Delete the dataset');
     await page.getByRole('dialog', { name: 'This dataset is used' }).getByText('railway').waitFor();
     expect(await dialog.getByLabel('Type the name to confirm').count()).toBe(0);
     expect((await api.status(control)).status).toBe(200);

@@ -68,7 +68,7 @@ describeInBrowser('uploads while others write', (site) => {
     const id = await site.api.newDataset();
     const { page, dock, choose, sendAll } = await withHeldUpload(id);
     await choose('first.txt', 'a caption that was chosen later');
-    await page.getByRole('button', { name: 'Overwrite' }).click();
+    await page.getByRole('button', { name: 'Upload 1 file' }).click();
     await dock.getByText('Uploading, 0 of 2 files').waitFor();
     sendAll();
     await dock.getByText('2 files uploaded', { exact: true }).waitFor();
