@@ -1,8 +1,9 @@
 import type { ReactNode } from 'react';
-import { Route, Switch, useRoute } from 'wouter';
+import { Link, Route, Switch, useRoute } from 'wouter';
 import { AccountPage } from './account/account-page.js';
 import { DraftSaving, UnsavedCaptions } from './captions/editing/unsaved-captions.js';
 import { DatasetPage } from './dataset/dataset-page.js';
+import { FIRST_VIEW } from './dataset/dataset-views.js';
 import { DatasetsPage } from './datasets/datasets-page.js';
 import { Frame } from './frame.js';
 import { Live } from './live/live.js';
@@ -13,12 +14,14 @@ import { SwitchSessionDialog } from './session/switch-session-dialog.js';
 import { UndoMessage } from './undo/undo-message.js';
 import { SharedPage } from './shared/shared-page.js';
 import { AddFilesProvider } from './upload/add-files/add-files.js';
+import { SkipLink } from './ui/page-body.js';
+import { useTitle } from './ui/use-title.js';
 import { Dock } from './upload/dock/dock.js';
 
 /** The root component: the sign-in page, or the page that the address names. */
 export function Root() {
   const [isShared, shared] = useRoute('/shared/datasets/:id/:view?');
-  return isShared ? <SharedPage key={shared.id} id={shared.id} view={shared.view ?? 'files'} /> : <OwnPages />;
+  return isShared ? <SharedPage key={shared.id} id={shared.id} view={shared.view ?? FIRST_VIEW} /> : <OwnPages />;
 }
 
 function OwnPages() {
@@ -30,32 +33,31 @@ function OwnPages() {
       {signedIn === undefined ? (
         <>
           <SignInPage />
-          <BottomBar>
+          <Messages>
             <UnsavedCaptions />
-          </BottomBar>
+          </Messages>
         </>
       ) : (
         <ClientProvider key={signedIn.id} session={signedIn.id}>
           <Live />
           <DraftSaving />
           <AddFilesProvider>
-            <Frame>
+            <div className="flex min-h-dvh flex-col">
+              <SkipLink />
               <Switch>
-                <Route path="/" component={DatasetsPage} />
-                <Route path="/account" component={AccountPage} />
                 <Route path="/datasets/:id/:view?">
-                  {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? 'files'} />}
+                  {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? FIRST_VIEW} />}
                 </Route>
-                <Route>
-                  <p>Page not found.</p>
-                </Route>
+                <Route path="/" component={Datasets} />
+                <Route path="/account" component={Account} />
+                <Route component={PageNotFound} />
               </Switch>
-            </Frame>
+            </div>
           </AddFilesProvider>
-          <BottomBar>
+          <Messages>
             <UndoMessage />
             <UnsavedCaptions />
-          </BottomBar>
+          </Messages>
         </ClientProvider>
       )}
       {signedIn !== undefined && offered !== undefined && <SwitchSessionDialog current={signedIn} offered={offered} />}
@@ -64,7 +66,44 @@ function OwnPages() {
   );
 }
 
-/** Stays at the bottom of the window, above the dock. */
-function BottomBar({ children }: { children: ReactNode }) {
-  return <div className="sticky bottom-(--dock-height,0) z-10">{children}</div>;
+function Datasets() {
+  useTitle('Datasets');
+  return (
+    <Frame>
+      <DatasetsPage />
+    </Frame>
+  );
+}
+
+function Account() {
+  useTitle('Account');
+  return (
+    <Frame>
+      <AccountPage />
+    </Frame>
+  );
+}
+
+function PageNotFound() {
+  useTitle('Page not found');
+  return (
+    <Frame>
+      <h1 className="text-xl font-semibold">Page not found</h1>
+      <p>
+        There is nothing at this address.{' '}
+        <Link href="/" className="py-1 underline">
+          All datasets
+        </Link>
+      </p>
+    </Frame>
+  );
+}
+
+/** Cards in the lower right corner of the window, above the dock. */
+function Messages({ children }: { children: ReactNode }) {
+  return (
+    <div className="pointer-events-none fixed right-4 bottom-[calc(var(--dock-height,0px)+1rem)] z-20 flex w-90 max-w-[calc(100vw-2rem)] flex-col gap-2 *:pointer-events-auto">
+      {children}
+    </div>
+  );
 }

@@ -27,6 +27,7 @@ describeInBrowser('the focus of a keyboard', (site) => {
   test('stays in the dialog whose links are made and revoked', async () => {
     const id = await site.api.newDataset('shared wagons');
     const { page } = await site.open(`/datasets/${id}`);
+    await press(page, 'More');
     await press(page, 'Share the dataset');
     const links = page.getByRole('list', { name: 'Links to this dataset' }).getByRole('listitem');
     for (const count of [1, 2]) {
@@ -41,7 +42,7 @@ describeInBrowser('the focus of a keyboard', (site) => {
     await expect.poll(() => links.count()).toBe(0);
     await expectFocus(page, /^dialog Share shared wagons/);
     await press(page, 'Done');
-    await expectFocus(page, /^button Share the dataset/);
+    await expectFocus(page, /^button More/);
   });
 
   test('goes to the neighbour of what is dismissed or revoked, and to the view that is left', async () => {
@@ -60,6 +61,7 @@ describeInBrowser('the focus of a keyboard', (site) => {
     await press(page, 'Dismiss c.jpg');
     await page.getByText('c.jpg', { exact: true }).waitFor({ state: 'detached' });
     await expectFocus(page, /^main /);
+    await press(page, 'More');
     await page.getByRole('link', { name: 'Account' }).focus();
     await page.keyboard.press('Enter');
     await press(page, /^Revoke gpu ty_/);
@@ -78,6 +80,6 @@ describeInBrowser('the focus of a keyboard', (site) => {
     await expectFocus(page, /^li .*left wagons/);
     await page.getByRole('link', { name: 'left wagons' }).focus();
     await page.keyboard.press('Enter');
-    await expectFocus(page, /^main left wagons/);
+    await expectFocus(page, /^main No files yet/);
   });
 });

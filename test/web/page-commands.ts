@@ -40,16 +40,16 @@ export async function pageCommands(browser: Browser, server: TestServer, api: Ap
   const failed = await api.newDataset('the drivers cab');
   for (const [name, bytes] of Object.entries(await filesToFix())) await api.upload(failed, name, bytes);
   const shows = (text: string) => (page: Page) => page.getByText(text).first().waitFor();
-  await collect('READY', { path: `/datasets/${ready}/fitness`, open: shows('--digest') });
+  await collect('READY', { path: `/datasets/${ready}/train`, open: shows('--digest') });
   await collect('READY, without Node', {
-    path: `/datasets/${ready}/fitness`,
+    path: `/datasets/${ready}/train`,
     open: async (page) => {
       await page.getByText('has curl and tar alone').click();
       await page.getByRole('button', { name: 'Create a link' }).click();
       await page.getByText('compare every file with its SHA-256').waitFor();
     },
   });
-  await collect('linked', { path: `/datasets/${linked}/fitness`, open: shows('--digest') });
+  await collect('linked', { path: `/datasets/${linked}/train`, open: shows('--digest') });
   await collect('FAILED', { path: `/datasets/${failed}/fitness`, open: shows('fix them in the folder') });
   return commands;
 }

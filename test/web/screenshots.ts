@@ -25,15 +25,16 @@ try {
   await fill('yard without captions', names.filter((name) => !name.endsWith('.txt')).slice(0, 5));
   const id = await fill('railway', names);
   const files = `/datasets/${id}`;
-  for (const { name, path, shows, theme = 'light', height = 800 } of [
+  for (const { name, path, shows, theme = 'light', height = 800, keys = [] } of [
     { name: 'datasets', path: '/', shows: 'signals at night' },
     { name: 'files', path: files, shows: 'yard_01.jpg' },
     { name: 'files-dark', path: files, shows: 'yard_01.jpg', theme: 'dark' },
-    { name: 'captions', path: `${files}/captions`, shows: 'railway' },
+    { name: 'captions', path: files, shows: 'yard_01.jpg', keys: ['+', 'e'] },
     { name: 'fitness', path: `${files}/fitness`, shows: 'Resolution', height: 1400 },
   ] as const) {
     const { page, context } = await visit(browser, server, { token: api.token, path, theme, height });
     await page.getByText(shows).first().waitFor();
+    for (const key of keys) await page.keyboard.press(key);
     await page.waitForFunction(() => [...document.images].every(({ complete }) => complete));
     await page.screenshot({ path: join(PICTURES, `${name}.png`) });
     await context.close();

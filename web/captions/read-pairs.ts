@@ -13,8 +13,8 @@ export interface ReadPairs {
   readonly retry: () => void;
 }
 
-/** Reads the texts of all captions, and reads changed ones again. */
-export function useReadPairs(datasetId: string, pairs: readonly Pair[]): ReadPairs {
+/** Reads the texts of all captions, and reads changed ones again; none while `pairs` is `undefined`. */
+export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefined): ReadPairs {
   const client = useClient();
   const [read, setRead] = useState<readonly Pair[]>();
   const [known, setKnown] = useState(0);
@@ -22,6 +22,7 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[]): ReadPai
   const [attempt, setAttempt] = useState(0);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new attempt reads again
   useEffect(() => {
+    if (pairs === undefined) return;
     const reading = new AbortController();
     const { signal } = reading;
     const files = pairs.flatMap(({ caption }) => caption ?? []);

@@ -4,12 +4,13 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { numberOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
 import { type CaptionStatistics, captionLength } from './caption-statistics.js';
-import type { CaptionFilter, CaptionIssue } from './caption-filter.js';
+
+type CaptionIssue = 'missing' | 'blank' | 'duplicates';
 
 interface StatisticsPanelProps {
   readonly datasetId: string;
   readonly statistics: CaptionStatistics;
-  readonly onFilter: (filter: CaptionFilter) => void;
+  readonly onFilter: (issue: CaptionIssue) => void;
 }
 
 /** Statistics of the captions of a dataset. A number lists or shows the captions that it counts. */
@@ -66,7 +67,7 @@ function IssueCount({ name, issue, statistics, onFilter }: IssueCountProps) {
         <button
           type="button"
           aria-label={`List ${numberOf(count)} ${name.toLowerCase()}`}
-          onClick={() => onFilter({ kind: 'issue', issue })}
+          onClick={() => onFilter(issue)}
           className="cursor-pointer text-right text-link"
         >
           {numberOf(count)}

@@ -1,89 +1,69 @@
-import { ArrowLeft } from 'lucide-react';
 import { Link } from 'wouter';
-import type { DatasetWithFiles } from '../../src/client/client.js';
-import { CaptionsView } from '../captions/captions-view.js';
-import { DatasetActions } from '../datasets/dataset-actions.js';
-import { FitnessView } from '../fitness/fitness-view.js';
-import { HistoryView } from '../history/history-view.js';
-import { DatasetViews, type DatasetViewsByName } from './dataset-views.js';
 import { isGone, useDataset } from '../live/dataset.js';
-import { contentsOf } from '../live/datasets.js';
-import { LinksLine } from '../links/links-line.js';
-import { PairsView } from '../pairs/pairs-view.js';
-import { RoleBadge } from '../roles/role-badge.js';
 import { Button } from '../ui/button.js';
-import { CopyButton } from '../ui/copy.js';
-import { messageOf, sizeOf } from '../ui/format.js';
+import { messageOf } from '../ui/format.js';
+import { loadedLater } from '../ui/loaded-later.js';
+import { PageBody } from '../ui/page-body.js';
+import { useTitle } from '../ui/use-title.js';
 import { InterruptedUpload } from '../upload/interrupted/interrupted-upload.js';
-import { StatusBadge } from '../ui/status-badge.js';
+import { Workbench } from '../workbench/workbench.js';
+import { DatasetHeader } from './dataset-header.js';
+import { DatasetMenus } from './dataset-menus.js';
+import { DatasetNav, type DatasetViewsByName, ShownView } from './dataset-views.js';
+
+const FitnessView = loadedLater(async () => (await import('../fitness/fitness-view.js')).FitnessView);
+const HistoryView = loadedLater(async () => (await import('../history/history-view.js')).HistoryView);
+const TrainView = loadedLater(async () => (await import('../train/train-view.js')).TrainView);
 
 const VIEWS: DatasetViewsByName = {
-  files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },
-  captions: {
-    label: 'Captions',
-    isFor: ({ role }) => role === 'training',
-    show: (dataset) => <CaptionsView dataset={dataset} />,
-  },
+  workbench: { label: 'Workbench', show: (dataset) => <Workbench dataset={dataset} /> },
   fitness: { label: 'Fit to train?', show: (dataset) => <FitnessView dataset={dataset} /> },
   history: { label: 'History', show: (dataset) => <HistoryView dataset={dataset} /> },
+  train: {
+    label: 'Train',
+    isFor: ({ role }) => role === 'training',
+    show: (dataset) => <TrainView dataset={dataset} />,
+  },
 };
 
 /** The page of one dataset: a header and one of its views. */
 export function DatasetPage({ id, view }: { id: string; view: string }) {
   const { data: dataset, error, refetch } = useDataset(id);
-  if (isGone(error)) return <NotFound />;
-  if (dataset === undefined) {
-    return error === null ? (
-      <p aria-live="polite">Loading …</p>
-    ) : (
-      <div role="alert" className="flex items-center gap-3">
-        {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-      </div>
+  if (dataset === undefined || isGone(error)) {
+    return (
+      <>
+        {null}
+        <PageBody>
+          <NoDataset error={error} onRetry={() => void refetch()} />
+        </PageBody>
+      </>
     );
   }
+  const shown = { views: VIEWS, dataset, current: view };
   return (
     <>
-      <Header dataset={dataset} />
-      <InterruptedUpload dataset={dataset} />
-      <DatasetViews views={VIEWS} dataset={dataset} current={view} />
+      <DatasetHeader dataset={dataset} views={<DatasetNav {...shown} />}>
+        <DatasetMenus dataset={dataset} />
+      </DatasetHeader>
+      <PageBody>
+        <InterruptedUpload dataset={dataset} />
+        <ShownView {...shown} />
+      </PageBody>
     </>
   );
 }
 
-function Header({ dataset }: { dataset: DatasetWithFiles }) {
-  const { id, name, role, status, size_bytes, error } = dataset;
-  return (
-    <header className="flex flex-col gap-1">
-      <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-        <Link
-          href="/"
-          aria-label="All datasets"
-          title="All datasets"
-          className="-mx-2 inline-flex touch items-center justify-center rounded-lg p-2 hover:bg-raised"
-        >
-          <ArrowLeft size={18} aria-hidden />
-        </Link>
-        <h1 className="text-xl font-semibold wrap-anywhere">{name}</h1>
-        <span aria-live="polite">
-          <StatusBadge status={status} />
-        </span>
-        <RoleBadge role={role} />
-        <span className="flex items-center gap-x-3 text-sm text-muted">
-          {[...contentsOf(dataset), sizeOf(size_bytes)].join(' · ')}
-          <span className="flex items-center font-mono text-xs" title={`Id: ${id}`}>
-            <span className="sr-only">Id</span> {id.slice(0, 8)}
-            <CopyButton text={id} what="the id" />
-          </span>
-        </span>
-        <DatasetActions dataset={dataset} />
+/** A dataset that is read, could not be read, or does not exist. */
+function NoDataset({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
+  useTitle(isGone(error) ? 'Dataset not found' : 'Dataset');
+  if (error === null) return <p aria-live="polite">Loading …</p>;
+  if (!isGone(error)) {
+    return (
+      <div role="alert" className="flex items-center gap-3">
+        {messageOf(error)} <Button onClick={onRetry}>Try again</Button>
       </div>
-      <LinksLine dataset={dataset} />
-      {error !== undefined && <p className="text-sm text-bad">{error.message}</p>}
-    </header>
-  );
-}
-
-function NotFound() {
+    );
+  }
   return (
     <p role="alert">
       This dataset does not exist. It may have been deleted.{' '}

@@ -41,7 +41,8 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelet
           <RoleBadge role={role} />
         </p>
         <p className="truncate text-sm text-muted">
-          {sizeOf(size_bytes)} · <RelativeTime time={updated_at} />
+          {size_bytes > 0 && `${sizeOf(size_bytes)} · `}
+          <RelativeTime time={updated_at} />
         </p>
         <div className="mt-auto -mr-2.5 flex items-center gap-2 text-sm">
           <div className="min-w-0 grow">

@@ -1,8 +1,8 @@
 import { Search } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { useRef } from 'react';
+import { useKeys } from '../keys.js';
 import { Chip } from '../ui/chip.js';
 import { numberOf } from '../ui/format.js';
-import { isDialogOpen, isTyping } from '../ui/keys.js';
 import { type DatasetListFilter, type FilteredDatasets, SORTS, type Sort, STATUSES } from './dataset-filter.js';
 
 const STATUS_LABELS = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;
@@ -16,15 +16,7 @@ interface DatasetFilterBarProps {
 /** Search field, status filter and sort order of the list. The key `/` focuses the search field. */
 export function DatasetFilterBar({ filter, counts, onChange }: DatasetFilterBarProps) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const focus = (event: KeyboardEvent) => {
-      if (event.key !== '/' || isTyping(event.target) || isDialogOpen()) return;
-      event.preventDefault();
-      field.current?.focus();
-    };
-    document.addEventListener('keydown', focus);
-    return () => document.removeEventListener('keydown', focus);
-  }, []);
+  useKeys({ search: () => field.current?.focus() });
   const all = STATUSES.reduce((sum, status) => sum + counts[status], 0);
   return (
     <search className="flex flex-wrap items-center gap-x-4 gap-y-3">

@@ -4,7 +4,6 @@ import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
 import type { WarningCode } from '../../src/dataset/problems.js';
 import { isPairProblem } from '../../src/dataset/problems.js';
 import { useCanWrite } from '../session/account.js';
-import { TrainPanel } from '../train/train-panel.js';
 import { ClipPanel } from './clip-panel.js';
 import { ImageFindingsPanel } from './image-findings/image-findings-panel.js';
 import { MissingCaptionsPanel } from './fixes/missing-captions-panel.js';
@@ -50,7 +49,6 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
   return (
     <div className="mx-auto flex w-full max-w-6xl flex-col gap-4">
       <Verdict dataset={dataset} />
-      {role === 'training' && dataset.status === 'READY' && <TrainPanel dataset={dataset} />}
       <PairsPanel dataset={dataset} />
       {role === 'training' && canWrite && <MissingCaptionsPanel dataset={dataset} />}
       <ProblemsPanel

@@ -5,7 +5,7 @@ import type { PairCategory } from '../live/pairs.js';
 
 interface Kind {
   readonly title: string;
-  /** The filter of the Files view that shows the files of this kind. */
+  /** The filter of the workbench that shows the files of this kind. */
   readonly filter?: PairCategory;
   /** What to do about all of them, where the message of each does not say it. */
   readonly advice?: string;

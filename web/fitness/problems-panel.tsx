@@ -108,7 +108,7 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
       {filter !== undefined && group.problems.length > 1 && (
         <p className="border-t border-line px-3 py-2 text-sm">
           <Link href={`/datasets/${dataset.id}?filter=${filter}`} className="text-link">
-            Show these in Files
+            Show these in the workbench
           </Link>
         </p>
       )}

@@ -1,7 +1,7 @@
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { Dataset } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
-import { countOf } from '../ui/format.js';
+import { countOf, sizeOf } from '../ui/format.js';
 
 const KEY = ['datasets'];
 
@@ -61,4 +61,11 @@ export function contentsOf({ role, counts: { images, videos, captions } }: Pick<
     ...(role === 'training' ? [countOf(captions, 'caption')] : []),
     ...(role !== 'training' && captions > 0 ? [countOf(captions, 'unused caption')] : []),
   ];
+}
+
+/** Contents and size in a line, such as `12 images · 12 captions · 3.1 MB`; nothing for an empty dataset. */
+export function contentsLine(dataset: Pick<Dataset, 'role' | 'counts' | 'size_bytes'>): string {
+  const { images, videos, captions } = dataset.counts;
+  if (images + videos + captions === 0) return '';
+  return [...contentsOf(dataset), sizeOf(dataset.size_bytes)].join(' · ');
 }

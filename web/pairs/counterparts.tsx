@@ -16,7 +16,7 @@ interface CounterpartsProps {
 export function Counterparts({ counterparts, stem, tabIndex, isPlaying, onCompare }: CounterpartsProps) {
   const slots = counterparts.map(({ slot }) => slot);
   return (
-    <ul aria-label={`Controls and mask of ${stem}`} className="flex h-44 w-18 shrink-0 flex-col gap-px bg-raised">
+    <ul aria-label={`Controls and mask of ${stem}`} className="flex h-full w-18 shrink-0 flex-col gap-px bg-raised">
       {counterparts.map((counterpart) => (
         <li key={counterpart.slot} className="relative min-h-0 grow basis-0">
           <SmallPicture {...{ counterpart, tabIndex, isPlaying, onCompare }} word={slotWord(counterpart.slot, slots)} />

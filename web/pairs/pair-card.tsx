@@ -1,4 +1,4 @@
-import { TriangleAlert } from 'lucide-react';
+import { Check, TriangleAlert } from 'lucide-react';
 import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
 import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
@@ -10,9 +10,19 @@ import { Counterparts } from './counterparts.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
 
+/** The sizes of cards: pictures alone, with two lines of the caption, and beside the whole caption. */
+export const CARD_SIZES = ['S', 'M', 'L'] as const;
+export type CardSize = (typeof CARD_SIZES)[number];
+
 /** Fixed heights, so that the grid can lay out ten thousand cards and render only a few. */
-export const PAIR_CARD_HEIGHT_REM = 22;
-export const UNCAPTIONED_CARD_HEIGHT_REM = 14.75;
+export const CARD_LAYOUTS = {
+  S: { heightRem: 9.375, gapRem: 0.5, leastWidthRem: 9.375 },
+  M: { heightRem: 17.5, gapRem: 1, leastWidthRem: 15 },
+  L: { heightRem: 10, gapRem: 0.5, leastWidthRem: Number.POSITIVE_INFINITY },
+} as const satisfies Record<CardSize, object>;
+
+/** A card of size M without a caption. */
+export const UNCAPTIONED_HEIGHT_REM = 14.25;
 
 /** The modifier keys that were held during a click or key press. */
 export type ModifierKeys = Pick<MouseEvent, 'shiftKey' | 'ctrlKey' | 'metaKey'>;
@@ -26,10 +36,13 @@ export interface CardActions {
 interface PairCardProps extends CardActions {
   readonly datasetId: string;
   readonly pair: Pair;
+  readonly size: CardSize;
   /** Whether the trainer reads captions of this dataset. */
   readonly hasCaption: boolean;
   readonly linked: readonly LinkedDataset[];
   readonly isSelected: boolean;
+  /** The pair no longer matches the filter that it is shown for. */
+  readonly isDone: boolean;
   /** A link leads to this card. */
   readonly isTarget: boolean;
   readonly isDeleting: boolean;
@@ -37,15 +50,16 @@ interface PairCardProps extends CardActions {
   readonly isCurrent: boolean;
 }
 
-/** A pair: its media, beside them its controls and its mask, above its caption. */
+/** A pair: its media, beside them its controls and its mask, with its caption as far as the size has room. */
 export const PairCard = memo(function PairCard(props: PairCardProps) {
-  const { datasetId, pair, hasCaption, linked, isSelected, isTarget, isDeleting, isCurrent, onOpen, onSelect } = props;
-  const { stem, media } = pair;
+  const { datasetId, pair, size, hasCaption, linked, isSelected, isTarget, isDeleting, isCurrent } = props;
+  const { onOpen, onSelect } = props;
+  const { stem } = pair;
   const isShared = useIsShared();
   const [isHovered, setHovered] = useState(false);
   const [isFocused, setFocused] = useState(false);
-  const [first] = media;
-  const names = (media.length > 0 ? media : pair.files).map(({ filename }) => filename).join(', ');
+  const isPlaying = isHovered || isFocused;
+  const names = namesOf(pair);
   const tabIndex = isCurrent ? 0 : -1;
   const border = isTarget
     ? 'border-accent ring-4 ring-accent/40'
@@ -61,41 +75,24 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
       onPointerLeave={() => setHovered(false)}
       onFocus={() => setFocused(true)}
       onBlur={(event: FocusEvent) => setFocused(event.currentTarget.contains(event.relatedTarget))}
-      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${border} ${isDeleting ? 'opacity-40' : ''}`}
+      className={`group/card relative flex h-full rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${size === 'L' ? '' : 'flex-col'} ${border} ${isDeleting ? 'opacity-40' : ''}`}
     >
-      <div className="flex h-44 shrink-0 gap-px">
-        <button
-          type="button"
-          data-opens
-          tabIndex={tabIndex}
-          onClick={(event) => {
-            if (event.shiftKey || event.ctrlKey || event.metaKey) onSelect(stem, event);
-            else onOpen(stem);
-          }}
-          className="h-44 min-w-0 grow cursor-pointer overflow-hidden bg-raised outline-none! select-none"
-        >
-          <span className="sr-only">Open {names}</span>
-          <span aria-hidden className="flex size-full gap-px">
-            {first === undefined && <Placeholder file={undefined} />}
-            {media.map((file) => (
-              <span key={file.filename} className="size-full min-w-0">
-                <Preview datasetId={datasetId} file={file} isPlaying={isHovered || isFocused} />
-              </span>
-            ))}
-          </span>
-        </button>
-        {linked.length > 0 && media.length > 0 && (
+      <div className={`flex shrink-0 gap-px overflow-hidden ${PICTURE_STYLES[size]}`}>
+        <Pictures {...props} isPlaying={isPlaying} names={names} />
+        {size !== 'S' && linked.length > 0 && pair.media.length > 0 && (
           <Counterparts
             counterparts={counterpartsOf(linked, pair)}
             stem={stem}
             tabIndex={tabIndex}
-            isPlaying={isHovered || isFocused}
+            isPlaying={isPlaying}
             onCompare={(slot) => onOpen(stem, slot)}
           />
         )}
       </div>
       {!isShared && (
-        <label className="absolute top-0 left-0 flex size-10 cursor-pointer items-center justify-center">
+        <label
+          className={`absolute top-0 left-0 flex size-10 cursor-pointer items-center justify-center ${size === 'S' ? 'not-has-checked:not-group-hover/card:not-group-focus-within/card:pointer-fine:opacity-0' : ''}`}
+        >
           <input
             type="checkbox"
             tabIndex={tabIndex}
@@ -106,41 +103,109 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
           />
         </label>
       )}
-      <Warnings pair={pair} />
-      <div className="flex min-h-0 grow flex-col gap-1 p-2">
-        <div className="select-none">
-          <p className="truncate text-sm font-medium" title={names}>
-            {names}
-          </p>
-          <p className="flex items-center gap-2 overflow-hidden text-xs whitespace-nowrap text-muted">
-            <span className="truncate">
-              {media.length > 1 ? `${media.length} files share this caption` : first && mediaFactsOf(first)}
-            </span>
-            {hasCaption ? <CaptionBadge pair={pair} /> : <UnusedCaptionBadge pair={pair} />}
-          </p>
-        </div>
-        {hasCaption && (
-          <div data-caption className="min-h-0 grow overflow-y-auto">
-            <CaptionField datasetId={datasetId} pair={pair} />
-          </div>
-        )}
-      </div>
+      <Signs {...props} />
+      {size !== 'S' && <Words {...{ datasetId, pair, size, hasCaption, names }} />}
     </article>
   );
 });
 
-/** A warning sign with the messages of all problems, as a tooltip and for screen readers. */
-function Warnings({ pair: { problems } }: { pair: Pair }) {
-  if (problems.length === 0) return null;
-  const messages = problems.map(({ message }) => message).join('\n');
+const PICTURE_STYLES: Record<CardSize, string> = {
+  S: 'size-full rounded-xl',
+  M: 'h-44 rounded-t-xl',
+  L: 'h-full w-36 rounded-l-xl sm:w-60',
+};
+
+function namesOf({ media, files }: Pair): string {
+  return (media.length > 0 ? media : files).map(({ filename }) => filename).join(', ');
+}
+
+function Pictures(props: PairCardProps & { isPlaying: boolean; names: string }) {
+  const { datasetId, pair, isCurrent, isPlaying, names, onOpen, onSelect } = props;
+  const { stem, media } = pair;
   return (
-    <span
-      role="img"
-      aria-label={messages}
-      title={messages}
-      className="absolute top-1.5 right-1.5 rounded-full bg-warn-soft p-1.5 text-warn"
+    <button
+      type="button"
+      data-opens
+      tabIndex={isCurrent ? 0 : -1}
+      title={names}
+      onClick={(event) => {
+        if (event.shiftKey || event.ctrlKey || event.metaKey) onSelect(stem, event);
+        else onOpen(stem);
+      }}
+      className="h-full min-w-0 grow cursor-pointer overflow-hidden bg-raised outline-none! select-none"
     >
-      <TriangleAlert size={16} aria-hidden />
+      <span className="sr-only">Open {names}</span>
+      <span aria-hidden className="flex size-full gap-px">
+        {media.length === 0 && <Placeholder file={undefined} />}
+        {media.map((file) => (
+          <span key={file.filename} className="size-full min-w-0">
+            <Preview datasetId={datasetId} file={file} isPlaying={isPlaying} />
+          </span>
+        ))}
+      </span>
+    </button>
+  );
+}
+
+/** The field of a caption that is written, or could not be saved, covers what is below its card. */
+const GROWN =
+  'has-[textarea:focus,[role=alert]]:h-[max(100%,9.5rem)] has-[textarea:focus,[role=alert]]:bg-panel has-[textarea:focus,[role=alert]]:shadow-lg has-[textarea:focus,[role=alert]]:ring-1 has-[textarea:focus,[role=alert]]:ring-line';
+
+interface WordsProps extends Pick<PairCardProps, 'datasetId' | 'pair' | 'size' | 'hasCaption'> {
+  readonly names: string;
+}
+
+/** The name, the facts and the caption, whose field grows over what is below while it is written. */
+function Words({ datasetId, pair, size, hasCaption, names }: WordsProps) {
+  const { media } = pair;
+  const [first] = media;
+  return (
+    <div className="flex min-h-0 min-w-0 grow flex-col gap-1 p-2">
+      <div className={`select-none ${size === 'L' ? 'flex items-baseline gap-3' : ''}`}>
+        <p className="truncate text-sm font-medium" title={names}>
+          {names}
+        </p>
+        <p className="flex min-w-0 grow items-center gap-2 overflow-hidden text-xs leading-4 whitespace-nowrap text-muted">
+          <span className="truncate">
+            {media.length > 1 ? `${media.length} files share this caption` : first && mediaFactsOf(first)}
+          </span>
+          {hasCaption ? <CaptionBadge pair={pair} /> : <UnusedCaptionBadge pair={pair} />}
+        </p>
+      </div>
+      {hasCaption && (
+        <div data-caption className="relative -mx-2 min-h-0 grow">
+          <div className={`absolute inset-x-0 top-0 h-full overflow-y-auto rounded-md ${GROWN}`}>
+            <CaptionField datasetId={datasetId} pair={pair} />
+          </div>
+        </div>
+      )}
+    </div>
+  );
+}
+
+const SIGN = 'rounded-full p-1.5';
+
+/** Signs over the picture: a tick, and a warning with the messages of all problems; at size S, what is wrong with the caption. */
+function Signs({ pair, size, hasCaption, isDone }: PairCardProps) {
+  const messages = pair.problems.map(({ message }) => message).join('\n');
+  return (
+    <span className="pointer-events-none absolute top-1.5 right-1.5 flex items-center gap-1 *:pointer-events-auto">
+      {size === 'S' && hasCaption && <CaptionBadge pair={pair} />}
+      {isDone && (
+        <span
+          role="img"
+          aria-label="Done"
+          title="It no longer matches the filter"
+          className={`${SIGN} bg-good-soft text-good`}
+        >
+          <Check size={16} aria-hidden />
+        </span>
+      )}
+      {messages !== '' && (
+        <span role="img" aria-label={messages} title={messages} className={`${SIGN} bg-warn-soft text-warn`}>
+          <TriangleAlert size={16} aria-hidden />
+        </span>
+      )}
     </span>
   );
 }

@@ -1,26 +1,33 @@
 import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { useKeys } from '../keys.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { PAIR_CARD_HEIGHT_REM, type CardActions, PairCard, UNCAPTIONED_CARD_HEIGHT_REM } from './pair-card.js';
 import { indexAfterKey } from './grid-keys.js';
+import { CARD_LAYOUTS, type CardActions, type CardSize, PairCard, UNCAPTIONED_HEIGHT_REM } from './pair-card.js';
 
-const GAP_REM = 1;
-const LEAST_WIDTH_REM = 15;
-/** The height of the sticky bar above the grid. */
-const BAR_REM = 3.5;
+/** The height of the bars that stay above the grid, with the gap below them. */
+const BARS_REM = 6.75;
+
+/** What the field of a caption grows by, below its card. */
+const GROWTH_REM = 7;
 
 export interface PairGridHandle {
   /** Scrolls a card into view, and focuses it. */
   readonly show: (stem: string) => void;
+  /** Scrolls a card into view with room for its caption, and makes it the current one. */
+  readonly reveal: (stem: string) => void;
 }
 
 interface PairGridProps extends CardActions {
   readonly datasetId: string;
+  readonly size: CardSize;
   /** Whether the trainer reads captions of this dataset. */
   readonly hasCaptions: boolean;
   readonly linked: readonly LinkedDataset[];
   readonly pairs: readonly Pair[];
+  /** Pairs that no longer match the filter. */
+  readonly done: ReadonlySet<string>;
   readonly selected: ReadonlySet<string>;
   /** The card that a link leads to: centred and focused as soon as it exists. */
   readonly target: string | undefined;
@@ -29,38 +36,25 @@ interface PairGridProps extends CardActions {
   /** The card that has the focus, or had it last. */
   readonly current: string | undefined;
   readonly onCurrent: (stem: string | undefined) => void;
+  /** Selects the pairs between two. */
+  readonly onSelectRange: (from: string, to: string) => void;
+  readonly onWrite: (stem: string) => void;
   readonly handle: Ref<PairGridHandle>;
 }
 
 /** A grid of cards with keyboard navigation. Renders only the cards in and near the viewport. */
 export function PairGrid(props: PairGridProps) {
-  const {
-    datasetId,
-    hasCaptions,
-    linked,
-    pairs,
-    selected,
-    target,
-    deleting,
-    current,
-    onCurrent,
-    handle,
-    onOpen,
-    onSelect,
-  } = props;
-  const heightRem = hasCaptions ? PAIR_CARD_HEIGHT_REM : UNCAPTIONED_CARD_HEIGHT_REM;
-  const rowRem = heightRem + GAP_REM;
+  const { datasetId, size, hasCaptions, linked, pairs, done, selected, target, deleting, current } = props;
+  const { onCurrent, handle, onOpen, onSelect, onSelectRange, onWrite } = props;
+  const { gapRem, leastWidthRem, heightRem: fullHeightRem } = CARD_LAYOUTS[size];
+  const heightRem = size === 'M' && !hasCaptions ? UNCAPTIONED_HEIGHT_REM : fullHeightRem;
+  const rowRem = heightRem + gapRem;
   const list = useRef<HTMLUListElement>(null);
   const indexes = useMemo(() => new Map(pairs.map(({ stem }, index) => [stem, index])), [pairs]);
   const index = useCurrentIndex({ pairs, indexes, current, onCurrent, list });
   // The focused card stays rendered when it scrolls out of view, so that the user can continue to type in its caption.
-  const { isLaidOut, columns, rem, top, cells, height } = useCardGrid(list, {
-    count: pairs.length,
-    heightRem,
-    alwaysRendered: index,
-    gapRem: GAP_REM,
-    leastWidthRem: LEAST_WIDTH_REM,
-  });
+  const grid = useCardGrid(list, { count: pairs.length, heightRem, alwaysRendered: index, gapRem, leastWidthRem });
+  const { isLaidOut, columns, rem, top, cells, height } = grid;
 
   // A card that is not rendered yet is focused once it is.
   const [toFocus, setToFocus] = useState<{ readonly stem: string }>();
@@ -77,15 +71,22 @@ export function PairGrid(props: PairGridProps) {
     const start = top + Math.floor((indexes.get(stem) ?? 0) / columns) * rowRem * rem;
     return { start, end: start + heightRem * rem };
   };
-  const show = (stem: string) => {
+  const scrollTo = (stem: string, roomRem: number) => {
     const { start, end } = rowOf(stem);
-    const above = start - BAR_REM * rem;
-    const below = end + GAP_REM * rem - window.innerHeight;
+    const above = start - BARS_REM * rem;
+    const below = end + roomRem * rem - window.innerHeight;
     if (above < window.scrollY) window.scrollTo({ top: above });
     else if (below > window.scrollY) window.scrollTo({ top: below });
+  };
+  const show = (stem: string) => {
+    scrollTo(stem, gapRem);
     focus(stem);
   };
-  useImperativeHandle(handle, () => ({ show }));
+  const reveal = (stem: string) => {
+    scrollTo(stem, size === 'S' ? gapRem : GROWTH_REM);
+    onCurrent(stem);
+  };
+  useImperativeHandle(handle, () => ({ show, reveal }));
 
   const isTargetShown = isLaidOut && target !== undefined && indexes.has(target);
   // biome-ignore lint/correctness/useExhaustiveDependencies: scrolls once, even if the card moves later
@@ -95,29 +96,41 @@ export function PairGrid(props: PairGridProps) {
     window.scrollTo({ top: (start + end - window.innerHeight) / 2 });
     focus(target);
   }, [isTargetShown, target]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the current card stays in view when the cards change their size
+  useLayoutEffect(() => {
+    if (current !== undefined && indexes.has(current)) scrollTo(current, gapRem);
+  }, [rowRem, columns]);
 
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (hasOwnKeys(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-    const stem = pairs[index]?.stem;
-    if (stem === undefined) return;
-    const rows = Math.max(1, Math.floor(window.innerHeight / (rowRem * rem)));
+  const at = pairs[index]?.stem;
+  const move = (event: globalThis.KeyboardEvent) => {
+    if (at === undefined || isElsewhere(event, list.current)) return false;
+    const rows = Math.max(1, Math.floor((window.innerHeight - BARS_REM * rem) / (rowRem * rem)));
     const to = indexAfterKey(event.key, index, { count: pairs.length, columns, rows });
-    if (to !== undefined) show(pairs[to]!.stem);
-    else if (event.key === ' ') onSelect(stem, event);
-    else if (event.key === 'Enter') onOpen(stem);
-    else return;
-    event.preventDefault();
+    if (to === undefined) return false;
+    if (event.shiftKey) onSelectRange(at, pairs[to]!.stem);
+    show(pairs[to]!.stem);
   };
-  const currentStem = pairs[index]?.stem;
+  const act =
+    (action: (stem: string, event: globalThis.KeyboardEvent) => void) => (event: globalThis.KeyboardEvent) => {
+      if (at === undefined || isElsewhere(event, list.current)) return false;
+      action(at, event);
+    };
+  useKeys({
+    move,
+    extend: move,
+    toggle: act(onSelect),
+    extendTo: act(onSelect),
+    open: act((stem) => onOpen(stem)),
+    write: act(onWrite),
+  });
   return (
     <ul
       ref={list}
       // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role from a list without markers
       role="list"
       aria-label="Pairs"
-      onKeyDown={onKeyDown}
       // Firefox clicks a button when the space key is released.
-      onKeyUp={(event) => event.key === ' ' && !hasOwnKeys(event) && event.preventDefault()}
+      onKeyUp={(event: KeyboardEvent) => event.key === ' ' && !hasOwnKeys(event) && event.preventDefault()}
       onFocus={({ target }) => {
         const stem = target.closest<HTMLElement>('[data-stem]')?.dataset.stem;
         if (stem !== undefined && stem !== current) onCurrent(stem);
@@ -128,18 +141,21 @@ export function PairGrid(props: PairGridProps) {
       {cells.map(({ index, style }) => {
         const pair = pairs[index]!;
         return (
-          <li key={pair.stem} aria-setsize={pairs.length} aria-posinset={index + 1} className="absolute" style={style}>
+          <li
+            key={pair.stem}
+            aria-setsize={pairs.length}
+            aria-posinset={index + 1}
+            className="absolute focus-within:z-10 has-[[role=alert]]:z-10"
+            style={style}
+          >
             <PairCard
-              datasetId={datasetId}
-              pair={pair}
+              {...{ datasetId, pair, size, linked, onOpen, onSelect }}
               hasCaption={hasCaptions}
-              linked={linked}
               isSelected={selected.has(pair.stem)}
+              isDone={done.has(pair.stem)}
               isTarget={pair.stem === target}
               isDeleting={deleting.has(pair.stem)}
-              isCurrent={pair.stem === currentStem}
-              onOpen={onOpen}
-              onSelect={onSelect}
+              isCurrent={pair.stem === at}
             />
           </li>
         );
@@ -149,10 +165,17 @@ export function PairGrid(props: PairGridProps) {
 }
 
 /** Whether the focused element handles the key by itself: a caption, and a button for Enter and the space key. */
-function hasOwnKeys({ target, key }: KeyboardEvent): boolean {
+function hasOwnKeys({ target, key }: Pick<globalThis.KeyboardEvent, 'target' | 'key'>): boolean {
   if (!(target instanceof Element)) return false;
   const isClick = key === 'Enter' || key === ' ';
   return target.closest(isClick ? '[data-caption], [data-compares]' : '[data-caption]') !== null;
+}
+
+/** Whether a key is for an element outside of the grid, such as a button or a list that scrolls. */
+function isElsewhere(event: globalThis.KeyboardEvent, list: HTMLElement | null): boolean {
+  const { target } = event;
+  if (!(target instanceof Element) || hasOwnKeys(event)) return true;
+  return !target.matches('body, main') && list?.contains(target) !== true;
 }
 
 interface CurrentCard extends Pick<PairGridProps, 'pairs' | 'current' | 'onCurrent'> {

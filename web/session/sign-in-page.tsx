@@ -2,9 +2,11 @@ import { type FormEvent, useState } from 'react';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { isUnauthorized, signIn, useSession } from './session.js';
+import { useTitle } from '../ui/use-title.js';
 
 /** Asks for a token, and signs in with it. */
 export function SignInPage() {
+  useTitle('Sign in');
   const { reason } = useSession();
   const [token, setToken] = useState('');
   const [error, setError] = useState<string>();

@@ -1,23 +1,18 @@
 import { useMemo, useState } from 'react';
 import { Router } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import { CaptionsView } from '../captions/captions-view.js';
-import { DatasetViews, type DatasetViewsByName } from '../dataset/dataset-views.js';
+import { DatasetHeader } from '../dataset/dataset-header.js';
+import { DatasetNav, type DatasetViewsByName, ShownView } from '../dataset/dataset-views.js';
 import { isGone, useDataset, useLinks } from '../live/dataset.js';
-import { contentsOf } from '../live/datasets.js';
 import { Live } from '../live/live.js';
-import { PairsView } from '../pairs/pairs-view.js';
 import { ClientProvider } from '../session/client.js';
-import { messageOf, sizeOf } from '../ui/format.js';
+import { messageOf } from '../ui/format.js';
+import { PageBody, SkipLink } from '../ui/page-body.js';
 import { AddFilesProvider } from '../upload/add-files/add-files.js';
+import { Workbench } from '../workbench/workbench.js';
 
 const VIEWS: DatasetViewsByName = {
-  files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },
-  captions: {
-    label: 'Captions',
-    isFor: ({ role }) => role === 'training',
-    show: (dataset) => <CaptionsView dataset={dataset} />,
-  },
+  workbench: { label: 'Workbench', show: (dataset) => <Workbench dataset={dataset} /> },
 };
 
 /** A dataset as a share link shows it: its current files, to a person without an account. A session of the browser is untouched. */
@@ -30,9 +25,10 @@ export function SharedPage({ id, view }: { id: string; view: string }) {
       <Router base="/shared">
         <Live />
         <AddFilesProvider>
-          <main className="flex min-h-dvh w-full flex-col gap-4 p-4">
+          <div className="flex min-h-dvh flex-col">
+            <SkipLink />
             <SharedDataset id={id} view={view} />
-          </main>
+          </div>
         </AddFilesProvider>
       </Router>
     </ClientProvider>
@@ -43,32 +39,36 @@ function SharedDataset({ id, view }: { id: string; view: string }) {
   const { data: dataset, error } = useDataset(id);
   const links = useLinks(id);
   const alone = useMemo(() => dataset && withoutLinks(dataset), [dataset]);
-  if (isGone(error)) return <p role="alert">This dataset was deleted.</p>;
-  if (dataset === undefined || alone === undefined) {
-    return error === null ? <p aria-live="polite">Loading …</p> : <p role="alert">{messageOf(error)}</p>;
-  }
+  if (isGone(error)) return <Alone alert="This dataset was deleted." />;
+  if (dataset === undefined || alone === undefined) return <Alone alert={error === null ? '' : messageOf(error)} />;
+  const shown = { views: VIEWS, dataset: alone, current: view };
   return (
     <>
-      <header className="flex flex-wrap items-center gap-3">
-        <h1 className="text-xl font-semibold break-all">{dataset.name}</h1>
-        <span className="text-sm text-muted">{[...contentsOf(dataset), sizeOf(dataset.size_bytes)].join(' · ')}</span>
+      <DatasetHeader dataset={alone} views={<DatasetNav {...shown} />}>
         {links !== undefined && dataset.files.length > 0 && (
           <a
             href={links.zip()}
             download
-            className="ml-auto touch content-center rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
+            className="shrink-0 touch content-center rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
           >
             Download all files
           </a>
         )}
-      </header>
-      <p className="text-sm text-muted">
+      </DatasetHeader>
+      <PageBody>
+        <ShownView {...shown} />
+      </PageBody>
+      <p className="border-t border-line px-4 py-2 text-sm text-muted">
         Shared with you to look at and to download. You can't change it.
         {dataset.links !== undefined && ' It is trained with controls or masks, which are not shared.'}
       </p>
-      <DatasetViews views={VIEWS} dataset={alone} current={view} />
     </>
   );
+}
+
+/** A page without a dataset: it loads, or `alert` says why there is none. */
+function Alone({ alert }: { alert: string }) {
+  return <PageBody>{alert === '' ? <p aria-live="polite">Loading …</p> : <p role="alert">{alert}</p>}</PageBody>;
 }
 
 /** The linked datasets are not shared with a dataset: their files can't be read. */

@@ -25,10 +25,11 @@ export function useCardGrid(
 ) {
   const layout = useGridLayout(list, { gapRem, leastWidthRem });
   const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
+  const rowPixels = (heightRem + gapRem) * rem;
   const fixedRow = alwaysRendered === undefined ? undefined : Math.floor(alwaysRendered / columns);
   const virtual = useWindowVirtualizer({
     count: layout === undefined ? 0 : Math.ceil(count / columns),
-    estimateSize: () => (heightRem + gapRem) * rem,
+    estimateSize: () => rowPixels,
     overscan: overscanRows,
     scrollMargin: top,
     rangeExtractor: (range: Range) => {
@@ -39,9 +40,9 @@ export function useCardGrid(
     },
   });
   useLayoutEffect(() => {
-    // The virtualizer caches sizes, which change with the text size of the browser.
-    if (rem > 0) virtual.measure();
-  }, [virtual, rem]);
+    // The virtualizer caches sizes, which change with the size of the cards and the text size of the browser.
+    if (rowPixels > 0) virtual.measure();
+  }, [virtual, rowPixels]);
   const cells = virtual.getVirtualItems().flatMap(({ index: row, start }) =>
     Array.from(
       { length: Math.min(columns, count - row * columns) },

@@ -23,7 +23,7 @@ export function CopyButton({ text, what }: CopyButtonProps) {
       <Button
         kind="quiet"
         aria-label={`Copy ${what}`}
-        onClick={() => void copy(text).then(setCopied)}
+        onClick={() => void copyText(text).then(setCopied)}
         className="shrink-0"
       >
         {isCopied ? <Check size={16} className="text-good" aria-hidden /> : <Copy size={16} aria-hidden />}
@@ -45,7 +45,8 @@ export function CopyLine({ text, what }: CopyButtonProps) {
   );
 }
 
-async function copy(text: string): Promise<boolean> {
+/** Copies a text to the clipboard. Returns whether it could. */
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -1,14 +1,20 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, useRef } from 'react';
+import { type ReactNode, type Ref, useImperativeHandle, useRef } from 'react';
 
 /** Longer lists scroll in a frame of their own, and render only the visible rows. */
 const MAX_FULL_ROWS = 12;
+
+export interface LongListHandle {
+  /** Scrolls a row into view, which may not be rendered. */
+  readonly show: (index: number) => void;
+}
 
 interface LongListProps<T> {
   readonly label: string;
   readonly items: readonly T[];
   /** A class that sets the height at which the list scrolls. */
   readonly height?: string;
+  readonly handle?: Ref<LongListHandle>;
   readonly children: (item: T) => ReactNode;
 }
 
@@ -30,7 +36,7 @@ export function LongList<T>(props: LongListProps<T>) {
 
 const ROW = 'border-t border-line first:border-t-0';
 
-function ScrolledList<T>({ label, items, height = 'max-h-96', children }: LongListProps<T>) {
+function ScrolledList<T>({ label, items, height = 'max-h-96', handle, children }: LongListProps<T>) {
   const frame = useRef<HTMLElement>(null);
   const virtual = useVirtualizer({
     count: items.length,
@@ -38,6 +44,7 @@ function ScrolledList<T>({ label, items, height = 'max-h-96', children }: LongLi
     estimateSize: () => 56,
     overscan: 5,
   });
+  useImperativeHandle(handle, () => ({ show: (index) => virtual.scrollToIndex(index) }));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable by keyboard
     <section ref={frame} tabIndex={0} aria-label={label} className={`${height} overflow-y-auto`}>

@@ -1,12 +1,18 @@
 import { Redo2, Undo2, X } from 'lucide-react';
+import { useEffect, useState } from 'react';
 import { Link, useRoute } from 'wouter';
+import { useKeys, withKey } from '../keys.js';
+import { useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { shortListOf } from '../ui/format.js';
-import { forgetChange, undoRecentChange, useRecentChange } from './recent-change.js';
+import { forgetChange, type RecentChange, undoRecentChange, useRecentChange } from './recent-change.js';
 
 const MAX_NAMES = 5;
+
+/** How long a message stays. Its undo stays in the history and on its key. */
+const SHOWN_MS = 10_000;
 
 /** Says what the last bulk change, deletion, restore or undo did to the dataset that is shown, and offers to undo it. */
 export function UndoMessage() {
@@ -16,22 +22,45 @@ export function UndoMessage() {
 
 function Message({ datasetId }: { datasetId: string }) {
   const client = useClient();
+  const canWrite = useCanWrite();
   const entry = useRecentChange(datasetId);
-  if (entry === undefined || entry.isUnfinished) return null;
-  const { change, isUndoing, failure } = entry;
+  const [isHeld, setHeld] = useState(false);
+  const [gone, setGone] = useState<RecentChange>();
+  const { change, isUndoing = false, failure } = entry ?? {};
+  const staysOn = isHeld || isUndoing || failure !== undefined || change === undefined;
+  useEffect(() => {
+    if (staysOn) return;
+    const timer = setTimeout(() => setGone(change), SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [change, staysOn]);
+  const undoIf = (isOfKind: boolean) => {
+    if (!canWrite || change === undefined || entry?.isUnfinished || !isOfKind) return false;
+    setGone(undefined);
+    void undoRecentChange(client, datasetId);
+  };
+  useKeys({ undo: () => undoIf(change?.isUndo === false), redo: () => undoIf(change?.isUndo === true) });
+  if (change === undefined || entry?.isUnfinished || (gone === change && !staysOn)) return null;
   const { text, kept, made, isUndo } = change;
   const canUndo = 'changeId' in made || made.numbers.length > 0;
   return (
     <section
       aria-label="Last change"
-      className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line bg-panel px-4 py-2 text-sm shadow-lg"
+      onPointerEnter={() => setHeld(true)}
+      onPointerLeave={() => setHeld(false)}
+      onFocus={() => setHeld(true)}
+      onBlur={() => setHeld(false)}
+      className="flex flex-wrap items-center gap-x-2 gap-y-1 rounded-xl border border-line bg-panel px-4 py-3 text-sm shadow-lg"
     >
-      <p role="status" className="min-w-0 grow basis-60 wrap-anywhere">
+      <p role="status" className="min-w-0 grow basis-full wrap-anywhere">
         {text} {shortListOf(kept, MAX_NAMES)}
         {failure !== undefined && <span className="text-bad"> Could not undo it. {failure}</span>}
       </p>
       {canUndo && (
-        <WriteButton disabled={isUndoing} onClick={() => void undoRecentChange(client, datasetId)}>
+        <WriteButton
+          disabled={isUndoing}
+          title={withKey(isUndo ? 'Redo' : 'Undo', isUndo ? 'redo' : 'undo')}
+          onClick={() => void undoRecentChange(client, datasetId)}
+        >
           {isUndo ? <Redo2 size={16} aria-hidden /> : <Undo2 size={16} aria-hidden />}
           {isUndoing ? 'Undoing …' : isUndo ? 'Redo' : 'Undo'}
         </WriteButton>
@@ -39,7 +68,14 @@ function Message({ datasetId }: { datasetId: string }) {
       <Link href={`/datasets/${datasetId}/history`} className="px-1 text-link">
         History
       </Link>
-      <Button kind="quiet" aria-label="Dismiss the message" onClick={() => forgetChange(datasetId)}>
+      <Button
+        kind="quiet"
+        aria-label="Dismiss the message"
+        onClick={() => {
+          setHeld(false);
+          forgetChange(datasetId);
+        }}
+      >
         <X size={16} aria-hidden />
       </Button>
     </section>

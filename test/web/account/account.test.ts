@@ -4,6 +4,7 @@ import * as media from '../../fixtures/media.js';
 import { Api } from '../../harness/api.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { eventually } from '../../harness/server.js';
+import { captionOf, cardOf, chooseMore } from '../pairs/pairs-page.js';
 import { controlsOf, datasetWith, linkDatasets, targetsOf } from '../linked-datasets.js';
 
 /** Controls that would change the dataset are not there, and nothing says that a token only reads. */
@@ -50,7 +51,7 @@ describeInBrowser('the page Account', (site) => {
     await site.api.upload(id, 'one.jpg', await media.jpeg());
     await site.api.upload(id, 'one.txt', 'a red wagon');
     const { page } = await site.open(`/datasets/${id}`);
-    await page.getByRole('button', { name: 'Share the dataset' }).click();
+    await chooseMore(page, 'Share the dataset');
     await page.getByRole('button', { name: 'Create a link' }).click();
     const url = (await page.getByRole('dialog').getByText('#share=').textContent()) ?? '';
     const guest = await site.openSignedOut(url, AT_LINK);
@@ -62,8 +63,10 @@ describeInBrowser('the page Account', (site) => {
     await guest.page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
     await guest.page.keyboard.press('Control+a');
     await expectOnlyReading(guest.page);
-    await guest.page.getByRole('link', { name: 'Captions' }).click();
-    await guest.page.getByText('a red wagon').first().waitFor();
+    await captionOf(guest.page, 'one.jpg').focus();
+    await guest.page.keyboard.type('!');
+    expect(await captionOf(guest.page, 'one.jpg').inputValue()).toBe('a red wagon');
+    await guest.page.getByRole('list', { name: 'Tags' }).getByText('a red wagon').waitFor();
     await expectOnlyReading(guest.page);
     await guest.page.reload();
     await guest.page.getByRole('heading', { name: 'shared wagons' }).waitFor();
@@ -107,7 +110,7 @@ describeInBrowser('the page Account', (site) => {
     await page.goto(url);
     await page.getByText('It is trained with controls or masks, which are not shared.').waitFor();
     await page.getByRole('button', { name: 'Open a.jpg' }).waitFor();
-    await page.getByText('a wagon at b').waitFor();
+    await cardOf(page, 'b.jpg').getByText('a wagon at b').waitFor();
     expect(await page.getByText('secret depth').count()).toBe(0);
     expect(answers.filter((status) => status >= 400)).toEqual([]);
   });

@@ -8,10 +8,10 @@ import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { captionOf, cardOf, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser("a caption's field", (site) => {
-  /** The view Captions of images of these stems, each with its caption unless that is `undefined`. */
+  /** The workbench with images of these stems, each with its caption unless that is `undefined`. */
   async function openWith(captions: Record<string, string | Buffer | undefined>, options?: OpenOptions) {
     const id = await datasetWith(site.api, await captionedImages(captions));
-    return { id, ...(await site.open(`/datasets/${id}/captions`, options)) };
+    return { id, ...(await site.open(`/datasets/${id}`, options)) };
   }
 
   const shows = (page: Page, filename: string, text: string) =>
@@ -66,7 +66,7 @@ describeInBrowser("a caption's field", (site) => {
     page.on('request', (request) => isSave(request) && saves.push(request.url()));
     for (const [name, text] of [
       ['one.jpg', 'a wagon'],
-      ['crlf.jpg', 'one\ntwo\n'],
+      ['crlf.jpg', 'one\ntwo'],
       ['bom.jpg', 'a wagon'],
     ] as const) {
       await shows(page, name, text);
@@ -87,9 +87,10 @@ describeInBrowser("a caption's field", (site) => {
     await page.keyboard.type('second');
     await page.keyboard.press('Control+Enter');
     await stores(id, 'two.txt', 'first\nsecond');
+    // The last one: there is none to go to.
     expect(await captionOf(page, 'two.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
     await type(page, 'crlf.jpg', 'one\ntwo\nthree');
-    await stores(id, 'crlf.txt', 'one\r\ntwo\r\nthree');
+    await stores(id, 'crlf.txt', 'one\r\ntwo\r\nthree\r\n');
     expect(await site.api.text(id, 'bom.txt')).toBe('\ufeffa wagon');
 
     // In the grid, its keys are no shortcuts.

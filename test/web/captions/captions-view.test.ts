@@ -6,12 +6,12 @@ import { tcpLinkTo } from '../../harness/tcp-link.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { captionOf, soon } from '../pairs/pairs-page.js';
 
-describeInBrowser('the view Captions', (site) => {
+describeInBrowser('the captions of a dataset', (site) => {
   const datasetOf = async (captions: Parameters<typeof captionedImages>[0]) =>
     datasetWith(site.api, await captionedImages(captions));
 
   const open = async (id: string, query = '', options?: OpenOptions) => {
-    const { page } = await site.open(`/datasets/${id}/captions${query}`, options);
+    const { page } = await site.open(`/datasets/${id}${query}`, options);
     await page.getByRole('heading', { name: 'Change many captions' }).waitFor();
     return page;
   };
@@ -23,7 +23,7 @@ describeInBrowser('the view Captions', (site) => {
   };
   const listed = async (page: Page) =>
     page
-      .getByRole('list', { name: 'Captions', exact: true })
+      .getByRole('list', { name: 'Pairs', exact: true })
       .getByRole('textbox')
       .evaluateAll((fields) => fields.map((field) => field.getAttribute('aria-label')?.slice('Caption of '.length)));
   const preview = (page: Page) => page.getByRole('list', { name: 'Planned changes' }).getByRole('listitem');
@@ -44,12 +44,12 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByLabel('Search tags').fill('WAG');
     await soon(() => tags.allInnerTexts()).toEqual(['red wagen\n1', 'red wagon\n2']);
     await tags.first().click();
-    await page.getByText('1 caption with the tag “red wagen”').waitFor();
+    await page.getByText('1 pair', { exact: true }).waitFor();
     await soon(() => listed(page)).toEqual(['two.jpg']);
     await captionOf(page, 'two.jpg').fill('snow, red wagon');
     await captionOf(page, 'two.jpg').press('Control+Enter');
-    await page.getByText('0 captions with the tag “red wagen”').waitFor();
-    // The caption that was edited stays listed.
+    // The caption that was edited stays listed, and the count is that of what is listed.
+    await page.getByText('1 pair, 1 changed').waitFor();
     expect(await listed(page)).toEqual(['two.jpg']);
     await page.getByText('Words', { exact: true }).click();
     const words = page.getByRole('list', { name: 'Words' }).getByRole('button');
@@ -63,8 +63,8 @@ describeInBrowser('the view Captions', (site) => {
     for (const text of ['the same', 'the same\n']) await site.api.upload(id, `${text.length}.txt`, text);
     const facts = page.getByRole('region', { name: 'Statistics' });
     await facts.getByRole('button', { name: 'duplicates' }).click();
-    await page.getByText('4 duplicate captions').waitFor();
-    await page.getByRole('button', { name: 'Show all' }).click();
+    await page.getByText('4 pairs', { exact: true }).waitFor();
+    await page.getByRole('group', { name: 'Filter' }).getByRole('button', { name: 'All 6' }).click();
     await soon(() => listed(page)).toHaveLength(6);
   });
 
@@ -212,8 +212,8 @@ describeInBrowser('the view Captions', (site) => {
     expect((await site.api.status(id)).body.status).toBe('READY');
     await page.unroute(/\/captions$/);
     // The job survives a visit to another view.
-    await page.getByRole('link', { name: 'Files', exact: true }).click();
-    await page.getByRole('link', { name: 'Captions', exact: true }).click();
+    await page.getByRole('link', { name: 'History', exact: true }).first().click();
+    await page.getByRole('link', { name: 'Workbench', exact: true }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('Undone: 200 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual(original);

@@ -5,7 +5,7 @@ import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { soon } from '../pairs/pairs-page.js';
 
 const SAVED = 'a wagon\r\nat dusk\r\n';
-const SHOWN = 'a wagon\nat dusk\n';
+const SHOWN = 'a wagon\nat dusk';
 const MISTAKE = 'a mistake';
 
 describeInBrowser('a caption whose save has no answer', (site) => {
@@ -21,7 +21,7 @@ describeInBrowser('a caption whose save has no answer', (site) => {
     const id = await datasetWith(site.api, await captionedImages({ one: SAVED }));
     const { page } = await site.open();
     if (!hearsOfChanges) await page.route(/\/events/, (route) => route.abort());
-    await page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await page.goto(`${site.server.url}/datasets/${id}`);
     await soon(() => fieldOf(page).inputValue()).toBe(SHOWN);
     if (!hearsOfChanges) await page.route(/\/status/, (route) => route.abort());
     return { id, page };
@@ -58,13 +58,13 @@ describeInBrowser('a caption whose save has no answer', (site) => {
     await breakSaves(page, (route) => route.fetch());
     await type(page, MISTAKE);
     await notice(page).waitFor();
-    expect(await site.api.text(id, 'one.txt')).toBe(MISTAKE);
+    expect(await site.api.text(id, 'one.txt')).toBe(`${MISTAKE}\r\n`);
     await takeBack(page);
     await page.locator('q').getByText(MISTAKE, { exact: true }).waitFor();
     expect(await fieldOf(page).inputValue()).toBe(SHOWN);
     await page.unroute(/\/captions$/);
     await page.getByRole('button', { name: 'Keep mine' }).click();
-    await soon(() => site.api.text(id, 'one.txt')).toBe(SHOWN);
+    await soon(() => site.api.text(id, 'one.txt')).toBe(SAVED);
   });
 
   test('is saved once the page hears that it was stored, also if it hears of it during the save', async () => {
@@ -77,7 +77,7 @@ describeInBrowser('a caption whose save has no answer', (site) => {
       await isRead;
     });
     await type(page, MISTAKE);
-    await soon(() => site.api.text(id, 'one.txt')).toBe(MISTAKE);
+    await soon(() => site.api.text(id, 'one.txt')).toBe(`${MISTAKE}\r\n`);
     await page.getByText('Saving …').waitFor({ state: 'detached' });
     await notice(page).waitFor({ state: 'detached' });
     // No draft is left, so that Escape changes nothing.

@@ -6,6 +6,7 @@ import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { temporaryFolder } from '../../harness/server.js';
+import { chooseMore } from '../pairs/pairs-page.js';
 
 /** The card of a dataset. */
 const card = (page: Page, name: string) =>
@@ -103,7 +104,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await rm(folder, { recursive: true });
     expect(new Set(names)).toEqual(new Set(['a.jpg', 'a.txt']));
 
-    await page.getByRole('button', { name: 'Delete the dataset' }).click();
+    await chooseMore(page, 'Delete the dataset');
     await page.getByLabel('Type the name to confirm').fill('whol');
     expect(await page.getByRole('button', { name: 'Delete permanently' }).isDisabled()).toBe(true);
     await page.keyboard.press('Enter');

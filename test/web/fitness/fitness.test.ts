@@ -38,6 +38,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     await site.api.upload(id, 'page.txt', 'a page');
     await verdict(page, 'Fit to train');
     const { digest = '' } = (await site.api.status(id)).body;
+    await page.getByRole('link', { name: 'Train', exact: true }).click();
     await panel(page, 'Train').getByText(digest, { exact: true }).waitFor();
   });
 

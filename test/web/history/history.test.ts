@@ -90,7 +90,7 @@ describeInBrowser('the history', (site) => {
 
   test('undoes a bulk change after a lost answer, a reload and in another tab, and makes it again', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a bridge' });
-    const { page } = await site.open(`/datasets/${id}/captions`);
+    const { page } = await site.open(`/datasets/${id}`);
     let sent = 0;
     await page.route(/\/captions$/, async (route) => {
       if (route.request().method() !== 'PUT' || ++sent > 1) return route.continue();

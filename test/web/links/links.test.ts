@@ -3,16 +3,16 @@ import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { cardOf, filterOf, soon } from '../pairs/pairs-page.js';
+import { cardOf, chooseMore, filterOf, soon } from '../pairs/pairs-page.js';
 import { datasetOfRole, linkDatasets, statusOf } from '../linked-datasets.js';
 
-const menu = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 
 describeInBrowser('the role of a dataset', (site) => {
   test('is chosen when it is created, and shown in the list and on its page', async () => {
     const { api, open } = await site.newAccount();
     const { page } = await open();
-    await menu(page, 'New dataset').first().click();
+    await button(page, 'New dataset').first().click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Name', { exact: true }).fill('railway-depth');
     await dialog.getByText('Control', { exact: true }).click();
@@ -38,7 +38,7 @@ describeInBrowser('the role of a dataset', (site) => {
     await page.getByText('READY', { exact: true }).waitFor();
     expect(await page.getByRole('textbox').count()).toBe(0);
     expect(await page.getByText('No caption').count()).toBe(0);
-    expect(await page.getByRole('link', { name: 'Captions' }).count()).toBe(0);
+    expect(await page.getByRole('link', { name: 'Train', exact: true }).count()).toBe(0);
     await api.upload(id, 'a.txt', 'words');
     await cardOf(page, 'a.jpg').getByText('Unused caption', { exact: true }).waitFor();
     await filterOf(page, 'Unused captions 1').click();
@@ -47,7 +47,7 @@ describeInBrowser('the role of a dataset', (site) => {
     const viewer = page.getByRole('dialog');
     await viewer.getByText('a.txt is not used').waitFor();
     expect(await viewer.getByRole('textbox').count()).toBe(0);
-    await page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await page.goto(`${site.server.url}/datasets/${id}/train`);
     await page.getByText('A mask dataset has no such view.').waitFor();
   });
 
@@ -57,7 +57,7 @@ describeInBrowser('the role of a dataset', (site) => {
     await datasetOfRole(api, 'yard', 'training', []);
     const [{ page }, list] = [await open(`/datasets/${id}`), await open()];
     await list.page.getByRole('link', { name: 'railway', exact: true }).waitFor();
-    await menu(page, 'Name and role').click();
+    await chooseMore(page, 'Name and role');
     const dialog = page.getByRole('dialog');
     const name = dialog.getByLabel('Name', { exact: true });
     await name.fill('a/b');
@@ -76,7 +76,7 @@ describeInBrowser('the role of a dataset', (site) => {
     await list.page.getByText('Mask dataset', { exact: true }).waitFor();
     expect(await statusOf(api, id)).toMatchObject({ name: 'rails', role: 'mask' });
 
-    await menu(page, 'Name and role').click();
+    await chooseMore(page, 'Name and role');
     await dialog.getByText('Control', { exact: true }).click();
     await api.json('PATCH', `/${id}`, { name: 'tracks' });
     await page.getByRole('dialog', { name: 'Name and role of tracks' }).waitFor();
@@ -99,7 +99,7 @@ describeInBrowser('the links of a dataset', (site) => {
     await datasetOfRole(api, 'masks', 'mask', ['a', 'b']);
     const { page, context } = await open(`/datasets/${id}`);
     const dialog = page.getByRole('dialog');
-    const edit = () => menu(page, 'Controls and mask').click();
+    const edit = () => chooseMore(page, 'Controls and mask');
     const save = async () => {
       await dialog.getByRole('button', { name: 'Save' }).click();
       await dialog.waitFor({ state: 'detached' });
@@ -133,7 +133,7 @@ describeInBrowser('the links of a dataset', (site) => {
     await line.getByRole('link', { name: 'depth' }).click();
     await page.getByText('Used by railway').waitFor();
     // A role that a link needs is not changed.
-    await menu(page, 'Name and role').click();
+    await chooseMore(page, 'Name and role');
     await dialog.getByText('Mask', { exact: true }).click();
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.getByRole('alert').getByText('railway').waitFor();
@@ -152,7 +152,7 @@ describeInBrowser('the links of a dataset', (site) => {
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'depth', 'training', ['a']);
     const { page } = await open(`/datasets/${id}`);
-    await menu(page, 'Controls and mask').click();
+    await chooseMore(page, 'Controls and mask');
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Control', { exact: true }).selectOption({ label: 'depth' });
     await dialog.getByText('depth is a training dataset.').waitFor();
@@ -173,7 +173,7 @@ describeInBrowser('the links of a dataset', (site) => {
     await linkDatasets(api, id, { control_1: control });
     const { page } = await open(`/datasets/${id}`);
     await page.getByText('FAILED', { exact: true }).waitFor();
-    await menu(page, 'Controls and mask').click();
+    await chooseMore(page, 'Controls and mask');
     const dialog = page.getByRole('dialog');
     await dialog.getByText('No control for 1 target: c.').waitFor();
     await dialog.getByText('No target for 1 file: x.').waitFor();

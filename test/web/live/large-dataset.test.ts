@@ -51,6 +51,8 @@ describeInBrowser('a page with a large dataset', (site) => {
     await cardOf(page, 'c.jpg').waitFor();
     await blank('c');
     await isBlank('c');
+    // All captions are read once, for the tags and the statistics.
+    await page.getByRole('region', { name: 'Statistics' }).waitFor();
     await soon(() => reading.size).toBe(0);
 
     const large: string[] = [];

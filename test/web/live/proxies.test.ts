@@ -15,7 +15,7 @@ describeInBrowser('the page behind a proxy', (site) => {
     const ofDataset = /\/(events|status)/;
     await page.clock.install();
     await page.route(ofDataset, (route) => route.fulfill({ status: 404, body: '404 page not found' }));
-    await page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await page.goto(`${site.server.url}/datasets/${id}`);
     await page.getByRole('alert').getByText('404 page not found').waitFor();
     await page.unroute(ofDataset);
     await soon(async () => {
@@ -31,7 +31,7 @@ describeInBrowser('the page behind a proxy', (site) => {
     const { page } = await site.open();
     await page.clock.install();
     await page.route(/\/events/, () => {});
-    await page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await page.goto(`${site.server.url}/datasets/${id}`);
     await soon(() => fieldOf(page).inputValue()).toBe('before');
     await site.api.upload(id, 'one.txt', 'after');
     await soon(async () => {

@@ -16,7 +16,8 @@ describeInBrowser('changes to files', (site) => {
     const captions = names.map((name) => [name.replace('.jpg', '.txt'), `the caption of ${name}`]);
     const images = names.map((name) => [name, picture]);
     const id = await datasetWith(site.api, Object.fromEntries([...images, ...captions]));
-    const visited = await site.open(`/datasets/${id}`);
+    // Wide enough for four cards between the tags and the inspector.
+    const visited = await site.open(`/datasets/${id}`, { width: 1700 });
     await cardOf(visited.page, names[0]!).waitFor();
     return { id, picture, ...visited };
   }
@@ -39,8 +40,9 @@ describeInBrowser('changes to files', (site) => {
     ] as const) {
       await page.keyboard.press(key);
       await soon(() => focusedOf(page), key).toBe(`Open ${name}`);
+      // Below the bars, which stay in view.
       const { y, height } = (await pictureOf(page, name).boundingBox())!;
-      expect([y >= 0, y + height <= 800]).toEqual([true, true]);
+      expect([y >= 92, y + height <= 800]).toEqual([true, true]);
     }
 
     await page.keyboard.press('Enter');
@@ -52,6 +54,10 @@ describeInBrowser('changes to files', (site) => {
     await page.keyboard.press('Space');
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Shift+Space');
+    await page.getByText('5 of 10 selected').waitFor();
+    await page.keyboard.press('Shift+ArrowRight');
+    await page.getByText('6 of 10 selected').waitFor();
+    await page.keyboard.press('Shift+ArrowLeft');
     await page.getByText('5 of 10 selected').waitFor();
     await page.keyboard.press('Control+a');
     await page.getByText('10 of 10 selected').waitFor();
@@ -66,10 +72,16 @@ describeInBrowser('changes to files', (site) => {
     await soon(() => focusedOf(page)).toBe('Open p07.jpg');
     expect(await site.api.filenames(id)).not.toContain('p06.jpg');
 
-    // From a card, Tab leads to its checkbox and its caption.
-    await tabTo(page, 'Caption of p07.jpg');
+    // From a card, E leads to its caption, Escape back, and Tab out of the grid.
+    await page.keyboard.press('e');
+    await soon(() => focusedOf(page)).toBe('Caption of p07.jpg');
     await page.keyboard.press('Home');
     expect(await focusedOf(page)).toBe('Caption of p07.jpg');
+    await page.keyboard.press('Escape');
+    await soon(() => focusedOf(page)).toBe('Open p07.jpg');
+    await tabTo(page, 'Select p07.jpg');
+    await page.keyboard.press('Tab');
+    expect((await focusedOf(page)) ?? '').not.toContain('Caption of');
   });
 
   test('delete the selected pairs, move nothing else, and are retried if they fail', async () => {

@@ -7,7 +7,18 @@ import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
 import { linkDatasets } from '../linked-datasets.js';
-import { boxOf, cardOf, filterOf, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
+import {
+  boxOf,
+  cardOf,
+  filterOf,
+  focusedOf,
+  isPainted,
+  namesOf,
+  pictureOf,
+  scrollOf,
+  searchOf,
+  soon,
+} from './pairs-page.js';
 
 const PAIRS = 10_000;
 
@@ -49,7 +60,7 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     await filterOf(page, 'No control or mask 1').waitFor();
     expect(reads).toHaveLength(1);
     await page.keyboard.press('Home');
-    await page.getByRole('searchbox').fill('_77');
+    await searchOf(page).fill('_77');
     await page.getByText('111 pairs', { exact: true }).waitFor();
   });
 
@@ -57,8 +68,8 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     const { page } = await site.open(`/datasets/${id}?file=image_5000.jpg`);
     await soon(() => focusedOf(page)).toBe('Open image_5000.jpg');
     await boxOf(page, 'image_5000.jpg').click();
-    // A screen shows two rows of four.
-    for (let i = 0; i < 37; i++) await page.keyboard.press('PageDown');
+    // A screen shows two rows of two.
+    for (let i = 0; i < 74; i++) await page.keyboard.press('PageDown');
     for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowRight');
     await page.keyboard.press('Shift+Space');
     await page.getByText('300 of 10,000 selected').waitFor();

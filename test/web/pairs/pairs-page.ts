@@ -9,6 +9,15 @@ export const cardOf = (page: Page, name: string) => page.getByRole('article', { 
 export const boxOf = (page: Page, name: string) => page.getByRole('checkbox', { name: `Select ${name}`, exact: true });
 export const pictureOf = (page: Page, name: string) => page.getByRole('button', { name: `Open ${name}`, exact: true });
 export const captionOf = (page: Page, name: string) => page.getByLabel(`Caption of ${name}`, { exact: true });
+/** The search of the pairs: the tags have one too. */
+export const searchOf = (page: Page) => page.getByRole('searchbox', { name: 'Search files by name' });
+
+/** Opens the menu of the dataset, and chooses in it. */
+export async function chooseMore(page: Page, name: string): Promise<void> {
+  await page.getByRole('button', { name: 'More', exact: true }).click();
+  await page.getByRole('button', { name, exact: true }).click();
+}
+
 export const filterOf = (page: Page, name: string) =>
   page.getByRole('group', { name: 'Filter' }).getByRole('button', { name });
 

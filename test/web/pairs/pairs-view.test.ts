@@ -6,7 +6,18 @@ import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { eventually } from '../../harness/server.js';
 import { flipBit, pathOfBytes } from '../../harness/transferring.js';
 import { datasetWith } from '../linked-datasets.js';
-import { boxOf, captionOf, cardOf, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
+import {
+  boxOf,
+  captionOf,
+  cardOf,
+  filterOf,
+  focusedOf,
+  isPainted,
+  namesOf,
+  pictureOf,
+  searchOf,
+  soon,
+} from './pairs-page.js';
 
 const HOSTILE = '<img src=x onerror=alert(1)>.jpg';
 
@@ -95,7 +106,7 @@ describeInBrowser('the files of a dataset', (site) => {
     }
     await pictureOf(page, 'd.mp4').hover();
     await soon(() => clipOf('d.mp4')).toMatchObject({ paused: false, muted: true });
-    await page.getByRole('searchbox').hover();
+    await searchOf(page).hover();
     await soon(() => clipOf('d.mp4')).toMatchObject({ paused: true });
     await pictureOf(page, 'd.mp4').focus();
     await soon(() => clipOf('d.mp4')).toMatchObject({ paused: false, muted: true });
@@ -124,13 +135,17 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.goto(`${site.server.url}/datasets/${id}?filter=blank`);
     await soon(() => namesOf(page)).toEqual(['b.jpg']);
     await site.api.upload(id, 'b.txt', 'not blank any more');
-    await page.getByText('No pair matches this filter.').waitFor();
+    await page.getByText('1 of 1 written').waitFor();
+    await filterOf(page, 'Blank 0').click();
+    await page.getByText('No caption is blank.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
-    await page.getByRole('searchbox').fill('B.');
+    // A filter without pairs is not offered.
+    await soon(() => filterOf(page, 'Blank').count()).toBe(0);
+    await searchOf(page).fill('B.');
     await soon(() => namesOf(page)).toEqual(['b.jpg']);
     await page.reload();
     await soon(() => namesOf(page)).toEqual(['b.jpg']);
-    await page.getByRole('searchbox').fill('bird');
+    await searchOf(page).fill('bird');
     await page.getByText('No filename matches “bird”.').waitFor();
   });
 
@@ -145,6 +160,8 @@ describeInBrowser('the files of a dataset', (site) => {
     expect((await site.api.status(id)).body.counts.rejected).toBe(2);
     await page.getByRole('button', { name: 'Dismiss all 2' }).click();
     await page.getByText('No upload was rejected.').waitFor();
+    await filterOf(page, 'All 1').click();
+    await soon(() => filterOf(page, 'Rejected').count()).toBe(0);
     await page.getByText('READY', { exact: true }).waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
   });
@@ -160,7 +177,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await card.getByRole('img', { name: 'The bytes of wagon.jpg were changed in the store' }).waitFor();
     expect(await card.getByRole('textbox').inputValue()).toBe('a wagon');
     // It is no rejected upload, which could only be dismissed.
-    expect(await filterOf(page, 'Rejected').textContent()).toBe('Rejected 0');
+    expect(await filterOf(page, 'Rejected').count()).toBe(0);
     await site.api.raw('DELETE', `/${id}/files/wagon.jpg`);
     await eventually(async () => ((await site.api.status(id)).body.damaged === undefined ? true : undefined));
     await soon(() => cardOf(page, 'wagon.jpg').count()).toBe(0);
@@ -187,6 +204,7 @@ describeInBrowser('the files of a dataset', (site) => {
     expect(await caption.inputValue()).toBe('the caption 241.txt and more!');
     await page.keyboard.press('Control+Enter');
     await soon(() => site.api.text(id, '241.txt')).toBe('the caption 241.txt and more!');
+    await soon(() => focusedOf(page)).toBe('Caption of 242.txt');
 
     await page.goto(`${site.server.url}/datasets/${id}?filter=missing&file=41.txt`);
     await page.getByText('41.txt is no longer in the dataset.').waitFor();
@@ -294,7 +312,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await cardOf(page, 'd.jpg').waitFor();
     expect(await selectedOf(page)).toBe('b.jpg');
     await boxOf(page, 'f.jpg').click();
-    await page.getByRole('searchbox').fill('f.');
+    await searchOf(page).fill('f.');
     await page.getByText('1 of 1 selected').waitFor();
     await page.getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByRole('dialog', { name: 'Delete 1 file?' }).getByText('f.jpg').waitFor();

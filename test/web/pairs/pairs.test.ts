@@ -4,17 +4,31 @@ import { isUnpaired, type LinkedDataset } from '../../../web/live/counterparts.j
 import { type Pair, pairsOf, rejectedUploadsOf } from '../../../web/live/pairs.js';
 import { mediaFactsOf } from '../../../web/pairs/media-facts.js';
 import {
-  pairFilterOf,
-  pairFilterParameters,
+  allOf,
+  extended,
+  EMPTY_SELECTION,
+  rangeOf,
+  toggled,
+  withoutDeleted,
+} from '../../../web/pairs/selection/selection.js';
+import { indexAfterKey } from '../../../web/pairs/grid-keys.js';
+import {
+  matchesOf,
   nameMatcher,
+  NO_FILTER,
+  parametersOfOldCaptions,
+  shownText,
   viewCounts,
   viewsOf,
-} from '../../../web/pairs/pair-filter.js';
-import { allOf, extended, EMPTY_SELECTION, toggled, withoutDeleted } from '../../../web/pairs/selection/selection.js';
-import { indexAfterKey } from '../../../web/pairs/grid-keys.js';
+  workbenchFilterOf,
+  workbenchParameters,
+} from '../../../web/workbench/workbench-filter.js';
+import { frozenAfter, inFrozenOrder, NOTHING_FROZEN, type PairOrder } from '../../../web/workbench/pair-order.js';
+
+const NOTHING_KNOWN = { linked: [], term: undefined, duplicates: undefined };
 
 function countsOf(pairs: readonly Pair[]) {
-  return Object.fromEntries(viewCounts(pairs, viewsOf({ role: 'training' }), []));
+  return Object.fromEntries(viewCounts(pairs, viewsOf({ role: 'training' }), NOTHING_KNOWN));
 }
 
 function fileOf(filename: string, more: Partial<DatasetFile> = {}): DatasetFile {
@@ -119,16 +133,66 @@ describe('pairs of files', () => {
       warnings: [problemOf('ORPHAN_CAPTION', 'c.txt'), problemOf('BLANK_CAPTION', 'b.txt')],
       error: undefined,
     };
-    expect(countsOf(pairsOf(dataset))).toEqual({ all: 3, missing: 1, blank: 1, orphan: 1, warnings: 2 });
+    expect(countsOf(pairsOf(dataset))).toEqual({
+      ...{ all: 3, missing: 1, blank: 1, duplicates: 0, orphan: 1, warnings: 2 },
+    });
   });
 });
 
 describe('the filter', () => {
   test('is kept in the address', () => {
-    for (const query of ['', 'filter=missing', 'search=a+b', 'filter=blank&search=x&file=a.jpg']) {
-      expect(pairFilterParameters(pairFilterOf(new URLSearchParams(query))).toString()).toBe(query);
+    const whole = 'filter=blank&tag=snow&search=x&sort=newest&file=a.jpg';
+    for (const query of ['', 'filter=missing', 'search=a+b', 'word=red', whole]) {
+      expect(workbenchParameters(workbenchFilterOf(new URLSearchParams(query))).toString()).toBe(query);
     }
-    expect(pairFilterOf(new URLSearchParams('filter=toString')).view).toBe('all');
+    const unknown = workbenchFilterOf(new URLSearchParams('filter=toString&sort=constructor'));
+    expect([unknown.view, unknown.order]).toEqual(['all', 'name']);
+  });
+
+  test('of the old view Captions is that of the workbench', () => {
+    const parametersOf = (query: string) => parametersOfOldCaptions(new URLSearchParams(query)).toString();
+    expect(['', 'only=missing', 'tag=blue+sky', 'word=red'].map(parametersOf)).toEqual([
+      '',
+      'filter=missing',
+      'tag=blue+sky',
+      'word=red',
+    ]);
+  });
+
+  test('asks about a view, a tag and a name at once, and waits for captions that are not read', () => {
+    const pairs = pairsNamed('a.jpg', 'b.jpg', 'b.txt', 'bc.jpg', 'bc.txt');
+    const tag = { ...NO_FILTER, term: { kind: 'tag', term: 'snow' } as const };
+    const stems = (found: readonly Pair[] | undefined) => found?.map(({ stem }) => stem);
+    expect(stems(matchesOf(tag, pairs, NOTHING_KNOWN))).toBeUndefined();
+    const known = { ...NOTHING_KNOWN, term: new Set(['b', 'bc']) };
+    expect(stems(matchesOf(tag, pairs, known))).toEqual(['b', 'bc']);
+    expect(stems(matchesOf({ ...tag, search: 'c' }, pairs, known))).toEqual(['bc']);
+    expect(stems(matchesOf({ ...tag, view: 'missing' }, pairs, known))).toEqual([]);
+  });
+
+  test('keeps its pairs and their places when they no longer match, until it is chosen again', () => {
+    const sized = (sizes: Record<string, number>) =>
+      pairsOf({
+        files: Object.entries(sizes).map(([name, size_bytes]) => fileOf(name, { size_bytes })),
+        warnings: [],
+      });
+    const order: PairOrder = 'size';
+    const stems = (pairs: readonly Pair[]) => pairs.map(({ stem }) => stem);
+    const pairs = sized({ 'a.jpg': 1, 'b.jpg': 3, 'c.jpg': 2 });
+    const chosen = frozenAfter(NOTHING_FROZEN, '1', { matching: pairs, order });
+    expect(stems(inFrozenOrder(chosen, pairs))).toEqual(['b', 'c', 'a']);
+    const later = sized({ 'a.jpg': 9, 'c.jpg': 2, 'd.jpg': 5 });
+    expect(frozenAfter(chosen, '1', { matching: later.slice(0, 2), order })).toBe(chosen);
+    const grown = frozenAfter(chosen, '1', { matching: later.slice(1), order });
+    expect(stems(inFrozenOrder(grown, later))).toEqual(['d', 'c', 'a']);
+    const again = frozenAfter(grown, '2', { matching: later.slice(1), order });
+    expect(stems(inFrozenOrder(again, later))).toEqual(['d', 'c']);
+  });
+
+  test('says how many are written or changed', () => {
+    expect(shownText({ ...NO_FILTER, view: 'missing' }, 25, 7)).toBe('7 of 25 written');
+    expect(shownText(NO_FILTER, 1, 0)).toBe('1 pair');
+    expect(shownText({ ...NO_FILTER, term: { kind: 'tag', term: 'blue_sky' } }, 2, 2)).toBe('2 pairs, 2 changed');
   });
 
   test.each([
@@ -156,6 +220,13 @@ describe('a selection', () => {
   test('starts at the pair it is extended to if there is no anchor, or if the anchor is not shown', () => {
     expect([...extended(EMPTY_SELECTION, 'b', pairs).stems]).toEqual(['b']);
     expect([...extended(toggled(EMPTY_SELECTION, 'a'), 'e', pairs.slice(1)).stems].sort()).toEqual(['a', 'e']);
+  });
+
+  test('of a range is that range alone, and shrinks with it', () => {
+    const first = rangeOf(toggled(EMPTY_SELECTION, 'b'), { from: 'b', to: 'd' }, pairs);
+    expect([...first.stems]).toEqual(['b', 'c', 'd']);
+    expect([...rangeOf(first, { from: 'd', to: 'c' }, pairs).stems]).toEqual(['b', 'c']);
+    expect([...rangeOf(EMPTY_SELECTION, { from: 'c', to: 'b' }, pairs).stems]).toEqual(['b', 'c']);
   });
 
   test('loses deleted pairs', () => {

@@ -8,10 +8,10 @@ import { captionedImages, datasetWith } from '../linked-datasets.js';
 const train = (page: Page) => page.getByRole('region', { name: 'Train' });
 
 describeInBrowser('the steps to a training run', (site) => {
-  /** A READY dataset and its view "Fit to train?". */
+  /** A READY dataset and its view Train. */
   async function readyDataset(name: string, more: Record<string, Buffer | string> = {}) {
     const id = await datasetWith(site.api, { ...(await captionedImages({ a: 'a wagon' })), ...more }, { name });
-    const visited = await site.open(`/datasets/${id}/fitness`);
+    const visited = await site.open(`/datasets/${id}/train`);
     await train(visited.page).waitFor();
     return { id, ...visited };
   }

@@ -125,7 +125,7 @@ describeInBrowser('uploads with faults', (site) => {
     proxy.release();
     await dock.getByText('3 files uploaded').waitFor();
     await page.reload();
-    await page.getByRole('button', { name: 'Add files' }).waitFor();
+    await page.getByRole('button', { name: 'Add', exact: true }).waitFor();
     expect(dialogs).toHaveLength(1);
   });
 

@@ -39,7 +39,7 @@ describeInBrowser('an interrupted upload', (site) => {
     expect(await panel.count()).toBe(0);
     // Another tab does not report it while files are received.
     const other = await site.open(`/datasets/${id}/fitness`);
-    await other.page.getByText('Waiting for 3 files').waitFor();
+    await other.page.getByText('Waiting for 3 files').first().waitFor();
     expect(await other.page.getByRole('region', { name: /Interrupted upload|Warnings/ }).count()).toBe(0);
     page.on('dialog', (dialog) => void dialog.accept());
     await page.reload();

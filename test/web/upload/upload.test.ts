@@ -10,7 +10,7 @@ describeInBrowser('adding files', (site) => {
   const atDataset = async (existing: Record<string, Buffer | string> = {}) => {
     const id = await datasetWith(site.api, existing);
     const visited = await site.open(`/datasets/${id}`);
-    await visited.page.getByRole('button', { name: 'Add files' }).waitFor();
+    await visited.page.getByRole('button', { name: 'Add', exact: true }).waitFor();
     return { ...visited, id, sends: sendsOf(visited.page) };
   };
 

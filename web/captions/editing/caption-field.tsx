@@ -1,31 +1,37 @@
 import { Check, Download, LoaderCircle, TriangleAlert } from 'lucide-react';
-import { type KeyboardEvent, memo, type ReactNode, useState } from 'react';
+import { type KeyboardEvent, memo, type ReactNode, useLayoutEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
+import { keyNameOf } from '../../keys.js';
 import { useLinks } from '../../live/dataset.js';
 import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
-import { messageOf, sizeOf } from '../../ui/format.js';
+import { countOf, messageOf, sizeOf } from '../../ui/format.js';
+import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
 import { ConflictDialog } from './conflict-dialog.js';
 import { type Draft, drafts, failureOf } from './drafts.js';
 import type { CaptionName } from './save-caption.js';
+import { tokensOf } from './tokens.js';
 import { type Caption, useCaption } from './use-caption.js';
 
 interface CaptionFieldProps {
   readonly datasetId: string;
   readonly pair: Pair;
+  /** By default, names the file. */
+  readonly label?: string;
+  /** Another field of the caption says what became of it. */
+  readonly isSecond?: boolean;
 }
 
-/**
- * The caption of a pair, editable in place. Fills the height of its parent, or is four lines high where the parent has no
- * height. Messages make the text area smaller.
- */
-export const CaptionField = memo(function CaptionField({ datasetId, pair }: CaptionFieldProps) {
+/** The caption of a pair, editable in place. Fills the height of its parent; messages make the text area smaller. */
+export const CaptionField = memo(function CaptionField(props: CaptionFieldProps) {
+  const { datasetId, pair, label, isSecond = false } = props;
   const caption = useCaption(datasetId, pair);
+  const canWrite = useCanWrite();
   const { draft, state, name } = caption;
   const failure = failureOf(draft);
   return (
-    <div className="relative flex h-full min-h-28 flex-col gap-1">
+    <div className="group/caption relative flex h-full flex-col gap-1">
       {draft === undefined && state.state === 'failed' ? (
         <Notice text={`Could not read the caption. ${messageOf(state.error)}`}>
           <TextButton onClick={caption.retry}>Try again</TextButton>
@@ -33,57 +39,129 @@ export const CaptionField = memo(function CaptionField({ datasetId, pair }: Capt
       ) : draft === undefined && state.state === 'read' && state.text === null && pair.caption !== undefined ? (
         <TooLong datasetId={datasetId} file={pair.caption} />
       ) : (
-        <Text caption={caption} pair={pair} />
+        <Text caption={caption} pair={pair} label={label} />
       )}
-      {failure !== undefined && (
+      {failure !== undefined && !isSecond && (
         <Notice text={`Not saved. ${failure}`}>
           <TextButton onClick={() => drafts.save(name)}>Try again</TextButton>
         </Notice>
       )}
-      {draft?.state === 'conflict' && <Conflict name={name} draft={draft} />}
-      <SaveStatus caption={caption} />
+      {draft?.state === 'conflict' && !isSecond && <Conflict name={name} draft={draft} />}
+      {/* Beside a message it would move its buttons away from the pointer, as it leaves with the focus. */}
+      {canWrite && failure === undefined && draft?.state !== 'conflict' && (
+        <BelowText caption={caption} stem={pair.stem} />
+      )}
+      {!isSecond && <SaveStatus caption={caption} />}
     </div>
   );
 });
 
-function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
+function Text({ caption, pair, label }: { caption: Caption; pair: Pair; label: string | undefined }) {
   const { name, saved, state, draft, text } = caption;
   const canWrite = useCanWrite();
   const isShared = useIsShared();
+  const loop = useCaptionLoop();
+  const area = useRef<HTMLTextAreaElement>(null);
   const isMissing = saved === undefined && state.state === 'read';
+  useLayoutEffect(() => loop?.register(pair.stem, () => putCaretAtEnd(area.current)), [loop, pair.stem]);
   return (
     <textarea
+      ref={area}
       // A caption in Arabic or Hebrew runs from right to left.
       dir="auto"
-      aria-label={`Caption of ${pair.media[0]?.filename ?? name.filename}`}
+      aria-label={label ?? `Caption of ${pair.media[0]?.filename ?? name.filename}`}
       aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
-      rows={4}
+      rows={2}
       value={text}
+      {...(loop?.options.isRoving && { tabIndex: -1 })}
       readOnly={!canWrite || (draft === undefined && state.state === 'loading')}
       title={canWrite || isShared ? undefined : ONLY_READS}
       placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
       onChange={(event) => drafts.edit(name, event.target.value, saved)}
-      onBlur={() => drafts.save(name)}
-      onKeyDown={(event) => onKeyDown(event, name, draft)}
-      className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2 leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${isMissing ? 'border-dashed border-line' : ''}`}
+      onBlur={() => commit(name, draft)}
+      onKeyDown={(event) => onKeyDown(event, { name, draft, loop, stem: pair.stem })}
+      className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
     />
   );
 }
 
-function onKeyDown(event: KeyboardEvent, name: CaptionName, draft: Draft | undefined): void {
-  const isEscape = event.key === 'Escape';
-  // Shortcuts of the page must not react to typing. Only Tab, and Escape without a draft, reach them.
-  if (event.key !== 'Tab' && !(isEscape && draft === undefined)) event.stopPropagation();
+function putCaretAtEnd(area: HTMLTextAreaElement | null): void {
+  area?.focus();
+  area?.setSelectionRange(area.value.length, area.value.length);
+}
+
+/** Saves a draft. Spaces in place of a missing caption are no caption. */
+function commit(name: CaptionName, draft: Draft | undefined): void {
+  if (draft?.state === 'editing' && draft.base === undefined && draft.text.trim() === '') drafts.revert(name);
+  else drafts.save(name);
+}
+
+interface EditedField {
+  readonly name: CaptionName;
+  readonly draft: Draft | undefined;
+  readonly loop: CaptionLoop | undefined;
+  readonly stem: string;
+}
+
+const STEPS = { saveNext: 'next', savePrevious: 'previous', nextMissing: 'missing' } as const;
+
+function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>, { name, draft, loop, stem }: EditedField): void {
   // While an input method composes characters, Escape and Enter are its own.
   if (event.nativeEvent.isComposing) return;
-  if (isEscape && draft !== undefined) {
-    event.preventDefault();
-    drafts.revert(name);
+  const key = keyNameOf(event.nativeEvent, 'caption');
+  switch (key) {
+    case 'saveNext':
+    case 'savePrevious':
+    case 'nextMissing': {
+      commit(name, draft);
+      const hasMoved = loop?.go(stem, STEPS[key]) === true;
+      // At the end, Tab leaves the field.
+      if (hasMoved || event.key !== 'Tab') event.preventDefault();
+      return;
+    }
+    case 'giveBack':
+      event.preventDefault();
+      event.stopPropagation();
+      if (draft !== undefined) drafts.revert(name);
+      else if (loop?.options.leave !== undefined) loop.options.leave(stem);
+      else event.currentTarget.blur();
+      return;
   }
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    drafts.save(name);
-  }
+}
+
+/** An estimate: CLIP (SD 1.5, SDXL) reads 75 tokens, T5 (FLUX, Wan) 512. */
+const MAX_TOKENS = 512;
+
+/** While the field has the focus: how long the text is, and for fingers, which have no Ctrl key, the way on. */
+function BelowText({ caption, stem }: { caption: Caption; stem: string }) {
+  const loop = useCaptionLoop();
+  const { text, name, draft } = caption;
+  const tokens = tokensOf(text);
+  return (
+    <div className="hidden shrink-0 items-center justify-between gap-2 px-2 pb-0.5 group-has-[textarea:focus]/caption:flex">
+      <p
+        title="Tokens are an estimate. CLIP (SD 1.5, SDXL) reads 75 of them, T5 (FLUX, Wan) 512."
+        className={`truncate text-xs tabular-nums ${tokens > MAX_TOKENS ? 'font-medium text-warn' : 'text-muted'}`}
+      >
+        {countOf(text.length, 'character')} · ~{countOf(tokens, 'token')}
+      </p>
+      {loop !== undefined && (
+        <button
+          type="button"
+          tabIndex={-1}
+          // The field keeps the focus, and a phone its keyboard.
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => {
+            commit(name, draft);
+            loop.go(stem, 'next');
+          }}
+          className="touch hidden shrink-0 cursor-pointer px-2 text-sm font-semibold text-accent pointer-coarse:block"
+        >
+          Save, next
+        </button>
+      )}
+    </div>
+  );
 }
 
 function SaveStatus({ caption: { draft, isJustSaved } }: { caption: Caption }) {
@@ -128,10 +206,13 @@ function Conflict({ name, draft }: { name: CaptionName; draft: Draft & { state: 
 function TooLong({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   const links = useLinks(datasetId);
   return (
-    <div className="flex grow flex-col items-start gap-1 px-2 py-1 text-sm text-muted">
-      <p>This caption is too long to edit here ({sizeOf(file.size_bytes)}).</p>
+    <div className="flex grow flex-col items-start px-2 text-sm text-muted">
+      <p>Too long to edit here ({sizeOf(file.size_bytes)}).</p>
       {links !== undefined && (
-        <a href={links.file(file, { download: true })} className="flex items-center gap-1 text-link">
+        <a
+          href={links.file(file, { download: true })}
+          className="flex max-w-full items-center gap-1 truncate text-link"
+        >
           <Download size={14} aria-hidden /> Download {file.filename}
         </a>
       )}
@@ -153,12 +234,7 @@ function Notice({ text, more, children }: { text: string; more?: string | undefi
 
 function TextButton({ onClick, children }: { onClick: () => void; children: ReactNode }) {
   return (
-    <button
-      type="button"
-      onClick={onClick}
-      onKeyDown={(event) => event.key !== 'Escape' && event.key !== 'Tab' && event.stopPropagation()}
-      className="cursor-pointer py-1 font-semibold underline"
-    >
+    <button type="button" onClick={onClick} className="cursor-pointer py-1 font-semibold underline">
       {children}
     </button>
   );

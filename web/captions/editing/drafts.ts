@@ -64,8 +64,9 @@ const LEFT = 'The page was left before it was saved.';
 class Drafts {
   readonly #entries = new Map<string, CaptionEntry>();
   readonly #listeners = new Map<string, Set<() => void>>();
-  readonly #offscreenListeners = new Set<() => void>();
+  readonly #failedListeners = new Set<() => void>();
   #unsaved: readonly CaptionEntry[] = [];
+  #failed: readonly CaptionEntry[] = [];
   #offscreen: readonly CaptionEntry[] = [];
   #client: TrainyardClient | undefined;
   #retry: { timer: ReturnType<typeof setTimeout>; ms: number } | undefined;
@@ -92,6 +93,11 @@ class Drafts {
     return this.#entries.get(keyOf(name));
   }
 
+  /** Failed and conflicting drafts. */
+  failed(): readonly CaptionEntry[] {
+    return this.#failed;
+  }
+
   /** Failed and conflicting drafts that have no rendered field to show their state. */
   offscreen(): readonly CaptionEntry[] {
     return this.#offscreen;
@@ -101,17 +107,17 @@ class Drafts {
     const key = keyOf(name);
     const own = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, own.add(listener));
-    this.#updateOffscreen();
+    this.#updateFailed();
     return () => {
       own.delete(listener);
       if (own.size === 0) this.#listeners.delete(key);
-      this.#updateOffscreen();
+      this.#updateFailed();
     };
   }
 
-  subscribeToOffscreen(listener: () => void): () => void {
-    this.#offscreenListeners.add(listener);
-    return () => this.#offscreenListeners.delete(listener);
+  subscribeToFailed(listener: () => void): () => void {
+    this.#failedListeners.add(listener);
+    return () => this.#failedListeners.delete(listener);
   }
 
   /** Records what was typed over a saved text. */
@@ -237,17 +243,14 @@ class Drafts {
     else this.#entries.set(key, entry);
     this.#unsaved = [...this.#entries.values()].filter(({ draft }) => draft !== undefined);
     for (const listener of this.#listeners.get(key) ?? []) listener();
-    this.#updateOffscreen();
+    this.#updateFailed();
   }
 
-  #updateOffscreen(): void {
-    if (this.#unsaved.length === 0 && this.#offscreen.length === 0) return;
-    this.#offscreen = this.#unsaved.filter(
-      (entry) =>
-        !this.#listeners.has(keyOf(entry)) &&
-        (entry.draft?.state === 'conflict' || failureOf(entry.draft) !== undefined),
-    );
-    for (const listener of this.#offscreenListeners) listener();
+  #updateFailed(): void {
+    if (this.#unsaved.length === 0 && this.#failed.length === 0) return;
+    this.#failed = this.#unsaved.filter(({ draft }) => draft?.state === 'conflict' || failureOf(draft) !== undefined);
+    this.#offscreen = this.#failed.filter((entry) => !this.#listeners.has(keyOf(entry)));
+    for (const listener of this.#failedListeners) listener();
   }
 }
 

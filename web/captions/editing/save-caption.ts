@@ -60,13 +60,17 @@ async function currentCaption(
   }
 }
 
-/** A text as a field shows it: with the line ends of browsers, and empty if blank, so that the placeholder appears. */
+/**
+ * A text as a field shows it: with the line ends of browsers, without the line end that ends the file, and empty if blank, so
+ * that the placeholder appears.
+ */
 export function displayText(text: string): string {
-  return text.trim() === '' ? '' : text.replaceAll(/\r\n?/g, '\n');
+  return text.trim() === '' ? '' : text.replaceAll(/\r\n?/g, '\n').replace(/\n$/, '');
 }
 
-/** What was typed, with the line ends of the version that was edited. */
+/** What was typed, with the line ends of the version that was edited, the one that ends the file included. */
 export function textToSave(typed: string, base: SavedCaption | undefined): string {
-  const written = base?.text?.includes('\r\n') ? typed.replaceAll('\n', '\r\n') : typed;
+  const ended = typed !== '' && /[\r\n]$/.test(base?.text ?? '') ? `${typed}\n` : typed;
+  const written = base?.text?.includes('\r\n') ? ended.replaceAll('\n', '\r\n') : ended;
   return written.toWellFormed();
 }

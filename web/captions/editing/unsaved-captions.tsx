@@ -19,14 +19,14 @@ export function DraftSaving() {
 export function UnsavedCaptions() {
   const isSignedIn = useSignedIn() !== undefined;
   const unsaved = useSyncExternalStore(
-    (listener) => drafts.subscribeToOffscreen(listener),
+    (listener) => drafts.subscribeToFailed(listener),
     () => drafts.offscreen(),
   );
   if (unsaved.length === 0) return null;
   return (
     <section
       aria-label="Unsaved captions"
-      className="sticky bottom-(--dock-height,0) z-10 flex flex-col gap-2 border-t border-bad bg-panel px-4 py-3 text-sm shadow-lg"
+      className="flex flex-col gap-2 rounded-xl border border-bad bg-panel px-4 py-3 text-sm shadow-lg"
     >
       <div className="flex flex-wrap items-center gap-3">
         <p role="status" className="mr-auto">
@@ -43,6 +43,33 @@ export function UnsavedCaptions() {
         </ul>
       )}
     </section>
+  );
+}
+
+interface NotSavedProps {
+  readonly datasetId: string;
+  /** Leads to the caption of a file. */
+  readonly onShow: (filename: string) => void;
+}
+
+/** Counts the captions of a dataset that could not be saved, and leads to the first of them. */
+export function NotSaved({ datasetId, onShow }: NotSavedProps) {
+  const failed = useSyncExternalStore(
+    (listener) => drafts.subscribeToFailed(listener),
+    () => drafts.failed(),
+  ).filter((entry) => entry.datasetId === datasetId);
+  return (
+    <span role="status" className="contents">
+      {failed[0] !== undefined && (
+        <button
+          type="button"
+          onClick={() => onShow(failed[0]!.filename)}
+          className="touch min-h-6 shrink-0 cursor-pointer rounded-full bg-bad-soft px-2.5 text-xs font-semibold text-bad hover:underline"
+        >
+          {failed.length} not saved
+        </button>
+      )}
+    </span>
   );
 }
 

@@ -1,16 +1,17 @@
-import { type FormEvent, useId, useMemo, useState } from 'react';
+import { type FormEvent, useId, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles, Status } from '../../../src/client/client.js';
 import { changeTitle } from '../../captions/bulk/change-form.js';
 import { JobStatus } from '../../captions/bulk/job-status.js';
 import { startJob, useJob } from '../../captions/bulk/jobs.js';
 import { type BulkChange, planChanges } from '../../captions/bulk/plan.js';
-import { CaptionRow } from '../../captions/caption-list.js';
+import { CaptionRow } from '../../captions/caption-row.js';
+import { CaptionLoopProvider, useOwnCaptionLoop } from '../../captions/editing/caption-loop.js';
 import { useStickySelection } from '../../captions/use-sticky-selection.js';
 import { isInCategory, type Pair, pairsOf } from '../../live/pairs.js';
 import { useConnect } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
-import { LongList } from '../../ui/long-list.js';
+import { LongList, type LongListHandle } from '../../ui/long-list.js';
 import { Panel } from '../../ui/panel.js';
 
 const NONE: readonly Pair[] = [];
@@ -27,19 +28,24 @@ export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles })
   );
   // A field stays listed after it was saved, so that the others do not move while the user types.
   const listed = useStickySelection(String(isBeingFixed), pairs, missing);
+  const list = useRef<LongListHandle>(null);
+  const reveal = (stem: string) => list.current?.show(listed.findIndex((pair) => pair.stem === stem));
+  const loop = useOwnCaptionLoop({ datasetId: id, pairs: listed, reveal });
   if (missing.length === 0 && job === undefined) return null;
   return (
     <Panel title={titleOf(missing)}>
       {job !== undefined && <JobStatus datasetId={id} job={job} />}
       {(job === undefined || job.state === 'ended') && <FillForm datasetId={id} missing={missing} />}
       <div className="rounded-lg border border-line">
-        <LongList label="Missing captions" items={listed} height="max-h-[36rem]">
-          {(pair) => (
-            <div className="h-36 px-3 py-2">
-              <CaptionRow datasetId={id} pair={pair} />
-            </div>
-          )}
-        </LongList>
+        <CaptionLoopProvider value={loop}>
+          <LongList label="Missing captions" items={listed} height="max-h-[36rem]" handle={list}>
+            {(pair) => (
+              <div className="h-36 px-3 py-2">
+                <CaptionRow datasetId={id} pair={pair} />
+              </div>
+            )}
+          </LongList>
+        </CaptionLoopProvider>
       </div>
     </Panel>
   );

@@ -24,6 +24,16 @@ export function extended(selection: Selection, stem: string, shown: readonly Pai
   return { stems: new Set([...selection.stems, ...range.map((pair) => pair.stem)]), anchor: selection.anchor };
 }
 
+/** Selects the range from the anchor to a pair, and nothing else. Without a selection, `from` becomes the anchor. */
+export function rangeOf(
+  { anchor, stems }: Selection,
+  { from, to }: { from: string; to: string },
+  shown: readonly Pair[],
+): Selection {
+  const start = anchor !== undefined && stems.has(anchor) ? anchor : from;
+  return extended({ stems: new Set(), anchor: start }, to, shown);
+}
+
 export function allOf(shown: readonly Pair[]): Selection {
   return { stems: new Set(shown.map(({ stem }) => stem)), anchor: shown[0]?.stem };
 }

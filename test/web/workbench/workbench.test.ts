@@ -1,0 +1,243 @@
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { captionedImages, datasetWith } from '../linked-datasets.js';
+import { cardOf, filterOf, focusedOf, namesOf, soon } from '../pairs/pairs-page.js';
+
+describeInBrowser('the workbench', (site) => {
+  const openWith = async (captions: Parameters<typeof captionedImages>[0], path = '') => {
+    const id = await datasetWith(site.api, await captionedImages(captions));
+    return { id, ...(await site.open(`/datasets/${id}${path}`)) };
+  };
+
+  test.each([
+    [1440, 900, 112],
+    [1024, 768, 112],
+    [390, 844, 180],
+  ])('shows the first card at once on a window of %i × %i', async (width, height, least) => {
+    const id = await datasetWith(site.api, await captionedImages({ a: 'a wagon', b: undefined, c: undefined }));
+    const { page } = await site.open(`/datasets/${id}`, { width, height });
+    const { y } = (await cardOf(page, 'a.jpg').boundingBox())!;
+    expect(y).toBeLessThanOrEqual(least);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+  });
+
+  test('shows pictures alone, with two lines, or beside their captions, and keeps the size', async () => {
+    const { page } = await openWith({ a: 'a wagon', b: 'a depot' });
+    const fields = page.getByRole('list', { name: 'Pairs' }).getByRole('textbox');
+    const widthOf = async () => Math.round((await cardOf(page, 'a.jpg').boundingBox())!.width);
+    await cardOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('-');
+    await soon(() => fields.count()).toBe(0);
+    expect(await widthOf()).toBeLessThan(250);
+    await page.keyboard.press('+');
+    await page.keyboard.press('+');
+    await soon(() => fields.count()).toBe(2);
+    await soon(widthOf).toBeGreaterThan(600);
+    await page.reload();
+    await soon(() => fields.count()).toBe(2);
+    await soon(widthOf).toBeGreaterThan(600);
+    expect(await page.getByRole('radio', { name: 'L', exact: true }).isChecked()).toBe(true);
+  });
+
+  test('sorts pairs, finds them by keys, and is left by keys', async () => {
+    const { id, page } = await openWith({ a: 'a long caption of a wagon', b: 'short', c: 'a caption' });
+    await cardOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('s');
+    await soon(() => focusedOf(page)).toBe('Sort');
+    await page.getByLabel('Sort').selectOption('Shortest captions first');
+    await soon(() => namesOf(page)).toEqual(['b.jpg', 'c.jpg', 'a.jpg']);
+    expect(new URL(page.url()).search).toBe('?sort=short');
+    await page.getByLabel('Sort').blur();
+    await page.keyboard.press('/');
+    await page.keyboard.type('b.');
+    await soon(() => namesOf(page)).toEqual(['b.jpg']);
+    await page.getByRole('searchbox', { name: 'Search files by name' }).blur();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).getByText('Write the caption').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('g');
+    await page.keyboard.press('h');
+    await page.waitForURL(new RegExp(`/datasets/${id}/history$`));
+  });
+
+  test('names its tab, and is where the old addresses lead', async () => {
+    const files = await captionedImages({ a: 'snow, wagon', b: 'rain', c: undefined });
+    const id = await datasetWith(site.api, files, { name: 'evening' });
+    const { page } = await site.open(`/datasets/${id}`);
+    await soon(() => page.title()).toBe('evening · Workbench · trainyard');
+    await page.getByRole('link', { name: 'History' }).first().click();
+    await soon(() => page.title()).toBe('evening · History · trainyard');
+    for (const [old, query, names] of [
+      ['/files', '', ['a.jpg', 'b.jpg', 'c.jpg']],
+      ['/captions?tag=snow', '?tag=snow', ['a.jpg']],
+      ['/captions?only=missing', '?filter=missing', ['c.jpg']],
+    ] as const) {
+      await page.goto(`${site.server.url}/datasets/${id}${old}`);
+      await soon(() => namesOf(page)).toEqual(names);
+      expect(page.url()).toBe(`${site.server.url}/datasets/${id}${query}`);
+    }
+    await page.goto(`${site.server.url}/datasets/${id}/nowhere`);
+    await page.getByText('This view does not exist.').waitFor();
+    await page.getByRole('link', { name: 'All datasets' }).click();
+    await soon(() => page.title()).toBe('Datasets · trainyard');
+  });
+
+  test('says of an empty dataset that it has no files, and counts nothing', async () => {
+    const id = await site.api.newDataset('nothing yet');
+    const { page } = await site.open(`/datasets/${id}`);
+    await page.getByText('No files yet').waitFor();
+    expect(await page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
+    await page.getByRole('link', { name: 'All datasets' }).click();
+    await page.getByRole('link', { name: 'nothing yet' }).waitFor();
+    expect(await page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
+  });
+
+  test('shows one pair in the inspector, and what can be done with several', async () => {
+    const { page } = await openWith({ a: 'a wagon', b: ' ', c: 'a depot' });
+    const inspector = page.getByRole('complementary', { name: 'Inspector' });
+    await inspector.getByText('Choose a picture').waitFor();
+    await cardOf(page, 'b.jpg').waitFor();
+    await page.keyboard.press('ArrowRight');
+    await inspector.getByRole('heading', { name: 'b.jpg' }).waitFor();
+    await inspector.getByText('SHA-256').waitFor();
+    await inspector.getByText('b.txt is blank').first().waitFor();
+    await inspector.getByText('b.jpg added').waitFor();
+    await inspector.getByLabel('Caption', { exact: true }).fill('a signal');
+    await cardOf(page, 'b.jpg').getByText('a signal').waitFor();
+    await page.getByLabel('Select a.jpg').check();
+    await page.getByLabel('Select c.jpg').check();
+    await inspector.getByText('2 pairs').waitFor();
+    await inspector.getByLabel('Trigger word').fill('sks');
+    await inspector.getByText('2 changes to captions of 2 selected pairs.').waitFor();
+    // Folded, it leaves its place to the pictures, and the verbs to the toolbar.
+    await page.getByRole('button', { name: 'Inspector' }).click();
+    await inspector.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByRole('dialog', { name: 'Delete 4 files?' }).waitFor();
+  });
+});
+
+describeInBrowser('captions that are written one after another', (site) => {
+  /** Three images without a caption between two that have one. */
+  async function open(path = '', width = 1440) {
+    const captions = { a: 'a wagon\n', b: undefined, c: undefined, d: undefined, e: 'a depot' };
+    const id = await datasetWith(site.api, await captionedImages(captions));
+    const visited = await site.open(`/datasets/${id}${path}`, { width });
+    return { id, ...visited };
+  }
+
+  /** What is typed goes to the field that has the caret. */
+  async function expectCaret(page: Page, label: string, text: string): Promise<void> {
+    await soon(() => focusedOf(page)).toBe(label);
+    await soon(() =>
+      page.evaluate(() => {
+        const field = document.activeElement as HTMLTextAreaElement;
+        return [field.value, field.selectionStart];
+      }),
+    ).toEqual([text, text.length]);
+  }
+
+  const textsOf = async (id: string) => {
+    const names = (await site.api.filenames(id)).filter((name) => name.endsWith('.txt'));
+    return Promise.all(names.map(async (name) => `${name} ${await site.api.text(id, name)}`));
+  };
+
+  test('keep their places and the caret in a filter, and say how many are written', async () => {
+    const { id, page } = await open('?filter=missing');
+    await page.getByText('0 of 3 written').waitFor();
+    await page.keyboard.press('e');
+    await expectCaret(page, 'Caption of b.jpg', '');
+    await page.keyboard.type('a signal');
+    await page.keyboard.press('Control+Enter');
+    await expectCaret(page, 'Caption of c.jpg', '');
+    await page.getByText('1 of 3 written').waitFor();
+    // Empty: goes on, and writes nothing.
+    await page.keyboard.press('Control+Enter');
+    await expectCaret(page, 'Caption of d.jpg', '');
+    await page.keyboard.type('a bridge');
+    await page.keyboard.press('Tab');
+    await page.getByText('2 of 3 written').waitFor();
+    expect(await namesOf(page)).toEqual(['b.jpg', 'c.jpg', 'd.jpg']);
+    await cardOf(page, 'b.jpg').getByRole('img', { name: 'Done' }).waitFor();
+    await soon(() => textsOf(id)).toEqual(['a.txt a wagon\n', 'b.txt a signal', 'd.txt a bridge', 'e.txt a depot']);
+    await filterOf(page, 'No caption 1').click();
+    await soon(() => namesOf(page)).toEqual(['c.jpg']);
+    expect(await page.getByRole('dialog').count()).toBe(0);
+  });
+
+  test('are reached forwards, backwards and by the next that is missing, and left by Escape', async () => {
+    const { id, page } = await open();
+    await cardOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('e');
+    // The line end that ends the file is no line to write in, and stays.
+    await expectCaret(page, 'Caption of a.jpg', 'a wagon');
+    await page.keyboard.type(' at dusk');
+    await page.keyboard.press('Control+j');
+    await expectCaret(page, 'Caption of b.jpg', '');
+    await soon(() => site.api.text(id, 'a.txt')).toBe('a wagon at dusk\n');
+    await page.keyboard.type('a signal');
+    await page.keyboard.press('Shift+Tab');
+    await expectCaret(page, 'Caption of a.jpg', 'a wagon at dusk');
+    await page.keyboard.press('Control+j');
+    await expectCaret(page, 'Caption of c.jpg', '');
+    await page.keyboard.press('Control+Shift+Enter');
+    await expectCaret(page, 'Caption of b.jpg', 'a signal');
+    await page.keyboard.type(', a mistake');
+    await page.keyboard.press('Escape');
+    expect(await page.getByLabel('Caption of b.jpg').inputValue()).toBe('a signal');
+    await page.keyboard.press('Escape');
+    await soon(() => focusedOf(page)).toBe('Open b.jpg');
+  });
+
+  test('are written in the inspector, in the viewer and in Fit to train? by the same keys', async () => {
+    const { id, page } = await open();
+    await cardOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('-');
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('e');
+    await expectCaret(page, 'Caption', '');
+    await page.keyboard.type('a signal');
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('complementary', { name: 'Inspector' }).getByRole('heading', { name: 'c.jpg' }).waitFor();
+    await expectCaret(page, 'Caption', '');
+    await soon(() => site.api.text(id, 'b.txt')).toBe('a signal');
+
+    await page.getByRole('button', { name: 'Open c.jpg' }).click();
+    const viewer = page.getByRole('dialog');
+    await viewer.getByLabel('Caption of c.jpg').fill('a bridge');
+    await page.keyboard.press('Control+Enter');
+    await viewer.getByRole('heading', { name: 'd.jpg' }).waitFor();
+    await expectCaret(page, 'Caption of d.jpg', '');
+    await soon(() => site.api.text(id, 'c.txt')).toBe('a bridge');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    await viewer.waitFor({ state: 'detached' });
+
+    await site.api.upload(id, 'f.jpg', await media.jpeg({ seed: 77 }));
+    await page.goto(`${site.server.url}/datasets/${id}/fitness`);
+    await page.getByLabel('Caption of d.jpg').fill('a shed');
+    await page.keyboard.press('Control+Enter');
+    await expectCaret(page, 'Caption of f.jpg', '');
+    await page.keyboard.press('Shift+Tab');
+    await expectCaret(page, 'Caption of d.jpg', 'a shed');
+    await soon(() => site.api.text(id, 'd.txt')).toBe('a shed');
+  });
+
+  test('go on when one could not be saved, and a count leads back to it', async () => {
+    const { id, page, context } = await open('?filter=missing');
+    await page.getByText('0 of 3 written').waitFor();
+    await page.keyboard.press('e');
+    await context.setOffline(true);
+    await page.keyboard.type('a signal');
+    await page.keyboard.press('Control+Enter');
+    await expectCaret(page, 'Caption of c.jpg', '');
+    await page.getByRole('button', { name: '1 not saved' }).click();
+    await expectCaret(page, 'Caption of b.jpg', 'a signal');
+    await context.setOffline(false);
+    await page.keyboard.press('Control+Enter');
+    await soon(() => site.api.text(id, 'b.txt')).toBe('a signal');
+    await page.getByText('not saved').waitFor({ state: 'detached' });
+  });
+});

@@ -1,0 +1,101 @@
+import { Ellipsis, FileArchive, Fingerprint, Keyboard, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
+import { type ReactNode, useState } from 'react';
+import { useLocation } from 'wouter';
+import type { DatasetWithFiles } from '../../src/client/client.js';
+import { DeleteDatasetDialog } from '../datasets/delete-dataset-dialog.js';
+import { SettingsDialog } from '../datasets/settings-dialog.js';
+import { KeySheet } from '../key-sheet.js';
+import { useKeys, withKey } from '../keys.js';
+import { LinksDialog } from '../links/links-dialog.js';
+import { useLinks } from '../live/dataset.js';
+import { AccountLinks } from '../session/account-links.js';
+import { WriteButton } from '../session/write-button.js';
+import { ShareDialog } from '../share/share-dialog.js';
+import { Button } from '../ui/button.js';
+import { copyText } from '../ui/copy.js';
+import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
+import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
+
+type DatasetDialog = 'links' | 'settings' | 'share' | 'delete' | 'keys';
+
+/** What can be done with a whole dataset: add files, download it, and the rest behind `More`. */
+export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
+  const [dialog, setDialog] = useState<DatasetDialog>();
+  const close = () => setDialog(undefined);
+  const [, navigate] = useLocation();
+  useKeys({ sheet: () => setDialog('keys') });
+  return (
+    <div className="flex shrink-0 items-center gap-1">
+      <Menu label="Add">
+        <AddFilesButton datasetId={dataset.id} />
+        <AddFolderButton datasetId={dataset.id} />
+      </Menu>
+      <Download dataset={dataset} />
+      <Menu label="More" icon={<Ellipsis size={18} aria-hidden />}>
+        <MoreItems dataset={dataset} onOpen={setDialog} />
+      </Menu>
+      {dialog === 'links' && <LinksDialog dataset={dataset} onClose={close} />}
+      {dialog === 'settings' && <SettingsDialog dataset={dataset} onClose={close} />}
+      {dialog === 'share' && <ShareDialog dataset={dataset} onClose={close} />}
+      {dialog === 'keys' && <KeySheet onClose={close} />}
+      {dialog === 'delete' && (
+        <DeleteDatasetDialog dataset={dataset} onClose={close} onDeleted={() => navigate('/', { replace: true })} />
+      )}
+    </div>
+  );
+}
+
+function Download({ dataset: { id, files } }: { dataset: DatasetWithFiles }): ReactNode {
+  const links = useLinks(id);
+  if (links === undefined || files.length === 0) return null;
+  return (
+    <a
+      href={links.zip()}
+      download
+      title="Download all files as a zip archive"
+      className="inline-flex min-h-9 min-w-9 touch items-center justify-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised max-md:hidden"
+    >
+      Download
+    </a>
+  );
+}
+
+interface MoreItemsProps {
+  readonly dataset: DatasetWithFiles;
+  readonly onOpen: (dialog: DatasetDialog) => void;
+}
+
+function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
+  const links = useLinks(id);
+  return (
+    <>
+      {links !== undefined && files.length > 0 && (
+        <a href={links.zip()} download className={`${MENU_LINK} md:hidden`}>
+          <FileArchive size={16} aria-hidden /> Download all files
+        </a>
+      )}
+      {role === 'training' && (
+        <Button onClick={() => onOpen('links')}>
+          <Layers size={16} aria-hidden /> Controls and mask
+        </Button>
+      )}
+      <WriteButton onClick={() => onOpen('settings')}>
+        <Pencil size={16} aria-hidden /> Name and role
+      </WriteButton>
+      <Button onClick={() => onOpen('share')}>
+        <Share2 size={16} aria-hidden /> Share the dataset
+      </Button>
+      <Button title={id} onClick={() => void copyText(id)}>
+        <Fingerprint size={16} aria-hidden /> Copy the id
+      </Button>
+      <WriteButton onClick={() => onOpen('delete')} className="text-bad">
+        <Trash2 size={16} aria-hidden /> Delete the dataset
+      </WriteButton>
+      <MenuLine />
+      <Button title={withKey('Keys', 'sheet')} onClick={() => onOpen('keys')}>
+        <Keyboard size={16} aria-hidden /> Keys
+      </Button>
+      <AccountLinks link={MENU_LINK} />
+    </>
+  );
+}

@@ -1,0 +1,73 @@
+import type { Pair } from '../live/pairs.js';
+import { dateOf } from '../ui/ago.js';
+
+/** How pairs are sorted, by what the address says, with the words of the choice. */
+export const PAIR_ORDERS = {
+  name: 'Name',
+  newest: 'Newest first',
+  pixels: 'Fewest pixels first',
+  shape: 'Tall to wide',
+  size: 'Largest files first',
+  short: 'Shortest captions first',
+  long: 'Longest captions first',
+  length: 'Longest clips first',
+} as const;
+
+export type PairOrder = keyof typeof PAIR_ORDERS;
+
+/** A filter that was chosen, with the pairs that have matched it since. */
+export interface FrozenOrder {
+  readonly key: string;
+  /** What each pair was sorted by when it matched first, by stem: the lower value first. */
+  readonly values: ReadonlyMap<string, number>;
+}
+
+export const NOTHING_FROZEN: FrozenOrder = { key: '', values: new Map() };
+
+/**
+ * Adds pairs that match now. A pair stays, and keeps its place, when its caption was written or its tag removed: the others do
+ * not move while a person works.
+ *
+ * @returns the same object if there is nothing to add
+ */
+export function frozenAfter(
+  before: FrozenOrder,
+  key: string,
+  { matching, order }: { matching: readonly Pair[]; order: PairOrder },
+): FrozenOrder {
+  const known = before.key === key ? before.values : new Map<string, number>();
+  const added = matching.filter(({ stem }) => !known.has(stem));
+  if (before.key === key && added.length === 0) return before;
+  return { key, values: new Map([...known, ...added.map((pair) => [pair.stem, orderValueOf(pair, order)] as const)]) };
+}
+
+/** The pairs of a frozen order that still exist. Those of one value stay in the order of their names. */
+export function inFrozenOrder({ values }: FrozenOrder, pairs: readonly Pair[]): readonly Pair[] {
+  const valueAtFirst = ({ stem }: Pair) => values.get(stem) ?? 0;
+  return pairs.filter(({ stem }) => values.has(stem)).sort((a, b) => valueAtFirst(a) - valueAtFirst(b));
+}
+
+/** Larger than any other, for pairs without media: the difference of two infinities is no number. */
+const LAST = Number.MAX_SAFE_INTEGER;
+
+function orderValueOf({ media, caption, files }: Pair, order: PairOrder): number {
+  const [first] = media;
+  switch (order) {
+    case 'name':
+      return 0;
+    case 'newest':
+      return -Math.max(...files.map(({ uploaded_at }) => dateOf(uploaded_at).getTime() || 0));
+    case 'pixels':
+      return first === undefined ? LAST : (first.width ?? 0) * (first.height ?? 0);
+    case 'shape':
+      return first === undefined ? LAST : (first.width ?? 1) / (first.height ?? 1);
+    case 'size':
+      return -media.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+    case 'short':
+      return caption?.characters ?? 0;
+    case 'long':
+      return -(caption?.characters ?? 0);
+    case 'length':
+      return -(first?.duration_seconds ?? 0);
+  }
+}

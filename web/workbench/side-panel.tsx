@@ -1,0 +1,82 @@
+import { X } from 'lucide-react';
+import { type ReactNode, useState } from 'react';
+import { Button } from '../ui/button.js';
+import { useMedia, useStored } from '../ui/use-stored.js';
+
+export type PanelName = 'tags' | 'inspector';
+
+export interface SidePanels {
+  readonly isOpen: Readonly<Record<PanelName, boolean>>;
+  readonly setOpen: (name: PanelName, isOpen: boolean) => void;
+  /** On a narrow window, an open panel covers the pairs. */
+  readonly areDrawers: boolean;
+}
+
+const STATES = ['open', 'folded'] as const;
+
+/** Which panels beside the pairs are open: kept per browser, except on a narrow window, where all are closed at first. */
+export function useSidePanels(): SidePanels {
+  const isWide = useMedia('(min-width: 64rem)');
+  const isVeryWide = useMedia('(min-width: 80rem)');
+  const [tags, setTags] = useStored('trainyard-tags-panel', STATES, 'open');
+  const [inspector, setInspector] = useStored('trainyard-inspector', STATES, isVeryWide ? 'open' : 'folded');
+  const [drawer, setDrawer] = useState<PanelName>();
+  if (!isWide) {
+    return {
+      isOpen: { tags: drawer === 'tags', inspector: drawer === 'inspector' },
+      setOpen: (name, isOpen) => setDrawer(isOpen ? name : undefined),
+      areDrawers: true,
+    };
+  }
+  return {
+    isOpen: { tags: tags === 'open', inspector: inspector === 'open' },
+    setOpen: (name, isOpen) => (name === 'tags' ? setTags : setInspector)(isOpen ? 'open' : 'folded'),
+    areDrawers: false,
+  };
+}
+
+interface SidePanelProps {
+  readonly name: PanelName;
+  readonly label: string;
+  readonly panels: SidePanels;
+  readonly children: ReactNode;
+}
+
+const SIDES: Record<PanelName, { wide: string; drawer: string }> = {
+  tags: { wide: 'w-65 border-r', drawer: 'left-0 border-r' },
+  inspector: { wide: 'order-last w-85 border-l', drawer: 'right-0 border-l' },
+};
+
+/** A panel left or right of the pairs, which scrolls by itself; on a narrow window, a drawer over them. */
+export function SidePanel({ name, label, panels, children }: SidePanelProps) {
+  const { areDrawers, isOpen, setOpen } = panels;
+  if (!isOpen[name]) return null;
+  const close = () => setOpen(name, false);
+  const place = areDrawers
+    ? `fixed inset-y-0 z-30 w-85 max-w-[90vw] shadow-lg ${SIDES[name].drawer}`
+    : `sticky top-23 h-[calc(100dvh-5.75rem)] shrink-0 ${SIDES[name].wide}`;
+  return (
+    <>
+      {areDrawers && <div aria-hidden className="fixed inset-0 z-20 bg-black/40" onClick={close} />}
+      <aside
+        aria-label={label}
+        onKeyDown={(event) => {
+          if (!areDrawers || event.key !== 'Escape' || event.defaultPrevented) return;
+          event.stopPropagation();
+          close();
+        }}
+        className={`flex flex-col gap-4 overflow-y-auto border-line bg-panel p-3 text-sm [&>section]:rounded-none [&>section]:border-0 [&>section]:bg-transparent [&>section]:p-0 [&>section+section]:border-t [&>section+section]:pt-4 ${place}`}
+      >
+        {areDrawers && (
+          <div className="flex items-center">
+            <h2 className="mr-auto text-base font-semibold">{label}</h2>
+            <Button kind="quiet" aria-label={`Close ${label}`} onClick={close}>
+              <X size={16} aria-hidden />
+            </Button>
+          </div>
+        )}
+        {children}
+      </aside>
+    </>
+  );
+}

@@ -1,0 +1,104 @@
+import { useDeferredValue, useMemo, useState } from 'react';
+import { useSearchParams } from 'wouter';
+import type { DatasetWithFiles } from '../../src/client/client.js';
+import { type CaptionStatistics, captionStatisticsOf } from '../captions/caption-statistics.js';
+import { type ReadPairs, textOf, useReadPairs } from '../captions/read-pairs.js';
+import type { TermKind } from '../captions/terms/terms.js';
+import { type TermCounts, useTerms } from '../captions/terms/use-terms.js';
+import type { LinkedDataset } from '../live/counterparts.js';
+import type { Pair } from '../live/pairs.js';
+import { frozenAfter, inFrozenOrder, NOTHING_FROZEN } from './pair-order.js';
+import {
+  filterKeyOf,
+  type KnownStems,
+  matchesOf,
+  type WorkbenchFilter,
+  workbenchFilterOf,
+  workbenchParameters,
+} from './workbench-filter.js';
+
+const NO_PAIRS: readonly Pair[] = [];
+
+/** The filter in the address, and how often it was chosen: to choose it again lists the pairs anew. */
+export function useWorkbenchFilter() {
+  const [parameters, setParameters] = useSearchParams();
+  const [times, setTimes] = useState(0);
+  const filter = useMemo(() => workbenchFilterOf(parameters), [parameters]);
+  const setFilter = (next: WorkbenchFilter) => {
+    setTimes(times + 1);
+    setParameters(workbenchParameters(next), { replace: true });
+  };
+  return { filter, setFilter, times };
+}
+
+/** What is known of the captions of a dataset. */
+export interface ReadCaptions extends KnownStems {
+  readonly read: ReadPairs;
+  readonly statistics: CaptionStatistics | undefined;
+  readonly counts: TermCounts | undefined;
+  /** What is counted, tags or words. */
+  readonly kind: TermKind;
+  readonly setKind: (kind: TermKind) => void;
+}
+
+/** Reads the captions of a training dataset, if `isWanted` or if the filter asks about them, and counts what is in them. */
+export function useReadCaptions(
+  { id, role }: DatasetWithFiles,
+  pairs: readonly Pair[],
+  { filter: { view, term }, isWanted }: { filter: WorkbenchFilter; isWanted: boolean },
+): ReadCaptions {
+  const needsTexts = role === 'training' && (isWanted || term !== undefined || view === 'duplicates');
+  const read = useReadPairs(id, needsTexts ? pairs : undefined);
+  const [lastKind, setKind] = useState<TermKind>('tag');
+  const kind = term?.kind ?? lastKind;
+  const counts = useTerms(read.pairs, kind);
+  const statistics = useMemo(() => read.pairs && captionStatisticsOf(read.pairs, textOf), [read.pairs]);
+  const duplicates = useMemo(() => statistics && stemsOf(statistics.duplicates), [statistics]);
+  const withTerm = useMemo(() => {
+    if (term === undefined || counts?.kind !== term.kind) return undefined;
+    const indexes = counts.terms.find((each) => each.term === term.term)?.captions ?? [];
+    return stemsOf(indexes.map((index) => counts.pairs[index]!));
+  }, [term, counts]);
+  return { read, statistics, counts, kind, setKind, term: withTerm, duplicates };
+}
+
+function stemsOf(pairs: readonly Pair[]): ReadonlySet<string> {
+  return new Set(pairs.map(({ stem }) => stem));
+}
+
+export interface ShownPairs {
+  readonly shown: readonly Pair[];
+  /** Of those that are shown, the pairs that no longer match. */
+  readonly done: ReadonlySet<string>;
+  /** The filter that they are shown for, which follows that of the address. */
+  readonly filter: WorkbenchFilter;
+  readonly isCounting: boolean;
+}
+
+interface ShownOptions {
+  readonly filter: WorkbenchFilter;
+  readonly times: number;
+  readonly linked: readonly LinkedDataset[];
+  readonly known: KnownStems;
+}
+
+/** The pairs that match the filter, or have matched it since it was chosen, in the order that they had at first. */
+export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked }: ShownOptions): ShownPairs {
+  // Typing stays responsive; the cards follow.
+  const filter = useDeferredValue(asked.filter);
+  const key = `${useDeferredValue(asked.times)} ${filterKeyOf(filter)}`;
+  const { term, duplicates } = known;
+  const matching = useMemo(
+    () => matchesOf(filter, pairs, { linked, term, duplicates }),
+    [filter, pairs, linked, term, duplicates],
+  );
+  const [before, setFrozen] = useState(NOTHING_FROZEN);
+  const frozen = frozenAfter(before, key, { matching: matching ?? NO_PAIRS, order: filter.order });
+  if (frozen !== before) setFrozen(frozen);
+  const shown = useMemo(() => inFrozenOrder(frozen, pairs), [frozen, pairs]);
+  const done = useMemo(() => {
+    const matches = stemsOf(matching ?? shown);
+    return stemsOf(shown.filter(({ stem }) => !matches.has(stem)));
+  }, [matching, shown]);
+  return { shown, done, filter, isCounting: matching === undefined };
+}
