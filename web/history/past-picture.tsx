@@ -12,7 +12,7 @@ const MARKS = {
 interface PastPictureProps {
   readonly datasetId: string;
   /** `undefined` if there is none. */
-  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind'> | undefined;
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind' | 'thumbhash'> | undefined;
   /** The revision that has the file, if the dataset may not have it any more. */
   readonly revision?: number;
   readonly mark?: keyof typeof MARKS;
@@ -45,12 +45,12 @@ function Picture({
 }: Pick<PastPictureProps, 'datasetId' | 'file'> & { revision: number | undefined }) {
   if (file === undefined) return <FileText size={20} aria-hidden />;
   if (file.kind === 'video') return <Film size={20} aria-hidden />;
-  const { filename, sha256 } = file;
+  const { filename, sha256, thumbhash } = file;
   return (
     <Thumbnail
       key={sha256}
       datasetId={datasetId}
-      file={{ filename, sha256, ...(revision !== undefined && { revision }) }}
+      file={{ filename, sha256, ...(thumbhash && { thumbhash }), ...(revision !== undefined && { revision }) }}
       className="absolute inset-0"
     />
   );

@@ -2,11 +2,12 @@ import { ImageIcon } from 'lucide-react';
 import { useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from './dataset.js';
+import { Picture } from './picture.js';
 
 interface ThumbnailProps {
   readonly datasetId: string;
   /** With `revision`: as it was in that revision. */
-  readonly file: Pick<DatasetFile, 'filename' | 'sha256'> & { readonly revision?: number };
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'thumbhash'> & { readonly revision?: number };
   readonly className?: string;
 }
 
@@ -14,15 +15,10 @@ interface ThumbnailProps {
 export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [isMissing, setMissing] = useState(false);
-  if (links === undefined || isMissing) return <ImageIcon size={20} aria-hidden />;
+  if (isMissing) return <ImageIcon size={20} aria-hidden />;
   return (
-    <img
-      src={links.thumbnail(file)}
-      alt=""
-      loading="lazy"
-      decoding="async"
-      onError={() => setMissing(true)}
-      className={`size-full object-contain ${className}`}
-    />
+    <span className={`block size-full ${className}`}>
+      <Picture url={links?.thumbnail(file)} thumbhash={file.thumbhash} isLazy onError={() => setMissing(true)} />
+    </span>
   );
 }

@@ -2,6 +2,7 @@ import { FileText, Film, ImageIcon } from 'lucide-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
+import { Picture } from '../live/picture.js';
 import { isShownByBrowsers } from './media-facts.js';
 
 /** The wait after the last scroll event, so that cards that only scroll past request no preview. */
@@ -23,34 +24,18 @@ export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   const canLoad = useScrollPause();
   const [broken, setBroken] = useState<string>();
   if (hasNoPreview(file)) return <Placeholder file={file} />;
-  if (links === undefined || !canLoad) return null;
   // The service makes no thumbnail of a BMP, which browsers display themselves.
-  const url = file.kind === 'image' && file.format !== 'bmp' ? links.thumbnail(file) : links.file(file);
-  if (broken === url) return <Placeholder file={file} />;
-  return file.kind === 'video' ? (
-    <Clip url={url} isPlaying={isPlaying} onError={() => setBroken(url)} />
-  ) : (
-    <Image key={url} url={url} onError={() => setBroken(url)} />
-  );
+  const hasThumbnail = file.kind === 'image' && file.format !== 'bmp';
+  const url = canLoad ? (hasThumbnail ? links?.thumbnail(file) : links?.file(file)) : undefined;
+  if (broken !== undefined && broken === url) return <Placeholder file={file} />;
+  const onError = () => setBroken(url);
+  if (file.kind === 'image') return <Picture {...{ url, onError }} thumbhash={file.thumbhash} />;
+  return url === undefined ? null : <Clip {...{ url, isPlaying, onError }} />;
 }
 
 /** Whether browsers can't display the file and the service makes no thumbnail of it. */
 function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
-}
-
-function Image({ url, onError }: { url: string; onError: () => void }) {
-  const image = useRef<HTMLImageElement>(null);
-  useEffect(() => {
-    const element = image.current;
-    if (element === null) return;
-    element.src = url;
-    // Cancels the request, so that visible cards get its connection.
-    return () => element.removeAttribute('src');
-  }, [url]);
-  return (
-    <img ref={image} alt="" decoding="async" draggable={false} onError={onError} className="size-full object-contain" />
-  );
 }
 
 function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; onError: () => void }) {
