@@ -6,6 +6,7 @@ export const KEY_PLACES = {
   caption: 'In a caption',
   pictures: 'Among the pictures',
   viewer: 'In the viewer',
+  duplicates: 'Among duplicates',
   page: 'In a dataset',
 } as const;
 
@@ -55,10 +56,23 @@ export const KEY_TABLE = {
   viewerHow: { place: 'viewer', keys: ['V'], does: 'Compare in another way' },
   viewerRemove: { place: 'viewer', keys: ['Delete'], does: 'Delete the pair' },
   viewerClose: { place: 'viewer', keys: ['Escape'], does: 'Close the viewer' },
+  duplicateKeep: { place: 'duplicates', keys: ['Space'], does: 'Keep the picture, or remove it' },
+  duplicateOnly: {
+    place: 'duplicates',
+    keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
+    shown: '1 … 9',
+    does: 'Keep this picture alone',
+  },
+  duplicateCaption: { place: 'duplicates', keys: ['T'], does: 'Keep the caption of the picture' },
+  duplicateApply: { place: 'duplicates', keys: ['Enter'], does: 'Apply, and go on' },
+  duplicateDifferent: { place: 'duplicates', keys: ['K'], does: 'These are different: do not ask again' },
+  duplicateMove: { place: 'duplicates', keys: ['ArrowLeft', 'ArrowRight'], does: 'Go to another picture of the group' },
+  duplicateGroup: { place: 'duplicates', keys: ['ArrowUp', 'ArrowDown'], does: 'Go to another group' },
   search: { place: 'page', keys: ['/'], does: 'Search' },
   sort: { place: 'page', keys: ['S'], does: 'Sort' },
   workbench: { place: 'page', keys: ['G W'], does: 'Go to the workbench' },
   fitness: { place: 'page', keys: ['G F'], does: 'Go to “Fit to train?”' },
+  duplicates: { place: 'page', keys: ['G D'], does: 'Go to the duplicates' },
   history: { place: 'page', keys: ['G H'], does: 'Go to the history' },
   train: { place: 'page', keys: ['G T'], does: 'Go to the training' },
   undo: { place: 'page', keys: ['Ctrl+Z'], does: 'Undo the last change to many files' },
@@ -91,6 +105,8 @@ export function keyNameOf(press: KeyPress, place: KeyPlace, before = ''): KeyNam
 const SIGNS: Readonly<Record<string, string>> = {
   ArrowLeft: '←',
   ArrowRight: '→',
+  ArrowUp: '↑',
+  ArrowDown: '↓',
   Escape: 'Esc',
   Delete: 'Del',
 };
@@ -119,8 +135,9 @@ export function useKeys(handlers: KeyHandlers): void {
   const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
     if (event.defaultPrevented || event.isComposing || isTyping(event.target) || isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    const names = [keyNameOf(event, 'pictures', before), keyNameOf(event, 'page', before)];
-    for (const name of names) {
+    // The page first: `G T` is not `T`.
+    for (const place of ['page', 'duplicates', 'pictures'] as const) {
+      const name = keyNameOf(event, place, before);
       const handle = name && handlers[name];
       if (handle === undefined || handle(event) === false) continue;
       event.preventDefault();

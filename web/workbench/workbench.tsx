@@ -4,6 +4,7 @@ import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
+import { DuplicatesChip } from '../duplicates/duplicates-panel.js';
 import { useKeys } from '../keys.js';
 import { LinksLine } from '../links/links-line.js';
 import { useDataset } from '../live/dataset.js';
@@ -146,6 +147,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           />
         )}
         <NotSaved datasetId={id} onShow={showFile} />
+        <DuplicatesChip dataset={dataset} />
         {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
         {!panels.isOpen.inspector && verbs}
       </Toolbar>
