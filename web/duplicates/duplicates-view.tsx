@@ -229,7 +229,7 @@ function Position({ index, count, onMove }: PositionProps) {
   });
   return (
     <div className="flex items-center gap-1">
-      <h2 role="status" className="mr-1 font-semibold tabular-nums">
+      <h2 aria-live="polite" className="mr-1 font-semibold tabular-nums">
         Group {numberOf(index + 1)} of {numberOf(count)}
       </h2>
       <Button

@@ -17,12 +17,24 @@ const REASON_WORDS: Record<ReviewGroup['reason'], string> = {
   age: 'Suggested: here first',
 };
 
-/** The pictures stand beside each other as large as the window allows; more than four in rows. */
 const COLUMNS: Readonly<Record<number, string>> = {
   2: 'grid-cols-2',
-  3: 'grid-cols-2 sm:grid-cols-3',
+  3: 'grid-cols-3',
   4: 'grid-cols-2 lg:grid-cols-4',
 };
+
+/** The pictures stand beside each other as large as the window allows; more than four in rows, and wide ones on a phone too. */
+function layoutOf([first, ...others]: readonly Candidate[]): { columns: string; height: string } {
+  const count = others.length + 1;
+  const { width = 1, height = 1 } = first?.file ?? {};
+  const onPhone = width > height && count < 4 ? 'max-sm:grid-cols-1' : 'max-sm:grid-cols-2';
+  const columns = COLUMNS[count] ?? 'grid-cols-[repeat(auto-fill,minmax(16rem,1fr))]';
+  const large = width > height && count < 4 ? 'max-sm:h-[26dvh]' : 'max-sm:h-[34dvh]';
+  return {
+    columns: `${columns} ${onPhone}`,
+    height: count > 4 ? 'h-64 max-sm:h-40' : `h-[max(12rem,calc(100dvh-23rem))] ${large}`,
+  };
+}
 
 interface GroupCardsProps {
   readonly datasetId: string;
@@ -63,8 +75,7 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
       return same === undefined ? false : onCaption(same.stem);
     },
   });
-  const columns = COLUMNS[candidates.length] ?? 'grid-cols-[repeat(auto-fill,minmax(min(16rem,45%),1fr))]';
-  const height = candidates.length > 4 ? 'h-64' : 'h-[max(12rem,calc(100dvh-22rem))] max-sm:h-[34dvh]';
+  const { columns, height } = layoutOf(candidates);
   return (
     <ul ref={list} aria-label="Pictures of the group" className={`grid gap-3 p-4 max-sm:gap-2 max-sm:p-2 ${columns}`}>
       {candidates.map((candidate, index) => (
@@ -130,13 +141,9 @@ function Card(props: CardProps) {
       <span className="absolute top-2 left-2 rounded-full bg-panel px-2 text-sm font-semibold tabular-nums">
         {numberOf(number)}
       </span>
-      <span
-        className={`absolute top-2 right-2 rounded-full px-2 text-sm font-medium ${kind === 'mirrored' ? 'bg-warn-soft text-warn' : 'bg-panel text-text'}`}
-      >
-        {note}
-      </span>
     </span>
   );
+  const noteColours = kind === 'mirrored' ? 'rounded-full bg-warn-soft px-2 text-warn' : 'text-muted';
   return (
     <article
       aria-label={file.filename}
@@ -151,7 +158,7 @@ function Card(props: CardProps) {
               checked={isKept}
               aria-label={`Keep ${file.filename}`}
               onChange={onToggle}
-              className="size-5 shrink-0 cursor-pointer accent-accent outline-none"
+              className="size-5 shrink-0 cursor-pointer accent-accent outline-none!"
             />
             {isKept ? 'Keep' : 'Remove'}
           </span>
@@ -162,6 +169,9 @@ function Card(props: CardProps) {
       <div className="flex flex-col gap-1 px-3 pt-1 pb-3 text-sm">
         <p className="truncate font-medium" title={file.filename}>
           {file.filename}
+        </p>
+        <p>
+          <span className={noteColours}>{note}</span>
         </p>
         <p className="text-muted tabular-nums">
           {[mediaFactsOf(file), sizeOf(file.size_bytes)].filter(Boolean).join(' · ')}

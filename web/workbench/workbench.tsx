@@ -126,6 +126,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
         {...{ panels, filter, size, search, order }}
         hasTags={isTraining}
         onFilter={setFilter}
+        chips={<DuplicatesChip dataset={dataset} />}
         counts={new Map([...counts, ['rejected', rejected]])}
         onSize={setSize}
         below={
@@ -147,7 +148,6 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           />
         )}
         <NotSaved datasetId={id} onShow={showFile} />
-        <DuplicatesChip dataset={dataset} />
         {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
         {!panels.isOpen.inspector && verbs}
       </Toolbar>
