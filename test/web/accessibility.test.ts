@@ -236,7 +236,7 @@ describeInBrowser('serious accessibility violations', (site) => {
     ['fitness', 'all/fitness', text('needs a caption')],
     ['fitness of pairs', 'target/fitness', text('Choose a file')],
     ['fitness of controls', 'control/fitness', text('Used by')],
-    ['duplicates', 'copies/duplicates', text('The captions differ')],
+    ['duplicates', 'copies/duplicates?group=one.jpg', text('The captions differ')],
     ['exact copies', 'copies/duplicates', click('Keep one of each of 1 group of exact copies'), inDialog('stays')],
     [
       'a folder of pairs',

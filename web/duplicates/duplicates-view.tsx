@@ -12,7 +12,7 @@ import { ExactCopiesButton } from './exact-copies.js';
 import { GroupCards, NextPictures } from './group-cards.js';
 import { PendingNote } from './pending-note.js';
 import { applyPlans, keepAsDifferent } from './resolve.js';
-import { type Decision, type Plan, planOf, type ReviewGroup, suggestedRemovals } from './review-groups.js';
+import { type Decision, type Plan, planRemoval, type ReviewGroup, suggestedRemovals } from './review-groups.js';
 import { duplicatesKey, useDuplicates } from './use-duplicates.js';
 
 /** The review of duplicates: one group a screen. The address names the group by its suggested keeper. */
@@ -116,7 +116,7 @@ interface ReviewProps {
 function Review({ dataset, group, pending, position, copies, onApply, onDifferent }: ReviewProps) {
   const canWrite = useCanWrite();
   const [decision, setDecision] = useState<Decision>(() => ({ removed: suggestedRemovals(group) }));
-  const plan = planOf(group, decision);
+  const plan = planRemoval(group, decision);
   const { candidates } = group;
   const names = candidates.map(({ file }) => file.filename);
   const areEqual = new Set(candidates.map(({ file }) => file.sha256)).size === 1;

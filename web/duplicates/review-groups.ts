@@ -76,7 +76,7 @@ export interface CaptionMove {
 }
 
 /** @returns `undefined` if no picture would be left */
-export function planOf(group: ReviewGroup, { removed, captionOf }: Decision): Plan | undefined {
+export function planRemoval(group: ReviewGroup, { removed, captionOf }: Decision): Plan | undefined {
   const kept = group.candidates.filter(({ file }) => !removed.has(file.filename));
   const gone = group.candidates.filter(({ file }) => removed.has(file.filename));
   const heir = kept[0]?.pair;
@@ -118,7 +118,7 @@ export function exactCopiesIn(groups: readonly ReviewGroup[]): ExactCopies {
     const copies = [...byBytes.values()].filter(({ length }) => length > 1);
     return copies.flatMap((each) => {
       const removed = new Set(each.slice(1).map(({ file }) => file.filename));
-      return planOf(groupOf(reason, each), { removed }) ?? [];
+      return planRemoval(groupOf(reason, each), { removed }) ?? [];
     });
   });
   const decided = plans.filter(({ captions }) => captions.length < 2);

@@ -4,7 +4,7 @@ import { mediaTypeOf } from '../../../src/dataset/media.js';
 import {
   type Decision,
   exactCopiesIn,
-  planOf,
+  planRemoval,
   reviewGroupsOf,
   suggestedRemovals,
 } from '../../../web/duplicates/review-groups.js';
@@ -35,7 +35,7 @@ function groupOf(files: Files, keeper: string, members: Members) {
 /** What goes, which caption moves to which stem, and how many captions differ. */
 function effectOf(files: Files, keeper: string, members: Members, decision?: Partial<Decision>) {
   const [group] = groupOf(files, keeper, members);
-  const plan = planOf(group!, { removed: suggestedRemovals(group!), ...decision });
+  const plan = planRemoval(group!, { removed: suggestedRemovals(group!), ...decision });
   return (
     plan && {
       files: plan.files.map(({ filename }) => filename),
