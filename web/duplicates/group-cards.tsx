@@ -178,7 +178,10 @@ function Card(props: CardProps) {
         </p>
         <Caption datasetId={datasetId} candidate={candidate} />
         {canWrite && captionChoice !== undefined && (
-          <label className="flex min-h-6 touch cursor-pointer items-center gap-2" title={withKey('Keep', 'duplicateCaption')}>
+          <label
+            className="flex min-h-6 touch cursor-pointer items-center gap-2"
+            title={withKey('Keep this caption', 'duplicateCaption')}
+          >
             <input
               type="radio"
               name="caption"
