@@ -10,6 +10,7 @@ export const KEY_PLACES = {
   decisions: 'While a tag is decided',
   viewer: 'In the viewer',
   compare: 'Comparing pictures',
+  duplicates: 'Among duplicates',
   page: 'In a dataset',
 } as const;
 
@@ -86,10 +87,23 @@ export const KEY_TABLE = {
   compareKeep: { place: 'compare', keys: ['1', '2', '3', '4'], does: 'Keep this one, and delete the others' },
   compareZoom: { place: 'compare', keys: ['Z'], does: '100 % at the pointer, and back' },
   compareClose: { place: 'compare', keys: ['Escape'], does: 'Stop comparing' },
+  duplicateKeep: { place: 'duplicates', keys: ['Space'], does: 'Keep the picture, or remove it' },
+  duplicateOnly: {
+    place: 'duplicates',
+    keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
+    shown: '1 … 9',
+    does: 'Keep this picture alone',
+  },
+  duplicateCaption: { place: 'duplicates', keys: ['T'], does: 'Keep the caption of the picture' },
+  duplicateApply: { place: 'duplicates', keys: ['Enter'], does: 'Apply, and go on' },
+  duplicateDifferent: { place: 'duplicates', keys: ['K'], does: 'These are different: do not ask again' },
+  duplicateMove: { place: 'duplicates', keys: ['ArrowLeft', 'ArrowRight'], does: 'Go to another picture of the group' },
+  duplicateGroup: { place: 'duplicates', keys: ['ArrowUp', 'ArrowDown'], does: 'Go to another group' },
   search: { place: 'page', keys: ['/'], does: 'Search' },
   sort: { place: 'page', keys: ['S'], does: 'Sort' },
   workbench: { place: 'page', keys: ['G W'], does: 'Go to the workbench' },
   fitness: { place: 'page', keys: ['G F'], does: 'Go to “Fit to train?”' },
+  duplicates: { place: 'page', keys: ['G D'], does: 'Go to the duplicates' },
   history: { place: 'page', keys: ['G H'], does: 'Go to the history' },
   train: { place: 'page', keys: ['G T'], does: 'Go to the training' },
   undo: { place: 'page', keys: ['Ctrl+Z'], does: 'Undo the last change to many files' },
@@ -163,7 +177,7 @@ export function useKeys(handlers: KeyHandlers): void {
     if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
     // The page first: its sequences end with keys that do something else by themselves.
-    const places: readonly KeyPlace[] = viewer === undefined ? ['page', 'pictures'] : [viewer, 'page'];
+    const places: readonly KeyPlace[] = viewer === undefined ? ['page', 'duplicates', 'pictures'] : [viewer, 'page'];
     for (const place of places) {
       const name = keyNameOf(event, place, before);
       const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));

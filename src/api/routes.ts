@@ -254,6 +254,7 @@ export const ROUTES = {
   }),
 
   'duplicates.list': route('GET /:id/duplicates', 'Groups of images that look alike, and of equal files', {
+    access: 'share',
     answer: duplicates.wireDuplicates,
   }),
   'duplicates.decide': route(

@@ -102,6 +102,8 @@ describeInBrowser('serious accessibility violations', (site) => {
     await made('filling', {});
     const ready = await made('ready', { 'one.jpg': one, 'one.txt': 'a caption' }, { name: 'one to train on' });
     shared = (await api.json<{ url: string }>('POST', `/${ready}/shares`, { name: 'Ada' })).body.url;
+    const copies = { 'one.jpg': one, 'one-copy.jpg': one, 'two.jpg': two, 'two-copy.jpg': two };
+    await made('copies', { ...copies, 'one.txt': 'a caption', 'one-copy.txt': 'another' });
     const target = await made('target', await targetsOf(['a', 'b', 'c']));
     const control = await made('control', await controlsOf(['a', 'b', 'extra']), { role: 'control' });
     await api.upload(control, 'b.webp', await media.webp());
@@ -273,6 +275,8 @@ describeInBrowser('serious accessibility violations', (site) => {
     ['fitness', 'all/fitness', text('needs a caption')],
     ['fitness of pairs', 'target/fitness', text('Choose a file')],
     ['fitness of controls', 'control/fitness', text('Used by')],
+    ['duplicates', 'copies/duplicates?group=one.jpg', text('The captions differ')],
+    ['exact copies', 'copies/duplicates', click('Keep one of each of 1 group of exact copies'), inDialog('stays')],
     [
       'a folder of pairs',
       '',

@@ -12,12 +12,19 @@ import { DatasetMenus } from './dataset-menus.js';
 import { DatasetNav, type DatasetViewsByName, ShownView } from './dataset-views.js';
 
 const FitnessView = loadedLater(async () => (await import('../fitness/fitness-view.js')).FitnessView);
+const DuplicatesView = loadedLater(async () => (await import('../duplicates/duplicates-view.js')).DuplicatesView);
 const HistoryView = loadedLater(async () => (await import('../history/history-view.js')).HistoryView);
 const TrainView = loadedLater(async () => (await import('../train/train-view.js')).TrainView);
 
 const VIEWS: DatasetViewsByName = {
   workbench: { label: 'Workbench', show: (dataset) => <Workbench dataset={dataset} /> },
   fitness: { label: 'Fit to train?', show: (dataset) => <FitnessView dataset={dataset} /> },
+  duplicates: {
+    label: 'Duplicates',
+    partOf: 'fitness',
+    isFor: ({ role }) => role === 'training',
+    show: (dataset) => <DuplicatesView dataset={dataset} />,
+  },
   history: { label: 'History', show: (dataset) => <HistoryView dataset={dataset} /> },
   train: {
     label: 'Train',

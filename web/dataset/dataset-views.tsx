@@ -9,12 +9,14 @@ import { parametersOfOldCaptions } from '../workbench/workbench-filter.js';
 /** The name of the view that the address of a dataset shows without the name of a view. */
 export const FIRST_VIEW = 'workbench';
 
-type ViewName = 'workbench' | 'fitness' | 'history' | 'train';
+type ViewName = 'workbench' | 'fitness' | 'duplicates' | 'history' | 'train';
 
 interface DatasetView {
   readonly label: string;
   /** Whether a dataset has this view; by default, all have it. */
   readonly isFor?: (dataset: DatasetWithFiles) => boolean;
+  /** Another view leads to it, which stays marked as the current one. */
+  readonly partOf?: ViewName;
   readonly show: (dataset: DatasetWithFiles) => ReactNode;
 }
 
@@ -41,18 +43,20 @@ export function DatasetNav(props: DatasetViewsProps) {
   const addressOf = (name: ViewName) =>
     name === FIRST_VIEW ? `/datasets/${dataset.id}` : `/datasets/${dataset.id}/${name}`;
   useKeys(Object.fromEntries(existing.map(([name]) => [name, () => navigate(addressOf(name))])));
-  if (existing.length < 2) return null;
+  const tabs = existing.filter(([, { partOf }]) => partOf === undefined);
+  const currentTab = existing.find(([name]) => name === current)?.[1].partOf ?? current;
+  if (tabs.length < 2) return null;
   return (
     <nav
       aria-label="Views of the dataset"
       className="flex shrink-0 gap-1 max-sm:order-last max-sm:w-full max-sm:border-t max-sm:border-line"
     >
-      {existing.map(([name, { label }]) => (
+      {tabs.map(([name, { label }]) => (
         <Link
           key={name}
           href={addressOf(name)}
           title={withKey(label, name)}
-          aria-current={name === current ? 'page' : undefined}
+          aria-current={name === currentTab ? 'page' : undefined}
           className="touch min-h-11 content-center border-b-2 border-transparent px-2.5 text-sm font-medium text-muted hover:text-text aria-[current=page]:border-accent aria-[current=page]:text-text"
         >
           {label}

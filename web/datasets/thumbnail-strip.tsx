@@ -2,6 +2,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Film, ImageIcon, Images } from 'lucide-react';
 import { useState } from 'react';
 import type { Dataset } from '../../src/client/client.js';
+import { Picture } from '../live/picture.js';
 import { useClient } from '../session/client.js';
 
 const MAX_IMAGES = 6;
@@ -15,14 +16,14 @@ export function ThumbnailStrip({ dataset, canLoad }: { dataset: Dataset; canLoad
   const { id, counts, status, updated_at } = dataset;
   // During an upload, fetches again only until the strip is full.
   const version = status === 'UPLOADING' ? Math.min(counts.images, MAX_IMAGES) : updated_at;
-  const { data: urls } = useQuery({
+  const { data: images } = useQuery({
     queryKey: ['strip', id, version],
     queryFn: async ({ signal }) => {
       const [{ files }, links] = await Promise.all([
         client.files(id, { limit: MAX_IMAGES, kind: 'image' }, { signal }),
         client.downloadLinks(id, { signal }),
       ]);
-      return files.map((file) => links.thumbnail(file));
+      return files.map((file) => ({ url: links.thumbnail(file), thumbhash: file.thumbhash }));
     },
     enabled: counts.images > 0 && canLoad,
     staleTime: LINKS_MS,
@@ -42,24 +43,16 @@ export function ThumbnailStrip({ dataset, canLoad }: { dataset: Dataset; canLoad
     <div className={`grid gap-px ${shared} ${count > 3 ? 'grid-cols-6' : 'grid-cols-3'}`}>
       {Array.from({ length: count }, (_, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: an image never moves to another index
-        <StripImage key={index} url={urls?.[index]} />
+        <StripImage key={index} {...images?.[index]} />
       ))}
     </div>
   );
 }
 
-function StripImage({ url }: { url: string | undefined }) {
+function StripImage({ url, thumbhash }: { url?: string; thumbhash?: string | undefined }) {
   const [failedUrl, setFailedUrl] = useState<string>();
   if (url === undefined) return <span />;
   // The service makes no thumbnails of some types, such as HEIC.
   if (failedUrl === url) return <ImageIcon size={18} className="m-auto" aria-hidden />;
-  return (
-    <img
-      src={url}
-      alt=""
-      decoding="async"
-      onError={() => setFailedUrl(url)}
-      className="size-full min-h-0 min-w-0 object-cover"
-    />
-  );
+  return <Picture {...{ url, thumbhash }} onError={() => setFailedUrl(url)} className="object-cover" />;
 }

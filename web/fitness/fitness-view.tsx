@@ -3,6 +3,7 @@ import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
 import type { WarningCode } from '../../src/dataset/problems.js';
 import { isPairProblem } from '../../src/dataset/problems.js';
+import { DuplicatesPanel } from '../duplicates/duplicates-panel.js';
 import { useCanWrite } from '../session/account.js';
 import { ClipPanel } from './clip-panel.js';
 import { ImageFindingsPanel } from './image-findings/image-findings-panel.js';
@@ -67,6 +68,7 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
         areErrors={false}
         isTruncated={isTruncated(warnings)}
       />
+      {role === 'training' && <DuplicatesPanel dataset={dataset} />}
       {role === 'training' && <ResolutionPanel datasetId={id} files={files} />}
       <ClipPanel datasetId={id} files={files} />
       <ImageFindingsPanel dataset={dataset} />

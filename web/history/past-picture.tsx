@@ -12,7 +12,7 @@ const MARKS = {
 interface PastPictureProps {
   readonly datasetId: string;
   /** `undefined` if there is none. */
-  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind' | 'duration_seconds'> | undefined;
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind' | 'duration_seconds' | 'thumbhash'> | undefined;
   /** The revision that has the file, if the dataset may not have it any more. */
   readonly revision?: number;
   readonly mark?: keyof typeof MARKS;

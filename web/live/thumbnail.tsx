@@ -3,11 +3,12 @@ import { useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { clockOf } from '../ui/format.js';
 import { useLinks } from './dataset.js';
+import { Picture } from './picture.js';
 
 interface ThumbnailProps {
   readonly datasetId: string;
   /** With `revision`: as it was in that revision. */
-  readonly file: Pick<DatasetFile, 'filename' | 'sha256'> &
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'thumbhash'> &
     Partial<Pick<DatasetFile, 'kind' | 'duration_seconds'>> & { readonly revision?: number };
   readonly className?: string;
 }
@@ -17,16 +18,11 @@ export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [isMissing, setMissing] = useState(false);
   if (file.kind === 'video') return <ClipThumbnail url={links?.file(file)} seconds={file.duration_seconds} />;
-  if (links === undefined || isMissing) return <ImageIcon size={20} aria-hidden />;
+  if (isMissing) return <ImageIcon size={20} aria-hidden />;
   return (
-    <img
-      src={links.thumbnail(file)}
-      alt=""
-      loading="lazy"
-      decoding="async"
-      onError={() => setMissing(true)}
-      className={`size-full object-contain ${className}`}
-    />
+    <span className={`block size-full ${className}`}>
+      <Picture url={links?.thumbnail(file)} thumbhash={file.thumbhash} isLazy onError={() => setMissing(true)} />
+    </span>
   );
 }
 

@@ -2,6 +2,7 @@ import { FileText, Film, ImageIcon } from 'lucide-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
+import { Picture } from '../live/picture.js';
 import { ClipLength } from '../live/thumbnail.js';
 import { isShownByBrowsers } from './media-facts.js';
 
@@ -24,37 +25,24 @@ export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   const canLoad = useScrollPause();
   const [broken, setBroken] = useState<string>();
   if (hasNoPreview(file)) return <Placeholder file={file} />;
-  if (links === undefined || !canLoad) return null;
   // The service makes no thumbnail of a BMP, which browsers display themselves.
-  const url = file.kind === 'image' && file.format !== 'bmp' ? links.thumbnail(file) : links.file(file);
-  if (broken === url) return <Placeholder file={file} />;
-  return file.kind === 'video' ? (
+  const hasThumbnail = file.kind === 'image' && file.format !== 'bmp';
+  const url = canLoad ? (hasThumbnail ? links?.thumbnail(file) : links?.file(file)) : undefined;
+  if (broken !== undefined && broken === url) return <Placeholder file={file} />;
+  const onError = () => setBroken(url);
+  if (file.kind === 'image') return <Picture {...{ url, onError }} thumbhash={file.thumbhash} />;
+  if (url === undefined) return null;
+  return (
     <span className="relative block size-full">
-      <Clip url={url} isPlaying={isPlaying} onError={() => setBroken(url)} />
+      <Clip {...{ url, isPlaying, onError }} />
       {!isPlaying && <ClipLength seconds={file.duration_seconds} />}
     </span>
-  ) : (
-    <Image key={url} url={url} onError={() => setBroken(url)} />
   );
 }
 
 /** Whether browsers can't display the file and the service makes no thumbnail of it. */
 export function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
-}
-
-function Image({ url, onError }: { url: string; onError: () => void }) {
-  const image = useRef<HTMLImageElement>(null);
-  useEffect(() => {
-    const element = image.current;
-    if (element === null) return;
-    element.src = url;
-    // Cancels the request, so that visible cards get its connection.
-    return () => element.removeAttribute('src');
-  }, [url]);
-  return (
-    <img ref={image} alt="" decoding="async" draggable={false} onError={onError} className="size-full object-contain" />
-  );
 }
 
 function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; onError: () => void }) {

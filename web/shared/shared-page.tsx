@@ -7,12 +7,21 @@ import { isGone, useDataset, useLinks } from '../live/dataset.js';
 import { Live } from '../live/live.js';
 import { ClientProvider } from '../session/client.js';
 import { messageOf } from '../ui/format.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { PageBody, SkipLink } from '../ui/page-body.js';
 import { AddFilesProvider } from '../upload/add-files/add-files.js';
 import { Workbench } from '../workbench/workbench.js';
 
+const DuplicatesView = loadedLater(async () => (await import('../duplicates/duplicates-view.js')).DuplicatesView);
+
 const VIEWS: DatasetViewsByName = {
   workbench: { label: 'Workbench', show: (dataset) => <Workbench dataset={dataset} /> },
+  duplicates: {
+    label: 'Duplicates',
+    partOf: 'workbench',
+    isFor: ({ role }) => role === 'training',
+    show: (dataset) => <DuplicatesView dataset={dataset} />,
+  },
 };
 
 /** A dataset as a share link shows it: its current files, to a person without an account. A session of the browser is untouched. */

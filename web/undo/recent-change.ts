@@ -9,7 +9,7 @@ export interface RecentChange {
   readonly text: string;
   /** Files that an undo left as they are, because they were changed since. */
   readonly kept: readonly string[];
-  readonly made: MadeRevisions;
+  readonly made: MadeRevisions | MadeDecision;
   readonly isUndo: boolean;
   /** What an undo of this change had done when it failed. */
   readonly partly?: PartialUndo;
@@ -26,6 +26,9 @@ interface PartialUndo {
 
 /** The revisions that a change made: by the id of the change, or by their numbers, newest first. */
 export type MadeRevisions = { readonly changeId: string } | { readonly numbers: readonly number[] };
+
+/** Files that are remembered as different although they look alike, or no longer: no revision. */
+type MadeDecision = { readonly different: readonly string[] };
 
 interface Entry {
   readonly change: RecentChange;
@@ -79,6 +82,10 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
     put(datasetId, { change: { ...change, ...(partly && { partly }) }, isUndoing, failure });
   putPartly(true);
   try {
+    if ('different' in change.made) {
+      put(datasetId, { change: await undoDecision(client, datasetId, change), isUndoing: false, failure: undefined });
+      return;
+    }
     partly ??= notUndone(await revisionsOf(client, datasetId, change.made));
     while (partly.remaining.length > 0) {
       partly = await undoNext(client, datasetId, partly);
@@ -91,12 +98,26 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
   }
 }
 
+/** `2 files are remembered as different.` */
+export function differenceText(filenames: readonly string[], areDifferent: boolean): string {
+  const files = countOf(filenames.length, 'file');
+  return areDifferent
+    ? `${files} are remembered as different.`
+    : `Undone: ${files} are no longer remembered as different.`;
+}
+
+async function undoDecision(client: TrainyardClient, datasetId: string, change: RecentChange): Promise<RecentChange> {
+  const filenames = 'different' in change.made ? [...change.made.different] : [];
+  await client.duplicates.decide(datasetId, { filenames, different: change.isUndo });
+  return { ...change, text: differenceText(filenames, change.isUndo), isUndo: !change.isUndo };
+}
+
 /** Undoes one revision. @throws TrainyardError */
 export async function undoSingleRevision(
   client: TrainyardClient,
   datasetId: string,
   number: number,
-): Promise<Pick<RecentChange, 'text' | 'kept' | 'made'>> {
+): Promise<UndoOutcome> {
   return outcomeOf(await undoNext(client, datasetId, notUndone([number])));
 }
 
@@ -117,7 +138,9 @@ async function undoNext(client: TrainyardClient, datasetId: string, before: Part
   };
 }
 
-function outcomeOf({ undone, kept, made }: PartialUndo): Pick<RecentChange, 'text' | 'kept' | 'made'> {
+type UndoOutcome = Pick<RecentChange, 'text' | 'kept'> & { readonly made: MadeRevisions };
+
+function outcomeOf({ undone, kept, made }: PartialUndo): UndoOutcome {
   return { text: undoneText(undone.length, kept.length), kept, made: { numbers: made } };
 }
 

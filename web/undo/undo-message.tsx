@@ -41,7 +41,7 @@ function Message({ datasetId }: { datasetId: string }) {
   useKeys({ undo: () => undoIf(change?.isUndo === false), redo: () => undoIf(change?.isUndo === true) });
   if (change === undefined || entry?.isUnfinished || (gone === change && !staysOn)) return null;
   const { text, kept, made, isUndo } = change;
-  const canUndo = 'changeId' in made || made.numbers.length > 0;
+  const canUndo = !('numbers' in made) || made.numbers.length > 0;
   return (
     <section
       aria-label="Last change"

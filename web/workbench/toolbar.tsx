@@ -18,6 +18,8 @@ interface ToolbarProps {
   readonly hasTags: boolean;
   readonly filter: WorkbenchFilter;
   readonly onFilter: (filter: WorkbenchFilter) => void;
+  /** Shown behind the views. */
+  readonly chips: ReactNode;
   /** The views that can be chosen, with the number of their entries. */
   readonly counts: ReadonlyMap<PairView, number>;
   readonly size: CardSize;
@@ -94,7 +96,7 @@ function Fold({ name, label, panels }: { name: PanelName; label: string; panels:
 }
 
 /** The filters that have pairs, and the one that is chosen. */
-function Views({ filter, counts, onFilter }: ToolbarProps) {
+function Views({ filter, counts, onFilter, chips }: ToolbarProps) {
   const { view, term } = filter;
   return (
     <fieldset className="flex gap-1 sm:min-w-0 sm:grow sm:overflow-x-auto sm:py-0.5 *:shrink-0">
@@ -113,6 +115,7 @@ function Views({ filter, counts, onFilter }: ToolbarProps) {
           {term.kind} “{term.term}” <X size={14} aria-hidden />
         </Chip>
       )}
+      {chips}
     </fieldset>
   );
 }

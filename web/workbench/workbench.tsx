@@ -5,6 +5,7 @@ import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
 import { KnownTagsProvider } from '../captions/editing/completion.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
+import { DuplicatesChip } from '../duplicates/duplicates-panel.js';
 import { useKeys } from '../keys.js';
 import { LinksLine } from '../links/links-line.js';
 import { useDataset } from '../live/dataset.js';
@@ -149,6 +150,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           fault={view.fault}
           hasTags={isTraining}
           onFilter={setFilter}
+          chips={<DuplicatesChip dataset={dataset} />}
           counts={new Map([...counts, ['rejected', rejected]])}
           onSize={setSize}
           below={failures}

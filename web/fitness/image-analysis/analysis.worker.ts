@@ -1,19 +1,17 @@
 import { analyze, type ImageAnalysis } from './image-analysis.js';
 import type { Pixels } from './luma.js';
-import { similarGroups } from './similar.js';
 import type { AnalysisRequest, AnalysisResponse } from './worker-protocol.js';
 
 /*
- * Decodes thumbnails, analyzes their pixels and groups similar images, off the page's main thread. The worker makes no
- * requests, so that its Content-Security-Policy can forbid them.
+ * Decodes thumbnails and analyzes their pixels, off the page's main thread. The worker makes no requests, so that its
+ * Content-Security-Policy can forbid them.
  */
 
 const canvas = new OffscreenCanvas(1, 1);
 const drawing = canvas.getContext('2d', { willReadFrequently: true })!;
 
 addEventListener('message', async ({ data }: MessageEvent<AnalysisRequest>) => {
-  if ('images' in data) respond({ groups: similarGroups(data.images, data.maxDistance) });
-  else respond({ sha256: data.sha256, analysis: await analysisOf(data.thumbnail) });
+  respond({ sha256: data.sha256, analysis: await analysisOf(data.thumbnail) });
 });
 
 /** Returns `undefined` for a thumbnail that the browser can't decode. */

@@ -68,7 +68,6 @@ export class ImageAnalyzer {
     for (const worker of this.#workers) {
       const sendNext = () => this.#sendNext(worker, queue);
       worker.addEventListener('message', ({ data }: MessageEvent<AnalysisResponse>) => {
-        if ('groups' in data) return;
         analyses.set(data.sha256, data.analysis);
         this.#countDone({ isFailed: false });
         void sendNext();
@@ -125,7 +124,7 @@ export class ImageAnalyzer {
 }
 
 /** Starts a worker; the caller terminates it. */
-export function startAnalysisWorker(): Worker {
+function startAnalysisWorker(): Worker {
   return new Worker(new URL('./analysis.worker.ts', import.meta.url), { type: 'module' });
 }
 

@@ -4,11 +4,11 @@ import type { DatasetWithFiles } from '../../../src/client/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { Panel } from '../../ui/panel.js';
-import { ExactDuplicates, NearDuplicates, TinyImages } from './findings.js';
 import { BrightnessFindings, SharpnessFindings } from './light-findings.js';
+import { TinyImages } from './tiny-images.js';
 import { type ImageAnalyses, useImageAnalysis } from './use-image-analysis.js';
 
-/** Duplicates, and images that are dark, bright, blurred or tiny. The browser analyzes the pixels. */
+/** Images that are dark, bright, blurred or tiny. The browser analyzes the pixels. */
 export const ImageFindingsPanel = memo(function ImageFindingsPanel({ dataset }: { dataset: DatasetWithFiles }) {
   const { id, files } = dataset;
   const images = useMemo(() => files.filter(({ kind }) => kind === 'image'), [files]);
@@ -19,11 +19,9 @@ export const ImageFindingsPanel = memo(function ImageFindingsPanel({ dataset }: 
     <Panel title="Image analysis" aside={<StartOrCancel analyses={analyses} />}>
       <Progress analyses={analyses} />
       <div className="flex flex-col gap-2">
-        <ExactDuplicates datasetId={id} images={images} />
         <TinyImages datasetId={id} images={images} />
         {analyzed.length > 0 && (
           <>
-            <NearDuplicates datasetId={id} analyzed={analyzed} />
             <BrightnessFindings datasetId={id} analyzed={analyzed} />
             <SharpnessFindings datasetId={id} analyzed={analyzed} />
           </>
@@ -60,7 +58,7 @@ function Progress({ analyses: { progress, remaining, withoutThumbnail, analyzed 
   }
   return (
     <p role="status" className="max-w-prose text-sm text-muted">
-      {analyzed.length === 0 && remaining > 0 && 'Find near-duplicates, and dark, bright and blurred images. '}
+      {analyzed.length === 0 && remaining > 0 && 'Find dark, bright and blurred images. '}
       {analyzed.length > 0 && `${countOf(analyzed.length, 'image')} analyzed, from thumbnails of 320 pixels. `}
       {state === 'cancelled' && `Cancelled; ${numberOf(remaining)} not analyzed. `}
       {failed > 0 && state === 'idle' && `${countOf(failed, 'thumbnail')} could not be fetched; analyze again. `}

@@ -1,0 +1,101 @@
+import { useEffect, useState } from 'react';
+import { Link } from 'wouter';
+import type { DatasetWithFiles } from '../../src/client/client.js';
+import { withKey } from '../keys.js';
+import { Thumbnail } from '../live/thumbnail.js';
+import { Button } from '../ui/button.js';
+import { countOf, messageOf, numberOf } from '../ui/format.js';
+import { Panel } from '../ui/panel.js';
+import { PendingNote } from './pending-note.js';
+import { suggestedRemovals } from './review-groups.js';
+import { useDuplicates } from './use-duplicates.js';
+
+const SHOWN_GROUPS = 12;
+
+/** How many groups of duplicates a dataset has, and the first of them, each a link to its review. */
+export function DuplicatesPanel({ dataset }: { dataset: DatasetWithFiles }) {
+  const { groups, pending, error, retry } = useDuplicates(dataset);
+  const address = `/datasets/${dataset.id}/duplicates`;
+  const going = groups?.reduce((sum, group) => sum + suggestedRemovals(group).size, 0) ?? 0;
+  return (
+    <Panel
+      title="Duplicates"
+      aside={
+        groups !== undefined &&
+        groups.length > 0 && (
+          <Link
+            href={address}
+            title={withKey('Duplicates', 'duplicates')}
+            className="inline-flex min-h-9 touch items-center rounded-lg bg-accent px-3 py-1.5 text-sm font-medium text-on-accent hover:brightness-110"
+          >
+            Review {countOf(groups.length, 'group')}
+          </Link>
+        )
+      }
+    >
+      {groups === undefined && error !== null ? (
+        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+          Could not compare the pictures. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+        </div>
+      ) : (
+        <p role="status" className="text-sm text-muted">
+          {groups === undefined
+            ? 'Comparing the pictures …'
+            : groups.length === 0
+              ? 'No two pictures look alike.'
+              : `${countOf(groups.length, 'group')} of pictures that look alike or have the same bytes. ${numberOf(going)} could go. A picture that is there twice counts twice in the training.`}
+        </p>
+      )}
+      <PendingNote pending={pending} />
+      {groups !== undefined && groups.length > 0 && (
+        <ul aria-label="Groups of duplicates" className="flex flex-wrap gap-2">
+          {groups.slice(0, SHOWN_GROUPS).map(({ key, candidates }) => {
+            const { file } = candidates[0]!;
+            return (
+              <li key={key}>
+                <Link
+                  href={`${address}?group=${encodeURIComponent(file.filename)}`}
+                  title={`${file.filename}, ${countOf(candidates.length, 'picture')}`}
+                  className="relative flex size-24 items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted hover:border-accent"
+                >
+                  <span className="sr-only">Review {file.filename}</span>
+                  <Thumbnail key={file.sha256} datasetId={dataset.id} file={file} />
+                  <span className="absolute right-1 bottom-1 rounded-full bg-panel px-1.5 text-xs text-text tabular-nums">
+                    {numberOf(candidates.length)}
+                  </span>
+                </Link>
+              </li>
+            );
+          })}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+/** The thumbnails of the first cards come before it. */
+const AFTER_PICTURES_MS = 1500;
+
+/** A link to the review in the bar of the workbench, if there are duplicates. */
+export function DuplicatesChip({ dataset }: { dataset: DatasetWithFiles }) {
+  const [isDue, setDue] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setDue(true), AFTER_PICTURES_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return isDue && dataset.role === 'training' ? <Chip dataset={dataset} /> : null;
+}
+
+function Chip({ dataset }: { dataset: DatasetWithFiles }) {
+  const { groups = [] } = useDuplicates(dataset);
+  if (groups.length === 0) return null;
+  return (
+    <Link
+      href={`/datasets/${dataset.id}/duplicates`}
+      title={withKey('Review duplicates', 'duplicates')}
+      className="inline-flex min-h-9 touch shrink-0 items-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised"
+    >
+      Duplicates <span className="tabular-nums">{numberOf(groups.length)}</span>
+    </Link>
+  );
+}

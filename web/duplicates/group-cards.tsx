@@ -1,0 +1,236 @@
+import { useEffect, useRef, useState } from 'react';
+import { useText } from '../captions/editing/texts.js';
+import { useKeys, withKey } from '../keys.js';
+import { Preview } from '../pairs/media.js';
+import { isShownByBrowsers, mediaFactsOf } from '../pairs/media-facts.js';
+import { Full } from '../pairs/viewer/full.js';
+import { useCanWrite } from '../session/account.js';
+import { numberOf, sizeOf } from '../ui/format.js';
+import type { Candidate, Decision, Plan, ReviewGroup } from './review-groups.js';
+
+const KIND_WORDS = { exact: 'Exact copy', alike: 'Looks alike', mirrored: 'Mirrored' } as const;
+
+const REASON_WORDS: Record<ReviewGroup['reason'], string> = {
+  pixels: 'Suggested: the most pixels',
+  bytes: 'Suggested: the largest file',
+  caption: 'Suggested: it has a caption',
+  age: 'Suggested: here first',
+};
+
+const COLUMNS: Readonly<Record<number, string>> = {
+  2: 'grid-cols-2',
+  3: 'grid-cols-3',
+  4: 'grid-cols-2 lg:grid-cols-4',
+};
+
+/** The pictures stand beside each other as large as the window allows; more than four in rows, and wide ones on a phone too. */
+function layoutOf([first, ...others]: readonly Candidate[]): { columns: string; height: string } {
+  const count = others.length + 1;
+  const { width = 1, height = 1 } = first?.file ?? {};
+  const onPhone = width > height && count < 4 ? 'max-sm:grid-cols-1' : 'max-sm:grid-cols-2';
+  const columns = COLUMNS[count] ?? 'grid-cols-[repeat(auto-fill,minmax(16rem,1fr))]';
+  const large = width > height && count < 4 ? 'max-sm:h-[26dvh]' : 'max-sm:h-[34dvh]';
+  return {
+    columns: `${columns} ${onPhone}`,
+    height: count > 4 ? 'h-64 max-sm:h-40' : `h-[max(12rem,calc(100dvh-23rem))] ${large}`,
+  };
+}
+
+interface GroupCardsProps {
+  readonly datasetId: string;
+  readonly group: ReviewGroup;
+  readonly decision: Decision;
+  readonly plan: Plan | undefined;
+  readonly onToggle: (filename: string) => void;
+  readonly onCaption: (stem: string) => void;
+}
+
+/** The pictures of a group, each with what is decided about it. */
+export function GroupCards({ datasetId, group, decision, plan, onToggle, onCaption }: GroupCardsProps) {
+  const { candidates } = group;
+  const canWrite = useCanWrite();
+  const list = useRef<HTMLUListElement>(null);
+  const [current, setCurrent] = useState(0);
+  const focus = (index: number) => list.current?.querySelectorAll<HTMLElement>('input[type=checkbox]')[index]?.focus();
+  // The keys of the next group follow at once.
+  useEffect(() => {
+    if (document.querySelector('dialog[open]') === null) {
+      list.current?.querySelector<HTMLElement>('input[type=checkbox]')?.focus({ preventScroll: true });
+    }
+  }, []);
+  useKeys({
+    duplicateMove: ({ key }) => {
+      const next = Math.min(Math.max(current + (key === 'ArrowLeft' ? -1 : 1), 0), candidates.length - 1);
+      setCurrent(next);
+      focus(next);
+    },
+    duplicateKeep: ({ target }) => {
+      // The browser does it for the focused box, and presses the focused button.
+      if (!canWrite || (target instanceof Element && target.closest('input, button, a, summary'))) return false;
+      onToggle(candidates[current]!.file.filename);
+    },
+    duplicateCaption: () => {
+      const { pair } = candidates[current]!;
+      const same = plan?.captions.find(({ caption }) => caption?.sha256 === pair.caption?.sha256);
+      return same === undefined ? false : onCaption(same.stem);
+    },
+  });
+  const { columns, height } = layoutOf(candidates);
+  return (
+    <ul ref={list} aria-label="Pictures of the group" className={`grid gap-3 p-4 max-sm:gap-2 max-sm:p-2 ${columns}`}>
+      {candidates.map((candidate, index) => (
+        <li key={candidate.file.filename} onFocus={() => setCurrent(index)} className="flex min-w-0 flex-col">
+          <Card
+            {...{ datasetId, candidate, height }}
+            number={index + 1}
+            note={candidate.kind === 'keeper' ? REASON_WORDS[group.reason] : KIND_WORDS[candidate.kind]}
+            isKept={!decision.removed.has(candidate.file.filename)}
+            captionChoice={captionChoiceOf(candidate, plan)}
+            onToggle={() => onToggle(candidate.file.filename)}
+            onCaption={onCaption}
+          />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Loads the pictures of the next group while a person looks at this one. */
+export function NextPictures({ datasetId, group }: Pick<GroupCardsProps, 'datasetId' | 'group'>) {
+  const images = group.candidates.filter(({ file }) => file.kind === 'image' && isShownByBrowsers(file));
+  return (
+    <div hidden>
+      {images.map(({ file }) => (
+        <Full key={file.sha256} datasetId={datasetId} file={file} isCompared />
+      ))}
+    </div>
+  );
+}
+
+type CaptionChoice = { readonly stem: string; readonly isChosen: boolean } | undefined;
+
+/** Whether the caption is one of several of which one is kept. */
+function captionChoiceOf({ pair }: Candidate, plan: Plan | undefined): CaptionChoice {
+  if (plan === undefined || plan.captions.length < 2) return undefined;
+  const same = plan.captions.find(({ caption }) => caption?.sha256 === pair.caption?.sha256);
+  return same && { stem: same.stem, isChosen: same.stem === plan.captionOf };
+}
+
+interface CardProps {
+  readonly datasetId: string;
+  readonly candidate: Candidate;
+  readonly number: number;
+  readonly note: string;
+  readonly height: string;
+  readonly isKept: boolean;
+  readonly captionChoice: CaptionChoice;
+  readonly onToggle: () => void;
+  readonly onCaption: (stem: string) => void;
+}
+
+function Card(props: CardProps) {
+  const { datasetId, candidate, number, note, height, isKept, captionChoice, onToggle, onCaption } = props;
+  const { file, kind } = candidate;
+  const canWrite = useCanWrite();
+  const isGoing = canWrite && !isKept;
+  const picture = (
+    <span className={`relative block overflow-hidden rounded-t-lg bg-raised ${height}`}>
+      <span className={`absolute inset-0 block ${isGoing ? 'opacity-40' : ''}`}>
+        <Picture datasetId={datasetId} candidate={candidate} />
+      </span>
+      <span className="absolute top-2 left-2 rounded-full bg-panel px-2 text-sm font-semibold tabular-nums">
+        {numberOf(number)}
+      </span>
+    </span>
+  );
+  const noteColours = kind === 'mirrored' ? 'rounded-full bg-warn-soft px-2 text-warn' : 'text-muted';
+  return (
+    <article
+      aria-label={file.filename}
+      className={`flex grow flex-col rounded-xl border-2 bg-panel outline-offset-2 outline-accent has-[input[type=checkbox]:focus-visible]:outline-3 ${isGoing ? 'border-bad' : canWrite ? 'border-good' : 'border-line'}`}
+    >
+      {canWrite ? (
+        <label className="flex cursor-pointer flex-col" title={withKey('Keep or remove', 'duplicateKeep')}>
+          {picture}
+          <span className={`flex touch items-center gap-2 px-3 pt-2 font-medium ${isGoing ? 'text-bad' : 'text-good'}`}>
+            <input
+              type="checkbox"
+              checked={isKept}
+              aria-label={`Keep ${file.filename}`}
+              onChange={onToggle}
+              className="size-5 shrink-0 cursor-pointer accent-accent outline-none!"
+            />
+            {isKept ? 'Keep' : 'Remove'}
+          </span>
+        </label>
+      ) : (
+        picture
+      )}
+      <div className="flex flex-col gap-1 px-3 pt-1 pb-3 text-sm">
+        <p className="truncate font-medium" title={file.filename}>
+          {file.filename}
+        </p>
+        <p>
+          <span className={noteColours}>{note}</span>
+        </p>
+        <p className="text-muted tabular-nums">
+          {[mediaFactsOf(file), sizeOf(file.size_bytes)].filter(Boolean).join(' · ')}
+        </p>
+        <Caption datasetId={datasetId} candidate={candidate} />
+        {canWrite && captionChoice !== undefined && (
+          <label
+            className="flex min-h-6 touch cursor-pointer items-center gap-2"
+            title={withKey('Keep this caption', 'duplicateCaption')}
+          >
+            <input
+              type="radio"
+              name="caption"
+              checked={captionChoice.isChosen}
+              onChange={() => onCaption(captionChoice.stem)}
+              className="size-4 cursor-pointer accent-accent"
+            />
+            Keep this caption<span className="sr-only"> of {file.filename}</span>
+          </label>
+        )}
+      </div>
+    </article>
+  );
+}
+
+function Picture({ datasetId, candidate: { file } }: Pick<CardProps, 'datasetId' | 'candidate'>) {
+  const hasThumbnail = file.kind === 'image' && isShownByBrowsers(file);
+  return (
+    <>
+      {hasThumbnail && (
+        <span className="absolute inset-0">
+          <Preview datasetId={datasetId} file={file} isPlaying={false} />
+        </span>
+      )}
+      <span className="absolute inset-0">
+        <Full datasetId={datasetId} file={file} isCompared />
+      </span>
+    </>
+  );
+}
+
+function Caption({ datasetId, candidate: { pair } }: Pick<CardProps, 'datasetId' | 'candidate'>) {
+  const { state, retry } = useText(datasetId, pair.caption);
+  if (pair.caption === undefined) return <p className="text-muted italic">No caption</p>;
+  if (state.state === 'loading') return <p className="text-muted">…</p>;
+  if (state.state === 'failed') {
+    return (
+      <p className="text-bad">
+        Could not read the caption.{' '}
+        <button type="button" onClick={retry} className="cursor-pointer text-link">
+          Try again
+        </button>
+      </p>
+    );
+  }
+  const text = state.text?.trim();
+  return (
+    <p className="line-clamp-4 wrap-anywhere whitespace-pre-line" title={text}>
+      {text === undefined ? 'A very long caption' : text || 'A blank caption'}
+    </p>
+  );
+}
