@@ -6,7 +6,7 @@ import { isShownByBrowsers, mediaFactsOf } from '../pairs/media-facts.js';
 import { Full } from '../pairs/viewer/full.js';
 import { useCanWrite } from '../session/account.js';
 import { numberOf, sizeOf } from '../ui/format.js';
-import type { Candidate, Decision, Plan, ReviewGroup } from './review-groups.js';
+import type { GroupMember, Decision, Plan, ReviewGroup } from './review-groups.js';
 
 const KIND_WORDS = { exact: 'Exact copy', alike: 'Looks alike', mirrored: 'Mirrored' } as const;
 
@@ -24,7 +24,7 @@ const COLUMNS: Readonly<Record<number, string>> = {
 };
 
 /** The pictures stand beside each other as large as the window allows; more than four in rows, and wide ones on a phone too. */
-function layoutOf([first, ...others]: readonly Candidate[]): { columns: string; height: string } {
+function layoutOf([first, ...others]: readonly GroupMember[]): { columns: string; height: string } {
   const count = others.length + 1;
   const { width = 1, height = 1 } = first?.file ?? {};
   const onPhone = width > height && count < 4 ? 'max-sm:grid-cols-1' : 'max-sm:grid-cols-2';
@@ -110,7 +110,7 @@ export function NextPictures({ datasetId, group }: Pick<GroupCardsProps, 'datase
 type CaptionChoice = { readonly stem: string; readonly isChosen: boolean } | undefined;
 
 /** Whether the caption is one of several of which one is kept. */
-function captionChoiceOf({ pair }: Candidate, plan: Plan | undefined): CaptionChoice {
+function captionChoiceOf({ pair }: GroupMember, plan: Plan | undefined): CaptionChoice {
   if (plan === undefined || plan.captions.length < 2) return undefined;
   const same = plan.captions.find(({ caption }) => caption?.sha256 === pair.caption?.sha256);
   return same && { stem: same.stem, isChosen: same.stem === plan.captionOf };
@@ -118,7 +118,7 @@ function captionChoiceOf({ pair }: Candidate, plan: Plan | undefined): CaptionCh
 
 interface CardProps {
   readonly datasetId: string;
-  readonly candidate: Candidate;
+  readonly candidate: GroupMember;
   readonly number: number;
   readonly note: string;
   readonly height: string;

@@ -4,7 +4,7 @@ import { isInCategory, type Pair } from '../live/pairs.js';
 import { countOf } from '../ui/format.js';
 
 /** A picture or clip of a group. */
-export interface Candidate {
+export interface GroupMember {
   readonly file: DatasetFile;
   readonly pair: Pair;
   /** Compared with the suggested keeper. */
@@ -17,7 +17,7 @@ export interface ReviewGroup {
   readonly key: string;
   /** Why the first candidate is the suggested keeper. */
   readonly reason: DuplicateGroup['reason'];
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly GroupMember[];
 }
 
 /** The groups of the service, with what the page knows of their files. The two answers may differ for a moment. */
@@ -25,7 +25,7 @@ export function reviewGroupsOf(
   groups: readonly DuplicateGroup[],
   pairByFile: ReadonlyMap<string, Pair>,
 ): readonly ReviewGroup[] {
-  const found = (filename: string): Omit<Candidate, 'kind'>[] => {
+  const found = (filename: string): Omit<GroupMember, 'kind'>[] => {
     const pair = pairByFile.get(filename);
     const file = pair?.media.find((each) => each.filename === filename);
     return pair === undefined || file === undefined ? [] : [{ file, pair }];
@@ -40,7 +40,7 @@ export function reviewGroupsOf(
   });
 }
 
-function groupOf(reason: ReviewGroup['reason'], candidates: readonly Candidate[]): ReviewGroup {
+function groupOf(reason: ReviewGroup['reason'], candidates: readonly GroupMember[]): ReviewGroup {
   return { key: candidates.map(({ file }) => file.filename).join('/'), reason, candidates };
 }
 
@@ -62,7 +62,7 @@ export interface Plan {
   readonly group: ReviewGroup;
   /** The files that go, with captions that have no picture left. */
   readonly files: readonly DatasetFile[];
-  readonly kept: readonly Candidate[];
+  readonly kept: readonly GroupMember[];
   /** The different captions of which the first kept picture has one afterwards; `captionOf` has the chosen one. */
   readonly captions: readonly Pair[];
   readonly captionOf: string | undefined;
