@@ -23,16 +23,15 @@ const COLUMNS: Readonly<Record<number, string>> = {
   4: 'grid-cols-2 lg:grid-cols-4',
 };
 
-/** The pictures stand beside each other as large as the window allows; more than four in rows, and wide ones on a phone too. */
+/** The pictures stand beside each other as large as the window allows; more than four in rows, and more than two on a phone. */
 function layoutOf([first, ...others]: readonly GroupMember[]): { columns: string; height: string } {
   const count = others.length + 1;
   const { width = 1, height = 1 } = first?.file ?? {};
-  const onPhone = width > height && count < 4 ? 'max-sm:grid-cols-1' : 'max-sm:grid-cols-2';
   const columns = COLUMNS[count] ?? 'grid-cols-[repeat(auto-fill,minmax(16rem,1fr))]';
-  const large = width > height && count < 4 ? 'max-sm:h-[26dvh]' : 'max-sm:h-[34dvh]';
+  const onPhone = width > height ? 'max-sm:h-[40vw]' : 'max-sm:h-[34dvh]';
   return {
-    columns: `${columns} ${onPhone}`,
-    height: count > 4 ? 'h-64 max-sm:h-40' : `h-[max(12rem,calc(100dvh-23rem))] ${large}`,
+    columns: `${columns} max-sm:grid-cols-2`,
+    height: `${count > 4 ? 'h-64' : 'h-[max(12rem,calc(100dvh-23rem))]'} ${onPhone}`,
   };
 }
 
