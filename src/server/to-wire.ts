@@ -66,9 +66,10 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
   };
 }
 
-/** For the account, which lists its controls and masks too. */
-export function listedToWire(summary: DatasetSummary): WireDataset {
-  const linked = summary.dataset.links.map(({ dataset }) => dataset.id);
+/** For the account, which lists its controls and masks too. @param boundIds the datasets of a token that is bound to some */
+export function listedToWire(summary: DatasetSummary, boundIds: readonly string[] | null | undefined): WireDataset {
+  const ids = summary.dataset.links.map(({ dataset }) => dataset.id);
+  const linked = ids.filter((id) => boundIds?.includes(id) !== false);
   return { ...datasetToWire(summary), ...(linked.length > 0 && { linked_ids: linked }) };
 }
 

@@ -72,6 +72,7 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
   'POST /{id}/archive': () => json({ filenames: ['a.jpg', 'a.txt'] }),
   'POST /{id}/captions': () => json({ filenames: ['a.txt'] }),
   'PUT /{id}/captions': () => json({ captions: [{ filename: 'a.txt', text: 'a blue wagon' }] }),
+  'POST /{id}/duplicates': () => json({ filenames: ['a.jpg', 'a.txt'], different: true }),
   'DELETE /{id}/files': () => json({ filenames: ['a.txt'] }),
   'DELETE /{id}/uploads': () => json({ filenames: ['b.txt'] }),
   'DELETE /{id}/uploads/{filename}': () => ({ parts: { filename: 'b.txt' } }),
@@ -136,6 +137,7 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
   'GET /{id}/sha256sums': () => [{}, { withToken: false, query: '?signature=x' }],
   'GET /{id}/manifest': () => [{ query: '?revision=99' }],
   'GET /{id}/revisions/diff': () => [{ query: '?from=0&to=99' }],
+  'POST /{id}/duplicates': () => [json({ filenames: ['a.jpg', 'none.jpg'], different: true })],
   'DELETE /{id}/files/{filename}': () => [{ headers: { 'if-match': '"other"' } }],
   'PUT /{id}/captions': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   'POST /{id}/get-upload-endpoint': () => [

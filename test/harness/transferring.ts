@@ -50,11 +50,11 @@ export async function servedHoldings(
   }
 }
 
-/** Paths of all blobs in a data folder. */
+/** The blobs of a data folder, without thumbnails. */
 export async function blobPathsIn(dataFolder: string): Promise<string[]> {
   const entries = await readdir(join(dataFolder, 'blobs'), { recursive: true, withFileTypes: true }).catch(() => []);
   return entries
-    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('staging'))
+    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('staging') && !entry.name.endsWith('.thumbnail'))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
 }

@@ -83,6 +83,8 @@ test('a recheck is started, reports its progress, and finds nothing in intact fi
   await api.upload(id, 'a.jpg', await media.jpeg());
   await api.upload(id, 'a.mp4', media.clip('faststart.mp4'));
   await api.upload(id, 'a.txt', 'a dog');
+  // A job adds the placeholder of the image.
+  await eventually(async () => (await api.status(id)).body.files.some(({ thumbhash }) => thumbhash) || undefined);
   const before = (await api.status(id)).body;
   expect(await recheck('GET')).toMatchObject({
     status: 200,

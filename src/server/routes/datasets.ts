@@ -62,7 +62,7 @@ export function datasetHandlers({
       const page = limit === undefined ? found : found.slice(0, limit);
       const last = page.at(-1);
       const next = found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null;
-      const wire = page.map((summary) => listedToWire(summary));
+      const wire = page.map((summary) => listedToWire(summary, ids));
       return { datasets: wire, ...(limit !== undefined && { next_cursor: next }) };
     },
     'dataset.status': async ({ key, query, request, reply }) => {

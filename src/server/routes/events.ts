@@ -72,7 +72,7 @@ export function eventHandlers({
           await stream(reply, { options, signal }, async (send) => {
             for await (const event of events) {
               if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
-              if (event.type === 'dataset') await send('dataset', listedToWire(event.summary));
+              if (event.type === 'dataset') await send('dataset', listedToWire(event.summary, boundIds));
               else if (event.type === 'deleted') await send('deleted', { id: event.id });
             }
           });

@@ -2,6 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { WireRevision, WireRevisionWithFiles } from '../../../src/api/history-schemas.js';
 import { type Api, put } from '../../harness/api.js';
 import { IS_ALL } from '../../harness/available.js';
+import { readFile } from 'node:fs/promises';
+import sharp from 'sharp';
+import { eventually } from '../../harness/server.js';
 import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
 import {
@@ -55,6 +58,20 @@ async function manifestOf(api: Api, id: string, number: number): Promise<Files> 
 async function latestOf(api: Api, id: string): Promise<{ files: Files | string; latest: Files }> {
   const [newest] = await revisionsOf(api, id);
   return { files: await filesOf(api, id), latest: await manifestOf(api, id, newest!.number) };
+}
+
+/** A dataset of two pictures that look alike, once it is known. */
+async function alike(api: Api): Promise<string> {
+  const id = await api.newDataset();
+  const picture = await readFile(new URL('../../fixtures/images/pdq/bridge.jpg', import.meta.url));
+  must(await api.upload(id, 'a.jpg', picture));
+  must(await api.upload(id, 'b.jpg', await sharp(picture).jpeg({ quality: 60 }).toBuffer()));
+  await eventually(async () => (await alikeGroups(api, id)) === 1 || undefined);
+  return id;
+}
+
+async function alikeGroups(api: Api, id: string): Promise<number> {
+  return must(await api.request<{ groups: unknown[] }>('GET', `/${id}/duplicates`)).groups.length;
 }
 
 const bulk = (change: string) => ({ 'content-type': 'application/json', 'trainyard-change': `bulk; ${change}` });
@@ -159,6 +176,11 @@ export const DATASET_CHANGES: Readonly<Record<string, Change>> = {
       };
     },
   ),
+  'a decision about duplicates': eachOf(['POST /{id}/duplicates'], alike, async (id, { api, round }) => {
+    const different = round % 2 === 0;
+    const act = () => api.json('POST', `/${id}/duplicates`, { filenames: ['a.jpg', 'b.jpg'], different });
+    return { act, read: (now) => alikeGroups(now, id), after: different ? 0 : 1 };
+  }),
   'a bulk change of captions': alone([], async (api, round) => {
     const id = await api.newDataset();
     const names = captionNames(MAX_NAMES);
