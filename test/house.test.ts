@@ -27,7 +27,7 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 7620,
-  server: 3685,
+  server: 3690,
   client: 1690,
   api: 1630,
   service: 8145,

@@ -24,7 +24,7 @@ import { parseJsonBody, readBody, releaseBody, REQUEST_SECONDS } from './json-bo
 import { FailedLogins, type FilesInFlight, limitConnections, limitUnsentAnswers } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { type Handlers, registerRoutes, rowOf } from './register-routes.js';
-import { registerWeb } from './web.js';
+import { MAX_PARAM_LENGTH, registerWeb } from './web.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -34,9 +34,6 @@ declare module 'fastify' {
 
 /** Routes that take many names allow more. */
 const MAX_JSON_BYTES = 1024 * 1024;
-
-/** Of 255 bytes in a filename, each takes up to three characters. */
-const MAX_PARAM_LENGTH = 1024;
 
 /** A file of an archive or batch takes some hundred bytes until the answer is sent. */
 const MAX_FILES_OF_ACCOUNT = 200_000;

@@ -1,10 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import statics from '@fastify/static';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { errorCodes, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../api/base-path.js';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
 import { PACKAGE_FOLDER } from '../program-file.js';
+
+/** Of 255 bytes in a filename, each takes up to three characters. */
+export const MAX_PARAM_LENGTH = 1024;
 
 /** Made by `npm run build`. */
 const FOLDER = join(PACKAGE_FOLDER, 'dist/web');
@@ -54,6 +57,9 @@ export async function registerWeb(
   }
   // The page says it to a person who follows a wrong link; other clients get the error of a missing route.
   app.get('/*', (request, reply) => {
+    // This route also gets what the router rejects.
+    const isTooLong = request.url.split(/[/?]/).some((part) => part.length > MAX_PARAM_LENGTH);
+    if (isTooLong) throw new errorCodes.FST_ERR_MAX_PARAM_LENGTH(request.url);
     if (!isOpenedByPerson(request)) return reply.callNotFound();
     return reply.code(404).header('content-security-policy', policies['index.html']).sendFile('index.html');
   });

@@ -133,7 +133,7 @@ export const URLS: readonly Case[] = [
   [
     'an id of 2000 characters',
     ({ datasets, token }) => GET(HOST + token, { target: `${datasets}/${'a'.repeat(2000)}/status` }),
-    404,
+    400,
   ],
   ['dots in a path', GET(HOST, { target: '/assets/../../../../etc/passwd' }), 404],
   ['a whole URL', GET(HOST, { target: 'http://other/healthz' }), 200],
