@@ -57,6 +57,7 @@ onEach(catalogs, (open) => {
       onAttempt: () => {},
       onDisabled: ({ id }) => disabled.push(id),
     });
+    const kinds = service.handlers.map(({ kind }) => kind);
     const onError = (error: unknown) => errors.push(error);
     const runner = new JobRunner({
       ...parts,
@@ -100,6 +101,7 @@ onEach(catalogs, (open) => {
         const due = database.query
           .selectFrom('job')
           .select('key')
+          .where('kind', 'in', kinds)
           .where((eb) => eb.or([eb('lease', 'is not', null), eb('due_at', '<=', now())]));
         return (await due.executeTakeFirst()) === undefined ? true : undefined;
       });
