@@ -22,7 +22,7 @@ describeInBrowser('the history', (site) => {
     await captionOf(page, 'one.jpg').press('Control+Enter');
     await cardOf(page, 'one.jpg').getByText('Saved').waitFor();
     await page.getByRole('link', { name: 'History', exact: true }).click();
-    await rowOf(page, 2).getByText('Edited on the page').waitFor();
+    await rowOf(page, 2).getByText('Replaced “red” with “blue”').waitFor();
     await rowOf(page, 2).getByText('1 changed').waitFor();
     await rowOf(page, 2).getByText('Now', { exact: true }).waitFor();
     await rowOf(page, 1).getByText('2 added').waitFor();
