@@ -53,13 +53,11 @@ describeInBrowser('the page of all datasets', (site) => {
     const { page } = await open();
     await page.getByRole('button', { name: 'Try the example' }).click();
     await page.getByRole('heading', { name: 'railway' }).waitFor();
+    // It may be READY in between too.
+    await expect
+      .poll(async () => (await api.list()).body.datasets[0])
+      .toMatchObject({ name: 'railway', status: 'READY', counts: { images: 12, videos: 1, captions: 13 } });
     await page.getByText('READY').first().waitFor();
-    const [dataset] = (await api.list()).body.datasets;
-    expect(dataset).toMatchObject({
-      name: 'railway',
-      status: 'READY',
-      counts: { images: 12, videos: 1, captions: 13 },
-    });
   });
 
   test('searches, filters by status and sorts, and keeps these settings in the URL', async () => {
