@@ -24,7 +24,7 @@ import { parseJsonBody, readBody, releaseBody, REQUEST_SECONDS } from './json-bo
 import { FailedLogins, type FilesInFlight, limitConnections, limitUnsentAnswers } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { type Handlers, registerRoutes, rowOf } from './register-routes.js';
-import { MAX_PARAM_LENGTH, registerWeb } from './web.js';
+import { missingPage, registerWeb } from './web.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -34,6 +34,9 @@ declare module 'fastify' {
 
 /** Routes that take many names allow more. */
 const MAX_JSON_BYTES = 1024 * 1024;
+
+/** Of 255 bytes in a filename, each takes up to three characters. */
+const MAX_PARAM_LENGTH = 1024;
 
 /** A file of an archive or batch takes some hundred bytes until the answer is sent. */
 const MAX_FILES_OF_ACCOUNT = 200_000;
@@ -75,16 +78,18 @@ export function createServer(options: ServerOptions) {
   const { limits, metrics, version } = options;
   const app = makeApp(options);
   app.setErrorHandler(handleError);
-  app.setNotFoundHandler((request, reply) => sendError(request, reply, routeNotFound(request)));
+  let answerMissing = sendMissing;
+  app.setNotFoundHandler((request, reply) => answerMissing(request, reply));
   app.decorateRequest('failure', undefined);
   const bodyMemory = readBodies(app);
   handleSequentially(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...NOSNIFF, 'trainyard-version': version });
     // Bodies for missing routes are neither read nor checked.
-    const rejection = malformedRequestOf(request.raw) ?? (request.is404 ? routeNotFound(request) : undefined);
-    if (rejection === undefined) return undefined;
-    sendError(request, reply, rejection);
+    const malformed = malformedRequestOf(request.raw);
+    if (malformed !== undefined) sendError(request, reply, malformed);
+    else if (request.is404) answerMissing(request, reply);
+    else return undefined;
     return reply;
   });
   registerMalformedRequests(app);
@@ -118,7 +123,8 @@ export function createServer(options: ServerOptions) {
   const addRoutes = async (served: ServedRoutes): Promise<void> => {
     const { handlers, auditLog, publicUrl, uploadOrigin, now } = served;
     addOpenApi(app, { version, publicUrl });
-    await app.register(async (scope) => registerWeb(scope, { uploadOrigin }));
+    answerMissing = missingPage(uploadOrigin, answerMissing);
+    await app.register(async (scope) => registerWeb(scope, uploadOrigin));
     registerRoutes(app, handlers, ({ access }) => access === 'anyone');
     await app.register(async (scope) => {
       recordRequests(scope, auditLog, now);
@@ -219,9 +225,9 @@ class BrokenAnswerLog extends LogController {
   }
 }
 
-function routeNotFound(request: FastifyRequest): ErrorResponse {
+function sendMissing(request: FastifyRequest, reply: FastifyReply): void {
   const message = `${request.method} ${pathOf(request)} does not exist. See /docs for all routes.`;
-  return errorResponse('route_not_found', message);
+  sendError(request, reply, errorResponse('route_not_found', message));
 }
 
 function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -68,8 +68,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
 
 /** For the account, which lists its controls and masks too. @param boundIds the datasets of a token that is bound to some */
 export function listedToWire(summary: DatasetSummary, boundIds: readonly string[] | null | undefined): WireDataset {
-  const ids = summary.dataset.links.map(({ dataset }) => dataset.id);
-  const linked = ids.filter((id) => boundIds?.includes(id) !== false);
+  const linked = summary.dataset.links.flatMap(({ dataset: { id } }) => (boundIds?.includes(id) === false ? [] : id));
   return { ...datasetToWire(summary), ...(linked.length > 0 && { linked_ids: linked }) };
 }
 

@@ -1,13 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import statics from '@fastify/static';
-import { errorCodes, type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../api/base-path.js';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
 import { PACKAGE_FOLDER } from '../program-file.js';
-
-/** Of 255 bytes in a filename, each takes up to three characters. */
-export const MAX_PARAM_LENGTH = 1024;
 
 /** Made by `npm run build`. */
 const FOLDER = join(PACKAGE_FOLDER, 'dist/web');
@@ -26,10 +23,7 @@ const PAGES = {
 } as const;
 
 /** One document serves all paths of the web UI. @param uploadOrigin the origin of presigned links, if it is another server */
-export async function registerWeb(
-  app: FastifyInstance,
-  { uploadOrigin }: { uploadOrigin: string | undefined },
-): Promise<void> {
+export async function registerWeb(app: FastifyInstance, uploadOrigin: string | undefined): Promise<void> {
   const policies = { 'index.html': policyOf(uploadOrigin), 'docs/index.html': DOCS_POLICY };
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);
@@ -55,19 +49,24 @@ export async function registerWeb(
   for (const [path, document] of Object.entries(PAGES)) {
     app.get(path, (_request, reply) => reply.header('content-security-policy', policies[document]).sendFile(document));
   }
-  // The page says it to a person who follows a wrong link; other clients get the error of a missing route.
-  app.get('/*', (request, reply) => {
-    // This route also gets what the router rejects.
-    const isTooLong = request.url.split(/[/?]/).some((part) => part.length > MAX_PARAM_LENGTH);
-    if (isTooLong) throw new errorCodes.FST_ERR_MAX_PARAM_LENGTH(request.url);
-    if (!isOpenedByPerson(request)) return reply.callNotFound();
-    return reply.code(404).header('content-security-policy', policies['index.html']).sendFile('index.html');
-  });
+}
+
+type Answer = (request: FastifyRequest, reply: FastifyReply) => void;
+
+/** Answers a missing route: with the page, which says so, to a person who follows a wrong link. */
+export function missingPage(uploadOrigin: string | undefined, otherwise: Answer): Answer {
+  if (!existsSync(FOLDER)) return otherwise;
+  const headers = { ...HEADERS, 'content-security-policy': policyOf(uploadOrigin), 'cache-control': 'no-cache' };
+  const html = readFileSync(join(FOLDER, 'index.html'));
+  return (request, reply) => {
+    if (!isOpenedByPerson(request)) return otherwise(request, reply);
+    reply.code(404).headers(headers).type('text/html; charset=utf-8').send(html);
+  };
 }
 
 /** Browsers that do not send `Sec-Fetch-Dest` name the type that they prefer. */
-function isOpenedByPerson({ headers, url }: FastifyRequest): boolean {
-  if (url.startsWith(BASE_PATH)) return false;
+function isOpenedByPerson({ method, headers, url }: FastifyRequest): boolean {
+  if (method !== 'GET' || url.startsWith(BASE_PATH)) return false;
   return (headers['sec-fetch-dest'] ?? (headers.accept?.startsWith('text/html') ? 'document' : '')) === 'document';
 }
 
