@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type DuplicateGroup, duplicateGroups } from '../../dataset/duplicates/duplicate-groups.js';
+import type { DuplicateGroup } from '../../dataset/duplicates/duplicate-groups.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import type { Comparable } from '../../storage/catalog/perceptual-hashes.js';
 import { type DatasetKey, fileNotFound, findRecord } from '../datasets.js';
@@ -10,18 +10,19 @@ import type { ServiceDependencies } from '../dependencies.js';
 const MAX_BLOCK_MS = 10;
 
 export class DuplicateService {
-  readonly #dependencies: Pick<ServiceDependencies, 'catalog'>;
+  readonly #catalog: ServiceDependencies['catalog'];
 
-  constructor(dependencies: Pick<ServiceDependencies, 'catalog'>) {
-    this.#dependencies = dependencies;
+  constructor({ catalog }: Pick<ServiceDependencies, 'catalog'>) {
+    this.#catalog = catalog;
   }
 
   /** @throws ServiceError `dataset_not_found`, `unavailable` if many datasets are being read */
   async find(key: DatasetKey): Promise<{ groups: DuplicateGroup[]; pending: number }> {
-    const { catalog } = this.#dependencies;
-    await findRecord(catalog, key);
-    return catalog.readMany(key.accountId, async () => {
-      const { files, pending, decisions } = await catalog.hashes.comparable(key.id);
+    await findRecord(this.#catalog, key);
+    // Loaded late: its tables take time that a start does not need.
+    const { duplicateGroups } = await import('../../dataset/duplicates/duplicate-groups.js');
+    return this.#catalog.readMany(key.accountId, async () => {
+      const { files, pending, decisions } = await this.#catalog.hashes.comparable(key.id);
       const groups: DuplicateGroup[] = [];
       let begun = performance.now();
       for (const group of duplicateGroups(files, differencesIn(decisions))) {
@@ -36,15 +37,14 @@ export class DuplicateService {
 
   /** Remembers that the bytes of files differ, or forgets a decision. @throws ServiceError `dataset_not_found`, `file_not_found` */
   async decide(key: DatasetKey, rawNames: readonly string[], areDifferent: boolean): Promise<void> {
-    const { catalog } = this.#dependencies;
-    await findRecord(catalog, key);
+    await findRecord(this.#catalog, key);
     const filenames = rawNames.map(normalizedFilename);
-    const found = await catalog.storedFiles({ datasetId: key.id, filenames });
+    const found = await this.#catalog.storedFiles({ datasetId: key.id, filenames });
     const missing = filenames.find((name) => !found.some(({ filename }) => filename === name));
     if (missing !== undefined) throw fileNotFound(missing);
     const sha256s = [...new Set(found.map(({ upload }) => upload.sha256))].sort();
     const decision = createHash('sha256').update(sha256s.join(' ')).digest('hex');
-    await catalog.hashes.decide(key.id, { decision, sha256s, areDifferent });
+    await this.#catalog.hashes.decide(key.id, { decision, sha256s, areDifferent });
   }
 }
 

@@ -2,11 +2,10 @@ import { type Compilable, sql } from 'kysely';
 import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import type { ComparedFile } from '../../dataset/duplicates/duplicate-groups.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
-import type { Facts } from '../../dataset/inspect/inspection.js';
 import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
 import type { JobKind, NewJob } from './jobs.js';
-import { fileOf, type FileRow } from './rows.js';
+import { fileOf, type FileRow, jsonReader, type ReadJson } from './rows.js';
 import { insertAll, statementOf, withDataset } from './statements.js';
 import { BLOB_KEY } from './trash.js';
 
@@ -58,6 +57,7 @@ export class PerceptualHashes {
 
   /** Records what stored images look like, `undefined` if they can't be decoded. */
   async record(datasetId: string, found: ReadonlyMap<StoredFile, Appearance | undefined>): Promise<void> {
+    if (found.size === 0) return;
     const { query } = this.#db;
     const updates = [...found].flatMap(([{ id }, appearance]) => {
       const { hash = null, thumbhash = null } = appearance ?? {};
@@ -96,8 +96,9 @@ export class PerceptualHashes {
       query.selectFrom('different_files').select(['decision', 'sha256']).where('dataset_id', '=', datasetId),
     ]);
     const captioned = new Set(captionRows.map(({ stem }) => stem));
+    const read = jsonReader();
     const pending = rows.filter(({ kind, blob_key }) => kind === 'image' && blob_key === null).length;
-    return { files: rows.map((row) => comparedFileOf(row, captioned)), pending, decisions };
+    return { files: rows.map((row) => comparedFileOf(row, { read, captioned })), pending, decisions };
   }
 
   /** Remembers that files differ from one another, or forgets it. */
@@ -113,8 +114,11 @@ export class PerceptualHashes {
   }
 }
 
-function comparedFileOf({ filename, stem, facts, sha256, hash, ...row }: MediaRow, captioned: ReadonlySet<string>) {
-  const { width = 0, height = 0 } = JSON.parse(facts ?? '') as Facts & { kind: 'image' };
+function comparedFileOf(
+  { filename, stem, facts, sha256, hash, ...row }: MediaRow,
+  { read, captioned }: { read: ReadJson; captioned: ReadonlySet<string> },
+): ComparedFile {
+  const { width = 0, height = 0 } = read<{ width?: number; height?: number }>(facts);
   const known = { filename, sha256: sha256 ?? '', sizeBytes: row.size_bytes ?? 0, pixels: width * height, hash };
   return { ...known, hasCaption: captioned.has(stem), storedAt: row.finalized_at ?? 0 };
 }

@@ -64,7 +64,7 @@ export const PAST_FILE_COLUMNS = [...STORED_COLUMNS, 'removed_in'] as const;
 export type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
 /** Reads a JSON column that is not null in this state. */
-type ReadJson = <T>(text: string | null) => T;
+export type ReadJson = <T>(text: string | null) => T;
 
 const readJson: ReadJson = (text) => JSON.parse(required(text));
 
