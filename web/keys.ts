@@ -90,7 +90,7 @@ export const KEY_TABLE = {
   duplicateKeep: { place: 'duplicates', keys: ['Space'], does: 'Keep the picture, or remove it' },
   duplicateOnly: {
     place: 'duplicates',
-    keys: ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
+    keys: DIGITS,
     shown: '1 … 9',
     does: 'Keep this picture alone',
   },

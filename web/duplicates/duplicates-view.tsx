@@ -4,12 +4,13 @@ import { type ReactNode, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import type { DatasetWithFiles, Duplicates } from '../../src/client/client.js';
 import { KEY_TABLE, keyText, useKeys, withKey } from '../keys.js';
+import { usePreloaded } from '../pairs/viewer/full.js';
 import { useCanWrite } from '../session/account.js';
 import { signOutIfUnauthorized, useConnect } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { messageOf, numberOf } from '../ui/format.js';
 import { ExactCopiesButton } from './exact-copies.js';
-import { GroupCards, NextPictures } from './group-cards.js';
+import { GroupCards } from './group-cards.js';
 import { PendingNote } from './pending-note.js';
 import { applyPlans, keepAsDifferent } from './resolve.js';
 import { type Decision, type Plan, planRemoval, type ReviewGroup, suggestedRemovals } from './review-groups.js';
@@ -29,6 +30,7 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
   const group = groups?.[index];
   const show = (next: ReviewGroup | undefined) =>
     setParameters(next === undefined ? {} : { group: next.candidates[0]!.file.filename }, { replace: true });
+  usePreloaded(dataset.id, groups?.[index + 1]?.candidates.map(({ file }) => file) ?? []);
   const goOn = () => show(groups?.[index + 1] ?? groups?.[index - 1]);
   return (
     <div className="-mx-4 -mt-4 flex grow flex-col">
@@ -62,7 +64,6 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
           }}
         />
       )}
-      {groups?.[index + 1] !== undefined && <NextPictures datasetId={dataset.id} group={groups[index + 1]!} />}
     </div>
   );
 }

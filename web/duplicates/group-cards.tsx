@@ -94,18 +94,6 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
   );
 }
 
-/** Loads the pictures of the next group while a person looks at this one. */
-export function NextPictures({ datasetId, group }: Pick<GroupCardsProps, 'datasetId' | 'group'>) {
-  const images = group.candidates.filter(({ file }) => file.kind === 'image' && isShownByBrowsers(file));
-  return (
-    <div hidden>
-      {images.map(({ file }) => (
-        <Full key={file.sha256} datasetId={datasetId} file={file} isCompared />
-      ))}
-    </div>
-  );
-}
-
 type CaptionChoice = { readonly stem: string; readonly isChosen: boolean } | undefined;
 
 /** Whether the caption is one of several of which one is kept. */

@@ -1,3 +1,5 @@
+import { tagsIn } from '../captions/tags/caption-tags.js';
+
 /** The texts of a caption before and after a revision. */
 export interface CaptionTexts {
   readonly before: string;
@@ -40,13 +42,6 @@ function changedTag({ before, after }: CaptionTexts): string | undefined {
   if (removed !== '' && added !== '') return quoting('Renamed the tag', removed, 'to', added);
   if (removed !== '') return quoting('Removed the tag', removed);
   return added === '' ? undefined : quoting('Added the tag', added);
-}
-
-function tagsIn(caption: string): string[] {
-  return caption
-    .split(',')
-    .map((tag) => tag.trim())
-    .filter((tag) => tag !== '');
 }
 
 /** One run of words in place of another one. */

@@ -4,8 +4,8 @@ const LEAVES_AFTER_MS = 10_000;
 
 interface MessageCardProps {
   readonly label: string;
-  /** What it says. Ten seconds after it has changed, the message leaves; `undefined`: it stays. */
-  readonly leavesAs: string | undefined;
+  /** What it tells. Ten seconds after it has changed, the message leaves; `undefined`: it stays. */
+  readonly leavesAs: unknown;
   readonly onLeave: () => void;
   readonly ref?: Ref<HTMLElement>;
   readonly className?: string;

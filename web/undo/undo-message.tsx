@@ -1,5 +1,5 @@
 import { Redo2, Undo2, X } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link, useRoute } from 'wouter';
 import { useKeys, withKey } from '../keys.js';
 import { useCanWrite } from '../session/account.js';
@@ -7,14 +7,15 @@ import { useClient } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { shortListOf } from '../ui/format.js';
+import { MessageCard } from '../ui/message-card.js';
 import { forgetChange, type RecentChange, undoRecentChange, useRecentChange } from './recent-change.js';
 
 const MAX_NAMES = 5;
 
-/** How long a message stays. Its undo stays in the history and on its key. */
-const SHOWN_MS = 10_000;
-
-/** Says what the last bulk change, deletion, restore or undo did to the dataset that is shown, and offers to undo it. */
+/**
+ * Says what the last bulk change, deletion, restore or undo did to the dataset that is shown, and offers to undo it. After the
+ * message has left, the undo stays in the history and on its key.
+ */
 export function UndoMessage() {
   const [, parameters] = useRoute('/datasets/:id/:view?');
   return parameters === null ? null : <Message datasetId={parameters.id} />;
@@ -24,15 +25,9 @@ function Message({ datasetId }: { datasetId: string }) {
   const client = useClient();
   const canWrite = useCanWrite();
   const entry = useRecentChange(datasetId);
-  const [isHeld, setHeld] = useState(false);
   const [gone, setGone] = useState<RecentChange>();
   const { change, isUndoing = false, failure } = entry ?? {};
-  const staysOn = isHeld || isUndoing || failure !== undefined || change === undefined;
-  useEffect(() => {
-    if (staysOn) return;
-    const timer = setTimeout(() => setGone(change), SHOWN_MS);
-    return () => clearTimeout(timer);
-  }, [change, staysOn]);
+  const staysOn = isUndoing || failure !== undefined;
   const undoIf = (isOfKind: boolean) => {
     if (!canWrite || change === undefined || entry?.isUnfinished || !isOfKind) return false;
     setGone(undefined);
@@ -43,41 +38,29 @@ function Message({ datasetId }: { datasetId: string }) {
   const { text, kept, made, isUndo } = change;
   const canUndo = !('numbers' in made) || made.numbers.length > 0;
   return (
-    <section
-      aria-label="Last change"
-      onPointerEnter={() => setHeld(true)}
-      onPointerLeave={() => setHeld(false)}
-      onFocus={() => setHeld(true)}
-      onBlur={() => setHeld(false)}
-      className="flex flex-wrap items-center gap-x-2 gap-y-1 rounded-xl border border-line bg-panel px-4 py-3 text-sm shadow-lg"
-    >
-      <p role="status" className="min-w-0 grow basis-full wrap-anywhere">
+    <MessageCard label="Last change" leavesAs={staysOn ? undefined : change} onLeave={() => setGone(change)}>
+      <p role="status" className="wrap-anywhere">
         {text} {shortListOf(kept, MAX_NAMES)}
         {failure !== undefined && <span className="text-bad"> Could not undo it. {failure}</span>}
       </p>
-      {canUndo && (
-        <WriteButton
-          disabled={isUndoing}
-          title={withKey(isUndo ? 'Redo' : 'Undo', isUndo ? 'redo' : 'undo')}
-          onClick={() => void undoRecentChange(client, datasetId)}
-        >
-          {isUndo ? <Redo2 size={16} aria-hidden /> : <Undo2 size={16} aria-hidden />}
-          {isUndoing ? 'Undoing …' : isUndo ? 'Redo' : 'Undo'}
-        </WriteButton>
-      )}
-      <Link href={`/datasets/${datasetId}/history`} className="px-1 text-link">
-        History
-      </Link>
-      <Button
-        kind="quiet"
-        aria-label="Dismiss the message"
-        onClick={() => {
-          setHeld(false);
-          forgetChange(datasetId);
-        }}
-      >
-        <X size={16} aria-hidden />
-      </Button>
-    </section>
+      <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
+        {canUndo && (
+          <WriteButton
+            disabled={isUndoing}
+            title={withKey(isUndo ? 'Redo' : 'Undo', isUndo ? 'redo' : 'undo')}
+            onClick={() => void undoRecentChange(client, datasetId)}
+          >
+            {isUndo ? <Redo2 size={16} aria-hidden /> : <Undo2 size={16} aria-hidden />}
+            {isUndoing ? 'Undoing …' : isUndo ? 'Redo' : 'Undo'}
+          </WriteButton>
+        )}
+        <Link href={`/datasets/${datasetId}/history`} className="px-1 text-link">
+          History
+        </Link>
+        <Button kind="quiet" aria-label="Dismiss the message" onClick={() => forgetChange(datasetId)}>
+          <X size={16} aria-hidden />
+        </Button>
+      </div>
+    </MessageCard>
   );
 }

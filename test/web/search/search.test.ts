@@ -52,7 +52,7 @@ function find(text: string): string {
 }
 
 describe('a search', () => {
-  test('finds words in names and captions, all of them, whatever their case', () => {
+  test('finds all words in names and captions, in any case', () => {
     expect(find('')).toBe('abcde');
     expect(find('  BLUE  sky ')).toBe('abc');
     expect(find('"blue sky"')).toBe('ac');

@@ -1,5 +1,6 @@
 import { createContext, useContext } from 'react';
 import { foldCase } from '../../ui/format.js';
+import { tagsIn } from '../tags/caption-tags.js';
 
 /** A tag of the dataset, with its text for comparison. */
 export interface KnownTag {
@@ -32,7 +33,7 @@ export function completionsOf(text: string, caret: number, tags: readonly KnownT
   const at = typedTagAt(text, caret);
   if (at === undefined) return [];
   const needle = foldCase(at.typed);
-  const own = new Set(text.split(SEPARATOR).map((tag) => foldCase(tag.trim())));
+  const own = new Set(tagsIn(text).map(foldCase));
   const offered: string[] = [];
   for (const { term, folded } of tags) {
     if (folded.includes(needle) && !own.has(folded)) offered.push(term);
