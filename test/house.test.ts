@@ -30,7 +30,7 @@ const BUDGETS: Record<string, number> = {
   server: 3690,
   client: 1690,
   api: 1630,
-  service: 8145,
+  service: 8200,
   storage: 8040,
   dataset: 6800,
   '.': 990,

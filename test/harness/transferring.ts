@@ -52,16 +52,20 @@ export async function servedHoldings(
 
 /** The blobs of a data folder, without thumbnails. */
 export async function blobPathsIn(dataFolder: string): Promise<string[]> {
+  return (await objectPathsIn(dataFolder)).filter((path) => !path.endsWith('.thumbnail'));
+}
+
+async function objectPathsIn(dataFolder: string): Promise<string[]> {
   const entries = await readdir(join(dataFolder, 'blobs'), { recursive: true, withFileTypes: true }).catch(() => []);
   return entries
-    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('staging') && !entry.name.endsWith('.thumbnail'))
+    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('staging'))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
 }
 
-/** The blob that holds these bytes. */
+/** The blob or thumbnail that holds these bytes. */
 export async function pathOfBytes(dataFolder: string, bytes: Buffer | string): Promise<string> {
-  for (const path of await blobPathsIn(dataFolder)) {
+  for (const path of await objectPathsIn(dataFolder)) {
     if ((await readFile(path)).equals(Buffer.from(bytes))) return path;
   }
   throw new Error('there is no such blob');

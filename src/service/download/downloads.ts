@@ -62,7 +62,9 @@ export class Downloads {
     return file;
   }
 
-  async #notFound({ id, revision }: DatasetSource, filename: string): Promise<ServiceError> {
+  async #notFound(key: DatasetSource, filename: string): Promise<ServiceError> {
+    const { id, revision } = key;
+    await findRecord(this.#dependencies.catalog, key);
     if (revision !== undefined) await findRevision(this.#dependencies.catalog, id, revision);
     return fileNotFound(filename);
   }
@@ -89,7 +91,7 @@ export class Downloads {
     const { name } = await findRecord(catalog, key);
     if (number === undefined) {
       const files = await catalog.readMany(accountId, () => catalog.files(datasetId));
-      // Again, so that a dataset that is deleted meanwhile is not taken for an empty one.
+      // A dataset that is deleted meanwhile is not an empty one.
       await findRecord(catalog, key);
       return { name, files: storedFilesIn(files).map(hashedFileOf) };
     }
@@ -108,6 +110,8 @@ export class Downloads {
     await findRecord(catalog, key);
     const page = { datasetId: key.id, after: after.normalize('NFC'), kind, limit: limit + 1 };
     const files = await catalog.storedFilesAfter(page);
+    // A dataset that is deleted meanwhile is not an empty one.
+    if (files.length === 0) await findRecord(catalog, key);
     return { files: files.slice(0, limit), isLast: files.length <= limit };
   }
 
