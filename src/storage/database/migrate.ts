@@ -3,7 +3,7 @@ import type { Database } from './database.js';
 import { createTable, createTables, type Schema, TABLES } from './schema.js';
 
 /** The version that last changed the tables, in the table `schema_version`. */
-const VERSION = '0.2.0';
+const VERSION = '0.3.0';
 
 const FIRST_VERSION = '0.1.0';
 
@@ -42,10 +42,8 @@ export async function migrateSchema(
       await commit(ERASE_LEFTOVERS.map(compilable));
       return;
     }
-    if (![undefined, LAST_MIGRATION, FIRST_VERSION].includes(version)) throw new Error(whyNotFrom(version!));
-    const upgrade = () => (version === FIRST_VERSION ? upgradeFirst() : upgradeNumbered());
     const statements = [
-      ...(version === undefined ? createTables() : [...upgrade(), HASH_IMAGES]),
+      ...(version === undefined ? createTables() : upgradeFrom(version)),
       sql`create table if not exists schema_version (version text not null)`,
       sql`delete from schema_version`,
       sql`insert into schema_version (version) values (${sql.lit(VERSION)})`,
@@ -98,12 +96,29 @@ const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
   file: "where state <> 'pending' or alive_until is not null",
 };
 
+/** Tables that 0.1.0 did not have. */
 const NEW_TABLES: readonly (keyof Schema)[] = ['perceptual_hash', 'different_files'];
 
-/** Adds what 0.2.0 has. */
-function upgradeFirst(): RawBuilder<unknown>[] {
-  const columns = ['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column thumbhash text`));
-  return [...columns, ...NEW_TABLES.map(createTable)];
+/** What each version added to the one before. */
+const UPGRADES: readonly { readonly from: string; readonly statements: () => RawBuilder<unknown>[] }[] = [
+  {
+    from: FIRST_VERSION,
+    statements: () => [
+      ...['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column thumbhash text`)),
+      createTable('perceptual_hash'),
+      createTable('different_files'),
+      HASH_IMAGES,
+    ],
+  },
+  { from: '0.2.0', statements: () => [] },
+];
+
+/** @throws Error that completes "the catalog can't be used: " */
+function upgradeFrom(version: string): RawBuilder<unknown>[] {
+  if (version === LAST_MIGRATION) return [...upgradeNumbered(), HASH_IMAGES];
+  const first = UPGRADES.findIndex(({ from }) => from === version);
+  if (first === -1) throw new Error(whyNotFrom(version));
+  return UPGRADES.slice(first).flatMap(({ statements }) => statements());
 }
 
 /** Enqueues the job of `perceptual-hashes.ts` for each dataset with images. */
