@@ -65,6 +65,7 @@ const databases: readonly Backend<Unopened>[] = [
 
 const BEFORE = await readFile(new URL('fixtures/before-0.1.0.sql', import.meta.url), 'utf8');
 const FIRST = await readFile(new URL('fixtures/0.1.0.sql', import.meta.url), 'utf8');
+const SECOND = FIRST + (await readFile(new URL('fixtures/0.2.0.sql', import.meta.url), 'utf8'));
 
 /** Of 0.2.0. */
 const NEW_TABLES = ['perceptual_hash', 'different_files'];
@@ -134,7 +135,7 @@ onEach(databases, (unopened) => {
     const another = await unopened();
     await openForTest(another);
     expect(await earlier.run(earlier.schema)).toEqual(await another.run(another.schema));
-    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.2.0' }]);
+    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.3.0' }]);
 
     const catalog = new Catalog(database, { blobGrace: 0 });
     const uploads: Record<string, DatasetFile['upload']> = {};
@@ -167,7 +168,7 @@ onEach(databases, (unopened) => {
     const another = await unopened();
     await openForTest(another);
     expect(await earlier.run(earlier.schema)).toEqual(await another.run(another.schema));
-    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.2.0' }]);
+    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.3.0' }]);
     const keys = await earlier.run("select key from job where kind = 'hash-images' order by key");
     expect(keys).toEqual(await earlier.run('select id as key from dataset where images > 0 order by id'));
     expect(keys).toHaveLength(2);
@@ -175,6 +176,18 @@ onEach(databases, (unopened) => {
     const [dataset] = await catalog.datasets({ name: 'train' });
     const names = (await catalog.hashes.missing(dataset!.id, 10)).map(({ filename }) => filename);
     expect(names).toEqual(['a.jpg', 'b.jpg']);
+  });
+
+  test('a catalog of 0.2.0 gets the tables of a new one, and keeps its rows', async () => {
+    const earlier = await unopened();
+    await earlier.run(SECOND);
+    await openForTest(earlier);
+    const another = await unopened();
+    await openForTest(another);
+    expect(await earlier.run(earlier.schema)).toEqual(await another.run(another.schema));
+    expect(await earlier.run('select version from schema_version')).toEqual([{ version: '0.3.0' }]);
+    expect(await earlier.run('select hash from perceptual_hash')).toEqual([{ hash: '0011' }]);
+    expect(await earlier.run('select sha256 from different_files')).toEqual([{ sha256: 'ab' }]);
   });
 
   test('processes that open a new or an earlier catalog at once make it once', async () => {
@@ -199,7 +212,7 @@ onEach(databases, (unopened) => {
   test('a catalog of a newer version is rejected', async () => {
     const newer = await unopened();
     await (await newer.open()).close();
-    await newer.run("update schema_version set version = '0.3.0'");
+    await newer.run("update schema_version set version = '0.4.0'");
     await expect(newer.open()).rejects.toMatchObject({
       isTemporary: false,
       message: expect.stringMatching(/changed by a newer version of trainyard \(0\.3\.0\)\. Run that version/),
