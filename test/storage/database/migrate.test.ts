@@ -215,7 +215,7 @@ onEach(databases, (unopened) => {
     await newer.run("update schema_version set version = '0.4.0'");
     await expect(newer.open()).rejects.toMatchObject({
       isTemporary: false,
-      message: expect.stringMatching(/changed by a newer version of trainyard \(0\.3\.0\)\. Run that version/),
+      message: expect.stringMatching(/changed by a newer version of trainyard \(0\.4\.0\)\. Run that version/),
     });
   });
 });
