@@ -85,6 +85,15 @@ export const wireFile = z
     frames_per_second: z.number().min(0).optional(),
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
+    audio: z
+      .object({
+        codec: z.string().optional(),
+        sample_rate: count.optional().describe('In hertz.'),
+        channels: count.optional(),
+        duration_seconds: z.number().min(0).optional().describe('Compare it with the `duration_seconds` of the clip.'),
+      })
+      .optional()
+      .describe('The first sound track of a clip, as far as its container describes it.'),
     characters: count.optional().describe('The length of a caption in code points.'),
     thumbhash: z.string().optional().meta({
       description:

@@ -41,6 +41,7 @@ export type WarningCode =
   | 'SHARED_STEM'
   | 'SIMILAR_STEM'
   | 'MIXED_MEDIA'
+  | 'MIXED_SOUND'
   | 'EXTRA_CONTROL'
   | 'EXTRA_MASK'
   | 'CONTROL_SIZE'

@@ -7,6 +7,8 @@ interface Kind {
   readonly title: string;
   /** The filter of the workbench that shows the files of this kind. */
   readonly filter?: PairCategory;
+  /** The search of the workbench that shows them. */
+  readonly search?: string;
   /** What to do about all of them, where the message of each does not say it. */
   readonly advice?: string;
 }
@@ -67,6 +69,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   SHARED_STEM: { title: 'Files that share a caption' },
   SIMILAR_STEM: { title: 'Names that differ only in case' },
   MIXED_MEDIA: { title: 'Images and clips mixed' },
+  MIXED_SOUND: { title: 'Clips with and without sound', search: 'is:clip -has:audio' },
   EXTRA_CONTROL: { title: 'Controls without an image' },
   EXTRA_MASK: { title: 'Masks without an image' },
   CLIP_CONTROL: { title: 'Clips as controls' },

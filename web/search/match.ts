@@ -106,6 +106,8 @@ function hasKind(pair: Pair, word: HasWord, { linked }: SearchSource): boolean {
   switch (word) {
     case 'caption':
       return pair.caption !== undefined;
+    case 'audio':
+      return pair.media.some(({ has_audio }) => has_audio === true);
     case 'warning':
       return pair.problems.length > 0;
     case 'mask':

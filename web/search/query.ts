@@ -17,7 +17,7 @@ export const NUMBER_FIELDS = ['chars', 'tokens', 'width', 'height', 'ratio', 'se
 export type NumberField = (typeof NUMBER_FIELDS)[number];
 export const IS_WORDS = ['image', 'clip', 'duplicate', 'blank'] as const;
 export type IsWord = (typeof IS_WORDS)[number];
-export const HAS_WORDS = ['caption', 'control', 'mask', 'warning'] as const;
+export const HAS_WORDS = ['caption', 'control', 'mask', 'audio', 'warning'] as const;
 export type HasWord = (typeof HAS_WORDS)[number];
 export type Sign = '<' | '<=' | '>' | '>=' | '=';
 
