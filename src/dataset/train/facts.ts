@@ -245,6 +245,6 @@ function numberedIfAny(count: number, one: string, many?: string): string | unde
   return count > 0 ? numbered(count, one, many) : undefined;
 }
 
-function folderIn(root: string, name: string): string {
+export function folderIn(root: string, name: string): string {
   return root.endsWith('/') ? root + name : `${root}/${name}`;
 }

@@ -32,6 +32,7 @@ export interface TrainingFile {
   readonly height?: number | undefined;
   readonly frames?: number | undefined;
   readonly frames_per_second?: number | undefined;
+  readonly has_audio?: boolean | undefined;
   readonly warnings?: readonly { readonly code: string }[] | undefined;
 }
 
