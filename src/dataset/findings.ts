@@ -1,7 +1,7 @@
 import { stemGroupsOf } from './counts.js';
 import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import type { Facts } from './inspect/inspection.js';
-import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+import { isTextCaption, mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
 import { byFilename } from './names.js';
 import {
@@ -101,7 +101,8 @@ function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<s
     const media = group.filter((file) => file.kind !== 'caption');
     const captions = group.filter((file) => file.kind === 'caption');
     if (media[0] !== undefined) mediaByStem.set(stem, media[0].filename);
-    if (captions.length === 0) findings.push(...media.map(missingCaption));
+    const text = captions.find(({ filename }) => isTextCaption(filename));
+    if (text === undefined) findings.push(...media.map((file) => missingCaption(file, captions[0])));
     if (media.length === 0 && !uploadedStems.has(stem)) orphans.push(...captions);
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
@@ -144,11 +145,18 @@ function unusedCaptions(filenames: readonly string[], role: 'control' | 'mask'):
 function pairedMedia(group: readonly NamedFile[]): NamedFile | undefined {
   const [one, other] = group;
   if (group.length !== 2 || (one?.kind === 'caption') === (other?.kind === 'caption')) return undefined;
-  return one?.kind === 'caption' ? other : one;
+  const [media, caption] = one?.kind === 'caption' ? [other, one] : [one, other];
+  return caption !== undefined && isTextCaption(caption.filename) ? media : undefined;
 }
 
-function missingCaption({ filename }: NamedFile): ErrorProblem {
-  return errorIn(filename, 'MISSING_CAPTION', `${filename} has no caption. Upload ${stemOf(filename)}.txt.`);
+/** @param structured is read by a trainer with another setting (ai-toolkit `caption_ext`), and by default the caption is empty */
+function missingCaption({ filename }: NamedFile, structured: NamedFile | undefined): ErrorProblem {
+  const wanted = `${stemOf(filename)}.txt`;
+  const message =
+    structured === undefined
+      ? `${filename} has no caption. Upload ${wanted}.`
+      : `${filename} has the structured caption ${structured.filename} alone, and trainers read .txt unless they are told otherwise. Upload ${wanted} too; it may be blank if yours reads .json.`;
+  return errorIn(filename, 'MISSING_CAPTION', message);
 }
 
 function sharedStem(media: readonly NamedFile[]): Warning {

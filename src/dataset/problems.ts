@@ -8,6 +8,7 @@ export type ErrorProblemCode =
   | 'VIDEO_CORRUPT'
   | 'CAPTION_NOT_UTF8'
   | 'CAPTION_HAS_NUL'
+  | 'CAPTION_NOT_JSON'
   | 'INSPECTION_FAILED'
   | 'WRONG_SIZE'
   | 'FILE_CHANGED'

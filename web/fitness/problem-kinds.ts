@@ -29,6 +29,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   VIDEO_CORRUPT: { title: 'Damaged clips', advice: CHOOSE_SOUND },
   CAPTION_NOT_UTF8: { title: 'Captions that are not UTF-8', advice: WRITE_AGAIN },
   CAPTION_HAS_NUL: { title: 'Captions with zero bytes', advice: WRITE_AGAIN },
+  CAPTION_NOT_JSON: { title: 'Structured captions that are not JSON', advice: CHOOSE_AGAIN },
   INSPECTION_FAILED: { title: 'Could not be checked', advice: CHOOSE_AGAIN },
   WRONG_SIZE: { title: 'Wrong size', advice: CHOOSE_AGAIN },
   FILE_CHANGED: { title: 'Changed by another upload', advice: CHOOSE_AGAIN },

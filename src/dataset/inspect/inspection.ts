@@ -26,6 +26,8 @@ export type Facts =
     }
   | {
       readonly kind: 'caption';
+      /** Of a structured caption. */
+      readonly format?: 'json';
       /** Code points, without a byte order mark. */
       readonly characters: number;
     };

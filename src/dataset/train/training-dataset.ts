@@ -1,5 +1,5 @@
 import type { LinkSlot } from '../dataset.js';
-import { type FileKind, mediaTypeOf, stemOf } from '../media.js';
+import { type FileKind, isTextCaption, mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
 
@@ -77,7 +77,9 @@ export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
   const ofKind = (kind: FileKind) => chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === kind);
   const isTrained = ({ filename }: TrainingFile) => mediaTypeOf(filename)?.trainable === true;
   const [images, clips] = [ofKind('image').filter(isTrained), ofKind('video').filter(isTrained)];
-  const stems = new Set(ofKind('caption').map(({ filename }) => stemOf(filename)));
+  const stems = new Set(
+    chosen.filter(({ filename }) => isTextCaption(filename)).map(({ filename }) => stemOf(filename)),
+  );
   return {
     name,
     root: root.replace(/(?<=.)\/+$/, ''),
@@ -86,7 +88,7 @@ export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
     clips,
     uncaptioned: [...images, ...clips].filter(({ filename }) => !stems.has(stemOf(filename))).length,
     captions: captions?.flatMap(({ filename, text }) =>
-      text !== null && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
+      text !== null && isTextCaption(filename) && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
     ),
     links,
   };
