@@ -23,9 +23,18 @@ describe('a fault of JSON', () => {
     ['{"a": 1 "b": 2}', '1:9 here stands " in place of , or }'],
     ['[1 2]', '1:4 here stands 2 in place of , or ]'],
     ['[1}', '1:3 here stands } in place of , or ]'],
-    ['{\r\n"a": "x\r\ny"}', '2:6 this text has no closing quote in its line (a line break is written \\n)'],
-    ['{"a": "C:\\path"}', '1:10 no escape begins like this (a backslash is written \\\\)'],
-    ['{"a": "x\ty"}', '1:9 a control character in a text is written as an escape, such as \\t'],
+    [
+      '{\r\n"a": "x\r\ny"}',
+      '2:6 this text is not closed in its line, or has a \\ that begins no escape (a line break is \\n, a backslash \\\\)',
+    ],
+    [
+      '{"a": "C:\\path"}',
+      '1:7 this text is not closed in its line, or has a \\ that begins no escape (a line break is \\n, a backslash \\\\)',
+    ],
+    [
+      '{"a": "x\ty"}',
+      '1:7 this text is not closed in its line, or has a \\ that begins no escape (a line break is \\n, a backslash \\\\)',
+    ],
     ['{\n "a": [\n  1', '3:4 the text ends, and the [ in line 2 is never closed'],
     ['["🚂", x]', '1:7 here stands x in place of a value'],
   ])('%j is named with its place', (text, expected) => {
@@ -74,6 +83,6 @@ describe('a fault of JSON', () => {
 
   test('of a deep or long text takes no stack and little time', () => {
     expect(shown('['.repeat(500_000))).toMatch(/^1:500001 the text ends/);
-    expect(shown(`"${'\\n'.repeat(400_000)}`)).toMatch(/^1:1 this text has no closing quote/);
+    expect(shown(`"${'\\n'.repeat(400_000)}`)).toMatch(/^1:1 this text is not closed/);
   });
 });

@@ -92,8 +92,8 @@ async function loaded<T>(module: Promise<T>): Promise<T> {
 function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspection {
   const isStructured = isStructuredCaption(filename);
   if (isStructured && file.size > MAX_STRUCTURED_BYTES) {
-    const message = `has more than ${formatCount(MAX_STRUCTURED_BYTES)} bytes, and no caption is so long. Upload the caption of this one image or clip.`;
-    throw new InspectionError('CAPTION_NOT_JSON', message);
+    const limit = `more than ${formatCount(MAX_STRUCTURED_BYTES)} bytes, and no caption is so long`;
+    throw new InspectionError('CAPTION_NOT_JSON', `has ${limit}. Upload the caption of this one image or clip.`);
   }
   const { characters, bom, blank, beginning } = readCaption(file);
   const warnings: Warning[] = [];
@@ -101,8 +101,13 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
     const message = `${shown} begins with a byte order mark, which becomes part of the prompt. Save it as UTF-8 without one. ${FIX_ADVICE}`;
     warnings.push(warningIn(filename, 'CAPTION_BOM', message));
   }
-  if (isStructured) requireJson(file.copy(bom ? 3 : 0, file.size).toString());
-  else if (blank) {
+  const fault = isStructured ? jsonFaultIn(file.copy(bom ? 3 : 0, file.size).toString()) : undefined;
+  if (fault !== undefined) {
+    const place = `line ${formatCount(fault.line)}, column ${formatCount(fault.column)}`;
+    const message = `is not valid JSON: ${place}: ${fault.message}. Correct it and upload it again.`;
+    throw new InspectionError('CAPTION_NOT_JSON', message);
+  }
+  if (blank) {
     const message = `${shown} is blank, so its image or video trains without a caption. Write one, unless that is intended.`;
     warnings.push(warningIn(filename, 'BLANK_CAPTION', message));
   }
@@ -111,17 +116,6 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
   const { contentType } = MEDIA[isStructured ? '.json' : '.txt'];
   const facts = { kind: 'caption', ...(isStructured && { format: 'json' as const }), characters } as const;
   return { ok: true, contentType, facts, warnings };
-}
-
-/** @throws InspectionError with the line and the column */
-function requireJson(text: string): void {
-  const fault = jsonFaultIn(text);
-  if (fault === undefined) return;
-  const place = `line ${formatCount(fault.line)}, column ${formatCount(fault.column)}`;
-  throw new InspectionError(
-    'CAPTION_NOT_JSON',
-    `is not valid JSON: ${place}: ${fault.message}. Correct it and upload it again.`,
-  );
 }
 
 /** Parsing libraries throw exceptions of any class for bad bytes. */

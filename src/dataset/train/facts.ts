@@ -55,6 +55,11 @@ function contentFactsOf(datasets: readonly TrainingDataset[]) {
     isMixed: images.length > 0 && clips.length > 0,
     content: words.filter(Boolean).join(' and '),
     multiLine: multiLineFinding(datasets),
+    structured: numberedIfAny(
+      datasets.reduce((sum, { structured }) => sum + structured, 0),
+      'structured caption (.json) is',
+      'structured captions (.json) are',
+    ),
   };
 }
 
@@ -241,7 +246,7 @@ function numbered(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
-function numberedIfAny(count: number, one: string, many?: string): string | undefined {
+export function numberedIfAny(count: number, one: string, many?: string): string | undefined {
   return count > 0 ? numbered(count, one, many) : undefined;
 }
 

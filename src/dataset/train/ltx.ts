@@ -1,10 +1,9 @@
 import { bucketOf } from '../buckets.js';
 import { extensionOf, mediaTypeOf, mountedNameOf, stemOf } from '../media.js';
-import { plainCount } from '../problems.js';
-import { folderIn } from './facts.js';
+import { folderIn, numberedIfAny } from './facts.js';
 import type { TrainingDataset, TrainingFile } from './training-dataset.js';
 
-/** The video VAE halves sides five times, and joins eight frames (`docs/dataset-preparation.md`, "Resolution Buckets"). */
+/** The video VAE halves sides five times, and joins eight frames (its "Dataset Preparation Guide", "Resolution Buckets"). */
 const SIDE_STEP = 32;
 const FRAME_STEP = 8;
 
@@ -35,12 +34,12 @@ export function ltxFactsOf(datasets: readonly TrainingDataset[], size: { resolut
       ...bucketsFor(clips, { ...size, frames: size.frames ?? 1 }),
       ...bucketsFor(images.filter(isReadAsImage), { ...size, frames: 1 }),
     ].join(';'),
-    unread: countOrNone(images.length + clips.length - rows.length, 'image is', 'images are'),
-    captionless: countOrNone(rows.filter(({ caption }) => caption === undefined).length, 'file has', 'files have'),
+    unread: numberedIfAny(images.length + clips.length - rows.length, 'image is', 'images are'),
+    captionless: numberedIfAny(rows.filter(({ caption }) => caption === undefined).length, 'file has', 'files have'),
     lacksReferences: Math.max(...controls) > 0 && !hasReferences,
     severalReferences: Math.max(...controls) > 1 && hasReferences,
     isSilent: silent === clips.length,
-    silent: silent < clips.length ? countOrNone(silent, 'clip has', 'clips have') : undefined,
+    silent: silent < clips.length ? numberedIfAny(silent, 'clip has', 'clips have') : undefined,
   };
 }
 
@@ -82,8 +81,4 @@ function bucketsFor(
   }
   const byCount = [...counts].sort((a, b) => b[1] - a[1]).map(([bucket]) => bucket);
   return byCount.slice(0, MAX_BUCKETS);
-}
-
-function countOrNone(count: number, one: string, many: string): string | undefined {
-  return count === 0 ? undefined : plainCount(count, one, many);
 }

@@ -1,5 +1,5 @@
 import type { LinkSlot } from '../dataset.js';
-import { type FileKind, isTextCaption, mediaTypeOf, stemOf } from '../media.js';
+import { type FileKind, isStructuredCaption, isTextCaption, mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
 
@@ -55,6 +55,8 @@ export interface TrainingDataset {
   readonly clips: readonly TrainingFile[];
   /** Without a caption file. */
   readonly uncaptioned: number;
+  /** With a structured caption, too. */
+  readonly structured: number;
   /** `undefined` if they were not read. */
   readonly captions: readonly { readonly stem: string; readonly text: string }[] | undefined;
   /** Controls, then the mask. */
@@ -87,6 +89,7 @@ export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
     images,
     clips,
     uncaptioned: [...images, ...clips].filter(({ filename }) => !stems.has(stemOf(filename))).length,
+    structured: chosen.filter(({ filename }) => isStructuredCaption(filename)).length,
     captions: captions?.flatMap(({ filename, text }) =>
       text !== null && isTextCaption(filename) && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
     ),

@@ -245,6 +245,16 @@ describe('advice about these very datasets', () => {
     expect(advice('onetrainer', MIXED)).toContain('1 clip is read by its HunyuanVideo models alone');
   });
 
+  test.each(['ai-toolkit', 'musubi'] as const)('%s: structured captions beside the others', (trainer) => {
+    const files = [image('1.jpg'), { filename: '1.json' }];
+    const captions = [...ONE_LINE, { filename: '1.json', text: '{"a": 1}' }];
+    const structured = dataset(files, { captions });
+    expect([structured.uncaptioned, structured.captions]).toEqual([0, [{ stem: '1', text: 'a red wagon\n' }]]);
+    expect(advice(trainer, structured)).toContain('1 structured caption (.json) is there');
+    expect(advice(trainer, IMAGES)).not.toContain('structured');
+    expect(trainingDatasetOf({ name: 'a', root: '/', files, captions }).uncaptioned).toBe(1);
+  });
+
   test('LTX: a row for each file, with the control that every row has, and buckets that its rules allow', () => {
     const rowsOf = (one: typeof IMAGES) => JSON.parse(trainConfigOf('ltx', [one]).text);
     expect(rowsOf(CLIPS_WITH_CONTROL)).toEqual([
