@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7620,
-  server: 3697,
+  cli: 7655,
+  server: 3710,
   client: 1690,
-  api: 1630,
+  api: 1640,
   service: 8200,
   storage: 8055,
-  dataset: 6825,
+  dataset: 7330,
   '.': 990,
 };
 

@@ -56,7 +56,9 @@ export const wireDataset = z
       images: count,
       videos: count,
       captions: count,
-      uncaptioned: count.describe('Images and videos without a `.txt` caption; 0 for a control or mask, which needs none.'),
+      uncaptioned: count.describe(
+        'Images and videos without a `.txt` caption; 0 for a control or mask, which needs none.',
+      ),
       unpaired: count.describe('Errors of the pairs with the controls and the mask of this dataset; 0 without links.'),
       pending: count.describe('Uploads that are reserved, in progress, or expired.'),
       checking: count.describe('Uploads that are complete and still being checked.'),

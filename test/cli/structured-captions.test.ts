@@ -19,10 +19,7 @@ describe('structured captions of a folder', () => {
     const files = { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'a.json': structured };
     const folder = await folderWith({ ...files, 'metadata.json': '{}', 'captions.json': '[' });
     const pushed = await run(['push', folder, '--name', 'wagons', '--json']);
-    expect([pushed.code, pushed.json()]).toEqual([
-      0,
-      expect.objectContaining({ sent: ['a.jpg', 'a.json', 'a.txt'] }),
-    ]);
+    expect([pushed.code, pushed.json()]).toEqual([0, expect.objectContaining({ sent: ['a.jpg', 'a.json', 'a.txt'] })]);
     const listed = await run(['show', 'wagons']);
     expect(listed.stdout).toMatch(/a\.jpg .* a red wagon\na\.json .* structured caption\n/);
     const root = await newRoot();
