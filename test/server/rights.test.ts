@@ -21,6 +21,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'PATCH /webhooks/{webhook_id}': { enabled: false },
   'PATCH /{id}': { name: 'renamed' },
   'PUT /{id}/links': { mask: null },
+  'PUT /{id}/groups/{group}': { repeats: 3 },
   'POST /{id}/shares': {},
   'POST /{id}/get-upload-endpoint': { filenameToByteSize: { 'b.txt': 5 } },
   'POST /{id}/archive': NAMES,
@@ -71,6 +72,7 @@ beforeAll(async () => {
   const id = await owner.newDataset('mine');
   const elsewhere = await owner.newDataset('elsewhere');
   await owner.upload(id, 'a.txt', 'a caption');
+  await owner.json('PUT', `/${id}/groups/cat`, { repeats: 2, add: ['a.txt'] });
   reader = withSecret((await make({ read_only: true })).body.secret);
   boundElsewhere = withSecret((await make({ datasets: [elsewhere] })).body.secret);
   readerElsewhere = withSecret((await make({ read_only: true, datasets: [elsewhere] })).body.secret);
@@ -89,6 +91,7 @@ beforeAll(async () => {
     share_id: ((await owner.json('POST', `/${id}/shares`, {})) as Answer<WireNewShare>).body.id,
     webhook_id: webhook.id,
     delivery_id: '0123456789abcdef0123456789abcdef',
+    group: 'cat',
   };
   const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: Record<string, object> };
   operations = Object.entries(document.paths).flatMap(([path, methods]) =>
