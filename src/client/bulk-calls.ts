@@ -1,4 +1,3 @@
-import type { ZipForm } from '../api/request-schemas.js';
 import type { WireCaption, WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../api/schemas.js';
 import { Calls, slicesOf } from './calls.js';
 import { hasBytes } from './push-file.js';
@@ -34,12 +33,6 @@ export class BulkCalls extends Calls {
   archive(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
     const query = { revision: options.revision };
     return this.requests.response('files.archive', { id }, { query, body: { filenames }, ...options });
-  }
-
-  /** Reads up to 20,000 files as one zip archive, `as` one of the exports; by default, of the files as they are. */
-  zip(id: string, filenames: readonly string[], { as, revision, ...options }: RevisionOptions & { as?: ZipForm } = {}) {
-    const call = { query: { as, revision }, body: { filenames: [...filenames] }, ...options };
-    return this.requests.response('files.zip-selection', { id }, call);
   }
 
   /** Says for each caption whether it was saved, what is there if its `ifMatch` was not met, or what is wrong with it. */

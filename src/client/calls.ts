@@ -1,9 +1,11 @@
 import { PAGE_HEADER } from '../api/base-path.js';
 import type { WireGroupChange } from '../api/group-schemas.js';
 import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
+import type { ZipForm } from '../api/request-schemas.js';
 import type { WireLinkSlot, WireRole } from '../api/values.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
-import type { CallOptions, Requests } from './requests.js';
+import type { MediaChoice } from '../dataset/train/training-dataset.js';
+import type { CallOptions, Requests, RevisionOptions } from './requests.js';
 
 export class Calls {
   protected readonly requests: Requests;
@@ -75,6 +77,40 @@ export class DuplicateCalls extends Calls {
   /** Remembers that the bytes of these files differ from one another, or forgets a decision about the same files. */
   decide(id: string, decision: { filenames: string[]; different: boolean }, options: CallOptions = {}) {
     return this.requests.json('duplicates.decide', { id }, { body: decision, ...options });
+  }
+}
+
+/** By default, all files of now as they are. */
+export interface ExportOptions extends RevisionOptions {
+  readonly as?: ZipForm | undefined;
+  readonly only?: MediaChoice | undefined;
+}
+
+/**
+ * Downloads datasets as archives and tables. trainyard only.
+ * @example
+ * await writeFile('railway.zip', (await client.exports.zip(dataset.id, { as: 'kohya' })).body);
+ * const table = await (await client.exports.csv(dataset.id)).text();
+ */
+export class ExportCalls extends Calls {
+  /** All files as a zip archive. The rest from a byte on is answered with 206, unless the archive has another ETag now. */
+  zip(
+    id: string,
+    { as, only, revision, from, etag, signal }: ExportOptions & { from?: number; etag?: string | undefined } = {},
+  ) {
+    const headers: Record<string, string> = from ? { range: `bytes=${from}-`, ...(etag && { 'if-range': etag }) } : {};
+    return this.requests.response('files.zip', { id }, { query: { as, only, revision }, headers, signal });
+  }
+
+  /** Up to 20,000 files as a zip archive. */
+  selection(id: string, filenames: readonly string[], { as, only, revision, signal }: ExportOptions = {}) {
+    const call = { query: { as, only, revision }, body: { filenames: [...filenames] }, signal };
+    return this.requests.response('files.zip-selection', { id }, call);
+  }
+
+  /** The captions as csv, with the columns `file_name` and `text`. */
+  csv(id: string, { only, revision, signal }: Omit<ExportOptions, 'as'> = {}) {
+    return this.requests.response('captions.csv', { id }, { query: { only, revision }, signal });
   }
 }
 

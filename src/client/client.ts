@@ -4,6 +4,7 @@ import { BulkCalls } from './bulk-calls.js';
 import {
   DatasetCalls,
   DuplicateCalls,
+  ExportCalls,
   GroupCalls,
   HistoryCalls,
   PairCalls,
@@ -59,7 +60,7 @@ export type {
   WireDelivery as WebhookDelivery,
   WireWebhook as Webhook,
 } from '../api/webhook-schemas.js';
-export type { NewTokenRights } from './calls.js';
+export type { ExportOptions, NewTokenRights } from './calls.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
@@ -102,6 +103,7 @@ export class TrainyardClient {
   readonly bulk: BulkCalls;
   readonly datasets: DatasetCalls;
   readonly duplicates: DuplicateCalls;
+  readonly exports: ExportCalls;
   readonly groups: GroupCalls;
   readonly pairs: PairCalls;
   readonly rechecks: RecheckCalls;
@@ -118,6 +120,7 @@ export class TrainyardClient {
     this.bulk = new BulkCalls(this.#requests);
     this.datasets = new DatasetCalls(this.#requests);
     this.duplicates = new DuplicateCalls(this.#requests);
+    this.exports = new ExportCalls(this.#requests);
     this.groups = new GroupCalls(this.#requests);
     this.pairs = new PairCalls(this.#requests);
     this.rechecks = new RecheckCalls(this.#requests);
