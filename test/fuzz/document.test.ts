@@ -234,7 +234,10 @@ async function send(
   { id, webhook }: Dataset & { webhook: object },
   request: Request,
 ) {
-  const parts = { id, filename: 'a.jpg', number: '1', group: 'cat', ...webhook, ...request.parts } as Record<string, string>;
+  const parts = { id, filename: 'a.jpg', number: '1', group: 'cat', ...webhook, ...request.parts } as Record<
+    string,
+    string
+  >;
   const disconnect = new AbortController();
   const target = path.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '');
   const token = acceptsToken && request.withToken !== false && { authorization: `Bearer ${api.token}` };

@@ -26,7 +26,7 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
     if (next === name) return;
     const namesOf = (some: readonly DatasetFile[]) => some.map(({ filename }) => filename);
     const removals = () =>
-      [...before].map((group) =>
+      [...before].filter(Boolean).map((group) =>
         client.groups.save(datasetId, group, { remove: namesOf(files.filter((file) => file.group === group)) }),
       );
     const saving = next === '' ? Promise.all(removals()) : client.groups.save(datasetId, next, { add: namesOf(files) });
