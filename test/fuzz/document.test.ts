@@ -75,6 +75,7 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
     return {};
   },
   'POST /{id}/archive': () => json({ filenames: ['a.jpg', 'a.txt'] }),
+  'POST /{id}/zip': () => json({ filenames: ['a.jpg'] }),
   'POST /{id}/captions': () => json({ filenames: ['a.txt'] }),
   'PUT /{id}/captions': () => json({ captions: [{ filename: 'a.txt', text: 'a blue wagon' }] }),
   'POST /{id}/duplicates': () => json({ filenames: ['a.jpg', 'a.txt'], different: true }),
@@ -129,7 +130,14 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
     { headers: { 'if-none-match': '*' } },
     { withToken: false, query: '?signature=x' },
   ],
-  'GET /{id}/zip': () => [{ withToken: false, query: '?signature=x' }],
+  'GET /{id}/zip': () => [
+    { headers: { range: 'bytes=10-' } },
+    { headers: { range: 'bytes=99999999-' } },
+    { headers: { 'if-none-match': '*' } },
+    { withToken: false, query: '?signature=x' },
+  ],
+  'GET /{id}/captions': () => [{ withToken: false, query: '?signature=x' }],
+  'POST /{id}/zip': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   // The dataset waits for a file, so it is not READY.
   'GET /{id}/tar-link': () => [{}],
   'GET /{id}/tar': () => [

@@ -25,6 +25,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /{id}/shares': {},
   'POST /{id}/get-upload-endpoint': { filenameToByteSize: { 'b.txt': 5 } },
   'POST /{id}/archive': NAMES,
+  'POST /{id}/zip': NAMES,
   'POST /{id}/captions': NAMES,
   'POST /{id}/duplicates': { filenames: ['a.txt', 'b.txt'], different: true },
   'PUT /{id}/captions': { captions: [{ filename: 'a.txt', text: 'changed' }] },
@@ -157,10 +158,10 @@ const hasDataset = ({ path }: Operation) => path.startsWith('/{id}');
 const TAKES_CODE = 'POST /session';
 /** A token that only reads signs in too, to a session that only reads. */
 const MAKES_CODE = 'POST /session/codes';
-const READING_POSTS = ['POST /{id}/archive', 'POST /{id}/captions', MAKES_CODE];
+const READING_POSTS = ['POST /{id}/archive', 'POST /{id}/zip', 'POST /{id}/captions', MAKES_CODE];
 const isRead = (operation: Operation) => operation.method === 'GET' || READING_POSTS.includes(nameOf(operation));
 
-const TAKE_LINKS = ['files/{filename}', 'files/{filename}/thumbnail', 'zip', 'tar', 'sha256sums'].map(
+const TAKE_LINKS = ['files/{filename}', 'files/{filename}/thumbnail', 'zip', 'captions', 'tar', 'sha256sums'].map(
   (path) => `GET /{id}/${path}`,
 );
 

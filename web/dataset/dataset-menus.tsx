@@ -15,7 +15,7 @@ import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
-import { DownloadMenu } from './download-menu.js';
+import { DownloadMenu } from '../download/download-menu.js';
 
 type DatasetDialog = 'links' | 'settings' | 'share' | 'delete' | 'keys';
 

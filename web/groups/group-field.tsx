@@ -26,9 +26,11 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
     if (next === name) return;
     const namesOf = (some: readonly DatasetFile[]) => some.map(({ filename }) => filename);
     const removals = () =>
-      [...before].filter(Boolean).map((group) =>
-        client.groups.save(datasetId, group, { remove: namesOf(files.filter((file) => file.group === group)) }),
-      );
+      [...before]
+        .filter(Boolean)
+        .map((group) =>
+          client.groups.save(datasetId, group, { remove: namesOf(files.filter((file) => file.group === group)) }),
+        );
     const saving = next === '' ? Promise.all(removals()) : client.groups.save(datasetId, next, { add: namesOf(files) });
     setError(await saving.then(() => '', messageOf));
     refetchDatasetSoon(queries, datasetId);

@@ -50,8 +50,9 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
             </label>
             <label className="flex min-h-9 items-center gap-2 text-muted">
               <input
+                key={String(is_reg)}
                 type="checkbox"
-                checked={is_reg}
+                defaultChecked={is_reg}
                 disabled={!canWrite}
                 onChange={({ target }) => void change(client.groups.save(datasetId, name, { is_reg: target.checked }))}
                 className="accent-accent"

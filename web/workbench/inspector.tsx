@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { CaptionField } from '../captions/editing/caption-field.js';
-import { DownloadSelection } from '../dataset/download-menu.js';
+import { DownloadSelection } from '../download/download-menu.js';
 import { GroupField } from '../groups/group-field.js';
 import type { Pair } from '../live/pairs.js';
 import { CaptionBadge, unusedCaptionText } from '../pairs/caption-badge.js';

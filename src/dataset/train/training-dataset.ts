@@ -89,7 +89,9 @@ export function trainingDatasetsOf(dataset: DatasetToTrain): TrainingDataset[] {
   const { name, files, captions, links = [] } = dataset;
   const groups = (dataset.groups ?? []).map((group) => ({ ...group, isReg: group.is_reg }));
   const folderOf = kohyaFolderOf(name, groups);
-  const folders = new Map(files.map(({ filename, group }) => [stemOf(filename), folderOf(group)]));
+  // Captions may come without their group.
+  const grouped = files.toSorted((a, b) => Number(a.group !== undefined) - Number(b.group !== undefined));
+  const folders = new Map(grouped.map(({ filename, group }) => [stemOf(filename), folderOf(group)]));
   const parts = [...new Set(folders.values())].sort().map((groupFolder) => {
     const isIn = ({ filename }: { filename: string }) =>
       (folders.get(stemOf(filename)) ?? folderOf(undefined)) === groupFolder;

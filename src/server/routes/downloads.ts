@@ -4,6 +4,7 @@ import type { ZipForm } from '../../api/request-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { DatasetService } from '../../service/datasets.js';
 import type { Downloads } from '../../service/download/downloads.js';
+import { captionsCsv, zipExport } from '../../service/download/exports.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
@@ -83,7 +84,7 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
     'files.zip': async ({ key, query: { as, only, revision }, accountId, request, reply }) => {
       const dataset = await downloads.chosen({ ...key, revision }, { only });
       filesInFlight.admit(accountId, dataset.files.length, reply.raw);
-      const { etag, sizeBytes, open } = downloads.zip(accountId, dataset, as);
+      const { etag, sizeBytes, open } = zipExport(dataset, as, { accountId, downloads });
       const name = `${exportNameOf(dataset, as, revision)}.zip`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
       if (sizeBytes === undefined) return reply.type(ZIP).send(request.method === 'HEAD' ? noBytes() : open());
@@ -96,14 +97,14 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
       filesInFlight.admit(accountId, dataset.files.length, reply.raw);
       const name = `${exportNameOf(dataset, as, revision)} (selection).zip`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
-      return reply.type(ZIP).send(downloads.zip(accountId, dataset, as).open());
+      return reply.type(ZIP).send(zipExport(dataset, as, { accountId, downloads }).open());
     },
     'captions.csv': async ({ key, query: { only, revision }, accountId, request, reply }) => {
       const dataset = await downloads.chosen({ ...key, revision }, { only });
       filesInFlight.admit(accountId, dataset.files.length, reply.raw);
       const name = `${exportNameOf(dataset, 'captions', revision)}.csv`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
-      const rows = () => Readable.from(downloads.csv(accountId, dataset), { objectMode: false });
+      const rows = () => Readable.from(captionsCsv(dataset, { accountId, downloads }), { objectMode: false });
       return reply.type('text/csv; charset=utf-8').send(request.method === 'HEAD' ? noBytes() : rows());
     },
     'captions.read': async ({ key, query, body, accountId, reply }) => {

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
-import type { ZipForm } from '../../api/request-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
+import type { Group } from '../../dataset/groups.js';
 import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
@@ -18,7 +18,6 @@ import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, findRecord, fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
-import { captionsCsv, type ExportedDataset, zipExport } from './exports.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
 /** Captions that one answer reads at a time, with a request each from a bucket. */
@@ -42,6 +41,13 @@ export function hashedFileOf({ id, datasetId, filename, kind, group, upload }: S
   const { sizeBytes, sha256, finalizedAt, blobVersion } = upload;
   const named = { id, datasetId, filename, kind, ...(group !== undefined && { group }) };
   return { ...named, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
+}
+
+/** Stored files of a dataset, by name. */
+export interface ExportedDataset {
+  readonly name: string;
+  readonly groups: readonly Group[];
+  readonly files: readonly HashedFile[];
 }
 
 export class Downloads {
@@ -118,18 +124,6 @@ export class Downloads {
     const missing = [...names].find((name) => !present.has(name));
     if (missing !== undefined) throw fileNotFound(missing);
     return { ...dataset, files: files.filter(({ filename }) => names.has(filename)) };
-  }
-
-  /** A zip archive of chosen files. */
-  zip(accountId: string, dataset: ExportedDataset, form: ZipForm): ReturnType<typeof zipExport> {
-    return zipExport(dataset, form, {
-      bytes: (file) => this.archived(accountId, file),
-      text: (file) => this.archived(accountId, file, () => this.intactBytes(file)),
-    });
-  }
-
-  csv(accountId: string, dataset: ExportedDataset): AsyncGenerator<Buffer> {
-    return captionsCsv(dataset, (file) => this.archived(accountId, file, () => this.intactBytes(file)));
   }
 
   /** Up to `limit` files by name, after `after`. @throws ServiceError `dataset_not_found` */

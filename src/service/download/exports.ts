@@ -1,19 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { ZipForm } from '../../api/request-schemas.js';
-import { type Group, kohyaFolderOf } from '../../dataset/groups.js';
+import { kohyaFolderOf } from '../../dataset/groups.js';
 import { stemOf } from '../../dataset/media.js';
-import type { HashedFile } from './downloads.js';
-import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
+import type { Downloads, ExportedDataset, HashedFile } from './downloads.js';
+import { type ArchivedFile, readAhead } from './read-ahead.js';
 import { type MadeFile, zipOf } from './zip.js';
-
-/** Stored files of a dataset, by name. */
-export interface ExportedDataset {
-  readonly name: string;
-  readonly groups: readonly Group[];
-  readonly files: readonly HashedFile[];
-}
-
-type ReadFile = (file: HashedFile) => Promise<Chunks>;
 
 interface Entry extends ArchivedFile {
   readonly file: HashedFile;
@@ -30,18 +21,24 @@ const MAX_ESCAPED = 6;
 
 const PAGE_CHARACTERS = 32 * 1024;
 
+/** Who downloads, and how files are read. */
+interface Reader {
+  readonly accountId: string;
+  readonly downloads: Downloads;
+}
+
 /** @returns with `metadata`, a stream of unknown size @see zipOf */
 export function zipExport(
   dataset: ExportedDataset,
   form: ZipForm,
-  read: { readonly bytes: ReadFile; readonly text: ReadFile },
+  reader: Reader,
 ): { etag: string } & ReturnType<typeof zipOf<Entry>> {
   const { entries, rows } = contentsOf(dataset, form);
   const hash = createHash('sha256');
   // Bytes are named by the id.
   for (const { id, filename, upload } of entries) hash.update(`${id} ${upload.finalizedAt} ${filename}\n`);
-  const last = rows && metadataOf(rows, read.text);
-  return { etag: `"${hash.digest('hex')}"`, ...zipOf(entries, ({ file }) => read.bytes(file), last) };
+  const read = ({ file }: Entry) => reader.downloads.archived(reader.accountId, file);
+  return { etag: `"${hash.digest('hex')}"`, ...zipOf(entries, read, rows && metadataOf(rows, reader)) };
 }
 
 function contentsOf({ name, groups, files }: ExportedDataset, form: ZipForm): { entries: Entry[]; rows?: Row[] } {
@@ -71,7 +68,7 @@ function rowsOf(files: readonly HashedFile[]): Row[] {
     .map(({ filename }) => ({ name: filename, caption: captions.get(`${stemOf(filename)}.txt`) }));
 }
 
-function metadataOf(rows: readonly Row[], read: ReadFile): MadeFile {
+function metadataOf(rows: readonly Row[], reader: Reader): MadeFile {
   const sizeOf = ({ name, caption }: Row) =>
     40 + MAX_ESCAPED * (Buffer.byteLength(name) + (caption?.upload.sizeBytes ?? 0));
   const finalizedAt = Math.max(0, ...rows.map(({ caption }) => caption?.upload.finalizedAt ?? 0));
@@ -79,12 +76,12 @@ function metadataOf(rows: readonly Row[], read: ReadFile): MadeFile {
   return {
     ...{ id: 'metadata.jsonl', filename: 'metadata.jsonl', upload: { finalizedAt } },
     maxBytes: rows.reduce((sum, row) => sum + sizeOf(row), 0),
-    open: () => inPages(withTexts(rows, read), lineOf),
+    open: () => inPages(withTexts(rows, reader), lineOf),
   };
 }
 
 /** The captions as csv (RFC 4180), without images and clips that have none. */
-export function captionsCsv({ files }: ExportedDataset, read: ReadFile): AsyncGenerator<Buffer> {
+export function captionsCsv({ files }: ExportedDataset, reader: Reader): AsyncGenerator<Buffer> {
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
   const rows = rowsOf(files);
   const inRows = new Set(rows.map(({ caption }) => caption));
@@ -94,14 +91,17 @@ export function captionsCsv({ files }: ExportedDataset, read: ReadFile): AsyncGe
     ...alone.map((caption) => ({ name: caption.filename, caption })),
   ];
   const lineOf = (name: string, text: string | null) => `${quoted(name)},${quoted(text ?? '')}\r\n`;
-  return inPages(withTexts(captioned, read), lineOf, 'file_name,text\r\n');
+  return inPages(withTexts(captioned, reader), lineOf, 'file_name,text\r\n');
 }
 
 /** The text is exactly that of the file, with a byte order mark if it has one. */
-async function* withTexts(rows: readonly Row[], read: ReadFile): AsyncGenerator<{ name: string; text: string | null }> {
+async function* withTexts(
+  rows: readonly Row[],
+  { accountId, downloads }: Reader,
+): AsyncGenerator<{ name: string; text: string | null }> {
   // Copies: two files of one stem have the same caption.
   const captions = rows.flatMap(({ caption }) => (caption === undefined ? [] : [{ ...caption }]));
-  const files = readAhead(captions, read);
+  const files = readAhead(captions, (file) => downloads.archived(accountId, file, () => downloads.intactBytes(file)));
   try {
     for (const { name, caption } of rows) {
       const found = caption && (await files.next()).value;

@@ -331,8 +331,8 @@ describe('advice about these very datasets', () => {
     };
     expect(datasets).toHaveLength(1);
     expect(datasets[0]?.subsets).toEqual([
-      { image_dir: '/data/rail way/1_rail way', num_repeats: 1 },
       { image_dir: "/data/rail way/10_cat's", num_repeats: 10 },
+      { image_dir: '/data/rail way/1_rail way', num_repeats: 1 },
       { image_dir: '/data/rail way/reg/1_class', num_repeats: 1, is_reg: true },
     ]);
   });
