@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7810,
-  server: 3780,
-  client: 1740,
-  api: 1700,
-  service: 8420,
-  storage: 8235,
-  dataset: 6940,
+  cli: 7790,
+  server: 3770,
+  client: 1775,
+  api: 1725,
+  service: 8435,
+  storage: 8255,
+  dataset: 6960,
   '.': 990,
 };
 

@@ -2,7 +2,6 @@ import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as wait } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { ZipForm } from '../../api/request-schemas.js';
 import { hasErrno } from '../../dataset/errors.js';
@@ -33,11 +32,6 @@ interface Options {
 
 /** Reads the export from a byte on, unless it is now another one than that with the ETag. */
 type OpenExport = (from: number, etag?: string) => Promise<Response>;
-
-/** Consecutive connections that break without new bytes. */
-const MAX_EMPTY_READS = 5;
-
-const FIRST_PAUSE_MS = 100;
 
 const HELP = `
 zip           images, clips and captions, as they are
@@ -118,35 +112,36 @@ async function download(
   openAt: OpenExport,
   { signal, onBytes }: { signal: AbortSignal; onBytes: (done: number, total: number | undefined) => void },
 ): Promise<number> {
-  let response = await openAt(0);
-  const etag = response.headers.get('etag') ?? undefined;
-  const total = etag === undefined ? undefined : Number(response.headers.get('content-length'));
-  const partial = join(dirname(path), `.${basename(path)}.${etag?.slice(1, 17) ?? process.pid}.part`);
+  const first = await openAt(0);
+  // Only an archive of a known size has one.
+  const etag = first.headers.get('etag') ?? undefined;
+  const total = etag === undefined ? undefined : Number(first.headers.get('content-length'));
+  const partial = join(
+    dirname(path),
+    `.${basename(path)}.${/^"([0-9a-f]{16})/.exec(etag ?? '')?.[1] ?? process.pid}.part`,
+  );
   const output = await open(partial, 'a');
-  try {
-    let size = (await output.stat()).size;
-    for (let emptyReads = 0; size !== total; ) {
-      const before = size;
-      if (size > 0) {
-        await response.body?.cancel().catch(() => {});
-        response = await openAt(size, etag);
-        if (response.status !== 206) throw hasChanged();
+  let size = (await output.stat()).size;
+  const receive = async () => {
+    const begun = size;
+    if (begun > 0) await first.body?.cancel().catch(() => {});
+    const response = begun === 0 ? first : await openAt(begun, etag);
+    if (begun > 0 && response.status !== 206) throw new CommandError(EXIT.temporaryFailure, CHANGED);
+    try {
+      for await (const chunk of bodyOf(response)) {
+        await output.write(chunk);
+        size += chunk.length;
+        onBytes(size, total);
       }
-      try {
-        for await (const chunk of bodyOf(response)) {
-          await output.write(chunk);
-          size += chunk.length;
-          onBytes(size, total);
-        }
-        if (total === undefined) break;
-      } catch (error) {
-        signal.throwIfAborted();
-        emptyReads = size > before ? 0 : emptyReads + 1;
-        // Another break than that of a connection, which is a TypeError of fetch, or nothing to continue.
-        if (!(error instanceof TypeError) || total === undefined || emptyReads === MAX_EMPTY_READS) throw error;
-        await wait(FIRST_PAUSE_MS * 2 ** emptyReads, undefined, { signal });
-      }
+    } catch (error) {
+      signal.throwIfAborted();
+      // A broken connection is a TypeError of fetch.
+      if (!(error instanceof TypeError) || total === undefined || size === begun) throw error;
     }
+  };
+  try {
+    if (total === undefined) await receive();
+    else while (size !== total) await receive();
     await output.sync();
     renameSync(partial, path);
     return size;
@@ -158,9 +153,7 @@ async function download(
   }
 }
 
-function hasChanged(): CommandError {
-  return new CommandError(EXIT.temporaryFailure, 'the dataset was changed while it was downloaded. Try again.');
-}
+const CHANGED = 'the dataset was changed while it was downloaded. Try again.';
 
 function lineOf(done: number, total: number | undefined): string {
   if (total === undefined) return formatBytes(done);
