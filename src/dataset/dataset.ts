@@ -38,8 +38,8 @@ export interface Dataset {
   readonly version: number;
 }
 
-/** `import`: the files were there before the history began. */
-export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import';
+/** `import`: the files were there before the history began. `caption`: a run of captions by a model. */
+export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import' | 'caption';
 
 /** Who changes stored files, and as part of what. */
 export interface Author {
