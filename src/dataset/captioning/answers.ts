@@ -74,7 +74,7 @@ function failed(outcome: CaptionOutcome, message: string): ModelAnswer {
 function wordsOf(error: unknown): string {
   if (typeof error === 'string') return error;
   const { message } = (error ?? {}) as { message?: unknown };
-  return typeof message === 'string' ? message : JSON.stringify(error);
+  return typeof message === 'string' ? message : (JSON.stringify(error) ?? '');
 }
 
 /** The words of an answer that is no success. */
