@@ -1,7 +1,7 @@
 import { MAX_PROMPT_LENGTH } from '../../api/limits.js';
 import type { BodyOf } from '../../api/routes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
-import type { CaptionOutcome } from '../../dataset/captioning/outcomes.js';
+import { type CaptionOutcome, outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompts.js';
 import type { Author, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -15,7 +15,7 @@ import type { CaptionWrites } from '../bulk/caption-writes.js';
 import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { originOf, outcomeWords } from './caption-jobs.js';
+import { originOf } from './caption-jobs.js';
 import type { EndpointState } from './model-client.js';
 import type { ModelServers } from './model-servers.js';
 
@@ -32,8 +32,7 @@ const TEST_PICTURE =
   'kO3JL+f/xAAZEQEAAwEBAAAAAAAAAAAAAAACAAMQARL/2gAIAQIBAT8AitBhtCy1eRtS9CWnqG1HpGKoKGoHP//EAB8RAAIBAwUBAAAAAAAAAAAAAAIDAQQFEAAR' +
   'ITJREv/aAAgBAwEBPwDSbfVOD7gdh9LT7dVIGSINx9HFuQL6oBLrHM5uKBRVGI9Z5jVueKKoCLrPE5uLxfVGQ9Y4jCLjVIGBE9x8LTrhVOD4kth8HH//2Q==';
 
-export type RunRequest = Required<Pick<BodyOf<'caption-run.start'>, 'files' | 'leave_out' | 'frames' | 'dry_run'>> &
-  BodyOf<'caption-run.start'>;
+export type RunRequest = BodyOf<'caption-run.start'>;
 
 /** The selected files that a run includes, by what becomes of them. */
 export interface RunCounts {
@@ -95,13 +94,15 @@ export class CaptioningService {
       temperature: 0,
       seed: 1,
     };
-    const key = `test ${this.#dependencies.newId()}`;
-    const answer = await this.#servers.ask({ endpoint, model, key }, question, { accountId, signal });
-    this.#servers.recorded(key);
-    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const asking = { question: this.#dependencies.newId(), accountId, signal };
+    const answer = await this.#servers.inTurn(endpoint, asking, () =>
+      this.#servers.ask(endpoint, model, question, signal),
+    );
+    if (answer === undefined || 'busyUntil' in answer)
+      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
     const { text, outcome } = answer;
     if (text === undefined) return { outcome, message: outcomeWords(answer.outcome, answer.message) };
-    return { text, ...(outcome && { outcome, message: outcomeWords(outcome) }) };
+    return { text, ...(outcome && { outcome, message: outcomeWords(outcome, null) }) };
   }
 
   /** Built-in ones first. */
