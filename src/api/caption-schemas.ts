@@ -23,7 +23,7 @@ export const wireCaptionEndpoints = z.object({ endpoints: z.array(wireCaptionEnd
 
 export const wireCaptionTest = z
   .object({
-    ok: flag('Whether the model described the test picture, a red disc on white.'),
+    ok: flag('Whether the model described the test picture, a red square.'),
     text: textOrNull('What the model wrote.'),
     outcome: outcome.nullable().describe('What went wrong.'),
     message: textOrNull('The words of the server, and what to do.'),

@@ -23,6 +23,9 @@ import type { ModelServers } from './model-servers.js';
 /** Files that are prepared while the models answer for others. */
 const PREPARED = 2;
 
+/** A run waits for a store that is back. */
+const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
+
 export interface CaptionJobParts extends Omit<PictureParts, 'blobs'> {
   readonly runs: CaptionRuns;
   readonly servers: ModelServers;
@@ -43,6 +46,7 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
   return {
     kind: 'caption-file',
     atOnce: servers.concurrency + PREPARED,
+    longestRetry: LONGEST_RETRY,
     run: async ({ key: id, accountId }, signal) => {
       const found = await runs.waiting(id);
       if (found === undefined) return 'done';
@@ -86,7 +90,7 @@ async function captionFile(
   const endpoint = servers.endpoint(run.endpoint);
   const { name, longestSide, body, video } = endpoint;
   const asked = [maxTokens, temperature, seed, frames, name, longestSide, body, video, run.model, prompt];
-  const question = sha256Of(JSON.stringify([accountId, medium.upload.sha256, ...asked]));
+  const question = textDigestOf(JSON.stringify([accountId, medium.upload.sha256, ...asked]));
   const base = caption?.upload.sha256 ?? null;
   const record = async (change: ProposalChange, isReused = false): Promise<JobEnd> => {
     await runs.record(file, { ...change, base, question }, { isReused, now: now() });
@@ -130,7 +134,7 @@ async function captionFile(
   return end ?? { dueAt: now() + MICROS_PER_SECOND };
 }
 
-function sha256Of(text: string): string {
+export function textDigestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
@@ -147,6 +151,7 @@ export function captionRunJob(
   return {
     kind: 'caption-run',
     atOnce: 2,
+    longestRetry: LONGEST_RETRY,
     run: async ({ key: id, accountId }, signal) => {
       const ending = await runs.ending(id);
       const datasetKey = { accountId, id: ending?.run.dataset_id ?? '' };
@@ -191,5 +196,5 @@ function appliedOf(result: CaptionResult, text: string): ProposalChange {
   if (result.outcome === 'saved') return { state: 'applied' };
   if (result.outcome === 'rejected') return { state: 'failed', outcome: 'rejected', message: result.problem.message };
   const base = result.current?.sha256 ?? null;
-  return base === sha256Of(text) ? { state: 'applied' } : { state: 'proposed', base };
+  return base === textDigestOf(text) ? { state: 'applied' } : { state: 'proposed', base };
 }
