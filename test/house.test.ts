@@ -27,13 +27,13 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 7620,
-  server: 3697,
-  client: 1690,
-  api: 1630,
-  service: 8200,
-  storage: 8055,
-  dataset: 6825,
-  '.': 990,
+  server: 3850,
+  client: 1780,
+  api: 1870,
+  service: 9140,
+  storage: 8490,
+  dataset: 7090,
+  '.': 1095,
 };
 
 /** Lines of a function, without those of the functions in it. */
