@@ -21,6 +21,7 @@ export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
           const { addMountCommand } = await import('./commands/mount.js');
           return (program) => addMountCommand(program, parts);
         },
+        export: async () => (await import('./commands/export.js')).addExportCommand,
         link: async () => (await import('./commands/link.js')).addLinkCommand,
         'train-config mount-config': async () => (await import('./commands/train-config.js')).addTrainConfigCommand,
       },

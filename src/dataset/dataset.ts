@@ -1,3 +1,4 @@
+import type { Group } from './groups.js';
 import type { Facts } from './inspect/inspection.js';
 import type { FileKind } from './media.js';
 import type { ErrorProblem, Warning } from './problems.js';
@@ -32,14 +33,22 @@ export interface Dataset {
   /** Controls and mask, in the order of the slots. */
   readonly links: readonly DatasetLink[];
   readonly isLinkedTo: boolean;
+  /** By name. One without files stays while the history may bring them back. */
+  readonly groups: readonly Group[];
   /** 0 if no file was ever stored. */
   readonly revision: number;
   /** Grows with each change to its name, role, links or files, also of pending ones. */
   readonly version: number;
 }
 
-/** `import`: the files were there before the history began. */
-export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import';
+/** `import`: the files were there before the history began. `caption`: a run of captions by a model. */
+export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import' | 'caption';
+
+/** Who wrote a caption. Without it, the caption was uploaded or pushed. */
+export type CaptionOrigin =
+  | { readonly by: 'person' }
+  /** Stored as the model wrote it. */
+  | { readonly by: 'model'; readonly model: string; readonly preset?: string };
 
 /** Who changes stored files, and as part of what. */
 export interface Author {
@@ -102,6 +111,7 @@ export type Upload =
       readonly addedIn?: number;
       /** A placeholder for an image (https://evanw.github.io/thumbhash), Base64. */
       readonly thumbhash?: string;
+      readonly origin?: CaptionOrigin;
       /** Found by a recheck. The file stays, and counts as rejected. */
       readonly problem?: ErrorProblem;
     })
@@ -114,6 +124,8 @@ export interface DatasetFile<U extends Upload = Upload> {
   readonly filename: string;
   readonly kind: FileKind;
   readonly createdAt: Micros;
+  /** The name of its group, the same for all files of its stem. */
+  readonly group?: string;
   readonly upload: U;
 }
 

@@ -1,5 +1,5 @@
 import { Ellipsis, FileArchive, Keyboard, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { DeleteDatasetDialog } from '../datasets/delete-dataset-dialog.js';
@@ -15,6 +15,7 @@ import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
+import { DownloadMenu } from '../download/download-menu.js';
 
 type DatasetDialog = 'links' | 'settings' | 'share' | 'delete' | 'keys';
 
@@ -30,7 +31,9 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
         <AddFilesButton datasetId={dataset.id} />
         <AddFolderButton datasetId={dataset.id} />
       </Menu>
-      <Download dataset={dataset} />
+      <div className="max-md:hidden">
+        <DownloadMenu dataset={dataset} />
+      </div>
       <Menu label="More" icon={<Ellipsis size={18} aria-hidden />}>
         <MoreItems dataset={dataset} onOpen={setDialog} />
       </Menu>
@@ -42,21 +45,6 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
         <DeleteDatasetDialog dataset={dataset} onClose={close} onDeleted={() => navigate('/', { replace: true })} />
       )}
     </div>
-  );
-}
-
-function Download({ dataset: { id, files } }: { dataset: DatasetWithFiles }): ReactNode {
-  const links = useLinks(id);
-  if (links === undefined || files.length === 0) return null;
-  return (
-    <a
-      href={links.zip()}
-      download
-      title="Download all files as a zip archive"
-      className="inline-flex min-h-9 min-w-9 touch items-center justify-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised max-md:hidden"
-    >
-      Download
-    </a>
   );
 }
 

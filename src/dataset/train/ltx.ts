@@ -38,6 +38,7 @@ export function ltxFactsOf(datasets: readonly TrainingDataset[], size: { resolut
     captionless: numberedIfAny(rows.filter(({ caption }) => caption === undefined).length, 'file has', 'files have'),
     lacksReferences: Math.max(...controls) > 0 && !hasReferences,
     severalReferences: Math.max(...controls) > 1 && hasReferences,
+    hasGroups: datasets.some(({ group }) => group !== undefined),
     isSilent: silent === clips.length,
     silent: silent < clips.length ? numberedIfAny(silent, 'clip has', 'clips have') : undefined,
   };

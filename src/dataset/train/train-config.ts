@@ -100,13 +100,15 @@ export function aiToolkitJob(
 
 /** With the reason for each number. */
 export function aiToolkitDatasetOf(dataset: TrainingDataset) {
-  const { folder, controls, mask, resolutions, reason, clips } = factsOfOne(dataset);
+  const { folder, controls, mask, resolutions, reason, clips, severalRepeats, isReg } = factsOfOne(dataset);
   const small = `${reason}; the trainer does not enlarge files`;
   return {
     folder_path: folder,
     ...Object.fromEntries(controls.map(({ key, linkFolder }) => [key, linkFolder])),
     ...(mask && { mask_path: mask.linkFolder, mask_min_value: 0.1 }),
     caption_ext: 'txt',
+    ...(severalRepeats && { num_repeats: severalRepeats }),
+    ...(isReg && { is_reg: true }),
     cache_latents_to_disk: true,
     resolution: resolutions,
     ...(clips && { num_frames: clips.frames }),

@@ -129,6 +129,17 @@ export class InspectionPool {
     return { ...answer.thumbnail, webp: Buffer.from(answer.thumbnail.webp, 'base64') };
   }
 
+  /** Makes an upright JPEG in Base64 without metadata, with a longest side of `maxPixels`, for which no client waits. Rejects as `thumbnail`. */
+  async picture(
+    image: { readonly path: string; readonly maxPixels: number },
+    options: Pick<SlotRequest, 'accountId' | 'signal'>,
+  ): Promise<string> {
+    const request = { ...options, isBackground: true, limits: THUMBNAIL_LIMITS };
+    const answer = await this.run({ task: 'picture', ...image }, request);
+    if (!('picture' in answer)) throw new Error('An inspection process has answered without a picture.');
+    return answer.picture;
+  }
+
   /**
    * Runs another program in a slot. `work` starts it with `spawnLimited`, observes it with `watchProcess`, and ends it when its
    * signal fires, for the request or for `close`.

@@ -15,12 +15,12 @@ const STACK_KILOBYTES = 2048;
 const MAX_SLEEP_SECONDS = 120;
 
 /** A track takes less than a kilobyte. */
-const MAX_OUTPUT_CHARACTERS = 64 * 1024;
+const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_MESSAGES = 1000;
 const MAX_LINE_CHARACTERS = 1000;
 
 /** FFmpeg's demuxers by container, so that no file is read as a playlist. */
-const DEMUXERS: Record<VideoFormat, string> = {
+export const DEMUXERS: Record<VideoFormat, string> = {
   mp4: 'mov',
   mov: 'mov',
   webm: 'matroska',
@@ -72,8 +72,8 @@ export async function probeClip(
   file: { readonly path: string; readonly format: VideoFormat },
   options: ProbeOptions,
 ): Promise<Probe> {
-  const { ended, exitCode, output, messages } = await runFfprobe(
-    ffmpeg,
+  const { ended, exitCode, output, messages } = await runClipProgram(
+    ffprobeOf(ffmpeg.path),
     [
       ...['-select_streams', 'V:0', '-show_entries'],
       `stream=${STREAM_FIELDS}:stream_tags=DURATION:stream_side_data=rotation:format=duration`,
@@ -88,7 +88,7 @@ export async function probeClip(
   });
   const decodersOfOthers = new Set(others.flatMap(({ names }) => names));
   const hasAudio = others.some(({ kind }) => kind === 'Audio');
-  const video = exitCode === 0 ? videoIn(JSON.parse(output), messages, hasAudio) : undefined;
+  const video = exitCode === 0 ? videoIn(JSON.parse(output.toString()), messages, hasAudio) : undefined;
   const sound = video !== undefined && hasAudio ? await probeSound(ffmpeg, file, options) : undefined;
   return {
     ended,
@@ -105,6 +105,7 @@ export async function probeClip(
 function inputArguments({ path, format }: { readonly path: string; readonly format: VideoFormat }): string[] {
   const demuxer = DEMUXERS[format];
   return [
+    ...['-hide_banner', '-v', 'level+info', '-of', 'json'],
     ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
     ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
     `file:${path}`,
@@ -118,8 +119,9 @@ async function probeSound(
   options: ProbeOptions,
 ): Promise<Sound | undefined> {
   const fields = ['-select_streams', 'a:0', '-show_entries', `stream=${SOUND_FIELDS}:stream_tags=DURATION`];
-  const { exitCode, output } = await runFfprobe(ffmpeg, [...fields, ...inputArguments(file)], options);
-  const stream = exitCode === 0 ? (JSON.parse(output) as Described).streams?.[0] : undefined;
+  const args = [...fields, ...inputArguments(file)];
+  const { exitCode, output } = await runClipProgram(ffprobeOf(ffmpeg.path), args, options);
+  const stream = exitCode === 0 ? (JSON.parse(output.toString()) as Described).streams?.[0] : undefined;
   if (stream === undefined) return undefined;
   const [sampleRate, channels] = [numberIn(stream.sample_rate), numberIn(stream.channels)];
   const seconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
@@ -206,13 +208,20 @@ function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }
 
-/** Runs ffprobe with the lowest priority, without environment and input, and with limits. */
-async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: ProbeOptions) {
-  const { maxBytes, maxCpuSeconds, signal } = options;
+/**
+ * Runs ffprobe or ffmpeg with the lowest priority, without environment and input, and with limits.
+ *
+ * @throws the signal's reason; ServiceError `unavailable` if it can't be started
+ */
+export async function runClipProgram(
+  program: string,
+  args: readonly string[],
+  options: Omit<ProbeOptions, 'decodes'> & { readonly maxOutputBytes?: number },
+) {
+  const { maxBytes, maxCpuSeconds, maxOutputBytes = MAX_OUTPUT_BYTES, signal } = options;
   signal.throwIfAborted();
   const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
-  const shown = ['-hide_banner', '-v', 'level+info', '-of', 'json'];
-  const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', ffprobeOf(path), ...shown, ...args], {
+  const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', program, ...args], {
     // More than it may hold: a decoder that gets no memory often calls the clip invalid.
     limits: { maxDataBytes: maxBytes + SPARE_BYTES, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 },
     env: { LC_ALL: 'C', AV_LOG_FORCE_NOCOLOR: '1', MALLOC_ARENA_MAX: '2' },
@@ -221,9 +230,11 @@ async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: Pr
   if (child.pid === undefined) throw cannotStart(await new Promise((resolve) => child.once('error', resolve)));
   child.on('error', () => {});
   setPriorityOf(child, constants.priority.PRIORITY_LOW);
-  let output = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(0, MAX_OUTPUT_CHARACTERS);
+  const chunks: Buffer[] = [];
+  let outputBytes = 0;
+  child.stdout?.on('data', (chunk: Buffer) => {
+    if (outputBytes < maxOutputBytes) chunks.push(chunk);
+    outputBytes += chunk.length;
   });
   const messages: string[] = [];
   let rest = '';
@@ -248,7 +259,12 @@ async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: Pr
   if (exitCode === 126 || exitCode === 127) throw cannotStart(new Error(messages.join('\n')));
   // The kernel sends SIGKILL for the processor time.
   const crash = by === null ? undefined : by === 'SIGKILL' ? ('time' as const) : ('crash' as const);
-  return { ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash), exitCode, output, messages };
+  return {
+    ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash),
+    exitCode,
+    output: Buffer.concat(chunks),
+    messages,
+  };
 }
 
 /** The texts of ENOMEM. A library in C++ or Rust aborts instead. */
