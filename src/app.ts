@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Storage } from './open-storage.js';
 import { recordPresignedUpload } from './server/audit.js';
+import { listeningUrls } from './server/listening-urls.js';
 import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
 import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
@@ -31,6 +32,7 @@ import { DuplicateService } from './service/duplicates/duplicate-service.js';
 import { hashImagesJob } from './service/duplicates/hash-images-job.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
+import { clipThumbnail } from './service/inspection/clip/first-frame.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
@@ -199,7 +201,7 @@ interface ServiceParts {
 
 async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
   const { blobs, database, jobs, now } = storage;
-  const { pool, decodeClip } = inspection;
+  const { pool, decodeClip, ffmpeg } = inspection;
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
   metrics.limit('maxFileBytes', maxLinkBytes);
   const core: ServiceDependencies = {
@@ -233,6 +235,12 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
     downloads: new Downloads(core),
     thumbnails: new Thumbnails(core, {
       make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
+      forClips: async () => {
+        const found = await ffmpeg();
+        if (found === undefined) return undefined;
+        return (clip, options) =>
+          clipThumbnail({ ffmpeg: found, pool }, { ...clip, maxPixels: THUMBNAIL_PIXELS }, options);
+      },
       atOnce: THUMBNAILS_PER_PROCESS * pool.size,
     }),
     history: new HistoryService(core, datasets),
@@ -347,7 +355,8 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const tokens = { accounts, datasets, limits: limits.account, publicUrl, now };
+  const urls = () => listeningUrls(http.app.addresses());
+  const tokens = { accounts, datasets, limits: limits.account, publicUrl, listeningUrls: urls, now };
   const { uploads, uploadLinks, webhooks } = services;
   return {
     ...datasetHandlers({ datasets, history, stopping, ...watch }),

@@ -27,13 +27,13 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 7620,
-  server: 3690,
+  server: 3720,
   client: 1690,
-  api: 1630,
-  service: 8200,
-  storage: 8055,
-  dataset: 6800,
-  '.': 990,
+  api: 1640,
+  service: 8230,
+  storage: 8065,
+  dataset: 6805,
+  '.': 1000,
 };
 
 /** Lines of a function, without those of the functions in it. */

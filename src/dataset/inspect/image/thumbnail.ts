@@ -19,13 +19,16 @@ export interface MadeThumbnail extends Appearance {
   readonly webp: Buffer;
 }
 
+/** A file, or a PNG in Base64 that ffmpeg has made of a clip's first frame. */
+export type ThumbnailSource = ({ readonly path: string } | { readonly frame: string }) & { readonly maxPixels: number };
+
 /**
  * Decodes the first frame once, at a reduced size: upright, in sRGB, never enlarged, without metadata.
  *
  * @throws NoThumbnail for a file that is no image, can't be decoded or is too large; OutOfMemory; the system's errors
  */
-export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<MadeThumbnail> {
-  const decodable = await decodableFile(source.path);
+export async function makeThumbnail(source: ThumbnailSource): Promise<MadeThumbnail> {
+  const decodable = 'frame' in source ? Buffer.from(source.frame, 'base64') : await decodableFile(source.path);
   try {
     const { data, info } = await sharp(decodable, { ...decoder.STRICT_DECODING, ignoreIcc: false, autoOrient: true })
       .resize(source.maxPixels, source.maxPixels, { fit: 'inside', withoutEnlargement: true })
