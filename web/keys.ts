@@ -59,6 +59,8 @@ export const KEY_TABLE = {
   remove: { place: 'pictures', keys: ['Delete'], does: 'Delete the selected pairs, or this one' },
   addTag: { place: 'pictures', keys: ['T'], does: 'Add a tag to the selected pairs, or this one' },
   removeTag: { place: 'pictures', keys: ['R'], does: 'Remove a tag from them' },
+  copyTo: { place: 'pictures', keys: ['Y'], does: 'Copy them to another dataset' },
+  moveTo: { place: 'pictures', keys: ['M'], does: 'Move them to another dataset' },
   pinnedTag: { place: 'pictures', keys: DIGITS, shown: '1 … 9', does: 'Add or remove the tag of the key' },
   bigger: { place: 'pictures', keys: ['+', '='], does: 'Larger cards' },
   smaller: { place: 'pictures', keys: ['-'], does: 'Smaller cards' },
@@ -106,6 +108,7 @@ export const KEY_TABLE = {
   duplicates: { place: 'page', keys: ['G D'], does: 'Go to the duplicates' },
   history: { place: 'page', keys: ['G H'], does: 'Go to the history' },
   train: { place: 'page', keys: ['G T'], does: 'Go to the training' },
+  palette: { place: 'page', keys: ['Ctrl+K'], does: 'Go to a dataset, page, tag or file, or do something by its name' },
   undo: { place: 'page', keys: ['Ctrl+Z'], does: 'Undo the last change to many files' },
   redo: { place: 'page', keys: ['Ctrl+Shift+Z'], does: 'Make it again' },
   sheet: { place: 'page', keys: ['?'], does: 'Show all keys' },
@@ -153,8 +156,46 @@ export function withKey(words: string, name: KeyName): string {
   return `${words} (${keyText(KEY_TABLE[name].keys[0] ?? '')})`;
 }
 
-/** Handlers of keys. One that returns `false` leaves the key to the browser. */
-type KeyHandlers = Readonly<Partial<Record<KeyName, (event: KeyboardEvent) => unknown>>>;
+/** Handlers of keys. One that returns `false` leaves the key to the browser; one that is `undefined` does nothing now. */
+type KeyHandlers = Readonly<Partial<Record<KeyName, ((event: KeyboardEvent) => unknown) | undefined>>>;
+
+/** The handlers of each part of the page that is shown. */
+const bindings = new Set<() => KeyHandlers>();
+
+/** A key of the table that does something now, and can be named instead of pressed. */
+export interface Verb {
+  readonly name: KeyName;
+  readonly row: KeyRow;
+}
+
+/** What keys do at this place: in a viewer its own alone. Moves, digits and Escape are left out: their keys are their names. */
+export function verbsNow(): Verb[] {
+  const viewer = viewerPlace();
+  const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
+  const handled = [...bindings].flatMap((handlers) => Object.entries(handlers()));
+  const bound = new Set(handled.flatMap(([name, handle]) => (handle === undefined ? [] : name)));
+  const rows = Object.entries(KEY_TABLE) as [KeyName, KeyRow][];
+  return rows
+    .filter(
+      ([
+        name,
+        {
+          place,
+          shown,
+          keys: [key],
+        },
+      ]) => bound.has(name) && places.includes(place) && !shown && key !== 'Escape',
+    )
+    .map(([name, row]) => ({ name, row }));
+}
+
+/** Does what a key does, without its key. */
+export function runVerb(name: KeyName): void {
+  for (const handlers of [...bindings]) handlers()[name]?.(new KeyboardEvent('keydown'));
+}
+
+/** Where keys work while no dialog is open. The page first: its sequences end with keys that do something else by themselves. */
+const PAGE_PLACES: readonly KeyPlace[] = ['page', 'duplicates', 'pictures'];
 
 /** The time in which the second key of a sequence follows. */
 const SEQUENCE_MS = 1500;
@@ -162,7 +203,7 @@ const SEQUENCE_MS = 1500;
 let prefix = { chord: '', at: 0 };
 
 /** What the page does below a viewer too. */
-const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet']);
+const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet', 'palette']);
 
 /**
  * Handles keys while no text is typed: those of the page while no dialog is open, and those of a viewer, which names its place in
@@ -176,8 +217,7 @@ export function useKeys(handlers: KeyHandlers): void {
     if (event.defaultPrevented || event.isComposing || isOfField(event)) return;
     if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    // The page first: its sequences end with keys that do something else by themselves.
-    const places: readonly KeyPlace[] = viewer === undefined ? ['page', 'duplicates', 'pictures'] : [viewer, 'page'];
+    const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer, 'page'];
     for (const place of places) {
       const name = keyNameOf(event, place, before);
       const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));
@@ -187,11 +227,15 @@ export function useKeys(handlers: KeyHandlers): void {
       return;
     }
   });
+  const current = useEffectEvent(() => handlers);
   useEffect(() => {
     const handle = (event: KeyboardEvent) => onKeyDown(event);
+    const binding = () => current();
+    bindings.add(binding);
     document.addEventListener('keydown', handle);
     document.addEventListener('keydown', handle, { capture: true });
     return () => {
+      bindings.delete(binding);
       document.removeEventListener('keydown', handle);
       document.removeEventListener('keydown', handle, { capture: true });
     };

@@ -8,6 +8,7 @@ import { DatasetsPage } from './datasets/datasets-page.js';
 import { Frame } from './frame.js';
 import { GuidePanel } from './guide/guide-panel.js';
 import { useKeptScroll } from './keep-scroll.js';
+import { Palette } from './palette.js';
 import { Live } from './live/live.js';
 import { ClientProvider } from './session/client.js';
 import { useSession, useSignedIn } from './session/session.js';
@@ -68,6 +69,7 @@ function OwnPages() {
               </Switch>
             </div>
           </AddFilesProvider>
+          <Palette />
           <Messages>
             <UndoMessage />
             <UnsavedCaptions />

@@ -8,20 +8,20 @@ import { NotSaved } from '../captions/editing/unsaved-captions.js';
 import { DuplicatesChip } from '../duplicates/duplicates-panel.js';
 import { useKeys } from '../keys.js';
 import { LinksLine } from '../links/links-line.js';
-import { useDataset } from '../live/dataset.js';
 import { useLinkedDatasets } from '../live/linked.js';
 import { type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
 import { CARD_SIZES, type ModifierKeys } from '../pairs/pair-card.js';
 import { PairGrid, type PairGridHandle } from '../pairs/pair-grid.js';
 import { RejectedUploads } from '../pairs/rejected-uploads.js';
-import { DeletePairsDialog } from '../pairs/selection/delete-pairs-dialog.js';
-import { deleteFiles, dismissFailures, retryDeletion, useDeletion } from '../pairs/selection/deletion.js';
+import { CopyDialog } from '../pairs/selection/copy-dialog.js';
+import { dismissFailures } from '../pairs/selection/deletion.js';
 import { allOf, EMPTY_SELECTION, extended, rangeOf, toggled, withoutDeleted } from '../pairs/selection/selection.js';
+import { useDeleting } from '../pairs/selection/use-deleting.js';
 import { DeletionFailures, DeletionProgress, SelectionVerbs } from '../pairs/selection/selection-verbs.js';
 import { PictureComparison, MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
 import { Viewer } from '../pairs/viewer/viewer.js';
 import { useCanWrite } from '../session/account.js';
-import { useConnect, useIsShared } from '../session/client.js';
+import { useIsShared } from '../session/client.js';
 import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
@@ -113,15 +113,19 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     selected.length > 1 && selected.length <= MAX_COMPARED
       ? () => viewer.compare(selected.map(({ stem }) => stem))
       : undefined;
+  const targets = selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current);
+  const copying = useCopying(dataset, targets, deleting.deleteNow);
   useKeys({
-    compare: () => (compare === undefined ? false : compare()),
+    compare,
     search: () => search.current?.focus(),
     sort: () => order.current?.focus(),
     bigger: () => resize(1),
     smaller: () => resize(-1),
-    selectAll: () => !isShared && selecting.all(),
-    selectNone: () => selected.length > 0 && selecting.none(),
-    remove: () => deleting.ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current)),
+    selectAll: isShared ? undefined : selecting.all,
+    selectNone: selected.length > 0 ? selecting.none : undefined,
+    remove: targets.length > 0 ? () => deleting.ask(targets) : undefined,
+    copyTo: copying.canAsk ? () => copying.ask('copy') : undefined,
+    moveTo: copying.canAsk ? () => copying.ask('move') : undefined,
   });
 
   const currentPair = pairs.find(({ stem }) => stem === current);
@@ -129,9 +133,14 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
-    <div className="flex shrink-0 items-center gap-1">
+    <div className="flex flex-wrap items-center gap-1">
       {tagging.verbs}
-      <SelectionVerbs onCompare={compare} onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+      <SelectionVerbs
+        onCompare={compare}
+        onCopy={copying.ask}
+        onDelete={() => deleting.ask(selected)}
+        onSelectNone={selecting.none}
+      />
     </div>
   );
   const failures = (
@@ -261,6 +270,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           />
         )}
         {deleting.question}
+        {copying.dialog}
         {tagging.dialog}
       </div>
     </KnownTagsProvider>
@@ -289,36 +299,15 @@ function useSelection(shown: readonly Pair[], pairs: readonly Pair[]) {
   };
 }
 
-/** Deletes pairs, after a question. */
-function useDeleting(id: string) {
-  const connect = useConnect();
+/** Copies or moves pairs to another dataset. */
+function useCopying(dataset: DatasetWithFiles, targets: readonly Pair[], onArrived: (pairs: readonly Pair[]) => void) {
   const canWrite = useCanWrite();
-  const { refetch } = useDataset(id);
-  const deletion = useDeletion(id);
-  const [toDelete, setToDelete] = useState<readonly Pair[]>();
-  const options = { connect, datasetId: id, refetch };
-  const ask = (pairs: readonly Pair[]) => {
-    const remaining = pairs.filter(({ stem }) => !(deletion.isRunning && deletion.stems.has(stem)));
-    if (!canWrite || remaining.length === 0) return false;
-    setToDelete(remaining);
-    return true;
+  const [asked, setAsked] = useState<{ readonly verb: 'copy' | 'move'; readonly pairs: readonly Pair[] }>();
+  return {
+    canAsk: canWrite && targets.length > 0,
+    ask: (verb: 'copy' | 'move') => setAsked({ verb, pairs: targets }),
+    dialog: asked && <CopyDialog {...asked} {...{ dataset, onArrived }} onClose={() => setAsked(undefined)} />,
   };
-  const question =
-    toDelete === undefined ? null : (
-      <DeletePairsDialog
-        pairs={toDelete}
-        isOtherRunning={deletion.isRunning}
-        onClose={() => setToDelete(undefined)}
-        onConfirm={() => {
-          setToDelete(undefined);
-          const files = toDelete.flatMap(({ stem, files }) =>
-            files.map(({ filename, etag }) => ({ stem, filename, etag })),
-          );
-          void deleteFiles(files, options);
-        }}
-      />
-    );
-  return { deletion, ask, question, retry: () => void retryDeletion(options) };
 }
 
 interface ManyCaptionsProps {
