@@ -168,7 +168,7 @@ export interface Verb {
   readonly row: KeyRow;
 }
 
-/** What keys do at this place: in a viewer its own alone. Moves, digits and Escape are left out: their keys are their names. */
+/** What keys do at this place: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
 export function verbsNow(): Verb[] {
   const viewer = viewerPlace();
   const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
@@ -184,7 +184,7 @@ export function verbsNow(): Verb[] {
           shown,
           keys: [key],
         },
-      ]) => bound.has(name) && places.includes(place) && !shown && key !== 'Escape',
+      ]) => bound.has(name) && places.includes(place) && !shown && !/Space|Escape/.test(key ?? ''),
     )
     .map(([name, row]) => ({ name, row }));
 }

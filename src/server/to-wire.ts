@@ -137,10 +137,11 @@ function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks 
 }
 
 export function fileToWire({ filename, upload }: StoredFile): WireFile {
-  const { finalizedAt, problem, thumbhash } = upload;
+  const { finalizedAt, problem, thumbhash, origin } = upload;
   return {
     ...bytesToWire(filename, upload, finalizedAt),
     ...(thumbhash !== undefined && { thumbhash }),
+    ...(origin !== undefined && { origin }),
     ...(problem !== undefined && { problem: problemToWire(problem) }),
   };
 }

@@ -18,6 +18,7 @@ export interface ImageDecoder {
   readonly loadDecoder?: () => Promise<PixelDecoder>;
   readonly whyNotConverted: WhyNotConverted;
   readonly makeThumbnail: (source: ThumbnailSource) => Promise<MadeThumbnail>;
+  readonly makePicture: (source: { path: string; maxPixels: number }) => Promise<Buffer>;
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
 }
 
@@ -45,6 +46,8 @@ async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
       const { webp, ...appearance } = await decoder.makeThumbnail(job);
       return { thumbnail: { webp: webp.toString('base64'), ...appearance } };
     }
+    case 'picture':
+      return { picture: (await decoder.makePicture(job)).toString('base64') };
     case 'examine':
       return { examined: await examineContent(job.path, decoder.whyNotConverted) };
     case 'convert':

@@ -126,6 +126,17 @@ export class InspectionPool {
     return { ...answer.thumbnail, webp: Buffer.from(answer.thumbnail.webp, 'base64') };
   }
 
+  /** Makes an upright JPEG without metadata, with a longest side of `maxPixels`, for which no client waits. Rejects as `thumbnail`. */
+  async picture(
+    image: { readonly path: string; readonly maxPixels: number },
+    options: Pick<SlotRequest, 'accountId' | 'signal'>,
+  ): Promise<Buffer> {
+    const request = { ...options, isBackground: true, limits: THUMBNAIL_LIMITS };
+    const answer = await this.run({ task: 'picture', ...image }, request);
+    if (!('picture' in answer)) throw new Error('An inspection process has answered without a picture.');
+    return Buffer.from(answer.picture, 'base64');
+  }
+
   /**
    * Runs another program in a slot. `work` starts it with `spawnLimited`, observes it with `watchProcess`, and ends it when its
    * signal fires, for the request or for `close`.

@@ -35,6 +35,7 @@ export type InspectionJob =
       readonly readsClipFacts: boolean;
     }
   | ({ readonly task: 'thumbnail' } & ThumbnailSource)
+  | { readonly task: 'picture'; readonly path: string; readonly maxPixels: number }
   | { readonly task: 'examine'; readonly path: string }
   | { readonly task: 'convert'; readonly path: string; readonly target: string };
 
@@ -46,6 +47,8 @@ export type Answer = (
         readonly webp: string;
       };
     }
+  /** A JPEG, Base64. */
+  | { readonly picture: string }
   | { readonly examined: ExaminedContent }
   | { readonly converted: true }
   /** Not the fault of the file, or a file that has no thumbnail. */

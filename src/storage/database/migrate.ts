@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from './database.js';
-import { createTable, createTables, type Schema, TABLES } from './schema.js';
+import { createIndexes, createTable, createTables, type Schema, TABLES } from './schema.js';
 
 /** The version that last changed the tables, in the table `schema_version`. */
 const VERSION = '0.3.0';
@@ -83,10 +83,11 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     lease_token: 'arriving_by',
     live_until: 'alive_until',
     thumbhash: 'null',
+    origin: 'null',
     received_at: "case when state = 'received' then settled_at end",
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
-  past_file: { finalized_at: 'settled_at', thumbhash: 'null' },
+  past_file: { finalized_at: 'settled_at', thumbhash: 'null', origin: 'null' },
   // Computed together when they are needed.
   revision: { digest: 'null', ready_as: 'null' },
 };
@@ -96,8 +97,10 @@ const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
   file: "where state <> 'pending' or alive_until is not null",
 };
 
+const CAPTION_TABLES = ['caption_preset', 'caption_run', 'caption_proposal'] as const;
+
 /** Tables that 0.1.0 did not have. */
-const NEW_TABLES: readonly (keyof Schema)[] = ['perceptual_hash', 'different_files'];
+const NEW_TABLES: readonly (keyof Schema)[] = ['perceptual_hash', 'different_files', ...CAPTION_TABLES];
 
 /** What each version added to the one before. */
 const UPGRADES: readonly { readonly from: string; readonly statements: () => RawBuilder<unknown>[] }[] = [
@@ -109,7 +112,15 @@ const UPGRADES: readonly { readonly from: string; readonly statements: () => Raw
       createTable('different_files'),
     ],
   },
-  { from: '0.2.0', statements: () => [HASH_MEDIA] },
+  {
+    from: '0.2.0',
+    statements: () => [
+      ...['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column origin text`)),
+      ...CAPTION_TABLES.map(createTable),
+      ...CAPTION_TABLES.flatMap(createIndexes),
+      HASH_MEDIA,
+    ],
+  },
 ];
 
 /** @throws Error that completes "the catalog can't be used: " */

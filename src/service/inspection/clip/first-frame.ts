@@ -2,7 +2,7 @@ import type { MadeThumbnail } from '../../../dataset/inspect/image/thumbnail.js'
 import type { VideoFormat } from '../../../dataset/media.js';
 import type { InspectionPool, SlotRequest } from '../inspection-pool.js';
 import type { Ffmpeg } from './ffmpeg.js';
-import { inputOptions, runOnClip } from './probe-clip.js';
+import { inputOptions, runClipProgram } from './probe-clip.js';
 
 /** As for a clip with large frames. */
 const MAX_BYTES = 220_000_000;
@@ -31,7 +31,7 @@ export async function clipThumbnail(
   const maxOutputBytes = maxPixels * maxPixels * BYTES_PER_PIXEL;
   const limits = { maxBytes: MAX_BYTES, maxCpuSeconds: MAX_CPU_SECONDS, maxOutputBytes };
   const { exitCode, output } = await pool.runInSlot({ ...request, needsMuchMemory: true }, (signal) =>
-    runOnClip(ffmpeg.path, args, { ...limits, signal }),
+    runClipProgram(ffmpeg.path, args, { ...limits, signal }),
   );
   if (exitCode !== 0 || output.length === 0) throw new Error("The first frame can't be decoded.");
   return pool.thumbnail({ frame: output.toString('base64'), maxPixels }, request);

@@ -71,7 +71,7 @@ export async function probeClip(
   { path, format }: { readonly path: string; readonly format: VideoFormat },
   options: ProbeOptions,
 ): Promise<Probe> {
-  const { ended, exitCode, output, messages } = await runOnClip(
+  const { ended, exitCode, output, messages } = await runClipProgram(
     ffprobeOf(ffmpeg.path),
     [
       ...['-hide_banner', '-v', 'level+info', '-of', 'json', '-select_streams', 'V:0'],
@@ -80,7 +80,7 @@ export async function probeClip(
       ...inputOptions(format),
       `file:${path}`,
     ],
-    { ...options, maxOutputBytes: MAX_OUTPUT_BYTES },
+    options,
   );
   const others = messages.flatMap((line) => {
     const [, kind, codec = '', decoder = ''] = OTHER_STREAM.exec(line) ?? [];
@@ -175,18 +175,17 @@ function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }
 
-interface RunOptions extends Omit<ProbeOptions, 'decodes'> {
-  /** What follows is dropped. */
-  readonly maxOutputBytes: number;
-}
-
 /**
  * Runs ffprobe or ffmpeg with the lowest priority, without environment and input, and with limits.
  *
  * @throws the signal's reason; ServiceError `unavailable` if it can't be started
  */
-export async function runOnClip(program: string, args: readonly string[], options: RunOptions) {
-  const { maxBytes, maxCpuSeconds, maxOutputBytes, signal } = options;
+export async function runClipProgram(
+  program: string,
+  args: readonly string[],
+  options: Omit<ProbeOptions, 'decodes'> & { readonly maxOutputBytes?: number },
+) {
+  const { maxBytes, maxCpuSeconds, maxOutputBytes = MAX_OUTPUT_BYTES, signal } = options;
   signal.throwIfAborted();
   const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
   const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', program, ...args], {
@@ -201,7 +200,7 @@ export async function runOnClip(program: string, args: readonly string[], option
   const chunks: Buffer[] = [];
   let outputBytes = 0;
   child.stdout?.on('data', (chunk: Buffer) => {
-    if (outputBytes < maxOutputBytes) chunks.push(chunk.subarray(0, maxOutputBytes - outputBytes));
+    if (outputBytes < maxOutputBytes) chunks.push(chunk);
     outputBytes += chunk.length;
   });
   const messages: string[] = [];
@@ -227,8 +226,12 @@ export async function runOnClip(program: string, args: readonly string[], option
   if (exitCode === 126 || exitCode === 127) throw cannotStart(new Error(messages.join('\n')));
   // The kernel sends SIGKILL for the processor time.
   const crash = by === null ? undefined : by === 'SIGKILL' ? ('time' as const) : ('crash' as const);
-  const output = Buffer.concat(chunks);
-  return { ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash), exitCode, output, messages };
+  return {
+    ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash),
+    exitCode,
+    output: Buffer.concat(chunks),
+    messages,
+  };
 }
 
 /** The texts of ENOMEM. A library in C++ or Rust aborts instead. */
