@@ -11,6 +11,7 @@ export const KEY_PLACES = {
   viewer: 'In the viewer',
   compare: 'Comparing pictures',
   duplicates: 'Among duplicates',
+  review: 'Reviewing proposals of a model',
   page: 'In a dataset',
 } as const;
 
@@ -101,11 +102,18 @@ export const KEY_TABLE = {
   duplicateDifferent: { place: 'duplicates', keys: ['K'], does: 'These are different: do not ask again' },
   duplicateMove: { place: 'duplicates', keys: ['ArrowLeft', 'ArrowRight'], does: 'Go to another picture of the group' },
   duplicateGroup: { place: 'duplicates', keys: ['ArrowUp', 'ArrowDown'], does: 'Go to another group' },
+  reviewAccept: { place: 'review', keys: ['A'], does: 'Accept the proposal' },
+  reviewEdit: { place: 'review', keys: ['E'], does: 'Edit it, then accept it' },
+  reviewDismiss: { place: 'review', keys: ['D'], does: 'Dismiss it' },
+  reviewNext: { place: 'review', keys: ['J'], does: 'Go to the next one' },
+  reviewPrevious: { place: 'review', keys: ['K'], does: 'Go to the previous one' },
+  reviewAcceptAll: { place: 'review', keys: ['Shift+A'], does: 'Accept all that wait here' },
   search: { place: 'page', keys: ['/'], does: 'Search' },
   sort: { place: 'page', keys: ['S'], does: 'Sort' },
   workbench: { place: 'page', keys: ['G W'], does: 'Go to the workbench' },
   fitness: { place: 'page', keys: ['G F'], does: 'Go to “Fit to train?”' },
   duplicates: { place: 'page', keys: ['G D'], does: 'Go to the duplicates' },
+  proposals: { place: 'page', keys: ['G P'], does: 'Go to the proposals of a model' },
   history: { place: 'page', keys: ['G H'], does: 'Go to the history' },
   train: { place: 'page', keys: ['G T'], does: 'Go to the training' },
   palette: { place: 'page', keys: ['Ctrl+K'], does: 'Go to a dataset, page, tag or file, or do something by its name' },
@@ -195,7 +203,7 @@ export function runVerb(name: KeyName): void {
 }
 
 /** Where keys work while no dialog is open. The page first: its sequences end with keys that do something else by themselves. */
-const PAGE_PLACES: readonly KeyPlace[] = ['page', 'duplicates', 'pictures'];
+const PAGE_PLACES: readonly KeyPlace[] = ['page', 'duplicates', 'review', 'pictures'];
 
 /** The time in which the second key of a sequence follows. */
 const SEQUENCE_MS = 1500;

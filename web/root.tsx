@@ -2,6 +2,7 @@ import { lazy, type ReactNode, Suspense } from 'react';
 import { Link, Route, Switch, useRoute } from 'wouter';
 import { AccountPage } from './account/account-page.js';
 import { DraftSaving, UnsavedCaptions } from './captions/editing/unsaved-captions.js';
+import { RunMessage } from './captioning/run-message.js';
 import { DatasetPage } from './dataset/dataset-page.js';
 import { FIRST_VIEW } from './dataset/dataset-views.js';
 import { DatasetsPage } from './datasets/datasets-page.js';
@@ -71,6 +72,7 @@ function OwnPages() {
           </AddFilesProvider>
           <Palette />
           <Messages>
+            <RunMessage />
             <UndoMessage />
             <UnsavedCaptions />
           </Messages>

@@ -5,15 +5,18 @@ import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
 import { KnownTagsProvider } from '../captions/editing/completion.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
+import { CaptionWithModel } from '../captioning/caption-with-model.js';
+import { ProposalsChip } from '../captioning/proposals-chip.js';
 import { DuplicatesChip } from '../duplicates/duplicates-panel.js';
 import { useKeys } from '../keys.js';
+import { ProposedStemsProvider, useProposedStems } from '../live/caption-runs.js';
 import { LinksLine } from '../links/links-line.js';
 import { useLinkedDatasets } from '../live/linked.js';
 import { type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
 import { CARD_SIZES, type ModifierKeys } from '../pairs/pair-card.js';
 import { PairGrid, type PairGridHandle } from '../pairs/pair-grid.js';
 import { RejectedUploads } from '../pairs/rejected-uploads.js';
-import { CopyDialog } from '../pairs/selection/copy-dialog.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { dismissFailures } from '../pairs/selection/deletion.js';
 import { allOf, EMPTY_SELECTION, extended, rangeOf, toggled, withoutDeleted } from '../pairs/selection/selection.js';
 import { useDeleting } from '../pairs/selection/use-deleting.js';
@@ -44,6 +47,8 @@ import {
   type WorkbenchFilter,
 } from './workbench-filter.js';
 
+const CopyDialog = loadedLater(async () => (await import('../pairs/selection/copy-dialog.js')).CopyDialog);
+
 /** The pairs of a dataset: pictures between the tags of all captions and the facts of one pair. */
 export function Workbench({ dataset }: { dataset: DatasetWithFiles }) {
   const pairs = useMemo(() => pairsOf(dataset), [dataset]);
@@ -71,7 +76,8 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const { filter, setFilter, times } = useWorkbenchFilter();
   const { linked, error, retry } = useLinkedDatasets(dataset);
   const captions = useReadCaptions(dataset, pairs, { filter, isWanted: panels.isOpen.tags || panels.isOpen.inspector });
-  const view = useShownPairs(pairs, { filter, times, linked, known: captions });
+  const proposed = useProposedStems(dataset);
+  const view = useShownPairs(pairs, { filter, times, linked, proposed, known: captions });
   const { shown, done } = view;
   const views = viewsOf(dataset);
   const { duplicates } = captions;
@@ -135,6 +141,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
     <div className="flex flex-wrap items-center gap-1">
       {tagging.verbs}
+      {isTraining && <CaptionWithModel dataset={dataset} pairs={selected} words="Caption" />}
       <SelectionVerbs
         onCompare={compare}
         onCopy={copying.ask}
@@ -153,126 +160,136 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   );
   return (
     <KnownTagsProvider value={captions.tags}>
-      <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
-        <Toolbar
-          {...{ panels, filter, size, search, order }}
-          fault={view.fault}
-          hasTags={isTraining}
-          onFilter={setFilter}
-          chips={<DuplicatesChip dataset={dataset} />}
-          counts={new Map([...counts, ['rejected', rejected]])}
-          onSize={setSize}
-          below={failures}
-        >
-          {filter.view !== 'rejected' && (
-            <ShownCount
-              words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
-              shown={shown.length}
-              selected={selected.length}
-              onSelectAll={selecting.all}
-              onSelectNone={selecting.none}
-            />
-          )}
-          <NotSaved datasetId={id} onShow={showFile} />
-          {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
-          {!panels.isOpen.inspector && verbs}
-        </Toolbar>
-        <div className="flex grow items-start">
-          {isTraining && (
-            <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-              <TagsPanel
-                {...captions}
-                {...{ dataset, filter }}
-                {...tagging}
-                onKind={captions.setKind}
-                onFilter={setFilter}
-                showsJob={!panels.isOpen.inspector}
+      <ProposedStemsProvider value={proposed}>
+        <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
+          <Toolbar
+            {...{ panels, filter, size, search, order }}
+            fault={view.fault}
+            hasTags={isTraining}
+            onFilter={setFilter}
+            chips={
+              <>
+                <DuplicatesChip dataset={dataset} />
+                {proposed.size > 0 && <ProposalsChip datasetId={id} count={proposed.size} />}
+              </>
+            }
+            counts={new Map([...counts, ['rejected', rejected]])}
+            onSize={setSize}
+            below={failures}
+          >
+            {filter.view !== 'rejected' && (
+              <ShownCount
+                words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
+                shown={shown.length}
+                selected={selected.length}
+                onSelectAll={selecting.all}
+                onSelectNone={selecting.none}
+              />
+            )}
+            {filter.view === 'missing' && selected.length === 0 && (
+              <CaptionWithModel dataset={dataset} pairs={shown} words="Caption with a model …" />
+            )}
+            <NotSaved datasetId={id} onShow={showFile} />
+            {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
+            {!panels.isOpen.inspector && verbs}
+          </Toolbar>
+          <div className="flex grow items-start">
+            {isTraining && (
+              <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
+                <TagsPanel
+                  {...captions}
+                  {...{ dataset, filter }}
+                  {...tagging}
+                  onKind={captions.setKind}
+                  onFilter={setFilter}
+                  showsJob={!panels.isOpen.inspector}
+                />
+              </SidePanel>
+            )}
+            <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
+              {!isTraining && <LinksLine dataset={dataset} />}
+              {error !== null && (
+                <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+                  Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+                </div>
+              )}
+              {filter.view === 'rejected' ? (
+                <Rejected dataset={dataset} search={filter.search} />
+              ) : (
+                <>
+                  <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+                  {viewer.missing !== undefined && (
+                    <p role="status" className="text-sm wrap-anywhere">
+                      {viewer.missing} is no longer in the dataset.
+                    </p>
+                  )}
+                  {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
+                  <CaptionLoopProvider value={inGrid}>
+                    <PairGrid
+                      {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
+                      pairs={shown}
+                      selected={selecting.stems}
+                      deleting={deleting.deletion.stems}
+                      onCurrent={setCurrent}
+                      onSelectRange={selecting.range}
+                      onWrite={write}
+                      handle={grid}
+                      onOpen={viewer.open}
+                      onSelect={selecting.select}
+                      marks={view.marks}
+                    />
+                  </CaptionLoopProvider>
+                </>
+              )}
+            </div>
+            <SidePanel name="inspector" label="Inspector" panels={panels}>
+              <CaptionLoopProvider value={inInspector}>
+                <PairInspector
+                  {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
+                  isSecondField={size !== 'S'}
+                  pair={currentPair}
+                />
+              </CaptionLoopProvider>
+              <ManyCaptions
+                {...{ datasetId: id, captions, shown, selected, done }}
+                scope={scopeText(filter, selected.length)}
               />
             </SidePanel>
-          )}
-          <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
-            {!isTraining && <LinksLine dataset={dataset} />}
-            {error !== null && (
-              <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-                Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-              </div>
-            )}
-            {filter.view === 'rejected' ? (
-              <Rejected dataset={dataset} search={filter.search} />
-            ) : (
-              <>
-                <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
-                {viewer.missing !== undefined && (
-                  <p role="status" className="text-sm wrap-anywhere">
-                    {viewer.missing} is no longer in the dataset.
-                  </p>
-                )}
-                {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
-                <CaptionLoopProvider value={inGrid}>
-                  <PairGrid
-                    {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
-                    pairs={shown}
-                    selected={selecting.stems}
-                    deleting={deleting.deletion.stems}
-                    onCurrent={setCurrent}
-                    onSelectRange={selecting.range}
-                    onWrite={write}
-                    handle={grid}
-                    onOpen={viewer.open}
-                    onSelect={selecting.select}
-                    marks={view.marks}
-                  />
-                </CaptionLoopProvider>
-              </>
-            )}
           </div>
-          <SidePanel name="inspector" label="Inspector" panels={panels}>
-            <CaptionLoopProvider value={inInspector}>
-              <PairInspector
-                {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
-                isSecondField={size !== 'S'}
-                pair={currentPair}
+          {viewer.index !== undefined && (
+            <CaptionLoopProvider value={inViewer}>
+              <Viewer
+                {...{ datasetId: id, hasCaptions: isTraining, linked }}
+                choice={viewer.choice}
+                onChoose={viewer.choose}
+                pairs={viewer.list}
+                index={viewer.index}
+                filename={viewer.filename}
+                isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+                alerts={failures}
+                onMove={viewer.open}
+                onChooseFile={viewer.showFile}
+                onSelect={selecting.toggle}
+                onDelete={(pair) => deleting.ask([pair])}
+                onClose={viewer.close}
               />
             </CaptionLoopProvider>
-            <ManyCaptions
-              {...{ datasetId: id, captions, shown, selected, done }}
-              scope={scopeText(filter, selected.length)}
-            />
-          </SidePanel>
-        </div>
-        {viewer.index !== undefined && (
-          <CaptionLoopProvider value={inViewer}>
-            <Viewer
-              {...{ datasetId: id, hasCaptions: isTraining, linked }}
-              choice={viewer.choice}
-              onChoose={viewer.choose}
-              pairs={viewer.list}
-              index={viewer.index}
-              filename={viewer.filename}
-              isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+          )}
+          {viewer.compared !== undefined && (
+            <PictureComparison
+              {...{ datasetId: id, hasCaptions: isTraining }}
+              pairs={viewer.compared}
+              deleting={deleting.deletion.stems}
               alerts={failures}
-              onMove={viewer.open}
-              onChooseFile={viewer.showFile}
-              onSelect={selecting.toggle}
-              onDelete={(pair) => deleting.ask([pair])}
+              onDelete={deleting.ask}
               onClose={viewer.close}
             />
-          </CaptionLoopProvider>
-        )}
-        {viewer.compared !== undefined && (
-          <PictureComparison
-            {...{ datasetId: id, hasCaptions: isTraining }}
-            pairs={viewer.compared}
-            deleting={deleting.deletion.stems}
-            alerts={failures}
-            onDelete={deleting.ask}
-            onClose={viewer.close}
-          />
-        )}
-        {deleting.question}
-        {copying.dialog}
-        {tagging.dialog}
-      </div>
+          )}
+          {deleting.question}
+          {copying.dialog}
+          {tagging.dialog}
+        </div>
+      </ProposedStemsProvider>
     </KnownTagsProvider>
   );
 }
