@@ -11,11 +11,13 @@ import { LinksDialog } from '../links/links-dialog.js';
 import { useLinks } from '../live/dataset.js';
 import { AccountLinks } from '../session/account-links.js';
 import { WriteButton } from '../session/write-button.js';
-import { ShareDialog } from '../share/share-dialog.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
+
+const ShareDialog = loadedLater(async () => (await import('../share/share-dialog.js')).ShareDialog);
 
 type DatasetDialog = 'caption' | 'links' | 'settings' | 'share' | 'delete' | 'keys';
 

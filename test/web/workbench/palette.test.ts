@@ -16,7 +16,7 @@ describeInBrowser('the palette', (site) => {
     const goTo = async (text: string, label: string) => {
       await page.keyboard.press('Control+k');
       await palette(page).getByRole('combobox').fill(text);
-      await soon(() => chosen(page).innerText()).toContain(label);
+      await soon(() => chosen(page).textContent()).toContain(label);
       await page.keyboard.press('Enter');
       await palette(page).waitFor({ state: 'detached' });
     };
