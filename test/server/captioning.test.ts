@@ -62,7 +62,7 @@ let shade = 0;
 async function datasetOf(texts: Record<string, string | null>, of = api): Promise<string> {
   const id = await of.newDataset();
   for (const [name, text] of Object.entries(texts)) {
-    const background = { r: ++shade % 256, g: (shade >> 8) % 256, b: 90 };
+    const background = { r: (++shade * 37) % 256, g: (shade * 91) % 256, b: (shade * 13) % 256 };
     const picture = await sharp({ create: { width: 90, height: 60, channels: 3, background } })
       .png()
       .toBuffer();

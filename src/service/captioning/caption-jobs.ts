@@ -20,7 +20,7 @@ import type { Downloads } from '../download/downloads.js';
 import type { JobHandler } from '../jobs/job-runner.js';
 import { messageId } from '../webhooks/announce-job.js';
 import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
-import type { ModelServers } from './model-servers.js';
+import { type ModelServers, NotWanted } from './model-servers.js';
 
 /** Files that are prepared while the models answer for others. */
 const PREPARED = 2;
@@ -71,7 +71,8 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
       const isGone = medium === undefined || medium.upload.problem !== undefined;
       const asked = isGone
         ? { state: 'gone' as const }
-        : await answerFor(dependencies, parts, { run, medium, caption, accountId, signal });
+        : await answerFor(dependencies, parts, { id, run, medium, caption, accountId, signal });
+      if (asked === undefined) return { dueAt: now() };
       if ('busyUntil' in asked) return wait(asked.busyUntil);
       const { isReused = false, ...change } = asked;
       const reason = change.outcome ? outcomeWords(change.outcome, change.message ?? '') : '';
@@ -83,6 +84,7 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
 }
 
 interface FileToCaption {
+  readonly id: string;
   readonly run: CaptionRun;
   readonly medium: StoredFile;
   readonly caption: StoredFile | undefined;
@@ -90,12 +92,12 @@ interface FileToCaption {
   readonly signal: AbortSignal;
 }
 
-/** Asks, unless the answer to the same question is known. */
+/** Asks, unless the answer to the same question is known. @returns `undefined` if it is known by now, or the run has ended */
 async function answerFor(
   { blobs }: ServiceDependencies,
   { runs, servers, downloads, pool, ffmpeg }: CaptionJobParts,
-  { run, medium, caption, accountId, signal }: FileToCaption,
-): Promise<(ProposalChange & { isReused?: boolean }) | { busyUntil: number }> {
+  { id, run, medium, caption, accountId, signal }: FileToCaption,
+): Promise<(ProposalChange & { isReused?: boolean }) | { busyUntil: number } | undefined> {
   const { trigger, leaveOut, frames, maxTokens, temperature, seed } = run.options;
   const texts = caption && usesCaption(run.prompt) ? await downloads.texts(accountId, [caption]) : undefined;
   const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
@@ -125,9 +127,16 @@ async function answerFor(
       temperature,
       seed,
     };
-    const answer = await servers.ask({ endpoint: name, model: run.model, key }, question, { accountId, signal });
+    // Another run may have asked the same while the pictures were made.
+    const isWanted = async () => (await runs.waiting(id)) !== undefined && (await runs.answerTo(key)) === undefined;
+    const answer = await servers.ask({ endpoint: name, model: run.model, key }, question, {
+      accountId,
+      signal,
+      isWanted,
+    });
     return 'busyUntil' in answer ? answer : { ...changeOf(answer, base), question: key };
   } catch (error) {
+    if (error instanceof NotWanted) return undefined;
     if (!(error instanceof NotShown)) throw error;
     return { state: 'failed', outcome: 'not_sent', message: error.message.slice(0, 500) };
   }

@@ -26,9 +26,9 @@ export interface CaptionEndpoint {
 
 export interface ModelQuestion {
   readonly prompt: string;
-  /** JPEG, the only form that all servers accept. */
-  readonly pictures: readonly Buffer[];
-  readonly clip?: { readonly bytes: Buffer; readonly contentType: string } | undefined;
+  /** JPEG in Base64, the only form that all servers accept. */
+  readonly pictures: readonly string[];
+  readonly clip?: { readonly base64: string; readonly contentType: string } | undefined;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly seed: number;
@@ -138,11 +138,11 @@ type ModelRequest = [path: string, body: object];
 
 function openaiRequest(endpoint: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
   const { prompt, pictures, clip, maxTokens: max_tokens, temperature, seed } = question;
-  const dataUrl = (type: string, bytes: Buffer) => ({ url: `data:${type};base64,${bytes.toString('base64')}` });
+  const dataUrl = (type: string, base64: string) => ({ url: `data:${type};base64,${base64}` });
   const content = [
     // An object, since few servers accept a bare text; a JPEG, since llama.cpp and LM Studio reject WebP.
     ...pictures.map((jpeg) => ({ type: 'image_url', image_url: dataUrl('image/jpeg', jpeg) })),
-    ...(clip ? [{ type: 'video_url', video_url: dataUrl(clip.contentType, clip.bytes) }] : []),
+    ...(clip ? [{ type: 'video_url', video_url: dataUrl(clip.contentType, clip.base64) }] : []),
     { type: 'text', text: prompt },
   ];
   const messages = [{ role: 'user', content }];
@@ -152,7 +152,7 @@ function openaiRequest(endpoint: CaptionEndpoint, model: string, question: Model
 /** Ollama's `/v1` makes a message of each part, at which some models fail. */
 function ollamaRequest({ body }: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
   const { prompt: content, pictures, maxTokens: num_predict, temperature, seed } = question;
-  const messages = [{ role: 'user', content, images: pictures.map((jpeg) => jpeg.toString('base64')) }];
+  const messages = [{ role: 'user', content, images: pictures }];
   const options = { num_predict, temperature, seed, ...(body.options as object | undefined) };
   return ['/api/chat', { model, stream: false, messages, ...body, options }];
 }

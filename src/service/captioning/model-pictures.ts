@@ -1,8 +1,7 @@
-import { buffer } from 'node:stream/consumers';
+import { readFile } from 'node:fs/promises';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { VideoFormat } from '../../dataset/media.js';
-import { createReadStream } from 'node:fs';
 import { fetchIntact } from '../check/fetch-intact.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { clipFrames } from '../inspection/clip/clip-frames.js';
@@ -48,7 +47,7 @@ export async function shownOf(
       return { pictures: [jpeg] };
     }
     if (endpoint.video === 'url' && endpoint.dialect === 'openai' && sizeBytes <= MAX_CLIP_BYTES) {
-      return { pictures: [], clip: { bytes: await buffer(createReadStream(path)), contentType } };
+      return { pictures: [], clip: { base64: await readFile(path, 'base64'), contentType } };
     }
     const found = await ffmpeg();
     if (found === undefined) throw new NotShown('The server has no ffmpeg, which makes the frames of clips.');
@@ -56,7 +55,10 @@ export async function shownOf(
     const clip = { path, format: format as VideoFormat, durationSeconds };
     const made = await clipFrames(found, pool, clip, { count, accountId, signal });
     if (made === undefined) throw new NotShown('No frame of it can be decoded.');
-    return { pictures: made.frames, note: `The pictures are frames of one clip, at ${made.times.join(', ')} s.` };
+    return {
+      pictures: made.frames.map((jpeg) => jpeg.toString('base64')),
+      note: `The pictures are frames of one clip, at ${made.times.join(', ')} s.`,
+    };
   } catch (error) {
     signal.throwIfAborted();
     // The server stops, or can't start a process.

@@ -27,6 +27,16 @@ export interface BusyUntil {
   readonly busyUntil: Micros;
 }
 
+/** The answer is not needed any more. */
+export class NotWanted extends Error {}
+
+interface AskOptions {
+  readonly accountId: string;
+  /** Called when it is its turn. */
+  readonly isWanted?: () => Promise<boolean>;
+  readonly signal: AbortSignal;
+}
+
 /** Asks the model servers that the operator has named, each with its requests at once, fairly by account. */
 export class ModelServers {
   readonly #servers: ReadonlyMap<string, ModelServer>;
@@ -83,22 +93,30 @@ export class ModelServers {
     return this.#server(name).busyUntil;
   }
 
-  /** Waits for its turn; the same question is asked once at a time. @throws as `endpoint`; the signal's reason */
+  /** Waits for its turn; the same question is asked once at a time. @throws as `endpoint`; NotWanted; the signal's reason */
   ask(
     { endpoint, model, key }: { endpoint: string; model: string; key: string },
     question: ModelQuestion,
-    { accountId, signal }: { accountId: string; signal: AbortSignal },
+    options: AskOptions,
   ): Promise<ModelAnswer | BusyUntil> {
+    const { accountId, signal, isWanted } = options;
     const server = this.#server(endpoint);
     const known = this.#asked.get(key);
     if (known !== undefined) {
       return known.catch(() => {
         signal.throwIfAborted();
-        // The signal of the other caller has fired.
-        return this.ask({ endpoint, model, key }, question, { accountId, signal });
+        // The other caller has ended.
+        return this.ask({ endpoint, model, key }, question, options);
       });
     }
-    const asking = server.queue.run(accountId, () => this.#ask(server, model, question, signal), { signal });
+    const asking = server.queue.run(
+      accountId,
+      async () => {
+        if ((await isWanted?.()) === false) throw new NotWanted();
+        return this.#ask(server, model, question, signal);
+      },
+      { signal },
+    );
     this.#asked.set(key, asking);
     // A text is kept until `recorded`, so that no caller asks between the answer and its row.
     const forget = () => this.recorded(key);

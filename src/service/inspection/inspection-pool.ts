@@ -126,15 +126,15 @@ export class InspectionPool {
     return { ...answer.thumbnail, webp: Buffer.from(answer.thumbnail.webp, 'base64') };
   }
 
-  /** Makes an upright JPEG without metadata, with a longest side of `maxPixels`, for which no client waits. Rejects as `thumbnail`. */
+  /** Makes an upright JPEG in Base64 without metadata, with a longest side of `maxPixels`, for which no client waits. Rejects as `thumbnail`. */
   async picture(
     image: { readonly path: string; readonly maxPixels: number },
     options: Pick<SlotRequest, 'accountId' | 'signal'>,
-  ): Promise<Buffer> {
+  ): Promise<string> {
     const request = { ...options, isBackground: true, limits: THUMBNAIL_LIMITS };
     const answer = await this.run({ task: 'picture', ...image }, request);
     if (!('picture' in answer)) throw new Error('An inspection process has answered without a picture.');
-    return Buffer.from(answer.picture, 'base64');
+    return answer.picture;
   }
 
   /**

@@ -19,7 +19,7 @@ export type ProposalState =
   | 'failed'
   | 'gone';
 
-export interface RunOptions {
+export interface AskedOptions {
   readonly trigger: string;
   readonly leaveOut: readonly string[];
   readonly frames: number;
@@ -33,7 +33,7 @@ type ProposalRow = Schema['caption_proposal'];
 
 export interface CaptionRun extends Omit<RunRow, 'options' | 'state' | 'streak_of'> {
   readonly state: 'running' | 'ending' | 'done' | 'stopped';
-  readonly options: RunOptions;
+  readonly options: AskedOptions;
 }
 
 export interface CaptionRunView extends CaptionRun {

@@ -241,7 +241,7 @@ export const TABLES = {
     model: text,
     preset: textOrNull,
     prompt: text,
-    /** `RunOptions` as JSON. */
+    /** `AskedOptions` as JSON. */
     options: text,
     token_id: textOrNull,
     token_name: textOrNull,
