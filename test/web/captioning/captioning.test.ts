@@ -43,7 +43,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     const { api, id } = opened;
     await api.json('POST', `/${id}/caption-runs`, { files: 'all' });
     await soon(async () => {
-      const { body } = await api.json<{ runs: { state: string }[] }>('GET', `/${id}/caption-runs`);
+      const { body } = await api.request<{ runs: { state: string }[] }>('GET', `/${id}/caption-runs`);
       return body.runs[0]?.state;
     }).toBe('done');
     await opened.page.reload();
