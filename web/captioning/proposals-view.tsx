@@ -118,7 +118,7 @@ function Bar({ index, count, open, safe, onMove, onAcceptAll }: BarProps) {
       >
         <ChevronDown size={18} aria-hidden />
       </Button>
-      <span className="text-sm text-muted tabular-nums">{countOf(count - open, 'decision')} made</span>
+      <span className="text-sm text-muted tabular-nums max-sm:hidden">{countOf(count - open, 'decision')} made</span>
       <span className="grow" />
       {left > 0 && safe > 0 && (
         <span className="text-sm text-muted">{numberOf(left)} cut off or outdated: to be looked at</span>
@@ -164,7 +164,7 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
   const before = caption === undefined ? '' : read.state === 'read' ? (read.text ?? '') : undefined;
   return (
     <div className="grid grow content-start md:grid-cols-[1fr_minmax(20rem,28rem)] md:content-stretch">
-      <div className="h-[42dvh] bg-raised md:sticky md:top-24 md:h-[calc(100dvh-6.5rem)]">
+      <div className="h-[32dvh] bg-raised md:sticky md:top-24 md:h-[calc(100dvh-6.5rem)]">
         {file === undefined ? (
           <p className="p-8 text-center text-muted">{filename} is no longer in the dataset.</p>
         ) : (
@@ -184,13 +184,19 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
         )}
         {isCutOff && <Note>The answer was cut off. Edit it before you accept it.</Note>}
         <Part title="Caption">
-          {before === undefined ? 'Loading …' : before === '' ? <i className="text-muted">No caption</i> : before}
+          {before === undefined ? (
+            'Loading …'
+          ) : before === '' ? (
+            <i className="text-muted">No caption</i>
+          ) : (
+            <Difference before={before} after={edited ?? text} only="before" />
+          )}
         </Part>
         <Part title="Proposal">
           {isEditing ? (
             <Editor text={edited} onChange={setEdited} onSave={() => onAccept(edited)} />
           ) : (
-            <Difference before={before ?? ''} after={text} />
+            <Difference before={before ?? ''} after={text} only="after" />
           )}
         </Part>
         <p role="status" className="wrap-anywhere empty:hidden">

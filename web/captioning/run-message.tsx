@@ -12,21 +12,22 @@ import { recordChange } from '../undo/recent-change.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { MessageCard } from '../ui/message-card.js';
+import { ProgressBar } from '../ui/progress-bar.js';
 
 const DISMISSED = 'trainyard-dismissed-run';
 
 /** How far the last run of captions of the dataset that is shown has come, and what it leaves to do. */
 export function RunMessage() {
   const [, parameters] = useRoute('/datasets/:id/:view?');
-  return parameters === null ? null : <OfDataset id={parameters.id} />;
+  return parameters === null ? null : <OfDataset id={parameters.id} isReviewed={parameters.view === 'proposals'} />;
 }
 
-function OfDataset({ id }: { id: string }) {
+function OfDataset({ id, isReviewed }: { id: string; isReviewed: boolean }) {
   const { data: dataset } = useDataset(id);
   const [run] = useCaptionRuns({ id, role: dataset?.role ?? 'mask' });
   const [dismissed, setDismissed] = useState(() => localStorage.getItem(DISMISSED));
   useUndo(run);
-  if (run === undefined || run.id === dismissed || (!isActive(run) && !leavesWork(run))) return null;
+  if (run === undefined || run.id === dismissed || (!isActive(run) && (isReviewed || !leavesWork(run)))) return null;
   const dismiss = () => {
     localStorage.setItem(DISMISSED, run.id);
     setDismissed(run.id);
@@ -76,9 +77,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
           </Button>
         )}
       </div>
-      {running && (
-        <progress aria-label="Captions" value={total - counts.waiting} max={total} className="w-full accent-accent" />
-      )}
+      {running && <ProgressBar label="Captions" uploaded={total - counts.waiting} total={total} />}
       <p role="status" className="wrap-anywhere text-muted tabular-nums empty:hidden">
         {progressOf(run)}
       </p>

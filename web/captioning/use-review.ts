@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { MAX_NAMES_PER_REQUEST } from '../../src/api/limits.js';
 import type { CaptionDecisions, CaptionProposal } from '../../src/client/client.js';
 import { refetchRuns } from '../live/caption-runs.js';
@@ -39,6 +39,20 @@ export function useReview(datasetId: string) {
   const saving = useRef(Promise.resolve());
   const mark = (changes: readonly (readonly [string, Decided])[]) =>
     setDecided((known) => new Map([...known, ...changes]));
+  const record = ({ isUnfinished }: { isUnfinished: boolean }) => {
+    if (accepted.current === 0) return;
+    const text = `${countOf(accepted.current, 'proposal')} accepted.`;
+    recordChange(datasetId, { text, made: { changeId }, isUnfinished });
+  };
+  // An undo takes back the whole review, so it is offered at its end: once all are decided, or it is left.
+  const areAllDecided = data?.proposals.every((each) => !isOpen(each, decided));
+  const finish = useEffectEvent(() => {
+    saving.current = saving.current.then(() => record({ isUnfinished: false }));
+  });
+  useEffect(() => {
+    if (areAllDecided) finish();
+  }, [areAllDecided]);
+  useEffect(() => () => finish(), []);
   const decide = (accept: readonly Accepted[], dismiss: readonly string[] = []) => {
     const ids = [...accept.map(({ id }) => id), ...dismiss];
     mark(ids.map((id) => [id, { is: 'saving' }]));
@@ -48,9 +62,7 @@ export function useReview(datasetId: string) {
         const answer = await reviewing.decide(datasetId, { accept: [...accept], dismiss: [...dismiss] });
         mark(outcomesOf(answer, dismiss));
         accepted.current += answer.accepted.filter(({ outcome }) => outcome === 'accepted').length;
-        if (accept.length > 0 && accepted.current > 0) {
-          recordChange(datasetId, { text: `${countOf(accepted.current, 'proposal')} accepted.`, made: { changeId } });
-        }
+        record({ isUnfinished: true });
       } catch (error) {
         mark(ids.map((id) => [id, { is: 'failed', reason: messageOf(error) }]));
         signOutIfUnauthorized(error);

@@ -8,6 +8,7 @@ import { signOutIfUnauthorized, useClient, useConnect } from '../../session/clie
 import { Button } from '../../ui/button.js';
 import { Chooser } from '../../ui/chooser.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
+import { ProgressBar } from '../../ui/progress-bar.js';
 import { countOf, messageOf, numberOf } from '../../ui/format.js';
 import { type CopyOutcome, copyPairs } from './copy-pairs.js';
 
@@ -93,7 +94,7 @@ export function CopyDialog({ dataset, pairs, verb, onArrived, onClose }: CopyDia
 function Copying({ to, done, total }: { to: Dataset; done: number; total: number }) {
   return (
     <div className="flex flex-col gap-2 text-sm">
-      <progress aria-label={`Copying to ${to.name}`} value={done} max={total} className="w-full accent-accent" />
+      <ProgressBar label={`Copying to ${to.name}`} uploaded={done} total={total} />
       <p className="tabular-nums">
         {numberOf(done)} of {countOf(total, 'file')} to {to.name}
       </p>
