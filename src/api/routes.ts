@@ -73,6 +73,7 @@ const CHANGE = {
 const WRITE = { ...CHANGE, 'if-match': '', 'if-none-match': '' };
 const READ = { range: '', 'if-range': '', 'if-none-match': '' };
 const FILES = ['revision_not_found', 'file_not_found', 'bytes_replaced'] as const;
+const CAPTION_RUN = ['caption_endpoint_unusable', 'wrong_role', 'quota_exceeded'] as const;
 const STATE = ['not_ready', 'revision_not_found'] as const;
 const UPLOAD = [
   ...(['precondition_failed', 'invalid_content', 'link_withdrawn', 'upload_cut_short'] as const),
@@ -268,25 +269,15 @@ export const ROUTES = {
     { body: duplicates.decisionBody, answer: duplicates.wireDecision, errors: ['file_not_found'] },
   ),
 
-  'caption-endpoint.list': route(
-    'GET /caption-endpoints',
-    'The model servers that the operator has named for captions',
-    {
-      answer: captioning.wireCaptionEndpoints,
-    },
-  ),
-  'caption-endpoint.test': route(
-    'POST /caption-endpoints/:endpoint/test',
-    'Send a small picture to the model, and show what came back',
-    { answer: captioning.wireCaptionTest },
-  ),
-  'caption-preset.list': route(
-    'GET /caption-presets',
-    'The prompts for captions: four built-in ones, then those of the account',
-    {
-      answer: captioning.wireCaptionPresets,
-    },
-  ),
+  'caption-endpoint.list': route('GET /caption-endpoints', 'The model servers that the operator has named', {
+    answer: captioning.wireCaptionEndpoints,
+  }),
+  'caption-endpoint.test': route('POST /caption-endpoints/:endpoint/test', 'Send a small picture to a model', {
+    answer: captioning.wireCaptionTest,
+  }),
+  'caption-preset.list': route('GET /caption-presets', 'The prompts: four built-in ones, then those of the account', {
+    answer: captioning.wireCaptionPresets,
+  }),
   'caption-preset.save': route('PUT /caption-presets/:preset', 'Save a prompt of the account under a name', {
     body: captioning.captionPresetBody,
     answer: captioning.wireCaptionPreset,
@@ -297,53 +288,39 @@ export const ROUTES = {
   }),
   'caption-run.start': route(
     'POST /:id/caption-runs',
-    'Have a model write captions: for files without one, and as proposals for the others',
+    'Have a model write captions, or proposals where there are some',
     {
       body: captioning.captionRunBody,
       maxBodyBytes: MAX_BATCH_BODY_BYTES,
       maxBodyValues: MAX_BATCH_FILES + 1000,
       answer: captioning.wireStartedRun,
-      errors: [
-        ...(['caption_endpoint_not_found', 'caption_endpoint_unusable', 'caption_preset_not_found'] as const),
-        ...(['wrong_role', 'quota_exceeded'] as const),
-      ] as WireErrorCode[],
+      errors: ['caption_endpoint_not_found', 'caption_preset_not_found', ...CAPTION_RUN],
     },
   ),
   'caption-run.list': route('GET /:id/caption-runs', 'The runs of captions of a dataset, newest first', {
     answer: captioning.wireCaptionRuns,
   }),
-  'caption-run.read': route(
-    'GET /:id/caption-runs/:run_id',
-    'The progress of a run, and what is wrong with which files',
-    {
-      answer: captioning.wireCaptionRun,
-    },
-  ),
-  'caption-run.stop': route(
-    'POST /:id/caption-runs/:run_id/stop',
-    'Stop a run; the captions that it has are stored, and it can be resumed',
-    { answer: captioning.wireCaptionRun },
-  ),
-  'caption-run.resume': route(
-    'POST /:id/caption-runs/:run_id/resume',
-    'Resume a run that has ended: ask about the files that are left, and once more about those that failed',
-    { answer: captioning.wireCaptionRun, errors: ['caption_endpoint_not_found', 'quota_exceeded'] },
-  ),
-  'proposal.list': route('GET /:id/caption-proposals', 'The open proposals of a dataset, by filename', {
+  'caption-run.read': route('GET /:id/caption-runs/:run_id', 'The progress of a run, and the files that failed', {
+    answer: captioning.wireCaptionRun,
+  }),
+  'caption-run.stop': route('POST /:id/caption-runs/:run_id/stop', 'Stop a run, and store the captions that it has', {
+    answer: captioning.wireCaptionRun,
+  }),
+  'caption-run.resume': route('POST /:id/caption-runs/:run_id/resume', 'Ask about the files that are left or failed', {
+    answer: captioning.wireCaptionRun,
+    errors: ['caption_endpoint_not_found', 'quota_exceeded'],
+  }),
+  'proposal.list': route('GET /:id/caption-proposals', 'The open proposals of a dataset', {
     query: captioning.proposalsQuery,
     answer: captioning.wireProposals,
   }),
-  'proposal.decide': route(
-    'POST /:id/caption-proposals',
-    'Accept proposals, each if its caption is still the expected one, and dismiss others',
-    {
-      headers: CHANGE,
-      body: captioning.decisionsBody,
-      maxBodyBytes: MAX_CAPTIONS_BODY_BYTES,
-      answer: captioning.wireDecisions,
-      errors: ['quota_exceeded'],
-    },
-  ),
+  'proposal.decide': route('POST /:id/caption-proposals', 'Accept and dismiss proposals', {
+    headers: CHANGE,
+    body: captioning.decisionsBody,
+    maxBodyBytes: MAX_CAPTIONS_BODY_BYTES,
+    answer: captioning.wireDecisions,
+    errors: ['quota_exceeded'],
+  }),
 
   'tar.link': route(
     'GET /:id/tar-link',

@@ -1,7 +1,7 @@
 import { PAGE_HEADER } from '../api/base-path.js';
 import type { WireLinkSlot, WireRole } from '../api/values.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
-import type { SentBodyOf } from '../api/routes.js';
+import type { QueryOf, SentBodyOf } from '../api/routes.js';
 import type { CallOptions, Requests } from './requests.js';
 
 export class Calls {
@@ -262,15 +262,13 @@ export class WebhookCalls extends Calls {
   }
 }
 
-type RunOptions = SentBodyOf<'caption-run.start'>;
-
 /**
  * Captions by a model: directly for files without one, as proposals for the others. trainyard only.
  * @example
- * const { counts, summary } = await client.captioning.plan(dataset.id, { preset: 'sentence' });
- * const { run } = await client.captioning.start(dataset.id, { endpoint: 'local', preset: 'sentence', trigger: 'p3nny' });
+ * const { summary } = await client.captioning.plan(dataset.id, { preset: 'sentence' });
+ * const { run } = await client.captioning.start(dataset.id, { endpoint: 'local', trigger: 'p3nny' });
  * const { proposals } = await client.captioning.proposals(dataset.id, { limit: 100 });
- * await client.captioning.decide(dataset.id, { accept: [{ id: proposals[0].id }], dismiss: [] });
+ * await client.captioning.decide(dataset.id, { accept: [{ id: proposals[0].id }] });
  */
 export class CaptioningCalls extends Calls {
   /** Lists the model servers that the operator has named, and asks each whether it answers. */
@@ -278,7 +276,7 @@ export class CaptioningCalls extends Calls {
     return (await this.requests.json('caption-endpoint.list', {}, options)).endpoints;
   }
 
-  /** Sends a small picture to a model, which may take as long as the model is loaded. */
+  /** Sends a small picture to a model, which may have to be loaded. */
   test(endpoint: string, options: CallOptions = {}) {
     return this.requests.json('caption-endpoint.test', { endpoint }, { isRepeatable: false, ...options });
   }
@@ -298,13 +296,13 @@ export class CaptioningCalls extends Calls {
     return this.requests.remove('caption-preset.delete', { preset }, options);
   }
 
-  /** Counts what a run would do, and starts none. */
-  plan(id: string, run: RunOptions = {}, options: CallOptions = {}) {
+  /** Counts what a run would do. */
+  plan(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
     return this.requests.json('caption-run.start', { id }, { body: { ...run, dry_run: true }, ...options });
   }
 
   /** Starts a run. `run` is null if no file is left for it. */
-  start(id: string, run: RunOptions = {}, options: CallOptions = {}) {
+  start(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
     // A second attempt could start another run.
     return this.requests.json('caption-run.start', { id }, { body: run, isRepeatable: false, ...options });
   }
@@ -330,11 +328,7 @@ export class CaptioningCalls extends Calls {
   }
 
   /** Lists one page of the open proposals; `next_after` is the `after` of the next page. */
-  proposals(
-    id: string,
-    query: { limit?: number; after?: string; texts?: 'true' | 'false' } = {},
-    options: CallOptions = {},
-  ) {
+  proposals(id: string, query: Partial<QueryOf<'proposal.list'>> = {}, options: CallOptions = {}) {
     return this.requests.json('proposal.list', { id }, { query, ...options });
   }
 

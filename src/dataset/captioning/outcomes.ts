@@ -1,80 +1,51 @@
-interface OutcomeRow {
-  /** Completes "cat.jpg: ". */
-  readonly words: string;
-  readonly advice: string;
-  /** It will meet every file, so a run stops after three in a row. */
-  readonly meetsAll?: true;
-}
-
 /** What may go wrong when a model is asked for a caption, and what to do. Only `cut_off` leaves a text. */
 export const CAPTION_OUTCOMES = {
-  cut_off: {
-    words: 'the answer was cut off',
-    advice: 'Edit the proposal before you accept it, or start another run with more max_tokens.',
-  },
-  empty: { words: 'the model answered without a text', advice: 'Try another prompt, or a model that follows prompts.' },
-  thought_too_long: {
-    words: 'the model thought until its budget was spent, and wrote no caption',
-    advice: 'Turn thinking off in the body of the endpoint, use a model without it, or raise max_tokens.',
-    meetsAll: true,
-  },
-  refused: {
-    words: 'the model refused to describe it',
-    advice: 'Write this caption by hand, or use another model.',
-  },
-  no_vision: {
-    words: "the model can't see pictures",
-    advice: 'Serve a vision model; with llama.cpp, start llama-server with --mmproj.',
-    meetsAll: true,
-  },
-  image_rejected: {
-    words: 'the model server rejected the picture',
-    advice: 'Look at the words of the server. A smaller longestSide, fewer frames, or another model may help.',
-  },
-  context_too_small: {
-    words: "the picture and the prompt don't fit in the context of the model",
-    advice: 'Serve the model with a larger context, or set a smaller longestSide, fewer frames or fewer max_tokens.',
-    meetsAll: true,
-  },
-  model_missing: {
-    words: 'the server has no such model',
-    advice: 'Pull or load the model, or correct the name in the settings of the endpoint.',
-    meetsAll: true,
-  },
-  unauthorized: {
-    words: 'the server rejected the key',
-    advice: 'The operator corrects the key of the endpoint (keyEnv or keyFile).',
-    meetsAll: true,
-  },
-  timeout: {
-    words: 'the server did not answer in time',
-    advice: 'Raise timeoutSeconds of the endpoint, or use a smaller model.',
-    meetsAll: true,
-  },
-  unreachable: {
-    words: 'the server could not be reached',
-    advice: 'Start the model server, check the URL of the endpoint, and resume the run.',
-    meetsAll: true,
-  },
-  server_error: {
-    words: 'the model server failed',
-    advice: 'Look at the words of the server and at its log.',
-    meetsAll: true,
-  },
-  not_sent: {
-    words: 'no picture of it could be made',
-    advice: 'Write this caption by hand, or convert the file to JPEG, PNG or MP4.',
-  },
-  rejected: { words: 'the text is no valid caption', advice: 'Write this caption by hand.' },
-} as const satisfies Record<string, OutcomeRow>;
+  cut_off: ['The answer was cut off.', 'Edit the proposal, or start another run with more max_tokens.'],
+  empty: ['The model answered without a text.', 'Try another prompt, or another model.'],
+  thought_too_long: [
+    'The model thought until its budget was spent, and wrote no caption.',
+    'Turn thinking off in the body of the endpoint, use a model without it, or raise max_tokens.',
+  ],
+  refused: ['The model refused to describe it.', 'Write this caption by hand, or use another model.'],
+  no_vision: [
+    "The model can't see pictures.",
+    'Serve a vision model; with llama.cpp, start llama-server with --mmproj.',
+  ],
+  image_rejected: ['The server rejected the picture.', 'Try a smaller longestSide, fewer frames, or another model.'],
+  context_too_small: [
+    "The picture and the prompt don't fit in the context of the model.",
+    'Serve it with a larger context, or set a smaller longestSide, fewer frames or fewer max_tokens.',
+  ],
+  model_missing: ['The server has no such model.', 'Pull or load the model, or correct the name in the settings.'],
+  unauthorized: ['The server rejected the key.', 'The operator corrects the key of the endpoint (keyEnv or keyFile).'],
+  timeout: ['The server did not answer in time.', 'Raise timeoutSeconds of the endpoint, or use a smaller model.'],
+  unreachable: ['The server could not be reached.', 'Start it, check the URL of the endpoint, and resume the run.'],
+  server_error: ['The model server failed.', 'Its log has more.'],
+  not_sent: ['No picture of it could be made.', 'Write this caption by hand, or convert the file to JPEG, PNG or MP4.'],
+  rejected: ['The text is no valid caption.', 'Write this caption by hand.'],
+} as const satisfies Record<string, readonly [words: string, advice: string]>;
 
 export type CaptionOutcome = keyof typeof CAPTION_OUTCOMES;
 
-export const CAPTION_OUTCOME_NAMES = Object.keys(CAPTION_OUTCOMES) as CaptionOutcome[];
+/** They meet one file; the next may succeed. */
+const OF_ONE_FILE: readonly CaptionOutcome[] = [
+  'cut_off',
+  'empty',
+  'refused',
+  'image_rejected',
+  'not_sent',
+  'rejected',
+];
 
 /** After so many in a row, an outcome that meets all files stops the run. */
 export const MAX_FAILURES_IN_A_ROW = 3;
 
 export function meetsAllFiles(outcome: CaptionOutcome): boolean {
-  return (CAPTION_OUTCOMES[outcome] as OutcomeRow).meetsAll === true;
+  return !OF_ONE_FILE.includes(outcome);
+}
+
+/** @param message the words of the server */
+export function outcomeWords(outcome: CaptionOutcome, message: string | null): string {
+  const [words, advice] = CAPTION_OUTCOMES[outcome];
+  return [words, ...(message ? [message.replace(/[.\s]*$/, '.')] : []), advice].join(' ');
 }

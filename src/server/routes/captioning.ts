@@ -1,8 +1,8 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
+import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { plainCount } from '../../dataset/problems.js';
-import { outcomeWords } from '../../service/captioning/caption-jobs.js';
 import type { AcceptedProposal, CaptioningService, RunCounts } from '../../service/captioning/captioning-service.js';
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import { disconnectSignal } from '../connections/disconnect.js';
@@ -107,7 +107,7 @@ function startedToWire(run: CaptionRunView | undefined, counts: RunCounts): Wire
 }
 
 function runProblemToWire({ filename, outcome, message }: Proposal) {
-  return { filename, outcome: outcome ?? 'empty', message: outcomeWords(outcome ?? 'empty', message ?? '') };
+  return { filename, outcome: outcome ?? 'empty', message: outcomeWords(outcome ?? 'empty', message) };
 }
 
 function proposalToWire(proposal: OpenProposal, { hasText }: { hasText: boolean }): WireProposal {

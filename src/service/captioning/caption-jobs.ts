@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
-import { CAPTION_OUTCOMES, type CaptionOutcome } from '../../dataset/captioning/outcomes.js';
 import { promptOf, usesCaption } from '../../dataset/captioning/prompts.js';
-import type { CaptionOrigin, Micros, StoredFile } from '../../dataset/dataset.js';
+import { type CaptionOrigin, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import type {
@@ -17,13 +15,16 @@ import { eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
 import type { CaptionResult, CaptionWrites } from '../bulk/caption-writes.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
-import type { JobHandler } from '../jobs/job-runner.js';
+import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
 import { messageId } from '../webhooks/announce-job.js';
 import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
-import { type ModelServers, NotWanted } from './model-servers.js';
+import type { ModelServers } from './model-servers.js';
 
 /** Files that are prepared while the models answer for others. */
 const PREPARED = 2;
+
+/** A run waits for a store that is back. */
+const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 export interface CaptionJobParts extends Omit<PictureParts, 'blobs'> {
   readonly runs: CaptionRuns;
@@ -38,12 +39,6 @@ export function originOf({ model, preset }: Pick<CaptionRun, 'model' | 'preset'>
   return { by: 'model', model, ...(preset !== null && { preset }) };
 }
 
-export function outcomeWords(outcome: CaptionOutcome, message = ''): string {
-  const { words, advice } = CAPTION_OUTCOMES[outcome];
-  const said = message === '' ? '' : ` ${message.replace(/[.\s]*$/, '.')}`;
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.${said} ${advice}`;
-}
-
 /** Asks a model about a file, whose id in a run is the key. */
 export function captionFileJob(dependencies: ServiceDependencies, parts: CaptionJobParts): JobHandler {
   const { catalog, now } = dependencies;
@@ -51,6 +46,7 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
   return {
     kind: 'caption-file',
     atOnce: servers.concurrency + PREPARED,
+    longestRetry: LONGEST_RETRY,
     run: async ({ key: id, accountId }, signal) => {
       const found = await runs.waiting(id);
       if (found === undefined) return 'done';
@@ -60,31 +56,20 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
         await runs.stop(run.id, { now: now(), reason });
         return 'done';
       }
-      const wait = async (busyUntil: Micros) => {
-        await runs.markBusy(run, busyUntil);
-        return { dueAt: busyUntil };
-      };
-      if (servers.busyUntil(run.endpoint) > now()) return wait(servers.busyUntil(run.endpoint));
       const named = { datasetId: run.dataset_id, filenames: [file.filename, file.caption] };
       const stored = new Map((await catalog.storedFiles(named)).map((each) => [each.filename, each]));
       const [medium, caption] = [stored.get(file.filename), stored.get(file.caption)];
-      const isGone = medium === undefined || medium.upload.problem !== undefined;
-      const asked = isGone
-        ? { state: 'gone' as const }
-        : await answerFor(dependencies, parts, { id, run, medium, caption, accountId, signal });
-      if (asked === undefined) return { dueAt: now() };
-      if ('busyUntil' in asked) return wait(asked.busyUntil);
-      const { isReused = false, ...change } = asked;
-      const reason = change.outcome ? outcomeWords(change.outcome, change.message ?? '') : '';
-      await runs.record(file, change, { isReused, reason, now: now() });
-      if (change.question) servers.recorded(change.question);
-      return 'done';
+      if (medium === undefined || medium.upload.problem !== undefined) {
+        await runs.record(file, { state: 'gone' }, { isReused: false, now: now() });
+        return 'done';
+      }
+      return captionFile(dependencies, parts, { file, run, medium, caption, accountId, signal });
     },
   };
 }
 
 interface FileToCaption {
-  readonly id: string;
+  readonly file: Proposal;
   readonly run: CaptionRun;
   readonly medium: StoredFile;
   readonly caption: StoredFile | undefined;
@@ -92,60 +77,65 @@ interface FileToCaption {
   readonly signal: AbortSignal;
 }
 
-/** Asks, unless the answer to the same question is known. @returns `undefined` if it is known by now, or the run has ended */
-async function answerFor(
-  { blobs }: ServiceDependencies,
+/** Asks, unless the answer to the same question is known, and records the answer. */
+async function captionFile(
+  { blobs, now }: ServiceDependencies,
   { runs, servers, downloads, pool, ffmpeg }: CaptionJobParts,
-  { id, run, medium, caption, accountId, signal }: FileToCaption,
-): Promise<(ProposalChange & { isReused?: boolean }) | { busyUntil: number } | undefined> {
+  { file, run, medium, caption, accountId, signal }: FileToCaption,
+): Promise<JobEnd> {
   const { trigger, leaveOut, frames, maxTokens, temperature, seed } = run.options;
   const texts = caption && usesCaption(run.prompt) ? await downloads.texts(accountId, [caption]) : undefined;
   const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
   const prompt = promptOf(run.prompt, values, leaveOut);
   const endpoint = servers.endpoint(run.endpoint);
   const { name, longestSide, body, video } = endpoint;
-  const options = [maxTokens, temperature, seed, frames, name, longestSide, body, video];
-  const key = createHash('sha256')
-    .update(JSON.stringify([accountId, medium.upload.sha256, run.model, prompt, options]))
-    .digest('hex');
+  const asked = [maxTokens, temperature, seed, frames, name, longestSide, body, video, run.model, prompt];
+  const question = textDigestOf(JSON.stringify([accountId, medium.upload.sha256, ...asked]));
   const base = caption?.upload.sha256 ?? null;
-  const known = await runs.answerTo(key);
-  if (known?.answer != null) {
-    return { ...stateOf({ base, outcome: known.outcome }), base, question: key, ...known, isReused: true };
-  }
-  try {
-    const { note, ...shown } = await shownOf({ pool, ffmpeg, blobs }, medium, {
-      endpoint,
-      count: frames,
-      accountId,
+  const record = async (change: ProposalChange, isReused = false): Promise<JobEnd> => {
+    await runs.record(file, { ...change, base, question }, { isReused, now: now() });
+    return 'done';
+  };
+  const fromKnown = async () => {
+    const known = await runs.answerTo(question);
+    return known && record({ ...stateOf({ base, ...known }), ...known }, true);
+  };
+  const wait = async (busyUntil: Micros) => {
+    await runs.markBusy(run, busyUntil);
+    return { dueAt: busyUntil };
+  };
+  const ended = await fromKnown();
+  if (ended !== undefined) return ended;
+  if (servers.busyUntil(name) > now()) return wait(servers.busyUntil(name));
+  const options = { endpoint, count: frames, accountId, signal };
+  const shown = await shownOf({ pool, ffmpeg, blobs }, medium, options).catch((error) => {
+    if (error instanceof NotShown) return error;
+    throw error;
+  });
+  if (shown instanceof NotShown) return record({ state: 'failed', outcome: 'not_sent', message: shown.message });
+  const { note, ...pictures } = shown;
+  const text = note === undefined ? prompt : `${note}\n\n${prompt}`;
+  const end = await servers.inTurn(name, { question, accountId, signal }, async () => {
+    // Meanwhile the run may have ended, or another have asked the same.
+    if ((await runs.waiting(file.id)) === undefined) return 'done';
+    const known = await fromKnown();
+    if (known !== undefined) return known;
+    const answer = await servers.ask(
+      name,
+      run.model,
+      { ...pictures, prompt: text, maxTokens, temperature, seed },
       signal,
-    });
-    const question = {
-      ...shown,
-      prompt: note === undefined ? prompt : `${note}\n\n${prompt}`,
-      maxTokens,
-      temperature,
-      seed,
-    };
-    // Another run may have asked the same while the pictures were made.
-    const isWanted = async () => (await runs.waiting(id)) !== undefined && (await runs.answerTo(key)) === undefined;
-    const answer = await servers.ask({ endpoint: name, model: run.model, key }, question, {
-      accountId,
-      signal,
-      isWanted,
-    });
-    return 'busyUntil' in answer ? answer : { ...changeOf(answer, base), question: key };
-  } catch (error) {
-    if (error instanceof NotWanted) return undefined;
-    if (!(error instanceof NotShown)) throw error;
-    return { state: 'failed', outcome: 'not_sent', message: error.message.slice(0, 500) };
-  }
+    );
+    if ('busyUntil' in answer) return wait(answer.busyUntil);
+    const { outcome = null } = answer;
+    if (answer.text === undefined) return record({ state: 'failed', outcome, message: answer.message });
+    return record({ ...stateOf({ base, outcome }), answer: answer.text, outcome });
+  });
+  return end ?? { dueAt: now() + MICROS_PER_SECOND };
 }
 
-function changeOf(answer: ModelAnswer, base: string | null): ProposalChange {
-  if (answer.text === undefined) return { state: 'failed', outcome: answer.outcome, message: answer.message };
-  const outcome = answer.outcome ?? null;
-  return { ...stateOf({ base, outcome }), base, answer: answer.text, outcome };
+export function textDigestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** An answer that was cut off is never stored without a person. */
@@ -161,6 +151,7 @@ export function captionRunJob(
   return {
     kind: 'caption-run',
     atOnce: 2,
+    longestRetry: LONGEST_RETRY,
     run: async ({ key: id, accountId }, signal) => {
       const ending = await runs.ending(id);
       const datasetKey = { accountId, id: ending?.run.dataset_id ?? '' };
@@ -205,6 +196,5 @@ function appliedOf(result: CaptionResult, text: string): ProposalChange {
   if (result.outcome === 'saved') return { state: 'applied' };
   if (result.outcome === 'rejected') return { state: 'failed', outcome: 'rejected', message: result.problem.message };
   const base = result.current?.sha256 ?? null;
-  const own = createHash('sha256').update(text).digest('hex');
-  return base === own ? { state: 'applied' } : { state: 'proposed', base };
+  return base === textDigestOf(text) ? { state: 'applied' } : { state: 'proposed', base };
 }

@@ -1,39 +1,35 @@
-import { MAX_PROMPT_LENGTH } from '../../api/limits.js';
 import type { BodyOf } from '../../api/routes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
-import type { CaptionOutcome } from '../../dataset/captioning/outcomes.js';
+import { type CaptionOutcome, outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompts.js';
-import type { Author, StoredFile } from '../../dataset/dataset.js';
+import type { Author, StoredFile, WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { CurrentFile } from '../../dataset/write-condition.js';
-import type { WriteCondition } from '../../dataset/dataset.js';
 import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import type { CaptionWrites } from '../bulk/caption-writes.js';
 import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { originOf, outcomeWords } from './caption-jobs.js';
+import { originOf, textDigestOf } from './caption-jobs.js';
 import type { EndpointState } from './model-client.js';
 import type { ModelServers } from './model-servers.js';
 
 const MAX_RUNNING = 10;
 const MAX_PRESETS = 100;
 
-/** A red disc on white, 64 × 64. */
+/** A red square, 64 × 64. */
 const TEST_PICTURE =
-  '/9j/2wBDABQUFBQVFBcZGRcfIh4iHy4rJycrLkYyNjI2MkZqQk5CQk5Cal5yXVZdcl6phXZ2hanDpJukw+zT0+z/////////2wBDARQUFBQVFBcZGRcfIh4iHy4r' +
-  'JycrLkYyNjI2MkZqQk5CQk5Cal5yXVZdcl6phXZ2hanDpJukw+zT0+z/////////wgARCABAAEADASIAAhEBAxEB/8QAGAABAQEBAQAAAAAAAAAAAAAAAAYEAQX/' +
-  'xAAXAQEBAQEAAAAAAAAAAAAAAAAABAMG/9oADAMBAAIQAxAAAACzAYp7O6uSNCbRpC830pHO7xuEXSu8F3tka63mkjXYiEd5F0o6ezXYttvNBpDjna5ndI0WwBpD' +
-  '/8QAIBAAAgICAQUBAAAAAAAAAAAAAQIDBQAEIxARIFJxMP/aAAgBAQABPwD8t+5g1CUTklyS+sXJKuifFyO+sUILOj/VzQuYNshH45fC33DpwBUPLJhJJ7nqCQe4' +
-  'yl3ztwFHPLH1vpC9i6+iKPGhkKWCL7ow630ZSxdvdFPjQxl7BG9EY9brQO3AHQcseEEHseoBJ7DKbQOnAWkHK/hv00G4S68cuSUNghIVEf42R0Ng5AZET62aFNBp' +
-  'kO3JL+f/xAAZEQEAAwEBAAAAAAAAAAAAAAACAAMQARL/2gAIAQIBAT8AitBhtCy1eRtS9CWnqG1HpGKoKGoHP//EAB8RAAIBAwUBAAAAAAAAAAAAAAIDAQQFEAAR' +
-  'ITJREv/aAAgBAwEBPwDSbfVOD7gdh9LT7dVIGSINx9HFuQL6oBLrHM5uKBRVGI9Z5jVueKKoCLrPE5uLxfVGQ9Y4jCLjVIGBE9x8LTrhVOD4kth8HH//2Q==';
+  '/9j/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/2wBDARweHigjKE4rK0' +
+  '6kbl1upKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKT/wAARCABAAEADASIAAhEBAxEB/8QAFQABAQAAAAAA' +
+  'AAAAAAAAAAAAAAT/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFgEBAQEAAAAAAAAAAAAAAAAAAAQG/8QAFBEBAAAAAAAAAAAAAAAAAAAAAP/aAAwDAQ' +
+  'ACEQMRAD8AgARtIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA//9k=';
 
-export type RunRequest = Required<Pick<BodyOf<'caption-run.start'>, 'files' | 'leave_out' | 'frames' | 'dry_run'>> &
-  BodyOf<'caption-run.start'>;
+const TEST = { prompt: BUILTIN_PROMPTS.sentence!, pictures: [TEST_PICTURE], maxTokens: 400, temperature: 0, seed: 1 };
+
+export type RunRequest = BodyOf<'caption-run.start'>;
 
 /** The selected files that a run includes, by what becomes of them. */
 export interface RunCounts {
@@ -57,12 +53,6 @@ export interface Acceptance {
   readonly condition?: WriteCondition | undefined;
 }
 
-export interface CaptioningParts {
-  readonly runs: CaptionRuns;
-  readonly servers: ModelServers;
-  readonly captionWrites: CaptionWrites;
-}
-
 /** Runs of captions by a model, and the decisions about their proposals. */
 export class CaptioningService {
   readonly #dependencies: ServiceDependencies;
@@ -70,7 +60,10 @@ export class CaptioningService {
   readonly #servers: ModelServers;
   readonly #captionWrites: CaptionWrites;
 
-  constructor(dependencies: ServiceDependencies, { runs, servers, captionWrites }: CaptioningParts) {
+  constructor(
+    dependencies: ServiceDependencies,
+    { runs, servers, captionWrites }: { runs: CaptionRuns; servers: ModelServers; captionWrites: CaptionWrites },
+  ) {
     this.#dependencies = dependencies;
     [this.#runs, this.#servers, this.#captionWrites] = [runs, servers, captionWrites];
   }
@@ -88,20 +81,12 @@ export class CaptioningService {
   ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
     const { model, error } = await this.#servers.state(endpoint, signal);
     if (model === null) return { outcome: 'model_missing', message: error ?? '' };
-    const question = {
-      prompt: BUILTIN_PROMPTS.sentence!,
-      pictures: [TEST_PICTURE],
-      maxTokens: 400,
-      temperature: 0,
-      seed: 1,
-    };
-    const key = `test ${this.#dependencies.newId()}`;
-    const answer = await this.#servers.ask({ endpoint, model, key }, question, { accountId, signal });
-    this.#servers.recorded(key);
-    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
-    const { text, outcome } = answer;
-    if (text === undefined) return { outcome, message: outcomeWords(answer.outcome, answer.message) };
-    return { text, ...(outcome && { outcome, message: outcomeWords(outcome) }) };
+    const asking = { question: this.#dependencies.newId(), accountId, signal };
+    const answer = await this.#servers.inTurn(endpoint, asking, () => this.#servers.ask(endpoint, model, TEST, signal));
+    if (answer === undefined || 'busyUntil' in answer)
+      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
+    return { ...answer, message };
   }
 
   /** Built-in ones first. */
@@ -142,7 +127,7 @@ export class CaptioningService {
       throw new ServiceError('wrong_role', message);
     }
     const endpoint = request.endpoint ?? this.#servers.names[0] ?? '';
-    const { timeoutSeconds: _ } = this.#servers.endpoint(endpoint);
+    this.#servers.endpoint(endpoint);
     const { preset, prompt } = await this.#promptOf(key.accountId, request);
     const { files, counts } = await this.#filesOf(key, request);
     if (request.dry_run || files.length === 0) return { run: undefined, counts };
@@ -151,7 +136,7 @@ export class CaptioningService {
       throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
     }
     await this.#requireRoom(key.accountId);
-    const { trigger = '', leave_out: leaveOut, frames, max_tokens: maxTokens, temperature, seed } = request;
+    const { trigger, leave_out: leaveOut, frames, max_tokens: maxTokens, temperature, seed } = request;
     const run = {
       ...({ id: newId(), account_id: key.accountId, dataset_id: key.id, started_at: now(), ended_at: null } as const),
       ...({ state: 'running', is_stopped: 0, reason: null, busy_until: null, streak: 0, reused: 0 } as const),
@@ -183,7 +168,7 @@ export class CaptioningService {
     const name = (given ?? DEFAULT_PROMPT).normalize('NFC');
     const found = (await this.presets(accountId)).find((preset) => preset.name === name);
     if (found === undefined) throw presetNotFound(name);
-    return { preset: name, prompt: found.prompt.slice(0, MAX_PROMPT_LENGTH) };
+    return { preset: name, prompt: found.prompt };
   }
 
   /** One file for each stem, since images and clips of one stem share a caption. */
@@ -277,7 +262,11 @@ export class CaptioningService {
     for (const [i, id] of [...wanted.keys()].entries()) {
       const result = saved?.captions[i];
       if (result?.outcome === 'saved') results.set(id, { id, outcome: 'accepted', file: result.file });
-      if (result?.outcome === 'conflict') results.set(id, { id, outcome: 'outdated', current: result.current });
+      if (result?.outcome === 'conflict') {
+        // An earlier attempt may have stored it, and lost its answer.
+        const isOwn = result.current?.sha256 === textDigestOf(writes[i]!.text);
+        results.set(id, isOwn ? { id, outcome: 'accepted' } : { id, outcome: 'outdated', current: result.current });
+      }
       if (result?.outcome === 'rejected') results.set(id, { id, outcome: 'rejected', problem: result.problem });
     }
     const accepted = accept.map(({ id }): AcceptedProposal => results.get(id) ?? { id, outcome: 'not_open' });

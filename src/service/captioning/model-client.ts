@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
+import { connectionFailure } from '../webhooks/post.js';
 import { answerIn, errorOutcome, errorWords, type ModelAnswer } from '../../dataset/captioning/answers.js';
 
 /** A model server that the operator has named. */
@@ -76,7 +77,7 @@ function exchange(
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
         chunks.push(chunk);
-        if (bytes > MAX_ANSWER_BYTES) sent.destroy(new Error('the answer is longer than a megabyte'));
+        if (bytes > MAX_ANSWER_BYTES) sent.destroy(Object.assign(new Error(), { code: 'too long an answer' }));
       });
       response.on('error', reject).on('end', () => {
         const { statusCode: status = 0, headers: got } = response;
@@ -123,8 +124,7 @@ async function attempt(
     } catch (error) {
       signal.throwIfAborted();
       if (timeout.aborted) return { outcome: 'timeout', message: `No answer within ${seconds} s.` } as const;
-      const cause = error instanceof AggregateError ? error.errors.at(-1) : error;
-      return { outcome: 'unreachable', message: withoutKey(String(cause.message ?? cause), endpoint) } as const;
+      return { outcome: 'unreachable', message: connectionFailure(error) } as const;
     }
   });
 }

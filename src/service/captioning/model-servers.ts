@@ -1,4 +1,3 @@
-import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { FairQueue } from '../../storage/fair-queue.js';
@@ -22,28 +21,13 @@ interface ModelServer {
   busyAnswers: number;
 }
 
-/** The server is asked again then. */
-export interface BusyUntil {
-  readonly busyUntil: Micros;
-}
-
-/** The answer is not needed any more. */
-export class NotWanted extends Error {}
-
-interface AskOptions {
-  readonly accountId: string;
-  /** Called when it is its turn. */
-  readonly isWanted?: () => Promise<boolean>;
-  readonly signal: AbortSignal;
-}
-
 /** Asks the model servers that the operator has named, each with its requests at once, fairly by account. */
 export class ModelServers {
   readonly #servers: ReadonlyMap<string, ModelServer>;
   readonly #now: () => Micros;
   readonly #onAsked: (outcome: string) => void;
-  /** By question: two runs may ask the same at once. */
-  readonly #asked = new Map<string, Promise<ModelAnswer | BusyUntil>>();
+  /** What is being asked: two runs may have the same question. */
+  readonly #questions = new Set<string>();
 
   constructor(
     endpoints: readonly CaptionEndpoint[],
@@ -93,43 +77,27 @@ export class ModelServers {
     return this.#server(name).busyUntil;
   }
 
-  /** Waits for its turn; the same question is asked once at a time. @throws as `endpoint`; NotWanted; the signal's reason */
-  ask(
-    { endpoint, model, key }: { endpoint: string; model: string; key: string },
-    question: ModelQuestion,
-    options: AskOptions,
-  ): Promise<ModelAnswer | BusyUntil> {
-    const { accountId, signal, isWanted } = options;
-    const server = this.#server(endpoint);
-    const known = this.#asked.get(key);
-    if (known !== undefined) {
-      return known.catch(() => {
-        signal.throwIfAborted();
-        // The other caller has ended.
-        return this.ask({ endpoint, model, key }, question, options);
-      });
-    }
-    const asking = server.queue.run(
-      accountId,
-      async () => {
-        if ((await isWanted?.()) === false) throw new NotWanted();
-        return this.#ask(server, model, question, signal);
-      },
-      { signal },
-    );
-    this.#asked.set(key, asking);
-    // A text is kept until `recorded`, so that no caller asks between the answer and its row.
-    const forget = () => this.recorded(key);
-    asking.then((answer) => ('text' in answer && answer.text !== undefined ? undefined : forget()), forget);
-    return asking;
+  /**
+   * Runs work that asks and records the answer when it is its turn; `undefined` if the same question is being asked.
+   *
+   * @throws as `endpoint` and `work`; the signal's reason
+   */
+  inTurn<T>(
+    name: string,
+    { question, accountId, signal }: { question: string; accountId: string; signal: AbortSignal },
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const asking = async () => {
+      if (this.#questions.has(question)) return undefined;
+      this.#questions.add(question);
+      return work().finally(() => this.#questions.delete(question));
+    };
+    return this.#server(name).queue.run(accountId, asking, { signal });
   }
 
-  /** The answer to a question is in the catalog. */
-  recorded(key: string): void {
-    this.#asked.delete(key);
-  }
-
-  async #ask(server: ModelServer, model: string, question: ModelQuestion, signal: AbortSignal) {
+  /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
+  async ask(name: string, model: string, question: ModelQuestion, signal: AbortSignal) {
+    const server = this.#server(name);
     if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
     const answer = await askModel(server.endpoint, model, question, signal);
     if (!('retryAfterSeconds' in answer)) {

@@ -1,5 +1,10 @@
 import { type Compilable, type RawBuilder, sql } from 'kysely';
-import { type CaptionOutcome, MAX_FAILURES_IN_A_ROW, meetsAllFiles } from '../../dataset/captioning/outcomes.js';
+import {
+  type CaptionOutcome,
+  MAX_FAILURES_IN_A_ROW,
+  meetsAllFiles,
+  outcomeWords,
+} from '../../dataset/captioning/outcomes.js';
 import type { Micros } from '../../dataset/dataset.js';
 import type { Database, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
@@ -143,8 +148,8 @@ export class CaptionRuns {
     return (await this.#rows<Pick<Proposal, 'answer' | 'outcome'>>(sql`${known} limit 1`))[0];
   }
 
-  /** Ends a run after its last file, and after several in a row whose outcome meets all files, with `reason`. */
-  async record(file: Proposal, change: ProposalChange, options: { isReused: boolean; reason: string; now: Micros }) {
+  /** Ends a run after its last file, and after several in a row whose outcome meets all files. */
+  async record(file: Proposal, change: ProposalChange, { isReused, now }: { isReused: boolean; now: Micros }) {
     const { id, run_id } = file;
     await this.#withRun(run_id, false, async (run, { send, commit }) => {
       // The answer of a run that was stopped meanwhile is kept for its resumption.
@@ -156,9 +161,13 @@ export class CaptionRuns {
       const [others] = (await send([...this.#replacing(id, change), this.#answered(id, change), left])).slice(-1);
       await commit([
         this.#sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null,
-          reused = reused + ${options.isReused ? 1 : 0} where id = ${run_id}`,
+          reused = reused + ${isReused ? 1 : 0} where id = ${run_id}`,
         ...(isStopped || others?.length === 0
-          ? this.#ending(run, { isStopped, reason: isStopped ? options.reason : null, now: options.now })
+          ? this.#ending(run, {
+              isStopped,
+              reason: isStopped ? outcomeWords(outcome, change.message ?? null) : null,
+              now,
+            })
           : []),
       ]);
     });
