@@ -19,8 +19,8 @@ const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_MESSAGES = 1000;
 const MAX_LINE_CHARACTERS = 1000;
 
-/** FFmpeg's demuxers by container, so that no file is read as a playlist. */
-export const DEMUXERS: Record<VideoFormat, string> = {
+/** FFmpeg's demuxers by container. */
+const DEMUXERS: Record<VideoFormat, string> = {
   mp4: 'mov',
   mov: 'mov',
   webm: 'matroska',
@@ -71,15 +71,13 @@ export async function probeClip(
   { path, format }: { readonly path: string; readonly format: VideoFormat },
   options: ProbeOptions,
 ): Promise<Probe> {
-  const demuxer = DEMUXERS[format];
   const { ended, exitCode, output, messages } = await runClipProgram(
     ffprobeOf(ffmpeg.path),
     [
       ...['-hide_banner', '-v', 'level+info', '-of', 'json', '-select_streams', 'V:0'],
       ...['-show_entries', `stream=${STREAM_FIELDS}:stream_side_data=rotation:format=duration`],
       ...(options.decodes ? ['-count_frames', '-err_detect', 'explode+crccheck'] : []),
-      ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
-      ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
+      ...inputOptions(format),
       `file:${path}`,
     ],
     options,
@@ -100,6 +98,15 @@ export async function probeClip(
       return isAboutVideo ? [text] : [];
     }),
   };
+}
+
+/** Options before an input: one thread, no other file is opened, and no file is read as a playlist. */
+export function inputOptions(format: VideoFormat): string[] {
+  const demuxer = DEMUXERS[format];
+  return [
+    ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
+    ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
+  ];
 }
 
 /** Tags may hold megabytes and are printed as `[info]`, as is what a decoder conceals in a picture. */
@@ -236,6 +243,6 @@ function isOutOfMemory(messages: readonly string[]): boolean {
 }
 
 function cannotStart(cause: unknown): ServiceError {
-  const message = 'The server could not start ffprobe to decode the clip. Send it again.';
+  const message = 'The server could not start ffmpeg to decode the clip. Send it again.';
   return new ServiceError('unavailable', message, { cause });
 }
