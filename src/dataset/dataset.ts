@@ -41,8 +41,14 @@ export interface Dataset {
   readonly version: number;
 }
 
-/** `import`: the files were there before the history began. */
-export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import';
+/** `import`: the files were there before the history began. `caption`: a run of captions by a model. */
+export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import' | 'caption';
+
+/** Who wrote a caption. Without it, the caption was uploaded or pushed. */
+export type CaptionOrigin =
+  | { readonly by: 'person' }
+  /** Stored as the model wrote it. */
+  | { readonly by: 'model'; readonly model: string; readonly preset?: string };
 
 /** Who changes stored files, and as part of what. */
 export interface Author {
@@ -105,6 +111,7 @@ export type Upload =
       readonly addedIn?: number;
       /** A placeholder for an image (https://evanw.github.io/thumbhash), Base64. */
       readonly thumbhash?: string;
+      readonly origin?: CaptionOrigin;
       /** Found by a recheck. The file stays, and counts as rejected. */
       readonly problem?: ErrorProblem;
     })

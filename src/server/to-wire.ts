@@ -152,11 +152,12 @@ export function groupToWire({ name, repeats, isReg, files }: Group & { readonly 
 }
 
 export function fileToWire({ filename, group, upload }: StoredFile): WireFile {
-  const { finalizedAt, problem, thumbhash } = upload;
+  const { finalizedAt, problem, thumbhash, origin } = upload;
   return {
     ...bytesToWire(filename, upload, finalizedAt),
     ...(group !== undefined && { group }),
     ...(thumbhash !== undefined && { thumbhash }),
+    ...(origin !== undefined && { origin }),
     ...(problem !== undefined && { problem: problemToWire(problem) }),
   };
 }

@@ -3,6 +3,7 @@ import { withAnySignal } from '../../abort-signals.js';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import {
   type Author,
+  type CaptionOrigin,
   MICROS_PER_SECOND,
   type Micros,
   type StoredFile,
@@ -36,6 +37,8 @@ export interface CaptionWrite {
   readonly filename: string;
   readonly text: string;
   readonly condition?: WriteCondition | undefined;
+  /** A person by default. */
+  readonly origin?: CaptionOrigin | undefined;
 }
 
 export type CaptionResult =
@@ -112,7 +115,7 @@ export class CaptionWrites {
   /** @returns the file without a row, or what is wrong with the text */
   async #write(
     { accountId, id: datasetId }: DatasetKey,
-    { id, filename, text }: CaptionWrite & { id: string },
+    { id, filename, text, origin = { by: 'person' } }: CaptionWrite & { id: string },
     signal: AbortSignal,
   ): Promise<StoredFile | ErrorProblem> {
     const bytes = Buffer.from(text);
@@ -133,14 +136,14 @@ export class CaptionWrites {
     const { contentType, facts, warnings } = inspection;
     const at = this.#dependencies.now();
     const stored = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
-    const upload = { state: 'stored', ...stored, finalizedAt: at } as const;
+    const upload = { state: 'stored', ...stored, finalizedAt: at, origin } as const;
     return { id, datasetId, filename, kind: 'caption', createdAt: at, upload };
   }
 }
 
 function parseCaptions(captions: readonly CaptionWrite[]): CaptionWrite[] {
   const names = new Set<string>();
-  return captions.map(({ filename: raw, text, condition }, i) => {
+  return captions.map(({ filename: raw, text, condition, origin }, i) => {
     const filename = parseFilename(raw);
     const fault = (path: string, message: string) =>
       new ServiceError('invalid_field', `${filename} can't be saved: ${message}.`, {
@@ -154,6 +157,6 @@ function parseCaptions(captions: readonly CaptionWrite[]): CaptionWrite[] {
     if (Buffer.byteLength(text) > MAX_CAPTION_TEXT_BYTES) {
       throw fault('text', `its text has more than ${MAX_CAPTION_TEXT_BYTES} bytes; upload it as a file`);
     }
-    return { filename, text, condition };
+    return { filename, text, condition, origin };
   });
 }

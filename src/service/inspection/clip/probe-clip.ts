@@ -15,11 +15,11 @@ const STACK_KILOBYTES = 2048;
 const MAX_SLEEP_SECONDS = 120;
 
 /** A track takes less than a kilobyte. */
-const MAX_OUTPUT_CHARACTERS = 64 * 1024;
+const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_MESSAGES = 1000;
 const MAX_LINE_CHARACTERS = 1000;
 
-/** FFmpeg's demuxers by container, so that no file is read as a playlist. */
+/** FFmpeg's demuxers by container. */
 const DEMUXERS: Record<VideoFormat, string> = {
   mp4: 'mov',
   mov: 'mov',
@@ -71,15 +71,13 @@ export async function probeClip(
   { path, format }: { readonly path: string; readonly format: VideoFormat },
   options: ProbeOptions,
 ): Promise<Probe> {
-  const demuxer = DEMUXERS[format];
-  const { ended, exitCode, output, messages } = await runFfprobe(
-    ffmpeg,
+  const { ended, exitCode, output, messages } = await runClipProgram(
+    ffprobeOf(ffmpeg.path),
     [
       ...['-hide_banner', '-v', 'level+info', '-of', 'json', '-select_streams', 'V:0'],
       ...['-show_entries', `stream=${STREAM_FIELDS}:stream_side_data=rotation:format=duration`],
       ...(options.decodes ? ['-count_frames', '-err_detect', 'explode+crccheck'] : []),
-      ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
-      ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
+      ...inputOptions(format),
       `file:${path}`,
     ],
     options,
@@ -93,13 +91,22 @@ export async function probeClip(
   return {
     ended,
     hasAudio,
-    video: exitCode === 0 ? videoIn(JSON.parse(output), messages, hasAudio) : undefined,
+    video: exitCode === 0 ? videoIn(JSON.parse(output.toString()), messages, hasAudio) : undefined,
     complaints: messages.flatMap((line) => {
       const [, component = '', text] = COMPLAINT.exec(line) ?? [];
       const isAboutVideo = text !== undefined && !decodersOfOthers.has(component) && !ABOUT_METADATA.test(text);
       return isAboutVideo ? [text] : [];
     }),
   };
+}
+
+/** Options before an input: one thread, no other file is opened, and no file is read as a playlist. */
+export function inputOptions(format: VideoFormat): string[] {
+  const demuxer = DEMUXERS[format];
+  return [
+    ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
+    ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
+  ];
 }
 
 /** Tags may hold megabytes and are printed as `[info]`, as is what a decoder conceals in a picture. */
@@ -168,12 +175,20 @@ function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }
 
-/** Runs ffprobe with the lowest priority, without environment and input, and with limits. */
-async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: ProbeOptions) {
-  const { maxBytes, maxCpuSeconds, signal } = options;
+/**
+ * Runs ffprobe or ffmpeg with the lowest priority, without environment and input, and with limits.
+ *
+ * @throws the signal's reason; ServiceError `unavailable` if it can't be started
+ */
+export async function runClipProgram(
+  program: string,
+  args: readonly string[],
+  options: Omit<ProbeOptions, 'decodes'> & { readonly maxOutputBytes?: number },
+) {
+  const { maxBytes, maxCpuSeconds, maxOutputBytes = MAX_OUTPUT_BYTES, signal } = options;
   signal.throwIfAborted();
   const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
-  const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', ffprobeOf(path), ...args], {
+  const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', program, ...args], {
     // More than it may hold: a decoder that gets no memory often calls the clip invalid.
     limits: { maxDataBytes: maxBytes + SPARE_BYTES, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 },
     env: { LC_ALL: 'C', AV_LOG_FORCE_NOCOLOR: '1', MALLOC_ARENA_MAX: '2' },
@@ -182,9 +197,11 @@ async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: Pr
   if (child.pid === undefined) throw cannotStart(await new Promise((resolve) => child.once('error', resolve)));
   child.on('error', () => {});
   setPriorityOf(child, constants.priority.PRIORITY_LOW);
-  let output = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(0, MAX_OUTPUT_CHARACTERS);
+  const chunks: Buffer[] = [];
+  let outputBytes = 0;
+  child.stdout?.on('data', (chunk: Buffer) => {
+    if (outputBytes < maxOutputBytes) chunks.push(chunk);
+    outputBytes += chunk.length;
   });
   const messages: string[] = [];
   let rest = '';
@@ -209,7 +226,12 @@ async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: Pr
   if (exitCode === 126 || exitCode === 127) throw cannotStart(new Error(messages.join('\n')));
   // The kernel sends SIGKILL for the processor time.
   const crash = by === null ? undefined : by === 'SIGKILL' ? ('time' as const) : ('crash' as const);
-  return { ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash), exitCode, output, messages };
+  return {
+    ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash),
+    exitCode,
+    output: Buffer.concat(chunks),
+    messages,
+  };
 }
 
 /** The texts of ENOMEM. A library in C++ or Rust aborts instead. */
@@ -221,6 +243,6 @@ function isOutOfMemory(messages: readonly string[]): boolean {
 }
 
 function cannotStart(cause: unknown): ServiceError {
-  const message = 'The server could not start ffprobe to decode the clip. Send it again.';
+  const message = 'The server could not start ffmpeg to decode the clip. Send it again.';
   return new ServiceError('unavailable', message, { cause });
 }
