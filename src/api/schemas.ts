@@ -57,7 +57,9 @@ export const wireDataset = z
       images: count,
       videos: count,
       captions: count,
-      uncaptioned: count.describe('Images and videos without a caption; 0 for a control or mask, which needs none.'),
+      uncaptioned: count.describe(
+        'Images and videos without a `.txt` caption; 0 for a control or mask, which needs none.',
+      ),
       unpaired: count.describe('Errors of the pairs with the controls and the mask of this dataset; 0 without links.'),
       pending: count.describe('Uploads that are reserved, in progress, or expired.'),
       checking: count.describe('Uploads that are complete and still being checked.'),
@@ -86,6 +88,15 @@ export const wireFile = z
     frames_per_second: z.number().min(0).optional(),
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
+    audio: z
+      .object({
+        codec: z.string().optional(),
+        sample_rate: count.optional().describe('In hertz.'),
+        channels: count.optional(),
+        duration_seconds: z.number().min(0).optional().describe('Compare it with the `duration_seconds` of the clip.'),
+      })
+      .optional()
+      .describe('The first sound track of a clip, as far as its container describes it.'),
     group: z.string().optional().describe('The name of its group, which is one of `groups`.'),
     characters: count.optional().describe('The length of a caption in code points.'),
     thumbhash: z.string().optional().meta({

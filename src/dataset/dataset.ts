@@ -168,10 +168,11 @@ export interface DatasetCounts {
   readonly rejected: number;
   readonly images: number;
   readonly videos: number;
+  /** Structured ones (`.json`) included. */
   readonly captions: number;
   /** Images and videos that the trainer reads; for a mask, only images. */
   readonly trainable: number;
-  /** Images and videos without a caption; 0 for a control or mask. */
+  /** Images and videos without a `.txt` caption, which trainers read by default; 0 for a control or mask. */
   readonly uncaptioned: number;
   /** Files that would overwrite another when mounted: `a.JPG` beside `a.jpg`. */
   readonly collisions: number;

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { CaptionField } from '../captions/editing/caption-field.js';
+import { StructuredCaption } from '../captions/structured-caption.js';
 import { DownloadSelection } from '../download/download-menu.js';
 import { GroupField } from '../groups/group-field.js';
 import type { Pair } from '../live/pairs.js';
@@ -70,6 +71,7 @@ function PairDetails({ datasetId, hasCaptions, isSecondField, pair }: InspectorP
       ) : (
         caption !== undefined && <p className="text-muted">{unusedCaptionText(caption)}</p>
       )}
+      {hasCaptions && <StructuredCaption key={`${pair.stem} json`} datasetId={datasetId} pair={pair} />}
       {problems.map(({ code, filename, message }) => (
         <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 wrap-anywhere text-warn">
           {message}

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { TrainyardClient } from '../../client/client.js';
 import type { Role } from '../../dataset/dataset.js';
-import { mediaTypeOf } from '../../dataset/media.js';
+import { isTextCaption } from '../../dataset/media.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
 import {
   aiToolkitDatasetOf,
@@ -90,7 +90,7 @@ async function printConfig(names: readonly string[], options: Options, signal: A
 async function readDataset(client: TrainyardClient, nameOrId: string, { into, only }: Options, signal: AbortSignal) {
   const { id, name, role } = await mustFind(client, nameOrId, signal);
   const { files, digest, groups, links = {} } = await client.status(id, { signal });
-  const texts = files.map(({ filename }) => filename).filter((each) => mediaTypeOf(each)?.kind === 'caption');
+  const texts = files.map(({ filename }) => filename).filter(isTextCaption);
   const captions =
     texts.length === 0 ? [] : await client.bulk.captions(id, texts, { signal }).catch(undefinedFor(404, 405));
   const folders: LinkedFolder[] = [];

@@ -75,6 +75,11 @@ function contentFactsOf(datasets: readonly TrainingDataset[]) {
     isMixed: images.length > 0 && clips.length > 0,
     content: words.filter(Boolean).join(' and '),
     multiLine: multiLineFinding(datasets),
+    structured: numberedIfAny(
+      datasets.reduce((sum, { structured }) => sum + structured, 0),
+      'structured caption (.json) is',
+      'structured captions (.json) are',
+    ),
   };
 }
 
@@ -271,11 +276,11 @@ function numbered(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
-function numberedIfAny(count: number, one: string, many?: string): string | undefined {
+export function numberedIfAny(count: number, one: string, many?: string): string | undefined {
   return count > 0 ? numbered(count, one, many) : undefined;
 }
 
-function folderIn(root: string, name: string | undefined): string {
+export function folderIn(root: string, name: string | undefined): string {
   if (name === undefined) return root;
   return root.endsWith('/') ? root + name : `${root}/${name}`;
 }

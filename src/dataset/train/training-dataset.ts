@@ -1,6 +1,6 @@
 import type { LinkSlot } from '../dataset.js';
 import { type Group, kohyaFolderOf, NEW_GROUP } from '../groups.js';
-import { type FileKind, mediaTypeOf, stemOf } from '../media.js';
+import { type FileKind, isStructuredCaption, isTextCaption, mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
 
@@ -33,6 +33,7 @@ export interface TrainingFile {
   readonly height?: number | undefined;
   readonly frames?: number | undefined;
   readonly frames_per_second?: number | undefined;
+  readonly has_audio?: boolean | undefined;
   readonly group?: string | undefined;
   readonly warnings?: readonly { readonly code: string }[] | undefined;
 }
@@ -59,6 +60,8 @@ export interface TrainingDataset {
   readonly clips: readonly TrainingFile[];
   /** Without a caption file. */
   readonly uncaptioned: number;
+  /** With a structured caption, too. */
+  readonly structured: number;
   /** `undefined` if they were not read. */
   readonly captions: readonly { readonly stem: string; readonly text: string }[] | undefined;
   /** Controls, then the mask. */
@@ -113,7 +116,9 @@ export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
   const ofKind = (kind: FileKind) => chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === kind);
   const isTrained = ({ filename }: TrainingFile) => mediaTypeOf(filename)?.trainable === true;
   const [images, clips] = [ofKind('image').filter(isTrained), ofKind('video').filter(isTrained)];
-  const stems = new Set(ofKind('caption').map(({ filename }) => stemOf(filename)));
+  const stems = new Set(
+    chosen.filter(({ filename }) => isTextCaption(filename)).map(({ filename }) => stemOf(filename)),
+  );
   return {
     name,
     root: root.replace(/(?<=.)\/+$/, ''),
@@ -121,8 +126,9 @@ export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
     images,
     clips,
     uncaptioned: [...images, ...clips].filter(({ filename }) => !stems.has(stemOf(filename))).length,
+    structured: chosen.filter(({ filename }) => isStructuredCaption(filename)).length,
     captions: captions?.flatMap(({ filename, text }) =>
-      text !== null && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
+      text !== null && isTextCaption(filename) && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
     ),
     links,
   };

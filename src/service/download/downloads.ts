@@ -148,7 +148,9 @@ export class Downloads {
     );
     const other = files.find(({ kind }) => kind !== 'caption');
     if (other !== undefined) {
-      throw new ServiceError('invalid_field', `${other.filename} is not a caption. Name .txt files only.`, { detail });
+      throw new ServiceError('invalid_field', `${other.filename} is not a caption. Name .txt and .json files only.`, {
+        detail,
+      });
     }
     return files;
   }

@@ -110,6 +110,13 @@ export const SIMPLETUNER: Record<string, DocumentedKey> = {
   '[].cache_dir': key('documentation/DATALOADER.md:68', isAbsolute),
 };
 
+/** Lightricks/LTX-2 400fd310, in `packages/ltx-trainer`. */
+export const LTX: Record<string, DocumentedKey> = {
+  '[].caption': key('scripts/process_dataset.py:49', (value) => typeof value === 'string'),
+  '[].video': key('scripts/process_dataset.py:49; process_videos.py:1229-1250', isAbsolute),
+  '[].reference_video': key('docs/dataset-preparation.md, "IC-LoRA Reference Video Preprocessing"', isAbsolute),
+};
+
 /** `config.process[0].datasets` of an ai-toolkit job. */
 export const AI_TOOLKIT_BLOCK: Record<string, DocumentedKey> = {
   'datasets.[].folder_path': key('toolkit/config_modules.py, DatasetConfig', isAbsolute),

@@ -15,6 +15,7 @@ import {
   DIFFUSION_PIPE,
   type DocumentedKey,
   KOHYA,
+  LTX,
   MUSUBI,
   ONETRAINER,
   SIMPLETUNER,
@@ -115,6 +116,7 @@ const DOCUMENTED = {
   simpletuner: SIMPLETUNER,
   musubi: MUSUBI,
   'diffusion-pipe': DIFFUSION_PIPE,
+  ltx: LTX,
 } as const;
 
 describe.each(TRAINERS)('the settings for %s', (trainer) => {
@@ -146,7 +148,7 @@ describe.each(TRAINERS)('the settings for %s', (trainer) => {
     const config = trainConfigOf(trainer, [mixed]);
     const values = leavesOf(parsed(config)).map(([, value]) => value);
     const parent = `${root.replace(/\/$/, '')}${trainer === 'simpletuner' ? '/images' : ''}`;
-    expect(values).toContain(`${parent}/${name}`);
+    expect(values).toContain(`${parent}/${name}${trainer === 'ltx' ? '/3.mp4' : ''}`);
     expect(faultsIn(parsed(config), DOCUMENTED[trainer])).toEqual([]);
     expect(config.text).not.toContain('\u0085');
   });
@@ -260,6 +262,46 @@ describe('advice about these very datasets', () => {
     expect(advice('onetrainer', IMAGES)).toContain('beside it, if "Masked Training" is on; there are none.');
     expect(advice('onetrainer', dataset([image('1.jpg'), image('1-masklabel.png')]))).toContain('1 file is one');
     expect(advice('onetrainer', MIXED)).toContain('1 clip is read by its HunyuanVideo models alone');
+  });
+
+  test.each(['ai-toolkit', 'musubi'] as const)('%s: structured captions beside the others', (trainer) => {
+    const files = [image('1.jpg'), { filename: '1.json' }];
+    const captions = [...ONE_LINE, { filename: '1.json', text: '{"a": 1}' }];
+    const structured = dataset(files, { captions });
+    expect([structured.uncaptioned, structured.captions]).toEqual([0, [{ stem: '1', text: 'a red wagon\n' }]]);
+    expect(advice(trainer, structured)).toContain('1 structured caption (.json) is there');
+    expect(advice(trainer, IMAGES)).not.toContain('structured');
+    expect(trainingDatasetOf({ name: 'a', root: '/', files, captions }).uncaptioned).toBe(1);
+  });
+
+  test('LTX: a row for each file, with the control that every row has, and buckets that its rules allow', () => {
+    const rowsOf = (one: typeof IMAGES) => JSON.parse(trainConfigOf('ltx', [one]).text);
+    expect(rowsOf(CLIPS_WITH_CONTROL)).toEqual([
+      {
+        caption: 'a red wagon',
+        video: '/data/rail way/1.mp4',
+        reference_video: '/data/rail way control_1/1.mp4',
+      },
+    ]);
+    // 50 frames of 1280 x 720: 49 is 8n + 1, and sides are multiples of 32.
+    expect(advice('ltx', CLIPS)).toContain('--resolution-buckets "672x384x49"');
+    expect(advice('ltx', MIXED)).toContain('--resolution-buckets "672x384x81;512x512x1"');
+    const lacking = dataset([clip('1.mp4', 50), clip('2.mp4', 50)], {
+      links: [link('control_1', [clip('1.mp4', 50)])],
+    });
+    expect(Object.keys(rowsOf(lacking)[0])).toEqual(['caption', 'video']);
+    expect(advice('ltx', lacking)).toContain('reference_video is left out');
+    expect(advice('ltx', lacking)).toContain('1 file has no text here');
+    expect(advice('ltx', dataset([image('1.webp'), image('2.png')]))).toContain('1 image is left out');
+    expect(() => trainConfigOf('ltx', [dataset([image('1.jpg')], { captions: undefined })])).toThrow('not be read');
+  });
+
+  test('LTX: sound that some clips have, that all have, and that none has', () => {
+    const with_ = (...sounds: boolean[]) =>
+      dataset(sounds.map((has_audio, i) => ({ ...clip(`${i + 1}.mp4`, 50), has_audio })));
+    expect(advice('ltx', with_(true, false))).toContain('1 clip has no sound.');
+    expect(advice('ltx', with_(true, true))).not.toMatch(/no sound|skip-audio/);
+    expect(advice('ltx', with_(false, false))).toMatch(/" --skip-audio/);
   });
 
   test.each([
