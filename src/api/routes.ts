@@ -206,15 +206,19 @@ export const ROUTES = {
     },
     errors: ['revision_not_found', 'range_not_satisfiable', 'bytes_replaced'],
   }),
-  'file.thumbnail': route('GET /:id/files/:filename/thumbnail', 'A WebP of an image, 320 pixels on its longest side', {
-    access: 'share',
-    link: 'download',
-    query: requests.thumbnailQuery,
-    headers: { 'if-none-match': '' },
-    answer: { description: 'The image.', types: ['image/webp'], headers: { ...CACHING, ...LENGTH } },
-    otherAnswers: { 304: NOT_MODIFIED },
-    errors: [...FILES, 'thumbnail_unavailable', 'no_space'],
-  }),
+  'file.thumbnail': route(
+    'GET /:id/files/:filename/thumbnail',
+    'A WebP of an image or of the first frame of a clip, 320 pixels on its longest side',
+    {
+      access: 'share',
+      link: 'download',
+      query: requests.thumbnailQuery,
+      headers: { 'if-none-match': '' },
+      answer: { description: 'The image.', types: ['image/webp'], headers: { ...CACHING, ...LENGTH } },
+      otherAnswers: { 304: NOT_MODIFIED },
+      errors: [...FILES, 'thumbnail_unavailable', 'no_space'],
+    },
+  ),
   'file.delete': route(
     'DELETE /:id/files/:filename',
     'Delete a file, with any pending or rejected upload of its name',

@@ -101,7 +101,7 @@ export const wireFile = z
     characters: count.optional().describe('The length of a caption in code points.'),
     thumbhash: z.string().optional().meta({
       description:
-        'A placeholder of an image, as thumbhash libraries read it, in Base64. Present once the image is hashed, soon after its upload, if it can be decoded.',
+        'A placeholder of an image or of the first frame of a clip, as thumbhash libraries read it, in Base64. Present once the thumbnail is made, soon after the upload, if there is one.',
     }),
     origin: z
       .object({

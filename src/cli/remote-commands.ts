@@ -33,6 +33,7 @@ export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
           (await import('./commands/datasets.js')).addDatasetCommands,
         pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
         'log diff rollback undo pin unpin': async () => (await import('./commands/history.js')).addHistoryCommands,
+        'caption proposals': async () => (await import('./commands/caption.js')).addCaptionCommands,
         'verify recheck': parts.loadVerify,
         webhook: async () => (await import('./commands/webhook.js')).addWebhookCommands,
       },

@@ -90,7 +90,7 @@ export interface ExportOptions extends RevisionOptions {
 /**
  * Downloads datasets as archives and tables. trainyard only.
  * @example
- * await writeFile('railway.zip', (await client.exports.zip(dataset.id, { as: 'kohya' })).body);
+ * const archive = await (await client.exports.zip(dataset.id, { as: 'kohya' })).blob();
  * const table = await (await client.exports.csv(dataset.id)).text();
  */
 export class ExportCalls extends Calls {

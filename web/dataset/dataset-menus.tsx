@@ -1,7 +1,8 @@
-import { Ellipsis, FileArchive, Keyboard, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
+import { Ellipsis, FileArchive, Keyboard, Layers, Pencil, Share2, Sparkles, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { LateCaptionDialog } from '../captioning/caption-with-model.js';
 import { DeleteDatasetDialog } from '../datasets/delete-dataset-dialog.js';
 import { SettingsDialog } from '../datasets/settings-dialog.js';
 import { KeySheet } from '../key-sheet.js';
@@ -10,14 +11,16 @@ import { LinksDialog } from '../links/links-dialog.js';
 import { useLinks } from '../live/dataset.js';
 import { AccountLinks } from '../session/account-links.js';
 import { WriteButton } from '../session/write-button.js';
-import { ShareDialog } from '../share/share-dialog.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { DownloadMenu } from '../download/download-menu.js';
 
-type DatasetDialog = 'links' | 'settings' | 'share' | 'delete' | 'keys';
+const ShareDialog = loadedLater(async () => (await import('../share/share-dialog.js')).ShareDialog);
+
+type DatasetDialog = 'caption' | 'links' | 'settings' | 'share' | 'delete' | 'keys';
 
 /** What can be done with a whole dataset: add files, download it, and the rest behind `More`. */
 export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
@@ -37,6 +40,7 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
       <Menu label="More" icon={<Ellipsis size={18} aria-hidden />}>
         <MoreItems dataset={dataset} onOpen={setDialog} />
       </Menu>
+      {dialog === 'caption' && <LateCaptionDialog dataset={dataset} onClose={close} />}
       {dialog === 'links' && <LinksDialog dataset={dataset} onClose={close} />}
       {dialog === 'settings' && <SettingsDialog dataset={dataset} onClose={close} />}
       {dialog === 'share' && <ShareDialog dataset={dataset} onClose={close} />}
@@ -61,6 +65,11 @@ function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
         <a href={links.zip()} download className={`${MENU_LINK} md:hidden`}>
           <FileArchive size={16} aria-hidden /> Download all files
         </a>
+      )}
+      {role === 'training' && (
+        <WriteButton onClick={() => onOpen('caption')}>
+          <Sparkles size={16} aria-hidden /> Caption with a model …
+        </WriteButton>
       )}
       {role === 'training' && (
         <Button onClick={() => onOpen('links')}>

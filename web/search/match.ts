@@ -14,6 +14,8 @@ export interface SearchSource {
   readonly textOf: (file: DatasetFile) => string | undefined;
   /** What each regular expression has found, by the stems of the pairs. */
   readonly found: RegexHits;
+  /** The stems of pairs with a proposal of a model. */
+  readonly proposed: ReadonlySet<string>;
 }
 
 /** By expression, and by the stem of each pair that it matches: some of the texts that it has found there. */
@@ -43,6 +45,8 @@ export function searchMatcher(query: SearchQuery | undefined, pairs: readonly Pa
         return compares(numberIn(pair, part.field, source), part.sign, part.value, part.field);
       case 'is':
         return isKind(pair, part.word, { copies, source });
+      case 'by':
+        return pair.caption !== undefined && (pair.caption.origin?.by === 'model') === (part.word === 'model');
       case 'has':
         return hasKind(pair, part.word, source);
     }
@@ -109,7 +113,7 @@ function isKind(
   }
 }
 
-function hasKind(pair: Pair, word: HasWord, { linked }: SearchSource): boolean {
+function hasKind(pair: Pair, word: HasWord, { linked, proposed }: SearchSource): boolean {
   switch (word) {
     case 'caption':
       return pair.caption !== undefined;
@@ -117,6 +121,8 @@ function hasKind(pair: Pair, word: HasWord, { linked }: SearchSource): boolean {
       return pair.media.some(({ has_audio }) => has_audio === true);
     case 'warning':
       return pair.problems.length > 0;
+    case 'proposal':
+      return proposed.has(pair.stem);
     case 'mask':
     case 'control':
       return counterpartsOf(linked, pair).some(

@@ -23,7 +23,8 @@ const EXAMPLES = [
   ['ratio:16:9', 'its shape; ratio:<1 is upright'],
   ['is:clip', 'also image, blank, refusal; seconds:>5'],
   ['is:duplicate', 'the same bytes as another file'],
-  ['has:mask', 'also control, caption, audio, warning'],
+  ['has:mask', 'also control, caption, audio, warning, proposal'],
+  ['by:model', 'who wrote the caption; also by:me'],
   ['snow OR (ice -city)', 'one or the other, in groups'],
   ['/^(a|the) /', 'a regular expression'],
 ] as const;

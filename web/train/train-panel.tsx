@@ -4,7 +4,7 @@ import { type MediaChoice, needsGroupFolders } from '../../src/dataset/train/tra
 import { GuideLink } from '../guide/guide-panel.js';
 import { useDigest } from '../live/dataset.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
-import { LoopbackNote } from '../ui/loopback-note.js';
+import { LoopbackNote } from '../session/loopback-note.js';
 import { Choices, Panel } from '../ui/panel.js';
 import { mountSteps } from './mount-steps.js';
 import { TarLines } from './tar-lines.js';

@@ -62,7 +62,7 @@ function PairDetails({ datasetId, hasCaptions, isSecondField, pair }: InspectorP
       {hasCaptions ? (
         <div className="flex flex-col gap-1">
           <p className="flex items-center font-medium">
-            Caption <CaptionBadge pair={pair} />
+            Caption <Writer caption={caption} /> <CaptionBadge pair={pair} />
           </p>
           <div className="h-40 rounded-md border border-line">
             <CaptionField datasetId={datasetId} pair={pair} label="Caption" isSecond={isSecondField} />
@@ -90,6 +90,14 @@ function PairDetails({ datasetId, hasCaptions, isSecondField, pair }: InspectorP
       <PairHistory {...{ datasetId, pair }} />
     </section>
   );
+}
+
+/** Who wrote a caption, if that was a model. */
+function Writer({ caption }: { caption: Pair['caption'] }) {
+  const { origin } = caption ?? {};
+  if (origin?.by !== 'model') return null;
+  const { model, preset } = origin;
+  return <span className="ml-2 truncate font-normal text-muted">by {[model, preset].filter(Boolean).join(', ')}</span>;
 }
 
 /** When each file of a pair came, the latest first. */

@@ -46,7 +46,7 @@ advance, begin anew.
 
 Examples:
   $ trainyard export railway                                railway.zip in this folder
-  $ trainyard export railway --as kohya --to ~/Downloads
+  $ trainyard export railway --as kohya --to kohya.zip
   $ trainyard export railway --as captions-csv --to - | head
   $ trainyard export railway --only videos --revision 12 --to clips.zip`;
 

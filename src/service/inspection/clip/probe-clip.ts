@@ -19,8 +19,8 @@ const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_MESSAGES = 1000;
 const MAX_LINE_CHARACTERS = 1000;
 
-/** FFmpeg's demuxers by container, so that no file is read as a playlist. */
-export const DEMUXERS: Record<VideoFormat, string> = {
+/** FFmpeg's demuxers by container. */
+const DEMUXERS: Record<VideoFormat, string> = {
   mp4: 'mov',
   mov: 'mov',
   webm: 'matroska',
@@ -102,14 +102,17 @@ export async function probeClip(
   };
 }
 
-function inputArguments({ path, format }: { readonly path: string; readonly format: VideoFormat }): string[] {
+/** Options before an input: one thread, no other file is opened, and no file is read as a playlist. */
+export function inputOptions(format: VideoFormat): string[] {
   const demuxer = DEMUXERS[format];
   return [
-    ...['-hide_banner', '-v', 'level+info', '-of', 'json'],
     ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
     ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
-    `file:${path}`,
   ];
+}
+
+function inputArguments({ path, format }: { readonly path: string; readonly format: VideoFormat }): string[] {
+  return ['-hide_banner', '-v', 'level+info', '-of', 'json', ...inputOptions(format), `file:${path}`];
 }
 
 /** A run of its own, since ffprobe decodes every stream that it shows. `undefined` if it is ended. */
@@ -276,6 +279,6 @@ function isOutOfMemory(messages: readonly string[]): boolean {
 }
 
 function cannotStart(cause: unknown): ServiceError {
-  const message = 'The server could not start ffprobe to decode the clip. Send it again.';
+  const message = 'The server could not start ffmpeg to decode the clip. Send it again.';
   return new ServiceError('unavailable', message, { cause });
 }
