@@ -138,3 +138,15 @@ describe('sound', () => {
     expect([codes('training'), codes('control')]).toEqual([['MIXED_SOUND'], []]);
   });
 });
+
+test('a structured caption is none for a trainer that reads .txt, in the counts and in the findings', () => {
+  const uncaptioned = (...filenames: string[]) =>
+    countsOfStem(
+      filenames.map((filename) => {
+        return { filename, kind: mediaTypeOf(filename)!.kind, upload: { state: 'stored', sizeBytes: 1 } };
+      }),
+    ).uncaptioned;
+  const errors = (...filenames: string[]) => findingsOfNames('training', ...filenames).length;
+  expect([uncaptioned('a.jpg', 'a.json'), errors('a.jpg', 'a.json')]).toEqual([1, 1]);
+  expect([uncaptioned('a.jpg', 'a.json', 'a.TXT'), errors('a.jpg', 'a.json', 'a.TXT')]).toEqual([0, 0]);
+});

@@ -283,8 +283,8 @@ describe('advice about these very datasets', () => {
         reference_video: '/data/rail way control_1/1.mp4',
       },
     ]);
-    // 50 frames of 1280 x 720: 49 is 8n + 1, and sides are multiples of 32.
-    expect(advice('ltx', CLIPS)).toContain('--resolution-buckets "672x384x49"');
+    // 54 frames of 1280 x 720: 49 is 8n + 1, and sides are multiples of 32.
+    expect(advice('ltx', dataset([clip('1.mp4', 54)]))).toContain('--resolution-buckets "672x384x49"');
     expect(advice('ltx', MIXED)).toContain('--resolution-buckets "672x384x81;512x512x1"');
     const lacking = dataset([clip('1.mp4', 50), clip('2.mp4', 50)], {
       links: [link('control_1', [clip('1.mp4', 50)])],
