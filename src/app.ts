@@ -3,11 +3,12 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Storage } from './open-storage.js';
 import { recordPresignedUpload } from './server/audit.js';
+import { listeningUrls } from './server/listening-urls.js';
 import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
 import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
 import { captioningHandlers, captionRunToWire } from './server/routes/captioning.js';
-import { datasetHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
+import { datasetHandlers, groupHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
 import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
@@ -35,6 +36,7 @@ import { DuplicateService } from './service/duplicates/duplicate-service.js';
 import { hashImagesJob } from './service/duplicates/hash-images-job.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
+import { clipThumbnail } from './service/inspection/clip/first-frame.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
@@ -203,7 +205,7 @@ interface ServiceParts {
 
 async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
   const { blobs, database, jobs, now } = storage;
-  const { pool, decodeClip } = inspection;
+  const { pool, decodeClip, ffmpeg } = inspection;
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
   metrics.limit('maxFileBytes', maxLinkBytes);
   const core: ServiceDependencies = {
@@ -242,6 +244,12 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
     }),
     thumbnails: new Thumbnails(core, {
       make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
+      forClips: async () => {
+        const found = await ffmpeg();
+        if (found === undefined) return undefined;
+        return (clip, options) =>
+          clipThumbnail({ ffmpeg: found, pool }, { ...clip, maxPixels: THUMBNAIL_PIXELS }, options);
+      },
       atOnce: THUMBNAILS_PER_PROCESS * pool.size,
     }),
     history: new HistoryService(core, datasets),
@@ -364,11 +372,13 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const tokens = { accounts, datasets, limits: limits.account, publicUrl, now };
+  const urls = () => listeningUrls(http.app.addresses());
+  const tokens = { accounts, datasets, limits: limits.account, publicUrl, listeningUrls: urls, now };
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
     ...datasetHandlers({ datasets, history, stopping, ...watch }),
+    ...groupHandlers(core),
     ...pairHandlers({ datasets, pairs: new PairService(core) }),
     ...recheckHandlers(new RecheckService(core, storage.rechecks)),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),

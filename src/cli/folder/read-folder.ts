@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
-import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
+import { extensionOf, isDatasetFile, mediaTypeOf } from '../../dataset/media.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { escapeOf } from '../../json-text.js';
@@ -108,7 +108,9 @@ async function addFile(
     } else if (!stats.isFile()) {
       skipped.push(notice('NOT_A_FILE', name, 'is not a file but a device, a pipe or a socket.'));
     } else if (mediaTypeOf(name) === undefined) {
-      const message = `is not an image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
+      const message = isDatasetFile(name)
+        ? 'describes a whole dataset, and is the caption of no single file.'
+        : `is not an image, video or caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
       (isNamed ? faults : skipped).push(notice('OTHER_TYPE', name, message));
     } else {
       const filename = parseFilename(name);

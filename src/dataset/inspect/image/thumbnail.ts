@@ -19,12 +19,15 @@ export interface MadeThumbnail extends Appearance {
   readonly webp: Buffer;
 }
 
+/** A file, or a PNG in Base64 that ffmpeg has made of a clip's first frame. */
+export type ThumbnailSource = ({ readonly path: string } | { readonly frame: string }) & { readonly maxPixels: number };
+
 /**
  * Decodes the first frame once, at a reduced size: upright, in sRGB, never enlarged, without metadata.
  *
  * @throws NoThumbnail for a file that is no image, can't be decoded or is too large; OutOfMemory; the system's errors
  */
-export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<MadeThumbnail> {
+export async function makeThumbnail(source: ThumbnailSource): Promise<MadeThumbnail> {
   return reduced(source, async (small) => {
     const { data, info } = await small.raw().toBuffer({ resolveWithObject: true });
     const { width, height, channels } = info;
@@ -39,11 +42,9 @@ export async function makePicture(source: { path: string; maxPixels: number }): 
   return reduced(source, (small) => small.flatten({ background: 'white' }).jpeg({ quality: 90 }).toBuffer());
 }
 
-async function reduced<T>(
-  { path, maxPixels }: { path: string; maxPixels: number },
-  encode: (small: Sharp) => Promise<T>,
-): Promise<T> {
-  const decodable = await decodableFile(path);
+async function reduced<T>(source: ThumbnailSource, encode: (small: Sharp) => Promise<T>): Promise<T> {
+  const { maxPixels } = source;
+  const decodable = 'frame' in source ? Buffer.from(source.frame, 'base64') : await decodableFile(source.path);
   try {
     return await encode(
       sharp(decodable, { ...decoder.STRICT_DECODING, ignoreIcc: false, autoOrient: true })

@@ -1,7 +1,7 @@
 import type { VideoFormat } from '../../../dataset/media.js';
 import type { InspectionPool } from '../inspection-pool.js';
 import type { Ffmpeg } from './ffmpeg.js';
-import { DEMUXERS, runClipProgram } from './probe-clip.js';
+import { inputOptions, runClipProgram } from './probe-clip.js';
 
 /** As for the proof of a large clip. */
 const MAX_BYTES = 220_000_000;
@@ -33,13 +33,12 @@ export async function clipFrames(
   { path, format, durationSeconds }: FramedClip,
   { count, accountId, signal }: { count: number; accountId: string; signal: AbortSignal },
 ): Promise<ClipFrames | undefined> {
-  const demuxer = DEMUXERS[format];
   const step = durationSeconds / count;
   const side = (name: string) => `'min(${MAX_SIDE},${name})'`;
   const filters = `fps=${1 / step}:round=up,scale=${side('iw')}:${side('ih')}:force_original_aspect_ratio=decrease`;
   const args = [
-    ...['-hide_banner', '-v', 'level+error', '-nostdin', '-threads', '1', '-protocol_whitelist', 'file,pipe'],
-    ...['-format_whitelist', demuxer, '-f', demuxer, '-i', `file:${path}`, '-map', '0:V:0', '-an', '-sn'],
+    ...['-hide_banner', '-v', 'level+error', '-nostdin', ...inputOptions(format), '-i', `file:${path}`],
+    ...['-map', '0:V:0', '-an', '-sn'],
     ...['-vf', filters, '-frames:v', `${count}`, '-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p', '-q:v', '3'],
     ...['-threads', '1', '-f', 'image2pipe', 'pipe:1'],
   ];
