@@ -101,7 +101,7 @@ async function importSource(
     if (!flags.dryRun) return await runImport(task, preview);
     const plan = await planImport(task, preview);
     process.exitCode = dryRunExitCode(plan);
-    if (flags.json) printJson({ ...previewDocument(preview), ...dryRunDocument(plan) });
+    if (flags.json) printJson({ ...previewDocument(preview, plan), ...dryRunDocument(plan) });
     else await printDryRun(plan);
   } finally {
     display.clear();
@@ -184,7 +184,7 @@ async function runImport(task: PushTask, preview: ImportPreview): Promise<void> 
   });
   const report: PushReport = await waitForEnd(sent);
   process.exitCode = pushExitCode(report);
-  if (flags.json) printJson({ ...previewDocument(preview), ...pushDocument(report) });
+  if (flags.json) printJson({ ...previewDocument(preview, report.plan), ...pushDocument(report) });
   else await printEnded(report);
 }
 

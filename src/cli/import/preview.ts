@@ -1,6 +1,7 @@
 import type { KohyaGroup } from '../../dataset/import/entry-paths.js';
 import type { ImportSurvey } from '../../dataset/import/survey.js';
 import { firstLines } from '../folder/report.js';
+import type { PushPlan } from '../push/plan.js';
 import { counted, printable } from '../terminal/text.js';
 import { type PlacedImport, renamedIn, type SourceEntry } from './read-source.js';
 
@@ -45,7 +46,7 @@ export function previewLines({ survey, placed, groups }: ImportPreview): string[
 }
 
 /** The same for `--json`. */
-export function previewDocument({ survey, placed, groups }: ImportPreview) {
+export function previewDocument({ survey, placed, groups }: ImportPreview, { report }: PushPlan) {
   return {
     tables: survey.tables.map((table) => ({
       path: table.path,
@@ -57,6 +58,6 @@ export function previewDocument({ survey, placed, groups }: ImportPreview) {
     caption_sources: survey.captionSources,
     renamed: renamedIn(placed),
     groups,
-    skipped: survey.skipped,
+    skipped: report.skipped,
   };
 }

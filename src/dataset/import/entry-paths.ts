@@ -2,7 +2,7 @@ const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__maco
 
 /** Whether an operating system made the file, such as `.DS_Store`, or hides it. */
 export function isHiddenPath(path: string): boolean {
-  return path.split('/').some((part) => part.startsWith('.') || SYSTEM_FILES.has(part.toLowerCase()));
+  return path.split('/').some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.has(part.toLowerCase()));
 }
 
 /** The top folder that all paths share; `''` if they share none. */
