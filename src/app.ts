@@ -6,7 +6,7 @@ import { recordPresignedUpload } from './server/audit.js';
 import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
 import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
-import { datasetHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
+import { datasetHandlers, groupHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
 import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
@@ -351,6 +351,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   const { uploads, uploadLinks, webhooks } = services;
   return {
     ...datasetHandlers({ datasets, history, stopping, ...watch }),
+    ...groupHandlers(core),
     ...pairHandlers({ datasets, pairs: new PairService(core) }),
     ...recheckHandlers(new RecheckService(core, storage.rechecks)),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),

@@ -3,6 +3,7 @@ import { MEDIA } from '../dataset/media.js';
 import * as account from './account-schemas.js';
 import * as duplicates from './duplicate-schemas.js';
 import type { WireErrorCode } from './error-codes.js';
+import * as groups from './group-schemas.js';
 import * as history from './history-schemas.js';
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, MAX_CAPTIONS_BODY_BYTES, SMALL_BODY_BYTES } from './limits.js';
 import { linksBody, wireLinkStates } from './pair-schemas.js';
@@ -126,6 +127,14 @@ export const ROUTES = {
     'The progress of the last recheck, and what is wrong with stored files',
     { answer: wire.wireRecheck },
   ),
+  'group.save': route(
+    'PUT /:id/groups/:group',
+    'Make or change a group of files, which trainers read a number of times in each epoch',
+    { body: groups.groupBody, answer: groups.wireGroup, errors: ['invalid_name', 'file_not_found'] },
+  ),
+  'group.delete': route('DELETE /:id/groups/:group', 'Delete a group; its files stay, and belong to no group', {
+    answer: groups.wireDeletedGroup,
+  }),
   'links.replace': route('PUT /:id/links', 'Replace the links of a training dataset to its controls and its mask', {
     body: linksBody,
     answer: wireLinkStates,

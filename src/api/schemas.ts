@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { wireGroups } from './group-schemas.js';
 import { wireLinkedFrom, wireLinks, wireManifestLinks } from './pair-schemas.js';
 import {
   flag,
@@ -85,6 +86,7 @@ export const wireFile = z
     frames_per_second: z.number().min(0).optional(),
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
+    group: z.string().optional().describe('The name of its group, which is one of `groups`.'),
     characters: count.optional().describe('The length of a caption in code points.'),
     thumbhash: z.string().optional().meta({
       description:
@@ -122,6 +124,7 @@ const wireChecking = z
 export const wireDatasetWithFiles = wireDataset
   .extend({
     files: uniqueBy(wireFile, 'filename').describe('Complete and valid files only.'),
+    groups: wireGroups.optional(),
     awaited: z.array(wireAwaited).optional().meta({
       description: 'Pending uploads, ordered by filename, at most 1,000; absent if there are none.',
     }),
@@ -156,6 +159,7 @@ export const wireManifest = z
     digest: digest.optional(),
     files_digest: filesDigest.optional(),
     links: wireManifestLinks.optional(),
+    groups: wireGroups.optional(),
     files: uniqueBy(wireFile, 'filename'),
   })
   .meta({ id: 'Manifest' });

@@ -1,4 +1,6 @@
 import { PAGE_HEADER } from '../api/base-path.js';
+import type { WireGroupChange } from '../api/group-schemas.js';
+import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
 import type { WireLinkSlot, WireRole } from '../api/values.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
 import type { CallOptions, Requests } from './requests.js';
@@ -74,6 +76,49 @@ export class DuplicateCalls extends Calls {
   decide(id: string, decision: { filenames: string[]; different: boolean }, options: CallOptions = {}) {
     return this.requests.json('duplicates.decide', { id }, { body: decision, ...options });
   }
+}
+
+/**
+ * Groups of files, which trainers read a number of times in each epoch. A dataset's are in `groups` of its status and manifest, and
+ * each file has the name of its `group`. trainyard only.
+ * @example
+ * await client.groups.save(dataset.id, 'cat', { repeats: 10, add: ['cat_01.jpg', 'cat_02.jpg'] });
+ * await client.groups.save(dataset.id, 'cat', { remove: ['cat_02.jpg'] });
+ */
+export class GroupCalls extends Calls {
+  /** Makes or changes a group. A file is in one group at most, with its captions. A new group needs files. */
+  async save(
+    id: string,
+    name: string,
+    { add = [], remove = [], ...change }: WireGroupChange,
+    options: CallOptions = {},
+  ) {
+    const slices = [
+      ...slicesOf(add).map((slice) => ({ add: slice })),
+      ...slicesOf(remove).map((slice) => ({ remove: slice })),
+    ];
+    const [first = {}, ...rest] = slices;
+    let group = await this.requests.json(
+      'group.save',
+      { id, group: name },
+      { body: { ...change, ...first }, ...options },
+    );
+    for (const slice of rest)
+      group = await this.requests.json('group.save', { id, group: name }, { body: slice, ...options });
+    return group;
+  }
+
+  /** Deletes a group. Its files stay, and belong to no group. */
+  remove(id: string, name: string, options: CallOptions = {}) {
+    return this.requests.remove('group.delete', { id, group: name }, options);
+  }
+}
+
+/** @returns the items in slices for one request each */
+export function slicesOf<T>(items: readonly T[]): T[][] {
+  const slices: T[][] = [];
+  for (let i = 0; i < items.length; i += MAX_NAMES_PER_REQUEST) slices.push(items.slice(i, i + MAX_NAMES_PER_REQUEST));
+  return slices;
 }
 
 /**

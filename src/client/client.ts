@@ -4,6 +4,7 @@ import { BulkCalls } from './bulk-calls.js';
 import {
   DatasetCalls,
   DuplicateCalls,
+  GroupCalls,
   HistoryCalls,
   PairCalls,
   RecheckCalls,
@@ -36,6 +37,7 @@ export type {
 } from '../api/account-schemas.js';
 export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/duplicate-schemas.js';
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
+export type { WireGroup as Group } from '../api/group-schemas.js';
 export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
 export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/pair-schemas.js';
 export type {
@@ -100,6 +102,7 @@ export class TrainyardClient {
   readonly bulk: BulkCalls;
   readonly datasets: DatasetCalls;
   readonly duplicates: DuplicateCalls;
+  readonly groups: GroupCalls;
   readonly pairs: PairCalls;
   readonly rechecks: RecheckCalls;
   readonly sessions: SessionCalls;
@@ -115,6 +118,7 @@ export class TrainyardClient {
     this.bulk = new BulkCalls(this.#requests);
     this.datasets = new DatasetCalls(this.#requests);
     this.duplicates = new DuplicateCalls(this.#requests);
+    this.groups = new GroupCalls(this.#requests);
     this.pairs = new PairCalls(this.#requests);
     this.rechecks = new RecheckCalls(this.#requests);
     this.sessions = new SessionCalls(this.#requests);

@@ -13,6 +13,7 @@ export const ERRORS = {
   revision_not_found: 404007,
   webhook_not_found: 404008,
   delivery_not_found: 404009,
+  group_not_found: 404010,
   upload_too_slow: 408001,
   request_too_slow: 408002,
   name_taken: 409001,

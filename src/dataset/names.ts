@@ -40,6 +40,21 @@ export function parseFilename(raw: string): string {
   return filename;
 }
 
+const MAX_GROUP_NAME_BYTES = 128;
+
+/** Returns the name of a group trimmed and in NFC; `10_` and it name a folder. @throws ServiceError `invalid_name` */
+export function parseGroupName(raw: string): string {
+  const name = normalizedFilename(raw).trim();
+  const bytes = new TextEncoder().encode(name).length;
+  const fault =
+    filenameFault(name) ??
+    (bytes > MAX_GROUP_NAME_BYTES ? `is ${bytes} bytes long; at most ${MAX_GROUP_NAME_BYTES} fit` : undefined) ??
+    // Windows drops it from a folder's name.
+    (name.endsWith('.') ? 'ends with a dot' : undefined);
+  if (fault === undefined) return name;
+  throw new ServiceError('invalid_name', `The name ${quote(raw)} of the group ${fault}. Choose another name.`);
+}
+
 /** In NFC, unless it is too long for a filename: normalizing that would take a millisecond. */
 export function normalizedFilename(raw: string): string {
   return raw.length > MAX_FILENAME_LENGTH ? raw : raw.normalize('NFC');

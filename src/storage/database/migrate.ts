@@ -83,10 +83,12 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     lease_token: 'arriving_by',
     live_until: 'alive_until',
     thumbhash: 'null',
+    group_name: 'null',
     received_at: "case when state = 'received' then settled_at end",
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
-  past_file: { finalized_at: 'settled_at', thumbhash: 'null' },
+  past_file: { finalized_at: 'settled_at', thumbhash: 'null', group_name: 'null' },
+  dataset: { file_groups: 'null' },
   // Computed together when they are needed.
   revision: { digest: 'null', ready_as: 'null' },
 };
@@ -110,7 +112,13 @@ const UPGRADES: readonly { readonly from: string; readonly statements: () => Raw
       HASH_IMAGES,
     ],
   },
-  { from: '0.2.0', statements: () => [] },
+  {
+    from: '0.2.0',
+    statements: () => [
+      ...['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column group_name text`)),
+      sql`alter table dataset add column file_groups text`,
+    ],
+  },
 ];
 
 /** @throws Error that completes "the catalog can't be used: " */

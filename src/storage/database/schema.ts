@@ -88,6 +88,8 @@ export const TABLES = {
     version: count,
     /** `FAILED`, or `READY` and its digest; null if nothing was announced. */
     announced: textOrNull,
+    /** Its `Group`s as a JSON array; null without any. */
+    file_groups: textOrNull,
   }),
   file: table({
     id: text,
@@ -125,6 +127,8 @@ export const TABLES = {
     added_in: count,
     /** A placeholder, Base64; null unless the row is a stored image that can be decoded, and its job has run. */
     thumbhash: textOrNull,
+    /** One of the `file_groups` of its dataset. */
+    group_name: textOrNull,
   }),
   /** Replaced and removed stored files. A restored file keeps its id, so that it may be in `file` too, and here several times. */
   past_file: table(
@@ -146,6 +150,7 @@ export const TABLES = {
       /** The revision that replaced or removed it. */
       removed_in: integer,
       thumbhash: textOrNull,
+      group_name: textOrNull,
     },
     ['id', 'added_in'],
   ),
