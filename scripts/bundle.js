@@ -9,15 +9,20 @@ import { build } from 'vite';
  * @param root the folder of the sources and of `node_modules`
  * @param options.input the path of each source, by the path of its output without extension
  * @param options.external packages that are loaded from `node_modules` when the program runs
+ * @param options.alias packages, and what is loaded in their place
  * @param options.groups names of chunks, and which modules they have with all that these import
  * @returns the chunks
  */
-export async function bundle(root, { input, outDir, chunks, external = [], groups = [], sourcemap = false }) {
+export async function bundle(
+  root,
+  { input, outDir, chunks, external = [], alias = {}, groups = [], sourcemap = false },
+) {
   const { output } = await build({
     configFile: false,
     root,
     logLevel: 'warn',
     ssr: { noExternal: true, external },
+    resolve: { alias },
     build: {
       ssr: true,
       target: 'node20',

@@ -41,11 +41,18 @@ export async function registerWeb(app: FastifyInstance, uploadOrigin: string | u
       reply.setHeader('cache-control', isImmutable(path) ? IMMUTABLE : 'no-cache');
     },
   });
+  const assets = new Set<string>();
   for (const folder of [FOLDER, COMMAND_FOLDER]) {
     for (const name of filesIn(folder)) {
-      app.get(`/${name}`, (_request, reply) => reply.sendFile(name, folder));
+      if (name.startsWith('assets/')) assets.add(`/${name}`);
+      else app.get(`/${name}`, (_request, reply) => reply.sendFile(name, folder));
     }
   }
+  // Most files, as one route: a hundred would delay each start.
+  app.get('/assets/*', (request, reply) => {
+    const path = request.url.replace(/\?.*/, '');
+    return assets.has(path) ? reply.sendFile(path, FOLDER) : reply.callNotFound();
+  });
   for (const [path, document] of Object.entries(PAGES)) {
     app.get(path, (_request, reply) => reply.header('content-security-policy', policies[document]).sendFile(document));
   }

@@ -39,11 +39,12 @@ const PLACEHOLDER_PIXELS = 32;
 /** @param picture the thumbnail before its compression */
 export function appearanceOf(picture: SmallPicture): Appearance {
   const { width, height, channels, data } = picture;
-  const pdq = pdqOf(brightnessOf(picture));
+  const fields = reduced(fieldsOf(picture), PDQ_SIDE, PDQ_SIDE);
+  const pdq = pdqOf(brightnessOf(fields));
   const pixels = createHash('sha256').update(`${width} ${height} ${channels} `).update(data).digest();
-  const parts = [pdq.hash, pdq.mirrored, coloursOf(picture), [pdq.quality], pixels.subarray(0, 12)];
+  const parts = [pdq.hash, pdq.mirrored, coloursOf(fields), [pdq.quality], pixels.subarray(0, 12)];
   const hash = Buffer.concat(parts.map((part) => Buffer.from(part))).toString('base64');
-  return { hash, thumbhash: Buffer.from(placeholderOf(picture)).toString('base64') };
+  return { hash, thumbhash: Buffer.from(placeholderOf(fields, picture)).toString('base64') };
 }
 
 export function unpackHash(packed: string): PerceptualHash {
@@ -52,55 +53,78 @@ export function unpackHash(packed: string): PerceptualHash {
   return { pdq, mirrored, colours, quality: bytes[256] ?? 0, pixels: Buffer.from(bytes.slice(257)).toString('base64') };
 }
 
+/** Red, green, blue and alpha of each field from 0 to 255, row by row, the colours multiplied by alpha. */
+interface Fields {
+  readonly columns: number;
+  readonly rows: number;
+  readonly rgba: Float64Array;
+}
+
+/** A field for each pixel. */
+function fieldsOf({ width, height, channels, data }: SmallPicture): Fields {
+  const rgba = new Float64Array(width * height * 4);
+  for (let from = 0, to = 0; to < rgba.length; from += channels, to += 4) {
+    const opacity = channels === 4 ? data[from + 3]! / 255 : 1;
+    rgba[to] = data[from]! * opacity;
+    rgba[to + 1] = data[from + 1]! * opacity;
+    rgba[to + 2] = data[from + 2]! * opacity;
+    rgba[to + 3] = opacity * 255;
+  }
+  return { columns: width, rows: height, rgba };
+}
+
+/** The means of equal parts. Of fewer fields than that, some are in several parts. */
+function reduced(fields: Fields, columns: number, rows: number): Fields {
+  const rgba = new Float64Array(columns * rows * 4);
+  for (let row = 0; row < rows; row++) {
+    const [top, bottom] = partOf(fields.rows, row, rows);
+    for (let column = 0; column < columns; column++) {
+      const [left, right] = partOf(fields.columns, column, columns);
+      const to = (row * columns + column) * 4;
+      for (let y = top; y < bottom; y++) {
+        const end = (y * fields.columns + right) * 4;
+        for (let from = (y * fields.columns + left) * 4; from < end; from++)
+          rgba[to + (from & 3)]! += fields.rgba[from]!;
+      }
+      for (let value = 0; value < 4; value++) rgba[to + value]! /= (right - left) * (bottom - top);
+    }
+  }
+  return { columns, rows, rgba };
+}
+
+/** Where one of so many equal parts begins, and where it ends. */
+function partOf(length: number, index: number, parts: number): [start: number, end: number] {
+  const start = Math.floor((index * length) / parts);
+  return [start, Math.max(start + 1, Math.floor(((index + 1) * length) / parts))];
+}
+
 /**
  * Means of equal parts resist resizing better than the filter of the reference: pictures of 256 and 512 pixels then differ in up to
  * 8 bits instead of 90. What is transparent is white, as on most pages.
  */
-function brightnessOf(picture: SmallPicture): Float64Array {
-  return Float64Array.from(fieldsOf(picture, PDQ_SIDE, PDQ_SIDE), ([red, green, blue, alpha]) => {
+function brightnessOf({ rgba }: Fields): Float64Array {
+  return Float64Array.from({ length: rgba.length / 4 }, (_, field) => {
+    const [red, green, blue, alpha] = rgba.subarray(field * 4) as unknown as [number, number, number, number];
     return 0.299 * red + 0.587 * green + 0.114 * blue + 255 - alpha;
   });
 }
 
 /** L* has 101 values, and a* and b* stay between -128 and 127. */
-function coloursOf(picture: SmallPicture): number[] {
-  return fieldsOf(picture, COLOUR_FIELDS, COLOUR_FIELDS).flatMap(([red, green, blue, alpha]) =>
-    labOf([red, green, blue].map((value) => value + 255 - alpha)),
+function coloursOf(fields: Fields): number[] {
+  const { rgba } = reduced(fields, COLOUR_FIELDS, COLOUR_FIELDS);
+  return Array.from({ length: rgba.length / 4 }, (_, field) => rgba.subarray(field * 4, field * 4 + 4)).flatMap(
+    ([red, green, blue, alpha]) => labOf([red!, green!, blue!].map((value) => value + 255 - alpha!)),
   );
 }
 
-function placeholderOf(picture: SmallPicture): Uint8Array {
-  const { width, height } = picture;
+function placeholderOf(fields: Fields, { width, height }: SmallPicture): Uint8Array {
   const lengthOf = (side: number) => {
     return Math.max(1, Math.round(side * Math.min(1, PLACEHOLDER_PIXELS / Math.max(width, height))));
   };
   const [columns, rows] = [lengthOf(width), lengthOf(height)];
-  const rgba = fieldsOf(picture, columns, rows).flatMap(([red, green, blue, alpha]) => {
-    return [...[red, green, blue].map((value) => (value * 255) / (alpha || 255)), alpha].map(Math.round);
-  });
-  return rgbaToThumbHash(columns, rows, rgba);
-}
-
-/** Means from 0 to 255, the colours multiplied by alpha. */
-type Field = [red: number, green: number, blue: number, alpha: number];
-
-/** The means of equal parts of a picture, row by row. A picture with fewer pixels has some in several parts. */
-function fieldsOf({ width, height, channels, data }: SmallPicture, columns: number, rows: number): Field[] {
-  return Array.from({ length: rows * columns }, (_, field) => {
-    const [row, column] = [Math.floor(field / columns), field % columns];
-    const [left, top] = [Math.floor((column * width) / columns), Math.floor((row * height) / rows)];
-    const right = Math.max(left + 1, Math.floor(((column + 1) * width) / columns));
-    const bottom = Math.max(top + 1, Math.floor(((row + 1) * height) / rows));
-    const sums: Field = [0, 0, 0, 0];
-    for (let y = top; y < bottom; y++) {
-      for (let at = (y * width + left) * channels; at < (y * width + right) * channels; at += channels) {
-        const alpha = channels === 4 ? data[at + 3]! : 255;
-        for (let channel = 0; channel < 3; channel++) sums[channel]! += (data[at + channel]! * alpha) / 255;
-        sums[3] += alpha;
-      }
-    }
-    return sums.map((sum) => sum / ((right - left) * (bottom - top))) as Field;
-  });
+  const { rgba } = reduced(fields, columns, rows);
+  const straight = rgba.map((value, at) => (at % 4 === 3 ? value : (value * 255) / (rgba[at | 3] || 255)));
+  return rgbaToThumbHash(columns, rows, straight.map(Math.round));
 }
 
 /** CIE 1976 L*a*b* of sRGB (IEC 61966-2-1) under D65. */
