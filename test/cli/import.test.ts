@@ -63,10 +63,11 @@ describe('import', () => {
     expect(files.map(({ filename, sha256: hash }) => [filename, hash])).toEqual(
       Object.entries(pairs).map(([filename, bytes]) => [filename, sha256(bytes)]),
     );
-    expect((await run(['log', name, '--json'])).json().revisions).toHaveLength(1);
+    const { revisions } = (await run(['log', name, '--json'])).json();
+    expect(revisions).toHaveLength(1);
     const again = await importing(zip, '--json');
     expect(again.json()).toMatchObject({ sent: [], unchanged: { length: 6 }, dataset: { id, status: 'READY' } });
-    expect((await run(['undo', name, '--yes'])).code).toBe(0);
+    expect((await run(['undo', name, String(revisions[0].number)])).code).toBe(0);
     expect(await namesIn(name)).toEqual([]);
   });
 
@@ -108,6 +109,7 @@ describe('import', () => {
       ],
       dataset: { status: 'READY' },
     });
+    expect((await datasetNamed(name))?.groups).toEqual([{ name: 'red wagon', repeats: 10, is_reg: false, files: 2 }]);
     const texts = await Promise.all(['1.txt', 'night_1.txt', '2.txt'].map((each) => textOf(name, each)));
     expect(texts).toEqual(['A red wagon.', 'dark', 'x']);
     expect((await importing(zip, name, '--captions', '.cap')).code).toBe(64);

@@ -3,8 +3,8 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
-import { type ImportChoices, surveyEntries } from '../../dataset/import/survey.js';
+import { groupChangesOf, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
+import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
 import { stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
@@ -26,7 +26,7 @@ import {
 import { planOf, type PushPlan, preparePush } from '../push/plan.js';
 import { type PushReport, runPush, waitForEnd } from '../push/run.js';
 import { datasetNameFor, type PushFlags, type PushTask, type PushTools, pushTaskFrom } from '../push/task.js';
-import { addRemoteOptions, clientFrom } from '../remote.js';
+import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
@@ -41,7 +41,7 @@ captions: metadata.jsonl or .csv (Hugging Face), another .jsonl (musubi), captio
 
 The command first shows what comes in, what is left out and why, which columns of a table it reads, and what changes. On a
 terminal it asks before it writes. A file that the dataset has with other bytes is a conflict, as in "push". Run again after ctrl-C,
-it sends only what is missing. All of it is one revision: "trainyard undo NAME" takes it back.
+it sends only what is missing. All of it is one revision, which "trainyard undo" takes back.
 
 Examples:
   $ trainyard import wagons.zip                          becomes the dataset "wagons"
@@ -134,12 +134,7 @@ async function prepareImport(
   const known = found === undefined ? [] : (await client.status(found.id, { signal })).files;
   const knownStems = new Set(known.map(({ filename }) => stemOf(filename)));
   const survey = await surveyEntries(entries, { choices: flags, knownStems });
-  const { captions } = flags;
-  const sources = survey.captionSources.map((each) => each.name);
-  if (captions !== undefined && !sources.includes(captions)) {
-    const has = sources.length === 0 ? 'it has no captions' : `it has captions in ${sources.map(printable).join(', ')}`;
-    throw new CommandError(EXIT.usage, `${printable(source)} has no captions in ${printable(captions)}: ${has}.`);
-  }
+  requireChoices(survey, { source, flags });
   const { placed, contents } = await contentsOf(survey, temporary);
   const groups = kohyaGroupsOf(placed.map(({ name: filename, found: { folder } }) => ({ folder, name: filename })));
   const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
@@ -151,6 +146,25 @@ async function prepareImport(
     pair: { ...base.pair, folders: [await realpath(source)] },
   };
   return { task, preview: { survey, placed, groups } };
+}
+
+/** @throws CommandError with 64 for a choice that the source does not have */
+function requireChoices(
+  { captionSources, tables }: ImportSurvey<SourceEntry>,
+  { source, flags }: Pick<ImportTask, 'source' | 'flags'>,
+): void {
+  const columns = [...new Set(tables.flatMap((table) => table.columns))];
+  const sources = captionSources.map(({ name }) => name);
+  const choices = [
+    ['captions', flags.captions, sources],
+    ['column', flags.fileColumn, columns],
+    ['column', flags.captionColumn, columns],
+  ] as const;
+  for (const [what, chosen, known] of choices) {
+    if (chosen === undefined || known.includes(chosen)) continue;
+    const has = known.length === 0 ? 'none' : known.map(printable).join(', ');
+    throw new CommandError(EXIT.usage, `${printable(source)} has no ${what} ${printable(chosen)}. It has: ${has}.`);
+  }
 }
 
 function requireNoPairs(entries: readonly SourceEntry[], source: string): void {
@@ -180,12 +194,25 @@ async function runImport(task: PushTask, preview: ImportPreview): Promise<void> 
     const plan = await planImport(task, preview);
     await requireConsent(plan);
     const decisions = await askedDecisions(plan);
-    return runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
+    const report = await runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
+    await saveGroups(report, preview);
+    return report;
   });
-  const report: PushReport = await waitForEnd(sent);
+  const report = await waitForEnd(sent);
   process.exitCode = pushExitCode(report);
   if (flags.json) printJson({ ...previewDocument(preview, report.plan), ...pushDocument(report) });
   else await printEnded(report);
+}
+
+/** Keeps the repeats of the files that are in the dataset now, or soon. */
+async function saveGroups({ plan, dataset, result }: PushReport, { groups }: ImportPreview): Promise<void> {
+  const { client, signal } = plan.task;
+  const sent = new Set([...result.stored, ...result.unchanged]);
+  for (const { name, change } of groupChangesOf(groups, dataset)) {
+    const add = change.add.filter((filename) => sent.has(filename));
+    if (add.length === 0) continue;
+    await client.groups.save(dataset.id, name, { ...change, add }, { signal }).catch(explainMissingRoute);
+  }
 }
 
 /** Asks on a terminal, unless nothing is to be written. @throws CommandError with 65 if the answer is no */

@@ -38,6 +38,7 @@ export interface CaptionTable {
   readonly faults: readonly string[];
 }
 
+/** Columns to take in tables that have them. */
 export interface ColumnChoices {
   readonly fileColumn?: string | undefined;
   readonly captionColumn?: string | undefined;
@@ -82,7 +83,7 @@ function columnOf(
   chosen: string | undefined,
   known: readonly string[],
 ): string | undefined {
-  if (chosen !== undefined) return columns.find((column) => column === chosen);
+  if (chosen !== undefined && columns.includes(chosen)) return chosen;
   const valuesIn = (column: string) => rows.reduce((sum, row) => sum + Number((row.get(column) ?? '').length > 0), 0);
   const candidates = known.flatMap((name) => columns.find((column) => column.trim().toLowerCase() === name) ?? []);
   const counted = candidates.map((column) => ({ column, values: valuesIn(column) }));

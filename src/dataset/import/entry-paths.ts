@@ -1,8 +1,13 @@
+import { stemOf } from '../media.js';
+import { parseGroupName } from '../names.js';
+
 const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx']);
 
 /** Whether an operating system made the file, such as `.DS_Store`, or hides it. */
 export function isHiddenPath(path: string): boolean {
-  return path.split('/').some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.has(part.toLowerCase()));
+  return path
+    .split('/')
+    .some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.has(part.toLowerCase()));
 }
 
 /** The top folder that all paths share; `''` if they share none. */
@@ -29,7 +34,12 @@ export interface KohyaFolder {
 /** Reads the name of a folder such as `10_cat` (https://github.com/kohya-ss/sd-scripts/blob/main/docs/train_README-en.md). */
 export function kohyaOf(path: string): KohyaFolder | undefined {
   const [, repeats, name] = /^(\d{1,4})_(.+)$/.exec(lastPartOf(path)) ?? [];
-  return name === undefined || Number(repeats) === 0 ? undefined : { repeats: Number(repeats), name };
+  if (name === undefined || Number(repeats) === 0) return undefined;
+  try {
+    return { repeats: Number(repeats), name: parseGroupName(name) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Images that only regularize, from kohya's folder `reg` beside `img`. */
@@ -67,4 +77,35 @@ export function kohyaGroupsOf(files: readonly { readonly folder: string; readonl
       taken.add(name);
       return { name, repeats, is_reg: isReg(path), files: members };
     });
+}
+
+/** A change of a group of a dataset, for `client.groups.save`. */
+export interface GroupChange {
+  readonly name: string;
+  readonly change: { readonly add: string[]; readonly repeats?: number; readonly is_reg?: boolean };
+}
+
+/**
+ * What to save after an import. A file that has a group keeps it, and a group that the dataset has keeps its repeats. An export puts
+ * files without a group in `1_NAME` with the name of the dataset.
+ */
+export function groupChangesOf(
+  groups: readonly KohyaGroup[],
+  dataset: {
+    readonly name: string;
+    readonly files?: readonly { readonly filename: string; readonly group?: string | undefined }[];
+    readonly groups?: readonly { readonly name: string }[] | undefined;
+  },
+): GroupChange[] {
+  const grouped = new Set(
+    dataset.files?.flatMap(({ filename, group }) => (group === undefined ? [] : stemOf(filename))),
+  );
+  const known = new Set(dataset.groups?.map(({ name }) => name));
+  return groups
+    .filter(({ name, repeats, is_reg }) => name !== dataset.name || repeats > 1 || is_reg)
+    .map(({ name, repeats, is_reg, files }) => {
+      const add = files.filter((filename) => !grouped.has(stemOf(filename)));
+      return { name, change: known.has(name) ? { add } : { add, repeats, is_reg } };
+    })
+    .filter(({ change }) => change.add.length > 0);
 }

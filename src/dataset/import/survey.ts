@@ -124,7 +124,9 @@ class Survey<E extends ImportEntry> {
     else if (isTablePath(path)) this.#tableEntries.push(entry);
     else {
       const isCaption = CAPTION_EXTENSIONS.includes(extension);
-      const found = this.#foundFile(entry, isCaption ? `${name.slice(0, -extension.length)}.txt` : name);
+      // `.TXT` stays as it is.
+      const isRenamed = isCaption && extension !== '.txt';
+      const found = this.#foundFile(entry, isRenamed ? `${stemOf(name)}.txt` : name);
       if (found === undefined) return;
       if (isCaption) this.#addCaption({ source: extension, found });
       else if (sizeBytes === 0 && mediaTypeOf(name)?.kind !== 'caption') {
@@ -148,26 +150,23 @@ class Survey<E extends ImportEntry> {
 
   result(knownStems: ReadonlySet<string> | undefined): ImportSurvey<E> {
     const sources = this.#sources();
+    const rankOf = (source: string) => sources.findIndex(({ name }) => name === source);
     const stems = new Set([...this.#media.map(({ file }) => stemOf(file.name)), ...(knownStems ?? [])]);
     const captions: FoundFile<E>[] = [];
     let severalSources = 0;
     for (const candidates of this.#captions.values()) {
-      const [chosen, ...others] = candidates.toSorted(
-        (a, b) =>
-          sources.findIndex(({ name }) => name === a.source) - sources.findIndex(({ name }) => name === b.source),
-      );
-      if (chosen === undefined) continue;
-      if (others.length > 0) severalSources++;
-      for (const { found } of others) {
-        const caption = lastPartOf(chosen.found.file.path);
-        this.#skip(
-          'OTHER_CAPTION',
-          found.file.path,
-          `The caption of ${stemOf(found.file.name)} comes from ${caption}.`,
-        );
+      const [best] = candidates.toSorted((a, b) => rankOf(a.source) - rankOf(b.source));
+      if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
+      for (const { source, found } of candidates) {
+        // Two spellings of a name are two files.
+        const isChosen = found === best?.found || (source === best?.source && 'entry' in found.file.content);
+        const { name, path } = found.file;
+        if (!isChosen) {
+          const reason = `The caption of ${stemOf(name)} comes from ${lastPartOf(best?.found.file.path ?? '')}.`;
+          this.#skip('OTHER_CAPTION', path, reason);
+        } else if (knownStems === undefined || stems.has(stemOf(name))) captions.push(found);
+        else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
       }
-      if (knownStems === undefined || stems.has(stemOf(chosen.found.file.name))) captions.push(chosen.found);
-      else this.#skip('NO_MEDIA', chosen.found.file.path, 'There is no image or clip of this name.');
     }
     return {
       files: [...this.#media, ...captions],

@@ -161,10 +161,9 @@ describe('tables of captions', () => {
     expect(Object.keys(skipped)).toEqual(['TABLE_ROW metadata.csv']);
     const chosen = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'short' });
     expect(chosen.files['1.txt']).toBe('“red”');
-    const none = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'Short' });
-    expect(none.skipped).toEqual({
-      'NO_TABLE metadata.csv': 'It has no column with captions. Its columns are id, file_name, text, short.',
-    });
+    // A choice for another table.
+    const other = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'Short' });
+    expect(other.tables[0]).toMatchObject({ captionColumn: 'text' });
   });
 
   test('that are damaged cost only their lines', async () => {
