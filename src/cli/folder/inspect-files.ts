@@ -144,7 +144,8 @@ function hintFor([folder = '', ...others]: readonly string[], skipped: readonly 
   if (others.length > 0) return '';
   const kohya = names.find((name) => /^\d+_/.test(name));
   if (kohya !== undefined) {
-    return ` The files are in its folders. To check one, run: trainyard check ${shellWord(join(folder, kohya))}`;
+    const bring = `To bring them with their repeats, run: trainyard import ${shellWord(folder)}`;
+    return ` The files are in its folders. ${bring}\nTo check one, run: trainyard check ${shellWord(join(folder, kohya))}`;
   }
   if (pairFoldersOf(names) === undefined) return '';
   return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;

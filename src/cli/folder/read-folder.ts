@@ -3,6 +3,7 @@ import { readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
+import { shellWord } from '../../command-line.js';
 import type { SkipCode } from '../../dataset/import/survey.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
@@ -125,7 +126,9 @@ async function addFile(
     } else if (!stats.isFile()) {
       skipped.push(notice('NOT_A_FILE', name, 'is not a file but a device, a pipe or a socket.'));
     } else if (mediaTypeOf(name) === undefined) {
-      const message = `is not an image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
+      const extension = extensionOf(name);
+      const advice = extension === '.zip' ? ` To bring its files, run: trainyard import ${shellWord(path)}` : '';
+      const message = `is not an image, video or .txt caption${extension && ` (${extension})`}.${advice}`;
       (isNamed ? faults : skipped).push(notice('OTHER_TYPE', name, message));
     } else {
       const filename = parseFilename(name);

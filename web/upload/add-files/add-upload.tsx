@@ -63,7 +63,7 @@ function PreparedAddition({ prepared, captions, onDone }: PreparedProps) {
   const chosen = useUploadChoices(prepared);
   const { plan } = chosen;
   const isChosen = isArchive || tables.length + severalSources > 0;
-  const isPlain = dataset !== undefined && folders.length < 2 && rejected.length === 0 && !isChosen;
+  const isPlain = dataset !== undefined && !isListed(folders) && rejected.length === 0 && !isChosen;
   const isAtOnce = isPlain && plan.main.length > 0 && plan.overwriting.length + plan.clashing.length === 0;
   const uploadAtOnce = useEffectEvent(() => {
     if (dataset !== undefined) uploadQueue.add(dataset, plan.main, { hidden, groups: groupsFor(dataset, plan) });
@@ -123,7 +123,7 @@ function AddDialog({ prepared, captions, chosen, onDone }: AddDialogProps) {
           />
         )}
         {dataset === undefined && <RoleChoice role={role} onChange={chosen.setRole} />}
-        {folders.length > 1 && (
+        {isListed(folders) && (
           <FolderList
             folders={folders}
             choices={choices}
@@ -170,6 +170,11 @@ function useUpload({ dataset, hidden }: PreparedUpload, chosen: AddDialogProps['
     const [first] = made;
     navigate(first !== undefined && (makesMain || made.length === 1) ? `/datasets/${first.dataset.id}` : '/');
   };
+}
+
+/** Whether a folder asks for a decision, or says the repeats of its files. */
+function isListed(folders: PreparedUpload['folders']): boolean {
+  return folders.length > 1 || folders.some(({ kohya }) => kohya !== undefined);
 }
 
 function groupsFor(dataset: Dataset, { groups }: PlannedUpload, folder = ''): GroupChange[] {
