@@ -3,7 +3,7 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { groupChangesOf, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
+import { groupsToSave, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
 import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
 import { stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
@@ -11,7 +11,7 @@ import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { totalsOf } from '../folder/report.js';
 import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
-import { contentsOf, readSource, type SourceEntry } from '../import/read-source.js';
+import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
 import {
   askedDecisions,
   dryRunDocument,
@@ -45,10 +45,10 @@ it sends only what is missing. All of it is one revision, which "trainyard undo"
 
 Examples:
   $ trainyard import wagons.zip                          becomes the dataset "wagons"
-  $ trainyard import ~/kohya/wagons --dry-run            shows what would come in, and changes nothing
-  $ trainyard import hf-export wagons --caption-column short_caption
-  $ trainyard import wagons.zip --captions .caption      sentences of .caption files before tags of .txt files
-  $ trainyard import wagons.zip wagons --ours            in conflicts, replaces the dataset's version
+  $ trainyard import kohya --dry-run                     shows what would come in, and changes nothing
+  $ trainyard import hf-export --caption-column short    takes captions from this column of a table
+  $ trainyard import wagons.zip said --captions .caption sentences of .caption files before tags of .txt files
+  $ trainyard import wagons.zip photos --ours            in conflicts, replaces the dataset's version
 
 Exit codes are those of "push": 0 the dataset is READY, 1 it is FAILED, 65 nothing was sent because of errors, 66 no files found,
 69 or 75 the service is unavailable, 73 there are conflicts, 74 a file could not be read or sent, 130 interrupted by ctrl-C.`;
@@ -135,7 +135,7 @@ async function prepareImport(
   const knownStems = new Set(known.map(({ filename }) => stemOf(filename)));
   const survey = await surveyEntries(entries, { choices: flags, knownStems });
   requireChoices(survey, { source, flags });
-  const { placed, contents } = await contentsOf(survey, temporary);
+  const { placed, contents } = await importContents(survey, temporary);
   const groups = kohyaGroupsOf(placed.map(({ name: filename, found: { folder } }) => ({ folder, name: filename })));
   const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
   const task: PushTask = {
@@ -208,7 +208,7 @@ async function runImport(task: PushTask, preview: ImportPreview): Promise<void> 
 async function saveGroups({ plan, dataset, result }: PushReport, { groups }: ImportPreview): Promise<void> {
   const { client, signal } = plan.task;
   const sent = new Set([...result.stored, ...result.unchanged]);
-  for (const { name, change } of groupChangesOf(groups, dataset)) {
+  for (const { name, change } of groupsToSave(groups, dataset)) {
     const add = change.add.filter((filename) => sent.has(filename));
     if (add.length === 0) continue;
     await client.groups.save(dataset.id, name, { ...change, add }, { signal }).catch(explainMissingRoute);

@@ -21,9 +21,6 @@ export interface SourceEntry extends ImportEntry {
   readonly local: Pick<LocalFile, 'path' | 'version' | 'unpack'>;
 }
 
-/** More than twice what a dataset may have. */
-const MAX_FILES = 80_000;
-
 /**
  * Lists a folder with all in it, or a zip.
  *
@@ -83,10 +80,6 @@ async function addFolder({ path, name }: { path: string; name: string }, walk: W
       await addFolder(place, walk);
       continue;
     }
-    if (entries.length === MAX_FILES) {
-      const message = `${printable(path)} has more than ${MAX_FILES.toLocaleString('en')} files with the folders around it.`;
-      throw new CommandError(EXIT.dataError, message);
-    }
     const fault = each.isDirectory() && !isHidden ? 'It is a cache of a trainer.' : undefined;
     entries.push(await folderEntry(place, { fault, link: each.isSymbolicLink() ? root : undefined }));
   }
@@ -124,7 +117,7 @@ export interface PlacedImport {
 }
 
 /** Names the files, and writes the captions of tables as files, so that they can be pushed. */
-export async function contentsOf(
+export async function importContents(
   { files, skipped }: ImportSurvey<SourceEntry>,
   temporary: string,
 ): Promise<{ placed: PlacedImport[]; contents: FolderContents }> {

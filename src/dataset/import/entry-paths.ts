@@ -80,7 +80,7 @@ export function kohyaGroupsOf(files: readonly { readonly folder: string; readonl
 }
 
 /** A change of a group of a dataset, for `client.groups.save`. */
-export interface GroupChange {
+export interface ImportedGroup {
   readonly name: string;
   readonly change: { readonly add: string[]; readonly repeats?: number; readonly is_reg?: boolean };
 }
@@ -89,14 +89,14 @@ export interface GroupChange {
  * What to save after an import. A file that has a group keeps it, and a group that the dataset has keeps its repeats. An export puts
  * files without a group in `1_NAME` with the name of the dataset.
  */
-export function groupChangesOf(
+export function groupsToSave(
   groups: readonly KohyaGroup[],
   dataset: {
     readonly name: string;
     readonly files?: readonly { readonly filename: string; readonly group?: string | undefined }[];
     readonly groups?: readonly { readonly name: string }[] | undefined;
   },
-): GroupChange[] {
+): ImportedGroup[] {
   const grouped = new Set(
     dataset.files?.flatMap(({ filename, group }) => (group === undefined ? [] : stemOf(filename))),
   );

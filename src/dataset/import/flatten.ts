@@ -9,10 +9,10 @@ export interface NestedFile {
 }
 
 /** The files of one folder that have one stem: a picture with its caption. They keep one stem, or the pair would be lost. */
-export type StemGroup<T extends NestedFile> = readonly [T, ...T[]];
+export type NestedGroup<T extends NestedFile> = readonly [T, ...T[]];
 
 /** By folder and stem, the outer folders first. Two spellings of one name in a folder are two groups. */
-export function stemGroupsOf<T extends NestedFile>(files: readonly T[]): StemGroup<T>[] {
+export function nestedGroupsOf<T extends NestedFile>(files: readonly T[]): NestedGroup<T>[] {
   const groups: [T, ...T[]][] = [];
   const last = new Map<string, [T, ...T[]]>();
   const depthOf = ({ folder }: T) => folder.split('/').length;
@@ -30,18 +30,18 @@ export function stemGroupsOf<T extends NestedFile>(files: readonly T[]): StemGro
 }
 
 /** Whether two groups of one stem can't both be in a dataset: they share a name, or would share a caption. */
-export function groupsClash<T extends NestedFile>(a: StemGroup<T>, b: StemGroup<T>): boolean {
+export function groupsClash<T extends NestedFile>(a: NestedGroup<T>, b: NestedGroup<T>): boolean {
   const names = new Set(a.map(({ file }) => file.name));
   return b.some(({ file }) => names.has(file.name)) || (hasMedia(a) && hasMedia(b));
 }
 
-function hasMedia<T extends NestedFile>(group: StemGroup<T>): boolean {
+function hasMedia<T extends NestedFile>(group: NestedGroup<T>): boolean {
   return group.some(({ file }) => mediaTypeOf(file.name)?.kind !== 'caption');
 }
 
 /** `extra_IMG_4003`, or with more folders of its path; without a folder, or if all are taken, `IMG_4003_2`. */
 export function freeStemFor<T extends NestedFile>(
-  [first, ...others]: StemGroup<T>,
+  [first, ...others]: NestedGroup<T>,
   taken: ReadonlySet<string>,
 ): string {
   const stem = stemOf(first.file.name);
@@ -60,8 +60,8 @@ export function freeStemFor<T extends NestedFile>(
 /** Gives each file a name in one flat folder, the same for the same files. Files of a name that is taken get another one. */
 export function flattened<T extends NestedFile>(files: readonly T[]): { readonly nested: T; readonly name: string }[] {
   const taken = new Set(files.map(({ file }) => stemOf(file.name)));
-  const earlier = new Map<string, StemGroup<T>[]>();
-  return stemGroupsOf(files).flatMap((group) => {
+  const earlier = new Map<string, NestedGroup<T>[]>();
+  return nestedGroupsOf(files).flatMap((group) => {
     const stem = stemOf(group[0].file.name);
     const others = earlier.get(stem) ?? [];
     const isFree = others.every((other) => !groupsClash(other, group));

@@ -3,7 +3,7 @@ import { type ReactNode, useEffect, useEffectEvent, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Dataset, TrainyardClient } from '../../../src/client/client.js';
 import type { Role } from '../../../src/dataset/dataset.js';
-import { type GroupChange, groupChangesOf } from '../../../src/dataset/import/entry-paths.js';
+import { type ImportedGroup, groupsToSave } from '../../../src/dataset/import/entry-paths.js';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
 import { parseDatasetName } from '../../../src/dataset/names.js';
 import { putDataset } from '../../live/datasets.js';
@@ -177,8 +177,8 @@ function isListed(folders: PreparedUpload['folders']): boolean {
   return folders.length > 1 || folders.some(({ kohya }) => kohya !== undefined);
 }
 
-function groupsFor(dataset: Dataset, { groups }: PlannedUpload, folder = ''): GroupChange[] {
-  return groupChangesOf(groups.get(folder) ?? [], dataset);
+function groupsFor(dataset: Dataset, { groups }: PlannedUpload, folder = ''): ImportedGroup[] {
+  return groupsToSave(groups.get(folder) ?? [], dataset);
 }
 
 interface DatasetToMake {

@@ -1,5 +1,5 @@
 import { type KohyaGroup, kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
-import { freeStemFor, groupsClash, type StemGroup, stemGroupsOf } from '../../../src/dataset/import/flatten.js';
+import { freeStemFor, groupsClash, type NestedGroup, nestedGroupsOf } from '../../../src/dataset/import/flatten.js';
 import { mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
 import { groupedBy } from '../../grouped-by.js';
 import type { QueuedFile } from '../queue/queued-file.js';
@@ -68,7 +68,7 @@ export function planUpload(
   };
 }
 
-type Group = StemGroup<Candidate>;
+type Group = NestedGroup<Candidate>;
 
 /** The part of a plan that concerns one dataset. */
 class DatasetPlan {
@@ -91,7 +91,7 @@ class DatasetPlan {
 
   add(candidates: readonly Candidate[]): this {
     for (const { file } of candidates) this.#stems.add(stemOf(file.name));
-    for (const groups of groupedBy(stemGroupsOf(candidates), ([{ file }]) => stemOf(file.name)).values()) {
+    for (const groups of groupedBy(nestedGroupsOf(candidates), ([{ file }]) => stemOf(file.name)).values()) {
       const kept: Group[] = [];
       const clashing = groups.filter((group, index) => {
         const isClashing = groups.some((other, at) => at !== index && groupsClash(group, other));

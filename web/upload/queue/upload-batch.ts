@@ -1,5 +1,5 @@
 import type { PushOutcome, PushProgress, TrainyardClient } from '../../../src/client/client.js';
-import type { GroupChange } from '../../../src/dataset/import/entry-paths.js';
+import type { ImportedGroup } from '../../../src/dataset/import/entry-paths.js';
 import {
   type UploadAttempt,
   type FailedAttempt,
@@ -37,7 +37,7 @@ export interface UploadFailure {
 export interface BatchOptions {
   readonly hidden: number;
   /** What is saved once the files are sent. */
-  readonly groups?: readonly GroupChange[];
+  readonly groups?: readonly ImportedGroup[];
   readonly onChange: () => void;
   readonly onUploaded: (file: QueuedFile) => void;
 }
@@ -60,7 +60,7 @@ export class UploadBatch {
   readonly #unwithdrawn = new Set<QueuedFile>();
   /** Files that are stored beside the entry that they should have replaced, and why it was kept. */
   readonly #conflicts = new Map<QueuedFile, string>();
-  #groups: GroupChange[];
+  #groups: ImportedGroup[];
   #wasReserving = false;
   readonly #onChange: () => void;
   readonly #onUploaded: (file: QueuedFile) => void;
