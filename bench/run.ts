@@ -6,6 +6,7 @@ import { BACKENDS, type Backend, Backends } from './backends.js';
 import type { Benchmark } from './bench.js';
 import { machineLine } from './machine.js';
 import { benchBackends } from './rows/backends.js';
+import { benchCaptions } from './rows/captions.js';
 import { benchCrowd } from './rows/crowd.js';
 import { benchGrowth } from './rows/growth.js';
 import { benchHistory } from './rows/history.js';
@@ -36,6 +37,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   pairs: benchPairs,
   video: benchVideo,
   memory: benchMemory,
+  captions: benchCaptions,
   push: benchPush,
   mount: benchMount,
   page: benchPage,

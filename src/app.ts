@@ -3,9 +3,11 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Storage } from './open-storage.js';
 import { recordPresignedUpload } from './server/audit.js';
+import { listeningUrls } from './server/listening-urls.js';
 import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
 import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
+import { captioningHandlers, captionRunToWire } from './server/routes/captioning.js';
 import { datasetHandlers, groupHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
 import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
@@ -22,6 +24,9 @@ import { datasetToWire } from './server/to-wire.js';
 import { AuditLog } from './service/audit/audit-log.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { FileRemovals } from './service/bulk/file-removals.js';
+import { captionFileJob, captionRunJob } from './service/captioning/caption-jobs.js';
+import { CaptioningService } from './service/captioning/captioning-service.js';
+import { ModelServers } from './service/captioning/model-servers.js';
 import { type DatasetKey, DatasetService } from './service/datasets.js';
 import { checkFileJob, inspectAgainJob, verifyBlobJob } from './service/jobs/check-jobs.js';
 import type { ServiceDependencies } from './service/dependencies.js';
@@ -31,6 +36,7 @@ import { DuplicateService } from './service/duplicates/duplicate-service.js';
 import { hashImagesJob } from './service/duplicates/hash-images-job.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
+import { clipThumbnail } from './service/inspection/clip/first-frame.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
@@ -199,7 +205,7 @@ interface ServiceParts {
 
 async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
   const { blobs, database, jobs, now } = storage;
-  const { pool, decodeClip } = inspection;
+  const { pool, decodeClip, ffmpeg } = inspection;
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
   metrics.limit('maxFileBytes', maxLinkBytes);
   const core: ServiceDependencies = {
@@ -231,8 +237,19 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
     readLinks: new ReadLinks(linkKey),
     sessionCookie: sessionCookieName(linkKey),
     downloads: new Downloads(core),
+    captionWrites: new CaptionWrites(core),
+    modelServers: new ModelServers(config.captionEndpoints, {
+      now: core.now,
+      onAsked: (outcome) => metrics.captionAsked(outcome),
+    }),
     thumbnails: new Thumbnails(core, {
       make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
+      forClips: async () => {
+        const found = await ffmpeg();
+        if (found === undefined) return undefined;
+        return (clip, options) =>
+          clipThumbnail({ ffmpeg: found, pool }, { ...clip, maxPixels: THUMBNAIL_PIXELS }, options);
+      },
       atOnce: THUMBNAILS_PER_PROCESS * pool.size,
     }),
     history: new HistoryService(core, datasets),
@@ -255,7 +272,11 @@ interface JobParts extends ServiceParts {
 function makeJobRunner(config: Config, parts: JobParts): JobRunner {
   const { storage, services, inspection, logger } = parts;
   const { catalog, database, blobs, jobs, now, rechecks } = storage;
-  const { core, webhooks, mountRoot } = services;
+  const { core, webhooks, mountRoot, downloads, captionWrites, modelServers: servers } = services;
+  const captioning = {
+    ...{ runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
+    ...{ pool: inspection.pool, ffmpeg: inspection.ffmpeg },
+  };
   const retention = new Retention(database, {
     lifetime: config.historyLifetime,
     maxBytes: config.limits.account.bytes,
@@ -274,6 +295,8 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
       findUploadsJob(core),
       finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention }),
+      captionFileJob(core, captioning),
+      captionRunJob(core, captioning),
       inspectAgainJob(core, rechecks),
       hashImagesJob(core, services.thumbnails, { areUploading: () => services.uploadQuota.held > 0 }),
       // `trainyard verify --store` enqueues them, and does most itself.
@@ -325,6 +348,8 @@ function measure(metrics: Metrics, { storage, services, inspection, jobRunner }:
   metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', uploadsInFlight);
   const webhooksInFlight = () => jobRunner.inFlight('deliver');
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooksInFlight);
+  const captionsInFlight = () => services.modelServers.inFlight;
+  metrics.gauge('trainyard_captions_in_flight', 'Requests to model servers in flight.', captionsInFlight);
   metrics.jobs(() => storage.jobs.counts(), storage.now);
   metrics.limit('inspectionProcesses', pool.size);
 }
@@ -347,8 +372,10 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const tokens = { accounts, datasets, limits: limits.account, publicUrl, now };
-  const { uploads, uploadLinks, webhooks } = services;
+  const urls = () => listeningUrls(http.app.addresses());
+  const tokens = { accounts, datasets, limits: limits.account, publicUrl, listeningUrls: urls, now };
+  const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
+  const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
     ...datasetHandlers({ datasets, history, stopping, ...watch }),
     ...groupHandlers(core),
@@ -356,7 +383,8 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
     ...recheckHandlers(new RecheckService(core, storage.rechecks)),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now }),
-    ...writeHandlers({ captionWrites: new CaptionWrites(core), removals: new FileRemovals(core) }),
+    ...writeHandlers({ captionWrites, removals: new FileRemovals(core) }),
+    ...captioningHandlers(captioning),
     ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
     ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),

@@ -1,4 +1,6 @@
+import { captionEndpointOf } from './caption-endpoints.js';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
+import type { CaptionEndpoint } from './service/captioning/model-client.js';
 import { ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import { SETTINGS, type Setting } from './settings.js';
 import { MAX_ACCOUNT_DATASETS, MAX_ACCOUNT_FILES } from './storage/catalog/accounts/account-usage.js';
@@ -58,12 +60,22 @@ export function loadConfig(
     const { presignAccessKeyId: id, presignSecretAccessKey: secret } = SETTINGS;
     faults.push(`${id.env} and ${secret.env} must be set together`);
   }
+  const endpoints = [...(values.captionEndpoint ?? []), ...(values.captionEndpoints ?? [])];
+  const captionEndpoints = endpoints.flatMap((endpoint, i) => {
+    try {
+      if (endpoints.findIndex(({ name }) => name === endpoint.name) < i) throw new Error('has a name that another has');
+      return captionEndpointOf(endpoint, environment);
+    } catch (error) {
+      faults.push(`the caption endpoint ${endpoint.name} ${error instanceof Error ? error.message : error}`);
+      return [];
+    }
+  });
   if (faults.length > 0) throw new ConfigError(faults);
-  return configOf(values, environment);
+  return { ...configOf(values, environment), captionEndpoints };
 }
 
 /** Folders are absolute; durations without a unit in their name are in microseconds. */
-export type Config = ReturnType<typeof configOf>;
+export type Config = ReturnType<typeof configOf> & { readonly captionEndpoints: readonly CaptionEndpoint[] };
 
 function configOf(values: Values, environment: Record<string, string | undefined>) {
   const { presignAccessKeyId: accessKeyId, presignSecretAccessKey: secretAccessKey } = values;

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { endpointFile, endpointList } from './caption-endpoints.js';
 import { addressList, hostList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
 import { parseS3Url } from './storage/blobs/s3/location.js';
 
@@ -165,6 +166,18 @@ export const SETTINGS = {
     fallback: '20000',
     help: 'files of a dataset',
     parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  },
+  captionEndpoint: {
+    flag: '--caption-endpoint <list>',
+    env: 'TRAINYARD_CAPTION_ENDPOINT',
+    help: 'model servers for captions, as NAME=URL or NAME=URL#MODEL, separated by commas',
+    parse: endpointList,
+  },
+  captionEndpoints: {
+    flag: '--caption-endpoints <file>',
+    env: 'TRAINYARD_CAPTION_ENDPOINTS',
+    help: 'JSON file of model servers for captions, with keys and options',
+    parse: endpointFile,
   },
   webhookAllow: {
     flag: '--webhook-allow <list>',

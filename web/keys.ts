@@ -11,6 +11,7 @@ export const KEY_PLACES = {
   viewer: 'In the viewer',
   compare: 'Comparing pictures',
   duplicates: 'Among duplicates',
+  review: 'Reviewing proposals of a model',
   page: 'In a dataset',
 } as const;
 
@@ -59,6 +60,8 @@ export const KEY_TABLE = {
   remove: { place: 'pictures', keys: ['Delete'], does: 'Delete the selected pairs, or this one' },
   addTag: { place: 'pictures', keys: ['T'], does: 'Add a tag to the selected pairs, or this one' },
   removeTag: { place: 'pictures', keys: ['R'], does: 'Remove a tag from them' },
+  copyTo: { place: 'pictures', keys: ['Y'], does: 'Copy them to another dataset' },
+  moveTo: { place: 'pictures', keys: ['M'], does: 'Move them to another dataset' },
   pinnedTag: { place: 'pictures', keys: DIGITS, shown: '1 … 9', does: 'Add or remove the tag of the key' },
   bigger: { place: 'pictures', keys: ['+', '='], does: 'Larger cards' },
   smaller: { place: 'pictures', keys: ['-'], does: 'Smaller cards' },
@@ -99,13 +102,21 @@ export const KEY_TABLE = {
   duplicateDifferent: { place: 'duplicates', keys: ['K'], does: 'These are different: do not ask again' },
   duplicateMove: { place: 'duplicates', keys: ['ArrowLeft', 'ArrowRight'], does: 'Go to another picture of the group' },
   duplicateGroup: { place: 'duplicates', keys: ['ArrowUp', 'ArrowDown'], does: 'Go to another group' },
+  reviewAccept: { place: 'review', keys: ['A'], does: 'Accept the proposal' },
+  reviewEdit: { place: 'review', keys: ['E'], does: 'Edit it, then accept it' },
+  reviewDismiss: { place: 'review', keys: ['D'], does: 'Dismiss it' },
+  reviewNext: { place: 'review', keys: ['J'], does: 'Go to the next one' },
+  reviewPrevious: { place: 'review', keys: ['K'], does: 'Go to the previous one' },
+  reviewAcceptAll: { place: 'review', keys: ['Shift+A'], does: 'Accept all that wait here' },
   search: { place: 'page', keys: ['/'], does: 'Search' },
   sort: { place: 'page', keys: ['S'], does: 'Sort' },
   workbench: { place: 'page', keys: ['G W'], does: 'Go to the workbench' },
   fitness: { place: 'page', keys: ['G F'], does: 'Go to “Fit to train?”' },
   duplicates: { place: 'page', keys: ['G D'], does: 'Go to the duplicates' },
+  proposals: { place: 'page', keys: ['G P'], does: 'Go to the proposals of a model' },
   history: { place: 'page', keys: ['G H'], does: 'Go to the history' },
   train: { place: 'page', keys: ['G T'], does: 'Go to the training' },
+  palette: { place: 'page', keys: ['Ctrl+K'], does: 'Go to a dataset, page, tag or file, or do something by its name' },
   undo: { place: 'page', keys: ['Ctrl+Z'], does: 'Undo the last change to many files' },
   redo: { place: 'page', keys: ['Ctrl+Shift+Z'], does: 'Make it again' },
   sheet: { place: 'page', keys: ['?'], does: 'Show all keys' },
@@ -153,8 +164,46 @@ export function withKey(words: string, name: KeyName): string {
   return `${words} (${keyText(KEY_TABLE[name].keys[0] ?? '')})`;
 }
 
-/** Handlers of keys. One that returns `false` leaves the key to the browser. */
-type KeyHandlers = Readonly<Partial<Record<KeyName, (event: KeyboardEvent) => unknown>>>;
+/** Handlers of keys. One that returns `false` leaves the key to the browser; one that is `undefined` does nothing now. */
+type KeyHandlers = Readonly<Partial<Record<KeyName, ((event: KeyboardEvent) => unknown) | undefined>>>;
+
+/** The handlers of each part of the page that is shown. */
+const bindings = new Set<() => KeyHandlers>();
+
+/** A key of the table that does something now, and can be named instead of pressed. */
+export interface Verb {
+  readonly name: KeyName;
+  readonly row: KeyRow;
+}
+
+/** What keys do at this place: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
+export function verbsNow(): Verb[] {
+  const viewer = viewerPlace();
+  const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
+  const handled = [...bindings].flatMap((handlers) => Object.entries(handlers()));
+  const bound = new Set(handled.flatMap(([name, handle]) => (handle === undefined ? [] : name)));
+  const rows = Object.entries(KEY_TABLE) as [KeyName, KeyRow][];
+  return rows
+    .filter(
+      ([
+        name,
+        {
+          place,
+          shown,
+          keys: [key],
+        },
+      ]) => bound.has(name) && places.includes(place) && !shown && !/Space|Escape/.test(key ?? ''),
+    )
+    .map(([name, row]) => ({ name, row }));
+}
+
+/** Does what a key does, without its key. */
+export function runVerb(name: KeyName): void {
+  for (const handlers of [...bindings]) handlers()[name]?.(new KeyboardEvent('keydown'));
+}
+
+/** Where keys work while no dialog is open. The page first: its sequences end with keys that do something else by themselves. */
+const PAGE_PLACES: readonly KeyPlace[] = ['page', 'duplicates', 'review', 'pictures'];
 
 /** The time in which the second key of a sequence follows. */
 const SEQUENCE_MS = 1500;
@@ -162,7 +211,7 @@ const SEQUENCE_MS = 1500;
 let prefix = { chord: '', at: 0 };
 
 /** What the page does below a viewer too. */
-const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet']);
+const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet', 'palette']);
 
 /**
  * Handles keys while no text is typed: those of the page while no dialog is open, and those of a viewer, which names its place in
@@ -176,8 +225,7 @@ export function useKeys(handlers: KeyHandlers): void {
     if (event.defaultPrevented || event.isComposing || isOfField(event)) return;
     if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    // The page first: its sequences end with keys that do something else by themselves.
-    const places: readonly KeyPlace[] = viewer === undefined ? ['page', 'duplicates', 'pictures'] : [viewer, 'page'];
+    const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer, 'page'];
     for (const place of places) {
       const name = keyNameOf(event, place, before);
       const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));
@@ -187,11 +235,15 @@ export function useKeys(handlers: KeyHandlers): void {
       return;
     }
   });
+  const current = useEffectEvent(() => handlers);
   useEffect(() => {
     const handle = (event: KeyboardEvent) => onKeyDown(event);
+    const binding = () => current();
+    bindings.add(binding);
     document.addEventListener('keydown', handle);
     document.addEventListener('keydown', handle, { capture: true });
     return () => {
+      bindings.delete(binding);
       document.removeEventListener('keydown', handle);
       document.removeEventListener('keydown', handle, { capture: true });
     };

@@ -1,13 +1,14 @@
 import { lazy, type ReactNode, Suspense } from 'react';
 import { Link, Route, Switch, useRoute } from 'wouter';
-import { AccountPage } from './account/account-page.js';
 import { DraftSaving, UnsavedCaptions } from './captions/editing/unsaved-captions.js';
+import { RunMessage } from './captioning/run-message.js';
 import { DatasetPage } from './dataset/dataset-page.js';
 import { FIRST_VIEW } from './dataset/dataset-views.js';
 import { DatasetsPage } from './datasets/datasets-page.js';
 import { Frame } from './frame.js';
 import { GuidePanel } from './guide/guide-panel.js';
 import { useKeptScroll } from './keep-scroll.js';
+import { Palette } from './palette.js';
 import { Live } from './live/live.js';
 import { ClientProvider } from './session/client.js';
 import { useSession, useSignedIn } from './session/session.js';
@@ -16,9 +17,12 @@ import { SwitchSessionDialog } from './session/switch-session-dialog.js';
 import { UndoMessage } from './undo/undo-message.js';
 import { SharedPage } from './shared/shared-page.js';
 import { AddFilesProvider } from './upload/add-files/add-files.js';
+import { loadedLater } from './ui/loaded-later.js';
 import { SkipLink } from './ui/page-body.js';
 import { useTitle } from './ui/use-title.js';
 import { Dock } from './upload/dock/dock.js';
+
+const AccountPage = loadedLater(async () => (await import('./account/account-page.js')).AccountPage);
 
 /** Loaded when the guide is read. */
 const GuidePage = lazy(async () => ({ default: (await import('./guide/guide-page.js')).GuidePage }));
@@ -68,7 +72,9 @@ function OwnPages() {
               </Switch>
             </div>
           </AddFilesProvider>
+          <Palette />
           <Messages>
+            <RunMessage />
             <UndoMessage />
             <UnsavedCaptions />
           </Messages>

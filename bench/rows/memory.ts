@@ -49,7 +49,7 @@ export const benchMemory: Benchmark = async ({ folder, isQuick, log }) => {
 };
 
 /** The high-water mark of a process's resident memory (`proc(5)`), in MB. */
-async function peakMegabytes(pid: number): Promise<number> {
+export async function peakMegabytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return (Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
 }

@@ -33,6 +33,10 @@ export const wireAccount = z
       .optional()
       .meta({ description: 'Missing for a token that is bound to datasets.' }),
     limits: wireTotals,
+    urls: z.array(z.string()).optional().meta({
+      description:
+        'Where other machines may reach the service without a proxy; none if it listens on its own machine alone. Missing for a token that is bound to datasets.',
+    }),
   })
   .meta({ id: 'Account' });
 

@@ -13,6 +13,7 @@ export const MAX_REVISIONS_PER_PAGE = 100;
 
 /** In UTF-16 code units. */
 export const MAX_PIN_NOTE_LENGTH = 500;
+export const MAX_PROMPT_LENGTH = 8000;
 
 /** For `GET …/status?wait=`. */
 export const MAX_WAIT_SECONDS = 60;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ROLES } from '../dataset/pairs/roles.js';
+import { MEDIA_CHOICES } from '../dataset/train/training-dataset.js';
 import {
+  MAX_BATCH_FILES,
   MAX_NAMES_PER_REQUEST,
   MAX_PAGE_SIZE,
   MAX_PIN_NOTE_LENGTH,
@@ -86,11 +88,11 @@ export const removalBody = z.strictObject({
 export const withdrawalBody = removalBody.pick({ filenames: true });
 
 /** A number in a query. `z.coerce` would also take `0x10` and an empty text. */
-function fromDigits<S extends z.ZodType<number>>(schema: S) {
+export function fromDigits<S extends z.ZodType<number>>(schema: S) {
   return z.preprocess((text) => (/^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : text), schema);
 }
 
-const trueOrFalse = z.enum(['true', 'false']).optional();
+export const trueOrFalse = z.enum(['true', 'false']).optional();
 const pageSize = fromDigits(z.int().min(1).max(MAX_PAGE_SIZE));
 const after = rawName.optional().describe('Only files whose names sort after this one.');
 
@@ -152,6 +154,24 @@ export const pinBody = z
     note: storedText(MAX_PIN_NOTE_LENGTH).nullish().meta({ description: 'Why the revision is kept.' }),
   })
   .nullish();
+
+export const ZIP_FORMS = ['files', 'kohya', 'metadata', 'captions'] as const;
+export type ZipForm = (typeof ZIP_FORMS)[number];
+
+export const exportQuery = revisionQuery.extend({
+  only: z.enum(MEDIA_CHOICES).optional().describe('Only images or only videos, with their captions.'),
+});
+
+export const zipQuery = exportQuery.extend({
+  as: z.enum(ZIP_FORMS).default('files').meta({
+    description:
+      '`files`: as they are. `kohya`: in folders `10_name` of the groups, those of regularisation in `reg`. `metadata`: images and clips, and their captions in `metadata.jsonl`; its size is not known in advance. `captions`: the captions alone.',
+  }),
+});
+
+export const selectionBody = z.strictObject({
+  filenames: z.array(rawName).min(1).max(MAX_BATCH_FILES).describe('Filenames in the dataset.'),
+});
 
 /** Authentication reads the signature of a read link. */
 export const thumbnailQuery = revisionQuery.extend({

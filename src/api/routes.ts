@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MEDIA } from '../dataset/media.js';
 import * as account from './account-schemas.js';
+import * as captioning from './caption-schemas.js';
 import * as duplicates from './duplicate-schemas.js';
 import type { WireErrorCode } from './error-codes.js';
 import * as groups from './group-schemas.js';
@@ -63,6 +64,7 @@ const NAMED = { 'Content-Disposition': 'The filename, or the name of the dataset
 const RANGES = { ...CACHING, ...LENGTH, ...NAMED, 'Accept-Ranges': 'Always `bytes`.' };
 const RANGE = { ...RANGES, 'Content-Range': 'The range and the size of all: `bytes 0-99/1234`.' };
 const TAR = { description: 'The archive.', types: ['application/x-tar'] };
+const ZIP = { description: 'The archive.', types: ['application/zip'] };
 const EVENTS = { types: ['text/event-stream'] };
 const NOT_MODIFIED = { description: 'The client has these bytes already.', types: [] };
 
@@ -73,6 +75,7 @@ const CHANGE = {
 const WRITE = { ...CHANGE, 'if-match': '', 'if-none-match': '' };
 const READ = { range: '', 'if-range': '', 'if-none-match': '' };
 const FILES = ['revision_not_found', 'file_not_found', 'bytes_replaced'] as const;
+const CAPTION_RUN = ['caption_endpoint_unusable', 'wrong_role', 'quota_exceeded'] as const;
 const STATE = ['not_ready', 'revision_not_found'] as const;
 const UPLOAD = [
   ...(['precondition_failed', 'invalid_content', 'link_withdrawn', 'upload_cut_short'] as const),
@@ -203,15 +206,19 @@ export const ROUTES = {
     },
     errors: ['revision_not_found', 'range_not_satisfiable', 'bytes_replaced'],
   }),
-  'file.thumbnail': route('GET /:id/files/:filename/thumbnail', 'A WebP of an image, 320 pixels on its longest side', {
-    access: 'share',
-    link: 'download',
-    query: requests.thumbnailQuery,
-    headers: { 'if-none-match': '' },
-    answer: { description: 'The image.', types: ['image/webp'], headers: { ...CACHING, ...LENGTH } },
-    otherAnswers: { 304: NOT_MODIFIED },
-    errors: [...FILES, 'thumbnail_unavailable', 'no_space'],
-  }),
+  'file.thumbnail': route(
+    'GET /:id/files/:filename/thumbnail',
+    'A WebP of an image or of the first frame of a clip, 320 pixels on its longest side',
+    {
+      access: 'share',
+      link: 'download',
+      query: requests.thumbnailQuery,
+      headers: { 'if-none-match': '' },
+      answer: { description: 'The image.', types: ['image/webp'], headers: { ...CACHING, ...LENGTH } },
+      otherAnswers: { 304: NOT_MODIFIED },
+      errors: [...FILES, 'thumbnail_unavailable', 'no_space'],
+    },
+  ),
   'file.delete': route(
     'DELETE /:id/files/:filename',
     'Delete a file, with any pending or rejected upload of its name',
@@ -234,19 +241,42 @@ export const ROUTES = {
     answer: { ...TAR, headers: LENGTH },
     errors: FILES,
   }),
-  'files.zip': route('GET /:id/zip', 'All files as one uncompressed zip archive', {
+  'files.zip': route('GET /:id/zip', 'All files as one uncompressed zip archive; supports ranges up to the end', {
     access: 'share',
     isDownload: true,
     link: 'download',
-    query: requests.revisionQuery,
-    answer: { description: 'The archive.', types: ['application/zip'], headers: { ...LENGTH, ...NAMED } },
-    errors: ['revision_not_found', 'bytes_replaced'],
+    query: requests.zipQuery,
+    headers: READ,
+    answer: { ...ZIP, headers: RANGES },
+    otherAnswers: {
+      206: { ...ZIP, description: 'The archive from a byte to its end. Other ranges are ignored.', headers: RANGE },
+      304: NOT_MODIFIED,
+    },
+    errors: ['revision_not_found', 'bytes_replaced', 'range_not_satisfiable'],
+  }),
+  'files.zip-selection': route('POST /:id/zip', 'Up to 20,000 files as one uncompressed zip archive', {
+    access: 'share',
+    isDownload: true,
+    query: requests.zipQuery,
+    body: requests.selectionBody,
+    maxBodyBytes: MAX_BATCH_BODY_BYTES,
+    maxBodyValues: MAX_BATCH_FILES + 1000,
+    answer: { ...ZIP, headers: NAMED },
+    errors: FILES,
   }),
   'files.download-link': route(
     'GET /:id/download-link',
     'A query for reading files, thumbnails and the zip archive without a token',
     { access: 'share', answer: wire.wireDownloadLink },
   ),
+  'captions.csv': route('GET /:id/captions', 'The captions as csv, with the columns `file_name` and `text`', {
+    access: 'share',
+    isDownload: true,
+    link: 'download',
+    query: requests.exportQuery,
+    answer: { description: 'The table.', types: ['text/csv'], headers: NAMED },
+    errors: ['revision_not_found', 'bytes_replaced'],
+  }),
   'captions.read': route('POST /:id/captions', 'The texts of several captions, in the order of the request', {
     access: 'share',
     query: requests.revisionQuery,
@@ -271,6 +301,59 @@ export const ROUTES = {
     'Remember that files differ from one another although they look alike, or forget it',
     { body: duplicates.decisionBody, answer: duplicates.wireDecision, errors: ['file_not_found'] },
   ),
+
+  'caption-endpoint.list': route('GET /caption-endpoints', 'The model servers that the operator has named', {
+    answer: captioning.wireCaptionEndpoints,
+  }),
+  'caption-endpoint.test': route('POST /caption-endpoints/:endpoint/test', 'Send a small picture to a model', {
+    answer: captioning.wireCaptionTest,
+  }),
+  'caption-preset.list': route('GET /caption-presets', 'The prompts: four built-in ones, then those of the account', {
+    answer: captioning.wireCaptionPresets,
+  }),
+  'caption-preset.save': route('PUT /caption-presets/:preset', 'Save a prompt of the account under a name', {
+    body: captioning.captionPresetBody,
+    answer: captioning.wireCaptionPreset,
+    errors: ['invalid_name', 'quota_exceeded'],
+  }),
+  'caption-preset.delete': route('DELETE /caption-presets/:preset', 'Delete a prompt of the account', {
+    answer: captioning.wireDeletedPreset,
+  }),
+  'caption-run.start': route(
+    'POST /:id/caption-runs',
+    'Have a model write captions, or proposals where there are some',
+    {
+      body: captioning.captionRunBody,
+      maxBodyBytes: MAX_BATCH_BODY_BYTES,
+      maxBodyValues: MAX_BATCH_FILES + 1000,
+      answer: captioning.wireStartedRun,
+      errors: ['caption_endpoint_not_found', 'caption_preset_not_found', ...CAPTION_RUN],
+    },
+  ),
+  'caption-run.list': route('GET /:id/caption-runs', 'The runs of captions of a dataset, newest first', {
+    answer: captioning.wireCaptionRuns,
+  }),
+  'caption-run.read': route('GET /:id/caption-runs/:run_id', 'The progress of a run, and the files that failed', {
+    answer: captioning.wireCaptionRun,
+  }),
+  'caption-run.stop': route('POST /:id/caption-runs/:run_id/stop', 'Stop a run, and store the captions that it has', {
+    answer: captioning.wireCaptionRun,
+  }),
+  'caption-run.resume': route('POST /:id/caption-runs/:run_id/resume', 'Ask about the files that are left or failed', {
+    answer: captioning.wireCaptionRun,
+    errors: ['caption_endpoint_not_found', 'quota_exceeded'],
+  }),
+  'proposal.list': route('GET /:id/caption-proposals', 'The open proposals of a dataset', {
+    query: captioning.proposalsQuery,
+    answer: captioning.wireProposals,
+  }),
+  'proposal.decide': route('POST /:id/caption-proposals', 'Accept and dismiss proposals', {
+    headers: CHANGE,
+    body: captioning.decisionsBody,
+    maxBodyBytes: MAX_CAPTIONS_BODY_BYTES,
+    answer: captioning.wireDecisions,
+    errors: ['quota_exceeded'],
+  }),
 
   'tar.link': route(
     'GET /:id/tar-link',

@@ -18,12 +18,12 @@ export const FILE_KINDS = ['image', 'video', 'caption'] as const;
 
 /* Fields of the hosted API keep its names and meanings; the others are trainyard's own. */
 
-const wireEtag = z
+export const wireEtag = z
   .string()
   .regex(/^"[0-9a-f]{64}"$/)
   .describe('The strong ETag of the file: its SHA-256 in quotation marks.');
 
-const wireProblem = z
+export const wireProblem = z
   .object({
     code: z.string().meta({ examples: ['MISSING_CAPTION'] }),
     filename: z.string().optional(),
@@ -57,7 +57,9 @@ export const wireDataset = z
       images: count,
       videos: count,
       captions: count,
-      uncaptioned: count.describe('Images and videos without a caption; 0 for a control or mask, which needs none.'),
+      uncaptioned: count.describe(
+        'Images and videos without a `.txt` caption; 0 for a control or mask, which needs none.',
+      ),
       unpaired: count.describe('Errors of the pairs with the controls and the mask of this dataset; 0 without links.'),
       pending: count.describe('Uploads that are reserved, in progress, or expired.'),
       checking: count.describe('Uploads that are complete and still being checked.'),
@@ -86,12 +88,32 @@ export const wireFile = z
     frames_per_second: z.number().min(0).optional(),
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
+    audio: z
+      .object({
+        codec: z.string().optional(),
+        sample_rate: count.optional().describe('In hertz.'),
+        channels: count.optional(),
+        duration_seconds: z.number().min(0).optional().describe('Compare it with the `duration_seconds` of the clip.'),
+      })
+      .optional()
+      .describe('The first sound track of a clip, as far as its container describes it.'),
     group: z.string().optional().describe('The name of its group, which is one of `groups`.'),
     characters: count.optional().describe('The length of a caption in code points.'),
     thumbhash: z.string().optional().meta({
       description:
-        'A placeholder of an image, as thumbhash libraries read it, in Base64. Present once the image is hashed, soon after its upload, if it can be decoded.',
+        'A placeholder of an image or of the first frame of a clip, as thumbhash libraries read it, in Base64. Present once the thumbnail is made, soon after the upload, if there is one.',
     }),
+    origin: z
+      .object({
+        by: wordOf(['person', 'model']),
+        model: z.string().optional(),
+        preset: z.string().optional().describe('Missing for a prompt of its own.'),
+      })
+      .optional()
+      .meta({
+        description:
+          'Who wrote a caption. person: on the page, or a proposal that was edited. model: it was stored or accepted as the model wrote it. Missing for a caption that was uploaded or pushed.',
+      }),
     warnings: z.array(wireProblem).optional(),
     problem: wireProblem.optional().describe('Found by a recheck: the file was accepted and is damaged.'),
   })
@@ -173,7 +195,7 @@ export const wireDatasetList = z
   })
   .meta({ id: 'DatasetList' });
 
-const wireRevisionNumber = z.int().optional().meta({
+export const wireRevisionNumber = z.int().optional().meta({
   description: 'The last revision of the history to which this change belongs; missing if no stored file changed.',
 });
 
@@ -250,7 +272,7 @@ export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z
 
 export const wireBytes = z.unknown().meta({ type: 'string', format: 'binary' });
 
-const wireCurrentFile = z.object({ etag: wireEtag, size_bytes: count }).meta({ id: 'CurrentFile' });
+export const wireCurrentFile = z.object({ etag: wireEtag, size_bytes: count }).meta({ id: 'CurrentFile' });
 
 export const wireErrorBody = z
   .object({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { flag, text, wireCount as count, wireTime, wordOf } from './values.js';
 
 /** Besides tests. */
-export const WEBHOOK_EVENTS = ['dataset.ready', 'dataset.failed', 'dataset.deleted'] as const;
+export const WEBHOOK_EVENTS = ['dataset.ready', 'dataset.failed', 'dataset.deleted', 'captions.finished'] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
 /** Percent-encoded, and with the host in ASCII. */

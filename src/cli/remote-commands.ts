@@ -22,6 +22,7 @@ export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
           const { addMountCommand } = await import('./commands/mount.js');
           return (program) => addMountCommand(program, parts);
         },
+        export: async () => (await import('./commands/export.js')).addExportCommand,
         link: async () => (await import('./commands/link.js')).addLinkCommand,
         'train-config mount-config': async () => (await import('./commands/train-config.js')).addTrainConfigCommand,
       },
@@ -33,6 +34,7 @@ export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
           (await import('./commands/datasets.js')).addDatasetCommands,
         pair: async () => (await import('./commands/pairs/pair.js')).addPairCommand,
         'log diff rollback undo pin unpin': async () => (await import('./commands/history.js')).addHistoryCommands,
+        'caption proposals': async () => (await import('./commands/caption.js')).addCaptionCommands,
         'verify recheck': parts.loadVerify,
         webhook: async () => (await import('./commands/webhook.js')).addWebhookCommands,
       },

@@ -16,7 +16,10 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
   for (const name of names) {
     const { flag, env, fallback, help }: Setting = SETTINGS[name];
     const origin = fallback === undefined ? `env: ${env}` : `default: ${fallback}, env: ${env}`;
-    command.addOption(new Option(flag, `${help} (${origin})`));
+    const option = new Option(flag, `${help} (${origin})`);
+    // A list may be given in parts.
+    const joined = (value: string, before?: string) => (before === undefined ? value : `${before},${value}`);
+    command.addOption(name === 'captionEndpoint' ? option.argParser(joined) : option);
   }
   return command;
 }

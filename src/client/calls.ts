@@ -1,9 +1,12 @@
 import { PAGE_HEADER } from '../api/base-path.js';
 import type { WireGroupChange } from '../api/group-schemas.js';
 import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
+import type { ZipForm } from '../api/request-schemas.js';
 import type { WireLinkSlot, WireRole } from '../api/values.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
-import type { CallOptions, Requests } from './requests.js';
+import type { MediaChoice } from '../dataset/train/training-dataset.js';
+import type { QueryOf, SentBodyOf } from '../api/routes.js';
+import type { CallOptions, Requests, RevisionOptions } from './requests.js';
 
 export class Calls {
   protected readonly requests: Requests;
@@ -75,6 +78,40 @@ export class DuplicateCalls extends Calls {
   /** Remembers that the bytes of these files differ from one another, or forgets a decision about the same files. */
   decide(id: string, decision: { filenames: string[]; different: boolean }, options: CallOptions = {}) {
     return this.requests.json('duplicates.decide', { id }, { body: decision, ...options });
+  }
+}
+
+/** By default, all files of now as they are. */
+export interface ExportOptions extends RevisionOptions {
+  readonly as?: ZipForm | undefined;
+  readonly only?: MediaChoice | undefined;
+}
+
+/**
+ * Downloads datasets as archives and tables. trainyard only.
+ * @example
+ * const archive = await (await client.exports.zip(dataset.id, { as: 'kohya' })).blob();
+ * const table = await (await client.exports.csv(dataset.id)).text();
+ */
+export class ExportCalls extends Calls {
+  /** All files as a zip archive. The rest from a byte on is answered with 206, unless the archive has another ETag now. */
+  zip(
+    id: string,
+    { as, only, revision, from, etag, signal }: ExportOptions & { from?: number; etag?: string | undefined } = {},
+  ) {
+    const headers: Record<string, string> = from ? { range: `bytes=${from}-`, ...(etag && { 'if-range': etag }) } : {};
+    return this.requests.response('files.zip', { id }, { query: { as, only, revision }, headers, signal });
+  }
+
+  /** Up to 20,000 files as a zip archive. */
+  selection(id: string, filenames: readonly string[], { as, only, revision, signal }: ExportOptions = {}) {
+    const call = { query: { as, only, revision }, body: { filenames: [...filenames] }, signal };
+    return this.requests.response('files.zip-selection', { id }, call);
+  }
+
+  /** The captions as csv, with the columns `file_name` and `text`. */
+  csv(id: string, { only, revision, signal }: Omit<ExportOptions, 'as'> = {}) {
+    return this.requests.response('captions.csv', { id }, { query: { only, revision }, signal });
   }
 }
 
@@ -303,5 +340,81 @@ export class WebhookCalls extends Calls {
   /** Sends a delivery again, under the same id. */
   resend(id: string, deliveryId: string, options: CallOptions = {}) {
     return this.requests.json('webhook.resend', { webhook_id: id, delivery_id: deliveryId }, options);
+  }
+}
+
+/**
+ * Captions by a model: directly for files without one, as proposals for the others. trainyard only.
+ * @example
+ * const { summary } = await client.captioning.plan(dataset.id, { preset: 'sentence' });
+ * const { run } = await client.captioning.start(dataset.id, { endpoint: 'local', trigger: 'p3nny' });
+ * const { proposals } = await client.captioning.proposals(dataset.id, { limit: 100 });
+ * await client.captioning.decide(dataset.id, { accept: [{ id: proposals[0].id }] });
+ */
+export class CaptioningCalls extends Calls {
+  /** Lists the model servers that the operator has named, and asks each whether it answers. */
+  async endpoints(options: CallOptions = {}) {
+    return (await this.requests.json('caption-endpoint.list', {}, options)).endpoints;
+  }
+
+  /** Sends a small picture to a model, which may have to be loaded. */
+  test(endpoint: string, options: CallOptions = {}) {
+    return this.requests.json('caption-endpoint.test', { endpoint }, { isRepeatable: false, ...options });
+  }
+
+  /** Lists the prompts: built-in ones, then those of the account. */
+  async presets(options: CallOptions = {}) {
+    return (await this.requests.json('caption-preset.list', {}, options)).presets;
+  }
+
+  /** Saves a prompt of the account, or replaces it. */
+  savePreset(preset: string, prompt: string, options: CallOptions = {}) {
+    return this.requests.json('caption-preset.save', { preset }, { body: { prompt }, ...options });
+  }
+
+  /** Deletes a prompt of the account. */
+  removePreset(preset: string, options: CallOptions = {}) {
+    return this.requests.remove('caption-preset.delete', { preset }, options);
+  }
+
+  /** Counts what a run would do. */
+  plan(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
+    return this.requests.json('caption-run.start', { id }, { body: { ...run, dry_run: true }, ...options });
+  }
+
+  /** Starts a run. `run` is null if no file is left for it. */
+  start(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
+    // A second attempt could start another run.
+    return this.requests.json('caption-run.start', { id }, { body: run, isRepeatable: false, ...options });
+  }
+
+  /** Lists the runs of a dataset, newest first. */
+  async runs(id: string, options: CallOptions = {}) {
+    return (await this.requests.json('caption-run.list', { id }, options)).runs;
+  }
+
+  /** Gets the progress of a run, and the files that failed. */
+  run(id: string, runId: string, options: CallOptions = {}) {
+    return this.requests.json('caption-run.read', { id, run_id: runId }, options);
+  }
+
+  /** Stops a run, whose captions are then stored. */
+  stop(id: string, runId: string, options: CallOptions = {}) {
+    return this.requests.json('caption-run.stop', { id, run_id: runId }, options);
+  }
+
+  /** Resumes a run that was stopped, or has failed files. */
+  resume(id: string, runId: string, options: CallOptions = {}) {
+    return this.requests.json('caption-run.resume', { id, run_id: runId }, options);
+  }
+
+  /** Lists one page of the open proposals; `next_after` is the `after` of the next page. */
+  proposals(id: string, query: Partial<QueryOf<'proposal.list'>> = {}, options: CallOptions = {}) {
+    return this.requests.json('proposal.list', { id }, { query, ...options });
+  }
+
+  /** Accepts and dismisses up to 1,000 proposals each. Requests of one client with a `change` are one revision. */
+  decide(id: string, decisions: SentBodyOf<'proposal.decide'>, options: CallOptions = {}) {
+    return this.requests.json('proposal.decide', { id }, { body: decisions, ...options });
   }
 }

@@ -2,8 +2,10 @@ import type { WireDataset, WireDatasetChange, WireDatasetWithFiles, WireFileKind
 import type { WireRole, WireStatus } from '../api/values.js';
 import { BulkCalls } from './bulk-calls.js';
 import {
+  CaptioningCalls,
   DatasetCalls,
   DuplicateCalls,
+  ExportCalls,
   GroupCalls,
   HistoryCalls,
   PairCalls,
@@ -35,6 +37,15 @@ export type {
   WireRevokedToken as RevokedToken,
   WireToken as Token,
 } from '../api/account-schemas.js';
+export type {
+  WireCaptionEndpoint as CaptionEndpoint,
+  WireCaptionPreset as CaptionPreset,
+  WireCaptionRun as CaptionRun,
+  WireCaptionTest as CaptionTest,
+  WireDecisions as CaptionDecisions,
+  WireProposal as CaptionProposal,
+  WireStartedRun as StartedCaptionRun,
+} from '../api/caption-schemas.js';
 export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/duplicate-schemas.js';
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
 export type { WireGroup as Group } from '../api/group-schemas.js';
@@ -59,7 +70,7 @@ export type {
   WireDelivery as WebhookDelivery,
   WireWebhook as Webhook,
 } from '../api/webhook-schemas.js';
-export type { NewTokenRights } from './calls.js';
+export type { ExportOptions, NewTokenRights } from './calls.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
@@ -100,8 +111,10 @@ const POLL_INTERVAL_MS = 1000;
  */
 export class TrainyardClient {
   readonly bulk: BulkCalls;
+  readonly captioning: CaptioningCalls;
   readonly datasets: DatasetCalls;
   readonly duplicates: DuplicateCalls;
+  readonly exports: ExportCalls;
   readonly groups: GroupCalls;
   readonly pairs: PairCalls;
   readonly rechecks: RecheckCalls;
@@ -116,8 +129,10 @@ export class TrainyardClient {
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
     this.bulk = new BulkCalls(this.#requests);
+    this.captioning = new CaptioningCalls(this.#requests);
     this.datasets = new DatasetCalls(this.#requests);
     this.duplicates = new DuplicateCalls(this.#requests);
+    this.exports = new ExportCalls(this.#requests);
     this.groups = new GroupCalls(this.#requests);
     this.pairs = new PairCalls(this.#requests);
     this.rechecks = new RecheckCalls(this.#requests);

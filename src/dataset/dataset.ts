@@ -41,8 +41,14 @@ export interface Dataset {
   readonly version: number;
 }
 
-/** `import`: the files were there before the history began. */
-export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import';
+/** `import`: the files were there before the history began. `caption`: a run of captions by a model. */
+export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import' | 'caption';
+
+/** Who wrote a caption. Without it, the caption was uploaded or pushed. */
+export type CaptionOrigin =
+  | { readonly by: 'person' }
+  /** Stored as the model wrote it. */
+  | { readonly by: 'model'; readonly model: string; readonly preset?: string };
 
 /** Who changes stored files, and as part of what. */
 export interface Author {
@@ -105,6 +111,7 @@ export type Upload =
       readonly addedIn?: number;
       /** A placeholder for an image (https://evanw.github.io/thumbhash), Base64. */
       readonly thumbhash?: string;
+      readonly origin?: CaptionOrigin;
       /** Found by a recheck. The file stays, and counts as rejected. */
       readonly problem?: ErrorProblem;
     })
@@ -161,10 +168,11 @@ export interface DatasetCounts {
   readonly rejected: number;
   readonly images: number;
   readonly videos: number;
+  /** Structured ones (`.json`) included. */
   readonly captions: number;
   /** Images and videos that the trainer reads; for a mask, only images. */
   readonly trainable: number;
-  /** Images and videos without a caption; 0 for a control or mask. */
+  /** Images and videos without a `.txt` caption, which trainers read by default; 0 for a control or mask. */
   readonly uncaptioned: number;
   /** Files that would overwrite another when mounted: `a.JPG` beside `a.jpg`. */
   readonly collisions: number;

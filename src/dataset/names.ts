@@ -1,5 +1,5 @@
 import { ServiceError } from './errors.js';
-import { MEDIA, mediaTypeOf } from './media.js';
+import { isDatasetFile, MEDIA, mediaTypeOf } from './media.js';
 
 /** In UTF-16 code units. Normalization takes quadratic time, and no form of a valid name is nearly as long. */
 export const MAX_RAW_NAME_LENGTH = 1024;
@@ -31,6 +31,10 @@ export function parseFilename(raw: string): string {
     throw new ServiceError('invalid_name', `The filename ${quote(raw)} ${fault}. Rename the file and upload it again.`);
   }
   const filename = raw.normalize('NFC');
+  if (isDatasetFile(filename)) {
+    const message = `${quote(raw)} describes a whole dataset and is left out: a caption has the name of its image or clip.`;
+    throw new ServiceError('unsupported_type', message);
+  }
   if (mediaTypeOf(filename) === undefined) {
     throw new ServiceError(
       'unsupported_type',

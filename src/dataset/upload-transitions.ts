@@ -208,8 +208,14 @@ export function withdrawUploads(group: StemGroup, filename: string): StemGroup |
 }
 
 /** Warns if a newer upload was rejected, or if a replaced one was answered with success and is in no revision. */
-export function withReplaced({ filename, createdAt, upload }: StoredFile, replaced: StemGroup): StoredFile['upload'] {
+export function withReplaced(
+  { filename, createdAt, upload: given }: StoredFile,
+  replaced: StemGroup,
+): StoredFile['upload'] {
   const warnings = [];
+  const same = replaced.find(({ upload }) => upload.state === 'stored' && upload.sha256 === given.sha256)?.upload;
+  // The same text is still that of its first author.
+  const upload = same?.state === 'stored' && same.origin !== undefined ? { ...given, origin: same.origin } : given;
   for (const { createdAt: otherAt, upload: other } of replaced) {
     if (other.state === 'rejected' && otherAt > createdAt)
       return withRejectedReplacement(upload, filename, other.problem);

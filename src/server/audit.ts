@@ -54,7 +54,7 @@ export function recordPresignedUpload(
 }
 
 function subjectOf({ params }: FastifyRequest): Record<string, unknown> {
-  const { id, filename, number, webhook_id, delivery_id } = params as Readonly<Record<string, string>>;
+  const { id, filename, number, webhook_id, delivery_id, ...others } = params as Readonly<Record<string, string>>;
   return {
     ...(id !== undefined && { dataset: id }),
     ...(filename !== undefined && { filename }),
@@ -62,5 +62,8 @@ function subjectOf({ params }: FastifyRequest): Record<string, unknown> {
     ...(number !== undefined && { revision: /^\d+$/.test(number) ? Number(number) : number }),
     ...(webhook_id !== undefined && { webhook: webhook_id }),
     ...(delivery_id !== undefined && { delivery: delivery_id }),
+    ...(others.run_id !== undefined && { run: others.run_id }),
+    ...(others.endpoint !== undefined && { endpoint: others.endpoint }),
+    ...(others.preset !== undefined && { preset: others.preset }),
   };
 }

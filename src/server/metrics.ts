@@ -40,6 +40,12 @@ export class Metrics {
     labelNames: ['outcome'],
     registers: [this.#registry],
   });
+  readonly #captions = new Counter({
+    name: 'trainyard_caption_requests_total',
+    help: 'Requests to model servers for captions, by outcome.',
+    labelNames: ['outcome'],
+    registers: [this.#registry],
+  });
   readonly #limits = new Gauge({
     name: 'trainyard_limit',
     help: 'The limits in force, by setting.',
@@ -129,6 +135,11 @@ export class Metrics {
 
   webhookAttempted(outcome: 'delivered' | 'retried' | 'failed'): void {
     this.#webhooks.inc({ outcome });
+  }
+
+  /** @param outcome `written`, `busy` or a `CaptionOutcome` */
+  captionAsked(outcome: string): void {
+    this.#captions.inc({ outcome });
   }
 
   get contentType(): string {

@@ -170,6 +170,9 @@ const NOT_FOUND: Readonly<Record<PathParameter, WireErrorCode>> = {
   webhook_id: 'webhook_not_found',
   delivery_id: 'delivery_not_found',
   group: 'group_not_found',
+  endpoint: 'caption_endpoint_not_found',
+  preset: 'caption_preset_not_found',
+  run_id: 'caption_run_not_found',
 };
 
 function errorsOf(row: Route): Set<WireErrorCode> {
@@ -180,7 +183,9 @@ function errorsOf(row: Route): Set<WireErrorCode> {
     // A share may call few routes.
     codes.push('unauthorized', 'too_many_requests', 'not_allowed');
     if (link !== undefined) codes.push('link_invalid', 'link_expired', 'link_withdrawn');
-    for (const [, parameter] of at.matchAll(/:(\w+)/g)) codes.push(NOT_FOUND[parameter as PathParameter]);
+    // A PUT makes what the end of its path names.
+    for (const [, parameter] of at.replace(/^PUT (.*)\/:\w+$/, '$1').matchAll(/:(\w+)/g))
+      codes.push(NOT_FOUND[parameter as PathParameter]);
   }
   if (!isGet) codes.push('no_space');
   // JSON is parsed also without a schema.

@@ -23,7 +23,7 @@ import {
 } from '../dataset/dataset.js';
 import { datasetErrorOf } from '../dataset/dataset-error.js';
 import { type Group, groupsOf } from '../dataset/groups.js';
-import type { Facts } from '../dataset/inspect/inspection.js';
+import type { Facts, Sound } from '../dataset/inspect/inspection.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { DatasetSummary, DatasetView } from '../service/dataset-view.js';
@@ -152,11 +152,12 @@ export function groupToWire({ name, repeats, isReg, files }: Group & { readonly 
 }
 
 export function fileToWire({ filename, group, upload }: StoredFile): WireFile {
-  const { finalizedAt, problem, thumbhash } = upload;
+  const { finalizedAt, problem, thumbhash, origin } = upload;
   return {
     ...bytesToWire(filename, upload, finalizedAt),
     ...(group !== undefined && { group }),
     ...(thumbhash !== undefined && { thumbhash }),
+    ...(origin !== undefined && { origin }),
     ...(problem !== undefined && { problem: problemToWire(problem) }),
   };
 }
@@ -196,12 +197,22 @@ function checkingToWire({ filename, upload }: ReceivedFile): WireChecking {
 
 function factsToWire(facts: Facts) {
   if (facts.kind !== 'video') return facts;
-  const { durationSeconds, framesPerSecond, hasAudio, ...rest } = facts;
+  const { durationSeconds, framesPerSecond, hasAudio, sound, ...rest } = facts;
   return {
     ...rest,
     ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
     ...(framesPerSecond !== undefined && { frames_per_second: framesPerSecond }),
     ...(hasAudio !== undefined && { has_audio: hasAudio }),
+    ...(sound !== undefined && { audio: soundToWire(sound) }),
+  };
+}
+
+function soundToWire({ codec, channels, sampleRate, durationSeconds }: Sound) {
+  return {
+    ...(codec !== undefined && { codec }),
+    ...(sampleRate !== undefined && { sample_rate: sampleRate }),
+    ...(channels !== undefined && { channels }),
+    ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
   };
 }
 

@@ -3,18 +3,24 @@ import { BASE_PATH } from '../../src/api/base-path.js';
 import { ROUTES } from '../../src/api/routes.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
+import { type DialectServer, startDialectServer } from '../harness/dialect-server.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 import { ApiDocument, type Operation } from './document.js';
 
 let server: TestServer;
 let api: Api;
 let document: ApiDocument;
+let model: DialectServer;
 beforeAll(async () => {
-  server = await startServer({ 'webhook-allow': '127.0.0.1' });
+  model = await startDialectServer('vllm');
+  server = await startServer({ 'webhook-allow': '127.0.0.1', 'caption-endpoint': `local=${model.setting}` });
   api = await server.api();
   document = await ApiDocument.of(server.url);
 });
-afterAll(() => discardServer(server));
+afterAll(async () => {
+  await discardServer(server);
+  await model.close();
+});
 
 test('has every route of the contract', () => {
   const routes = Object.values(ROUTES).map(({ at, ...row }) => {
@@ -69,7 +75,13 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
   'DELETE /{id}/shares/{share_id}': async ({ id }) => ({ parts: { share_id: await made(`/${id}/shares`) } }),
   'POST /{id}/upload': () => form('c.txt', 'a caption'),
   'POST /{id}/get-upload-endpoint': () => json({ filenameToByteSize: { 'c.txt': 5 } }),
+  'PUT /{id}/groups/{group}': () => json({ repeats: 3, add: ['a.jpg'] }),
+  'DELETE /{id}/groups/{group}': async ({ id }) => {
+    await api.json('PUT', `/${id}/groups/cat`, { add: ['a.jpg'] });
+    return {};
+  },
   'POST /{id}/archive': () => json({ filenames: ['a.jpg', 'a.txt'] }),
+  'POST /{id}/zip': () => json({ filenames: ['a.jpg'] }),
   'POST /{id}/captions': () => json({ filenames: ['a.txt'] }),
   'PUT /{id}/captions': () => json({ captions: [{ filename: 'a.txt', text: 'a blue wagon' }] }),
   'POST /{id}/duplicates': () => json({ filenames: ['a.jpg', 'a.txt'], different: true }),
@@ -83,11 +95,28 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
   'PUT /{id}/revisions/{number}/pin': () => json({ note: 'trained on this' }),
   'PATCH /{id}': () => json({ role: 'control' }),
   'PUT /{id}/links': async () => json({ control_1: await newControl() }),
+  'POST /caption-endpoints/{endpoint}/test': () => ({ parts: { endpoint: 'local' } }),
+  'PUT /caption-presets/{preset}': () => ({ ...json({ prompt: 'Describe {name}.' }), parts: { preset: 'mine' } }),
+  'DELETE /caption-presets/{preset}': async () => {
+    await api.json('PUT', '/caption-presets/mine', { prompt: 'x' });
+    return { parts: { preset: 'mine' } };
+  },
+  'POST /{id}/caption-runs': () => json({ files: 'all' }),
+  'GET /{id}/caption-runs/{run_id}': newRun,
+  'POST /{id}/caption-runs/{run_id}/stop': newRun,
+  'POST /{id}/caption-runs/{run_id}/resume': newRun,
+  'POST /{id}/caption-proposals': () => json({ dismiss: ['none'] }),
   'POST /webhooks': () => json({ url: 'http://127.0.0.1:9/' }),
   'PATCH /webhooks/{webhook_id}': () => json({ events: ['dataset.ready'], enabled: false }),
   'PUT /uploads/{id}': ({ link, linkId }) => ({ parts: { id: linkId }, query: link.search, body: 'hello' }),
   'POST /session': () => ({ headers: { 'trainyard-page': '1' } }),
 };
+
+/** A run of captions, as the parts of a path. */
+async function newRun({ id }: Dataset): Promise<Request> {
+  const { body } = await api.json<{ run: { id: string } }>('POST', `/${id}/caption-runs`, { files: 'all' });
+  return { parts: { run_id: body.run.id } };
+}
 
 /** Makes a token, a share and so on, and returns its id. */
 async function made(path: string, body: object = {}): Promise<string> {
@@ -124,7 +153,14 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
     { headers: { 'if-none-match': '*' } },
     { withToken: false, query: '?signature=x' },
   ],
-  'GET /{id}/zip': () => [{ withToken: false, query: '?signature=x' }],
+  'GET /{id}/zip': () => [
+    { headers: { range: 'bytes=10-' } },
+    { headers: { range: 'bytes=99999999-' } },
+    { headers: { 'if-none-match': '*' } },
+    { withToken: false, query: '?signature=x' },
+  ],
+  'GET /{id}/captions': () => [{ withToken: false, query: '?signature=x' }],
+  'POST /{id}/zip': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   // The dataset waits for a file, so it is not READY.
   'GET /{id}/tar-link': () => [{}],
   'GET /{id}/tar': () => [
@@ -138,8 +174,15 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
   'GET /{id}/manifest': () => [{ query: '?revision=99' }],
   'GET /{id}/revisions/diff': () => [{ query: '?from=0&to=99' }],
   'POST /{id}/duplicates': () => [json({ filenames: ['a.jpg', 'none.jpg'], different: true })],
+  'PUT /{id}/groups/{group}': () => [json({ add: ['none.jpg'] })],
   'DELETE /{id}/files/{filename}': () => [{ headers: { 'if-match': '"other"' } }],
   'PUT /{id}/captions': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
+  'DELETE /caption-presets/{preset}': () => [{ parts: { preset: 'none' } }],
+  'POST /{id}/caption-runs': async () => [
+    { ...json({}), parts: { id: await newControl() } },
+    { ...json(0), body: Buffer.alloc(17_000_000, ' ') },
+  ],
+  'POST /{id}/caption-proposals': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   'POST /{id}/get-upload-endpoint': () => [
     json({ filenameToByteSize: { 'c.txt': 1e15 } }),
     json({ filenameToByteSize: { 'a.txt': 5 }, ifMatch: { 'a.txt': '"other"' } }),
@@ -195,7 +238,9 @@ async function requestsOf(operation: Operation, dataset: Dataset): Promise<Reque
   const request = (await VALID[shortOf(operation.name)]?.(dataset)) ?? {};
   const { acceptsToken, parameters, body, method } = operation;
   const has = (name: string) => parameters.some((each) => each.in === 'path' && each.name === name);
-  const ids = acceptsToken ? ['id', 'webhook_id', 'delivery_id'].filter(has).map((name) => ({ [name]: 'none' })) : [];
+  const ids = acceptsToken
+    ? ['id', 'webhook_id', 'delivery_id', 'run_id', 'endpoint'].filter(has).map((name) => ({ [name]: 'none' }))
+    : [];
   const numbers = has('number') ? ['99', 'x'].map((number) => ({ number })) : [];
   const queries = parameters.filter((each) => each.in === 'query').map(({ name }) => invalid(name));
   const isForm = body?.contentType === 'multipart/form-data';
@@ -228,7 +273,10 @@ async function send(
   { id, webhook }: Dataset & { webhook: object },
   request: Request,
 ) {
-  const parts = { id, filename: 'a.jpg', number: '1', ...webhook, ...request.parts } as Record<string, string>;
+  const parts = { id, filename: 'a.jpg', number: '1', group: 'cat', ...webhook, ...request.parts } as Record<
+    string,
+    string
+  >;
   const disconnect = new AbortController();
   const target = path.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '');
   const token = acceptsToken && request.withToken !== false && { authorization: `Bearer ${api.token}` };

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { whyNoFfmpeg } from '../harness/available.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 
 const why = whyNoFfmpeg();
 
@@ -37,6 +38,33 @@ test.skipIf(why)('with ffmpeg, uploads are accepted or rejected by their frames,
     ['old.avi', 15, 160],
   ]);
   expect(warnings).toEqual([]);
+});
+
+test.skipIf(why)(
+  'with ffmpeg, a clip has a thumbnail of its first frame, a placeholder, and is like no other clip',
+  async () => {
+    const server = await serverWith({});
+    const api = await server.api();
+    const id = await api.newDataset();
+    await api.upload(id, 'a.mp4', media.clip('faststart.mp4'));
+    await api.upload(id, 'b.avi', media.clip('old.avi'));
+    await eventually(async () => (await api.status(id)).body.files.every(({ thumbhash }) => thumbhash !== undefined));
+    for (const name of ['a.mp4', 'b.avi']) {
+      const thumbnail = await api.raw('GET', `/${id}/files/${name}/thumbnail`);
+      const { format, width, height } = await sharp(Buffer.from(await thumbnail.arrayBuffer())).metadata();
+      expect([name, format, width, height]).toEqual([name, 'webp', 160, 120]);
+    }
+    expect((await api.request('GET', `/${id}/duplicates`)).body).toMatchObject({ groups: [], pending: 0 });
+  },
+);
+
+test('without ffmpeg, a clip has no thumbnail, and the answer says why', async () => {
+  const server = await serverWith({ ffmpeg: 'none' });
+  const api = await server.api();
+  const id = await api.newDataset();
+  await api.upload(id, 'clip.mp4', media.clip('faststart.mp4'));
+  const { status, body } = await api.request('GET', `/${id}/files/clip.mp4/thumbnail`);
+  expect([status, body.error_code, body.error_message]).toEqual([404, 404004, expect.stringContaining('no ffmpeg')]);
 });
 
 test('without ffmpeg, each clip has a warning, and the log says what to do', async () => {

@@ -257,6 +257,8 @@ describeInBrowser('serious accessibility violations', (site) => {
     ],
     ['tags and words', 'all?tag=with a tag', text('1 pair')],
     ['the menu of a dataset', 'all', click('More'), text('API documentation')],
+    ['the palette', 'all', text('one.jpg'), key('Control+k'), fill('Name', 'one')],
+    ['where pairs are copied to', 'all', text('one.jpg'), key('ArrowRight'), key('y'), dialog],
     ['all keys', 'all', text('one.jpg'), key('?'), inDialog('Write the caption')],
     ['changes to many captions', 'all', fill('Trigger word', 'sks'), text(/\d changes to/)],
     ['history', 'all/history', text('Revision 1')],

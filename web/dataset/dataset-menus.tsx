@@ -1,7 +1,8 @@
-import { Ellipsis, FileArchive, Keyboard, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import { Ellipsis, FileArchive, Keyboard, Layers, Pencil, Share2, Sparkles, Trash2 } from 'lucide-react';
+import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { LateCaptionDialog } from '../captioning/caption-with-model.js';
 import { DeleteDatasetDialog } from '../datasets/delete-dataset-dialog.js';
 import { SettingsDialog } from '../datasets/settings-dialog.js';
 import { KeySheet } from '../key-sheet.js';
@@ -10,13 +11,16 @@ import { LinksDialog } from '../links/links-dialog.js';
 import { useLinks } from '../live/dataset.js';
 import { AccountLinks } from '../session/account-links.js';
 import { WriteButton } from '../session/write-button.js';
-import { ShareDialog } from '../share/share-dialog.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
+import { DownloadMenu } from '../download/download-menu.js';
 
-type DatasetDialog = 'links' | 'settings' | 'share' | 'delete' | 'keys';
+const ShareDialog = loadedLater(async () => (await import('../share/share-dialog.js')).ShareDialog);
+
+type DatasetDialog = 'caption' | 'links' | 'settings' | 'share' | 'delete' | 'keys';
 
 /** What can be done with a whole dataset: add files, download it, and the rest behind `More`. */
 export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
@@ -30,10 +34,13 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
         <AddFilesButton datasetId={dataset.id} />
         <AddFolderButton datasetId={dataset.id} />
       </Menu>
-      <Download dataset={dataset} />
+      <div className="max-md:hidden">
+        <DownloadMenu dataset={dataset} />
+      </div>
       <Menu label="More" icon={<Ellipsis size={18} aria-hidden />}>
         <MoreItems dataset={dataset} onOpen={setDialog} />
       </Menu>
+      {dialog === 'caption' && <LateCaptionDialog dataset={dataset} onClose={close} />}
       {dialog === 'links' && <LinksDialog dataset={dataset} onClose={close} />}
       {dialog === 'settings' && <SettingsDialog dataset={dataset} onClose={close} />}
       {dialog === 'share' && <ShareDialog dataset={dataset} onClose={close} />}
@@ -42,21 +49,6 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
         <DeleteDatasetDialog dataset={dataset} onClose={close} onDeleted={() => navigate('/', { replace: true })} />
       )}
     </div>
-  );
-}
-
-function Download({ dataset: { id, files } }: { dataset: DatasetWithFiles }): ReactNode {
-  const links = useLinks(id);
-  if (links === undefined || files.length === 0) return null;
-  return (
-    <a
-      href={links.zip()}
-      download
-      title="Download all files as a zip archive"
-      className="inline-flex min-h-9 min-w-9 touch items-center justify-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised max-md:hidden"
-    >
-      Download
-    </a>
   );
 }
 
@@ -73,6 +65,11 @@ function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
         <a href={links.zip()} download className={`${MENU_LINK} md:hidden`}>
           <FileArchive size={16} aria-hidden /> Download all files
         </a>
+      )}
+      {role === 'training' && (
+        <WriteButton onClick={() => onOpen('caption')}>
+          <Sparkles size={16} aria-hidden /> Caption with a model …
+        </WriteButton>
       )}
       {role === 'training' && (
         <Button onClick={() => onOpen('links')}>

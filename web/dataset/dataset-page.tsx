@@ -13,6 +13,7 @@ import { DatasetNav, type DatasetViewsByName, ShownView } from './dataset-views.
 
 const FitnessView = loadedLater(async () => (await import('../fitness/fitness-view.js')).FitnessView);
 const DuplicatesView = loadedLater(async () => (await import('../duplicates/duplicates-view.js')).DuplicatesView);
+const ProposalsView = loadedLater(async () => (await import('../captioning/proposals-view.js')).ProposalsView);
 const HistoryView = loadedLater(async () => (await import('../history/history-view.js')).HistoryView);
 const TrainView = loadedLater(async () => (await import('../train/train-view.js')).TrainView);
 
@@ -24,6 +25,12 @@ const VIEWS: DatasetViewsByName = {
     partOf: 'fitness',
     isFor: ({ role }) => role === 'training',
     show: (dataset) => <DuplicatesView dataset={dataset} />,
+  },
+  proposals: {
+    label: 'Proposals',
+    partOf: 'workbench',
+    isFor: ({ role }) => role === 'training',
+    show: (dataset) => <ProposalsView dataset={dataset} />,
   },
   history: { label: 'History', show: (dataset) => <HistoryView dataset={dataset} /> },
   train: {

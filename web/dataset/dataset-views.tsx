@@ -9,7 +9,7 @@ import { parametersOfOldCaptions } from '../workbench/workbench-filter.js';
 /** The name of the view that the address of a dataset shows without the name of a view. */
 export const FIRST_VIEW = 'workbench';
 
-type ViewName = 'workbench' | 'fitness' | 'duplicates' | 'history' | 'train';
+type ViewName = 'workbench' | 'fitness' | 'duplicates' | 'proposals' | 'history' | 'train';
 
 interface DatasetView {
   readonly label: string;

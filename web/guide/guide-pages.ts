@@ -6,6 +6,7 @@ export const GUIDE_PAGES = [
   { name: 'datasets', title: 'Datasets' },
   { name: 'inspection', title: 'What is checked' },
   { name: 'pairs', title: 'Controls and masks' },
+  { name: 'captions', title: 'Captions by a model' },
   { name: 'history', title: 'History' },
   { name: 'mounting', title: 'Train' },
   { name: 'cli', title: 'The command' },

@@ -18,6 +18,8 @@ export function howOf({ how, restored_from, added, changed, removed }: Revision)
       return `Restored from ${restored_from}`;
     case 'undo':
       return `Undid ${restored_from}`;
+    case 'caption':
+      return 'Captions by a model';
     case 'import':
       return 'Before the history began';
   }
@@ -33,7 +35,8 @@ export function countsInWords({ added, removed, changed }: Pick<Revision, 'added
   return parts.filter(Boolean).join(', ') || 'no file changed';
 }
 
-/** The account and, if it is known, the token: `studio, token laptop`. */
-export function creatorOf({ account, token }: Pick<Revision, 'account' | 'token'>): string {
+/** The account and, if it is known, the token: `studio, token laptop`; `studio, captions by qwen3-vl`. */
+export function creatorOf({ account, token, how }: Pick<Revision, 'account' | 'token' | 'how'>): string {
+  if (token !== null && how === 'caption') return `${account}, ${token.name}`;
   return token === null ? account : `${account}, token ${token.name}`;
 }

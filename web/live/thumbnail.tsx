@@ -1,5 +1,5 @@
 import { Film, ImageIcon, Play } from 'lucide-react';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { clockOf } from '../ui/format.js';
 import { useLinks } from './dataset.js';
@@ -13,20 +13,32 @@ interface ThumbnailProps {
   readonly className?: string;
 }
 
-/** The thumbnail of an image, or an icon if there is none, as for HEIC. A clip plays under the pointer. */
+/** The thumbnail of an image or a clip, or an icon if there is none, as for HEIC. A clip plays under the pointer. */
 export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [isMissing, setMissing] = useState(false);
-  if (file.kind === 'video') return <ClipThumbnail url={links?.file(file)} seconds={file.duration_seconds} />;
-  if (isMissing) return <ImageIcon size={20} aria-hidden />;
-  return (
+  const isClip = file.kind === 'video';
+  const Icon = isClip ? Film : ImageIcon;
+  // A clip has one if it has a placeholder: the service may have no ffmpeg.
+  const hasPicture = !isMissing && (!isClip || file.thumbhash !== undefined);
+  const picture = hasPicture ? (
     <span className={`block size-full ${className}`}>
       <Picture url={links?.thumbnail(file)} thumbhash={file.thumbhash} isLazy onError={() => setMissing(true)} />
     </span>
+  ) : (
+    <Icon size={20} aria-hidden />
   );
+  if (!isClip) return picture;
+  return <ClipThumbnail url={links?.file(file)} seconds={file.duration_seconds} picture={picture} />;
 }
 
-function ClipThumbnail({ url, seconds }: { url: string | undefined; seconds: number | undefined }) {
+interface ClipThumbnailProps {
+  readonly url: string | undefined;
+  readonly seconds: number | undefined;
+  readonly picture: ReactNode;
+}
+
+function ClipThumbnail({ url, seconds, picture }: ClipThumbnailProps) {
   const [isHovered, setHovered] = useState(false);
   return (
     <span
@@ -34,7 +46,7 @@ function ClipThumbnail({ url, seconds }: { url: string | undefined; seconds: num
       onPointerLeave={() => setHovered(false)}
       className="relative flex size-full items-center justify-center"
     >
-      <Film size={20} aria-hidden />
+      {picture}
       {/* Only then: browsers have few decoders. */}
       {isHovered && url !== undefined && (
         <video src={url} autoPlay muted loop playsInline className="absolute inset-0 size-full object-contain" />

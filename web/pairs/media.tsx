@@ -19,33 +19,46 @@ interface PreviewProps {
   readonly isPlaying: boolean;
 }
 
-/** The preview on a card: the thumbnail of an image, or the first frame of a clip. */
+/** The preview on a card: the thumbnail, or without one a BMP itself and the first frame of a clip. */
 export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   const links = useLinks(datasetId);
   const canLoad = useScrollPause();
   const [broken, setBroken] = useState<string>();
-  if (hasNoPreview(file)) return <Placeholder file={file} />;
-  // The service makes no thumbnail of a BMP, which browsers display themselves.
-  const hasThumbnail = file.kind === 'image' && file.format !== 'bmp';
-  const url = canLoad ? (hasThumbnail ? links?.thumbnail(file) : links?.file(file)) : undefined;
-  if (broken !== undefined && broken === url) return <Placeholder file={file} />;
-  const onError = () => setBroken(url);
-  if (file.kind === 'image') return <Picture {...{ url, onError }} thumbhash={file.thumbhash} />;
-  if (url === undefined) return null;
+  const isClip = file.kind === 'video';
+  // The service makes none of a BMP, which browsers display themselves, and of clips only with ffmpeg.
+  const hasThumbnail = isClip ? file.thumbhash !== undefined : file.format !== 'bmp';
+  if (hasNoPreview(file) && !(isClip && hasThumbnail)) return <Placeholder file={file} />;
+  const loaded = (url: string | undefined) => (canLoad ? url : undefined);
+  const pictureUrl = loaded(hasThumbnail ? links?.thumbnail(file) : links?.file(file));
+  if (broken !== undefined && broken === pictureUrl) return <Placeholder file={file} />;
+  const onError = () => setBroken(pictureUrl);
+  const picture = (!isClip || hasThumbnail) && (
+    <Picture url={pictureUrl} thumbhash={file.thumbhash} onError={onError} />
+  );
+  if (!isClip) return picture;
+  const url = loaded(links?.file(file));
+  const showsClip = url !== undefined && !hasNoPreview(file) && (isPlaying || !hasThumbnail);
   return (
     <span className="relative block size-full">
-      <Clip {...{ url, isPlaying, onError }} />
+      {picture}
+      {showsClip && <Clip {...{ url, isPlaying }} onError={hasThumbnail ? undefined : onError} />}
       {!isPlaying && <ClipLength seconds={file.duration_seconds} />}
     </span>
   );
 }
 
-/** Whether browsers can't display the file and the service makes no thumbnail of it. */
+/** Whether browsers can't display the file, and its original can't be shown in another way. */
 export function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
 }
 
-function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; onError: () => void }) {
+interface ClipProps {
+  readonly url: string;
+  readonly isPlaying: boolean;
+  readonly onError: (() => void) | undefined;
+}
+
+function Clip({ url, isPlaying, onError }: ClipProps) {
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     const element = video.current;
@@ -75,7 +88,7 @@ function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; on
       loop
       playsInline
       onError={onError}
-      className="size-full object-contain"
+      className="absolute inset-0 size-full object-contain"
     />
   );
 }

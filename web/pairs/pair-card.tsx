@@ -1,7 +1,9 @@
-import { Check, TriangleAlert } from 'lucide-react';
+import { Check, Sparkles, TriangleAlert } from 'lucide-react';
 import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
+import { Link } from 'wouter';
 import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
+import { useHasProposal } from '../live/caption-runs.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useIsShared } from '../session/client.js';
@@ -189,11 +191,24 @@ function Words({ datasetId, pair, size, hasCaption, marks, names }: WordsProps) 
 const SIGN = 'rounded-full p-1.5';
 
 /** Signs over the picture: a tick, and a warning with the messages of all problems; at size S, what is wrong with the caption. */
-function Signs({ pair, size, hasCaption, isDone }: PairCardProps) {
+function Signs({ datasetId, pair, size, hasCaption, isDone }: PairCardProps) {
+  const hasProposal = useHasProposal(pair.stem);
+  const [first] = pair.media;
   const messages = pair.problems.map(({ message }) => message).join('\n');
   return (
     <span className="pointer-events-none absolute top-1.5 right-1.5 flex items-center gap-1 *:pointer-events-auto">
       {size === 'S' && hasCaption && <CaptionBadge pair={pair} />}
+      {hasProposal && first !== undefined && (
+        <Link
+          href={`/datasets/${datasetId}/proposals?at=${encodeURIComponent(first.filename)}`}
+          tabIndex={-1}
+          aria-label={`Review the proposal for ${first.filename}`}
+          title="A model proposes another caption: review it"
+          className={`${SIGN} bg-panel text-accent ring-1 ring-line`}
+        >
+          <Sparkles size={16} aria-hidden />
+        </Link>
+      )}
       {isDone && (
         <span
           role="img"

@@ -1,6 +1,7 @@
 import type { DatasetFile } from '../../src/client/client.js';
+import { isRefusal } from '../../src/dataset/captioning/refusals.js';
 import { isSentence, tagsIn } from '../captions/tags/caption-tags.js';
-import { tokensOf } from '../captions/editing/tokens.js';
+import { tokensOf } from '../../src/dataset/caption-tokens.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';
@@ -13,6 +14,8 @@ export interface SearchSource {
   readonly textOf: (file: DatasetFile) => string | undefined;
   /** What each regular expression has found, by the stems of the pairs. */
   readonly found: RegexHits;
+  /** The stems of pairs with a proposal of a model. */
+  readonly proposed: ReadonlySet<string>;
 }
 
 /** By expression, and by the stem of each pair that it matches: some of the texts that it has found there. */
@@ -41,7 +44,9 @@ export function searchMatcher(query: SearchQuery | undefined, pairs: readonly Pa
       case 'number':
         return compares(numberIn(pair, part.field, source), part.sign, part.value, part.field);
       case 'is':
-        return isKind(pair, part.word, copies);
+        return isKind(pair, part.word, { copies, source });
+      case 'by':
+        return pair.caption !== undefined && (pair.caption.origin?.by === 'model') === (part.word === 'model');
       case 'has':
         return hasKind(pair, part.word, source);
     }
@@ -90,24 +95,34 @@ function compares(actual: number | undefined, sign: Sign, value: number, field: 
   return sign.startsWith('<') ? actual < value : actual > value;
 }
 
-function isKind(pair: Pair, word: IsWord, copies: ReadonlySet<string>): boolean {
+function isKind(
+  pair: Pair,
+  word: IsWord,
+  { copies, source }: { copies: ReadonlySet<string>; source: SearchSource },
+): boolean {
   switch (word) {
     case 'image':
     case 'clip':
       return pair.media.some(({ kind }) => kind === (word === 'clip' ? 'video' : 'image'));
     case 'blank':
       return isInCategory(pair, 'blank');
+    case 'refusal':
+      return isRefusal(textIn(pair, source));
     case 'duplicate':
       return copies.has(pair.stem);
   }
 }
 
-function hasKind(pair: Pair, word: HasWord, { linked }: SearchSource): boolean {
+function hasKind(pair: Pair, word: HasWord, { linked, proposed }: SearchSource): boolean {
   switch (word) {
     case 'caption':
       return pair.caption !== undefined;
+    case 'audio':
+      return pair.media.some(({ has_audio }) => has_audio === true);
     case 'warning':
       return pair.problems.length > 0;
+    case 'proposal':
+      return proposed.has(pair.stem);
     case 'mask':
     case 'control':
       return counterpartsOf(linked, pair).some(

@@ -11,14 +11,18 @@ export type SearchQuery =
   | { readonly kind: 'regex'; readonly source: string }
   | { readonly kind: 'number'; readonly field: NumberField; readonly sign: Sign; readonly value: number }
   | { readonly kind: 'is'; readonly word: IsWord }
-  | { readonly kind: 'has'; readonly word: HasWord };
+  | { readonly kind: 'has'; readonly word: HasWord }
+  | { readonly kind: 'by'; readonly word: ByWord };
 
 export const NUMBER_FIELDS = ['chars', 'tokens', 'width', 'height', 'ratio', 'seconds'] as const;
 export type NumberField = (typeof NUMBER_FIELDS)[number];
-export const IS_WORDS = ['image', 'clip', 'duplicate', 'blank'] as const;
+export const IS_WORDS = ['image', 'clip', 'duplicate', 'blank', 'refusal'] as const;
 export type IsWord = (typeof IS_WORDS)[number];
-export const HAS_WORDS = ['caption', 'control', 'mask', 'warning'] as const;
+export const HAS_WORDS = ['caption', 'control', 'mask', 'audio', 'warning', 'proposal'] as const;
 export type HasWord = (typeof HAS_WORDS)[number];
+/** Who wrote the caption. */
+export const BY_WORDS = ['model', 'me'] as const;
+export type ByWord = (typeof BY_WORDS)[number];
 export type Sign = '<' | '<=' | '>' | '>=' | '=';
 
 /** What is wrong with a search, and where. */
@@ -170,7 +174,7 @@ class Parser {
   }
 }
 
-const FIELDS = ['name', 'tag', ...NUMBER_FIELDS, 'is', 'has'];
+const FIELDS = ['name', 'tag', ...NUMBER_FIELDS, 'is', 'has', 'by'];
 
 interface TermPlace {
   readonly from: number;
@@ -188,6 +192,7 @@ function termOf(field: string, value: string, { from, to }: TermPlace): SearchQu
   if (field === 'name') return { kind: 'text', text: foldCase(value), isName: true };
   if (field === 'tag') return { kind: 'tag', tag: foldCase(value.trim().replaceAll(/\s+/g, ' ')) };
   if (field === 'is') return { kind: 'is', word: oneOf(IS_WORDS) };
+  if (field === 'by') return { kind: 'by', word: oneOf(BY_WORDS) };
   if (field === 'has') return { kind: 'has', word: oneOf(HAS_WORDS) };
   const number = NUMBER_FIELDS.find((each) => each === field);
   if (number === undefined) {
@@ -219,6 +224,7 @@ export function asksForTexts(query: SearchQuery | undefined): boolean {
     (part) =>
       part.kind === 'tag' ||
       part.kind === 'regex' ||
+      (part.kind === 'is' && part.word === 'refusal') ||
       (part.kind === 'text' && !part.isName) ||
       (part.kind === 'number' && part.field === 'tokens'),
   );

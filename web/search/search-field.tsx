@@ -21,9 +21,10 @@ const EXAMPLES = [
   ['tokens:>75', 'about what a text encoder makes of it'],
   ['width:<768', 'the picture in pixels; also height:'],
   ['ratio:16:9', 'its shape; ratio:<1 is upright'],
-  ['is:clip', 'also image, blank; seconds:>5'],
+  ['is:clip', 'also image, blank, refusal; seconds:>5'],
   ['is:duplicate', 'the same bytes as another file'],
-  ['has:mask', 'also control, caption, warning'],
+  ['has:mask', 'also control, caption, audio, warning, proposal'],
+  ['by:model', 'who wrote the caption; also by:me'],
   ['snow OR (ice -city)', 'one or the other, in groups'],
   ['/^(a|the) /', 'a regular expression'],
 ] as const;

@@ -1,6 +1,7 @@
-import { BookOpen, LogOut, Moon, Sun, UserRound } from 'lucide-react';
+import { BookOpen, LogOut, Moon, Search, Sun, UserRound } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
+import { runVerb, withKey } from '../keys.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { chooseTheme, currentTheme } from '../ui/theme.js';
@@ -24,6 +25,9 @@ export function AccountLinks({ link, areIcons = false }: AccountLinksProps) {
   const shown = (text: string) => (areIcons ? null : text);
   return (
     <>
+      <Button kind="quiet" {...words(withKey('Go to, or do', 'palette'))} onClick={() => runVerb('palette')}>
+        <Search size={size} aria-hidden /> {shown('Go to, or do …')}
+      </Button>
       <a href="/docs" {...words('API documentation')} className={link}>
         <BookOpen size={size} aria-hidden /> {shown('API documentation')}
       </a>

@@ -8,7 +8,7 @@ import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
-import { LoopbackNote } from '../ui/loopback-note.js';
+import { LoopbackNote } from '../session/loopback-note.js';
 import { Choices } from '../ui/panel.js';
 
 const DAY_SECONDS = 86_400;

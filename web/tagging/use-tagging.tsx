@@ -42,10 +42,9 @@ export function useTagging(options: TaggingOptions) {
   const [question, setQuestion] = useState<Question>();
   const [note, setNote] = useState('');
   const targets = selected.length > 0 ? selected : current === undefined ? [] : [current];
+  const canAsk = canWrite && targets.length > 0;
   const ask = (verb: 'add' | 'remove') => {
-    if (!canWrite || targets.length === 0) return false;
-    setQuestion({ verb, pairs: targets });
-    return true;
+    if (canAsk) setQuestion({ verb, pairs: targets });
   };
   const change = (bulk: BulkChange) => {
     if (job !== undefined && job.state !== 'ended') return setNote('Another change to captions runs.');
@@ -60,11 +59,11 @@ export function useTagging(options: TaggingOptions) {
     change(isRemoval ? removalOf(tag) : { kind: 'add', tag });
   };
   useKeys({
-    addTag: () => ask('add'),
-    removeTag: () => ask('remove'),
+    addTag: canAsk ? () => ask('add') : undefined,
+    removeTag: canAsk ? () => ask('remove') : undefined,
     pinnedTag: ({ key }) => {
       const tag = pins[key];
-      if (tag === undefined || !canWrite || targets.length === 0) return false;
+      if (tag === undefined || !canAsk) return false;
       toggle(tag);
     },
   });

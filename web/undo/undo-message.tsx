@@ -29,11 +29,13 @@ function Message({ datasetId }: { datasetId: string }) {
   const { change, isUndoing = false, failure } = entry ?? {};
   const staysOn = isUndoing || failure !== undefined;
   const undoIf = (isOfKind: boolean) => {
-    if (!canWrite || change === undefined || entry?.isUnfinished || !isOfKind) return false;
-    setGone(undefined);
-    void undoRecentChange(client, datasetId);
+    if (!canWrite || entry?.isUnfinished || !isOfKind) return undefined;
+    return () => {
+      setGone(undefined);
+      void undoRecentChange(client, datasetId);
+    };
   };
-  useKeys({ undo: () => undoIf(change?.isUndo === false), redo: () => undoIf(change?.isUndo === true) });
+  useKeys({ undo: undoIf(change?.isUndo === false), redo: undoIf(change?.isUndo === true) });
   if (change === undefined || entry?.isUnfinished || (gone === change && !staysOn)) return null;
   const { text, kept, made, isUndo } = change;
   const canUndo = !('numbers' in made) || made.numbers.length > 0;

@@ -98,10 +98,11 @@ interface ShownOptions {
   readonly times: number;
   readonly linked: readonly LinkedDataset[];
   readonly known: ReadCaptions;
+  readonly proposed: ReadonlySet<string>;
 }
 
 /** The pairs that match the filter, or have matched it since it was chosen, in the order that they had at first. */
-export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked }: ShownOptions): ShownPairs {
+export function useShownPairs(pairs: readonly Pair[], { linked, known, proposed, ...asked }: ShownOptions): ShownPairs {
   // Typing stays responsive; the cards follow.
   const filter = useDeferredValue(asked.filter);
   const key = `${useDeferredValue(asked.times)} ${filterKeyOf(filter)}`;
@@ -109,8 +110,8 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, ...asked 
   const { query, fault, found } = useSearch(filter.search, pairs, read);
   // biome-ignore lint/correctness/useExhaustiveDependencies: texts are known once their pairs have been read
   const isFound = useMemo(
-    () => (found === undefined ? undefined : searchMatcher(query, pairs, { linked, textOf, found })),
-    [query, pairs, linked, found, read.pairs],
+    () => (found === undefined ? undefined : searchMatcher(query, pairs, { linked, textOf, found, proposed })),
+    [query, pairs, linked, found, proposed, read.pairs],
   );
   const matching = useMemo(
     () => matchesOf(filter, pairs, { linked, term, duplicates, isFound }),

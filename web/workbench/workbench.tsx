@@ -5,23 +5,26 @@ import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
 import { KnownTagsProvider } from '../captions/editing/completion.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
+import { CaptionWithModel } from '../captioning/caption-with-model.js';
+import { ProposalsChip } from '../captioning/proposals-chip.js';
 import { DuplicatesChip } from '../duplicates/duplicates-panel.js';
 import { useKeys } from '../keys.js';
+import { ProposedStemsProvider, useProposedStems } from '../live/caption-runs.js';
 import { LinksLine } from '../links/links-line.js';
-import { useDataset } from '../live/dataset.js';
 import { useLinkedDatasets } from '../live/linked.js';
 import { type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
 import { CARD_SIZES, type ModifierKeys } from '../pairs/pair-card.js';
 import { PairGrid, type PairGridHandle } from '../pairs/pair-grid.js';
 import { RejectedUploads } from '../pairs/rejected-uploads.js';
-import { DeletePairsDialog } from '../pairs/selection/delete-pairs-dialog.js';
-import { deleteFiles, dismissFailures, retryDeletion, useDeletion } from '../pairs/selection/deletion.js';
+import { loadedLater } from '../ui/loaded-later.js';
+import { dismissFailures } from '../pairs/selection/deletion.js';
 import { allOf, EMPTY_SELECTION, extended, rangeOf, toggled, withoutDeleted } from '../pairs/selection/selection.js';
+import { useDeleting } from '../pairs/selection/use-deleting.js';
 import { DeletionFailures, DeletionProgress, SelectionVerbs } from '../pairs/selection/selection-verbs.js';
 import { PictureComparison, MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
 import { Viewer } from '../pairs/viewer/viewer.js';
 import { useCanWrite } from '../session/account.js';
-import { useConnect, useIsShared } from '../session/client.js';
+import { useIsShared } from '../session/client.js';
 import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
@@ -43,6 +46,8 @@ import {
   viewsOf,
   type WorkbenchFilter,
 } from './workbench-filter.js';
+
+const CopyDialog = loadedLater(async () => (await import('../pairs/selection/copy-dialog.js')).CopyDialog);
 
 /** The pairs of a dataset: pictures between the tags of all captions and the facts of one pair. */
 export function Workbench({ dataset }: { dataset: DatasetWithFiles }) {
@@ -71,7 +76,8 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const { filter, setFilter, times } = useWorkbenchFilter();
   const { linked, error, retry } = useLinkedDatasets(dataset);
   const captions = useReadCaptions(dataset, pairs, { filter, isWanted: panels.isOpen.tags || panels.isOpen.inspector });
-  const view = useShownPairs(pairs, { filter, times, linked, known: captions });
+  const proposed = useProposedStems(dataset);
+  const view = useShownPairs(pairs, { filter, times, linked, proposed, known: captions });
   const { shown, done } = view;
   const views = viewsOf(dataset);
   const { duplicates } = captions;
@@ -113,15 +119,19 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     selected.length > 1 && selected.length <= MAX_COMPARED
       ? () => viewer.compare(selected.map(({ stem }) => stem))
       : undefined;
+  const targets = selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current);
+  const copying = useCopying(dataset, targets, deleting.deleteNow);
   useKeys({
-    compare: () => (compare === undefined ? false : compare()),
+    compare,
     search: () => search.current?.focus(),
     sort: () => order.current?.focus(),
     bigger: () => resize(1),
     smaller: () => resize(-1),
-    selectAll: () => !isShared && selecting.all(),
-    selectNone: () => selected.length > 0 && selecting.none(),
-    remove: () => deleting.ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current)),
+    selectAll: isShared ? undefined : selecting.all,
+    selectNone: selected.length > 0 ? selecting.none : undefined,
+    remove: targets.length > 0 ? () => deleting.ask(targets) : undefined,
+    copyTo: copying.canAsk ? () => copying.ask('copy') : undefined,
+    moveTo: copying.canAsk ? () => copying.ask('move') : undefined,
   });
 
   const currentPair = pairs.find(({ stem }) => stem === current);
@@ -129,9 +139,15 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
-    <div className="flex shrink-0 items-center gap-1">
+    <div className="flex flex-wrap items-center gap-1">
       {tagging.verbs}
-      <SelectionVerbs onCompare={compare} onDelete={() => deleting.ask(selected)} onSelectNone={selecting.none} />
+      {isTraining && <CaptionWithModel dataset={dataset} pairs={selected} words="Caption" />}
+      <SelectionVerbs
+        onCompare={compare}
+        onCopy={copying.ask}
+        onDelete={() => deleting.ask(selected)}
+        onSelectNone={selecting.none}
+      />
     </div>
   );
   const failures = (
@@ -144,125 +160,136 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   );
   return (
     <KnownTagsProvider value={captions.tags}>
-      <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
-        <Toolbar
-          {...{ panels, filter, size, search, order }}
-          fault={view.fault}
-          hasTags={isTraining}
-          onFilter={setFilter}
-          chips={<DuplicatesChip dataset={dataset} />}
-          counts={new Map([...counts, ['rejected', rejected]])}
-          onSize={setSize}
-          below={failures}
-        >
-          {filter.view !== 'rejected' && (
-            <ShownCount
-              words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
-              shown={shown.length}
-              selected={selected.length}
-              onSelectAll={selecting.all}
-              onSelectNone={selecting.none}
-            />
-          )}
-          <NotSaved datasetId={id} onShow={showFile} />
-          {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
-          {!panels.isOpen.inspector && verbs}
-        </Toolbar>
-        <div className="flex grow items-start">
-          {isTraining && (
-            <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-              <TagsPanel
-                {...captions}
-                {...{ dataset, filter }}
-                {...tagging}
-                onKind={captions.setKind}
-                onFilter={setFilter}
-                showsJob={!panels.isOpen.inspector}
+      <ProposedStemsProvider value={proposed}>
+        <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
+          <Toolbar
+            {...{ panels, filter, size, search, order }}
+            fault={view.fault}
+            hasTags={isTraining}
+            onFilter={setFilter}
+            chips={
+              <>
+                <DuplicatesChip dataset={dataset} />
+                {proposed.size > 0 && <ProposalsChip datasetId={id} count={proposed.size} />}
+              </>
+            }
+            counts={new Map([...counts, ['rejected', rejected]])}
+            onSize={setSize}
+            below={failures}
+          >
+            {filter.view !== 'rejected' && (
+              <ShownCount
+                words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
+                shown={shown.length}
+                selected={selected.length}
+                onSelectAll={selecting.all}
+                onSelectNone={selecting.none}
+              />
+            )}
+            {filter.view === 'missing' && selected.length === 0 && (
+              <CaptionWithModel dataset={dataset} pairs={shown} words="Caption with a model …" />
+            )}
+            <NotSaved datasetId={id} onShow={showFile} />
+            {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
+            {!panels.isOpen.inspector && verbs}
+          </Toolbar>
+          <div className="flex grow items-start">
+            {isTraining && (
+              <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
+                <TagsPanel
+                  {...captions}
+                  {...{ dataset, filter }}
+                  {...tagging}
+                  onKind={captions.setKind}
+                  onFilter={setFilter}
+                  showsJob={!panels.isOpen.inspector}
+                />
+              </SidePanel>
+            )}
+            <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
+              {!isTraining && <LinksLine dataset={dataset} />}
+              {error !== null && (
+                <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+                  Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+                </div>
+              )}
+              {filter.view === 'rejected' ? (
+                <Rejected dataset={dataset} search={filter.search} />
+              ) : (
+                <>
+                  <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+                  {viewer.missing !== undefined && (
+                    <p role="status" className="text-sm wrap-anywhere">
+                      {viewer.missing} is no longer in the dataset.
+                    </p>
+                  )}
+                  {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
+                  <CaptionLoopProvider value={inGrid}>
+                    <PairGrid
+                      {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
+                      pairs={shown}
+                      selected={selecting.stems}
+                      deleting={deleting.deletion.stems}
+                      onCurrent={setCurrent}
+                      onSelectRange={selecting.range}
+                      onWrite={write}
+                      handle={grid}
+                      onOpen={viewer.open}
+                      onSelect={selecting.select}
+                      marks={view.marks}
+                    />
+                  </CaptionLoopProvider>
+                </>
+              )}
+            </div>
+            <SidePanel name="inspector" label="Inspector" panels={panels}>
+              <CaptionLoopProvider value={inInspector}>
+                <PairInspector
+                  {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
+                  isSecondField={size !== 'S'}
+                  pair={currentPair}
+                />
+              </CaptionLoopProvider>
+              <ManyCaptions
+                {...{ datasetId: id, captions, shown, selected, done }}
+                scope={scopeText(filter, selected.length)}
               />
             </SidePanel>
-          )}
-          <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
-            {!isTraining && <LinksLine dataset={dataset} />}
-            {error !== null && (
-              <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-                Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-              </div>
-            )}
-            {filter.view === 'rejected' ? (
-              <Rejected dataset={dataset} search={filter.search} />
-            ) : (
-              <>
-                <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
-                {viewer.missing !== undefined && (
-                  <p role="status" className="text-sm wrap-anywhere">
-                    {viewer.missing} is no longer in the dataset.
-                  </p>
-                )}
-                {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
-                <CaptionLoopProvider value={inGrid}>
-                  <PairGrid
-                    {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
-                    pairs={shown}
-                    selected={selecting.stems}
-                    deleting={deleting.deletion.stems}
-                    onCurrent={setCurrent}
-                    onSelectRange={selecting.range}
-                    onWrite={write}
-                    handle={grid}
-                    onOpen={viewer.open}
-                    onSelect={selecting.select}
-                    marks={view.marks}
-                  />
-                </CaptionLoopProvider>
-              </>
-            )}
           </div>
-          <SidePanel name="inspector" label="Inspector" panels={panels}>
-            <CaptionLoopProvider value={inInspector}>
-              <PairInspector
-                {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
-                isSecondField={size !== 'S'}
-                pair={currentPair}
+          {viewer.index !== undefined && (
+            <CaptionLoopProvider value={inViewer}>
+              <Viewer
+                {...{ datasetId: id, hasCaptions: isTraining, linked }}
+                choice={viewer.choice}
+                onChoose={viewer.choose}
+                pairs={viewer.list}
+                index={viewer.index}
+                filename={viewer.filename}
+                isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+                alerts={failures}
+                onMove={viewer.open}
+                onChooseFile={viewer.showFile}
+                onSelect={selecting.toggle}
+                onDelete={(pair) => deleting.ask([pair])}
+                onClose={viewer.close}
               />
             </CaptionLoopProvider>
-            <ManyCaptions
-              {...{ datasetId: id, captions, shown, selected, done }}
-              scope={scopeText(filter, selected.length)}
-            />
-          </SidePanel>
-        </div>
-        {viewer.index !== undefined && (
-          <CaptionLoopProvider value={inViewer}>
-            <Viewer
-              {...{ datasetId: id, hasCaptions: isTraining, linked }}
-              choice={viewer.choice}
-              onChoose={viewer.choose}
-              pairs={viewer.list}
-              index={viewer.index}
-              filename={viewer.filename}
-              isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+          )}
+          {viewer.compared !== undefined && (
+            <PictureComparison
+              {...{ datasetId: id, hasCaptions: isTraining }}
+              pairs={viewer.compared}
+              deleting={deleting.deletion.stems}
               alerts={failures}
-              onMove={viewer.open}
-              onChooseFile={viewer.showFile}
-              onSelect={selecting.toggle}
-              onDelete={(pair) => deleting.ask([pair])}
+              onDelete={deleting.ask}
               onClose={viewer.close}
             />
-          </CaptionLoopProvider>
-        )}
-        {viewer.compared !== undefined && (
-          <PictureComparison
-            {...{ datasetId: id, hasCaptions: isTraining }}
-            pairs={viewer.compared}
-            deleting={deleting.deletion.stems}
-            alerts={failures}
-            onDelete={deleting.ask}
-            onClose={viewer.close}
-          />
-        )}
-        {deleting.question}
-        {tagging.dialog}
-      </div>
+          )}
+          {deleting.question}
+          {copying.dialog}
+          {tagging.dialog}
+        </div>
+      </ProposedStemsProvider>
     </KnownTagsProvider>
   );
 }
@@ -289,36 +316,15 @@ function useSelection(shown: readonly Pair[], pairs: readonly Pair[]) {
   };
 }
 
-/** Deletes pairs, after a question. */
-function useDeleting(id: string) {
-  const connect = useConnect();
+/** Copies or moves pairs to another dataset. */
+function useCopying(dataset: DatasetWithFiles, targets: readonly Pair[], onArrived: (pairs: readonly Pair[]) => void) {
   const canWrite = useCanWrite();
-  const { refetch } = useDataset(id);
-  const deletion = useDeletion(id);
-  const [toDelete, setToDelete] = useState<readonly Pair[]>();
-  const options = { connect, datasetId: id, refetch };
-  const ask = (pairs: readonly Pair[]) => {
-    const remaining = pairs.filter(({ stem }) => !(deletion.isRunning && deletion.stems.has(stem)));
-    if (!canWrite || remaining.length === 0) return false;
-    setToDelete(remaining);
-    return true;
+  const [asked, setAsked] = useState<{ readonly verb: 'copy' | 'move'; readonly pairs: readonly Pair[] }>();
+  return {
+    canAsk: canWrite && targets.length > 0,
+    ask: (verb: 'copy' | 'move') => setAsked({ verb, pairs: targets }),
+    dialog: asked && <CopyDialog {...asked} {...{ dataset, onArrived }} onClose={() => setAsked(undefined)} />,
   };
-  const question =
-    toDelete === undefined ? null : (
-      <DeletePairsDialog
-        pairs={toDelete}
-        isOtherRunning={deletion.isRunning}
-        onClose={() => setToDelete(undefined)}
-        onConfirm={() => {
-          setToDelete(undefined);
-          const files = toDelete.flatMap(({ stem, files }) =>
-            files.map(({ filename, etag }) => ({ stem, filename, etag })),
-          );
-          void deleteFiles(files, options);
-        }}
-      />
-    );
-  return { deletion, ask, question, retry: () => void retryDeletion(options) };
 }
 
 interface ManyCaptionsProps {

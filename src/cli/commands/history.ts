@@ -280,7 +280,7 @@ function describe({ filename, size_bytes }: DatasetFile): string {
 }
 
 /** The words of two texts, as `git diff --word-diff` marks them. */
-function wordLines(before: string, after: string, paint: Painter): string[] {
+export function wordLines(before: string, after: string, paint: Painter): string[] {
   const pieces = differenceOf(before, after);
   if (pieces.every(({ kind }) => kind === 'same'))
     return [paint('dim', '    the texts differ in their byte order mark')];

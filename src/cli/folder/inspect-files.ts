@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { shellWord } from '../../command-line.js';
 import type { Role } from '../../dataset/dataset.js';
-import { allFindings, type Findings } from '../../dataset/findings.js';
+import { allFindings, type Findings, hasAudioIn } from '../../dataset/findings.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { byFilename } from '../../dataset/names.js';
@@ -160,8 +160,9 @@ export function findingsIn(
   const problems = inspected.flatMap<Problem>(({ inspection }) =>
     inspection.ok ? inspection.warnings : [inspection.problem],
   );
-  const namesOf = (isGood: boolean) =>
-    inspected.filter(({ inspection }) => inspection.ok === isGood).map(({ file }) => file.filename);
-  const stored = [...namesOf(true), ...others].map(named);
-  return allFindings(problems, stored, { uploads: namesOf(false).map(named), role });
+  const good = inspected.flatMap(({ file, inspection }) =>
+    inspection.ok ? { ...named(file.filename), hasAudio: hasAudioIn(inspection.facts) } : [],
+  );
+  const rejected = inspected.flatMap(({ file, inspection }) => (inspection.ok ? [] : named(file.filename)));
+  return allFindings(problems, [...good, ...others.map(named)], { uploads: rejected, role });
 }

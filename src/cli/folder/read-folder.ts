@@ -2,9 +2,9 @@ import type { BigIntStats } from 'node:fs';
 import { readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
-import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
 import { shellWord } from '../../command-line.js';
 import type { SkipCode } from '../../dataset/import/survey.js';
+import { extensionOf, isDatasetFile, mediaTypeOf } from '../../dataset/media.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { escapeOf } from '../../json-text.js';
@@ -128,7 +128,9 @@ async function addFile(
     } else if (mediaTypeOf(name) === undefined) {
       const extension = extensionOf(name);
       const advice = extension === '.zip' ? ` To bring its files, run: trainyard import ${shellWord(path)}` : '';
-      const message = `is not an image, video or .txt caption${extension && ` (${extension})`}.${advice}`;
+      const message = isDatasetFile(name)
+        ? 'describes a whole dataset, and is the caption of no single file.'
+        : `is not an image, video or caption${extension && ` (${extension})`}.${advice}`;
       (isNamed ? faults : skipped).push(notice('OTHER_TYPE', name, message));
     } else {
       const filename = parseFilename(name);

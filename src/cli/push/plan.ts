@@ -3,7 +3,7 @@ import { access, rm } from 'node:fs/promises';
 import type { DatasetWithFiles, PushFile } from '../../client/client.js';
 import type { Role } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
-import { mediaTypeOf, stemOf } from '../../dataset/media.js';
+import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
@@ -171,7 +171,7 @@ function filesAfter(
     // A person's unusable caption is fixed, never replaced by a generated one.
     const existing = new Set([...sides.folder.keys(), ...unusable]);
     const captions = errors.filter(isUncaptioned).map(({ filename = '' }) => `${stemOf(filename)}.txt`);
-    const captionStems = new Set([...existing].filter((name) => mediaTypeOf(name)?.kind === 'caption').map(stemOf));
+    const captionStems = new Set([...existing].filter(isTextCaption).map(stemOf));
     generated = [...new Set(captions)].filter((name) => !captionStems.has(stemOf(name)));
     ({ errors, warnings } = findingsIn(inspected, { others: [...kept, ...generated], role }));
   }

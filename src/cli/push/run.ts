@@ -6,6 +6,7 @@ import {
   type SendBody,
   TrainyardError,
 } from '../../client/client.js';
+import { mediaTypeOf } from '../../dataset/media.js';
 import { explainMissingRoute } from '../remote.js';
 import { CommonState } from '../sync/common-state.js';
 import { commonChanges, type Hashes, settledBy, storedSince } from '../sync/compare.js';
@@ -144,7 +145,7 @@ function etagsFor({ files, dataset }: PushPlan): Record<string, string | null> {
 /** Removes media before their captions, so that no image lacks its caption in between; then withdraws uploads. */
 async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, dataset: Dataset) {
   const { client, signal } = task;
-  const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
+  const isCaption = (filename: string) => Number(mediaTypeOf(filename)?.kind === 'caption');
   const ordered = toRemove.toSorted((a, b) => isCaption(a) - isCaption(b));
   const ifMatch = Object.fromEntries(ordered.map((name) => [name, `"${sides.dataset.get(name)}"`]));
   const options = isConditional(dataset) ? { ifMatch, signal } : { signal };

@@ -1,4 +1,4 @@
-import { extensionOf } from '../media.js';
+import { extensionOf, isDatasetFile } from '../media.js';
 import { lastPartOf } from './entry-paths.js';
 
 /** Names of columns, as Hugging Face, musubi, LTX and others write them. The first one that has the most values is taken. */
@@ -46,10 +46,10 @@ export interface ColumnChoices {
 
 type Row = ReadonlyMap<string, string | readonly string[]>;
 
-/** Whether the file may be a table: any `.jsonl`, `.csv` or `.tsv`, and kohya's and diffusion-pipe's `.json`. */
+/** Whether the file may be a table: any `.jsonl`, `.csv` or `.tsv`, and a `.json` of a whole dataset. */
 export function isTablePath(path: string): boolean {
   const name = lastPartOf(path);
-  return ['.jsonl', '.csv', '.tsv'].includes(extensionOf(name)) || /^(captions|metadata|meta_\w+)\.json$/i.test(name);
+  return ['.jsonl', '.csv', '.tsv'].includes(extensionOf(name)) || isDatasetFile(name);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { extensionOf, mediaTypeOf, stemOf } from '../media.js';
+import { extensionOf, isStructuredCaption, mediaTypeOf, stemOf } from '../media.js';
 import { parseFilename } from '../names.js';
 import { type CaptionTable, type ColumnChoices, isTablePath, readCaptionTable } from './caption-table.js';
 import { isHiddenPath, lastPartOf, parentOf } from './entry-paths.js';
@@ -105,6 +105,8 @@ interface CaptionCandidate<E extends ImportEntry> {
 class Survey<E extends ImportEntry> {
   readonly #choices: ImportChoices;
   readonly #media: FoundFile<E>[] = [];
+  /** Captions that stand beside those of other sources. */
+  readonly #structured: FoundFile<E>[] = [];
   readonly #skipped: SkippedEntry[] = [];
   readonly #tableEntries: E[] = [];
   readonly #tables: ImportSurvey<E>['tables'][number][] = [];
@@ -131,7 +133,7 @@ class Survey<E extends ImportEntry> {
       if (isCaption) this.#addCaption({ source: extension, found });
       else if (sizeBytes === 0 && mediaTypeOf(name)?.kind !== 'caption') {
         this.#skip('EMPTY', path, 'It is empty. Copy it again from its source.');
-      } else this.#media.push(found);
+      } else (isStructuredCaption(name) ? this.#structured : this.#media).push(found);
     }
   }
 
@@ -154,18 +156,27 @@ class Survey<E extends ImportEntry> {
     const stems = new Set([...this.#media.map(({ file }) => stemOf(file.name)), ...(knownStems ?? [])]);
     const captions: FoundFile<E>[] = [];
     let severalSources = 0;
+    const addCaption = (found: FoundFile<E>) => {
+      const { name, path } = found.file;
+      if (knownStems === undefined || stems.has(stemOf(name))) captions.push(found);
+      else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
+    };
+    for (const found of this.#structured) addCaption(found);
     for (const candidates of this.#captions.values()) {
       const [best] = candidates.toSorted((a, b) => rankOf(a.source) - rankOf(b.source));
       if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
       for (const { source, found } of candidates) {
         // Two spellings of a name are two files.
         const isChosen = found === best?.found || (source === best?.source && 'entry' in found.file.content);
-        const { name, path } = found.file;
-        if (!isChosen) {
-          const reason = `The caption of ${stemOf(name)} comes from ${lastPartOf(best?.found.file.path ?? '')}.`;
-          this.#skip('OTHER_CAPTION', path, reason);
-        } else if (knownStems === undefined || stems.has(stemOf(name))) captions.push(found);
-        else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
+        if (isChosen) addCaption(found);
+        else {
+          const chosen = lastPartOf(best?.found.file.path ?? '');
+          this.#skip(
+            'OTHER_CAPTION',
+            found.file.path,
+            `The caption of ${stemOf(found.file.name)} comes from ${chosen}.`,
+          );
+        }
       }
     }
     return {

@@ -26,12 +26,15 @@ export interface TokenServices {
   readonly limits: AccountUsage;
   /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
+  /** Where other machines may reach the server. */
+  readonly listeningUrls: () => string[];
   readonly now: () => Micros;
 }
 
 export function tokenHandlers({
   accounts,
   limits,
+  listeningUrls,
   now,
 }: TokenServices): Handlers<'account.read' | 'token.list' | 'token.create' | 'token.revoke'> {
   return {
@@ -52,6 +55,7 @@ export function tokenHandlers({
         session_id: sessionId,
         ...(datasetIds === null && { usage: usageToWire(await accounts.usage(accountId)) }),
         limits,
+        ...(datasetIds === null && { urls: listeningUrls() }),
       };
     },
     'token.list': async ({ request }) => {

@@ -1,5 +1,6 @@
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import type { WireRecheck } from '../../api/schemas.js';
+import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../../service/datasets.js';
@@ -125,20 +126,25 @@ export function pairHandlers({
   };
 }
 
-export function groupHandlers({ catalog }: { catalog: Catalog }): Handlers<'group.save' | 'group.delete'> {
+interface GroupServices {
+  readonly catalog: Catalog;
+  readonly now: () => Micros;
+}
+
+export function groupHandlers({ catalog, now }: GroupServices): Handlers<'group.save' | 'group.delete'> {
   return {
     'group.save': async ({ key, params, body, request }) => {
       const { repeats, is_reg: isReg, add = [], remove = [] } = body;
       const name = parseGroupName(params.group);
       const files = { add: add.map(normalizedFilename), remove: remove.map(normalizedFilename) };
-      const group = await catalog.groups.save(key, { name, repeats, isReg, ...files });
+      const group = await catalog.groups.save(key, { name, repeats, isReg, ...files }, now());
       if (group === undefined) throw datasetNotFound(key.id);
       request.audited = { group: name, repeats: group.repeats, added: add.length, removed: remove.length };
       return groupToWire(group);
     },
     'group.delete': async ({ key, params, request }) => {
       const name = normalizedFilename(params.group).trim();
-      if (!(await catalog.groups.remove(key, name))) throw datasetNotFound(key.id);
+      if (!(await catalog.groups.remove(key, name, now()))) throw datasetNotFound(key.id);
       request.audited = { group: name };
       return { name, deleted: true };
     },

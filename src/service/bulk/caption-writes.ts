@@ -3,6 +3,7 @@ import { withAnySignal } from '../../abort-signals.js';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import {
   type Author,
+  type CaptionOrigin,
   MICROS_PER_SECOND,
   type Micros,
   type StoredFile,
@@ -36,6 +37,8 @@ export interface CaptionWrite {
   readonly filename: string;
   readonly text: string;
   readonly condition?: WriteCondition | undefined;
+  /** A person by default. */
+  readonly origin?: CaptionOrigin | undefined;
 }
 
 export type CaptionResult =
@@ -112,7 +115,7 @@ export class CaptionWrites {
   /** @returns the file without a row, or what is wrong with the text */
   async #write(
     { accountId, id: datasetId }: DatasetKey,
-    { id, filename, text }: CaptionWrite & { id: string },
+    { id, filename, text, origin = { by: 'person' } }: CaptionWrite & { id: string },
     signal: AbortSignal,
   ): Promise<StoredFile | ErrorProblem> {
     const bytes = Buffer.from(text);
@@ -133,27 +136,27 @@ export class CaptionWrites {
     const { contentType, facts, warnings } = inspection;
     const at = this.#dependencies.now();
     const stored = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
-    const upload = { state: 'stored', ...stored, finalizedAt: at } as const;
+    const upload = { state: 'stored', ...stored, finalizedAt: at, origin } as const;
     return { id, datasetId, filename, kind: 'caption', createdAt: at, upload };
   }
 }
 
 function parseCaptions(captions: readonly CaptionWrite[]): CaptionWrite[] {
   const names = new Set<string>();
-  return captions.map(({ filename: raw, text, condition }, i) => {
+  return captions.map(({ filename: raw, text, condition, origin }, i) => {
     const filename = parseFilename(raw);
     const fault = (path: string, message: string) =>
       new ServiceError('invalid_field', `${filename} can't be saved: ${message}.`, {
         detail: [{ path: `captions.${i}.${path}`, message }],
       });
     if (mediaTypeOf(filename)?.kind !== 'caption')
-      throw fault('filename', 'it is not a caption; its name must end in .txt');
+      throw fault('filename', 'it is not a caption; its name must end in .txt or .json');
     if (names.has(filename)) throw fault('filename', 'the request has it twice');
     names.add(filename);
     if (/\p{Surrogate}/u.test(text)) throw fault('text', 'its text is not valid Unicode');
     if (Buffer.byteLength(text) > MAX_CAPTION_TEXT_BYTES) {
       throw fault('text', `its text has more than ${MAX_CAPTION_TEXT_BYTES} bytes; upload it as a file`);
     }
-    return { filename, text, condition };
+    return { filename, text, condition, origin };
   });
 }

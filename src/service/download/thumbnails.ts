@@ -3,6 +3,7 @@ import type { StoredFile } from '../../dataset/dataset.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
+import type { FileKind, VideoFormat } from '../../dataset/media.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { fetchIntact } from '../check/fetch-intact.js';
@@ -16,8 +17,16 @@ interface ThumbnailOptions {
   readonly signal: AbortSignal;
 }
 
-/** Rejects if the image can't be decoded. */
-type Thumbnailer = (image: { path: string }, options: ThumbnailOptions) => Promise<MadeThumbnail>;
+/** Rejects if the image, or the first frame of the clip, can't be decoded. */
+type Thumbnailer<Source> = (source: Source, options: ThumbnailOptions) => Promise<MadeThumbnail>;
+
+interface Thumbnailers {
+  readonly make: Thumbnailer<{ path: string }>;
+  /** `undefined` without ffmpeg. */
+  readonly forClips: () => Promise<Thumbnailer<{ path: string; format: VideoFormat }> | undefined>;
+  /** With a bucket, each has a copy of its image in the spool. */
+  readonly atOnce: number;
+}
 
 /** A larger thumbnail is damaged: an image of noise with transparency has 174 kB. */
 const MAX_BYTES = 512 * 1024;
@@ -30,21 +39,25 @@ export function thumbnailKeyOf(blobKey: string): string {
   return `${blobKey}.thumbnail`;
 }
 
-/** Reads thumbnails. A job makes them; a client that comes first has its own made, a few at a time, fairly by account. */
+/** Reads thumbnails of images and of the first frames of clips. A job makes them; a client that comes first has its own made, a few at a time, fairly by account. */
 export class Thumbnails {
   readonly #dependencies: ServiceDependencies;
-  readonly #make: Thumbnailer;
+  readonly #makers: Thumbnailers;
   readonly #slots: FairQueue;
 
-  /** @param options.atOnce with a bucket, each has a copy of its image in the spool */
-  constructor(dependencies: ServiceDependencies, { make, atOnce }: { make: Thumbnailer; atOnce: number }) {
+  constructor(dependencies: ServiceDependencies, makers: Thumbnailers) {
     this.#dependencies = dependencies;
-    this.#make = make;
-    this.#slots = new FairQueue(atOnce);
+    this.#makers = makers;
+    this.#slots = new FairQueue(makers.atOnce);
+  }
+
+  /** The kinds of files that have thumbnails here. */
+  async kinds(): Promise<readonly FileKind[]> {
+    return (await this.#makers.forClips()) === undefined ? ['image'] : ['image', 'video'];
   }
 
   /**
-   * The thumbnail of an image; a damaged one is made again. An abort does not end one that is being made.
+   * The thumbnail of an image or a clip; a damaged one is made again. An abort does not end one that is being made.
    *
    * @throws ServiceError `thumbnail_unavailable`, `bytes_replaced`, `file_not_found`; the signal's reason
    */
@@ -52,8 +65,10 @@ export class Thumbnails {
     const key = thumbnailKeyOf(blobKeyOf(file));
     const existing = await this.#stored(key);
     if (existing !== undefined && isWhole(existing)) return existing;
-    if (file.kind !== 'image') {
-      throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
+    const { filename, kind } = file;
+    if (kind === 'caption') throw unavailable(`${filename} is a caption, so it has no thumbnail.`);
+    if (!(await this.kinds()).includes(kind)) {
+      throw unavailable(`${filename} is a clip, and the service has no ffmpeg that makes a thumbnail of it.`);
     }
     const make = async () => {
       // Another request may have made it meanwhile.
@@ -66,9 +81,9 @@ export class Thumbnails {
   }
 
   /**
-   * Makes the thumbnail of an image for which no client waits.
+   * Makes the thumbnail of an image or a clip for which no client waits.
    *
-   * @returns what the image looks like; `undefined` if it has no thumbnail
+   * @returns what it looks like; `undefined` if it has no thumbnail
    * @throws ServiceError if the attempt may succeed later; the signal's reason
    */
   async prepare(file: StoredFile, options: ThumbnailOptions): Promise<Appearance | undefined> {
@@ -122,17 +137,25 @@ export class Thumbnails {
     const fetched = await fetchIntact(this.#dependencies.blobs, file, options);
     if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
-      return await this.#make(fetched.blob.content, options);
+      const { path } = fetched.blob.content;
+      const { facts } = file.upload;
+      if (facts?.kind !== 'video') return await this.#makers.make({ path }, options);
+      const make = await this.#makers.forClips();
+      if (make === undefined) throw new Error('There is no ffmpeg.');
+      return await make({ path, format: facts.format as VideoFormat }, options);
     } catch (error) {
       options.signal.throwIfAborted();
       // The server stops or can't start a process: the image may have a thumbnail.
       if (error instanceof ServiceError) throw error;
-      const message = `Can't make a thumbnail of ${file.filename}.`;
-      throw new ServiceError('thumbnail_unavailable', message, { cause: error });
+      throw unavailable(`Can't make a thumbnail of ${file.filename}.`, error);
     } finally {
       await fetched.blob.discard();
     }
   }
+}
+
+function unavailable(message: string, cause?: unknown): ServiceError {
+  return new ServiceError('thumbnail_unavailable', message, { cause });
 }
 
 /** The header of a WebP has the length after its first 8 bytes (https://developers.google.com/speed/webp/docs/riff_container). */

@@ -16,14 +16,14 @@ const MAX_WAIT_FOR_UPLOADS: Micros = 30 * MICROS_PER_SECOND;
 const IMAGES_AT_ONCE = 2;
 
 /**
- * Makes the thumbnails and the perceptual hashes of a dataset's images, whose id is the key. An upload does not wait for it: it
+ * Makes the thumbnails of a dataset's images and clips, and the perceptual hashes of its images. The key is its id. An upload does not wait for it: it
  * takes several times as long as the inspection of a JPEG.
  *
  * @param options.areUploading the job waits for uploads, up to a time
  */
 export function hashImagesJob(
   { catalog, now }: Pick<ServiceDependencies, 'catalog' | 'now'>,
-  thumbnails: Pick<Thumbnails, 'prepare'>,
+  thumbnails: Pick<Thumbnails, 'prepare' | 'kinds'>,
   { areUploading }: { areUploading: () => boolean },
 ): JobHandler {
   return {
@@ -32,7 +32,7 @@ export function hashImagesJob(
     atOnce: 2,
     ofAccount: 1,
     run: async ({ key: datasetId, accountId }, signal) => {
-      const files = await catalog.hashes.missing(datasetId, IMAGES_PER_RUN);
+      const files = await catalog.hashes.missing(datasetId, { kinds: await thumbnails.kinds(), limit: IMAGES_PER_RUN });
       if (files.length === 0) return 'done';
       const mayWait = ({ upload }: StoredFile) => upload.finalizedAt > now() - MAX_WAIT_FOR_UPLOADS;
       if (areUploading() && files.every(mayWait)) return { dueAt: now() + MICROS_PER_SECOND };

@@ -8,6 +8,7 @@ const converter = () => import('../../dataset/fix/convert-image.js');
 await inspectInProcess({
   loadDecoder,
   makeThumbnail: async (source) => (await import('../../dataset/inspect/image/thumbnail.js')).makeThumbnail(source),
+  makePicture: async (source) => (await import('../../dataset/inspect/image/thumbnail.js')).makePicture(source),
   convertImage: async (image) => (await converter()).convertImage(image),
   whyNotConverted: async (file, image) => (await converter()).whyNotConverted(file, image),
 });

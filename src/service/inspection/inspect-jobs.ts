@@ -1,6 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
+import type { MadeThumbnail, ThumbnailSource } from '../../dataset/inspect/image/thumbnail.js';
 import { examineContent, type WhyNotConverted } from '../../dataset/fix/examine-content.js';
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
@@ -10,13 +10,15 @@ import type { InspectionJob, ProcessMessage } from './inspection-process.js';
 /** To the server. Reads and writes block: the process does one thing at a time. */
 const SOCKET = 3;
 
-const MAX_JOB_BYTES = 64 * 1024;
+/** A job may have the frame of a clip. */
+const MAX_JOB_BYTES = 1 << 20;
 
 export interface ImageDecoder {
   /** Absent where no decoder is installed. */
   readonly loadDecoder?: () => Promise<PixelDecoder>;
   readonly whyNotConverted: WhyNotConverted;
-  readonly makeThumbnail: (source: { path: string; maxPixels: number }) => Promise<MadeThumbnail>;
+  readonly makeThumbnail: (source: ThumbnailSource) => Promise<MadeThumbnail>;
+  readonly makePicture: (source: { path: string; maxPixels: number }) => Promise<Buffer>;
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
 }
 
@@ -44,6 +46,8 @@ async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
       const { webp, ...appearance } = await decoder.makeThumbnail(job);
       return { thumbnail: { webp: webp.toString('base64'), ...appearance } };
     }
+    case 'picture':
+      return { picture: (await decoder.makePicture(job)).toString('base64') };
     case 'examine':
       return { examined: await examineContent(job.path, decoder.whyNotConverted) };
     case 'convert':

@@ -7,6 +7,7 @@ const noDecoder = async () => {
 
 await inspectInProcess({
   makeThumbnail: noDecoder,
+  makePicture: noDecoder,
   convertImage: noDecoder,
   whyNotConverted: async (_file, { description }) =>
     `is ${description}, which this command can't convert, since it has no decoder. Save it as PNG yourself, or run check --fix where the service is installed`,

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { withAnySignal } from '../../abort-signals.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { inspectWith, shownFilename } from '../../dataset/inspect/inspect.js';
-import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
+import type { MadeThumbnail, ThumbnailSource } from '../../dataset/inspect/image/thumbnail.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
@@ -120,13 +120,21 @@ export class InspectionPool {
   }
 
   /** Makes a WebP with a longest side of `maxPixels`. Rejects if the image can't be decoded in a few seconds. */
-  async thumbnail(
-    image: { readonly path: string; readonly maxPixels: number },
-    options: Omit<SlotRequest, 'needsMuchMemory'>,
-  ): Promise<MadeThumbnail> {
+  async thumbnail(image: ThumbnailSource, options: Omit<SlotRequest, 'needsMuchMemory'>): Promise<MadeThumbnail> {
     const answer = await this.run({ task: 'thumbnail', ...image }, { ...options, limits: THUMBNAIL_LIMITS });
     if (!('thumbnail' in answer)) throw new Error('An inspection process has answered without a thumbnail.');
     return { ...answer.thumbnail, webp: Buffer.from(answer.thumbnail.webp, 'base64') };
+  }
+
+  /** Makes an upright JPEG in Base64 without metadata, with a longest side of `maxPixels`, for which no client waits. Rejects as `thumbnail`. */
+  async picture(
+    image: { readonly path: string; readonly maxPixels: number },
+    options: Pick<SlotRequest, 'accountId' | 'signal'>,
+  ): Promise<string> {
+    const request = { ...options, isBackground: true, limits: THUMBNAIL_LIMITS };
+    const answer = await this.run({ task: 'picture', ...image }, request);
+    if (!('picture' in answer)) throw new Error('An inspection process has answered without a picture.');
+    return answer.picture;
   }
 
   /**

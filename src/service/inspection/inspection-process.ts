@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
+import type { ThumbnailSource } from '../../dataset/inspect/image/thumbnail.js';
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { programFile } from '../../program-file.js';
@@ -33,7 +34,8 @@ export type InspectionJob =
       /** False if a decoder reads the facts of a clip afterwards. */
       readonly readsClipFacts: boolean;
     }
-  | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number }
+  | ({ readonly task: 'thumbnail' } & ThumbnailSource)
+  | { readonly task: 'picture'; readonly path: string; readonly maxPixels: number }
   | { readonly task: 'examine'; readonly path: string }
   | { readonly task: 'convert'; readonly path: string; readonly target: string };
 
@@ -45,6 +47,8 @@ export type Answer = (
         readonly webp: string;
       };
     }
+  /** A JPEG, Base64. */
+  | { readonly picture: string }
   | { readonly examined: ExaminedContent }
   | { readonly converted: true }
   /** Not the fault of the file, or a file that has no thumbnail. */

@@ -36,7 +36,7 @@ export async function post(url: URL, options: PostOptions): Promise<Posted> {
     } catch (error) {
       signal.throwIfAborted();
       if (timeout.aborted) return { failure: `No answer within ${timeoutMs / 1000} seconds.` };
-      return { failure: failureOf(error) };
+      return { failure: connectionFailure(error) };
     }
   });
 }
@@ -130,7 +130,7 @@ const REASONS: Record<string, string> = {
 };
 
 /** Not the error's own message, which may have an address of a private network. */
-function failureOf(error: unknown): string {
+export function connectionFailure(error: unknown): string {
   if (error instanceof AddressNotAllowed) return error.message;
   if (error instanceof TooManyInterimAnswers) return 'The receiver sent only interim answers, such as 100 Continue.';
   // The error of the last address stands for all.

@@ -285,7 +285,7 @@ async function requireRoom(
   if (names + added > max) throw datasetFull({ files: names, added, max });
 }
 
-/** Checks of received files, hashes of stored images, and a search for presigned uploads. */
+/** Checks of received files, thumbnails of stored media, and a search for presigned uploads. */
 function jobsOf(
   { known, written }: ChangedFiles,
   { datasetId, accountId, now }: { datasetId: string; accountId: string; now: Micros },
@@ -294,9 +294,9 @@ function jobsOf(
     ({ id, upload }) => upload.state === 'received' && known.get(id)?.upload.state !== 'received',
   );
   const jobs: NewJob[] = received.map(({ id }) => ({ kind: 'check-file', key: id, accountId, dueAt: now }));
-  const isNewImage = ({ id, kind, upload }: DatasetFile) =>
-    kind === 'image' && upload.state === 'stored' && known.get(id)?.upload.state !== 'stored';
-  if (written.some(isNewImage)) jobs.push(newHashJob(datasetId, { accountId, now }));
+  const isNewMedia = ({ id, kind, upload }: DatasetFile) =>
+    kind !== 'caption' && upload.state === 'stored' && known.get(id)?.upload.state !== 'stored';
+  if (written.some(isNewMedia)) jobs.push(newHashJob(datasetId, { accountId, now }));
   const isNewPresigned = ({ id, upload }: DatasetFile) =>
     upload.state === 'pending' && upload.via === 'presigned' && !known.has(id);
   if (written.some(isNewPresigned))

@@ -1,4 +1,5 @@
 import { type Compilable, sql } from 'kysely';
+import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { type Group, MAX_GROUPS, NEW_GROUP } from '../../dataset/groups.js';
 import { stemOf } from '../../dataset/media.js';
@@ -44,8 +45,9 @@ export class Groups {
   async save(
     key: DatasetKeyOfAccount,
     { name, add, remove, ...change }: GroupChange,
+    now: Micros,
   ): Promise<(Group & { files: number }) | undefined> {
-    const saved = await this.#write(key, async (groups, send) => {
+    const saved = await this.#write(key, now, async (groups, send) => {
       const before = groups.find((group) => group.name === name);
       if (before === undefined && add.length === 0) throw groupNotFound(name, 'Name its files in "add" to make it.');
       const named = await this.#namedAmong(key.id, [...add, ...remove], send);
@@ -64,8 +66,8 @@ export class Groups {
   }
 
   /** Its files stay. @returns false if the account has no such dataset @throws ServiceError `group_not_found` */
-  async remove(key: DatasetKeyOfAccount, name: string): Promise<boolean> {
-    const left = await this.#write(key, async (before) => {
+  async remove(key: DatasetKeyOfAccount, name: string, now: Micros): Promise<boolean> {
+    const left = await this.#write(key, now, async (before) => {
       const groups = before.filter((group) => group.name !== name);
       if (groups.length === before.length) throw groupNotFound(name, 'Its groups are in the status.');
       const statements = (['file', 'past_file'] as const).map((table) => {
@@ -78,14 +80,19 @@ export class Groups {
   }
 
   /** Under the lock of the dataset. @returns the groups after the change; `undefined` if the account has no such dataset */
-  async #write({ id, accountId }: DatasetKeyOfAccount, change: Change): Promise<readonly Group[] | undefined> {
+  async #write(
+    { id, accountId }: DatasetKeyOfAccount,
+    now: Micros,
+    change: Change,
+  ): Promise<readonly Group[] | undefined> {
     const { query } = this.#db;
     const { changes, notification } = this.#announcing;
     const written = await withDataset(this.#db, { id }, async (row, { send, commit }) => {
       if (row.account_id !== accountId) return undefined;
       const { groups, statements } = await change(groupsInRow(row), send);
       const json = groups.length === 0 ? null : JSON.stringify(groups);
-      const update = sql<never>`update dataset set file_groups = ${json}, version = version + 1 where id = ${id}`;
+      const update = sql<never>`
+        update dataset set file_groups = ${json}, updated_at = ${now}, version = version + 1 where id = ${id}`;
       await commit([...statements, statementOf(query, update), ...notification({ datasetId: id })]);
       return groups;
     });

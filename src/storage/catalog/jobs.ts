@@ -6,6 +6,8 @@ import { rowChunksOf, statementOf } from './statements.js';
 
 export const JOB_KINDS = [
   'announce',
+  'caption-file',
+  'caption-run',
   'check-file',
   'clean-up',
   'clean-store',

@@ -12,6 +12,7 @@ import { openSqlite } from '../database/sqlite.js';
 import { Accounts } from './accounts/accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
 import { Jobs } from './jobs.js';
+import { CaptionRuns } from './captioning.js';
 import { Rechecks } from './rechecks.js';
 
 export interface CatalogConfig extends Pick<CatalogOptions, 'blobGrace' | 'captionGrace' | 'accountLimits'> {
@@ -56,7 +57,7 @@ export async function openCatalog(
 function partsOn(database: Database, options: CatalogOptions) {
   const catalog = new Catalog(database, options);
   const [accounts, rechecks, jobs] = [new Accounts(database), new Rechecks(database), new Jobs(database)];
-  return { catalog, accounts, rechecks, jobs, database };
+  return { catalog, accounts, rechecks, jobs, captionRuns: new CaptionRuns(database), database };
 }
 
 /** @throws BackendUnusable if the folder has files but no catalog: a new one would know nothing of them */

@@ -2,6 +2,7 @@ import { type Compilable, sql } from 'kysely';
 import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import type { ComparedFile } from '../../dataset/duplicates/duplicate-groups.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
+import type { FileKind } from '../../dataset/media.js';
 import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
 import type { JobKind, NewJob } from './jobs.js';
@@ -9,7 +10,7 @@ import { fileOf, type FileRow, jsonReader, type ReadJson } from './rows.js';
 import { insertAll, statementOf, withDataset } from './statements.js';
 import { BLOB_KEY } from './trash.js';
 
-/** Hashes the images of a dataset, whose id is the key, and makes their thumbnails. */
+/** Hashes the images of a dataset, whose id is the key, and makes their thumbnails and those of its clips. */
 export const HASH_JOB = 'hash-images' satisfies JobKind;
 
 /** Images that arrive together are hashed together. */
@@ -46,21 +47,28 @@ export class PerceptualHashes {
     this.#announcing = announcing;
   }
 
-  /** Stored images that are not hashed yet, by name. */
-  async missing(datasetId: string, limit: number): Promise<StoredFile[]> {
-    const images = sql<FileRow>`
-      select * from file where dataset_id = ${datasetId} and state = 'stored' and kind = 'image'
+  /** Stored files of these kinds whose appearance is not recorded yet, by name. */
+  async missing(
+    datasetId: string,
+    { kinds, limit }: { kinds: readonly FileKind[]; limit: number },
+  ): Promise<StoredFile[]> {
+    const media = sql<FileRow>`
+      select * from file where dataset_id = ${datasetId} and state = 'stored' and kind in (${sql.join(kinds)})
         and not exists (select 1 from perceptual_hash where ${IS_HASH_OF_FILE})
       order by filename limit ${limit}`;
-    return (await images.execute(this.#db.query)).rows.map((row) => fileOf(row) as StoredFile);
+    return (await media.execute(this.#db.query)).rows.map((row) => fileOf(row) as StoredFile);
   }
 
-  /** Records what stored images look like, `undefined` if they can't be decoded. */
+  /**
+   * Records what stored files look like, `undefined` if they can't be decoded. Clips have no hash: those with the same first frame
+   * may differ in all others.
+   */
   async record(datasetId: string, found: ReadonlyMap<StoredFile, Appearance | undefined>): Promise<void> {
     if (found.size === 0) return;
     const { query } = this.#db;
-    const updates = [...found].flatMap(([{ id }, appearance]) => {
-      const { hash = null, thumbhash = null } = appearance ?? {};
+    const updates = [...found].flatMap(([{ id, kind }, appearance]) => {
+      const { hash: known = null, thumbhash = null } = appearance ?? {};
+      const hash = kind === 'image' ? known : null;
       return [
         // The file may be removed meanwhile.
         sql`insert into perceptual_hash (blob_key, hash) select ${BLOB_KEY}, ${hash} from file where id = ${id}

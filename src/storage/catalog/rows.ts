@@ -2,6 +2,7 @@ import { type Selectable, sql } from 'kysely';
 import { COUNT_FIELDS, countsInRole, type StemCounts } from '../../dataset/counts.js';
 import {
   type Author,
+  type CaptionOrigin,
   type Dataset,
   type DatasetCounts,
   type DatasetFile,
@@ -60,7 +61,8 @@ export const LINKED = { none: 0, from: 1, to: 2 } as const;
 /** The columns of a stored file, without its state. */
 export const STORED_COLUMNS = [
   ...(['id', 'dataset_id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256'] as const),
-  ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in', 'thumbhash', 'group_name'] as const),
+  ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in', 'thumbhash'] as const),
+  ...(['group_name', 'origin'] as const),
 ];
 
 export const STORED = sql.raw(STORED_COLUMNS.join(', '));
@@ -147,7 +149,10 @@ function uploadOf(row: FileRow, read: ReadJson): Upload {
 function storedUploadOf(row: StoredRow, read: ReadJson): StoredFile['upload'] {
   const finalizedAt = required(row.finalized_at);
   const { added_in: addedIn, thumbhash } = row;
-  const shown = thumbhash === null ? {} : { thumbhash };
+  const shown = {
+    ...(thumbhash !== null && { thumbhash }),
+    ...(row.origin !== null && { origin: read<CaptionOrigin>(row.origin) }),
+  };
   const stored = { state: 'stored', ...bytesOf(row, read), finalizedAt, addedIn, ...shown } as const;
   return row.problem === null ? stored : { ...stored, problem: read(row.problem) };
 }
@@ -159,7 +164,7 @@ function givenOf({ condition, author }: FileRow) {
   };
 }
 
-function bytesOf(row: Omit<StoredRow, 'added_in' | 'thumbhash' | 'group_name'>, read: ReadJson) {
+function bytesOf(row: Omit<StoredRow, 'added_in' | 'thumbhash' | 'group_name' | 'origin'>, read: ReadJson) {
   return {
     sizeBytes: required(row.size_bytes),
     sha256: required(row.sha256),
@@ -217,8 +222,9 @@ function uploadColumns(upload: Upload): UploadColumns {
       return { ...bytesColumns(upload), received_at: upload.receivedAt, ...givenColumns(upload) };
     case 'stored': {
       const problem = upload.problem === undefined ? null : JSON.stringify(upload.problem);
+      const origin = upload.origin === undefined ? null : JSON.stringify(upload.origin);
       const { finalizedAt, addedIn = 0, thumbhash = null } = upload;
-      return { ...bytesColumns(upload), finalized_at: finalizedAt, added_in: addedIn, problem, thumbhash };
+      return { ...bytesColumns(upload), finalized_at: finalizedAt, added_in: addedIn, problem, thumbhash, origin };
     }
     case 'rejected':
       return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), finalized_at: upload.finalizedAt };

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from './database.js';
-import { createTable, createTables, type Schema, TABLES } from './schema.js';
+import { createIndexes, createTable, createTables, type Schema, TABLES } from './schema.js';
 
 /** The version that last changed the tables, in the table `schema_version`. */
 const VERSION = '0.3.0';
@@ -84,10 +84,11 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     live_until: 'alive_until',
     thumbhash: 'null',
     group_name: 'null',
+    origin: 'null',
     received_at: "case when state = 'received' then settled_at end",
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
-  past_file: { finalized_at: 'settled_at', thumbhash: 'null', group_name: 'null' },
+  past_file: { finalized_at: 'settled_at', thumbhash: 'null', group_name: 'null', origin: 'null' },
   dataset: { file_groups: 'null' },
   // Computed together when they are needed.
   revision: { digest: 'null', ready_as: 'null' },
@@ -98,8 +99,10 @@ const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
   file: "where state <> 'pending' or alive_until is not null",
 };
 
+const CAPTION_TABLES = ['caption_preset', 'caption_run', 'caption_proposal'] as const;
+
 /** Tables that 0.1.0 did not have. */
-const NEW_TABLES: readonly (keyof Schema)[] = ['perceptual_hash', 'different_files'];
+const NEW_TABLES: readonly (keyof Schema)[] = ['perceptual_hash', 'different_files', ...CAPTION_TABLES];
 
 /** What each version added to the one before. */
 const UPGRADES: readonly { readonly from: string; readonly statements: () => RawBuilder<unknown>[] }[] = [
@@ -109,30 +112,35 @@ const UPGRADES: readonly { readonly from: string; readonly statements: () => Raw
       ...['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column thumbhash text`)),
       createTable('perceptual_hash'),
       createTable('different_files'),
-      HASH_IMAGES,
     ],
   },
   {
     from: '0.2.0',
     statements: () => [
-      ...['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column group_name text`)),
+      ...['file', 'past_file'].flatMap((name) =>
+        ['group_name', 'origin'].map((column) => sql.raw(`alter table ${name} add column ${column} text`)),
+      ),
       sql`alter table dataset add column file_groups text`,
+      ...CAPTION_TABLES.map(createTable),
+      ...CAPTION_TABLES.flatMap(createIndexes),
+      HASH_MEDIA,
     ],
   },
 ];
 
 /** @throws Error that completes "the catalog can't be used: " */
 function upgradeFrom(version: string): RawBuilder<unknown>[] {
-  if (version === LAST_MIGRATION) return [...upgradeNumbered(), HASH_IMAGES];
+  if (version === LAST_MIGRATION) return [...upgradeNumbered(), HASH_MEDIA];
   const first = UPGRADES.findIndex(({ from }) => from === version);
   if (first === -1) throw new Error(whyNotFrom(version));
   return UPGRADES.slice(first).flatMap(({ statements }) => statements());
 }
 
-/** Enqueues the job of `perceptual-hashes.ts` for each dataset with images. */
-const HASH_IMAGES = sql`
+/** Enqueues the job of `perceptual-hashes.ts` for each dataset with images or clips. */
+const HASH_MEDIA = sql`
   insert into job (kind, key, account_id, payload, due_at)
-  select 'hash-images', id, account_id, '{}', updated_at from dataset where images > 0`;
+  select 'hash-images', id, account_id, '{}', updated_at from dataset where images + videos > 0
+  on conflict do nothing`;
 
 /** Copies the rows of the last numbered migration into new tables. */
 function upgradeNumbered(): RawBuilder<unknown>[] {

@@ -129,6 +129,8 @@ export const TABLES = {
     thumbhash: textOrNull,
     /** One of the `file_groups` of its dataset. */
     group_name: textOrNull,
+    /** A `CaptionOrigin`; null unless the row is a stored caption that a person or a model has written. */
+    origin: textOrNull,
   }),
   /** Replaced and removed stored files. A restored file keeps its id, so that it may be in `file` too, and here several times. */
   past_file: table(
@@ -151,6 +153,7 @@ export const TABLES = {
       removed_in: integer,
       thumbhash: textOrNull,
       group_name: textOrNull,
+      origin: textOrNull,
     },
     ['id', 'added_in'],
   ),
@@ -224,6 +227,54 @@ export const TABLES = {
     },
     ['dataset_id', 'decision', 'sha256'],
   ),
+  /** The prompts of accounts. */
+  caption_preset: table({ account_id: ofAccount, name: text, prompt: text }, ['account_id', 'name']),
+  /** A model writes captions. A row of `caption_proposal` is a file of it. */
+  caption_run: table({
+    id: text,
+    account_id: text,
+    dataset_id: ofDataset,
+    started_at: integer,
+    ended_at: integerOrNull,
+    /** running, ending, done or stopped. */
+    state: text,
+    /** 1 if a person or an outcome has ended it before its files. */
+    is_stopped: count,
+    /** Null unless an outcome has. */
+    reason: textOrNull,
+    endpoint: text,
+    model: text,
+    preset: textOrNull,
+    prompt: text,
+    /** `AskedOptions` as JSON. */
+    options: text,
+    token_id: textOrNull,
+    token_name: textOrNull,
+    busy_until: integerOrNull,
+    /** The outcome of the last files, and how many in a row. */
+    streak_of: textOrNull,
+    streak: count,
+    reused: count,
+  }),
+  caption_proposal: table({
+    id: text,
+    run_id: { definition: 'text not null references caption_run (id) on delete cascade' } as Column<string>,
+    dataset_id: text,
+    /** Of the image or clip. */
+    filename: text,
+    caption: text,
+    /** A `ProposalState`. */
+    state: text,
+    /** The SHA-256 of the caption when the model was asked. */
+    base: textOrNull,
+    /** Identifies what the model was asked, so that it is asked once. */
+    question: textOrNull,
+    /** The text of the model without the trigger. */
+    answer: textOrNull,
+    /** A `CaptionOutcome`. */
+    outcome: textOrNull,
+    message: textOrNull,
+  }),
   /** Blobs without a file, kept for reads in flight. */
   trash: table({ blob_key: text, delete_after: integer }, ['blob_key']),
   setting: table({ name: text, value: text }, ['name']),
@@ -315,6 +366,10 @@ const INDEXES = [
   // For retention.
   'index revision_changed on revision (changed_at) where pinned_at is null',
   'unique index link_linked on link (linked_id, dataset_id)',
+  'index caption_run_newest on caption_run (dataset_id, started_at)',
+  'index caption_proposal_run on caption_proposal (run_id, state)',
+  "index caption_proposal_open on caption_proposal (dataset_id, caption) where state = 'proposed'",
+  'index caption_proposal_question on caption_proposal (question)',
   'index trash_due on trash (delete_after)',
   'index webhook_account on webhook (account_id)',
   'index webhook_delivery_latest on webhook_delivery (webhook_id, created_at)',
@@ -331,6 +386,11 @@ export function createTable(name: keyof Schema): RawBuilder<unknown> {
   );
   const constraint = `constraint ${name}_key primary key (${key.join(', ')})`;
   return sql.raw(`create table ${name} (${[...definitions, constraint].join(', ')})`);
+}
+
+/** The statements that create the indexes of a table. */
+export function createIndexes(name: keyof Schema): RawBuilder<unknown>[] {
+  return INDEXES.filter((index) => index.includes(` on ${name} (`)).map((index) => sql.raw(`create ${index}`));
 }
 
 export function createTables(): RawBuilder<unknown>[] {

@@ -111,6 +111,12 @@ describe('captions in several files', () => {
     expect(skipped).toEqual({ 'OTHER_CAPTION 1.caption': 'The caption of 1 comes from 1.txt.' });
   });
 
+  test('of Ideogram, which are JSON, stand beside the others', async () => {
+    const { files, skipped } = await imported({ '1.jpg': 'a', '1.json': '{}', '1.txt': 'red', 'other.json': '{}' });
+    expect(files).toEqual({ '1.jpg': '1.jpg', '1.json': '1.json', '1.txt': '1.txt' });
+    expect(skipped).toEqual({ 'NO_MEDIA other.json': 'There is no image or clip of this name.' });
+  });
+
   test('come from the one that is chosen', async () => {
     expect((await imported(TWO, { captions: '.caption' })).files).toMatchObject({ '1.txt': '1.caption' });
     const table = { ...TWO, 'metadata.csv': 'file_name,text\n1.jpg,from the table\n' };

@@ -35,6 +35,7 @@ async function openThumbnails({ images = 2, on = PLACES[0]! } = {}) {
   const begun: { accountId: string; end: (result: string | Error) => void }[] = [];
   const thumbnails = new Thumbnails(dependencies, {
     atOnce: 2,
+    forClips: async () => undefined,
     make: (_, { accountId }) =>
       new Promise((resolve, reject) => {
         begun.push({

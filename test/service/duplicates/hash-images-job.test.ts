@@ -23,10 +23,15 @@ onCatalogs((open) => {
       return APPEARANCE;
     };
     const parts = { catalog, now: () => state.now };
-    const { run } = hashImagesJob(parts, { prepare }, { areUploading: () => state.isUploading });
+    const { run } = hashImagesJob(
+      parts,
+      { prepare, kinds: async () => ['image'] as const },
+      { areUploading: () => state.isUploading },
+    );
     const job = { kind: 'hash-images', key: 'd', accountId, payload: {}, failures: 0, error: undefined } as const;
     const runOnce = () => run({ ...job, lease: 'x', generation: 0 }, new AbortController().signal);
-    const missing = async () => (await catalog.hashes.missing('d', 10)).map(({ id }) => id);
+    const missing = async () =>
+      (await catalog.hashes.missing('d', { kinds: ['image'], limit: 10 })).map(({ id }) => id);
     return { state, runOnce, missing };
   };
 

@@ -26,7 +26,8 @@ onCatalogs((open) => {
       const files = await catalog.storedFilesAfter({ datasetId: 'd', after: '', limit: 10 });
       return Object.fromEntries(files.map(({ id, upload }) => [id, upload.thumbhash]));
     };
-    const missing = async () => (await catalog.hashes.missing('d', 10)).map(({ id }) => id);
+    const missing = async () =>
+      (await catalog.hashes.missing('d', { kinds: ['image'], limit: 10 })).map(({ id }) => id);
     const hashed = async () => {
       const rows = await database.query.selectFrom('perceptual_hash').select('blob_key').orderBy('blob_key').execute();
       return rows.map((row) => row.blob_key);

@@ -48,7 +48,7 @@ describeInBrowser('webhooks on the page Account', (site) => {
     await item(page, url).getByText('Nothing was sent yet.').waitFor();
     expect(await page.getByText(secret).count()).toBe(0);
     expect((await webhooks()).map(({ url, events }) => ({ url, events }))).toEqual([
-      { url, events: ['dataset.ready', 'dataset.failed'] },
+      { url, events: ['dataset.ready', 'dataset.failed', 'captions.finished'] },
     ]);
 
     await page.getByRole('button', { name: `Send a test to ${url}` }).click();

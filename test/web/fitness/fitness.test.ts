@@ -89,6 +89,9 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(await names('Bright images')).toEqual(['bright.png']);
     expect(await names('Blurred images')).toContain('blurred.png');
     expect(await names('Tiny images')).toEqual(['tiny.png']);
+    await page.getByRole('button', { name: 'Delete 1 tiny image with their captions' }).click();
+    await page.getByRole('dialog', { name: 'Delete 1 file?' }).getByRole('button', { name: 'Delete 1 file' }).click();
+    await listed(page, 'Tiny images').waitFor({ state: 'detached' });
     await page.getByRole('link', { name: 'Show dark.png', exact: true }).click();
     await page.waitForURL(/\?file=dark\.png$/);
   });

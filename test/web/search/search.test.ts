@@ -30,11 +30,13 @@ const pairs = pairsOf({
     image('c.mp4', { width: 1920, height: 1080, duration_seconds: 4 }),
     image('d.jpg', { width: 800, height: 600 }),
     image('e.jpg'),
-    ...Object.keys(TEXTS).map((name) => image(name)),
+    ...Object.keys(TEXTS).map((name) => image(name, name === 'b.txt' ? { origin: { by: 'model', model: 'vl' } } : {})),
   ],
   warnings: [{ code: 'BLANK_CAPTION', filename: 'd.txt', message: '' }],
   error: undefined,
 });
+
+const PROPOSED = new Set(['d']);
 
 const masks = new Map([['a', [image('a.png')]]]);
 const found: RegexHits = new Map([['sk[iy]', new Map([['b', ['sky']]])]]);
@@ -44,7 +46,12 @@ function find(text: string): string {
   const { query, fault } = parsedSearch(text);
   if (fault !== undefined) return fault.message;
   const linked = [{ slot: 'mask', id: 'm', name: 'm', files: masks }] as const;
-  const matches = searchMatcher(query, pairs, { linked, textOf: ({ filename }) => TEXTS[filename], found });
+  const matches = searchMatcher(query, pairs, {
+    linked,
+    textOf: ({ filename }) => TEXTS[filename],
+    found,
+    proposed: PROPOSED,
+  });
   return pairs
     .filter(matches)
     .map(({ stem }) => stem)
@@ -93,6 +100,9 @@ describe('a search', () => {
     expect(find('is:blank')).toBe('d');
     expect(find('-has:caption')).toBe('e');
     expect(find('has:mask')).toBe('a');
+    expect(find('has:proposal')).toBe('d');
+    expect([find('by:model'), find('by:me')]).toEqual(['b', 'acd']);
+    expect(find('by:nobody')).toBe('by: knows model, me.');
     expect(find('/sk[iy]/ snow')).toBe('b');
     expect([...copiesAmong(pairs)]).toEqual(['a', 'b']);
   });
@@ -109,7 +119,7 @@ describe('a search', () => {
     expect(faultOf('a ()')).toEqual(['There is nothing in these parentheses.', '()']);
     expect(faultOf('OR a')).toEqual(['OR stands between two words.', 'OR']);
     expect(faultOf('chars:many a')).toEqual(['After chars: stands a number, such as >200.', 'chars:many']);
-    expect(faultOf('is:cat')).toEqual(['is: knows image, clip, duplicate, blank.', 'is:cat']);
+    expect(faultOf('is:cat')).toEqual(['is: knows image, clip, duplicate, blank, refusal.', 'is:cat']);
     expect(faultOf('a tags:b')?.[1]).toBe('tags:b');
     expect(faultOf('"tags:b" tag: -')).toBeUndefined();
     // Any text is read, or described.

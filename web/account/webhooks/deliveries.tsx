@@ -16,6 +16,7 @@ export const EVENT_WORDS: Record<WebhookEvent, string> = {
   'dataset.ready': 'READY',
   'dataset.failed': 'FAILED',
   'dataset.deleted': 'deleted',
+  'captions.finished': 'captions finished',
 };
 
 /** What the page calls an event; a service newer than this page may send others. */

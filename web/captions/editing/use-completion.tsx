@@ -35,7 +35,12 @@ export function useCompletion(text: string, take: (text: string, caret: number) 
     return true;
   };
   const list = offered.length > 0 && (
-    <div id={id} role="listbox" aria-label="Tags of this dataset" className="flex shrink-0 gap-1 overflow-hidden px-1">
+    <div
+      id={id}
+      role="listbox"
+      aria-label="Tags of this dataset"
+      className="flex shrink-0 gap-1 overflow-x-auto px-1 [scrollbar-width:none]"
+    >
       {offered.map((tag, index) => (
         // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus, and names the chosen one
         // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the field
@@ -46,7 +51,7 @@ export function useCompletion(text: string, take: (text: string, caret: number) 
           aria-selected={index === chosen}
           onMouseDown={(event) => event.preventDefault()}
           onClick={() => accept(tag)}
-          className="max-w-full min-w-12 shrink-0 cursor-pointer truncate rounded-full border border-line px-2 text-xs leading-6 hover:bg-raised aria-selected:border-accent aria-selected:bg-accent aria-selected:text-on-accent"
+          className="max-w-full min-w-12 shrink-0 cursor-pointer truncate rounded-full border border-line px-2 text-xs leading-6 pointer-coarse:px-3 pointer-coarse:text-sm pointer-coarse:leading-9 hover:bg-raised aria-selected:border-accent aria-selected:bg-accent aria-selected:text-on-accent"
         >
           {tag}
         </div>

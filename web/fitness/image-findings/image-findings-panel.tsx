@@ -19,7 +19,7 @@ export const ImageFindingsPanel = memo(function ImageFindingsPanel({ dataset }: 
     <Panel title="Image analysis" aside={<StartOrCancel analyses={analyses} />}>
       <Progress analyses={analyses} />
       <div className="flex flex-col gap-2">
-        <TinyImages datasetId={id} images={images} />
+        <TinyImages dataset={dataset} images={images} />
         {analyzed.length > 0 && (
           <>
             <BrightnessFindings datasetId={id} analyzed={analyzed} />

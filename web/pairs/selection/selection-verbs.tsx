@@ -10,19 +10,32 @@ import type { Deletion } from './deletion.js';
 interface SelectionVerbsProps {
   /** With two to four pairs. */
   readonly onCompare: (() => void) | undefined;
+  readonly onCopy: (verb: 'copy' | 'move') => void;
   readonly onDelete: () => void;
   readonly onSelectNone: () => void;
 }
 
 /** What can be done with the selected pairs. */
-export function SelectionVerbs({ onCompare, onDelete, onSelectNone }: SelectionVerbsProps) {
+export function SelectionVerbs({ onCompare, onCopy, onDelete, onSelectNone }: SelectionVerbsProps) {
   return (
-    <div className="flex shrink-0 items-center gap-1">
+    <div className="flex flex-wrap items-center gap-1">
       {onCompare !== undefined && (
         <Button title={withKey('Compare the selected pictures', 'compare')} onClick={onCompare}>
           <Columns2 size={16} aria-hidden /> <span className="max-sm:sr-only">Compare</span>
         </Button>
       )}
+      <WriteButton
+        title={withKey('Copy the selected pairs to another dataset', 'copyTo')}
+        onClick={() => onCopy('copy')}
+      >
+        Copy
+      </WriteButton>
+      <WriteButton
+        title={withKey('Move the selected pairs to another dataset', 'moveTo')}
+        onClick={() => onCopy('move')}
+      >
+        Move
+      </WriteButton>
       <WriteButton kind="danger" title={withKey('Delete the selected pairs', 'remove')} onClick={onDelete}>
         <Trash2 size={16} aria-hidden /> Delete
       </WriteButton>

@@ -15,6 +15,7 @@ globalThis.Scalar.createApiReference('#app', {
   hideDarkModeToggle: true,
   showDeveloperTools: 'never',
   hideClientButton: true,
+  customCss: 'a[href="https://www.scalar.com"] { display: none }',
   // As the page does: the cookie of the session counts only with this header.
   onBeforeRequest: ({ request }) => {
     if (new URL(request.url).origin === location.origin) request.headers.set('trainyard-page', '1');

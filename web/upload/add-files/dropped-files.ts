@@ -59,7 +59,7 @@ export function acceptedFor(filename: string): string {
   return ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
 }
 
-const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt' };
+const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt,.json' };
 
 /** The name of the top folder that all files share; `''` if they share none. */
 export function commonFolderOf(files: readonly DroppedFile[]): string {

@@ -9,7 +9,7 @@ import { acceptedFor, chooseFiles, replacementNameOf } from '../add-files/droppe
 import { uploadQueue } from '../queue/page-queue.js';
 import type { UploadFailure } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
-import { ProgressBar } from './progress-bar.js';
+import { ProgressBar } from '../../ui/progress-bar.js';
 
 /** The progress of each dataset, the files in flight, the failed files, and old files that were kept. */
 export function DockDetails({ uploads: { batches, inFlight, failures, conflicts } }: { uploads: UploadsSnapshot }) {

@@ -7,7 +7,7 @@ import { MessageCard } from '../../ui/message-card.js';
 import { uploadQueue, useUploads } from '../queue/page-queue.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 import { DockDetails } from './dock-details.js';
-import { ProgressBar } from './progress-bar.js';
+import { ProgressBar } from '../../ui/progress-bar.js';
 import { announcementOf, rejectedByDataset, uploadsTitleOf } from './titles.js';
 
 /** The card in the lower right corner that shows all uploads. Its details open by a click alone. */

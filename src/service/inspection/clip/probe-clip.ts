@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { ServiceError } from '../../../dataset/errors.js';
-import type { Facts } from '../../../dataset/inspect/inspection.js';
+import type { Facts, Sound } from '../../../dataset/inspect/inspection.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type LimitName, setPriorityOf, spawnLimited, watchProcess } from '../limited-process.js';
 import { type Ffmpeg, ffprobeOf } from './ffmpeg.js';
@@ -15,11 +15,11 @@ const STACK_KILOBYTES = 2048;
 const MAX_SLEEP_SECONDS = 120;
 
 /** A track takes less than a kilobyte. */
-const MAX_OUTPUT_CHARACTERS = 64 * 1024;
+const MAX_OUTPUT_BYTES = 64 * 1024;
 const MAX_MESSAGES = 1000;
 const MAX_LINE_CHARACTERS = 1000;
 
-/** FFmpeg's demuxers by container, so that no file is read as a playlist. */
+/** FFmpeg's demuxers by container. */
 const DEMUXERS: Record<VideoFormat, string> = {
   mp4: 'mov',
   mov: 'mov',
@@ -30,6 +30,7 @@ const DEMUXERS: Record<VideoFormat, string> = {
   flv: 'flv',
 };
 
+const SOUND_FIELDS = 'codec_name,sample_rate,channels,duration';
 const STREAM_FIELDS = 'index,codec_name,width,height,nb_frames,nb_read_frames,r_frame_rate,avg_frame_rate,duration';
 
 /** The first video track. */
@@ -68,19 +69,16 @@ export interface ProbeOptions {
  */
 export async function probeClip(
   ffmpeg: Ffmpeg,
-  { path, format }: { readonly path: string; readonly format: VideoFormat },
+  file: { readonly path: string; readonly format: VideoFormat },
   options: ProbeOptions,
 ): Promise<Probe> {
-  const demuxer = DEMUXERS[format];
-  const { ended, exitCode, output, messages } = await runFfprobe(
-    ffmpeg,
+  const { ended, exitCode, output, messages } = await runClipProgram(
+    ffprobeOf(ffmpeg.path),
     [
-      ...['-hide_banner', '-v', 'level+info', '-of', 'json', '-select_streams', 'V:0'],
-      ...['-show_entries', `stream=${STREAM_FIELDS}:stream_side_data=rotation:format=duration`],
+      ...['-select_streams', 'V:0', '-show_entries'],
+      `stream=${STREAM_FIELDS}:stream_tags=DURATION:stream_side_data=rotation:format=duration`,
       ...(options.decodes ? ['-count_frames', '-err_detect', 'explode+crccheck'] : []),
-      ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
-      ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
-      `file:${path}`,
+      ...inputArguments(file),
     ],
     options,
   );
@@ -90,15 +88,51 @@ export async function probeClip(
   });
   const decodersOfOthers = new Set(others.flatMap(({ names }) => names));
   const hasAudio = others.some(({ kind }) => kind === 'Audio');
+  const video = exitCode === 0 ? videoIn(JSON.parse(output.toString()), messages, hasAudio) : undefined;
+  const sound = video !== undefined && hasAudio ? await probeSound(ffmpeg, file, options) : undefined;
   return {
     ended,
     hasAudio,
-    video: exitCode === 0 ? videoIn(JSON.parse(output), messages, hasAudio) : undefined,
+    video: video && { ...video, facts: { ...video.facts, ...(sound && { sound }) } },
     complaints: messages.flatMap((line) => {
       const [, component = '', text] = COMPLAINT.exec(line) ?? [];
       const isAboutVideo = text !== undefined && !decodersOfOthers.has(component) && !ABOUT_METADATA.test(text);
       return isAboutVideo ? [text] : [];
     }),
+  };
+}
+
+/** Options before an input: one thread, no other file is opened, and no file is read as a playlist. */
+export function inputOptions(format: VideoFormat): string[] {
+  const demuxer = DEMUXERS[format];
+  return [
+    ...['-threads', '1', '-protocol_whitelist', 'file', '-format_whitelist', demuxer, '-f', demuxer],
+    ...(demuxer === 'mov' ? ['-enable_drefs', '0', '-use_absolute_path', '0'] : []),
+  ];
+}
+
+function inputArguments({ path, format }: { readonly path: string; readonly format: VideoFormat }): string[] {
+  return ['-hide_banner', '-v', 'level+info', '-of', 'json', ...inputOptions(format), `file:${path}`];
+}
+
+/** A run of its own, since ffprobe decodes every stream that it shows. `undefined` if it is ended. */
+async function probeSound(
+  ffmpeg: Ffmpeg,
+  file: { readonly path: string; readonly format: VideoFormat },
+  options: ProbeOptions,
+): Promise<Sound | undefined> {
+  const fields = ['-select_streams', 'a:0', '-show_entries', `stream=${SOUND_FIELDS}:stream_tags=DURATION`];
+  const args = [...fields, ...inputArguments(file)];
+  const { exitCode, output } = await runClipProgram(ffprobeOf(ffmpeg.path), args, options);
+  const stream = exitCode === 0 ? (JSON.parse(output.toString()) as Described).streams?.[0] : undefined;
+  if (stream === undefined) return undefined;
+  const [sampleRate, channels] = [numberIn(stream.sample_rate), numberIn(stream.channels)];
+  const seconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
+  return {
+    ...codecOf(stream.codec_name),
+    ...(sampleRate > 0 && { sampleRate }),
+    ...(channels > 0 && { channels }),
+    ...(seconds > 0 && { durationSeconds: rounded(seconds) }),
   };
 }
 
@@ -117,6 +151,7 @@ const ABOUT_METADATA = /metadata|\bAMF/i;
 interface Described {
   readonly streams?: readonly (Readonly<Record<string, string | number | undefined>> & {
     readonly side_data_list?: readonly { readonly rotation?: number }[];
+    readonly tags?: { readonly DURATION?: string };
   })[];
   readonly format?: { readonly duration?: string };
 }
@@ -129,7 +164,9 @@ function videoIn({ streams, format }: Described, messages: readonly string[], ha
   const listedFrames = numberIn(stream.nb_frames) || undefined;
   const framesPerSecond = ratio(stream.avg_frame_rate) || ratio(stream.r_frame_rate);
   const declaredSeconds = numberIn(format?.duration);
-  const seconds = numberIn(stream.duration) || declaredSeconds || (framesPerSecond > 0 ? frames / framesPerSecond : 0);
+  // The duration of the file is that of its sound, if that is longer.
+  const ownSeconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
+  const seconds = ownSeconds || declaredSeconds || (framesPerSecond > 0 ? frames / framesPerSecond : 0);
   const isTurned = stream.side_data_list?.some(({ rotation = 0 }) => Math.abs(rotation) % 180 === 90) === true;
   const facts = {
     ...(width > 0 && height > 0 && (isTurned ? { width: height, height: width } : { width, height })),
@@ -156,6 +193,12 @@ function numberIn(value: string | number | undefined): number {
   return Number.isFinite(number) && number > 0 ? number : 0;
 }
 
+/** `00:00:02.051000000`, as Matroska states the length of a track; 0 without it. */
+function secondsIn(text: string | undefined): number {
+  const [hours, minutes, seconds] = (text ?? '').split(':').map(Number);
+  return numberIn((hours ?? 0) * 3600 + (minutes ?? 0) * 60 + (seconds ?? 0));
+}
+
 /** `30000/1001`; 0 for `0/0`. */
 function ratio(text: string | number | undefined): number {
   const [numerator = 0, denominator = 1] = String(text ?? '0')
@@ -168,12 +211,20 @@ function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }
 
-/** Runs ffprobe with the lowest priority, without environment and input, and with limits. */
-async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: ProbeOptions) {
-  const { maxBytes, maxCpuSeconds, signal } = options;
+/**
+ * Runs ffprobe or ffmpeg with the lowest priority, without environment and input, and with limits.
+ *
+ * @throws the signal's reason; ServiceError `unavailable` if it can't be started
+ */
+export async function runClipProgram(
+  program: string,
+  args: readonly string[],
+  options: Omit<ProbeOptions, 'decodes'> & { readonly maxOutputBytes?: number },
+) {
+  const { maxBytes, maxCpuSeconds, maxOutputBytes = MAX_OUTPUT_BYTES, signal } = options;
   signal.throwIfAborted();
   const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
-  const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', ffprobeOf(path), ...args], {
+  const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', program, ...args], {
     // More than it may hold: a decoder that gets no memory often calls the clip invalid.
     limits: { maxDataBytes: maxBytes + SPARE_BYTES, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 },
     env: { LC_ALL: 'C', AV_LOG_FORCE_NOCOLOR: '1', MALLOC_ARENA_MAX: '2' },
@@ -182,9 +233,11 @@ async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: Pr
   if (child.pid === undefined) throw cannotStart(await new Promise((resolve) => child.once('error', resolve)));
   child.on('error', () => {});
   setPriorityOf(child, constants.priority.PRIORITY_LOW);
-  let output = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(0, MAX_OUTPUT_CHARACTERS);
+  const chunks: Buffer[] = [];
+  let outputBytes = 0;
+  child.stdout?.on('data', (chunk: Buffer) => {
+    if (outputBytes < maxOutputBytes) chunks.push(chunk);
+    outputBytes += chunk.length;
   });
   const messages: string[] = [];
   let rest = '';
@@ -209,7 +262,12 @@ async function runFfprobe({ path }: Ffmpeg, args: readonly string[], options: Pr
   if (exitCode === 126 || exitCode === 127) throw cannotStart(new Error(messages.join('\n')));
   // The kernel sends SIGKILL for the processor time.
   const crash = by === null ? undefined : by === 'SIGKILL' ? ('time' as const) : ('crash' as const);
-  return { ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash), exitCode, output, messages };
+  return {
+    ended: exceeded ?? (isOutOfMemory(messages) ? 'memory' : crash),
+    exitCode,
+    output: Buffer.concat(chunks),
+    messages,
+  };
 }
 
 /** The texts of ENOMEM. A library in C++ or Rust aborts instead. */
@@ -221,6 +279,6 @@ function isOutOfMemory(messages: readonly string[]): boolean {
 }
 
 function cannotStart(cause: unknown): ServiceError {
-  const message = 'The server could not start ffprobe to decode the clip. Send it again.';
+  const message = 'The server could not start ffmpeg to decode the clip. Send it again.';
   return new ServiceError('unavailable', message, { cause });
 }

@@ -1,4 +1,5 @@
 import { isLoopback } from '../../src/command-line.js';
+import { useAccount } from './account.js';
 
 interface LoopbackNoteProps {
   /** The address that others would open. */
@@ -9,8 +10,29 @@ interface LoopbackNoteProps {
 
 /** Warns that only the machine of the service can open an address, and says how others reach it. */
 export function LoopbackNote({ url, then }: LoopbackNoteProps) {
+  const account = useAccount();
   if (!isLoopback(url)) return null;
   const { host, port } = new URL(url);
+  const others = account?.urls ?? [];
+  if (others.length > 0) {
+    return (
+      <div role="note" className="rounded-lg bg-warn-soft px-3 py-2 text-sm wrap-anywhere">
+        <p>
+          Only this machine can open an address with <code>{host}</code>. The service listens at these too. Open this
+          page at one that others can reach, and {then}:
+        </p>
+        <ul className="mt-1">
+          {others.map((other) => (
+            <li key={other}>
+              <a href={other + location.pathname} className="text-link underline">
+                {other}
+              </a>
+            </li>
+          ))}
+        </ul>
+      </div>
+    );
+  }
   return (
     <p role="note" className="rounded-lg bg-warn-soft px-3 py-2 text-sm wrap-anywhere">
       Only this machine can open an address with <code>{host}</code>. For others, start the service with{' '}

@@ -1,13 +1,13 @@
 interface ProgressBarProps {
   readonly label: string;
   readonly total: number;
-  /** Acknowledged by the service. */
+  /** Done, or acknowledged by the service. */
   readonly uploaded: number;
   /** Sent and not acknowledged yet; drawn in a lighter tone. */
-  readonly sent: number;
+  readonly sent?: number;
 }
 
-export function ProgressBar({ label, total, uploaded, sent }: ProgressBarProps) {
+export function ProgressBar({ label, total, uploaded, sent = 0 }: ProgressBarProps) {
   const percentOf = (bytes: number) => (total === 0 ? 0 : Math.min(100, (bytes / total) * 100));
   return (
     <div

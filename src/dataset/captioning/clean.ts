@@ -1,0 +1,26 @@
+const FENCE = /^```[\w-]*\n([\s\S]*?)\n?```$/;
+const PREAMBLE = /^(?:(?:sure|certainly|of course|okay)[,.!]*\s+)?here(?:'s|\u2019s| is| are)\b[^\n:]{0,80}:\s+/i;
+const QUOTED = /^(?:"([^"]+)"|'([^']+)'|\u201c([^\u201d]+)\u201d|`([^`]+)`)$/;
+
+/**
+ * Takes from an answer what is no part of the caption: thoughts, code fences, quotation marks around it, "Here is a caption:",
+ * and control characters. Nothing else is changed.
+ */
+export function cleanCaption(answer: string): { readonly text: string; readonly hasThought: boolean } {
+  const printable = answer.replaceAll('\r\n', '\n').replaceAll(/[^\P{Cc}\n\t]|\p{Surrogate}/gu, '');
+  // Models write `<think>`, some `<thinking>`; a chat template may have written the first tag, and a spent budget leaves out the last.
+  const withoutThought = printable.replace(/^[\s\S]*<\/think(?:ing)?>/i, '').replace(/<think(?:ing)?>[\s\S]*$/i, '');
+  let text = withoutThought.trim();
+  for (let before = ''; before !== text; ) {
+    before = text;
+    text = text.replace(FENCE, '$1').replace(PREAMBLE, '').replace(QUOTED, '$1$2$3$4').trim();
+  }
+  return { text, hasThought: withoutThought.length < printable.length };
+}
+
+/** Puts a trigger word in front of a text that does not have it. */
+export function withTrigger(text: string, trigger: string): string {
+  const word = trigger.trim();
+  if (word === '' || text.toLowerCase().includes(word.toLowerCase())) return text;
+  return `${word}, ${text}`;
+}

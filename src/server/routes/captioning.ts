@@ -1,0 +1,131 @@
+import { MAX_LISTED } from '../../api/limits.js';
+import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
+import { outcomeWords } from '../../dataset/captioning/outcomes.js';
+import { withTrigger } from '../../dataset/captioning/clean.js';
+import { plainCount } from '../../dataset/problems.js';
+import type { AcceptedProposal, CaptioningService, RunCounts } from '../../service/captioning/captioning-service.js';
+import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
+import { disconnectSignal } from '../connections/disconnect.js';
+import type { Handlers } from '../register-routes.js';
+import { fileToWire, problemToWire, timeOf, timeOrNull } from '../to-wire.js';
+import { authorOf, currentToWire, etagOf, expectedConditionOf } from '../write-headers.js';
+
+type CaptioningRoute =
+  | `caption-endpoint.${'list' | 'test'}`
+  | `caption-preset.${'list' | 'save' | 'delete'}`
+  | `caption-run.${'start' | 'list' | 'read' | 'stop' | 'resume'}`
+  | `proposal.${'list' | 'decide'}`;
+
+export function captioningHandlers(captioning: CaptioningService): Handlers<CaptioningRoute> {
+  return {
+    'caption-endpoint.list': async ({ reply }) => {
+      const states = await captioning.endpoints(disconnectSignal(reply));
+      return {
+        endpoints: states.map(({ name, model, isReachable: reachable, hasVision: vision, error }) => {
+          return { name, model, reachable, vision, error };
+        }),
+      };
+    },
+    'caption-endpoint.test': async ({ params, accountId, reply }) => {
+      const startedAt = performance.now();
+      const tested = await captioning.test(params.endpoint, { accountId, signal: disconnectSignal(reply) });
+      const { text = null, outcome = null, message = null } = tested;
+      const seconds = Math.round(performance.now() - startedAt) / 1000;
+      return { ok: text !== null && outcome === null, text, outcome, message, seconds };
+    },
+    'caption-preset.list': async ({ accountId }) => ({ presets: await captioning.presets(accountId) }),
+    'caption-preset.save': ({ params, body, accountId }) =>
+      captioning.savePreset(accountId, params.preset, body.prompt),
+    'caption-preset.delete': async ({ params: { preset: name }, accountId }) => {
+      await captioning.removePreset(accountId, name);
+      return { name, deleted: true };
+    },
+    'caption-run.start': async ({ key, body, request, reply }) => {
+      const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
+      const { run, counts } = await captioning.start(key, body, options);
+      request.audited = run === undefined ? { dry_run: true } : { run: run.id, endpoint: run.endpoint };
+      return startedToWire(run, counts);
+    },
+    'caption-run.list': async ({ key }) => ({ runs: (await captioning.list(key)).map(captionRunToWire) }),
+    'caption-run.read': async ({ key, params }) => {
+      const run = await captioning.run(key, params.run_id);
+      const problems = await captioning.problems(run, MAX_LISTED);
+      return { ...captionRunToWire(run), problems: problems.map(runProblemToWire) };
+    },
+    'caption-run.stop': async ({ key, params }) => captionRunToWire(await captioning.stop(key, params.run_id)),
+    'caption-run.resume': async ({ key, params }) => captionRunToWire(await captioning.resume(key, params.run_id)),
+    'proposal.list': async ({ key, query: { texts, after, limit } }) => {
+      const { proposals, isLast, total } = await captioning.proposals(key, { after: after?.normalize('NFC'), limit });
+      const wire = proposals.map((proposal) => proposalToWire(proposal, { hasText: texts !== 'false' }));
+      return { proposals: wire, next_after: isLast ? null : (proposals.at(-1)?.caption ?? null), total };
+    },
+    'proposal.decide': async ({ key, body, request, reply }) => {
+      const accept = body.accept.map(({ id, text, ifMatch }, i) => ({
+        ...{ id, text },
+        ...(ifMatch !== undefined && { condition: expectedConditionOf(ifMatch, `accept.${i}.ifMatch`) }),
+      }));
+      const options = { author: authorOf(request, 'edit'), signal: disconnectSignal(reply) };
+      const { accepted, ...decided } = await captioning.decide(key, { accept, dismiss: body.dismiss }, options);
+      return { ...decided, accepted: accepted.map(acceptedToWire) };
+    },
+  };
+}
+
+export function captionRunToWire(run: CaptionRunView): WireCaptionRun {
+  const { waiting = 0, ready = 0, applied = 0, proposed = 0, failed = 0, gone = 0 } = run.counts;
+  const { accepted = 0, dismissed = 0, replaced = 0 } = run.counts;
+  const counts = { waiting, ready, applied, proposed, decided: accepted + dismissed + replaced, failed, gone };
+  return {
+    ...{ id: run.id, dataset_id: run.dataset_id, state: run.state, reason: run.reason, endpoint: run.endpoint },
+    ...{ model: run.model, preset: run.preset, prompt: run.prompt, token: run.token_name },
+    started_at: timeOf(run.started_at),
+    ended_at: timeOrNull(run.ended_at),
+    busy_until: timeOrNull(run.busy_until),
+    total: Object.values(counts).reduce((sum, count) => sum + count, 0),
+    ...{ counts, reused: run.reused, revision: run.revision },
+  };
+}
+
+function startedToWire(run: CaptionRunView | undefined, counts: RunCounts): WireStartedRun {
+  const { withoutCaption, byModel, byPerson, others } = counts;
+  const written = [
+    ...(byModel > 0 ? [`${byModel} written by a model`] : []),
+    ...(byPerson > 0 ? [`${byPerson} written or imported by you`] : []),
+  ];
+  const sentences = [
+    ...(withoutCaption > 0
+      ? [`${plainCount(withoutCaption, 'file')} without a caption: stored when the run ends.`]
+      : []),
+    ...(written.length > 0 ? [`${written.join(', ')}: they stay, and get a proposal.`] : []),
+    ...(others > 0 ? [`${others} left out.`] : []),
+  ];
+  return {
+    run: run === undefined ? null : captionRunToWire(run),
+    counts: { without_caption: withoutCaption, by_model: byModel, by_person: byPerson, others },
+    summary: sentences.join(' ') || 'The dataset has no image or clip to caption.',
+  };
+}
+
+function runProblemToWire({ filename, outcome, message }: Proposal) {
+  return { filename, outcome: outcome ?? 'empty', message: outcomeWords(outcome ?? 'empty', message) };
+}
+
+function proposalToWire(proposal: OpenProposal, { hasText }: { hasText: boolean }): WireProposal {
+  const { id, run_id: run, filename, caption, answer, base, current, options, model, preset } = proposal;
+  const tagOf = (sha256: string | null) => (sha256 === null ? null : etagOf({ sha256 }));
+  return {
+    ...{ id, run, filename, caption },
+    ...(hasText && { text: withTrigger(answer ?? '', options.trigger) }),
+    ...{ base_etag: tagOf(base), current_etag: tagOf(current), outdated: base !== current },
+    ...{ cut_off: proposal.outcome === 'cut_off', model, preset },
+  };
+}
+
+function acceptedToWire({ id, outcome, file, current, problem }: AcceptedProposal): WireDecisions['accepted'][number] {
+  return {
+    ...{ id, outcome },
+    ...(file && { file: fileToWire(file) }),
+    ...(outcome === 'outdated' && { current: currentToWire(current) }),
+    ...(problem && { problem: problemToWire(problem) }),
+  };
+}

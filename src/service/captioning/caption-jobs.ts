@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import { withTrigger } from '../../dataset/captioning/clean.js';
+import { promptOf, usesCaption } from '../../dataset/captioning/prompts.js';
+import { type CaptionOrigin, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { stemOf } from '../../dataset/media.js';
+import type {
+  CaptionRun,
+  CaptionRuns,
+  CaptionRunView,
+  Proposal,
+  ProposalChange,
+} from '../../storage/catalog/captioning.js';
+import { eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
+import type { CaptionResult, CaptionWrites } from '../bulk/caption-writes.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import type { Downloads } from '../download/downloads.js';
+import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
+import { messageId } from '../webhooks/announce-job.js';
+import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
+import type { ModelServers } from './model-servers.js';
+
+/** Files that are prepared while the models answer for others. */
+const PREPARED = 2;
+
+/** A run waits for a store that is back. */
+const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
+
+export interface CaptionJobParts extends Omit<PictureParts, 'blobs'> {
+  readonly runs: CaptionRuns;
+  readonly servers: ModelServers;
+  readonly downloads: Downloads;
+  readonly captionWrites: CaptionWrites;
+  /** The run as the API has it. */
+  readonly toWire: (run: CaptionRunView) => object;
+}
+
+export function originOf({ model, preset }: Pick<CaptionRun, 'model' | 'preset'>): CaptionOrigin {
+  return { by: 'model', model, ...(preset !== null && { preset }) };
+}
+
+/** Asks a model about a file, whose id in a run is the key. */
+export function captionFileJob(dependencies: ServiceDependencies, parts: CaptionJobParts): JobHandler {
+  const { catalog, now } = dependencies;
+  const { runs, servers } = parts;
+  return {
+    kind: 'caption-file',
+    atOnce: servers.concurrency + PREPARED,
+    longestRetry: LONGEST_RETRY,
+    run: async ({ key: id, accountId }, signal) => {
+      const found = await runs.waiting(id);
+      if (found === undefined) return 'done';
+      const { file, run } = found;
+      if (!servers.names.includes(run.endpoint)) {
+        const reason = `The operator has removed the endpoint ${run.endpoint}. Start another run.`;
+        await runs.stop(run.id, { now: now(), reason });
+        return 'done';
+      }
+      const named = { datasetId: run.dataset_id, filenames: [file.filename, file.caption] };
+      const stored = new Map((await catalog.storedFiles(named)).map((each) => [each.filename, each]));
+      const [medium, caption] = [stored.get(file.filename), stored.get(file.caption)];
+      if (medium === undefined || medium.upload.problem !== undefined) {
+        await runs.record(file, { state: 'gone' }, { isReused: false, now: now() });
+        return 'done';
+      }
+      return captionFile(dependencies, parts, { file, run, medium, caption, accountId, signal });
+    },
+  };
+}
+
+interface FileToCaption {
+  readonly file: Proposal;
+  readonly run: CaptionRun;
+  readonly medium: StoredFile;
+  readonly caption: StoredFile | undefined;
+  readonly accountId: string;
+  readonly signal: AbortSignal;
+}
+
+/** Asks, unless the answer to the same question is known, and records the answer. */
+async function captionFile(
+  { blobs, now }: ServiceDependencies,
+  { runs, servers, downloads, pool, ffmpeg }: CaptionJobParts,
+  { file, run, medium, caption, accountId, signal }: FileToCaption,
+): Promise<JobEnd> {
+  const { trigger, leaveOut, frames, maxTokens, temperature, seed } = run.options;
+  const texts = caption && usesCaption(run.prompt) ? await downloads.texts(accountId, [caption]) : undefined;
+  const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
+  const prompt = promptOf(run.prompt, values, leaveOut);
+  const endpoint = servers.endpoint(run.endpoint);
+  const { name, longestSide, body, video } = endpoint;
+  const asked = [maxTokens, temperature, seed, frames, name, longestSide, body, video, run.model, prompt];
+  const question = textDigestOf(JSON.stringify([accountId, medium.upload.sha256, ...asked]));
+  const base = caption?.upload.sha256 ?? null;
+  const record = async (change: ProposalChange, isReused = false): Promise<JobEnd> => {
+    await runs.record(file, { ...change, base, question }, { isReused, now: now() });
+    return 'done';
+  };
+  const fromKnown = async () => {
+    const known = await runs.answerTo(question);
+    return known && record({ ...stateOf({ base, ...known }), ...known }, true);
+  };
+  const wait = async (busyUntil: Micros) => {
+    await runs.markBusy(run, busyUntil);
+    return { dueAt: busyUntil };
+  };
+  const ended = await fromKnown();
+  if (ended !== undefined) return ended;
+  if (servers.busyUntil(name) > now()) return wait(servers.busyUntil(name));
+  const options = { endpoint, count: frames, accountId, signal };
+  const shown = await shownOf({ pool, ffmpeg, blobs }, medium, options).catch((error) => {
+    if (error instanceof NotShown) return error;
+    throw error;
+  });
+  if (shown instanceof NotShown) return record({ state: 'failed', outcome: 'not_sent', message: shown.message });
+  const { note, ...pictures } = shown;
+  const text = note === undefined ? prompt : `${note}\n\n${prompt}`;
+  const end = await servers.inTurn(name, { question, accountId, signal }, async () => {
+    // Meanwhile the run may have ended, or another have asked the same.
+    if ((await runs.waiting(file.id)) === undefined) return 'done';
+    const known = await fromKnown();
+    if (known !== undefined) return known;
+    const answer = await servers.ask(
+      name,
+      run.model,
+      { ...pictures, prompt: text, maxTokens, temperature, seed },
+      signal,
+    );
+    if ('busyUntil' in answer) return wait(answer.busyUntil);
+    const { outcome = null } = answer;
+    if (answer.text === undefined) return record({ state: 'failed', outcome, message: answer.message });
+    return record({ ...stateOf({ base, outcome }), answer: answer.text, outcome });
+  });
+  return end ?? { dueAt: now() + MICROS_PER_SECOND };
+}
+
+export function textDigestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** An answer that was cut off is never stored without a person. */
+function stateOf({ base, outcome }: Pick<Proposal, 'base' | 'outcome'>): Pick<Proposal, 'state'> {
+  return { state: base === null && outcome === null ? 'ready' : 'proposed' };
+}
+
+/** Stores the captions of a run that ends, whose id is the key, in one revision, and records its event. */
+export function captionRunJob(
+  { catalog, now, newId }: ServiceDependencies,
+  { runs, captionWrites, toWire }: CaptionJobParts,
+): JobHandler {
+  return {
+    kind: 'caption-run',
+    atOnce: 2,
+    longestRetry: LONGEST_RETRY,
+    run: async ({ key: id, accountId }, signal) => {
+      const ending = await runs.ending(id);
+      const datasetKey = { accountId, id: ending?.run.dataset_id ?? '' };
+      const dataset = await catalog.record(datasetKey);
+      if (ending === undefined || dataset === undefined) return 'done';
+      const { run, ready } = ending;
+      const captions = ready.map(({ caption: filename, answer }) => ({
+        ...{ filename, text: withTrigger(answer ?? '', run.options.trigger) },
+        ...{ condition: { ifNoneMatch: '*' as const }, origin: originOf(run) },
+      }));
+      const author = {
+        tokenId: run.token_id,
+        tokenName: `captions by ${run.model}`,
+        how: 'caption',
+        changeId: id,
+      } as const;
+      let reason: string | null = null;
+      const changes = new Map<string, ProposalChange>();
+      try {
+        const saved =
+          captions.length === 0 ? [] : (await captionWrites.save(datasetKey, captions, { author, signal })).captions;
+        for (const [i, result] of saved.entries()) changes.set(ready[i]!.id, appliedOf(result, captions[i]!.text));
+      } catch (error) {
+        if (!(error instanceof ServiceError) || error.code !== 'quota_exceeded') throw error;
+        reason = `The captions became proposals: ${error.message}`;
+        for (const proposal of ready) changes.set(proposal.id, { state: 'proposed' });
+      }
+      const at = now();
+      const event = (ended: CaptionRunView) => ({
+        ...({ event: 'captions.finished', datasetId: run.dataset_id, at } as const),
+        idFor: () => messageId(newId),
+        payload: eventPayload('captions.finished', at, { id: dataset.id, name: dataset.name, run: toWire(ended) }),
+      });
+      await runs.finish(run, changes, { at, reason, event });
+      return 'done';
+    },
+  };
+}
+
+/** A caption that a person has written meanwhile stays; after a crash, it may be the one that this run has stored. */
+function appliedOf(result: CaptionResult, text: string): ProposalChange {
+  if (result.outcome === 'saved') return { state: 'applied' };
+  if (result.outcome === 'rejected') return { state: 'failed', outcome: 'rejected', message: result.problem.message };
+  const base = result.current?.sha256 ?? null;
+  return base === textDigestOf(text) ? { state: 'applied' } : { state: 'proposed', base };
+}

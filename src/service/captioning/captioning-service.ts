@@ -1,0 +1,298 @@
+import type { BodyOf } from '../../api/routes.js';
+import { withTrigger } from '../../dataset/captioning/clean.js';
+import { type CaptionOutcome, outcomeWords } from '../../dataset/captioning/outcomes.js';
+import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompts.js';
+import type { Author, StoredFile, WriteCondition } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { stemOf } from '../../dataset/media.js';
+import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
+import type { ErrorProblem } from '../../dataset/problems.js';
+import type { CurrentFile } from '../../dataset/write-condition.js';
+import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
+import type { CaptionWrites } from '../bulk/caption-writes.js';
+import { storedFilesIn } from '../dataset-view.js';
+import { type DatasetKey, findRecord } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import { originOf, textDigestOf } from './caption-jobs.js';
+import type { EndpointState } from './model-client.js';
+import type { ModelServers } from './model-servers.js';
+
+const MAX_RUNNING = 10;
+const MAX_PRESETS = 100;
+
+/** A red square, 64 × 64. */
+const TEST_PICTURE =
+  '/9j/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/2wBDARweHigjKE4rK0' +
+  '6kbl1upKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKT/wAARCABAAEADASIAAhEBAxEB/8QAFQABAQAAAAAA' +
+  'AAAAAAAAAAAAAAT/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFgEBAQEAAAAAAAAAAAAAAAAAAAQG/8QAFBEBAAAAAAAAAAAAAAAAAAAAAP/aAAwDAQ' +
+  'ACEQMRAD8AgARtIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA//9k=';
+
+const TEST = { prompt: BUILTIN_PROMPTS.sentence!, pictures: [TEST_PICTURE], maxTokens: 400, temperature: 0, seed: 1 };
+
+export type RunRequest = BodyOf<'caption-run.start'>;
+
+/** The selected files that a run includes, by what becomes of them. */
+export interface RunCounts {
+  readonly withoutCaption: number;
+  readonly byModel: number;
+  readonly byPerson: number;
+  readonly others: number;
+}
+
+export interface AcceptedProposal {
+  readonly id: string;
+  readonly outcome: 'accepted' | 'outdated' | 'rejected' | 'not_open';
+  readonly file?: StoredFile;
+  readonly current?: CurrentFile | undefined;
+  readonly problem?: ErrorProblem;
+}
+
+export interface Acceptance {
+  readonly id: string;
+  readonly text?: string | undefined;
+  readonly condition?: WriteCondition | undefined;
+}
+
+/** Runs of captions by a model, and the decisions about their proposals. */
+export class CaptioningService {
+  readonly #dependencies: ServiceDependencies;
+  readonly #runs: CaptionRuns;
+  readonly #servers: ModelServers;
+  readonly #captionWrites: CaptionWrites;
+
+  constructor(
+    dependencies: ServiceDependencies,
+    { runs, servers, captionWrites }: { runs: CaptionRuns; servers: ModelServers; captionWrites: CaptionWrites },
+  ) {
+    this.#dependencies = dependencies;
+    [this.#runs, this.#servers, this.#captionWrites] = [runs, servers, captionWrites];
+  }
+
+  /** @throws the signal's reason */
+  endpoints(signal: AbortSignal): Promise<(EndpointState & { name: string })[]> {
+    const state = async (name: string) => ({ name, ...(await this.#servers.state(name, signal)) });
+    return Promise.all(this.#servers.names.map(state));
+  }
+
+  /** Shows a model a small picture. @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
+  async test(
+    endpoint: string,
+    { accountId, signal }: { accountId: string; signal: AbortSignal },
+  ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
+    const { model, error } = await this.#servers.state(endpoint, signal);
+    if (model === null) return { outcome: 'model_missing', message: error ?? '' };
+    const asking = { question: this.#dependencies.newId(), accountId, signal };
+    const answer = await this.#servers.inTurn(endpoint, asking, () => this.#servers.ask(endpoint, model, TEST, signal));
+    if (answer === undefined || 'busyUntil' in answer)
+      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
+    return { ...answer, message };
+  }
+
+  /** Built-in ones first. */
+  async presets(accountId: string): Promise<{ name: string; prompt: string; builtin: boolean }[]> {
+    const builtin = Object.entries(BUILTIN_PROMPTS).map(([name, prompt]) => ({ name, prompt, builtin: true }));
+    return [...builtin, ...(await this.#runs.presets(accountId)).map((preset) => ({ ...preset, builtin: false }))];
+  }
+
+  /** @throws ServiceError `invalid_name`, `quota_exceeded` */
+  async savePreset(accountId: string, rawName: string, prompt: string) {
+    const name = parseDatasetName(rawName);
+    if (Object.hasOwn(BUILTIN_PROMPTS, name)) {
+      throw new ServiceError('invalid_name', `The prompt ${name} is built in. Save yours under another name.`);
+    }
+    const own = await this.#runs.presets(accountId);
+    if (own.length >= MAX_PRESETS && !own.some((preset) => preset.name === name)) {
+      throw new ServiceError('quota_exceeded', `The account has ${MAX_PRESETS} prompts, the most. Delete one first.`);
+    }
+    await this.#runs.savePreset({ account_id: accountId, name, prompt });
+    return { name, prompt, builtin: false };
+  }
+
+  /** @throws ServiceError `caption_preset_not_found` */
+  async removePreset(accountId: string, name: string): Promise<void> {
+    if (!(await this.#runs.removePreset(accountId, name.normalize('NFC')))) throw presetNotFound(name);
+  }
+
+  /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
+  async start(
+    key: DatasetKey,
+    request: RunRequest,
+    { author, signal }: { author: Author; signal: AbortSignal },
+  ): Promise<{ run: CaptionRunView | undefined; counts: RunCounts }> {
+    const { catalog, jobs, now, newId } = this.#dependencies;
+    const { name, role } = await findRecord(catalog, key);
+    if (role !== 'training') {
+      const message = `"${name}" is a ${role} dataset, whose captions the trainer does not read. Caption its training dataset.`;
+      throw new ServiceError('wrong_role', message);
+    }
+    const endpoint = request.endpoint ?? this.#servers.names[0] ?? '';
+    this.#servers.endpoint(endpoint);
+    const { preset, prompt } = await this.#promptOf(key.accountId, request);
+    const { files, counts } = await this.#filesOf(key, request);
+    if (request.dry_run || files.length === 0) return { run: undefined, counts };
+    const { model, error } = await this.#servers.state(endpoint, signal);
+    if (model === null) {
+      throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
+    }
+    await this.#requireRoom(key.accountId);
+    const { trigger, leave_out: leaveOut, frames, max_tokens: maxTokens, temperature, seed } = request;
+    const run = {
+      ...({ id: newId(), account_id: key.accountId, dataset_id: key.id, started_at: now(), ended_at: null } as const),
+      ...({ state: 'running', is_stopped: 0, reason: null, busy_until: null, streak: 0, reused: 0 } as const),
+      ...{ endpoint, model, preset, prompt, token_id: author.tokenId, token_name: author.tokenName },
+      options: { trigger, leaveOut, frames, maxTokens, temperature, seed },
+    };
+    await this.#runs.start(
+      run,
+      files.map((file) => ({ id: newId(), ...file })),
+    );
+    jobs.wake();
+    return { run: await this.run(key, run.id), counts };
+  }
+
+  async #requireRoom(accountId: string): Promise<void> {
+    if ((await this.#runs.running(accountId)) < MAX_RUNNING) return;
+    const message = `The account has ${MAX_RUNNING} runs of captions that are not done. Wait for one, or stop it.`;
+    throw new ServiceError('quota_exceeded', message);
+  }
+
+  async #promptOf(accountId: string, { preset: given, prompt }: Pick<RunRequest, 'preset' | 'prompt'>) {
+    if (prompt !== undefined && given !== undefined) {
+      throw new ServiceError(
+        'invalid_field',
+        'The request is not valid. It has a prompt and a preset: send one of them.',
+      );
+    }
+    if (prompt !== undefined) return { preset: null, prompt };
+    const name = (given ?? DEFAULT_PROMPT).normalize('NFC');
+    const found = (await this.presets(accountId)).find((preset) => preset.name === name);
+    if (found === undefined) throw presetNotFound(name);
+    return { preset: name, prompt: found.prompt };
+  }
+
+  /** One file for each stem, since images and clips of one stem share a caption. */
+  async #filesOf(key: DatasetKey, { files: which, filenames }: Pick<RunRequest, 'files' | 'filenames'>) {
+    const { catalog } = this.#dependencies;
+    const stored = storedFilesIn(await catalog.readMany(key.accountId, () => catalog.files(key.id)));
+    const captions = new Map(
+      stored.filter(({ kind }) => kind === 'caption').map((file) => [stemOf(file.filename), file]),
+    );
+    const named = filenames && new Set(filenames.map(normalizedFilename));
+    const media = stored.filter(({ kind, filename }) => kind !== 'caption' && (named?.has(filename) ?? true));
+    const counts = { withoutCaption: 0, byModel: 0, byPerson: 0, others: 0 };
+    const files = new Map<string, Pick<Proposal, 'filename' | 'caption'>>();
+    for (const { filename, upload } of media) {
+      const stem = stemOf(filename);
+      const caption = captions.get(stem);
+      const kind =
+        caption === undefined ? 'withoutCaption' : caption.upload.origin?.by === 'model' ? 'byModel' : 'byPerson';
+      const isIncluded = which === 'all' || kind === (which === 'model' ? 'byModel' : 'withoutCaption');
+      if (!isIncluded || upload.problem !== undefined || files.has(stem)) continue;
+      counts[kind]++;
+      files.set(stem, { filename, caption: caption?.filename ?? `${stem}.txt` });
+    }
+    counts.others = (named?.size ?? media.length) - files.size;
+    return { files: [...files.values()], counts };
+  }
+
+  /** Newest first. @throws ServiceError `dataset_not_found` */
+  async list(key: DatasetKey): Promise<CaptionRunView[]> {
+    await findRecord(this.#dependencies.catalog, key);
+    return this.#runs.list(key.id);
+  }
+
+  /** @throws ServiceError `dataset_not_found`, `caption_run_not_found` */
+  async run(key: DatasetKey, id: string): Promise<CaptionRunView> {
+    await findRecord(this.#dependencies.catalog, key);
+    const [run] = await this.#runs.list(key.id, { id });
+    if (run === undefined) throw new ServiceError('caption_run_not_found', `The dataset has no run of captions ${id}.`);
+    return run;
+  }
+
+  problems(run: CaptionRunView, limit: number): Promise<Proposal[]> {
+    return this.#runs.problems(run.id, limit);
+  }
+
+  /** @throws as `run` */
+  async stop(key: DatasetKey, id: string): Promise<CaptionRunView> {
+    await this.run(key, id);
+    await this.#runs.stop(id, { now: this.#dependencies.now() });
+    this.#dependencies.jobs.wake();
+    return this.run(key, id);
+  }
+
+  /** @throws as `run`; ServiceError `caption_endpoint_not_found`, `quota_exceeded` */
+  async resume(key: DatasetKey, id: string): Promise<CaptionRunView> {
+    const run = await this.run(key, id);
+    this.#servers.endpoint(run.endpoint);
+    if (run.ended_at !== null) await this.#requireRoom(key.accountId);
+    await this.#runs.resume(id, this.#dependencies.now());
+    this.#dependencies.jobs.wake();
+    return this.run(key, id);
+  }
+
+  /** @throws ServiceError `dataset_not_found` */
+  async proposals(
+    key: DatasetKey,
+    page: { after?: string | undefined; limit: number },
+  ): Promise<{ proposals: OpenProposal[]; isLast: boolean; total: number }> {
+    await findRecord(this.#dependencies.catalog, key);
+    const found = await this.#runs.open(key.id, { ...page, limit: page.limit + 1 });
+    const total = await this.#runs.openCount(key.id);
+    return { proposals: found.slice(0, page.limit), isLast: found.length <= page.limit, total };
+  }
+
+  /**
+   * Stores accepted proposals in one transaction, each if its caption is still the expected one, and dismisses others.
+   *
+   * @throws ServiceError `dataset_not_found`, `invalid_field`, `quota_exceeded`
+   */
+  async decide(
+    key: DatasetKey,
+    { accept, dismiss }: { accept: readonly Acceptance[]; dismiss: readonly string[] },
+    options: { author: Author; signal: AbortSignal },
+  ): Promise<{ accepted: AcceptedProposal[]; dismissed: string[]; revision: number | undefined }> {
+    await findRecord(this.#dependencies.catalog, key);
+    const open = await this.#runs.openOf(key.id, [...accept.map(({ id }) => id), ...dismiss]);
+    const wanted = new Map(accept.flatMap((each) => (open.has(each.id) ? [[each.id, each]] : [])));
+    const writes = [...wanted.values()].map((each) => writeOf(open.get(each.id)!, each));
+    const saved = writes.length === 0 ? undefined : await this.#captionWrites.save(key, writes, options);
+    const results = new Map<string, AcceptedProposal>();
+    for (const [i, id] of [...wanted.keys()].entries()) {
+      const result = saved?.captions[i];
+      if (result?.outcome === 'saved') results.set(id, { id, outcome: 'accepted', file: result.file });
+      if (result?.outcome === 'conflict') {
+        // An earlier attempt may have stored it, and lost its answer.
+        const isOwn = result.current?.sha256 === textDigestOf(writes[i]!.text);
+        results.set(id, isOwn ? { id, outcome: 'accepted' } : { id, outcome: 'outdated', current: result.current });
+      }
+      if (result?.outcome === 'rejected') results.set(id, { id, outcome: 'rejected', problem: result.problem });
+    }
+    const accepted = accept.map(({ id }): AcceptedProposal => results.get(id) ?? { id, outcome: 'not_open' });
+    const stored = accepted.filter(({ outcome }) => outcome === 'accepted').map(({ id }) => id);
+    await this.#runs.decide(stored, 'accepted');
+    const dismissed = await this.#runs.decide(
+      dismiss.filter((id) => open.has(id)),
+      'dismissed',
+    );
+    return { accepted, dismissed, revision: saved?.revision };
+  }
+}
+
+/** An unedited text counts as the model's. */
+function writeOf(proposal: OpenProposal, { text, condition }: Acceptance) {
+  const { caption: filename, answer, base, options } = proposal;
+  const own = withTrigger(answer ?? '', options.trigger);
+  const expected = base === null ? { ifNoneMatch: '*' as const } : { ifMatch: [base] };
+  const isEdited = text !== undefined && text !== own;
+  return {
+    ...{ filename, text: text ?? own, condition: condition ?? expected },
+    ...(!isEdited && { origin: originOf(proposal) }),
+  };
+}
+
+function presetNotFound(name: string): ServiceError {
+  const message = `There is no prompt ${JSON.stringify(name.slice(0, 80))}. GET /caption-presets lists those that there are.`;
+  return new ServiceError('caption_preset_not_found', message);
+}

@@ -1,0 +1,208 @@
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { withAnySignal, withTimeout } from '../../abort-signals.js';
+import { connectionFailure } from '../webhooks/post.js';
+import { answerIn, errorOutcome, errorWords, type ModelAnswer } from '../../dataset/captioning/answers.js';
+
+/** A model server that the operator has named. */
+export interface CaptionEndpoint {
+  readonly name: string;
+  /** Up to `/chat/completions`, or for Ollama up to `/api/chat`. */
+  readonly url: string;
+  /** By default the only one that the server lists. */
+  readonly model?: string | undefined;
+  readonly dialect: 'openai' | 'ollama';
+  /** Requests at once. */
+  readonly concurrency: number;
+  readonly timeoutSeconds: number;
+  /** Of a picture, in pixels. */
+  readonly longestSide: number;
+  /** Further fields of the body: servers turn thinking off in different ways. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Never logged or answered. */
+  readonly key?: string | undefined;
+  /** How clips are sent: as frames, or whole as vLLM's `video_url`. */
+  readonly video: 'frames' | 'url';
+}
+
+export interface ModelQuestion {
+  readonly prompt: string;
+  /** JPEG in Base64, the only form that all servers accept. */
+  readonly pictures: readonly string[];
+  readonly clip?: { readonly base64: string; readonly contentType: string } | undefined;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly seed: number;
+}
+
+/** The server asks to wait. */
+export interface ModelBusy {
+  readonly retryAfterSeconds: number | undefined;
+}
+
+/** Longer answers are no captions. */
+const MAX_ANSWER_BYTES = 1_000_000;
+
+/** For the list of models, which needs no model to be loaded. */
+const LIST_SECONDS = 5;
+
+interface Exchange {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+  readonly body: string;
+}
+
+/**
+ * Sends a request. `fetch` would end it after 300 s without an answer, and follow redirects, to which the key must not go.
+ *
+ * @throws the error of the connection; the signal's reason
+ */
+function exchange(
+  { url, key }: CaptionEndpoint,
+  path: string,
+  { body, signal }: { body?: object; signal: AbortSignal },
+): Promise<Exchange> {
+  const target = new URL(`${url}${path}`);
+  const send = target.protocol === 'https:' ? httpsRequest : httpRequest;
+  const text = body && JSON.stringify(body);
+  const headers = {
+    accept: 'application/json',
+    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+  };
+  return new Promise((resolve, reject) => {
+    const sent = send(target, { method: text === undefined ? 'GET' : 'POST', headers, signal }, (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        chunks.push(chunk);
+        if (bytes > MAX_ANSWER_BYTES) sent.destroy(Object.assign(new Error(), { code: 'too long an answer' }));
+      });
+      response.on('error', reject).on('end', () => {
+        const { statusCode: status = 0, headers: got } = response;
+        resolve({ status, retryAfter: got['retry-after'], body: Buffer.concat(chunks).toString() });
+      });
+    });
+    sent.on('error', reject).end(text);
+  });
+}
+
+/** Asks a model about pictures. @throws the signal's reason */
+export async function askModel(
+  endpoint: CaptionEndpoint,
+  model: string,
+  question: ModelQuestion,
+  signal: AbortSignal,
+): Promise<ModelAnswer | ModelBusy> {
+  const ask = endpoint.dialect === 'ollama' ? ollamaRequest : openaiRequest;
+  const [path, body] = ask(endpoint, model, question);
+  const result = await attempt(endpoint, path, { body, seconds: endpoint.timeoutSeconds, signal });
+  if ('outcome' in result) return result;
+  const { status, retryAfter, body: text } = result;
+  if (status === 200) return answerIn(text);
+  const words = withoutKey(errorWords(text), endpoint);
+  if (status >= 300 && status < 400) {
+    return { outcome: 'unreachable', message: `It answered ${status}; redirects are not followed. Correct the URL.` };
+  }
+  const outcome = errorOutcome(status, words);
+  const seconds = Number(retryAfter);
+  if (outcome === 'busy') return { retryAfterSeconds: seconds > 0 ? seconds : undefined };
+  return { outcome, message: `It answered ${status}: ${words}` };
+}
+
+/** The answer, or why there is none. @throws the signal's reason */
+async function attempt(
+  endpoint: CaptionEndpoint,
+  path: string,
+  { body, seconds, signal }: { body?: object; seconds: number; signal: AbortSignal },
+) {
+  return withTimeout(seconds * 1000, async (timeout) => {
+    try {
+      const send = (ending: AbortSignal) => exchange(endpoint, path, { ...(body && { body }), signal: ending });
+      return await withAnySignal([signal, timeout], send);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (timeout.aborted) return { outcome: 'timeout', message: `No answer within ${seconds} s.` } as const;
+      return { outcome: 'unreachable', message: connectionFailure(error) } as const;
+    }
+  });
+}
+
+/** A server may quote a wrong key. */
+function withoutKey(words: string, { key }: CaptionEndpoint): string {
+  return key === undefined ? words : words.replaceAll(key, '…');
+}
+
+type ModelRequest = [path: string, body: object];
+
+function openaiRequest(endpoint: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
+  const { prompt, pictures, clip, maxTokens: max_tokens, temperature, seed } = question;
+  const dataUrl = (type: string, base64: string) => ({ url: `data:${type};base64,${base64}` });
+  const content = [
+    // An object, since few servers accept a bare text; a JPEG, since llama.cpp and LM Studio reject WebP.
+    ...pictures.map((jpeg) => ({ type: 'image_url', image_url: dataUrl('image/jpeg', jpeg) })),
+    ...(clip ? [{ type: 'video_url', video_url: dataUrl(clip.contentType, clip.base64) }] : []),
+    { type: 'text', text: prompt },
+  ];
+  const messages = [{ role: 'user', content }];
+  return ['/chat/completions', { model, stream: false, max_tokens, temperature, seed, messages, ...endpoint.body }];
+}
+
+/** Ollama's `/v1` makes a message of each part, at which some models fail. */
+function ollamaRequest({ body }: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
+  const { prompt: content, pictures, maxTokens: num_predict, temperature, seed } = question;
+  const messages = [{ role: 'user', content, images: pictures }];
+  const options = { num_predict, temperature, seed, ...(body.options as object | undefined) };
+  return ['/api/chat', { model, stream: false, messages, ...body, options }];
+}
+
+export interface EndpointState {
+  readonly model: string | null;
+  readonly isReachable: boolean;
+  /** Null where the server does not say. */
+  readonly hasVision: boolean | null;
+  readonly error: string | null;
+}
+
+/** Whether a server answers, and what it says of its model. @throws the signal's reason */
+export async function endpointState(endpoint: CaptionEndpoint, signal: AbortSignal): Promise<EndpointState> {
+  const isOllama = endpoint.dialect === 'ollama';
+  const listed = await attempt(endpoint, isOllama ? '/api/tags' : '/models', { seconds: LIST_SECONDS, signal });
+  const unknown = { model: endpoint.model ?? null, hasVision: null };
+  if ('outcome' in listed) return { ...unknown, isReachable: false, error: listed.message };
+  const list = parsedList(listed.body);
+  const rows: ModelList['models'] = [list.data, list.models].find(Array.isArray) ?? [];
+  const names = rows.flatMap((row) => row?.id ?? row?.name ?? []);
+  const model = endpoint.model ?? (names.length === 1 ? names[0] : undefined);
+  const isReachable = listed.status < 500 && listed.status !== 401 && listed.status !== 403;
+  const refusal = `It answered ${listed.status}: ${withoutKey(errorWords(listed.body), endpoint)}`;
+  if (!isReachable) return { ...unknown, isReachable, error: refusal };
+  if (model === undefined) {
+    const found = names.length === 0 ? 'no model' : `${names.length} models: ${names.slice(0, 10).join(', ')}`;
+    return { ...unknown, isReachable, error: `The server lists ${found}. The operator names one with #MODEL.` };
+  }
+  const shown = isOllama
+    ? await attempt(endpoint, '/api/show', { body: { model }, seconds: LIST_SECONDS, signal })
+    : listed;
+  const { capabilities = list.models?.[0]?.capabilities } = 'body' in shown ? parsedList(shown.body) : {};
+  const sees = Array.isArray(capabilities)
+    ? capabilities.includes('vision') || capabilities.includes('multimodal')
+    : null;
+  return { model, isReachable, hasVision: sees, error: null };
+}
+
+interface ModelList {
+  readonly data?: readonly { readonly id?: string; readonly name?: string }[];
+  /** Of Ollama's list, and of llama.cpp's beside `data`. */
+  readonly models?: readonly { readonly id?: string; readonly name?: string; readonly capabilities?: string[] }[];
+  readonly capabilities?: string[];
+}
+
+function parsedList(body: string): ModelList {
+  try {
+    return (JSON.parse(body) ?? {}) as ModelList;
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,114 @@
+import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { FairQueue } from '../../storage/fair-queue.js';
+import {
+  askModel,
+  type CaptionEndpoint,
+  type EndpointState,
+  endpointState,
+  type ModelQuestion,
+} from './model-client.js';
+
+/** While a server is busy without saying how long, the pause doubles up to the longest. */
+const LONGEST_PAUSE_SECONDS = 60;
+const LONGEST_RETRY_AFTER_SECONDS = 600;
+
+interface ModelServer {
+  readonly endpoint: CaptionEndpoint;
+  readonly queue: FairQueue;
+  /** Until then it is not asked. */
+  busyUntil: Micros;
+  busyAnswers: number;
+}
+
+/** Asks the model servers that the operator has named, each with its requests at once, fairly by account. */
+export class ModelServers {
+  readonly #servers: ReadonlyMap<string, ModelServer>;
+  readonly #now: () => Micros;
+  readonly #onAsked: (outcome: string) => void;
+  /** What is being asked: two runs may have the same question. */
+  readonly #questions = new Set<string>();
+
+  constructor(
+    endpoints: readonly CaptionEndpoint[],
+    options: { now: () => Micros; onAsked: (outcome: string) => void },
+  ) {
+    const server = (endpoint: CaptionEndpoint): ModelServer => {
+      return { endpoint, queue: new FairQueue(endpoint.concurrency), busyUntil: 0, busyAnswers: 0 };
+    };
+    this.#servers = new Map(endpoints.map((endpoint) => [endpoint.name, server(endpoint)]));
+    this.#now = options.now;
+    this.#onAsked = options.onAsked;
+  }
+
+  get names(): string[] {
+    return [...this.#servers.keys()];
+  }
+
+  /** Requests at once, of all. */
+  get concurrency(): number {
+    return [...this.#servers.values()].reduce((sum, { endpoint }) => sum + endpoint.concurrency, 0);
+  }
+
+  get inFlight(): number {
+    return [...this.#servers.values()].reduce((sum, { queue }) => sum + queue.held, 0);
+  }
+
+  /** @throws ServiceError `caption_endpoint_not_found` */
+  endpoint(name: string): CaptionEndpoint {
+    return this.#server(name).endpoint;
+  }
+
+  #server(name: string): ModelServer {
+    const server = this.#servers.get(name);
+    if (server !== undefined) return server;
+    const known = this.names.length === 0 ? 'none; see --caption-endpoint' : this.names.join(', ');
+    const message = `The server has no caption endpoint ${JSON.stringify(name)}. The operator has named: ${known}.`;
+    throw new ServiceError('caption_endpoint_not_found', message);
+  }
+
+  /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
+  state(name: string, signal: AbortSignal): Promise<EndpointState> {
+    return endpointState(this.endpoint(name), signal);
+  }
+
+  /** When a busy server is asked again; in the past if it is not busy. @throws ServiceError `caption_endpoint_not_found` */
+  busyUntil(name: string): Micros {
+    return this.#server(name).busyUntil;
+  }
+
+  /**
+   * Runs work that asks and records the answer when it is its turn; `undefined` if the same question is being asked.
+   *
+   * @throws as `endpoint` and `work`; the signal's reason
+   */
+  inTurn<T>(
+    name: string,
+    { question, accountId, signal }: { question: string; accountId: string; signal: AbortSignal },
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const asking = async () => {
+      if (this.#questions.has(question)) return undefined;
+      this.#questions.add(question);
+      return work().finally(() => this.#questions.delete(question));
+    };
+    return this.#server(name).queue.run(accountId, asking, { signal });
+  }
+
+  /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
+  async ask(name: string, model: string, question: ModelQuestion, signal: AbortSignal) {
+    const server = this.#server(name);
+    if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
+    const answer = await askModel(server.endpoint, model, question, signal);
+    if (!('retryAfterSeconds' in answer)) {
+      server.busyAnswers = 0;
+      this.#onAsked(answer.outcome ?? 'written');
+      return answer;
+    }
+    this.#onAsked('busy');
+    const pause = Math.min(2 ** server.busyAnswers++, LONGEST_PAUSE_SECONDS);
+    const seconds = Math.min(answer.retryAfterSeconds ?? pause, LONGEST_RETRY_AFTER_SECONDS);
+    server.busyUntil = this.#now() + seconds * MICROS_PER_SECOND;
+    return { busyUntil: server.busyUntil };
+  }
+}

@@ -1,0 +1,357 @@
+import { type Compilable, type RawBuilder, sql } from 'kysely';
+import {
+  type CaptionOutcome,
+  MAX_FAILURES_IN_A_ROW,
+  meetsAllFiles,
+  outcomeWords,
+} from '../../dataset/captioning/outcomes.js';
+import type { Micros } from '../../dataset/dataset.js';
+import type { Database, Transaction } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
+import { enqueue, enqueueSelected } from './jobs.js';
+import { insertAll, rowChunksOf, statementOf } from './statements.js';
+import { insertDeliveries, type NewEvent, receivers } from './webhooks/deliveries.js';
+
+/** Replaced: a later run has made another proposal. Gone: the image or clip was removed. */
+export type ProposalState =
+  | 'waiting'
+  | 'ready'
+  | 'applied'
+  | 'proposed'
+  | 'accepted'
+  | 'dismissed'
+  | 'replaced'
+  | 'failed'
+  | 'gone';
+
+export interface AskedOptions {
+  readonly trigger: string;
+  readonly leaveOut: readonly string[];
+  readonly frames: number;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly seed: number;
+}
+
+type RunRow = Schema['caption_run'];
+type ProposalRow = Schema['caption_proposal'];
+
+export interface CaptionRun extends Omit<RunRow, 'options' | 'state' | 'streak_of'> {
+  readonly state: 'running' | 'ending' | 'done' | 'stopped';
+  readonly options: AskedOptions;
+}
+
+export interface CaptionRunView extends CaptionRun {
+  readonly counts: Readonly<Partial<Record<ProposalState, number>>>;
+  /** With all its captions; null before it has ended. */
+  readonly revision: number | null;
+}
+
+/** A file of a run. */
+export interface Proposal extends Omit<ProposalRow, 'state' | 'outcome'> {
+  readonly state: ProposalState;
+  readonly outcome: CaptionOutcome | null;
+}
+
+/** An open proposal with what its run tells. */
+export interface OpenProposal extends Proposal, Pick<CaptionRun, 'model' | 'preset' | 'options'> {
+  /** The SHA-256 of the caption now. */
+  readonly current: string | null;
+}
+
+/** What became of a file. */
+export type ProposalChange = Pick<Proposal, 'state'> &
+  Partial<Pick<Proposal, 'base' | 'question' | 'answer' | 'outcome' | 'message'>>;
+
+/** Runs that are kept besides those with open proposals. */
+const KEPT_RUNS = 20;
+
+/** Runs of captions by a model, their proposals, and the prompts of accounts. */
+export class CaptionRuns {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Starts a run: each file is a job. Call `Jobs.wake` after it. */
+  start(
+    run: Omit<CaptionRunView, 'counts' | 'revision'>,
+    files: readonly Pick<Proposal, 'id' | 'filename' | 'caption'>[],
+  ) {
+    const { id: run_id, dataset_id, account_id: accountId, started_at: now } = run;
+    const none = { base: null, question: null, answer: null, outcome: null, message: null };
+    const rows = files.map((file) => ({ ...file, run_id, dataset_id, state: 'waiting', ...none }));
+    const jobs = files.map(({ id: key }, i) => ({ kind: 'caption-file' as const, key, accountId, dueAt: now + i }));
+    const newest = sql`select id from caption_run where dataset_id = ${dataset_id} order by started_at desc limit ${sql.lit(KEPT_RUNS)}`;
+    return this.#db.transact({ isDurable: true }, ({ commit }) =>
+      commit([
+        ...insertAll(this.#db.query, 'caption_run', [
+          { ...run, options: JSON.stringify(run.options), streak_of: null } as RunRow,
+        ]),
+        ...insertAll(this.#db.query, 'caption_proposal', rows),
+        ...enqueue(this.#db.query, jobs),
+        this.#sql`delete from caption_run where dataset_id = ${dataset_id} and state in ('done', 'stopped')
+          and id not in (${newest}) and not exists
+          (select 1 from caption_proposal where run_id = caption_run.id and state = 'proposed')`,
+      ]),
+    );
+  }
+
+  async running(accountId: string): Promise<number> {
+    const rows = sql`select id from caption_run where account_id = ${accountId} and state in ('running', 'ending')`;
+    return (await this.#rows(rows)).length;
+  }
+
+  /** Newest first. @param options.id only this one */
+  async list(
+    datasetId: string,
+    { id, read = this.#db.read }: { id?: string; read?: Database['read'] } = {},
+  ): Promise<CaptionRunView[]> {
+    const revision = sql`(select max(number) from revision
+      where revision.dataset_id = caption_run.dataset_id and change_id = caption_run.id) as revision`;
+    const ofDataset = sql`dataset_id = ${datasetId} ${id === undefined ? sql`` : sql`and id = ${id}`}`;
+    const [runs, counts] = await read([
+      this.#sql<RunRow & { revision: number | null }>`select caption_run.*, ${revision} from caption_run
+        where ${ofDataset} order by started_at desc`,
+      this.#sql<{ run_id: string; state: ProposalState; files: number }>`select run_id, state, count(*) as files
+        from caption_proposal where run_id in (select id from caption_run where ${ofDataset}) group by run_id, state`,
+    ]);
+    return runs.map((run) => ({
+      ...runOf(run),
+      revision: run.revision,
+      counts: Object.fromEntries(
+        counts.filter(({ run_id }) => run_id === run.id).map(({ state, files }) => [state, Number(files)]),
+      ),
+    }));
+  }
+
+  /** The files of a run with an outcome, by name. */
+  problems(runId: string, limit: number): Promise<Proposal[]> {
+    const files = sql`run_id = ${runId} and state in ('failed', 'proposed') and outcome is not null`;
+    return this.#rows(sql`select * from caption_proposal where ${files} order by filename limit ${limit}`);
+  }
+
+  /** A file that waits, and its run, which is running. */
+  async waiting(id: string): Promise<{ file: Proposal; run: CaptionRun } | undefined> {
+    const [file] = await this.#rows<Proposal>(
+      sql`select * from caption_proposal where id = ${id} and state = 'waiting'`,
+    );
+    const running = sql<RunRow>`select * from caption_run where id = ${file?.run_id ?? ''} and state = 'running'`;
+    const [run] = file === undefined ? [] : await this.#rows<RunRow>(running);
+    return file && run && { file, run: runOf(run) };
+  }
+
+  /** What a model has answered to a question, in any run. */
+  async answerTo(question: string): Promise<Pick<Proposal, 'answer' | 'outcome'> | undefined> {
+    const known = sql`select answer, outcome from caption_proposal where question = ${question} and answer is not null`;
+    return (await this.#rows<Pick<Proposal, 'answer' | 'outcome'>>(sql`${known} limit 1`))[0];
+  }
+
+  /** Ends a run after its last file, and after several in a row whose outcome meets all files. */
+  async record(file: Proposal, change: ProposalChange, { isReused, now }: { isReused: boolean; now: Micros }) {
+    const { id, run_id } = file;
+    await this.#withRun(run_id, false, async (run, { send, commit }) => {
+      // The answer of a run that was stopped meanwhile is kept for its resumption.
+      if (run.state !== 'running') return void (await commit([this.#answered(id, { ...change, state: 'waiting' })]));
+      const { outcome = null } = change;
+      const streak = outcome === null || outcome === 'cut_off' ? 0 : outcome === run.streak_of ? run.streak + 1 : 1;
+      const isStopped = outcome !== null && meetsAllFiles(outcome) && streak >= MAX_FAILURES_IN_A_ROW;
+      const left = this.#sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
+      const [others] = (await send([...this.#replacing(id, change), this.#answered(id, change), left])).slice(-1);
+      await commit([
+        this.#sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null,
+          reused = reused + ${isReused ? 1 : 0} where id = ${run_id}`,
+        ...(isStopped || others?.length === 0
+          ? this.#ending(run, {
+              isStopped,
+              reason: isStopped ? outcomeWords(outcome, change.message ?? null) : null,
+              now,
+            })
+          : []),
+      ]);
+    });
+  }
+
+  /** Postpones the files of a run. */
+  async markBusy({ id, account_id: accountId }: CaptionRun, until: Micros): Promise<void> {
+    await this.#db.transact({ isDurable: false }, ({ commit }) =>
+      commit([
+        this.#sql`update caption_run set busy_until = ${until} where id = ${id}`,
+        this.#sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${accountId}
+          and due_at < ${until} and lease is null and key in (select id from caption_proposal where run_id = ${id})`,
+      ]),
+    );
+  }
+
+  /** Stops a running run. Call `Jobs.wake` after it. @param reason why, unless a person stops it */
+  async stop(runId: string, { now, reason = null }: { now: Micros; reason?: string | null }): Promise<void> {
+    await this.#withRun(runId, true, async (run, { commit }) => {
+      if (run.state === 'running') await commit(this.#ending(run, { isStopped: true, reason, now }));
+    });
+  }
+
+  /** Asks about the files of an ended run that wait or have failed. Call `Jobs.wake` after it. */
+  async resume(runId: string, now: Micros): Promise<void> {
+    await this.#withRun(runId, true, async (run, { send, commit }) => {
+      if (run.state === 'running' || run.state === 'ending') return;
+      const [left] = await send([
+        this.#sql<{ id: string }>`update caption_proposal set state = 'waiting', outcome = null, message = null
+          where run_id = ${runId} and state in ('waiting', 'failed') returning id`,
+      ]);
+      if (left.length === 0) return;
+      const account = sql`select ${run.account_id} as account_id, cast(${now} as bigint) as due_at`;
+      const files = sql<{ key: string; account_id: string; due_at: number }>`(select id as key, account_id, due_at
+        from caption_proposal, (${account}) as owner where run_id = ${runId} and state = 'waiting')`;
+      await commit([
+        this.#sql`update caption_run set state = 'running', is_stopped = 0, reason = null, ended_at = null, streak = 0
+          where id = ${runId}`,
+        enqueueSelected(this.#db.query, 'caption-file', files),
+      ]);
+    });
+  }
+
+  #ending(run: RunRow, { isStopped, reason, now }: { isStopped: boolean; reason: string | null; now: Micros }) {
+    const { id: key, account_id: accountId } = run;
+    return [
+      this
+        .#sql`update caption_run set state = 'ending', is_stopped = ${isStopped ? 1 : 0}, reason = ${reason} where id = ${key}`,
+      // Those that run lose their lease.
+      this.#sql`delete from job where kind = 'caption-file' and account_id = ${accountId}
+        and key in (select id from caption_proposal where run_id = ${key})`,
+      ...enqueue(this.#db.query, [{ kind: 'caption-run', key, accountId, dueAt: now }]),
+    ];
+  }
+
+  /** A run that is ending, and its captions to store. */
+  async ending(runId: string): Promise<{ run: CaptionRun; ready: Proposal[] } | undefined> {
+    const [[run], ready] = await this.#db.read([
+      this.#sql<RunRow>`select * from caption_run where id = ${runId} and state = 'ending'`,
+      this.#sql<Proposal>`select * from caption_proposal where run_id = ${runId} and state = 'ready'`,
+    ]);
+    return run && { run: runOf(run), ready };
+  }
+
+  /** Ends a run, and records its event. @param reason why its captions became proposals */
+  async finish(
+    run: CaptionRun,
+    changes: ReadonlyMap<string, ProposalChange>,
+    { at, reason, event }: { at: Micros; reason: string | null; event: (ended: CaptionRunView) => NewEvent },
+  ): Promise<void> {
+    const { query } = this.#db;
+    const applied = [...changes].filter(([, { state }]) => state === 'applied').map(([id]) => id);
+    const others = [...changes].filter(([, { state }]) => state !== 'applied');
+    const state = run.is_stopped === 1 || reason !== null ? 'stopped' : 'done';
+    await this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
+      await send([
+        ...rowChunksOf(applied).map(
+          (ids) => this.#sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
+        ),
+        ...others.flatMap(([id, change]) => [...this.#replacing(id, change), this.#update(id, change)]),
+        this.#sql`update caption_run set state = ${state}, ended_at = ${at}, busy_until = null,
+          reason = coalesce(${reason}, reason) where id = ${run.id}`,
+      ]);
+      const [ended] = await this.list(run.dataset_id, { id: run.id, read: send });
+      const [webhooks] = await send([receivers(query, run.account_id, 'captions.finished')]);
+      await commit(ended === undefined ? [] : insertDeliveries(query, webhooks, event(ended)));
+    });
+  }
+
+  /** Open proposals by the name of their captions. */
+  open(
+    datasetId: string,
+    { after = '', limit }: { after?: string | undefined; limit: number },
+  ): Promise<OpenProposal[]> {
+    return this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.caption > ${after}`, limit);
+  }
+
+  async openCount(datasetId: string): Promise<number> {
+    const open = sql`select count(*) as files from caption_proposal where dataset_id = ${datasetId} and state = 'proposed'`;
+    return Number((await this.#rows<{ files: number }>(open))[0]?.files);
+  }
+
+  async openOf(datasetId: string, ids: readonly string[]): Promise<Map<string, OpenProposal>> {
+    const found = await Promise.all(
+      rowChunksOf(ids).map((chunk) =>
+        this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.id in (${sql.join(chunk)})`, chunk.length),
+      ),
+    );
+    return new Map(found.flat().map((proposal) => [proposal.id, proposal]));
+  }
+
+  async #open(condition: RawBuilder<unknown>, limit: number): Promise<OpenProposal[]> {
+    const rows = await this.#rows<OpenProposal & { options: string }>(sql`
+      select proposal.*, run.model, run.preset, run.options, file.sha256 as current
+      from caption_proposal as proposal join caption_run as run on run.id = proposal.run_id
+      left join file on file.dataset_id = proposal.dataset_id and file.filename = proposal.caption
+        and file.state <> 'pending' and file.state <> 'received' and file.state = 'stored'
+      where ${condition} and proposal.state = 'proposed' order by proposal.caption limit ${limit}`);
+    return rows.map((row) => ({ ...row, options: JSON.parse(row.options) }));
+  }
+
+  /** Decides open proposals. @returns those that were open */
+  async decide(ids: readonly string[], state: 'accepted' | 'dismissed'): Promise<string[]> {
+    const decided = rowChunksOf(ids).map((chunk) =>
+      this.#rows<{ id: string }>(sql`update caption_proposal set state = ${state}
+        where id in (${sql.join(chunk)}) and state = 'proposed' returning id`),
+    );
+    return (await Promise.all(decided)).flat().map(({ id }) => id);
+  }
+
+  /** By name. */
+  presets(accountId: string): Promise<{ name: string; prompt: string }[]> {
+    return this.#rows(sql`select name, prompt from caption_preset where account_id = ${accountId} order by name`);
+  }
+
+  async savePreset(preset: Schema['caption_preset']): Promise<void> {
+    const insert = this.#db.query.insertInto('caption_preset').values(preset);
+    await insert
+      .onConflict((at) => at.columns(['account_id', 'name']).doUpdateSet({ prompt: preset.prompt }))
+      .execute();
+  }
+
+  async removePreset(accountId: string, name: string): Promise<boolean> {
+    const removal = sql`delete from caption_preset where account_id = ${accountId} and name = ${name} returning name`;
+    return (await this.#rows(removal)).length > 0;
+  }
+
+  #update(id: string, { state, base, question, answer, outcome, message }: ProposalChange) {
+    const given = { state, base, question, answer, outcome, message };
+    const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    return this.#db.query.updateTable('caption_proposal').set(set).where('id', '=', id);
+  }
+
+  /** A file has one open proposal. */
+  #replacing(id: string, { state }: ProposalChange): Compilable<unknown>[] {
+    const own = sql`select dataset_id, caption from caption_proposal where id = ${id}`;
+    const replaced = this.#sql`update caption_proposal set state = 'replaced'
+      where (dataset_id, caption) in (${own}) and id <> ${id} and state = 'proposed'`;
+    return state === 'proposed' ? [replaced] : [];
+  }
+
+  /** Of a file that another process has not recorded meanwhile. */
+  #answered(id: string, change: ProposalChange): Compilable<unknown> {
+    return this.#update(id, change).where('state', '=', 'waiting');
+  }
+
+  /** Runs work that holds the lock of a run, so that its last file is recorded once. */
+  #withRun(id: string, isDurable: boolean, work: (run: RunRow, transaction: Transaction) => Promise<void>) {
+    const locked = this.#db.query.selectFrom('caption_run').selectAll().where('id', '=', id).forNoKeyUpdate();
+    return this.#db.transact({ isDurable }, async (transaction) => {
+      const [[run]] = await transaction.send([locked]);
+      if (run !== undefined) await work(run, transaction);
+    });
+  }
+
+  #sql<Row = unknown>(parts: TemplateStringsArray, ...values: unknown[]): Compilable<Row> {
+    return statementOf(this.#db.query, sql<Row>(parts, ...values));
+  }
+
+  async #rows<Row>(statement: RawBuilder<unknown>): Promise<Row[]> {
+    return (await statement.execute(this.#db.query)).rows as Row[];
+  }
+}
+
+function runOf(row: RunRow): CaptionRun {
+  return { ...row, state: row.state as CaptionRun['state'], options: JSON.parse(row.options) };
+}

@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest';
+import { answerIn, errorOutcome, errorWords } from '../../../src/dataset/captioning/answers.js';
+import { cleanCaption, withTrigger } from '../../../src/dataset/captioning/clean.js';
+import { promptOf } from '../../../src/dataset/captioning/prompts.js';
+import { isRefusal } from '../../../src/dataset/captioning/refusals.js';
+import { type Dialect, type Mode, REPLIES } from '../../harness/dialect-server.js';
+
+const DIALECTS: readonly Dialect[] = ['vllm', 'llama.cpp', 'lm-studio', 'ollama'];
+
+const TEXT = 'a red wagon on a siding';
+
+/** What a reply of a dialect means. */
+function meaningOf(dialect: Dialect, mode: Mode) {
+  const reply = REPLIES[mode](dialect, TEXT) as { status?: number; body: unknown };
+  const body = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
+  if ((reply.status ?? 200) !== 200) return errorOutcome(reply.status ?? 200, errorWords(body));
+  const { text, outcome } = answerIn(body);
+  return outcome === undefined ? text : [outcome, text];
+}
+
+describe.each(DIALECTS)('an answer of %s', (dialect) => {
+  test.each<[Mode, unknown]>([
+    ['writes a caption', TEXT],
+    ['writes with decoration', TEXT],
+    ['thinks aside', TEXT],
+    ['has no first tag', TEXT],
+    ['streams', TEXT],
+    ['is cut off', ['cut_off', TEXT]],
+    ['thinks too long', ['thought_too_long', undefined]],
+    ['thinks too long inline', ['thought_too_long', undefined]],
+    ['is silent', ['empty', undefined]],
+    ['refuses', ['refused', undefined]],
+    ['filters', ['refused', undefined]],
+    ["can't see", 'no_vision'],
+    ['rejects the picture', 'image_rejected'],
+    ['has a small context', dialect === 'ollama' ? ['empty', undefined] : 'context_too_small'],
+    ['lacks the model', 'model_missing'],
+    ['rejects the key', 'unauthorized'],
+    ['loads', 'busy'],
+    ['is busy', 'busy'],
+    ['is another web server', ['server_error', undefined]],
+    ['fails', 'server_error'],
+  ])('that %s', (mode, expected) => {
+    expect(meaningOf(dialect, mode)).toEqual(expected);
+  });
+});
+
+test.each<[string, string]>([
+  ['plain words, "quoted" inside', 'plain words, "quoted" inside'],
+  ['"a wagon"', 'a wagon'],
+  ['\u201ca wagon\u201d', 'a wagon'],
+  ['"a" and "b"', '"a" and "b"'],
+  ['```\na wagon\n```', 'a wagon'],
+  ["Sure! Here's a detailed caption: a wagon", 'a wagon'],
+  ['Here is the platform, at night', 'Here is the platform, at night'],
+  ['<think>one</think><think>two</think> a wagon', 'a wagon'],
+  ['a\u0000 wagon\r\nat dusk', 'a wagon\nat dusk'],
+  ['<thinking>never closed', ''],
+])('%j is cleaned to %j', (answer, text) => {
+  expect(cleanCaption(answer).text).toBe(text);
+});
+
+test('cleaning takes time that grows with the text alone', () => {
+  expect(cleanCaption('<think>'.repeat(100_000)).text).toBe('');
+  expect(cleanCaption(`${'"'.repeat(100_000)}a`).text).toHaveLength(100_001);
+});
+
+test('a trigger is put in front of a text that lacks it', () => {
+  expect(withTrigger('a girl', 'p3nny')).toBe('p3nny, a girl');
+  expect(withTrigger('P3nny sits', 'p3nny')).toBe('P3nny sits');
+  expect(withTrigger('a girl', ' ')).toBe('a girl');
+});
+
+test('a prompt has its variables, and the words to leave out', () => {
+  const values = { name: 'yard_01', caption: 'red, wagon, dusk', trigger: 'tr4in' };
+  expect(promptOf('{name} {tags} {caption} {trigger} {other}', values, [])).toBe(
+    'yard_01 red, wagon, dusk red, wagon, dusk tr4in {other}',
+  );
+  const sentence = { ...values, caption: 'A long sentence of many words, with one comma.' };
+  expect(promptOf('[{tags}]', sentence, ['text', 'people'])).toBe('[]\n\nDo not mention: text, people.');
+  expect(promptOf('{caption}', { ...values, caption: '{trigger} $1' }, [])).toBe('{trigger} $1');
+});
+
+test('a refusal is known by its first words', () => {
+  expect(isRefusal('I\u2019m sorry, but I can\u2019t help.')).toBe(true);
+  expect(isRefusal('As an AI, I have no eyes.')).toBe(true);
+  expect(isRefusal('a sign that says "I can\'t"')).toBe(false);
+  expect(isRefusal('As an airplane lands')).toBe(false);
+});

@@ -1,0 +1,182 @@
+import type { Page } from 'playwright-core';
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { type DialectServer, type Mode, startDialectServer } from '../../harness/dialect-server.js';
+import { startServer } from '../../harness/server.js';
+import { datasetWith } from '../linked-datasets.js';
+import { boxOf, captionOf, cardOf, chooseMore, filterOf, namesOf, searchOf, soon } from '../pairs/pairs-page.js';
+
+let model: DialectServer;
+
+const start = async () => {
+  model = await startDialectServer('llama.cpp');
+  return startServer({ 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 });
+};
+
+const messageOf = (page: Page) => page.getByRole('region', { name: 'Captions by a model' });
+const heading = (page: Page, name: string) => page.getByRole('heading', { name, exact: true });
+const part = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
+
+describeInBrowser('captions by a model', { start }, (site) => {
+  afterAll(() => model.close());
+  beforeEach(() => {
+    let written = 0;
+    // A picture is asked about once.
+    Object.assign(model, { mode: 'writes a caption', caption: () => `a red wagon, number ${++written}` });
+  });
+
+  let seed = 0;
+  const openWith = async (captions: Record<string, string | undefined>, path = '') => {
+    const files: Record<string, Buffer | string> = {};
+    for (const [stem, text] of Object.entries(captions)) {
+      files[`${stem}.jpg`] = await media.jpeg({ seed: ++seed });
+      if (text !== undefined) files[`${stem}.txt`] = text;
+    }
+    const { api, open } = await site.newAccount();
+    const id = await datasetWith(api, files);
+    return { api, id, ...(await open(`/datasets/${id}${path}`)) };
+  };
+  /** A dataset whose captions have a proposal each. */
+  const openProposals = async (captions: Record<string, string>) => {
+    const opened = await openWith(captions);
+    const { api, id } = opened;
+    await api.json('POST', `/${id}/caption-runs`, { files: 'all' });
+    await soon(async () => {
+      const { body } = await api.request<{ runs: { state: string }[] }>('GET', `/${id}/caption-runs`);
+      return body.runs[0]?.state;
+    }).toBe('done');
+    await opened.page.reload();
+    return opened;
+  };
+
+  test('are written for pictures without one: after a test and the counts, over a reload, until they are stopped', async () => {
+    const { page, api, id } = await openWith({ a: 'my own words', b: undefined, c: undefined, d: undefined });
+    let answer = (_: Mode) => {};
+    model.mode = (_, index) => (index < 2 ? 'writes a caption' : new Promise<Mode>((resolve) => (answer = resolve)));
+    model.asked.length = 0;
+    await filterOf(page, 'No caption').click();
+    await page.getByRole('button', { name: 'Caption with a model …' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Caption 3 selected pairs with a model' });
+    await dialog.getByRole('button', { name: 'Test', exact: true }).click();
+    await dialog.getByText('It wrote of a red disc on white: “a red wagon, number 1”').waitFor();
+    await dialog.getByText('3 without a caption.', { exact: true }).waitFor();
+    await dialog.getByLabel('Trigger word').fill('p3nny');
+    await dialog.getByRole('button', { name: 'Caption 3 files' }).click();
+    await soon(() => messageOf(page).textContent()).toContain('test-vl captions 1 of 3 files');
+    await page.reload();
+    await soon(() => messageOf(page).textContent()).toContain('test-vl captions 1 of 3 files');
+    await messageOf(page).getByRole('button', { name: 'Stop' }).click();
+    answer('writes a caption');
+    await soon(() => messageOf(page).textContent()).toMatch(/test-vl was stopped at \d of 3 files/);
+    const first = await api.text(id, 'b.txt');
+    expect(first).toMatch(/^p3nny, a red wagon, number \d$/);
+    expect(await api.text(id, 'a.txt')).toBe('my own words');
+    model.mode = 'writes a caption';
+    await messageOf(page).getByRole('button', { name: 'Resume' }).click();
+    await soon(() => api.filenames(id)).toContain('d.txt');
+    await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
+    await soon(() => api.filenames(id)).not.toContain('d.txt');
+  });
+
+  test('are proposals where a caption stands; a card, the filters and a chip lead to them', async () => {
+    const { page } = await openProposals({ a: 'a wagon', b: 'a depot' });
+    await messageOf(page).getByRole('link', { name: 'Review 2 proposals' }).waitFor();
+    await page.getByRole('link', { name: 'Proposals 2' }).waitFor();
+    await searchOf(page).fill('has:proposal by:me -name:b');
+    await soon(() => namesOf(page)).toEqual(['a.jpg']);
+    await searchOf(page).fill('by:model');
+    await page.getByText('Nothing matches').waitFor();
+    await searchOf(page).fill('');
+    await cardOf(page, 'b.jpg').getByRole('link', { name: 'Review the proposal for b.jpg' }).click();
+    await heading(page, 'b.jpg').waitFor();
+    expect(await part(page, 'Caption').textContent()).toContain('a depot');
+    await part(page, 'Proposal').locator('del', { hasText: 'depot' }).waitFor();
+    await part(page, 'Proposal').locator('ins', { hasText: 'red' }).first().waitFor();
+  });
+
+  test('are reviewed with keys: accepted, edited, dismissed and passed over, all of it one revision', async () => {
+    const { page, api, id } = await openProposals({ a: '1', b: '2', c: '3', d: '4', e: '5' });
+    await cardOf(page, 'a.jpg').waitFor();
+    await page.keyboard.press('g');
+    await page.keyboard.press('p');
+    await heading(page, 'Proposal 1 of 5').waitFor();
+    await page.keyboard.press('j');
+    await heading(page, 'b.jpg').waitFor();
+    await page.keyboard.press('k');
+    await heading(page, 'a.jpg').waitFor();
+    await page.keyboard.press('a');
+    await heading(page, 'b.jpg').waitFor();
+    await page.keyboard.press('e');
+    await page.getByRole('textbox', { name: 'Proposal' }).fill('a wagon that I know');
+    await page.keyboard.press('Control+Enter');
+    await heading(page, 'c.jpg').waitFor();
+    await page.keyboard.press('d');
+    await heading(page, 'd.jpg').waitFor();
+    await page.getByRole('button', { name: 'Accept all 2' }).waitFor();
+    await page.keyboard.press('Shift+A');
+    await page.getByText('5 proposals decided.').waitFor();
+    const texts = async () => Promise.all(['a', 'b', 'c', 'd', 'e'].map((stem) => api.text(id, `${stem}.txt`)));
+    await soon(texts).toEqual([
+      expect.stringMatching(/^a red wagon/),
+      'a wagon that I know',
+      '3',
+      expect.stringMatching(/^a red wagon/),
+      expect.stringMatching(/^a red wagon/),
+    ]);
+    await page.getByText('4 proposals accepted.').waitFor();
+    await page.getByRole('link', { name: 'Go to the workbench' }).click();
+    await searchOf(page).fill('by:model');
+    await soon(() => namesOf(page)).toEqual(['a.jpg', 'd.jpg', 'e.jpg']);
+    await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
+    await soon(texts).toEqual(['1', '2', '3', '4', '5']);
+  });
+
+  test('replace no caption that was changed meanwhile, unless the person has seen it', async () => {
+    const { page, api, id } = await openProposals({ a: 'a wagon', b: 'a depot' });
+    await page.goto(page.url().replace(/\?.*|$/, '/proposals'));
+    await heading(page, 'a.jpg').waitFor();
+    await api.upload(id, 'a.txt', 'words of another person');
+    await page.getByText('The caption was changed since the model was asked.').waitFor();
+    await soon(() => part(page, 'Caption').textContent()).toContain('words of another person');
+    await page.getByRole('button', { name: 'Accept all 1' }).click();
+    await heading(page, 'a.jpg').waitFor();
+    expect(await api.text(id, 'a.txt')).toBe('words of another person');
+    await soon(() => api.text(id, 'b.txt')).toMatch(/^a red wagon/);
+    await page.getByRole('button', { name: 'Accept', exact: true }).click();
+    await soon(() => api.text(id, 'a.txt')).toMatch(/^a red wagon/);
+  });
+
+  test('stop by themselves where the model fails for all, and say why and for which pictures', async () => {
+    const { page } = await openWith({ a: undefined, b: undefined, c: undefined, d: undefined, e: 'words' });
+    model.mode = "can't see";
+    await boxOf(page, 'a.jpg').check();
+    await page.getByRole('checkbox', { name: 'Select all' }).check();
+    await page.getByRole('button', { name: 'Caption', exact: true }).click();
+    const dialog = page.getByRole('dialog', { name: 'Caption 5 selected pairs with a model' });
+    await dialog.getByText('4 without a caption, 1 by you: your 1 stays.').waitFor();
+    await dialog.getByRole('button', { name: 'Caption 4 files' }).click();
+    await messageOf(page).getByText("can't see pictures").first().waitFor();
+    await messageOf(page)
+      .getByText(/files? without an answer/)
+      .click();
+    await messageOf(page).getByRole('link', { name: 'a.jpg' }).waitFor();
+    await messageOf(page).getByRole('button', { name: 'Dismiss the run' }).click();
+    await messageOf(page).waitFor({ state: 'detached' });
+    await page.reload();
+    await captionOf(page, 'e.jpg').waitFor();
+    expect(await messageOf(page).count()).toBe(0);
+  });
+});
+
+describeInBrowser('a service without a model', (site) => {
+  test('says how its operator adds one', async () => {
+    const id = await datasetWith(site.api, { 'a.jpg': await media.jpeg() });
+    const { page } = await site.open(`/datasets/${id}`);
+    await chooseMore(page, 'Caption with a model …');
+    const dialog = page.getByRole('dialog', { name: 'Caption with a model' });
+    await dialog.getByText('--caption-endpoint NAME=URL').waitFor();
+    await dialog.getByRole('link', { name: 'how to add a model' }).click();
+    await page.waitForURL(/\/guide\/captions$/);
+  });
+});

@@ -1,0 +1,311 @@
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type ReactNode, useId, useState } from 'react';
+import { Link } from 'wouter';
+import type { CaptionEndpoint, CaptionTest, DatasetWithFiles } from '../../src/client/client.js';
+import { refetchRuns } from '../live/caption-runs.js';
+import type { Pair } from '../live/pairs.js';
+import { useClient } from '../session/client.js';
+import { FormDialog } from '../session/dialog-form.js';
+import { Button } from '../ui/button.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
+import { countOf, messageOf, numberOf } from '../ui/format.js';
+import { Choices } from '../ui/panel.js';
+import { keptOptions, keepOptions } from './kept-options.js';
+
+type Which = 'missing' | 'model' | 'all';
+
+const OWN_PROMPT = '(own)';
+
+interface CaptionDialogProps {
+  readonly dataset: Pick<DatasetWithFiles, 'id' | 'name'>;
+  /** By default, all of the dataset. */
+  readonly pairs?: readonly Pair[];
+  readonly onClose: () => void;
+}
+
+/** Starts a run in which a model writes captions: which model, for which pictures, and what it is told. */
+export function CaptionDialog(props: CaptionDialogProps) {
+  const client = useClient();
+  const { data: endpoints, error } = useQuery({
+    queryKey: ['caption-endpoints'],
+    queryFn: ({ signal }) => client.captioning.endpoints({ signal }),
+    refetchOnMount: 'always',
+  });
+  if (endpoints !== undefined && endpoints.length > 0) return <RunForm {...props} endpoints={endpoints} />;
+  return (
+    <Dialog title="Caption with a model" onClose={props.onClose}>
+      {error !== null && (
+        <p role="alert" className="text-bad">
+          {messageOf(error)}
+        </p>
+      )}
+      {error === null && (
+        <p role="status">
+          {endpoints === undefined ? (
+            'Asking the model servers …'
+          ) : (
+            <>
+              This service has no model. Its operator adds one with <code>--caption-endpoint NAME=URL</code>:{' '}
+              <Link href="/guide/captions" className="text-link underline">
+                how to add a model
+              </Link>
+              .
+            </>
+          )}
+        </p>
+      )}
+      <DialogActions>
+        <Button onClick={props.onClose}>Close</Button>
+      </DialogActions>
+    </Dialog>
+  );
+}
+
+function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { endpoints: CaptionEndpoint[] }) {
+  const client = useClient();
+  const queries = useQueryClient();
+  const { data: presets = [] } = useQuery({
+    queryKey: ['caption-presets'],
+    queryFn: ({ signal }) => client.captioning.presets({ signal }),
+    refetchOnMount: 'always',
+  });
+  const filenames = pairs?.flatMap(({ media }) => media.map(({ filename }) => filename));
+  const scope = filenames && { filenames };
+  const { data: plan } = useQuery({
+    queryKey: ['caption-plan', dataset.id, filenames],
+    queryFn: ({ signal }) => client.captioning.plan(dataset.id, { files: 'all', ...scope }, { signal }),
+    refetchOnMount: 'always',
+    gcTime: 0,
+    placeholderData: keepPreviousData,
+  });
+  const [kept, setKept] = useState(keptOptions);
+  const change = (changes: Partial<typeof kept>) => setKept((known) => ({ ...known, ...changes }));
+  const [which, setWhich] = useState<Which>();
+  const endpoint = endpoints.find(({ name }) => name === kept.endpoint) ?? endpoints[0]!;
+  const isOwn = kept.preset === OWN_PROMPT;
+  const preset = presets.find(({ name }) => name === kept.preset) ?? presets.find(({ name }) => name === 'sentence');
+  const { without_caption: missing = 0, by_model: byModel = 0, by_person: byPerson = 0 } = plan?.counts ?? {};
+  const chosen = which ?? (missing > 0 || plan === undefined ? 'missing' : 'all');
+  const count = { missing, model: byModel, all: missing + byModel + byPerson }[chosen];
+  const start = async () => {
+    keepOptions(kept);
+    const leaveOut = kept.leaveOut.split(',').flatMap((part) => part.trim() || []);
+    await client.captioning.start(dataset.id, {
+      ...{ endpoint: endpoint.name, files: chosen, ...scope },
+      ...(isOwn ? { prompt: kept.prompt } : { preset: preset?.name }),
+      ...(kept.trigger.trim() !== '' && { trigger: kept.trigger.trim() }),
+      ...(leaveOut.length > 0 && { leave_out: leaveOut }),
+      ...{ max_tokens: Number(kept.maxTokens), frames: Number(kept.frames) },
+    });
+    await refetchRuns(queries, dataset.id);
+    onClose();
+  };
+  const whose = pairs === undefined ? dataset.name : countOf(pairs.length, 'selected pair');
+  return (
+    <FormDialog
+      title={`Caption ${whose} with a model`}
+      onClose={onClose}
+      work={start}
+      label={`Caption ${countOf(count, 'file')}`}
+      busyLabel="Starting …"
+      isDisabled={count === 0 || (isOwn && kept.prompt.trim() === '')}
+    >
+      <EndpointField {...{ endpoints, endpoint }} onChange={(name) => change({ endpoint: name })} />
+      <div className="flex flex-col gap-2">
+        <Choices
+          label="Which"
+          options={[
+            { value: 'missing', label: 'Without a caption' },
+            { value: 'model', label: 'Written by a model' },
+            { value: 'all', label: 'All' },
+          ]}
+          value={chosen}
+          onChange={setWhich}
+        />
+        <p role="status" className="text-sm">
+          {plan !== undefined && planText({ missing, byModel, byPerson })}
+        </p>
+      </div>
+      <Labelled label="Prompt">
+        {(id) => (
+          <>
+            <select
+              id={id}
+              value={isOwn ? OWN_PROMPT : preset?.name}
+              onChange={({ target }) =>
+                change({
+                  preset: target.value,
+                  // Its own prompt begins as the one that was shown.
+                  ...(target.value === OWN_PROMPT && kept.prompt === '' && { prompt: preset?.prompt ?? '' }),
+                })
+              }
+              className={FIELD}
+            >
+              {presets.map(({ name, builtin }) => (
+                <option key={name} value={name}>
+                  {builtin ? (PRESET_WORDS[name] ?? name) : name}
+                </option>
+              ))}
+              <option value={OWN_PROMPT}>My own prompt</option>
+            </select>
+            <textarea
+              aria-label={isOwn ? 'My own prompt' : 'The prompt of this preset'}
+              rows={4}
+              readOnly={!isOwn}
+              value={isOwn ? kept.prompt : (preset?.prompt ?? '')}
+              onChange={({ target }) => change({ prompt: target.value })}
+              className={`${FIELD} text-sm read-only:text-muted`}
+            />
+            {isOwn && (
+              <p className="text-xs text-muted">
+                It can use {'{caption}, {tags}, {name} and {trigger}'}: what is there already, and the word below.
+              </p>
+            )}
+          </>
+        )}
+      </Labelled>
+      <div className="grid gap-4 sm:grid-cols-2">
+        <TextField label="Trigger word" value={kept.trigger} onChange={(trigger) => change({ trigger })} />
+        <TextField label="Leave out, by commas" value={kept.leaveOut} onChange={(leaveOut) => change({ leaveOut })} />
+      </div>
+      <details className="text-sm">
+        <summary className="touch cursor-pointer">Length and frames</summary>
+        <div className="mt-2 grid gap-4 sm:grid-cols-2">
+          <TextField
+            label="Tokens of an answer, at most"
+            type="number"
+            value={kept.maxTokens}
+            onChange={(maxTokens) => change({ maxTokens })}
+          />
+          <TextField
+            label="Frames of a clip"
+            type="number"
+            value={kept.frames}
+            onChange={(frames) => change({ frames })}
+          />
+        </div>
+      </details>
+    </FormDialog>
+  );
+}
+
+const PRESET_WORDS: Readonly<Record<string, string>> = {
+  tags: 'Tags',
+  sentence: 'One sentence',
+  paragraph: 'A detailed paragraph',
+  clip: 'A clip: action first',
+};
+
+const FIELD = 'min-h-9 touch w-full rounded-lg border border-line bg-page px-3 py-1.5 pointer-coarse:text-base';
+
+/** `12 without a caption, 30 written by a model, 8 by you: your 8 stay.` */
+export function planText({
+  missing,
+  byModel,
+  byPerson,
+}: {
+  missing: number;
+  byModel: number;
+  byPerson: number;
+}): string {
+  const parts = [
+    ...(missing > 0 ? [`${numberOf(missing)} without a caption`] : []),
+    ...(byModel > 0 ? [`${numberOf(byModel)} written by a model`] : []),
+    ...(byPerson > 0 ? [`${numberOf(byPerson)} by you`] : []),
+  ];
+  if (parts.length === 0) return 'There is no picture to caption.';
+  const stays = byPerson > 0 ? `: your ${numberOf(byPerson)} ${byPerson === 1 ? 'stays' : 'stay'}` : '';
+  const proposed = byModel + byPerson > 0 ? ' What a model writes for a captioned one is a proposal.' : '';
+  return `${parts.join(', ')}${stays}.${proposed}`;
+}
+
+interface EndpointFieldProps {
+  readonly endpoints: readonly CaptionEndpoint[];
+  readonly endpoint: CaptionEndpoint;
+  readonly onChange: (name: string) => void;
+}
+
+/** The model, whether it can be used, and a test of it. */
+function EndpointField({ endpoints, endpoint, onChange }: EndpointFieldProps) {
+  const client = useClient();
+  const [test, setTest] = useState<{ readonly of: string; readonly result?: CaptionTest; readonly failure?: string }>();
+  const shown = test?.of === endpoint.name ? test : undefined;
+  const isTesting = shown !== undefined && shown.result === undefined && shown.failure === undefined;
+  const run = async () => {
+    const of = endpoint.name;
+    setTest({ of });
+    try {
+      setTest({ of, result: await client.captioning.test(of) });
+    } catch (error) {
+      setTest({ of, failure: messageOf(error) });
+    }
+  };
+  return (
+    <Labelled label="Model">
+      {(id) => (
+        <>
+          <div className="flex gap-2">
+            <select id={id} value={endpoint.name} onChange={({ target }) => onChange(target.value)} className={FIELD}>
+              {endpoints.map(({ name, model }) => (
+                <option key={name} value={name}>
+                  {name}
+                  {model === null ? '' : `: ${model}`}
+                </option>
+              ))}
+            </select>
+            <Button disabled={isTesting} onClick={() => void run()}>
+              {isTesting ? 'Testing …' : 'Test'}
+            </Button>
+          </div>
+          {endpoint.error !== null && <p className="text-sm wrap-anywhere text-bad">{endpoint.error}</p>}
+          {endpoint.vision === false && <p className="text-sm text-bad">Its server says that it can't see pictures.</p>}
+          <p role="status" className="text-sm wrap-anywhere empty:hidden">
+            {shown?.failure}
+            {shown?.result && testText(shown.result)}
+          </p>
+        </>
+      )}
+    </Labelled>
+  );
+}
+
+function testText({ ok, text, message, seconds }: CaptionTest): string {
+  const wrote = text === null ? '' : `It wrote of a red disc on white: “${text}”`;
+  return [wrote, message ?? '', ok ? `(${seconds.toFixed(1)} s)` : ''].filter(Boolean).join(' ');
+}
+
+function Labelled({ label, children }: { label: string; children: (id: string) => ReactNode }) {
+  const id = useId();
+  return (
+    <div className="flex min-w-0 flex-col gap-1 text-sm">
+      <label htmlFor={id} className="font-medium">
+        {label}
+      </label>
+      {children(id)}
+    </div>
+  );
+}
+
+interface TextFieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly type?: 'text' | 'number';
+  readonly onChange: (value: string) => void;
+}
+
+function TextField({ label, value, type = 'text', onChange }: TextFieldProps) {
+  return (
+    <Labelled label={label}>
+      {(id) => (
+        <input
+          id={id}
+          type={type}
+          autoComplete="off"
+          value={value}
+          onChange={({ target }) => onChange(target.value)}
+          className={FIELD}
+        />
+      )}
+    </Labelled>
+  );
+}

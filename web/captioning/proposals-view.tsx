@@ -1,0 +1,328 @@
+import { ChevronDown, ChevronUp } from 'lucide-react';
+import { type KeyboardEvent, type ReactNode, useMemo, useState } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import type { CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
+import { Difference } from '../captions/difference/marked-difference.js';
+import { useText } from '../captions/editing/texts.js';
+import { KEY_TABLE, type KeyName, keyNameOf, keyText, useKeys, withKey } from '../keys.js';
+import { Full, usePreloaded } from '../pairs/viewer/full.js';
+import { useCanWrite } from '../session/account.js';
+import { WriteButton } from '../session/write-button.js';
+import { Button } from '../ui/button.js';
+import { countOf, messageOf, numberOf } from '../ui/format.js';
+import { type Accepted, type Decided, isOpen, useReview } from './use-review.js';
+
+/** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
+export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
+  const { proposals, data, error, refetch, decided, decide } = useReview(dataset.id);
+  const [parameters, setParameters] = useSearchParams();
+  const [lastIndex, setLastIndex] = useState(0);
+  const files = useMemo(() => new Map(dataset.files.map((file) => [file.filename, file])), [dataset.files]);
+  const named = parameters.get('at');
+  const at = proposals?.findIndex(({ filename }) => filename === named) ?? -1;
+  const index = at >= 0 ? at : Math.min(lastIndex, Math.max(0, (proposals?.length ?? 0) - 1));
+  if (index !== lastIndex && proposals !== undefined) setLastIndex(index);
+  const open = proposals?.filter((each) => isOpen(each, decided)) ?? [];
+  usePreloaded(dataset.id, proposals?.slice(index + 1, index + 3).map(({ filename }) => files.get(filename)) ?? []);
+  const proposal = proposals?.[index];
+  if (proposals === undefined || proposal === undefined || open.length === 0) {
+    const more = (data?.total ?? 0) - (proposals?.length ?? 0);
+    return (
+      <NoProposal
+        {...{ dataset, error }}
+        isLoading={proposals === undefined}
+        decided={decided.size}
+        more={proposals === undefined ? 0 : Math.max(0, more)}
+        onRetry={() => void refetch()}
+      />
+    );
+  }
+  const show = (next: CaptionProposal | undefined) => next && setParameters({ at: next.filename }, { replace: true });
+  const move = (step: -1 | 1) => show(proposals[index + step]);
+  /** The next one that waits, or else the first. */
+  const goOn = () =>
+    show(open.find((each) => proposals.indexOf(each) > index) ?? open.find((each) => each !== proposal));
+  const seen = ({ id, caption, base_etag }: CaptionProposal): Accepted & { isOutdated: boolean } => {
+    const ifMatch = files.get(caption)?.etag ?? null;
+    return { id, ifMatch, isOutdated: ifMatch !== base_etag };
+  };
+  // What was cut off or is about an earlier caption is looked at.
+  const safe = open.filter((each) => !each.cut_off && files.has(each.filename) && !seen(each).isOutdated);
+  const acceptAll = () => decide(safe.map(({ id, base_etag }) => ({ id, ifMatch: base_etag })));
+  const { isOutdated, ...accepted } = seen(proposal);
+  return (
+    <div className="-m-4 flex grow flex-col">
+      <Bar
+        {...{ index, count: proposals.length, open: open.length, safe: safe.length }}
+        onMove={move}
+        onAcceptAll={acceptAll}
+      />
+      <Review
+        key={proposal.id}
+        {...{ proposal, isOutdated }}
+        datasetId={dataset.id}
+        file={files.get(proposal.filename)}
+        caption={files.get(proposal.caption)}
+        state={decided.get(proposal.id)}
+        onAccept={(text) => {
+          goOn();
+          decide([{ ...accepted, ...(text !== undefined && { text }) }]);
+        }}
+        onDismiss={() => {
+          goOn();
+          decide([], [proposal.id]);
+        }}
+      />
+    </div>
+  );
+}
+
+interface BarProps {
+  readonly index: number;
+  readonly count: number;
+  /** Proposals that wait for a decision, and those of them that may be accepted unseen. */
+  readonly open: number;
+  readonly safe: number;
+  readonly onMove: (step: -1 | 1) => void;
+  readonly onAcceptAll: () => void;
+}
+
+function Bar({ index, count, open, safe, onMove, onAcceptAll }: BarProps) {
+  const canWrite = useCanWrite();
+  useKeys({
+    reviewNext: () => onMove(1),
+    reviewPrevious: () => onMove(-1),
+    reviewAcceptAll: canWrite && safe > 0 ? onAcceptAll : undefined,
+  });
+  const left = open - safe;
+  return (
+    <div className="sticky top-0 z-20 flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line bg-page px-4 py-2 sm:top-12">
+      <h2 aria-live="polite" className="font-semibold tabular-nums">
+        Proposal {numberOf(index + 1)} of {numberOf(count)}
+      </h2>
+      <Button
+        kind="quiet"
+        aria-label="Previous proposal"
+        title={withKey('Previous proposal', 'reviewPrevious')}
+        disabled={index === 0}
+        onClick={() => onMove(-1)}
+      >
+        <ChevronUp size={18} aria-hidden />
+      </Button>
+      <Button
+        kind="quiet"
+        aria-label="Next proposal"
+        title={withKey('Next proposal', 'reviewNext')}
+        disabled={index === count - 1}
+        onClick={() => onMove(1)}
+      >
+        <ChevronDown size={18} aria-hidden />
+      </Button>
+      <span className="text-sm text-muted tabular-nums max-sm:hidden">{countOf(count - open, 'decision')} made</span>
+      <span className="grow" />
+      {left > 0 && safe > 0 && (
+        <span className="text-sm text-muted">{numberOf(left)} cut off or outdated: to be looked at</span>
+      )}
+      <WriteButton
+        disabled={safe === 0}
+        title={withKey('Accept all that wait here', 'reviewAcceptAll')}
+        onClick={onAcceptAll}
+      >
+        Accept all {numberOf(safe)} <Key name="reviewAcceptAll" />
+      </WriteButton>
+    </div>
+  );
+}
+
+interface ReviewProps {
+  readonly datasetId: string;
+  readonly proposal: CaptionProposal;
+  /** The caption is another than the model was asked about. */
+  readonly isOutdated: boolean;
+  /** `undefined` once it is deleted. */
+  readonly file: DatasetFile | undefined;
+  readonly caption: DatasetFile | undefined;
+  readonly state: Decided | undefined;
+  readonly onAccept: (text?: string) => void;
+  readonly onDismiss: () => void;
+}
+
+/** One picture, its caption, and what a model proposes in its place. */
+function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccept, onDismiss }: ReviewProps) {
+  const canWrite = useCanWrite();
+  const { filename, text = '', model, preset, cut_off: isCutOff } = proposal;
+  const { state: read } = useText(datasetId, caption);
+  const [edited, setEdited] = useState<string>();
+  const isEditing = edited !== undefined;
+  const isWaiting = canWrite && (state === undefined || state.is === 'failed');
+  const canAccept = isWaiting && file !== undefined;
+  useKeys({
+    reviewAccept: canAccept ? () => onAccept() : undefined,
+    reviewEdit: canAccept ? () => setEdited(text) : undefined,
+    reviewDismiss: isWaiting ? onDismiss : undefined,
+  });
+  const before = caption === undefined ? '' : read.state === 'read' ? (read.text ?? '') : undefined;
+  return (
+    <div className="grid grow content-start md:grid-cols-[1fr_minmax(20rem,28rem)] md:content-stretch">
+      <div className="h-[32dvh] bg-raised md:sticky md:top-24 md:h-[calc(100dvh-6.5rem)]">
+        {file === undefined ? (
+          <p className="p-8 text-center text-muted">{filename} is no longer in the dataset.</p>
+        ) : (
+          <Full key={file.sha256} datasetId={datasetId} file={file} />
+        )}
+      </div>
+      <div className="flex flex-col gap-4 border-line p-4 text-sm md:border-l">
+        <div>
+          <h3 className="text-base font-semibold wrap-anywhere">{filename}</h3>
+          <p className="text-muted">
+            by {model}
+            {preset !== null && `, ${preset}`}
+          </p>
+        </div>
+        {isOutdated && (
+          <Note>The caption was changed since the model was asked. Accepting replaces what stands here.</Note>
+        )}
+        {isCutOff && <Note>The answer was cut off. Edit it before you accept it.</Note>}
+        <Part title="Caption">
+          {before === undefined ? (
+            'Loading …'
+          ) : before === '' ? (
+            <i className="text-muted">No caption</i>
+          ) : (
+            <Difference before={before} after={edited ?? text} only="before" />
+          )}
+        </Part>
+        <Part title="Proposal">
+          {isEditing ? (
+            <Editor text={edited} onChange={setEdited} onSave={() => onAccept(edited)} />
+          ) : (
+            <Difference before={before ?? ''} after={text} only="after" />
+          )}
+        </Part>
+        <p role="status" className="wrap-anywhere empty:hidden">
+          {state?.is === 'accepted' && 'Accepted.'}
+          {state?.is === 'dismissed' && 'Dismissed.'}
+          {state?.is === 'saving' && 'Saving …'}
+        </p>
+        {state?.is === 'failed' && (
+          <p role="alert" className="wrap-anywhere text-bad">
+            {state.reason}
+          </p>
+        )}
+        {isWaiting && (
+          <div className="flex flex-wrap gap-2 max-md:sticky max-md:bottom-0 max-md:-mx-4 max-md:border-t max-md:border-line max-md:bg-page max-md:px-4 max-md:py-2">
+            {isEditing ? (
+              <>
+                <Button kind="primary" onClick={() => onAccept(edited)}>
+                  Accept my text
+                </Button>
+                <Button onClick={() => setEdited(undefined)}>Cancel</Button>
+              </>
+            ) : (
+              <>
+                <Button kind="primary" disabled={!canAccept} onClick={() => onAccept()}>
+                  Accept <Key name="reviewAccept" />
+                </Button>
+                <Button disabled={!canAccept} onClick={() => setEdited(text)}>
+                  Edit <Key name="reviewEdit" />
+                </Button>
+                <Button onClick={onDismiss}>
+                  Dismiss <Key name="reviewDismiss" />
+                </Button>
+              </>
+            )}
+          </div>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Part({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <section aria-label={title} className="flex flex-col gap-1">
+      <h4 className="font-medium text-muted">{title}</h4>
+      <div className="text-base whitespace-pre-wrap wrap-anywhere">{children}</div>
+    </section>
+  );
+}
+
+function Note({ children }: { children: ReactNode }) {
+  return <p className="rounded-lg bg-warn-soft p-2 text-warn">{children}</p>;
+}
+
+interface EditorProps {
+  /** `undefined`: it is closed. */
+  readonly text: string;
+  readonly onChange: (text: string | undefined) => void;
+  readonly onSave: () => void;
+}
+
+function Editor({ text, onChange, onSave }: EditorProps) {
+  const onKeyDown = (event: KeyboardEvent) => {
+    const key = event.nativeEvent.isComposing ? undefined : keyNameOf(event.nativeEvent, 'caption');
+    if (key === 'saveNext') onSave();
+    else if (key === 'giveBack') onChange(undefined);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <textarea
+      // biome-ignore lint/a11y/noAutofocus: the person has chosen to edit it
+      autoFocus
+      onFocus={({ target }) => target.setSelectionRange(text.length, text.length)}
+      dir="auto"
+      aria-label="Proposal"
+      rows={6}
+      value={text}
+      onChange={({ target }) => onChange(target.value)}
+      onKeyDown={onKeyDown}
+      className="w-full rounded-md border border-line bg-page px-2 py-1 text-base"
+    />
+  );
+}
+
+function Key({ name }: { name: KeyName }) {
+  return (
+    <kbd aria-hidden className="rounded border border-current/40 px-1 font-sans text-xs pointer-coarse:hidden">
+      {keyText(KEY_TABLE[name].keys[0])}
+    </kbd>
+  );
+}
+
+interface NoProposalProps {
+  readonly dataset: DatasetWithFiles;
+  readonly isLoading: boolean;
+  readonly error: Error | null;
+  /** The number of decisions in this review. */
+  readonly decided: number;
+  /** Proposals beyond those that were read. */
+  readonly more: number;
+  readonly onRetry: () => void;
+}
+
+function NoProposal({ dataset, isLoading, error, decided, more, onRetry }: NoProposalProps) {
+  return (
+    <div className="flex flex-col items-center gap-3 px-4 py-16 text-center">
+      {isLoading && error !== null ? (
+        <div role="alert" className="flex flex-wrap items-center justify-center gap-3 text-bad">
+          Could not read the proposals. {messageOf(error)} <Button onClick={onRetry}>Try again</Button>
+        </div>
+      ) : (
+        <p role="status" className="text-lg font-medium">
+          {isLoading
+            ? 'Reading the proposals …'
+            : decided > 0
+              ? `${countOf(decided, 'proposal')} decided.`
+              : 'No proposal waits for a decision.'}
+        </p>
+      )}
+      {more > 0 && <Button onClick={onRetry}>Show the next {numberOf(more)}</Button>}
+      {!isLoading && (
+        <Link href={`/datasets/${dataset.id}`} className="text-link">
+          Go to the workbench
+        </Link>
+      )}
+    </div>
+  );
+}

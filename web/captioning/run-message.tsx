@@ -1,0 +1,171 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { X } from 'lucide-react';
+import { type ReactNode, useEffect, useState } from 'react';
+import { Link, useRoute } from 'wouter';
+import type { CaptionRun } from '../../src/client/client.js';
+import { isActive, refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
+import { useDataset } from '../live/dataset.js';
+import { useRequesting } from '../session/dialog-form.js';
+import { useClient } from '../session/client.js';
+import { WriteButton } from '../session/write-button.js';
+import { recordChange } from '../undo/recent-change.js';
+import { Button } from '../ui/button.js';
+import { countOf, numberOf } from '../ui/format.js';
+import { MessageCard } from '../ui/message-card.js';
+import { ProgressBar } from '../ui/progress-bar.js';
+
+const DISMISSED = 'trainyard-dismissed-run';
+
+/** How far the last run of captions of the dataset that is shown has come, and what it leaves to do. */
+export function RunMessage() {
+  const [, parameters] = useRoute('/datasets/:id/:view?');
+  return parameters === null ? null : <OfDataset id={parameters.id} isReviewed={parameters.view === 'proposals'} />;
+}
+
+function OfDataset({ id, isReviewed }: { id: string; isReviewed: boolean }) {
+  const { data: dataset } = useDataset(id);
+  const [run] = useCaptionRuns({ id, role: dataset?.role ?? 'mask' });
+  const [dismissed, setDismissed] = useState(() => localStorage.getItem(DISMISSED));
+  useUndo(run);
+  if (run === undefined || run.id === dismissed || (!isActive(run) && (isReviewed || !leavesWork(run)))) return null;
+  const dismiss = () => {
+    localStorage.setItem(DISMISSED, run.id);
+    setDismissed(run.id);
+  };
+  return <Message run={run} onDismiss={dismiss} />;
+}
+
+/** Whether a person has something to decide or to mend. */
+function leavesWork({ state, counts }: CaptionRun): boolean {
+  return counts.proposed > 0 || counts.failed > 0 || (state === 'stopped' && counts.waiting > 0);
+}
+
+/** The captions of a run that has ended in this tab are undone as any other change of many. */
+function useUndo(run: CaptionRun | undefined): void {
+  const [active, setActive] = useState<string>();
+  const isRunning = run !== undefined && isActive(run);
+  if (isRunning && active !== run.id) setActive(run.id);
+  const ended = run !== undefined && !isRunning && run.id === active && run.revision !== null ? run : undefined;
+  const { dataset_id: datasetId = '', revision, model, counts } = ended ?? {};
+  const applied = counts?.applied ?? 0;
+  useEffect(() => {
+    if (revision === undefined || revision === null) return;
+    setActive(undefined);
+    recordChange(datasetId, { text: `${countOf(applied, 'caption')} by ${model}.`, made: { numbers: [revision] } });
+  }, [datasetId, revision, model, applied]);
+}
+
+function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void }) {
+  const client = useClient();
+  const queries = useQueryClient();
+  const { failure, isBusy, run: request } = useRequesting();
+  const { id, dataset_id: datasetId, state, counts, total, reason } = run;
+  const act = (verb: 'stop' | 'resume') =>
+    void request(async () => {
+      await client.captioning[verb](datasetId, id);
+      await refetchRuns(queries, datasetId);
+    });
+  const running = isActive(run);
+  const canResume = !running && counts.waiting + counts.failed > 0;
+  return (
+    <MessageCard label="Captions by a model" leavesAs={undefined} onLeave={() => {}}>
+      <div className="flex items-start gap-1">
+        <h2 className="min-w-0 grow self-center font-semibold wrap-anywhere">{titleOf(run)}</h2>
+        {!running && (
+          <Button kind="quiet" aria-label="Dismiss the run" onClick={onDismiss} className="-mr-2 px-2">
+            <X size={16} aria-hidden />
+          </Button>
+        )}
+      </div>
+      {running && <ProgressBar label="Captions" uploaded={total - counts.waiting} total={total} />}
+      <p role="status" className="wrap-anywhere text-muted tabular-nums empty:hidden">
+        {progressOf(run)}
+      </p>
+      {reason !== null && <p className="wrap-anywhere text-bad">{reason}</p>}
+      {counts.failed > 0 && !running && <Failures run={run} />}
+      <p role="alert" className="text-bad empty:hidden">
+        {failure}
+      </p>
+      <div className="flex flex-wrap items-center gap-2 empty:hidden">
+        {state === 'running' && (
+          <WriteButton disabled={isBusy} onClick={() => act('stop')}>
+            Stop
+          </WriteButton>
+        )}
+        {canResume && (
+          <WriteButton disabled={isBusy} onClick={() => act('resume')}>
+            {counts.waiting > 0 ? 'Resume' : `Ask again for ${numberOf(counts.failed)}`}
+          </WriteButton>
+        )}
+        {counts.proposed > 0 && (
+          <ReviewLink {...{ datasetId }}>Review {countOf(counts.proposed, 'proposal')}</ReviewLink>
+        )}
+      </div>
+    </MessageCard>
+  );
+}
+
+export function ReviewLink({ datasetId, children }: { datasetId: string; children: ReactNode }) {
+  return (
+    <Link
+      href={`/datasets/${datasetId}/proposals`}
+      className="inline-flex min-h-9 touch items-center rounded-lg bg-accent px-3 py-1.5 text-sm font-medium text-on-accent hover:brightness-110"
+    >
+      {children}
+    </Link>
+  );
+}
+
+function titleOf({ state, model, counts: { waiting }, total }: CaptionRun): string {
+  switch (state) {
+    case 'running':
+      return `${model} captions ${numberOf(total - waiting)} of ${countOf(total, 'file')}`;
+    case 'ending':
+      return `The captions by ${model} are being stored`;
+    case 'done':
+      return `${model} is done`;
+    case 'stopped':
+      return `${model} was stopped at ${numberOf(total - waiting)} of ${countOf(total, 'file')}`;
+  }
+}
+
+function progressOf(run: CaptionRun): string {
+  const { busy_until: busyUntil, counts } = run;
+  if (busyUntil !== null && isActive(run)) return 'Its server is busy, or loads the model. It is asked again soon.';
+  const { ready, applied, proposed, failed } = counts;
+  return [
+    ready + applied > 0 && countOf(ready + applied, 'caption'),
+    proposed > 0 && countOf(proposed, 'proposal'),
+    failed > 0 && `${numberOf(failed)} failed`,
+  ]
+    .filter(Boolean)
+    .join(' · ');
+}
+
+/** The files without an answer, each with the reason. */
+function Failures({ run: { id, dataset_id: datasetId, counts } }: { run: CaptionRun }) {
+  const client = useClient();
+  const [isOpen, setOpen] = useState(false);
+  const { data } = useQuery({
+    queryKey: ['caption-run', datasetId, id, counts.failed],
+    queryFn: ({ signal }) => client.captioning.run(datasetId, id, { signal }),
+    enabled: isOpen,
+  });
+  return (
+    <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary className="touch cursor-pointer font-medium text-bad">
+        {countOf(counts.failed, 'file')} without an answer
+      </summary>
+      <ul className="mt-1 flex max-h-40 flex-col gap-1 overflow-y-auto">
+        {data?.problems?.map(({ filename, message }) => (
+          <li key={filename} className="wrap-anywhere">
+            <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="text-link">
+              {filename}
+            </Link>
+            : {message}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
