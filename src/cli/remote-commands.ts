@@ -16,6 +16,7 @@ export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
         login: async () => (await import('./commands/login.js')).addLoginCommand,
         check: async () => (await import('./commands/check.js')).addCheckCommand,
         push: async () => (await import('./commands/push.js')).addPushCommand,
+        import: async () => (await import('./commands/import.js')).addImportCommand,
         pull: async () => (await import('./commands/pull.js')).addPullCommand,
         mount: async () => {
           const { addMountCommand } = await import('./commands/mount.js');

@@ -18,7 +18,7 @@ import { sha256Of } from '../../service/mount/bring-files.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage } from '../terminal/text.js';
-import { type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
+import { type FolderContents, type LocalFile, type Notice, notice, readPaths, withContent } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
@@ -35,7 +35,7 @@ export interface FolderReport {
   readonly faults: readonly Notice[];
 }
 
-type FileVersion = Pick<LocalFile, 'path' | 'version'>;
+type FileVersion = Pick<LocalFile, 'path' | 'version' | 'unpack'>;
 
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
@@ -69,7 +69,13 @@ export class FileInspector {
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          const inspection = await this.#remembered(role, file, () => inspect(file));
+          const inspection = await this.#remembered(role, file, () =>
+            withContent(file, async () => {
+              // Unpacked once for both.
+              if (file.unpack !== undefined) await this.#remembered('sha256', file, () => sha256Of(file.path));
+              return inspect(file);
+            }),
+          );
           inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();
@@ -84,7 +90,7 @@ export class FileInspector {
   }
 
   sha256(file: FileVersion): Promise<string> {
-    return this.#remembered('sha256', file, () => sha256Of(file.path));
+    return this.#remembered('sha256', file, () => withContent(file, () => sha256Of(file.path)));
   }
 
   async #remembered<T>(question: string, { path, version }: FileVersion, compute: () => Promise<T>): Promise<T> {
@@ -106,10 +112,12 @@ export async function inspectPaths(
     inspector: FileInspector;
     display: ProgressDisplay;
     signal: AbortSignal;
+    /** What is there, if it is known already. */
+    contents?: FolderContents | undefined;
   },
 ): Promise<FolderReport> {
   const { role, inspector, display, signal } = options;
-  const contents = await readPaths(paths, { follow: options.follow === true });
+  const contents = options.contents ?? (await readPaths(paths, { follow: options.follow === true }));
   const { files, skipped, faults } = contents;
   if (files.length + faults.length + contents.unreadable.length === 0) {
     const left = skipped.length === 0 ? '' : ` Left out: ${skipped.map(({ filename }) => filename).join(', ')}.`;
@@ -136,7 +144,8 @@ function hintFor([folder = '', ...others]: readonly string[], skipped: readonly 
   if (others.length > 0) return '';
   const kohya = names.find((name) => /^\d+_/.test(name));
   if (kohya !== undefined) {
-    return ` The files are in its folders. To check one, run: trainyard check ${shellWord(join(folder, kohya))}`;
+    const bring = `To bring them with their repeats, run: trainyard import ${shellWord(folder)}`;
+    return ` The files are in its folders. ${bring}\nTo check one, run: trainyard check ${shellWord(join(folder, kohya))}`;
   }
   if (pairFoldersOf(names) === undefined) return '';
   return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;

@@ -93,6 +93,7 @@ async function transfer(
   const { client, signal, display, flags } = plan.task;
   const superseded = supersededBy(plan);
   if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
+  const discards = new Map(plan.files.flatMap(({ name, discard }) => (discard ? [[name, discard] as const] : [])));
   let start: { ms: number; bytes: number } | undefined;
   const { failed, ...rest } = await client.push(dataset, plan.files, {
     onProgress: (progress) => {
@@ -102,6 +103,9 @@ async function transfer(
       display.update(() => pushLines(progress, start ?? now));
     },
     onFileFinished: ({ name }, outcome, storedSha256) => {
+      void discards
+        .get(name)?.()
+        .catch(() => {});
       const sha256 = plan.sides.folder.get(name);
       if (outcome !== 'stored' || !sha256) return;
       if (storedSha256 === undefined) sent.set(name, sha256);
