@@ -28,11 +28,11 @@ const KEEPERS: Record<string, RegExp> = {
 const BUDGETS: Record<string, number> = {
   cli: 7870,
   server: 3880,
-  client: 1790,
-  api: 1930,
-  service: 9270,
+  client: 1780,
+  api: 1880,
+  service: 9210,
   storage: 8500,
-  dataset: 7150,
+  dataset: 7090,
   '.': 1105,
 };
 
